@@ -1,0 +1,294 @@
+"""Blobs on disk.
+
+    <root>/<digest>.bin     the canonical buffer
+    <root>/<digest>.leaves  layout digest, length and chunk hashes (JSON): what makes it checkable
+    <root>/incoming/        what is being pulled, merged or handed over by a trainer
+    <root>/layouts/         layout documents by digest
+
+A buffer appears under its digest only when every chunk of it has been checked. At start every
+buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew.
+Small blobs are synced to disk before the ledger hears of them, large ones right after: a power
+cut can cost a contribution (the round then excludes it), never a wrong byte, because of the
+check at start.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from swarmhub import codec
+from swarmhub.errors import BlobError, Malformed
+from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
+from swarmhub.types import Digest
+
+SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
+
+
+class FileSource:
+    """Random access to a buffer on disk, for merging; holds one descriptor."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`."""
+        data = os.pread(self._fd, length, offset)
+        if len(data) != length:
+            raise BlobError(f"A stored buffer ends at {offset + len(data)}, before its length.")
+        return data
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        os.close(self._fd)
+
+
+class BlobStore:
+    """The blobs of one node. Safe to use from several threads for different digests."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._index: dict[Digest, Fingerprint] = {}
+        self._condemned: set[Digest] = set()
+        self._syncing = threading.Semaphore(1)
+        for folder in (root, root / "incoming", root / "layouts"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def load(self) -> list[str]:
+        """Check what is on disk; returns a sentence for each blob that had to be removed."""
+        removed = []
+        for leftover in (self.root / "incoming").iterdir():
+            if not leftover.name.endswith(".part"):
+                leftover.unlink(missing_ok=True)
+        for path in sorted(self.root.glob("*.bin")):
+            digest = path.stem
+            try:
+                self._index[digest] = self._recheck(digest)
+            except (BlobError, Malformed, OSError) as error:
+                removed.append(f"The blob {digest[:16]}… was damaged and is removed: {error}")
+                self._delete(digest)
+        return removed
+
+    def _recheck(self, digest: Digest) -> Fingerprint:
+        print_ = _read_leaves(self._leaves_path(digest).read_bytes())
+        if print_.digest != digest:
+            raise BlobError("its list of chunks does not have its digest")
+        if fingerprint_of(self.path(digest), print_.layout).digest != digest:
+            raise BlobError("its bytes do not have its digest")
+        return print_
+
+    # reading
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self._index
+
+    def digests(self) -> set[Digest]:
+        """Everything that is held."""
+        return set(self._index)
+
+    def path(self, digest: Digest) -> Path:
+        """Where the buffer of a digest lies."""
+        return self.root / f"{digest}.bin"
+
+    def fingerprint(self, digest: Digest) -> Fingerprint:
+        """Layout, length and chunk hashes of a held blob; BlobError where it is not held."""
+        found = self._index.get(digest)
+        if found is None:
+            raise BlobError(f"The blob {digest[:16]}… is not held here.")
+        return found
+
+    def source(self, digest: Digest) -> FileSource:
+        """Random access to a held blob."""
+        self.fingerprint(digest)
+        return FileSource(self.path(digest))
+
+    # writing
+
+    def incoming(self, name: str = "") -> Path:
+        """A path for a file in the making, on the same file system."""
+        return self.root / "incoming" / (name or uuid.uuid4().hex)
+
+    def adopt(self, path: Path, fingerprint: Fingerprint) -> Digest:
+        """Take over a complete file whose chunks were checked against the fingerprint.
+
+        Synced to disk when small; a large one syncs in the background. BlobError on a full disk.
+        """
+        digest = fingerprint.digest
+        if digest in self._index:
+            path.unlink(missing_ok=True)
+            self._condemned.discard(digest)
+            return digest
+        try:
+            leaves = self._leaves_path(digest)
+            leaves.write_bytes(_write_leaves(fingerprint))
+            if fingerprint.nbytes <= SYNC_FIRST_BYTES:
+                _sync(path)
+            path.replace(self.path(digest))
+        except OSError as error:
+            raise disk_error(error, self.root) from None
+        self._index[digest] = fingerprint
+        if fingerprint.nbytes > SYNC_FIRST_BYTES:
+            threading.Thread(target=self._sync_later, args=(digest,), daemon=True).start()
+        return digest
+
+    def _sync_later(self, digest: Digest) -> None:
+        with self._syncing:
+            try:
+                if digest in self._index:
+                    _sync(self.path(digest))
+            except OSError:
+                pass  # deleted meanwhile, or the disk fails: the next write says so
+
+    def put_layout(self, layout: Layout) -> None:
+        """Keep a layout document, so that models can be exported by name."""
+        path = self.root / "layouts" / f"{layout.digest}.json"
+        if not path.exists():
+            partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
+            partial.write_bytes(layout.pack())
+            partial.replace(path)
+
+    def layout(self, digest: Digest) -> Layout | None:
+        """A layout document held here, checked against its digest."""
+        path = self.root / "layouts" / f"{digest}.json"
+        if not path.exists():
+            return None
+        found = Layout.parse(path.read_bytes())
+        return found if found.digest == digest else None
+
+    def retain(self, kept: Iterable[Digest]) -> None:
+        """Delete what is not kept now and was not kept at the last call either.
+
+        The second chance lets a trainer or a peer finish reading what has just become history.
+        """
+        keep = set(kept)
+        for digest in [d for d in self._condemned if d not in keep]:
+            self._delete(digest)
+        self._condemned = {d for d in self._index if d not in keep}
+
+    def _delete(self, digest: Digest) -> None:
+        self._index.pop(digest, None)
+        self.path(digest).unlink(missing_ok=True)
+        self._leaves_path(digest).unlink(missing_ok=True)
+
+    def _leaves_path(self, digest: Digest) -> Path:
+        return self.root / f"{digest}.leaves"
+
+
+class Incoming:
+    """A blob being pulled: chunks are checked, then written in order. Survives a restart.
+
+    Only checked chunks reach the file, so after a crash the whole chunks in it are checked again
+    and the pull goes on behind them.
+    """
+
+    def __init__(self, store: BlobStore, fingerprint: Fingerprint) -> None:
+        self.fingerprint = fingerprint
+        self._store = store
+        self._path = store.incoming(f"{fingerprint.digest}.part")
+        self._done = 0
+        try:
+            self._file = self._path.open("r+b" if self._path.exists() else "w+b")
+            self._resume()
+        except OSError as error:
+            raise disk_error(error, store.root) from None
+
+    def _resume(self) -> None:
+        while self._done < len(self.fingerprint.leaves):
+            chunk = self._file.read(self._size(self._done))
+            if not chunk or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
+                break
+            self._done += 1
+        self._file.seek(self.offset)
+        self._file.truncate()
+
+    def _size(self, index: int) -> int:
+        return min(CHUNK_BYTES, self.fingerprint.nbytes - index * CHUNK_BYTES)
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are here and checked."""
+        return min(self._done * CHUNK_BYTES, self.fingerprint.nbytes)
+
+    @property
+    def wanted(self) -> int:
+        """Size of the next chunk; 0 when complete."""
+        return self._size(self._done) if self._done < len(self.fingerprint.leaves) else 0
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Check and write the next whole chunk; BlobError where it is not the one announced."""
+        if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
+            raise BlobError(f"Chunk {self._done} does not have its announced hash.")
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            raise disk_error(error, self._store.root) from None
+        self._done += 1
+
+    def finish(self) -> Digest:
+        """Hand the complete blob to the store."""
+        if self.wanted:
+            raise BlobError("The blob is not complete.")
+        self.close()
+        return self._store.adopt(self._path, self.fingerprint)
+
+    def close(self) -> None:
+        """Close the file; what it holds stays for a later resumption."""
+        self._file.close()
+
+
+def fingerprint_of(
+    path: Path, layout: Digest, on_chunk: Callable[[int, bytes], None] | None = None
+) -> Fingerprint:
+    """Hash a file chunk by chunk; `on_chunk(offset, bytes)` sees every chunk, once."""
+    hasher, at = ChunkHasher(layout), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            if on_chunk is not None:
+                on_chunk(at, chunk)
+            hasher.feed(chunk)
+            at += len(chunk)
+    return hasher.finish()
+
+
+def disk_error(error: OSError, root: Path) -> BlobError:
+    """A sentence for a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BlobError(f"The disk of {root} is full; free space, then the round goes on.")
+    return BlobError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_leaves(fingerprint: Fingerprint) -> bytes:
+    return codec.encode(
+        {
+            "layout": fingerprint.layout,
+            "leaves": b"".join(fingerprint.leaves).hex(),
+            "nbytes": fingerprint.nbytes,
+        }
+    )
+
+
+def _read_leaves(data: bytes) -> Fingerprint:
+    found = codec.decode(data, limit_bytes=1 << 30)
+    if not isinstance(found, dict) or set(found) != {"layout", "leaves", "nbytes"}:
+        raise Malformed("The list of chunks is not one.")
+    return parse_fingerprint(found["layout"], found["nbytes"], bytes.fromhex(found["leaves"]))
+
+
+def parse_fingerprint(layout: Digest, nbytes: int, leaves: bytes) -> Fingerprint:
+    """A fingerprint from its parts; BlobError where the number of hashes does not fit."""
+    if len(leaves) != 32 * chunk_count(nbytes):
+        raise BlobError(f"Expected {chunk_count(nbytes)} chunk hashes, got {len(leaves) // 32}.")
+    parts = tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32))
+    return Fingerprint(layout, nbytes, parts)

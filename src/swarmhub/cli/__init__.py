@@ -1,0 +1,33 @@
+"""The command `swarmhub`. Each command parses, calls one function, prints."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point: one sentence and exit code 2 for everything that a person can mend."""
+    from swarmhub.errors import SwarmhubError
+    from swarmhub.node import lifeline
+
+    lifeline.hold()
+    if len(sys.argv) > 1 and sys.argv[1] == "up" and "--help" not in sys.argv:
+        from swarmhub.cli.up import main as up  # the node's process: no CLI framework in memory
+
+        sys.exit(up(sys.argv[2:]))
+    try:
+        from swarmhub.cli.app import app
+
+        app(prog_name="swarmhub")
+    except SwarmhubError as error:
+        print(f"swarmhub: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(
+            f"swarmhub: {error.strerror or error} ({error.filename or 'system'}); "
+            "check the path, its permissions and the disk.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

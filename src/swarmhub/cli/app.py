@@ -1,0 +1,36 @@
+"""The command tree: `swarmhub <noun> <verb>`."""
+
+from __future__ import annotations
+
+import typer
+
+from swarmhub.cli import consortium, demo, ledger, node, study, train
+
+app = typer.Typer(
+    name="swarmhub",
+    help="Train one model together, without sharing data and without a central server.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(node.init)
+app.command("up")(node.up)
+app.command("status")(node.status)
+app.command("demo")(demo.demo)
+app.add_typer(node.app, name="node")
+app.add_typer(consortium.app, name="consortium")
+app.add_typer(study.app, name="study")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(train.app, name="train")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
+    if version:
+        from swarmhub import __version__
+
+        print(__version__)
+        raise typer.Exit

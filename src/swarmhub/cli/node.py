@@ -1,0 +1,124 @@
+"""`swarmhub init | up | status | node ...`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swarmhub import codec
+from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
+from swarmhub.errors import BadInput, SwarmhubError, TrainerError
+from swarmhub.node.desk import Desk
+from swarmhub.node.home import Home
+
+app = typer.Typer(help="This hospital's node: its card, keys and models.", no_args_is_help=True)
+
+
+def init(
+    name: Annotated[str, typer.Option(help="The hospital's name, as the others will see it.")],
+    home: HomeOption = DEFAULT_HOME,
+    address: Annotated[
+        str, typer.Option(help="host:port under which the other members reach this node.")
+    ] = "127.0.0.1:7400",
+    listen: Annotated[
+        str, typer.Option(help="host:port to listen on, where it differs from the address.")
+    ] = "",
+    ledger: Annotated[
+        str, typer.Option(help="The ledger's file (relative to the home); shared on one machine.")
+    ] = "ledger.sqlite",
+) -> None:
+    """Make a home: configuration and three fresh keys that never leave it."""
+    made = Home.create(home, name, address, listen, ledger)
+    print(
+        f"Made the home of '{name}' at {made.root}.\n"
+        f"Fingerprint (read it out over the telephone): {made.key('account').public[:32]}\n"
+        f"Next: 'swarmhub consortium found' or 'swarmhub consortium apply', then 'swarmhub up'."
+    )
+
+
+def up(
+    home: HomeOption = DEFAULT_HOME,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
+) -> None:
+    """Run this hospital's node until Ctrl-C."""
+    from swarmhub.cli.up import main
+
+    arguments = ["--home", str(home), *(["--verbose"] if verbose else [])]
+    raise typer.Exit(main(arguments))
+
+
+def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+    """What this node is doing now, from the running node."""
+    from swarmhub.train.client import NodeClient
+
+    Home.open(home)
+    try:
+        found = NodeClient(home, patience_s=0.0).get("/v1/status")
+    except TrainerError:
+        raise SwarmhubError(
+            f"No node is running on {home}; start it with 'swarmhub up --home {home}'."
+        ) from None
+    if json_:
+        print(json.dumps(found, indent=2))
+        return
+    member = found["member"] or "not a member yet"
+    print(f"{found['name']} (member {member}), {found['chain']}, block {found['height']}")
+    rows = [
+        [
+            s["study"],
+            f"{s['round']} ({s['kind']})",
+            s["phase"],
+            str(s["leader"] or ""),
+            f"{len(s['contributed'])} of {len(s['roster'])} (at least {s['min_peers']})",
+            "yes" if s["trainer"] else "no",
+        ]
+        for s in found["studies"]
+    ]
+    table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
+    for problem in found["problems"]:
+        print(f"! {problem}")
+
+
+@app.command("card")
+def card(home: HomeOption = DEFAULT_HOME) -> None:
+    """Print this hospital's card (public keys and address, signed) as JSON."""
+    print(json.dumps(codec.to_json(Home.open(home).card()), indent=2))
+
+
+@app.command("export")
+def export(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    home: HomeOption = DEFAULT_HOME,
+    best: Annotated[bool, typer.Option("--best", help="The best model, not the newest.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Write the settled model that this node holds as a safetensors file."""
+    from swarmhub.blobs import BlobStore
+    from swarmhub.params import export_safetensors
+
+    async def act(desk: Desk, opened: Home) -> dict[str, str]:
+        record = desk.need_study(study)
+        model = record.best if best else record.current
+        if model is None:
+            raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
+        store = BlobStore(opened.blobs_path)
+        store.load()
+        layout = store.layout(model.layout)
+        if model.digest not in store or layout is None:
+            raise BadInput(
+                f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
+                "until it has caught up."
+            )
+        facts = {
+            "study": study, "digest": model.digest, "round": str(model.number),
+            "chain": desk.ledger.tip.chain_id, "spec": model.spec,
+        }  # fmt: skip
+        export_safetensors(store.path(model.digest), layout, out, facts)
+        return {**facts, "file": str(out)}
+
+    found = at_desk(home, act)
+    show(found, json_, f"Wrote round {found['round']} of '{study}' to {out}.")

@@ -1,0 +1,51 @@
+"""What the commands share: the home option, JSON output, running one act at the desk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from swarmhub.node.desk import Desk, open_desk
+from swarmhub.node.home import Home
+
+T = TypeVar("T")
+
+DEFAULT_HOME = Path.home() / ".swarmhub"
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="SWARMHUB_HOME", help="The node's home directory.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:
+    """Open the home's ledger, do one act, close it."""
+
+    async def run() -> T:
+        opened = Home.open(home)
+        async with open_desk(opened) as desk:
+            return await act(desk, opened)
+
+    return asyncio.run(run())
+
+
+def show(value: Any, as_json: bool, sentence: str) -> None:
+    """Print JSON, or a sentence for people."""
+    print(json.dumps(value, indent=2, ensure_ascii=False) if as_json else sentence)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    found = Table(title=title, title_justify="left")
+    for column in columns:
+        found.add_column(column)
+    for row in rows:
+        found.add_row(*row)
+    Console().print(found)

@@ -1,0 +1,48 @@
+"""`swarmhub up`: run this hospital's node until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from swarmhub.errors import SwarmhubError
+
+
+def main(arguments: list[str]) -> int:
+    """Run a node; the exit code is 2 with one sentence where it cannot start or go on."""
+    parser = argparse.ArgumentParser(prog="swarmhub up", description="Run this hospital's node.")
+    default = os.environ.get("SWARMHUB_HOME", str(Path.home() / ".swarmhub"))
+    parser.add_argument("--home", type=Path, default=Path(default), help="the node's home")
+    parser.add_argument("--verbose", action="store_true", help="log every step")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # peers' failed handshakes
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    try:
+        asyncio.run(_run(options.home))
+    except SwarmhubError as error:
+        print(f"swarmhub: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def _run(root: Path) -> None:
+    from swarmhub.node.home import Home
+    from swarmhub.node.node import Node
+
+    node = Node(Home.open(root))
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, node.stopping.set)
+    await node.run()

@@ -1,0 +1,210 @@
+"""Canonical JSON and strict records.
+
+Canonical form: RFC 8785 restricted to what a ledger needs: objects with sorted string keys,
+arrays, strings, integers within ±(2^53 - 1), true, false, null. No floats: an auditor on
+another platform must get the same bytes. Decoding is strict: the bytes must be exactly the
+canonical encoding of what they say, keys must be known, types must match.
+
+Records are frozen dataclasses. `pack(record)` gives bytes, `unpack(cls, bytes)` gives the record
+back or raises `Malformed` with the path of the offending value and, for an unknown key, the
+nearest valid one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import json
+import types
+import typing
+from typing import Any, TypeVar
+
+from swarmhub.errors import Malformed
+
+MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exactly
+MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
+
+T = TypeVar("T")
+Json = Any
+
+
+def encode(value: Json) -> bytes:
+    """Canonical bytes of a JSON value. Raises Malformed for floats and oversized integers."""
+    _check(value, 0)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "strict")
+
+
+def _check(value: Json, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise Malformed(f"The JSON is nested deeper than {MAX_DEPTH} levels; flatten it.")
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8", "strict")
+        except UnicodeEncodeError:
+            raise Malformed("A string is not valid Unicode; send plain UTF-8.") from None
+    elif isinstance(value, int):
+        if not -MAX_INT <= value <= MAX_INT:
+            raise Malformed(f"The integer {str(value)[:30]} is outside ±(2^53 - 1).")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise Malformed("Every key of a JSON object is a string.")
+            _check(key, depth + 1)
+            _check(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
+    else:
+        raise Malformed(f"A {type(value).__name__} has no place in canonical JSON (integers only).")
+
+
+def _no_float(text: str) -> Json:
+    raise Malformed(f"The number {text[:30]} is not an integer; canonical JSON has integers only.")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 17:
+        raise Malformed(f"The integer {text[:30]} is outside ±(2^53 - 1).")
+    return int(text)
+
+
+def decode(data: bytes, limit_bytes: int = 1 << 20) -> Json:
+    """The JSON value of canonical bytes; anything but the canonical form raises Malformed."""
+    value = parse(data, limit_bytes)
+    if encode(value) != data:
+        raise Malformed("The JSON is not in canonical form (sorted keys, no spaces).")
+    return value
+
+
+def parse(data: bytes, limit_bytes: int = 1 << 20) -> Json:
+    """JSON written by a person or a local process: integers only, any spacing."""
+    if len(data) > limit_bytes:
+        raise Malformed(f"Expected at most {limit_bytes} bytes of JSON, got {len(data)}.")
+    if data.count(b"[") + data.count(b"{") > 200_000:
+        raise Malformed("The JSON has too many nested values.")
+    try:
+        return json.loads(
+            data.decode("utf-8", "strict"),
+            parse_float=_no_float,
+            parse_int=_bounded_int,
+            parse_constant=_no_float,
+        )
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"Expected JSON, got bytes that do not parse ({error}).") from None
+
+
+def digest(*parts: bytes) -> str:
+    """sha256 over the parts, each preceded by its length (8 bytes, big-endian); 64 hex digits."""
+    h = hashlib.sha256()
+    for part in parts:
+        h.update(len(part).to_bytes(8, "big"))
+        h.update(part)
+    return h.hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is 64 lower-case hex digits."""
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+
+
+# records
+
+
+def to_json(record: Any) -> Json:
+    """The JSON value of a dataclass record (nested records, tuples and dicts included)."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {name: to_json(getattr(record, name)) for name, _, _ in _fields(type(record))}
+    if isinstance(record, tuple | list):
+        return [to_json(item) for item in record]
+    if isinstance(record, dict):
+        return {key: to_json(item) for key, item in record.items()}
+    return record
+
+
+def pack(record: Any) -> bytes:
+    """Canonical bytes of a record."""
+    return encode(to_json(record))
+
+
+def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
+    """The record of canonical bytes."""
+    return from_json(cls, decode(data, limit_bytes))
+
+
+def from_json(cls: type[T], value: Json, where: str = "") -> T:
+    """A record of class `cls` from a JSON value; Malformed names the offending path."""
+    return typing.cast(T, _read(cls, value, where or cls.__name__))
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[tuple[str, Any, bool], ...]:
+    hints = typing.get_type_hints(cls)
+    missing = dataclasses.MISSING
+    return tuple(
+        (f.name, hints[f.name], f.default is missing and f.default_factory is missing)
+        for f in dataclasses.fields(cls)
+    )
+
+
+def _said(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _read(kind: Any, value: Json, where: str) -> Any:
+    if kind is str or kind is int or kind is bool:
+        if type(value) is not kind:
+            raise Malformed(f"{where}: expected {kind.__name__}, got {_said(value)}.")
+        if isinstance(value, int) and not -MAX_INT <= value <= MAX_INT:
+            raise Malformed(f"{where}: the integer is outside ±(2^53 - 1).")
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _read_record(kind, value, where)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise Malformed(f"{where}: expected a list, got {_said(value)}.")
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_read(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if len(value) != len(args):
+            raise Malformed(f"{where}: expected {len(args)} items, got {len(value)}.")
+        pairs = zip(args, value, strict=True)
+        return tuple(_read(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(pairs))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise Malformed(f"{where}: expected an object, got {_said(value)}.")
+        return {str(k): _read(args[1], item, f"{where}.{k}") for k, item in value.items()}
+    if origin is types.UnionType or origin is typing.Union:  # only `X | None` occurs
+        inner = next(a for a in args if a is not type(None))
+        return None if value is None else _read(inner, value, where)
+    if origin is typing.Literal:
+        if value not in args:
+            raise Malformed(f"{where}: expected one of {', '.join(args)}, got {_said(value)}.")
+        return value
+    raise TypeError(f"codec does not know {kind!r}")
+
+
+def _read_record(cls: Any, value: Json, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise Malformed(f"{where}: expected an object, got {_said(value)}.")
+    fields = _fields(cls)
+    names = [name for name, _, _ in fields]
+    for key in value:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1, 0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(names)}."
+            raise Malformed(f"{where}: unknown key '{key[:60]}'; {hint}")
+    found = {}
+    for name, kind, required in fields:
+        if name in value:
+            found[name] = _read(kind, value[name], f"{where}.{name}")
+        elif required:
+            raise Malformed(f"{where}: the key '{name}' is missing.")
+    return cls(**found)

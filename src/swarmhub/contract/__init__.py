@@ -1,0 +1,34 @@
+"""The law: a pure state machine. No clock, no randomness, no float, no set order, no I/O.
+
+execution    found, begin_block, apply, end_block: the transition
+consortium   who is a member            study    what may run, and where
+rounds       collect, merge, settle     election who leads
+motions      votes                      deadlines time
+thresholds   how many must agree        records  what the state holds
+transactions every act on the wire      refusals every no
+state        the map and its Merkle root
+"""
+
+from swarmhub.contract.context import Env
+from swarmhub.contract.execution import (
+    Result,
+    apply,
+    begin_block,
+    compute_chain_id,
+    end_block,
+    found,
+)
+from swarmhub.contract.state import Overlay, Reader, State
+
+__all__ = [
+    "Env",
+    "Overlay",
+    "Reader",
+    "Result",
+    "State",
+    "apply",
+    "begin_block",
+    "compute_chain_id",
+    "end_block",
+    "found",
+]

@@ -1,0 +1,277 @@
+"""The consortium's law: who is a member, and how that changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from swarmhub.contract import deadlines, study
+from swarmhub.contract.context import Context
+from swarmhub.contract.motions import close_motion, get_motions, open_motion
+from swarmhub.contract.records import (
+    CHAIN,
+    CONTRACT_VERSION,
+    INVITATION,
+    KEY_OWNER,
+    MEMBER,
+    MOTION,
+    Card,
+    Chain,
+    Genesis,
+    Invitation,
+    KeyOwner,
+    Member,
+    Motion,
+    get_member_of_key,
+    get_members,
+)
+from swarmhub.contract.refusals import (
+    AlreadyDone,
+    BadValue,
+    Expired,
+    NotAllowed,
+    Refusal,
+    UnknownThing,
+)
+from swarmhub.contract.thresholds import compute_quorum
+from swarmhub.contract.transactions import (
+    Apply,
+    Invite,
+    Leave,
+    Remove,
+    Rotate,
+    Vote,
+    card_message,
+)
+from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
+
+MAX_NAME = 60
+MAX_INVITATION_MS = 90 * 86_400_000
+
+
+def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
+    """Block 0: the founders are the first members, with full voting power."""
+    if genesis.contract_version != CONTRACT_VERSION:
+        raise BadValue("contract_version", str(CONTRACT_VERSION), genesis.contract_version)
+    if not genesis.founders:
+        raise BadValue("founders", "at least one card", "none")
+    chain = Chain(
+        chain_id=chain_id,
+        name=genesis.name,
+        contract_version=genesis.contract_version,
+        horizon_ms=genesis.horizon_ms,
+        vote_period_ms=genesis.vote_period_ms,
+        max_members=genesis.max_members,
+    )
+    CHAIN.put(ctx.state, record=chain)
+    for card in genesis.founders:
+        check_card(ctx, card)
+        admit(ctx, card, power=1)
+
+
+def invite(ctx: Context, tx: Invite) -> None:
+    """A member registers an invitation; it admits nobody by itself."""
+    sponsor = ctx.need_member()
+    if not _is_key(tx.invitation):
+        raise BadValue("invitation", "a public key of 64 hex digits", tx.invitation)
+    if INVITATION.get(ctx.state, tx.invitation):
+        raise AlreadyDone("this invitation is registered")
+    if not ctx.env.time_ms < tx.expires_ms <= ctx.env.time_ms + MAX_INVITATION_MS:
+        raise BadValue("expires_ms", "a block time within the next 90 days", tx.expires_ms)
+    INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
+    deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
+    ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
+
+
+def apply(ctx: Context, tx: Apply) -> None:
+    """A newcomer uses an invitation; its application becomes a motion."""
+    if tx.card.account != ctx.signer:
+        raise NotAllowed("the hospital itself", "apply with its card")
+    invitation = INVITATION.get(ctx.state, tx.invitation)
+    if invitation is None:
+        raise UnknownThing("invitation", tx.invitation[:16])
+    if ctx.env.time_ms > invitation.expires_ms:
+        raise Expired("The invitation", invitation.expires_ms, ctx.env.time_ms)
+    if not ctx.env.verify(tx.invitation, INVITE_DOMAIN, card_message(tx.card), tx.proof):
+        raise BadValue("proof", "the card signed by the invitation's key", tx.proof[:16])
+    check_card(ctx, tx.card)
+    if len(ctx.chain.active) >= ctx.chain.max_members:
+        raise BadValue("members", f"at most {ctx.chain.max_members}", len(ctx.chain.active) + 1)
+    motion = open_motion(ctx, Motion(0, "admit", ctx.chain.active, applicant=tx.card))
+    INVITATION.put(ctx.state, tx.invitation, record=None)
+    deadlines.clear(ctx.state, f"invitation/{tx.invitation}")
+    ctx.emit("applied", name=tx.card.name, account=tx.card.account, motion=motion.id)
+
+
+def remove(ctx: Context, tx: Remove) -> None:
+    """A member moves to remove another; the others, without the target, vote."""
+    mover = ctx.need_member()
+    target = MEMBER.get(ctx.state, tx.member)
+    if target is None or target.status != "active":
+        raise UnknownThing("member", tx.member)
+    if target.id == mover.id:
+        raise NotAllowed("another member", "be moved against; to go, use leave")
+    if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx)):
+        raise AlreadyDone(f"a motion to remove member {target.id} is open")
+    electorate = tuple(m for m in ctx.chain.active if m != target.id)
+    motion = open_motion(ctx, Motion(0, "remove", electorate, member=target.id))
+    ctx.emit("removal_moved", member=target.id, by=mover.id, motion=motion.id)
+
+
+def leave(ctx: Context, tx: Leave) -> None:
+    """A member goes of its own will. The last one cannot: a chain needs somebody."""
+    member = ctx.need_member()
+    if len(ctx.chain.active) == 1:
+        raise NotAllowed("one of several members", "leave; the last one just stops its node")
+    depart(ctx, member, "left")
+
+
+def rotate(ctx: Context, tx: Rotate) -> None:
+    """A member replaces its keys or address; old and new account key both sign."""
+    member = ctx.need_member()
+    if tx.card.name != member.name:
+        raise BadValue("name", f"the member's own, {member.name!r}", tx.card.name)
+    if not ctx.env.verify(tx.card.account, ROTATE_DOMAIN, card_message(tx.card), tx.proof):
+        raise BadValue("proof", "the card signed by the new account key", tx.proof[:16])
+    check_card(ctx, tx.card, member)
+    KEY_OWNER.put(ctx.state, member.account, record=None)
+    KEY_OWNER.put(ctx.state, tx.card.account, record=KeyOwner(member.id))
+    rotated = replace(
+        member,
+        account=tx.card.account,
+        tls=tx.card.tls,
+        consensus=tx.card.consensus,
+        address=tx.card.address,
+    )
+    MEMBER.put(ctx.state, member.id, record=rotated)
+    ctx.emit("rotated", member=member.id)
+    if member.power and rotated.consensus != member.consensus:
+        ctx.emit("power", key=member.consensus, power=0)
+        ctx.emit("power", key=rotated.consensus, power=member.power)
+
+
+def vote(ctx: Context, tx: Vote) -> None:
+    """An elector votes; the motion is decided as soon as nothing can change its fate."""
+    voter = ctx.need_member()
+    motion = MOTION.get(ctx.state, tx.motion)
+    if motion is None:
+        raise UnknownThing("motion", tx.motion)
+    if voter.id not in motion.electorate:
+        raise NotAllowed("a member of the motion's electorate", "vote on it")
+    if voter.id in motion.ayes or voter.id in motion.nays:
+        raise AlreadyDone(f"member {voter.id} has voted on motion {motion.id}")
+    if tx.aye:
+        motion = replace(motion, ayes=(*motion.ayes, voter.id))
+    else:
+        motion = replace(motion, nays=(*motion.nays, voter.id))
+    MOTION.put(ctx.state, motion.id, record=motion)
+    ctx.emit("voted", motion=motion.id, member=voter.id, aye=tx.aye)
+    decide(ctx, motion)
+
+
+# motions
+
+
+def decide(ctx: Context, motion: Motion) -> None:
+    """Carry or lose a motion once its active electors have settled it."""
+    active = set(ctx.chain.active)
+    electors = [m for m in motion.electorate if m in active]  # departed members' votes lapse
+    ayes = sum(m in motion.ayes for m in electors)
+    nays = sum(m in motion.nays for m in electors)
+    quorum = compute_quorum(len(electors))
+    if electors and ayes >= quorum:
+        try:
+            if motion.applicant:
+                check_card(ctx, motion.applicant)  # its name or keys may be taken by now
+        except Refusal:
+            close_motion(ctx, motion, "lost")
+            return
+        close_motion(ctx, motion, "carried")
+        carry(ctx, motion)
+    elif nays > len(electors) - quorum or not electors:
+        close_motion(ctx, motion, "lost")
+
+
+def carry(ctx: Context, motion: Motion) -> None:
+    """Do what the motion asks."""
+    if motion.kind == "admit" and motion.applicant:
+        admit(ctx, motion.applicant)
+    elif motion.kind == "remove":
+        member = MEMBER.need(ctx.state, motion.member)
+        if member.status == "active":
+            depart(ctx, member, "removed")
+    elif motion.kind == "release":
+        study.release_model(ctx, motion.study, motion.model)
+
+
+# members
+
+
+def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
+    """Refuse a card that is malformed, unsigned, or collides with another member's."""
+    if not 0 < len(card.name) <= MAX_NAME or not card.name.isprintable():
+        raise BadValue("name", f"1 to {MAX_NAME} printable characters", card.name)
+    if not _is_key(card.account) or not _is_key(card.consensus):
+        raise BadValue("account", "public keys of 64 hex digits", card.account)
+    if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
+        raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
+    host, _, port = card.address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536 or len(host) > 253:
+        raise BadValue("address", "host:port", card.address)
+    if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
+        raise BadValue("signature", "the card signed by its account key", card.signature[:16])
+    owner = get_member_of_key(ctx.state, card.account)
+    if owner is not None and (member is None or owner.id != member.id):
+        raise AlreadyDone(f"the account key belongs to member {owner.id}")
+    for other in get_members(ctx.state):
+        if member is not None and other.id == member.id:
+            continue
+        if other.name == card.name:
+            raise AlreadyDone(f"a member is named {card.name!r}; choose another name")
+        if other.tls == card.tls or other.consensus == card.consensus:
+            raise AlreadyDone(f"a key of the card belongs to member {other.id}")
+
+
+def admit(ctx: Context, card: Card, power: int = 0) -> None:
+    """Make the owner of a checked card a member with an id of its own."""
+    chain = ctx.chain
+    member = Member(
+        chain.next_member, card.name, card.account, card.tls, card.consensus, card.address,
+        power=power,
+    )  # fmt: skip
+    MEMBER.put(ctx.state, member.id, record=member)
+    KEY_OWNER.put(ctx.state, card.account, record=KeyOwner(member.id))
+    chain = replace(chain, active=(*chain.active, member.id), next_member=member.id + 1)
+    CHAIN.put(ctx.state, record=chain)
+    ctx.emit("admitted", member=member.id, name=member.name)
+    if power:
+        ctx.emit("power", key=member.consensus, power=power)
+
+
+def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> None:
+    """End a membership: keys, studies, power; then re-count the votes it was part of."""
+    chain = ctx.chain
+    active = tuple(m for m in chain.active if m != member.id)
+    CHAIN.put(ctx.state, record=replace(chain, active=active))
+    KEY_OWNER.put(ctx.state, member.account, record=None)
+    MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0))
+    ctx.emit(status, member=member.id)
+    if member.power:
+        ctx.emit("power", key=member.consensus, power=0)
+    for name in chain.running:
+        study.withdraw_member(ctx, name, member.id)
+    for motion in get_motions(ctx):
+        decide(ctx, motion)
+
+
+def drop_invitation(ctx: Context, invitation: str) -> None:
+    """An invitation's time is over."""
+    INVITATION.put(ctx.state, invitation, record=None)
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) % 2 == 0 and all(c in "0123456789abcdef" for c in text)
+
+
+def _is_key(text: str) -> bool:
+    return len(text) == 64 and _is_hex(text)

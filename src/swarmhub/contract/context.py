@@ -1,0 +1,48 @@
+"""What a rule sees: the state it may write, the block around it, and who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmhub.contract.records import Chain, Member, get_chain, get_member_of_key
+from swarmhub.contract.refusals import NotAMember
+from swarmhub.contract.state import Overlay
+from swarmhub.types import Event, PublicKey, Signature
+
+Verify = Callable[[PublicKey, str, bytes, Signature], bool]
+
+
+@dataclass(frozen=True)
+class Env:
+    """Everything external to the contract. `verify(key, domain, message, signature)` is pure."""
+
+    height: int
+    time_ms: int
+    verify: Verify
+
+
+@dataclass
+class Context:
+    """One transaction (or one block boundary) at work."""
+
+    state: Overlay
+    env: Env
+    signer: PublicKey = ""
+    events: list[Event] = field(default_factory=list)
+
+    def emit(self, name: str, /, **fields: Any) -> None:
+        """Record what happened; events are committed with the block's results."""
+        self.events.append((name, fields))
+
+    @property
+    def chain(self) -> Chain:
+        return get_chain(self.state)
+
+    def need_member(self) -> Member:
+        """The active member who signed; refuses strangers."""
+        member = get_member_of_key(self.state, self.signer)
+        if member is None:
+            raise NotAMember(self.signer)
+        return member

@@ -1,0 +1,38 @@
+"""Who leads a round.
+
+One permutation of member ids for each (study, round, shard), sorted by a hash of exactly those,
+so nobody can bend it by choosing bits of a contribution. Filtered to the candidates, it is the
+line of leaders: the term is the index into it. It follows from state alone, so everybody knows
+it early and a likely leader can fetch contributions as they arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmhub import codec
+from swarmhub.contract.records import Round
+from swarmhub.types import MemberId
+
+
+def compute_leader_order(
+    study: str, number: int, candidates: Iterable[MemberId], shard: int = 0
+) -> tuple[MemberId, ...]:
+    """Candidates in the order in which they lead. `shard` is the part of the model; 0 for all."""
+
+    def rank(member: MemberId) -> str:
+        words = (study, str(number), str(shard), str(member))
+        return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
+
+    return tuple(sorted(candidates, key=rank))
+
+
+def get_candidates(r: Round) -> tuple[MemberId, ...]:
+    """Who may lead: the contributors; in the initial round everyone on the roster."""
+    return r.roster if r.kind == "initial" else r.contributors
+
+
+def get_leader(r: Round, term: int | None = None) -> MemberId | None:
+    """The leader of a term (of the current one by default); None without candidates."""
+    order = compute_leader_order(r.study, r.number, get_candidates(r))
+    return order[(r.term if term is None else term) % len(order)] if order else None

@@ -1,0 +1,165 @@
+"""The contract as a state transition: found, begin_block, apply, end_block. Pure.
+
+`apply` never raises on anything that a transaction contains: a refusal comes back as a result
+and leaves no write. The only exceptions are faults of this code or of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import consortium, deadlines, motions, rounds, study
+from swarmhub.contract import transactions as t
+from swarmhub.contract.context import Context, Env
+from swarmhub.contract.records import Genesis
+from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.transactions import Transaction
+from swarmhub.types import TX_DOMAIN, Event
+
+RULES: dict[type[Any], Callable[[Context, Any], None]] = {
+    t.Invite: consortium.invite,
+    t.Apply: consortium.apply,
+    t.Vote: consortium.vote,
+    t.Leave: consortium.leave,
+    t.Remove: consortium.remove,
+    t.Rotate: consortium.rotate,
+    t.Propose: study.propose,
+    t.Approve: study.approve,
+    t.Refuse: study.refuse,
+    t.Enrol: study.enrol,
+    t.Withdraw: study.withdraw,
+    t.Start: study.start,
+    t.Finish: study.finish,
+    t.Release: study.release,
+    t.Ready: rounds.ready,
+    t.Contribute: rounds.contribute,
+    t.Retract: rounds.retract,
+    t.Suspect: rounds.suspect,
+    t.Unavailable: rounds.unavailable,
+    t.Invalid: rounds.invalid,
+    t.Settle: rounds.settle,
+    t.Poke: rounds.poke,
+}
+
+TIMERS: dict[str, Callable[[Context, str], None]] = {
+    "grace": rounds.end_grace,
+    "term": rounds.next_term,
+    "expiry": study.expire,
+    "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
+    "invitation": consortium.drop_invitation,
+}
+
+BUCKET_MS = 60_000  # replay protection is forgotten minute by minute
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a transaction. `code` is "ok" or the refusal's class name."""
+
+    id: str
+    code: str
+    message: str = ""
+    events: tuple[Event, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.code == "ok"
+
+
+def compute_chain_id(genesis: Genesis) -> str:
+    """The consortium's name and the first 12 hex digits of its genesis' digest."""
+    words = "".join(c if c.isascii() and c.isalnum() else "-" for c in genesis.name.lower())
+    return f"{words[:30]}-{codec.digest(b'swarmhub/genesis/1', codec.pack(genesis))[:12]}"
+
+
+def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
+    """Write block 0's state. Raises Refusal where the genesis cannot be used."""
+    ctx = Context(state, env)
+    consortium.found(ctx, genesis, compute_chain_id(genesis))
+    _start_clearing(state, env.time_ms)
+    return tuple(ctx.events)
+
+
+def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
+    """Stamp what waits for a time, forget old transactions, fire what is due."""
+    ctx = Context(state, env)
+    deadlines.stamp(state, env.time_ms)
+    _clear_seen(state, env.time_ms)
+    for key in deadlines.take_due(state, env.time_ms):
+        kind, _, rest = key.partition("/")
+        TIMERS[kind](ctx, rest)
+    return tuple(ctx.events)
+
+
+def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
+    """One transaction: its writes if the law allows it, else a refusal and no write."""
+    work = Overlay(state)
+    ctx = Context(work, env, tx.signer)
+    try:
+        _check_envelope(ctx, tx)
+        RULES[type(tx.body)](ctx, tx.body)
+        _remember(work, tx)
+    except Refusal as refusal:
+        return Result(tx.id, refusal.code, str(refusal))
+    state.absorb(work)
+    return Result(tx.id, "ok", "", tuple(ctx.events))
+
+
+def end_block(events: tuple[Event, ...]) -> tuple[tuple[str, int], ...]:
+    """Validator updates (consensus key, power) of a block's events, the last one of each key."""
+    changes = {e["key"]: e["power"] for name, e in events if name == "power"}
+    return tuple(sorted(changes.items()))
+
+
+def _check_envelope(ctx: Context, tx: Transaction) -> None:
+    chain = ctx.chain
+    if tx.chain != chain.chain_id:
+        raise BadValue("chain", f"'{chain.chain_id}'", tx.chain)
+    if tx.expires_ms < ctx.env.time_ms:
+        raise Expired("The transaction", tx.expires_ms, ctx.env.time_ms)
+    if tx.expires_ms > ctx.env.time_ms + chain.horizon_ms:
+        raise BadValue("expires_ms", f"at most {chain.horizon_ms} ms ahead", tx.expires_ms)
+    if ctx.state.get(f"seen/{tx.id}") is not None:
+        raise AlreadyDone(f"transaction {tx.id[:16]}…")
+    if not ctx.env.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
+        raise BadValue("signature", "a valid ed25519 signature of the signer", tx.signature[:16])
+
+
+# Replay protection: `seen/<id>` until the transaction's expiry. `due/<minute>/<i>` lists the ids
+# that expire in a minute, so that forgetting costs what was remembered and never a scan.
+
+
+def _remember(state: Overlay, tx: Transaction) -> None:
+    minute = tx.expires_ms // BUCKET_MS
+    count = int(state.get(f"due/{minute}") or b"0")
+    state.put(f"seen/{tx.id}", b"1")
+    state.put(f"due/{minute}/{count}", tx.id.encode())
+    state.put(f"due/{minute}", str(count + 1).encode())
+
+
+def _start_clearing(state: Overlay, time_ms: int) -> None:
+    state.put("cleared", str(time_ms // BUCKET_MS).encode())
+
+
+def _clear_seen(state: Overlay, time_ms: int) -> None:
+    minute = int(state.get("cleared") or b"0")
+    now = time_ms // BUCKET_MS
+    if now <= minute:
+        return
+    from swarmhub.contract.records import get_chain
+
+    last = min(now - 1, minute + get_chain(state).horizon_ms // BUCKET_MS + 1)
+    for old in range(minute, last + 1):
+        count = int(state.get(f"due/{old}") or b"0")
+        for i in range(count):
+            seen = state.get(f"due/{old}/{i}")
+            if seen is not None:
+                state.put(f"seen/{seen.decode()}", None)
+            state.put(f"due/{old}/{i}", None)
+        if count:
+            state.put(f"due/{old}", None)
+    state.put("cleared", str(now).encode())

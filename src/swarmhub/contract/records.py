@@ -1,0 +1,351 @@
+"""What the state holds, as frozen records, and the path of each.
+
+Everything here is bounded by members and running studies: what is history (decided motions,
+settled rounds) leaves the state as events and lives on in `Study.lineage`, a hash chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from swarmhub.contract.state import Reader, Table
+from swarmhub.types import Digest, MemberId, PublicKey, Signature
+
+CONTRACT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a hospital shows of itself; signed by its account key, so nobody can alter it."""
+
+    name: str
+    account: PublicKey  # signs transactions and receipts
+    tls: str  # self-signed certificate, DER in hex: the only trust anchor for this member
+    consensus: PublicKey  # signs blocks on ledgers that have validators
+    address: str  # host:port of the node's peer port
+    signature: Signature = ""
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """Block 0: who founded the consortium. Its digest is part of the chain id."""
+
+    name: str
+    founders: tuple[Card, ...]
+    time_ms: int
+    horizon_ms: int = 3_600_000  # how far ahead a transaction may expire
+    vote_period_ms: int = 30 * 86_400_000  # a motion lapses after 30 days
+    max_members: int = 64
+    contract_version: int = CONTRACT_VERSION
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The consortium's constants and counters."""
+
+    chain_id: str
+    name: str
+    contract_version: int
+    horizon_ms: int
+    vote_period_ms: int
+    max_members: int
+    active: tuple[MemberId, ...] = ()
+    running: tuple[str, ...] = ()  # studies that have an open round
+    next_member: int = 1
+    next_motion: int = 1
+
+
+@dataclass(frozen=True)
+class Member:
+    """A hospital. The id never changes; keys may (rotation)."""
+
+    id: MemberId
+    name: str
+    account: PublicKey
+    tls: str
+    consensus: PublicKey
+    address: str
+    status: Literal["active", "left", "removed"] = "active"
+    power: int = 0  # votes in block agreement; 0 until its node has caught up
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A single-use right to apply. The token is a private key; the ledger has its public half."""
+
+    sponsor: MemberId
+    expires_ms: int
+
+
+@dataclass(frozen=True)
+class Motion:
+    """An open vote. `electorate` is fixed when it opens; the target is not in it."""
+
+    id: int
+    kind: Literal["admit", "remove", "release"]
+    electorate: tuple[MemberId, ...]
+    applicant: Card | None = None
+    member: MemberId = 0
+    study: str = ""
+    model: Digest = ""
+    ayes: tuple[MemberId, ...] = ()
+    nays: tuple[MemberId, ...] = ()
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Ids of the open motions."""
+
+    open: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class MergeRule:
+    """How contributions become one model (room `merge` has the arithmetic)."""
+
+    name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
+        "weighted_mean"
+    )
+    trim_permille: int = 100
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What "best model" means."""
+
+    name: str = "auc"
+    goal: Literal["max", "min"] = "max"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A study's terms: what every member approves, to the digest. Times in ms, sizes in bytes."""
+
+    name: str  # the study's id: a-z, 0-9 and '-', at most 40 characters
+    rounds: int  # rounds in which parameters are merged
+    min_peers: int  # a round closes with no fewer contributions
+    title: str = ""
+    statistics: bool = False  # merge preprocessing statistics before the first round
+    quorum_grace_ms: int = 30_000  # wait for the rest of the roster after min_peers have come
+    leader_timeout_ms: int = 20_000  # base of a leader's time; bytes / rate come on top
+    transfer_bytes_per_s: int = 10_000_000  # slowest link that a leader is given time for
+    merge: MergeRule = field(default_factory=MergeRule)
+    metric: Metric = field(default_factory=Metric)
+    privacy: Literal["plain"] = "plain"
+    sync_every: str = "1 epoch"  # batches or epochs between merges; for the trainers
+    optimizer: Literal["keep", "reset"] = "reset"  # local optimiser state at a merge
+    keep_local: tuple[str, ...] = ()  # name patterns of arrays that stay at home
+    max_bytes: int = 4_000_000_000  # a contribution is refused above this
+    expires_ms: int = 0  # block time after which nothing runs; 0: when all rounds are done
+    layout: Digest = ""  # model layout; "" lets the initial round fix it
+    code: Digest = ""  # training code
+    data_schema: str = ""  # what each site's data must look like, in words or as a digest
+    ethics: Digest = ""  # ethics or data-use document
+    seed: int = 0
+    options: dict[str, str] = field(default_factory=dict)  # for the trainers
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A member that takes part; a contribution never weighs more than `samples`."""
+
+    member: MemberId
+    samples: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """One member's part in a settled model."""
+
+    member: MemberId
+    weight: int
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Model:
+    """A settled model: what it is, and how it came about."""
+
+    study: str
+    number: int
+    kind: str
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    base: Digest
+    spec: Digest
+    rule: str
+    leader: MemberId
+    term: int
+    revision: int
+    shares: tuple[Share, ...]
+    receipts: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sample-weighted mean metrics (micro-units) of one model over the members that evaluated."""
+
+    digest: Digest
+    samples: int
+    metrics: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study stands."""
+
+    name: str
+    spec: Digest
+    proposer: MemberId
+    status: Literal["proposed", "running", "finished", "expired"] = "proposed"
+    approved: tuple[MemberId, ...] = ()
+    refused: tuple[MemberId, ...] = ()
+    enrolled: tuple[Enrolment, ...] = ()
+    ready: tuple[MemberId, ...] = ()  # said so since the open round's roster closed
+    statistics: Model | None = None  # merged preprocessing statistics
+    current: Model | None = None  # newest settled parameters: everyone trains on from here
+    best: Model | None = None
+    best_score: Score | None = None
+    released: tuple[Model, ...] = ()
+    lineage: Digest = ""  # hash chain over all settled models
+
+    def samples_of(self, member: MemberId) -> int | None:
+        """Samples declared at enrolment; None for a member that is not enrolled."""
+        return next((e.samples for e in self.enrolled if e.member == member), None)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics in micro-units of the model `digest`, over `samples` of the member's own."""
+
+    digest: Digest
+    samples: int
+    metrics: dict[str, int] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One member's parameters for one round (in an evaluation round: metrics only)."""
+
+    member: MemberId
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    weight: int
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """`reporter` says that `member`'s contribution cannot be had, or cannot be merged."""
+
+    kind: Literal["unavailable", "invalid"]
+    reporter: MemberId
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Round:
+    """The open round of a study."""
+
+    study: str
+    number: int
+    kind: str
+    phase: str
+    roster: tuple[MemberId, ...]
+    base: Digest = ""
+    revision: int = 0  # of the set of contributions
+    term: int = 0  # index of the leadership attempt; never falls within a round
+    contributions: tuple[Contribution, ...] = ()  # by member id
+    grace: Literal["", "running", "over"] = ""
+    suspects: tuple[MemberId, ...] = ()  # of this term's leader
+    reports: tuple[Report, ...] = ()  # of this revision
+
+    @property
+    def contributors(self) -> tuple[MemberId, ...]:
+        return tuple(c.member for c in self.contributions)
+
+    def contribution_of(self, member: MemberId) -> Contribution | None:
+        return next((c for c in self.contributions if c.member == member), None)
+
+
+@dataclass(frozen=True)
+class RoundRef:
+    """What a round transaction is about; refused when the round has moved on."""
+
+    study: str
+    number: int
+    phase: str
+    revision: int
+    term: int
+
+    @classmethod
+    def of(cls, r: Round) -> RoundRef:
+        return cls(r.study, r.number, r.phase, r.revision, r.term)
+
+    def __str__(self) -> str:
+        return (
+            f"round {self.number} {self.phase} (revision {self.revision}, term {self.term}) "
+            f"of '{self.study}'"
+        )
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`member` says: I hold these bytes as the merged model of this revision."""
+
+    member: MemberId
+    signature: Signature
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Something that fires; `due_ms` is block time, 0 while no block has stamped it."""
+
+    key: str
+    duration_ms: int
+    due_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """All deadlines, stamped and not: at most a few for each running study and open motion."""
+
+    items: tuple[Deadline, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyOwner:
+    """Whose an account key is."""
+
+    member: MemberId
+
+
+CHAIN = Table("chain", Chain)
+MEMBER = Table("member", Member)
+KEY_OWNER = Table("key", KeyOwner)
+INVITATION = Table("invitation", Invitation)
+MOTION = Table("motion", Motion)
+MOTIONS = Table("motions", Motions)
+STUDY = Table("study", Study)
+SPEC = Table("spec", Spec)
+ROUND = Table("round", Round)
+DEADLINES = Table("deadlines", Deadlines)
+
+
+def get_chain(state: Reader) -> Chain:
+    """The consortium's record."""
+    return CHAIN.need(state)
+
+
+def get_members(state: Reader) -> list[Member]:
+    """Active members by id."""
+    return [MEMBER.need(state, m) for m in get_chain(state).active]
+
+
+def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:
+    """The active member with this account key."""
+    found = KEY_OWNER.get(state, account)
+    return None if found is None else MEMBER.need(state, found.member)

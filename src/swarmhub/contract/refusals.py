@@ -1,0 +1,65 @@
+"""What the contract answers when it does not accept a transaction.
+
+A refusal changes nothing and is recorded with its code and one sentence.
+
+    Refusal
+    ├── NotAMember          the signer is not an active member
+    ├── NotAllowed          a member, but not the one who may do this
+    ├── UnknownThing        names a member, motion, study, model or invitation that is not there
+    ├── AlreadyDone         the act has been done
+    ├── BadValue            a field has a value that can never be accepted
+    ├── Expired             the transaction, invitation or study is over
+    └── StaleRound          the round has moved on; carries the model to go on from
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """Base of all refusals. `code` is the class name; the message is one sentence."""
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+
+class NotAMember(Refusal):
+    def __init__(self, signer: str) -> None:
+        super().__init__(f"The key {signer[:16]}… belongs to no active member; apply first.")
+
+
+class NotAllowed(Refusal):
+    def __init__(self, who: str, what: str) -> None:
+        super().__init__(f"Only {who} may {what}.")
+
+
+class UnknownThing(Refusal):
+    def __init__(self, kind: str, name: object) -> None:
+        super().__init__(f"There is no {kind} {str(name)[:80]!r} here (any more); check the name.")
+
+
+class AlreadyDone(Refusal):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Already done: {what}.")
+
+
+class BadValue(Refusal):
+    def __init__(self, field: str, expected: str, came: object) -> None:
+        self.field = field
+        super().__init__(f"'{field}': expected {expected}, got {str(came)[:80]!r}.")
+
+
+class Expired(Refusal):
+    def __init__(self, what: str, expired_ms: int, now_ms: int) -> None:
+        super().__init__(f"{what} expired at {expired_ms} ms; the block's time is {now_ms} ms.")
+
+
+class StaleRound(Refusal):
+    """The round has moved on. `current` is the digest of the newest settled model."""
+
+    def __init__(self, named: str, actual: str, current: str) -> None:
+        self.current = current
+        super().__init__(
+            f"The transaction is for {named}, but the study is in {actual}; "
+            f"go on from the settled model {current or '(none yet)'}."
+        )

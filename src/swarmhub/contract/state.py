@@ -1,0 +1,171 @@
+"""The contract's state: one flat map, path -> canonical bytes, under a Merkle root.
+
+A transaction works on an `Overlay`: its writes are kept apart until the contract accepts it, so
+a refusal leaves nothing behind. The root (`app_hash`) covers the map and nothing else. It is the
+root of a binary trie over sha256(path) in which a subtree with a single leaf is that leaf, so
+its shape depends on the keys alone, and a write costs O(log n) hashes. Nodes are tuples that are
+never changed: a new root shares all untouched nodes with the old one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from swarmhub import codec
+
+Writes = dict[str, bytes | None]  # None deletes the path
+Leaf = tuple[bytes, bytes]  # (hash, key)
+Node = Any  # None | Leaf | (hash, left, right)
+
+EMPTY = bytes(32)
+
+
+class Reader(Protocol):
+    """Anything that states can be read from."""
+
+    def get(self, path: str) -> bytes | None:
+        """Bytes at the path, or None."""
+
+
+class State:
+    """Committed state: a map and its trie. Only `commit` changes it."""
+
+    def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
+        self.values: dict[str, bytes] = {}
+        self.tree: Node = None
+        if values:
+            self.commit(dict(values))
+
+    def get(self, path: str) -> bytes | None:
+        return self.values.get(path)
+
+    @property
+    def app_hash(self) -> bytes:
+        """Merkle root of the map, 32 bytes."""
+        return hash_of(self.tree)
+
+    def commit(self, writes: Writes, tree: Node = None) -> None:
+        """Take the writes over. `tree` is the trie with them, where the caller has it already."""
+        self.tree = tree or write_tree(self.tree, writes)
+        for path, value in writes.items():
+            if value is None:
+                self.values.pop(path, None)
+            else:
+                self.values[path] = value
+
+
+class Overlay:
+    """Writes on top of a state (or of another overlay), thrown away or committed as one."""
+
+    def __init__(self, below: Reader) -> None:
+        self.below = below
+        self.writes: Writes = {}
+
+    def get(self, path: str) -> bytes | None:
+        if path in self.writes:
+            return self.writes[path]
+        return self.below.get(path)
+
+    def put(self, path: str, value: bytes | None) -> None:
+        """Write bytes at the path; None deletes."""
+        self.writes[path] = value
+
+    def absorb(self, above: Overlay) -> None:
+        """Take over the writes of an overlay on top of this one."""
+        self.writes.update(above.writes)
+
+
+R = TypeVar("R")
+
+
+class Table(Generic[R]):
+    """Records of one class under one prefix."""
+
+    def __init__(self, prefix: str, cls: type[R]) -> None:
+        self.prefix = prefix
+        self.cls = cls
+
+    def get(self, state: Reader, *key: object) -> R | None:
+        """The record, or None."""
+        data = state.get(self._path(key))
+        return None if data is None else cast(R, _unpack(cast(Any, self.cls), data))
+
+    def need(self, state: Reader, *key: object) -> R:
+        """A record that must exist (the caller has made sure)."""
+        found = self.get(state, *key)
+        if found is None:
+            raise LookupError(f"state has no {self._path(key)}")
+        return found
+
+    def put(self, state: Overlay, *key: object, record: R | None) -> None:
+        """Write the record; None deletes it."""
+        state.put(self._path(key), None if record is None else codec.pack(record))
+
+    def _path(self, key: tuple[object, ...]) -> str:
+        return "/".join([self.prefix, *map(str, key)])
+
+
+@functools.lru_cache(maxsize=8192)
+def _unpack(cls: type[Any], data: bytes) -> Any:
+    """Records are frozen, so equal bytes may share one. State bytes are our own: no re-check."""
+    return codec.from_json(cls, json.loads(data))
+
+
+# the trie
+
+
+def hash_of(node: Node) -> bytes:
+    """Hash of a trie node, 32 bytes."""
+    return EMPTY if node is None else node[0]
+
+
+def write_tree(tree: Node, writes: Writes) -> Node:
+    """The trie after the writes."""
+    for path, value in writes.items():
+        key = hashlib.sha256(path.encode()).digest()
+        if value is None:
+            tree = _delete(tree, key, 0)
+        else:
+            leaf = hashlib.sha256(b"\0" + key + hashlib.sha256(value).digest()).digest()
+            tree = _insert(tree, (leaf, key), 0)
+    return tree
+
+
+def _bit(key: bytes, depth: int) -> int:
+    return key[depth >> 3] >> (7 - (depth & 7)) & 1
+
+
+def _inner(left: Node, right: Node) -> Node:
+    return (hashlib.sha256(b"\1" + hash_of(left) + hash_of(right)).digest(), left, right)
+
+
+def _insert(node: Node, leaf: Leaf, depth: int) -> Node:
+    if node is None:
+        return leaf
+    if len(node) == 2:
+        if node[1] == leaf[1]:
+            return leaf
+        node = _inner(None, node) if _bit(node[1], depth) else _inner(node, None)
+    _, left, right = node
+    if _bit(leaf[1], depth):
+        return _inner(left, _insert(right, leaf, depth + 1))
+    return _inner(_insert(left, leaf, depth + 1), right)
+
+
+def _delete(node: Node, key: bytes, depth: int) -> Node:
+    if node is None or len(node) == 2:
+        return None if node is not None and node[1] == key else node
+    _, left, right = node
+    if _bit(key, depth):
+        right = _delete(right, key, depth + 1)
+    else:
+        left = _delete(left, key, depth + 1)
+    if left is None and (right is None or len(right) == 2):
+        return right
+    if right is None and left is not None and len(left) == 2:
+        return left
+    return _inner(left, right)

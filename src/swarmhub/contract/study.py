@@ -1,0 +1,250 @@
+"""A study's law: what may run, where, and by whose leave.
+
+proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
+its own hospital; only who approved can enrol, only who is enrolled takes part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract import deadlines, rounds
+from swarmhub.contract.context import Context
+from swarmhub.contract.motions import open_motion
+from swarmhub.contract.records import (
+    CHAIN,
+    ROUND,
+    SPEC,
+    STUDY,
+    Enrolment,
+    Member,
+    Motion,
+    Spec,
+    Study,
+)
+from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
+from swarmhub.contract.transactions import (
+    Approve,
+    Enrol,
+    Finish,
+    Propose,
+    Refuse,
+    Release,
+    Start,
+    Withdraw,
+)
+from swarmhub.types import MemberId
+
+MAX_SAMPLES = 1_000_000_000
+MAX_RELEASED = 32
+
+
+def compute_spec_digest(spec: Spec) -> str:
+    """Digest of the exact terms that members approve."""
+    return codec.digest(b"swarmhub/spec/1", codec.pack(spec))
+
+
+def propose(ctx: Context, tx: Propose) -> None:
+    """Any member proposes; proposing approves for its own hospital."""
+    proposer = ctx.need_member()
+    spec = tx.spec
+    check_spec(ctx, spec)
+    if STUDY.get(ctx.state, spec.name):
+        raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
+    digest = compute_spec_digest(spec)
+    study = Study(spec.name, digest, proposer.id, approved=(proposer.id,))
+    STUDY.put(ctx.state, spec.name, record=study)
+    SPEC.put(ctx.state, spec.name, record=spec)
+    if spec.expires_ms:
+        deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    ctx.emit("proposed", study=spec.name, spec=digest, by=proposer.id)
+
+
+def check_spec(ctx: Context, spec: Spec) -> None:
+    """Refuse terms that could never run."""
+    name_ok = all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in spec.name)
+    if not name_ok or not 0 < len(spec.name) <= 40:
+        raise BadValue("name", "1 to 40 of a-z, 0-9 and '-'", spec.name)
+    bounds = (
+        ("rounds", 1, 100_000),
+        ("min_peers", 1, 1000),
+        ("quorum_grace_ms", 0, 7 * 86_400_000),
+        ("leader_timeout_ms", 100, 86_400_000),
+        ("transfer_bytes_per_s", 1000, 1 << 40),
+        ("max_bytes", 1, 1 << 40),
+        ("seed", 0, 1 << 32),
+    )
+    for field, low, high in bounds:
+        if not low <= getattr(spec, field) <= high:
+            raise BadValue(field, f"{low} to {high}", getattr(spec, field))
+    members = len(ctx.chain.active)
+    if spec.min_peers > members:
+        raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
+    if not 0 <= spec.merge.trim_permille < 500:
+        raise BadValue("merge.trim_permille", "0 to 499", spec.merge.trim_permille)
+    if not 0 < len(spec.metric.name) <= 40:
+        raise BadValue("metric.name", "1 to 40 characters", spec.metric.name)
+    if spec.expires_ms and spec.expires_ms <= ctx.env.time_ms:
+        raise BadValue("expires_ms", "a time to come", spec.expires_ms)
+    for field in ("layout", "code", "ethics"):
+        if getattr(spec, field) and not codec.is_digest(getattr(spec, field)):
+            raise BadValue(field, "a sha256 digest of 64 hex digits", getattr(spec, field))
+
+
+def need_study(ctx: Context, name: str, spec: str | None = None) -> Study:
+    """The study; where `spec` is given it must be the digest of its terms."""
+    study = STUDY.get(ctx.state, name)
+    if study is None:
+        raise UnknownThing("study", name)
+    if spec is not None and spec != study.spec:
+        raise BadValue("spec", f"the digest of this study's terms, {study.spec[:16]}…", spec)
+    return study
+
+
+def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
+    """A study that is not over."""
+    study = need_study(ctx, name, spec)
+    if study.status in ("finished", "expired"):
+        raise NotAllowed("members of a live study", f"do this; '{name}' is {study.status}")
+    terms = SPEC.need(ctx.state, name)
+    if terms.expires_ms and ctx.env.time_ms >= terms.expires_ms:
+        raise Expired(f"The study '{name}'", terms.expires_ms, ctx.env.time_ms)
+    return study
+
+
+def approve(ctx: Context, tx: Approve) -> None:
+    """A hospital allows exactly these terms to run there."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study, tx.spec)
+    if member.id in study.approved:
+        raise AlreadyDone(f"member {member.id} has approved '{tx.study}'")
+    refused = tuple(m for m in study.refused if m != member.id)
+    study = replace(study, approved=(*study.approved, member.id), refused=refused)
+    STUDY.put(ctx.state, tx.study, record=study)
+    ctx.emit("approved", study=tx.study, member=member.id)
+
+
+def refuse(ctx: Context, tx: Refuse) -> None:
+    """A hospital does not allow these terms (any more); it also withdraws."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study, tx.spec)
+    if member.id in study.refused:
+        raise AlreadyDone(f"member {member.id} has refused '{tx.study}'")
+    approved = tuple(m for m in study.approved if m != member.id)
+    study = replace(study, approved=approved, refused=(*study.refused, member.id))
+    STUDY.put(ctx.state, tx.study, record=study)
+    ctx.emit("refused", study=tx.study, member=member.id)
+    if study.samples_of(member.id) is not None:
+        withdraw_member(ctx, tx.study, member.id)
+
+
+def enrol(ctx: Context, tx: Enrol) -> None:
+    """A member that approved takes part; its weight is capped by the samples it declares."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study, tx.spec)
+    if member.id not in study.approved:
+        raise NotAllowed("a member that approved the study", "enrol; approve it first")
+    if study.samples_of(member.id) is not None:
+        raise AlreadyDone(f"member {member.id} is enrolled in '{tx.study}'")
+    if not 1 <= tx.samples <= MAX_SAMPLES:
+        raise BadValue("samples", f"1 to {MAX_SAMPLES}", tx.samples)
+    entry = Enrolment(member.id, tx.samples)
+    enrolled = tuple(sorted((*study.enrolled, entry), key=lambda e: e.member))
+    STUDY.put(ctx.state, tx.study, record=replace(study, enrolled=enrolled))
+    ctx.emit("enrolled", study=tx.study, member=member.id, samples=tx.samples)
+
+
+def withdraw(ctx: Context, tx: Withdraw) -> None:
+    """A member takes part no longer."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study)
+    if study.samples_of(member.id) is None:
+        raise NotAllowed("an enrolled member", "withdraw")
+    withdraw_member(ctx, tx.study, member.id)
+
+
+def withdraw_member(ctx: Context, name: str, member: MemberId) -> None:
+    """Take a member out of a study; its unsettled contribution is void, settled ones stay."""
+    study = STUDY.need(ctx.state, name)
+    if study.samples_of(member) is None:
+        return
+    enrolled = tuple(e for e in study.enrolled if e.member != member)
+    ready = tuple(m for m in study.ready if m != member)
+    STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
+    ctx.emit("withdrawn", study=name, member=member)
+    if study.status == "running":
+        rounds.drop_member(ctx, name, member)
+
+
+def start(ctx: Context, tx: Start) -> None:
+    """An enrolled member opens the first round once min_peers are enrolled."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study)
+    spec = SPEC.need(ctx.state, tx.study)
+    if study.status != "proposed":
+        raise AlreadyDone(f"'{tx.study}' is {study.status}")
+    if study.samples_of(member.id) is None:
+        raise NotAllowed("an enrolled member", "start the study")
+    if len(study.enrolled) < spec.min_peers:
+        raise BadValue("enrolled", f"min_peers = {spec.min_peers} members", len(study.enrolled))
+    STUDY.put(ctx.state, tx.study, record=replace(study, status="running"))
+    chain = ctx.chain
+    CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
+    ctx.emit("started", study=tx.study)
+    rounds.open_round(ctx, tx.study, 1, ())
+
+
+def finish(ctx: Context, tx: Finish) -> None:
+    """The proposer ends the study early; where it is gone, any enrolled member may."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study)
+    proposer_active = study.proposer in ctx.chain.active
+    if member.id != study.proposer and (proposer_active or not _is_enrolled(study, member)):
+        raise NotAllowed("the proposer (once it is gone: an enrolled member)", "end the study")
+    rounds.end_study(ctx, tx.study, "finished")
+
+
+def release(ctx: Context, tx: Release) -> None:
+    """An enrolled member moves to release the current or best model; the enrolled vote."""
+    member = ctx.need_member()
+    study = need_study(ctx, tx.study)
+    if not _is_enrolled(study, member):
+        raise NotAllowed("an enrolled member", "move to release a model")
+    if tx.model not in {m.digest for m in (study.current, study.best) if m}:
+        raise UnknownThing("current or best model", tx.model)
+    if any(m.digest == tx.model for m in study.released):
+        raise AlreadyDone("this model is released")
+    if len(study.released) >= MAX_RELEASED:
+        raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
+    electorate = tuple(e.member for e in study.enrolled if e.member in ctx.chain.active)
+    motion = open_motion(ctx, Motion(0, "release", electorate, study=tx.study, model=tx.model))
+    ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
+
+
+def release_model(ctx: Context, name: str, digest: str) -> None:
+    """Mark a model as released, if it is still current or best."""
+    study = STUDY.need(ctx.state, name)
+    model = next((m for m in (study.best, study.current) if m and m.digest == digest), None)
+    if model is None or any(m.digest == digest for m in study.released):
+        ctx.emit("release_missed", study=name, model=digest)
+        return
+    STUDY.put(ctx.state, name, record=replace(study, released=(*study.released, model)))
+    ctx.emit("released", study=name, model=digest)
+
+
+def expire(ctx: Context, name: str) -> None:
+    """The study's time is over: nothing of it runs any more."""
+    study = STUDY.get(ctx.state, name)
+    if study is not None and study.status in ("proposed", "running"):
+        rounds.end_study(ctx, name, "expired")
+
+
+def get_open_round_number(ctx: Context, name: str) -> int:
+    """Number of the study's open round; 0 for none."""
+    found = ROUND.get(ctx.state, name)
+    return found.number if found else 0
+
+
+def _is_enrolled(study: Study, member: Member) -> bool:
+    return study.samples_of(member.id) is not None

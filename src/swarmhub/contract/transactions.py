@@ -1,0 +1,314 @@
+"""Every act that the contract knows, as a frozen record, and the signed envelope around it.
+
+A transaction on the wire is canonical JSON:
+`{"body", "chain", "expires_ms", "kind", "signature", "signer"}`; the signature is over the
+canonical bytes of the rest. Its id is the digest of those signed bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from swarmhub import codec
+from swarmhub.contract.records import Card, Evaluation, Receipt, RoundRef, Spec
+from swarmhub.errors import Malformed
+from swarmhub.types import Digest, MemberId, PublicKey, Signature
+
+MAX_TX_BYTES = 256 * 1024
+
+
+class Body(Protocol):
+    """What is asked of the contract; `KIND` is its name on the wire."""
+
+    KIND: ClassVar[str]
+
+
+# consortium
+
+
+@dataclass(frozen=True)
+class Invite:
+    """Register the public half of a single-use invitation."""
+
+    KIND: ClassVar[str] = "consortium.invite"
+    invitation: PublicKey
+    expires_ms: int
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Ask for admission; signed by the newcomer's own key, proven by the invitation's key."""
+
+    KIND: ClassVar[str] = "consortium.apply"
+    card: Card
+    invitation: PublicKey
+    proof: Signature
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Say aye or nay to an open motion."""
+
+    KIND: ClassVar[str] = "consortium.vote"
+    motion: int
+    aye: bool
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Leave the consortium."""
+
+    KIND: ClassVar[str] = "consortium.leave"
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Move to remove a member; the others vote."""
+
+    KIND: ClassVar[str] = "consortium.remove"
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """Replace keys or address; signed by the old account key, proven by the new one."""
+
+    KIND: ClassVar[str] = "consortium.rotate"
+    card: Card
+    proof: Signature
+
+
+# study
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Put a study before the members."""
+
+    KIND: ClassVar[str] = "study.propose"
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Allow exactly this spec to run at the signer's hospital."""
+
+    KIND: ClassVar[str] = "study.approve"
+    study: str
+    spec: Digest
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Do not allow this spec at the signer's hospital."""
+
+    KIND: ClassVar[str] = "study.refuse"
+    study: str
+    spec: Digest
+
+
+@dataclass(frozen=True)
+class Enrol:
+    """Take part with so many training samples at most."""
+
+    KIND: ClassVar[str] = "study.enrol"
+    study: str
+    spec: Digest
+    samples: int
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """Take part no longer; an unsettled contribution is void."""
+
+    KIND: ClassVar[str] = "study.withdraw"
+    study: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """Open the first round."""
+
+    KIND: ClassVar[str] = "study.start"
+    study: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """End the study before its last round."""
+
+    KIND: ClassVar[str] = "study.finish"
+    study: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Move to release a settled model; the enrolled members vote."""
+
+    KIND: ClassVar[str] = "study.release"
+    study: str
+    model: Digest
+
+
+# round
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A trainer stands ready at the signer's node."""
+
+    KIND: ClassVar[str] = "round.ready"
+    study: str
+
+
+@dataclass(frozen=True)
+class Contribute:
+    """Parameters (statistics, metrics) of the signer for one round."""
+
+    KIND: ClassVar[str] = "round.contribute"
+    ref: RoundRef
+    spec: Digest
+    base: Digest
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    weight: int
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Retract:
+    """Take the signer's own contribution back before it is merged."""
+
+    KIND: ClassVar[str] = "round.retract"
+    ref: RoundRef
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """The leader of this term does not answer."""
+
+    KIND: ClassVar[str] = "round.suspect"
+    ref: RoundRef
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """The leader cannot get a member's contribution; it gives up its term by saying so."""
+
+    KIND: ClassVar[str] = "round.unavailable"
+    ref: RoundRef
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """The signer has checked a member's contribution: it cannot be merged."""
+
+    KIND: ClassVar[str] = "round.invalid"
+    ref: RoundRef
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Settle:
+    """The merged model of this revision, with receipts of others that hold it."""
+
+    KIND: ClassVar[str] = "round.settle"
+    ref: RoundRef
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True)
+class Poke:
+    """Make a block, so that a deadline that has passed can fire."""
+
+    KIND: ClassVar[str] = "round.poke"
+    study: str
+
+
+BODIES: dict[str, type[Any]] = {
+    cls.KIND: cls
+    for cls in (
+        Invite, Apply, Vote, Leave, Remove, Rotate,
+        Propose, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
+        Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Poke,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A decoded transaction; `id` is the digest of its signed bytes."""
+
+    kind: str
+    body: Any
+    chain: str
+    expires_ms: int
+    signer: PublicKey
+    signature: Signature
+    id: Digest
+    signed: bytes
+
+
+def write_transaction(
+    body: Body, chain: str, expires_ms: int, signer: PublicKey, sign: Callable[[bytes], Signature]
+) -> bytes:
+    """Bytes of a signed transaction. `sign` signs in the transactions' domain."""
+    envelope = {
+        "body": codec.to_json(body),
+        "chain": chain,
+        "expires_ms": expires_ms,
+        "kind": body.KIND,
+        "signer": signer,
+    }
+    return codec.encode({**envelope, "signature": sign(codec.encode(envelope))})
+
+
+def read_transaction(data: bytes) -> Transaction:
+    """Decode hostile bytes; Malformed on anything unexpected. The signature is not checked."""
+    envelope = codec.decode(data, MAX_TX_BYTES)
+    expected = {"body", "chain", "expires_ms", "kind", "signature", "signer"}
+    if not isinstance(envelope, dict) or set(envelope) != expected:
+        raise Malformed(f"A transaction has exactly the keys {', '.join(sorted(expected))}.")
+    for name in ("chain", "kind", "signature", "signer"):
+        if not isinstance(envelope[name], str):
+            raise Malformed(f"Transaction.{name}: expected str.")
+    if type(envelope["expires_ms"]) is not int:
+        raise Malformed("Transaction.expires_ms: expected int.")
+    kind = envelope["kind"]
+    if kind not in BODIES:
+        raise Malformed(f"Unknown kind of transaction {kind[:60]!r}.")
+    body = codec.from_json(BODIES[kind], envelope["body"])
+    signature = envelope.pop("signature")
+    signed = codec.encode(envelope)
+    return Transaction(
+        kind=kind,
+        body=body,
+        chain=envelope["chain"],
+        expires_ms=envelope["expires_ms"],
+        signer=envelope["signer"],
+        signature=signature,
+        id=codec.digest(b"swarmhub/tx/1", signed),
+        signed=signed,
+    )
+
+
+def receipt_message(chain: str, ref: RoundRef, digest: Digest) -> bytes:
+    """What a receipt signs. Not the term: a correct merge of a revision has one digest."""
+    return codec.encode(
+        {"chain": chain, "digest": digest, "number": ref.number, "revision": ref.revision,
+         "study": ref.study}
+    )  # fmt: skip
+
+
+def card_message(card: Card) -> bytes:
+    """What a card's signature (and a rotation's or an invitation's proof) signs."""
+    fields = codec.to_json(card)
+    del fields["signature"]
+    return codec.encode(fields)

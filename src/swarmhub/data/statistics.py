@@ -1,0 +1,176 @@
+"""What a hospital says about its table, and the features that all hospitals build from the sum.
+
+Before any training each hospital publishes one document about its training rows: how many there
+are, how many of each label, and per column the count, the mean and the sum of squared deviations
+(numbers) or the frequency of each category (text). It never holds a row or a free text:
+
+- a numeric column with fewer than `min_count` values is published as if it had none: the mean of
+  one value is that value;
+- a category with fewer than `min_count` rows at the hospital is not published; such rows are
+  "other" there;
+- a text column with more than 50 distinct values is an identifier or free text: none of its
+  values is published.
+
+The counts of labels are published as they are; they are needed to balance the classes.
+
+The documents are merged (`swarmhub.merge.merge_statistics`), and every hospital derives the same
+`Design` from the merged bytes. Numbers are standardised with the swarm's mean and standard
+deviation; a text column becomes one 0/1 feature "column=category" for each published category,
+standardised too, so that one penalty suits all features. A missing value takes the mean, which
+is 0 after standardising. Left out, at every site alike: features that are missing in more than
+60% of all rows, and features that do not vary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub import codec
+from swarmhub.codec import Json
+from swarmhub.data.tables import Column, Table, is_text
+from swarmhub.errors import BadInput, Malformed
+
+MIN_COUNT = 5  # rows; the usual smallest cell in published hospital statistics
+MAX_CATEGORIES = 50  # distinct values at one hospital; coded variables have fewer, names more
+MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
+MAX_DEVIATIONS = 10.0  # standard deviations; farther is a unit error or would rule the model
+MAX_DOCUMENT = 64 << 20  # bytes
+
+
+def statistics_of(table: Table, min_count: int = MIN_COUNT) -> bytes:
+    """The statistics document of a table's rows, canonical JSON; see the module for what is in it.
+
+    Give it training rows only. BadInput if the table has no label.
+    """
+    if table.label is None:
+        raise BadInput("Statistics need the label column; name it when reading the table.")
+    ones = int(table.label.sum())
+    columns = {
+        name: _text(values, min_count) if is_text(values) else _numeric(values, min_count)
+        for name, values in table.columns.items()
+    }
+    labels = {"0": table.rows - ones, "1": ones}
+    return codec.encode({"rows": table.rows, "labels": labels, "columns": columns})
+
+
+def _numeric(values: Column, min_count: int) -> Json:
+    known = values[~np.isnan(values)]
+    if len(known) < max(1, min_count):
+        known = known[:0]
+    mean = float(known.mean()) if len(known) else 0.0
+    m2 = float(((known - mean) ** 2).sum())
+    missing = len(values) - len(known)
+    found = {"kind": "numeric", "count": len(known), "missing": missing}
+    return found | {"mean": mean.hex(), "m2": m2.hex()}
+
+
+def _text(values: Column, min_count: int) -> Json:
+    counts = Counter(value for value in values if value is not None)
+    known = sum(counts.values())
+    published = {}
+    if len(counts) <= MAX_CATEGORIES:
+        published = {value: n for value, n in counts.items() if n >= min_count}
+    missing = len(values) - known
+    return {"kind": "text", "count": known, "missing": missing, "categories": published}
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The features of a study: the same at every hospital, in this order.
+
+    `sources[k]` is the column of feature k and its category (None for a number), `mean` and `sd`
+    (p,) are in the column's unit, `class_rows` is how many training rows all hospitals have with
+    label 0 and with label 1. Numbers come first, then categories, each sorted by name.
+    """
+
+    names: tuple[str, ...]
+    sources: tuple[tuple[str, str | None], ...]
+    mean: npt.NDArray[np.float64]
+    sd: npt.NDArray[np.float64]
+    class_rows: tuple[int, int]
+
+    @classmethod
+    def from_statistics(cls, merged: bytes) -> Design:
+        """The design that follows from merged statistics.
+
+        Malformed if the bytes are no such document; BadInput if nothing can be learned from it:
+        a label that no row has, or no feature left.
+        """
+        document = codec.decode(merged, MAX_DOCUMENT)
+        try:
+            rows = int(document["rows"])
+            class_rows = (int(document["labels"].get("0", 0)), int(document["labels"].get("1", 0)))
+            found = sorted(_features(document["columns"], rows))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            raise Malformed(
+                "Expected a statistics document (rows, labels, columns), got other JSON."
+            ) from None
+        if min(class_rows) == 0:
+            absent = class_rows.index(0)
+            raise BadInput(
+                f"Expected both labels, but no hospital has a row with label {absent}; "
+                "check the label column or enrol a hospital that has such patients."
+            )
+        if not found:
+            raise BadInput(
+                f"No column can be used: each is missing in more than {MAX_MISSING:.0%} of the "
+                "rows, does not vary, or is text without a frequent category; check the tables."
+            )
+        sources = tuple(
+            (column, category if text else None) for text, column, category, *_ in found
+        )
+        names = tuple(c if k is None else f"{c}={k}" for c, k in sources)
+        mean, sd = (np.array([feature[k] for feature in found], dtype=np.float64) for k in (3, 4))
+        return cls(names, sources, mean, sd, class_rows)
+
+    def matrix(self, table: Table) -> npt.NDArray[np.float64]:
+        """The table's rows as standardised features, (n, p) float64, finite.
+
+        Columns that the study does not know are ignored; a column that the table lacks is missing
+        throughout. BadInput where a column is a number here and text in the study, or vice versa.
+        """
+        x = np.zeros((table.rows, len(self.names)))
+        for k, (column, category) in enumerate(self.sources):
+            values = table.columns.get(column)
+            if values is None:
+                continue
+            known = _known(values)
+            if not known.any():
+                continue
+            if is_text(values) != (category is not None):
+                here, study = ("text", "numbers")[:: 1 if is_text(values) else -1]
+                raise BadInput(
+                    f"Column '{column[:60]}' has {study} in the study and {here} in this table; "
+                    "prepare it as the other hospitals do."
+                )
+            raw = values if category is None else values == category
+            x[known, k] = (raw[known].astype(np.float64) - self.mean[k]) / self.sd[k]
+        return np.clip(x, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=x)
+
+
+def _known(values: Column) -> npt.NDArray[np.bool_]:
+    return np.array([v is not None for v in values]) if is_text(values) else ~np.isnan(values)
+
+
+def _features(columns: Json, rows: int) -> Iterator[tuple[bool, str, str, float, float]]:
+    """(is text, column, category, mean, sd) of every feature that is kept."""
+    for name, column in columns.items():
+        count = column["count"]
+        if count == 0 or count < (1.0 - MAX_MISSING) * rows:
+            continue
+        if column["kind"] == "numeric":
+            mean = float.fromhex(column["mean"])
+            sd = math.sqrt(float.fromhex(column["m2"]) / count)
+            if sd > 1e-9 * abs(mean):  # below it the variance is rounding
+                yield False, name, "", mean, sd
+            continue
+        for category, n in column["categories"].items():
+            if 0 < n < count:
+                share = n / count
+                yield True, name, category, share, math.sqrt(share * (1.0 - share))

@@ -1,0 +1,1 @@
+"""A swarm of several hospitals on one machine: real nodes, real trainers, real data."""

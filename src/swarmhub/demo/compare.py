@@ -1,0 +1,101 @@
+"""What the swarm is held against: each hospital alone, and pooled, on the same patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swarmhub.data.metrics import auc
+from swarmhub.data.statistics import Design, statistics_of
+from swarmhub.data.tables import Table, read_table
+from swarmhub.errors import BadInput
+from swarmhub.merge import merge_statistics
+from swarmhub.params.buffer import arrays_from, layout_of
+from swarmhub.recipes.tabular import make_model
+from swarmhub.recipes.trainer import Fitted, make_fitted
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """AUCs on the pooled held-out patients; None where a model cannot be made or measured."""
+
+    local: dict[str, float | None]
+    swarm: float | None
+    central: float | None
+
+    @property
+    def local_mean(self) -> float | None:
+        """Mean over the hospitals that have a model of their own."""
+        known = [v for v in self.local.values() if v is not None]
+        return float(np.mean(known)) if known else None
+
+
+class HeldOut:
+    """The pooled held-out patients, and the model that is measured on them."""
+
+    def __init__(
+        self, train: dict[str, Path], tests: list[Path], label: str, kind: str, seed: int
+    ) -> None:
+        self._train = {name: read_table(path, label) for name, path in train.items()}
+        self._tests = [read_table(path, label) for path in tests]
+        documents = {
+            i: statistics_of(table) for i, table in enumerate(self._train.values(), start=1)
+        }
+        self.kind, self.seed = kind, seed
+        self.fitted = make_fitted(kind, merge_statistics(documents), seed)
+        self.patients = sum(t.rows for t in self._tests)
+
+    def load(self, buffer: Path) -> Parameters:
+        """Parameters from a settled model's file."""
+        layout = layout_of(self.fitted.model.initial())
+        with buffer.open("rb") as file:
+            return arrays_from(file, layout)
+
+    def measure(self, fitted: Fitted, parameters: Parameters) -> dict[str, float | None]:
+        """{"auc", "loss"} of a model on all held-out patients."""
+        if not self._tests:
+            return {"auc": None, "loss": None}
+        probability = np.concatenate(
+            [fitted.model.predict(parameters, fitted.design.matrix(t)) for t in self._tests]
+        )
+        label = np.concatenate([t.label for t in self._tests if t.label is not None])
+        clipped = np.clip(probability, 1e-12, 1 - 1e-12)
+        loss = -np.mean(np.where(label == 1, np.log(clipped), np.log1p(-clipped)))
+        return {"auc": auc(label, probability), "loss": float(loss)}
+
+    def compare(self, swarm: Parameters | None, rounds: int) -> Scores:
+        """Train each hospital alone and all pooled, for as many rounds, and measure everything."""
+        local = {name: self._alone(table, rounds) for name, table in self._train.items()}
+        x = np.concatenate([self.fitted.design.matrix(t) for t in self._train.values()])
+        y = np.concatenate([t.label for t in self._train.values() if t.label is not None])
+        central = self.measure(self.fitted, _train(self.fitted, x, y, rounds))["auc"]
+        mine = None if swarm is None else self.measure(self.fitted, swarm)["auc"]
+        return Scores(local, mine, central)
+
+    def _alone(self, table: Table, rounds: int) -> float | None:
+        assert table.label is not None
+        try:
+            design = Design.from_statistics(statistics_of(table))
+        except BadInput:
+            return None  # one class only, or nothing to learn from: no model of its own
+        fitted = Fitted(design, make_model(self.fitted_kind, design, self.seed))
+        parameters = _train(fitted, design.matrix(table), table.label, rounds)
+        return self.measure(fitted, parameters)["auc"]
+
+    @property
+    def fitted_kind(self) -> Any:
+        """The recipe's name, as make_model takes it."""
+        return self.kind
+
+
+def _train(fitted: Fitted, x: Any, y: Any, rounds: int) -> Parameters:
+    parameters: Parameters = fitted.model.initial()
+    state: Parameters = {}
+    for _ in range(rounds):
+        parameters, state = fitted.model.fit(parameters, x, y, state)
+    return parameters

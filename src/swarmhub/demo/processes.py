@@ -1,0 +1,98 @@
+"""Starting and stopping a demo's processes. Nothing stays behind, however the demo ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from swarmhub.errors import SwarmhubError
+from swarmhub.node.lifeline import VARIABLE
+
+STOP_S = 3.0
+
+
+def free_address() -> str:
+    """A loopback address whose port is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+class Processes:
+    """Children with a log each; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._lifeline, self._held = os.pipe()
+        os.set_inheritable(self._lifeline, True)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: dict[str, Path] = {}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+        os.close(self._held)
+        os.close(self._lifeline)
+
+    def start(self, name: str, arguments: list[str], log: Path) -> int:
+        """Run `swarmhub ARGUMENTS` in the background; returns its process id."""
+        environment = {
+            **os.environ,
+            VARIABLE: str(self._lifeline),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        with log.open("ab") as out:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "swarmhub", *arguments],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
+                pass_fds=(self._lifeline,), start_new_session=True,
+            )  # fmt: skip
+        self._running[name] = child
+        self._logs[name] = log
+        return child.pid
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        child = self._running.pop(name)
+        child.kill()
+        child.wait()
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._running[name].send_signal(number)
+
+    def check(self) -> None:
+        """SwarmhubError with the last line of its log where a child has failed."""
+        for name, child in self._running.items():
+            code = child.poll()
+            if code not in (None, 0):
+                lines = self._logs[name].read_text("utf-8", "replace").strip().splitlines()
+                last = lines[-1].removeprefix("swarmhub: ") if lines else f"exit code {code}"
+                raise SwarmhubError(f"{name} stopped: {last} (log: {self._logs[name]})")
+
+    def is_running(self, name: str) -> bool:
+        """Whether the child has not ended."""
+        child = self._running.get(name)
+        return child is not None and child.poll() is None
+
+    def stop_all(self) -> None:
+        """Ask all to stop, then make them."""
+        for child in self._running.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGCONT)
+                child.terminate()
+        end = time.monotonic() + STOP_S
+        for child in self._running.values():
+            try:
+                child.wait(max(0.01, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._running.clear()

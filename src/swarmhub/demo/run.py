@@ -1,0 +1,394 @@
+"""The demo from top to bottom: found, admit, propose, start, watch, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec, get_member_of_key
+from swarmhub.contract.rounds import compute_training_round
+from swarmhub.contract.thresholds import compute_quorum
+from swarmhub.contract.transactions import Start
+from swarmhub.demo.compare import HeldOut, Scores
+from swarmhub.demo.processes import Processes, free_address
+from swarmhub.demo.sites import SEED, Site
+from swarmhub.errors import BadInput, LedgerError, SwarmhubError
+from swarmhub.ledger import Committed, SqliteLedger
+from swarmhub.node.desk import Desk, found_consortium
+from swarmhub.node.home import Home, lock
+
+MARKER = "demo.json"
+STUDY_NAME = "demo"
+STALLED_S = 120.0  # nothing on the ledger for so long: something is wrong, say so
+RESTART_AFTER_S = 1.0  # the killed node comes back so long after the round is settled
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    root: Path
+    label: str
+    rounds: int
+    model: str
+    kill_leader: bool
+    test: Path | None
+
+
+@dataclass
+class RoundLine:
+    """One settled training round, as it is shown."""
+
+    number: int
+    leader: str
+    term: int
+    members: list[str]
+    samples: int
+    auc: float | None
+    loss: float | None
+    seconds: float
+
+
+@dataclass
+class Takeover:
+    """A leader that was killed, and what became of its round."""
+
+    round: int
+    term: int
+    frm: str
+    to: str
+    takeover_s: float
+
+
+@dataclass
+class Outcome:
+    """Everything that the demo reports."""
+
+    nodes: int
+    rounds: int
+    startup_s: float
+    total_s: float
+    lines: list[RoundLine]
+    scores: Scores
+    model_digest: str
+    model_file: Path
+    ledger: Path
+    takeovers: list[Takeover]
+    homes: list[Path]
+    patients: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {
+            "nodes": self.nodes,
+            "rounds": self.rounds,
+            "startup_s": round(self.startup_s, 3),
+            "round_s_median": round(median([x.seconds for x in self.lines] or [0.0]), 4),
+            "total_s": round(self.total_s, 3),
+            "leaders": [x.leader for x in self.lines],
+            "auc": {
+                "local": self.scores.local,
+                "local_mean": self.scores.local_mean,
+                "swarm": self.scores.swarm,
+                "central": self.scores.central,
+            },
+            "model_digest": self.model_digest,
+            "ledger": str(self.ledger),
+            "takeovers": [
+                {"round": t.round, "term": t.term, "from": t.frm, "to": t.to,
+                 "takeover_s": round(t.takeover_s, 3)}
+                for t in self.takeovers
+            ],
+        }  # fmt: skip
+
+
+class Screen:
+    """What a demo tells; the default says nothing."""
+
+    def step(self, sentence: str) -> None:
+        """Something is done."""
+
+    def waiting(self, sentence: str) -> None:
+        """What is waited for now."""
+
+    def round(self, line: RoundLine) -> None:
+        """A round is settled."""
+
+
+def claim_root(root: Path) -> Any:
+    """Take a directory for a demo: new, empty, or an earlier demo's that is over."""
+    if root.exists() and any(root.iterdir()) and not (root / MARKER).exists():
+        raise BadInput(f"Expected an empty or new directory, got {root}; choose another --home.")
+    root.mkdir(parents=True, exist_ok=True)
+    held = lock(root / MARKER)
+    if held is None:
+        raise BadInput(f"A demo is running in {root}; choose another --home for this one.")
+    for path in root.iterdir():
+        if path.name != MARKER:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return held
+
+
+@dataclass
+class Demo:
+    """A demo at work."""
+
+    options: Options
+    sites: list[Site]
+    screen: Screen
+    children: Processes
+    homes: list[Home] = field(default_factory=list)
+    lines: list[RoundLine] = field(default_factory=list)
+    takeovers: list[Takeover] = field(default_factory=list)
+
+    async def run(self, started: float) -> Outcome:
+        """Everything, from founding to the comparison."""
+        sites = self.sites
+        ledger_path = self.options.root / "ledger.sqlite"
+        self.homes = [
+            Home.create(s.folder / "home", s.name, free_address(), ledger=str(ledger_path))
+            for s in sites
+        ]
+        founders = self.homes[:-1]
+        cards = [home.card() for home in founders]
+        chain = found_consortium("demo", cards, founders[0])
+        self.screen.step(f"founded {chain} with {len(founders)} member(s)")
+        for i in range(len(sites)):
+            self._start_node(i)
+        self.ledger = await SqliteLedger.open(ledger_path, founders[0].key("account"))
+        try:
+            self.names: dict[int, str] = {}
+            self._desks = [Desk(self.ledger, home.key("account")) for home in self.homes]
+            await self._admit_last()
+            for i in range(len(sites)):
+                self._start_trainer(i)
+            await self._open_study()
+            self.held_out = await asyncio.to_thread(self._make_held_out)
+            return await self._watch(started)
+        finally:
+            await self.ledger.close()
+
+    # founding
+
+    def _start_node(self, i: int) -> None:
+        home = self.homes[i]
+        log = home.root / "logs" / "node.log"
+        self.children.start(f"The node of {self.sites[i].name}", ["up", "--home", str(home.root)],
+                            log)  # fmt: skip
+
+    def _start_trainer(self, i: int) -> None:
+        site, home = self.sites[i], self.homes[i]
+        arguments = ["train", "table", STUDY_NAME, "--home", str(home.root),
+                     "--data", str(site.train), "--label", self.options.label]  # fmt: skip
+        if site.test is not None:
+            arguments += ["--test", str(site.test)]
+        log = home.root / "logs" / "trainer.log"
+        self.children.start(f"The trainer of {site.name}", arguments, log)
+
+    async def _admit_last(self) -> None:
+        founders, newcomer = self._desks[:-1], self._desks[-1]
+        ticket = await founders[0].invite(str(self.ledger.path), 86_400_000)
+        motion = await newcomer.apply(self.homes[-1].card(), ticket)
+        votes = 0
+        for desk in founders:
+            if any(m.id == motion for m in desk.motions()):
+                await desk.vote(motion, True)
+                votes += 1
+        for desk in self._desks:
+            self.names[desk.me.id] = desk.me.name
+        self.screen.step(f"{votes} member(s) voted {self.sites[-1].name} in")
+
+    async def _open_study(self) -> None:
+        n = len(self.sites)
+        spec = Spec(
+            name=STUDY_NAME,
+            rounds=self.options.rounds,
+            min_peers=max(2, compute_quorum(n)),
+            statistics=True,
+            quorum_grace_ms=15_000,
+            leader_timeout_ms=5_000,
+            metric=Metric("auc", "max"),
+            seed=SEED,
+            options={"model": self.options.model},
+        )
+        await self._desks[0].propose(spec)
+        for desk in self._desks[1:]:
+            await desk.approve(STUDY_NAME)
+        for desk, site in zip(self._desks, self.sites, strict=True):
+            await desk.enrol(STUDY_NAME, site.rows)
+        await self._desks[0].submit(Start(STUDY_NAME))
+        self.screen.step(f"all {n} approved and joined the study '{STUDY_NAME}'")
+
+    def _make_held_out(self) -> HeldOut:
+        tests = [self.options.test] if self.options.test else []
+        tests += [s.test for s in self.sites if s.test is not None]
+        train = {s.name: s.train for s in self.sites}
+        return HeldOut(train, tests, self.options.label, self.options.model, SEED)
+
+    # watching
+
+    async def _watch(self, started: float) -> Outcome:
+        news: asyncio.Queue[tuple[float, str, dict[str, Any]]] = asyncio.Queue()
+
+        def hear(committed: Committed) -> None:
+            for name, fields in committed.events:
+                news.put_nowait((time.monotonic(), name, fields))
+
+        first_step = time.monotonic()
+        stop = self.ledger.subscribe(hear)
+        spec = self._desks[0].need_spec(STUDY_NAME)
+        opened = time.monotonic()
+        last_news = time.monotonic()
+        killed: tuple[float, int, str] | None = None  # when, round, whom
+        wants_kill = self.options.kill_leader
+        final: Model | None = None
+        startup_s: float | None = None
+        r = ROUND.get(self.ledger.state, STUDY_NAME)
+        if r is not None and r.kind == "parameters":
+            startup_s = first_step - started
+        while STUDY.need(self.ledger.state, STUDY_NAME).status == "running" or not news.empty():
+            try:
+                at, name, fields = await asyncio.wait_for(news.get(), 0.5)
+            except TimeoutError:
+                self.children.check()
+                if self.ledger.failure:
+                    raise self.ledger.failure from None
+                if time.monotonic() - last_news > STALLED_S:
+                    raise LedgerError(
+                        f"Nothing has happened for {STALLED_S:.0f} s; see the logs in "
+                        f"{self.options.root}."
+                    ) from None
+                continue
+            last_news = time.monotonic()
+            if name == "opened":
+                opened = at
+                if fields["kind"] == "parameters" and startup_s is None:
+                    startup_s = at - started
+                self.screen.waiting(
+                    f"{fields['kind']} round: waiting for {len(fields['roster'])} hospital(s)"
+                )
+            elif name == "merging":
+                number = compute_training_round(spec, fields["number"])
+                if wants_kill and number >= 2 and await self._kill_if_merging(fields):
+                    wants_kill = False
+                    killed = (time.monotonic(), fields["number"], self.names[fields["leader"]])
+                    self.screen.step(f"killed -9 the leader {killed[2]} in round {number}")
+            elif name == "settled":
+                if killed and killed[1] == fields["number"]:
+                    self._note_takeover(killed, at, fields, compute_training_round(spec, killed[1]))
+                    self._restart_later(killed[2])
+                    killed = None
+                if fields["kind"] == "parameters":
+                    final = await self._show_round(fields, at - opened, spec)
+        stop()
+        self.children.check()
+        swarm = self.held_out.load(self._find_blob(final.digest)) if final else None
+        self.screen.waiting("training each hospital alone, and pooled, for comparison")
+        scores = await asyncio.to_thread(self.held_out.compare, swarm, self.options.rounds)
+        model_file = await asyncio.to_thread(self._export, final)
+        return Outcome(
+            nodes=len(self.sites),
+            rounds=len(self.lines),
+            startup_s=startup_s or 0.0,
+            total_s=time.monotonic() - started,
+            lines=self.lines,
+            scores=scores,
+            model_digest=final.digest if final else "",
+            model_file=model_file,
+            ledger=self.options.root / "ledger.sqlite",
+            takeovers=self.takeovers,
+            homes=[h.root for h in self.homes],
+            patients=self.held_out.patients,
+        )
+
+    async def _show_round(self, fields: dict[str, Any], seconds: float, spec: Spec) -> Model:
+        from swarmhub import codec
+
+        known = {k: v for k, v in fields.items() if k != "lineage"}
+        model = codec.from_json(Model, json.loads(json.dumps(known)))
+        path = self._find_blob(model.digest)
+        parameters = self.held_out.load(path)
+        found = self.held_out.measure(self.held_out.fitted, parameters)
+        line = RoundLine(
+            number=compute_training_round(spec, model.number),
+            leader=self.names[model.leader],
+            term=model.term,
+            members=[self.names[s.member] for s in model.shares],
+            samples=sum(s.weight for s in model.shares),
+            auc=found["auc"],
+            loss=found["loss"],
+            seconds=seconds,
+        )
+        self.lines.append(line)
+        self.screen.round(line)
+        return model
+
+    def _find_blob(self, digest: str) -> Path:
+        for home in self.homes:
+            path = home.blobs_path / f"{digest}.bin"
+            if path.exists():
+                return path
+        raise SwarmhubError(f"No node holds the settled model {digest[:16]}…; see the logs.")
+
+    def _export(self, model: Model | None) -> Path:
+        from swarmhub.params import export_safetensors
+        from swarmhub.params.buffer import layout_of
+
+        out = self.options.root / "model.safetensors"
+        if model is not None:
+            layout = layout_of(self.held_out.fitted.model.initial())
+            facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
+            export_safetensors(self._find_blob(model.digest), layout, out, facts)
+        return out
+
+    # killing the leader
+
+    async def _kill_if_merging(self, fields: dict[str, Any]) -> bool:
+        """kill -9 the leader's node unless its round is settled before it can be stopped."""
+        name = f"The node of {self.names[fields['leader']]}"
+        self.children.signal(name, signal.SIGSTOP)
+        await asyncio.sleep(0.05)  # a settlement that was on its way arrives
+        r = ROUND.get(self.ledger.state, STUDY_NAME)
+        if r is None or (r.number, r.phase) != (fields["number"], "MERGING"):
+            self.children.signal(name, signal.SIGCONT)
+            return False
+        self.children.kill(name)
+        return True
+
+    def _note_takeover(
+        self, killed: tuple[float, int, str], at: float, fields: dict[str, Any], number: int
+    ) -> None:
+        to = self.names[fields["leader"]]
+        self.takeovers.append(Takeover(number, fields["term"], killed[2], to, at - killed[0]))
+        self.screen.step(f"{to} took over and settled round {number} in {at - killed[0]:.2f} s")
+
+    def _restart_later(self, name: str) -> None:
+        i = next(i for i, s in enumerate(self.sites) if s.name == name)
+        loop = asyncio.get_running_loop()
+        loop.call_later(RESTART_AFTER_S, self._restart, i)
+
+    def _restart(self, i: int) -> None:
+        running = get_member_of_key(self.ledger.state, self._desks[i].account.public) is not None
+        if running and not self.children.is_running(f"The node of {self.sites[i].name}"):
+            self._start_node(i)
+
+
+def run_demo(
+    options: Options, sites: Callable[[], list[Site]], screen: Screen, started: float
+) -> Outcome:
+    """Run a demo in `options.root` and leave nothing running."""
+    held = claim_root(options.root)
+    try:
+        with Processes() as children:
+            prepared = sites()
+            return asyncio.run(Demo(options, prepared, screen, children).run(started))
+    finally:
+        held.close()

@@ -1,0 +1,120 @@
+"""What a person sees of a demo."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from swarmhub.demo.run import Outcome, RoundLine, Screen
+
+
+class RichScreen(Screen):
+    """Steps and rounds as lines, and what is waited for beneath them."""
+
+    def __init__(self, rounds: int) -> None:
+        self.listener: Screen = self
+        self._rounds = rounds
+        self._console = Console()
+        self._spinner = Spinner("dots", "starting the nodes")
+        self._live = Live(self._spinner, console=self._console, transient=True)
+        self._headed = False
+
+    def __enter__(self) -> RichScreen:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def step(self, sentence: str) -> None:
+        self._live.console.print(f"[green]✓[/] {sentence}")
+
+    def waiting(self, sentence: str) -> None:
+        self._spinner.update(text=sentence)
+
+    def round(self, line: RoundLine) -> None:
+        if not self._headed:
+            self._headed = True
+            head = f"{'round':>7}  {'leader':<16} {'contributed':<12} {'samples':>7}"
+            self._live.console.print(f"[bold]{head}   loss    AUC     s[/]")
+        loss = "  –  " if line.loss is None else f"{line.loss:.3f}"
+        area = "  –  " if line.auc is None else f"{line.auc:.3f}"
+        number = f"{line.number}/{self._rounds}"
+        leader = f"{line.leader[:16]:<16}"
+        self._live.console.print(
+            f"{number:>7}  {leader} {len(line.members):<12} {line.samples:>7}  {loss}  {area}"
+            f"  {line.seconds:.2f}",
+            highlight=False,
+        )
+
+
+class _Quiet:
+    """A screen that shows nothing (for --json)."""
+
+    listener = Screen()
+
+    def __enter__(self) -> _Quiet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def quiet() -> _Quiet:
+    """A screen that shows nothing."""
+    return _Quiet()
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """The closing table, and where everything lies."""
+    console = Console()
+    scores = outcome.scores
+
+    def word(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    table = Table(
+        title=f"AUC on the same {outcome.patients} held-out patients", title_justify="left"
+    )
+    table.add_column("trained on")
+    table.add_column("AUC", justify="right")
+    for name, value in scores.local.items():
+        table.add_row(f"{name} alone", word(value) if value is not None else "– (one class only)")
+    table.add_row("mean of the hospitals alone", word(scores.local_mean), end_section=True)
+    table.add_row("[bold]the swarm[/]", f"[bold]{word(scores.swarm)}[/]")
+    table.add_row("all data pooled (for comparison)", word(scores.central))
+    console.print(table)
+    for t in outcome.takeovers:
+        console.print(
+            f"Takeover: {t.frm} was killed in round {t.round}; {t.to} settled it as term "
+            f"{t.term}, {t.takeover_s:.2f} s later."
+        )
+    console.print(
+        f"{outcome.rounds} rounds, {outcome.total_s:.1f} s in all "
+        f"({outcome.startup_s:.1f} s to the first training step).",
+        highlight=False,
+    )
+    root = outcome.ledger.parent
+    for what, path in (
+        ("ledger", outcome.ledger),
+        ("model", outcome.model_file),
+        ("homes and logs", root / "sites"),
+    ):
+        console.print(f"  {what:<15}{path}", highlight=False, soft_wrap=True)
+    console.print("What next:", style="bold")
+    for line in (
+        f"swarmhub ledger verify --file {outcome.ledger}",
+        f"swarmhub ledger log --file {outcome.ledger} --last 20",
+        "swarmhub demo --kill-leader",
+        "swarmhub demo --site A=a.csv --site B=b.csv --label COLUMN",
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)

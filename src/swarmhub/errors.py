@@ -1,0 +1,77 @@
+"""Everything that swarmhub raises on purpose.
+
+    SwarmhubError              one sentence for an operator; the command exits with 2
+    ├── BadInput               a file, an option or a value that a person gave
+    │   └── Malformed          bytes or JSON that do not decode (often: from a peer)
+    ├── HomeError              a node's home directory: missing, wrong version, locked
+    ├── LedgerError            the ledger cannot be used
+    │   └── LedgerDamaged      a block is torn, altered or out of order (names its height)
+    ├── BlobError              a stored or received parameter buffer is not what it should be
+    ├── PeerError              another member did not answer, or answered wrongly
+    ├── MergeError             contributions that cannot be merged
+    │   └── BadContribution    ... because of one member, which is named
+    └── TrainerError           the trainer's side: refused lease, NaN reported, crash
+
+Refusals by the contract have a tree of their own (`contract.refusals`): they are results
+recorded beside the ledger, not accidents.
+Each message says what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class SwarmhubError(Exception):
+    """Base of every error that an operator may see as one sentence (exit code 2)."""
+
+
+class BadInput(SwarmhubError):
+    """A person gave something that cannot be used."""
+
+
+class Malformed(BadInput):
+    """Bytes or JSON that do not have the stated form."""
+
+
+class HomeError(SwarmhubError):
+    """A node's home directory cannot be used."""
+
+
+class LedgerError(SwarmhubError):
+    """The ledger cannot be used."""
+
+
+class LedgerDamaged(LedgerError):
+    """A block is torn, altered or out of order. `height` is the first such block."""
+
+    def __init__(self, height: int, why: str) -> None:
+        self.height = height
+        self.why = why
+        super().__init__(
+            f"The ledger is damaged at block {height}: {why}. "
+            "Restore the file from a backup or from another member; no block from there on is used."
+        )
+
+
+class BlobError(SwarmhubError):
+    """A parameter buffer is missing, torn or not what its digest says."""
+
+
+class PeerError(SwarmhubError):
+    """Another member's node did not answer, or answered wrongly."""
+
+
+class MergeError(SwarmhubError):
+    """The contributions cannot be merged."""
+
+
+class BadContribution(MergeError):
+    """One member's contribution cannot be merged. `member` is its id."""
+
+    def __init__(self, member: int, why: str) -> None:
+        self.member = member
+        self.why = why
+        super().__init__(f"The contribution of member {member} cannot be merged: {why}.")
+
+
+class TrainerError(SwarmhubError):
+    """The trainer's side of a study failed."""

@@ -1,0 +1,135 @@
+"""Identities: ed25519 keys made at the hospital, and the node's self-signed TLS certificate.
+
+A signature is over `domain || 0x00 || message`, so that bytes signed for one purpose can never
+be presented for another. Keys are 64 hex digits (32 bytes) in public records; private keys are
+PKCS#8 PEM files of mode 0600 that never leave the node's home.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509.oid import NameOID
+
+from swarmhub.errors import BadInput, HomeError
+
+
+class PrivateKey:
+    """An ed25519 private key: `public` is its public half in hex, `sign` gives 128 hex digits."""
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        self._key = (
+            Ed25519PrivateKey.from_private_bytes(seed) if seed else (Ed25519PrivateKey.generate())
+        )
+        self.public = self._key.public_key().public_bytes_raw().hex()
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 secret bytes."""
+        return self._key.private_bytes_raw()
+
+    def sign(self, domain: str, message: bytes) -> str:
+        """ed25519 over `domain || 0x00 || message`, in hex."""
+        return self._key.sign(domain.encode() + b"\0" + message).hex()
+
+    def save(self, path: Path) -> None:
+        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced."""
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        write_secret(path, pem)
+
+    @classmethod
+    def load(cls, path: Path) -> PrivateKey:
+        """Read a key written by `save`; HomeError where it is missing or damaged."""
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except FileNotFoundError:
+            raise HomeError(
+                f"Expected the key {path}, found none; run 'swarmhub init' or restore the home."
+            ) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise HomeError(
+                f"The key {path} is damaged; restore it from a backup or rotate the key."
+            ) from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise HomeError(f"Expected an ed25519 key in {path}, got another kind; restore it.")
+        return cls(key.private_bytes_raw())
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Create a file of mode 0600 with the data; FileExistsError where it exists."""
+    import os
+
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@functools.lru_cache(maxsize=1024)
+def _public(public: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+
+
+def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
+    """Whether `signature` (hex) by `public` (hex) is valid. Never raises on hostile input."""
+    try:
+        if len(public) != 64 or len(signature) != 128:
+            return False
+        _public(public).verify(bytes.fromhex(signature), domain.encode() + b"\0" + message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def make_certificate(key: PrivateKey, name: str) -> bytes:
+    """A self-signed TLS certificate (DER) for the key, valid for ten years.
+
+    Trust comes from its registration on the ledger, so the name is only a label.
+    """
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key._key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key._key, None)
+    )
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def check_certificate(der: bytes) -> None:
+    """BadInput unless the bytes are a self-signed ed25519 certificate of at most 4 KiB."""
+    try:
+        if len(der) > 4096:
+            raise ValueError("too long")
+        certificate = x509.load_der_x509_certificate(der)
+        key = certificate.public_key()
+        if not isinstance(key, Ed25519PublicKey):
+            raise ValueError("not ed25519")
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes)
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise BadInput(
+            f"Expected a self-signed ed25519 TLS certificate, got something else ({error}); "
+            "make the card again with 'swarmhub node card'."
+        ) from None
+
+
+def to_pem(der: bytes) -> str:
+    """The PEM text of a DER certificate."""
+    return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode()

@@ -1,0 +1,19 @@
+"""The replicated record. One protocol, drivers `memory` and `sqlite`, one block transition."""
+
+from swarmhub.ledger.base import Ledger, Submission
+from swarmhub.ledger.blocks import Block, Committed, Tip, make_genesis_block
+from swarmhub.ledger.memory import MemoryChain, MemoryLedger
+from swarmhub.ledger.sqlite import SqliteLedger, create_ledger
+
+__all__ = [
+    "Block",
+    "Committed",
+    "Ledger",
+    "MemoryChain",
+    "MemoryLedger",
+    "SqliteLedger",
+    "Submission",
+    "Tip",
+    "create_ledger",
+    "make_genesis_block",
+]

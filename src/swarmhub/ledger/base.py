@@ -1,0 +1,98 @@
+"""What a ledger is to the rest of the house.
+
+`submit` hands bytes over and returns; the result comes with a block, which every subscriber
+sees. Nothing here assumes that the two are close in time, that a file is shared, or that a
+submission arrives at all: who needs a result waits for it and submits the same bytes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from swarmhub.contract import Result, State
+from swarmhub.contract.transactions import read_transaction
+from swarmhub.ledger.blocks import Block, Committed, Tip
+
+Listener = Callable[[Committed], None]
+
+
+class Ledger(Protocol):
+    """The protocol of all drivers. Methods are called on the event loop's thread."""
+
+    @property
+    def tip(self) -> Tip:
+        """Chain id, height, time and head of the newest block known here."""
+
+    @property
+    def state(self) -> State:
+        """The contract's state after that block; read it, never write it."""
+
+    def estimate_ms(self) -> int:
+        """Block time that a transaction submitted now would see, as far as is known."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every new block, in order; returns the unsubscription."""
+
+    async def submit(self, tx: bytes) -> Submission:
+        """Hand a transaction over. Malformed bytes are refused here, nothing else."""
+
+    async def blocks(self, start: int, stop: int) -> list[Block]:
+        """Blocks of heights start (included) to stop (excluded), as far as there are any."""
+
+    async def close(self) -> None:
+        """Stop and release everything."""
+
+
+class Submission:
+    """A transaction on its way: its id, and the result when a block has it."""
+
+    def __init__(self, tx_id: str, future: asyncio.Future[Result]) -> None:
+        self.id = tx_id
+        self._future = future
+
+    async def result(self, timeout_s: float | None = None) -> Result:
+        """The result; TimeoutError when no block had it in time (submit the same bytes again)."""
+        return await asyncio.wait_for(asyncio.shield(self._future), timeout_s)
+
+
+class Board:
+    """Results that are waited for, recent ones, and the subscribers (used by every driver)."""
+
+    RECENT = 4096
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[Result]] = {}
+        self._recent: OrderedDict[str, Result] = OrderedDict()
+        self._listeners: list[Listener] = []
+
+    def expect(self, tx: bytes) -> Submission:
+        """A submission of the bytes; Malformed where they are no transaction."""
+        tx_id = read_transaction(tx).id
+        future = self._waiting.get(tx_id)
+        if future is None or future.done():
+            future = asyncio.get_running_loop().create_future()
+            if tx_id in self._recent and self._recent[tx_id].ok:
+                future.set_result(self._recent[tx_id])
+            else:
+                self._waiting[tx_id] = future
+        return Submission(tx_id, future)
+
+    def publish(self, committed: Committed) -> None:
+        """Tell waiters and subscribers of a block."""
+        for result in committed.results:
+            self._recent[result.id] = result
+            while len(self._recent) > self.RECENT:
+                self._recent.popitem(last=False)
+            future = self._waiting.pop(result.id, None)
+            if future is not None and not future.done():
+                future.set_result(result)
+        for listener in list(self._listeners):
+            listener(committed)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a subscriber; returns its removal."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)

@@ -1,0 +1,257 @@
+"""Blocks, and the one transition that every driver uses. No I/O.
+
+A block's header names its height and time, the digest of the block before, of its transactions
+and of their results, the app hash after it, and its writer, who signs it. `build` makes the next
+block on a tip, `replay` checks one that somebody else made: both execute the contract, so every
+member recomputes everything. A block whose end leaves a deadline to be stamped is followed by an
+empty one (`needs_follow_up`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from swarmhub import codec, contract, keys
+from swarmhub.contract.deadlines import is_waiting
+from swarmhub.contract.records import Genesis, get_member_of_key
+from swarmhub.contract.refusals import Refusal
+from swarmhub.contract.state import Node, Overlay, Reader, hash_of, write_tree
+from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.errors import BadInput, LedgerDamaged, Malformed
+from swarmhub.types import BLOCK_DOMAIN, Digest, Event, PublicKey, Signature
+
+MAX_BLOCK_TXS = 1000
+MAX_BLOCK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a writer signs."""
+
+    height: int
+    time_ms: int
+    previous: Digest
+    txs: Digest
+    results: Digest
+    app_hash: Digest
+    writer: PublicKey
+
+
+@dataclass(frozen=True)
+class Block:
+    """A header, its signature, and the transactions (canonical JSON texts)."""
+
+    header: Header
+    signature: Signature
+    txs: tuple[bytes, ...]
+
+    @property
+    def id(self) -> Digest:
+        return codec.digest(b"swarmhub/block/1", codec.pack(self.header))
+
+
+@dataclass(frozen=True)
+class Tip:
+    """Where a chain stands: everything the next block builds on, except the state's map."""
+
+    chain_id: str
+    height: int
+    time_ms: int
+    head: Digest
+    tree: Node
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A block as its readers see it: what became of each transaction, and what happened."""
+
+    block: Block
+    results: tuple[contract.Result, ...]
+    events: tuple[Event, ...]  # of the block's beginning (deadlines), then of each transaction
+    validators: tuple[tuple[PublicKey, int], ...] = ()
+
+    @property
+    def height(self) -> int:
+        return self.block.header.height
+
+
+def needs_follow_up(state: Reader) -> bool:
+    """Whether the state waits for a block that stamps a deadline."""
+    return is_waiting(state)
+
+
+def make_genesis_block(genesis: Genesis, writer: keys.PrivateKey) -> Block:
+    """Block 0. BadInput where the contract refuses the founders."""
+    data = codec.pack(genesis)
+    overlay, _, events = _found(genesis)
+    return _sign(
+        writer, 0, genesis.time_ms, "", (data,), _results_digest((), events), overlay, None
+    )
+
+
+def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
+    """Check block 0 and write its state."""
+    header = block.header
+    if header.height != 0 or len(block.txs) != 1 or header.previous:
+        raise LedgerDamaged(0, "it is not a genesis block")
+    try:
+        genesis = codec.unpack(Genesis, block.txs[0])
+        overlay, chain_id, events = _found(genesis)
+    except BadInput as error:
+        raise LedgerDamaged(0, f"its genesis cannot be used ({error})") from None
+    if header.writer not in {c.account for c in genesis.founders}:
+        raise LedgerDamaged(0, "it is not written by a founder")
+    tree = write_tree(None, overlay.writes)
+    _compare(block, _results_digest((), events), hash_of(tree).hex(), genesis.time_ms)
+    into.absorb(overlay)
+    return Tip(chain_id, 0, header.time_ms, block.id, tree), Committed(block, (), events)
+
+
+def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[Event, ...]]:
+    overlay = Overlay(contract.State())
+    try:
+        events = contract.found(overlay, genesis, contract.Env(0, genesis.time_ms, keys.verify))
+    except Refusal as refusal:
+        raise BadInput(f"The consortium cannot be founded: {refusal}") from None
+    return overlay, contract.compute_chain_id(genesis), events
+
+
+def build(
+    tip: Tip, state: Overlay, txs: Sequence[bytes], clock_ms: int, writer: keys.PrivateKey
+) -> tuple[Tip, Committed]:
+    """The next block with these transactions; its writes go into `state`."""
+    time_ms = max(tip.time_ms + 1, clock_ms)
+    overlay, results, events = _execute(tip, state, txs, time_ms)
+    tree = write_tree(tip.tree, overlay.writes)
+    block = _sign(
+        writer, tip.height + 1, time_ms, tip.head, tuple(txs),
+        _results_digest(results, events), overlay, tip.tree,
+    )  # fmt: skip
+    state.absorb(overlay)
+    new = Tip(tip.chain_id, block.header.height, time_ms, block.id, tree)
+    return new, Committed(block, results, events, contract.end_block(events))
+
+
+def replay(tip: Tip, state: Overlay, block: Block) -> tuple[Tip, Committed]:
+    """Check a block against the tip and write its state; LedgerDamaged names its height."""
+    header = block.header
+    if header.height != tip.height + 1:
+        raise LedgerDamaged(tip.height + 1, f"block {header.height} stands in its place")
+    if header.previous != tip.head:
+        raise LedgerDamaged(header.height, "it does not follow the block before it")
+    if header.time_ms <= tip.time_ms:
+        raise LedgerDamaged(header.height, "its time does not come after the block before")
+    check_size(block.txs, header.height)
+    check_writer(state, block)
+    overlay, results, events = _execute(tip, state, block.txs, header.time_ms)
+    tree = write_tree(tip.tree, overlay.writes)
+    _compare(block, _results_digest(results, events), hash_of(tree).hex(), header.time_ms)
+    state.absorb(overlay)
+    new = Tip(tip.chain_id, header.height, header.time_ms, block.id, tree)
+    return new, Committed(block, results, events, contract.end_block(events))
+
+
+def check_size(txs: Sequence[bytes], height: int) -> None:
+    """A block is bounded before it is decoded."""
+    if len(txs) > MAX_BLOCK_TXS or sum(map(len, txs)) > MAX_BLOCK_BYTES:
+        raise LedgerDamaged(height, "it is larger than a block may be")
+
+
+def check_writer(state: Reader, block: Block) -> None:
+    """A member writes blocks; a stranger only one with its own transactions (an application)."""
+    writer = block.header.writer
+    if get_member_of_key(state, writer) is None and not all(
+        tx.signer == writer for tx in _readable(block.txs)
+    ):
+        raise LedgerDamaged(block.header.height, "its writer is not a member")
+
+
+def _readable(txs: Sequence[bytes]) -> list[Transaction]:
+    found = []
+    for data in txs:
+        try:
+            found.append(read_transaction(data))
+        except Malformed:
+            continue
+    return found
+
+
+def _execute(
+    tip: Tip, state: Reader, txs: Sequence[bytes], time_ms: int
+) -> tuple[Overlay, tuple[contract.Result, ...], tuple[Event, ...]]:
+    overlay = Overlay(state)
+    env = contract.Env(tip.height + 1, time_ms, keys.verify)
+    events = list(contract.begin_block(overlay, env))
+    results = []
+    for data in txs:
+        try:
+            result = contract.apply(overlay, read_transaction(data), env)
+        except Malformed as error:
+            result = contract.Result(codec.digest(b"malformed", data), "Malformed", str(error))
+        results.append(result)
+        events.extend(result.events)
+    # a write that puts back what was there is no change
+    for path in [p for p, v in overlay.writes.items() if state.get(p) == v]:
+        del overlay.writes[path]
+    return overlay, tuple(results), tuple(events)
+
+
+def _results_digest(results: Sequence[contract.Result], events: Sequence[Event]) -> Digest:
+    codes = [[r.id, r.code] for r in results]
+    happened = [[name, fields] for name, fields in events]
+    return codec.digest(b"swarmhub/results/1", codec.encode([codes, happened]))
+
+
+def _txs_digest(txs: Sequence[bytes]) -> Digest:
+    return codec.digest(b"swarmhub/txs/1", *txs)
+
+
+def _sign(
+    writer: keys.PrivateKey,
+    height: int,
+    time_ms: int,
+    previous: Digest,
+    txs: tuple[bytes, ...],
+    results: Digest,
+    overlay: Overlay,
+    tree: Node,
+) -> Block:
+    header = Header(
+        height=height,
+        time_ms=time_ms,
+        previous=previous,
+        txs=_txs_digest(txs),
+        results=results,
+        app_hash=hash_of(write_tree(tree, overlay.writes)).hex(),
+        writer=writer.public,
+    )
+    return Block(header, writer.sign(BLOCK_DOMAIN, codec.pack(header)), txs)
+
+
+def _compare(block: Block, results: Digest, app_hash: Digest, time_ms: int) -> None:
+    header, height = block.header, block.header.height
+    if header.txs != _txs_digest(block.txs):
+        raise LedgerDamaged(height, "its transactions are not those that its writer signed")
+    if not keys.verify(header.writer, BLOCK_DOMAIN, codec.pack(header), block.signature):
+        raise LedgerDamaged(height, "its signature is not its writer's")
+    if header.app_hash != app_hash or header.results != results or header.time_ms != time_ms:
+        raise LedgerDamaged(height, "its results are not what the contract computes")
+
+
+# storage form
+
+
+def pack_txs(txs: Sequence[bytes]) -> bytes:
+    """Transactions as one JSON array of texts, readable in any SQLite browser."""
+    return json.dumps([t.decode("utf-8", "surrogateescape") for t in txs]).encode()
+
+
+def unpack_txs(data: bytes) -> tuple[bytes, ...]:
+    """Reverse of pack_txs; Malformed on anything else."""
+    try:
+        texts = json.loads(data)
+        return tuple(t.encode("utf-8", "surrogateescape") for t in texts)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise Malformed("The block's transactions do not parse.") from None

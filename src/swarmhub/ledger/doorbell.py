@@ -1,0 +1,65 @@
+"""Wakes the other processes that share a ledger file, without a busy loop.
+
+Each process makes a named pipe in the folder `<ledger>.bells` and has its event loop watch it;
+who has written a block opens every pipe there without blocking and writes one byte. A pipe that
+nobody reads belongs to a process that died: it is removed. A lost ring does no harm, because a
+slow look at the file (once a second) finds the block too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Doorbell:
+    """One process' bell at a ledger file."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._folder = ledger.with_name(ledger.name + ".bells")
+        self._path: Path | None = None
+        self._fd = -1
+
+    def listen(self, answer: Callable[[], None]) -> None:
+        """Call `answer` on the running loop whenever another process rings."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        os.mkfifo(self._path, 0o600)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+
+        def drain() -> None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._fd, 4096)
+            answer()
+
+        asyncio.get_running_loop().add_reader(self._fd, drain)
+
+    def ring(self) -> None:
+        """Wake everybody else."""
+        if not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            if path == self._path:
+                continue
+            try:
+                fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # no reader: its process is gone
+                    path.unlink(missing_ok=True)
+                continue
+            with contextlib.suppress(OSError):
+                os.write(fd, b"\1")
+            os.close(fd)
+
+    def close(self) -> None:
+        """Take the bell down."""
+        if self._path is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._path.unlink(missing_ok=True)
+            self._path = None

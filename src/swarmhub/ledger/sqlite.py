@@ -1,0 +1,327 @@
+"""The embedded ledger: a hash-chained block log in one SQLite file, shared on one machine.
+
+Every process that opens the file checks and executes every block itself. A writer takes SQLite's
+write lock, executes what others have written since, appends its own block (and the follow-up
+block, where a deadline waits to be stamped) and commits once, with one fsync. Work on the file
+happens in one worker thread; the state changes only on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.records import Genesis
+from swarmhub.contract.state import Overlay
+from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.blocks import (
+    MAX_BLOCK_BYTES,
+    MAX_BLOCK_TXS,
+    Block,
+    Committed,
+    Header,
+    Tip,
+    build,
+    make_genesis_block,
+    needs_follow_up,
+    pack_txs,
+    replay,
+    replay_genesis,
+    unpack_txs,
+)
+from swarmhub.ledger.doorbell import Doorbell
+
+T = TypeVar("T")
+
+FORMAT = "1"
+LOCK_TIMEOUT_S = 30.0
+SAFETY_LOOK_S = 1.0  # in case a ring was lost
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE blocks (
+  height INTEGER PRIMARY KEY, header TEXT NOT NULL, signature TEXT NOT NULL, txs TEXT NOT NULL
+);
+"""
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
+    """Found a consortium in a new file; returns the chain id."""
+    block = make_genesis_block(genesis, writer)
+    if path.exists():
+        raise BadInput(f"Expected no file at {path}, found one; a ledger is never overwritten.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(_connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(SCHEMA)
+        with db:
+            db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
+            _insert(db, block)
+    return replay_genesis(block, Overlay(State()))[0].chain_id
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def _insert(db: sqlite3.Connection, block: Block) -> None:
+    db.execute(
+        "INSERT INTO blocks VALUES (?, ?, ?, ?)",
+        (
+            block.header.height,
+            codec.pack(block.header).decode(),
+            block.signature,
+            pack_txs(block.txs).decode(),
+        ),
+    )
+
+
+def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterator[Block]:
+    """Blocks from height `start`; damage is reported with the height where it shows."""
+    height = start
+    try:
+        rows = db.execute(
+            "SELECT height, header, signature, txs FROM blocks WHERE height >= ? AND height < ?"
+            " ORDER BY height",
+            (start, stop if stop is not None else 1 << 60),
+        )
+        for number, header, signature, txs in rows:
+            if number != height:
+                raise LedgerDamaged(height, f"it is missing (the next one is {number})")
+            size = len(txs) if isinstance(txs, str) else 0
+            if not size or size > 2 * MAX_BLOCK_BYTES or not isinstance(header, str):
+                raise LedgerDamaged(height, "its row is not a block")
+            yield Block(
+                codec.unpack(Header, header.encode("utf-8", "replace")),
+                str(signature),
+                unpack_txs(txs.encode("utf-8", "replace")),
+            )
+            height += 1
+    except Malformed as error:
+        raise LedgerDamaged(height, f"it does not decode ({error})") from None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "lock" in str(error):
+            raise
+        raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a visit to the file brought."""
+
+    tip: Tip
+    overlay: Overlay
+    committed: tuple[Committed, ...]
+
+
+class SqliteLedger:
+    """One process' handle on the file. Open it with `SqliteLedger.open`."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: PrivateKey | None,
+        clock: Callable[[], int],
+        db: sqlite3.Connection,
+    ) -> None:
+        self.path = path
+        self.writer = writer
+        self.tip: Tip = Tip("", -1, 0, "", None)
+        self.state = State()
+        self._clock = clock
+        self._db = db
+        self._board = Board()
+        self._queue: list[bytes] = []
+        self._lock = asyncio.Lock()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._looking: asyncio.Task[None] | None = None
+        self._pumping: asyncio.Task[None] | None = None
+        self._safety: asyncio.Task[None] | None = None
+        self._again = False
+        self.failure: LedgerError | None = None  # set when the file turned out damaged
+        self.on_failure: Callable[[LedgerError], None] = lambda error: None
+        self._bell = Doorbell(path)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        writer: PrivateKey | None = None,
+        seen: tuple[int, str] | None = None,
+        clock: Callable[[], int] = wall_clock_ms,
+        listener: Listener | None = None,
+    ) -> SqliteLedger:
+        """Open and check the whole chain. `seen` is the last (height, block id) this node saw;
+        a file that does not contain it was rolled back or replaced. `listener` sees every block
+        from the first on."""
+        if not path.is_file():
+            raise LedgerError(f"Expected a ledger at {path}, found no file; check the path.")
+        try:
+            db = _connect(path)
+            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise LedgerDamaged(0, f"the file {path} is no ledger ({error})") from None
+        if row is None or row[0] != FORMAT:
+            raise LedgerError(
+                f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
+            )
+        ledger = cls(path, writer, clock, db)
+        if listener is not None:
+            ledger.subscribe(listener)
+        found: dict[int, str] = {}
+        stop_checking = ledger.subscribe(
+            lambda c: found.update({c.height: c.block.id}) if seen and c.height == seen[0] else None
+        )
+        try:
+            ledger._take(await ledger._visit(lambda: ledger._catch_up()))
+            if ledger.tip.height < 0:
+                raise LedgerDamaged(0, "the file holds no block")
+            if seen is not None and found.get(seen[0]) != seen[1]:
+                at = min(seen[0], ledger.tip.height + 1)
+                raise LedgerDamaged(at, "this node has seen other blocks: it was rolled back")
+        except BaseException:
+            db.close()
+            raise
+        stop_checking()
+        ledger._bell.listen(ledger._look_soon)
+        ledger._safety = asyncio.create_task(ledger._look_now_and_then())
+        return ledger
+
+    # the protocol
+
+    def estimate_ms(self) -> int:
+        return max(self.tip.time_ms + 1, self._clock())
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return self._board.subscribe(listener)
+
+    async def submit(self, tx: bytes) -> Submission:
+        if self.failure:
+            raise self.failure
+        if self.writer is None:
+            raise LedgerError("The ledger is open for reading only; open it with a node's key.")
+        submission = self._board.expect(tx)
+        self._queue.append(tx)
+        if self._pumping is None or self._pumping.done():
+            self._pumping = asyncio.create_task(self._pump())
+        return submission
+
+    async def blocks(self, start: int, stop: int) -> list[Block]:
+        return await self._visit(lambda: list(_read(self._db, start, stop)))
+
+    async def close(self) -> None:
+        for task in (self._safety, self._looking, self._pumping):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, LedgerError):
+                    await task
+        self._bell.close()
+        self._worker.shutdown(wait=True)
+        self._db.close()
+
+    # work on the file
+
+    async def _visit(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _take(self, step: _Step) -> None:
+        self.state.commit(step.overlay.writes, step.tip.tree)
+        self.tip = step.tip
+        for committed in step.committed:
+            self._board.publish(committed)
+
+    def _catch_up(self) -> _Step:
+        """Execute what others have written. Runs in the worker thread."""
+        overlay, tip, done = Overlay(self.state), self.tip, []
+        for block in _read(self._db, tip.height + 1):
+            if tip.height < 0:
+                tip, committed = replay_genesis(block, overlay)
+            else:
+                tip, committed = replay(tip, overlay, block)
+            done.append(committed)
+        return _Step(tip, overlay, tuple(done))
+
+    def _append(self, txs: list[bytes]) -> _Step:
+        """Catch up, append a block of the transactions, commit. Runs in the worker thread."""
+        assert self.writer is not None
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            step = self._catch_up()
+            overlay, tip, done = step.overlay, step.tip, list(step.committed)
+            batch = list(txs)
+            while batch or needs_follow_up(overlay):
+                tip, committed = build(tip, overlay, batch, self._clock(), self.writer)
+                _insert(self._db, committed.block)
+                done.append(committed)
+                batch = []
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self._bell.ring()
+        return _Step(tip, overlay, tuple(done))
+
+    async def _pump(self) -> None:
+        while self._queue:
+            batch: list[bytes] = []
+            size = 0
+            while self._queue and len(batch) < MAX_BLOCK_TXS:
+                size += len(self._queue[0])
+                if batch and size > MAX_BLOCK_BYTES:
+                    break
+                batch.append(self._queue.pop(0))
+            await self._guarded(lambda batch=batch: self._append(batch))  # type: ignore[misc]
+
+    async def _guarded(self, work: Callable[[], _Step]) -> None:
+        async with self._lock:
+            try:
+                step = await self._visit(work)
+                self._take(step)
+            except LedgerError as error:
+                self._fail(error)
+            except sqlite3.Error as error:
+                full = "full" in str(error)
+                hint = "free disk space" if full else "check the disk and the file's permissions"
+                self._fail(
+                    LedgerError(f"The ledger {self.path} cannot be written ({error}); {hint}.")
+                )
+
+    def _fail(self, error: LedgerError) -> None:
+        if self.failure is None:
+            self.failure = error
+            self.on_failure(error)
+
+    def _look_soon(self) -> None:
+        self._again = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._again and not self.failure:
+            self._again = False
+            await self._guarded(self._catch_up)
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(SAFETY_LOOK_S)
+            self._look_soon()

@@ -1,0 +1,45 @@
+"""Merging: many contributions in, one model out, the same bits on every CPU.
+
+A leader merges, every other member may recompute any chunk, and the two digests must agree. So
+the arithmetic is pinned down completely:
+
+- inputs are taken in the order of member ids;
+- values are widened to float64 and combined by elementwise + - * / and sqrt only, each a separate
+  ufunc call (IEEE 754 fixes the result of each; a fused multiply-add would not be the same);
+- sums follow an explicit pairwise tree, never `np.sum`, whose order depends on the CPU;
+- sorting is a fixed network of min and max, with -0.0 made +0.0 first;
+- loops have a fixed number of steps, no tolerance stops them;
+- one rounding, to nearest even, happens at the end, to the stored type.
+
+What is not a finite number is refused and its sender named; a result that overflows is refused.
+Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever the model's size.
+
+    pieces      one chunk of the layout: where its values lie, reading and checking it
+    blocks      the unit of arithmetic, which fits the cache
+    arithmetic  the tree, the sorting network, widening and rounding
+    rules       what each rule does to one block of values
+    geometric   the weights behind the geometric median, found by passes over all chunks
+    parameters  chunk by chunk: read, check, combine, round
+    statistics  merging what the hospitals say about their tables
+    vectors     this machine against recorded results
+
+Nothing here touches disk (but its own vectors), network, clock or randomness.
+"""
+
+from swarmhub.merge.parameters import merge_chunk, merge_parameters
+from swarmhub.merge.pieces import Contribution, Source, check_contribution
+from swarmhub.merge.rules import CHUNK_LOCAL, Rule
+from swarmhub.merge.statistics import merge_statistics
+from swarmhub.merge.vectors import self_test
+
+__all__ = [
+    "CHUNK_LOCAL",
+    "Contribution",
+    "Rule",
+    "Source",
+    "check_contribution",
+    "merge_chunk",
+    "merge_parameters",
+    "merge_statistics",
+    "self_test",
+]

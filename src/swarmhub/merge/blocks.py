@@ -1,0 +1,58 @@
+"""Blocks: the unit of arithmetic, small enough to stay in the CPU's second-level cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from swarmhub.merge.arithmetic import Array, Float64s, widen
+from swarmhub.merge.pieces import Bytes, Piece
+from swarmhub.params import DTYPES
+from swarmhub.params.layout import FLOATS
+
+# Elements: 128 KiB of float64 a row. Smaller pays NumPy's overhead a call, larger leaves the cache
+# (measured). Part of the geometric median's definition: it sets the order of the squares' sum.
+BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Block:
+    """Bytes [start, stop) of a chunk: at most BLOCK elements of one type."""
+
+    dtype: str
+    start: int
+    stop: int
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the rule applies (integers and booleans have their own)."""
+        return self.dtype in FLOATS
+
+    def of(self, chunk: Bytes) -> Array:
+        """The elements (P,) of this block in a chunk's bytes, without a copy."""
+        return chunk[self.start : self.stop].view(DTYPES[self.dtype])
+
+
+def blocks(piece: Piece) -> Iterator[Block]:
+    """The blocks that cover a chunk, in order."""
+    for run in piece.runs:
+        step = BLOCK * DTYPES[run.dtype].itemsize
+        for start in range(run.start, run.stop, step):
+            yield Block(run.dtype, start, min(start + step, run.stop))
+
+
+class Scratch:
+    """Float64 rows (N, BLOCK) that are reused from block to block."""
+
+    def __init__(self, n: int) -> None:
+        self._rows = np.empty((n, BLOCK))
+
+    def widened(self, stored: Sequence[Array], dtype: str) -> list[Float64s]:
+        """The stored rows (N, P) as float64, in scratch memory until the next call."""
+        rows: list[Float64s] = []
+        for row, values in zip(self._rows, stored, strict=True):
+            rows.append(row[: values.size])
+            widen(values, dtype, rows[-1])
+        return rows

@@ -1,0 +1,89 @@
+"""This machine's arithmetic against recorded results.
+
+A member whose CPU, NumPy or flush-to-zero setting computes other bits would accuse honest leaders
+and be accused itself; so a node runs `self_test` before it joins any round. `vectors.json` holds
+the inputs of a few members for every type, subnormals, ties and -0.0 among them, and the merged
+values under every rule, as hex of the little-endian elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+from swarmhub import codec
+from swarmhub.errors import MergeError
+from swarmhub.merge.parameters import merge_parameters
+from swarmhub.merge.pieces import Contribution
+from swarmhub.merge.rules import Rule
+from swarmhub.params import Layout
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A source in memory."""
+
+    data: bytes
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`."""
+        return self.data[offset : offset + length]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One member's tensors, hex of their elements by name."""
+
+    member: int
+    weight: int
+    tensors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The document vectors.json: expected tensors by rule and name."""
+
+    layout: Layout
+    inputs: tuple[Input, ...]
+    trim_permille: int
+    expected: dict[str, dict[str, str]]
+
+
+def packaged() -> Vectors:
+    """The vectors that come with swarmhub."""
+    text = resources.files("swarmhub.merge").joinpath("vectors.json").read_bytes()
+    return codec.from_json(Vectors, codec.parse(text))
+
+
+def compute(vectors: Vectors, rule: str) -> dict[str, str]:
+    """The merged tensors, hex by name, as this machine computes them."""
+    layout = vectors.layout
+    contributions = [
+        Contribution(i.member, i.weight, Buffer(_buffer(layout, i.tensors))) for i in vectors.inputs
+    ]
+    merged = b"".join(merge_parameters(Rule(rule, vectors.trim_permille), layout, contributions))
+    return {
+        t.name: merged[at : at + t.nbytes].hex()
+        for t, at in zip(layout.tensors, layout.offsets, strict=True)
+    }
+
+
+def self_test() -> None:
+    """MergeError, in one sentence, if this machine merges other bits than all others."""
+    vectors = packaged()
+    for rule, expected in vectors.expected.items():
+        found = compute(vectors, rule)
+        wrong = [name for name in expected if found[name] != expected[name]]
+        if wrong:
+            raise MergeError(
+                f"This machine's arithmetic differs from the swarm's: {rule} of {wrong[0]} gives "
+                f"{found[wrong[0]]}, expected {expected[wrong[0]]}; check that nothing sets "
+                "flush-to-zero and that NumPy is an official build."
+            )
+
+
+def _buffer(layout: Layout, tensors: dict[str, str]) -> bytes:
+    data = bytearray(layout.nbytes)
+    for tensor, at in zip(layout.tensors, layout.offsets, strict=True):
+        data[at : at + tensor.nbytes] = bytes.fromhex(tensors[tensor.name])
+    return bytes(data)

@@ -1,0 +1,198 @@
+"""Acts of a member that need no running node: read the ledger, sign, submit, wait."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import Result
+from swarmhub.contract.records import (
+    MOTION,
+    MOTIONS,
+    SPEC,
+    STUDY,
+    Card,
+    Genesis,
+    Member,
+    Motion,
+    Spec,
+    Study,
+    get_chain,
+    get_member_of_key,
+    get_members,
+)
+from swarmhub.contract.transactions import (
+    Apply,
+    Approve,
+    Enrol,
+    Invite,
+    Propose,
+    Refuse,
+    Release,
+    Rotate,
+    Vote,
+    card_message,
+)
+from swarmhub.errors import BadInput, LedgerError
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.home import Home
+from swarmhub.node.node import sign_transaction
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
+
+RESULT_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An invitation as it is handed to a newcomer (as JSON). Single use; keep it secret."""
+
+    chain: str
+    ledger: str
+    sponsor: str
+    expires_ms: int
+    secret: str
+
+
+class Desk:
+    """One hospital's pen: an open ledger and an account key."""
+
+    def __init__(self, ledger: SqliteLedger, account: PrivateKey) -> None:
+        self.ledger = ledger
+        self.account = account
+
+    async def submit(self, body: Any) -> Result:
+        """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
+        now_ms = self.ledger.estimate_ms()
+        tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
+        submission = await self.ledger.submit(tx)
+        try:
+            result = await submission.result(RESULT_TIMEOUT_S)
+        except TimeoutError:
+            failure = self.ledger.failure or LedgerError(
+                f"The ledger had no result within {RESULT_TIMEOUT_S:.0f} s; look at it with "
+                "'swarmhub ledger verify', then try again."
+            )
+            raise failure from None
+        if not result.ok:
+            raise BadInput(f"The contract refused ({result.code}): {result.message}")
+        return result
+
+    # consortium
+
+    @property
+    def me(self) -> Member:
+        """This hospital's member record; BadInput where it is none."""
+        found = get_member_of_key(self.ledger.state, self.account.public)
+        if found is None:
+            raise BadInput("This home belongs to no active member; apply with an invitation first.")
+        return found
+
+    async def invite(self, ledger: str, valid_ms: int) -> Ticket:
+        """Register a fresh invitation and return the ticket for the newcomer."""
+        secret = PrivateKey()
+        expires_ms = self.ledger.estimate_ms() + valid_ms
+        await self.submit(Invite(secret.public, expires_ms))
+        chain = self.ledger.tip.chain_id
+        return Ticket(chain, ledger, self.me.name, expires_ms, secret.seed.hex())
+
+    async def apply(self, card: Card, ticket: Ticket) -> int:
+        """Apply for admission with a ticket; returns the motion's number."""
+        try:
+            secret = PrivateKey(bytes.fromhex(ticket.secret))
+        except ValueError:
+            raise BadInput("The invitation's secret is damaged; ask for a new one.") from None
+        proof = secret.sign(INVITE_DOMAIN, card_message(card))
+        result = await self.submit(Apply(card, secret.public, proof))
+        return int(next(f["motion"] for name, f in result.events if name == "applied"))
+
+    def motions(self) -> list[Motion]:
+        """Open motions, oldest first."""
+        found = MOTIONS.get(self.ledger.state)
+        return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
+
+    def members(self) -> list[Member]:
+        """Active members."""
+        return get_members(self.ledger.state)
+
+    async def vote(self, motion: int, aye: bool) -> Result:
+        """Vote on a motion."""
+        return await self.submit(Vote(motion, aye))
+
+    async def rotate(self, card: Card, new: PrivateKey) -> Result:
+        """Replace this member's keys by those of the card; `new` is its account key."""
+        return await self.submit(Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card))))
+
+    # study
+
+    def need_study(self, name: str) -> Study:
+        """A study; BadInput where there is none."""
+        found = STUDY.get(self.ledger.state, name)
+        if found is None:
+            raise BadInput(
+                f"There is no study '{name}' on the ledger; 'swarmhub study propose' it."
+            )
+        return found
+
+    def need_spec(self, name: str) -> Spec:
+        """A study's terms."""
+        self.need_study(name)
+        return SPEC.need(self.ledger.state, name)
+
+    async def propose(self, spec: Spec) -> Result:
+        """Put a study before the members."""
+        return await self.submit(Propose(spec))
+
+    async def approve(self, name: str) -> Result:
+        """Allow the study's exact terms at this hospital."""
+        return await self.submit(Approve(name, self.need_study(name).spec))
+
+    async def refuse(self, name: str) -> Result:
+        """Refuse the study at this hospital."""
+        return await self.submit(Refuse(name, self.need_study(name).spec))
+
+    async def enrol(self, name: str, samples: int) -> Result:
+        """Take part with so many training samples."""
+        return await self.submit(Enrol(name, self.need_study(name).spec, samples))
+
+    async def release(self, name: str, model: str) -> Result:
+        """Move to release the current or best model (a digest or the beginning of one)."""
+        study = self.need_study(name)
+        digests = [m.digest for m in (study.current, study.best) if m]
+        found = next((d for d in digests if d.startswith(model)), model)
+        return await self.submit(Release(name, found))
+
+
+@contextlib.asynccontextmanager
+async def open_desk(home: Home) -> AsyncIterator[Desk]:
+    """A desk on the home's ledger, closed at the end."""
+    account = home.key("account")
+    ledger = await SqliteLedger.open(home.ledger_path, account, home.last_head())
+    try:
+        yield Desk(ledger, account)
+    finally:
+        await ledger.close()
+
+
+def found_consortium(name: str, founders: list[Card], home: Home) -> str:
+    """Found a consortium on the home's ledger path; returns the chain id."""
+    genesis = Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
+    return create_ledger(home.ledger_path, genesis, home.key("account"))
+
+
+def read_card(path: Path) -> Card:
+    """A card as written by 'swarmhub node card'."""
+    try:
+        return codec.from_json(Card, codec.parse(path.read_bytes()))
+    except OSError as error:
+        raise BadInput(f"Cannot read the card {path} ({error.strerror}).") from None
+
+
+def get_chain_id(ledger: SqliteLedger) -> str:
+    """The consortium's chain id."""
+    return get_chain(ledger.state).chain_id

@@ -1,0 +1,247 @@
+"""Carries out what the brain wishes for one study, on the real ledger, network and disk.
+
+After anything happens `react` asks the brain what should be under way, starts what is not, and
+cancels what is wished no longer. Every effect ends in an event that is noted; then it reacts
+again. There is no other logic here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from swarmhub import codec
+from swarmhub.contract.records import ROUND, RoundRef
+from swarmhub.contract.transactions import Poke, receipt_message
+from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
+from swarmhub.node import work
+from swarmhub.round import (
+    Check,
+    CheckedBad,
+    CheckedGood,
+    Effect,
+    Event,
+    Held,
+    Merge,
+    Merged,
+    Notes,
+    Offered,
+    PeerFound,
+    PeerLost,
+    Poked,
+    Prepared,
+    Pull,
+    PullFailed,
+    ReceiptCame,
+    ReceiptSent,
+    Refused,
+    SendReceipt,
+    Submit,
+    Wake,
+    Watch,
+    decide,
+)
+from swarmhub.types import RECEIPT_DOMAIN
+
+if TYPE_CHECKING:
+    from swarmhub.node.node import Node
+
+RESUBMIT_S = 5.0  # no block had it: the same bytes again
+TX_LIFE_MS = 600_000
+IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
+
+log = logging.getLogger("swarmhub.round")
+
+
+class StudyDriver:
+    """One study at one node."""
+
+    def __init__(self, node: Node, notes: Notes) -> None:
+        self.node = node
+        self.notes = notes
+        self.number = 0
+        self._under_way: dict[Effect, asyncio.Task[None]] = {}
+        self._hopeless: set[Effect] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
+        self._closed = False
+
+    @property
+    def study(self) -> str:
+        return self.notes.study
+
+    def learn(self, event: Event) -> None:
+        """Note a fact, then react."""
+        self.notes.learn(event, self.node.now_ms())
+        self.react()
+
+    def react(self) -> None:
+        """Decide again, soon; several causes at once make one decision."""
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._react)
+
+    def _react(self) -> None:
+        self._scheduled = False
+        if self._closed:
+            return
+        self._follow_round()
+        wishes = decide(self.node.ledger.state, self.notes, self.node.now_ms())
+        wanted = {w for w in wishes if not isinstance(w, Wake)} - self._hopeless
+        for gone in [e for e in self._under_way if e not in wanted and isinstance(e, Pull)]:
+            self._under_way.pop(gone).cancel()
+        for effect in wanted:
+            if effect not in self._under_way:
+                task = asyncio.create_task(self._carry_out(effect))
+                self._under_way[effect] = task
+        self._set_timer(min((w.at_ms for w in wishes if isinstance(w, Wake)), default=0))
+        self.node.pulse(self.study)
+
+    def _follow_round(self) -> None:
+        r = ROUND.get(self.node.ledger.state, self.study)
+        number = r.number if r else self.number + 1
+        if number != self.number:
+            self.number = number
+            self.notes.forget_before(number)
+            self._hopeless.clear()
+            self.node.sweep()
+
+    def _set_timer(self, at_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at_ms:
+            delay = max(0.001, (at_ms - self.node.now_ms()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.react)
+
+    async def close(self) -> None:
+        """Stop all that is under way."""
+        self._closed = True
+        self._set_timer(0)
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # effects
+
+    async def _carry_out(self, effect: Effect) -> None:
+        try:
+            await self._handler(effect)
+        except asyncio.CancelledError:
+            raise
+        except (BlobError, MergeError, LedgerError) as error:
+            self._hopeless.add(effect)
+            self.node.report(str(error))
+        except Exception:
+            self._hopeless.add(effect)
+            log.exception("an effect failed: %r", effect)
+        finally:
+            if self._under_way.get(effect) is asyncio.current_task():
+                del self._under_way[effect]
+            self.react()
+
+    def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
+        match effect:
+            case Submit():
+                return self._submit(effect)
+            case Pull():
+                return self._pull(effect)
+            case Check():
+                return self._check(effect)
+            case Merge():
+                return self._merge(effect)
+            case Watch():
+                return self._watch(effect)
+            case SendReceipt():
+                return self._send_receipt(effect)
+        raise TypeError(f"no handler for {effect!r}")
+
+    async def _submit(self, wish: Submit) -> None:
+        if isinstance(wish.body, Poke):
+            self.notes.learn(Poked(), self.node.now_ms())
+        result = await self.node.submit(wish.body)
+        if result.ok:
+            return
+        log.info("%s refused: %s", wish.body.KIND, result.message)
+        if result.code != "Expired":
+            self.learn(Refused(wish.body))
+
+    async def _pull(self, wish: Pull) -> None:
+        started = time.monotonic()
+        try:
+            await self.node.client.pull(wish, self.node.blobs)
+        except PeerError as error:
+            log.info("pull of %s… failed: %s", wish.digest[:12], error)
+            self.learn(PullFailed(wish.digest, str(error)))
+            return
+        log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
+        self.learn(Held(wish.digest))
+
+    async def _check(self, wish: Check) -> None:
+        try:
+            await asyncio.to_thread(work.check, self.node.blobs, wish.digest, wish.member)
+        except BadContribution as error:
+            self.learn(CheckedBad(wish.digest, error.why))
+            return
+        self.learn(CheckedGood(wish.digest))
+
+    async def _merge(self, wish: Merge) -> None:
+        def is_wanted() -> bool:
+            return not self._closed and self.number == wish.number
+
+        started = time.monotonic()
+        try:
+            made = await asyncio.to_thread(work.merge, self.node.blobs, wish, is_wanted)
+        except BadContribution as error:
+            digest = next(s.digest for s in wish.shares if s.member == error.member)
+            self.node.report(str(error))
+            self.learn(CheckedBad(digest, error.why))
+            return
+        log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
+        self.learn(Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout))
+
+    async def _watch(self, wish: Watch) -> None:
+        try:
+            found = await self.node.client.watch(
+                wish.leader, wish.study, wish.number, wish.revision, wish.known
+            )
+        except PeerError as error:
+            log.info("watching member %d: %s", wish.leader, error)
+            self.learn(PeerLost(wish.leader))
+            return
+        if found is None or (found.number, found.revision) != (wish.number, wish.revision):
+            await asyncio.sleep(IDLE_WATCH_S)
+            self.learn(PeerFound(wish.leader))
+            return
+        if codec.is_digest(found.digest) and found.digest != wish.known:
+            self.learn(
+                Offered(wish.leader, found.number, found.revision, found.digest, found.nbytes,
+                        found.layout)
+            )  # fmt: skip
+        else:
+            await asyncio.sleep(IDLE_WATCH_S)
+
+    async def _send_receipt(self, wish: SendReceipt) -> None:
+        ref = RoundRef(wish.study, wish.number, "MERGING", wish.revision, 0)
+        message = receipt_message(self.node.ledger.tip.chain_id, ref, wish.digest)
+        signature = self.node.account.sign(RECEIPT_DOMAIN, message)
+        receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
+        try:
+            await self.node.client.send_receipt(wish.leader, wish.study, receipt)
+        except PeerError as error:
+            log.info("receipt to member %d: %s", wish.leader, error)
+            await asyncio.sleep(0.1)
+            self.learn(PeerLost(wish.leader))
+            return
+        self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
+
+    # the trainer's answer
+
+    def prepare(self, prepared: Prepared) -> None:
+        """Write the answer down durably, then let the brain act on it."""
+        self.node.save_prepared(self.study, prepared)
+        self.learn(prepared)

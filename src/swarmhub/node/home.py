@@ -1,0 +1,222 @@
+"""A node's home directory: everything that one hospital's node keeps.
+
+    node.toml      name, ledger, address, listening address      keys/    never leave this home
+    blobs/         parameter buffers                              state/   journal, last head seen
+    local/         trainers' private state                        run/     lock, local API, leases
+    logs/
+
+The format number in node.toml changes when an older swarmhub could not read the home.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from swarmhub import codec, keys
+from swarmhub.contract.records import Card
+from swarmhub.contract.transactions import card_message
+from swarmhub.errors import BadInput, HomeError
+from swarmhub.types import CARD_DOMAIN
+
+FORMAT = 1
+CONFIG = "node.toml"
+KNOWN_KEYS = ("format", "name", "ledger", "address", "listen")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the operator chose. `ledger` is a path, absolute or relative to the home."""
+
+    name: str
+    ledger: str
+    address: str  # host:port under which the other members reach this node
+    listen: str  # host:port on which it listens
+
+
+class Home:
+    """An opened home."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.root = root
+        self.config = config
+
+    # making and opening
+
+    @classmethod
+    def create(
+        cls, root: Path, name: str, address: str, listen: str = "", ledger: str = "ledger.sqlite"
+    ) -> Home:
+        """Make a home with fresh keys. HomeError where one exists: keys are never replaced."""
+        if not 0 < len(name) <= 60 or not name.isprintable():
+            raise BadInput(f"Expected a name of 1 to 60 printable characters, got {name!r}.")
+        parse_address(address)
+        parse_address(listen or address)
+        if (root / CONFIG).exists():
+            raise HomeError(f"There is a home at {root} already; choose another --home.")
+        try:
+            for folder in ("keys", "blobs", "state", "local", "run", "logs"):
+                (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
+        home = cls(root, Config(name, ledger, address, listen or address))
+        tls = keys.PrivateKey()
+        try:
+            keys.PrivateKey().save(home.key_path("account"))
+            keys.PrivateKey().save(home.key_path("consensus"))
+            tls.save(home.key_path("tls"))
+        except FileExistsError:
+            raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
+        certificate = keys.make_certificate(tls, name)
+        home.certificate_path.write_text(keys.to_pem(certificate))
+        home.write_config()
+        return home
+
+    @classmethod
+    def open(cls, root: Path) -> Home:
+        """Open a home; HomeError where there is none, or one of another format."""
+        try:
+            text = (root / CONFIG).read_text("utf-8")
+            found = tomllib.loads(text)
+        except FileNotFoundError:
+            raise HomeError(
+                f"Expected a node's home at {root}, found none; run 'swarmhub init' or give --home."
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
+        if found.get("format") != FORMAT:
+            raise HomeError(
+                f"Expected a home of format {FORMAT} at {root}, got {found.get('format')!r}; "
+                "use the swarmhub version that made it, or make a new home."
+            )
+        for key in found:
+            if key not in KNOWN_KEYS:
+                near = difflib.get_close_matches(key, KNOWN_KEYS, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
+                raise HomeError(f"{root / CONFIG}: unknown key '{key}'; {hint}")
+        values = {k: found.get(k) for k in KNOWN_KEYS[1:]}
+        for key, value in values.items():
+            if not isinstance(value, str) or not value:
+                raise HomeError(f"{root / CONFIG}: expected text for '{key}', got {value!r}.")
+        return cls(root, Config(**{k: str(v) for k, v in values.items()}))
+
+    def write_config(self) -> None:
+        """Write node.toml."""
+        lines = [f"format = {FORMAT}"]
+        values = {key: getattr(self.config, key) for key in KNOWN_KEYS[1:]}
+        lines += [f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in values.items()]
+        write_durably(self.root / CONFIG, ("\n".join(lines) + "\n").encode())
+
+    # where things are
+
+    def key_path(self, name: str) -> Path:
+        """Path of the key `account`, `tls` or `consensus`."""
+        return self.root / "keys" / f"{name}.pem"
+
+    @property
+    def certificate_path(self) -> Path:
+        return self.root / "keys" / "tls.crt"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.root / self.config.ledger
+
+    @property
+    def blobs_path(self) -> Path:
+        return self.root / "blobs"
+
+    def state_path(self, name: str) -> Path:
+        """A file of the node's journal."""
+        return self.root / "state" / name
+
+    def run_path(self, name: str) -> Path:
+        """A file that means something only while a process runs."""
+        return self.root / "run" / name
+
+    def local_path(self, study: str) -> Path:
+        """A trainer's private folder for a study."""
+        return self.root / "local" / study
+
+    # keys
+
+    def key(self, name: str) -> keys.PrivateKey:
+        """Load a private key."""
+        return keys.PrivateKey.load(self.key_path(name))
+
+    def card(self) -> Card:
+        """What this hospital shows of itself, signed."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        account = self.key("account")
+        try:
+            pem = self.certificate_path.read_bytes()
+            der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+        except (OSError, ValueError):
+            raise HomeError(f"Cannot read {self.certificate_path}; restore the home.") from None
+        unsigned = Card(
+            name=self.config.name,
+            account=account.public,
+            tls=der.hex(),
+            consensus=self.key("consensus").public,
+            address=self.config.address,
+        )
+        signature = account.sign(CARD_DOMAIN, card_message(unsigned))
+        return Card(**{**codec.to_json(unsigned), "signature": signature})
+
+    # what was seen
+
+    def last_head(self) -> tuple[int, str] | None:
+        """The last (height, block id) this node saw, kept outside the ledger's file."""
+        try:
+            found = codec.parse(self.state_path("head.json").read_bytes())
+            return int(found["height"]), str(found["id"])
+        except (FileNotFoundError, KeyError, TypeError, BadInput):
+            return None
+
+    def save_head(self, height: int, block: str) -> None:
+        """Remember the head. Not synced: after a power cut an older head is remembered."""
+        path = self.state_path("head.json")
+        partial = path.with_suffix(".new")
+        partial.write_bytes(codec.encode({"height": height, "id": block}))
+        partial.replace(path)
+
+
+def lock(path: Path) -> IO[Any] | None:
+    """Take an exclusive lock that the kernel frees when this process ends; None if it is taken."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: after a crash there is the old or the new content."""
+    partial = path.with_name(path.name + ".new")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    fd = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """host:port; BadInput where it is not."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
+        raise BadInput(f"Expected an address as host:port, got {text!r}.")
+    return host, int(port)

@@ -1,0 +1,261 @@
+"""The door for this hospital's own trainers and commands: loopback only, with a token.
+
+    GET  /v1/status
+    POST /v1/studies/{study}/attach    {"pid"}                     -> the study's terms, a fence
+    POST /v1/studies/{study}/next      {"fence", "wait_s"}         -> a task, or "waiting"/"over"
+    POST /v1/studies/{study}/answer    {"fence", "number", ...}    -> taken or late
+
+`run/api.json` (mode 0600) has port and token. Parameters pass as files in the node's own folder,
+never through this door. A trainer holds a lock on `run/<study>.lease`, which the kernel frees
+when it dies; each attachment raises the fence, so a forgotten trainer's words are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from swarmhub import codec
+from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
+from swarmhub.contract.rounds import STATISTICS_LAYOUT
+from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
+from swarmhub.node import work
+from swarmhub.node.home import lock
+from swarmhub.params import Layout
+from swarmhub.round import Held, Prepared, assign
+
+if TYPE_CHECKING:
+    from swarmhub.node.node import Node
+
+MAX_BODY_BYTES = 1 << 20
+LOOK_AFTER_TRAINERS_S = 1.0
+
+log = logging.getLogger("swarmhub.trainer")
+
+
+class LocalApi:
+    """Serves trainers on 127.0.0.1, on a port of its own choice."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._token = secrets.token_hex(32)
+        self._fences: dict[str, int] = {}
+        self._runner: web.AppRunner | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and write `run/api.json`."""
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
+        app.router.add_get("/v1/status", self._status)
+        app.router.add_post("/v1/studies/{study}/attach", self._attach)
+        app.router.add_post("/v1/studies/{study}/next", self._next)
+        app.router.add_post("/v1/studies/{study}/answer", self._answer)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        server = site._server
+        assert isinstance(server, asyncio.Server)
+        port = server.sockets[0].getsockname()[1]
+        path = self._node.home.run_path("api.json")
+        partial = path.with_suffix(".new")
+        partial.unlink(missing_ok=True)
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(codec.encode({"pid": os.getpid(), "port": port, "token": self._token}))
+        partial.replace(path)
+        self._watching = asyncio.create_task(self._look_after_trainers())
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._node.home.run_path("api.json").unlink(missing_ok=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            return web.Response(status=401)
+        try:
+            return await handler(request)
+        except SwarmhubError as error:
+            return _json({"error": str(error)}, status=400)
+
+    async def _look_after_trainers(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AFTER_TRAINERS_S)
+            for study, driver in self._node.drivers.items():
+                if driver.notes.attached and not self._is_leased(study):
+                    driver.notes.attached = False
+                    log.warning("the trainer of '%s' is gone; start it again to go on", study)
+
+    def _lease_path(self, study: str) -> Path:
+        return self._node.home.run_path(f"{study}.lease")
+
+    def _is_leased(self, study: str) -> bool:
+        taken = lock(self._lease_path(study))
+        if taken is None:
+            return True
+        taken.close()
+        return False
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(self._node.status())
+
+    def _need_study(self, request: web.Request) -> Study:
+        name = request.match_info["study"]
+        study = STUDY.get(self._node.ledger.state, name)
+        if study is None:
+            raise BadInput(f"There is no study '{name[:60]}' on the ledger; check its name.")
+        me = get_member_of_key(self._node.ledger.state, self._node.account.public)
+        if me is None or study.samples_of(me.id) is None:
+            raise BadInput(
+                f"This node is not enrolled in '{name}'; run 'swarmhub study enrol {name}' first."
+            )
+        return study
+
+    async def _attach(self, request: web.Request) -> web.Response:
+        await _body(request)
+        study = self._need_study(request)
+        if not self._is_leased(study.name):
+            raise TrainerError("A trainer takes the study's lease before it attaches.")
+        self._fences[study.name] = self._fences.get(study.name, 0) + 1
+        spec = SPEC.need(self._node.ledger.state, study.name)
+        self._note_attached(study.name)
+        return _json({"fence": self._fences[study.name], "spec": codec.to_json(spec)})
+
+    def _note_attached(self, study: str) -> None:
+        driver = self._node.drivers.get(study)
+        if driver is not None and not driver.notes.attached:
+            driver.notes.attached = True
+            driver.react()
+
+    def _need_fence(self, study: str, body: dict[str, Any]) -> None:
+        if body.get("fence") != self._fences.get(study):
+            raise TrainerError(
+                f"Another trainer has attached to '{study}' since; this one must stop."
+            )
+
+    async def _next(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        study = self._need_study(request)
+        self._need_fence(study.name, body)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + min(float(int(body.get("wait_s", 20))), 60.0)
+        while True:
+            study = self._need_study(request)
+            if study.status in ("finished", "expired"):
+                return _json({"state": "over", "why": study.status, **self._model_of(study)})
+            self._note_attached(study.name)
+            driver = self._node.drivers.get(study.name)
+            task = assign(self._node.ledger.state, driver.notes) if driver else None
+            if task is not None:
+                files = {
+                    "base_path": str(self._node.blobs.path(task.base)) if task.base else "",
+                    "statistics_path": (
+                        str(self._node.blobs.path(task.statistics)) if task.statistics else ""
+                    ),
+                    "drop": str(self._node.blobs.incoming()),
+                }
+                return _json({"state": "task", **codec.to_json(task), **files})
+            left = end - loop.time()
+            if left <= 0 or self._node.stopping.is_set():
+                return _json({"state": "waiting"})
+            await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
+
+    def _model_of(self, study: Study) -> dict[str, str]:
+        held = study.current is not None and study.current.digest in self._node.blobs
+        if study.current is None or not held:
+            return {"base": "", "base_path": "", "layout": ""}
+        path = str(self._node.blobs.path(study.current.digest))
+        model = study.current
+        return {"base": model.digest, "base_path": path, "layout": model.layout}
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        study = self._need_study(request)
+        self._need_fence(study.name, body)
+        driver = self._node.drivers.get(study.name)
+        task = assign(self._node.ledger.state, driver.notes) if driver else None
+        number, base = body.get("number"), body.get("base")
+        drop = Path(str(body.get("path", ""))) if body.get("path") else None
+        try:
+            if driver is None or task is None or (task.number, task.base) != (number, base):
+                current = study.current.digest if study.current else ""
+                return _json({"state": "late", "current": current})
+            weight = body.get("samples")
+            most = study.samples_of(driver.notes.me) or 0
+            if type(weight) is not int or not 1 <= weight <= most:
+                raise TrainerError(
+                    f"Expected 1 to {most} samples (declared at enrolment), got {weight!r}."
+                )
+            evaluations = codec.from_json(tuple[Evaluation, ...], body.get("evaluations", []))
+            own = body.get("own_metrics")
+            if task.kind == "evaluation":
+                answer = Prepared(task.number, task.base, "", 0, "", weight, evaluations)
+            else:
+                layout = None
+                if task.kind != "statistics":
+                    layout = Layout.parse(codec.encode(body.get("layout")))
+                if drop is None or drop.parent != self._node.blobs.root / "incoming":
+                    raise TrainerError("The parameters' file is not where the node asked for it.")
+                made = await self._take_over(drop, layout, driver.notes.me)
+                if task.kind == "parameters" and made.layout != task.layout:
+                    raise TrainerError(
+                        "The model's arrays are not those of the study's model (names, types or "
+                        "shapes differ); build the same model as the other members."
+                    )
+                if isinstance(own, dict) and own:
+                    mine = codec.from_json(dict[str, int], own)
+                    evaluations = (*evaluations, Evaluation(made.digest, weight, mine))
+                layout_digest = STATISTICS_LAYOUT if layout is None else made.layout
+                answer = Prepared(
+                    task.number, task.base, made.digest, made.nbytes, layout_digest, weight,
+                    evaluations,
+                )  # fmt: skip
+                driver.notes.learn(Held(made.digest), self._node.now_ms())
+            driver.prepare(answer)
+            return _json({"state": "taken", "digest": answer.digest})
+        finally:
+            if drop is not None and drop.parent == self._node.blobs.root / "incoming":
+                drop.unlink(missing_ok=True)
+
+    async def _take_over(self, drop: Path, layout: Layout | None, me: int) -> Any:
+        try:
+            return await asyncio.to_thread(work.take_over, self._node.blobs, drop, layout, me)
+        except BadContribution as error:
+            raise TrainerError(
+                f"The parameters cannot be shared: {error.why}; "
+                "nothing was sent, and the round waits for a good answer."
+            ) from None
+        except FileNotFoundError:
+            raise TrainerError("The parameters' file is gone; hand it over again.") from None
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    found = codec.parse(await request.read(), MAX_BODY_BYTES)
+    if not isinstance(found, dict):
+        raise BadInput("Expected a JSON object.")
+    return found

@@ -1,0 +1,272 @@
+"""The node: opens ledger, blobs and doors, and keeps a driver for every study it takes part in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.blobs import BlobStore
+from swarmhub.contract import Result
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
+from swarmhub.contract.transactions import write_transaction
+from swarmhub.errors import BadInput, HomeError, LedgerError
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger import Committed, SqliteLedger
+from swarmhub.merge import self_test
+from swarmhub.node.driver import RESUBMIT_S, TX_LIFE_MS, StudyDriver
+from swarmhub.node.home import Home, lock, parse_address, write_durably
+from swarmhub.node.local_api import LocalApi
+from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
+from swarmhub.transport import PeerClient, Peers, PeerServer
+from swarmhub.transport.server import OFFER_WAIT_S
+from swarmhub.types import TX_DOMAIN, Digest, MemberId
+
+log = logging.getLogger("swarmhub.node")
+
+
+def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) -> bytes:
+    """A transaction of this account that is good for ten minutes."""
+    return write_transaction(
+        body, chain, now_ms + TX_LIFE_MS, account.public, lambda m: account.sign(TX_DOMAIN, m)
+    )
+
+
+class Node:
+    """A running node. `run` returns when it is told to stop or cannot go on."""
+
+    ledger: SqliteLedger
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.account = home.key("account")
+        self.blobs = BlobStore(home.blobs_path)
+        self.peers = Peers(home.certificate_path, home.key_path("tls"))
+        self.client = PeerClient(self.peers)
+        self.server = PeerServer(self.peers, self.blobs, self)
+        self.api = LocalApi(self)
+        self.held: set[Digest] = set()
+        self.drivers: dict[str, StudyDriver] = {}
+        self.problems: list[str] = []
+        self.stopping = asyncio.Event()
+        self._pulses: dict[str, asyncio.Event] = {}
+        self._failure: LedgerError | None = None
+
+    # life
+
+    async def run(self) -> None:
+        """Everything from opening to closing. Raises SwarmhubError where it cannot go on."""
+        held = lock(self.home.run_path("node.lock"))
+        if held is None:
+            raise HomeError(
+                f"A node is running on {self.home.root} already; stop it, or use another --home."
+            )
+        try:
+            await asyncio.to_thread(self_test)
+            for sentence in await asyncio.to_thread(self.blobs.load):
+                self.report(sentence)
+            self.held.update(self.blobs.digests())
+            await self._open_ledger()
+            try:
+                host, port = parse_address(self.home.config.listen)
+                await self.server.start(host, port)
+                await self.api.start()
+                self._follow_ledger()
+                log.info("node '%s' is up", self.home.config.name)
+                await self.stopping.wait()
+            finally:
+                await self._close()
+        finally:
+            held.close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _open_ledger(self) -> None:
+        self.ledger = await SqliteLedger.open(
+            self.home.ledger_path, self.account, self.home.last_head()
+        )
+        self.ledger.on_failure = self._ledger_failed
+        self.ledger.subscribe(self._on_block)
+
+    async def _close(self) -> None:
+        await self.api.close()
+        for driver in self.drivers.values():
+            await driver.close()
+        await self.client.close()
+        await self.server.close()
+        await self.ledger.close()
+
+    def _ledger_failed(self, error: LedgerError) -> None:
+        self._failure = error
+        self.stopping.set()
+
+    def report(self, sentence: str) -> None:
+        """Something that the operator should read; shown by `swarmhub status`."""
+        log.error("%s", sentence)
+        self.problems = [*[p for p in self.problems if p != sentence], sentence][-20:]
+
+    # the ledger
+
+    def now_ms(self) -> int:
+        """Time as the next block will have it."""
+        return self.ledger.estimate_ms()
+
+    async def submit(self, body: Any) -> Result:
+        """Sign and submit; the same bytes again until a block has them or they expire."""
+        tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
+        while True:
+            submission = await self.ledger.submit(tx)
+            with contextlib.suppress(TimeoutError):
+                return await submission.result(RESUBMIT_S)
+
+    def _on_block(self, committed: Committed) -> None:
+        self.home.save_head(committed.height, committed.block.id)
+        for name, fields in committed.events:
+            log.info("block %d: %s %s", committed.height, name, _short(fields))
+        self._follow_ledger()
+
+    def _follow_ledger(self) -> None:
+        state = self.ledger.state
+        self.peers.update(get_members(state))
+        me = get_member_of_key(state, self.account.public)
+        if me is not None:
+            for name in get_chain(state).running:
+                study = STUDY.need(state, name)
+                if name not in self.drivers and study.samples_of(me.id) is not None:
+                    self.drivers[name] = self._make_driver(name, me.id)
+        for driver in self.drivers.values():
+            driver.react()
+
+    def _make_driver(self, study: str, me: MemberId) -> StudyDriver:
+        notes = Notes(study, me, held=self.held, prepared=self.load_prepared(study))
+        return StudyDriver(self, notes)
+
+    def sweep(self) -> None:
+        """Delete blobs that no study needs any more."""
+        state = self.ledger.state
+        kept: set[Digest] = set()
+        for name, driver in self.drivers.items():
+            driver.notes.study = name
+            kept |= compute_kept(state, driver.notes)
+        self.blobs.retain(kept)
+        self.held.intersection_update(self.blobs.digests())
+
+    # the journal
+
+    def save_prepared(self, study: str, prepared: Prepared) -> None:
+        """Keep the trainer's answer over a crash; it is on disk when this returns."""
+        write_durably(self.home.state_path(f"{study}.prepared"), codec.pack(prepared))
+
+    def load_prepared(self, study: str) -> Prepared | None:
+        """The trainer's last answer, if its blob is still here and whole."""
+        path = self.home.state_path(f"{study}.prepared")
+        try:
+            found = codec.unpack(Prepared, path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except BadInput:
+            self.report(f"The journal {path} was damaged and is left aside; training goes on.")
+            return None
+        return found if not found.digest or found.digest in self.blobs else None
+
+    # waiting for anything to happen in a study
+
+    def pulse(self, study: str) -> None:
+        """Wake everybody who waits for news of the study."""
+        event = self._pulses.pop(study, None)
+        if event is not None:
+            event.set()
+
+    async def wait_for_news(self, study: str, timeout_s: float) -> None:
+        """Return at the next news of the study, or after the time."""
+        event = self._pulses.setdefault(study, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), timeout_s)
+
+    # what the peer server asks (transport.server.Gate)
+
+    def may_read(self, member: MemberId, digest: Digest) -> bool:
+        state = self.ledger.state
+        return any(may_read(state, d.notes, member, digest) for d in self.drivers.values())
+
+    async def offer(
+        self, member: MemberId, study: str, number: int, revision: int, known: Digest
+    ) -> Merged | None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + OFFER_WAIT_S
+        while (left := end - loop.time()) > 0 and not self.stopping.is_set():
+            driver = self.drivers.get(study)
+            study_record = STUDY.get(self.ledger.state, study)
+            if study_record is None or study_record.samples_of(member) is None:
+                return None
+            r = ROUND.get(self.ledger.state, study)
+            if r is None or r.number > number or (r.number == number and r.revision > revision):
+                return None
+            if driver is not None:
+                merged = driver.notes.merged.get((number, revision))
+                if merged is not None and merged.digest != known:
+                    return merged
+                if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
+                    return None
+            await self.wait_for_news(study, left)
+        return None
+
+    def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
+        driver = self.drivers.get(study)
+        if driver is None:
+            raise BadInput(f"No study '{study}' here.")
+        merged = driver.notes.merged.get((receipt.number, receipt.revision))
+        if merged is None or merged.digest != receipt.digest:
+            raise BadInput("The receipt is for another model.")
+        driver.learn(receipt)
+
+    # what an operator sees
+
+    def status(self) -> dict[str, Any]:
+        """This node and its studies, as JSON."""
+        state, tip = self.ledger.state, self.ledger.tip
+        me = get_member_of_key(state, self.account.public)
+        return {
+            "name": self.home.config.name,
+            "member": me.id if me else None,
+            "chain": tip.chain_id,
+            "height": tip.height,
+            "address": self.home.config.address,
+            "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
+            "studies": [self._study_status(name) for name in get_chain(state).running],
+            "problems": self.problems,
+        }
+
+    def _study_status(self, name: str) -> dict[str, Any]:
+        state = self.ledger.state
+        r, spec = ROUND.need(state, name), SPEC.need(state, name)
+        driver = self.drivers.get(name)
+        return {
+            "study": name,
+            "round": r.number,
+            "kind": r.kind,
+            "phase": r.phase,
+            "term": r.term,
+            "leader": get_leader(r) if r.phase == "MERGING" else None,
+            "roster": list(r.roster),
+            "contributed": list(r.contributors),
+            "min_peers": spec.min_peers,
+            "trainer": bool(driver and driver.notes.attached),
+        }
+
+
+def _short(fields: dict[str, Any]) -> str:
+    words = []
+    for key, value in fields.items():
+        text = str(value)
+        words.append(f"{key}={text if len(text) <= 40 else text[:16] + '…'}")
+    return " ".join(words)
+
+
+def open_home(path: Path) -> Home:
+    """Open a home for a command."""
+    return Home.open(path)

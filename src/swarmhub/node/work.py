@@ -1,0 +1,113 @@
+"""The heavy work of a round, done in threads: hashing, checking, merging. Files in, files out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmhub.blobs import BlobStore, FileSource
+from swarmhub.blobs.store import disk_error, fingerprint_of
+from swarmhub.contract.records import MergeRule, Share
+from swarmhub.contract.rounds import STATISTICS_LAYOUT
+from swarmhub.errors import BlobError, MergeError
+from swarmhub.merge import (
+    Contribution,
+    Rule,
+    check_contribution,
+    merge_parameters,
+    merge_statistics,
+)
+from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout
+from swarmhub.round import Merge
+from swarmhub.types import Digest, MemberId
+
+
+def take_over(store: BlobStore, path: Path, layout: Layout | None, me: MemberId) -> Fingerprint:
+    """Check a trainer's file (layout None: a statistics document), hash it, store it."""
+    if layout is None:
+        merge_statistics({me: path.read_bytes()})  # refuses what others would refuse
+        fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
+    else:
+        size = path.stat().st_size
+        if size != layout.nbytes:
+            raise BlobError(f"Expected {layout.nbytes} bytes of parameters, got {size}.")
+        source = FileSource(path)
+        try:
+            check_contribution(layout, me, source)
+        finally:
+            source.close()
+        store.put_layout(layout)
+        fingerprint = fingerprint_of(path, layout.digest)
+    store.adopt(path, fingerprint)
+    return fingerprint
+
+
+def check(store: BlobStore, digest: Digest, member: MemberId) -> None:
+    """Whether a held contribution can be merged; BadContribution where it cannot."""
+    layout_digest = store.fingerprint(digest).layout
+    if layout_digest == STATISTICS_LAYOUT:
+        merge_statistics({member: store.path(digest).read_bytes()})
+        return
+    source = store.source(digest)
+    try:
+        check_contribution(need_layout(store, layout_digest), member, source)
+    finally:
+        source.close()
+
+
+def merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
+    """Do a merge and store the result. Stops with MergeError when it is wanted no longer."""
+    if wish.kind == "initial":
+        return store.fingerprint(wish.shares[0].digest)
+    if wish.kind == "statistics":
+        documents = {s.member: store.path(s.digest).read_bytes() for s in wish.shares}
+        path = store.incoming()
+        path.write_bytes(merge_statistics(documents))
+        fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
+        store.adopt(path, fingerprint)
+        return fingerprint
+    return _merge_parameters(store, wish, is_wanted)
+
+
+def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
+    layout = need_layout(store, wish.layout)
+    sources = {s.member: store.source(s.digest) for s in wish.shares}
+    path = store.incoming()
+    try:
+        contributions = [Contribution(s.member, s.weight, sources[s.member]) for s in wish.shares]
+        hasher = ChunkHasher(wish.layout)
+        with path.open("wb") as out:
+            for chunk in merge_parameters(to_rule(wish.rule), layout, contributions):
+                if not is_wanted():
+                    raise MergeError("The merge is not wanted any more.")
+                view = memoryview(chunk).cast("B")
+                assert view.nbytes <= CHUNK_BYTES
+                out.write(view)
+                hasher.feed(view)
+        fingerprint = hasher.finish()
+        store.adopt(path, fingerprint)
+        return fingerprint
+    except OSError as error:
+        raise disk_error(error, store.root) from None
+    finally:
+        path.unlink(missing_ok=True)
+        for source in sources.values():
+            source.close()
+
+
+def to_rule(rule: MergeRule) -> Rule:
+    """The arithmetic's rule for the contract's."""
+    return Rule(rule.name, rule.trim_permille)
+
+
+def to_shares(wish: Merge) -> tuple[Share, ...]:
+    """What a merge merges."""
+    return wish.shares
+
+
+def need_layout(store: BlobStore, digest: Digest) -> Layout:
+    """The layout document, which this node's own trainer has brought."""
+    layout = store.layout(digest)
+    if layout is None:
+        raise MergeError(f"The layout {digest[:16]}… is not known here; no trainer brought it.")
+    return layout

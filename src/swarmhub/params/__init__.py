@@ -1,0 +1,31 @@
+"""Parameters as canonical buffers: layout, chunks, digests. Arrays in, bytes out, no I/O policy."""
+
+from swarmhub.params.buffer import (
+    arrays_from,
+    buffer_of,
+    export_safetensors,
+    import_safetensors,
+    read_into,
+    write_buffer,
+)
+from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher, Fingerprint, chunk_count, leaf_of
+from swarmhub.params.layout import ALIGNMENT, DTYPES, MAX_BYTES, Layout, Tensor
+
+__all__ = [
+    "ALIGNMENT",
+    "CHUNK_BYTES",
+    "DTYPES",
+    "MAX_BYTES",
+    "ChunkHasher",
+    "Fingerprint",
+    "Layout",
+    "Tensor",
+    "arrays_from",
+    "buffer_of",
+    "chunk_count",
+    "export_safetensors",
+    "import_safetensors",
+    "leaf_of",
+    "read_into",
+    "write_buffer",
+]

@@ -1,0 +1,13 @@
+"""Ready-made models that a study can name.
+
+    tabular    what a recipe for tables is, and making one by name
+    logistic   logistic regression, by consensus ADMM: ends at the pooled solution
+    mlp        one hidden layer beside a linear path
+    solver     the convex problem that both solve at a site
+
+numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
+"""
+
+from swarmhub.recipes.tabular import KINDS, Kind, TabularModel, make_model
+
+__all__ = ["KINDS", "Kind", "TabularModel", "make_model"]

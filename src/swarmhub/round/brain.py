@@ -1,0 +1,378 @@
+"""A round, as one node lives it. Read it from top to bottom.
+
+    trainer        my node            leader's node              other nodes
+      | parameters   |                     |                          |
+      |------------->| contribute (ledger: digest, weight, metrics)   |
+      |              |<----- pull --------|                          |
+      |              |   watch            | merge (all contributions) |
+      |              |------------------->|                          |
+      |              |<-- offer: digest --|------------------------->|
+      |              |--- pull merged --->|<-------------------------|
+      |              |--- receipt ------->|<-------------------------|
+      |              |                    | settle (ledger: digest, receipts)
+      |<-------------| next round: everyone trains on from the settled model
+
+Theory. The ledger decides everything that must be agreed: who takes part, when collecting ends,
+which set is merged, who leads. What is left for a node is work, and `decide` says which: from
+the contract's state, the node's notes and the time it computes all that should be under way
+*now*, from scratch, every time anything happens. It never waits for an answer to a step and
+keeps no position in a script, so there is no step that a crash can lose: a node that restarts
+reads the ledger, looks at its disk, and decides. It does no I/O, holds no clock and rolls no
+dice, which is what lets a simulator drive it through millions of schedules.
+
+A leader that dies is noticed because everyone has a request open at it (`Watch`); f + 1
+suspicions move the term on. A contribution that cannot be had costs its reporters their terms
+and is excluded when enough of them agree. All of that is the contract's; here a node only says
+what it sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from swarmhub.contract.deadlines import get_due_ms
+from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Model,
+    Receipt,
+    Round,
+    RoundRef,
+    Share,
+    Spec,
+    Study,
+)
+from swarmhub.contract.rounds import STATISTICS_LAYOUT, compute_training_round
+from swarmhub.contract.state import Reader
+from swarmhub.contract.thresholds import compute_receipts
+from swarmhub.contract.transactions import (
+    Contribute,
+    Invalid,
+    Poke,
+    Ready,
+    Settle,
+    Suspect,
+    Unavailable,
+)
+from swarmhub.round.effects import (
+    Check,
+    Effect,
+    Merge,
+    Pull,
+    SendReceipt,
+    Submit,
+    Wake,
+    Watch,
+)
+from swarmhub.round.notes import Failures, Notes, Offered
+from swarmhub.types import Digest, MemberId
+
+HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
+
+
+@dataclass(frozen=True)
+class View:
+    """One study as the ledger has it, and the node that looks at it."""
+
+    study: Study
+    spec: Spec
+    r: Round
+    notes: Notes
+    now_ms: int
+
+    @property
+    def me(self) -> MemberId:
+        return self.notes.me
+
+    @property
+    def ref(self) -> RoundRef:
+        return RoundRef.of(self.r)
+
+
+def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
+    """Everything that should be under way at this node for this study, now."""
+    view = look(state, notes, now_ms)
+    if view is None:
+        return []
+    wishes = [*hold_models(view), *stand_ready(view)]
+    if view.r.phase == "COLLECTING":
+        wishes += [*contribute(view), *fetch_early(view)]
+    elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
+        leads = get_leader(view.r) == view.me
+        wishes += [*(lead(view) if leads else follow(view)), *witness(view)]
+    wishes += poke(view, state)
+    unique = dict.fromkeys(wishes)
+    return [w for w in unique if not (isinstance(w, Submit) and w.body in notes.refused)]
+
+
+def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
+    """The study if it has an open round and this node takes part in it."""
+    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
+    r = ROUND.get(state, notes.study)
+    if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
+        return None
+    return View(study, spec, r, notes, now_ms)
+
+
+# before and while collecting
+
+
+def hold_models(view: View) -> Iterator[Effect]:
+    """Fetch the settled model (and the statistics) that training goes on from."""
+    for model in (view.study.statistics, view.study.current):
+        if model is not None and model.digest not in view.notes.held:
+            yield from pull(view, model.digest, model.nbytes, model.layout, get_holders(model))
+
+
+def get_holders(model: Model) -> tuple[MemberId, ...]:
+    """Who surely had a settled model: its leader, who signed for it, then who contributed."""
+    shares = (s.member for s in model.shares)
+    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares]))
+
+
+def stand_ready(view: View) -> Iterator[Effect]:
+    """Say that a trainer stands here, if the roster does not have this node."""
+    if view.notes.attached and view.me not in {*view.r.roster, *view.study.ready}:
+        yield Submit(Ready(view.r.study))
+
+
+def contribute(view: View) -> Iterator[Effect]:
+    """Bring the trainer's answer to the ledger, once, if it is an answer to this round."""
+    prepared, r = view.notes.prepared, view.r
+    if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+        return
+    if r.contribution_of(view.me) is None:
+        yield Submit(
+            Contribute(
+                ref=view.ref,
+                spec=view.study.spec,
+                base=prepared.base,
+                digest=prepared.digest,
+                nbytes=prepared.nbytes,
+                layout=prepared.layout,
+                weight=prepared.weight,
+                evaluations=prepared.evaluations,
+            )
+        )
+
+
+def fetch_early(view: View) -> Iterator[Effect]:
+    """The first in line of the roster pulls contributions as they arrive."""
+    order = compute_leader_order(view.r.study, view.r.number, view.r.roster)
+    if order and order[0] == view.me:
+        yield from pull_contributions(view)
+
+
+def pull_contributions(view: View) -> Iterator[Effect]:
+    """Pull every contribution that is not here yet."""
+    for c in view.r.contributions:
+        if c.digest and c.digest not in view.notes.held:
+            yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,))
+
+
+def pull(
+    view: View, digest: Digest, nbytes: int, layout: Digest, holders: tuple[MemberId, ...]
+) -> Iterator[Effect]:
+    """Pull a blob from others; after a failure, again when some time has passed."""
+    failures = view.notes.failed.get(digest)
+    at_ms = next_try_ms(view, failures)
+    if at_ms > view.now_ms:
+        yield Wake(at_ms)
+        return
+    others = tuple(m for m in holders if m != view.me)
+    if others:
+        yield Pull(digest, nbytes, layout, others)
+
+
+def next_try_ms(view: View, failures: Failures | None) -> int:
+    """When to try again: the pause doubles with every failure, up to 32 times."""
+    if failures is None:
+        return 0
+    return failures.last_ms + (view.notes.patience.retry_ms << min(failures.count - 1, 5))
+
+
+# merging: the leader
+
+
+def lead(view: View) -> Iterator[Effect]:
+    """Get all contributions, merge them, offer the result, settle when others hold it."""
+    notes, r = view.notes, view.r
+    merged = notes.merged.get((r.number, r.revision))
+    if merged is None:
+        yield from (start_from_own(view) if r.kind == "initial" else merge(view))
+        return
+    receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
+    signed = [Receipt(m, s) for m, s in sorted(receipts.items()) if m in get_candidates(r)]
+    if len(signed) >= compute_receipts(len(get_candidates(r))):
+        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, tuple(signed)))
+
+
+def start_from_own(view: View) -> Iterator[Effect]:
+    """In the initial round the leader's own parameters are the model: a merge of one."""
+    prepared, r = view.notes.prepared, view.r
+    if prepared is not None and prepared.number == r.number:
+        share = Share(view.me, prepared.weight, prepared.digest)
+        yield Merge(
+            r.study, r.number, r.kind, r.revision, view.spec.merge, prepared.layout, (share,)
+        )
+
+
+def merge(view: View) -> Iterator[Effect]:
+    """Merge once every contribution is here; report those that cannot be had or merged."""
+    notes, r = view.notes, view.r
+    missing = [c for c in r.contributions if c.digest not in notes.held]
+    if missing:
+        yield from pull_contributions(view)
+        for c in missing:
+            if is_out_of_reach(view, c.digest):
+                yield Submit(Unavailable(view.ref, c.member))
+                return
+        return
+    if any(c.digest in notes.bad for c in r.contributions):
+        return  # `witness` reports it; the contract decides on a new revision or leader
+    shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
+    layout = r.contributions[0].layout
+    yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
+
+
+def is_out_of_reach(view: View, digest: Digest) -> bool:
+    """Whether pulls of this blob have failed for longer than patience allows."""
+    failures = view.notes.failed.get(digest)
+    if failures is None or failures.count < 2:
+        return False
+    return view.now_ms - failures.first_ms >= view.notes.patience.unavailable_ms
+
+
+# merging: everyone else
+
+
+def follow(view: View) -> Iterator[Effect]:
+    """Watch the leader, take its merged model, sign for it; suspect a leader that is gone."""
+    notes, r = view.notes, view.r
+    leader = get_leader(r)
+    if leader is None:
+        return
+    offer = notes.offers.get((r.number, r.revision, leader))
+    known = offer.digest if offer else ""
+    lost = notes.lost.get(leader)
+    at_ms = next_try_ms(view, lost)
+    if at_ms > view.now_ms:
+        yield Wake(at_ms)
+    else:
+        yield Watch(leader, r.study, r.number, r.revision, known)
+    if lost is not None:
+        yield from doubt(view, lost)
+    if offer is not None and is_acceptable(view, offer):
+        if offer.digest not in notes.held:
+            yield from pull(view, offer.digest, offer.nbytes, offer.layout, (leader,))
+        elif (r.number, r.revision, leader) not in notes.receipted:
+            yield SendReceipt(leader, r.study, r.number, r.revision, offer.digest)
+
+
+def doubt(view: View, lost: Failures) -> Iterator[Effect]:
+    """A leader out of reach: fetch contributions if next in line; suspect it after a while."""
+    r = view.r
+    order = compute_leader_order(r.study, r.number, get_candidates(r))
+    line = [order[(r.term + k) % len(order)] for k in range(1, HEDGE + 1)]
+    if view.me in line:
+        yield from pull_contributions(view)
+    since_ms = lost.first_ms + view.notes.patience.suspect_ms
+    if view.now_ms < since_ms:
+        yield Wake(since_ms)
+    elif lost.count >= 2 and view.me not in r.suspects:
+        yield Submit(Suspect(view.ref))
+
+
+def is_acceptable(view: View, offer: Offered) -> bool:
+    """Whether an offered model has the study's form; in the initial round, my trainer's form."""
+    r, notes = view.r, view.notes
+    if not 0 < offer.nbytes <= view.spec.max_bytes:
+        return False
+    if r.kind == "statistics":
+        return offer.layout == STATISTICS_LAYOUT
+    if r.kind == "initial":
+        mine = notes.prepared
+        return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
+    current = view.study.current
+    return current is not None and (current.layout, current.nbytes) == (offer.layout, offer.nbytes)
+
+
+def witness(view: View) -> Iterator[Effect]:
+    """Check contributions that somebody calls invalid, and say so where it is true."""
+    notes, r = view.notes, view.r
+    said = {p.member for p in r.reports if p.kind == "invalid"}
+    mine = {p.member for p in r.reports if p.kind == "invalid" and p.reporter == view.me}
+    for c in r.contributions:
+        if c.member == view.me or c.member in mine:
+            continue
+        if c.digest in notes.bad:
+            yield Submit(Invalid(view.ref, c.member))
+        elif c.member in said and c.digest not in notes.good:
+            if c.digest in notes.held:
+                yield Check(c.digest, c.member)
+            else:
+                yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,))
+
+
+# time
+
+
+def poke(view: View, state: Reader) -> Iterator[Effect]:
+    """Make a block when a deadline of the round has passed, one member after the other."""
+    notes = view.notes
+    enrolled = [e.member for e in view.study.enrolled]
+    rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
+    for key in ("grace", "term"):
+        due_ms = get_due_ms(state, f"{key}/{view.r.study}")
+        if due_ms is None:
+            continue
+        at_ms = max(due_ms + 1 + rank * notes.patience.poke_step_ms,
+                    notes.poked_ms + notes.patience.poke_step_ms)  # fmt: skip
+        if view.now_ms >= at_ms:
+            yield Submit(Poke(view.r.study))
+        else:
+            yield Wake(at_ms)
+
+
+# the trainer
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What this node's trainer should do now."""
+
+    study: str
+    number: int
+    kind: str
+    training_round: int  # 1 to `rounds` in parameter rounds
+    rounds: int
+    base: Digest  # settled model to start from; "" before the first
+    layout: Digest
+    statistics: Digest  # merged statistics document; "" where the study has none
+
+
+def assign(state: Reader, notes: Notes) -> Assignment | None:
+    """The trainer's next task; None while there is nothing to do but wait."""
+    view = look(state, notes, 0)
+    if view is None:
+        return None
+    r, study, prepared = view.r, view.study, notes.prepared
+    answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
+    open_for_work = r.phase in ("OPEN", "COLLECTING") or r.kind == "initial"
+    if answered or not open_for_work or r.contribution_of(notes.me) is not None:
+        return None
+    if any(m and m.digest not in notes.held for m in (study.current, study.statistics)):
+        return None
+    return Assignment(
+        study=r.study,
+        number=r.number,
+        kind=r.kind,
+        training_round=compute_training_round(view.spec, r.number),
+        rounds=view.spec.rounds,
+        base=r.base,
+        layout=study.current.layout if study.current else view.spec.layout,
+        statistics=study.statistics.digest if study.statistics else "",
+    )

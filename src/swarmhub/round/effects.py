@@ -1,0 +1,84 @@
+"""What the brain may ask the world to do.
+
+Effects are values: equal effects are the same wish. The driver starts a wish that is new, leaves
+one alone that is under way, and cancels what is wished no longer (except what cannot do harm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from swarmhub.contract.records import MergeRule, Share
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Sign the body and bring it to the ledger; the same bytes again until a result comes."""
+
+    body: Any
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Fetch and check a blob from the first holder that has it. -> Held or PullFailed"""
+
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    holders: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Look whether a held contribution can be merged. -> CheckedGood or CheckedBad"""
+
+    digest: Digest
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Merge held contributions into a new blob. -> Merged, or CheckedBad for the culprit"""
+
+    study: str
+    number: int
+    kind: str
+    revision: int
+    rule: MergeRule
+    layout: Digest
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Keep a request open at the leader: it answers with its merged model, and its silence or
+    a broken connection shows that it is gone. -> Offered, PeerFound or PeerLost"""
+
+    leader: MemberId
+    study: str
+    number: int
+    revision: int
+    known: Digest  # "" until an offer was seen
+
+
+@dataclass(frozen=True)
+class SendReceipt:
+    """Sign that the blob is held and hand the signature to the leader. -> ReceiptSent"""
+
+    leader: MemberId
+    study: str
+    number: int
+    revision: int
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Decide again at this time (ms) even if nothing happens before."""
+
+    at_ms: int
+
+
+Effect: TypeAlias = Submit | Pull | Check | Merge | Watch | SendReceipt | Wake

@@ -1,0 +1,210 @@
+"""What a node knows that the ledger does not, for one study.
+
+Only `held` and `prepared` outlive a crash (they are on disk); all else is learnt again by doing.
+Events are facts: `learn` writes them down, `decide` draws the conclusions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from swarmhub.contract.records import Evaluation
+from swarmhub.types import Digest, MemberId, Signature
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a node waits before it says that another is gone (ms).
+
+    A broken connection is retried after `retry_ms`; a member that stays unreachable is suspected
+    (as leader) or reported (as holder of a contribution) after these times since the first
+    failure. Both are far below the contract's own timeouts, which catch what hangs silently.
+    """
+
+    retry_ms: int = 100
+    suspect_ms: int = 300
+    unavailable_ms: int = 500
+    poke_step_ms: int = 250  # members poke one after the other, so that one usually suffices
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The trainer's answer to a round, checked and on disk before the ledger hears of it."""
+
+    number: int
+    base: Digest
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    weight: int
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class PullFailed:
+    digest: Digest
+    why: str
+
+
+@dataclass(frozen=True)
+class CheckedGood:
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class CheckedBad:
+    digest: Digest
+    why: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    number: int
+    revision: int
+    digest: Digest
+    nbytes: int
+    layout: Digest
+
+
+@dataclass(frozen=True)
+class Offered:
+    leader: MemberId
+    number: int
+    revision: int
+    digest: Digest
+    nbytes: int
+    layout: Digest
+
+
+@dataclass(frozen=True)
+class ReceiptCame:
+    number: int
+    revision: int
+    digest: Digest
+    member: MemberId
+    signature: Signature
+
+
+@dataclass(frozen=True)
+class ReceiptSent:
+    leader: MemberId
+    number: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class PeerLost:
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class PeerFound:
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Poked:
+    pass
+
+
+@dataclass(frozen=True)
+class Refused:
+    body: Any
+
+
+Event: TypeAlias = (
+    Held | PullFailed | CheckedGood | CheckedBad | Merged | Offered | ReceiptCame | ReceiptSent
+    | PeerLost | PeerFound | Poked | Refused | Prepared
+)  # fmt: skip
+
+
+@dataclass
+class Failures:
+    """Consecutive failures of one thing."""
+
+    first_ms: int
+    last_ms: int
+    count: int = 1
+
+
+@dataclass
+class Notes:
+    """One study's notes at one node. `held` may be shared between studies."""
+
+    study: str
+    me: MemberId
+    held: set[Digest] = field(default_factory=set)
+    prepared: Prepared | None = None
+    attached: bool = False  # a trainer stands here
+    patience: Patience = field(default_factory=Patience)
+    merged: dict[tuple[int, int], Merged] = field(default_factory=dict)
+    offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
+    receipts: dict[tuple[int, int, Digest], dict[MemberId, Signature]] = field(default_factory=dict)
+    receipted: set[tuple[int, int, MemberId]] = field(default_factory=set)
+    lost: dict[MemberId, Failures] = field(default_factory=dict)
+    failed: dict[Digest, Failures] = field(default_factory=dict)
+    bad: dict[Digest, str] = field(default_factory=dict)
+    good: set[Digest] = field(default_factory=set)
+    refused: set[Any] = field(default_factory=set)
+    poked_ms: int = 0
+
+    def learn(self, event: Event, now_ms: int) -> None:
+        """Write a fact down."""
+        match event:
+            case Held(digest):
+                self.held.add(digest)
+                self.failed.pop(digest, None)
+            case PullFailed(digest):
+                _count(self.failed, digest, now_ms)
+            case CheckedGood(digest):
+                self.good.add(digest)
+            case CheckedBad(digest, why):
+                self.bad[digest] = why
+            case Merged(number, revision, digest):
+                self.held.add(digest)
+                self.merged[number, revision] = event
+            case Offered(leader, number, revision):
+                self.offers[number, revision, leader] = event
+                self.lost.pop(leader, None)
+            case ReceiptCame(number, revision, digest, member, signature):
+                self.receipts.setdefault((number, revision, digest), {})[member] = signature
+            case ReceiptSent(leader, number, revision):
+                self.receipted.add((number, revision, leader))
+            case PeerLost(member):
+                _count(self.lost, member, now_ms)
+            case PeerFound(member):
+                self.lost.pop(member, None)
+            case Poked():
+                self.poked_ms = now_ms
+            case Refused(body):
+                self.refused.add(body)
+            case Prepared():
+                self.prepared = event
+
+    def forget_before(self, number: int) -> None:
+        """Drop what belongs to rounds that are settled."""
+        self.merged = {k: v for k, v in self.merged.items() if k[0] >= number}
+        self.offers = {k: v for k, v in self.offers.items() if k[0] >= number}
+        self.receipts = {k: v for k, v in self.receipts.items() if k[0] >= number}
+        self.receipted = {k for k in self.receipted if k[0] >= number}
+        self.failed.clear()
+        self.bad.clear()
+        self.good.clear()
+        self.refused.clear()
+        if self.prepared is not None and self.prepared.number < number:
+            self.prepared = None
+
+
+def _count(book: dict[Any, Failures], key: Any, now_ms: int) -> None:
+    found = book.get(key)
+    if found is None:
+        book[key] = Failures(now_ms, now_ms)
+    else:
+        found.last_ms = now_ms
+        found.count += 1

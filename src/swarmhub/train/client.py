@@ -1,0 +1,85 @@
+"""A trainer's line to its own node: JSON over loopback with the home's token, blocking.
+
+The node may be restarted while a trainer runs: the client reads `run/api.json` again and goes on.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from swarmhub.errors import TrainerError
+
+RETRY_S = 0.05
+RETRY_MOST_S = 1.0
+SOCKET_TIMEOUT_S = 90.0
+
+
+class NodeClient:
+    """One connection to the node of a home."""
+
+    def __init__(
+        self, home: Path, patience_s: float = 600.0, on_wait: Callable[[str], None] | None = None
+    ) -> None:
+        self._api = home / "run" / "api.json"
+        self._home = home
+        self._patience_s = patience_s
+        self._on_wait = on_wait or (lambda sentence: None)
+        self._connection: http.client.HTTPConnection | None = None
+        self._token = ""
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The node's answer. Waits through a restart of the node; TrainerError when it refuses
+        or stays away longer than `patience_s`."""
+        return self._call("POST", path, json.dumps(body).encode())
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The node's answer to a GET."""
+        return self._call("GET", path, None)
+
+    def _call(self, method: str, path: str, data: bytes | None) -> dict[str, Any]:
+        end = time.monotonic() + self._patience_s
+        pause = RETRY_S
+        while True:
+            try:
+                connection = self._connect()
+                headers = {"Authorization": f"Bearer {self._token}"}
+                connection.request(method, path, data, headers)
+                response = connection.getresponse()
+                status, text = response.status, response.read()
+                if status != 401:
+                    break
+                self.close()  # another node has started on the home: read its token
+            except (OSError, http.client.HTTPException, ValueError, KeyError):
+                self.close()
+            if time.monotonic() > end:
+                raise TrainerError(
+                    f"Expected a running node on {self._home}, none answers; "
+                    f"start it with 'swarmhub up --home {self._home}'."
+                )
+            self._on_wait("waiting for the node")
+            time.sleep(pause)
+            pause = min(pause * 1.5, RETRY_MOST_S)
+        found = json.loads(text) if text else {}
+        if status != 200:
+            raise TrainerError(str(found.get("error", f"The node answered {status}.")))
+        return dict(found)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            api = json.loads(self._api.read_bytes())
+            self._token = str(api["token"])
+            self._connection = http.client.HTTPConnection(
+                "127.0.0.1", int(api["port"]), timeout=SOCKET_TIMEOUT_S
+            )
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,75 @@
+"""Who may connect: the members' self-signed certificates as the ledger has them.
+
+There is no certificate authority. Each member's certificate is its own trust anchor, and after
+every handshake the certificate is compared byte by byte with the one that the ledger has for a
+member that is active *now*; so a removal or rotation takes effect with the block that has it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmhub import keys
+from swarmhub.contract.records import Member
+from swarmhub.errors import BadInput
+from swarmhub.types import MemberId
+
+
+class Peers:
+    """Active members by id and by certificate; kept up to date from the ledger."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate, self._key = certificate, key
+        self._by_certificate: dict[bytes, Member] = {}
+        self.members: dict[MemberId, Member] = {}
+        self._trusted: set[bytes] = set()
+        self._anchors: list[ssl.SSLContext] = []
+        self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
+
+    def update(self, members: list[Member]) -> None:
+        """Take the ledger's active members over."""
+        by_certificate = {bytes.fromhex(m.tls): m for m in members}
+        gone = set(self._by_certificate) - set(by_certificate)
+        self._by_certificate = by_certificate
+        self.members = {m.id: m for m in members}
+        for der in set(by_certificate) - self._trusted:
+            self._trusted.add(der)
+            for context in self._anchors:
+                _trust(context, der)
+        if gone:
+            for tell in self.on_gone:
+                tell(gone)
+
+    def member_of(self, certificate: bytes | None) -> Member | None:
+        """The active member with exactly this certificate (DER)."""
+        return self._by_certificate.get(certificate) if certificate else None
+
+    def server_context(self) -> ssl.SSLContext:
+        """TLS 1.3 only, client certificate required."""
+        return self._make(ssl.PROTOCOL_TLS_SERVER)
+
+    def client_context(self) -> ssl.SSLContext:
+        """TLS 1.3 only; the server's certificate is pinned after the handshake, not its name."""
+        context = self._make(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        return context
+
+    def _make(self, protocol: int) -> ssl.SSLContext:
+        context = ssl.SSLContext(protocol)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self._certificate, self._key)
+        for der in self._trusted:
+            _trust(context, der)
+        self._anchors.append(context)
+        return context
+
+
+def _trust(context: ssl.SSLContext, der: bytes) -> None:
+    try:
+        keys.check_certificate(der)
+        context.load_verify_locations(cadata=der)
+    except (BadInput, ssl.SSLError):
+        pass  # a member with an unusable certificate cannot connect; nobody else is harmed

@@ -1,0 +1,24 @@
+"""Words that every room shares: ids, digests, signing domains, units.
+
+Units stand in names: `_ms` and `_s` are time, `_bytes` sizes, `_micro` millionths.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+MemberId: TypeAlias = int  # given by the contract at admission, never changed, never reused
+Digest: TypeAlias = str  # 64 hex digits of sha256
+PublicKey: TypeAlias = str  # 64 hex digits of ed25519
+Signature: TypeAlias = str  # 128 hex digits of ed25519
+Event: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): what a transaction did
+
+# What a signature is for. Bytes signed in one domain are worthless in another.
+TX_DOMAIN = "swarmhub/tx/1"
+BLOCK_DOMAIN = "swarmhub/block/1"
+RECEIPT_DOMAIN = "swarmhub/receipt/1"
+CARD_DOMAIN = "swarmhub/card/1"
+INVITE_DOMAIN = "swarmhub/invite/1"
+ROTATE_DOMAIN = "swarmhub/rotate/1"
+
+MICRO = 1_000_000  # metrics on the ledger are integers in millionths
