@@ -42,6 +42,10 @@ class Processes:
 
     def start(self, name: str, arguments: list[str], log: Path) -> int:
         """Run `swarmhub ARGUMENTS` in the background; returns its process id."""
+        return self.start_command(name, [sys.executable, "-m", "swarmhub", *arguments], log)
+
+    def start_command(self, name: str, command: list[str], log: Path) -> int:
+        """Run any command in the background; returns its process id."""
         environment = {
             **os.environ,
             VARIABLE: str(self._lifeline),
@@ -50,7 +54,7 @@ class Processes:
         }
         with log.open("ab") as out:
             child = subprocess.Popen(
-                [sys.executable, "-m", "swarmhub", *arguments],
+                command,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
                 pass_fds=(self._lifeline,), start_new_session=True,
             )  # fmt: skip
@@ -76,6 +80,14 @@ class Processes:
                 lines = self._logs[name].read_text("utf-8", "replace").strip().splitlines()
                 last = lines[-1].removeprefix("swarmhub: ") if lines else f"exit code {code}"
                 raise SwarmhubError(f"{name} stopped: {last} (log: {self._logs[name]})")
+
+    def named_pids(self) -> list[tuple[str, int]]:
+        """Names and process ids of the children."""
+        return [(name, child.pid) for name, child in self._running.items()]
+
+    def pids(self) -> list[int]:
+        """Process ids of the children."""
+        return [pid for _, pid in self.named_pids()]
 
     def is_running(self, name: str) -> bool:
         """Whether the child has not ended."""

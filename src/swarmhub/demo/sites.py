@@ -13,7 +13,7 @@ from swarmhub.data.tables import read_table, write_table
 from swarmhub.errors import BadInput
 
 MAX_SITES = 24
-SEED = 7
+SEED = 5  # of ten splits the one whose AUCs (alone, pooled) are nearest to their means
 HELD_OUT = 0.3
 
 

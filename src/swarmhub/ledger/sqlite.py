@@ -157,6 +157,7 @@ class SqliteLedger:
         self._pumping: asyncio.Task[None] | None = None
         self._safety: asyncio.Task[None] | None = None
         self._again = False
+        self._closed = False
         self.failure: LedgerError | None = None  # set when the file turned out damaged
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
         self._bell = Doorbell(path)
@@ -229,12 +230,13 @@ class SqliteLedger:
         return await self._visit(lambda: list(_read(self._db, start, stop)))
 
     async def close(self) -> None:
+        self._closed = True
+        self._bell.close()
         for task in (self._safety, self._looking, self._pumping):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, LedgerError):
                     await task
-        self._bell.close()
         self._worker.shutdown(wait=True)
         self._db.close()
 
@@ -313,6 +315,8 @@ class SqliteLedger:
 
     def _look_soon(self) -> None:
         self._again = True
+        if self._closed:
+            return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
 

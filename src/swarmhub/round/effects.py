@@ -6,7 +6,7 @@ one alone that is under way, and cancels what is wished no longer (except what c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import MergeRule, Share
@@ -22,12 +22,15 @@ class Submit:
 
 @dataclass(frozen=True)
 class Pull:
-    """Fetch and check a blob from the first holder that has it. -> Held or PullFailed"""
+    """Fetch and check a blob from the first holder that has it. -> Held or PullFailed
+
+    Two pulls of a blob are the same wish, whoever is known to hold it by now.
+    """
 
     digest: Digest
     nbytes: int
     layout: Digest
-    holders: tuple[MemberId, ...]
+    holders: tuple[MemberId, ...] = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""A swarm of N real node processes on this machine, for benchmarks: all founders, one study."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swarmhub.contract.records import Spec
+from swarmhub.contract.transactions import Start
+from swarmhub.demo.processes import Processes, free_address
+from swarmhub.ledger import Committed, SqliteLedger
+from swarmhub.node.desk import Desk, found_consortium
+from swarmhub.node.home import Home
+
+
+@dataclass
+class LocalSwarm:
+    """Homes, desks and an open ledger; `events` are (time, name, fields) as blocks come."""
+
+    root: Path
+    nodes: int
+    children: Processes
+    homes: list[Home] = field(default_factory=list)
+    events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
+
+    async def start(self, spec: Spec, trainer: list[str]) -> None:
+        """Found, start nodes and trainers (`trainer` is a Python command that gets --home), and
+        open the study."""
+        path = self.root / "ledger.sqlite"
+        self.homes = [
+            Home.create(self.root / f"h{i}", f"Hospital {i}", free_address(), ledger=str(path))
+            for i in range(1, self.nodes + 1)
+        ]
+        found_consortium("bench", [h.card() for h in self.homes], self.homes[0])
+        for i, home in enumerate(self.homes, 1):
+            self.start_node(i)
+            self.children.start_command(
+                f"trainer {i}", [sys.executable, *trainer, "--home", str(home.root)],
+                home.root / "logs" / "trainer.log",
+            )  # fmt: skip
+        self.ledger = await SqliteLedger.open(path, self.homes[0].key("account"))
+        self.ledger.subscribe(self._hear)
+        self.desks = [Desk(self.ledger, h.key("account")) for h in self.homes]
+        await self.desks[0].propose(spec)
+        for desk in self.desks[1:]:
+            await desk.approve(spec.name)
+        for desk in self.desks:
+            await desk.enrol(spec.name, 1000)
+        await self.desks[0].submit(Start(spec.name))
+
+    def start_node(self, i: int) -> int:
+        """Start (or restart) node i (from 1)."""
+        home = self.homes[i - 1]
+        log = home.root / "logs" / "node.log"
+        return self.children.start(f"node {i}", ["up", "--verbose", "--home", str(home.root)], log)
+
+    def _hear(self, committed: Committed) -> None:
+        for name, fields in committed.events:
+            self.events.put_nowait((time.monotonic(), name, fields))
+
+    async def next_event(self, timeout_s: float) -> tuple[float, str, dict[str, Any]]:
+        """The next event; raises where a child has failed or nothing comes."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                return await asyncio.wait_for(self.events.get(), 0.5)
+            except TimeoutError:
+                self.children.check()
+                if time.monotonic() > end:
+                    raise SystemExit(
+                        f"nothing happened for {timeout_s} s; logs: {self.root}"
+                    ) from None

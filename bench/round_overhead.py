@@ -1,0 +1,122 @@
+"""What a round costs apart from training: N real nodes and trainers, mutual TLS, real ledger.
+
+    python bench/round_overhead.py --nodes 4 --mb 25 [--rounds 10] [--ledger sqlite]
+
+Prints one JSON line. A round is timed from one settlement to the next, so it holds everything:
+handing the merged model to the trainers, their answers, the ledger, moving and merging. The
+initial round and the first training round are warm-up. Bytes on the loopback are the kernel's
+count for `lo` over the timed rounds, memory is each process' high-water mark (VmHWM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from local_swarm import LocalSwarm
+
+from swarmhub.contract.records import Spec
+from swarmhub.demo.processes import Processes
+
+
+def lo_bytes() -> int:
+    """Bytes received on the loopback so far."""
+    for line in Path("/proc/net/dev").read_text().splitlines():
+        name, _, rest = line.strip().partition(":")
+        if name == "lo":
+            return int(rest.split()[0])
+    raise SystemExit("no loopback interface in /proc/net/dev")
+
+
+def high_water_mb(pid: int) -> float:
+    """Peak resident memory of a process in MB (0 when it is gone)."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return 0.0
+    line = next((x for x in text.splitlines() if x.startswith("VmHWM")), "VmHWM: 0 kB")
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far (0 when it is gone)."""
+    import os
+
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(options: argparse.Namespace, root: Path, children: Processes) -> dict:
+    """Run the swarm and measure the rounds after the first."""
+    started = time.monotonic()
+    spec = Spec(
+        name="bench", rounds=options.rounds + 1, min_peers=options.nodes,
+        quorum_grace_ms=120_000, leader_timeout_ms=120_000,
+    )  # fmt: skip
+    swarm = LocalSwarm(root, options.nodes, children)
+    trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
+    await swarm.start(spec, trainer)
+    startup_s, settled, lo, cpu = 0.0, [], [], []
+    nbytes = 0
+    while len(settled) < options.rounds + 1:
+        at, name, fields = await swarm.next_event(300)
+        if name == "opened" and fields["kind"] == "parameters" and not startup_s:
+            startup_s = at - started
+        if name == "settled" and fields["kind"] == "parameters":
+            settled.append(at)
+            nbytes = fields["nbytes"]
+            lo.append(lo_bytes())
+            cpu.append(sum(cpu_s(p) for p in children.pids()))
+    peaks = {n: high_water_mb(p) for n, p in children.named_pids()}
+    await swarm.ledger.close()
+    rounds = [b - a for a, b in zip(settled, settled[1:], strict=False)]
+    moved = (lo[-1] - lo[0]) / len(rounds)
+    return {
+        "nodes": options.nodes,
+        "mb": options.mb,
+        "rounds": len(rounds),
+        "ledger": options.ledger,
+        "startup_s": round(startup_s, 3),
+        "round_s_median": round(statistics.median(rounds), 4),
+        "round_s_all": [round(x, 4) for x in rounds],
+        "lo_mb_per_round": round(moved / 1e6, 3),
+        "lo_x_model": round(moved / nbytes, 3),
+        "cpu_s_per_round": round((cpu[-1] - cpu[0]) / len(rounds), 3),
+        "peak_rss_total_mb": round(sum(peaks.values()), 1),
+        "peak_rss_one_mb": round(max(peaks.values()), 1),
+        "peak_rss_node_mb": round(max(v for n, v in peaks.items() if "node" in n), 1),
+        "peak_rss_trainer_mb": round(max(v for n, v in peaks.items() if "trainer" in n), 1),
+    }
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--mb", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--ledger", choices=["sqlite"], default="sqlite")
+    parser.add_argument("--keep", type=Path, help="keep everything in this directory")
+    options = parser.parse_args()
+    root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-bench-"))
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with Processes() as children:
+            print(json.dumps(asyncio.run(measure(options, root, children))))
+    finally:
+        if not options.keep:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
