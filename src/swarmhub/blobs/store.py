@@ -9,7 +9,8 @@ A buffer appears under its digest only when every chunk of it has been checked. 
 buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew.
 Small blobs are synced to disk before the ledger hears of them, large ones right after: a power
 cut can cost a contribution (the round then excludes it), never a wrong byte, because of the
-check at start.
+check at start. Files of large blobs that are no longer needed are kept as spares and written
+over, which saves the kernel from finding and clearing hundreds of megabytes in every round.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import errno
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, Malformed
@@ -27,20 +29,29 @@ from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
+MAX_SPARES = 4  # files kept for writing over: what a leader of four needs in a round
 
 
 class FileSource:
-    """Random access to a buffer on disk, for merging; holds one descriptor."""
+    """Random access to a buffer on disk, for merging; holds one descriptor and one chunk.
 
-    def __init__(self, path: Path) -> None:
+    With `hasher`, chunks that are read in order are hashed on the way.
+    """
+
+    def __init__(self, path: Path, hasher: ChunkHasher | None = None) -> None:
         self._fd = os.open(path, os.O_RDONLY)
+        self._chunk = bytearray(CHUNK_BYTES)
+        self._hasher = hasher
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`."""
-        data = os.pread(self._fd, length, offset)
-        if len(data) != length:
-            raise BlobError(f"A stored buffer ends at {offset + len(data)}, before its length.")
-        return data
+    def read_at(self, offset: int, length: int) -> memoryview:
+        """Exactly `length` bytes (at most a chunk) from `offset`; valid until the next call."""
+        view = memoryview(self._chunk)[:length]
+        got = os.preadv(self._fd, [view], offset)
+        if got != length:
+            raise BlobError(f"A stored buffer ends at {offset + got}, before its length.")
+        if self._hasher is not None:
+            self._hasher.feed(view)
+        return view
 
     def close(self) -> None:
         """Release the descriptor."""
@@ -55,6 +66,7 @@ class BlobStore:
         self._index: dict[Digest, Fingerprint] = {}
         self._condemned: set[Digest] = set()
         self._syncing = threading.Semaphore(1)
+        self._spares: list[tuple[int, Path]] = []  # (length, path)
         for folder in (root, root / "incoming", root / "layouts"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -62,7 +74,7 @@ class BlobStore:
         """Check what is on disk; returns a sentence for each blob that had to be removed."""
         removed = []
         for leftover in (self.root / "incoming").iterdir():
-            if not leftover.name.endswith(".part"):
+            if leftover.suffix != ".part":
                 leftover.unlink(missing_ok=True)
         for path in sorted(self.root.glob("*.bin")):
             digest = path.stem
@@ -108,14 +120,24 @@ class BlobStore:
 
     # writing
 
-    def incoming(self, name: str = "") -> Path:
-        """A path for a file in the making, on the same file system."""
-        return self.root / "incoming" / (name or uuid.uuid4().hex)
+    def incoming(self, nbytes: int = 0, name: str = "") -> Path:
+        """A path for a file in the making, on the same file system.
 
-    def adopt(self, path: Path, fingerprint: Fingerprint) -> Digest:
+        A spare file of that length may lie there: open it with `open_to_overwrite`.
+        """
+        path = self.root / "incoming" / (name or uuid.uuid4().hex)
+        for spare in self._spares if nbytes and not path.exists() else ():
+            if spare[0] == nbytes:
+                self._spares.remove(spare)
+                spare[1].replace(path)
+                break
+        return path
+
+    def adopt(self, path: Path, fingerprint: Fingerprint, durable: bool = True) -> Digest:
         """Take over a complete file whose chunks were checked against the fingerprint.
 
-        Synced to disk when small; a large one syncs in the background. BlobError on a full disk.
+        A durable blob is synced to disk, in the background when large; one that is needed for
+        this round only (another member's contribution) is not. BlobError on a full disk.
         """
         digest = fingerprint.digest
         if digest in self._index:
@@ -125,13 +147,13 @@ class BlobStore:
         try:
             leaves = self._leaves_path(digest)
             leaves.write_bytes(_write_leaves(fingerprint))
-            if fingerprint.nbytes <= SYNC_FIRST_BYTES:
+            if durable and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 _sync(path)
             path.replace(self.path(digest))
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint
-        if fingerprint.nbytes > SYNC_FIRST_BYTES:
+        if durable and fingerprint.nbytes > SYNC_FIRST_BYTES:
             threading.Thread(target=self._sync_later, args=(digest,), daemon=True).start()
         return digest
 
@@ -166,8 +188,19 @@ class BlobStore:
         """
         keep = set(kept)
         for digest in [d for d in self._condemned if d not in keep]:
+            self._spare(digest)
             self._delete(digest)
         self._condemned = {d for d in self._index if d not in keep}
+
+    def _spare(self, digest: Digest) -> None:
+        """Keep the file of a large blob for writing over."""
+        found = self._index.get(digest)
+        if found is not None and found.nbytes > SYNC_FIRST_BYTES:
+            if len(self._spares) >= MAX_SPARES:
+                self._spares.pop(0)[1].unlink(missing_ok=True)
+            path = self.root / "incoming" / f"{uuid.uuid4().hex}.spare"
+            self.path(digest).replace(path)
+            self._spares.append((found.nbytes, path))
 
     def _delete(self, digest: Digest) -> None:
         self._index.pop(digest, None)
@@ -185,13 +218,14 @@ class Incoming:
     and the pull goes on behind them.
     """
 
-    def __init__(self, store: BlobStore, fingerprint: Fingerprint) -> None:
+    def __init__(self, store: BlobStore, fingerprint: Fingerprint, durable: bool = True) -> None:
         self.fingerprint = fingerprint
         self._store = store
-        self._path = store.incoming(f"{fingerprint.digest}.part")
+        self._durable = durable
+        self._path = store.incoming(fingerprint.nbytes, f"{fingerprint.digest}.part")
         self._done = 0
         try:
-            self._file = self._path.open("r+b" if self._path.exists() else "w+b")
+            self._file = open_to_overwrite(self._path)
             self._resume()
         except OSError as error:
             raise disk_error(error, store.root) from None
@@ -203,7 +237,6 @@ class Incoming:
                 break
             self._done += 1
         self._file.seek(self.offset)
-        self._file.truncate()
 
     def _size(self, index: int) -> int:
         return min(CHUNK_BYTES, self.fingerprint.nbytes - index * CHUNK_BYTES)
@@ -232,26 +265,36 @@ class Incoming:
         """Hand the complete blob to the store."""
         if self.wanted:
             raise BlobError("The blob is not complete.")
+        self._file.truncate(self.fingerprint.nbytes)
         self.close()
-        return self._store.adopt(self._path, self.fingerprint)
+        return self._store.adopt(self._path, self.fingerprint, self._durable)
 
     def close(self) -> None:
         """Close the file; what it holds stays for a later resumption."""
         self._file.close()
 
 
-def fingerprint_of(
-    path: Path, layout: Digest, on_chunk: Callable[[int, bytes], None] | None = None
-) -> Fingerprint:
-    """Hash a file chunk by chunk; `on_chunk(offset, bytes)` sees every chunk, once."""
-    hasher, at = ChunkHasher(layout), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            if on_chunk is not None:
-                on_chunk(at, chunk)
-            hasher.feed(chunk)
-            at += len(chunk)
+def open_to_overwrite(path: Path) -> IO[bytes]:
+    """Open for reading and writing from the start, without clearing what is there. Truncate to
+    the length written before use."""
+    return path.open("r+b" if path.exists() else "w+b", buffering=0)
+
+
+def fingerprint_of(path: Path, layout: Digest) -> Fingerprint:
+    """Hash a file chunk by chunk."""
+    hasher, chunk = ChunkHasher(layout), memoryview(bytearray(CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while got := _fill(file, chunk):
+            hasher.feed(chunk[:got])
     return hasher.finish()
+
+
+def _fill(file: IO[bytes], into: memoryview) -> int:
+    """Read until the buffer is full or the file ends; bytes read."""
+    at = 0
+    while at < len(into) and (got := file.readinto(into[at:])):  # type: ignore[attr-defined]
+        at += got
+    return at
 
 
 def disk_error(error: OSError, root: Path) -> BlobError:

@@ -65,9 +65,7 @@ class LocalApi:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        server = site._server
-        assert isinstance(server, asyncio.Server)
-        port = server.sockets[0].getsockname()[1]
+        port = int(self._runner.addresses[0][1])
         path = self._node.home.run_path("api.json")
         partial = path.with_suffix(".new")
         partial.unlink(missing_ok=True)
@@ -173,13 +171,16 @@ class LocalApi:
                     "statistics_path": (
                         str(self._node.blobs.path(task.statistics)) if task.statistics else ""
                     ),
-                    "drop": str(self._node.blobs.incoming()),
+                    "drop": str(self._node.blobs.incoming(self._size_of_base(task.base))),
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
             left = end - loop.time()
             if left <= 0 or self._node.stopping.is_set():
                 return _json({"state": "waiting"})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
+
+    def _size_of_base(self, base: str) -> int:
+        return self._node.blobs.fingerprint(base).nbytes if base else 0
 
     def _model_of(self, study: Study) -> dict[str, str]:
         held = study.current is not None and study.current.digest in self._node.blobs

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore, FileSource
-from swarmhub.blobs.store import disk_error, fingerprint_of
-from swarmhub.contract.records import MergeRule, Share
+from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
+from swarmhub.contract.records import MergeRule
 from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.merge import (
@@ -31,13 +31,14 @@ def take_over(store: BlobStore, path: Path, layout: Layout | None, me: MemberId)
         size = path.stat().st_size
         if size != layout.nbytes:
             raise BlobError(f"Expected {layout.nbytes} bytes of parameters, got {size}.")
-        source = FileSource(path)
+        hasher = ChunkHasher(layout.digest)
+        source = FileSource(path, hasher)
         try:
-            check_contribution(layout, me, source)
+            check_contribution(layout, me, source)  # reads every chunk once, in order
         finally:
             source.close()
         store.put_layout(layout)
-        fingerprint = fingerprint_of(path, layout.digest)
+        fingerprint = hasher.finish()
     store.adopt(path, fingerprint)
     return fingerprint
 
@@ -72,11 +73,11 @@ def merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Finge
 def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     layout = need_layout(store, wish.layout)
     sources = {s.member: store.source(s.digest) for s in wish.shares}
-    path = store.incoming()
+    path = store.incoming(layout.nbytes)
     try:
         contributions = [Contribution(s.member, s.weight, sources[s.member]) for s in wish.shares]
         hasher = ChunkHasher(wish.layout)
-        with path.open("wb") as out:
+        with open_to_overwrite(path) as out:
             for chunk in merge_parameters(to_rule(wish.rule), layout, contributions):
                 if not is_wanted():
                     raise MergeError("The merge is not wanted any more.")
@@ -84,6 +85,7 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
                 assert view.nbytes <= CHUNK_BYTES
                 out.write(view)
                 hasher.feed(view)
+            out.truncate(layout.nbytes)
         fingerprint = hasher.finish()
         store.adopt(path, fingerprint)
         return fingerprint
@@ -98,11 +100,6 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
 def to_rule(rule: MergeRule) -> Rule:
     """The arithmetic's rule for the contract's."""
     return Rule(rule.name, rule.trim_permille)
-
-
-def to_shares(wish: Merge) -> tuple[Share, ...]:
-    """What a merge merges."""
-    return wish.shares
 
 
 def need_layout(store: BlobStore, digest: Digest) -> Layout:

@@ -170,11 +170,16 @@ def pull_contributions(view: View) -> Iterator[Effect]:
     """Pull every contribution that is not here yet."""
     for c in view.r.contributions:
         if c.digest and c.digest not in view.notes.held:
-            yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,))
+            yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,), durable=False)
 
 
 def pull(
-    view: View, digest: Digest, nbytes: int, layout: Digest, holders: tuple[MemberId, ...]
+    view: View,
+    digest: Digest,
+    nbytes: int,
+    layout: Digest,
+    holders: tuple[MemberId, ...],
+    durable: bool = True,
 ) -> Iterator[Effect]:
     """Pull a blob from others; after a failure, again when some time has passed."""
     failures = view.notes.failed.get(digest)
@@ -184,7 +189,7 @@ def pull(
         return
     others = tuple(m for m in holders if m != view.me)
     if others:
-        yield Pull(digest, nbytes, layout, others)
+        yield Pull(digest, nbytes, layout, others, durable)
 
 
 def next_try_ms(view: View, failures: Failures | None) -> int:
@@ -314,7 +319,7 @@ def witness(view: View) -> Iterator[Effect]:
             if c.digest in notes.held:
                 yield Check(c.digest, c.member)
             else:
-                yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,))
+                yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,), durable=False)
 
 
 # time

@@ -31,6 +31,7 @@ class Pull:
     nbytes: int
     layout: Digest
     holders: tuple[MemberId, ...] = field(compare=False)
+    durable: bool = field(compare=False, default=True)  # False: needed in this round only
 
 
 @dataclass(frozen=True)

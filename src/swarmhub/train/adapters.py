@@ -102,8 +102,9 @@ class Parameters:
         """Write the shared arrays as a canonical buffer; returns their layout."""
         arrays = self.shared()
         layout = layout_of(arrays, [n for n in self._adapter.bf16 if n in arrays])
-        with path.open("wb", buffering=0) as file:
+        with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
             write_buffer(arrays, layout, file)
+            file.truncate(layout.nbytes)
         return layout
 
     def read(self, path: Path, layout_digest: str) -> None:

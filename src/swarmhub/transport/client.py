@@ -109,7 +109,7 @@ class PeerClient:
             fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaves)
             if fingerprint.digest != wish.digest:
                 raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
-            await self._pull_chunks(holder, wish, Incoming(store, fingerprint))
+            await self._pull_chunks(holder, wish, Incoming(store, fingerprint, wish.durable))
             return
         response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}")
         async with response:
@@ -117,7 +117,7 @@ class PeerClient:
         fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaf_of(data))
         if fingerprint.digest != wish.digest:
             raise BlobError(f"Member {holder} sent other bytes than the digest says.")
-        incoming = Incoming(store, fingerprint)
+        incoming = Incoming(store, fingerprint, wish.durable)
         if incoming.wanted:
             incoming.feed(data)
         incoming.finish()
@@ -134,7 +134,7 @@ class PeerClient:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
                 writing: asyncio.Future[None] | None = None
-                chunk = bytearray(CHUNK_BYTES)
+                chunk, other = bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)  # fill one, write one
                 filled = 0
                 wanted = incoming.wanted
                 left = wish.nbytes - start
@@ -153,7 +153,7 @@ class PeerClient:
                                 await writing
                             whole = memoryview(chunk)[:wanted]
                             writing = loop.run_in_executor(None, incoming.feed, whole)
-                            chunk, filled = bytearray(CHUNK_BYTES), 0
+                            chunk, other, filled = other, chunk, 0
                             wanted = min(CHUNK_BYTES, left)
                 if writing is not None:
                     await writing

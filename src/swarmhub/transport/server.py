@@ -82,9 +82,7 @@ class PeerServer:
                 f"Expected to listen on {host}:{port}, but {error.strerror or error}; stop what "
                 "uses the port or choose another with 'swarmhub init --port'."
             ) from None
-        server = site._server
-        assert isinstance(server, asyncio.Server)
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
         """Stop listening and close all connections."""
