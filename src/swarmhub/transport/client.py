@@ -126,6 +126,9 @@ class PeerClient:
         loop = asyncio.get_running_loop()
         try:
             start = incoming.offset
+            if not incoming.wanted:  # it was complete before a crash
+                await loop.run_in_executor(None, incoming.finish)
+                return
             headers = {"Range": f"bytes={start}-"} if start else {}
             response = await self._request(
                 holder, "GET", f"/v1/blobs/{wish.digest}", headers=headers

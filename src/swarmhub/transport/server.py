@@ -30,6 +30,7 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 8190
 MAX_STREAMS_PER_MEMBER = 16
+PIECE_BYTES = 1 << 20
 OFFER_WAIT_S = 20.0
 
 
@@ -162,7 +163,7 @@ class PeerServer:
         loop = asyncio.get_running_loop()
         at = start
         while at < total:
-            size = min(CHUNK_BYTES, total - at)
+            size = min(PIECE_BYTES, total - at)
             if total <= CHUNK_BYTES:
                 piece = os.pread(fd, size, at)
             else:

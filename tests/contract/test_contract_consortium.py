@@ -1,0 +1,537 @@
+"""Who is a member, and how that changes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from builders import Consortium, card_of, genesis_of, key, sign_card
+
+from swarmhub import contract, keys
+from swarmhub.contract.consortium import MAX_INVITATION_MS
+from swarmhub.contract.motions import MAX_OPEN_MOTIONS
+from swarmhub.contract.records import INVITATION, KEY_OWNER, get_member_of_key
+from swarmhub.contract.refusals import Refusal
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.thresholds import compute_quorum
+from swarmhub.contract.transactions import (
+    Apply,
+    Invite,
+    Leave,
+    Remove,
+    Rotate,
+    Vote,
+    card_message,
+    read_transaction,
+)
+from swarmhub.types import CARD_DOMAIN
+
+DAY_MS = 86_400_000
+
+
+def found(**changes):
+    genesis = genesis_of(["h1", "h2"], **changes)
+    overlay = Overlay(contract.State())
+    return contract.found(overlay, genesis, contract.Env(0, genesis.time_ms, keys.verify))
+
+
+# founding
+
+
+def test_founders_are_members_in_order_with_full_power():
+    c = Consortium(3)
+    assert c.chain.active == (1, 2, 3)
+    assert [c.member(i).name for i in (1, 2, 3)] == ["h1", "h2", "h3"]
+    assert [c.member(i).power for i in (1, 2, 3)] == [1, 1, 1]
+    assert get_member_of_key(c.state, key("h2").public) == c.member(2)
+
+
+def test_founding_gives_every_founder_a_vote_in_block_agreement():
+    updates = contract.end_block(found())
+    assert updates == tuple(sorted((key(f"h{i}/consensus").public, 1) for i in (1, 2)))
+
+
+def test_the_chain_id_names_the_consortium_and_depends_on_its_whole_genesis():
+    one, other = genesis_of(["h1"], name="Åse's Hearts"), genesis_of(["h1"], name="Åse's hearts")
+    assert contract.compute_chain_id(one).startswith("-se-s-hearts-")
+    assert contract.compute_chain_id(one) != contract.compute_chain_id(other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contract_version": 2},
+        {"founders": ()},
+        {"founders": (card_of("h1"), card_of("h1"))},
+        {"founders": (card_of("h1"), dataclasses.replace(card_of("h2"), address="other:1"))},
+    ],
+    ids=["version", "nobody", "twice", "unsigned"],
+)
+def test_a_genesis_that_cannot_be_used_is_refused(changes):
+    with pytest.raises(Refusal):
+        found(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ""},
+        {"time_ms": 0},
+        {"horizon_ms": 0},
+        {"vote_period_ms": 0},
+        {"vote_period_ms": 2**53 - 1},
+        {"max_members": 1},
+    ],
+    ids=str,
+)
+def test_a_genesis_with_terms_that_cannot_work_is_refused(changes):
+    with pytest.raises(Refusal):
+        found(**changes)
+
+
+# invitations and applications
+
+
+def test_an_invitation_admits_nobody_by_itself():
+    c = Consortium()
+    token = c.invite(2, "newcomer")
+    assert c.chain.active == (1, 2, 3, 4)
+    assert INVITATION.need(c.state, token.public).sponsor == 2
+
+
+def test_a_stranger_cannot_invite():
+    c = Consortium()
+    c.refused("NotAMember", key("stranger"), Invite(key("x").public, c.now_ms + 1000))
+
+
+@pytest.mark.parametrize("word", ["", "ab" * 31, "zz" * 32, "AB" * 32, "ab" * 33])
+def test_an_invitation_is_a_public_key(word):
+    c = Consortium()
+    c.refused("BadValue", 1, Invite(word, c.now_ms + 1000))
+
+
+def test_an_invitation_is_registered_once():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    c.refused("AlreadyDone", 2, Invite(token.public, c.now_ms + 1000))
+
+
+@pytest.mark.parametrize("ahead_ms", [-1, 0, MAX_INVITATION_MS + 1000])
+def test_an_invitation_ends_within_ninety_days(ahead_ms):
+    c = Consortium()
+    c.refused("BadValue", 1, Invite(key("x").public, c.now_ms + ahead_ms))
+
+
+def test_an_invitation_that_is_over_is_forgotten():
+    c = Consortium()
+    token = c.invite(1, "newcomer", ms=5000)
+    c.idle(5000)
+    assert INVITATION.get(c.state, token.public) is None
+    assert c.deadlines == []
+    c.refused("UnknownThing", key("newcomer"), c.application(token, card_of("newcomer")))
+
+
+def test_an_invitation_past_its_time_is_refused_even_before_it_is_forgotten():
+    c = Consortium()
+    token = c.invite(1, "newcomer", ms=5000)
+    c.now_ms += 5001
+    tx = read_transaction(c.write(key("newcomer"), c.application(token, card_of("newcomer"))))
+    env = contract.Env(9, c.now_ms, keys.verify)  # no begin_block
+    assert contract.apply(Overlay(c.state), tx, env).code == "Expired"
+
+
+def test_an_application_uses_its_invitation_and_opens_a_motion_of_all_members():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    c.ok(key("newcomer"), c.application(token, card_of("newcomer")))
+    motion = c.motion(c.open_motions[0])
+    assert (motion.kind, motion.electorate) == ("admit", (1, 2, 3, 4))
+    assert c.deadlines == [f"motion/{motion.id}"]
+    c.refused("UnknownThing", key("newcomer"), c.application(token, card_of("newcomer")))
+
+
+def test_only_the_hospital_itself_applies_with_its_card():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    c.refused("NotAllowed", 1, c.application(token, card_of("newcomer")))
+
+
+def test_an_application_proves_that_it_holds_the_invitation():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    card = card_of("newcomer")
+    wrong = Apply(card, token.public, key("other").sign("swarmhub/invite/1", card_message(card)))
+    c.refused("BadValue", key("newcomer"), wrong)
+
+
+def test_an_invitation_carries_one_card_only():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    proof = c.application(token, card_of("newcomer")).proof
+    c.refused("BadValue", key("thief"), Apply(card_of("thief"), token.public, proof))
+
+
+BAD_CARDS = {
+    "no name": {"name": ""},
+    "long name": {"name": "n" * 61},
+    "control character": {"name": "a\nb"},
+    "account": {"consensus": "ab"},
+    "consensus upper case": {"consensus": "AB" * 32},
+    "no certificate": {"tls": ""},
+    "odd certificate": {"tls": "abc"},
+    "certificate not hex": {"tls": "zz"},
+    "long certificate": {"tls": "ab" * 4097},
+    "no port": {"address": "host"},
+    "no host": {"address": ":7000"},
+    "port 0": {"address": "host:0"},
+    "port 65536": {"address": "host:65536"},
+    "port in words": {"address": "host:http"},
+    "long host": {"address": "h" * 254 + ":7000"},
+    "port with more digits than a port has": {"address": "host:0001230000"},
+    "port in other digits": {"address": "host:７０００"},
+}
+
+
+@pytest.mark.parametrize("changes", BAD_CARDS.values(), ids=BAD_CARDS)
+def test_a_card_that_cannot_be_used_is_refused(changes):
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    card = sign_card(dataclasses.replace(card_of("newcomer"), **changes), key("newcomer"))
+    c.refused("BadValue", key("newcomer"), c.application(token, card))
+
+
+def test_an_ipv6_address_has_a_port_too():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    c.ok(key("newcomer"), c.application(token, card_of("newcomer", address="[::1]:7000")))
+
+
+def test_an_account_key_is_64_hex_digits():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    account = key("newcomer")
+    card = sign_card(dataclasses.replace(card_of("newcomer"), account="x" * 64), account)
+    body = c.application(token, card)
+    result = c.act(account, body, signer="x" * 64)
+    assert result.code == "BadValue"
+
+
+def test_nobody_can_alter_a_card():
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    card = dataclasses.replace(card_of("newcomer"), address="evil.example:7000")
+    c.refused("BadValue", key("newcomer"), c.application(token, card))
+    elsewhere = key("newcomer").sign("another/domain", card_message(card))
+    card = dataclasses.replace(card, signature=elsewhere)
+    c.refused("BadValue", key("newcomer"), c.application(token, card))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "h2"},
+        {"tls": card_of("h2").tls},
+        {"consensus": card_of("h2").consensus},
+    ],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_card_does_not_collide_with_a_member(changes):
+    c = Consortium()
+    token = c.invite(1, "newcomer")
+    card = card_of(**{"name": "newcomer", "account": key("newcomer")} | changes)
+    c.refused("AlreadyDone", key("newcomer"), c.application(token, card))
+
+
+def test_a_member_cannot_apply_again():
+    c = Consortium()
+    token = c.invite(1, "again")
+    card = card_of("other name", key("h2"))
+    c.refused("AlreadyDone", 2, c.application(token, card))
+
+
+def test_a_full_consortium_takes_no_applications():
+    c = Consortium(2, max_members=2)
+    token = c.invite(1, "newcomer")
+    c.refused("BadValue", key("newcomer"), c.application(token, card_of("newcomer")))
+
+
+def test_two_applications_for_the_last_seat_admit_one():
+    c = Consortium(2, max_members=3)
+    motions = [c.apply("a"), c.apply("b")]
+    for motion in motions:
+        c.ok(1, Vote(motion, True))
+        c.ok(2, Vote(motion, True))
+    assert len(c.chain.active) == 3
+    assert c.happened("motion_lost") == [{"motion": motions[1], "kind": "admit"}]
+
+
+def test_the_invitations_of_a_member_are_bounded():
+    c = Consortium(2)
+    for i in range(200):
+        if not c.act(1, Invite(key(f"i{i}").public, c.now_ms + DAY_MS)).ok:
+            break
+    assert len(c.deadlines) <= 100, "each block reads all of these deadlines"
+
+
+# votes
+
+
+@pytest.mark.parametrize(("n", "quorum"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5)])
+def test_a_newcomer_is_admitted_at_the_threshold_and_not_before(n, quorum):
+    c = Consortium(n)
+    motion = c.apply("newcomer")
+    for voter in range(1, quorum):
+        c.ok(voter, Vote(motion, True))
+        assert c.chain.active == tuple(range(1, n + 1))
+    c.ok(quorum, Vote(motion, True))
+    assert c.chain.active == tuple(range(1, n + 2))
+    assert c.member(n + 1).power == 0, "a newcomer has no power before it has caught up"
+    assert c.open_motions == ()
+    assert c.deadlines == []
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_a_motion_is_lost_when_the_quorum_is_out_of_reach(n):
+    c = Consortium(n)
+    motion = c.apply("newcomer")
+    blocking = n - compute_quorum(n) + 1
+    for voter in range(1, blocking):
+        c.ok(voter, Vote(motion, False))
+        assert c.open_motions == (motion,)
+    c.ok(blocking, Vote(motion, False))
+    assert c.open_motions == ()
+    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+    assert len(c.chain.active) == n
+
+
+def test_votes_are_refused_from_strangers_on_nothing_and_twice():
+    c = Consortium()
+    motion = c.apply("newcomer")
+    c.refused("NotAMember", key("newcomer"), Vote(motion, True))
+    c.refused("UnknownThing", 1, Vote(motion + 1, True))
+    c.ok(1, Vote(motion, True))
+    c.refused("AlreadyDone", 1, Vote(motion, False))
+    c.ok(2, Vote(motion, False))
+    c.refused("AlreadyDone", 2, Vote(motion, True))
+
+
+def test_the_electorate_is_fixed_when_a_vote_opens():
+    c = Consortium(3)
+    motion = c.apply("late")
+    fifth = c.admit("newcomer")
+    c.refused("NotAllowed", fifth, Vote(motion, True))
+
+
+def test_votes_of_departed_members_lapse():
+    c = Consortium(4)
+    motion = c.apply("newcomer")
+    c.ok(3, Vote(motion, True))
+    c.ok(4, Vote(motion, True))
+    c.ok(4, Leave())
+    c.ok(1, Vote(motion, True))
+    assert c.motion(motion) is not None, "three electors are left and two of them agreed"
+    c.ok(2, Vote(motion, True))
+    assert c.chain.active == (1, 2, 3, 5)
+
+
+def test_a_departure_can_carry_a_motion():
+    c = Consortium(5)
+    motion = c.apply("newcomer")
+    for voter in (1, 2, 3):
+        c.ok(voter, Vote(motion, True))
+    assert c.motion(motion) is not None
+    c.ok(5, Leave())
+    assert c.chain.active == (1, 2, 3, 4, 6)
+
+
+def test_a_departure_can_lose_a_motion():
+    c = Consortium(4)
+    motion = c.apply("newcomer")
+    c.ok(1, Vote(motion, False))
+    c.ok(2, Leave())
+    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+
+
+def test_a_motion_whose_electors_are_all_gone_is_lost():
+    c = Consortium(2)
+    c.ok(1, Remove(2))  # member 1 alone decides
+    motion = c.open_motions[0]
+    later = c.apply("newcomer")
+    c.ok(1, Vote(later, True))
+    c.ok(2, Vote(later, True))
+    c.ok(1, Leave())
+    assert c.happened("motion_lost") == [{"motion": motion, "kind": "remove"}]
+
+
+def test_each_motion_has_one_outcome_when_one_departure_causes_another():
+    c = Consortium(6)
+    c.ok(1, Remove(6))
+    removal = c.open_motions[0]
+    admission = c.apply("newcomer")
+    for motion in (removal, admission):
+        for voter in (1, 2, 3):
+            c.ok(voter, Vote(motion, True))
+    c.ok(5, Leave())  # carries the removal of 6, which carries the admission
+    assert c.chain.active == (1, 2, 3, 4, 7)
+    outcomes = [f["motion"] for name, f in c.events if name in ("motion_carried", "motion_lost")]
+    assert outcomes == [removal, admission]
+
+
+def test_a_motion_lapses_after_its_period():
+    c = Consortium(4, vote_period_ms=10_000)
+    motion = c.apply("newcomer")
+    c.ok(1, Vote(motion, True))
+    opened = c.due_ms(f"motion/{motion}") - 10_000
+    c.now_ms = opened + 9_999
+    assert c.idle() == []
+    assert c.idle() == [("motion_lapsed", {"motion": motion, "kind": "admit"})]
+    assert c.open_motions == ()
+    c.refused("UnknownThing", 2, Vote(motion, True))
+
+
+def test_an_applicant_whose_name_was_taken_meanwhile_is_not_admitted():
+    c = Consortium(3)
+    twin = key("twin")
+    token = c.invite(1, "twin")
+    c.ok(twin, c.application(token, card_of("newcomer", twin, tls="ab", consensus="ab" * 32)))
+    motion = c.open_motions[0]
+    c.admit("newcomer")
+    for voter in (1, 2, 3):
+        c.ok(voter, Vote(motion, True))
+    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+    assert len(c.chain.active) == 4
+
+
+def test_open_motions_are_bounded():
+    c = Consortium(2)
+    for i in range(MAX_OPEN_MOTIONS):
+        c.apply(f"n{i}")
+    token = c.invite(1, "too many")
+    c.refused("BadValue", key("too many"), c.application(token, card_of("too many")))
+
+
+def test_a_member_cannot_prevent_its_removal_by_filling_the_motions():
+    c = Consortium(4)
+    for i in range(MAX_OPEN_MOTIONS):
+        token = key(f"invitation n{i}")
+        c.act(4, Invite(token.public, c.now_ms + DAY_MS))
+        c.act(key(f"n{i}"), c.application(token, card_of(f"n{i}")))
+    c.ok(1, Remove(4))
+
+
+# leaving and removing
+
+
+def test_a_member_leaves():
+    c = Consortium(3)
+    c.ok(2, Leave())
+    assert c.chain.active == (1, 3)
+    assert (c.member(2).status, c.member(2).power) == ("left", 0)
+    assert KEY_OWNER.get(c.state, key("h2").public) is None
+    assert ("power", {"key": key("h2/consensus").public, "power": 0}) in c.events
+    c.refused("NotAMember", 2, Leave())
+
+
+def test_the_last_member_cannot_leave():
+    c = Consortium(1)
+    c.refused("NotAllowed", 1, Leave())
+
+
+def test_who_left_comes_back_with_another_id():
+    c = Consortium(3)
+    c.ok(3, Leave())
+    assert c.admit("h3") == 4
+    assert c.chain.active == (1, 2, 4)
+
+
+def test_the_others_remove_a_member_and_the_target_does_not_vote():
+    c = Consortium(4)
+    c.ok(1, Remove(4))
+    motion = c.motion(c.open_motions[0])
+    assert motion.electorate == (1, 2, 3)
+    c.refused("NotAllowed", 4, Vote(motion.id, False))
+    for voter in (1, 2, 3):
+        c.ok(voter, Vote(motion.id, True))
+    assert c.chain.active == (1, 2, 3)
+    assert c.member(4).status == "removed"
+    c.refused("NotAMember", 4, Leave())
+
+
+def test_removals_that_make_no_sense_are_refused():
+    c = Consortium(4)
+    c.refused("NotAMember", key("stranger"), Remove(1))
+    c.refused("UnknownThing", 1, Remove(9))
+    c.refused("NotAllowed", 1, Remove(1))
+    c.ok(1, Remove(4))
+    c.refused("AlreadyDone", 2, Remove(4))
+    c.ok(3, Leave())
+    c.refused("UnknownThing", 1, Remove(3))
+
+
+def test_removing_who_has_left_meanwhile_changes_nothing_more():
+    c = Consortium(4)
+    c.ok(1, Remove(4))
+    motion = c.open_motions[0]
+    c.ok(4, Leave())
+    for voter in (1, 2, 3):
+        c.ok(voter, Vote(motion, True))
+    assert c.member(4).status == "left"
+    assert c.happened("motion_carried") == [{"motion": motion, "kind": "remove"}]
+
+
+def test_a_newcomer_without_power_departs_without_a_validator_update():
+    c = Consortium(2)
+    newcomer = c.admit("newcomer")
+    before = c.happened("power")
+    c.ok(newcomer, Leave())
+    assert c.happened("power") == before
+
+
+# rotation
+
+
+def test_a_member_rotates_all_its_keys():
+    c = Consortium(3)
+    card, proof = c.rotated(2, consensus=key("new consensus").public, tls="abcd")
+    result = c.ok(2, Rotate(card, proof))
+    assert c.member(2).account == card.account
+    assert (c.member(2).tls, c.member(2).address) == ("abcd", card.address)
+    assert contract.end_block(result.events) == tuple(
+        sorted([(key("h2/consensus").public, 0), (key("new consensus").public, 1)])
+    )
+    c.refused("NotAMember", 2, Leave())
+    c.ok(key("h2/new"), Leave())
+
+
+def test_a_member_moves_to_another_address_with_the_same_keys():
+    c = Consortium(3)
+    card, proof = c.rotated(2, by=key("h2"), address="new.example:1")
+    result = c.ok(2, Rotate(card, proof))
+    assert c.member(2).address == "new.example:1"
+    assert contract.end_block(result.events) == ()
+    c.ok(2, Leave())
+
+
+def test_a_member_without_power_rotates_without_a_validator_update():
+    c = Consortium(2)
+    newcomer = c.admit("newcomer")
+    card, proof = c.rotated(newcomer, consensus=key("new consensus").public)
+    assert contract.end_block(c.ok(newcomer, Rotate(card, proof)).events) == ()
+
+
+def test_rotations_that_are_not_a_members_own_are_refused():
+    c = Consortium(3)
+    card, proof = c.rotated(2)
+    c.refused("NotAMember", key("stranger"), Rotate(card, proof))
+    c.refused("BadValue", 3, Rotate(card, proof))  # another's name
+    c.refused("BadValue", 2, Rotate(card, key("h2").sign("swarmhub/rotate/1", b"")))
+    unsigned = dataclasses.replace(card, signature=key("x").sign(CARD_DOMAIN, card_message(card)))
+    proof = key("h2/new").sign("swarmhub/rotate/1", card_message(unsigned))
+    c.refused("BadValue", 2, Rotate(unsigned, proof))
+
+
+def test_a_rotation_does_not_take_anothers_keys():
+    c = Consortium(3)
+    c.refused("AlreadyDone", 2, Rotate(*c.rotated(2, by=key("h3"))))
+    c.refused("AlreadyDone", 2, Rotate(*c.rotated(2, tls=card_of("h3").tls)))
+    c.refused("AlreadyDone", 2, Rotate(*c.rotated(2, consensus=card_of("h3").consensus)))
