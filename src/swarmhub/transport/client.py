@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from typing import Any
 
@@ -57,7 +58,8 @@ class PeerClient:
         certificate = bytes.fromhex(found.tls)
         session = self._sessions.get(certificate)
         if session is None:
-            connector = aiohttp.TCPConnector(ssl=self._context, limit=8, keepalive_timeout=240)
+            pinned = aiohttp.Fingerprint(hashlib.sha256(certificate).digest())
+            connector = aiohttp.TCPConnector(ssl=pinned, limit=8, keepalive_timeout=240)
             session = aiohttp.ClientSession(
                 connector=connector, read_bufsize=READ_BUFFER_BYTES, auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(
@@ -73,18 +75,15 @@ class PeerClient:
     ) -> aiohttp.ClientResponse:
         session, base = self._session(member)
         try:
-            response = await session.request(method, base + path, allow_redirects=False, **options)
+            # the connector compares the server's certificate with the member's own, before a
+            # byte of the request is sent; the context presents ours
+            return await session.request(
+                method, base + path, allow_redirects=False, ssl=self._context, **options
+            )
+        except aiohttp.ServerFingerprintMismatch:
+            raise PeerError(f"Somebody else answers at the address of member {member}.") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError) as error:
             raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
-        connection = response.connection
-        transport = connection.transport if connection else None
-        tls = transport.get_extra_info("ssl_object") if transport else None
-        if tls is not None:
-            expected = bytes.fromhex(self._peers.members[member].tls)
-            if tls.getpeercert(binary_form=True) != expected:
-                response.close()
-                raise PeerError(f"Somebody else answers at the address of member {member}.")
-        return response
 
     async def pull(self, wish: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""

@@ -106,11 +106,11 @@ class PeerServer:
         self._open[transport] = certificate
         for closing in [t for t in self._open if t.is_closing()]:
             del self._open[closing]
-        request["member"] = member
+        response: web.StreamResponse
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = error
+            response = web.Response(status=error.status)
         except (BadInput, BlobError, ValueError, KeyError):
             response = web.Response(status=400)
         response.headers["Server"] = "swarmhub"
@@ -122,9 +122,18 @@ class PeerServer:
                 transport.abort()
                 del self._open[transport]
 
+    def _member(self, request: web.Request) -> Member:
+        """Who asks; `_admit` has let it in."""
+        transport = request.transport
+        certificate = self._open.get(transport) if transport is not None else None
+        member = self._peers.member_of(certificate)
+        if member is None:
+            raise web.HTTPForbidden
+        return member
+
     def _need_readable(self, request: web.Request) -> Digest:
         digest = request.match_info["digest"]
-        member: Member = request["member"]
+        member = self._member(request)
         held = codec.is_digest(digest) and digest in self._blobs
         if not held or not self._gate.may_read(member.id, digest):
             raise web.HTTPNotFound
@@ -136,7 +145,7 @@ class PeerServer:
 
     async def _blob(self, request: web.Request) -> web.StreamResponse:
         digest = self._need_readable(request)
-        member: Member = request["member"]
+        member = self._member(request)
         total = self._blobs.fingerprint(digest).nbytes
         start = request.http_range.start or 0
         if not 0 <= start < max(total, 1) or request.http_range.stop is not None:
@@ -176,7 +185,7 @@ class PeerServer:
         return response
 
     async def _offer(self, request: web.Request) -> web.Response:
-        member: Member = request["member"]
+        member = self._member(request)
         query = request.query
         merged = await self._gate.offer(
             member.id, query["study"][:64], int(query["number"]), int(query["revision"]),
@@ -187,7 +196,7 @@ class PeerServer:
         return web.Response(body=codec.pack(merged), content_type="application/json")
 
     async def _receipt(self, request: web.Request) -> web.Response:
-        member: Member = request["member"]
+        member = self._member(request)
         body = codec.decode(await request.read(), MAX_BODY_BYTES)
         study = str(body.pop("study", ""))[:64]
         receipt = codec.from_json(ReceiptCame, {**body, "member": member.id})

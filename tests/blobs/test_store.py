@@ -1,0 +1,153 @@
+"""Blobs: nothing unchecked gets a name, what is torn is found, what is needed is kept."""
+
+import os
+
+import numpy as np
+import pytest
+
+from swarmhub.blobs import BlobStore, Incoming
+from swarmhub.blobs.store import SYNC_FIRST_BYTES, fingerprint_of
+from swarmhub.errors import BlobError
+from swarmhub.params import CHUNK_BYTES, Layout, Tensor
+
+
+def make_blob(store, nbytes, seed=0):
+    layout = Layout.of([Tensor("x", "U8", (nbytes,))])
+    path = store.incoming()
+    path.write_bytes(np.random.default_rng(seed).bytes(layout.nbytes))
+    fingerprint = fingerprint_of(path, layout.digest)
+    store.adopt(path, fingerprint)
+    return fingerprint
+
+
+@pytest.fixture
+def store(tmp_path):
+    return BlobStore(tmp_path / "blobs")
+
+
+def test_an_adopted_blob_is_held_and_read_back(store):
+    blob = make_blob(store, 3 * CHUNK_BYTES + 64)
+    assert blob.digest in store
+    source = store.source(blob.digest)
+    assert len(source.read_at(CHUNK_BYTES, 100)) == 100
+    with pytest.raises(BlobError, match="ends at"):
+        source.read_at(3 * CHUNK_BYTES, CHUNK_BYTES)
+    source.close()
+
+
+def test_a_restart_finds_whole_blobs(store):
+    blob = make_blob(store, 2 * CHUNK_BYTES)
+    again = BlobStore(store.root)
+    assert again.load() == []
+    assert again.fingerprint(blob.digest) == blob
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "leaves", "no leaves"])
+def test_a_damaged_blob_is_removed_and_named_at_start(store, damage):
+    blob = make_blob(store, 2 * CHUNK_BYTES)
+    path, leaves = store.path(blob.digest), store.root / f"{blob.digest}.leaves"
+    match damage:
+        case "flip":
+            data = bytearray(path.read_bytes())
+            data[CHUNK_BYTES + 5] ^= 1
+            path.write_bytes(data)
+        case "truncate":
+            path.write_bytes(path.read_bytes()[:-1])
+        case "leaves":
+            leaves.write_bytes(leaves.read_bytes().replace(b'"nbytes":2', b'"nbytes":3'))
+        case "no leaves":
+            leaves.unlink()
+    again = BlobStore(store.root)
+    (sentence,) = again.load()
+    assert blob.digest[:16] in sentence
+    assert blob.digest not in again
+    assert not path.exists()
+
+
+def test_a_pull_resumes_behind_the_chunks_that_were_checked(store, tmp_path):
+    blob = make_blob(store, 4 * CHUNK_BYTES)
+    data = store.path(blob.digest).read_bytes()
+    other = BlobStore(tmp_path / "other")
+    first = Incoming(other, blob)
+    first.feed(data[:CHUNK_BYTES])
+    first.feed(data[CHUNK_BYTES : 2 * CHUNK_BYTES])
+    first.close()
+    part = other.root / "incoming" / f"{blob.digest}.part"
+    with part.open("r+b") as file:  # the second chunk was torn by a crash
+        file.seek(2 * CHUNK_BYTES - 10)
+        file.write(b"torn bytes")
+    restarted = BlobStore(other.root)
+    restarted.load()
+    resumed = Incoming(restarted, blob)
+    assert resumed.offset == CHUNK_BYTES
+    for at in range(CHUNK_BYTES, len(data), CHUNK_BYTES):
+        resumed.feed(data[at : at + CHUNK_BYTES])
+    assert resumed.finish() == blob.digest
+    assert restarted.path(blob.digest).read_bytes() == data
+
+
+def test_a_wrong_chunk_is_refused_before_it_reaches_the_file(store, tmp_path):
+    blob = make_blob(store, 2 * CHUNK_BYTES)
+    incoming = Incoming(BlobStore(tmp_path / "other"), blob)
+    with pytest.raises(BlobError, match="announced hash"):
+        incoming.feed(bytes(CHUNK_BYTES))
+    assert incoming.offset == 0
+    with pytest.raises(BlobError, match="not complete"):
+        incoming.finish()
+    incoming.close()
+
+
+def test_what_is_not_kept_goes_at_the_second_sweep(store):
+    kept, gone = make_blob(store, 1000, 1), make_blob(store, 1000, 2)
+    store.retain({kept.digest})
+    assert gone.digest in store  # somebody may be reading it still
+    store.retain({kept.digest})
+    assert store.digests() == {kept.digest}
+    assert not store.path(gone.digest).exists()
+
+
+def test_a_blob_that_is_needed_again_is_spared(store):
+    blob = make_blob(store, 1000)
+    store.retain(set())
+    store.retain({blob.digest})
+    store.retain({blob.digest})
+    assert blob.digest in store
+
+
+def test_a_spare_file_is_written_over_and_never_mistaken_for_the_new_blob(store):
+    size = SYNC_FIRST_BYTES + CHUNK_BYTES
+    old = make_blob(store, size, 1)
+    stale = store.path(old.digest).read_bytes()
+    inode = os.stat(store.path(old.digest)).st_ino
+    store.retain(set())
+    store.retain(set())
+    new_bytes = np.random.default_rng(2).bytes(size)
+    layout = Layout.of([Tensor("x", "U8", (size,))])
+    source = BlobStore(store.root.parent / "source")
+    path = source.incoming()
+    path.write_bytes(new_bytes)
+    blob = fingerprint_of(path, layout.digest)
+    incoming = Incoming(store, blob)
+    assert incoming.offset == 0, "stale bytes of a spare must not count as received"
+    for at in range(0, size, CHUNK_BYTES):
+        incoming.feed(new_bytes[at : at + CHUNK_BYTES])
+    incoming.finish()
+    assert store.path(blob.digest).read_bytes() == new_bytes != stale
+    assert os.stat(store.path(blob.digest)).st_ino == inode
+
+
+def test_a_full_disk_is_one_sentence(store, monkeypatch):
+    blob = make_blob(store, CHUNK_BYTES)
+    incoming = Incoming(BlobStore(store.root.parent / "other"), blob)
+
+    class Full:
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            return None
+
+    incoming.close()
+    incoming._file = Full()
+    with pytest.raises(BlobError, match=r"disk of .* is full; free space"):
+        incoming.feed(store.path(blob.digest).read_bytes())

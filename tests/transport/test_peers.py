@@ -1,0 +1,287 @@
+"""Two members over real mutual TLS: what is served, what is refused, who is cut off."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+
+import numpy as np
+import pytest
+
+from swarmhub import keys
+from swarmhub.blobs import BlobStore, Incoming
+from swarmhub.blobs.store import fingerprint_of
+from swarmhub.contract.records import Member
+from swarmhub.errors import BadInput, PeerError
+from swarmhub.params import CHUNK_BYTES, Layout, Tensor
+from swarmhub.round import Merged, Pull, ReceiptCame
+from swarmhub.transport import PeerClient, Peers, PeerServer
+
+
+class End:
+    """One hospital's keys and store."""
+
+    def __init__(self, folder, member):
+        folder.mkdir()
+        self.member, self.key, self.certificate = member, folder / "key.pem", folder / "tls.crt"
+        tls = keys.PrivateKey()
+        tls.save(self.key)
+        self.der = keys.make_certificate(tls, f"Hospital {member}")
+        self.certificate.write_text(keys.to_pem(self.der))
+        self.store = BlobStore(folder / "blobs")
+        self.peers = Peers(self.certificate, self.key)
+
+    def record(self, port):
+        return Member(
+            self.member, f"Hospital {self.member}", "0" * 64, self.der.hex(), "0" * 64,
+            f"127.0.0.1:{port}",
+        )  # fmt: skip
+
+
+class OpenGate:
+    """Lets members read what the test says; keeps what it is told."""
+
+    def __init__(self, readable=True):
+        self.readable, self.receipts, self.merged = readable, [], None
+
+    def may_read(self, member, digest):
+        return self.readable
+
+    async def offer(self, member, study, number, revision, known):
+        return self.merged
+
+    def take_receipt(self, study, receipt):
+        self.receipts.append((study, receipt))
+
+
+def put(end, nbytes, seed=1):
+    layout = Layout.of([Tensor("x", "U8", (nbytes,))])
+    path = end.store.incoming()
+    path.write_bytes(np.random.default_rng(seed).bytes(layout.nbytes))
+    blob = fingerprint_of(path, layout.digest)
+    end.store.adopt(path, blob)
+    return blob
+
+
+def wish(blob):
+    return Pull(blob.digest, blob.nbytes, blob.layout, (1,))
+
+
+def between(tmp_path, scenario, gate=None, members=(1, 2)):
+    """Run `scenario(server end, client end, client, server)` with member 1 serving member 2."""
+
+    async def run():
+        one, two = End(tmp_path / "one", 1), End(tmp_path / "two", 2)
+        server = PeerServer(one.peers, one.store, gate or OpenGate())
+        await server.start("127.0.0.1", 0)
+        records = [e.record(server.port) for e in (one, two) if e.member in members]
+        one.peers.update(records)
+        two.peers.update([one.record(server.port), two.record(1)])
+        client = PeerClient(two.peers)
+        try:
+            await scenario(one, two, client, server)
+        finally:
+            await client.close()
+            await server.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("nbytes", [64, CHUNK_BYTES, CHUNK_BYTES + 64, 5 * CHUNK_BYTES + 640])
+def test_a_blob_is_pulled_whole(tmp_path, nbytes):
+    async def scenario(one, two, client, _):
+        blob = put(one, nbytes)
+        await client.pull(wish(blob), two.store)
+        assert two.store.path(blob.digest).read_bytes() == one.store.path(blob.digest).read_bytes()
+
+    between(tmp_path, scenario)
+
+
+def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
+    async def scenario(one, two, client, _):
+        blob = put(one, 4 * CHUNK_BYTES)
+        data = one.store.path(blob.digest).read_bytes()
+        part = Incoming(two.store, blob)
+        part.feed(data[:CHUNK_BYTES])
+        part.close()
+        asked = []
+        real = client._request
+
+        async def spy(member, method, path, **options):
+            asked.append(options.get("headers"))
+            return await real(member, method, path, **options)
+
+        client._request = spy
+        await client.pull(wish(blob), two.store)
+        assert {"Range": f"bytes={CHUNK_BYTES}-"} in asked
+        assert two.store.path(blob.digest).read_bytes() == data
+
+    between(tmp_path, scenario)
+
+
+def test_a_holder_that_sends_other_bytes_is_found_out(tmp_path):
+    async def scenario(one, two, client, _):
+        for nbytes in (1000, 3 * CHUNK_BYTES):
+            blob = put(one, nbytes)
+            path = one.store.path(blob.digest)
+            path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+            with pytest.raises(PeerError, match=r"hash|digest"):
+                await client.pull(wish(blob), two.store)
+            assert blob.digest not in two.store
+
+    between(tmp_path, scenario)
+
+
+def test_what_the_gate_forbids_looks_like_what_is_not_there(tmp_path):
+    async def scenario(one, two, client, _):
+        blob = put(one, 1000)
+        with pytest.raises(PeerError, match="404"):
+            await client.pull(wish(blob), two.store)
+
+    between(tmp_path, scenario, OpenGate(readable=False))
+
+
+def test_a_certificate_that_is_on_no_ledger_is_cut_off(tmp_path):
+    async def scenario(one, two, client, _):
+        blob = put(one, 1000)
+        with pytest.raises(PeerError, match=r"does not answer|broke off"):
+            await client.pull(wish(blob), two.store)
+
+    between(tmp_path, scenario, members=(1,))
+
+
+def test_a_stranger_without_a_certificate_learns_nothing(tmp_path):
+    async def scenario(one, two, client, server):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+        def knock():
+            with (
+                socket.create_connection(("127.0.0.1", server.port), 5) as raw,
+                context.wrap_socket(raw) as tls,
+            ):
+                tls.sendall(b"GET /v1/offer HTTP/1.1\r\nHost: x\r\n\r\n")
+                return tls.recv(100)
+
+        answer = b""
+        with contextlib.suppress(OSError):
+            answer = await asyncio.to_thread(knock)
+        assert answer == b""
+
+    between(tmp_path, scenario)
+
+
+def test_tls_1_2_is_refused(tmp_path):
+    async def scenario(one, two, client, server):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(two.certificate, two.key)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+        def knock():
+            with socket.create_connection(("127.0.0.1", server.port), 5) as raw:
+                context.wrap_socket(raw)
+
+        with pytest.raises(OSError):
+            await asyncio.to_thread(knock)
+
+    between(tmp_path, scenario)
+
+
+def test_a_removed_members_live_connection_is_closed(tmp_path):
+    class Slow(OpenGate):
+        async def offer(self, *_):
+            await asyncio.sleep(30)
+
+    async def scenario(one, two, client, server):
+        watching = asyncio.create_task(client.watch(1, "s", 1, 0, ""))
+        while not server._open:
+            await asyncio.sleep(0.01)
+        one.peers.update([one.record(server.port)])  # member 2 is gone
+        with pytest.raises(PeerError):
+            await asyncio.wait_for(watching, 5)
+        with pytest.raises(PeerError):
+            await client.watch(1, "s", 1, 0, "")
+
+    between(tmp_path, scenario, Slow())
+
+
+def test_an_admitted_member_can_connect_without_a_restart(tmp_path):
+    async def scenario(one, two, client, server):
+        blob = put(one, 1000)
+        with pytest.raises(PeerError):
+            await client.pull(wish(blob), two.store)
+        one.peers.update([one.record(server.port), two.record(1)])
+        await client.pull(wish(blob), two.store)
+
+    between(tmp_path, scenario, members=(1,))
+
+
+def test_somebody_else_at_a_members_address_is_not_believed(tmp_path):
+    async def scenario(one, two, client, server):
+        three = End(tmp_path / "three", 3)
+        two.peers.update([one.record(server.port), three.record(server.port), two.record(1)])
+        with pytest.raises(PeerError, match="Somebody else"):
+            await client.watch(3, "s", 1, 0, "")
+
+    between(tmp_path, scenario)
+
+
+def test_offers_and_receipts_pass(tmp_path):
+    gate = OpenGate()
+    gate.merged = Merged(3, 1, "d" * 64, 10, "e" * 64)
+
+    async def scenario(one, two, client, _):
+        assert await client.watch(1, "study", 3, 1, "") == gate.merged
+        receipt = ReceiptCame(3, 1, "d" * 64, 99, "f" * 128)
+        await client.send_receipt(1, "study", receipt)
+        ((study, got),) = gate.receipts
+        assert study == "study"
+        assert got.member == 2, "a receipt is the sender's, whatever it says"
+
+    between(tmp_path, scenario, gate)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/blobs/nonsense", {}),
+        ("/v1/blobs/" + "a" * 64, {}),
+        ("/v1/offer?study=x", {}),
+        ("/v1/offer?study=x&number=a&revision=0", {}),
+        ("/v2/anything", {}),
+        ("/v1/blobs/DIGEST", {"Range": "bytes=5000-"}),
+        ("/v1/blobs/DIGEST", {"Range": "bytes=10-5"}),
+        ("/v1/blobs/DIGEST", {"Range": "bytes=0-10"}),
+        ("/v1/blobs/DIGEST", {"Range": "chapters=1"}),
+    ],
+)
+def test_a_senseless_request_gets_a_client_error(tmp_path, path, headers):
+    async def scenario(one, two, client, server):
+        blob = put(one, 1000)
+        where = path.replace("DIGEST", blob.digest)
+        async with await client._request(1, "GET", where, headers=headers) as response:
+            assert 400 <= response.status < 500
+
+    between(tmp_path, scenario)
+
+
+def test_a_body_larger_than_any_receipt_is_refused(tmp_path):
+    async def scenario(one, two, client, server):
+        try:
+            body = bytes(1 << 20)
+            async with await client._request(1, "POST", "/v1/receipt", data=body) as response:
+                assert response.status in (400, 413)
+        except PeerError:
+            pass  # cut off while still sending
+
+    between(tmp_path, scenario)
+
+
+def test_a_taken_port_is_one_sentence(tmp_path):
+    async def scenario(one, two, client, server):
+        other = PeerServer(two.peers, two.store, OpenGate())
+        with pytest.raises(BadInput, match=r"Expected to listen on .*; stop what uses the port"):
+            await other.start("127.0.0.1", server.port)
+
+    between(tmp_path, scenario)
