@@ -26,6 +26,7 @@ from typing import IO
 from swarmhub import codec
 from swarmhub.errors import BlobError, Malformed
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
+from swarmhub.params.buffer import write_all
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
@@ -256,7 +257,7 @@ class Incoming:
         if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
             raise BlobError(f"Chunk {self._done} does not have its announced hash.")
         try:
-            self._file.write(chunk)
+            write_all(self._file, chunk)
         except OSError as error:
             raise disk_error(error, self._store.root) from None
         self._done += 1

@@ -99,7 +99,7 @@ def compute_training_round(spec: Spec, number: int) -> int:
 
 
 def ready(ctx: Context, tx: Ready) -> None:
-    """An enrolled member joins the open roster, or the next one if the set is fixed."""
+    """An enrolled member joins the open roster, or the next one if contributions are fixed."""
     member = ctx.need_member()
     study, _, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
@@ -107,10 +107,16 @@ def ready(ctx: Context, tx: Ready) -> None:
     if member.id in r.roster or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
     ctx.emit("ready", study=tx.study, member=member.id)
-    if r.phase == "MERGING":
+    if r.phase == "MERGING" and r.kind != "initial":
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
+        return
+    r = replace(r, roster=tuple(sorted((*r.roster, member.id))))
+    if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
+        r = replace(r, revision=r.revision + 1, suspects=())
+        put(ctx, r)
+        mark_term(ctx, r)
     else:
-        put(ctx, replace(r, roster=tuple(sorted((*r.roster, member.id)))))
+        put(ctx, r)
         advance(ctx, tx.study)
 
 

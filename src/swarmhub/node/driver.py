@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 RESUBMIT_S = 5.0  # no block had it: the same bytes again
 TX_LIFE_MS = 600_000
+FAILED_PAUSE_MS = 3_000
 IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
 
 log = logging.getLogger("swarmhub.round")
@@ -64,7 +65,7 @@ class StudyDriver:
         self.notes = notes
         self.number = 0
         self._under_way: dict[Effect, asyncio.Task[None]] = {}
-        self._hopeless: set[Effect] = set()
+        self._failed: dict[Effect, int] = {}  # when (ms): tried again after a pause
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._closed = False
@@ -90,7 +91,7 @@ class StudyDriver:
             return
         self._follow_round()
         wishes = decide(self.node.ledger.state, self.notes, self.node.now_ms())
-        wanted = {w for w in wishes if not isinstance(w, Wake)} - self._hopeless
+        wanted = {w for w in wishes if not isinstance(w, Wake) and not self._has_just_failed(w)}
         for gone in [e for e in self._under_way if e not in wanted and isinstance(e, Pull)]:
             self._under_way.pop(gone).cancel()
         for effect in wanted:
@@ -106,7 +107,7 @@ class StudyDriver:
         if number != self.number:
             self.number = number
             self.notes.forget_before(number)
-            self._hopeless.clear()
+            self._failed.clear()
             self.node.sweep()
 
     def _set_timer(self, at_ms: int) -> None:
@@ -126,6 +127,15 @@ class StudyDriver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _note_failure(self, effect: Effect) -> None:
+        """This machine failed (a full disk, say), not a peer: pause, then try again."""
+        self._failed[effect] = self.node.now_ms()
+        asyncio.get_running_loop().call_later(FAILED_PAUSE_MS / 1000 + 0.01, self.react)
+
+    def _has_just_failed(self, effect: Effect) -> bool:
+        at_ms = self._failed.get(effect)
+        return at_ms is not None and self.node.now_ms() < at_ms + FAILED_PAUSE_MS
+
     # effects
 
     async def _carry_out(self, effect: Effect) -> None:
@@ -134,10 +144,10 @@ class StudyDriver:
         except asyncio.CancelledError:
             raise
         except (BlobError, MergeError, LedgerError) as error:
-            self._hopeless.add(effect)
+            self._note_failure(effect)
             self.node.report(str(error))
         except Exception:
-            self._hopeless.add(effect)
+            self._note_failure(effect)
             log.exception("an effect failed: %r", effect)
         finally:
             if self._under_way.get(effect) is asyncio.current_task():

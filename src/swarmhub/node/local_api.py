@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from swarmhub import codec
+from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
 from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
@@ -96,6 +97,10 @@ class LocalApi:
             return await handler(request)
         except SwarmhubError as error:
             return _json({"error": str(error)}, status=400)
+        except OSError as error:
+            sentence = str(disk_error(error, self._node.blobs.root))
+            self._node.report(sentence)
+            return _json({"error": sentence}, status=400)
 
     async def _look_after_trainers(self) -> None:
         while True:

@@ -89,6 +89,7 @@ class Node:
         self.ledger = await SqliteLedger.open(
             self.home.ledger_path, self.account, self.home.last_head()
         )
+        self.home.save_head(self.ledger.tip.height, self.ledger.tip.head)
         self.ledger.on_failure = self._ledger_failed
         self.ledger.subscribe(self._on_block)
 

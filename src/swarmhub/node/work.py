@@ -18,6 +18,7 @@ from swarmhub.merge import (
     merge_statistics,
 )
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout
+from swarmhub.params.buffer import write_all
 from swarmhub.round import Merge
 from swarmhub.types import Digest, MemberId
 
@@ -83,7 +84,7 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
                     raise MergeError("The merge is not wanted any more.")
                 view = memoryview(chunk).cast("B")
                 assert view.nbytes <= CHUNK_BYTES
-                out.write(view)
+                write_all(out, view)
                 hasher.feed(view)
             out.truncate(layout.nbytes)
         fingerprint = hasher.finish()

@@ -47,8 +47,15 @@ def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -
                 f"Expected {tensor.name!r} of shape {list(tensor.shape)}, "
                 f"got {list(arrays[tensor.name].shape)}."
             )
-        file.write(array.view(np.uint8).data)
-        file.write(bytes(-tensor.nbytes % ALIGNMENT))
+        write_all(file, array.view(np.uint8).data)
+        write_all(file, bytes(-tensor.nbytes % ALIGNMENT))
+
+
+def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write everything, also to an unbuffered file, which may take a part at a time."""
+    view = memoryview(data)
+    while view.nbytes:
+        view = view[file.write(view) :]
 
 
 def is_finite(part: Array, dtype: str) -> bool:

@@ -102,9 +102,15 @@ class Parameters:
         """Write the shared arrays as a canonical buffer; returns their layout."""
         arrays = self.shared()
         layout = layout_of(arrays, [n for n in self._adapter.bf16 if n in arrays])
-        with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
-            write_buffer(arrays, layout, file)
-            file.truncate(layout.nbytes)
+        try:
+            with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
+                write_buffer(arrays, layout, file)
+                file.truncate(layout.nbytes)
+        except OSError as error:
+            raise TrainerError(
+                f"The parameters cannot be written to {path.parent} ({error.strerror}); "
+                "check its disk, then start the trainer again: it goes on from here."
+            ) from None
         return layout
 
     def read(self, path: Path, layout_digest: str) -> None:

@@ -64,7 +64,10 @@ class NodeClient:
             self._on_wait("waiting for the node")
             time.sleep(pause)
             pause = min(pause * 1.5, RETRY_MOST_S)
-        found = json.loads(text) if text else {}
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError:
+            found = {"error": f"The node failed ({status}); see its log."}
         if status != 200:
             raise TrainerError(str(found.get("error", f"The node answered {status}.")))
         return dict(found)

@@ -1,0 +1,37 @@
+# The project's tasks. `just` lists them.
+
+default:
+    @just --list
+
+# everything that must hold on main: format, lint, types, docs, tests
+test: lint docs
+    python -m pytest
+
+lint:
+    ruff format --check
+    ruff check
+    mypy
+
+docs:
+    python scripts/make_reference.py --check
+    mkdocs build --strict --quiet
+
+# write the generated reference pages anew
+reference:
+    python scripts/make_reference.py
+
+coverage:
+    python -m pytest tests/contract --cov=swarmhub.contract --cov-branch --cov-report=term-missing --cov-fail-under=95
+
+# the figures of a round: 1, 25 and 250 MB
+bench:
+    python bench/round_overhead.py --nodes 4 --mb 1
+    python bench/round_overhead.py --nodes 4 --mb 25
+    python bench/round_overhead.py --nodes 4 --mb 250 --rounds 5
+    python bench/round_overhead.py --nodes 8 --mb 1
+    python bench/round_overhead.py --nodes 16 --mb 1
+    python bench/kill_leader.py --times 20
+
+# a longer campaign of seeded schedules
+simulate schedules="1000":
+    python -m swarmhub.sim --schedules {{schedules}}

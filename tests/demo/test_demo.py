@@ -1,0 +1,287 @@
+"""The main job as a user starts it: real processes, real data, real TLS, one command."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swarmhub.params import import_safetensors
+
+COMMAND = [sys.executable, "-m", "swarmhub"]
+
+
+def swarmhub(*arguments, timeout=120):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+def processes_of(root):
+    """Processes whose command line names the directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if str(root) in text and int(path.parent.name) != os.getpid():
+            found.append(text)
+    return found
+
+
+def write_csv(path, header, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    root = tmp_path_factory.mktemp("demo") / "home"
+    done = swarmhub("demo", "--json", "--home", root)
+    assert done.returncode == 0, done.stderr
+    return root, json.loads(done.stdout)
+
+
+def test_json_is_one_object_with_the_stated_keys(outcome):
+    _, found = outcome
+    assert set(found) == {
+        "nodes", "rounds", "startup_s", "round_s_median", "total_s", "leaders", "auc",
+        "model_digest", "ledger", "takeovers",
+    }  # fmt: skip
+    assert set(found["auc"]) == {"local", "local_mean", "swarm", "central"}
+    assert found["nodes"] == 4
+    assert found["rounds"] == 10 == len(found["leaders"])
+    assert found["takeovers"] == []
+
+
+def test_the_swarm_learns_as_well_as_pooled_and_better_than_alone(outcome):
+    auc = outcome[1]["auc"]
+    assert list(auc["local"]) == ["Cleveland", "Hungary", "Switzerland", "VA Long Beach"]
+    assert auc["swarm"] == pytest.approx(auc["central"], abs=0.01)
+    assert auc["swarm"] > auc["local_mean"] + 0.02
+
+
+def test_leadership_goes_round(outcome):
+    assert len(set(outcome[1]["leaders"])) >= 3
+
+
+def test_nothing_is_left_running(outcome):
+    assert processes_of(outcome[0]) == []
+
+
+def test_an_auditor_can_verify_and_read_the_ledger(outcome):
+    _, found = outcome
+    done = swarmhub("ledger", "verify", "--file", found["ledger"], "--json")
+    assert json.loads(done.stdout)["members"] == list(found["auc"]["local"])
+    events = json.loads(swarmhub("ledger", "log", "--file", found["ledger"], "--json").stdout)
+    settled = [e for e in events if e["event"] == "settled"]
+    assert [e["kind"] for e in settled] == ["statistics", "initial", *["parameters"] * 10]
+    assert settled[-1]["digest"] == found["model_digest"]
+    votes = [e for e in events if e["event"] == "voted"]
+    assert len(votes) == 3
+    assert all(e["aye"] for e in votes)
+
+
+def test_no_patient_is_on_the_ledger(outcome):
+    root, found = outcome
+    text = Path(found["ledger"]).read_bytes()
+    rows = Path(root, "sites", "01-cleveland", "train.csv").read_text().splitlines()[1:]
+    assert rows
+    assert not any(row.encode() in text for row in rows)
+
+
+def test_the_model_is_a_safetensors_file_that_names_its_digest(outcome):
+    root, found = outcome
+    arrays = import_safetensors(root / "model.safetensors")
+    assert set(arrays) == {"bias", "weight"}
+    assert found["model_digest"] in (root / "model.safetensors").read_bytes()[:4096].decode(
+        "latin-1"
+    )
+
+
+def test_every_node_settled_the_same_model(outcome):
+    root, found = outcome
+    holders = list(root.glob(f"sites/*/home/blobs/{found['model_digest']}.bin"))
+    assert len(holders) == 4
+    assert len({p.read_bytes() for p in holders}) == 1
+
+
+def test_a_killed_leader_costs_its_round_a_second_and_no_model(tmp_path):
+    done = swarmhub("demo", "--json", "--kill-leader", "--home", tmp_path / "d")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (takeover,) = found["takeovers"]
+    assert takeover["from"] != takeover["to"]
+    assert takeover["term"] >= 1
+    assert found["rounds"] == 10
+    assert found["auc"]["swarm"] == pytest.approx(found["auc"]["central"], abs=0.03)
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_demo_that_is_interrupted_leaves_nothing_running(tmp_path, number):
+    root = tmp_path / "d"
+    child = subprocess.Popen(
+        [*COMMAND, "demo", "--rounds", "500", "--home", str(root)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while len(processes_of(root)) < 9 and time.monotonic() < end:
+        time.sleep(0.05)  # four nodes, four trainers and the demo itself
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=30)
+    while processes_of(root) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert processes_of(root) == []
+    assert b"Traceback" not in errors
+
+
+def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
+    first = subprocess.Popen(
+        [*COMMAND, "demo", "--json", "--rounds", "30", "--home", str(tmp_path / "a")],
+        stdout=subprocess.PIPE,
+    )
+    end = time.monotonic() + 60
+    while not (tmp_path / "a" / "ledger.sqlite").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    same = swarmhub("demo", "--home", tmp_path / "a")
+    assert same.returncode == 2
+    assert "A demo is running in" in same.stderr
+    other = swarmhub("demo", "--json", "--rounds", "3", "--home", tmp_path / "b")
+    assert other.returncode == 0, other.stderr
+    out, _ = first.communicate(timeout=120)
+    assert json.loads(out)["rounds"] == 30
+    again = swarmhub("demo", "--json", "--rounds", "2", "--home", tmp_path / "a")
+    assert again.returncode == 0, again.stderr
+
+
+# one's own tables
+
+
+def own_tables(tmp_path, seed=0, rows=60):
+    """Three hospitals with columns that differ, gaps, and text."""
+    rng = np.random.default_rng(seed)
+    arguments = []
+    for k, name in enumerate(["North", "South", "West"]):
+        label = rng.integers(0, 2, rows)
+        age = 50 + 10 * label + rng.normal(0, 8, rows)
+        sex = rng.choice(["f", "m"], rows)
+        extra = rng.normal(label, 1.0)
+        gappy = ["" if rng.random() < 0.2 else f"{v:.3f}" for v in extra]
+        header = ["age", "sex", "outcome", *(["marker"] if k else ["other"])]
+        body = zip(age.round(2), sex, label, gappy, strict=True)
+        path = write_csv(tmp_path / f"{name}.csv", header, body)
+        arguments += ["--site", f"{name}={path}"]
+    return [*arguments, "--label", "outcome"]
+
+
+@pytest.mark.parametrize("model", ["logistic", "mlp"])
+def test_own_tables_with_other_columns_gaps_and_text(tmp_path, model):
+    done = swarmhub(
+        "demo", "--json", "--rounds", "6", "--model", model, "--home", tmp_path / "d",
+        *own_tables(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    auc = json.loads(done.stdout)["auc"]
+    assert auc["swarm"] == pytest.approx(auc["central"], abs=0.02)
+    assert auc["swarm"] > 0.7
+
+
+def test_a_hospital_with_one_class_only_takes_part(tmp_path):
+    rng = np.random.default_rng(1)
+    arguments = []
+    for name, classes in {"A": [0, 1], "B": [0, 1], "C": [1]}.items():
+        label = rng.choice(classes, 40)
+        rows = zip(rng.normal(label, 1.0).round(3), label, strict=True)
+        path = write_csv(tmp_path / f"{name}.csv", ["x", "y"], rows)
+        arguments += ["--site", f"{name}={path}"]
+    done = swarmhub("demo", "--json", "--rounds", "4", "--label", "y", "--home", tmp_path / "d",
+                    *arguments)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    auc = json.loads(done.stdout)["auc"]
+    assert auc["local"]["C"] is None
+    assert auc["swarm"] == pytest.approx(auc["central"], abs=0.02)
+
+
+def test_thousands_of_genes_and_tens_of_patients_with_a_test_file(tmp_path):
+    rng = np.random.default_rng(2)
+    genes = [f"g{i}" for i in range(5000)]
+    arguments = []
+
+    def table(name, rows):
+        label = rng.integers(0, 2, rows)
+        values = rng.normal(0, 1, (rows, len(genes)))
+        values[:, :100] += 0.5 * label[:, None]
+        body = ([y, *v] for y, v in zip(label, values.round(3), strict=True))
+        return write_csv(tmp_path / f"{name}.csv", ["label", *genes], body)
+
+    for name in ("A", "B"):
+        arguments += ["--site", f"{name}={table(name, 30)}"]
+    done = swarmhub("demo", "--json", "--rounds", "5", "--test", table("test", 60), "--home",
+                    tmp_path / "d", *arguments)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    auc = json.loads(done.stdout)["auc"]
+    assert auc["swarm"] == pytest.approx(auc["central"], abs=0.02)
+
+
+# bad input: one sentence, exit code 2, nothing left
+
+
+def check_sentence(done):
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(lines) == 1, done.stderr
+    assert re.search(r"[.;]", lines[0])
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--site", "A=GOOD", "--site", "A=GOOD"], "Two sites are named 'A'"),
+        (["--site", "A=GOOD"], "2 to 24 sites, got 1"),
+        (["--site", "A=GOOD", "--site", "nonsense"], "NAME=FILE.csv"),
+        (["--site", "A=GOOD", "--site", "B=/no/such.csv"], "no file /no/such.csv"),
+        (["--site", "A=GOOD", "--site", "B=GOOD", "--label", "lable"], "did you mean 'label'"),
+        (["--site", "A=GOOD", "--site", "B=RAGGED"], "line 3"),
+        (["--site", "A=GOOD", "--site", "B=BINARY"], "UTF-8"),
+        (["--site", "A=GOOD", "--site", "B=WORDS"], "0 and 1"),
+        (["--site", "A=GOOD", "--site", "B=GOOD", "--test", "/no/test.csv"], "/no/test.csv"),
+        (["--model", "transformer"], "logistic or mlp"),
+        (["--label", "x"], "--site"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path, arguments, words):
+    files = {
+        "GOOD": "label,x\n0,1\n1,2\n0,3\n1,4\n",
+        "RAGGED": "label,x\n0,1\n1,2,3\n",
+        "WORDS": "label,x\nill,1\nwell,2\n",
+    }
+    paths = {"BINARY": tmp_path / "binary.csv"}
+    paths["BINARY"].write_bytes(b"label,x\n0,\xff\xfe\n")
+    for name, text in files.items():
+        paths[name] = tmp_path / f"{name.lower()}.csv"
+        paths[name].write_text(text)
+    given = [re.sub("GOOD|RAGGED|WORDS|BINARY", lambda m: str(paths[m[0]]), a) for a in arguments]
+    done = swarmhub("demo", "--json", "--home", tmp_path / "d", *given)
+    assert words in check_sentence(done)
+    assert processes_of(tmp_path / "d") == []
+
+
+def test_a_directory_with_other_things_in_it_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    done = swarmhub("demo", "--json", "--home", tmp_path)
+    assert "empty or new directory" in check_sentence(done)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"

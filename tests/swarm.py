@@ -1,0 +1,116 @@
+"""Real nodes for tests: homes, `swarmhub` processes, a founded consortium, an open study."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+
+from swarmhub.contract.records import ROUND, STUDY, Spec
+from swarmhub.contract.transactions import Start
+from swarmhub.demo.processes import Processes, free_address
+from swarmhub.ledger import SqliteLedger
+from swarmhub.node.desk import Desk, found_consortium
+from swarmhub.node.home import Home
+
+COMMAND = [sys.executable, "-m", "swarmhub"]
+
+
+def swarmhub(*arguments, timeout=60):
+    """Run a command as a user would."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+class Network:
+    """n hospitals on this machine, all founders; use it in a `with` block."""
+
+    def __init__(self, root, n):
+        self.root, self.children = root, Processes()
+        ledger = root / "ledger.sqlite"
+        self.homes = [
+            Home.create(root / f"h{i}", f"Hospital {i}", free_address(), ledger=str(ledger))
+            for i in range(1, n + 1)
+        ]
+        found_consortium("test", [h.card() for h in self.homes], self.homes[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.children.__exit__()
+
+    def up(self, i):
+        """Start node i (from 1)."""
+        home = self.homes[i - 1]
+        self.children.start(f"node {i}", ["up", "--home", str(home.root)], self.log(i))
+
+    def log(self, i):
+        return self.homes[i - 1].root / "logs" / "node.log"
+
+    def open_study(self, spec, members=None, samples=1000):
+        """Propose, approve, enrol, start."""
+
+        async def run():
+            ledger = await SqliteLedger.open(
+                self.homes[0].ledger_path, self.homes[0].key("account")
+            )
+            desks = [Desk(ledger, h.key("account")) for h in self.homes]
+            desks = [d for i, d in enumerate(desks, 1) if members is None or i in members]
+            await desks[0].propose(spec)
+            for desk in desks[1:]:
+                await desk.approve(spec.name)
+            for desk in desks:
+                await desk.enrol(spec.name, samples)
+            await desks[0].submit(Start(spec.name))
+            await ledger.close()
+
+        asyncio.run(run())
+
+    def read(self, look):
+        """`look(state)` on the ledger as it is now."""
+
+        async def run():
+            ledger = await SqliteLedger.open(self.homes[0].ledger_path)
+            try:
+                return look(ledger.state)
+            finally:
+                await ledger.close()
+
+        return asyncio.run(run())
+
+    def study(self, name):
+        return self.read(lambda s: STUDY.need(s, name))
+
+    def round(self, name):
+        return self.read(lambda s: ROUND.get(s, name))
+
+    def wait_until(self, true, timeout_s=60.0):
+        """Look until it holds; fails with the nodes' logs when it does not in time."""
+        end = time.monotonic() + timeout_s
+        while not true():
+            if time.monotonic() > end:
+                raise AssertionError(self.logs())
+            time.sleep(0.05)
+
+    def logs(self):
+        found = []
+        for path in sorted(self.root.glob("h*/logs/*.log")):
+            with contextlib.suppress(OSError):
+                found.append(f"== {path}\n" + path.read_text()[-1500:])
+        return "\n".join(found)
+
+    def train(self, i, script, name="trainer"):
+        """Run a Python script as the trainer of hospital i; it gets --home."""
+        home = self.homes[i - 1].root
+        self.children.start_command(
+            f"{name} {i}", [sys.executable, str(script), "--home", str(home)],
+            home / "logs" / f"{name}.log",
+        )  # fmt: skip
+
+
+def make_spec(name="s", **options):
+    """A quick study."""
+    known = {"rounds": 3, "min_peers": 2, "quorum_grace_ms": 20_000, "leader_timeout_ms": 5_000}
+    return Spec(name=name, **{**known, **options})
