@@ -29,7 +29,7 @@ from swarmhub.demo.processes import Processes
 
 async def campaign(options: argparse.Namespace, root: Path, children: Processes) -> dict:
     """Kill `options.times` leaders in a study that has to finish."""
-    rounds = options.times * 3 + 10
+    rounds = options.times * 40 + 10  # a restarted node needs some rounds to be back
     spec = Spec(
         name="bench", rounds=rounds, min_peers=options.nodes - (options.nodes - 1) // 3,
         quorum_grace_ms=1_500, leader_timeout_ms=5_000,

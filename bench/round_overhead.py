@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import shutil
 import statistics
@@ -79,7 +80,7 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
             cpu.append(sum(cpu_s(p) for p in children.pids()))
     peaks = {n: high_water_mb(p) for n, p in children.named_pids()}
     await swarm.ledger.close()
-    rounds = [b - a for a, b in zip(settled, settled[1:], strict=False)]
+    rounds = [b - a for a, b in itertools.pairwise(settled)]
     moved = (lo[-1] - lo[0]) / len(rounds)
     return {
         "nodes": options.nodes,

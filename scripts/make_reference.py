@@ -86,21 +86,27 @@ def phases_table() -> str:
 def transaction(kind: str, cls: type[Any]) -> str:
     """One kind: what it is, who may send it, its fields, its refusals, its events."""
     rule = RULES[cls]
-    calls = list(walk(rule))
-    found = list(dict.fromkeys(r for _, r in refused(calls)))
+    steps = list(walk(rule))
+    found = list(dict.fromkeys(refused(steps)))
     who = [s.removeprefix("Only ").rstrip(".") for code, s in found if code == "NotAllowed"]
     sender = "an active member" if any(c == "NotAMember" for c, _ in found) else "anybody"
-    parts = [f"### {kind}\n", f"{doc(cls)} {doc(rule)}\n", f"**Who:** {sender}."]
-    if who:
-        parts[-1] += " Only " + "; only ".join(who) + "."
-    parts[-1] += "\n"
+    only = "".join(" Only " + s.partition("; '⟨")[0] + "." for s in who)
+    parts = [f"### {kind}\n", f"{doc(cls)} {doc(rule)}\n", f"**Who:** {sender}.{only}\n"]
     parts.append(fields_table(cls))
-    others = [(c, s) for c, s in found if c not in ("NotAMember", "NotAllowed")]
+    fields = {f.name for f in dataclasses.fields(cls)}
+    others = [
+        (c, s)
+        for c, s in found
+        if c not in ("NotAMember", "NotAllowed")
+        and ("spec" in fields or not s.startswith("`spec`"))  # asked only of those that name it
+    ]
     if others:
         parts.append("**Refused:**\n")
         parts += [f"- `{code}`: {sentence}" for code, sentence in others]
         parts.append("")
-    happened = sorted({name for name, _ in emitted(calls)})
+    reports = typing.get_args(typing.get_type_hints(records.Report)["kind"])
+    verb = kind.partition(".")[2]
+    happened = sorted({n for n, _ in emitted(steps) if n not in reports or n == verb})
     if happened:
         parts.append("**Events it can cause:** " + ", ".join(f"`{n}`" for n in happened) + "\n")
     return "\n".join(parts)
@@ -117,6 +123,10 @@ def fields_table(cls: type[Any]) -> str:
     if not listed:
         return "No fields.\n"
     notes, hints = comments(cls), typing.get_type_hints(cls)
+    if not notes and not any(f.default for f in listed if f.default is not dataclasses.MISSING):
+        lines = ["| field | type |", "|---|---|"]
+        lines += [f"| `{f.name}` | {type_words(hints[f.name])} |" for f in listed]
+        return "\n".join(lines) + "\n"
     lines = ["| field | type | meaning |", "|---|---|---|"]
     for f in listed:
         meaning = notes.get(f.name, "")
@@ -168,22 +178,41 @@ def tree_of(function: Callable[..., Any]) -> ast.AST:
     return ast.parse(textwrap.dedent(inspect.getsource(function)))
 
 
-def walk(rule: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ast.AST]]:
-    """Every (function, node) that the rule reaches within the contract, in order of calls."""
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A node of a function that was called with some constant texts as arguments."""
+
+    function: Callable[..., Any]
+    node: ast.AST
+    given: tuple[tuple[str, str], ...] = ()  # parameter, its constant
+
+
+def walk(rule: Callable[..., Any]) -> Iterator[Step]:
+    """Every step that the rule reaches within the contract, in order of calls."""
     seen: set[Any] = set()
 
-    def visit(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ast.AST]]:
-        if function in seen:
+    def visit(function: Callable[..., Any], given: tuple[tuple[str, str], ...]) -> Iterator[Step]:
+        if (function, given) in seen:
             return
-        seen.add(function)
+        seen.add((function, given))
         for node in nodes_of(tree_of(function)):
-            yield function, node
+            yield Step(function, node, given)
             if isinstance(node, ast.Call):
-                target = resolve(node.func, inspect.unwrap(function).__globals__)
+                target = resolve(node.func, function.__globals__)
                 if target is not None:
-                    yield from visit(target)
+                    yield from visit(target, constants(target, node))
 
-    yield from visit(rule)
+    yield from visit(rule, ())
+
+
+def constants(target: Callable[..., Any], call: ast.Call) -> tuple[tuple[str, str], ...]:
+    """The constant texts that a call gives, by parameter."""
+    named = zip(inspect.signature(target).parameters, call.args, strict=False)
+    return tuple(
+        (name, str(a.value))
+        for name, a in named
+        if isinstance(a, ast.Constant) and isinstance(a.value, str)
+    )
 
 
 def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
@@ -215,19 +244,17 @@ def resolve(called: ast.expr, names: dict[str, Any]) -> Callable[..., Any] | Non
     return found if inside else None
 
 
-def refused(
-    calls: list[tuple[Callable[..., Any], ast.AST]],
-) -> Iterator[tuple[ast.AST, tuple[str, str]]]:
+def refused(steps: list[Step]) -> Iterator[tuple[str, str]]:
     """Every `raise` of a refusal: (code, sentence with the variable parts in angle brackets)."""
-    for function, node in calls:
+    for step in steps:
+        node, names = step.node, step.function.__globals__
         if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
             continue
-        names = function.__globals__
         cls = getattr(refusals, ast.unparse(node.exc.func), None)
         if cls is None:
             continue
         given = [words(a, names) for a in node.exc.args]
-        yield node, (cls.__name__, sentence(cls, given))
+        yield cls.__name__, sentence(cls, given)
 
 
 def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
@@ -241,7 +268,7 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
     if cls is refusals.AlreadyDone:
         return f"Already done: {given[0]}."
     if cls is refusals.BadValue:
-        return f"`{given[0]}`: expected {given[1]}."
+        return f"`{given[0]}`: expected {given[1].rstrip(' ,…')}."
     if cls is refusals.Expired:
         return f"{given[0]} is over."
     if cls is refusals.StaleRound:
@@ -259,13 +286,11 @@ PARTS = {
     "low": "its lowest",
     "high": "its highest value",
     "study.spec": "the digest of this study's terms",
-    "study.spec[:16]": "…",
-    "expected[:16]": "…",
+    "study.spec[:16]": "",
+    "expected[:16]": "",
     "tx.base[:16] or '(none)'": "that is not the round's base",
-    "tx.study": "study",
-    "name": "name",
-    "study.status": "status",
-    "who": "who",
+    "name[:40]": "⟨name⟩",
+    "study.status": "⟨status⟩",
 }
 
 
@@ -282,34 +307,38 @@ def words(node: ast.expr, names: dict[str, Any]) -> str:
     text = ast.unparse(node)
     if isinstance(names.get(text), int):
         return str(names[text])
-    known = PARTS.get(text, text.rpartition(".")[2].replace("_", " "))
-    return known if " " in known or known == "…" else f"⟨{known}⟩"
+    return PARTS.get(text, f"⟨{text.rpartition('.')[2]}⟩")
 
 
-def emitted(calls: list[tuple[Callable[..., Any], ast.AST]]) -> Iterator[tuple[str, list[str]]]:
-    """Every event (name, fields) that the functions emit."""
-    for function, node in calls:
-        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if not is_call or typing.cast(ast.Call, node).func.attr != "emit":  # type: ignore[attr-defined]
+def emitted(steps: list[Step]) -> Iterator[tuple[str, list[str]]]:
+    """Every event (name, fields) that the steps emit."""
+    for step in steps:
+        call = step.node
+        if not (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr == "emit"
+        ):
             continue
-        call = typing.cast(ast.Call, node)
         fields = [k.arg or "all fields of Model" for k in call.keywords]
-        name = call.args[0]
-        if isinstance(name, ast.Constant):
-            yield str(name.value), fields
-        elif isinstance(name, ast.Name):  # `depart` emits its status
-            hint = typing.get_type_hints(function)[name.id]
-            yield from ((value, fields) for value in typing.get_args(hint))
-        elif isinstance(name, ast.Attribute):  # a report's event is its kind
-            owner = typing.get_type_hints(function)[ast.unparse(name.value)]
-            hint = typing.get_type_hints(owner)[name.attr]
-            yield from ((value, fields) for value in typing.get_args(hint))
-        elif isinstance(name, ast.BinOp):  # a motion's or a study's outcome
-            outcomes = {"motion_": ("carried", "lost", "lapsed"), "study_": ("finished", "expired")}
-            prefix = ast.literal_eval(name.left)
-            yield from ((prefix + outcome, fields) for outcome in outcomes[prefix])
-        else:
-            raise TypeError(f"an event whose name is not seen: {ast.unparse(name)}")
+        for name in event_names(call.args[0], step):
+            yield name, fields
+
+
+def event_names(said: ast.expr, step: Step) -> list[str]:
+    """The names that an expression in `emit` can have."""
+    if isinstance(said, ast.Constant):
+        return [str(said.value)]
+    if isinstance(said, ast.BinOp):  # "motion_" + outcome
+        prefix = ast.literal_eval(said.left)
+        return [prefix + name for name in event_names(said.right, step)]
+    text = ast.unparse(said)
+    if text in dict(step.given):
+        return [dict(step.given)[text]]
+    hints = typing.get_type_hints(step.function)
+    if isinstance(said, ast.Attribute):  # a report's event is its kind
+        return list(typing.get_args(typing.get_type_hints(hints["report"])[said.attr]))
+    return list(typing.get_args(hints[text])) or ["carried", "lost", "lapsed"]  # a motion's
 
 
 def events_table() -> str:
@@ -320,8 +349,8 @@ def events_table() -> str:
     for module in (consortium, study, rounds, motions, execution):
         for _, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__:
-                calls = [(function, node) for node in ast.walk(tree_of(function))]
-                for name, fields in emitted(calls):
+                steps = [Step(function, node) for node in ast.walk(tree_of(function))]
+                for name, fields in emitted(steps):
                     known = found.setdefault(name, [])
                     known += [f for f in fields if f not in known]
     lines = [

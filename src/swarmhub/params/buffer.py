@@ -51,7 +51,7 @@ def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -
         write_all(file, bytes(-tensor.nbytes % ALIGNMENT))
 
 
-def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
     """Write everything, also to an unbuffered file, which may take a part at a time."""
     view = memoryview(data)
     while view.nbytes:

@@ -1,0 +1,126 @@
+"""What the ledger's tests share: open a chain with either driver, and wait without sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import sqlite3
+
+from builders import START_MS, card_of, genesis_of, key
+
+from swarmhub.contract.records import Spec, get_chain
+from swarmhub.contract.transactions import Invite, Leave, Propose, write_transaction
+from swarmhub.ledger import MemoryChain, MemoryLedger, SqliteLedger, create_ledger
+from swarmhub.types import TX_DOMAIN
+
+NAMES = ["h1", "h2", "h3"]
+GENESIS = genesis_of(NAMES)
+DRIVERS = ["memory", "sqlite"]
+WAIT_S = 20  # for an event that comes within milliseconds, on a busy machine too
+
+
+class Clock:
+    """A wall clock that stands still unless it is moved."""
+
+    def __init__(self):
+        self.now_ms = START_MS
+
+    def __call__(self):
+        return self.now_ms
+
+
+@contextlib.asynccontextmanager
+async def opened(driver, folder, clock=None, handles=1, genesis=GENESIS):
+    """So many handles on a new chain; "h1" writes by all of them."""
+    clock = clock or Clock()
+    if driver == "memory":
+        chain = MemoryChain(genesis, key("h1"))
+        ledgers = [MemoryLedger(chain, clock) for _ in range(handles)]
+    else:
+        path = folder / "ledger.db"
+        create_ledger(path, genesis, key("h1"))
+        ledgers = [await SqliteLedger.open(path, key("h1"), clock=clock) for _ in range(handles)]
+    try:
+        yield ledgers
+    finally:
+        for ledger in ledgers:
+            await ledger.close()
+
+
+def signed(ledger_or_chain, body, who="h1", expires_in_ms=600_000, **changes):
+    """Bytes of a transaction of a hospital."""
+    chain = ledger_or_chain if isinstance(ledger_or_chain, str) else ledger_or_chain.tip.chain_id
+    fields = {
+        "chain": chain,
+        "expires_ms": START_MS + expires_in_ms,
+        "signer": key(who).public,
+        "sign": functools.partial(key(who).sign, TX_DOMAIN),
+        **changes,
+    }
+    return write_transaction(body, **fields)
+
+
+def invite(word="x"):
+    return Invite(key(f"invitation {word}").public, START_MS + 3_600_000)
+
+
+def propose(name="heart", **changes):
+    return Propose(Spec(name=name, rounds=1, min_peers=1, **changes))
+
+
+async def done(ledger, *txs):
+    """Submit one after the other and give the results."""
+    return [await (await ledger.submit(tx)).result(WAIT_S) for tx in txs]
+
+
+async def until(condition, changed):
+    """Wait for events until the condition holds."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            changed.clear()
+            await changed.wait()
+
+
+def rows(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute(
+            "SELECT height, header, signature, txs FROM blocks ORDER BY height"
+        ).fetchall()
+
+
+def alter(path, statement, *values):
+    """Do something to the file behind the ledger's back, and leave no WAL."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        changed = db.execute(statement, values).rowcount
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return changed
+
+
+async def write_chain(path, blocks=5, writer="h1"):
+    """A chain of `blocks` blocks after the genesis: a study each, the third one called 'lock'."""
+    create_ledger(path, GENESIS, key(writer))
+    ledger = await SqliteLedger.open(path, key(writer), clock=Clock())
+    try:
+        for i in range(1, blocks + 1):
+            (result,) = await done(
+                ledger, signed(ledger, propose("lock" if i == 3 else f"s{i}"), writer)
+            )
+            assert result.ok, result
+        assert ledger.tip.height == blocks
+        return ledger.tip
+    finally:
+        await ledger.close()
+
+
+def members(ledger):
+    return get_chain(ledger.state).active
+
+
+def header_of(row):
+    return json.loads(row[1])
+
+
+__all__ = ["Leave", "card_of"]

@@ -1,0 +1,704 @@
+"""One file, many processes: one chain, woken without polling, and damage found where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from builders import card_of, key
+from ledger_tools import (
+    GENESIS,
+    WAIT_S,
+    Clock,
+    Leave,
+    alter,
+    done,
+    header_of,
+    invite,
+    members,
+    opened,
+    propose,
+    rows,
+    signed,
+    until,
+    write_chain,
+)
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.records import STUDY
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.transactions import Apply, Poke, card_message
+from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
+from swarmhub.ledger import SqliteLedger, create_ledger, sqlite
+from swarmhub.ledger.blocks import (
+    MAX_BLOCK_TXS,
+    Block,
+    build,
+    make_genesis_block,
+    pack_txs,
+    replay,
+    replay_genesis,
+    unpack_txs,
+)
+from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.types import INVITE_DOMAIN
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def no_safety_look(monkeypatch):
+    """What arrives, arrives because somebody rang."""
+    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 1e6)
+
+
+async def open_and_close(path, **options):
+    ledger = await SqliteLedger.open(path, **options)
+    tip, state = ledger.tip, ledger.state
+    await ledger.close()
+    return tip, state
+
+
+# several handles, several processes
+
+
+def test_two_handles_that_write_at_once_make_one_chain(path, no_safety_look):
+    async def story():
+        async with opened("sqlite", path.parent, handles=2) as (one, two):
+            changed = asyncio.Event()
+            one.subscribe(lambda c: changed.set())
+            two.subscribe(lambda c: changed.set())
+            submissions = []
+            for i in range(20):
+                submissions.append(await one.submit(signed(one, propose(f"a{i}"))))
+                submissions.append(await two.submit(signed(two, propose(f"b{i}"), "h2")))
+            assert all([(await s.result(WAIT_S)).ok for s in submissions])
+            await until(lambda: one.tip.height == two.tip.height, changed)
+            assert one.tip.head == two.tip.head
+            assert one.state.app_hash == two.state.app_hash
+            assert one.state.values == two.state.values
+            return one.tip
+
+    tip = asyncio.run(story())
+    assert asyncio.run(open_and_close(path))[0] == tip
+
+
+PROCESS = """
+    import asyncio, sys
+    from pathlib import Path
+    from builders import key
+    from ledger_tools import propose, signed, WAIT_S
+    from swarmhub.ledger import SqliteLedger, sqlite
+
+    sqlite.SAFETY_LOOK_S = 1e6
+    path, who, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+    async def main():
+        ledger = await SqliteLedger.open(path, key(who))
+        changed = asyncio.Event()
+        seen = []
+        ledger.subscribe(lambda c: (seen.append(c.height), changed.set()))
+        start = ledger.tip.height
+        print("open", flush=True)
+        sys.stdin.readline()
+        for i in range(count):
+            tx = signed(ledger, propose(f"{who}-{i}"), who, expires_in_ms=LIFE)
+            result = await (await ledger.submit(tx)).result(WAIT_S)
+            assert result.ok, result
+        print("written", flush=True)
+        line = await asyncio.to_thread(sys.stdin.readline)
+        while ledger.tip.height < int(line):
+            changed.clear()
+            await asyncio.wait_for(changed.wait(), WAIT_S)
+        assert seen == list(range(start + 1, ledger.tip.height + 1)), seen
+        print(ledger.tip.height, ledger.tip.head, ledger.state.app_hash.hex(), flush=True)
+        await ledger.close()
+
+    import time
+    from builders import START_MS
+    LIFE = time.time_ns() // 1_000_000 - START_MS + 600_000
+    asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def process(path, who, count):
+    """Another process with a handle of its own; it goes when we go."""
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROCESS), str(path), who, str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_real_processes_that_write_at_once_agree_on_one_chain(path):
+    create_ledger(path, GENESIS, key("h1"))
+    with process(path, "h1", 15) as one, process(path, "h2", 15) as two:
+        for child in (one, two):
+            assert child.stdout.readline() == "open\n"
+        for child in (one, two):
+            child.stdin.write("go\n")
+        for child in (one, two):
+            assert child.stdout.readline() == "written\n"
+        height = len(rows(path)) - 1
+        for child in (one, two):
+            child.stdin.write(f"{height}\n")
+        ends = [child.stdout.readline().split() for child in (one, two)]
+        assert ends[0] == ends[1]
+        assert int(ends[0][0]) == height
+        assert {one.wait(WAIT_S), two.wait(WAIT_S)} == {0}
+    tip, state = asyncio.run(open_and_close(path))
+    assert [str(tip.height), tip.head, state.app_hash.hex()] == ends[0]
+    assert sum(p.startswith("study/") for p in state.values) == 30
+
+
+def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look):
+    create_ledger(path, GENESIS, key("h1"))
+
+    async def story():
+        ledger = await SqliteLedger.open(path)
+        changed = asyncio.Event()
+        ledger.subscribe(lambda c: changed.set())
+        with process(path, "h2", 1) as child:
+            assert await asyncio.to_thread(child.stdout.readline) == "open\n"
+            child.stdin.write("go\n")
+            await until(lambda: STUDY.get(ledger.state, "h2-0") is not None, changed)
+        await ledger.close()
+
+    asyncio.run(story())
+
+
+def test_a_lost_ring_does_no_harm(path, monkeypatch):
+    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 0.02)
+    monkeypatch.setattr(Doorbell, "ring", lambda self: None)
+
+    async def story():
+        async with opened("sqlite", path.parent, handles=2) as (one, two):
+            changed = asyncio.Event()
+            two.subscribe(lambda c: changed.set())
+            await done(one, signed(one, propose()))
+            await until(lambda: two.tip == one.tip, changed)
+
+    asyncio.run(story())
+
+
+def test_closing_takes_the_bells_down_and_a_dead_process_bell_is_removed(path):
+    async def story():
+        bells = path.with_name("ledger.db.bells")
+        async with opened("sqlite", path.parent, handles=2) as (one, _):
+            assert len(list(bells.iterdir())) == 2
+            os.mkfifo(bells / "dead")
+            await done(one, signed(one, propose()))
+            assert len(list(bells.iterdir())) == 2
+        assert list(bells.iterdir()) == []
+
+    asyncio.run(story())
+
+
+def test_a_bell_that_is_rung_while_it_is_hung_up_rings_afterwards(path, monkeypatch):
+    """A writer that rings between the making and the opening of the pipe must not remove it."""
+    real = os.mkfifo
+    hanging = []
+
+    def mkfifo(*args, **kwargs):
+        real(*args, **kwargs)
+        if not hanging:
+            hanging.append(True)
+            Doorbell(path).ring()
+
+    async def story():
+        rung = asyncio.Event()
+        bell = Doorbell(path)
+        monkeypatch.setattr(os, "mkfifo", mkfifo)
+        bell.listen(rung.set)
+        Doorbell(path).ring()
+        try:
+            await asyncio.wait_for(rung.wait(), WAIT_S)
+        finally:
+            bell.close()
+
+    asyncio.run(story())
+
+
+def test_ringing_where_nobody_listens_is_nothing(path):
+    Doorbell(path).ring()
+
+
+def test_many_transactions_at_once_share_blocks(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            submissions = [await ledger.submit(signed(ledger, propose(f"s{i}"))) for i in range(50)]
+            assert all([(await s.result(WAIT_S)).ok for s in submissions])
+            assert ledger.tip.height < 10
+
+    asyncio.run(story())
+
+
+# opening
+
+
+def test_a_chain_is_the_same_when_it_is_opened_again(path):
+    tip = asyncio.run(write_chain(path))
+    heard = []
+    again, state = asyncio.run(open_and_close(path, listener=lambda c: heard.append(c.height)))
+    assert again == tip
+    assert heard == [0, 1, 2, 3, 4, 5]
+    assert state.app_hash == State(state.values).app_hash
+
+
+def test_a_handle_without_a_key_reads_and_does_not_write(path):
+    asyncio.run(write_chain(path))
+
+    async def story():
+        ledger = await SqliteLedger.open(path)
+        try:
+            assert len(await ledger.blocks(0, 100)) == 6
+            with pytest.raises(LedgerError, match="reading only"):
+                await ledger.submit(signed(ledger, propose("late")))
+        finally:
+            await ledger.close()
+
+    asyncio.run(story())
+
+
+def failing(path, error=LedgerDamaged, **options):
+    """The error of opening the file."""
+
+    async def story():
+        with pytest.raises(error) as caught:
+            await SqliteLedger.open(path, **options)
+        return caught.value
+
+    return asyncio.run(story())
+
+
+def test_a_missing_file_is_one_sentence(path):
+    error = failing(path, LedgerError)
+    assert not isinstance(error, LedgerDamaged)
+    assert "found no file" in str(error)
+    assert not path.exists()
+
+
+def test_another_format_is_not_damage(path):
+    asyncio.run(write_chain(path))
+    alter(path, "UPDATE meta SET value = '2'")
+    error = failing(path, LedgerError)
+    assert not isinstance(error, LedgerDamaged)
+    assert "format" in str(error)
+
+
+def test_a_file_without_its_format_is_not_used(path):
+    asyncio.run(write_chain(path))
+    alter(path, "DELETE FROM meta")
+    failing(path, LedgerError)
+
+
+# damage
+
+
+def flipped(text, at):
+    other = "0" if text[at] != "0" else "1"
+    return text[:at] + other + text[at + 1 :]
+
+
+def header_with(path, height, **changes):
+    header = {**header_of(rows(path)[height]), **changes}
+    return codec.encode(header).decode()
+
+
+def test_a_flipped_digit_anywhere_in_a_header_is_found_at_its_height(path):
+    asyncio.run(write_chain(path))
+    whole = path.read_bytes()
+    for height in (0, 3, 5):
+        header = header_of(rows(path)[height])
+        for field, value in header.items():
+            if value == "":
+                changed = "0" * 64
+            else:
+                changed = flipped(value, 7) if isinstance(value, str) else value + 1
+            altered = header_with(path, height, **{field: changed})
+            assert alter(path, "UPDATE blocks SET header = ? WHERE height = ?", altered, height)
+            error = failing(path)
+            assert error.height == height, (field, str(error))
+            assert f"block {height}" in str(error)
+            path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("height", [0, 1, 3, 5])
+@pytest.mark.parametrize("column", ["header", "signature", "txs"])
+def test_any_flipped_character_of_a_row_is_found_at_its_height(path, height, column):
+    asyncio.run(write_chain(path))
+    whole, row = path.read_bytes(), rows(path)[height]
+    text = dict(zip(("height", "header", "signature", "txs"), row, strict=True))[column]
+    for at in range(0, len(text), max(1, len(text) // 12)):
+        alter(path, f"UPDATE blocks SET {column} = ? WHERE height = ?", flipped(text, at), height)
+        assert failing(path).height == height, at
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("height", [0, 1, 3, 5])
+@pytest.mark.parametrize("column", ["header", "signature", "txs"])
+@pytest.mark.parametrize("value", [None, 7, b"blob", "", "x", "[", "[1]", '{"height":1}'])
+def test_another_value_in_a_row_is_found_at_its_height(path, height, column, value):
+    if value is None:
+        return  # the schema refuses it
+    asyncio.run(write_chain(path))
+    alter(path, f"UPDATE blocks SET {column} = ? WHERE height = ?", value, height)
+    assert failing(path).height == height
+
+
+@pytest.mark.parametrize("height", [0, 1, 3, 5])
+@pytest.mark.parametrize("column", ["header", "signature", "txs"])
+def test_bytes_that_are_no_text_are_found_at_their_height(path, height, column):
+    """Block 3 proposes a study called 'lock': the message of the database engine quotes it."""
+    asyncio.run(write_chain(path))
+    row = dict(zip(("height", "header", "signature", "txs"), rows(path)[height], strict=True))
+    text = row[column].encode()
+    alter(
+        path, f"UPDATE blocks SET {column} = CAST(? AS TEXT) WHERE height = ?",
+        text[:-3] + b"\xff" + text[-2:], height,
+    )  # fmt: skip
+    assert failing(path).height == height
+
+
+@pytest.mark.parametrize("height", [0, 1, 3])
+def test_a_missing_block_is_found_where_it_is_missing(path, height):
+    asyncio.run(write_chain(path))
+    alter(path, "DELETE FROM blocks WHERE height = ?", height)
+    assert failing(path).height == height
+
+
+def test_a_file_without_blocks_is_damaged_from_the_beginning(path):
+    asyncio.run(write_chain(path))
+    alter(path, "DELETE FROM blocks")
+    assert failing(path).height == 0
+
+
+def test_blocks_in_another_order_are_found_at_the_first_of_them(path):
+    asyncio.run(write_chain(path))
+    two, four = rows(path)[2], rows(path)[4]
+    for height, row in ((2, four), (4, two)):
+        values = (*row[1:], height)
+        alter(
+            path, "UPDATE blocks SET header = ?, signature = ?, txs = ? WHERE height = ?", *values
+        )
+    assert failing(path).height == 2
+
+
+def test_transactions_of_another_block_are_found(path):
+    asyncio.run(write_chain(path))
+    alter(path, "UPDATE blocks SET txs = ? WHERE height = 2", rows(path)[3][3])
+    assert failing(path).height == 2
+
+
+def test_a_block_of_another_chain_is_found(tmp_path):
+    here, there = tmp_path / "a.db", tmp_path / "b.db"
+    asyncio.run(write_chain(here, 3, "h1"))
+    asyncio.run(write_chain(there, 3, "h2"))
+    values = rows(there)[2][1:]
+    alter(here, "UPDATE blocks SET header = ?, signature = ?, txs = ? WHERE height = 2", *values)
+    assert failing(here).height == 2
+
+
+def test_a_file_that_was_rolled_back_is_found_by_what_the_node_has_seen(path):
+    early = asyncio.run(write_chain(path, 3))
+    old = path.with_name("backup.db")
+    shutil.copy(path, old)
+
+    async def go_on():
+        ledger = await SqliteLedger.open(path, key("h1"), clock=Clock())
+        await done(ledger, *[signed(ledger, propose(f"late{i}")) for i in range(3)])
+        await ledger.close()
+        return ledger.tip
+
+    late = asyncio.run(go_on())
+    asyncio.run(open_and_close(path, seen=(early.height, early.head)))
+    asyncio.run(open_and_close(path, seen=(late.height, late.head)))
+    shutil.copy(old, path)
+    error = failing(path, seen=(late.height, late.head))
+    assert error.height == early.height + 1
+    assert "rolled back" in str(error)
+
+
+def test_another_history_is_found_by_what_the_node_has_seen(path):
+    tip = asyncio.run(write_chain(path, 3))
+    error = failing(path, seen=(2, tip.head))
+    assert error.height == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_ledger_is_damaged_from_the_beginning(path, content):
+    path.write_bytes(content)
+    assert failing(path).height == 0
+
+
+def test_a_database_of_something_else_is_damaged_from_the_beginning(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE patients (name TEXT)")
+    assert failing(path).height == 0
+
+
+def test_a_truncated_file_is_never_used_silently(path):
+    tip = asyncio.run(write_chain(path, 40))
+    whole = path.read_bytes()
+    assert len(whole) > 10 * 4096
+    for size in range(0, len(whole), len(whole) // 15):
+        path.write_bytes(whole[:size])
+        assert 0 <= failing(path).height <= tip.height
+    path.write_bytes(whole)
+    assert asyncio.run(open_and_close(path))[0] == tip
+
+
+def test_a_flipped_byte_anywhere_in_the_file_is_found_or_does_not_matter(path):
+    tip = asyncio.run(write_chain(path, 40))
+    whole = path.read_bytes()
+    found = 0
+    for at in range(101, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x40]) + whole[at + 1 :])
+        try:
+            again, state = asyncio.run(open_and_close(path, seen=(tip.height, tip.head)))
+        except LedgerError:
+            found += 1
+        else:
+            assert again == tip
+            assert state.app_hash == State(state.values).app_hash
+    assert found > 20
+
+
+def test_the_good_blocks_before_the_damage_are_not_served(path):
+    asyncio.run(write_chain(path))
+    alter(path, "UPDATE blocks SET signature = ? WHERE height = 4", "00" * 64)
+    heard = []
+    failing(path, listener=lambda c: heard.append(c.height))
+    assert heard == []
+
+
+def test_damage_under_an_open_ledger_is_reported_once_and_ends_submissions(path):
+    asyncio.run(write_chain(path))
+
+    async def story():
+        ledger = await SqliteLedger.open(path, key("h1"), clock=Clock())
+        try:
+            told = []
+            ledger.on_failure = told.append
+            bad = list(rows(path)[5])
+            alter(path, "INSERT INTO blocks VALUES (6, ?, ?, ?)", *bad[1:])
+            submission = await ledger.submit(signed(ledger, propose("late")))
+            for _ in range(500):
+                if told:
+                    break
+                await asyncio.sleep(0.01)
+            assert [e.height for e in told] == [6]
+            with pytest.raises(LedgerDamaged):
+                await ledger.submit(signed(ledger, propose("later")))
+            assert ledger.tip.height == 5
+            with pytest.raises((TimeoutError, LedgerDamaged)):
+                await submission.result(0.05)
+            with pytest.raises(LedgerDamaged):
+                [b async for b in aiter_blocks(ledger)]
+        finally:
+            await ledger.close()
+        assert len(rows(path)) == 7
+
+    async def aiter_blocks(ledger):
+        alter(path, "UPDATE blocks SET header = 'x' WHERE height = 3")
+        for block in await ledger.blocks(0, 10):
+            yield block
+
+    asyncio.run(story())
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            told = []
+            ledger.on_failure = told.append
+            ledger._db.execute("PRAGMA query_only = 1")
+            await ledger.submit(signed(ledger, propose()))
+            for _ in range(500):
+                if told:
+                    break
+                await asyncio.sleep(0.01)
+            assert "cannot be written" in str(told[0])
+
+    asyncio.run(story())
+
+
+# who may write
+
+
+def test_an_applicant_writes_the_block_with_its_own_application(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            await done(ledger, signed(ledger, invite("newcomer")))
+            applicant = await SqliteLedger.open(path, key("newcomer"), clock=Clock())
+            card, token = card_of("newcomer"), key("invitation newcomer")
+            body = Apply(card, token.public, token.sign(INVITE_DOMAIN, card_message(card)))
+            (result,) = await done(applicant, signed(ledger, body, "newcomer"))
+            assert result.ok, result
+            await applicant.close()
+        tip, _ = await open_and_close(path)
+        assert tip.height == 3  # invitation, application, follow-up
+
+    asyncio.run(story())
+
+
+def test_a_stranger_does_not_write_what_others_signed_into_the_file(path):
+    async def story():
+        create_ledger(path, GENESIS, key("h1"))
+        stranger = await SqliteLedger.open(path, key("stranger"), clock=Clock())
+        with contextlib.suppress(LedgerError, TimeoutError):
+            submission = await stranger.submit(signed(stranger, propose(), "h1"))
+            await submission.result(0.2)
+        await stranger.close()
+        tip, _ = await open_and_close(path)  # the file is still good
+        assert tip.height == 0
+
+    asyncio.run(story())
+
+
+def test_who_has_left_cannot_damage_the_file_by_what_it_still_has_to_send(path):
+    async def story():
+        create_ledger(path, GENESIS, key("h1"))
+        ledger = await SqliteLedger.open(path, key("h3"), clock=Clock())
+        await done(ledger, signed(ledger, Leave(), "h3"))
+        assert members(ledger) == (1, 2)
+        with contextlib.suppress(LedgerError, TimeoutError):
+            submission = await ledger.submit(signed(ledger, Poke("lung"), "h3"))
+            assert (await submission.result(WAIT_S)).code == "NotAMember"
+        await ledger.close()
+        await open_and_close(path)
+
+    asyncio.run(story())
+
+
+# replay, without a file
+
+
+def chain_of(n=1):
+    """A tip, its state and the next good block."""
+    overlay = Overlay(State())
+    tip, _ = replay_genesis(make_genesis_block(GENESIS, key("h1")), overlay)
+    tx = signed(tip.chain_id, propose())
+    _, committed = build(tip, Overlay(overlay), [tx] * n, tip.time_ms + 1, key("h1"))
+    return tip, overlay, committed.block
+
+
+def resigned(block, who="h1", **changes):
+    """The block with another header, well signed."""
+    header = dataclasses.replace(block.header, **changes)
+    return Block(header, key(who).sign("swarmhub/block/1", codec.pack(header)), block.txs)
+
+
+def test_a_good_block_replays_to_what_its_writer_computed():
+    tip, overlay, block = chain_of()
+    new, committed = replay(tip, overlay, block)
+    assert (new.height, new.head) == (1, block.id)
+    assert [r.code for r in committed.results] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"height": 2},
+        {"previous": "0" * 64},
+        {"time_ms": GENESIS.time_ms},
+        {"time_ms": GENESIS.time_ms + 700_000},
+        {"txs": "0" * 64},
+        {"results": "0" * 64},
+        {"app_hash": "0" * 64},
+        {"writer": key("h2").public},
+    ],
+    ids=str,
+)
+def test_a_well_signed_block_with_a_wrong_header_is_refused_and_writes_nothing(changes):
+    tip, overlay, block = chain_of()
+    before = dict(overlay.writes)
+    with pytest.raises(LedgerDamaged) as caught:
+        replay(tip, overlay, resigned(block, **changes))
+    assert caught.value.height == 1
+    assert overlay.writes == before
+
+
+def test_a_block_of_a_stranger_is_refused():
+    tip, overlay, block = chain_of()
+    with pytest.raises(LedgerDamaged, match="not a member"):
+        replay(tip, overlay, resigned(block, "stranger", writer=key("stranger").public))
+
+
+def test_a_block_signed_in_another_domain_is_refused():
+    tip, overlay, block = chain_of()
+    signature = key("h1").sign("swarmhub/tx/1", codec.pack(block.header))
+    with pytest.raises(LedgerDamaged, match="signature"):
+        replay(tip, overlay, Block(block.header, signature, block.txs))
+
+
+def test_a_block_is_bounded_before_it_is_decoded():
+    tip, overlay, block = chain_of()
+    for txs in ((b"x",) * (MAX_BLOCK_TXS + 1), (b"x" * (9 << 20),)):
+        with pytest.raises(LedgerDamaged, match="larger"):
+            replay(tip, overlay, Block(block.header, block.signature, txs))
+
+
+def test_bytes_that_are_no_transaction_stay_in_the_block_as_malformed():
+    tip, overlay, _ = chain_of()
+    _, committed = build(tip, Overlay(overlay), [b"\xff\x00", b"{}"], 0, key("h1"))
+    assert [r.code for r in committed.results] == ["Malformed"] * 2
+    _, again = replay(tip, Overlay(overlay), committed.block)
+    assert again.results == committed.results
+
+
+def test_a_genesis_block_is_checked_like_any_other():
+    block = make_genesis_block(GENESIS, key("h1"))
+    bad = {
+        "height": resigned(block, height=1),
+        "previous": resigned(block, previous="0" * 64),
+        "stranger": resigned(block, "stranger", writer=key("stranger").public),
+        "signature": Block(block.header, "00" * 64, block.txs),
+        "two": Block(block.header, block.signature, block.txs * 2),
+        "terms": Block(block.header, block.signature, (b"{}",)),
+        "time": resigned(block, time_ms=5),
+        "app hash": resigned(block, app_hash="0" * 64),
+        "refused": Block(
+            block.header, block.signature,
+            (codec.pack(dataclasses.replace(GENESIS, contract_version=9)),),
+        ),
+    }  # fmt: skip
+    for why, damaged in bad.items():
+        with pytest.raises(LedgerDamaged) as caught:
+            replay_genesis(damaged, Overlay(State()))
+        assert caught.value.height == 0, why
+
+
+@pytest.mark.parametrize("txs", [(), (b"{}",), (b"\xff\xfe", "é".encode(), b'"\\')])
+def test_transactions_are_stored_to_the_byte(txs):
+    packed = pack_txs(txs)
+    assert unpack_txs(packed) == txs
+    json.loads(packed)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"7", b"[1]", b"[null]", b"[" * 100_000])
+def test_what_is_no_list_of_texts_is_malformed(data):
+    with pytest.raises(Malformed):
+        unpack_txs(data)
