@@ -209,10 +209,12 @@ def lead(view: View) -> Iterator[Effect]:
     if merged is None:
         yield from (start_from_own(view) if r.kind == "initial" else merge(view))
         return
+    needed = compute_receipts(len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
-    signed = [Receipt(m, s) for m, s in sorted(receipts.items()) if m in get_candidates(r)]
-    if len(signed) >= compute_receipts(len(get_candidates(r))):
-        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, tuple(signed)))
+    signed = [Receipt(m, s) for m, s in receipts.items() if m in get_candidates(r)]
+    if len(signed) >= needed:  # the first that came: a later one must not make another wish
+        first = tuple(signed[:needed])
+        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
 
 
 def start_from_own(view: View) -> Iterator[Effect]:
