@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from builders import START_MS, genesis_of, key
@@ -99,7 +100,7 @@ def test_blocks_are_numbered_chained_and_later_than_each_other(driver, tmp_path)
             await done(ledger, signed(ledger, propose(f"s{i}")))
         blocks = await ledger.blocks(0, 100)
         assert [b.header.height for b in blocks] == list(range(6))
-        for before, after in zip(blocks, blocks[1:], strict=False):
+        for before, after in itertools.pairwise(blocks):
             assert after.header.previous == before.id
             assert after.header.time_ms > before.header.time_ms
         assert [b.header.height for b in await ledger.blocks(2, 4)] == [2, 3]

@@ -288,7 +288,7 @@ def failing(path, error=LedgerDamaged, **options):
     async def story():
         with pytest.raises(error) as caught:
             await SqliteLedger.open(path, **options)
-        return caught.value
+        return caught.value.with_traceback(None)  # its frames hold a cursor, and so a read lock
 
     return asyncio.run(story())
 
@@ -322,8 +322,8 @@ def flipped(text, at):
     return text[:at] + other + text[at + 1 :]
 
 
-def header_with(path, height, **changes):
-    header = {**header_of(rows(path)[height]), **changes}
+def header_with(path, at, **changes):
+    header = {**header_of(rows(path)[at]), **changes}
     return codec.encode(header).decode()
 
 
@@ -359,10 +359,8 @@ def test_any_flipped_character_of_a_row_is_found_at_its_height(path, height, col
 
 @pytest.mark.parametrize("height", [0, 1, 3, 5])
 @pytest.mark.parametrize("column", ["header", "signature", "txs"])
-@pytest.mark.parametrize("value", [None, 7, b"blob", "", "x", "[", "[1]", '{"height":1}'])
+@pytest.mark.parametrize("value", [7, b"blob", "", "x", "[", "[1]", '{"height":1}'])
 def test_another_value_in_a_row_is_found_at_its_height(path, height, column, value):
-    if value is None:
-        return  # the schema refuses it
     asyncio.run(write_chain(path))
     alter(path, f"UPDATE blocks SET {column} = ? WHERE height = ?", value, height)
     assert failing(path).height == height
@@ -474,7 +472,7 @@ def test_a_flipped_byte_anywhere_in_the_file_is_found_or_does_not_matter(path):
     tip = asyncio.run(write_chain(path, 40))
     whole = path.read_bytes()
     found = 0
-    for at in range(101, len(whole), len(whole) // 40):
+    for at in range(101, len(whole), len(whole) // 60):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x40]) + whole[at + 1 :])
         try:
             again, state = asyncio.run(open_and_close(path, seen=(tip.height, tip.head)))
@@ -483,7 +481,7 @@ def test_a_flipped_byte_anywhere_in_the_file_is_found_or_does_not_matter(path):
         else:
             assert again == tip
             assert state.app_hash == State(state.values).app_hash
-    assert found > 20
+    assert found > 20  # the rest hit free space
 
 
 def test_the_good_blocks_before_the_damage_are_not_served(path):

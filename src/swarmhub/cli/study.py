@@ -128,6 +128,30 @@ def release(
     print("Moved; the enrolled members vote with 'swarmhub consortium vote'.")
 
 
+@app.command("list")
+def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+    """All studies: proposed, running and over."""
+
+    async def act(desk: Desk, _: Home) -> list[Any]:
+        return [codec.to_json(s) for s in desk.studies()]
+
+    found = at_desk(home, act)
+    if json_:
+        print(json.dumps(found, indent=2))
+        return
+    rows = [
+        [
+            s["name"],
+            s["status"],
+            ", ".join(map(str, s["approved"])),
+            ", ".join(str(e["member"]) for e in s["enrolled"]),
+            s["spec"][:16],
+        ]
+        for s in found
+    ]
+    table("Studies", ["study", "status", "approved by", "enrolled", "terms"], rows)
+
+
 @app.command("show")
 def show_study(
     study: StudyArgument, home: HomeOption = DEFAULT_HOME, json_: JsonOption = False

@@ -51,6 +51,7 @@ class RoundLine:
     leader: str
     term: int
     members: list[str]
+    missing: list[str]
     samples: int
     auc: float | None
     loss: float | None
@@ -322,6 +323,7 @@ class Demo:
             leader=self.names[model.leader],
             term=model.term,
             members=[self.names[s.member] for s in model.shares],
+            missing=[n for m, n in self.names.items() if m not in {s.member for s in model.shares}],
             samples=sum(s.weight for s in model.shares),
             auc=found["auc"],
             loss=found["loss"],

@@ -44,17 +44,25 @@ class RichScreen(Screen):
     def round(self, line: RoundLine) -> None:
         if not self._headed:
             self._headed = True
-            head = f"{'round':>7}  {'leader':<16} {'contributed':<12} {'samples':>7}"
+            head = f"{'round':>7}  {'leader':<16} {'contributed':<24} {'samples':>7}"
             self._live.console.print(f"[bold]{head}   loss    AUC     s[/]")
         loss = "  –  " if line.loss is None else f"{line.loss:.3f}"
         area = "  –  " if line.auc is None else f"{line.auc:.3f}"
         number = f"{line.number}/{self._rounds}"
         leader = f"{line.leader[:16]:<16}"
         self._live.console.print(
-            f"{number:>7}  {leader} {len(line.members):<12} {line.samples:>7}  {loss}  {area}"
+            f"{number:>7}  {leader} {_who(line):<24} {line.samples:>7}  {loss}  {area}"
             f"  {line.seconds:.2f}",
             highlight=False,
         )
+
+
+def _who(line: RoundLine) -> str:
+    """Who contributed, in a few words."""
+    if not line.missing:
+        return f"all {len(line.members)}"
+    missing = line.missing[0] if len(line.missing) == 1 else f"{len(line.missing)} hospitals"
+    return f"{len(line.members)}, without {missing}"[:24]
 
 
 class _Quiet:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from swarmhub.contract import Result, State
-from swarmhub.contract.transactions import read_transaction
+from swarmhub.contract.transactions import read_transaction, write_transaction
+from swarmhub.keys import PrivateKey
 from swarmhub.ledger.blocks import Block, Committed, Tip
+from swarmhub.types import TX_DOMAIN
 
 Listener = Callable[[Committed], None]
 
@@ -44,6 +46,16 @@ class Ledger(Protocol):
 
     async def close(self) -> None:
         """Stop and release everything."""
+
+
+TX_LIFE_MS = 600_000  # a transaction that no block had in ten minutes is made anew
+
+
+def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) -> bytes:
+    """A transaction of this account that is good for ten minutes."""
+    return write_transaction(
+        body, chain, now_ms + TX_LIFE_MS, account.public, lambda m: account.sign(TX_DOMAIN, m)
+    )
 
 
 class Submission:

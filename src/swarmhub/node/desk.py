@@ -21,7 +21,6 @@ from swarmhub.contract.records import (
     Motion,
     Spec,
     Study,
-    get_chain,
     get_member_of_key,
     get_members,
 )
@@ -39,10 +38,9 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.keys import PrivateKey
-from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.ledger import SqliteLedger, create_ledger, sign_transaction
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
-from swarmhub.node.node import sign_transaction
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
@@ -130,6 +128,11 @@ class Desk:
 
     # study
 
+    def studies(self) -> list[Study]:
+        """All studies by name."""
+        paths = [p for p in self.ledger.state.values if p.startswith("study/")]
+        return [self.need_study(path.removeprefix("study/")) for path in sorted(paths)]
+
     def need_study(self, name: str) -> Study:
         """A study; BadInput where there is none."""
         found = STUDY.get(self.ledger.state, name)
@@ -191,8 +194,3 @@ def read_card(path: Path) -> Card:
         return codec.from_json(Card, codec.parse(path.read_bytes()))
     except OSError as error:
         raise BadInput(f"Cannot read the card {path} ({error.strerror}).") from None
-
-
-def get_chain_id(ledger: SqliteLedger) -> str:
-    """The consortium's chain id."""
-    return get_chain(ledger.state).chain_id

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from swarmhub.node.node import Node
 
 RESUBMIT_S = 5.0  # no block had it: the same bytes again
-TX_LIFE_MS = 600_000
 FAILED_PAUSE_MS = 3_000
 IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
 

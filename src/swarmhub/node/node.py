@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
@@ -13,27 +12,18 @@ from swarmhub.blobs import BlobStore
 from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
-from swarmhub.contract.transactions import write_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError
-from swarmhub.keys import PrivateKey
-from swarmhub.ledger import Committed, SqliteLedger
+from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
-from swarmhub.node.driver import RESUBMIT_S, TX_LIFE_MS, StudyDriver
+from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.home import Home, lock, parse_address, write_durably
 from swarmhub.node.local_api import LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.server import OFFER_WAIT_S
-from swarmhub.types import TX_DOMAIN, Digest, MemberId
+from swarmhub.types import Digest, MemberId
 
 log = logging.getLogger("swarmhub.node")
-
-
-def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) -> bytes:
-    """A transaction of this account that is good for ten minutes."""
-    return write_transaction(
-        body, chain, now_ms + TX_LIFE_MS, account.public, lambda m: account.sign(TX_DOMAIN, m)
-    )
 
 
 class Node:
@@ -266,8 +256,3 @@ def _short(fields: dict[str, Any]) -> str:
         text = str(value)
         words.append(f"{key}={text if len(text) <= 40 else text[:16] + '…'}")
     return " ".join(words)
-
-
-def open_home(path: Path) -> Home:
-    """Open a home for a command."""
-    return Home.open(path)

@@ -1,0 +1,201 @@
+"""The commands as a hospital types them: a small network by hand, and what goes wrong."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from swarm import COMMAND, swarmhub
+
+from swarmhub.data.heart import write_heart
+from swarmhub.demo.processes import Processes, free_address
+
+SPEC = """
+name = "heart"
+title = "Heart disease at three hospitals"
+rounds = 3
+min_peers = 2
+statistics = true
+options = { model = "logistic" }
+metric = { name = "auc", goal = "max" }
+"""
+
+
+def ok(*arguments):
+    done = swarmhub(*arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+    return done.stdout
+
+
+def sentence(*arguments):
+    done = swarmhub(*arguments)
+    assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def init(tmp_path, name, ledger="ledger.sqlite"):
+    home = tmp_path / name
+    ok("init", "--name", name, "--home", home, "--address", free_address(),
+       "--ledger", tmp_path / ledger)  # fmt: skip
+    return home
+
+
+@pytest.fixture
+def home(tmp_path):
+    made = init(tmp_path, "alone")
+    ok("consortium", "found", "solo", "--home", made)
+    return made
+
+
+def test_a_network_by_hand(tmp_path):
+    """Two founders, a third by invitation and vote, a study from proposal to exported model."""
+    a, b, c = (init(tmp_path, name) for name in ("A", "B", "C"))
+    card = tmp_path / "b.json"
+    card.write_text(ok("node", "card", "--home", b))
+    ok("consortium", "found", "heart net", "--home", a, "--founder", card)
+    ok("consortium", "invite", "--home", a, "--out", tmp_path / "ticket")
+    assert (tmp_path / "ticket").stat().st_mode & 0o77 == 0
+    ok("consortium", "apply", tmp_path / "ticket", "--home", c)
+    (motion,) = json.loads(ok("consortium", "inbox", "--home", b, "--json"))
+    assert motion["applicant"]["name"] == "C"
+    ok("consortium", "vote", motion["id"], "--aye", "--home", a)
+    ok("consortium", "vote", motion["id"], "--aye", "--home", b)
+    members = json.loads(ok("consortium", "members", "--home", c, "--json"))
+    assert [m["name"] for m in members] == ["A", "B", "C"]
+    assert "There is no invitation" in sentence("consortium", "apply", tmp_path / "ticket", "--home", c)
+
+    (tmp_path / "spec.toml").write_text(SPEC)
+    ok("study", "propose", tmp_path / "spec.toml", "--home", a)
+    for home in (b, c):
+        ok("study", "approve", "heart", "--home", home)
+    tables = list(write_heart(tmp_path / "tables").values())
+    for home in (a, b, c):
+        ok("study", "enrol", "heart", "--samples", "400", "--home", home)
+    assert "A" in ok("consortium", "members", "--home", a)
+    assert "heart" in ok("study", "list", "--home", c)
+    with Processes() as children:
+        for k, home in enumerate((a, b, c)):
+            children.start(f"node {k}", ["up", "--home", str(home)], tmp_path / f"n{k}.log")
+        ok("study", "start", "heart", "--home", b)
+        trainers = [
+            subprocess.Popen(
+                [*COMMAND, "train", "table", "heart", "--home", str(home), "--data",
+                 str(tables[k]), "--label", "label", "--test", str(tables[k])],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for k, home in enumerate((a, b, c))
+        ]  # fmt: skip
+        said = [t.communicate(timeout=60)[0] for t in trainers]
+        assert all(t.returncode == 0 for t in trainers), said
+        status = json.loads(ok("status", "--json", "--home", a))
+        assert status["member"] == 1
+        assert status["studies"] == []
+    digests = {re.search(r"last model is (\w+)", text)[1] for text in said}
+    assert len(digests) == 1
+    shown = json.loads(ok("study", "show", "heart", "--home", a, "--json"))
+    assert shown["study"]["status"] == "finished"
+    assert {shown["study"]["current"]["digest"]} == digests
+    assert shown["study"]["best_score"]["metrics"]["auc"] > 800_000
+    ok("node", "export", "heart", "--home", c, "--out", tmp_path / "m.safetensors")
+
+    # govern: release, rotate, remove, leave
+    ok("study", "release", "heart", "--model", shown["study"]["current"]["digest"][:12],
+       "--home", a)  # fmt: skip
+    (motion,) = json.loads(ok("consortium", "inbox", "--home", b, "--json"))
+    for home in (a, b, c):
+        ok("consortium", "vote", motion["id"], "--aye", "--home", home)
+    assert json.loads(ok("study", "show", "heart", "--home", a, "--json"))["study"]["released"]
+    ok("consortium", "rotate-key", "--home", c)
+    ok("consortium", "leave", "--home", c)
+    assert "no active member" in sentence("study", "enrol", "heart", "--samples", "5", "--home", c)
+    log = ok("ledger", "log", "--home", a, "--json")
+    names = [e["event"] for e in json.loads(log)]
+    for name in ("invited", "applied", "admitted", "settled", "released", "rotated", "left"):
+        assert name in names
+    assert "verified" in ok("ledger", "verify", "--home", b)
+    assert json.loads(ok("ledger", "show", "0", "--home", a))["header"]["height"] == 0
+
+
+def test_a_typo_in_a_spec_is_named_with_the_nearest_key(home, tmp_path):
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC.replace("min_peers", "min_pears"))
+    assert "unknown key 'min_pears'; did you mean 'min_peers'?" in sentence(
+        "study", "propose", path, "--home", home
+    )
+    path.write_text(SPEC.replace("rounds = 3", 'rounds = "3"'))
+    assert 'Spec.rounds: expected int, got "3"' in sentence(
+        "study", "propose", path, "--home", home
+    )
+    path.write_text("rounds = ")
+    assert "Expected TOML" in sentence("study", "propose", path, "--home", home)
+    assert "no/such" in sentence("study", "propose", "/no/such.toml", "--home", home)
+
+
+def test_min_peers_above_the_members_is_refused(home, tmp_path):
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC)
+    said = sentence("study", "propose", path, "--home", home)
+    assert "'min_peers': expected at most the 1 members there are, got '2'" in said
+
+
+def test_a_home_of_another_version_is_refused(home):
+    config = home / "node.toml"
+    config.write_text(config.read_text().replace("format = 1", "format = 7"))
+    assert "Expected a home of format 1" in sentence("study", "list", "--home", home)
+    assert "got 7" in sentence("up", "--home", home).splitlines()[-1]
+
+
+def test_a_typo_in_a_homes_configuration_is_named(home):
+    config = home / "node.toml"
+    config.write_text(config.read_text() + 'adress = "x:1"\n')
+    assert "unknown key 'adress'; did you mean 'address'?" in sentence("status", "--home", home)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["status"], "No node is running"),
+        (["study", "show", "nothing"], "There is no study 'nothing'"),
+        (["study", "start", "nothing"], "There is no study 'nothing'"),
+        (["consortium", "vote", "5", "--aye"], "There is no motion '5'"),
+        (["consortium", "remove", "9"], "There is no member '9'"),
+        (["consortium", "leave"], "one of several members"),
+        (["consortium", "apply", "/no/ticket"], "Cannot read the invitation"),
+        (["consortium", "found", "again"], "never overwritten"),
+        (["ledger", "show", "99"], "Expected a height of 0 to"),
+        (["init", "--name", "x"], "There is a home at"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(home, arguments, words):
+    assert words in sentence(*arguments, "--home", home)
+
+
+def test_no_home_is_one_sentence(tmp_path):
+    assert "run 'swarmhub init'" in sentence("study", "list", "--home", tmp_path / "none")
+    assert "no file" in sentence("ledger", "verify", "--file", tmp_path / "none.sqlite")
+
+
+def test_a_lost_key_is_one_sentence(home):
+    (home / "keys" / "account.pem").unlink()
+    assert "restore the home" in sentence("consortium", "members", "--home", home)
+    (home / "keys" / "account.pem").write_text("garbage")
+    assert "is damaged" in sentence("consortium", "members", "--home", home)
+
+
+def test_keys_are_for_the_owner_only(home):
+    for key in (home / "keys").glob("*.pem"):
+        assert key.stat().st_mode & 0o77 == 0
+
+
+def test_version_and_help():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", ok("--version").strip())
+    assert "Usage: swarmhub" in ok("--help")
+    done = subprocess.run(
+        [sys.executable, "-c", "import swarmhub.cli.app, sys; print('torch' in sys.modules, "
+         "'sklearn' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["False", "False"]
