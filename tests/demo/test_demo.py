@@ -124,7 +124,7 @@ def test_a_killed_leader_costs_its_round_a_second_and_no_model(tmp_path):
     (takeover,) = found["takeovers"]
     assert takeover["from"] != takeover["to"]
     assert takeover["term"] >= 1
-    assert found["rounds"] == 10
+    assert found["rounds"] == 30
     assert found["auc"]["swarm"] == pytest.approx(found["auc"]["central"], abs=0.03)
     assert processes_of(tmp_path) == []
 

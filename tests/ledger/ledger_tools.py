@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import json
+import shutil
 import sqlite3
 
 from builders import START_MS, card_of, genesis_of, key
@@ -90,13 +92,22 @@ def rows(path):
         ).fetchall()
 
 
+copies = itertools.count()
+
+
+def altered(path, statement, *values):
+    """A copy of the file to which something was done behind the ledger's back."""
+    copy = path.with_name(f"altered-{next(copies)}.db")
+    shutil.copy(path, copy)
+    alter(copy, statement, *values)
+    return copy
+
+
 def alter(path, statement, *values):
-    """Do something to the file behind the ledger's back, and leave no WAL."""
+    """Do something to the file behind the ledger's back."""
     with contextlib.closing(sqlite3.connect(path)) as db:
-        changed = db.execute(statement, values).rowcount
+        assert db.execute(statement, values).rowcount != 0
         db.commit()
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return changed
 
 
 async def write_chain(path, blocks=5, writer="h1"):

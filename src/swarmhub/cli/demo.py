@@ -25,7 +25,12 @@ def demo(
     test: Annotated[
         Path | None, typer.Option(help="CSV of held-out patients; default: 30% of each site.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of training.")] = 10,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Rounds of training; default: 10, with --kill-leader 30."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="logistic or mlp.")] = "logistic",
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
@@ -37,7 +42,8 @@ def demo(
 ) -> None:
     """Four hospitals (or your own tables) train one model on this machine, as real processes."""
     started = time.monotonic()
-    from swarmhub.demo.run import Options, run_demo
+    from swarmhub.demo.outcome import Options
+    from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
     from swarmhub.demo.sites import heart_files, parse_sites, prepare_sites
     from swarmhub.recipes.tabular import KINDS
@@ -48,6 +54,7 @@ def demo(
         raise BadInput("--label and --test go with --site NAME=FILE.csv; give your tables.")
     files = parse_sites(site) if site else None
     root = (home or new_root()).absolute()
+    rounds = rounds or (30 if kill_leader else 10)  # enough to see the killed node come back
     options = Options(root, label, rounds, model, kill_leader, test)
 
     def sites() -> list[Any]:

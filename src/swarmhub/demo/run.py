@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec, get_member_of_key
+from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
 from swarmhub.contract.rounds import compute_training_round
 from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import Start
-from swarmhub.demo.compare import HeldOut, Scores
+from swarmhub.demo.compare import HeldOut
+from swarmhub.demo.outcome import Options, Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
@@ -28,100 +28,6 @@ from swarmhub.node.home import Home, lock
 MARKER = "demo.json"
 STUDY_NAME = "demo"
 STALLED_S = 120.0  # nothing on the ledger for so long: something is wrong, say so
-RESTART_AFTER_S = 1.0  # the killed node comes back so long after the round is settled
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for."""
-
-    root: Path
-    label: str
-    rounds: int
-    model: str
-    kill_leader: bool
-    test: Path | None
-
-
-@dataclass
-class RoundLine:
-    """One settled training round, as it is shown."""
-
-    number: int
-    leader: str
-    term: int
-    members: list[str]
-    missing: list[str]
-    samples: int
-    auc: float | None
-    loss: float | None
-    seconds: float
-
-
-@dataclass
-class Takeover:
-    """A leader that was killed, and what became of its round."""
-
-    round: int
-    term: int
-    frm: str
-    to: str
-    takeover_s: float
-
-
-@dataclass
-class Outcome:
-    """Everything that the demo reports."""
-
-    nodes: int
-    rounds: int
-    startup_s: float
-    total_s: float
-    lines: list[RoundLine]
-    scores: Scores
-    model_digest: str
-    model_file: Path
-    ledger: Path
-    takeovers: list[Takeover]
-    homes: list[Path]
-    patients: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
-        return {
-            "nodes": self.nodes,
-            "rounds": self.rounds,
-            "startup_s": round(self.startup_s, 3),
-            "round_s_median": round(median([x.seconds for x in self.lines] or [0.0]), 4),
-            "total_s": round(self.total_s, 3),
-            "leaders": [x.leader for x in self.lines],
-            "auc": {
-                "local": self.scores.local,
-                "local_mean": self.scores.local_mean,
-                "swarm": self.scores.swarm,
-                "central": self.scores.central,
-            },
-            "model_digest": self.model_digest,
-            "ledger": str(self.ledger),
-            "takeovers": [
-                {"round": t.round, "term": t.term, "from": t.frm, "to": t.to,
-                 "takeover_s": round(t.takeover_s, 3)}
-                for t in self.takeovers
-            ],
-        }  # fmt: skip
-
-
-class Screen:
-    """What a demo tells; the default says nothing."""
-
-    def step(self, sentence: str) -> None:
-        """Something is done."""
-
-    def waiting(self, sentence: str) -> None:
-        """What is waited for now."""
-
-    def round(self, line: RoundLine) -> None:
-        """A round is settled."""
 
 
 def claim_root(root: Path) -> Any:
@@ -285,7 +191,7 @@ class Demo:
             elif name == "settled":
                 if killed and killed[1] == fields["number"]:
                     self._note_takeover(killed, at, fields, compute_training_round(spec, killed[1]))
-                    self._restart_later(killed[2])
+                    self._restart(killed[2])
                     killed = None
                 if fields["kind"] == "parameters":
                     final = await self._show_round(fields, at - opened, spec)
@@ -372,15 +278,9 @@ class Demo:
         self.takeovers.append(Takeover(number, fields["term"], killed[2], to, at - killed[0]))
         self.screen.step(f"{to} took over and settled round {number} in {at - killed[0]:.2f} s")
 
-    def _restart_later(self, name: str) -> None:
-        i = next(i for i, s in enumerate(self.sites) if s.name == name)
-        loop = asyncio.get_running_loop()
-        loop.call_later(RESTART_AFTER_S, self._restart, i)
-
-    def _restart(self, i: int) -> None:
-        running = get_member_of_key(self.ledger.state, self._desks[i].account.public) is not None
-        if running and not self.children.is_running(f"The node of {self.sites[i].name}"):
-            self._start_node(i)
+    def _restart(self, name: str) -> None:
+        """Start the killed node again: it reads the ledger and takes part as soon as it can."""
+        self._start_node(next(i for i, s in enumerate(self.sites) if s.name == name))
 
 
 def run_demo(

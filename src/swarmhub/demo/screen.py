@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-from swarmhub.demo.run import Outcome, RoundLine, Screen
+from swarmhub.demo.outcome import Outcome, RoundLine, Screen
 
 
 class RichScreen(Screen):

@@ -1,0 +1,173 @@
+"""The reference pages name everything that there is, and the generated ones are current."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarmhub import errors
+from swarmhub.contract import records, refusals, rounds, thresholds, transactions
+from swarmhub.demo.compare import Scores
+from swarmhub.demo.run import Outcome, RoundLine, Takeover
+from swarmhub.ledger import sqlite
+from swarmhub.node import driver, local_api
+from swarmhub.round import Patience
+from swarmhub.transport import client, server
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SCRIPT = ROOT / "scripts" / "make_reference.py"
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text("utf-8")
+
+
+def table_row(page: str, first: str) -> list[str]:
+    """Cells of the table row whose first cell is `first`."""
+    for line in read(page).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and cells[0] == first:
+            return cells
+    pytest.fail(f"{page} has no row {first!r}")
+
+
+def make_reference():
+    spec = importlib.util.spec_from_file_location("make_reference", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_reference"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_current():
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_command_is_in_the_reference():
+    page = read("reference/cli.md")
+    commands = list(make_reference().commands())
+    assert len(commands) > 20
+    assert [c for c in commands if f"# {c}\n" not in page] == []
+
+
+def test_every_transaction_kind_and_its_fields_are_in_the_reference():
+    page = read("reference/contract.md")
+    for kind, cls in transactions.BODIES.items():
+        section = page.partition(f"### {kind}\n")[2].partition("\n###")[0]
+        assert section, kind
+        for field in dataclasses.fields(cls):
+            assert f"| `{field.name}` |" in section, (kind, field.name)
+
+
+def test_every_phase_is_in_the_reference():
+    for kind, phases in rounds.PHASES.items():
+        row = table_row("reference/contract.md", f"`{kind}`")
+        assert row[1].split(" → ") == [f"`{p}`" for p in phases]
+        assert table_row("guides/round.md", f"`{kind}`")[2].split(", ") == list(phases)
+
+
+def spec_keys(cls=records.Spec, prefix=""):
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if dataclasses.is_dataclass(default) and default is not dataclasses.MISSING:
+            yield from spec_keys(type(default), f"{field.name}.")
+        else:
+            yield prefix + field.name, default
+
+
+@pytest.mark.parametrize(("key", "default"), list(spec_keys()))
+def test_every_key_of_a_spec_is_in_the_reference_with_its_default(key, default):
+    said = table_row("reference/spec.md", f"`{key}`")[1]
+    if default is dataclasses.MISSING:
+        assert said == "required"
+    else:
+        value = list(default) if isinstance(default, tuple) else default
+        assert said == f"`{json.dumps(value)}`"
+
+
+def test_every_error_and_refusal_is_in_the_reference():
+    page = read("reference/errors.md")
+    for module, base in ((errors, errors.SwarmhubError), (refusals, refusals.Refusal)):
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, base) and value is not base:
+                assert re.search(rf"(?m)^(\W*|\| `){name}\b", page), name
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_the_table_of_thresholds_is_what_the_contract_computes(n):
+    computed = [
+        thresholds.compute_faults(n),
+        thresholds.compute_quorum(n),
+        thresholds.compute_witnesses(n),
+        thresholds.compute_unavailable(n),
+        thresholds.compute_receipts(n),
+    ]
+    assert table_row("guides/network.md", str(n))[1:6] == [str(value) for value in computed]
+
+
+PATIENCE = Patience()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Patience.retry_ms", PATIENCE.retry_ms),
+        ("Patience.suspect_ms", PATIENCE.suspect_ms),
+        ("Patience.unavailable_ms", PATIENCE.unavailable_ms),
+        ("Patience.poke_step_ms", PATIENCE.poke_step_ms),
+        ("MAX_DOUBLINGS", rounds.MAX_DOUBLINGS),
+        ("CONNECT_TIMEOUT_S", client.CONNECT_TIMEOUT_S),
+        ("STALL_TIMEOUT_S", client.STALL_TIMEOUT_S),
+        ("OFFER_WAIT_S", server.OFFER_WAIT_S),
+        ("WATCH_TIMEOUT_S", client.WATCH_TIMEOUT_S),
+        ("RESUBMIT_S", driver.RESUBMIT_S),
+        ("TX_LIFE_MS", driver.TX_LIFE_MS),
+        ("LOOK_AFTER_TRAINERS_S", local_api.LOOK_AFTER_TRAINERS_S),
+        ("SAFETY_LOOK_S", sqlite.SAFETY_LOOK_S),
+    ],
+)
+def test_constants_in_the_guide_are_those_of_the_code(name, value):
+    line = next(x for x in read("guides/round.md").splitlines() if f"`{name}`" in x)
+    assert line.strip("|").split("|")[-1].strip() == f"{value:g}"
+
+
+def test_the_readme_names_every_key_of_the_demos_json():
+    line = RoundLine(1, "A", 0, ["A"], 1, None, None, 0.1)
+    outcome = Outcome(
+        nodes=1, rounds=1, startup_s=0.0, total_s=0.0, lines=[line],
+        scores=Scores({"A": None}, None, None), model_digest="", model_file=Path("m"),
+        ledger=Path("l"), takeovers=[Takeover(1, 1, "A", "B", 0.1)], homes=[], patients=0,
+    )  # fmt: skip
+    found = outcome.to_json()
+    wanted = {*found, *found["auc"], *found["takeovers"][0]}
+    text = (ROOT / "README.md").read_text("utf-8").partition("The JSON object has the keys")[2]
+    said = set(re.findall(r"`(\w+)`", text.partition("\n\n")[0]))
+    assert said == wanted
+
+
+def test_no_page_names_a_path_of_a_machine_or_loads_from_elsewhere():
+    pages = [*DOCS.rglob("*.md"), *DOCS.rglob("*.svg"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    for page in pages:
+        text = page.read_text("utf-8")
+        assert not re.search(r"/(root|tmp|work|Users)/", text), page.name
+        assert not re.search(r"<(script|link|iframe)|src=.https?:|!\[[^]]*\]\(http", text), (
+            page.name
+        )
+
+
+def test_relative_links_lead_to_files():
+    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]:
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), (page.name, link)
