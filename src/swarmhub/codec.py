@@ -33,6 +33,10 @@ Json = Any
 def encode(value: Json) -> bytes:
     """Canonical bytes of a JSON value. Raises Malformed for floats and oversized integers."""
     _check(value, 0)
+    return _dump(value)
+
+
+def _dump(value: Json) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "strict")
 
@@ -129,8 +133,8 @@ def to_json(record: Any) -> Json:
 
 
 def pack(record: Any) -> bytes:
-    """Canonical bytes of a record."""
-    return encode(to_json(record))
+    """Canonical bytes of a record (its types are known, so its values are not checked again)."""
+    return _dump(to_json(record))
 
 
 def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:

@@ -139,15 +139,20 @@ def test_the_readme_walk_from_init_to_exported_model_runs_as_it_stands(tmp_path)
     write_heart(tmp_path / "demo" / "tables")
     for port in ("7401", "7402", "7403"):
         text = text.replace(f"127.0.0.1:{port}", free_address())
-    command = f"{sys.executable} -m swarmhub"
-    script = f'set -e\nswarmhub() {{ {command} "$@"; }}\n{text}\nwait\n'
+    command = tmp_path / "bin" / "swarmhub"  # this interpreter's, whatever is on the path
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m swarmhub "$@"\n')
+    command.chmod(0o755)
+    script = f"set -e\n{text}\nwait\n"
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {k: v for k, v in os.environ.items() if k != "SWARMHUB_HOME"}
+    environment |= {"PATH": path, "COLUMNS": "100"}
     with subprocess.Popen(
-        ["bash", "-c", script], cwd=tmp_path, env={**environment, "COLUMNS": "100"}, text=True,
+        ["bash", "-c", script], cwd=tmp_path, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     ) as shell:  # fmt: skip
         try:
-            said, _ = shell.communicate(timeout=90)
+            said, _ = shell.communicate(timeout=60)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, 9)

@@ -20,7 +20,6 @@ from ledger_tools import (
     GENESIS,
     WAIT_S,
     Clock,
-    Leave,
     alter,
     altered,
     done,
@@ -39,7 +38,7 @@ from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.records import STUDY
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import Apply, Poke, card_message
+from swarmhub.contract.transactions import Apply, Leave, Poke, card_message
 from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger import SqliteLedger, create_ledger, sqlite
 from swarmhub.ledger.blocks import (
@@ -375,7 +374,7 @@ def test_another_value_in_a_row_is_found_at_its_height(five, height, column, val
 @pytest.mark.parametrize("height", [0, 1, 3, 5])
 @COLUMNS
 def test_bytes_that_are_no_text_are_found_at_their_height(five, height, column):
-    """Block 3 proposes a study called 'lock': the message of the database engine quotes it."""
+    """Block 3 names a study 'lock': the message of the database engine quotes it."""
     text = column_of(five, height, column).encode()
     bad = altered(
         five, f"UPDATE blocks SET {column} = CAST(? AS TEXT) WHERE height = ?",

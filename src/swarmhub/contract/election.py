@@ -8,15 +8,16 @@ it early and a likely leader can fetch contributions as they arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
 
 from swarmhub import codec
 from swarmhub.contract.records import Round
 from swarmhub.types import MemberId
 
 
+@functools.lru_cache(maxsize=256)
 def compute_leader_order(
-    study: str, number: int, candidates: Iterable[MemberId], shard: int = 0
+    study: str, number: int, candidates: tuple[MemberId, ...], shard: int = 0
 ) -> tuple[MemberId, ...]:
     """Candidates in the order in which they lead. `shard` is the part of the model; 0 for all."""
 

@@ -9,11 +9,10 @@ never changed: a new root shares all untouched nodes with the old one.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 from swarmhub import codec
 
@@ -22,6 +21,7 @@ Leaf = tuple[bytes, bytes]  # (hash, key)
 Node = Any  # None | Leaf | (hash, left, right)
 
 EMPTY = bytes(32)
+REMEMBERED = 1024  # decoded records a table keeps at hand
 
 
 class Reader(Protocol):
@@ -88,11 +88,15 @@ class Table(Generic[R]):
     def __init__(self, prefix: str, cls: type[R]) -> None:
         self.prefix = prefix
         self.cls = cls
+        self._known: dict[bytes, R] = {}
 
     def get(self, state: Reader, *key: object) -> R | None:
         """The record, or None."""
         data = state.get(self._path(key))
-        return None if data is None else cast(R, _unpack(cast(Any, self.cls), data))
+        if data is None:
+            return None
+        found = self._known.get(data)
+        return self._learn(data, self._read(data)) if found is None else found
 
     def need(self, state: Reader, *key: object) -> R:
         """A record that must exist (the caller has made sure)."""
@@ -103,16 +107,25 @@ class Table(Generic[R]):
 
     def put(self, state: Overlay, *key: object, record: R | None) -> None:
         """Write the record; None deletes it."""
-        state.put(self._path(key), None if record is None else codec.pack(record))
+        if record is None:
+            state.put(self._path(key), None)
+        else:
+            data = codec.pack(record)
+            self._learn(data, record)
+            state.put(self._path(key), data)
+
+    def _read(self, data: bytes) -> R:
+        return codec.from_json(self.cls, json.loads(data))  # our own bytes: no check of the form
+
+    def _learn(self, data: bytes, record: R) -> R:
+        """Remember what bytes mean: records are frozen, so equal bytes may share one."""
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[data] = record
+        return record
 
     def _path(self, key: tuple[object, ...]) -> str:
         return "/".join([self.prefix, *map(str, key)])
-
-
-@functools.lru_cache(maxsize=8192)
-def _unpack(cls: type[Any], data: bytes) -> Any:
-    """Records are frozen, so equal bytes may share one. State bytes are our own: no re-check."""
-    return codec.from_json(cls, json.loads(data))
 
 
 # the trie

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,15 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
         raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
 
 
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait for this process' turn to write. The kernel wakes the next in line at once, where
+    SQLite's own lock is tried again after pauses that grow with the number of writers."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @dataclass(frozen=True)
 class _Step:
     """What a visit to the file brought."""
@@ -161,6 +171,7 @@ class SqliteLedger:
         self.failure: LedgerError | None = None  # set when the file turned out damaged
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
         self._bell = Doorbell(path)
+        self._turns = path.with_name(path.name + ".turns")
 
     @classmethod
     async def open(
@@ -265,13 +276,17 @@ class SqliteLedger:
     def _append(self, txs: list[bytes]) -> _Step:
         """Catch up, append a block of the transactions, commit. Runs in the worker thread."""
         assert self.writer is not None
+        with _turn(self._turns):
+            return self._append_in_turn(txs, self.writer)
+
+    def _append_in_turn(self, txs: list[bytes], writer: PrivateKey) -> _Step:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             step = self._catch_up()
             overlay, tip, done = step.overlay, step.tip, list(step.committed)
             batch = list(txs)
             while batch or needs_follow_up(overlay):
-                tip, committed = build(tip, overlay, batch, self._clock(), self.writer)
+                tip, committed = build(tip, overlay, batch, self._clock(), writer)
                 _insert(self._db, committed.block)
                 done.append(committed)
                 batch = []

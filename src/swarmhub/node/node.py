@@ -23,6 +23,8 @@ from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.server import OFFER_WAIT_S
 from swarmhub.types import Digest, MemberId
 
+HEAD_EVERY_S = 1.0
+
 log = logging.getLogger("swarmhub.node")
 
 
@@ -45,6 +47,7 @@ class Node:
         self.stopping = asyncio.Event()
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
+        self._saving_head: asyncio.TimerHandle | None = None
 
     # life
 
@@ -79,11 +82,14 @@ class Node:
         self.ledger = await SqliteLedger.open(
             self.home.ledger_path, self.account, self.home.last_head()
         )
-        self.home.save_head(self.ledger.tip.height, self.ledger.tip.head)
+        self._save_head()
         self.ledger.on_failure = self._ledger_failed
         self.ledger.subscribe(self._on_block)
 
     async def _close(self) -> None:
+        if self._saving_head is not None:
+            self._saving_head.cancel()
+            self._save_head()
         await self.api.close()
         for driver in self.drivers.values():
             await driver.close()
@@ -115,10 +121,20 @@ class Node:
                 return await submission.result(RESUBMIT_S)
 
     def _on_block(self, committed: Committed) -> None:
-        self.home.save_head(committed.height, committed.block.id)
+        self._save_head_soon()
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
+
+    def _save_head_soon(self) -> None:
+        """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
+        if self._saving_head is None:
+            loop = asyncio.get_running_loop()
+            self._saving_head = loop.call_later(HEAD_EVERY_S, self._save_head)
+
+    def _save_head(self) -> None:
+        self._saving_head = None
+        self.home.save_head(self.ledger.tip.height, self.ledger.tip.head)
 
     def _follow_ledger(self) -> None:
         state = self.ledger.state

@@ -330,7 +330,7 @@ def witness(view: View) -> Iterator[Effect]:
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
     notes = view.notes
-    enrolled = [e.member for e in view.study.enrolled]
+    enrolled = tuple(e.member for e in view.study.enrolled)
     rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
     for key in ("grace", "term"):
         due_ms = get_due_ms(state, f"{key}/{view.r.study}")

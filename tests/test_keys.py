@@ -1,0 +1,180 @@
+"""Identities: a signature is for one purpose, and a key is never lost by accident."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from builders import key
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmhub import types
+from swarmhub.errors import BadInput, HomeError
+from swarmhub.keys import (
+    PrivateKey,
+    check_certificate,
+    make_certificate,
+    to_pem,
+    verify,
+    write_secret,
+)
+
+DOMAINS = sorted(v for k, v in vars(types).items() if k.endswith("_DOMAIN"))
+
+# signatures
+
+
+@given(st.binary(max_size=100), st.sampled_from(DOMAINS))
+def test_a_signature_is_good_for_its_key_domain_and_message_alone(message, domain):
+    signature = key("one").sign(domain, message)
+    assert verify(key("one").public, domain, message, signature)
+    assert not verify(key("two").public, domain, message, signature)
+    assert not verify(key("one").public, domain, message + b"x", signature)
+    for other in DOMAINS:
+        assert verify(key("one").public, other, message, signature) == (other == domain)
+
+
+def test_all_domains_differ_and_none_contains_a_zero_byte():
+    assert len(set(DOMAINS)) == len(DOMAINS) == 6
+    assert not any("\0" in d for d in DOMAINS)
+
+
+def test_a_domain_cannot_be_moved_into_the_message():
+    signature = key("one").sign("swarmhub/tx", b"/1\0message")
+    assert not verify(key("one").public, "swarmhub/tx/1", b"message", signature)
+
+
+@pytest.mark.parametrize(
+    "public", ["", "zz" * 32, "ab" * 31, "ff" * 32, "00" * 32, "é" * 64, "１" * 64]
+)
+def test_a_hostile_key_verifies_nothing_and_raises_nothing(public):
+    assert not verify(public, "d", b"m", key("one").sign("d", b"m"))
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "zz" * 64, "00" * 64, "ff" * 64, "ab" * 63, " " * 128, "é" * 128]
+)
+def test_a_hostile_signature_is_not_good_and_raises_nothing(signature):
+    assert not verify(key("one").public, "d", b"m", signature)
+
+
+@given(st.text(max_size=130), st.text(max_size=130))
+def test_whatever_comes_is_answered(public, signature):
+    assert not verify(public, "d", b"m", signature)
+
+
+def test_a_key_comes_from_its_seed_and_else_from_chance():
+    seed = bytes(range(32))
+    assert PrivateKey(seed).public == PrivateKey(seed).public
+    assert PrivateKey(seed).seed == seed
+    assert PrivateKey().public != PrivateKey().public
+
+
+@pytest.mark.parametrize("seed", [b"", b"short", bytes(33)])
+def test_a_seed_has_32_bytes(seed):
+    with pytest.raises(ValueError):
+        PrivateKey(seed)
+
+
+# files
+
+
+def test_a_key_file_is_its_owners_alone_whatever_the_umask(tmp_path):
+    path = tmp_path / "account.pem"
+    before = os.umask(0)
+    try:
+        key("one").save(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert PrivateKey.load(path).public == key("one").public
+
+
+def test_a_key_is_never_overwritten(tmp_path):
+    path = tmp_path / "account.pem"
+    key("one").save(path)
+    with pytest.raises(FileExistsError):
+        key("two").save(path)
+    with pytest.raises(FileExistsError):
+        write_secret(path, b"")
+    assert PrivateKey.load(path).public == key("one").public
+
+
+def test_a_key_does_not_follow_a_link(tmp_path):
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "account.pem"
+    link.symlink_to(elsewhere)
+    with pytest.raises(FileExistsError):
+        key("one").save(link)
+    assert not elsewhere.exists()
+
+
+def test_a_missing_key_is_one_sentence(tmp_path):
+    with pytest.raises(HomeError, match="found none"):
+        PrivateKey.load(tmp_path / "account.pem")
+
+
+def test_a_damaged_key_is_one_sentence(tmp_path):
+    path = tmp_path / "account.pem"
+    key("one").save(path)
+    whole = path.read_bytes()
+    for data in (b"", whole[:50], whole[:-40], b"garbage", b"\xff" * 200):
+        path.write_bytes(data)
+        with pytest.raises(HomeError, match="damaged"):
+            PrivateKey.load(path)
+
+
+def test_a_key_of_another_kind_is_one_sentence(tmp_path):
+    path = tmp_path / "account.pem"
+    pem = generate_private_key(SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(pem)
+    with pytest.raises(HomeError, match="ed25519"):
+        PrivateKey.load(path)
+
+
+def test_an_encrypted_key_is_one_sentence(tmp_path):
+    path = tmp_path / "account.pem"
+    pem = key("one")._key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    path.write_bytes(pem)
+    with pytest.raises(HomeError):
+        PrivateKey.load(path)
+
+
+# certificates
+
+
+def test_a_certificate_is_signed_by_its_own_key():
+    der = make_certificate(key("one"), "Cleveland " * 20)
+    check_certificate(der)
+    certificate = x509.load_der_x509_certificate(der)
+    assert certificate.public_key().public_bytes_raw().hex() == key("one").public
+    assert to_pem(der).startswith("-----BEGIN CERTIFICATE-----")
+    assert x509.load_pem_x509_certificate(to_pem(der).encode()) == certificate
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"0" * 5000])
+def test_what_is_no_certificate_is_one_sentence(data):
+    with pytest.raises(BadInput, match="self-signed ed25519"):
+        check_certificate(data)
+
+
+def test_an_altered_certificate_is_refused():
+    der = make_certificate(key("one"), "Cleveland")
+    altered = der.replace(b"Cleveland", b"Klevelant")
+    assert altered != der
+    with pytest.raises(BadInput):
+        check_certificate(altered)
+    with pytest.raises(BadInput):
+        check_certificate(der[:-10])
