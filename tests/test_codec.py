@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from builders import spec_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import codec
@@ -39,11 +39,13 @@ jsons = st.recursive(
 # canonical form
 
 
+@settings(deadline=None)
 @given(jsons)
 def test_what_is_encoded_is_decoded(value):
     assert decode(encode(value)) == value
 
 
+@settings(deadline=None)
 @given(jsons)
 def test_a_value_has_one_form(value):
     data = encode(value)
@@ -51,6 +53,7 @@ def test_a_value_has_one_form(value):
     assert encode(decode(data)) == data
 
 
+@settings(deadline=None)
 @given(st.dictionaries(texts, scalars, min_size=2, max_size=6), st.randoms())
 def test_the_order_of_keys_does_not_matter(value, random):
     keys = list(value)
@@ -112,6 +115,7 @@ def test_any_other_form_is_refused(data):
         decode(data)
 
 
+@settings(deadline=None)
 @given(jsons)
 def test_a_person_may_write_json_with_any_spacing(value):
     assert parse(json.dumps(value, indent=3).encode()) == value
@@ -237,6 +241,7 @@ smalls = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.builds(Outer, smalls, st.lists(smalls, max_size=3).map(tuple), st.none() | smalls))
 def test_a_record_goes_in_and_comes_out(record):
     assert unpack(Outer, pack(record)) == record

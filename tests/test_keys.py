@@ -10,7 +10,7 @@ from builders import key
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import types
@@ -29,6 +29,7 @@ DOMAINS = sorted(v for k, v in vars(types).items() if k.endswith("_DOMAIN"))
 # signatures
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100), st.sampled_from(DOMAINS))
 def test_a_signature_is_good_for_its_key_domain_and_message_alone(message, domain):
     signature = key("one").sign(domain, message)
@@ -63,6 +64,7 @@ def test_a_hostile_signature_is_not_good_and_raises_nothing(signature):
     assert not verify(key("one").public, "d", b"m", signature)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=130), st.text(max_size=130))
 def test_whatever_comes_is_answered(public, signature):
     assert not verify(public, "d", b"m", signature)

@@ -123,14 +123,33 @@ def test_who_is_ready_while_the_round_collects_joins_its_roster():
 
 
 def test_who_is_ready_while_others_merge_joins_the_next_round():
-    c = running(4)
+    c = Consortium(4)
+    c.start(1, 2, 3)
     c.ready(1, 2, 3)
-    assert c.round().roster == (1, 2)
-    assert c.study().ready == (3,)
+    c.settle()
+    c.contribute(1, 2, 3)
+    before = c.round()
+    c.enrol(4)
+    c.ready(4)
+    assert c.round() == before
+    assert c.study().ready == (4,)
+    c.refused("AlreadyDone", 4, Ready(HEART))
+    c.settle()
+    assert c.round().roster == (1, 2, 3, 4)
+    assert c.study().ready == ()
+
+
+def test_who_is_ready_in_the_initial_round_joins_it_under_a_new_revision():
+    c = running(4)
+    c.ready(1, 2)
+    old = c.settlement(c.leader())
+    c.ready(3)
+    r = c.round()
+    assert (r.phase, r.roster, r.revision, r.term) == ("MERGING", (1, 2, 3), 1, 0)
     c.refused("AlreadyDone", 3, Ready(HEART))
+    c.refused("StaleRound", c.leader(), old)
     c.settle()
     assert c.round().roster == (1, 2, 3)
-    assert c.study().ready == ()
 
 
 def test_ready_is_refused_from_who_takes_no_part():

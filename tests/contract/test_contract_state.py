@@ -71,6 +71,7 @@ def test_deleting_what_is_not_there_changes_nothing(content, path):
     assert state.app_hash == before
 
 
+@settings(deadline=None)
 @given(contents, paths, values)
 def test_every_byte_counts(content, path, value):
     state = State({**content, path: value})

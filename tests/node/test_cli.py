@@ -65,7 +65,9 @@ def test_a_network_by_hand(tmp_path):
     ok("consortium", "vote", motion["id"], "--aye", "--home", b)
     members = json.loads(ok("consortium", "members", "--home", c, "--json"))
     assert [m["name"] for m in members] == ["A", "B", "C"]
-    assert "There is no invitation" in sentence("consortium", "apply", tmp_path / "ticket", "--home", c)
+    assert "There is no invitation" in sentence(
+        "consortium", "apply", tmp_path / "ticket", "--home", c
+    )
 
     (tmp_path / "spec.toml").write_text(SPEC)
     ok("study", "propose", tmp_path / "spec.toml", "--home", a)

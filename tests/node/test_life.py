@@ -318,3 +318,42 @@ def test_a_node_stops_politely(tmp_path):
         network.wait_until(lambda: not network.children.is_running("node 1"))
         network.children.check()
         assert not network.homes[0].run_path("api.json").exists()
+
+
+def test_models_of_a_study_that_is_over_are_kept_and_still_served(tmp_path):
+    with Network(tmp_path, 2) as network:
+        for i in (1, 2):
+            network.up(i)
+        network.open_study(make_spec("first", rounds=2))
+        for i in (1, 2):
+            network.train(i, add_one(tmp_path, "first"), "first")
+        network.wait_until(finished(network, "first"))
+        network.wait_until(lambda: "over" in trainer_said(network, 2, "first"))
+        digest = network.study("first").current.digest
+        for i in (1, 2):
+            network.children.kill(f"node {i}")
+        (network.homes[1].blobs_path / f"{digest}.bin").unlink()  # this hospital lost it
+        for i in (1, 2):
+            network.up(i)
+        network.open_study(make_spec("second", rounds=4))
+        for i in (1, 2):
+            network.train(i, add_one(tmp_path, "second"), "second")
+        network.wait_until(finished(network, "second"))
+        network.wait_until(lambda: (network.homes[1].blobs_path / f"{digest}.bin").exists())
+        assert (network.homes[0].blobs_path / f"{digest}.bin").exists()
+        np.testing.assert_array_equal(export(network, 2, "first")["w"], np.full(4, 2.0))
+
+
+def test_a_node_that_missed_the_end_gets_the_last_model(tmp_path):
+    with Network(tmp_path, 3) as network:
+        for i in (1, 2, 3):
+            network.up(i)
+        network.open_study(make_spec(rounds=6, quorum_grace_ms=300))
+        for i in (1, 2, 3):
+            network.train(i, add_one(tmp_path, pause=0.1))
+        network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
+        network.children.kill("node 3")
+        network.wait_until(finished(network))
+        network.up(3)
+        network.wait_until(lambda: "over" in trainer_said(network, 3))
+        assert network.study("s").current.digest in trainer_said(network, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import codec
@@ -24,6 +24,7 @@ def naive_root(chunks):
     return hashlib.sha256(b"\1" + naive_root(chunks[:k]) + naive_root(chunks[k:])).digest()
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=3), min_size=1, max_size=70))
 def test_the_root_is_that_of_rfc_6962(chunks):
     assert root_of([leaf_of(c) for c in chunks]) == naive_root(chunks)

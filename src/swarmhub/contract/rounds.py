@@ -75,6 +75,7 @@ PHASES = {
 }
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
 MAX_METRICS = 16
+MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
 
 
@@ -430,8 +431,11 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     """A digest, a size within the terms, and the study's layout."""
     if not codec.is_digest(digest):
         raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
-    if not 1 <= nbytes <= spec.max_bytes:
-        raise BadValue("nbytes", f"1 to max_bytes = {spec.max_bytes}", nbytes)
+    most = spec.max_bytes
+    if r.kind == "statistics":
+        most = min(most, MAX_STATISTICS_BYTES)
+    if not 1 <= nbytes <= most:
+        raise BadValue("nbytes", f"1 to max_bytes = {most}", nbytes)
     if r.kind == "statistics":
         expected = STATISTICS_LAYOUT
     elif study.current is not None:

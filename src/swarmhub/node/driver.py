@@ -176,6 +176,8 @@ class StudyDriver:
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
+        if result.code not in ("StaleRound", "AlreadyDone", "Expired"):
+            self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
         if result.code != "Expired":
             self.learn(Refused(wish.body))
 

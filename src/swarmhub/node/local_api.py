@@ -165,10 +165,14 @@ class LocalApi:
         end = loop.time() + min(float(int(body.get("wait_s", 20))), 60.0)
         while True:
             study = self._need_study(request)
-            if study.status in ("finished", "expired"):
-                return _json({"state": "over", "why": study.status, **self._model_of(study)})
-            self._note_attached(study.name)
+            left = end - loop.time()
             driver = self._node.drivers.get(study.name)
+            if study.status in ("finished", "expired"):
+                if study.current is None or study.current.digest in self._node.blobs or left <= 0:
+                    return _json({"state": "over", "why": study.status, **self._model_of(study)})
+                await self._node.wait_for_news(study.name, left)  # the last model is on its way
+                continue
+            self._note_attached(study.name)
             task = assign(self._node.ledger.state, driver.notes) if driver else None
             if task is not None:
                 files = {
@@ -179,7 +183,6 @@ class LocalApi:
                     "drop": str(self._node.blobs.incoming(self._size_of_base(task.base))),
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
-            left = end - loop.time()
             if left <= 0 or self._node.stopping.is_set():
                 return _json({"state": "waiting"})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))

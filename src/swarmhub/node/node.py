@@ -68,6 +68,7 @@ class Node:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host, port)
                 await self.api.start()
+                self._remember_studies()
                 self._follow_ledger()
                 log.info("node '%s' is up", self.home.config.name)
                 await self.stopping.wait()
@@ -142,22 +143,29 @@ class Node:
         me = get_member_of_key(state, self.account.public)
         if me is not None:
             for name in get_chain(state).running:
-                study = STUDY.need(state, name)
-                if name not in self.drivers and study.samples_of(me.id) is not None:
-                    self.drivers[name] = self._make_driver(name, me.id)
+                self._take_part(name, me.id)
         for driver in self.drivers.values():
             driver.react()
 
-    def _make_driver(self, study: str, me: MemberId) -> StudyDriver:
-        notes = Notes(study, me, held=self.held, prepared=self.load_prepared(study))
-        return StudyDriver(self, notes)
+    def _take_part(self, name: str, me: MemberId) -> None:
+        """Have a driver for a study that this node is enrolled in."""
+        study = STUDY.need(self.ledger.state, name)
+        if name not in self.drivers and study.samples_of(me) is not None:
+            notes = Notes(name, me, held=self.held, prepared=self.load_prepared(name))
+            self.drivers[name] = StudyDriver(self, notes)
+
+    def _remember_studies(self) -> None:
+        """At start: studies that are over keep their models here, and are served to others."""
+        state = self.ledger.state
+        me = get_member_of_key(state, self.account.public)
+        for path in [p for p in state.values if me and p.startswith("study/")]:
+            self._take_part(path.removeprefix("study/"), me.id if me else 0)
 
     def sweep(self) -> None:
         """Delete blobs that no study needs any more."""
         state = self.ledger.state
         kept: set[Digest] = set()
-        for name, driver in self.drivers.items():
-            driver.notes.study = name
+        for driver in self.drivers.values():
             kept |= compute_kept(state, driver.notes)
         self.blobs.retain(kept)
         self.held.intersection_update(self.blobs.digests())

@@ -37,6 +37,7 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
+    Contribution,
     Model,
     Receipt,
     Round,
@@ -45,7 +46,11 @@ from swarmhub.contract.records import (
     Spec,
     Study,
 )
-from swarmhub.contract.rounds import STATISTICS_LAYOUT, compute_training_round
+from swarmhub.contract.rounds import (
+    MAX_STATISTICS_BYTES,
+    STATISTICS_LAYOUT,
+    compute_training_round,
+)
 from swarmhub.contract.state import Reader
 from swarmhub.contract.thresholds import compute_receipts
 from swarmhub.contract.transactions import (
@@ -96,8 +101,10 @@ def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
     """Everything that should be under way at this node for this study, now."""
     view = look(state, notes, now_ms)
     if view is None:
-        return []
-    wishes = [*hold_models(view), *stand_ready(view)]
+        study = STUDY.get(state, notes.study)  # over: its last model is still wanted here
+        enrolled = study is not None and study.samples_of(notes.me) is not None
+        return list(hold_models(study, notes, now_ms)) if study and enrolled else []
+    wishes = [*hold_models(view.study, notes, now_ms), *stand_ready(view)]
     if view.r.phase == "COLLECTING":
         wishes += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
@@ -120,11 +127,12 @@ def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
 # before and while collecting
 
 
-def hold_models(view: View) -> Iterator[Effect]:
+def hold_models(study: Study, notes: Notes, now_ms: int) -> Iterator[Effect]:
     """Fetch the settled model (and the statistics) that training goes on from."""
-    for model in (view.study.statistics, view.study.current):
-        if model is not None and model.digest not in view.notes.held:
-            yield from pull(view, model.digest, model.nbytes, model.layout, get_holders(model))
+    for model in (study.statistics, study.current):
+        if model is not None and model.digest not in notes.held:
+            holders = get_holders(model)
+            yield from pull(notes, now_ms, model.digest, model.nbytes, model.layout, holders)
 
 
 def get_holders(model: Model) -> tuple[MemberId, ...]:
@@ -170,11 +178,19 @@ def pull_contributions(view: View) -> Iterator[Effect]:
     """Pull every contribution that is not here yet."""
     for c in view.r.contributions:
         if c.digest and c.digest not in view.notes.held:
-            yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,), durable=False)
+            yield from pull_contribution(view, c)
+
+
+def pull_contribution(view: View, c: Contribution) -> Iterator[Effect]:
+    """Pull one contribution; it is needed in this round only."""
+    yield from pull(
+        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, (c.member,), durable=False
+    )
 
 
 def pull(
-    view: View,
+    notes: Notes,
+    now_ms: int,
     digest: Digest,
     nbytes: int,
     layout: Digest,
@@ -182,21 +198,20 @@ def pull(
     durable: bool = True,
 ) -> Iterator[Effect]:
     """Pull a blob from others; after a failure, again when some time has passed."""
-    failures = view.notes.failed.get(digest)
-    at_ms = next_try_ms(view, failures)
-    if at_ms > view.now_ms:
+    at_ms = next_try_ms(notes, notes.failed.get(digest))
+    if at_ms > now_ms:
         yield Wake(at_ms)
         return
-    others = tuple(m for m in holders if m != view.me)
+    others = tuple(m for m in holders if m != notes.me)
     if others:
         yield Pull(digest, nbytes, layout, others, durable)
 
 
-def next_try_ms(view: View, failures: Failures | None) -> int:
+def next_try_ms(notes: Notes, failures: Failures | None) -> int:
     """When to try again: the pause doubles with every failure, up to 32 times."""
     if failures is None:
         return 0
-    return failures.last_ms + (view.notes.patience.retry_ms << min(failures.count - 1, 5))
+    return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
 
 
 # merging: the leader
@@ -265,7 +280,7 @@ def follow(view: View) -> Iterator[Effect]:
     offer = notes.offers.get((r.number, r.revision, leader))
     known = offer.digest if offer else ""
     lost = notes.lost.get(leader)
-    at_ms = next_try_ms(view, lost)
+    at_ms = next_try_ms(notes, lost)
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
@@ -274,7 +289,7 @@ def follow(view: View) -> Iterator[Effect]:
         yield from doubt(view, lost)
     if offer is not None and is_acceptable(view, offer):
         if offer.digest not in notes.held:
-            yield from pull(view, offer.digest, offer.nbytes, offer.layout, (leader,))
+            yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
         elif (r.number, r.revision, leader) not in notes.receipted:
             yield SendReceipt(leader, r.study, r.number, r.revision, offer.digest)
 
@@ -299,7 +314,7 @@ def is_acceptable(view: View, offer: Offered) -> bool:
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
     if r.kind == "statistics":
-        return offer.layout == STATISTICS_LAYOUT
+        return offer.layout == STATISTICS_LAYOUT and offer.nbytes <= MAX_STATISTICS_BYTES
     if r.kind == "initial":
         mine = notes.prepared
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
@@ -321,7 +336,7 @@ def witness(view: View) -> Iterator[Effect]:
             if c.digest in notes.held:
                 yield Check(c.digest, c.member)
             else:
-                yield from pull(view, c.digest, c.nbytes, c.layout, (c.member,), durable=False)
+                yield from pull_contribution(view, c)
 
 
 # time

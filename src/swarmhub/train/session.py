@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from swarmhub.types import MICRO
 HOME_VARIABLE = "SWARMHUB_HOME"
 DEFAULT_HOME = Path.home() / ".swarmhub"
 WAIT_S = 20
+LEASE_TRIES, LEASE_PAUSE_S = 5, 0.02
 
 Evaluate = Callable[[], Mapping[str, float] | None]
 
@@ -99,12 +101,12 @@ class Swarm:
     def _take_lease(self) -> IO[Any]:
         from swarmhub.node.home import lock
 
-        lease = lock(self.home / "run" / f"{self.study}.lease")
-        if lease is None:
-            raise TrainerError(
-                f"Another trainer holds '{self.study}' on {self.home}; stop it first."
-            )
-        return lease
+        for _ in range(LEASE_TRIES):  # the node takes it for an instant to see whether it is free
+            lease = lock(self.home / "run" / f"{self.study}.lease")
+            if lease is not None:
+                return lease
+            time.sleep(LEASE_PAUSE_S)
+        raise TrainerError(f"Another trainer holds '{self.study}' on {self.home}; stop it first.")
 
     def _attach(self) -> Spec:
         found = self._client.post(f"/v1/studies/{self.study}/attach", {"pid": os.getpid()})
