@@ -247,6 +247,16 @@ def test_a_record_goes_in_and_comes_out(record):
     assert unpack(Outer, pack(record)) == record
 
 
+@pytest.mark.parametrize(
+    "record",
+    [Small(MAX_INT + 1), Small(1.5), Small(1, "\ud800"), Small(1, table={"k": 2**60})],
+    ids=str,
+)
+def test_what_could_not_be_read_again_is_not_packed(record):
+    with pytest.raises(Malformed):
+        pack(record)
+
+
 def test_the_contracts_records_go_in_and_come_out():
     spec = spec_of(options={"b": "1", "a": "2"}, keep_local=("head.*",))
     assert unpack(Spec, pack(spec)) == spec

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import contract, keys
+from swarmhub.codec import unpack
 from swarmhub.contract import deadlines, rounds
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import compute_leader_order, get_leader
-from swarmhub.contract.records import ROUND, Contribution, Receipt, Round
+from swarmhub.contract.records import ROUND, Contribution, Deadlines, Receipt, Round
 from swarmhub.contract.rounds import MAX_DOUBLINGS
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.thresholds import (
@@ -215,6 +216,7 @@ def test_the_longest_time_that_a_spec_allows_can_be_written_down():
     r = replace(c.round(), phase="MERGING", contributions=entries, term=64 * MAX_DOUBLINGS)
     rounds.mark_term(ctx, r)
     contract.begin_block(ctx.state, ctx.env)
+    unpack(Deadlines, ctx.state.get("deadlines"))  # as a node reads it after a restart
 
 
 @pytest.mark.parametrize("timer", [rounds.next_term, rounds.end_grace])

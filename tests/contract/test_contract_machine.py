@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from swarmhub.contract import State
+from swarmhub import codec
+from swarmhub.contract import State, records
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
 from swarmhub.contract.election import get_candidates, get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY
 from swarmhub.contract.rounds import PHASES
+from swarmhub.contract.state import Table
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -305,8 +307,13 @@ class Law(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "c"):
             assert self.c.app_hash == State(self.c.state.values).app_hash
+            for path, data in self.c.state.values.items():
+                cls = RECORDS.get(path.split("/")[0])
+                if cls:  # as a node reads it after a restart
+                    assert codec.pack(codec.unpack(cls, data)) == data
 
 
+RECORDS = {t.prefix: t.cls for t in vars(records).values() if isinstance(t, Table)}
 MOTION_ENDS = ("motion_carried", "motion_lost", "motion_lapsed")
 
 TestLaw = Law.TestCase

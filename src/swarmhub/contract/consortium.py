@@ -53,8 +53,7 @@ def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
     """Block 0: the founders are the first members, with full voting power."""
     if genesis.contract_version != CONTRACT_VERSION:
         raise BadValue("contract_version", str(CONTRACT_VERSION), genesis.contract_version)
-    if not genesis.founders:
-        raise BadValue("founders", "at least one card", "none")
+    check_genesis(genesis)
     chain = Chain(
         chain_id=chain_id,
         name=genesis.name,
@@ -67,6 +66,23 @@ def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
     for card in genesis.founders:
         check_card(ctx, card)
         admit(ctx, card, power=1)
+
+
+def check_genesis(genesis: Genesis) -> None:
+    """Refuse terms that no consortium could live under."""
+    if not genesis.founders:
+        raise BadValue("founders", "at least one card", "none")
+    if not 0 < len(genesis.name) <= MAX_NAME or not genesis.name.isprintable():
+        raise BadValue("name", f"1 to {MAX_NAME} printable characters", genesis.name)
+    bounds = (
+        ("time_ms", 1, 1 << 52),
+        ("horizon_ms", 60_000, 7 * 86_400_000),
+        ("vote_period_ms", 60_000, 366 * 86_400_000),
+        ("max_members", len(genesis.founders), 1000),
+    )
+    for field, low, high in bounds:
+        if not low <= getattr(genesis, field) <= high:
+            raise BadValue(field, f"{low} to {high}", getattr(genesis, field))
 
 
 def invite(ctx: Context, tx: Invite) -> None:
