@@ -297,7 +297,8 @@ class Consortium:
 
     def ready(self, *members: int, name: str = HEART) -> None:
         for member in members:
-            self.ok(member, Ready(name))
+            if self.round(name).kind != "statistics" or member not in self.round(name).roster:
+                self.ok(member, Ready(name))  # a round of statistics expects everyone enrolled
 
     # rounds
 

@@ -33,10 +33,6 @@ Json = Any
 def encode(value: Json) -> bytes:
     """Canonical bytes of a JSON value. Raises Malformed for floats and oversized integers."""
     _check(value, 0)
-    return _dump(value)
-
-
-def _dump(value: Json) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "strict")
 
@@ -56,8 +52,9 @@ def _check(value: Json, depth: int) -> None:
             raise Malformed(f"The integer {str(value)[:30]} is outside ±(2^53 - 1).")
     elif isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise Malformed("Every key of a JSON object is a string.")
+            if not isinstance(key, str) or any(c > "\uffff" for c in key):
+                # above U+FFFF the order by code point is not RFC 8785's order by UTF-16 unit
+                raise Malformed("Every key of a JSON object is a string of characters to U+FFFF.")
             _check(key, depth + 1)
             _check(item, depth + 1)
     elif isinstance(value, list | tuple):
@@ -133,8 +130,8 @@ def to_json(record: Any) -> Json:
 
 
 def pack(record: Any) -> bytes:
-    """Canonical bytes of a record (its types are known, so its values are not checked again)."""
-    return _dump(to_json(record))
+    """Canonical bytes of a record. What could not be read back is refused here."""
+    return encode(to_json(record))
 
 
 def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:

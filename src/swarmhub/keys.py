@@ -24,9 +24,8 @@ class PrivateKey:
     """An ed25519 private key: `public` is its public half in hex, `sign` gives 128 hex digits."""
 
     def __init__(self, seed: bytes | None = None) -> None:
-        self._key = (
-            Ed25519PrivateKey.from_private_bytes(seed) if seed else (Ed25519PrivateKey.generate())
-        )
+        made = Ed25519PrivateKey.generate()
+        self._key = made if seed is None else Ed25519PrivateKey.from_private_bytes(seed)
         self.public = self._key.public_key().public_bytes_raw().hex()
 
     @property

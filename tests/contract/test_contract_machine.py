@@ -7,7 +7,7 @@ story is printed as the calls that lead to it.
 from __future__ import annotations
 
 from builders import HEART, Consortium, auc, card_of, digest, key
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -321,5 +321,6 @@ TestLaw.settings = settings(
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
     suppress_health_check=list(HealthCheck),
 )

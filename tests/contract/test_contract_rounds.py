@@ -99,11 +99,20 @@ def test_a_settled_model_says_how_it_came_about():
 
 
 def test_a_round_opens_when_min_peers_are_ready():
-    c = running(4, statistics=True, min_peers=3)
+    c = running(4, min_peers=3)
     c.ready(4, 2)
     assert (c.round().phase, c.round().roster) == ("OPEN", (2, 4))
     c.ready(1)
-    assert (c.round().phase, c.round().roster) == ("COLLECTING", (1, 2, 4))
+    assert (c.round().phase, c.round().roster) == ("MERGING", (1, 2, 4))
+
+
+def test_a_round_of_statistics_waits_for_everyone_enrolled():
+    c = running(4, statistics=True)
+    assert (c.round().phase, c.round().roster) == ("COLLECTING", (1, 2, 3, 4))
+    c.contribute(1, 2, 3)
+    assert c.round().phase == "COLLECTING"
+    c.contribute(4)
+    assert c.round().phase == "MERGING"
 
 
 def test_the_initial_round_goes_straight_to_its_leader():
@@ -115,11 +124,14 @@ def test_the_initial_round_goes_straight_to_its_leader():
 
 
 def test_who_is_ready_while_the_round_collects_joins_its_roster():
-    c = running(4, statistics=True)
-    c.ready(1, 2)
+    c = Consortium(4)
+    c.start(1, 2, 3)
+    c.ready(1, 2, 3)
+    c.settle()
     c.contribute(1)
-    c.ready(3)
-    assert c.round().roster == (1, 2, 3)
+    c.enrol(4)
+    c.ready(4)
+    assert c.round().roster == (1, 2, 3, 4)
 
 
 def test_who_is_ready_while_others_merge_joins_the_next_round():
@@ -206,11 +218,13 @@ def test_contributions_stand_in_the_order_of_member_ids():
 
 
 def test_who_contributes_is_on_the_roster_without_having_said_ready():
-    c = Consortium(3)
-    c.start(1, 2, 3, statistics=True)
-    c.ready(1, 2)
-    c.contribute(3)
-    assert c.round().roster == (1, 2, 3)
+    c = Consortium(4)
+    c.start(1, 2, 3)
+    c.ready(1, 2, 3)
+    c.settle()
+    c.enrol(4)
+    c.contribute(4)
+    assert c.round().roster == (1, 2, 3, 4)
 
 
 def test_fewer_than_min_peers_wait_and_lose_nothing():

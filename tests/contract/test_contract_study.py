@@ -13,7 +13,7 @@ from swarmhub.contract.context import Context
 from swarmhub.contract.records import STUDY, MergeRule, Metric
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.study import MAX_RELEASED, compute_spec_digest, get_open_round_number
+from swarmhub.contract.study import MAX_RELEASED, compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -235,13 +235,8 @@ def test_the_proposer_ends_a_study():
     c.ok(1, Finish(HEART))
     assert c.study().status == "finished"
     assert not c.has_round()
-    assert get_open_round_number(context_of(c), HEART) == 0
     assert c.chain.running == ()
     assert c.deadlines == []
-
-
-def test_the_number_of_an_open_round_is_known():
-    assert get_open_round_number(context_of(running()), HEART) == 1
 
 
 def test_where_the_proposer_is_gone_any_enrolled_member_ends_the_study():

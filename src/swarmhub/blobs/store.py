@@ -86,6 +86,15 @@ class BlobStore:
                 self._delete(digest)
         return removed
 
+    def find(self, digest: Digest) -> bool:
+        """Look for one blob and check it, without touching anything else: for commands beside a
+        running node."""
+        try:
+            self._index[digest] = self._recheck(digest)
+        except (BlobError, Malformed, OSError):
+            return False
+        return True
+
     def _recheck(self, digest: Digest) -> Fingerprint:
         print_ = _read_leaves(self._leaves_path(digest).read_bytes())
         if print_.digest != digest:

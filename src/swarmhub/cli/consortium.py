@@ -17,6 +17,7 @@ from swarmhub.node.home import Home
 from swarmhub.types import CARD_DOMAIN
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
+MOTION_ENDS = ("motion_carried", "motion_lost")
 MotionArgument = Annotated[int, typer.Argument(help="The motion's number (see 'inbox').")]
 
 
@@ -110,9 +111,10 @@ def vote(
 
     async def act(desk: Desk, _: Home) -> str:
         result = await desk.vote(motion, aye)
-        return next((n for n, _ in result.events if n.startswith("motion_")), "open")
+        ended = [n for n, f in result.events if n in MOTION_ENDS and f["motion"] == motion]
+        return ended[0].removeprefix("motion_") if ended else "open"
 
-    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {at_desk(home, act)[-8:]}.")
+    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {at_desk(home, act)}.")
 
 
 @app.command("members")

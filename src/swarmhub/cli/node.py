@@ -10,6 +10,7 @@ import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
+from swarmhub.contract.rounds import compute_training_round
 from swarmhub.errors import BadInput, SwarmhubError, TrainerError
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
@@ -64,7 +65,7 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     if json_:
         print(json.dumps(found, indent=2))
         return
-    member = found["member"] or "not a member yet"
+    member = found["member"] or "none with its present key"
     print(f"{found['name']} (member {member}), {found['chain']}, block {found['height']}")
     rows = [
         [
@@ -106,19 +107,19 @@ def export(
         if model is None:
             raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
         store = BlobStore(opened.blobs_path)
-        store.load()
         layout = store.layout(model.layout)
-        if model.digest not in store or layout is None:
+        if layout is None or not store.find(model.digest):
             raise BadInput(
                 f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
                 "until it has caught up."
             )
         facts = {
-            "study": study, "digest": model.digest, "round": str(model.number),
+            "study": study, "digest": model.digest,
+            "round": str(compute_training_round(desk.need_spec(study), model.number)),
             "chain": desk.ledger.tip.chain_id, "spec": model.spec,
         }  # fmt: skip
         export_safetensors(store.path(model.digest), layout, out, facts)
         return {**facts, "file": str(out)}
 
     found = at_desk(home, act)
-    show(found, json_, f"Wrote round {found['round']} of '{study}' to {out}.")
+    show(found, json_, f"Wrote the model after training round {found['round']} to {out}.")

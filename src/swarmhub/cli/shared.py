@@ -45,7 +45,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
     found = Table(title=title, title_justify="left")
     for column in columns:
-        found.add_column(column)
+        found.add_column(column, overflow="fold")
     for row in rows:
         found.add_row(*row)
     Console().print(found)

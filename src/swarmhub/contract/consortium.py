@@ -43,9 +43,10 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
+from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 MAX_NAME = 60
+MAX_INVITATIONS = 16  # open at once, of one member
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
@@ -72,12 +73,12 @@ def check_genesis(genesis: Genesis) -> None:
     """Refuse terms that no consortium could live under."""
     if not genesis.founders:
         raise BadValue("founders", "at least one card", "none")
-    if not 0 < len(genesis.name) <= MAX_NAME or not genesis.name.isprintable():
+    if not is_name(genesis.name):
         raise BadValue("name", f"1 to {MAX_NAME} printable characters", genesis.name)
     bounds = (
         ("time_ms", 1, 1 << 52),
-        ("horizon_ms", 60_000, 7 * 86_400_000),
-        ("vote_period_ms", 60_000, 366 * 86_400_000),
+        ("horizon_ms", 1000, 7 * 86_400_000),
+        ("vote_period_ms", 1000, 366 * 86_400_000),
         ("max_members", len(genesis.founders), 1000),
     )
     for field, low, high in bounds:
@@ -94,9 +95,18 @@ def invite(ctx: Context, tx: Invite) -> None:
         raise AlreadyDone("this invitation is registered")
     if not ctx.env.time_ms < tx.expires_ms <= ctx.env.time_ms + MAX_INVITATION_MS:
         raise BadValue("expires_ms", "a block time within the next 90 days", tx.expires_ms)
+    if len(get_invitations(ctx, sponsor.id)) >= MAX_INVITATIONS:
+        raise BadValue("invitation", f"at most {MAX_INVITATIONS} open ones of a member", "more")
     INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
     deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
     ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
+
+
+def get_invitations(ctx: Context, sponsor: MemberId) -> list[Invitation]:
+    """A member's open invitations; each has a deadline."""
+    keys = [d.key for d in deadlines.get_deadlines(ctx.state) if d.key.startswith("invitation/")]
+    found = [INVITATION.need(ctx.state, key.partition("/")[2]) for key in keys]
+    return [i for i in found if i.sponsor == sponsor]
 
 
 def apply(ctx: Context, tx: Apply) -> None:
@@ -111,8 +121,7 @@ def apply(ctx: Context, tx: Apply) -> None:
     if not ctx.env.verify(tx.invitation, INVITE_DOMAIN, card_message(tx.card), tx.proof):
         raise BadValue("proof", "the card signed by the invitation's key", tx.proof[:16])
     check_card(ctx, tx.card)
-    if len(ctx.chain.active) >= ctx.chain.max_members:
-        raise BadValue("members", f"at most {ctx.chain.max_members}", len(ctx.chain.active) + 1)
+    check_seat(ctx)
     motion = open_motion(ctx, Motion(0, "admit", ctx.chain.active, applicant=tx.card))
     INVITATION.put(ctx.state, tx.invitation, record=None)
     deadlines.clear(ctx.state, f"invitation/{tx.invitation}")
@@ -197,8 +206,9 @@ def decide(ctx: Context, motion: Motion) -> None:
     quorum = compute_quorum(len(electors))
     if electors and ayes >= quorum:
         try:
-            if motion.applicant:
-                check_card(ctx, motion.applicant)  # its name or keys may be taken by now
+            if motion.applicant:  # its seat, name or keys may be taken by now
+                check_seat(ctx)
+                check_card(ctx, motion.applicant)
         except Refusal:
             close_motion(ctx, motion, "lost")
             return
@@ -223,16 +233,22 @@ def carry(ctx: Context, motion: Motion) -> None:
 # members
 
 
+def check_seat(ctx: Context) -> None:
+    """Refuse one member more than the genesis allows."""
+    if len(ctx.chain.active) >= ctx.chain.max_members:
+        raise BadValue("members", f"at most {ctx.chain.max_members}", len(ctx.chain.active) + 1)
+
+
 def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     """Refuse a card that is malformed, unsigned, or collides with another member's."""
-    if not 0 < len(card.name) <= MAX_NAME or not card.name.isprintable():
+    if not is_name(card.name):
         raise BadValue("name", f"1 to {MAX_NAME} printable characters", card.name)
     if not _is_key(card.account) or not _is_key(card.consensus):
         raise BadValue("account", "public keys of 64 hex digits", card.account)
     if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
         raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
     host, _, port = card.address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536 or len(host) > 253:
+    if not 0 < len(host) <= 253 or not is_port(port):
         raise BadValue("address", "host:port", card.address)
     if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
         raise BadValue("signature", "the card signed by its account key", card.signature[:16])
@@ -277,12 +293,28 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     for name in chain.running:
         study.withdraw_member(ctx, name, member.id)
     for motion in get_motions(ctx):
-        decide(ctx, motion)
+        still_open = MOTION.get(ctx.state, motion.id)  # one decision may carry another
+        if still_open:
+            decide(ctx, still_open)
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:
     """An invitation's time is over."""
     INVITATION.put(ctx.state, invitation, record=None)
+
+
+def is_name(text: str) -> bool:
+    """1 to 60 characters, none of them a control character (asked of no Unicode table, which
+    differ between Python versions)."""
+    return 0 < len(text) <= MAX_NAME and all(
+        c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\u2028\u2029" for c in text
+    )
+
+
+def is_port(text: str) -> bool:
+    """1 to 65535 in plain digits."""
+    digits = 0 < len(text) <= 5 and all(c in "0123456789" for c in text)
+    return digits and 0 < int(text) < 65536
 
 
 def _is_hex(text: str) -> bool:

@@ -14,7 +14,7 @@ from swarmhub import codec
 from swarmhub.contract import consortium, deadlines, motions, rounds, study
 from swarmhub.contract import transactions as t
 from swarmhub.contract.context import Context, Env
-from swarmhub.contract.records import Genesis
+from swarmhub.contract.records import DUE, DueMinutes, Genesis
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Transaction
@@ -47,7 +47,7 @@ RULES: dict[type[Any], Callable[[Context, Any], None]] = {
 
 TIMERS: dict[str, Callable[[Context, str], None]] = {
     "grace": rounds.end_grace,
-    "term": rounds.next_term,
+    "term": rounds.end_term,
     "expiry": study.expire,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
     "invitation": consortium.drop_invitation,
@@ -72,7 +72,10 @@ class Result:
 
 def compute_chain_id(genesis: Genesis) -> str:
     """The consortium's name and the first 12 hex digits of its genesis' digest."""
-    words = "".join(c if c.isascii() and c.isalnum() else "-" for c in genesis.name.lower())
+    plain = "abcdefghijklmnopqrstuvwxyz0123456789"
+    lower = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", plain, strict=False))
+    name = "".join(lower.get(c, c) for c in genesis.name)
+    words = "".join(c if c in plain else "-" for c in name)
     return f"{words[:30]}-{codec.digest(b'swarmhub/genesis/1', codec.pack(genesis))[:12]}"
 
 
@@ -80,7 +83,6 @@ def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
     """Write block 0's state. Raises Refusal where the genesis cannot be used."""
     ctx = Context(state, env)
     consortium.found(ctx, genesis, compute_chain_id(genesis))
-    _start_clearing(state, env.time_ms)
     return tuple(ctx.events)
 
 
@@ -129,37 +131,33 @@ def _check_envelope(ctx: Context, tx: Transaction) -> None:
         raise BadValue("signature", "a valid ed25519 signature of the signer", tx.signature[:16])
 
 
-# Replay protection: `seen/<id>` until the transaction's expiry. `due/<minute>/<i>` lists the ids
-# that expire in a minute, so that forgetting costs what was remembered and never a scan.
+# Replay protection: `seen/<id>` until the transaction's expiry. `expiring` lists the minutes in
+# which something expires, `due/<minute>/<i>` the ids; forgetting costs what was remembered, never
+# a scan, and a block in which nothing expires writes nothing.
 
 
 def _remember(state: Overlay, tx: Transaction) -> None:
     minute = tx.expires_ms // BUCKET_MS
+    minutes = DUE.get(state) or DueMinutes()
+    if minute not in minutes.minutes:
+        DUE.put(state, record=DueMinutes(tuple(sorted((*minutes.minutes, minute)))))
     count = int(state.get(f"due/{minute}") or b"0")
     state.put(f"seen/{tx.id}", b"1")
     state.put(f"due/{minute}/{count}", tx.id.encode())
     state.put(f"due/{minute}", str(count + 1).encode())
 
 
-def _start_clearing(state: Overlay, time_ms: int) -> None:
-    state.put("cleared", str(time_ms // BUCKET_MS).encode())
-
-
 def _clear_seen(state: Overlay, time_ms: int) -> None:
-    minute = int(state.get("cleared") or b"0")
-    now = time_ms // BUCKET_MS
-    if now <= minute:
+    minutes = (DUE.get(state) or DueMinutes()).minutes
+    over = [m for m in minutes if m < time_ms // BUCKET_MS]
+    if not over:
         return
-    from swarmhub.contract.records import get_chain
-
-    last = min(now - 1, minute + get_chain(state).horizon_ms // BUCKET_MS + 1)
-    for old in range(minute, last + 1):
-        count = int(state.get(f"due/{old}") or b"0")
-        for i in range(count):
-            seen = state.get(f"due/{old}/{i}")
+    for minute in over:
+        for i in range(int(state.get(f"due/{minute}") or b"0")):
+            seen = state.get(f"due/{minute}/{i}")
             if seen is not None:
                 state.put(f"seen/{seen.decode()}", None)
-            state.put(f"due/{old}/{i}", None)
-        if count:
-            state.put(f"due/{old}", None)
-    state.put("cleared", str(now).encode())
+            state.put(f"due/{minute}/{i}", None)
+        state.put(f"due/{minute}", None)
+    left = tuple(m for m in minutes if m not in over)
+    DUE.put(state, record=DueMinutes(left) if left else None)

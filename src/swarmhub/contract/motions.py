@@ -21,7 +21,8 @@ def get_motions(ctx: Context) -> list[Motion]:
 def open_motion(ctx: Context, motion: Motion) -> Motion:
     """Number and store a motion."""
     motions = MOTIONS.get(ctx.state) or Motions()
-    if len(motions.open) >= MAX_OPEN_MOTIONS:
+    # removals are bounded by the members: who fills the list cannot escape its own
+    if len(motions.open) >= MAX_OPEN_MOTIONS and motion.kind != "remove":
         raise BadValue("motions", f"at most {MAX_OPEN_MOTIONS} open", len(motions.open) + 1)
     chain = ctx.chain
     motion = replace(motion, id=chain.next_motion)

@@ -258,6 +258,7 @@ class Round:
     base: Digest = ""
     revision: int = 0  # of the set of contributions
     term: int = 0  # index of the leadership attempt; never falls within a round
+    since_term: int = 0  # the first term of this revision: earlier ones led another set
     contributions: tuple[Contribution, ...] = ()  # by member id
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
@@ -287,8 +288,8 @@ class RoundRef:
 
     def __str__(self) -> str:
         return (
-            f"round {self.number} {self.phase} (revision {self.revision}, term {self.term}) "
-            f"of '{self.study}'"
+            f"round {self.number} {self.phase[:20]} (revision {self.revision}, "
+            f"term {self.term}) of '{self.study[:40]}'"
         )
 
 
@@ -317,6 +318,13 @@ class Deadlines:
 
 
 @dataclass(frozen=True)
+class DueMinutes:
+    """Minutes (of block time) in which remembered transactions expire; at most the horizon's."""
+
+    minutes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeyOwner:
     """Whose an account key is."""
 
@@ -332,6 +340,7 @@ MOTIONS = Table("motions", Motions)
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
+DUE = Table("expiring", DueMinutes)
 DEADLINES = Table("deadlines", Deadlines)
 
 

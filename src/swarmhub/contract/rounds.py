@@ -74,6 +74,7 @@ PHASES = {
     "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
 }
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
+MAX_TERM_MS = 30 * 86_400_000
 MAX_METRICS = 16
 MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
@@ -105,7 +106,8 @@ def ready(ctx: Context, tx: Ready) -> None:
     study, _, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
-    if member.id in r.roster or member.id in study.ready:
+    expected = get_candidates(r) if r.phase == "MERGING" else r.roster
+    if member.id in expected or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
     ctx.emit("ready", study=tx.study, member=member.id)
     if r.phase == "MERGING" and r.kind != "initial":
@@ -113,7 +115,7 @@ def ready(ctx: Context, tx: Ready) -> None:
         return
     r = replace(r, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
-        r = replace(r, revision=r.revision + 1, suspects=())
+        r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
         put(ctx, r)
         mark_term(ctx, r)
     else:
@@ -202,7 +204,11 @@ def settle(ctx: Context, tx: Settle) -> None:
     study, spec, r = need_open_round(ctx, tx.ref.study)
     current = RoundRef.of(r)
     # an earlier leader of the same revision may still be first with the same bytes
-    if tx.ref.term > r.term or replace(tx.ref, term=r.term) != current or r.phase != "MERGING":
+    if (
+        not r.since_term <= tx.ref.term <= r.term
+        or replace(tx.ref, term=r.term) != current
+        or r.phase != "MERGING"
+    ):
         raise StaleRound(str(tx.ref), str(current), r.base)
     if member.id != get_leader(r, tx.ref.term):
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
@@ -256,6 +262,8 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
         end_study(ctx, name, "finished")
         return
     enrolled = {e.member for e in study.enrolled}
+    if kind == "statistics":
+        last = enrolled  # preprocessing should know everyone's data: wait for all, within the grace
     roster = tuple(sorted(enrolled & {*last, *study.ready}))
     base = study.current.digest if study.current else ""
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
@@ -284,7 +292,7 @@ def advance(ctx: Context, name: str) -> None:
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start what belongs to it."""
-    r = replace(r, phase=phase)
+    r = replace(r, phase=phase, since_term=r.term)
     if phase == "SETTLED":  # an evaluation round: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
         STUDY.put(ctx.state, r.study, record=take_scores(ctx, study, spec, r))
@@ -311,13 +319,19 @@ def next_term(ctx: Context, name: str) -> None:
              before=before)  # fmt: skip
 
 
+def end_term(ctx: Context, name: str) -> None:
+    """A leader's time is over (if its round still is)."""
+    if ROUND.get(ctx.state, name) is not None:
+        next_term(ctx, name)
+
+
 def mark_term(ctx: Context, r: Round) -> None:
     """A leader's time: a base, and the bytes it has to move; doubled after each full cycle."""
     spec = SPEC.need(ctx.state, r.study)
     n = max(1, len(get_candidates(r)))
     nbytes = sum(c.nbytes for c in r.contributions)
     time_ms = spec.leader_timeout_ms + 2 * nbytes * 1000 // spec.transfer_bytes_per_s
-    time_ms <<= min(r.term // n, MAX_DOUBLINGS)
+    time_ms = min(time_ms << min(r.term // n, MAX_DOUBLINGS), MAX_TERM_MS)
     deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
 
 
@@ -346,6 +360,7 @@ def drop_member(ctx: Context, name: str, member: MemberId) -> None:
         r,
         contributions=tuple(c for c in r.contributions if c.member != member),
         revision=r.revision + 1,
+        since_term=r.term + 1,
         reports=(),
         suspects=(),
     )
@@ -496,9 +511,17 @@ def add_report(ctx: Context, r: Round, report: Report) -> None:
 # results
 
 
-def compute_score(r: Round, digest: str) -> Score | None:
-    """Sample-weighted mean (rounded down) of what the round's contributors measured of a model."""
-    found = [e for c in r.contributions for e in c.evaluations if e.digest == digest]
+def compute_score(study: Study, r: Round, digest: str) -> Score | None:
+    """Sample-weighted mean (rounded down) of what the round's contributors measured of a model.
+
+    As in a merge, nobody weighs more than the samples declared at enrolment.
+    """
+    found = [
+        replace(e, samples=min(e.samples, study.samples_of(c.member) or 1))
+        for c in r.contributions
+        for e in c.evaluations
+        if e.digest == digest
+    ]
     if not found or not digest:
         return None
     metrics = {}
@@ -511,7 +534,7 @@ def compute_score(r: Round, digest: str) -> Score | None:
 
 def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
     """Score the model that the round started from; keep it if it is the best so far."""
-    score = compute_score(r, r.base)
+    score = compute_score(study, r, r.base)
     if score is None or study.current is None:
         return study
     ctx.emit("evaluated", study=r.study, number=study.current.number, digest=score.digest,

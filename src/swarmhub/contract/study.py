@@ -11,10 +11,9 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract import deadlines, rounds
 from swarmhub.contract.context import Context
-from swarmhub.contract.motions import open_motion
+from swarmhub.contract.motions import get_motions, open_motion
 from swarmhub.contract.records import (
     CHAIN,
-    ROUND,
     SPEC,
     STUDY,
     Enrolment,
@@ -186,9 +185,10 @@ def start(ctx: Context, tx: Start) -> None:
         raise AlreadyDone(f"'{tx.study}' is {study.status}")
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "start the study")
-    if len(study.enrolled) < spec.min_peers:
-        raise BadValue("enrolled", f"min_peers = {spec.min_peers} members", len(study.enrolled))
-    STUDY.put(ctx.state, tx.study, record=replace(study, status="running"))
+    here = tuple(e for e in study.enrolled if e.member in ctx.chain.active)
+    if len(here) < spec.min_peers:
+        raise BadValue("enrolled", f"min_peers = {spec.min_peers} members", len(here))
+    STUDY.put(ctx.state, tx.study, record=replace(study, status="running", enrolled=here))
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
     ctx.emit("started", study=tx.study)
@@ -215,6 +215,8 @@ def release(ctx: Context, tx: Release) -> None:
         raise UnknownThing("current or best model", tx.model)
     if any(m.digest == tx.model for m in study.released):
         raise AlreadyDone("this model is released")
+    if any((m.study, m.model) == (tx.study, tx.model) for m in get_motions(ctx)):
+        raise AlreadyDone("a motion to release this model is open")
     if len(study.released) >= MAX_RELEASED:
         raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
     electorate = tuple(e.member for e in study.enrolled if e.member in ctx.chain.active)
@@ -238,12 +240,6 @@ def expire(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
         rounds.end_study(ctx, name, "expired")
-
-
-def get_open_round_number(ctx: Context, name: str) -> int:
-    """Number of the study's open round; 0 for none."""
-    found = ROUND.get(ctx.state, name)
-    return found.number if found else 0
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:

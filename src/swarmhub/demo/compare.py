@@ -12,7 +12,6 @@ from swarmhub.data.metrics import auc
 from swarmhub.data.statistics import Design, statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput
-from swarmhub.merge import merge_statistics
 from swarmhub.params.buffer import arrays_from, layout_of
 from swarmhub.recipes.tabular import make_model
 from swarmhub.recipes.trainer import Fitted, make_fitted
@@ -43,12 +42,12 @@ class HeldOut:
     ) -> None:
         self._train = {name: read_table(path, label) for name, path in train.items()}
         self._tests = [read_table(path, label) for path in tests]
-        documents = {
-            i: statistics_of(table) for i, table in enumerate(self._train.values(), start=1)
-        }
         self.kind, self.seed = kind, seed
-        self.fitted = make_fitted(kind, merge_statistics(documents), seed)
         self.patients = sum(t.rows for t in self._tests)
+
+    def use(self, statistics: bytes) -> None:
+        """Take the swarm's own merged statistics: everything is measured over its design."""
+        self.fitted = make_fitted(self.kind, statistics, self.seed)
 
     def load(self, buffer: Path) -> Parameters:
         """Parameters from a settled model's file."""

@@ -21,12 +21,14 @@ from swarmhub.demo.outcome import Options, Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
+from swarmhub.files import lock
 from swarmhub.ledger import Committed, SqliteLedger
 from swarmhub.node.desk import Desk, found_consortium
-from swarmhub.node.home import Home, lock
+from swarmhub.node.home import Home
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"
+RESTART_AFTER_S = 3.0  # the killed node comes back after its round, or after so long
 STALLED_S = 120.0  # nothing on the ledger for so long: something is wrong, say so
 
 
@@ -55,6 +57,7 @@ class Demo:
     homes: list[Home] = field(default_factory=list)
     lines: list[RoundLine] = field(default_factory=list)
     takeovers: list[Takeover] = field(default_factory=list)
+    news: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
 
     async def run(self, started: float) -> Outcome:
         """Everything, from founding to the comparison."""
@@ -72,16 +75,21 @@ class Demo:
             self._start_node(i)
         self.ledger = await SqliteLedger.open(ledger_path, founders[0].key("account"))
         try:
+            self.ledger.subscribe(self._hear)
+            self.held_out = await asyncio.to_thread(self._make_held_out)  # while the nodes start
             self.names: dict[int, str] = {}
             self._desks = [Desk(self.ledger, home.key("account")) for home in self.homes]
             await self._admit_last()
+            await self._open_study()
             for i in range(len(sites)):
                 self._start_trainer(i)
-            await self._open_study()
-            self.held_out = await asyncio.to_thread(self._make_held_out)
             return await self._watch(started)
         finally:
             await self.ledger.close()
+
+    def _hear(self, committed: Committed) -> None:
+        for name, fields in committed.events:
+            self.news.put_nowait((time.monotonic(), name, fields))
 
     # founding
 
@@ -143,14 +151,7 @@ class Demo:
     # watching
 
     async def _watch(self, started: float) -> Outcome:
-        news: asyncio.Queue[tuple[float, str, dict[str, Any]]] = asyncio.Queue()
-
-        def hear(committed: Committed) -> None:
-            for name, fields in committed.events:
-                news.put_nowait((time.monotonic(), name, fields))
-
-        first_step = time.monotonic()
-        stop = self.ledger.subscribe(hear)
+        news = self.news
         spec = self._desks[0].need_spec(STUDY_NAME)
         opened = time.monotonic()
         last_news = time.monotonic()
@@ -158,9 +159,6 @@ class Demo:
         wants_kill = self.options.kill_leader
         final: Model | None = None
         startup_s: float | None = None
-        r = ROUND.get(self.ledger.state, STUDY_NAME)
-        if r is not None and r.kind == "parameters":
-            startup_s = first_step - started
         while STUDY.need(self.ledger.state, STUDY_NAME).status == "running" or not news.empty():
             try:
                 at, name, fields = await asyncio.wait_for(news.get(), 0.5)
@@ -188,14 +186,19 @@ class Demo:
                     wants_kill = False
                     killed = (time.monotonic(), fields["number"], self.names[fields["leader"]])
                     self.screen.step(f"killed -9 the leader {killed[2]} in round {number}")
+                    # where too few are left to go on without it, it has to come back
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(RESTART_AFTER_S, self._restart, killed[2])
             elif name == "settled":
                 if killed and killed[1] == fields["number"]:
                     self._note_takeover(killed, at, fields, compute_training_round(spec, killed[1]))
-                    self._restart(killed[2])
+                    self._restart(killed[2])  # unless it had to be back before
                     killed = None
+                if fields["kind"] == "statistics":
+                    document = self._find_blob(fields["digest"]).read_bytes()
+                    await asyncio.to_thread(self.held_out.use, document)
                 if fields["kind"] == "parameters":
                     final = await self._show_round(fields, at - opened, spec)
-        stop()
         self.children.check()
         swarm = self.held_out.load(self._find_blob(final.digest)) if final else None
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
@@ -280,7 +283,10 @@ class Demo:
 
     def _restart(self, name: str) -> None:
         """Start the killed node again: it reads the ledger and takes part as soon as it can."""
-        self._start_node(next(i for i, s in enumerate(self.sites) if s.name == name))
+        i = next(i for i, s in enumerate(self.sites) if s.name == name)
+        running = STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
+        if running and not self.children.is_running(f"The node of {name}"):
+            self._start_node(i)
 
 
 def run_demo(

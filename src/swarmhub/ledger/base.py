@@ -95,7 +95,8 @@ class Board:
     def publish(self, committed: Committed) -> None:
         """Tell waiters and subscribers of a block."""
         for result in committed.results:
-            self._recent[result.id] = result
+            if result.ok or result.id not in self._recent:  # a copy that came late is refused
+                self._recent[result.id] = result
             while len(self._recent) > self.RECENT:
                 self._recent.popitem(last=False)
             future = self._waiting.pop(result.id, None)
@@ -103,6 +104,14 @@ class Board:
                 future.set_result(result)
         for listener in list(self._listeners):
             listener(committed)
+
+    def fail(self, error: Exception) -> None:
+        """No block will come any more: tell who waits."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever has given up waiting need not hear of it
+        self._waiting.clear()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Add a subscriber; returns its removal."""

@@ -29,8 +29,10 @@ class Doorbell:
         """Call `answer` on the running loop whenever another process rings."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        os.mkfifo(self._path, 0o600)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        hidden = self._folder / f".{self._path.name}"  # nobody rings before somebody listens
+        os.mkfifo(hidden, 0o600)
+        self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
+        hidden.rename(self._path)
 
         def drain() -> None:
             with contextlib.suppress(BlockingIOError):
@@ -44,7 +46,7 @@ class Doorbell:
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
-            if path == self._path:
+            if path == self._path or path.name.startswith("."):
                 continue
             try:
                 fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)

@@ -21,8 +21,9 @@ from typing import TypeVar
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import Genesis
+from swarmhub.contract.records import Genesis, get_member_of_key
 from swarmhub.contract.state import Overlay
+from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Board, Listener, Submission
@@ -120,7 +121,7 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
     except Malformed as error:
         raise LedgerDamaged(height, f"it does not decode ({error})") from None
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "lock" in str(error):
+        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
         raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
 
@@ -193,6 +194,7 @@ class SqliteLedger:
         except sqlite3.DatabaseError as error:
             raise LedgerDamaged(0, f"the file {path} is no ledger ({error})") from None
         if row is None or row[0] != FORMAT:
+            db.close()
             raise LedgerError(
                 f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
             )
@@ -211,6 +213,7 @@ class SqliteLedger:
                 at = min(seen[0], ledger.tip.height + 1)
                 raise LedgerDamaged(at, "this node has seen other blocks: it was rolled back")
         except BaseException:
+            ledger._worker.shutdown(wait=True)
             db.close()
             raise
         stop_checking()
@@ -231,6 +234,9 @@ class SqliteLedger:
             raise self.failure
         if self.writer is None:
             raise LedgerError("The ledger is open for reading only; open it with a node's key.")
+        is_member = get_member_of_key(self.state, self.writer.public) is not None
+        if not is_member and read_transaction(tx).signer != self.writer.public:
+            raise LedgerError("Only a member can write other people's transactions to this ledger.")
         submission = self._board.expect(tx)
         self._queue.append(tx)
         if self._pumping is None or self._pumping.done():
@@ -326,6 +332,7 @@ class SqliteLedger:
     def _fail(self, error: LedgerError) -> None:
         if self.failure is None:
             self.failure = error
+            self._board.fail(error)
             self.on_failure(error)
 
     def _look_soon(self) -> None:

@@ -11,18 +11,16 @@ The format number in node.toml changes when an older swarmhub could not read the
 from __future__ import annotations
 
 import difflib
-import fcntl
 import json
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from swarmhub import codec, keys
 from swarmhub.contract.records import Card
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
+from swarmhub.files import write_durably
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
@@ -81,6 +79,7 @@ class Home:
     @classmethod
     def open(cls, root: Path) -> Home:
         """Open a home; HomeError where there is none, or one of another format."""
+        root = root.absolute()  # a trainer in another directory is given paths of this home
         try:
             text = (root / CONFIG).read_text("utf-8")
             found = tomllib.loads(text)
@@ -186,32 +185,6 @@ class Home:
         partial = path.with_suffix(".new")
         partial.write_bytes(codec.encode({"height": height, "id": block}))
         partial.replace(path)
-
-
-def lock(path: Path) -> IO[Any] | None:
-    """Take an exclusive lock that the kernel frees when this process ends; None if it is taken."""
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: after a crash there is the old or the new content."""
-    partial = path.with_name(path.name + ".new")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    fd = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -29,8 +29,8 @@ from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
 from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
+from swarmhub.files import lock
 from swarmhub.node import work
-from swarmhub.node.home import lock
 from swarmhub.params import Layout
 from swarmhub.round import Held, Prepared, assign
 
@@ -108,6 +108,8 @@ class LocalApi:
             for study, driver in self._node.drivers.items():
                 if driver.notes.attached and not self._is_leased(study):
                     driver.notes.attached = False
+                    if STUDY.need(self._node.ledger.state, study).status != "running":
+                        continue
                     log.warning("the trainer of '%s' is gone; start it again to go on", study)
 
     def _lease_path(self, study: str) -> Path:
@@ -143,7 +145,10 @@ class LocalApi:
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
         spec = SPEC.need(self._node.ledger.state, study.name)
         self._note_attached(study.name)
-        return _json({"fence": self._fences[study.name], "spec": codec.to_json(spec)})
+        me = get_member_of_key(self._node.ledger.state, self._node.account.public)
+        samples = study.samples_of(me.id) if me else None
+        fence = self._fences[study.name]
+        return _json({"fence": fence, "spec": codec.to_json(spec), "samples": samples})
 
     def _note_attached(self, study: str) -> None:
         driver = self._node.drivers.get(study)

@@ -13,10 +13,11 @@ from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
 from swarmhub.errors import BadInput, HomeError, LedgerError
+from swarmhub.files import lock, write_durably
 from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
-from swarmhub.node.home import Home, lock, parse_address, write_durably
+from swarmhub.node.home import Home, parse_address
 from swarmhub.node.local_api import LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer

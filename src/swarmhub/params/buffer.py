@@ -69,8 +69,12 @@ def read_into(file: IO[bytes], layout: Layout, into: Mapping[str, Array]) -> Non
     """Fill existing contiguous arrays (names of the layout) from a canonical buffer's file."""
     for tensor, offset in zip(layout.tensors, layout.offsets, strict=True):
         array = into[tensor.name]
-        if array.shape != tensor.shape or not array.flags.c_contiguous:
-            raise Malformed(f"Expected a contiguous {tensor.name!r} of shape {tensor.shape}.")
+        fits = array.shape == tensor.shape and array.dtype == DTYPES[tensor.dtype]
+        if not fits or not array.flags.c_contiguous:
+            raise Malformed(
+                f"Expected a contiguous {tensor.name!r} of type {tensor.dtype} and shape "
+                f"{list(tensor.shape)}, got {array.dtype} {list(array.shape)}."
+            )
         if array.nbytes:
             view = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
             file.seek(offset)

@@ -71,8 +71,8 @@ class ChunkHasher:
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """One chunk; all but the last are exactly CHUNK_BYTES long."""
-        if self._nbytes % CHUNK_BYTES:
-            raise ValueError("only the last chunk may be short")
+        if self._nbytes % CHUNK_BYTES or not 0 < len(chunk) <= CHUNK_BYTES:
+            raise ValueError("chunks have CHUNK_BYTES, only the last one may be short")
         self._leaves.append(leaf_of(chunk))
         self._nbytes += len(chunk)
 

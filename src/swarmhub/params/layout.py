@@ -19,7 +19,7 @@ from swarmhub import codec
 from swarmhub.errors import Malformed
 
 ALIGNMENT = 64  # bytes; a multiple of every element size, so no element straddles a chunk
-MAX_TENSORS = 100_000
+MAX_TENSORS = 50_000
 MAX_NAME = 512
 MAX_BYTES = 1 << 40  # 1 TiB: a bound for arithmetic on hostile shapes, not a recommendation
 
@@ -69,6 +69,11 @@ class Tensor:
         return self.count * DTYPES[self.dtype].itemsize
 
 
+def _extent(tensor: Tensor) -> int:
+    """Product of the dimensions that are not zero: what NumPy, too, must be able to hold."""
+    return math.prod(n for n in tensor.shape if n)
+
+
 @dataclass(frozen=True)
 class Layout:
     """Tensors sorted by name. Build it with `Layout.of`; `Layout.parse` reads hostile bytes."""
@@ -93,9 +98,10 @@ class Layout:
             raise Malformed("Tensor names are unique and sorted in a layout; these are not.")
         total = 0
         for t in self.tensors:
-            if not 0 < len(t.name) <= MAX_NAME or t.dtype not in DTYPES:
+            named = 0 < len(t.name) <= MAX_NAME and t.name != "__metadata__"  # safetensors' own
+            if not named or t.dtype not in DTYPES:
                 raise Malformed(f"Tensor {t.name[:60]!r} has a bad name or type {t.dtype[:20]!r}.")
-            if len(t.shape) > 16 or any(not 0 <= n <= MAX_BYTES for n in t.shape):
+            if len(t.shape) > 16 or min(t.shape, default=0) < 0 or _extent(t) > MAX_BYTES:
                 raise Malformed(f"Tensor {t.name[:60]!r} has an impossible shape.")
             total += t.nbytes + ALIGNMENT
             if total > MAX_BYTES:

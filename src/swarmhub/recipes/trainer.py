@@ -67,6 +67,12 @@ def train_table(
     table = read_table(data, label)
     held_out = read_table(test, label) if test else None
     with train.join(study, home, statistics_of(table), on_wait=say) as swarm:
+        if table.rows > swarm.samples:
+            raise TrainerError(
+                f"{data} has {table.rows} training rows, but this hospital enrolled with "
+                f"{swarm.samples} samples; 'swarmhub study withdraw {study}', then enrol again "
+                f"with --samples {table.rows}."
+            )
         parts: dict[str, Any] = {}
 
         def make() -> dict[str, npt.NDArray[np.float64]]:

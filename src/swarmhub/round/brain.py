@@ -143,7 +143,8 @@ def get_holders(model: Model) -> tuple[MemberId, ...]:
 
 def stand_ready(view: View) -> Iterator[Effect]:
     """Say that a trainer stands here, if the roster does not have this node."""
-    if view.notes.attached and view.me not in {*view.r.roster, *view.study.ready}:
+    expected = get_candidates(view.r) if view.r.phase == "MERGING" else view.r.roster
+    if view.notes.attached and view.me not in {*expected, *view.study.ready}:
         yield Submit(Ready(view.r.study))
 
 

@@ -26,6 +26,7 @@ from typing import IO, Any
 from swarmhub import codec
 from swarmhub.contract.records import Spec
 from swarmhub.errors import HomeError, TrainerError
+from swarmhub.files import lock
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.client import NodeClient
@@ -92,15 +93,13 @@ class Swarm:
         self._client = client
         self._lease = self._take_lease()
         try:
-            self._fence = 0
+            self._fence, self.samples = 0, 0
             self.spec = self._attach()
         except BaseException:
             self.close()
             raise
 
     def _take_lease(self) -> IO[Any]:
-        from swarmhub.node.home import lock
-
         for _ in range(LEASE_TRIES):  # the node takes it for an instant to see whether it is free
             lease = lock(self.home / "run" / f"{self.study}.lease")
             if lease is not None:
@@ -111,6 +110,7 @@ class Swarm:
     def _attach(self) -> Spec:
         found = self._client.post(f"/v1/studies/{self.study}/attach", {"pid": os.getpid()})
         self._fence = int(found["fence"])
+        self.samples = int(found["samples"])  # declared at enrolment: the most a round may weigh
         return codec.from_json(Spec, found["spec"])
 
     def close(self) -> None:
@@ -148,6 +148,8 @@ class Swarm:
                 continue
             if task.get("statistics_path"):
                 self.merged_statistics = Path(task["statistics_path"]).read_bytes()
+            if task["state"] == "over" and not task.get("base_path"):
+                return  # and no model is held here
             if parameters is None:
                 made = model() if callable(model) and not hasattr(model, "state_dict") else model
                 parameters = Parameters(adapt(made), self.spec.keep_local)

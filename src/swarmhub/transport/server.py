@@ -81,7 +81,7 @@ class PeerServer:
             await self._runner.cleanup()
             raise BadInput(
                 f"Expected to listen on {host}:{port}, but {error.strerror or error}; stop what "
-                "uses the port or choose another with 'swarmhub init --port'."
+                "uses the port, or change 'listen' (and 'address') in the home's node.toml."
             ) from None
         self.port = int(self._runner.addresses[0][1])
 

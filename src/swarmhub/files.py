@@ -1,0 +1,34 @@
+"""Files that must be whole or not there, and locks that die with their process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO, Any
+
+
+def lock(path: Path) -> IO[Any] | None:
+    """Take an exclusive lock that the kernel frees when this process ends; None if it is taken."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: after a crash there is the old or the new content."""
+    partial = path.with_name(path.name + ".new")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    fd = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
