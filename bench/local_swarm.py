@@ -67,7 +67,8 @@ class LocalSwarm:
         end = time.monotonic() + timeout_s
         while True:
             try:
-                return await asyncio.wait_for(self.events.get(), 0.5)
+                async with asyncio.timeout(0.5):
+                    return await self.events.get()
             except TimeoutError:
                 self.children.check()
                 if time.monotonic() > end:

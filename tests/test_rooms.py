@@ -13,7 +13,7 @@ SOURCE = Path(swarmhub.__file__).parent
 
 # from low to high; rooms on one line may import each other
 LEVELS = [
-    ["errors", "types", "codec", "keys", "params"],
+    ["errors", "types", "files", "codec", "keys", "params"],
     ["contract"],
     ["merge"],
     ["round"],

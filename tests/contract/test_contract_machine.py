@@ -103,7 +103,7 @@ class Law(RuleBasedStateMachine):
 
     @rule(who=members)
     def rotate(self, who):
-        if who in self.c.chain.active:
+        if who in self.c.chain.active and who in self.c.accounts:
             word = f"rotated {len(self.c.happened('rotated'))}"
             card, proof = self.c.rotated(who, by=key(word))
             if self.c.act(who, Rotate(card, proof)).ok:

@@ -161,7 +161,8 @@ class Demo:
         startup_s: float | None = None
         while STUDY.need(self.ledger.state, STUDY_NAME).status == "running" or not news.empty():
             try:
-                at, name, fields = await asyncio.wait_for(news.get(), 0.5)
+                async with asyncio.timeout(0.5):  # wait_for can swallow a Ctrl-C in Python 3.11
+                    at, name, fields = await news.get()
             except TimeoutError:
                 self.children.check()
                 if self.ledger.failure:

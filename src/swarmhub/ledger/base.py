@@ -67,7 +67,8 @@ class Submission:
 
     async def result(self, timeout_s: float | None = None) -> Result:
         """The result; TimeoutError when no block had it in time (submit the same bytes again)."""
-        return await asyncio.wait_for(asyncio.shield(self._future), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.shield(self._future)
 
 
 class Board:

@@ -201,7 +201,8 @@ class Node:
         """Return at the next news of the study, or after the time."""
         event = self._pulses.setdefault(study, asyncio.Event())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
 
     # what the peer server asks (transport.server.Gate)
 

@@ -1,0 +1,27 @@
+"""Format, lint, types and documentation are part of the tests."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "format", "--check"],
+        ["ruff", "check"],
+        ["mypy"],
+        ["mkdocs", "build", "--strict", "--quiet", "--site-dir", "SITE"],
+    ],
+    ids=["format", "lint", "types", "docs"],
+)
+def test_the_project_is_in_order(command, tmp_path):
+    arguments = [a.replace("SITE", str(tmp_path / "site")) for a in command]
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
