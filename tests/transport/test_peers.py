@@ -44,7 +44,7 @@ class OpenGate:
     def __init__(self, readable=True):
         self.readable, self.receipts, self.merged = readable, [], None
 
-    def may_read(self, member, digest):
+    async def may_read(self, member, digest):
         return self.readable
 
     async def offer(self, member, study, number, revision, known):

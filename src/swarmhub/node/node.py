@@ -25,6 +25,8 @@ from swarmhub.transport.server import OFFER_WAIT_S
 from swarmhub.types import Digest, MemberId
 
 HEAD_EVERY_S = 1.0
+BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
+ANY_STUDY = ""  # news of the ledger as a whole
 
 log = logging.getLogger("swarmhub.node")
 
@@ -124,6 +126,7 @@ class Node:
 
     def _on_block(self, committed: Committed) -> None:
         self._save_head_soon()
+        self.pulse(ANY_STUDY)
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
@@ -206,9 +209,17 @@ class Node:
 
     # what the peer server asks (transport.server.Gate)
 
-    def may_read(self, member: MemberId, digest: Digest) -> bool:
-        state = self.ledger.state
-        return any(may_read(state, d.notes, member, digest) for d in self.drivers.values())
+    async def may_read(self, member: MemberId, digest: Digest) -> bool:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BEHIND_S
+        while True:
+            state = self.ledger.state
+            if any(may_read(state, d.notes, member, digest) for d in self.drivers.values()):
+                return True
+            left = end - loop.time()  # who asks may be a block ahead of this node
+            if left <= 0 or self.stopping.is_set():
+                return False
+            await self.wait_for_news(ANY_STUDY, left)
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest

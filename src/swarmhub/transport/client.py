@@ -186,12 +186,11 @@ class PeerClient:
             raise PeerError(f"Member {leader} sent an offer that does not decode.") from None
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
-        """Hand a receipt to the leader; PeerError where it does not take it."""
+        """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no
+        use for (the round is settled by now) is none the worse."""
         body = {**codec.to_json(receipt), "study": study}
         response = await self._request(leader, "POST", "/v1/receipt", data=codec.encode(body))
-        async with response:
-            if response.status != 204:
-                raise PeerError(f"Member {leader} answered {response.status} to a receipt.")
+        response.release()
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int, exact: bool = True) -> bytes:

@@ -37,8 +37,8 @@ OFFER_WAIT_S = 20.0
 class Gate(Protocol):
     """What the server asks the node."""
 
-    def may_read(self, member: MemberId, digest: Digest) -> bool:
-        """Whether the member may fetch the blob."""
+    async def may_read(self, member: MemberId, digest: Digest) -> bool:
+        """Whether the member may fetch the blob (may wait a moment for the ledger's news)."""
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
@@ -131,20 +131,20 @@ class PeerServer:
             raise web.HTTPForbidden
         return member
 
-    def _need_readable(self, request: web.Request) -> Digest:
+    async def _need_readable(self, request: web.Request) -> Digest:
         digest = request.match_info["digest"]
         member = self._member(request)
         held = codec.is_digest(digest) and digest in self._blobs
-        if not held or not self._gate.may_read(member.id, digest):
+        if not held or not await self._gate.may_read(member.id, digest):
             raise web.HTTPNotFound
         return digest
 
     async def _leaves(self, request: web.Request) -> web.Response:
-        found = self._blobs.fingerprint(self._need_readable(request))
+        found = self._blobs.fingerprint(await self._need_readable(request))
         return web.Response(body=b"".join(found.leaves), content_type="application/octet-stream")
 
     async def _blob(self, request: web.Request) -> web.StreamResponse:
-        digest = self._need_readable(request)
+        digest = await self._need_readable(request)
         member = self._member(request)
         total = self._blobs.fingerprint(digest).nbytes
         start = request.http_range.start or 0
