@@ -56,7 +56,7 @@ class LocalSwarm:
         """Start (or restart) node i (from 1)."""
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
-        return self.children.start(f"node {i}", ["up", "--verbose", "--home", str(home.root)], log)
+        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log)
 
     def _hear(self, committed: Committed) -> None:
         for name, fields in committed.events:
