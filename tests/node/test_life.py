@@ -125,7 +125,7 @@ def test_a_late_hospital_joins_in_the_middle(tmp_path):
     with Network(tmp_path, 3) as network:
         for i in (1, 2, 3):
             network.up(i)
-        network.open_study(make_spec(rounds=12, quorum_grace_ms=500))
+        network.open_study(make_spec(rounds=40, quorum_grace_ms=500))
         for i in (1, 2):
             network.train(i, add_one(tmp_path, pause=0.1))
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
