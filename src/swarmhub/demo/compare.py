@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from swarmhub.data.metrics import auc
-from swarmhub.data.statistics import Design, statistics_of
+from swarmhub.data.metrics import auc, log_loss
+from swarmhub.data.statistics import statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput
 from swarmhub.params.buffer import arrays_from, layout_of
-from swarmhub.recipes.tabular import make_model
 from swarmhub.recipes.trainer import Fitted, make_fitted
 
 Parameters = dict[str, Any]
@@ -63,9 +62,7 @@ class HeldOut:
             [fitted.model.predict(parameters, fitted.design.matrix(t)) for t in self._tests]
         )
         label = np.concatenate([t.label for t in self._tests if t.label is not None])
-        clipped = np.clip(probability, 1e-12, 1 - 1e-12)
-        loss = -np.mean(np.where(label == 1, np.log(clipped), np.log1p(-clipped)))
-        return {"auc": auc(label, probability), "loss": float(loss)}
+        return {"auc": auc(label, probability), "loss": log_loss(label, probability)}
 
     def compare(self, swarm: Parameters | None, rounds: int) -> Scores:
         """Train each hospital alone and all pooled, for as many rounds, and measure everything."""
@@ -79,17 +76,11 @@ class HeldOut:
     def _alone(self, table: Table, rounds: int) -> float | None:
         assert table.label is not None
         try:
-            design = Design.from_statistics(statistics_of(table))
+            fitted = make_fitted(self.kind, statistics_of(table), self.seed)
         except BadInput:
             return None  # one class only, or nothing to learn from: no model of its own
-        fitted = Fitted(design, make_model(self.fitted_kind, design, self.seed))
-        parameters = _train(fitted, design.matrix(table), table.label, rounds)
+        parameters = _train(fitted, fitted.design.matrix(table), table.label, rounds)
         return self.measure(fitted, parameters)["auc"]
-
-    @property
-    def fitted_kind(self) -> Any:
-        """The recipe's name, as make_model takes it."""
-        return self.kind
 
 
 def _train(fitted: Fitted, x: Any, y: Any, rounds: int) -> Parameters:
