@@ -179,6 +179,9 @@ def show_study(
         ["approved by", ", ".join(map(str, record["approved"]))],
         ["enrolled (samples)", ", ".join(enrolled)],
         ["open round", f"{r['number']} {r['kind']} {r['phase']}" if r else "none"],
-        ["settled model", f"round {model['number']}: {model['digest']}" if model else "none yet"],
+        [
+            "settled model",
+            f"ledger round {model['number']}: {model['digest']}" if model else "none yet",
+        ],
     ]
     table(f"Study '{study}'", ["", ""], rows)

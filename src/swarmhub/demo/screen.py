@@ -107,7 +107,7 @@ def show_outcome(outcome: Outcome) -> None:
             f"{t.term}, {t.takeover_s:.2f} s later."
         )
     console.print(
-        f"{outcome.rounds} rounds, {outcome.total_s:.1f} s in all "
+        f"{outcome.rounds} round{'s' * (outcome.rounds != 1)}, {outcome.total_s:.1f} s in all "
         f"({outcome.startup_s:.1f} s to the first training step).",
         highlight=False,
     )
