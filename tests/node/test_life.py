@@ -53,7 +53,7 @@ def test_two_studies_run_on_the_same_nodes_at_once(tmp_path):
     with Network(tmp_path, 3) as network:
         for i in (1, 2, 3):
             network.up(i)
-        network.open_study(make_spec("one", rounds=4))
+        network.open_study(make_spec("one", rounds=4, min_peers=3))
         network.open_study(make_spec("two", rounds=4), members=[2, 3])
         for i in (1, 2, 3):
             network.train(i, add_one(tmp_path, "one"), "one")
