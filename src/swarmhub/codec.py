@@ -25,43 +25,66 @@ from swarmhub.errors import Malformed
 
 MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exactly
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
+WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
+REMEMBERED = "_canonical"  # where a record keeps its own text
 
 T = TypeVar("T")
 Json = Any
 
 
 def encode(value: Json) -> bytes:
-    """Canonical bytes of a JSON value. Raises Malformed for floats and oversized integers."""
-    _check(value, 0)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "strict")
+    """Canonical bytes of a JSON value (records may stand in it). Raises Malformed for floats,
+    oversized integers, and whatever else could not be read back."""
+    try:
+        return _write(value, 0).encode("utf-8", "strict")
+    except UnicodeEncodeError:
+        raise Malformed("A string is not valid Unicode; send plain UTF-8.") from None
 
 
-def _check(value: Json, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Malformed(f"The JSON is nested deeper than {MAX_DEPTH} levels; flatten it.")
-    if value is None or isinstance(value, bool):
-        return
+def _write(value: Json, depth: int) -> str:
+    """Canonical text of a value, in one pass."""
     if isinstance(value, str):
-        try:
-            value.encode("utf-8", "strict")
-        except UnicodeEncodeError:
-            raise Malformed("A string is not valid Unicode; send plain UTF-8.") from None
-    elif isinstance(value, int):
+        return json.encoder.encode_basestring(value)
+    if value is None or value is True or value is False:
+        return "null" if value is None else "true" if value else "false"
+    if isinstance(value, int):
         if not -MAX_INT <= value <= MAX_INT:
             raise Malformed(f"The integer {str(value)[:30]} is outside ±(2^53 - 1).")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or any(c > "\uffff" for c in key):
-                # above U+FFFF the order by code point is not RFC 8785's order by UTF-16 unit
-                raise Malformed("Every key of a JSON object is a string of characters to U+FFFF.")
-            _check(key, depth + 1)
-            _check(item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check(item, depth + 1)
-    else:
-        raise Malformed(f"A {type(value).__name__} has no place in canonical JSON (integers only).")
+        return int.__repr__(value)
+    if depth == MAX_DEPTH:
+        raise Malformed(f"The JSON is nested deeper than {MAX_DEPTH} levels; flatten it.")
+    if isinstance(value, dict):
+        pairs = [f"{_write_key(k)}:{_write(value[k], depth + 1)}" for k in _in_order(value)]
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join([_write(item, depth + 1) for item in value]) + "]"
+    if is_record(value):
+        return _write_record(value, depth)
+    raise Malformed(f"A {type(value).__name__} has no place in canonical JSON (integers only).")
+
+
+def _in_order(value: dict[Any, Json]) -> list[str]:
+    if all(isinstance(key, str) for key in value):
+        return sorted(value)
+    raise Malformed(WRONG_KEY)
+
+
+def _write_key(key: str) -> str:
+    if not key.isascii() and any(c > "\uffff" for c in key):
+        raise Malformed(WRONG_KEY)  # its order by code point is not RFC 8785's by UTF-16 unit
+    return json.encoder.encode_basestring(key)
+
+
+def _write_record(record: Any, depth: int) -> str:
+    """Records are frozen, so their text is made once: a record that grows by one item (a round
+    by a contribution) costs that item, not all of them again."""
+    cls: Any = type(record)
+    memory = vars(record)
+    text: str | None = memory.get(REMEMBERED)
+    if text is None:
+        pairs = [f'"{n}":{_write(memory[n], depth + 1)}' for n in _sorted_names(cls)]
+        memory[REMEMBERED] = text = "{" + ",".join(pairs) + "}"
+    return text
 
 
 def _no_float(text: str) -> Json:
@@ -112,7 +135,7 @@ def digest(*parts: bytes) -> str:
 
 def is_digest(text: str) -> bool:
     """Whether the text is 64 lower-case hex digits."""
-    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return len(text) == 64 and not text.strip("0123456789abcdef")
 
 
 # records
@@ -120,8 +143,9 @@ def is_digest(text: str) -> bool:
 
 def to_json(record: Any) -> Json:
     """The JSON value of a dataclass record (nested records, tuples and dicts included)."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {name: to_json(getattr(record, name)) for name, _, _ in _fields(type(record))}
+    if is_record(record):
+        cls: Any = type(record)
+        return {name: to_json(getattr(record, name)) for name, _, _ in _fields(cls)}
     if isinstance(record, tuple | list):
         return [to_json(item) for item in record]
     if isinstance(record, dict):
@@ -131,7 +155,7 @@ def to_json(record: Any) -> Json:
 
 def pack(record: Any) -> bytes:
     """Canonical bytes of a record. What could not be read back is refused here."""
-    return encode(to_json(record))
+    return encode(record)
 
 
 def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
@@ -142,6 +166,16 @@ def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
 def from_json(cls: type[T], value: Json, where: str = "") -> T:
     """A record of class `cls` from a JSON value; Malformed names the offending path."""
     return typing.cast(T, _read(cls, value, where or cls.__name__))
+
+
+def is_record(value: object) -> bool:
+    """Whether the value is a dataclass instance."""
+    return hasattr(type(value), "__dataclass_fields__")
+
+
+@functools.cache
+def _sorted_names(cls: type) -> tuple[str, ...]:
+    return tuple(sorted(name for name, _, _ in _fields(cls)))
 
 
 @functools.cache

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from builders import HEART, Consortium, digest, key, merging, running
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.execution import BUCKET_MS, RULES
@@ -30,6 +32,15 @@ from swarmhub.types import BLOCK_DOMAIN, TX_DOMAIN
 MINUTE_MS = 60_000
 
 # the envelope
+
+
+@given(text=st.text(max_size=20), number=st.integers(0, 2**53 - 1))
+def test_what_is_signed_is_everything_but_the_signature(text, number):
+    h1 = key("h1")
+    data = write_transaction(Poke(text), text, number, h1.public, lambda m: h1.sign(TX_DOMAIN, m))
+    envelope = json.loads(data)
+    del envelope["signature"]
+    assert read_transaction(data).signed == codec.encode(envelope)
 
 
 def test_a_transaction_for_another_chain_is_refused():

@@ -38,7 +38,7 @@ from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.records import STUDY
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import Apply, Leave, Poke, card_message
+from swarmhub.contract.transactions import MAX_TX_BYTES, Apply, Leave, Poke, card_message
 from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger import SqliteLedger, create_ledger, sqlite
 from swarmhub.ledger.blocks import (
@@ -52,6 +52,7 @@ from swarmhub.ledger.blocks import (
     unpack_txs,
 )
 from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.ledger.pool import Pool
 from swarmhub.types import INVITE_DOMAIN
 
 TESTS = Path(__file__).parent
@@ -533,6 +534,66 @@ def test_a_file_that_cannot_be_written_is_one_sentence(path):
                     break
                 await asyncio.sleep(0.01)
             assert "cannot be written" in str(told[0])
+
+    asyncio.run(story())
+
+
+# the pool
+
+
+def test_who_has_the_turn_takes_what_all_others_wait_for(path, no_safety_look):
+    async def story():
+        async with opened("sqlite", path.parent, handles=3) as ledgers:
+            for i, ledger in enumerate(ledgers):  # as if each were about to take its turn
+                ledger._pool.put(signed(ledger, propose(f"other{i}")))
+            (result,) = await done(ledgers[0], signed(ledgers[0], propose("mine")))
+            assert result.ok
+            return ledgers[0].tip.height, [r for b in await ledgers[0].blocks(1, 9) for r in b.txs]
+
+    height, txs = asyncio.run(story())
+    assert (height, len(txs)) == (1, 4)
+    assert not list(Pool(path).waiting(100, 1 << 20))
+
+
+def test_what_a_dead_process_left_in_the_pool_reaches_a_block(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            left = signed(ledger, propose("left"))
+            Pool(path).put(left)
+            assert (await done(ledger, signed(ledger, propose("mine"))))[0].ok
+            # it comes back and submits the same bytes again: they count once
+            assert (await (await ledger.submit(left)).result(WAIT_S)).ok
+            assert STUDY.get(ledger.state, "left") is not None
+
+    asyncio.run(story())
+
+
+def test_rubbish_in_the_pool_stops_nobody(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            pool = Pool(path)
+            pool.put(b"{")
+            pool.put(b"x" * (MAX_TX_BYTES + 1))
+            assert (await done(ledger, signed(ledger, propose("mine"))))[0].ok
+            (block,) = await ledger.blocks(1, 9)
+            assert len(block.txs) == 2  # malformed, and good; what is too large is thrown away
+            assert not pool.waiting(100, 1 << 20)
+
+    asyncio.run(story())
+
+
+def test_a_stranger_leaves_what_others_wait_for_in_the_pool(path):
+    async def story():
+        async with opened("sqlite", path.parent) as (ledger,):
+            await done(ledger, signed(ledger, invite("newcomer")))
+            Pool(path).put(signed(ledger, propose("others")))
+            applicant = await SqliteLedger.open(path, key("newcomer"), clock=Clock())
+            card, token = card_of("newcomer"), key("invitation newcomer")
+            body = Apply(card, token.public, token.sign(INVITE_DOMAIN, card_message(card)))
+            assert (await done(applicant, signed(ledger, body, "newcomer")))[0].ok
+            await applicant.close()
+        assert len(Pool(path).waiting(100, 1 << 20)) == 1
+        await open_and_close(path)  # and the file is good
 
     asyncio.run(story())
 

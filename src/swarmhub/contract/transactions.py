@@ -285,8 +285,10 @@ def read_transaction(data: bytes) -> Transaction:
     if kind not in BODIES:
         raise Malformed(f"Unknown kind of transaction {kind[:60]!r}.")
     body = codec.from_json(BODIES[kind], envelope["body"])
-    signature = envelope.pop("signature")
-    signed = codec.encode(envelope)
+    signature, signer = envelope["signature"], codec.encode(envelope["signer"])
+    # canonical: the keys are in order, so the signature stands before the signer, at the end
+    end = b'"signer":' + signer + b"}"
+    signed = data[: -len(b'"signature":' + codec.encode(signature) + b"," + end)] + end
     return Transaction(
         kind=kind,
         body=body,

@@ -58,6 +58,12 @@ class Doorbell:
                 os.write(fd, b"\1")
             os.close(fd)
 
+    def count(self) -> int:
+        """How many processes listen (this one included)."""
+        if not self._folder.is_dir():
+            return 0
+        return sum(not path.name.startswith(".") for path in self._folder.iterdir())
+
     def close(self) -> None:
         """Take the bell down."""
         if self._path is not None:

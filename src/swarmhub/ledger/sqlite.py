@@ -1,15 +1,17 @@
 """The embedded ledger: a hash-chained block log in one SQLite file, shared on one machine.
 
-Every process that opens the file checks and executes every block itself. A writer takes SQLite's
-write lock, executes what others have written since, appends its own block (and the follow-up
-block, where a deadline waits to be stamped) and commits once, with one fsync. Work on the file
-happens in one worker thread; the state changes only on the event loop's thread.
+Every process that opens the file checks and executes every block itself. Transactions wait in a
+pool that all share; a writer takes its turn, executes what others have written since, appends a
+block of all that waits (and the follow-up block, where a deadline waits to be stamped) and
+commits once, with one fsync. Work on the file happens in one worker thread; the state changes
+only on the event loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import sqlite3
 import time
@@ -43,12 +45,14 @@ from swarmhub.ledger.blocks import (
     unpack_txs,
 )
 from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.ledger.pool import Pool
 
 T = TypeVar("T")
 
 FORMAT = "1"
 LOCK_TIMEOUT_S = 30.0
 SAFETY_LOOK_S = 1.0  # in case a ring was lost
+GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE blocks (
@@ -172,6 +176,7 @@ class SqliteLedger:
         self.failure: LedgerError | None = None  # set when the file turned out damaged
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
         self._bell = Doorbell(path)
+        self._pool = Pool(path)
         self._turns = path.with_name(path.name + ".turns")
 
     @classmethod
@@ -279,18 +284,23 @@ class SqliteLedger:
             done.append(committed)
         return _Step(tip, overlay, tuple(done))
 
-    def _append(self, txs: list[bytes]) -> _Step:
-        """Catch up, append a block of the transactions, commit. Runs in the worker thread."""
+    def _append(self, mine: list[Path]) -> _Step:
+        """Append a block of what waits, unless somebody has. Runs in the worker thread."""
         assert self.writer is not None
         with _turn(self._turns):
-            return self._append_in_turn(txs, self.writer)
+            if any(path.exists() for path in mine):
+                return self._append_in_turn(mine, self.writer)
+        return self._catch_up()  # somebody had them in a block
 
-    def _append_in_turn(self, txs: list[bytes], writer: PrivateKey) -> _Step:
+    def _append_in_turn(self, mine: list[Path], writer: PrivateKey) -> _Step:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             step = self._catch_up()
             overlay, tip, done = step.overlay, step.tip, list(step.committed)
-            batch = list(txs)
+            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES)
+            if get_member_of_key(overlay, writer.public) is None:  # a stranger writes for itself
+                taken = [(path, tx) for path, tx in taken if path in mine]
+            batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
                 tip, committed = build(tip, overlay, batch, self._clock(), writer)
                 _insert(self._db, committed.block)
@@ -301,19 +311,28 @@ class SqliteLedger:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._pool.remove([path for path, _ in taken])
         self._bell.ring()
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:
-        while self._queue:
-            batch: list[bytes] = []
-            size = 0
-            while self._queue and len(batch) < MAX_BLOCK_TXS:
-                size += len(self._queue[0])
-                if batch and size > MAX_BLOCK_BYTES:
-                    break
-                batch.append(self._queue.pop(0))
-            await self._guarded(lambda batch=batch: self._append(batch))  # type: ignore[misc]
+        while self._queue and not self.failure:
+            txs, self._queue = self._queue, []
+            try:
+                mine = await self._visit(lambda txs=txs: [self._pool.put(tx) for tx in txs])  # type: ignore[misc]
+            except OSError as error:
+                self._fail(self._unwritable(error))
+                return
+            while not self.failure and any(path.exists() for path in mine):
+                await self._gather()
+                await self._guarded(lambda mine=mine: self._append(mine))  # type: ignore[misc]
+
+    async def _gather(self) -> None:
+        """Let the last block be executed everywhere, while more transactions come together."""
+        rest_ms = self._bell.count() * GATHER_MS
+        since_ms = self._clock() - self.tip.time_ms
+        if 0 <= since_ms < rest_ms:
+            await asyncio.sleep((rest_ms - since_ms) / 1000)
 
     async def _guarded(self, work: Callable[[], _Step]) -> None:
         async with self._lock:
@@ -323,11 +342,12 @@ class SqliteLedger:
             except LedgerError as error:
                 self._fail(error)
             except sqlite3.Error as error:
-                full = "full" in str(error)
-                hint = "free disk space" if full else "check the disk and the file's permissions"
-                self._fail(
-                    LedgerError(f"The ledger {self.path} cannot be written ({error}); {hint}.")
-                )
+                self._fail(self._unwritable(error))
+
+    def _unwritable(self, error: Exception) -> LedgerError:
+        full = "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
+        hint = "free disk space" if full else "check the disk and the file's permissions"
+        return LedgerError(f"The ledger {self.path} cannot be written ({error}); {hint}.")
 
     def _fail(self, error: LedgerError) -> None:
         if self.failure is None:

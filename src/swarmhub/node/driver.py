@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.contract.records import ROUND, RoundRef
+from swarmhub.contract.records import ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.node import work
@@ -68,6 +68,7 @@ class StudyDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._closed = False
+        self._sight: object = None
 
     @property
     def study(self) -> str:
@@ -98,7 +99,16 @@ class StudyDriver:
                 task = asyncio.create_task(self._carry_out(effect))
                 self._under_way[effect] = task
         self._set_timer(min((w.at_ms for w in wishes if isinstance(w, Wake)), default=0))
-        self.node.pulse(self.study)
+        self._tell_waiters()
+
+    def _tell_waiters(self) -> None:
+        """Wake the trainer's and the peers' open requests if what they look at has changed."""
+        state, notes = self.node.ledger.state, self.notes
+        study, r = STUDY.get(state, self.study), ROUND.get(state, self.study)
+        sight = (study, r, notes.prepared, len(notes.held), len(notes.merged))
+        if sight != self._sight:
+            self._sight = sight
+            self.node.pulse(self.study)
 
     def _follow_round(self) -> None:
         r = ROUND.get(self.node.ledger.state, self.study)
