@@ -27,7 +27,7 @@ from typing import Any
 from typer.models import ArgumentInfo, OptionInfo
 
 from swarmhub.cli.app import app
-from swarmhub.contract import records, refusals, rounds, transactions
+from swarmhub.contract import phases, records, refusals, rounds, transactions
 from swarmhub.contract.execution import RULES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -79,7 +79,7 @@ def contract_page() -> str:
 def phases_table() -> str:
     """Each kind of round and the phases that it walks through."""
     lines = ["| kind | phases |", "|---|---|"]
-    lines += [f"| `{k}` | {' → '.join(f'`{p}`' for p in ps)} |" for k, ps in rounds.PHASES.items()]
+    lines += [f"| `{k}` | {' → '.join(f'`{p}`' for p in ps)} |" for k, ps in phases.PHASES.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result
+from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
@@ -36,7 +37,6 @@ from swarmhub.contract.records import (
     Study,
     get_chain,
 )
-from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.contract.thresholds import compute_receipts
 from swarmhub.contract.transactions import (
     Apply,

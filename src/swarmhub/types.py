@@ -17,6 +17,7 @@ Event: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): what a transact
 TX_DOMAIN = "swarmhub/tx/1"
 BLOCK_DOMAIN = "swarmhub/block/1"
 RECEIPT_DOMAIN = "swarmhub/receipt/1"
+OFFER_DOMAIN = "swarmhub/offer/1"
 CARD_DOMAIN = "swarmhub/card/1"
 INVITE_DOMAIN = "swarmhub/invite/1"
 ROTATE_DOMAIN = "swarmhub/rotate/1"

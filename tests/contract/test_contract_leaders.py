@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from swarmhub import contract, keys
 from swarmhub.codec import unpack
-from swarmhub.contract import deadlines, rounds
+from swarmhub.contract import deadlines, phases
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import compute_leader_order, get_leader
+from swarmhub.contract.phases import MAX_DOUBLINGS
 from swarmhub.contract.records import ROUND, Contribution, Deadlines, Receipt, Round
-from swarmhub.contract.rounds import MAX_DOUBLINGS
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.thresholds import (
     compute_faults,
@@ -214,12 +214,12 @@ def test_the_longest_time_that_a_spec_allows_can_be_written_down():
     ctx = at_work(c)
     entries = tuple(Contribution(m, "", 1 << 40, "", 1) for m in range(64))
     r = replace(c.round(), phase="MERGING", contributions=entries, term=64 * MAX_DOUBLINGS)
-    rounds.mark_term(ctx, r)
+    phases.mark_term(ctx, r)
     contract.begin_block(ctx.state, ctx.env)
     unpack(Deadlines, ctx.state.get("deadlines"))  # as a node reads it after a restart
 
 
-@pytest.mark.parametrize("timer", [rounds.next_term, rounds.end_grace])
+@pytest.mark.parametrize("timer", [phases.next_term, phases.end_grace])
 def test_a_timer_that_finds_the_round_in_another_phase_does_nothing(timer):
     ctx = at_work(initialised(2))
     ROUND.put(ctx.state, HEART, record=replace(ROUND.need(ctx.state, HEART), phase="OPEN"))
@@ -232,8 +232,8 @@ def test_a_grace_or_a_departure_without_an_open_round_does_nothing():
     ctx = at_work(initialised(2))
     ROUND.put(ctx.state, HEART, record=None)
     before = dict(ctx.state.writes)
-    rounds.end_grace(ctx, HEART)
-    rounds.drop_member(ctx, HEART, 1)
+    phases.end_grace(ctx, HEART)
+    phases.drop_member(ctx, HEART, 1)
     assert ctx.state.writes == before
 
 

@@ -15,8 +15,8 @@ from swarmhub import codec
 from swarmhub.contract import State, records
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
 from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.phases import PHASES
 from swarmhub.contract.records import ROUND, SPEC, STUDY
-from swarmhub.contract.rounds import PHASES
 from swarmhub.contract.state import Table
 from swarmhub.contract.transactions import (
     Approve,

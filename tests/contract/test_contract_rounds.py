@@ -16,13 +16,9 @@ from builders import (
     spec_of,
 )
 
+from swarmhub.contract.checks import MAX_METRICS, STATISTICS_LAYOUT
+from swarmhub.contract.phases import compute_kind, compute_training_round
 from swarmhub.contract.records import Evaluation, RoundRef
-from swarmhub.contract.rounds import (
-    MAX_METRICS,
-    STATISTICS_LAYOUT,
-    compute_kind,
-    compute_training_round,
-)
 from swarmhub.contract.transactions import (
     Finish,
     Leave,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from swarmhub import errors
-from swarmhub.contract import records, refusals, rounds, thresholds, transactions
+from swarmhub.contract import phases, records, refusals, thresholds, transactions
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
 from swarmhub.round import Patience
@@ -67,9 +67,9 @@ def test_every_transaction_kind_and_its_fields_are_in_the_reference():
 
 
 def test_every_phase_is_in_the_reference():
-    for kind, phases in rounds.PHASES.items():
+    for kind, walk in phases.PHASES.items():
         row = table_row("reference/contract.md", f"`{kind}`")
-        assert row[1].split(" → ") == [f"`{p}`" for p in phases]
+        assert row[1].split(" → ") == [f"`{p}`" for p in walk]
         assert table_row("guides/round.md", f"`{kind}`")[2].split(", ") == list(phases)
 
 

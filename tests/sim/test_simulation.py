@@ -60,7 +60,7 @@ def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch
 
 def test_a_settlement_without_receipts_would_show(monkeypatch):
     """The simulation sees what a rule lets through: with no receipts asked for, none come."""
-    monkeypatch.setattr("swarmhub.contract.rounds.compute_receipts", lambda n: 0)
+    monkeypatch.setattr("swarmhub.contract.checks.compute_receipts", lambda n: 0)
     monkeypatch.setattr("swarmhub.round.brain.compute_receipts", lambda n: 0)
     assert all(not m.receipts for m in simulate(0, faults=CALM).settled)
     monkeypatch.undo()

@@ -10,7 +10,7 @@ import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
-from swarmhub.contract.rounds import compute_training_round
+from swarmhub.contract.phases import compute_training_round
 from swarmhub.errors import BadInput, SwarmhubError, TrainerError
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home

@@ -12,7 +12,10 @@ import functools
 
 from swarmhub import codec
 from swarmhub.contract.records import Round
+from swarmhub.contract.thresholds import compute_receipts
 from swarmhub.types import MemberId
+
+AUDITS = 1 << 32  # beyond every shard's number
 
 
 @functools.lru_cache(maxsize=256)
@@ -26,6 +29,14 @@ def compute_leader_order(
         return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
 
     return tuple(sorted(candidates, key=rank))
+
+
+def get_auditors(r: Round) -> tuple[MemberId, ...]:
+    """Who is drawn to recompute parts of the current leader's merge: as many as a settlement needs
+    receipts, in another order than that of the leaders."""
+    order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
+    others = [m for m in order if m != get_leader(r) and m not in r.false_leaders]
+    return tuple(others[: compute_receipts(len(get_candidates(r)))])
 
 
 def get_candidates(r: Round) -> tuple[MemberId, ...]:

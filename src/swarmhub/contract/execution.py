@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import consortium, deadlines, motions, rounds, study
+from swarmhub.contract import consortium, deadlines, disputes, motions, phases, rounds, study
 from swarmhub.contract import transactions as t
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.records import DUE, DueMinutes, Genesis
@@ -42,12 +42,15 @@ RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Unavailable: rounds.unavailable,
     t.Invalid: rounds.invalid,
     t.Settle: rounds.settle,
+    t.Dispute: disputes.dispute,
+    t.Recompute: disputes.recompute,
     t.Poke: rounds.poke,
 }
 
 TIMERS: dict[str, Callable[[Context, str], None]] = {
-    "grace": rounds.end_grace,
-    "term": rounds.end_term,
+    "grace": phases.end_grace,
+    "term": phases.end_term,
+    "dispute": disputes.end_dispute,
     "expiry": study.expire,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
     "invitation": consortium.drop_invitation,

@@ -109,6 +109,11 @@ class MergeRule:
     )
     trim_permille: int = 100
 
+    @property
+    def is_chunk_local(self) -> bool:
+        """Whether a merged chunk follows from the same chunk of each contribution."""
+        return self.name != "geometric_median"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -132,6 +137,7 @@ class Spec:
     transfer_bytes_per_s: int = 10_000_000  # slowest link that a leader is given time for
     merge: MergeRule = field(default_factory=MergeRule)
     metric: Metric = field(default_factory=Metric)
+    audit: Literal["drawn", "full"] = "drawn"  # what auditors recompute of a merge
     privacy: Literal["plain"] = "plain"
     sync_every: str = "1 epoch"  # batches or epochs between merges; for the trainers
     optimizer: Literal["keep", "reset"] = "reset"  # local optimiser state at a merge
@@ -247,6 +253,26 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """`leaf` is the hash of a merged chunk as `member` recomputed it."""
+
+    member: MemberId
+    leaf: Digest
+
+
+@dataclass(frozen=True)
+class OpenDispute:
+    """`leader` offers `digest`; the leaf of its chunk `chunk` is `claimed`; others recompute it."""
+
+    digest: Digest
+    leader: MemberId
+    chunk: int
+    claimed: Digest
+    by: MemberId
+    answers: tuple[Answer, ...]  # the accuser's is the first
+
+
+@dataclass(frozen=True)
 class Round:
     """The open round of a study."""
 
@@ -263,6 +289,9 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
+    dispute: OpenDispute | None = None  # of this revision
+    false_leaders: tuple[MemberId, ...] = ()  # whose merge was found false: they lead no more
+    unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
 
     @property
     def contributors(self) -> tuple[MemberId, ...]:

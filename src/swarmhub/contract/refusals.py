@@ -9,6 +9,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── AlreadyDone         the act has been done
     ├── BadValue            a field has a value that can never be accepted
     ├── Expired             the transaction, invitation or study is over
+    ├── Disputed            somebody doubts the merge; settle it when that is decided
     └── StaleRound          the round has moved on; carries the model to go on from
 """
 
@@ -52,6 +53,14 @@ class BadValue(Refusal):
 class Expired(Refusal):
     def __init__(self, what: str, expired_ms: int, now_ms: int) -> None:
         super().__init__(f"{what} expired at {expired_ms} ms; the block's time is {now_ms} ms.")
+
+
+class Disputed(Refusal):
+    def __init__(self, digest: str, by: int) -> None:
+        super().__init__(
+            f"The merge {digest[:16]}… is disputed by member {by}; "
+            "it can be settled once the others have recomputed it."
+        )
 
 
 class StaleRound(Refusal):

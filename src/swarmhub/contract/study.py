@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, rounds
+from swarmhub.contract import deadlines, phases
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import get_motions, open_motion
 from swarmhub.contract.records import (
@@ -173,7 +173,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId) -> None:
     STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
     ctx.emit("withdrawn", study=name, member=member)
     if study.status == "running":
-        rounds.drop_member(ctx, name, member)
+        phases.drop_member(ctx, name, member)
 
 
 def start(ctx: Context, tx: Start) -> None:
@@ -192,7 +192,7 @@ def start(ctx: Context, tx: Start) -> None:
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
     ctx.emit("started", study=tx.study)
-    rounds.open_round(ctx, tx.study, 1, ())
+    phases.open_round(ctx, tx.study, 1, ())
 
 
 def finish(ctx: Context, tx: Finish) -> None:
@@ -202,7 +202,7 @@ def finish(ctx: Context, tx: Finish) -> None:
     proposer_active = study.proposer in ctx.chain.active
     if member.id != study.proposer and (proposer_active or not _is_enrolled(study, member)):
         raise NotAllowed("the proposer (once it is gone: an enrolled member)", "end the study")
-    rounds.end_study(ctx, tx.study, "finished")
+    phases.end_study(ctx, tx.study, "finished")
 
 
 def release(ctx: Context, tx: Release) -> None:
@@ -239,7 +239,7 @@ def expire(ctx: Context, name: str) -> None:
     """The study's time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
-        rounds.end_study(ctx, name, "expired")
+        phases.end_study(ctx, name, "expired")
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:

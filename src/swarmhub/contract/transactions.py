@@ -225,6 +225,37 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class Dispute:
+    """The leader's signed offer has a chunk that is not the merge of the contributions.
+
+    `claimed` is the chunk's leaf hash, which `path` proves to be in `digest`; `leaf` is the hash
+    of the same chunk as the signer recomputed it.
+    """
+
+    KIND: ClassVar[str] = "round.dispute"
+    ref: RoundRef
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    offer: Signature  # the leader's, over the digest
+    chunk: int
+    claimed: Digest
+    path: tuple[Digest, ...]
+    leaf: Digest
+
+
+@dataclass(frozen=True)
+class Recompute:
+    """The signer's own leaf hash of the chunk that the open dispute is about."""
+
+    KIND: ClassVar[str] = "round.recompute"
+    ref: RoundRef
+    digest: Digest
+    chunk: int
+    leaf: Digest
+
+
+@dataclass(frozen=True)
 class Poke:
     """Make a block, so that a deadline that has passed can fire."""
 
@@ -237,7 +268,8 @@ BODIES: dict[str, type[Any]] = {
     for cls in (
         Invite, Apply, Vote, Leave, Remove, Rotate,
         Propose, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
-        Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Poke,
+        Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
+        Poke,
     )
 }  # fmt: skip
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swarmhub.contract.phases import compute_training_round
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
-from swarmhub.contract.rounds import compute_training_round
 from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut

@@ -20,12 +20,20 @@ Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever
     rules       what each rule does to one block of values
     geometric   the weights behind the geometric median, found by passes over all chunks
     parameters  chunk by chunk: read, check, combine, round
+    audit       recomputing parts of a merge
     statistics  merging what the hospitals say about their tables
     vectors     this machine against recorded results
 
 Nothing here touches disk (but its own vectors), network, clock or randomness.
 """
 
+from swarmhub.merge.audit import (
+    STRETCH_BYTES,
+    draw,
+    excerpt,
+    find_false_stretch,
+    recompute_leaf,
+)
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Contribution, Source, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, Rule
@@ -34,12 +42,17 @@ from swarmhub.merge.vectors import self_test
 
 __all__ = [
     "CHUNK_LOCAL",
+    "STRETCH_BYTES",
     "Contribution",
     "Rule",
     "Source",
     "check_contribution",
+    "draw",
+    "excerpt",
+    "find_false_stretch",
     "merge_chunk",
     "merge_parameters",
     "merge_statistics",
+    "recompute_leaf",
     "self_test",
 ]

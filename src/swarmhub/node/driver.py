@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.contract.records import ROUND, STUDY, RoundRef
+from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
+from swarmhub.keys import verify
+from swarmhub.merge import draw
 from swarmhub.node import work
 from swarmhub.round import (
+    Audit,
+    Audited,
     Check,
     CheckedBad,
     CheckedGood,
+    Doubt,
     Effect,
     Event,
+    Examine,
+    Examined,
     Held,
+    Lacking,
     Merge,
     Merged,
     Notes,
@@ -44,7 +53,7 @@ from swarmhub.round import (
     Watch,
     decide,
 )
-from swarmhub.types import RECEIPT_DOMAIN
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.node.node import Node
@@ -152,7 +161,7 @@ class StudyDriver:
             await self._handler(effect)
         except asyncio.CancelledError:
             raise
-        except (BlobError, MergeError, LedgerError) as error:
+        except (BlobError, MergeError, LedgerError, PeerError) as error:
             self._note_failure(effect)
             self.node.report(str(error))
         except Exception:
@@ -173,6 +182,10 @@ class StudyDriver:
                 return self._check(effect)
             case Merge():
                 return self._merge(effect)
+            case Audit():
+                return self._audit(effect)
+            case Examine():
+                return self._examine(effect)
             case Watch():
                 return self._watch(effect)
             case SendReceipt():
@@ -186,9 +199,9 @@ class StudyDriver:
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
-        if result.code not in ("StaleRound", "AlreadyDone", "Expired"):
+        if result.code not in ("StaleRound", "AlreadyDone", "Expired", "Disputed"):
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
-        if result.code != "Expired":
+        if result.code not in ("Expired", "Disputed"):
             self.learn(Refused(wish.body))
 
     async def _pull(self, wish: Pull) -> None:
@@ -223,7 +236,65 @@ class StudyDriver:
             self.learn(CheckedBad(digest, error.why))
             return
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
-        self.learn(Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout))
+        message = self._message(wish.number, wish.revision, made.digest)
+        self.learn(
+            Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
+                   self.node.account.sign(OFFER_DOMAIN, message))
+        )  # fmt: skip
+
+    def _message(self, number: int, revision: int, digest: Digest) -> bytes:
+        """What an offer and a receipt sign."""
+        ref = RoundRef(self.study, number, "MERGING", revision, 0)
+        return receipt_message(self.node.ledger.tip.chain_id, ref, digest)
+
+    async def _audit(self, wish: Audit) -> None:
+        client, blobs = self.node.client, self.node.blobs
+        nbytes = blobs.fingerprint(wish.digest).nbytes
+        starts = () if wish.full else draw(nbytes, secrets.randbelow)
+        absent = [s for s in wish.shares if s.digest not in blobs]
+        asked = [client.excerpt(s.member, s.digest, nbytes, starts) for s in absent]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        excerpts: dict[MemberId, bytes] = {}
+        for share, answer in zip(absent, answers, strict=True):
+            if isinstance(answer, PeerError):
+                log.info("excerpt of member %d: %s", share.member, answer)
+                self.learn(Lacking(wish.number, wish.revision, share.member))
+                return
+            if isinstance(answer, BaseException):
+                raise answer
+            excerpts[share.member] = answer
+        index = await asyncio.to_thread(work.audit, blobs, wish, starts, excerpts)
+        doubt = None if index is None else await self._confirm(wish, index)
+        self.learn(Audited(wish.number, wish.revision, wish.digest, doubt))
+
+    async def _confirm(self, wish: Audit, index: int) -> Doubt | None:
+        """Whether a chunk is false by bytes that are proven to be the contributors' own."""
+        claimed = self.node.blobs.fingerprint(wish.digest)
+        look = Examine(
+            wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
+            claimed.nbytes, wish.shares, index,
+        )  # fmt: skip
+        leaf, said = await self._recompute(look), claimed.leaves[index].hex()
+        if leaf == said and not wish.full:
+            log.warning("a contributor of round %d gave other excerpts than its own", wish.number)
+            return None
+        self.node.report(f"The merge of round {wish.number} of '{self.study}' is false.")
+        return Doubt(index, leaf, said, claimed.path(index))
+
+    async def _recompute(self, wish: Examine) -> Digest:
+        chunks: dict[MemberId, bytes] = {}
+        for s in wish.shares:
+            if s.digest not in self.node.blobs:
+                holders = [s.member, *(o.member for o in wish.shares if o.member != s.member)]
+                chunks[s.member] = await self.node.client.chunk(
+                    [m for m in holders if m != self.notes.me], s.digest, wish.nbytes, wish.layout,
+                    wish.chunk,
+                )  # fmt: skip
+        return await asyncio.to_thread(work.examine, self.node.blobs, wish, chunks)
+
+    async def _examine(self, wish: Examine) -> None:
+        leaf = await self._recompute(wish)
+        self.learn(Examined(wish.number, wish.revision, wish.chunk, leaf))
 
     async def _watch(self, wish: Watch) -> None:
         try:
@@ -239,16 +310,21 @@ class StudyDriver:
             self.learn(PeerFound(wish.leader))
             return
         if codec.is_digest(found.digest) and found.digest != wish.known:
+            message = self._message(found.number, found.revision, found.digest)
+            leader = MEMBER.need(self.node.ledger.state, wish.leader)
+            if not verify(leader.account, OFFER_DOMAIN, message, found.signature):
+                log.warning("the offer of member %d is not signed by it", wish.leader)
+                self.learn(PeerLost(wish.leader))
+                return
             self.learn(
                 Offered(wish.leader, found.number, found.revision, found.digest, found.nbytes,
-                        found.layout)
+                        found.layout, found.signature)
             )  # fmt: skip
         else:
             await asyncio.sleep(IDLE_WATCH_S)
 
     async def _send_receipt(self, wish: SendReceipt) -> None:
-        ref = RoundRef(wish.study, wish.number, "MERGING", wish.revision, 0)
-        message = receipt_message(self.node.ledger.tip.chain_id, ref, wish.digest)
+        message = self._message(wish.number, wish.revision, wish.digest)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
         try:

@@ -26,8 +26,8 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.blobs.store import disk_error
+from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
-from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
 from swarmhub.files import lock
 from swarmhub.node import work

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
+from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.records import MergeRule
-from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.merge import (
     Contribution,
     Rule,
+    Source,
     check_contribution,
+    excerpt,
+    find_false_stretch,
     merge_parameters,
     merge_statistics,
+    recompute_leaf,
 )
-from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout
+from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, leaf_of
 from swarmhub.params.buffer import write_all
-from swarmhub.round import Merge
+from swarmhub.round import Audit, Examine, Merge
 from swarmhub.types import Digest, MemberId
 
 
@@ -96,6 +101,92 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
         path.unlink(missing_ok=True)
         for source in sources.values():
             source.close()
+
+
+def audit(
+    store: BlobStore, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+) -> int | None:
+    """First chunk of the held merge that is false, as far as it was recomputed; None where all is
+    right. `excerpts` are stretches of the contributions that are not held."""
+    if wish.full:
+        return _find_false_chunk(store, wish)
+    layout = need_layout(store, wish.layout)
+    inputs = []
+    for share in wish.shares:
+        found = excerpts.get(share.member)
+        if found is None:
+            found = _excerpt_of(store, share.digest, starts)
+        inputs.append(Contribution(share.member, share.weight, Memory(found)))
+    merged = _excerpt_of(store, wish.digest, starts)
+    at = find_false_stretch(to_rule(wish.rule), layout, starts, inputs, merged)
+    return None if at is None else at // CHUNK_BYTES
+
+
+def _find_false_chunk(store: BlobStore, wish: Audit) -> int | None:
+    claimed = store.fingerprint(wish.digest)
+    right = [leaf_of(chunk) for chunk in _merge_again(store, wish)]
+    for index, (is_, should) in enumerate(zip(claimed.leaves, right, strict=False)):
+        if is_ != should:
+            return index
+    return None if len(right) == len(claimed.leaves) else min(len(right), len(claimed.leaves)) - 1
+
+
+def examine(store: BlobStore, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+    """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
+    contributions that are not held (chunk-local rules only)."""
+    if wish.kind == "statistics":
+        right = dict(enumerate(_merge_again(store, wish)))
+        return leaf_of(right.get(wish.chunk, b"")).hex()
+    layout = need_layout(store, wish.layout)
+    open_files = {s.member: store.source(s.digest) for s in wish.shares if s.member not in chunks}
+    try:
+        sources: dict[MemberId, Source] = {
+            **open_files,
+            **{m: Memory(data, wish.chunk * CHUNK_BYTES) for m, data in chunks.items()},
+        }
+        inputs = [Contribution(s.member, s.weight, sources[s.member]) for s in wish.shares]
+        return recompute_leaf(to_rule(wish.rule), layout, inputs, wish.chunk)
+    finally:
+        for source in open_files.values():
+            source.close()
+
+
+def _merge_again(store: BlobStore, wish: Audit | Examine) -> Iterator[bytes | memoryview]:
+    """The chunks of the right merge of held contributions."""
+    if wish.kind == "statistics":
+        documents = {s.member: store.path(s.digest).read_bytes() for s in wish.shares}
+        whole = merge_statistics(documents)
+        yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
+        return
+    layout = need_layout(store, wish.layout)
+    sources = {s.member: store.source(s.digest) for s in wish.shares}
+    try:
+        inputs = [Contribution(s.member, s.weight, sources[s.member]) for s in wish.shares]
+        yield from merge_parameters(to_rule(wish.rule), layout, inputs)
+    finally:
+        for source in sources.values():
+            source.close()
+
+
+def _excerpt_of(store: BlobStore, digest: Digest, starts: Sequence[int]) -> bytes:
+    source = store.source(digest)
+    try:
+        return excerpt(source, store.fingerprint(digest).nbytes, starts)
+    finally:
+        source.close()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A part of a buffer in memory, from byte `start` on."""
+
+    data: bytes
+    start: int = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` of the whole buffer."""
+        at = offset - self.start
+        return self.data[at : at + length]
 
 
 def to_rule(rule: MergeRule) -> Rule:

@@ -1,45 +1,12 @@
-"""Digests of buffers: a Merkle tree over fixed chunks of 1 MiB.
-
-leaf = sha256(0x00 || chunk), node = sha256(0x01 || left || right), an odd last node moves up
-unchanged (the tree of RFC 6962, section 2.1). The digest of a blob binds the root, its length in
-bytes and its layout, so any chunk can be checked, fetched and audited alone.
-"""
+"""Digests of buffers: what identifies one, and how it is computed while bytes pass by."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swarmhub import codec
+from swarmhub.merkle import CHUNK_BYTES, blob_digest, chunk_count, leaf_of, path_of, root_of
 
-CHUNK_BYTES = 1 << 20  # 1 MiB: 32 bytes of leaf for each, a transfer unit of about a millisecond
-
-
-def leaf_of(chunk: bytes | bytearray | memoryview) -> bytes:
-    """Leaf hash (32 bytes) of one chunk (releases the GIL on large chunks)."""
-    h = hashlib.sha256(b"\0")
-    h.update(chunk)
-    return h.digest()
-
-
-def chunk_count(nbytes: int) -> int:
-    """Number of chunks of a buffer of `nbytes` bytes (an empty buffer has none)."""
-    return -(-nbytes // CHUNK_BYTES)
-
-
-def root_of(leaves: Sequence[bytes]) -> bytes:
-    """Merkle root (32 bytes) of the leaves; 32 zero bytes for none."""
-    level = list(leaves)
-    if not level:
-        return bytes(32)
-    while len(level) > 1:
-        paired = [
-            hashlib.sha256(b"\1" + level[i] + level[i + 1]).digest()
-            for i in range(0, len(level) - 1, 2)
-        ]
-        level = paired + level[len(paired) * 2 :]
-    return level[0]
+__all__ = ["CHUNK_BYTES", "ChunkHasher", "Fingerprint", "chunk_count", "leaf_of", "root_of"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +20,11 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """The blob digest, 64 hex digits."""
-        return codec.digest(
-            b"swarmhub/blob/1",
-            self.layout.encode(),
-            str(self.nbytes).encode(),
-            root_of(self.leaves),
-        )
+        return blob_digest(self.layout, self.nbytes, root_of(self.leaves))
+
+    def path(self, index: int) -> tuple[str, ...]:
+        """Proof (hex) that chunk `index` belongs to the digest."""
+        return tuple(h.hex() for h in path_of(self.leaves, index))
 
 
 class ChunkHasher:

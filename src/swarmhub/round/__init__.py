@@ -2,8 +2,10 @@
 
 from swarmhub.round.brain import Assignment, assign, decide
 from swarmhub.round.effects import (
+    Audit,
     Check,
     Effect,
+    Examine,
     Merge,
     Pull,
     SendReceipt,
@@ -12,10 +14,14 @@ from swarmhub.round.effects import (
     Watch,
 )
 from swarmhub.round.notes import (
+    Audited,
     CheckedBad,
     CheckedGood,
+    Doubt,
     Event,
+    Examined,
     Held,
+    Lacking,
     Merged,
     Notes,
     Offered,
@@ -33,12 +39,18 @@ from swarmhub.round.retention import compute_kept, may_read
 
 __all__ = [
     "Assignment",
+    "Audit",
+    "Audited",
     "Check",
     "CheckedBad",
     "CheckedGood",
+    "Doubt",
     "Effect",
     "Event",
+    "Examine",
+    "Examined",
     "Held",
+    "Lacking",
     "Merge",
     "Merged",
     "Notes",

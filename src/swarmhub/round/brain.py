@@ -8,7 +8,8 @@
       |              |------------------->|                          |
       |              |<-- offer: digest --|------------------------->|
       |              |--- pull merged --->|<-------------------------|
-      |              |--- receipt ------->|<-------------------------|
+      |              | audit (if drawn): recompute stretches of the merge
+      |              |--- receipt ------->|                          |
       |              |                    | settle (ledger: digest, receipts)
       |<-------------| next round: everyone trains on from the settled model
 
@@ -31,25 +32,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
+from swarmhub.contract.phases import TIMERS, compute_training_round
 from swarmhub.contract.records import (
-    ROUND,
-    SPEC,
     STUDY,
-    Contribution,
     Model,
     Receipt,
-    Round,
-    RoundRef,
     Share,
-    Spec,
     Study,
-)
-from swarmhub.contract.rounds import (
-    MAX_STATISTICS_BYTES,
-    STATISTICS_LAYOUT,
-    compute_training_round,
 )
 from swarmhub.contract.state import Reader
 from swarmhub.contract.thresholds import compute_receipts
@@ -62,39 +54,20 @@ from swarmhub.contract.transactions import (
     Suspect,
     Unavailable,
 )
+from swarmhub.round.audit import audit, testify
 from swarmhub.round.effects import (
     Check,
     Effect,
     Merge,
-    Pull,
-    SendReceipt,
     Submit,
     Wake,
     Watch,
 )
 from swarmhub.round.notes import Failures, Notes, Offered
+from swarmhub.round.view import View, look, next_try_ms, pull, pull_contribution, pull_contributions
 from swarmhub.types import Digest, MemberId
 
 HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
-
-
-@dataclass(frozen=True)
-class View:
-    """One study as the ledger has it, and the node that looks at it."""
-
-    study: Study
-    spec: Spec
-    r: Round
-    notes: Notes
-    now_ms: int
-
-    @property
-    def me(self) -> MemberId:
-        return self.notes.me
-
-    @property
-    def ref(self) -> RoundRef:
-        return RoundRef.of(self.r)
 
 
 def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
@@ -109,19 +82,10 @@ def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
         wishes += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
-        wishes += [*(lead(view) if leads else follow(view)), *witness(view)]
+        wishes += [*(lead(view) if leads else follow(view)), *witness(view), *testify(view)]
     wishes += poke(view, state)
     unique = dict.fromkeys(wishes)
     return [w for w in unique if not (isinstance(w, Submit) and w.body in notes.refused)]
-
-
-def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
-    """The study if it has an open round and this node takes part in it."""
-    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
-    r = ROUND.get(state, notes.study)
-    if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
-        return None
-    return View(study, spec, r, notes, now_ms)
 
 
 # before and while collecting
@@ -175,46 +139,6 @@ def fetch_early(view: View) -> Iterator[Effect]:
         yield from pull_contributions(view)
 
 
-def pull_contributions(view: View) -> Iterator[Effect]:
-    """Pull every contribution that is not here yet."""
-    for c in view.r.contributions:
-        if c.digest and c.digest not in view.notes.held:
-            yield from pull_contribution(view, c)
-
-
-def pull_contribution(view: View, c: Contribution) -> Iterator[Effect]:
-    """Pull one contribution; it is needed in this round only."""
-    yield from pull(
-        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, (c.member,), durable=False
-    )
-
-
-def pull(
-    notes: Notes,
-    now_ms: int,
-    digest: Digest,
-    nbytes: int,
-    layout: Digest,
-    holders: tuple[MemberId, ...],
-    durable: bool = True,
-) -> Iterator[Effect]:
-    """Pull a blob from others; after a failure, again when some time has passed."""
-    at_ms = next_try_ms(notes, notes.failed.get(digest))
-    if at_ms > now_ms:
-        yield Wake(at_ms)
-        return
-    others = tuple(m for m in holders if m != notes.me)
-    if others:
-        yield Pull(digest, nbytes, layout, others, durable)
-
-
-def next_try_ms(notes: Notes, failures: Failures | None) -> int:
-    """When to try again: the pause doubles with every failure, up to 32 times."""
-    if failures is None:
-        return 0
-    return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
-
-
 # merging: the leader
 
 
@@ -225,6 +149,8 @@ def lead(view: View) -> Iterator[Effect]:
     if merged is None:
         yield from (start_from_own(view) if r.kind == "initial" else merge(view))
         return
+    if r.dispute is not None and r.dispute.digest == merged.digest:
+        return  # the others recompute it now
     needed = compute_receipts(len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
     signed = [Receipt(m, s) for m, s in receipts.items() if m in get_candidates(r)]
@@ -291,8 +217,8 @@ def follow(view: View) -> Iterator[Effect]:
     if offer is not None and is_acceptable(view, offer):
         if offer.digest not in notes.held:
             yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
-        elif (r.number, r.revision, leader) not in notes.receipted:
-            yield SendReceipt(leader, r.study, r.number, r.revision, offer.digest)
+        else:
+            yield from audit(view, offer)
 
 
 def doubt(view: View, lost: Failures) -> Iterator[Effect]:
@@ -348,8 +274,8 @@ def poke(view: View, state: Reader) -> Iterator[Effect]:
     notes = view.notes
     enrolled = tuple(e.member for e in view.study.enrolled)
     rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
-    for key in ("grace", "term"):
-        due_ms = get_due_ms(state, f"{key}/{view.r.study}")
+    for timer in TIMERS:
+        due_ms = get_due_ms(state, f"{timer}/{view.r.study}")
         if due_ms is None:
             continue
         at_ms = max(due_ms + 1 + rank * notes.patience.poke_step_ms,

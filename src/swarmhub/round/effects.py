@@ -56,6 +56,37 @@ class Merge:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """Recompute secretly drawn stretches of a held merge (all of it if `full`: then all
+    contributions are held). -> Audited, or Lacking for a contribution that cannot be read"""
+
+    study: str
+    number: int
+    kind: str
+    revision: int
+    rule: MergeRule
+    layout: Digest
+    shares: tuple[Share, ...]
+    digest: Digest
+    full: bool
+
+
+@dataclass(frozen=True)
+class Examine:
+    """Recompute one chunk of the merge that the ledger's dispute is about. -> Examined"""
+
+    study: str
+    number: int
+    kind: str
+    revision: int
+    rule: MergeRule
+    layout: Digest
+    nbytes: int
+    shares: tuple[Share, ...]
+    chunk: int
+
+
+@dataclass(frozen=True)
 class Watch:
     """Keep a request open at the leader: it answers with its merged model, and its silence or
     a broken connection shows that it is gone. -> Offered, PeerFound or PeerLost"""
@@ -85,4 +116,4 @@ class Wake:
     at_ms: int
 
 
-Effect: TypeAlias = Submit | Pull | Check | Merge | Watch | SendReceipt | Wake
+Effect: TypeAlias = Submit | Pull | Check | Merge | Audit | Examine | Watch | SendReceipt | Wake

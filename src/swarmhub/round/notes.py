@@ -25,6 +25,7 @@ class Patience:
     retry_ms: int = 100
     suspect_ms: int = 300
     unavailable_ms: int = 500
+    audit_ms: int = 400  # a drawn auditor may be gone: after this, the others audit too
     poke_step_ms: int = 250  # members poke one after the other, so that one usually suffices
 
 
@@ -70,6 +71,7 @@ class Merged:
     digest: Digest
     nbytes: int
     layout: Digest
+    signature: Signature  # of this node, as the leader who offers it
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,42 @@ class Offered:
     digest: Digest
     nbytes: int
     layout: Digest
+    signature: Signature  # the leader's, checked: it cannot deny the offer
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A chunk of a merge is not what it should be: its leaf is `claimed`, and should be `leaf`."""
+
+    chunk: int
+    leaf: Digest
+    claimed: Digest
+    path: tuple[Digest, ...]  # proves that `claimed` is in the merge
+
+
+@dataclass(frozen=True)
+class Audited:
+    number: int
+    revision: int
+    digest: Digest
+    doubt: Doubt | None  # None: all that was recomputed is right
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Excerpts of a member's contribution cannot be had from it."""
+
+    number: int
+    revision: int
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Examined:
+    number: int
+    revision: int
+    chunk: int
+    leaf: Digest
 
 
 @dataclass(frozen=True)
@@ -120,7 +158,7 @@ class Refused:
 
 Event: TypeAlias = (
     Held | PullFailed | CheckedGood | CheckedBad | Merged | Offered | ReceiptCame | ReceiptSent
-    | PeerLost | PeerFound | Poked | Refused | Prepared
+    | PeerLost | PeerFound | Poked | Refused | Prepared | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -152,6 +190,10 @@ class Notes:
     bad: dict[Digest, str] = field(default_factory=dict)
     good: set[Digest] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
+    arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was here
+    audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
+    lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
+    examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
     poked_ms: int = 0
 
     def learn(self, event: Event, now_ms: int) -> None:
@@ -159,6 +201,7 @@ class Notes:
         match event:
             case Held(digest):
                 self.held.add(digest)
+                self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
             case PullFailed(digest):
                 _count(self.failed, digest, now_ms)
@@ -176,6 +219,12 @@ class Notes:
                 self.receipts.setdefault((number, revision, digest), {})[member] = signature
             case ReceiptSent(leader, number, revision):
                 self.receipted.add((number, revision, leader))
+            case Audited(number, revision, digest):
+                self.audits[number, revision, digest] = event
+            case Lacking(number, revision, member):
+                self.lacking.add((number, revision, member))
+            case Examined(number, revision, chunk, leaf):
+                self.examined[number, revision, chunk] = leaf
             case PeerLost(member):
                 _count(self.lost, member, now_ms)
             case PeerFound(member):
@@ -193,6 +242,10 @@ class Notes:
         self.offers = {k: v for k, v in self.offers.items() if k[0] >= number}
         self.receipts = {k: v for k, v in self.receipts.items() if k[0] >= number}
         self.receipted = {k for k in self.receipted if k[0] >= number}
+        self.audits = {k: v for k, v in self.audits.items() if k[0] >= number}
+        self.lacking = {k for k in self.lacking if k[0] >= number}
+        self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
+        self.arrived.clear()
         self.failed.clear()
         self.bad.clear()
         self.good.clear()

@@ -267,7 +267,7 @@ class SimNode:
         else:
             shares = [(s.member, s.weight, self.world.blobs[s.digest]) for s in wish.shares]
             digest = self._store(merge_blobs(wish.rule, shares))
-        made = Merged(wish.number, wish.revision, digest, LAYOUT.nbytes, LAYOUT.digest)
+        made = Merged(wish.number, wish.revision, digest, LAYOUT.nbytes, LAYOUT.digest, "")
         self._done(wish, made)
 
     def _watch(self, wish: Watch) -> None:
@@ -290,7 +290,7 @@ class SimNode:
             merged = peer.notes.merged.get((wish.number, wish.revision))
             if merged is not None and merged.digest != wish.known and not over:
                 offer = Offered(wish.leader, merged.number, merged.revision, merged.digest,
-                                merged.nbytes, merged.layout)  # fmt: skip
+                                merged.nbytes, merged.layout, "")  # fmt: skip
                 self.world.send(lambda: back(offer), lost)
             elif over:
                 self.world.send(lambda: back(PeerFound(wish.leader)), lost)

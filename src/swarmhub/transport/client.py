@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -13,14 +14,16 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs.store import parse_fingerprint
 from swarmhub.errors import BlobError, Malformed, PeerError
+from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.tls import Peers
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 CONNECT_TIMEOUT_S = 5.0
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
+EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
 READ_BUFFER_BYTES = 1 << 20
 
@@ -164,6 +167,47 @@ class PeerClient:
             raise PeerError(f"Member {holder} broke off ({type(error).__name__}).") from None
         finally:
             incoming.close()
+
+    async def excerpt(
+        self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]
+    ) -> bytes:
+        """Stretches of a member's contribution, unproven; PeerError where it has none to give."""
+        response = await self._request(
+            member, "POST", f"/v1/blobs/{digest}/excerpt", data=codec.encode(list(starts)),
+            timeout=aiohttp.ClientTimeout(total=EXCERPT_TIMEOUT_S),
+        )  # fmt: skip
+        async with response:
+            size = sum(min(STRETCH_BYTES, nbytes - at) for at in starts)
+            return await _read_bounded(response, size)
+
+    async def chunk(
+        self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
+    ) -> bytes:
+        """One chunk of a blob, proven to be in it, from the first holder that has it."""
+        problem: Exception = PeerError("Nobody is known to hold it.")
+        for holder in holders:
+            try:
+                return await self._chunk_from(holder, digest, nbytes, layout, index)
+            except (PeerError, BlobError, Malformed) as error:
+                problem = error
+        raise PeerError(str(problem))
+
+    async def _chunk_from(
+        self, holder: MemberId, digest: Digest, nbytes: int, layout: Digest, index: int
+    ) -> bytes:
+        start = index * CHUNK_BYTES
+        size = min(CHUNK_BYTES, nbytes - start)
+        response = await self._request(holder, "GET", f"/v1/blobs/{digest}/leaves")
+        async with response:
+            leaves = await _read_bounded(response, 32 * chunk_count(nbytes))
+        if parse_fingerprint(layout, nbytes, leaves).digest != digest:
+            raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
+        response = await self._request(holder, "GET", f"/v1/blobs/{digest}/chunks/{index}")
+        async with response:
+            data = await _read_bounded(response, size)
+        if leaf_of(data) != leaves[32 * index : 32 * index + 32]:
+            raise BlobError(f"Member {holder} sent other bytes than the chunk's hash says.")
+        return data
 
     async def watch(
         self, leader: MemberId, study: str, number: int, revision: int, known: str

@@ -22,6 +22,8 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError
+from swarmhub.merge import STRETCH_BYTES
+from swarmhub.merge.audit import MAX_STRETCHES
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport.tls import Peers
@@ -66,6 +68,8 @@ class PeerServer:
         app = web.Application(middlewares=[self._admit], client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/v1/blobs/{digest}", self._blob)
         app.router.add_get("/v1/blobs/{digest}/leaves", self._leaves)
+        app.router.add_get("/v1/blobs/{digest}/chunks/{index}", self._chunk)
+        app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
         self._runner = web.AppRunner(
@@ -142,6 +146,38 @@ class PeerServer:
     async def _leaves(self, request: web.Request) -> web.Response:
         found = self._blobs.fingerprint(await self._need_readable(request))
         return web.Response(body=b"".join(found.leaves), content_type="application/octet-stream")
+
+    async def _chunk(self, request: web.Request) -> web.Response:
+        found = self._blobs.fingerprint(await self._need_readable(request))
+        index = int(request.match_info["index"])
+        if not 0 <= index < len(found.leaves):
+            raise web.HTTPRequestRangeNotSatisfiable
+        start = index * CHUNK_BYTES
+        size = min(CHUNK_BYTES, found.nbytes - start)
+        return web.Response(body=await self._read(found.digest, [(start, size)]))
+
+    async def _excerpt(self, request: web.Request) -> web.Response:
+        found = self._blobs.fingerprint(await self._need_readable(request))
+        starts = codec.decode(await request.read(), MAX_BODY_BYTES)
+        last = found.nbytes - 1
+        if not isinstance(starts, list) or not 0 < len(starts) <= MAX_STRETCHES:
+            raise web.HTTPBadRequest
+        if not all(type(at) is int and 0 <= at <= last for at in starts):
+            raise web.HTTPRequestRangeNotSatisfiable
+        parts = [(at, min(STRETCH_BYTES, found.nbytes - at)) for at in starts]
+        return web.Response(body=await self._read(found.digest, parts))
+
+    async def _read(self, digest: Digest, parts: list[tuple[int, int]]) -> bytes:
+        """(offset, length) parts of a stored buffer, one after the other."""
+
+        def read() -> bytes:
+            fd = os.open(self._blobs.path(digest), os.O_RDONLY)
+            try:
+                return b"".join(os.pread(fd, size, at) for at, size in parts)
+            finally:
+                os.close(fd)
+
+        return await asyncio.get_running_loop().run_in_executor(None, read)
 
     async def _blob(self, request: web.Request) -> web.StreamResponse:
         digest = await self._need_readable(request)

@@ -1,0 +1,146 @@
+"""What the rules of a round refuse, each check by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract.context import Context
+from swarmhub.contract.election import get_candidates
+from swarmhub.contract.records import (
+    MEMBER,
+    ROUND,
+    SPEC,
+    STUDY,
+    Evaluation,
+    Member,
+    Report,
+    Round,
+    RoundRef,
+    Spec,
+    Study,
+)
+from swarmhub.contract.refusals import (
+    AlreadyDone,
+    BadValue,
+    Expired,
+    NotAllowed,
+    StaleRound,
+    UnknownThing,
+)
+from swarmhub.contract.thresholds import (
+    compute_receipts,
+)
+from swarmhub.contract.transactions import (
+    Contribute,
+    Settle,
+    receipt_message,
+)
+from swarmhub.types import MICRO, RECEIPT_DOMAIN
+
+MAX_METRICS = 16
+MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
+STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
+
+
+def need_open_round(ctx: Context, name: str) -> tuple[Study, Spec, Round]:
+    """The study with its terms and open round; refuses when it is not running or expired."""
+    study, r = STUDY.get(ctx.state, name), ROUND.get(ctx.state, name)
+    if study is None:
+        raise UnknownThing("study", name)
+    if r is None:
+        current = study.current.digest if study.current else ""
+        raise StaleRound("an open round", f"the study '{name}' that is {study.status}", current)
+    spec = SPEC.need(ctx.state, name)
+    if spec.expires_ms and ctx.env.time_ms >= spec.expires_ms:
+        raise Expired(f"The study '{name}'", spec.expires_ms, ctx.env.time_ms)
+    return study, spec, r
+
+
+def need_current_round(ctx: Context, ref: RoundRef, *phases: str) -> tuple[Study, Spec, Round]:
+    """The open round if `ref` is exactly where it stands and it is in one of the phases."""
+    study, spec, r = need_open_round(ctx, ref.study)
+    if ref != RoundRef.of(r) or r.phase not in phases:
+        raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
+    return study, spec, r
+
+
+def need_candidate(r: Round, member: Member) -> None:
+    """Refuse members that have no part in the round."""
+    if member.id not in get_candidates(r):
+        raise NotAllowed("a contributor of the round", "speak about its leader or set")
+
+
+def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
+    """What a contribution of this kind of round carries."""
+    if r.kind == "evaluation":
+        if tx.digest or tx.nbytes or tx.layout:
+            raise BadValue("digest", "nothing: an evaluation carries metrics only", tx.digest)
+        return
+    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+
+
+def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, layout: str) -> None:
+    """A digest, a size within the terms, and the study's layout."""
+    if not codec.is_digest(digest):
+        raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
+    most = spec.max_bytes
+    if r.kind == "statistics":
+        most = min(most, MAX_STATISTICS_BYTES)
+    if not 1 <= nbytes <= most:
+        raise BadValue("nbytes", f"1 to max_bytes = {most}", nbytes)
+    if r.kind == "statistics":
+        expected = STATISTICS_LAYOUT
+    elif study.current is not None:
+        expected = study.current.layout
+    else:
+        expected = spec.layout
+    if not codec.is_digest(layout) or (expected and layout != expected):
+        raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
+    if r.kind == "parameters" and study.current and nbytes != study.current.nbytes:
+        raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
+
+
+def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> None:
+    """Metrics name the model they were measured on: the base or the contribution itself."""
+    if len(evaluations) > 2 or len({e.digest for e in evaluations}) != len(evaluations):
+        raise BadValue("evaluations", "at most one of each model", len(evaluations))
+    for e in evaluations:
+        if e.digest not in models:
+            raise BadValue("evaluations.digest", "the base or the contribution", e.digest)
+        if not 1 <= e.samples <= 1_000_000_000 or len(e.metrics) > MAX_METRICS:
+            raise BadValue("evaluations.samples", "1 to 10^9, and 16 metrics", e.samples)
+        for name, value in e.metrics.items():
+            if not 0 < len(name) <= 40 or abs(value) > MICRO * 1_000_000:
+                raise BadValue(f"metrics.{name[:40]}", "up to 10^6 in micro-units", value)
+
+
+def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
+    """Enough distinct other candidates have signed that they hold the merged model."""
+    candidates = get_candidates(r)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest)
+    signers = [p.member for p in tx.receipts]
+    if len(set(signers)) != len(signers):
+        raise BadValue("receipts", "one of each member", signers)
+    for p in tx.receipts:
+        if p.member not in candidates or p.member == leader.id:
+            raise BadValue("receipts", "other contributors of this revision", p.member)
+        account = MEMBER.need(ctx.state, p.member).account
+        if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):
+            raise BadValue("receipts", f"a signature of member {p.member}", p.signature[:16])
+    needed = compute_receipts(len(candidates))
+    if len(signers) < needed:
+        raise BadValue("receipts", f"at least {needed} other holders", len(signers))
+
+
+def add_report(ctx: Context, r: Round, report: Report) -> None:
+    """Store a report about another member's contribution."""
+    if report.member == report.reporter:
+        raise NotAllowed("another member", "be reported; take your own back with retract")
+    if r.contribution_of(report.member) is None:
+        raise UnknownThing("contribution of member", report.member)
+    if report in r.reports:
+        raise AlreadyDone(f"member {report.reporter} reported member {report.member}")
+    ROUND.put(ctx.state, r.study, record=replace(r, reports=(*r.reports, report)))
+    ctx.emit(report.kind, study=r.study, number=r.number, member=report.member,
+             by=report.reporter)  # fmt: skip

@@ -1,0 +1,111 @@
+"""Whether a merge is what it claims to be: auditing offers, and answering disputes.
+
+A settlement needs receipts, and nobody signs one before it has audited. The contract draws who
+audits; the others do so only when no settlement comes (a drawn auditor may be dead, or lie). An
+auditor that finds a false chunk disputes it on the ledger; then every candidate but the leader
+recomputes that chunk, and what most of them say decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swarmhub.contract.election import get_auditors
+from swarmhub.contract.records import Share
+from swarmhub.contract.transactions import Dispute, Recompute
+from swarmhub.round.effects import Audit, Effect, Examine, SendReceipt, Submit, Wake
+from swarmhub.round.notes import Doubt, Offered
+from swarmhub.round.view import View, pull_contribution
+
+AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than drawing from it
+
+
+def audit(view: View, offer: Offered) -> Iterator[Effect]:
+    """Audit a held offer if it is this node's turn, then sign for it, or dispute it."""
+    notes, r = view.notes, view.r
+    if r.kind == "initial":  # the leader's own start: there is nothing to recompute
+        yield from sign(view, offer)
+        return
+    found = notes.audits.get((r.number, r.revision, offer.digest))
+    if found is None:
+        since_ms = notes.arrived.get(offer.digest, view.now_ms)
+        at_ms = since_ms + notes.patience.audit_ms
+        if view.me in get_auditors(r) or view.now_ms >= at_ms:
+            yield from recompute(view, offer)
+        else:
+            yield Wake(at_ms)
+    elif found.doubt is None:
+        yield from sign(view, offer)
+    elif r.dispute is None and view.me not in r.unfounded:
+        yield dispute(view, offer, found.doubt)
+
+
+def recompute(view: View, offer: Offered) -> Iterator[Effect]:
+    """Wish for the audit, and first for the contributions that it needs whole."""
+    notes, r = view.notes, view.r
+    full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
+    full = full or not view.spec.merge.is_chunk_local
+    missing = [c for c in r.contributions if c.digest not in notes.held]
+    silent = [c for c in missing if (r.number, r.revision, c.member) in notes.lacking]
+    for c in silent:  # the leader has had them all
+        yield from pull_contribution(view, c, (offer.leader, c.member))
+    if full:
+        for c in missing:
+            yield from pull_contribution(view, c, (c.member, offer.leader))
+    if not (missing if full else silent):
+        yield Audit(
+            r.study, r.number, r.kind, r.revision, view.spec.merge, offer.layout, shares_of(view),
+            offer.digest, full,
+        )  # fmt: skip
+
+
+def sign(view: View, offer: Offered) -> Iterator[Effect]:
+    """A receipt: held, and as far as it was recomputed, right."""
+    r = view.r
+    if (r.number, r.revision, offer.leader) not in view.notes.receipted:
+        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest)
+
+
+def dispute(view: View, offer: Offered, doubt: Doubt) -> Effect:
+    """Bring the false chunk before the ledger, with the leader's signature and the proof."""
+    return Submit(
+        Dispute(
+            ref=view.ref,
+            digest=offer.digest,
+            nbytes=offer.nbytes,
+            layout=offer.layout,
+            offer=offer.signature,
+            chunk=doubt.chunk,
+            claimed=doubt.claimed,
+            path=doubt.path,
+            leaf=doubt.leaf,
+        )
+    )
+
+
+def testify(view: View) -> Iterator[Effect]:
+    """Recompute the disputed chunk and say what it should be."""
+    notes, r = view.notes, view.r
+    found = r.dispute
+    if found is None or view.me == found.leader or view.me in {a.member for a in found.answers}:
+        return
+    leaf = notes.examined.get((r.number, r.revision, found.chunk))
+    if leaf is not None:
+        yield Submit(Recompute(view.ref, found.digest, found.chunk, leaf))
+        return
+    whole = r.kind == "statistics" or not view.spec.merge.is_chunk_local
+    missing = [c for c in r.contributions if whole and c.digest not in notes.held]
+    for c in missing:
+        others = (m for m in r.contributors if m != c.member)
+        yield from pull_contribution(view, c, (c.member, *others))
+    if not missing:
+        c = r.contributions[0]
+        yield Examine(
+            r.study, r.number, r.kind, r.revision, view.spec.merge, c.layout, c.nbytes,
+            shares_of(view), found.chunk,
+        )  # fmt: skip
+
+
+def shares_of(view: View) -> tuple[Share, ...]:
+    """What the merge has to be made of."""
+    return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

@@ -1,0 +1,82 @@
+"""What a decision looks at, and the one kind of wish that all parts of it have: pulling blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from swarmhub.contract.records import ROUND, SPEC, STUDY, Contribution, Round, RoundRef, Spec, Study
+from swarmhub.contract.state import Reader
+from swarmhub.round.effects import Effect, Pull, Wake
+from swarmhub.round.notes import Failures, Notes
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class View:
+    """One study as the ledger has it, and the node that looks at it."""
+
+    study: Study
+    spec: Spec
+    r: Round
+    notes: Notes
+    now_ms: int
+
+    @property
+    def me(self) -> MemberId:
+        return self.notes.me
+
+    @property
+    def ref(self) -> RoundRef:
+        return RoundRef.of(self.r)
+
+
+def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
+    """The study if it has an open round and this node takes part in it."""
+    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
+    r = ROUND.get(state, notes.study)
+    if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
+        return None
+    return View(study, spec, r, notes, now_ms)
+
+
+def pull_contributions(view: View) -> Iterator[Effect]:
+    """Pull every contribution that is not here yet."""
+    for c in view.r.contributions:
+        if c.digest and c.digest not in view.notes.held:
+            yield from pull_contribution(view, c)
+
+
+def pull_contribution(
+    view: View, c: Contribution, holders: tuple[MemberId, ...] = ()
+) -> Iterator[Effect]:
+    """Pull one contribution, from its owner or whoever has it; it is needed in this round only."""
+    yield from pull(
+        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders or (c.member,), durable=False
+    )
+
+
+def pull(
+    notes: Notes,
+    now_ms: int,
+    digest: Digest,
+    nbytes: int,
+    layout: Digest,
+    holders: tuple[MemberId, ...],
+    durable: bool = True,
+) -> Iterator[Effect]:
+    """Pull a blob from others; after a failure, again when some time has passed."""
+    at_ms = next_try_ms(notes, notes.failed.get(digest))
+    if at_ms > now_ms:
+        yield Wake(at_ms)
+        return
+    others = tuple(m for m in holders if m != notes.me)
+    if others:
+        yield Pull(digest, nbytes, layout, others, durable)
+
+
+def next_try_ms(notes: Notes, failures: Failures | None) -> int:
+    """When to try again: the pause doubles with every failure, up to 32 times."""
+    if failures is None:
+        return 0
+    return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
