@@ -273,6 +273,8 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
         return f"{given[0]} is over."
     if cls is refusals.StaleRound:
         return f"It names {given[0]}, but the study is in {given[1]}."
+    if cls is refusals.Disputed:
+        return "The merge is disputed; it can be settled once the others have recomputed it."
     raise TypeError(f"{cls.__name__} is new: say here how its sentence reads")
 
 
@@ -289,6 +291,11 @@ PARTS = {
     "study.spec[:16]": "",
     "expected[:16]": "",
     "tx.base[:16] or '(none)'": "that is not the round's base",
+    "tx.digest[:16]": "",
+    "leader": "⟨leader⟩",
+    "tx.chunk": "that chunk",
+    "count - 1": "its last chunk",
+    "r.dispute.leader": "⟨leader⟩",
     "name[:40]": "⟨name⟩",
     "study.status": "⟨status⟩",
 }

@@ -229,7 +229,7 @@ def test_somebody_else_at_a_members_address_is_not_believed(tmp_path):
 
 def test_offers_and_receipts_pass(tmp_path):
     gate = OpenGate()
-    gate.merged = Merged(3, 1, "d" * 64, 10, "e" * 64)
+    gate.merged = Merged(3, 1, "d" * 64, 10, "e" * 64, "a" * 128)
 
     async def scenario(one, two, client, _):
         assert await client.watch(1, "study", 3, 1, "") == gate.merged
