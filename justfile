@@ -34,4 +34,4 @@ bench:
 
 # a longer campaign of seeded schedules
 simulate schedules="1000":
-    python -m swarmhub.sim --schedules {{schedules}}
+    swarmhub sim run --schedules {{schedules}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmhub.cli import consortium, demo, ledger, node, study, train
+from swarmhub.cli import consortium, demo, ledger, node, sim, study, train
 
 app = typer.Typer(
     name="swarmhub",
@@ -22,6 +22,7 @@ app.add_typer(consortium.app, name="consortium")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(train.app, name="train")
+app.add_typer(sim.app, name="sim")
 
 
 @app.callback(invoke_without_command=True)

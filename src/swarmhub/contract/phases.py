@@ -149,6 +149,9 @@ def mark_term(ctx: Context, r: Round) -> None:
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
     """Take a contribution out of the set by the word of enough members."""
     ctx.emit("excluded", study=name, member=member, why=why)
+    if why == "invalid":
+        r = ROUND.need(ctx.state, name)
+        put(ctx, replace(r, barred=(*r.barred, member)))
     drop_member(ctx, name, member)
 
 

@@ -92,6 +92,8 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("an enrolled member", "contribute")
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
+    if member.id in r.barred:
+        raise NotAllowed("a member whose contribution was not invalid in this round", "contribute")
     if tx.spec != study.spec:
         raise BadValue("spec", study.spec, tx.spec)
     if tx.base != r.base:

@@ -331,7 +331,6 @@ class StudyDriver:
             await self.node.client.send_receipt(wish.leader, wish.study, receipt)
         except PeerError as error:
             log.info("receipt to member %d: %s", wish.leader, error)
-            await asyncio.sleep(0.1)
             self.learn(PeerLost(wish.leader))
             return
         self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))

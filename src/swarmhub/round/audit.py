@@ -15,7 +15,7 @@ from swarmhub.contract.records import Share
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Effect, Examine, SendReceipt, Submit, Wake
 from swarmhub.round.notes import Doubt, Offered
-from swarmhub.round.view import View, pull_contribution
+from swarmhub.round.view import View, next_try_ms, pull_contribution
 
 AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than drawing from it
 
@@ -61,8 +61,13 @@ def recompute(view: View, offer: Offered) -> Iterator[Effect]:
 
 def sign(view: View, offer: Offered) -> Iterator[Effect]:
     """A receipt: held, and as far as it was recomputed, right."""
-    r = view.r
-    if (r.number, r.revision, offer.leader) not in view.notes.receipted:
+    r, notes = view.r, view.notes
+    if (r.number, r.revision, offer.leader) in notes.receipted:
+        return
+    at_ms = next_try_ms(notes, notes.lost.get(offer.leader))
+    if at_ms > view.now_ms:
+        yield Wake(at_ms)
+    else:
         yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest)
 
 

@@ -214,11 +214,20 @@ def follow(view: View) -> Iterator[Effect]:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
-    if offer is not None and is_acceptable(view, offer):
-        if offer.digest not in notes.held:
-            yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
-        else:
-            yield from audit(view, offer)
+    if offer is None:
+        return
+    if offer.digest in notes.held:
+        yield from audit(view, offer)
+    elif is_acceptable(view, offer):
+        yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
+    if is_out_of_reach(view, offer.digest) or not is_acceptable(view, offer):
+        yield from suspect(view)  # it answers, but not with a model that anybody could take
+
+
+def suspect(view: View) -> Iterator[Effect]:
+    """Say, once, that the leader of this term is no good."""
+    if view.me not in view.r.suspects:
+        yield Submit(Suspect(view.ref))
 
 
 def doubt(view: View, lost: Failures) -> Iterator[Effect]:
@@ -231,8 +240,8 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
     since_ms = lost.first_ms + view.notes.patience.suspect_ms
     if view.now_ms < since_ms:
         yield Wake(since_ms)
-    elif lost.count >= 2 and view.me not in r.suspects:
-        yield Submit(Suspect(view.ref))
+    elif lost.count >= 2:
+        yield from suspect(view)
 
 
 def is_acceptable(view: View, offer: Offered) -> bool:

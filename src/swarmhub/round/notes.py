@@ -26,6 +26,7 @@ class Patience:
     suspect_ms: int = 300
     unavailable_ms: int = 500
     audit_ms: int = 400  # a drawn auditor may be gone: after this, the others audit too
+    forget_ms: int = 10_000  # failures further apart are not one outage (pauses are shorter)
     poke_step_ms: int = 250  # members poke one after the other, so that one usually suffices
 
 
@@ -204,7 +205,7 @@ class Notes:
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
             case PullFailed(digest):
-                _count(self.failed, digest, now_ms)
+                self._count(self.failed, digest, now_ms)
             case CheckedGood(digest):
                 self.good.add(digest)
             case CheckedBad(digest, why):
@@ -226,7 +227,7 @@ class Notes:
             case Examined(number, revision, chunk, leaf):
                 self.examined[number, revision, chunk] = leaf
             case PeerLost(member):
-                _count(self.lost, member, now_ms)
+                self._count(self.lost, member, now_ms)
             case PeerFound(member):
                 self.lost.pop(member, None)
             case Poked():
@@ -253,11 +254,10 @@ class Notes:
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None
 
-
-def _count(book: dict[Any, Failures], key: Any, now_ms: int) -> None:
-    found = book.get(key)
-    if found is None:
-        book[key] = Failures(now_ms, now_ms)
-    else:
-        found.last_ms = now_ms
-        found.count += 1
+    def _count(self, book: dict[Any, Failures], key: Any, now_ms: int) -> None:
+        found = book.get(key)
+        if found is None or now_ms - found.last_ms > self.patience.forget_ms:
+            book[key] = Failures(now_ms, now_ms)
+        else:
+            found.last_ms = now_ms
+            found.count += 1

@@ -1,9 +1,31 @@
-"""A seeded simulation of the very same contract, round and merge code.
+"""A seeded simulation of the very same contract, round, merge and ledger code.
 
-`world` holds the virtual clock, network, disks and ledger; `node` carries out the brain's wishes
-in it. Nothing here decides anything about a round.
+    plan        a schedule as text: what befalls whom
+    world       virtual time, network and ledger
+    disk        what a crash takes
+    node        carries out the brain's wishes
+    liars       members that cheat
+    invariants  what must hold, whatever happens
+    shrink      a broken plan made short
+    campaign    many seeds on all cores
+
+Nothing here decides anything about a round.
 """
 
-from swarmhub.sim.world import Faults, Report, simulate
+from swarmhub.sim.campaign import run_campaign
+from swarmhub.sim.plan import Act, Plan, parse_plan, plan_of
+from swarmhub.sim.shrink import shrink
+from swarmhub.sim.world import Report, World, run_plan, simulate
 
-__all__ = ["Faults", "Report", "simulate"]
+__all__ = [
+    "Act",
+    "Plan",
+    "Report",
+    "World",
+    "parse_plan",
+    "plan_of",
+    "run_campaign",
+    "run_plan",
+    "shrink",
+    "simulate",
+]

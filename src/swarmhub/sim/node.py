@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmhub.contract.records import ROUND, STUDY, MergeRule, RoundRef
+from swarmhub.contract.records import MEMBER, ROUND, STUDY, MergeRule, RoundRef, Share
 from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Poke, read_transaction, receipt_message
-from swarmhub.keys import PrivateKey
-from swarmhub.merge import Contribution, Rule, merge_parameters
-from swarmhub.params import ChunkHasher, Layout, Tensor, arrays_from, buffer_of
+from swarmhub.errors import BadContribution
+from swarmhub.keys import PrivateKey, verify
+from swarmhub.merge import (
+    Contribution,
+    Rule,
+    check_contribution,
+    merge_parameters,
+    recompute_leaf,
+)
+from swarmhub.params import ChunkHasher, Fingerprint, Layout, Tensor, arrays_from, buffer_of
 from swarmhub.round import (
+    Audit,
+    Audited,
     Check,
+    CheckedBad,
     CheckedGood,
+    Doubt,
     Effect,
     Event,
+    Examine,
+    Examined,
     Held,
     Merge,
     Merged,
@@ -38,17 +52,26 @@ from swarmhub.round import (
     Wake,
     Watch,
     assign,
+    compute_kept,
     decide,
     may_read,
 )
-from swarmhub.types import RECEIPT_DOMAIN, Digest, MemberId
+from swarmhub.sim.disk import Disk, DiskFull
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
+    from swarmhub.round import Assignment
     from swarmhub.sim.world import World
 
+STUDY_NAME = "sim"
 LAYOUT = Layout.of([Tensor("w", "F64", (3,))])
 RESUBMIT_MS = 400
 WATCH_STEP_MS = 20  # how often a watched leader looks whether it has something to say
+PAUSE_MS = 1_000  # after a failure of this machine
+
+
+class Crashed(Exception):
+    """A node has crashed in the middle of what it was doing."""
 
 
 @dataclass
@@ -61,41 +84,46 @@ class Buffer:
         return self.data[offset : offset + length]
 
 
-def digest_of(data: bytes) -> Digest:
-    """Digest of a buffer of LAYOUT."""
+def fingerprint_of(data: bytes) -> Fingerprint:
+    """Fingerprint of bytes that claim to be a buffer of LAYOUT."""
     hasher = ChunkHasher(LAYOUT.digest)
-    hasher.feed(data)
-    return hasher.finish().digest
+    if data:
+        hasher.feed(data)
+    return hasher.finish()
 
 
-def merge_blobs(rule: MergeRule, shares: list[tuple[MemberId, int, bytes]]) -> bytes:
-    """The real merge of (member, weight, buffer)."""
-    inputs = [Contribution(member, weight, Buffer(data)) for member, weight, data in shares]
-    chunks = merge_parameters(Rule(rule.name, rule.trim_permille), LAYOUT, inputs)
+def inputs_of(shares: Sequence[Share], blobs: dict[Digest, bytes]) -> list[Contribution]:
+    """What the merge reads."""
+    return [Contribution(s.member, s.weight, Buffer(blobs[s.digest])) for s in shares]
+
+
+def merge_shares(rule: MergeRule, shares: Sequence[Share], blobs: dict[Digest, bytes]) -> bytes:
+    """The real merge of stated contributions; BadContribution where one cannot be merged."""
+    chunks = merge_parameters(Rule(rule.name, rule.trim_permille), LAYOUT, inputs_of(shares, blobs))
     return b"".join(bytes(c) for c in chunks)
-
-
-@dataclass
-class Disk:
-    """What a crash does not lose."""
-
-    held: set[Digest] = field(default_factory=set)
-    prepared: Prepared | None = None
 
 
 class SimNode:
     """One node. `life` counts its starts: whatever was under way in an earlier life is dead."""
+
+    is_honest = True
 
     def __init__(self, world: World, me: MemberId, account: PrivateKey) -> None:
         self.world, self.me, self.account = world, me, account
         self.disk = Disk()
         self.up = False
         self.life = 0
+        self.height = 0
+        self.skew_ms = 0
+        self.fatal: dict[int, int] = {}  # effect -> down time (ms): crash there
+        self.effects = 0
         self.state = State()
-        self.notes = Notes("sim", me)
+        self.notes = Notes(STUDY_NAME, me)
         self._number = 0
         self._under_way: set[Effect] = set()
+        self._condemned: set[Digest] = set()
         self._training = False
+        self._timer_ms = 0  # when the earliest wake-up is due; 0: none
 
     # life
 
@@ -104,62 +132,120 @@ class SimNode:
         if self.up:
             return
         self.up, self.life = True, self.life + 1
-        self.state = self.world.snapshot()
-        self.notes = Notes("sim", self.me, held=self.disk.held, prepared=self.disk.prepared)
+        self.height = len(self.world.states) - 1
+        self.state = self.world.states[self.height]
+        blobs = self.disk.blobs
+        for digest in [d for d, data in blobs.items() if fingerprint_of(data).digest != d]:
+            self.world.tell(self.me, f"finds {digest[:8]}… torn and removes it")
+            del blobs[digest]
+        journal = self.disk.journal
+        whole = journal is not None and (not journal.digest or journal.digest in blobs)
+        self.notes = Notes(
+            STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None
+        )
         self.notes.attached = True
-        self._number, self._training = 0, False
+        self._number, self._training, self._timer_ms = 0, False, 0
         self._under_way.clear()
+        self._condemned.clear()
         self.react()
 
     def crash(self) -> None:
-        """Lose everything but the disk."""
+        """Lose everything but what the disk has synced."""
         self.up = False
         self.life += 1
+        self.disk.crash(self.world.random)
 
-    def see(self) -> None:
-        """News of the ledger arrives: the node's state follows the chain's."""
-        if self.up:
-            self.state = self.world.snapshot()
-            self.react()
+    def does(self, what: str) -> None:
+        """Something that the world could see; the plan may want the node to die right there."""
+        self.effects += 1
+        down_ms = self.fatal.pop(self.effects, None)
+        if down_ms is not None and self.up:
+            self.world.tell(self.me, f"is at a {what}")
+            self.world.crash(self, down_ms)
+            raise Crashed
 
-    def has_ended(self) -> bool:
-        """Whether this node is up and knows that the study is over."""
-        return self.up and STUDY.need(self.state, "sim").status == "finished"
+    def see(self, height: int) -> None:
+        """News of the ledger arrives."""
+        self.height = height
+        self.state = self.world.states[height]
+        self.react()
+
+    def has_ended(self, last: Digest) -> bool:
+        """Whether this node is up, knows that the study is over and holds its last model."""
+        over = STUDY.need(self.state, STUDY_NAME).status == "finished"
+        return self.up and over and last in self.disk.blobs
+
+    @property
+    def now_ms(self) -> int:
+        """Time as this node estimates that the next block will have it."""
+        newest = self.world.chain.blocks[self.height].header
+        return max(newest.time_ms + 1, self.world.now_ms + self.skew_ms)
 
     def learn(self, event: Event) -> None:
         """Note and react."""
-        self.notes.learn(event, self.world.now_ms)
+        self.notes.learn(event, self.now_ms)
         self.react()
 
     def react(self) -> None:
         """Exactly what the real driver does, without concurrency."""
-        r = ROUND.get(self.state, "sim")
+        r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
         if number != self._number:
             self._number = number
             self.notes.forget_before(number)
-        for wish in decide(self.state, self.notes, self.world.now_ms):
+            self._sweep()
+        for wish in decide(self.state, self.notes, self.now_ms):
             if isinstance(wish, Wake):
-                self._later(wish.at_ms - self.world.now_ms, self.react)
+                self._wake(wish.at_ms)
             elif wish not in self._under_way:
                 self._under_way.add(wish)
                 self._carry_out(wish)
         self._train()
 
-    def _later(self, delay_ms: int, act: object) -> None:
+    def _wake(self, at_ms: int) -> None:
+        """One timer, for the earliest wish."""
+        if self._timer_ms and self._timer_ms <= at_ms:
+            return
+        self._timer_ms = at_ms
+
+        def ring() -> None:
+            if self._timer_ms == at_ms:
+                self._timer_ms = 0
+                self.react()
+
+        self.later(at_ms - self.now_ms, ring)
+
+    def _sweep(self) -> None:
+        """Delete what is not needed now and was not the last time either."""
+        keep = compute_kept(self.state, self.notes)
+        self.disk.retain(set(self.disk.blobs) - (self._condemned - keep))
+        self.notes.held.intersection_update(self.disk.blobs)
+        self._condemned = set(self.disk.blobs) - keep
+
+    def later(self, delay_ms: int, act: Callable[[], None]) -> None:
+        """Do something later, unless the node has crashed by then."""
+        self.world.at(max(1, delay_ms), self.alive(act))
+
+    def alive(self, act: Callable[[], None]) -> Callable[[], None]:
+        """`act`, in this life only."""
         life = self.life
 
         def guarded() -> None:
             if self.up and self.life == life:
-                act()  # type: ignore[operator]
+                act()
 
-        self.world.at(max(1, delay_ms), guarded)
+        return guarded
 
-    def _done(self, wish: Effect, event: Event | None) -> None:
+    def done(self, wish: Effect, event: Event | None) -> None:
+        """A wish has come to its end."""
         self._under_way.discard(wish)
         if event is not None:
-            self.notes.learn(event, self.world.now_ms)
+            self.notes.learn(event, self.now_ms)
         self.react()
+
+    def failed(self, wish: Effect) -> None:
+        """This machine could not do it: try again after a pause."""
+        self.later(PAUSE_MS, lambda: self.done(wish, None))
 
     # training
 
@@ -167,159 +253,275 @@ class SimNode:
         task = assign(self.state, self.notes)
         if task is None or self._training:
             return
+        self.world.invariants.before_training(self, task)
         self._training = True
+        self.later(self.world.random.randint(5, 200), lambda: self._answer(task))
 
-        def answer() -> None:
-            self._training = False
-            now = assign(self.state, self.notes)
-            if now is None or (now.number, now.base) != (task.number, task.base):
-                self.react()
-                return
-            digest, nbytes, layout = "", 0, ""
-            if task.kind != "evaluation":
-                digest = self._make(task.base, task.number)
-                nbytes, layout = LAYOUT.nbytes, LAYOUT.digest
-            weight = 10 * self.me
-            prepared = Prepared(task.number, task.base, digest, nbytes, layout, weight)
-            self.disk.prepared = prepared
-            self.learn(prepared)
+    def _answer(self, task: Assignment) -> None:
+        self._training = False
+        now = assign(self.state, self.notes)
+        if now is not None and (now.number, now.base) == (task.number, task.base):
+            try:
+                self.learn(self._prepare(task))
+            except DiskFull:
+                self._training = True
+                self.later(PAUSE_MS, lambda: self._answer(task))
+        else:
+            self.react()
 
-        self._later(self.world.random.randint(5, 200), answer)
+    def _prepare(self, task: Assignment) -> Prepared:
+        digest, nbytes, layout = "", 0, ""
+        if task.kind != "evaluation":
+            data = self.trained(task)
+            digest = self._keep(data)
+            nbytes, layout = LAYOUT.nbytes, LAYOUT.digest
+        prepared = Prepared(task.number, task.base, digest, nbytes, layout, 10 * self.me)
+        self.does("write of the journal")
+        self.disk.write_journal(prepared)
+        self.does("journal that is written")
+        if digest:
+            self.notes.learn(Held(digest), self.now_ms)
+        return prepared
 
-    def _make(self, base: Digest, number: int) -> Digest:
+    def trained(self, task: Assignment) -> bytes:
+        """What training makes of the model."""
         values = np.zeros(3)
-        if base:
-            values = arrays_from(io.BytesIO(self.world.blobs[base]), LAYOUT)["w"].copy()  # type: ignore[assignment]
-        return self._store(buffer_of({"w": values + self.me + number / 7})[1])
+        if task.base:
+            base = io.BytesIO(self.disk.blobs[task.base])
+            values = arrays_from(base, LAYOUT)["w"].copy()  # type: ignore[assignment]
+        noise = self.world.random.random()
+        return buffer_of({"w": values + self.me + task.number / 7 + noise})[1]
 
-    def _store(self, data: bytes) -> Digest:
-        digest = digest_of(data)
+    def _keep(self, data: bytes, durable: bool = True) -> Digest:
+        """Store a buffer; some are large, and synced in the background."""
+        digest = fingerprint_of(data).digest
         self.world.blobs[digest] = data
-        self.disk.held.add(digest)
+        at_once = durable and self.world.random.random() < 0.7
+        self.does("write of a blob")
+        self.disk.write(digest, data, at_once)
+        if durable and not at_once:
+            self.later(self.world.random.randint(1, 300), lambda: self.disk.sync(digest))
+        self.does("blob that is written")
         return digest
+
+    # what others may ask
+
+    def give(self, digest: Digest, asker: MemberId) -> bytes | None:
+        """A blob, if the asker may have it."""
+        if not may_read(self.state, self.notes, asker, digest):
+            return None
+        return self.disk.blobs.get(digest)
+
+    def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
+        """What this node offers as leader."""
+        return self.notes.merged.get((wish.number, wish.revision))
 
     # effects
 
     def _carry_out(self, wish: Effect) -> None:
+        self.does(type(wish).__name__.lower())
         match wish:
             case Submit():
-                self._submit(wish)
+                self.submit(wish)
             case Pull():
                 self._pull(wish, list(wish.holders))
             case Check():
-                self._later(1, lambda: self._done(wish, CheckedGood(wish.digest)))
+                self.later(1, lambda: self._check(wish))
             case Merge():
-                self._later(5, lambda: self._merge(wish))
+                self.later(5, lambda: self._merge(wish))
+            case Audit():
+                self.later(3, lambda: self.audit(wish))
+            case Examine():
+                self.later(3, lambda: self.examine(wish))
             case Watch():
                 self._watch(wish)
             case SendReceipt():
                 self._send_receipt(wish)
 
-    def _submit(self, wish: Submit) -> None:
+    def submit(self, wish: Submit) -> None:
+        """Bring a transaction to the ledger: the same bytes again until a result comes."""
         if isinstance(wish.body, Poke):
-            self.notes.learn(Poked(), self.world.now_ms)
-        tx = self.world.sign(self.account, wish.body)
+            self.notes.learn(Poked(), self.now_ms)
+        tx = self.world.sign(self.account, wish.body, self.now_ms)
         tx_id = read_transaction(tx).id
 
         def again() -> None:
             result = self.world.results.get(tx_id)
-            if result is not None:
-                self._done(wish, None if result.ok else Refused(wish.body))
+            if result is not None and self.world.on_ledger(self.me):
+                refused = None if result.ok or result.code in ("Expired", "Disputed") else wish.body
+                self.done(wish, None if refused is None else Refused(refused))
                 return
-            self.world.submit(tx)
-            self._later(RESUBMIT_MS, again)
+            self.world.submit(self.me, tx)
+            self.later(RESUBMIT_MS, again)
 
-        self.world.submit(tx)
-        self._later(RESUBMIT_MS // 4, again)
+        self.world.submit(self.me, tx)
+        self.later(RESUBMIT_MS // 4, again)
 
     def _peer(self, member: MemberId) -> SimNode | None:
         peer = self.world.nodes[member]
         return peer if peer.up else None
 
-    def _pull(self, wish: Pull, holders: list[MemberId]) -> None:
-        if not holders:
-            self._done(wish, PullFailed(wish.digest, "nobody had it"))
-            return
-        holder, rest = holders[0], holders[1:]
-        life = self.life
-
-        def back(found: bool) -> None:
-            if not (self.up and self.life == life):
-                return
-            if found:
-                self.disk.held.add(wish.digest)
-                self._done(wish, Held(wish.digest))
-            else:
-                self._pull(wish, rest)
+    def ask(
+        self, member: MemberId, question: Callable[[SimNode], bytes | None],
+        answer: Callable[[bytes | None], None],
+    ) -> None:  # fmt: skip
+        """A request and its answer; None where the peer is gone or does not give it."""
+        lost = self.alive(lambda: answer(None))
 
         def arrive() -> None:
-            peer = self._peer(holder)
-            found = peer is not None and wish.digest in peer.disk.held
-            if found and peer is not None:
-                found = may_read(peer.state, peer.notes, self.me, wish.digest)
-            self.world.send(lambda: back(found), lambda: back(False))
+            peer = self._peer(member)
+            data = question(peer) if peer is not None else None
+            if peer is None:
+                self.world.at(1, lost)
+            else:
+                self.world.send(member, self.me, self.alive(lambda: answer(data)), lost)
 
-        self.world.send(arrive, lambda: back(False))
+        self.world.send(self.me, member, arrive, lost)
+
+    def _pull(self, wish: Pull, holders: list[MemberId]) -> None:
+        if not holders:
+            self.done(wish, PullFailed(wish.digest, "nobody had it"))
+            return
+
+        def answer(data: bytes | None) -> None:
+            if wish not in self._under_way:
+                return  # an answer that came twice
+            if data is None or fingerprint_of(data).digest != wish.digest:
+                self._pull(wish, holders[1:])
+                return
+            try:
+                self._keep(data, wish.durable)
+            except DiskFull:
+                self.failed(wish)
+                return
+            self.done(wish, Held(wish.digest))
+
+        self.ask(holders[0], lambda peer: peer.give(wish.digest, self.me), answer)
+
+    def _check(self, wish: Check) -> None:
+        try:
+            check_contribution(LAYOUT, wish.member, Buffer(self.disk.blobs[wish.digest]))
+        except BadContribution as error:
+            self.done(wish, CheckedBad(wish.digest, error.why))
+            return
+        self.done(wish, CheckedGood(wish.digest))
 
     def _merge(self, wish: Merge) -> None:
-        if wish.kind == "initial":
+        if any(s.digest not in self.disk.blobs for s in wish.shares):
+            self.done(wish, None)  # the round has moved on, and they were swept away
+            return
+        try:
             digest = wish.shares[0].digest
-        else:
-            shares = [(s.member, s.weight, self.world.blobs[s.digest]) for s in wish.shares]
-            digest = self._store(merge_blobs(wish.rule, shares))
-        made = Merged(wish.number, wish.revision, digest, LAYOUT.nbytes, LAYOUT.digest, "")
-        self._done(wish, made)
+            if wish.kind != "initial":
+                digest = self._keep(self.merged(wish))
+        except BadContribution as error:
+            bad = next(s.digest for s in wish.shares if s.member == error.member)
+            self.done(wish, CheckedBad(bad, error.why))
+            return
+        except DiskFull:
+            self.failed(wish)
+            return
+        signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, digest)
+        made = Merged(wish.number, wish.revision, digest, LAYOUT.nbytes, LAYOUT.digest, signature)
+        self.done(wish, made)
+
+    def merged(self, wish: Merge) -> bytes:
+        """The merge, as the leader makes it."""
+        return merge_shares(wish.rule, wish.shares, self.disk.blobs)
+
+    def sign(self, domain: str, number: int, revision: int, digest: Digest) -> str:
+        """An offer's or a receipt's signature."""
+        return self.account.sign(domain, self.message(number, revision, digest))
+
+    def message(self, number: int, revision: int, digest: Digest) -> bytes:
+        """What offers and receipts sign."""
+        ref = RoundRef(STUDY_NAME, number, "MERGING", revision, 0)
+        return receipt_message(self.world.chain.tip.chain_id, ref, digest)
+
+    def audit(self, wish: Audit) -> None:
+        """Recompute the merge (it is small: all of it)."""
+        held = self.disk.blobs
+        if wish.digest not in held or any(s.digest not in held for s in wish.shares):
+            self.done(wish, None)
+            return
+        claimed = fingerprint_of(held[wish.digest])
+        leaf = self._leaf(wish.rule, wish.shares)
+        said = claimed.leaves[0].hex()
+        doubt = None if leaf == said else Doubt(0, leaf, said, claimed.path(0))
+        self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
+
+    def examine(self, wish: Examine) -> None:
+        """Recompute the disputed chunk, from what is held and what others give."""
+        absent = [s for s in wish.shares if s.digest not in self.disk.blobs]
+        if absent:
+            self._fetch_for(wish, absent[0])
+            return
+        leaf = self._leaf(wish.rule, wish.shares)
+        self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
+
+    def _fetch_for(self, wish: Examine, share: Share) -> None:
+        others = [s.member for s in wish.shares if s.member not in (share.member, self.me)]
+        holder = self.world.random.choice([share.member, *others])
+
+        def answer(data: bytes | None) -> None:
+            if data is None or fingerprint_of(data).digest != share.digest:
+                self.failed(wish)
+                return
+            self.disk.blobs[share.digest] = data
+            self.examine(wish)
+
+        self.ask(holder, lambda peer: peer.give(share.digest, self.me), answer)
+
+    def _leaf(self, rule: MergeRule, shares: Sequence[Share]) -> Digest:
+        inputs = inputs_of(shares, self.disk.blobs)
+        try:
+            return recompute_leaf(Rule(rule.name, rule.trim_permille), LAYOUT, inputs, 0)
+        except BadContribution:
+            return "0" * 64  # there is no right merge
 
     def _watch(self, wish: Watch) -> None:
-        life = self.life
+        def back(event: Event) -> Callable[[], None]:
+            return self.alive(lambda: self.done(wish, event))
 
-        def back(event: Event) -> None:
-            if self.up and self.life == life:
-                self._done(wish, event)
-
-        def lost() -> None:
-            back(PeerLost(wish.leader))
+        lost = back(PeerLost(wish.leader))
 
         def look() -> None:
             peer = self._peer(wish.leader)
-            if peer is None:
-                self.world.send(lost, lost)
+            if peer is None or not self.world.reaches(self.me, wish.leader):
+                self.world.at(1, lost)
                 return
-            r = ROUND.get(peer.state, "sim")
+            r = ROUND.get(peer.state, STUDY_NAME)
             over = r is None or (r.number, r.revision) > (wish.number, wish.revision)
-            merged = peer.notes.merged.get((wish.number, wish.revision))
+            merged = peer.offer(self.me, wish)
             if merged is not None and merged.digest != wish.known and not over:
-                offer = Offered(wish.leader, merged.number, merged.revision, merged.digest,
-                                merged.nbytes, merged.layout, "")  # fmt: skip
-                self.world.send(lambda: back(offer), lost)
+                self.world.send(wish.leader, self.me, back(self._checked(wish, merged)), lost)
             elif over:
-                self.world.send(lambda: back(PeerFound(wish.leader)), lost)
-            elif self.up and self.life == life:
+                self.world.send(wish.leader, self.me, back(PeerFound(wish.leader)), lost)
+            elif wish in self._under_way and self.up:
                 self.world.at(WATCH_STEP_MS, look)
 
-        self.world.send(look, lost)
+        self.world.send(self.me, wish.leader, look, lost)
+
+    def _checked(self, wish: Watch, merged: Merged) -> Event:
+        account = MEMBER.need(self.state, wish.leader).account
+        message = self.message(merged.number, merged.revision, merged.digest)
+        if not verify(account, OFFER_DOMAIN, message, merged.signature):
+            return PeerLost(wish.leader)
+        return Offered(wish.leader, merged.number, merged.revision, merged.digest,
+                       merged.nbytes, merged.layout, merged.signature)  # fmt: skip
 
     def _send_receipt(self, wish: SendReceipt) -> None:
-        ref = RoundRef(wish.study, wish.number, "MERGING", wish.revision, 0)
-        message = receipt_message(self.world.chain.tip.chain_id, ref, wish.digest)
-        signature = self.account.sign(RECEIPT_DOMAIN, message)
+        signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, wish.digest)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.me, signature)
-        life = self.life
 
-        def back(event: Event) -> None:
-            if self.up and self.life == life:
-                self._done(wish, event)
+        def take(peer: SimNode) -> bytes:
+            merged = peer.notes.merged.get((receipt.number, receipt.revision))
+            if merged is not None and merged.digest == receipt.digest:
+                peer.learn(receipt)
+            return b"taken"
 
-        def lost() -> None:
-            back(PeerLost(wish.leader))
-
-        def arrive() -> None:
-            peer = self._peer(wish.leader)
-            if peer is None:
-                self.world.send(lost, lost)
-                return
-            peer.learn(receipt)
+        def answer(data: bytes | None) -> None:
             sent = ReceiptSent(wish.leader, wish.number, wish.revision)
-            self.world.send(lambda: back(sent), lost)
+            self.done(wish, PeerLost(wish.leader) if data is None else sent)
 
-        self.world.send(arrive, lost)
+        self.ask(wish.leader, take, answer)

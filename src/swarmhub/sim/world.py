@@ -1,15 +1,18 @@
 """The simulated world: virtual time, an unreliable network, crashing nodes, one ledger in memory.
 
 Everything that happens is an entry in one queue ordered by (time, sequence), and every random
-choice comes from one generator, so a seed is a schedule. Messages between nodes are delayed and
-may be dropped; a dropped request looks like a broken connection to who sent it. A crash loses
-a node's notes and whatever was under way; blobs and the prepared answer are on disk and stay.
-The ledger is reliable but not instant: a submission may be lost on its way or arrive twice, and
-blocks reach each node after a delay of its own, so nodes decide on different states.
+choice comes from one generator, so a plan is a run. Messages are delayed and may be dropped,
+doubled or cut off; a dropped request looks like a broken connection to who sent it. A crash takes
+a node's notes, whatever was under way, and what its disk had not synced.
+
+The ledger behaves as one that agrees by a quorum: it takes transactions and makes blocks while
+n - f nodes are up and can reach each other, and only they see its blocks. A submission may be lost
+on its way or arrive twice, and blocks reach each node after a delay of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import random
@@ -18,9 +21,10 @@ from dataclasses import dataclass, field
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
-from swarmhub.contract.records import ROUND, STUDY, Card, Genesis, Model, Spec
+from swarmhub.contract.records import ROUND, STUDY, Card, Genesis, MergeRule, Model, Spec
 from swarmhub.contract.state import State
 from swarmhub.contract.study import compute_spec_digest
+from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -30,32 +34,24 @@ from swarmhub.contract.transactions import (
     write_transaction,
 )
 from swarmhub.ledger import Committed, MemoryChain
-from swarmhub.sim.node import SimNode, digest_of, merge_blobs
+from swarmhub.sim.invariants import Invariants
+from swarmhub.sim.liars import Liar
+from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
+from swarmhub.sim.plan import HEAL_MS, Act, Plan, plan_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
-STUDY_NAME = "sim"
-START_MS = 1_000_000
+START_MS = 1_000_000_000
 BLOCK_MS = 5  # time from a submission's arrival to its block
-SPAN_MS = 600_000  # a schedule that has not ended by then has lost its liveness
-
-
-@dataclass(frozen=True)
-class Faults:
-    """How bad the world is. Probabilities are per message or per crash opportunity."""
-
-    drop: float = 0.1
-    duplicate: float = 0.05
-    delay_ms: tuple[int, int] = (1, 60)
-    crashes: int = 8  # crashes in a schedule, at random times
-    down_ms: tuple[int, int] = (50, 3000)
-    heal_at_ms: int = 8_000  # after that nothing is dropped and nobody crashes any more
+LOOK_MS = 200  # how soon a node that was cut off asks for blocks again
+SPAN_MS = 600_000  # a run that has not ended by then has lost its liveness
+MAX_STEPS = 100_000  # and one that spins is broken, too
 
 
 @dataclass
 class Report:
-    """What a schedule came to."""
+    """What a run came to."""
 
-    seed: int
+    plan: Plan
     finished: bool
     time_ms: int
     settled: list[Model]
@@ -77,33 +73,38 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
 
 
 class World:
-    """The queue, the ledger and the nodes."""
+    """The queue, the network, the ledger and the nodes."""
 
-    def __init__(self, seed: int, nodes: int, rounds: int, faults: Faults) -> None:
-        self.seed = seed
-        self.random = random.Random(seed)
-        self.faults = faults
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.random = random.Random(plan.seed)
         self.now_ms = START_MS
-        self.end_ms = self.now_ms + SPAN_MS
-        self.heal_ms = self.now_ms + faults.heal_at_ms
         self.story: list[str] = []
-        self.settled: dict[int, Model] = {}
-        self.broken: list[str] = []
         self.crash_count = 0
+        self.blobs: dict[Digest, bytes] = {}  # every buffer that anybody ever made
+        self.results: dict[str, Result] = {}
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._pending: list[bytes] = []
-        accounts, cards = make_cards(nodes)
-        genesis = Genesis("sim", tuple(cards), self.now_ms)
-        self.chain = MemoryChain(genesis, accounts[0])
+        self._making = False
+        self._cuts: list[frozenset[MemberId]] = []
+        self._slow: dict[MemberId, int] = {}
+        accounts, cards = make_cards(plan.nodes)
+        self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
+        self.states = [self._snapshot()]
         self.spec = Spec(
-            name=STUDY_NAME, rounds=rounds, min_peers=max(2, nodes - (nodes - 1) // 3),
+            name=STUDY_NAME, rounds=plan.rounds, min_peers=plan.min_peers,
             quorum_grace_ms=1500, leader_timeout_ms=3000,
+            merge=MergeRule(plan.merge), audit=plan.audit,  # type: ignore[arg-type]
         )  # fmt: skip
-        self.results: dict[str, Result] = {}
-        self.blobs: dict[Digest, bytes] = {}  # contents by digest; who holds what is the nodes'
-        self.nodes = {i: SimNode(self, i, accounts[i - 1]) for i in range(1, nodes + 1)}
+        self.invariants = Invariants(self)
+        self.nodes: dict[MemberId, SimNode] = {}
+        for i, account in enumerate(accounts, 1):
+            lies = frozenset(a.lie for a in plan.acts if a.kind == "lie" and i in a.members)
+            self.nodes[i] = Liar(self, i, account, lies) if lies else SimNode(self, i, account)
         self._found(accounts)
+        for act in plan.acts:
+            self._plan(act)
 
     # time
 
@@ -112,22 +113,31 @@ class World:
         heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), act))
 
     def tell(self, who: MemberId, sentence: str) -> None:
-        """A line of the story."""
-        self.story.append(f"{self.now_ms - START_MS:>7} ms  {who}  {sentence}")
+        """A line of the story; member 0 is the ledger."""
+        name = f"member {who}" if who else "ledger"
+        self.story.append(f"{self.now_ms - START_MS:>6} ms  {name}: {sentence}")
 
     def run(self) -> Report:
-        """Until the study has ended and every living node has its last model, or time is up."""
-        self._plan_crashes()
-        while self._queue and self.now_ms < self.end_ms and not self._is_over():
+        """Until the study has ended and every honest node has its last model, or time is up."""
+        steps, broken = 0, self.invariants.broken
+        end_ms = self.now_ms + SPAN_MS
+        while self._queue and self.now_ms < end_ms and steps < MAX_STEPS and not broken:
+            if self._is_over():
+                break
+            steps += 1
             self.now_ms, _, act = heapq.heappop(self._queue)
-            act()
+            with contextlib.suppress(Crashed):
+                act()
+        finished = self._is_over()
+        if not broken:
+            self.invariants.at_the_end(finished)
         return Report(
-            seed=self.seed,
-            finished=self._is_over(),
-            time_ms=self.now_ms,
-            settled=[self.settled[n] for n in sorted(self.settled)],
+            plan=self.plan,
+            finished=finished,
+            time_ms=self.now_ms - START_MS,
+            settled=self.invariants.models,
             story=self.story,
-            broken=self.broken,
+            broken=broken,
             crashes=self.crash_count,
         )
 
@@ -135,121 +145,197 @@ class World:
         study = STUDY.need(self.chain.state, STUDY_NAME)
         if study.status != "finished" or study.current is None:
             return False
-        return all(node.has_ended() for node in self.nodes.values())
+        return all(n.has_ended(study.current.digest) for n in self.nodes.values() if n.is_honest)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether messages may be dropped or doubled now."""
+        return self.now_ms < START_MS + self.plan.until_ms
 
     # network
 
-    def send(self, act: Callable[[], None], lost: Callable[[], None]) -> None:
-        """Carry a message: `act` on arrival, or `lost` at the sender when it is dropped."""
-        low, high = self.faults.delay_ms
-        delay = self.random.randint(low, high)
-        if self.now_ms < self.heal_ms and self.random.random() < self.faults.drop:
+    def reaches(self, one: MemberId, other: MemberId) -> bool:
+        """Whether no cut lies between two members."""
+        return not any((one in cut) != (other in cut) for cut in self._cuts)
+
+    def _delay(self, *members: MemberId) -> int:
+        return self.random.randint(*self.plan.delay_ms) + sum(self._slow.get(m, 0) for m in members)
+
+    def send(
+        self, sender: MemberId, receiver: MemberId, act: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Carry a message: `act` on arrival, or `lost` at the sender when it does not arrive."""
+        self.nodes[sender].does("send")
+        delay = self._delay(sender, receiver)
+        if self.is_lossy and self.random.randrange(100) < self.plan.drop:
             self.at(delay, lost)
-        else:
-            self.at(delay, act)
+            return
+
+        def arrive() -> None:
+            if not self.reaches(sender, receiver):
+                lost()
+                return
+            try:
+                act()
+            except Crashed:  # the receiver died over it: the connection breaks
+                self.at(1, lost)
+
+        self.at(delay, arrive)
+        if self.is_lossy and self.random.randrange(100) < self.plan.duplicate:
+            self.at(self._delay(sender, receiver), act)
 
     # the ledger
 
-    def submit(self, tx: bytes) -> None:
-        """A transaction travels to the ledger: maybe lost, maybe twice."""
-        copies = 1
-        if self.now_ms < self.heal_ms:
-            if self.random.random() < self.faults.drop:
-                return
-            copies += self.random.random() < self.faults.duplicate
-        for _ in range(copies):
-            self.at(self.random.randint(*self.faults.delay_ms), lambda: self._arrive(tx))
+    def on_ledger(self, member: MemberId) -> bool:
+        """Whether this member is up and among a quorum of members that can reach each other."""
+        up = [m for m, n in self.nodes.items() if n.up and self.reaches(member, m)]
+        return member in up and len(up) >= compute_quorum(len(self.nodes))
 
-    def _arrive(self, tx: bytes) -> None:
-        if not self._pending:
-            self.at(BLOCK_MS, self._make_block)
+    def submit(self, member: MemberId, tx: bytes) -> None:
+        """A transaction travels to the ledger: maybe lost, maybe twice."""
+        self.nodes[member].does("submit")
+        copies = 1
+        if self.is_lossy:
+            if self.random.randrange(100) < self.plan.drop:
+                return
+            copies += self.random.randrange(100) < self.plan.duplicate
+        for _ in range(copies):
+            self.at(self._delay(member), lambda: self._arrive(member, tx))
+
+    def _arrive(self, member: MemberId, tx: bytes) -> None:
+        if not self.on_ledger(member):
+            return
         self._pending.append(tx)
+        if not self._making:
+            self._making = True
+            self.at(BLOCK_MS, self._make_block)
 
     def _make_block(self) -> None:
-        batch, self._pending = self._pending, []
+        if not any(self.on_ledger(m) for m in self.nodes):  # halted: what waits, waits
+            self.at(LOOK_MS, self._make_block)
+            return
+        batch, self._pending, self._making = self._pending, [], False
+        before = self.states[-1]
         for committed in self.chain.append(batch, self.now_ms):
-            self._watch(committed)
-        for node in self.nodes.values():
-            self.at(self.random.randint(*self.faults.delay_ms), node.see)
+            for result in committed.results:
+                if result.ok or result.id not in self.results:  # a late copy is refused
+                    self.results[result.id] = result
+            self.states.append(self._snapshot())
+            self.invariants.after_block(committed, before)
+            self._retell(committed)
+        height = len(self.states) - 1
+        for member in self.nodes:
+            self.at(self._delay(member), lambda m=member: self._show(m, height))  # type: ignore[misc]
 
-    def _watch(self, committed: Committed) -> None:
-        """Keep the results, and check what every block must keep."""
-        for result in committed.results:
-            if result.ok or result.id not in self.results:  # a copy that came late is refused
-                self.results[result.id] = result
+    def _show(self, member: MemberId, height: int) -> None:
+        """A block reaches a node, once it is on the ledger (a crashed one reads at its start)."""
+        node = self.nodes[member]
+        if not node.up or height <= node.height:
+            return
+        if self.on_ledger(member):
+            node.see(height)
+        else:
+            self.at(LOOK_MS, lambda: self._show(member, len(self.states) - 1))
+
+    def _retell(self, committed: Committed) -> None:
+        told = ("took_over", "excluded", "voided", "disputed", "false_merge", "dispute_dismissed")
         for name, fields in committed.events:
-            if name == "settled":
-                model = codec.from_json(
-                    Model, {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
-                )
-                if model.number in self.settled:
-                    self.broken.append(f"round {model.number} was settled twice")
-                self.settled[model.number] = model
-                self.tell(model.leader, f"settled round {model.number} as term {model.term}")
-            elif name in ("took_over", "excluded", "voided", "study_finished"):
-                self.tell(0, f"{name} {fields}")
+            if name == "merging":
+                self.tell(0, f"round {fields['number']} has {fields['members']} to merge; "
+                             f"member {fields['leader']} leads")  # fmt: skip
+            elif name == "settled":
+                self.tell(0, f"round {fields['number']} is settled by member {fields['leader']} "
+                             f"in term {fields['term']}")  # fmt: skip
+            elif name in told:
+                short = {
+                    k: v for k, v in fields.items() if k not in ("study",) and len(str(v)) < 40
+                }
+                self.tell(0, f"{name} {short}")
+            elif name == "study_finished":
+                self.tell(0, "the study is finished")
 
-    def snapshot(self) -> State:
-        """A copy of the ledger's state, as a node that has seen all blocks has it."""
+    def _snapshot(self) -> State:
         state = State()
         state.values = dict(self.chain.state.values)
         state.tree = self.chain.state.tree
         return state
 
-    # founding and crashing
-
-    def _found(self, accounts: list[keys.PrivateKey]) -> None:
-        digest = compute_spec_digest(self.spec)
-        bodies = [(accounts[0], Propose(self.spec))]
-        bodies += [(a, Approve(STUDY_NAME, digest)) for a in accounts[1:]]  # type: ignore[misc]
-        bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in accounts]  # type: ignore[misc]
-        bodies += [(accounts[0], Start(STUDY_NAME))]  # type: ignore[list-item]
-        for account, body in bodies:
-            for committed in self.chain.append([self.sign(account, body)], self.now_ms):
-                refused = [r.message for r in committed.results if not r.ok]
-                assert not refused, refused
-        for node in self.nodes.values():
-            self.at(0, node.start)
-
-    def sign(self, account: keys.PrivateKey, body: object) -> bytes:
-        """A transaction of an account at the present time."""
+    def sign(self, account: keys.PrivateKey, body: object, now_ms: int) -> bytes:
+        """A transaction of an account that is good for ten minutes by its own clock."""
         return write_transaction(
-            body, self.chain.tip.chain_id, self.now_ms + 600_000, account.public,  # type: ignore[arg-type]
+            body, self.chain.tip.chain_id, now_ms + 600_000, account.public,  # type: ignore[arg-type]
             lambda m: account.sign(TX_DOMAIN, m),
         )  # fmt: skip
 
-    def _plan_crashes(self) -> None:
-        for _ in range(self.faults.crashes):
-            node = self.random.choice(list(self.nodes.values()))
-            when = self.random.randint(0, self.faults.heal_at_ms)
-            down = self.random.randint(*self.faults.down_ms)
-            self.at(when, lambda n=node, d=down: self._crash(n, d))  # type: ignore[misc]
+    # founding, and what befalls whom
 
-    def _crash(self, node: SimNode, down_ms: int) -> None:
+    def _found(self, accounts: list[keys.PrivateKey]) -> None:
+        digest = compute_spec_digest(self.spec)
+        bodies: list[tuple[keys.PrivateKey, object]] = [(accounts[0], Propose(self.spec))]
+        bodies += [(a, Approve(STUDY_NAME, digest)) for a in accounts[1:]]
+        bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in accounts]
+        bodies += [(accounts[0], Start(STUDY_NAME))]
+        before = self.states[-1]
+        for committed in self.chain.append(
+            [self.sign(a, body, self.now_ms) for a, body in bodies], self.now_ms
+        ):
+            refused = [r.message for r in committed.results if not r.ok]
+            assert not refused, refused
+            self.states.append(self._snapshot())
+            self.invariants.after_block(committed, before)
+        for node in self.nodes.values():
+            self.at(0, node.start)
+
+    def _plan(self, act: Act) -> None:
+        if act.kind == "crash":
+            node = self.nodes[act.members[0]]
+            if act.effect:
+                node.fatal[act.effect] = act.for_ms
+            else:
+                self.at(act.at_ms, lambda: self.crash(node, act.for_ms))
+        elif act.kind == "cut":
+            cut = frozenset(act.members)
+            self._for_a_while(act, lambda: self._cuts.append(cut), lambda: self._cuts.remove(cut))
+        elif act.kind == "slow":
+            who = act.members[0]
+            self._for_a_while(
+                act, lambda: self._slow.update({who: act.by_ms}),
+                lambda: self._slow.update({who: 0}),
+            )  # fmt: skip
+        elif act.kind == "fill":
+            disk = self.nodes[act.members[0]].disk
+            self._for_a_while(
+                act, lambda: setattr(disk, "full", True), lambda: setattr(disk, "full", False)
+            )
+        elif act.kind == "skew":
+            self.nodes[act.members[0]].skew_ms = act.by_ms
+
+    def _for_a_while(self, act: Act, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        def start() -> None:
+            self.tell(act.members[0], f"{act.kind} {list(act.members)} for {act.for_ms} ms")
+            begin()
+            self.at(act.for_ms, end)
+
+        self.at(act.at_ms, start)
+
+    def crash(self, node: SimNode, down_ms: int) -> None:
+        """A node dies, and comes back after a while."""
         if node.up:
             self.crash_count += 1
-            self.tell(node.me, f"crashed for {down_ms} ms")
+            self.tell(node.me, f"crashes for {down_ms} ms")
             node.crash()
             self.at(down_ms, node.start)
 
 
-def simulate(seed: int, nodes: int = 5, rounds: int = 4, faults: Faults | None = None) -> Report:
-    """Run one schedule and check what must hold at its end."""
-    world = World(seed, nodes, rounds, faults or Faults())
-    report = world.run()
-    if not report.finished:
-        r = ROUND.get(world.chain.state, STUDY_NAME)
-        report.broken.append(f"the study has not ended: {codec.to_json(r) if r else 'no round'}")
-    numbers = [m.number for m in report.settled]
-    if numbers != list(range(1, len(numbers) + 1)):
-        report.broken.append(f"settled rounds are {numbers}")
-    for model in report.settled:
-        if model.kind == "parameters" and merge_again(world, model) != model.digest:
-            report.broken.append(f"round {model.number} is not the merge of its contributions")
-    return report
+def run_plan(plan: Plan) -> Report:
+    """Run a plan from beginning to end."""
+    return World(plan).run()
 
 
-def merge_again(world: World, model: Model) -> Digest:
-    """The digest that a settled model must have, from its stated contributions."""
-    shares = [(s.member, s.weight, world.blobs[s.digest]) for s in model.shares]
-    return digest_of(merge_blobs(world.spec.merge, shares))
+def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> Report:
+    """Run the plan that a seed stands for."""
+    return run_plan(plan_of(seed, nodes, rounds))
+
+
+__all__ = ["HEAL_MS", "ROUND", "Report", "World", "run_plan", "simulate"]

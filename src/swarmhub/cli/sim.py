@@ -1,0 +1,87 @@
+"""`swarmhub sim ...`: the shipped contract, round and merge in a world of faults and lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swarmhub.cli.shared import JsonOption
+from swarmhub.errors import BadInput
+
+app = typer.Typer(help="Simulate swarms under faults and lies.", no_args_is_help=True)
+
+NodesOption = Annotated[int, typer.Option(min=1, max=16, help="Members of the swarm.")]
+RoundsOption = Annotated[int, typer.Option(min=1, max=1000, help="Rounds of training.")]
+
+
+@app.command("run")
+def run(
+    schedules: Annotated[int, typer.Option(min=1, help="How many schedules.")] = 200,
+    seed: Annotated[int, typer.Option(help="The first seed; the others follow.")] = 0,
+    nodes: NodesOption = 5,
+    rounds: RoundsOption = 10,
+    json_: JsonOption = False,
+) -> None:
+    """Run seeded schedules on all cores; the exit code is 1 where an invariant was broken."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from swarmhub.sim import run_campaign
+    from swarmhub.sim.campaign import Outcome
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("schedules", total=schedules)
+
+        def told(outcome: Outcome) -> None:
+            said = f"{outcome.per_minute:.0f} a minute, {len(outcome.seeds_broken)} broken"
+            progress.update(bar, completed=outcome.schedules, description=said)
+
+        found = run_campaign(schedules, seed, nodes, rounds, told)
+    answer = {
+        "schedules": found.schedules,
+        "broken": len(found.seeds_broken),
+        "seeds_broken": found.seeds_broken,
+        "per_minute": found.per_minute,
+        "crashes": found.crashes,
+    }
+    if json_:
+        print(json.dumps(answer))
+    else:
+        print(f"{found.schedules} schedules, {len(found.seeds_broken)} broken.")
+        for broken in found.seeds_broken:
+            sizes = f"--nodes {nodes} --rounds {rounds}"
+            print(f"seed {broken}: read its story with 'swarmhub sim replay {broken} {sizes}'")
+    if found.seeds_broken:
+        raise typer.Exit(1)
+
+
+@app.command("replay")
+def replay(
+    seed: Annotated[int, typer.Argument(help="The seed to replay.")] = 0,
+    nodes: NodesOption = 5,
+    rounds: RoundsOption = 10,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="A schedule as text, instead of a seed.")
+    ] = None,
+    short: Annotated[
+        bool, typer.Option("--short/--whole", help="Shrink a broken schedule first.")
+    ] = True,
+) -> None:
+    """Tell the story of a schedule; a broken one is shrunk before."""
+    from swarmhub.sim import parse_plan, plan_of, run_plan, shrink
+    from swarmhub.sim.shrink import breaks_like, kinds
+
+    if plan is not None and not plan.is_file():
+        raise BadInput(f"Expected a schedule in the file {plan}, found no file; check the path.")
+    found = parse_plan(plan.read_text()) if plan else plan_of(seed, nodes, rounds)
+    report = run_plan(found)
+    if report.broken and short:
+        found = shrink(found, breaks_like(kinds(report.broken)))
+        report = run_plan(found)
+    print(found, *report.story, sep="\n")
+    if report.broken:
+        raise typer.Exit(1)

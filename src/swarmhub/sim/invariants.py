@@ -1,0 +1,159 @@
+"""What must hold in every run, whatever happens. Checked at every block and every training.
+
+Each is written here by its own means: nothing below calls the code that it judges, except the
+arithmetic of a merge and the codec.
+
+    ONE_MODEL     every round settles one model, and rounds settle one after the other
+    SAME_BITS     every honest node trains on from the settled model, bit for bit
+    TRUE_MERGE    a settled model is the stated merge of the stated contributions
+    LEADER        who settles has contributed, is at its turn, and has been caught at nothing
+    RECEIPTS      enough others have signed for a settled model
+    MEMBERS       nobody acts who is not a member
+    APPROVED      nothing trains that its hospital has not approved
+    HISTORY       no committed block changes
+    NOTHING_LOST  who is in the set that is merged is in the model, unless it was voided
+    WEIGHTS       nobody weighs more than it has declared
+    HONEST        no honest member is found to have made a false merge or an invalid contribution
+    LIVENESS      when faults end, the study ends, and every honest node has its last model
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarmhub import codec
+from swarmhub.contract.records import CHAIN, MEMBER, ROUND, STUDY, Model, Round
+from swarmhub.contract.state import State
+from swarmhub.contract.transactions import read_transaction
+from swarmhub.errors import BadContribution, Malformed, MergeError
+from swarmhub.sim.node import STUDY_NAME, SimNode, fingerprint_of, merge_shares
+from swarmhub.types import MemberId
+
+if TYPE_CHECKING:
+    from swarmhub.ledger import Committed
+    from swarmhub.round import Assignment
+    from swarmhub.sim.world import World
+
+
+class Invariants:
+    """Watches one world. `broken` says what did not hold: "NAME: sentence"."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.broken: list[str] = []
+        self.models: list[Model] = []
+        self.ids: list[str] = []
+        self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
+        self._caught: dict[int, set[MemberId]] = {}
+
+    def _break(self, name: str, sentence: str) -> None:
+        self.broken.append(f"{name}: {sentence}")
+        self.world.tell(0, f"BROKEN {name}: {sentence}")
+
+    # every block
+
+    def after_block(self, committed: Committed, before: State) -> None:
+        """A block was made on the state `before`."""
+        previous = committed.block.header.previous
+        if self.ids and previous != self.ids[-1]:
+            self._break("HISTORY", f"block {committed.height} does not follow the one before")
+        self.ids.append(committed.block.id)
+        for tx, result in zip(committed.block.txs, committed.results, strict=True):
+            if result.ok:
+                self._check_signer(tx, before)
+        for name, fields in committed.events:
+            self._hear(name, fields)
+
+    def _check_signer(self, tx: bytes, before: State) -> None:
+        try:
+            signer = read_transaction(tx).signer
+        except Malformed:
+            self._break("MEMBERS", "bytes that are no transaction were accepted")
+            return
+        active = CHAIN.need(before).active
+        if signer not in {MEMBER.need(before, m).account for m in active}:
+            self._break("MEMBERS", f"{signer[:8]}… acted and is no member")
+
+    def _hear(self, name: str, fields: dict[str, Any]) -> None:
+        number = int(fields.get("number", 0))
+        if name == "merging":
+            self._sets[number] = set(fields["members"])
+        elif name == "voided":
+            self._sets.get(number, set()).discard(fields["member"])
+        elif name == "excluded" and fields["why"] == "invalid":
+            if fields["member"] not in self.world.plan.liars:
+                self._break("HONEST", f"member {fields['member']} was excluded as invalid")
+        elif name == "false_merge":
+            self._caught.setdefault(number, set()).add(fields["leader"])
+            if fields["leader"] not in self.world.plan.liars:
+                self._break("HONEST", f"member {fields['leader']} was found to have lied")
+        elif name == "settled":
+            plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
+            self._settled(codec.from_json(Model, plain))
+
+    def _settled(self, model: Model) -> None:
+        if model.number != len(self.models) + 1:
+            self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
+        self.models.append(model)
+        members = {s.member for s in model.shares}
+        if model.kind == "initial":
+            return
+        expected = self._sets.get(model.number, set())
+        if members != expected:
+            self._break("NOTHING_LOST", f"round {model.number}: {members} instead of {expected}")
+        if len(members) < self.world.spec.min_peers:
+            self._break("NOTHING_LOST", f"round {model.number} has {len(members)} contributions")
+        if any(s.weight > 100 for s in model.shares):
+            self._break("WEIGHTS", f"round {model.number}: somebody weighs more than declared")
+        self._check_leader(model, members)
+        faults = (len(members) - 1) // 3
+        others = set(model.receipts) & members - {model.leader}
+        if len(others) < min(max(1, faults), len(members) - 1):
+            self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
+        try:
+            right = merge_shares(self.world.spec.merge, model.shares, self.world.blobs)
+        except (BadContribution, MergeError, KeyError) as error:
+            self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
+            return
+        if fingerprint_of(right).digest != model.digest:
+            self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
+
+    def _check_leader(self, model: Model, members: set[MemberId]) -> None:
+        def rank(m: MemberId) -> str:
+            words = (model.study, str(model.number), "0", str(m))
+            return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
+
+        line = sorted(members, key=rank)
+        if not line or line[model.term % len(line)] != model.leader:
+            self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
+        if model.leader in self._caught.get(model.number, set()):
+            self._break("LEADER", f"member {model.leader} settled after it was caught")
+
+    # every training
+
+    def before_training(self, node: SimNode, task: Assignment) -> None:
+        """A node is about to train."""
+        if not node.is_honest:
+            return
+        if node.me not in STUDY.need(node.state, STUDY_NAME).approved:
+            self._break("APPROVED", f"member {node.me} trains without its approval")
+        if not task.base:
+            return
+        data = node.disk.blobs.get(task.base, b"")
+        settled = {m.digest for m in self.models if m.number < task.number}
+        if task.base not in settled or fingerprint_of(data).digest != task.base:
+            self._break("SAME_BITS", f"member {node.me} trains round {task.number} on other bytes")
+
+    # the end
+
+    def at_the_end(self, finished: bool) -> None:
+        """The run is over."""
+        blocks = self.world.chain.blocks
+        if [b.id for b in blocks[1:]] != self.ids:
+            self._break("HISTORY", "a committed block has changed")
+        if not finished:
+            r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
+            at = f"round {r.number} {r.phase}" if r else "no round"
+            self._break("LIVENESS", f"the study has not ended: {at}")
+        elif len(self.models) != self.world.spec.rounds + 1:
+            self._break("ONE_MODEL", f"{len(self.models)} models were settled")

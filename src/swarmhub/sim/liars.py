@@ -1,0 +1,199 @@
+"""Members that lie. Each lie is one way to cheat; a liar does the rest as an honest node does.
+
+false_merge    as leader: offers a model that is not the merge
+lazy_audit     signs for any merge without looking
+false_dispute  as auditor: disputes a right merge
+false_answer   says of every disputed chunk that it is right
+slander        suspects leaders, and reports contributions as invalid or unavailable
+withhold       contributes, and gives the parameters to nobody
+garble         gives other bytes than it was asked for
+not_a_number   contributes NaN
+twice          contributes two different answers, and with more weight than it has declared
+replay         sends old transactions again, and some with a changed signature
+forge          settles what it likes, as leader or not, with receipts that it has signed itself
+two_faces      as leader: offers different models to different members
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.records import ROUND, Receipt, Round, RoundRef
+from swarmhub.contract.transactions import (
+    Contribute,
+    Invalid,
+    Settle,
+    Suspect,
+    Unavailable,
+    read_transaction,
+)
+from swarmhub.keys import PrivateKey
+from swarmhub.params import buffer_of
+from swarmhub.round import (
+    Audit,
+    Audited,
+    Doubt,
+    Examine,
+    Examined,
+    Merge,
+    Merged,
+    Submit,
+    Watch,
+)
+from swarmhub.sim.node import LAYOUT, STUDY_NAME, SimNode, fingerprint_of
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
+
+if TYPE_CHECKING:
+    from swarmhub.round import Assignment
+    from swarmhub.sim.world import World
+
+MISCHIEF_MS = (50, 400)
+
+
+class Liar(SimNode):
+    """A node with some of the lies above."""
+
+    is_honest = False
+
+    def __init__(
+        self, world: World, me: MemberId, account: PrivateKey, lies: frozenset[str]
+    ) -> None:
+        super().__init__(world, me, account)
+        self.lies = lies
+
+    def start(self) -> None:
+        """Begin to make mischief, too."""
+        was_up = self.up
+        super().start()
+        if not was_up:
+            self._mischief_soon()
+
+    # data
+
+    def trained(self, task: Assignment) -> bytes:
+        """Parameters; NaN by that lie."""
+        if "not_a_number" in self.lies and task.kind == "parameters":
+            return buffer_of({"w": np.array([1.0, np.nan, 1.0])})[1]
+        return super().trained(task)
+
+    def merged(self, wish: Merge) -> bytes:
+        """The merge; another one by that lie."""
+        right = super().merged(wish)
+        return spoiled(right) if "false_merge" in self.lies else right
+
+    def give(self, digest: Digest, asker: MemberId) -> bytes | None:
+        """A blob; nothing, or another one, by these lies."""
+        data = super().give(digest, asker)
+        if "withhold" in self.lies:
+            return None
+        if data is not None and "garble" in self.lies:
+            return spoiled(data)
+        return data
+
+    def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
+        """The offer; to some, another model."""
+        made = super().offer(asker, wish)
+        if made is None or "two_faces" not in self.lies or asker % 2:
+            return made
+        data = spoiled(self.disk.blobs.get(made.digest, b"\0" * LAYOUT.nbytes))
+        digest = fingerprint_of(data).digest
+        self.world.blobs[digest] = self.disk.blobs[digest] = data
+        self.notes.merged[wish.number, -1 - wish.revision] = replace(made, digest=digest)
+        signature = self.sign(OFFER_DOMAIN, made.number, made.revision, digest)
+        return replace(made, digest=digest, signature=signature)
+
+    # audits
+
+    def audit(self, wish: Audit) -> None:
+        """Look, or say something without looking."""
+        if "false_dispute" in self.lies and wish.digest in self.disk.blobs:
+            claimed = fingerprint_of(self.disk.blobs[wish.digest])
+            doubt = Doubt(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
+            self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
+        elif "lazy_audit" in self.lies:
+            self.done(wish, Audited(wish.number, wish.revision, wish.digest, None))
+        else:
+            super().audit(wish)
+
+    def examine(self, wish: Examine) -> None:
+        """Recompute, or say what the accused wants to hear."""
+        r = ROUND.get(self.state, STUDY_NAME)
+        if "false_answer" in self.lies and r is not None and r.dispute is not None:
+            leaf = r.dispute.claimed
+            self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
+        else:
+            super().examine(wish)
+
+    # transactions
+
+    def submit(self, wish: Submit) -> None:
+        """Submit; another answer besides, by that lie."""
+        if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.digest:
+            data = spoiled(self.disk.blobs.get(wish.body.digest, b"\0" * LAYOUT.nbytes))
+            digest = fingerprint_of(data).digest
+            self.world.blobs[digest] = data
+            self._send(replace(wish.body, digest=digest))
+            self._send(replace(wish.body, weight=10_000))
+        super().submit(wish)
+
+    def _send(self, body: Any) -> None:
+        self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
+
+    def _mischief_soon(self) -> None:
+        if self.lies & {"slander", "replay", "forge"}:
+            self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
+
+    def _mischief(self) -> None:
+        r = ROUND.get(self.state, STUDY_NAME)
+        if r is not None:
+            if "slander" in self.lies:
+                self._slander(r)
+            if "replay" in self.lies:
+                self._replay()
+            if "forge" in self.lies:
+                self._forge(r)
+        self._mischief_soon()
+
+    def _slander(self, r: Round) -> None:
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        body = self.world.random.choice(
+            [Suspect(RoundRef.of(r)), Invalid(RoundRef.of(r), victim),
+             Unavailable(RoundRef.of(r), victim)]
+        )  # fmt: skip
+        self._send(body)
+
+    def _replay(self) -> None:
+        blocks = [b for b in self.world.chain.blocks[1:] if b.txs]
+        tx = self.world.random.choice(self.world.random.choice(blocks).txs)
+        self.world.submit(self.me, tx)
+        signature = read_transaction(tx).signature.encode()
+        self.world.submit(self.me, tx.replace(signature, signature[::-1]))
+
+    def _forge(self, r: Round) -> None:
+        if r.phase != "MERGING" or not r.contributions:
+            return
+        data = spoiled(b"\0" * LAYOUT.nbytes)
+        digest = fingerprint_of(data).digest
+        self.world.blobs[digest] = self.disk.blobs[digest] = data
+        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, digest)
+        others = [m for m in r.contributors if m != self.me]
+        receipts = tuple(Receipt(m, mine) for m in others)
+        for term in {r.term, max(r.since_term, r.term - 1)}:
+            ref = replace(RoundRef.of(r), term=term)
+            for given in (receipts, (Receipt(self.me, mine),), ()):
+                self._send(Settle(ref, digest, LAYOUT.nbytes, LAYOUT.digest, given))
+        leader = get_leader(r)
+        if leader is not None and leader != self.me:  # what another one offers, as its own
+            for made in self.world.nodes[leader].notes.merged.values():
+                self._send(Settle(RoundRef.of(r), made.digest, made.nbytes, made.layout, receipts))
+
+
+def spoiled(data: bytes) -> bytes:
+    """Finite numbers of the same form, but others."""
+    values = np.frombuffer(data[:24], np.float64)
+    values = np.where(np.isfinite(values), values, 0.0)
+    return buffer_of({"w": values * 2 + 1})[1]

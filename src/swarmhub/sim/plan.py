@@ -1,0 +1,160 @@
+"""A schedule as text: how large the swarm is, what the network does to messages, what befalls whom.
+
+    nodes 5, rounds 4, min_peers 4, merge weighted_mean, audit drawn, seed 17
+    messages drop 10% duplicate 5% delay 1..60 ms until 8000 ms
+    at 1200 ms crash 3 for 800 ms
+    at effect 41 crash 3 for 800 ms
+    at 2000 ms cut 1 2 for 3000 ms
+    at 500 ms slow 4 for 3000 ms by 200 ms
+    at 700 ms fill 5 for 2000 ms
+    at 0 ms skew 2 by -60000 ms
+    at 0 ms lie 4 false_merge
+
+`at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
+write, a message, a submission. A plan and nothing else determines a run, so a run can be told,
+shrunk by leaving things out, and replayed. The lines before the acts may be left out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, replace
+
+from swarmhub.errors import BadInput
+from swarmhub.types import MemberId
+
+LIES = (
+    "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
+    "not_a_number", "twice", "replay", "forge", "two_faces",
+)  # fmt: skip
+RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
+HEAL_MS = 8_000  # what befalls anybody at random is over by then
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that befalls a member (or, for `cut`, several)."""
+
+    kind: str  # crash, cut, slow, fill, skew, lie
+    members: tuple[MemberId, ...]
+    at_ms: int = 0
+    effect: int = 0  # crash at this effect instead of at a time
+    for_ms: int = 0
+    by_ms: int = 0
+    lie: str = ""
+
+    def __str__(self) -> str:
+        when = f"effect {self.effect}" if self.effect else f"{self.at_ms} ms"
+        words = f"at {when} {self.kind} {' '.join(map(str, self.members))}"
+        words += f" for {self.for_ms} ms" if self.for_ms else ""
+        words += f" by {self.by_ms} ms" if self.by_ms else ""
+        return words + (f" {self.lie}" if self.lie else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole schedule. Probabilities are in percent, per message."""
+
+    nodes: int = 5
+    rounds: int = 4
+    min_peers: int = 4
+    merge: str = "weighted_mean"
+    audit: str = "drawn"
+    seed: int = 0  # of delays, drops and training times
+    drop: int = 0
+    duplicate: int = 0
+    delay_ms: tuple[int, int] = (1, 60)
+    until_ms: int = HEAL_MS  # nothing is dropped or doubled after that
+    acts: tuple[Act, ...] = ()
+
+    def __str__(self) -> str:
+        low, high = self.delay_ms
+        return "\n".join(
+            [
+                f"nodes {self.nodes}, rounds {self.rounds}, min_peers {self.min_peers}, "
+                f"merge {self.merge}, audit {self.audit}, seed {self.seed}",
+                f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
+                f"until {self.until_ms} ms",
+                *map(str, self.acts),
+            ]
+        )
+
+    @property
+    def liars(self) -> set[MemberId]:
+        """Members that lie."""
+        return {m for a in self.acts if a.kind == "lie" for m in a.members}
+
+
+ACT = re.compile(
+    r"at (?:(?P<at>\d+) ms|effect (?P<effect>\d+)) (?P<kind>crash|cut|slow|fill|skew|lie)"
+    r"(?P<members>(?: \d+)+?)(?: for (?P<for>\d+) ms)?(?: by (?P<by>-?\d+) ms)?"
+    r"(?: (?P<lie>[a-z_]+))?"
+)
+MESSAGES = re.compile(
+    r"messages drop (\d+)% duplicate (\d+)% delay (\d+)\.\.(\d+) ms until (\d+) ms"
+)
+
+
+def parse_plan(text: str) -> Plan:
+    """The plan of a text; BadInput names the line that is none."""
+    plan, acts = Plan(), []
+    for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
+        if line.startswith("nodes "):
+            pairs = dict(part.split() for part in line.split(", "))
+            known: dict[str, int | str] = {
+                k: int(v) if v.isdigit() else v for k, v in pairs.items()
+            }
+            plan = replace(plan, **known)  # type: ignore[arg-type]
+        elif found := MESSAGES.fullmatch(line):
+            drop, double, low, high, until = map(int, found.groups())
+            plan = replace(plan, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until)
+        elif found := ACT.fullmatch(line):
+            acts.append(_act(found))
+        else:
+            raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; see `sim.plan`.")
+    return replace(plan, acts=tuple(acts))
+
+
+def _act(found: re.Match[str]) -> Act:
+    number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
+    lie = found["lie"] or ""
+    if (found["kind"] == "lie") != (lie in LIES):
+        raise BadInput(f"Expected a lie of {', '.join(LIES)}, got {found[0][:80]!r}.")
+    return Act(
+        found["kind"], tuple(map(int, found["members"].split())), number["at"], number["effect"],
+        number["for"], number["by"], lie,
+    )  # fmt: skip
+
+
+def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
+    """The plan that a seed stands for: faults of every kind, and up to f liars."""
+    rng = random.Random(f"plan {seed}")
+    f = (nodes - 1) // 3
+    acts: list[Act] = []
+    members = range(1, nodes + 1)
+    for liar in rng.sample(members, f) if rng.random() < 0.6 else ():
+        acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 3))]
+    for _ in range(rng.randint(0, 6)):
+        down = rng.randint(50, 3000)
+        if rng.random() < 0.5:
+            acts.append(
+                Act("crash", (rng.choice(members),), effect=rng.randint(1, 200), for_ms=down)
+            )
+        else:
+            at = rng.randint(0, HEAL_MS - 3000)
+            acts.append(Act("crash", (rng.choice(members),), at_ms=at, for_ms=down))
+    for kind, most in (("cut", 2), ("slow", 2), ("fill", 1)):
+        for _ in range(rng.randint(0, most)):
+            who = rng.sample(members, rng.randint(1, nodes // 2) if kind == "cut" else 1)
+            at, lasts = rng.randint(0, HEAL_MS - 4000), rng.randint(100, 4000)
+            by = rng.randint(50, 800) if kind == "slow" else 0
+            acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
+    skewed = [m for m in members if rng.random() < 0.2]
+    acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    return Plan(
+        nodes=nodes, rounds=rounds, min_peers=max(2, nodes - f), merge=rng.choice(RULES),
+        audit=rng.choice(("drawn", "full")), seed=seed, drop=rng.choice((0, 5, 10, 20)),
+        duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
+        acts=tuple(acts),
+    )  # fmt: skip
