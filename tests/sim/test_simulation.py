@@ -1,55 +1,86 @@
-"""Five nodes over the shipped contract, round and merge, in a world that drops and crashes."""
+"""The shipped contract, round, merge and ledger under faults and lies, from seeds."""
+
+import dataclasses
+import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutants import MUTANTS, planted
+from swarm import swarmhub
 
+from swarmhub.errors import BadInput
 from swarmhub.round import brain
-from swarmhub.sim import Faults, simulate
-from swarmhub.sim.world import World
+from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
+from swarmhub.sim.plan import LIES, RULES
+from swarmhub.sim.shrink import breaks_like, kinds
 
-CALM = Faults(drop=0.0, duplicate=0.0, crashes=0)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_a_study_ends_whatever_is_dropped_and_whoever_crashes(seed):
-    report = simulate(seed)
-    assert not report.broken, "\n".join([f"seed {seed}", *report.broken, *report.story])
+CALM = Plan(delay_ms=(1, 5), rounds=4)
 
 
-def test_a_seed_is_a_schedule():
-    one, other = simulate(3), simulate(3)
+def test_two_hundred_schedules_break_no_invariant():
+    found = run_campaign(200, first=0)
+    assert found.schedules == 200
+    assert found.seeds_broken == [], "read the story: swarmhub sim replay SEED"
+    assert found.crashes > 200
+
+
+def test_a_plan_is_a_run():
+    one, other = run_plan(plan_of(3)), run_plan(plan_of(3))
     assert one.story == other.story
     assert [m.digest for m in one.settled] == [m.digest for m in other.settled]
 
 
-def test_the_schedules_really_contain_faults():
-    reports = [simulate(seed, rounds=3) for seed in range(3)]
-    assert sum(r.crashes for r in reports) > 3
-    assert any("took_over" in line for r in reports for line in r.story)
+def test_the_plans_really_contain_faults_and_lies_of_every_kind():
+    acts = [a for seed in range(100) for a in plan_of(seed).acts]
+    assert {a.kind for a in acts} == {"crash", "cut", "slow", "fill", "skew", "lie"}
+    assert {a.lie for a in acts if a.lie} == set(LIES)
+    assert all(len(plan_of(seed).liars) <= 1 for seed in range(100))
 
 
 def test_without_faults_every_leader_is_the_first_in_line():
-    report = simulate(0, faults=CALM)
+    report = run_plan(CALM)
     assert not report.broken
     assert all(m.term == 0 and len(m.shares) in (0, 5) for m in report.settled)
     assert len(report.settled) == 5
 
 
+def a_liar(lie, rule="weighted_mean", seed=0):
+    acts = (Act("lie", (2,), lie=lie),)
+    return dataclasses.replace(CALM, rounds=6, merge=rule, seed=seed, acts=acts)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_false_merge_is_settled_and_each_is_recorded(rule):
+    report = run_plan(a_liar("false_merge", rule))
+    assert not report.broken
+    led = [line for line in report.story if "to merge; member 2 leads" in line]
+    caught = [line for line in report.story if "false_merge" in line]
+    assert len(caught) == len(led) - ("round 1 " in led[0]) > 0
+
+
+def test_a_lying_auditor_cannot_force_a_redo():
+    report = run_plan(a_liar("false_dispute"))
+    assert not report.broken
+    assert any("dispute_dismissed" in line for line in report.story)
+    assert all(m.term == 0 for m in report.settled)
+
+
 class LeaderDies(World):
     """The leader of round 2 crashes for a minute as soon as it is elected."""
 
-    def _watch(self, committed):
-        super()._watch(committed)
+    def _retell(self, committed):
+        super()._retell(committed)
         for name, fields in committed.events:
             if name == "merging" and (fields["number"], fields["term"]) == (2, 0):
-                self._crash(self.nodes[fields["leader"]], 60_000)
+                self.crash(self.nodes[fields["leader"]], 60_000)
 
 
 def takeover_ms():
-    world = LeaderDies(0, 5, 2, CALM)
-    report = world.run()
+    report = LeaderDies(dataclasses.replace(CALM, rounds=2)).run()
     assert report.finished
-    at = {k: line for line in report.story for k in ("crashed", "settled round 2") if k in line}
-    return int(at["settled round 2"].split()[0]) - int(at["crashed"].split()[0])
+    at = {k: x for x in report.story for k in ("crashes", "round 2 is settled") if k in x}
+    return int(at["round 2 is settled"].split()[0]) - int(at["crashes"].split()[0])
 
 
 def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch):
@@ -58,10 +89,85 @@ def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch
     assert takeover_ms() > 3000  # the contract's own timeout
 
 
-def test_a_settlement_without_receipts_would_show(monkeypatch):
-    """The simulation sees what a rule lets through: with no receipts asked for, none come."""
-    monkeypatch.setattr("swarmhub.contract.checks.compute_receipts", lambda n: 0)
-    monkeypatch.setattr("swarmhub.round.brain.compute_receipts", lambda n: 0)
-    assert all(not m.receipts for m in simulate(0, faults=CALM).settled)
-    monkeypatch.undo()
-    assert all(m.receipts for m in simulate(0, faults=CALM).settled)
+# the proof by mutation
+
+
+def plan_for(mutant, seed):
+    plan = plan_of(seed, rounds=6)
+    if not mutant.lie:
+        return plan
+    acts = tuple(a for a in plan.acts if a.kind != "lie")
+    liar = Act("lie", (1 + seed % plan.nodes,), lie=mutant.lie)
+    return dataclasses.replace(plan, acts=(*acts, liar))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_the_campaign_notices_a_fault(mutant, monkeypatch):
+    monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 40_000)
+    with planted(mutant):
+        broken = next((b for s in range(40) if (b := run_plan(plan_for(mutant, s)).broken)), None)
+    assert broken, f"40 schedules did not notice: {mutant.name}"
+
+
+def test_there_are_enough_mutants():
+    assert len({m.name for m in MUTANTS}) == len(MUTANTS) >= 20
+
+
+def test_a_broken_schedule_shrinks_to_a_short_story():
+    mutant = next(m for m in MUTANTS if m.name == "who is caught leads again")
+    with planted(mutant):
+        plan = plan_for(mutant, 0)
+        seed = next(s for s in range(40) if run_plan(plan_for(mutant, s)).broken)
+        plan = plan_for(mutant, seed)
+        small = shrink(plan, breaks_like(kinds(run_plan(plan).broken)), trials=80)
+        assert [a.kind for a in small.acts] == ["lie"]
+        assert run_plan(small).broken
+    assert not run_plan(small).broken
+
+
+# plans as text
+
+acts = st.builds(
+    Act,
+    kind=st.sampled_from(["crash", "cut", "slow", "fill", "skew"]),
+    members=st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple),
+    at_ms=st.integers(0, 9999),
+    for_ms=st.integers(0, 9999),
+    by_ms=st.integers(-9999, 9999),
+) | st.builds(Act, kind=st.just("lie"), members=st.just((3,)), lie=st.sampled_from(LIES))
+
+
+@given(st.lists(acts, max_size=5), st.integers(0, 10**6), st.integers(0, 100))
+@settings(max_examples=200)
+def test_a_plan_reads_back_from_its_text(acts, seed, drop):
+    plan = Plan(seed=seed, drop=drop, acts=tuple(acts))
+    assert parse_plan(str(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    "line", ["at noon crash 3", "at 5 ms lie 3 nicely", "at 5 ms crash", "nodes many"]
+)
+def test_a_line_that_is_none_is_named(line):
+    with pytest.raises(BadInput, match="Expected"):
+        parse_plan(line)
+
+
+# the commands
+
+
+def test_a_campaign_prints_one_json_object():
+    done = swarmhub("sim", "run", "--schedules", 4, "--rounds", 2, "--json")
+    found = json.loads(done.stdout)
+    assert (found["schedules"], found["broken"], found["seeds_broken"]) == (4, 0, [])
+    assert found["per_minute"] > 0
+
+
+def test_a_replay_tells_the_story(tmp_path):
+    done = swarmhub("sim", "replay", 3, "--rounds", 1)
+    assert done.returncode == 0
+    assert "ledger: the study is finished" in done.stdout
+    plan = tmp_path / "plan.txt"
+    plan.write_text("at five crash 1")
+    done = swarmhub("sim", "replay", "--plan", plan)
+    assert done.returncode == 2
+    assert "Expected a line of a schedule" in done.stderr

@@ -125,6 +125,8 @@ class Table(Generic[R]):
         return record
 
     def _path(self, key: tuple[object, ...]) -> str:
+        if len(key) == 1:
+            return f"{self.prefix}/{key[0]}"
         return "/".join([self.prefix, *map(str, key)])
 
 

@@ -7,6 +7,7 @@ canonical bytes of the rest. Its id is the digest of those signed bytes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -17,6 +18,7 @@ from swarmhub.errors import Malformed
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 MAX_TX_BYTES = 256 * 1024
+MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 10 MB
 
 
 class Body(Protocol):
@@ -304,6 +306,15 @@ def write_transaction(
 
 def read_transaction(data: bytes) -> Transaction:
     """Decode hostile bytes; Malformed on anything unexpected. The signature is not checked."""
+    return _read_again(data) if len(data) <= MAX_REMEMBERED_BYTES else _read(data)
+
+
+@functools.lru_cache(maxsize=1024)  # a node meets a transaction several times on its way
+def _read_again(data: bytes) -> Transaction:
+    return _read(data)
+
+
+def _read(data: bytes) -> Transaction:
     envelope = codec.decode(data, MAX_TX_BYTES)
     expected = {"body", "chain", "expires_ms", "kind", "signature", "signer"}
     if not isinstance(envelope, dict) or set(envelope) != expected:

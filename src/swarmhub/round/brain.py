@@ -214,8 +214,8 @@ def follow(view: View) -> Iterator[Effect]:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
-    if offer is None:
-        return
+    if offer is None or (r.kind == "initial" and notes.prepared is None):
+        return  # in the initial round only the own trainer knows the model's form
     if offer.digest in notes.held:
         yield from audit(view, offer)
     elif is_acceptable(view, offer):

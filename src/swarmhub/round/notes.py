@@ -247,6 +247,7 @@ class Notes:
         self.lacking = {k for k in self.lacking if k[0] >= number}
         self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
         self.arrived.clear()
+        self.lost.clear()
         self.failed.clear()
         self.bad.clear()
         self.good.clear()

@@ -8,12 +8,14 @@ arithmetic of a merge and the codec.
     TRUE_MERGE    a settled model is the stated merge of the stated contributions
     LEADER        who settles has contributed, is at its turn, and has been caught at nothing
     RECEIPTS      enough others have signed for a settled model
-    MEMBERS       nobody acts who is not a member
+    MEMBERS       nobody acts who is not a member, or in another's name
     APPROVED      nothing trains that its hospital has not approved
     HISTORY       no committed block changes
     NOTHING_LOST  who is in the set that is merged is in the model, unless it was voided
     WEIGHTS       nobody weighs more than it has declared
-    HONEST        no honest member is found to have made a false merge or an invalid contribution
+    HONEST        no honest member is found to have made a false merge or an invalid contribution,
+                  and no contribution is excluded as unavailable by the word of one
+    VERDICT       a dispute is decided as most of those say who may recompute the chunk
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
 
@@ -24,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 from swarmhub import codec
 from swarmhub.contract.records import CHAIN, MEMBER, ROUND, STUDY, Model, Round
 from swarmhub.contract.state import State
-from swarmhub.contract.transactions import read_transaction
+from swarmhub.contract.transactions import Dispute, Recompute, read_transaction
 from swarmhub.errors import BadContribution, Malformed, MergeError
+from swarmhub.keys import verify
 from swarmhub.sim.node import STUDY_NAME, SimNode, fingerprint_of, merge_shares
-from swarmhub.types import MemberId
+from swarmhub.types import TX_DOMAIN, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
@@ -43,7 +46,11 @@ class Invariants:
         self.broken: list[str] = []
         self.models: list[Model] = []
         self.ids: list[str] = []
+        self.finished = False
         self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
+        self._answers: dict[str, str] = {}  # of the open dispute: signer -> leaf
+        self._claimed = ""
+        self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
 
     def _break(self, name: str, sentence: str) -> None:
@@ -61,18 +68,28 @@ class Invariants:
         for tx, result in zip(committed.block.txs, committed.results, strict=True):
             if result.ok:
                 self._check_signer(tx, before)
+                body = read_transaction(tx).body
+                if isinstance(body, Dispute):
+                    self._answers = {read_transaction(tx).signer: body.leaf}
+                elif isinstance(body, Recompute):
+                    self._answers[read_transaction(tx).signer] = body.leaf
         for name, fields in committed.events:
             self._hear(name, fields)
 
     def _check_signer(self, tx: bytes, before: State) -> None:
         try:
-            signer = read_transaction(tx).signer
+            read = read_transaction(tx)
         except Malformed:
             self._break("MEMBERS", "bytes that are no transaction were accepted")
             return
         active = CHAIN.need(before).active
-        if signer not in {MEMBER.need(before, m).account for m in active}:
-            self._break("MEMBERS", f"{signer[:8]}… acted and is no member")
+        if read.signer not in {MEMBER.need(before, m).account for m in active}:
+            self._break("MEMBERS", f"{read.signer[:8]}… acted and is no member")
+        elif self._is_watched() and not verify(read.signer, TX_DOMAIN, read.signed, read.signature):
+            self._break("MEMBERS", f"somebody acted in the name of {read.signer[:8]}…")
+
+    def _is_watched(self) -> bool:
+        return any(a.lie == "impersonate" for a in self.world.plan.acts)  # it costs time
 
     def _hear(self, name: str, fields: dict[str, Any]) -> None:
         number = int(fields.get("number", 0))
@@ -80,13 +97,29 @@ class Invariants:
             self._sets[number] = set(fields["members"])
         elif name == "voided":
             self._sets.get(number, set()).discard(fields["member"])
-        elif name == "excluded" and fields["why"] == "invalid":
+        elif name == "unavailable":
+            self._reports.setdefault(fields["member"], set()).add(fields["by"])
+        elif name == "excluded" and fields["why"] == "unavailable":
+            if len(self._reports.pop(fields["member"], set())) < 2:
+                self._break("HONEST", f"member {fields['member']} was excluded by one")
+        elif name == "excluded":
             if fields["member"] not in self.world.plan.liars:
                 self._break("HONEST", f"member {fields['member']} was excluded as invalid")
+        elif name == "disputed":
+            self._claimed = fields["claimed"]
+        elif name == "dispute_dismissed":
+            for leaf in set(self._answers.values()) - {self._claimed}:
+                agreed = [m for m, said in self._answers.items() if said == leaf]
+                if 2 * len(agreed) > len(self._sets.get(number, set())) - 1:
+                    self._break("VERDICT", f"round {number}: {agreed} were not heard")
+            self._answers.clear()
         elif name == "false_merge":
+            self._answers.clear()
             self._caught.setdefault(number, set()).add(fields["leader"])
             if fields["leader"] not in self.world.plan.liars:
                 self._break("HONEST", f"member {fields['leader']} was found to have lied")
+        elif name == "study_finished":
+            self.finished = True
         elif name == "settled":
             plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
             self._settled(codec.from_json(Model, plain))

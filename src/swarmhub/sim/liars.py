@@ -12,6 +12,9 @@ twice          contributes two different answers, and with more weight than it h
 replay         sends old transactions again, and some with a changed signature
 forge          settles what it likes, as leader or not, with receipts that it has signed itself
 two_faces      as leader: offers different models to different members
+    silent         stands ready, and contributes nothing
+    impersonate    signs transactions in others' names, and lets a stranger sign some
+    retract        takes its contribution back when the others are merging it
 """
 
 from __future__ import annotations
@@ -26,10 +29,14 @@ from swarmhub.contract.records import ROUND, Receipt, Round, RoundRef
 from swarmhub.contract.transactions import (
     Contribute,
     Invalid,
+    Poke,
+    Retract,
     Settle,
     Suspect,
     Unavailable,
+    Withdraw,
     read_transaction,
+    write_transaction,
 )
 from swarmhub.keys import PrivateKey
 from swarmhub.params import buffer_of
@@ -45,7 +52,7 @@ from swarmhub.round import (
     Watch,
 )
 from swarmhub.sim.node import LAYOUT, STUDY_NAME, SimNode, fingerprint_of
-from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.round import Assignment
@@ -106,6 +113,10 @@ class Liar(SimNode):
         signature = self.sign(OFFER_DOMAIN, made.number, made.revision, digest)
         return replace(made, digest=digest, signature=signature)
 
+    def _train(self) -> None:
+        if "silent" not in self.lies:
+            super()._train()
+
     # audits
 
     def audit(self, wish: Audit) -> None:
@@ -144,7 +155,7 @@ class Liar(SimNode):
         self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
 
     def _mischief_soon(self) -> None:
-        if self.lies & {"slander", "replay", "forge"}:
+        if self.lies & {"slander", "replay", "forge", "impersonate", "retract"}:
             self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
 
     def _mischief(self) -> None:
@@ -156,7 +167,26 @@ class Liar(SimNode):
                 self._replay()
             if "forge" in self.lies:
                 self._forge(r)
+            if "retract" in self.lies and r.phase == "MERGING":
+                self._send(Retract(RoundRef.of(r)))
+            if "impersonate" in self.lies:
+                self._impersonate(r)
         self._mischief_soon()
+
+    def _impersonate(self, r: Round) -> None:
+        chain = self.world.chain.tip.chain_id
+        victims = [n.account.public for n in self.world.nodes.values() if n is not self]
+        stranger = PrivateKey(b"stranger" * 4)
+        for signer, key in (
+            (self.world.random.choice(victims), self.account),
+            (stranger.public, stranger),
+        ):
+            for body in (Suspect(RoundRef.of(r)), Withdraw(STUDY_NAME), Poke(STUDY_NAME)):
+                tx = write_transaction(
+                    body, chain, self.now_ms + 600_000, signer,
+                    lambda m, key=key: key.sign(TX_DOMAIN, m),  # type: ignore[misc]
+                )  # fmt: skip
+                self.world.submit(self.me, tx)
 
     def _slander(self, r: Round) -> None:
         victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
@@ -188,8 +218,11 @@ class Liar(SimNode):
                 self._send(Settle(ref, digest, LAYOUT.nbytes, LAYOUT.digest, given))
         leader = get_leader(r)
         if leader is not None and leader != self.me:  # what another one offers, as its own
-            for made in self.world.nodes[leader].notes.merged.values():
-                self._send(Settle(RoundRef.of(r), made.digest, made.nbytes, made.layout, receipts))
+            notes = self.world.nodes[leader].notes
+            for made in notes.merged.values():
+                came = notes.receipts.get((r.number, r.revision, made.digest), {})
+                stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
+                self._send(Settle(RoundRef.of(r), made.digest, made.nbytes, made.layout, stolen))
 
 
 def spoiled(data: bytes) -> bytes:

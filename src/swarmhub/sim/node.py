@@ -12,7 +12,7 @@ import numpy as np
 from swarmhub.contract.records import MEMBER, ROUND, STUDY, MergeRule, RoundRef, Share
 from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Poke, read_transaction, receipt_message
-from swarmhub.errors import BadContribution
+from swarmhub.errors import BadContribution, MergeError
 from swarmhub.keys import PrivateKey, verify
 from swarmhub.merge import (
     Contribution,
@@ -132,8 +132,7 @@ class SimNode:
         if self.up:
             return
         self.up, self.life = True, self.life + 1
-        self.height = len(self.world.states) - 1
-        self.state = self.world.states[self.height]
+        self.height, self.state = self.world.height, self.world.state
         blobs = self.disk.blobs
         for digest in [d for d, data in blobs.items() if fingerprint_of(data).digest != d]:
             self.world.tell(self.me, f"finds {digest[:8]}… torn and removes it")
@@ -164,10 +163,9 @@ class SimNode:
             self.world.crash(self, down_ms)
             raise Crashed
 
-    def see(self, height: int) -> None:
+    def see(self, height: int, state: State) -> None:
         """News of the ledger arrives."""
-        self.height = height
-        self.state = self.world.states[height]
+        self.height, self.state = height, state
         self.react()
 
     def has_ended(self, last: Digest) -> bool:
@@ -418,7 +416,7 @@ class SimNode:
             bad = next(s.digest for s in wish.shares if s.member == error.member)
             self.done(wish, CheckedBad(bad, error.why))
             return
-        except DiskFull:
+        except (DiskFull, MergeError):
             self.failed(wish)
             return
         signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, digest)
@@ -454,23 +452,26 @@ class SimNode:
         """Recompute the disputed chunk, from what is held and what others give."""
         absent = [s for s in wish.shares if s.digest not in self.disk.blobs]
         if absent:
-            self._fetch_for(wish, absent[0])
+            share = absent[0]
+            others = [s.member for s in wish.shares if s.member not in (share.member, self.me)]
+            self._fetch_for(wish, share, [share.member, *others])
             return
         leaf = self._leaf(wish.rule, wish.shares)
         self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
 
-    def _fetch_for(self, wish: Examine, share: Share) -> None:
-        others = [s.member for s in wish.shares if s.member not in (share.member, self.me)]
-        holder = self.world.random.choice([share.member, *others])
+    def _fetch_for(self, wish: Examine, share: Share, holders: list[MemberId]) -> None:
+        if not holders:
+            self.failed(wish)
+            return
 
         def answer(data: bytes | None) -> None:
             if data is None or fingerprint_of(data).digest != share.digest:
-                self.failed(wish)
+                self._fetch_for(wish, share, holders[1:])
                 return
             self.disk.blobs[share.digest] = data
             self.examine(wish)
 
-        self.ask(holder, lambda peer: peer.give(share.digest, self.me), answer)
+        self.ask(holders[0], lambda peer: peer.give(share.digest, self.me), answer)
 
     def _leaf(self, rule: MergeRule, shares: Sequence[Share]) -> Digest:
         inputs = inputs_of(shares, self.disk.blobs)

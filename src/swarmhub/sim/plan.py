@@ -20,13 +20,15 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from swarmhub.errors import BadInput
 from swarmhub.types import MemberId
 
 LIES = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
-    "not_a_number", "twice", "replay", "forge", "two_faces",
+    "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
+    "retract",
 )  # fmt: skip
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
 HEAL_MS = 8_000  # what befalls anybody at random is over by then
@@ -101,11 +103,7 @@ def parse_plan(text: str) -> Plan:
     plan, acts = Plan(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
-            pairs = dict(part.split() for part in line.split(", "))
-            known: dict[str, int | str] = {
-                k: int(v) if v.isdigit() else v for k, v in pairs.items()
-            }
-            plan = replace(plan, **known)  # type: ignore[arg-type]
+            plan = replace(plan, **_sizes(line))
         elif found := MESSAGES.fullmatch(line):
             drop, double, low, high, until = map(int, found.groups())
             plan = replace(plan, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until)
@@ -114,6 +112,21 @@ def parse_plan(text: str) -> Plan:
         else:
             raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; see `sim.plan`.")
     return replace(plan, acts=tuple(acts))
+
+
+def _sizes(line: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in line.split(","):
+        name, _, value = part.strip().partition(" ")
+        if name in ("nodes", "rounds", "min_peers", "seed") and value.isdigit():
+            found[name] = int(value)
+        elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
+            name == "merge" and value in RULES
+        ):
+            found[name] = value
+        else:
+            raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; see `sim.plan`.")
+    return found
 
 
 def _act(found: re.Match[str]) -> Act:
@@ -133,8 +146,8 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
     f = (nodes - 1) // 3
     acts: list[Act] = []
     members = range(1, nodes + 1)
-    for liar in rng.sample(members, f) if rng.random() < 0.6 else ():
-        acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 3))]
+    for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
+        acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 5))]
     for _ in range(rng.randint(0, 6)):
         down = rng.randint(50, 3000)
         if rng.random() < 0.5:

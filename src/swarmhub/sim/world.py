@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
-from swarmhub.contract.records import ROUND, STUDY, Card, Genesis, MergeRule, Model, Spec
+from swarmhub.contract.records import ROUND, Card, Genesis, MergeRule, Model, Spec
 from swarmhub.contract.state import State
 from swarmhub.contract.study import compute_spec_digest
 from swarmhub.contract.thresholds import compute_quorum
@@ -91,7 +91,7 @@ class World:
         self._slow: dict[MemberId, int] = {}
         accounts, cards = make_cards(plan.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
-        self.states = [self._snapshot()]
+        self.state = self._snapshot()  # as of the newest block; never changed, only replaced
         self.spec = Spec(
             name=STUDY_NAME, rounds=plan.rounds, min_peers=plan.min_peers,
             quorum_grace_ms=1500, leader_timeout_ms=3000,
@@ -142,10 +142,10 @@ class World:
         )
 
     def _is_over(self) -> bool:
-        study = STUDY.need(self.chain.state, STUDY_NAME)
-        if study.status != "finished" or study.current is None:
+        if not self.invariants.finished:
             return False
-        return all(n.has_ended(study.current.digest) for n in self.nodes.values() if n.is_honest)
+        last = self.invariants.models[-1].digest
+        return all(n.has_ended(last) for n in self.nodes.values() if n.is_honest)
 
     @property
     def is_lossy(self) -> bool:
@@ -216,27 +216,32 @@ class World:
             self.at(LOOK_MS, self._make_block)
             return
         batch, self._pending, self._making = self._pending, [], False
-        before = self.states[-1]
+        before = self.state
         for committed in self.chain.append(batch, self.now_ms):
             for result in committed.results:
                 if result.ok or result.id not in self.results:  # a late copy is refused
                     self.results[result.id] = result
-            self.states.append(self._snapshot())
             self.invariants.after_block(committed, before)
             self._retell(committed)
-        height = len(self.states) - 1
+        self.state = self._snapshot()
+        height, state = self.height, self.state
         for member in self.nodes:
-            self.at(self._delay(member), lambda m=member: self._show(m, height))  # type: ignore[misc]
+            self.at(self._delay(member), lambda m=member: self._show(m, height, state))  # type: ignore[misc]
 
-    def _show(self, member: MemberId, height: int) -> None:
+    @property
+    def height(self) -> int:
+        """Of the newest block."""
+        return self.chain.tip.height
+
+    def _show(self, member: MemberId, height: int, state: State) -> None:
         """A block reaches a node, once it is on the ledger (a crashed one reads at its start)."""
         node = self.nodes[member]
         if not node.up or height <= node.height:
             return
         if self.on_ledger(member):
-            node.see(height)
+            node.see(height, state)
         else:
-            self.at(LOOK_MS, lambda: self._show(member, len(self.states) - 1))
+            self.at(LOOK_MS, lambda: self._show(member, self.height, self.state))
 
     def _retell(self, committed: Committed) -> None:
         told = ("took_over", "excluded", "voided", "disputed", "false_merge", "dispute_dismissed")
@@ -276,14 +281,14 @@ class World:
         bodies += [(a, Approve(STUDY_NAME, digest)) for a in accounts[1:]]
         bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in accounts]
         bodies += [(accounts[0], Start(STUDY_NAME))]
-        before = self.states[-1]
+        before = self.state
         for committed in self.chain.append(
             [self.sign(a, body, self.now_ms) for a, body in bodies], self.now_ms
         ):
             refused = [r.message for r in committed.results if not r.ok]
             assert not refused, refused
-            self.states.append(self._snapshot())
             self.invariants.after_block(committed, before)
+        self.state = self._snapshot()
         for node in self.nodes.values():
             self.at(0, node.start)
 

@@ -1,0 +1,146 @@
+"""Deliberate faults in contract and round. The campaign has to notice every one of them.
+
+Most show in the first seeds of the general campaign. Some need a certain lie to show at all; for
+these the liars of the seed tell that lie and no other.
+
+A mutant is a text that stands once in a module, and what stands there instead. `planted` compiles
+the changed module and puts the code of its changed functions into the real ones, so that the fault
+is there for everybody who has imported them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import inspect
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    module: str
+    old: str
+    new: str
+    lie: str = ""  # a lie without which the fault cannot show
+
+
+C, R = "swarmhub.contract.", "swarmhub.round."
+
+MUTANTS = [
+    Mutant("no receipts asked for", C + "thresholds",
+           "return 0 if n <= 1 else max(1, compute_faults(n))", "return 0"),
+    Mutant("witnesses off by one", C + "thresholds",
+           "return compute_faults(n) + 1", "return max(1, compute_faults(n))", "slander"),
+    Mutant("one report excludes", C + "thresholds",
+           "return max(1, min(max(2, compute_witnesses(n)), n - 1))", "return 1"),
+    Mutant("weight not capped", C + "rounds",
+           "if not 1 <= tx.weight <= samples:", "if not 1 <= tx.weight:", "twice"),
+    Mutant("second contribution taken", C + "rounds",
+           'if r.contribution_of(member.id):\n        raise AlreadyDone(f"member {member.id} has',
+           'if False:\n        raise AlreadyDone(f"member {member.id} has'),
+    Mutant("contribution taken while merging", C + "rounds",
+           'study, spec, r = need_current_round(ctx, tx.ref, "COLLECTING")',
+           "study, spec, r = need_open_round(ctx, tx.ref.study)"),
+    Mutant("anybody settles", C + "rounds",
+           "if member.id != get_leader(r, tx.ref.term):", "if False:", "forge"),
+    Mutant("receipts not verified", C + "checks",
+           "if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):", "if False:",
+           "forge"),
+    Mutant("leader signs its own receipt", C + "checks",
+           "if p.member not in candidates or p.member == leader.id:",
+           "if p.member not in candidates:", "forge"),
+    Mutant("term not raised", C + "phases",
+           "r = replace(r, term=r.term + 1, suspects=())", "r = replace(r, suspects=())"),
+    Mutant("grace ignored", C + "phases",
+           'if r is not None and r.phase == "COLLECTING":', "if False:"),
+    Mutant("min_peers off by one", C + "phases",
+           "if len(have) < spec.min_peers:", "if len(have) < spec.min_peers - 1:"),
+    Mutant("a round left out", C + "rounds",
+           "open_round(ctx, r.study, r.number + 1, candidates)",
+           "open_round(ctx, r.study, r.number + (2 if r.number == 2 else 1), candidates)"),
+    Mutant("revision not raised", C + "phases",
+           "revision=r.revision + 1,\n        since_term=r.term + 1,\n        reports=()",
+           "revision=r.revision,\n        since_term=r.since_term,\n        reports=()", "retract"),
+    Mutant("leaders by id", C + "election",
+           "return tuple(sorted(candidates, key=rank))", "return tuple(sorted(candidates))"),
+    Mutant("one answer convicts", C + "disputes",
+           "if 2 * sum(b.leaf == a.leaf for b in answers) > voters]", "if voters]",
+           "false_dispute"),
+    Mutant("who is caught leads again", C + "disputes",
+           "if agreed and agreed[0] != claimed:\n        convict(ctx, r, agreed[0])",
+           "if agreed and agreed[0] != claimed:\n        dismiss(ctx, r)", "false_merge"),
+    Mutant("signed without an audit", R + "audit", 'if r.kind == "initial":', "if True:",
+           "false_merge"),
+    Mutant("signature not checked", C + "execution",
+           "if not ctx.env.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):", "if False:"),
+    Mutant("strangers act", C + "records",
+           "return None if found is None else MEMBER.need(state, found.member)",
+           "return (STUDY.get(state, 'sim') and MEMBER.need(state, 1)) if found is None"
+           " else MEMBER.need(state, found.member)"),
+    Mutant("deadlines never fire", C + "deadlines",
+           "due = sorted((d.due_ms, d.key) for d in items if 0 < d.due_ms <= time_ms)",
+           "due = sorted((d.due_ms, d.key) for d in items if 0 > d.due_ms)"),
+    Mutant("nobody pokes", R + "brain", "            yield Submit(Poke(view.r.study))",
+           "            yield Wake(at_ms + 1000)"),
+    Mutant("nobody witnesses", R + "brain", "if c.digest in notes.bad:\n            yield",
+           "if False:\n            yield", "not_a_number"),
+    Mutant("what cannot be had is not reported", R + "brain",
+           "if is_out_of_reach(view, c.digest):", "if False:"),
+    Mutant("a contribution is left out", R + "brain",
+           "shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)",
+           "shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions[1:])"),
+    Mutant("nobody stands ready", R + "brain",
+           "if view.notes.attached and view.me not in", "if False and view.me not in"),
+    Mutant("models are not fetched", R + "brain",
+           "if model is not None and model.digest not in notes.held:", "if False:"),
+    Mutant("the history forks", "swarmhub.ledger.blocks",
+           "writer, tip.height + 1, time_ms, tip.head, tuple(txs),",
+           'writer, tip.height + 1, time_ms, "", tuple(txs),'),
+]  # fmt: skip
+
+
+@contextlib.contextmanager
+def planted(mutant):
+    """The fault is in the code while this lasts."""
+    module = importlib.import_module(mutant.module)
+    source = Path(module.__file__).read_text()
+    assert source.count(mutant.old) == 1, f"{mutant.name}: {source.count(mutant.old)} places"
+    changed = types.ModuleType(mutant.module)
+    # in the real module's words, so that records and classes are the same
+    scope = {**vars(changed), "__name__": mutant.module}
+    exec(compile(source.replace(mutant.old, mutant.new), module.__file__, "exec"), scope)
+    before = []
+    for function, other in pairs(vars(module), scope, mutant.module):
+        if function.__code__ != other.__code__:
+            before.append((function, function.__code__))
+            function.__code__ = other.__code__
+    assert before, f"{mutant.name}: nothing has changed"
+    clear_caches()
+    try:
+        yield
+    finally:
+        for function, code in before:
+            function.__code__ = code
+        clear_caches()
+
+
+def pairs(real, other, name):
+    """Functions (and methods) of a module with their counterparts."""
+    for key, value in real.items():
+        if inspect.isclass(value) and value.__module__ == name:
+            yield from pairs(vars(value), vars(other[key]), name)
+        value, twin = getattr(value, "__wrapped__", value), other.get(key)
+        if inspect.isfunction(value) and value.__module__ == name:
+            yield value, getattr(twin, "__wrapped__", twin)
+
+
+def clear_caches():
+    """Forget what was computed by the other code."""
+    from swarmhub.contract.election import compute_leader_order
+
+    assert isinstance(compute_leader_order, functools._lru_cache_wrapper)
+    compute_leader_order.cache_clear()

@@ -1,0 +1,26 @@
+"""Stories: each file has a schedule and, behind a line of dashes, how it goes.
+
+REWRITE=1 pytest tests/sim/test_scenarios.py     writes the stories anew; review the difference
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from swarmhub.sim import parse_plan, run_plan
+
+FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.txt"))
+LINE = "-" * 20 + "\n"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_story_goes_as_it_is_written(path):
+    plan, _, expected = path.read_text().partition(LINE)
+    report = run_plan(parse_plan(plan))
+    assert not report.broken, "\n".join([*report.story, *report.broken])
+    story = "\n".join(report.story) + "\n"
+    if os.environ.get("REWRITE"):
+        path.write_text(plan + LINE + story)
+    else:
+        assert story == expected
