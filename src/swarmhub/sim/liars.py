@@ -71,6 +71,7 @@ class Liar(SimNode):
     ) -> None:
         super().__init__(world, me, account)
         self.lies = lies
+        self.false_merges = 0  # made so far
 
     def start(self) -> None:
         """Begin to make mischief, too."""
@@ -90,7 +91,10 @@ class Liar(SimNode):
     def merged(self, wish: Merge) -> bytes:
         """The merge; another one by that lie."""
         right = super().merged(wish)
-        return spoiled(right) if "false_merge" in self.lies else right
+        if "false_merge" not in self.lies:
+            return right
+        self.false_merges += 1
+        return spoiled(right)
 
     def give(self, digest: Digest, asker: MemberId) -> bytes | None:
         """A blob; nothing, or another one, by these lies."""

@@ -1,0 +1,196 @@
+"""A merge is doubted: who may say so, who recomputes, and what is decided."""
+
+from __future__ import annotations
+
+import pytest
+from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
+
+from swarmhub import merkle
+from swarmhub.contract.election import get_auditors, get_leader
+from swarmhub.contract.thresholds import compute_receipts
+from swarmhub.contract.transactions import Dispute, Poke, Recompute, Retract, receipt_message
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
+
+CLAIMED, RIGHT, OTHER = digest("claimed"), digest("right"), digest("other")
+FALSE = merkle.blob_digest(LAYOUT, MODEL_BYTES, bytes.fromhex(CLAIMED))  # a model of one chunk
+
+
+def doubt(c, ref=None, leader=None, **changes):
+    """A dispute about the leader's offer, with everything that it needs."""
+    leader = leader or c.leader()
+    ref = ref or c.ref()
+    message = receipt_message(c.chain.chain_id, ref, changes.get("digest", FALSE))
+    fields = {
+        "digest": FALSE,
+        "nbytes": MODEL_BYTES,
+        "layout": LAYOUT,
+        "offer": c.accounts[leader].sign(OFFER_DOMAIN, message),
+        "chunk": 0,
+        "claimed": CLAIMED,
+        "path": (),
+        "leaf": RIGHT,
+        **changes,
+    }
+    return Dispute(ref, **fields)
+
+
+def answer(c, leaf=RIGHT, of=FALSE):
+    return Recompute(c.ref(), of, 0, leaf)
+
+
+def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
+    c = merging(4)
+    liar, first, second = c.leader(), *c.followers()[:2]
+    c.ok(first, doubt(c))
+    assert c.round().dispute.leader == liar
+    c.ok(second, answer(c))  # two of three voters
+    (proof,) = c.happened("false_merge")
+    assert (proof["leader"], proof["claimed"], proof["recomputed"]) == (liar, CLAIMED, RIGHT)
+    assert sorted(proof["by"]) == sorted([first, second])
+    r = c.round()
+    assert (r.dispute, r.false_leaders, r.term) == (None, (liar,), 1)
+    assert c.leader() != liar
+    c.refused("NotAllowed", liar, c.settlement(liar, ref=c.ref(term=0), digest=FALSE))
+    assert c.settle()
+    assert c.round().false_leaders == ()  # of that round only
+
+
+def test_one_lying_auditor_cannot_force_a_redo():
+    c = merging(4)
+    leader, liar, *honest = c.leader(), *c.followers()
+    c.ok(liar, doubt(c))
+    for member in honest:
+        c.ok(member, answer(c, CLAIMED))
+    assert c.round().dispute is None
+    assert (c.leader(), c.round().term, c.round().unfounded) == (leader, 0, (liar,))
+    c.refused("NotAllowed", liar, doubt(c))  # once a round is enough
+    c.settle(digest=FALSE)
+
+
+def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
+    c = merging(4)
+    leader, one, two, three = c.leader(), *c.followers()
+    c.ok(one, doubt(c))
+    c.refused("Disputed", leader, c.settlement(leader, digest=FALSE))
+    c.ok(two, answer(c, CLAIMED))
+    c.ok(three, answer(c, OTHER))  # all have spoken, no majority: not upheld
+    assert c.round().dispute is None
+    c.settle(digest=FALSE)
+
+
+def test_a_dispute_that_too_few_answer_lapses_after_a_leaders_time():
+    c = merging(4)
+    one = c.followers()[0]
+    c.ok(one, doubt(c))
+    assert f"dispute/{HEART}" in c.deadlines
+    c.idle(c.spec().leader_timeout_ms + 1)
+    c.act(1, Poke(HEART))
+    assert c.round().dispute is None
+    assert c.round().unfounded == (one,)
+
+
+def test_two_voters_who_disagree_uphold_nothing_and_a_sole_voter_decides():
+    c = merging(3, min_peers=2)
+    one, two = c.followers()
+    c.ok(one, doubt(c))
+    c.ok(two, answer(c, CLAIMED))
+    assert c.happened("dispute_dismissed")
+    c = merging(2, min_peers=2)
+    (only,) = c.followers()
+    c.ok(only, doubt(c))
+    assert c.happened("false_merge")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"leaf": CLAIMED}, "another hash"),
+        ({"leaf": "short"}, "64 hex"),
+        ({"claimed": OTHER}, "path"),
+        ({"path": (OTHER,)}, "path"),
+        ({"path": ("nonsense",)}, "path"),
+        ({"chunk": 1}, "0 to 0"),
+        ({"chunk": -1}, "0 to 0"),
+        ({"offer": "00" * 64}, "signature of the leader"),
+        ({"nbytes": 0}, "nbytes"),
+        ({"layout": OTHER}, "layout"),
+    ],
+)
+def test_a_dispute_brings_its_proof(changes, word):
+    c = merging(4)
+    assert word in c.refused("BadValue", c.followers()[0], doubt(c, **changes)).message
+
+
+def test_an_offer_that_the_leader_did_not_sign_convicts_nobody():
+    c = merging(4)
+    one, two, _ = c.followers()
+    c.refused("BadValue", one, doubt(c, leader=two))
+    message = receipt_message(c.chain.chain_id, c.ref(), FALSE)
+    receipt = c.accounts[c.leader()].sign(RECEIPT_DOMAIN, message)  # another domain
+    c.refused("BadValue", one, doubt(c, offer=receipt))
+
+
+def test_who_may_dispute_and_recompute():
+    c = merging(4)
+    leader, one, two, _ = c.leader(), *c.followers()
+    c.refused("NotAllowed", leader, doubt(c))
+    c.refused("StaleRound", one, doubt(c, ref=c.ref(number=9)))
+    c.refused("UnknownThing", two, answer(c))
+    c.ok(one, doubt(c))
+    c.refused("AlreadyDone", two, doubt(c))
+    c.refused("AlreadyDone", one, answer(c))
+    c.refused("NotAllowed", leader, answer(c, CLAIMED))
+    c.refused("UnknownThing", two, answer(c, of=OTHER))
+    c.refused("BadValue", two, answer(c, leaf="short"))
+    c.refused("StaleRound", two, Recompute(c.ref(revision=3), FALSE, 0, RIGHT))
+    c = initialised(4)
+    c.contribute(1, 2, 3)
+    c.refused("StaleRound", 4, doubt(c, leader=1))
+
+
+def test_the_initial_model_is_nobodys_merge():
+    c = running(4)
+    c.ready(1, 2, 3, 4)
+    assert c.round().kind == "initial"
+    c.refused("BadValue", c.followers()[0], doubt(c))
+
+
+def test_another_set_of_contributions_ends_the_dispute():
+    c = merging(4, min_peers=2)
+    one, two, _ = c.followers()
+    c.ok(one, doubt(c))
+    c.ok(two, Retract(c.ref()))
+    assert c.round().dispute is None
+    assert f"dispute/{HEART}" not in c.deadlines
+
+
+def test_a_settlement_by_another_leader_ends_the_dispute_about_the_first():
+    c = merging(4)
+    c.ok(c.followers()[0], doubt(c))
+    c.idle(c.spec().leader_timeout_ms - 1)
+    c.settle(digest=OTHER)  # the right merge, by the same leader
+    assert c.round().dispute is None
+    assert not [k for k in c.deadlines if k.startswith("dispute")]
+
+
+def test_all_false_leaders_are_passed_over():
+    c = merging(7, min_peers=3)
+    caught = []
+    for _ in range(3):
+        leader, *others = c.leader(), *c.followers()
+        caught.append(leader)
+        honest = [m for m in others if m not in caught]
+        c.ok(honest[0], doubt(c))
+        for member in honest[1:4]:
+            c.act(member, answer(c))
+        assert c.leader() not in caught
+    assert c.round().false_leaders == tuple(caught)
+    c.settle()
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 7, 10])
+def test_as_many_auditors_are_drawn_as_a_settlement_needs_receipts(n):
+    r = merging(n, min_peers=2).round()
+    auditors = get_auditors(r)
+    assert len(auditors) == compute_receipts(n)
+    assert set(auditors) <= set(r.contributors) - {get_leader(r)}
