@@ -60,6 +60,7 @@ class MemoryLedger:
         self._chain = chain
         self._clock = clock
         self.board = Board()
+        self._waiting: list[bytes] = []
         chain.handles.append(self)
 
     @property
@@ -78,9 +79,14 @@ class MemoryLedger:
 
     async def submit(self, tx: bytes) -> Submission:
         submission = self.board.expect(tx)
-        loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: self._chain.append([tx], self._clock()))
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._append)
+        self._waiting.append(tx)
         return submission
+
+    def _append(self) -> None:
+        txs, self._waiting = self._waiting, []
+        self._chain.append(txs, self._clock())
 
     async def blocks(self, start: int, stop: int) -> list[Block]:
         return self._chain.blocks[start:stop]
