@@ -9,6 +9,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── AlreadyDone         the act has been done
     ├── BadValue            a field has a value that can never be accepted
     ├── Expired             the transaction, invitation or study is over
+    ├── TooMany             the signer's share of this block is used up
     └── StaleRound          the round has moved on; carries the model to go on from
 """
 
@@ -52,6 +53,16 @@ class BadValue(Refusal):
 class Expired(Refusal):
     def __init__(self, what: str, expired_ms: int, now_ms: int) -> None:
         super().__init__(f"{what} expired at {expired_ms} ms; the block's time is {now_ms} ms.")
+
+
+class TooMany(Refusal):
+    """A flood. Nothing is wrong with the transaction itself: it may come again."""
+
+    def __init__(self, who: str, most: int, number: int) -> None:
+        super().__init__(
+            f"{who} may have {most} transactions in a block, and this is number {number}; "
+            "send it again in a later block."
+        )
 
 
 class StaleRound(Refusal):

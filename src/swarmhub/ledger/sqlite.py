@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import Genesis, get_member_of_key
+from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
@@ -297,9 +297,9 @@ class SqliteLedger:
         try:
             step = self._catch_up()
             overlay, tip, done = step.overlay, step.tip, list(step.committed)
-            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES)
-            if get_member_of_key(overlay, writer.public) is None:  # a stranger writes for itself
-                taken = [(path, tx) for path, tx in taken if path in mine]
+            members = {m.account for m in get_members(overlay)}
+            only = None if writer.public in members else mine  # a stranger writes for itself
+            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES, members, only)
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
                 tip, committed = build(tip, overlay, batch, self._clock(), writer)
