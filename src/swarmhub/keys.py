@@ -91,12 +91,13 @@ def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
     return True
 
 
-def make_certificate(key: PrivateKey, name: str) -> bytes:
+def make_certificate(key: PrivateKey) -> bytes:
     """A self-signed TLS certificate (DER) for the key, valid for ten years.
 
-    Trust comes from its registration on the ledger, so the name is only a label.
+    Trust comes from its registration on the ledger. A server shows its certificate to everybody
+    who connects, so its name is the key's and says nothing about the hospital.
     """
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key.public[:16])])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -71,7 +71,7 @@ class Home:
             tls.save(home.key_path("tls"))
         except FileExistsError:
             raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
-        certificate = keys.make_certificate(tls, name)
+        certificate = keys.make_certificate(tls)
         home.certificate_path.write_text(keys.to_pem(certificate))
         home.write_config()
         return home

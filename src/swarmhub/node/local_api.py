@@ -61,8 +61,9 @@ class LocalApi:
         app.router.add_post("/v1/studies/{study}/next", self._next)
         app.router.add_post("/v1/studies/{study}/answer", self._answer)
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2
-        )
+            app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2,
+            auto_decompress=False,
+        )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -90,8 +91,8 @@ class LocalApi:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
             return web.Response(status=401)
         try:
             return await handler(request)
