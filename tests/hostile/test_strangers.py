@@ -6,6 +6,7 @@ import ssl
 
 import pytest
 from ends import End, between, put, wish
+from fuzz.engine import CORPUS
 from strangers import (
     certificate,
     connect,
@@ -174,6 +175,21 @@ def test_a_member_with_another_ones_name_in_its_certificate_locks_nobody_out(tmp
         assert (await say(server.port, knocking(mimic), get("/nothing")))[:12] == b"HTTP/1.1 404"
 
     between(tmp_path, scenario, members=() if mimic_first else (1, 2))
+
+
+@pytest.mark.parametrize("path", sorted((CORPUS / "certificates").glob("*.bin")), ids=str)
+def test_a_member_whose_certificate_is_none_harms_nobody(tmp_path, path):
+    """The contract cannot read certificates: a card may carry any bytes."""
+
+    async def scenario(one, two, client, server):
+        odd = member_end(tmp_path, 3)
+        odd.der = path.read_bytes()
+        for peers in (one.peers, two.peers):
+            peers.update([*peers.members.values(), odd.record(1)])
+        blob = put(one, 1000)
+        await client.pull(wish(blob), two.store)
+
+    between(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("dates", [{"start": -20, "end": -1}, {"start": 2, "end": 20}])

@@ -79,5 +79,5 @@ def _trust(context: ssl.SSLContext, der: bytes) -> None:
     try:
         keys.check_certificate(der)
         context.load_verify_locations(cadata=der)
-    except (BadInput, ssl.SSLError):
+    except (BadInput, ssl.SSLError, ValueError):
         pass  # a member with an unusable certificate cannot connect; nobody else is harmed
