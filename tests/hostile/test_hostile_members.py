@@ -14,6 +14,7 @@ import pytest
 from ends import End, OpenGate, between, put, wish
 from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
+from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.transport import conversation, door, server
 
@@ -72,7 +73,11 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("words", MALFORMED, ids=lambda w: repr(w[:40]))
-def test_what_does_not_parse_is_answered_with_a_bare_number_or_not_at_all(tmp_path, words):
+def test_what_does_not_parse_is_answered_with_a_bare_number_or_not_at_all(
+    tmp_path, words, monkeypatch
+):
+    monkeypatch.setattr(server, "BODY_S", 0.5)  # some bodies never come
+
     async def scenario(one, two, client, server):
         ended = words + get("/nothing")
         assert is_modest(await say(server.port, knocking(two), ended))
@@ -345,6 +350,16 @@ def test_who_does_not_shake_hands_in_time_is_cut_off(tmp_path, monkeypatch):
     between(tmp_path, scenario)
 
 
+async def comes_in(one, two, client):
+    """A member gets through the door with a new connection. It asks again, as nodes do: while
+    the kernel's queue is full its first packet may be lost, and come again after seconds."""
+    async with asyncio.timeout(3 * WAIT_S):
+        while True:
+            await client.close()
+            with contextlib.suppress(PeerError):
+                return await still_serves(one, two, client)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["same", "another"])
 def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, address):
     """From the members' own address, or from another one, which then loses its own only."""
@@ -360,13 +375,12 @@ def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, address):
                 await asyncio.sleep(0)
                 most = max(most, len(server._door._guests))
                 if len(flood) % 2000 == 0:
-                    await still_serves(one, two, client)
-                    await client.close()  # the next one has to come through the door
+                    await comes_in(one, two, client)
             assert 0 < most <= door.MAX_GUESTS
         finally:
             for raw in flood:
                 raw.close()
-        await still_serves(one, two, client)
+        await comes_in(one, two, client)
 
     try:
         between(tmp_path, scenario)
