@@ -35,3 +35,7 @@ bench:
 # a longer campaign of seeded schedules
 simulate schedules="1000":
     swarmhub sim run --schedules {{schedules}}
+
+# every decoder with hostile bytes; a minute each, in a night `just fuzz 60`
+fuzz minutes="1" *options="":
+    python -m fuzz --minutes {{minutes}} {{options}}

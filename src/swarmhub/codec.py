@@ -188,8 +188,16 @@ def _fields(cls: type) -> tuple[tuple[str, Any, bool], ...]:
     )
 
 
+def _shown(key: str) -> str:
+    """A hostile key in a sentence: short, and on one line."""
+    return key if key.isidentifier() and len(key) <= 60 else ascii(key[:60])
+
+
 def _said(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=True, default=str)
+    except RecursionError:
+        text = "something nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -215,7 +223,7 @@ def _read(kind: Any, value: Json, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise Malformed(f"{where}: expected an object, got {_said(value)}.")
-        return {str(k): _read(args[1], item, f"{where}.{k}") for k, item in value.items()}
+        return {str(k): _read(args[1], v, f"{where}.{_shown(k)}") for k, v in value.items()}
     if origin is types.UnionType or origin is typing.Union:  # only `X | None` occurs
         inner = next(a for a in args if a is not type(None))
         return None if value is None else _read(inner, value, where)
@@ -235,7 +243,7 @@ def _read_record(cls: Any, value: Json, where: str) -> Any:
         if key not in names:
             near = difflib.get_close_matches(key, names, 1, 0.5)
             hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(names)}."
-            raise Malformed(f"{where}: unknown key '{key[:60]}'; {hint}")
+            raise Malformed(f"{where}: unknown key {key[:60]!r}; {hint}")
     found = {}
     for name, kind, required in fields:
         if name in value:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import resource
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,16 @@ def lock(path: Path) -> IO[Any] | None:
         file.close()
         return None
     return file
+
+
+def raise_file_limit(wanted: int = 8192) -> None:
+    """Allow this process more open files, as far as the system lets it: all members' connections
+    and the blobs that they read are more than the usual 1024 (or 256)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def write_durably(path: Path, data: bytes) -> None:

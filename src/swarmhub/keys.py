@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime
 import functools
+import warnings
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from swarmhub.errors import BadInput, HomeError
@@ -55,7 +57,7 @@ class PrivateKey:
             raise HomeError(
                 f"Expected the key {path}, found none; run 'swarmhub init' or restore the home."
             ) from None
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
             raise HomeError(
                 f"The key {path} is damaged; restore it from a backup or rotate the key."
             ) from None
@@ -86,17 +88,18 @@ def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
         if len(public) != 64 or len(signature) != 128:
             return False
         _public(public).verify(bytes.fromhex(signature), domain.encode() + b"\0" + message)
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, ValueError, InternalError):
         return False
     return True
 
 
-def make_certificate(key: PrivateKey, name: str) -> bytes:
+def make_certificate(key: PrivateKey) -> bytes:
     """A self-signed TLS certificate (DER) for the key, valid for ten years.
 
-    Trust comes from its registration on the ledger, so the name is only a label.
+    Trust comes from its registration on the ledger. A server shows its certificate to everybody
+    who connects, so its name is the key's and says nothing about the hospital.
     """
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key.public[:16])])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -112,17 +115,26 @@ def make_certificate(key: PrivateKey, name: str) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
+# what the library raises for bytes that are no certificate (InvalidVersion is no ValueError)
+_NO_CERTIFICATE = (
+    ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion,
+    CryptographyDeprecationWarning, InternalError,
+)  # fmt: skip
+
+
 def check_certificate(der: bytes) -> None:
     """BadInput unless the bytes are a self-signed ed25519 certificate of at most 4 KiB."""
     try:
         if len(der) > 4096:
             raise ValueError("too long")
-        certificate = x509.load_der_x509_certificate(der)
+        with warnings.catch_warnings():  # what the library will refuse one day, we refuse now
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
         if not isinstance(key, Ed25519PublicKey):
             raise ValueError("not ed25519")
         key.verify(certificate.signature, certificate.tbs_certificate_bytes)
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+    except _NO_CERTIFICATE as error:
         raise BadInput(
             f"Expected a self-signed ed25519 TLS certificate, got something else ({error}); "
             "make the card again with 'swarmhub node card'."

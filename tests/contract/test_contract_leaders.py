@@ -356,7 +356,8 @@ def test_an_exclusion_below_min_peers_collects_again_and_the_excluded_may_try_ag
     assert (r.revision, r.term, r.reports) == (1, 1, ())
     c.contribute(2, digest=digest("a valid one"))
     assert (c.round().phase, c.round().contributors) == ("MERGING", (1, 2, 3))
-    c.settle()
+    c.ok(1, Invalid(c.ref(), 2))
+    c.refused("NotAllowed", 2, c.contribution(2, digest=digest("a third one")))
 
 
 # settle

@@ -9,6 +9,7 @@ import pytest
 from builders import START_MS, genesis_of, key
 from ledger_tools import DRIVERS, GENESIS, WAIT_S, Clock, done, invite, opened, propose, signed
 
+from swarmhub import codec
 from swarmhub.contract import State, compute_chain_id
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
 from swarmhub.contract.records import STUDY
@@ -277,6 +278,40 @@ def test_the_drivers_agree_to_the_byte(driver, tmp_path):
     reference = run(story, DRIVERS[0], tmp_path / "reference", clock=clock)
     assert run(story, driver, tmp_path / "tested", clock=clock) == reference
     assert any(reference[-1])
+
+
+def forged(tx):
+    """A copy of the bytes, with the same id and a signature that is none."""
+    envelope = codec.decode(tx)
+    copy = codec.encode({**envelope, "signature": "00" * 64})
+    assert read_transaction(copy).id == read_transaction(tx).id
+    return copy
+
+
+def test_a_forged_copy_on_its_way_at_the_same_time_reaches_no_honest_waiter(driver, tmp_path):
+    async def story(one, two):
+        for i, order in enumerate([(0, 1), (1, 0)]):
+            tx = signed(one, propose(f"s{i}"))
+            copies = [(one, tx), (two, forged(tx))]
+            sent = {k: await copies[k][0].submit(copies[k][1]) for k in order}
+            assert (await sent[0].result(WAIT_S)).ok
+            assert (await sent[1].result(WAIT_S)).code in ("BadValue", "AlreadyDone")
+
+    run(story, driver, tmp_path, handles=2)
+
+
+def test_a_forged_copy_before_and_after_changes_nothing_for_the_genuine_one(driver, tmp_path):
+    async def story(ledger):
+        tx = signed(ledger, propose())
+        (result,) = await done(ledger, forged(tx))
+        assert result.code == "BadValue"
+        (result,) = await done(ledger, tx)
+        assert result.ok
+        await done(ledger, forged(tx))
+        (result,) = await done(ledger, tx)
+        assert result.ok, "the act was accepted, whatever came with its id since"
+
+    run(story, driver, tmp_path)
 
 
 def test_a_board_remembers_the_newest_results(driver, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -96,7 +97,7 @@ class BlobStore:
         return True
 
     def _recheck(self, digest: Digest) -> Fingerprint:
-        print_ = _read_leaves(self._leaves_path(digest).read_bytes())
+        print_ = read_leaves(self._leaves_path(digest).read_bytes())
         if print_.digest != digest:
             raise BlobError("its list of chunks does not have its digest")
         if fingerprint_of(self.path(digest), print_.layout).digest != digest:
@@ -332,16 +333,26 @@ def _write_leaves(fingerprint: Fingerprint) -> bytes:
     )
 
 
-def _read_leaves(data: bytes) -> Fingerprint:
-    found = codec.decode(data, limit_bytes=1 << 30)
-    if not isinstance(found, dict) or set(found) != {"layout", "leaves", "nbytes"}:
-        raise Malformed("The list of chunks is not one.")
-    return parse_fingerprint(found["layout"], found["nbytes"], bytes.fromhex(found["leaves"]))
+@dataclass(frozen=True)
+class _Leaves:
+    layout: Digest
+    leaves: str  # hex
+    nbytes: int
+
+
+def read_leaves(data: bytes) -> Fingerprint:
+    """A list of chunks as it lies on disk; Malformed or BlobError where it is none."""
+    found = codec.unpack(_Leaves, data, limit_bytes=1 << 30)
+    try:
+        leaves = bytes.fromhex(found.leaves)
+    except ValueError:
+        raise Malformed("The chunk hashes are not in hex.") from None
+    return parse_fingerprint(found.layout, found.nbytes, leaves)
 
 
 def parse_fingerprint(layout: Digest, nbytes: int, leaves: bytes) -> Fingerprint:
     """A fingerprint from its parts; BlobError where the number of hashes does not fit."""
-    if len(leaves) != 32 * chunk_count(nbytes):
+    if nbytes < 0 or len(leaves) != 32 * chunk_count(nbytes):
         raise BlobError(f"Expected {chunk_count(nbytes)} chunk hashes, got {len(leaves) // 32}.")
     parts = tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32))
     return Fingerprint(layout, nbytes, parts)

@@ -12,7 +12,7 @@ from swarmhub import codec, keys
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
 from swarmhub.contract.transactions import Leave, Remove, card_message
 from swarmhub.errors import BadInput
-from swarmhub.node.desk import Desk, Ticket, found_consortium, read_card
+from swarmhub.node.desk import Desk, Ticket, found_consortium, read_card, read_ticket
 from swarmhub.node.home import Home
 from swarmhub.types import CARD_DOMAIN
 
@@ -61,10 +61,7 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Apply for membership with an invitation."""
-    try:
-        ticket = codec.from_json(Ticket, codec.parse(invitation.read_bytes()))
-    except OSError as error:
-        raise BadInput(f"Cannot read the invitation {invitation} ({error.strerror}).") from None
+    ticket = read_ticket(invitation)
 
     async def act(desk: Desk, opened: Home) -> int:
         if desk.ledger.tip.chain_id != ticket.chain:

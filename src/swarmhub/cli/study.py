@@ -27,7 +27,9 @@ def read_spec(path: Path) -> Spec:
         return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except BadInput:
+        raise
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, an integer without end
         raise BadInput(f"Expected TOML in {path}: {error}.") from None
 
 

@@ -9,18 +9,38 @@ from typing import Any
 from swarmhub.contract.records import Chain, Member, get_chain, get_member_of_key
 from swarmhub.contract.refusals import NotAMember
 from swarmhub.contract.state import Overlay
-from swarmhub.types import Event, PublicKey, Signature
+from swarmhub.types import Digest, Event, MemberId, PublicKey, Signature
 
 Verify = Callable[[PublicKey, str, bytes, Signature], bool]
 
 
+class Shares:
+    """Who has had how much of one block: ids of transactions by member (0: all strangers).
+
+    Ids, not a count: whoever repeats a member's bytes does not use up that member's share.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[MemberId, set[Digest]] = {}
+
+    def take(self, member: MemberId, tx: Digest) -> int:
+        """Note a transaction of the member; returns how many of its there are now."""
+        ids = self._ids.setdefault(member, set())
+        ids.add(tx)
+        return len(ids)
+
+
 @dataclass(frozen=True)
 class Env:
-    """Everything external to the contract. `verify(key, domain, message, signature)` is pure."""
+    """Everything external to the contract, made anew for each block.
+
+    `verify(key, domain, message, signature)` is pure.
+    """
 
     height: int
     time_ms: int
     verify: Verify
+    shares: Shares = field(default_factory=Shares, compare=False)
 
 
 @dataclass

@@ -14,8 +14,8 @@ from swarmhub import codec
 from swarmhub.contract import consortium, deadlines, disputes, motions, phases, rounds, study
 from swarmhub.contract import transactions as t
 from swarmhub.contract.context import Context, Env
-from swarmhub.contract.records import DUE, DueMinutes, Genesis
-from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal
+from swarmhub.contract.records import DUE, DueMinutes, Genesis, get_member_of_key
+from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Transaction
 from swarmhub.types import TX_DOMAIN, Event
@@ -57,6 +57,8 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
 }
 
 BUCKET_MS = 60_000  # replay protection is forgotten minute by minute
+MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
+MAX_TXS_OF_STRANGERS = 16  # in a block, all together: strangers can only apply
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
     ctx = Context(work, env, tx.signer)
     try:
         _check_envelope(ctx, tx)
+        _check_share(ctx, tx)
         RULES[type(tx.body)](ctx, tx.body)
         _remember(work, tx)
     except Refusal as refusal:
@@ -132,6 +135,16 @@ def _check_envelope(ctx: Context, tx: Transaction) -> None:
         raise AlreadyDone(f"transaction {tx.id[:16]}…")
     if not ctx.env.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
         raise BadValue("signature", "a valid ed25519 signature of the signer", tx.signature[:16])
+
+
+def _check_share(ctx: Context, tx: Transaction) -> None:
+    """Bound a flood. Asked after the signature, so nobody can use up another one's share."""
+    member = get_member_of_key(ctx.state, tx.signer)
+    number = ctx.env.shares.take(member.id if member else 0, tx.id)
+    most = MAX_TXS_PER_MEMBER if member else MAX_TXS_OF_STRANGERS
+    if number > most:
+        who = f"Member {member.id}" if member else "All who are no members together"
+        raise TooMany(who, most, number)
 
 
 # Replay protection: `seen/<id>` until the transaction's expiry. `expiring` lists the minutes in

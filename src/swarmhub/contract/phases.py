@@ -151,7 +151,7 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
     ctx.emit("excluded", study=name, member=member, why=why)
     if why == "invalid":
         r = ROUND.need(ctx.state, name)
-        put(ctx, replace(r, barred=(*r.barred, member)))
+        put(ctx, replace(r, strikes=(*r.strikes, member)))
     drop_member(ctx, name, member)
 
 

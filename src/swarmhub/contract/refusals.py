@@ -10,6 +10,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── BadValue            a field has a value that can never be accepted
     ├── Expired             the transaction, invitation or study is over
     ├── Disputed            somebody doubts the merge; settle it when that is decided
+    ├── TooMany             the signer's share of this block is used up
     └── StaleRound          the round has moved on; carries the model to go on from
 """
 
@@ -60,6 +61,16 @@ class Disputed(Refusal):
         super().__init__(
             f"The merge {digest[:16]}… is disputed by member {by}; "
             "it can be settled once the others have recomputed it."
+        )
+
+
+class TooMany(Refusal):
+    """A flood. Nothing is wrong with the transaction itself: it may come again."""
+
+    def __init__(self, who: str, most: int, number: int) -> None:
+        super().__init__(
+            f"{who} may have {most} transactions in a block, and this is number {number}; "
+            "send it again in a later block."
         )
 
 

@@ -60,6 +60,9 @@ from swarmhub.contract.transactions import (
 )
 
 
+MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
+
+
 def ready(ctx: Context, tx: Ready) -> None:
     """An enrolled member joins the open roster, or the next one if contributions are fixed."""
     member = ctx.need_member()
@@ -92,8 +95,8 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("an enrolled member", "contribute")
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
-    if member.id in r.barred:
-        raise NotAllowed("a member whose contribution was not invalid in this round", "contribute")
+    if r.strikes.count(member.id) >= MAX_STRIKES:
+        raise NotAllowed(f"a member with fewer than {MAX_STRIKES} invalid ones", "contribute")
     if tx.spec != study.spec:
         raise BadValue("spec", study.spec, tx.spec)
     if tx.base != r.base:

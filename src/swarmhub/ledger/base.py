@@ -8,6 +8,7 @@ submission arrives at all: who needs a result waits for it and submits the same 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -71,36 +72,47 @@ class Submission:
             return await asyncio.shield(self._future)
 
 
+def _key(tx: bytes) -> bytes:
+    return hashlib.sha256(tx).digest()
+
+
 class Board:
-    """Results that are waited for, recent ones, and the subscribers (used by every driver)."""
+    """Results that are waited for, recent ones, and the subscribers (used by every driver).
+
+    A result is for exact bytes. A transaction's id does not cover its signature, so whoever sees
+    one on its way can make a copy with the same id that is refused for its signature; that
+    refusal must not reach who waits for the genuine bytes.
+    """
 
     RECENT = 4096
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Future[Result]] = {}
-        self._recent: OrderedDict[str, Result] = OrderedDict()
+        self._waiting: dict[bytes, asyncio.Future[Result]] = {}
+        self._recent: OrderedDict[bytes, Result] = OrderedDict()
         self._listeners: list[Listener] = []
 
     def expect(self, tx: bytes) -> Submission:
         """A submission of the bytes; Malformed where they are no transaction."""
-        tx_id = read_transaction(tx).id
-        future = self._waiting.get(tx_id)
+        tx_id, key = read_transaction(tx).id, _key(tx)
+        future = self._waiting.get(key)
         if future is None or future.done():
             future = asyncio.get_running_loop().create_future()
-            if tx_id in self._recent and self._recent[tx_id].ok:
-                future.set_result(self._recent[tx_id])
+            if key in self._recent and self._recent[key].ok:
+                future.set_result(self._recent[key])
             else:
-                self._waiting[tx_id] = future
+                self._waiting[key] = future
         return Submission(tx_id, future)
 
     def publish(self, committed: Committed) -> None:
         """Tell waiters and subscribers of a block."""
-        for result in committed.results:
-            if result.ok or result.id not in self._recent:  # a copy that came late is refused
-                self._recent[result.id] = result
+        # block 0 has a transaction, the genesis, and no result
+        for tx, result in zip(committed.block.txs, committed.results, strict=False):
+            key = _key(tx)
+            if result.ok or key not in self._recent:  # a copy that came late is refused
+                self._recent[key] = result
             while len(self._recent) > self.RECENT:
                 self._recent.popitem(last=False)
-            future = self._waiting.pop(result.id, None)
+            future = self._waiting.pop(key, None)
             if future is not None and not future.done():
                 future.set_result(result)
         for listener in list(self._listeners):

@@ -252,6 +252,21 @@ def unpack_txs(data: bytes) -> tuple[bytes, ...]:
     """Reverse of pack_txs; Malformed on anything else."""
     try:
         texts = json.loads(data)
+        if not isinstance(texts, list):
+            raise ValueError("no list")
         return tuple(t.encode("utf-8", "surrogateescape") for t in texts)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise Malformed("The block's transactions do not parse.") from None
+
+
+def unpack_block(header: object, signature: object, txs: object) -> Block:
+    """A block from the columns of its row; Malformed where they hold none."""
+    size = len(txs) if isinstance(txs, str) else 0
+    if not size or size > 2 * MAX_BLOCK_BYTES or not isinstance(header, str):
+        raise Malformed("its row is not a block")
+    assert isinstance(txs, str)
+    return Block(
+        codec.unpack(Header, header.encode("utf-8", "replace")),
+        str(signature),
+        unpack_txs(txs.encode("utf-8", "replace")),
+    )

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import Genesis, get_member_of_key
+from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
@@ -34,7 +34,6 @@ from swarmhub.ledger.blocks import (
     MAX_BLOCK_TXS,
     Block,
     Committed,
-    Header,
     Tip,
     build,
     make_genesis_block,
@@ -42,7 +41,7 @@ from swarmhub.ledger.blocks import (
     pack_txs,
     replay,
     replay_genesis,
-    unpack_txs,
+    unpack_block,
 )
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.pool import Pool
@@ -113,14 +112,7 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
         for number, header, signature, txs in rows:
             if number != height:
                 raise LedgerDamaged(height, f"it is missing (the next one is {number})")
-            size = len(txs) if isinstance(txs, str) else 0
-            if not size or size > 2 * MAX_BLOCK_BYTES or not isinstance(header, str):
-                raise LedgerDamaged(height, "its row is not a block")
-            yield Block(
-                codec.unpack(Header, header.encode("utf-8", "replace")),
-                str(signature),
-                unpack_txs(txs.encode("utf-8", "replace")),
-            )
+            yield unpack_block(header, signature, txs)
             height += 1
     except Malformed as error:
         raise LedgerDamaged(height, f"it does not decode ({error})") from None
@@ -297,9 +289,9 @@ class SqliteLedger:
         try:
             step = self._catch_up()
             overlay, tip, done = step.overlay, step.tip, list(step.committed)
-            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES)
-            if get_member_of_key(overlay, writer.public) is None:  # a stranger writes for itself
-                taken = [(path, tx) for path, tx in taken if path in mine]
+            members = {m.account for m in get_members(overlay)}
+            only = None if writer.public in members else mine  # a stranger writes for itself
+            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES, members, only)
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
                 tip, committed = build(tip, overlay, batch, self._clock(), writer)

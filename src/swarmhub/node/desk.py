@@ -188,6 +188,14 @@ def found_consortium(name: str, founders: list[Card], home: Home) -> str:
     return create_ledger(home.ledger_path, genesis, home.key("account"))
 
 
+def read_ticket(path: Path) -> Ticket:
+    """An invitation as written by 'swarmhub consortium invite'."""
+    try:
+        return codec.from_json(Ticket, codec.parse(path.read_bytes()))
+    except OSError as error:
+        raise BadInput(f"Cannot read the invitation {path} ({error.strerror}).") from None
+
+
 def read_card(path: Path) -> Card:
     """A card as written by 'swarmhub node card'."""
     try:

@@ -199,6 +199,9 @@ class StudyDriver:
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
+        if result.code == "TooMany":  # nothing is wrong with it: a later block takes it
+            self._note_failure(wish)
+            return
         if result.code not in ("StaleRound", "AlreadyDone", "Expired", "Disputed"):
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
         if result.code not in ("Expired", "Disputed"):

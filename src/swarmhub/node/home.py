@@ -71,7 +71,7 @@ class Home:
             tls.save(home.key_path("tls"))
         except FileExistsError:
             raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
-        certificate = keys.make_certificate(tls, name)
+        certificate = keys.make_certificate(tls)
         home.certificate_path.write_text(keys.to_pem(certificate))
         home.write_config()
         return home
@@ -87,22 +87,25 @@ class Home:
             raise HomeError(
                 f"Expected a node's home at {root}, found none; run 'swarmhub init' or give --home."
             ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (ValueError, RecursionError, OSError) as error:  # no TOML, no UTF-8, nests
             raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
         if found.get("format") != FORMAT:
+            came = str(found.get("format"))[:60]
             raise HomeError(
-                f"Expected a home of format {FORMAT} at {root}, got {found.get('format')!r}; "
+                f"Expected a home of format {FORMAT} at {root}, got {came!r}; "
                 "use the swarmhub version that made it, or make a new home."
             )
         for key in found:
             if key not in KNOWN_KEYS:
                 near = difflib.get_close_matches(key, KNOWN_KEYS, 1)
                 hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
-                raise HomeError(f"{root / CONFIG}: unknown key '{key}'; {hint}")
+                raise HomeError(f"{root / CONFIG}: unknown key {key[:60]!r}; {hint}")
         values = {k: found.get(k) for k in KNOWN_KEYS[1:]}
         for key, value in values.items():
             if not isinstance(value, str) or not value:
-                raise HomeError(f"{root / CONFIG}: expected text for '{key}', got {value!r}.")
+                raise HomeError(
+                    f"{root / CONFIG}: expected text for '{key}', got {str(value)[:60]!r}."
+                )
         return cls(root, Config(**{k: str(v) for k, v in values.items()}))
 
     def write_config(self) -> None:
@@ -176,7 +179,7 @@ class Home:
         try:
             found = codec.parse(self.state_path("head.json").read_bytes())
             return int(found["height"]), str(found["id"])
-        except (FileNotFoundError, KeyError, TypeError, BadInput):
+        except (FileNotFoundError, KeyError, TypeError, ValueError, BadInput):
             return None
 
     def save_head(self, height: int, block: str) -> None:
@@ -191,5 +194,5 @@ def parse_address(text: str) -> tuple[str, int]:
     """host:port; BadInput where it is not."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
-        raise BadInput(f"Expected an address as host:port, got {text!r}.")
+        raise BadInput(f"Expected an address as host:port, got {text[:80]!r}.")
     return host, int(port)

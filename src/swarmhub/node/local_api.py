@@ -31,13 +31,13 @@ from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member
 from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
 from swarmhub.files import lock
 from swarmhub.node import work
+from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.params import Layout
 from swarmhub.round import Held, Prepared, assign
 
 if TYPE_CHECKING:
     from swarmhub.node.node import Node
 
-MAX_BODY_BYTES = 1 << 20
 LOOK_AFTER_TRAINERS_S = 1.0
 
 log = logging.getLogger("swarmhub.trainer")
@@ -61,8 +61,9 @@ class LocalApi:
         app.router.add_post("/v1/studies/{study}/next", self._next)
         app.router.add_post("/v1/studies/{study}/answer", self._answer)
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2
-        )
+            app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2,
+            auto_decompress=False,
+        )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -90,8 +91,8 @@ class LocalApi:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
             return web.Response(status=401)
         try:
             return await handler(request)
@@ -138,7 +139,7 @@ class LocalApi:
         return study
 
     async def _attach(self, request: web.Request) -> web.Response:
-        await _body(request)
+        read_object(await request.read())
         study = self._need_study(request)
         if not self._is_leased(study.name):
             raise TrainerError("A trainer takes the study's lease before it attaches.")
@@ -156,18 +157,18 @@ class LocalApi:
             driver.notes.attached = True
             driver.react()
 
-    def _need_fence(self, study: str, body: dict[str, Any]) -> None:
-        if body.get("fence") != self._fences.get(study):
+    def _need_fence(self, study: str, fence: int) -> None:
+        if fence != self._fences.get(study):
             raise TrainerError(
                 f"Another trainer has attached to '{study}' since; this one must stop."
             )
 
     async def _next(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        ask = read_next(await request.read())
         study = self._need_study(request)
-        self._need_fence(study.name, body)
+        self._need_fence(study.name, ask.fence)
         loop = asyncio.get_running_loop()
-        end = loop.time() + min(float(int(body.get("wait_s", 20))), 60.0)
+        end = loop.time() + min(float(ask.wait_s), 60.0)
         while True:
             study = self._need_study(request)
             left = end - loop.time()
@@ -204,31 +205,32 @@ class LocalApi:
         return {"base": model.digest, "base_path": path, "layout": model.layout}
 
     async def _answer(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        given, layout = read_answer(await request.read())
         study = self._need_study(request)
-        self._need_fence(study.name, body)
+        self._need_fence(study.name, given.fence)
         driver = self._node.drivers.get(study.name)
         task = assign(self._node.ledger.state, driver.notes) if driver else None
-        number, base = body.get("number"), body.get("base")
-        drop = Path(str(body.get("path", ""))) if body.get("path") else None
+        drop = Path(given.path) if given.path else None
         try:
-            if driver is None or task is None or (task.number, task.base) != (number, base):
+            if driver is None or task is None or (task.number, task.base) != (
+                given.number, given.base,
+            ):  # fmt: skip
                 current = study.current.digest if study.current else ""
                 return _json({"state": "late", "current": current})
-            weight = body.get("samples")
+            weight = given.samples
             most = study.samples_of(driver.notes.me) or 0
-            if type(weight) is not int or not 1 <= weight <= most:
+            if not 1 <= weight <= most:
                 raise TrainerError(
                     f"Expected 1 to {most} samples (declared at enrolment), got {weight!r}."
                 )
-            evaluations = codec.from_json(tuple[Evaluation, ...], body.get("evaluations", []))
-            own = body.get("own_metrics")
+            evaluations = given.evaluations
             if task.kind == "evaluation":
                 answer = Prepared(task.number, task.base, "", 0, "", weight, evaluations)
             else:
-                layout = None
-                if task.kind != "statistics":
-                    layout = Layout.parse(codec.encode(body.get("layout")))
+                if task.kind == "statistics":
+                    layout = None
+                elif layout is None:
+                    raise TrainerError("Parameters come with their layout; this answer has none.")
                 if drop is None or drop.parent != self._node.blobs.root / "incoming":
                     raise TrainerError("The parameters' file is not where the node asked for it.")
                 made = await self._take_over(drop, layout, driver.notes.me)
@@ -237,9 +239,9 @@ class LocalApi:
                         "The model's arrays are not those of the study's model (names, types or "
                         "shapes differ); build the same model as the other members."
                     )
-                if isinstance(own, dict) and own:
-                    mine = codec.from_json(dict[str, int], own)
-                    evaluations = (*evaluations, Evaluation(made.digest, weight, mine))
+                if given.own_metrics:
+                    mine = Evaluation(made.digest, weight, given.own_metrics)
+                    evaluations = (*evaluations, mine)
                 layout_digest = STATISTICS_LAYOUT if layout is None else made.layout
                 answer = Prepared(
                     task.number, task.base, made.digest, made.nbytes, layout_digest, weight,
@@ -266,10 +268,3 @@ class LocalApi:
 
 def _json(value: Any, status: int = 200) -> web.Response:
     return web.json_response(value, status=status)
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    found = codec.parse(await request.read(), MAX_BODY_BYTES)
-    if not isinstance(found, dict):
-        raise BadInput("Expected a JSON object.")
-    return found

@@ -13,7 +13,7 @@ from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
 from swarmhub.errors import BadInput, HomeError, LedgerError
-from swarmhub.files import lock, write_durably
+from swarmhub.files import lock, raise_file_limit, write_durably
 from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
@@ -62,6 +62,7 @@ class Node:
                 f"A node is running on {self.home.root} already; stop it, or use another --home."
             )
         try:
+            raise_file_limit()
             await asyncio.to_thread(self_test)
             for sentence in await asyncio.to_thread(self.blobs.load):
                 self.report(sentence)

@@ -150,5 +150,5 @@ def import_safetensors(path: Path) -> dict[str, Array]:
         return dict(load_file(path))
     except FileNotFoundError:
         raise BlobError(f"Expected a model at {path}, found no file.") from None
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:  # a type unknown to NumPy
         raise BlobError(f"Expected a safetensors file at {path}, got {error}.") from None

@@ -1,11 +1,16 @@
-"""How a node asks other members' nodes. Everything that comes back is hostile until checked."""
+"""How a node asks other members' nodes. Everything that comes back is hostile until checked.
+
+An answer is bounded in bytes by what was asked for, and in time as a whole: a peer that sends a
+byte now and then would never run into a timeout between two bytes. Nothing compressed, no cookie
+and no redirect is accepted.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -22,6 +27,9 @@ from swarmhub.types import Digest, MemberId
 
 CONNECT_TIMEOUT_S = 5.0
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
+ANSWER_TIMEOUT_S = 35.0  # to the end of an answer's headers; the server may wait OFFER_WAIT_S
+START_S = 30.0  # of a body: added to what its size allows
+MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
@@ -68,7 +76,8 @@ class PeerClient:
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=STALL_TIMEOUT_S
                 ),
-                headers={"User-Agent": "swarmhub"},
+                headers={"User-Agent": "swarmhub", "Accept-Encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
             )  # fmt: skip
             self._sessions[certificate] = session
         return session, f"https://{found.address}"
@@ -80,13 +89,18 @@ class PeerClient:
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
-            return await session.request(
-                method, base + path, allow_redirects=False, ssl=self._context, **options
-            )
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                response = await session.request(
+                    method, base + path, allow_redirects=False, ssl=self._context, **options
+                )
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError) as error:
             raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            response.close()
+            raise PeerError(f"Member {member} answered with a compressed body; that is not read.")
+        return response
 
     async def pull(self, wish: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
@@ -126,6 +140,7 @@ class PeerClient:
 
     async def _pull_chunks(self, holder: MemberId, wish: Pull, incoming: Incoming) -> None:
         loop = asyncio.get_running_loop()
+        writing: asyncio.Future[None] | None = None
         try:
             start = incoming.offset
             if not incoming.wanted:  # it was complete before a crash
@@ -138,12 +153,12 @@ class PeerClient:
             async with response:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
-                writing: asyncio.Future[None] | None = None
+                _check_range(response, start, wish.nbytes)
                 chunk, other = bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)  # fill one, write one
                 filled = 0
                 wanted = incoming.wanted
                 left = wish.nbytes - start
-                async for piece in response.content.iter_any():
+                async for piece in _pieces(response, left):
                     view = memoryview(piece)
                     while view.nbytes:
                         if not left:
@@ -155,17 +170,20 @@ class PeerClient:
                         left -= take
                         if filled == wanted:
                             if writing is not None:
-                                await writing
+                                await asyncio.shield(writing)
                             whole = memoryview(chunk)[:wanted]
                             writing = loop.run_in_executor(None, incoming.feed, whole)
                             chunk, other, filled = other, chunk, 0
                             wanted = min(CHUNK_BYTES, left)
                 if writing is not None:
-                    await writing
+                    await asyncio.shield(writing)
             await loop.run_in_executor(None, incoming.finish)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerError(f"Member {holder} broke off ({type(error).__name__}).") from None
         finally:
+            if writing is not None:  # the thread must be done with the file
+                await asyncio.wait([writing])
+                writing.exception()
             incoming.close()
 
     async def excerpt(
@@ -237,13 +255,35 @@ class PeerClient:
         response.release()
 
 
+def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> None:
+    """PeerError where the answer says that it is another part than the one asked for."""
+    said = response.headers.get("Content-Range", "")
+    expected = f"bytes {start}-{nbytes - 1}/{nbytes}" if start else ""
+    if said != expected or response.content_length not in (None, nbytes - start):
+        raise PeerError(f"Expected the part {expected!r}, a member answered {said[:60]!r}.")
+
+
+async def _pieces(response: aiohttp.ClientResponse, nbytes: int) -> AsyncIterator[bytes]:
+    """The body as it comes; TimeoutError where it is slower than MIN_BYTES_PER_S in all."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + START_S + nbytes / MIN_BYTES_PER_S
+    while True:
+        async with asyncio.timeout_at(end):
+            piece = await response.content.readany()
+        if not piece:
+            return
+        yield piece
+
+
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int, exact: bool = True) -> bytes:
     """The body of at most `limit` bytes (exactly that many by default)."""
     if response.status != 200:
         raise PeerError(f"A member answered {response.status}.")
     data = bytearray()
+    if exact and response.content_length not in (None, limit):
+        raise PeerError(f"Expected {limit} bytes from a member, it has {response.content_length}.")
     try:
-        async for piece in response.content.iter_any():
+        async for piece in _pieces(response, limit):
             data += piece
             if len(data) > limit:
                 raise PeerError(f"A member sent more than the {limit} bytes announced.")

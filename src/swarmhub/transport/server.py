@@ -5,8 +5,9 @@
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
 
-Whoever is not an active member is cut off before a byte is read or said. Every size is bounded
-before memory is allocated; what a member may read is asked of the `Gate`.
+Whoever is not an active member is cut off before a byte is read or said (`door`, `conversation`).
+Every size is bounded before memory is allocated, and so is the time in which a body must come and
+an answer be taken; nothing compressed is accepted. What a member may read is asked of the `Gate`.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from aiohttp import web
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
-from swarmhub.errors import BadInput, BlobError
+from swarmhub.errors import BadInput, BlobError, Malformed
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.merge.audit import MAX_STRETCHES
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
+from swarmhub.transport.conversation import NAME, Conversation, Room, make_conversations
+from swarmhub.transport.door import Door
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_HEADER_BYTES = 8190
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
 OFFER_WAIT_S = 20.0
+BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
+TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
 
 
 class Gate(Protocol):
@@ -57,11 +61,11 @@ class PeerServer:
 
     def __init__(self, peers: Peers, blobs: BlobStore, gate: Gate) -> None:
         self._peers, self._blobs, self._gate = peers, blobs, gate
-        self._open: dict[asyncio.Transport, bytes] = {}
+        self._room = Room(peers)
         self._streams: dict[MemberId, int] = {}
         self._runner: web.AppRunner | None = None
+        self._door: Door | None = None
         self.port = 0
-        peers.on_gone.append(self._close_gone)
 
     async def start(self, host: str, port: int) -> None:
         """Listen. BadInput where the port is taken."""
@@ -72,25 +76,25 @@ class PeerServer:
         app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
-        self._runner = web.AppRunner(
-            app, access_log=None, max_line_size=MAX_HEADER_BYTES, max_field_size=MAX_HEADER_BYTES,
-            keepalive_timeout=300, shutdown_timeout=0.2,
-        )  # fmt: skip
+        app.on_response_prepare.append(_say_name)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        context = self._peers.server_context()
-        site = web.TCPSite(self._runner, host, port, ssl_context=context)
+        assert self._runner.server is not None
+        make = make_conversations(self._room, self._runner.server)
+        self._door = Door(self._peers.server_context(), make)
         try:
-            await site.start()
+            self.port = await self._door.open(host, port)
         except OSError as error:
             await self._runner.cleanup()
             raise BadInput(
                 f"Expected to listen on {host}:{port}, but {error.strerror or error}; stop what "
                 "uses the port, or change 'listen' (and 'address') in the home's node.toml."
             ) from None
-        self.port = int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
         """Stop listening and close all connections."""
+        if self._door is not None:
+            await self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -98,41 +102,44 @@ class PeerServer:
     async def _admit(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        transport = request.transport
-        if transport is None:
-            raise asyncio.CancelledError
-        tls = transport.get_extra_info("ssl_object")
-        certificate = tls.getpeercert(binary_form=True) if tls else None
-        member = self._peers.member_of(certificate)
-        if member is None or certificate is None:
-            transport.abort()
-            raise asyncio.CancelledError
-        self._open[transport] = certificate
-        for closing in [t for t in self._open if t.is_closing()]:
-            del self._open[closing]
-        response: web.StreamResponse
+        conversation = request.protocol
+        assert isinstance(conversation, Conversation)
+        conversation.begin()
         try:
-            response = await handler(request)
+            self._member(request)  # it may have been removed since the last request
+            response = await self._answer(request, handler)
+            async with asyncio.timeout(TAKE_S):
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+        except TimeoutError:
+            conversation.cut_off()
+            raise ConnectionResetError from None
+        finally:
+            conversation.finish()
+
+    async def _answer(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            if "Content-Encoding" in request.headers:
+                raise web.HTTPUnsupportedMediaType
+            if request.method == "GET" and request.can_read_body:
+                raise web.HTTPBadRequest
+            return await handler(request)
         except web.HTTPException as error:
             response = web.Response(status=error.status)
         except (BadInput, BlobError, ValueError, KeyError):
             response = web.Response(status=400)
-        response.headers["Server"] = "swarmhub"
+        if request.can_read_body:
+            response.force_close()  # the rest of the body is not waited for
         return response
 
-    def _close_gone(self, certificates: set[bytes]) -> None:
-        for transport, certificate in list(self._open.items()):
-            if certificate in certificates:
-                transport.abort()
-                del self._open[transport]
-
     def _member(self, request: web.Request) -> Member:
-        """Who asks; `_admit` has let it in."""
-        transport = request.transport
-        certificate = self._open.get(transport) if transport is not None else None
-        member = self._peers.member_of(certificate)
+        """Who asks."""
+        member = self._room.member_of(request.protocol)
         if member is None:
-            raise web.HTTPForbidden
+            raise ConnectionResetError
         return member
 
     async def _need_readable(self, request: web.Request) -> Digest:
@@ -158,12 +165,8 @@ class PeerServer:
 
     async def _excerpt(self, request: web.Request) -> web.Response:
         found = self._blobs.fingerprint(await self._need_readable(request))
-        starts = codec.decode(await request.read(), MAX_BODY_BYTES)
-        last = found.nbytes - 1
-        if not isinstance(starts, list) or not 0 < len(starts) <= MAX_STRETCHES:
-            raise web.HTTPBadRequest
-        if not all(type(at) is int and 0 <= at <= last for at in starts):
-            raise web.HTTPRequestRangeNotSatisfiable
+        async with asyncio.timeout(BODY_S):
+            starts = read_starts(await request.read(), found.nbytes)
         parts = [(at, min(STRETCH_BYTES, found.nbytes - at)) for at in starts]
         return web.Response(body=await self._read(found.digest, parts))
 
@@ -215,7 +218,8 @@ class PeerServer:
                 piece = await loop.run_in_executor(None, os.pread, fd, size, at)
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
-            await response.write(piece)
+            async with asyncio.timeout(TAKE_S):
+                await response.write(piece)
             at += size
         await response.write_eof()
         return response
@@ -233,8 +237,32 @@ class PeerServer:
 
     async def _receipt(self, request: web.Request) -> web.Response:
         member = self._member(request)
-        body = codec.decode(await request.read(), MAX_BODY_BYTES)
-        study = str(body.pop("study", ""))[:64]
-        receipt = codec.from_json(ReceiptCame, {**body, "member": member.id})
-        self._gate.take_receipt(study, receipt)
+        async with asyncio.timeout(BODY_S):
+            data = await request.read()
+        self._gate.take_receipt(*read_receipt(data, member.id))
         return web.Response(status=204)
+
+
+async def _say_name(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = NAME
+
+
+def read_starts(data: bytes, nbytes: int) -> list[int]:
+    """Where the stretches begin that somebody asks for, within `nbytes`. Malformed else."""
+    starts = codec.decode(data, MAX_BODY_BYTES)
+    if not isinstance(starts, list) or not 0 < len(starts) <= MAX_STRETCHES:
+        raise Malformed(f"Expected a list of 1 to {MAX_STRETCHES} places in a buffer.")
+    if not all(type(at) is int and 0 <= at < nbytes for at in starts):
+        raise Malformed(f"Expected places from 0 to {nbytes - 1} in a buffer.")
+    return starts
+
+
+def read_receipt(data: bytes, sender: MemberId) -> tuple[str, ReceiptCame]:
+    """A study's name and a receipt, which is the sender's whatever it says. Malformed else."""
+    body = codec.decode(data, MAX_BODY_BYTES)
+    if not isinstance(body, dict):
+        raise Malformed("Expected a receipt as a JSON object.")
+    study = body.pop("study", "")
+    if not isinstance(study, str):
+        raise Malformed("Expected the study's name as text.")
+    return study[:64], codec.from_json(ReceiptCame, {**body, "member": sender})

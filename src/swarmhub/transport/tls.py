@@ -3,6 +3,9 @@
 There is no certificate authority. Each member's certificate is its own trust anchor, and after
 every handshake the certificate is compared byte by byte with the one that the ledger has for a
 member that is active *now*; so a removal or rotation takes effect with the block that has it.
+
+The certificate's own dates hold as well: one that has expired (after ten years) or is not yet
+valid is refused on both sides although the ledger has it. Its owner rotates its keys in time.
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ class Peers:
 
     def server_context(self) -> ssl.SSLContext:
         """TLS 1.3 only, client certificate required."""
-        return self._make(ssl.PROTOCOL_TLS_SERVER)
+        context = self._make(ssl.PROTOCOL_TLS_SERVER)
+        context.num_tickets = 0  # nobody resumes: every handshake looks at the certificate
+        return context
 
     def client_context(self) -> ssl.SSLContext:
         """TLS 1.3 only; the server's certificate is pinned after the handshake, not its name."""
@@ -60,6 +65,9 @@ class Peers:
         context = ssl.SSLContext(protocol)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
+        # a member's certificate is trusted for itself. Without this OpenSSL looks for an issuer
+        # by name, and who registers a certificate with another member's name locks that one out
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_cert_chain(self._certificate, self._key)
         for der in self._trusted:
             _trust(context, der)
@@ -71,5 +79,5 @@ def _trust(context: ssl.SSLContext, der: bytes) -> None:
     try:
         keys.check_certificate(der)
         context.load_verify_locations(cadata=der)
-    except (BadInput, ssl.SSLError):
+    except (BadInput, ssl.SSLError, ValueError):
         pass  # a member with an unusable certificate cannot connect; nobody else is harmed

@@ -1,0 +1,406 @@
+"""One harness for each decoder.
+
+A harness takes bytes. It may end, or raise what its decoder documents for bad bytes (`allowed`).
+Anything else is a fault: another exception, an assertion about what was accepted, or more memory
+than `limit_mb` (traced by Python, which includes NumPy; inputs are at most 64 KiB).
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from swarmhub import codec, contract, keys
+from swarmhub.blobs.store import parse_fingerprint, read_leaves
+from swarmhub.cli.study import read_spec
+from swarmhub.contract.records import Card, Evaluation, Genesis, Metric, RoundRef, Spec
+from swarmhub.contract.state import Overlay, State
+from swarmhub.contract.transactions import (
+    Apply,
+    Contribute,
+    Invite,
+    Leave,
+    Propose,
+    Remove,
+    Settle,
+    Transaction,
+    Vote,
+    read_transaction,
+    write_transaction,
+)
+from swarmhub.data import Design
+from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError
+from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
+from swarmhub.merge import merge_statistics
+from swarmhub.node.asks import read_answer, read_next
+from swarmhub.node.desk import Ticket, read_card, read_ticket
+from swarmhub.node.home import Home, parse_address
+from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
+from swarmhub.round import Merged, Prepared, ReceiptCame
+from swarmhub.transport.server import read_receipt, read_starts
+
+TIME_MS = 1_700_000_000_000
+
+
+@dataclass(frozen=True)
+class Harness:
+    """How a decoder is tried, and with what one begins."""
+
+    name: str
+    try_bytes: Callable[[bytes], None]
+    examples: Callable[[], list[bytes]]
+    allowed: tuple[type[Exception], ...]
+    limit_mb: int = 16
+
+    def __call__(self, data: bytes) -> None:
+        """Try the bytes; raises what is a fault."""
+        said = ""
+        try:
+            self.try_bytes(data)
+        except self.allowed as error:
+            said = str(error)
+        assert "\n" not in said, "a refusal is one line, also where it quotes"
+        assert len(said) < 2000, "a refusal is short"
+
+
+class Held:
+    """Stands for a file that holds the bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_bytes(self) -> bytes:
+        return self._data
+
+    def read_text(self, encoding: str) -> str:
+        return self._data.decode(encoding)
+
+
+def held(data: bytes) -> Path:
+    """A path to the bytes, for a reader that only reads."""
+    return cast(Path, Held(data))
+
+
+@functools.cache
+def folder() -> Path:
+    """For readers that want a real file; gone with the process."""
+    made = Path(tempfile.mkdtemp(prefix="swarmhub-fuzz-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+# the contract
+
+
+@functools.cache
+def key(word: str) -> keys.PrivateKey:
+    return keys.PrivateKey(codec.digest(word.encode())[:32].encode())
+
+
+@functools.cache
+def card(word: str) -> Card:
+    """A card of a hospital, without a signature: nothing here checks one."""
+    tls = keys.make_certificate(key(word)).hex()
+    return Card(word, key(word).public, tls, key(word + "/c").public, "h.example:7000", "00" * 64)
+
+
+def spec() -> Spec:
+    return Spec("heart", 3, 2, title="Hearts", metric=Metric("auc", "max"), keep_local=("bn.*",))
+
+
+@functools.cache
+def founded() -> State:
+    """A consortium of three with a study that all have approved."""
+    state = State()
+    genesis = Genesis("Hearts", tuple(map(card, ("h1", "h2", "h3"))), TIME_MS)
+    overlay = Overlay(state)
+    contract.found(overlay, genesis, contract.Env(0, TIME_MS, lambda *_: True))
+    state.commit(overlay.writes)
+    return state
+
+
+BODIES = [
+    Invite("ab" * 32, TIME_MS + 1000), Vote(1, True), Leave(), Remove(2), Propose(spec()),
+    Contribute(RoundRef("heart", 1, "COLLECTING", 0, 0), "a" * 64, "", "b" * 64, 99, "c" * 64, 5,
+               (Evaluation("d" * 64, 3, {"auc": 500_000}),)),
+    Settle(RoundRef("heart", 1, "MERGING", 0, 1), "a" * 64, 99, "c" * 64, ()),
+]  # fmt: skip
+
+
+def transaction(body: Any) -> bytes:
+    return write_transaction(body, "hearts-0", TIME_MS + 1, key("h1").public, lambda _: "00" * 64)
+
+
+def transactions() -> list[bytes]:
+    return [transaction(b) for b in [*BODIES, Apply(card("n"), "ab" * 32, "00" * 64)]]
+
+
+def try_transaction(data: bytes) -> None:
+    tx = read_transaction(data)
+    again = write_transaction(tx.body, tx.chain, tx.expires_ms, tx.signer, lambda _: tx.signature)
+    same = read_transaction(again)
+    assert (same.body, same.kind, same.signer) == (tx.body, tx.kind, tx.signer)
+    _apply(tx)
+
+
+def _apply(tx: Transaction) -> None:
+    """The contract refuses or accepts it, and raises nothing, whoever has signed it when."""
+    state = founded()
+    env = contract.Env(1, TIME_MS + 5, lambda *_: True)
+    chain = json.loads(state.values["chain"])["chain_id"]
+    for signer in (key("h1").public, tx.signer):
+        good = dataclasses.replace(tx, chain=chain, expires_ms=TIME_MS + 9, signer=signer)
+        result = contract.apply(Overlay(state), good, env)
+        assert len(result.message) < 2000
+
+
+# parameters
+
+
+def layout() -> Layout:
+    return Layout.of(
+        [Tensor("a", "F32", (3, 4)), Tensor("b", "I64", ()), Tensor("c", "BF16", (0,))]
+    )
+
+
+def layouts() -> list[bytes]:
+    return [layout().pack(), Layout.of([]).pack()]
+
+
+def try_layout(data: bytes) -> None:
+    found = Layout.parse(data)
+    assert found.pack() == data
+    assert found.nbytes % 64 == 0
+    assert all(0 <= a <= found.nbytes for a in found.offsets)
+    found.segments(0, CHUNK_BYTES)
+
+
+def try_chunk_list(data: bytes) -> None:
+    found = read_leaves(data)
+    assert len(found.leaves) == chunk_count(found.nbytes)
+    assert codec.is_digest(found.digest)
+
+
+def chunk_lists() -> list[bytes]:
+    return [
+        codec.encode(
+            {"layout": "a" * 64, "leaves": "00" * 32 * n, "nbytes": n * CHUNK_BYTES - 9 * n}
+        )
+        for n in (0, 1, 3)
+    ]
+
+
+def try_leaves(data: bytes) -> None:
+    nbytes = int.from_bytes(data[:8], "big", signed=True)
+    found = parse_fingerprint("a" * 64, nbytes, data[8:])
+    assert b"".join(found.leaves) == data[8:]
+    assert codec.is_digest(found.digest)
+
+
+def leaves() -> list[bytes]:
+    return [(n * CHUNK_BYTES).to_bytes(8, "big") + bytes(range(32)) * n for n in (0, 1, 2, 5)]
+
+
+def try_safetensors(data: bytes) -> None:
+    path = folder() / "model.safetensors"
+    path.write_bytes(data)
+    found = import_safetensors(path)
+    assert sum(a.nbytes for a in found.values()) <= len(data)
+
+
+def safetensors() -> list[bytes]:
+    from safetensors.numpy import save
+
+    whole = save({"w": np.zeros((2, 3), np.float32), "n": np.arange(3)}, {"study": "heart"})
+    header = b'{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    return [whole, save({}), len(header).to_bytes(8, "little") + header + bytes(4)]
+
+
+# files of people and of the home
+
+
+def try_card(data: bytes) -> None:
+    found = read_card(held(data))
+    assert codec.from_json(Card, codec.decode(codec.pack(found))) == found
+
+
+def try_certificate(data: bytes) -> None:
+    keys.check_certificate(data)
+    keys.to_pem(data)
+
+
+def try_ticket(data: bytes) -> None:
+    found = read_ticket(held(data))
+    assert codec.unpack(Ticket, codec.pack(found)) == found
+
+
+def tickets() -> list[bytes]:
+    ticket = Ticket("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
+    return [json.dumps(codec.to_json(ticket), indent=2).encode(), codec.pack(ticket)]
+
+
+def try_spec(data: bytes) -> None:
+    found = read_spec(held(data))
+    assert codec.unpack(Spec, codec.pack(found)) == found
+
+
+SPECS = [
+    b'name = "heart"\nrounds = 10\nmin_peers = 3\nstatistics = true\nquorum_grace_ms = 30_000\n'
+    b'metric = { name = "auc", goal = "max" }\noptions = { model = "logistic" }\n',
+    b'name = "x"\nrounds = 1\nmin_peers = 1\nkeep_local = ["bn.*"]\n[merge]\n'
+    b'name = "trimmed_mean"\ntrim_permille = 100\n',
+]
+
+
+def try_config(data: bytes) -> None:
+    (folder() / "node.toml").write_bytes(data)
+    config = Home.open(folder()).config
+    parse_address(config.listen)
+
+
+CONFIGS = [
+    b'format = 1\nname = "A"\nledger = "../l.sqlite"\naddress = "h:1"\nlisten = "[::1]:70"\n',
+    "format = 1\nname = 'Zürich'\nledger = 'l'\naddress = 'h:65535'\nlisten='[::]:1'\n".encode(),
+]
+
+
+def try_head(data: bytes) -> None:
+    config = Home(folder(), cast(Any, None))
+    (folder() / "state").mkdir(exist_ok=True)
+    config.state_path("head.json").write_bytes(data)
+    found = config.last_head()
+    assert found is None or isinstance(found[0], int)
+
+
+def try_key(data: bytes) -> None:
+    path = folder() / "account.pem"
+    path.write_bytes(data)
+    keys.PrivateKey.load(path).sign("domain", b"message")
+
+
+def key_files() -> list[bytes]:
+    path = folder() / "example.pem"
+    path.unlink(missing_ok=True)
+    key("h1").save(path)
+    return [path.read_bytes()]
+
+
+def try_journal(data: bytes) -> None:
+    found = codec.unpack(Prepared, data)
+    assert codec.unpack(Prepared, codec.pack(found)) == found
+
+
+# what peers and trainers send
+
+
+def try_statistics(data: bytes) -> None:
+    merged = merge_statistics({1: data})
+    assert merge_statistics({1: merged}) == merged, "a merge of one is that one"
+    Design.from_statistics(merged)
+
+
+def statistics() -> list[bytes]:
+    number = {"kind": "numeric", "count": 6, "missing": 1, "mean": (1.5).hex(), "m2": (2.0).hex()}
+    text = {"kind": "text", "count": 7, "missing": 0, "categories": {"x": 5, "y": 2}}
+    document = {"rows": 7, "labels": {"0": 3, "1": 4}, "columns": {"age": number, "sex": text}}
+    return [codec.encode(document), codec.encode({"rows": 0, "labels": {}, "columns": {}})]
+
+
+def try_receipt(data: bytes) -> None:
+    study, receipt = read_receipt(data, 2)
+    assert receipt.member == 2
+    assert read_receipt(codec.encode({**codec.to_json(receipt), "study": study}), 2)[1] == receipt
+
+
+def try_offer(data: bytes) -> None:
+    assert codec.pack(codec.unpack(Merged, data, 64 * 1024)) == data
+
+
+def try_ask(data: bytes) -> None:
+    read_next(data)
+
+
+def try_answer(data: bytes) -> None:
+    answer, found = read_answer(data)
+    body = {**codec.to_json(answer), "layout": codec.to_json(found)}
+    assert read_answer(codec.encode(body)) == (answer, found)
+
+
+def answers() -> list[bytes]:
+    body = {
+        "fence": 1, "number": 2, "base": "a" * 64, "path": "/x", "samples": 5,
+        "layout": codec.to_json(layout()), "own_metrics": {"auc": 5},
+        "evaluations": [{"digest": "a" * 64, "samples": 5, "metrics": {"auc": 7}}],
+    }  # fmt: skip
+    return [json.dumps(body).encode()]
+
+
+def try_row(data: bytes) -> None:
+    try:
+        header, signature, txs = json.loads(data)
+    except (ValueError, TypeError, RecursionError):
+        return  # no row: a test of json
+    block = unpack_block(header, signature, txs)
+    packed = codec.pack(block.header).decode()
+    assert unpack_block(packed, block.signature, pack_txs(block.txs).decode()) == block
+
+
+def rows() -> list[bytes]:
+    header = codec.pack(Header(1, TIME_MS, "a" * 64, "b" * 64, "c" * 64, "d" * 64, "e" * 64))
+    txs = [transaction(b) for b in BODIES[:2]]
+    return [json.dumps([header.decode(), "00" * 64, pack_txs(t).decode()]).encode()
+            for t in (txs, [], [b"\xff\xfe"])]  # fmt: skip
+
+
+def try_starts(data: bytes) -> None:
+    found = read_starts(data, 70_000)
+    assert all(0 <= at < 70_000 for at in found)
+    assert codec.encode(found) == data
+
+
+def try_json(data: bytes) -> None:
+    assert codec.encode(codec.decode(data)) == data
+
+
+HARNESSES = {
+    h.name: h
+    for h in (
+        Harness("transactions", try_transaction, transactions, (Malformed,)),
+        Harness("json", try_json, lambda: [*transactions(), *chunk_lists()], (Malformed,)),
+        Harness("layouts", try_layout, layouts, (Malformed,)),
+        Harness("chunk-lists", try_chunk_list, chunk_lists, (Malformed, BlobError)),
+        Harness("leaves", try_leaves, leaves, (BlobError,)),
+        Harness("safetensors", try_safetensors, safetensors, (BlobError,)),
+        Harness("cards", try_card, lambda: [codec.pack(card("h1"))], (BadInput,)),
+        Harness("certificates", try_certificate, lambda: [bytes.fromhex(card("h1").tls)],
+                (BadInput,)),
+        Harness("invitations", try_ticket, tickets, (BadInput,)),
+        Harness("specs", try_spec, lambda: SPECS, (BadInput,)),
+        Harness("configs", try_config, lambda: CONFIGS, (HomeError, BadInput)),
+        Harness("heads", try_head, lambda: [codec.encode({"height": 5, "id": "a" * 64})], ()),
+        Harness("keys", try_key, key_files, (HomeError,)),
+        Harness("journals", try_journal,
+                lambda: [codec.pack(Prepared(1, "", "a" * 64, 64, "b" * 64, 3, ()))], (Malformed,)),
+        Harness("statistics", try_statistics, statistics, (MergeError, BadInput)),
+        Harness("receipts", try_receipt,
+                lambda: [codec.encode({**codec.to_json(ReceiptCame(1, 0, "a" * 64, 2, "b" * 128)),
+                                       "study": "heart"})], (Malformed,)),
+        Harness("offers", try_offer,
+                lambda: [codec.pack(Merged(3, 1, "d" * 64, 10, "e" * 64, "f" * 128))],
+                (Malformed,)),
+        Harness("stretches", try_starts, lambda: [codec.encode([0, 256, 69888])], (Malformed,)),
+        Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
+        Harness("answers", try_answer, answers, (BadInput,)),
+        Harness("rows", try_row, rows, (Malformed,)),
+    )
+}  # fmt: skip

@@ -1,0 +1,55 @@
+"""What a trainer asks of its node, as records: the bodies of the local door's requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from swarmhub import codec
+from swarmhub.codec import Json
+from swarmhub.contract.records import Evaluation
+from swarmhub.errors import BadInput
+from swarmhub.params import Layout
+
+MAX_BODY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Next:
+    """What is there to do? Waits at most `wait_s` seconds."""
+
+    fence: int
+    wait_s: int = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A task done. The parameters lie in the file `path`, and are described by the layout."""
+
+    fence: int
+    number: int
+    base: str
+    samples: int
+    path: str = ""
+    evaluations: tuple[Evaluation, ...] = ()
+    own_metrics: dict[str, int] = field(default_factory=dict)
+
+
+def read_object(data: bytes) -> dict[str, Json]:
+    """A JSON object; BadInput for anything else."""
+    found = codec.parse(data, MAX_BODY_BYTES)
+    if not isinstance(found, dict):
+        raise BadInput("Expected a JSON object.")
+    return found
+
+
+def read_next(data: bytes) -> Next:
+    """BadInput where it is none."""
+    return codec.from_json(Next, read_object(data))
+
+
+def read_answer(data: bytes) -> tuple[Answer, Layout | None]:
+    """An answer, and the layout of its parameters if it has any. BadInput where it is none."""
+    found = read_object(data)
+    said = found.pop("layout", None)
+    layout = None if said is None else Layout.parse(codec.encode(said))
+    return codec.from_json(Answer, found), layout

@@ -1,0 +1,162 @@
+"""One member's connection, from the handshake's end: who it is, and how much it may take.
+
+The handshake lets everybody in whose certificate OpenSSL can trace to a member's, now or in the
+past: also one that a member has issued for somebody else. Here it is compared byte by byte with
+those of the members that are active now, before a byte of HTTP is read. Whoever is none of them
+sees the connection end and nothing else.
+
+A member's own limits: connections in all, seconds from a request's first byte to its last header,
+bytes of one request with all that is sent while it is being answered. Whoever exceeds one is cut
+off without a word. aiohttp answers what does not parse with a page that names its version; here
+the answer is a bare number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+
+from swarmhub.contract.records import Member
+from swarmhub.transport.tls import Peers
+
+MAX_CONNECTIONS_PER_MEMBER = 16  # a node opens at most 8 to another
+MAX_REQUEST_BYTES = 128 * 1024  # the largest receipt with headers is half of it
+MAX_HEADER_BYTES = 8190  # a line
+REQUEST_S = 10.0  # from the first byte of a request to the end of its headers
+IDLE_S = 300.0  # between requests; the client gives up sooner
+NAME = "swarmhub"  # all that the header Server says
+
+log = logging.getLogger("swarmhub.peers")
+
+
+class Room:
+    """All conversations of a server."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self.open: dict[Conversation, bytes] = {}  # certificate (DER), in order of arrival
+        peers.on_gone.append(self._close_gone)
+
+    def enter(self, conversation: Conversation, certificate: bytes | None) -> bool:
+        """Whether this is an active member. Where it has too many connections, its oldest ends:
+        they may be what a crash of its node left behind."""
+        member = self._peers.member_of(certificate)
+        if member is None or certificate is None:
+            return False
+        mine = [c for c, known in self.open.items() if known == certificate]
+        for oldest in mine[: max(0, len(mine) + 1 - MAX_CONNECTIONS_PER_MEMBER)]:
+            self.end(oldest)
+        self.open[conversation] = certificate
+        return True
+
+    def leave(self, conversation: Conversation) -> None:
+        """It has ended."""
+        self.open.pop(conversation, None)
+
+    def end(self, conversation: Conversation) -> None:
+        """End it, without a word."""
+        self.leave(conversation)
+        conversation.cut_off()
+
+    def member_of(self, conversation: object) -> Member | None:
+        """Who speaks, if it is still a member."""
+        if not isinstance(conversation, Conversation):
+            return None
+        return self._peers.member_of(self.open.get(conversation))
+
+    def _close_gone(self, certificates: set[bytes]) -> None:
+        for conversation, certificate in list(self.open.items()):
+            if certificate in certificates:
+                self.end(conversation)
+
+
+class Conversation(web.RequestHandler):
+    """aiohttp's protocol of one connection, with our limits around it."""
+
+    def __init__(self, room: Room, server: web.Server) -> None:
+        super().__init__(
+            server, loop=asyncio.get_running_loop(), lingering_time=0, keepalive_timeout=IDLE_S,
+            auto_decompress=False, max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES, access_log=cast(logging.Logger, None),
+        )  # fmt: skip
+        self._room = room
+        self._tls: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._answering = False
+        self._received = 0  # bytes since the last answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls else None
+        if not self._room.enter(self, certificate):
+            transport.abort()
+            return
+        self._tls = transport
+        self._expect_request()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._room.leave(self)
+        self._stop_timer()
+        if self._tls is not None:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tls is None or self._tls.is_closing():
+            return
+        self._received += len(data)
+        if self._received > MAX_REQUEST_BYTES:
+            self._room.end(self)
+            return
+        if not self._answering and self._timer is None:
+            self._expect_request()
+        super().data_received(data)
+
+    def cut_off(self) -> None:
+        """End the connection without a word."""
+        if self._tls is not None:
+            self._tls.abort()
+
+    def begin(self) -> None:
+        """A request's headers are there."""
+        self._answering = True
+        self._stop_timer()
+
+    def finish(self) -> None:
+        """It is answered."""
+        self._answering = False
+        self._received = 0
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What does not parse, and faults of ours: a number, and the connection ends."""
+        if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
+            raise ConnectionResetError  # nobody listens, or an answer is half said
+        if status >= 500:
+            log.error("a request failed", exc_info=exc)
+        response = web.Response(status=status, headers={"Server": NAME})
+        response.force_close()
+        return response
+
+    def _expect_request(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(REQUEST_S, self._room.end, self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def make_conversations(room: Room, server: web.Server) -> Callable[[], Conversation]:
+    """What the door calls for everybody who got through the handshake."""
+    return lambda: Conversation(room, server)

@@ -1,0 +1,145 @@
+"""The port before anybody is known: accepting, and the TLS handshake.
+
+Anybody on the network can connect, send nothing, and hold a socket open. So what is not yet
+known to be a member is bounded by itself, apart from members' connections:
+
+- a handshake has HANDSHAKE_S seconds;
+- at most MAX_GUESTS are in a handshake at a time. Where one more comes, the address with the most
+  of them loses its oldest: a flood drops its own, and a member at another address comes in;
+- a few are accepted at a time, so that handshakes under way go on between two of them;
+- where descriptors run out, a guest has to go and accepting pauses for a moment.
+
+What is behind the handshake is the business of `conversation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+HANDSHAKE_S = 10.0  # two round trips; a satellite link needs about two seconds
+SHUTDOWN_S = 2.0  # for the other side's goodbye
+MAX_GUESTS = 256  # asyncio has 256 KiB of buffer for each: 64 MiB in all
+ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue that a member waits in
+PAUSE_S = 0.1  # without accepting, where there are no descriptors left
+BACKLOG = 2048  # a full queue costs a member seconds; the kernel may allow fewer
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass(eq=False)
+class Guest:
+    """Somebody in a handshake."""
+
+    address: str
+    socket: socket.socket
+
+    def send_away(self) -> None:
+        """Have the transport that owns the socket see its end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class Door:
+    """Listening sockets. Who gets through the handshake is handed to a protocol of `make`."""
+
+    def __init__(self, context: ssl.SSLContext, make: Callable[[], asyncio.Protocol]) -> None:
+        self._context, self._make = context, make
+        self._listening: list[socket.socket] = []
+        self._guests: dict[Guest, asyncio.Task[None]] = {}  # in order of arrival
+        self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen on all addresses of the host; returns the port. OSError where it is taken."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self._listening.append(self._listen(family, (address[0], port)))
+                port = int(self._listening[-1].getsockname()[1])  # 0 means any: the same for all
+        except OSError:
+            await self.close()
+            raise
+        return port
+
+    def _listen(self, family: int, address: tuple[str | int, int]) -> socket.socket:
+        listening = socket.create_server(address, family=family, backlog=BACKLOG)
+        listening.setblocking(False)
+        self._resume(listening)
+        return listening
+
+    async def close(self) -> None:
+        """Stop listening and send away who is in a handshake."""
+        for listening in self._listening:
+            self._stop(listening)
+            listening.close()
+        self._listening.clear()
+        tasks = list(self._guests.values())
+        for guest in list(self._guests):
+            guest.send_away()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _resume(self, listening: socket.socket) -> None:
+        self._pauses.pop(listening, None)
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _stop(self, listening: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(listening)
+        pause = self._pauses.pop(listening, None)
+        if pause is not None:
+            pause.cancel()
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                self._rest(listening)
+                return
+            accepted.setblocking(False)
+            self._welcome(Guest(str(address[0]), accepted))
+
+    def _rest(self, listening: socket.socket) -> None:
+        """No descriptor is left: free one, and accept again in a moment."""
+        self._send_one_away()
+        self._stop(listening)
+        loop = asyncio.get_running_loop()
+        self._pauses[listening] = loop.call_later(PAUSE_S, self._resume, listening)
+
+    def _welcome(self, guest: Guest) -> None:
+        while len(self._guests) >= MAX_GUESTS:
+            self._send_one_away()
+        self._guests[guest] = asyncio.create_task(self._shake_hands(guest))
+
+    def _send_one_away(self) -> None:
+        """The oldest guest of the address with the most of them."""
+        if self._guests:
+            crowd = Counter(guest.address for guest in self._guests)
+            worst = max(crowd, key=crowd.__getitem__)
+            guest = next(g for g in self._guests if g.address == worst)
+            del self._guests[guest]
+            guest.send_away()
+
+    async def _shake_hands(self, guest: Guest) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                self._make, guest.socket, ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=SHUTDOWN_S,
+            )  # fmt: skip
+        except OSError:
+            pass  # no member's certificate, no TLS 1.3, no patience: nobody needs to know
+        finally:
+            self._guests.pop(guest, None)

@@ -1,0 +1,82 @@
+"""Members' ends for tests of the transport: keys, stores, and a server between two of them."""
+
+import asyncio
+
+import numpy as np
+
+from swarmhub import keys
+from swarmhub.blobs import BlobStore
+from swarmhub.blobs.store import fingerprint_of
+from swarmhub.contract.records import Member
+from swarmhub.params import Layout, Tensor
+from swarmhub.round import Pull
+from swarmhub.transport import PeerClient, Peers, PeerServer
+
+
+class End:
+    """One hospital's keys and store."""
+
+    def __init__(self, folder, member):
+        folder.mkdir()
+        self.member, self.key, self.certificate = member, folder / "key.pem", folder / "tls.crt"
+        tls = keys.PrivateKey()
+        tls.save(self.key)
+        self.der = keys.make_certificate(tls)
+        self.certificate.write_text(keys.to_pem(self.der))
+        self.store = BlobStore(folder / "blobs")
+        self.peers = Peers(self.certificate, self.key)
+
+    def record(self, port):
+        return Member(
+            self.member, f"Hospital {self.member}", "0" * 64, self.der.hex(), "0" * 64,
+            f"127.0.0.1:{port}",
+        )  # fmt: skip
+
+
+class OpenGate:
+    """Lets members read what the test says; keeps what it is told."""
+
+    def __init__(self, readable=True):
+        self.readable, self.receipts, self.merged = readable, [], None
+
+    async def may_read(self, member, digest):
+        return self.readable
+
+    async def offer(self, member, study, number, revision, known):
+        return self.merged
+
+    def take_receipt(self, study, receipt):
+        self.receipts.append((study, receipt))
+
+
+def put(end, nbytes, seed=1):
+    layout = Layout.of([Tensor("x", "U8", (nbytes,))])
+    path = end.store.incoming()
+    path.write_bytes(np.random.default_rng(seed).bytes(layout.nbytes))
+    blob = fingerprint_of(path, layout.digest)
+    end.store.adopt(path, blob)
+    return blob
+
+
+def wish(blob):
+    return Pull(blob.digest, blob.nbytes, blob.layout, (1,))
+
+
+def between(tmp_path, scenario, gate=None, members=(1, 2)):
+    """Run `scenario(server end, client end, client, server)` with member 1 serving member 2."""
+
+    async def run():
+        one, two = End(tmp_path / "one", 1), End(tmp_path / "two", 2)
+        server = PeerServer(one.peers, one.store, gate or OpenGate())
+        await server.start("127.0.0.1", 0)
+        records = [e.record(server.port) for e in (one, two) if e.member in members]
+        one.peers.update(records)
+        two.peers.update([one.record(server.port), two.record(1)])
+        client = PeerClient(two.peers)
+        try:
+            await scenario(one, two, client, server)
+        finally:
+            await client.close()
+            await server.close()
+
+    asyncio.run(run())
