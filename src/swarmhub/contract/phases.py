@@ -137,12 +137,13 @@ def end_term(ctx: Context, name: str) -> None:
 
 
 def mark_term(ctx: Context, r: Round) -> None:
-    """A leader's time: a base, and the bytes it has to move; doubled after each full cycle."""
+    """A leader's time: a base, and the bytes it has to move; doubled after each full cycle of
+    leaders of this revision."""
     spec = SPEC.need(ctx.state, r.study)
     n = max(1, len(get_candidates(r)))
     nbytes = sum(c.nbytes for c in r.contributions)
     time_ms = spec.leader_timeout_ms + 2 * nbytes * 1000 // spec.transfer_bytes_per_s
-    time_ms = min(time_ms << min(r.term // n, MAX_DOUBLINGS), MAX_TERM_MS)
+    time_ms = min(time_ms << min((r.term - r.since_term) // n, MAX_DOUBLINGS), MAX_TERM_MS)
     deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
 
 
@@ -191,7 +192,11 @@ def drop_member(ctx: Context, name: str, member: MemberId) -> None:
     elif len(get_candidates(r)) < spec.min_peers:
         deadlines.clear(ctx.state, f"term/{name}")
         back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
-        put(ctx, replace(r, phase=back, grace="", term=r.term + 1))
+        study = STUDY.need(ctx.state, name)  # who has come since is waited for, too
+        roster = tuple(sorted({*r.roster, *study.ready} - {member}))
+        STUDY.put(ctx.state, name, record=replace(study, ready=()))
+        put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
+        advance(ctx, name)
     else:
         put(ctx, r)
         next_term(ctx, name)

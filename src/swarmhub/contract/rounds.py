@@ -59,7 +59,6 @@ from swarmhub.contract.transactions import (
     Unavailable,
 )
 
-
 MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 
 

@@ -123,6 +123,7 @@ class SimNode:
         self._under_way: set[Effect] = set()
         self._condemned: set[Digest] = set()
         self._training = False
+        self._seen_ms = 0  # when (world's time) the newest block was seen
         self._timer_ms = 0  # when the earliest wake-up is due; 0: none
 
     # life
@@ -133,6 +134,7 @@ class SimNode:
             return
         self.up, self.life = True, self.life + 1
         self.height, self.state = self.world.height, self.world.state
+        self._seen_ms = self.world.now_ms
         blobs = self.disk.blobs
         for digest in [d for d, data in blobs.items() if fingerprint_of(data).digest != d]:
             self.world.tell(self.me, f"finds {digest[:8]}… torn and removes it")
@@ -165,7 +167,7 @@ class SimNode:
 
     def see(self, height: int, state: State) -> None:
         """News of the ledger arrives."""
-        self.height, self.state = height, state
+        self.height, self.state, self._seen_ms = height, state, self.world.now_ms
         self.react()
 
     def has_ended(self, last: Digest) -> bool:
@@ -176,8 +178,9 @@ class SimNode:
     @property
     def now_ms(self) -> int:
         """Time as this node estimates that the next block will have it."""
-        newest = self.world.chain.blocks[self.height].header
-        return max(newest.time_ms + 1, self.world.now_ms + self.skew_ms)
+        tip_ms = self.world.chain.blocks[self.height].header.time_ms
+        since_ms = self.world.now_ms - self._seen_ms
+        return max(tip_ms + max(1, since_ms), self.world.now_ms + self.skew_ms)
 
     def learn(self, event: Event) -> None:
         """Note and react."""
