@@ -25,6 +25,7 @@ class LocalSwarm:
     nodes: int
     children: Processes
     homes: list[Home] = field(default_factory=list)
+    trainer: list[str] = field(default_factory=list)
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
 
     async def start(self, spec: Spec, trainer: list[str]) -> None:
@@ -36,12 +37,10 @@ class LocalSwarm:
             for i in range(1, self.nodes + 1)
         ]
         found_consortium("bench", [h.card() for h in self.homes], self.homes[0])
-        for i, home in enumerate(self.homes, 1):
+        self.trainer = trainer
+        for i in range(1, self.nodes + 1):
             self.start_node(i)
-            self.children.start_command(
-                f"trainer {i}", [sys.executable, *trainer, "--home", str(home.root)],
-                home.root / "logs" / "trainer.log",
-            )  # fmt: skip
+            self.start_trainer(i)
         self.ledger = await SqliteLedger.open(path, self.homes[0].key("account"))
         self.ledger.subscribe(self._hear)
         self.desks = [Desk(self.ledger, h.key("account")) for h in self.homes]
@@ -52,11 +51,18 @@ class LocalSwarm:
             await desk.enrol(spec.name, 1000)
         await self.desks[0].submit(Start(spec.name))
 
-    def start_node(self, i: int) -> int:
-        """Start (or restart) node i (from 1)."""
+    def start_node(self, i: int, **variables: str) -> int:
+        """Start (or restart) node i (from 1), with these variables in its environment."""
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
-        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log)
+        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log, **variables)
+
+    def start_trainer(self, i: int, **variables: str) -> int:
+        """Start (or restart) trainer i."""
+        home = self.homes[i - 1]
+        command = [sys.executable, *self.trainer, "--home", str(home.root)]
+        log = home.root / "logs" / "trainer.log"
+        return self.children.start_command(f"trainer {i}", command, log, **variables)
 
     def _hear(self, committed: Committed) -> None:
         for name, fields in committed.events:

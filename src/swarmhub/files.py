@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from swarmhub.moments import reach
+
 
 def lock(path: Path) -> IO[Any] | None:
     """Take an exclusive lock that the kernel frees when this process ends; None if it is taken."""
@@ -23,9 +25,11 @@ def write_durably(path: Path, data: bytes) -> None:
     """Replace a file as a whole: after a crash there is the old or the new content."""
     partial = path.with_name(path.name + ".new")
     with partial.open("wb") as file:
+        reach("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    reach("file.whole")
     partial.replace(path)
     fd = os.open(path.parent, os.O_RDONLY)
     try:

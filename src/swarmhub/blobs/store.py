@@ -25,6 +25,7 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, Malformed
+from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.params.buffer import write_all
 from swarmhub.types import Digest
@@ -157,9 +158,11 @@ class BlobStore:
         try:
             leaves = self._leaves_path(digest)
             leaves.write_bytes(_write_leaves(fingerprint))
+            reach("blob.leaves")
             if durable and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 _sync(path)
             path.replace(self.path(digest))
+            reach("blob.named")
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint
@@ -215,6 +218,7 @@ class BlobStore:
     def _delete(self, digest: Digest) -> None:
         self._index.pop(digest, None)
         self.path(digest).unlink(missing_ok=True)
+        reach("blob.unnamed")
         self._leaves_path(digest).unlink(missing_ok=True)
 
     def _leaves_path(self, digest: Digest) -> Path:
@@ -266,6 +270,7 @@ class Incoming:
         if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
             raise BlobError(f"Chunk {self._done} does not have its announced hash.")
         try:
+            reach("pull.half", lambda: write_all(self._file, chunk[: len(chunk) // 2]))
             write_all(self._file, chunk)
         except OSError as error:
             raise disk_error(error, self._store.root) from None
@@ -277,6 +282,7 @@ class Incoming:
             raise BlobError("The blob is not complete.")
         self._file.truncate(self.fingerprint.nbytes)
         self.close()
+        reach("pull.whole")
         return self._store.adopt(self._path, self.fingerprint, self._durable)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from swarmhub import moments
 from swarmhub.errors import SwarmhubError
 
 
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # peers' failed handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
+        moments.arm()
         asyncio.run(_run(options.home))
     except SwarmhubError as error:
         print(f"swarmhub: {error}", file=sys.stderr)

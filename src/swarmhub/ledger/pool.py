@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 from swarmhub.contract.transactions import MAX_TX_BYTES
+from swarmhub.moments import reach
 
 
 class Pool:
@@ -28,7 +29,9 @@ class Pool:
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
         hidden.write_bytes(tx)
+        reach("pool.hidden")
         hidden.rename(path)
+        reach("pool.shown")
         return path
 
     def waiting(self, max_txs: int, max_bytes: int) -> list[tuple[Path, bytes]]:

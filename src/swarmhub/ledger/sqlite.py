@@ -46,6 +46,7 @@ from swarmhub.ledger.blocks import (
 )
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.pool import Pool
+from swarmhub.moments import reach
 
 T = TypeVar("T")
 
@@ -288,6 +289,7 @@ class SqliteLedger:
         """Append a block of what waits, unless somebody has. Runs in the worker thread."""
         assert self.writer is not None
         with _turn(self._turns):
+            reach("ledger.turn")
             if any(path.exists() for path in mine):
                 return self._append_in_turn(mine, self.writer)
         return self._catch_up()  # somebody had them in a block
@@ -306,13 +308,17 @@ class SqliteLedger:
                 _insert(self._db, committed.block)
                 done.append(committed)
                 batch = []
+            reach("ledger.rows")
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        reach("ledger.committed")
         self._pool.remove([path for path, _ in taken])
+        reach("ledger.silent")
         self._bell.ring()
+        reach("ledger.told")
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:

@@ -17,6 +17,7 @@ from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
+from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.round import (
     Check,
@@ -182,7 +183,9 @@ class StudyDriver:
     async def _submit(self, wish: Submit) -> None:
         if isinstance(wish.body, Poke):
             self.notes.learn(Poked(), self.node.now_ms())
+        reach(f"submit.{wish.body.KIND}")
         result = await self.node.submit(wish.body)
+        reach(f"result.{wish.body.KIND}")
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
@@ -193,12 +196,14 @@ class StudyDriver:
 
     async def _pull(self, wish: Pull) -> None:
         started = time.monotonic()
+        reach("pull.begun")
         try:
             await self.node.client.pull(wish, self.node.blobs)
         except PeerError as error:
             log.info("pull of %s… failed: %s", wish.digest[:12], error)
             self.learn(PullFailed(wish.digest, str(error)))
             return
+        reach("pull.held")
         log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
         self.learn(Held(wish.digest))
 
@@ -222,6 +227,7 @@ class StudyDriver:
             self.node.report(str(error))
             self.learn(CheckedBad(digest, error.why))
             return
+        reach("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
         self.learn(Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout))
 
@@ -247,6 +253,7 @@ class StudyDriver:
             await asyncio.sleep(IDLE_WATCH_S)
 
     async def _send_receipt(self, wish: SendReceipt) -> None:
+        reach("receipt.begun")
         ref = RoundRef(wish.study, wish.number, "MERGING", wish.revision, 0)
         message = receipt_message(self.node.ledger.tip.chain_id, ref, wish.digest)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
@@ -258,6 +265,7 @@ class StudyDriver:
             await asyncio.sleep(0.1)
             self.learn(PeerLost(wish.leader))
             return
+        reach("receipt.sent")
         self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
 
     # the trainer's answer

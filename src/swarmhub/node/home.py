@@ -21,6 +21,7 @@ from swarmhub.contract.records import Card
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import write_durably
+from swarmhub.moments import reach
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
@@ -184,7 +185,9 @@ class Home:
         path = self.state_path("head.json")
         partial = path.with_suffix(".new")
         partial.write_bytes(codec.encode({"height": height, "id": block}))
+        reach("head.half")
         partial.replace(path)
+        reach("head.saved")
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -30,6 +30,7 @@ from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member
 from swarmhub.contract.rounds import STATISTICS_LAYOUT
 from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
 from swarmhub.files import lock
+from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.params import Layout
 from swarmhub.round import Held, Prepared, assign
@@ -207,6 +208,7 @@ class LocalApi:
         body = await _body(request)
         study = self._need_study(request)
         self._need_fence(study.name, body)
+        reach("answer.taken")
         driver = self._node.drivers.get(study.name)
         task = assign(self._node.ledger.state, driver.notes) if driver else None
         number, base = body.get("number"), body.get("base")

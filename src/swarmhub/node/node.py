@@ -16,6 +16,7 @@ from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, write_durably
 from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
+from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.local_api import LocalApi
@@ -66,11 +67,14 @@ class Node:
             for sentence in await asyncio.to_thread(self.blobs.load):
                 self.report(sentence)
             self.held.update(self.blobs.digests())
+            reach("start.blobs")
             await self._open_ledger()
+            reach("start.ledger")
             try:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host, port)
                 await self.api.start()
+                reach("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
                 log.info("node '%s' is up", self.home.config.name)
@@ -178,7 +182,9 @@ class Node:
 
     def save_prepared(self, study: str, prepared: Prepared) -> None:
         """Keep the trainer's answer over a crash; it is on disk when this returns."""
+        reach("journal.before")
         write_durably(self.home.state_path(f"{study}.prepared"), codec.pack(prepared))
+        reach("journal.after")
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""
@@ -237,6 +243,7 @@ class Node:
             if driver is not None:
                 merged = driver.notes.merged.get((number, revision))
                 if merged is not None and merged.digest != known:
+                    reach("offer.found")
                     return merged
                 if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
                     return None
@@ -250,6 +257,7 @@ class Node:
         merged = driver.notes.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
+        reach("receipt.taken")
         driver.learn(receipt)
 
     # what an operator sees

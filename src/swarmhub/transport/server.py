@@ -22,6 +22,7 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError
+from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport.tls import Peers
@@ -169,6 +170,7 @@ class PeerServer:
         if start:
             response.headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
         await response.prepare(request)
+        reach("serve.begun")
         loop = asyncio.get_running_loop()
         at = start
         while at < total:
@@ -181,6 +183,7 @@ class PeerServer:
                 raise BlobError("A stored buffer is shorter than its length.")
             await response.write(piece)
             at += size
+        reach("serve.ended")
         await response.write_eof()
         return response
 
