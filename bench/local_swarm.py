@@ -40,7 +40,6 @@ class LocalSwarm:
         self.trainer = trainer
         for i in range(1, self.nodes + 1):
             self.start_node(i)
-            self.start_trainer(i)
         self.ledger = await SqliteLedger.open(path, self.homes[0].key("account"))
         self.ledger.subscribe(self._hear)
         self.desks = [Desk(self.ledger, h.key("account")) for h in self.homes]
@@ -50,6 +49,8 @@ class LocalSwarm:
         for desk in self.desks:
             await desk.enrol(spec.name, 1000)
         await self.desks[0].submit(Start(spec.name))
+        for i in range(1, self.nodes + 1):  # a trainer of a study that nobody has proposed ends
+            self.start_trainer(i)
 
     def start_node(self, i: int, **variables: str) -> int:
         """Start (or restart) node i (from 1), with these variables in its environment."""

@@ -123,10 +123,12 @@ class PeerClient:
 
     async def _pull_chunks(self, holder: MemberId, wish: Pull, incoming: Incoming) -> None:
         loop = asyncio.get_running_loop()
+        writing: asyncio.Future[Any] | None = None
         try:
             start = incoming.offset
             if not incoming.wanted:  # it was complete before a crash
-                await loop.run_in_executor(None, incoming.finish)
+                writing = loop.run_in_executor(None, incoming.finish)
+                await asyncio.shield(writing)
                 return
             headers = {"Range": f"bytes={start}-"} if start else {}
             response = await self._request(
@@ -135,7 +137,6 @@ class PeerClient:
             async with response:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
-                writing: asyncio.Future[None] | None = None
                 chunk, other = bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)  # fill one, write one
                 filled = 0
                 wanted = incoming.wanted
@@ -152,17 +153,22 @@ class PeerClient:
                         left -= take
                         if filled == wanted:
                             if writing is not None:
-                                await writing
+                                await asyncio.shield(writing)
                             whole = memoryview(chunk)[:wanted]
                             writing = loop.run_in_executor(None, incoming.feed, whole)
                             chunk, other, filled = other, chunk, 0
                             wanted = min(CHUNK_BYTES, left)
                 if writing is not None:
-                    await writing
-            await loop.run_in_executor(None, incoming.finish)
+                    await asyncio.shield(writing)
+            writing = loop.run_in_executor(None, incoming.finish)
+            await asyncio.shield(writing)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerError(f"Member {holder} broke off ({type(error).__name__}).") from None
         finally:
+            if writing is not None:  # a thread may still write: were its file closed under it,
+                await asyncio.wait([writing])  # the number might be another file's by then
+                if not writing.cancelled():
+                    writing.exception()  # who is cancelled does not ask
             incoming.close()
 
     async def watch(
