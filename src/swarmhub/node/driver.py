@@ -189,7 +189,8 @@ class StudyDriver:
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
-        if result.code not in ("StaleRound", "AlreadyDone", "Expired"):
+        is_over = ROUND.get(self.node.ledger.state, self.study) is None  # it came too late, then
+        if result.code not in ("StaleRound", "AlreadyDone", "Expired") and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
         if result.code != "Expired":
             self.learn(Refused(wish.body))

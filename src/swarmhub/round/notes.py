@@ -193,6 +193,7 @@ class Notes:
         self.offers = {k: v for k, v in self.offers.items() if k[0] >= number}
         self.receipts = {k: v for k, v in self.receipts.items() if k[0] >= number}
         self.receipted = {k for k in self.receipted if k[0] >= number}
+        self.lost.clear()  # who was away in an earlier round may be back: ask before suspecting
         self.failed.clear()
         self.bad.clear()
         self.good.clear()
