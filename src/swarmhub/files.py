@@ -1,8 +1,10 @@
-"""Files that must be whole or not there, and locks that die with their process."""
+"""Files that must be whole or not there, seals that show a changed byte, and locks that die with
+their process."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from typing import IO, Any
@@ -36,3 +38,14 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def seal(data: bytes) -> bytes:
+    """The data behind a line with its sha256: a disk's mistake in it will be noticed."""
+    return hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+
+
+def unseal(sealed: bytes) -> bytes | None:
+    """The data that was sealed; None where a byte of it or of the seal is another one now."""
+    data = sealed[65:]
+    return data if seal(data) == sealed else None

@@ -85,6 +85,15 @@ class BlobStore:
             except (BlobError, Malformed, OSError) as error:
                 removed.append(f"The blob {digest[:16]}… was damaged and is removed: {error}")
                 self._delete(digest)
+        for orphan in self.root.glob("*.leaves"):
+            if orphan.stem not in self._index:  # a crash came between the two files
+                orphan.unlink(missing_ok=True)
+        for path in sorted((self.root / "layouts").iterdir()):
+            if self._read_layout(path) is None:
+                path.unlink(missing_ok=True)
+                if path.suffix == ".json":
+                    removed.append(f"The layout {path.name} was damaged and is removed; this "
+                                   "node's trainer brings it again.")  # fmt: skip
         return removed
 
     def find(self, digest: Digest) -> bool:
@@ -181,18 +190,21 @@ class BlobStore:
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
         path = self.root / "layouts" / f"{layout.digest}.json"
-        if not path.exists():
+        if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             partial.write_bytes(layout.pack())
             partial.replace(path)
 
     def layout(self, digest: Digest) -> Layout | None:
         """A layout document held here, checked against its digest."""
-        path = self.root / "layouts" / f"{digest}.json"
-        if not path.exists():
+        return self._read_layout(self.root / "layouts" / f"{digest}.json")
+
+    def _read_layout(self, path: Path) -> Layout | None:
+        try:
+            found = Layout.parse(path.read_bytes())
+        except (OSError, Malformed):
             return None
-        found = Layout.parse(path.read_bytes())
-        return found if found.digest == digest else None
+        return found if f"{found.digest}.json" == path.name else None
 
     def retain(self, kept: Iterable[Digest]) -> None:
         """Delete what is not kept now and was not kept at the last call either.
@@ -340,9 +352,14 @@ def _write_leaves(fingerprint: Fingerprint) -> bytes:
 
 def _read_leaves(data: bytes) -> Fingerprint:
     found = codec.decode(data, limit_bytes=1 << 30)
-    if not isinstance(found, dict) or set(found) != {"layout", "leaves", "nbytes"}:
+    try:
+        layout, nbytes = found.pop("layout"), found.pop("nbytes")
+        leaves = bytes.fromhex(found.pop("leaves"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Malformed("The list of chunks is not one.") from None
+    if found or not codec.is_digest(layout) or type(nbytes) is not int or nbytes < 0:
         raise Malformed("The list of chunks is not one.")
-    return parse_fingerprint(found["layout"], found["nbytes"], bytes.fromhex(found["leaves"]))
+    return parse_fingerprint(layout, nbytes, leaves)
 
 
 def parse_fingerprint(layout: Digest, nbytes: int, leaves: bytes) -> Fingerprint:

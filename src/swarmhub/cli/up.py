@@ -34,6 +34,13 @@ def main(arguments: list[str]) -> int:
     except SwarmhubError as error:
         print(f"swarmhub: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(
+            f"swarmhub: {error.strerror or error} ({error.filename or 'system'}); "
+            "check the path, its permissions and the disk.",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         return 130
     return 0

@@ -86,7 +86,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -125,7 +129,7 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
             height += 1
     except Malformed as error:
         raise LedgerDamaged(height, f"it does not decode ({error})") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
         raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
@@ -197,8 +201,8 @@ class SqliteLedger:
         try:
             db = _connect(path)
             row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(0, f"the file {path} is no ledger ({error})") from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes bad bytes
+            raise LedgerDamaged(0, f"the file is no ledger ({error})", str(path)) from None
         if row is None or row[0] != FORMAT:
             db.close()
             raise LedgerError(
@@ -214,10 +218,11 @@ class SqliteLedger:
         try:
             ledger._take(await ledger._visit(lambda: ledger._catch_up()))
             if ledger.tip.height < 0:
-                raise LedgerDamaged(0, "the file holds no block")
+                raise LedgerDamaged(0, "the file holds no block", str(path))
             if seen is not None and found.get(seen[0]) != seen[1]:
                 at = min(seen[0], ledger.tip.height + 1)
-                raise LedgerDamaged(at, "this node has seen other blocks: it was rolled back")
+                why = "this node has seen other blocks: it was rolled back"
+                raise LedgerDamaged(at, why, str(path))
         except BaseException:
             ledger._worker.shutdown(wait=True)
             db.close()
@@ -277,12 +282,15 @@ class SqliteLedger:
     def _catch_up(self) -> _Step:
         """Execute what others have written. Runs in the worker thread."""
         overlay, tip, done = Overlay(self.state), self.tip, []
-        for block in _read(self._db, tip.height + 1):
-            if tip.height < 0:
-                tip, committed = replay_genesis(block, overlay)
-            else:
-                tip, committed = replay(tip, overlay, block)
-            done.append(committed)
+        try:
+            for block in _read(self._db, tip.height + 1):
+                if tip.height < 0:
+                    tip, committed = replay_genesis(block, overlay)
+                else:
+                    tip, committed = replay(tip, overlay, block)
+                done.append(committed)
+        except LedgerDamaged as error:
+            raise LedgerDamaged(error.height, error.why, str(self.path)) from None
         return _Step(tip, overlay, tuple(done))
 
     def _append(self, mine: list[Path]) -> _Step:

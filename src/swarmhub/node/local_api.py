@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 1 << 20
 LOOK_AFTER_TRAINERS_S = 1.0
+BEHIND_S = 1.5  # a block whose ring was lost is seen at the next slow look, within a second
+ANY_STUDY = ""  # news of the ledger as a whole
 
 log = logging.getLogger("swarmhub.trainer")
 
@@ -138,9 +140,22 @@ class LocalApi:
             )
         return study
 
+    async def _await_study(self, request: web.Request) -> Study:
+        """The study; where it is not known here, this node may be a block behind its trainer."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BEHIND_S
+        while True:
+            try:
+                return self._need_study(request)
+            except BadInput:
+                left = end - loop.time()
+                if left <= 0:
+                    raise
+                await self._node.wait_for_news(ANY_STUDY, left)
+
     async def _attach(self, request: web.Request) -> web.Response:
         await _body(request)
-        study = self._need_study(request)
+        study = await self._await_study(request)
         if not self._is_leased(study.name):
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1

@@ -13,13 +13,13 @@ from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
 from swarmhub.errors import BadInput, HomeError, LedgerError
-from swarmhub.files import lock, write_durably
+from swarmhub.files import lock, seal, unseal, write_durably
 from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.home import Home, parse_address
-from swarmhub.node.local_api import LocalApi
+from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.server import OFFER_WAIT_S
@@ -27,7 +27,6 @@ from swarmhub.types import Digest, MemberId
 
 HEAD_EVERY_S = 1.0
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
-ANY_STUDY = ""  # news of the ledger as a whole
 
 log = logging.getLogger("swarmhub.node")
 
@@ -40,6 +39,7 @@ class Node:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.account = home.key("account")
+        home.key("tls")  # OpenSSL would not say which file is damaged
         self.blobs = BlobStore(home.blobs_path)
         self.peers = Peers(home.certificate_path, home.key_path("tls"))
         self.client = PeerClient(self.peers)
@@ -87,9 +87,18 @@ class Node:
             raise self._failure
 
     async def _open_ledger(self) -> None:
-        self.ledger = await SqliteLedger.open(
-            self.home.ledger_path, self.account, self.home.last_head()
-        )
+        seen = None
+        try:
+            seen = self.home.last_head()
+        except HomeError as error:
+            self.report(str(error))
+        self.ledger = await SqliteLedger.open(self.home.ledger_path, self.account, seen)
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        if me is not None and bytes.fromhex(me.tls) != self.peers.own():
+            self.report(
+                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
+                "for this hospital; other members refuse it. Restore it from a backup."
+            )
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
         self.ledger.subscribe(self._on_block)
@@ -183,17 +192,17 @@ class Node:
     def save_prepared(self, study: str, prepared: Prepared) -> None:
         """Keep the trainer's answer over a crash; it is on disk when this returns."""
         reach("journal.before")
-        write_durably(self.home.state_path(f"{study}.prepared"), codec.pack(prepared))
+        write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""
         path = self.home.state_path(f"{study}.prepared")
         try:
-            found = codec.unpack(Prepared, path.read_bytes())
+            found = codec.unpack(Prepared, unseal(path.read_bytes()) or b"")
         except FileNotFoundError:
             return None
-        except BadInput:
+        except (BadInput, OSError):
             self.report(f"The journal {path} was damaged and is left aside; training goes on.")
             return None
         return found if not found.digest or found.digest in self.blobs else None

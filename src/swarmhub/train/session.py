@@ -13,6 +13,7 @@ again, it goes on from the last settled model.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -25,7 +26,7 @@ from typing import IO, Any
 
 from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
-from swarmhub.errors import HomeError, TrainerError
+from swarmhub.errors import BlobError, HomeError, TrainerError
 from swarmhub.files import lock
 from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
@@ -256,7 +257,8 @@ class Swarm:
 
         for older in sorted(self._local_versions(), reverse=True):
             if older < number:
-                return import_safetensors(self._local_folder() / f"{older}.safetensors")
+                with contextlib.suppress(BlobError):  # torn by a power cut: the one before it
+                    return import_safetensors(self._local_folder() / f"{older}.safetensors")
         return {}
 
     def _save_local(self, number: int, arrays: Mapping[str, Array]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from swarmhub import keys
 from swarmhub.contract.records import Member
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, HomeError
 from swarmhub.types import MemberId
 
 
@@ -46,6 +46,10 @@ class Peers:
         """The active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
 
+    def own(self) -> bytes:
+        """This node's own certificate (DER)."""
+        return ssl.PEM_cert_to_DER_cert(self._certificate.read_text())
+
     def server_context(self) -> ssl.SSLContext:
         """TLS 1.3 only, client certificate required."""
         return self._make(ssl.PROTOCOL_TLS_SERVER)
@@ -60,7 +64,14 @@ class Peers:
         context = ssl.SSLContext(protocol)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(self._certificate, self._key)
+        try:
+            keys.check_certificate(self.own())
+            context.load_cert_chain(self._certificate, self._key)
+        except (OSError, ValueError, BadInput):  # an SSLError is an OSError
+            raise HomeError(
+                f"The certificate {self._certificate} is damaged or not that of {self._key}; "
+                "restore both from a backup."
+            ) from None
         for der in self._trusted:
             _trust(context, der)
         self._anchors.append(context)
