@@ -74,7 +74,7 @@ class Submission:
 class Board:
     """Results that are waited for, recent ones, and the subscribers (used by every driver)."""
 
-    RECENT = 4096
+    RECENT = 512  # who resubmits does so within seconds
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[Result]] = {}

@@ -202,7 +202,8 @@ class StudyDriver:
             await self.node.client.pull(wish, self.node.blobs)
         except PeerError as error:
             log.info("pull of %s… failed: %s", wish.digest[:12], error)
-            self.learn(PullFailed(wish.digest, str(error)))
+            lasted_ms = int((time.monotonic() - started) * 1000)
+            self.learn(PullFailed(wish.digest, str(error), lasted_ms))
             return
         reach("pull.held")
         log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)

@@ -18,7 +18,10 @@ from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.tls import Peers
 from swarmhub.types import MemberId
 
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = (
+    4.0  # for the head of an answer: less than a leader has
+)
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 MAX_ANSWER_BYTES = 64 * 1024
@@ -77,9 +80,10 @@ class PeerClient:
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
-            return await session.request(
-                method, base + path, allow_redirects=False, ssl=self._context, **options
-            )
+            async with asyncio.timeout(None if "timeout" in options else ANSWER_TIMEOUT_S):
+                return await session.request(
+                    method, base + path, allow_redirects=False, ssl=self._context, **options
+                )
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError) as error:
