@@ -79,8 +79,8 @@ class Plan:
     moment: str
 
 
-def deck() -> list[Plan]:
-    """Every moment with every role that reaches it."""
+def deck(roles: list[str]) -> list[Plan]:
+    """Every moment with every role that reaches it (of these roles)."""
     found = [
         Plan(role, moment)
         for role, prefixes in ROLES.items()
@@ -89,14 +89,14 @@ def deck() -> list[Plan]:
         and not (role == "late joiner" and moment.startswith(NOT_WHEN_LATE))
     ]
     assert {p.moment for p in found} == set(MOMENTS), "a moment has no role"
-    return found
+    return [p for p in found if p.role in roles]
 
 
-def deal(seed: int) -> Iterator[Plan]:
+def deal(seed: int, roles: list[str]) -> Iterator[Plan]:
     """The deck, shuffled anew each time it is used up."""
     chance = random.Random(f"deck {seed}")
     while True:
-        cards = deck()
+        cards = deck(roles)
         chance.shuffle(cards)
         yield from cards
 
@@ -391,7 +391,7 @@ class Campaign:
 
 async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) -> list[Tally]:
     """Deal the deck to swarms until there are enough kills; several swarms at a time."""
-    cards, nursery = deal(options.seed), Nursery()
+    cards, nursery = deal(options.seed, options.role or list(ROLES)), Nursery()
     numbers = iter(range(1 << 30))
     for tally in done:
         next(numbers)
@@ -500,6 +500,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--role", action="append", choices=list(ROLES), help="only such victims")
     parser.add_argument("--swarms", type=int, default=3, help="so many at a time")
     parser.add_argument("--state", type=Path, help="note swarms here, go on behind those noted")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")

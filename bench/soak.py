@@ -5,7 +5,7 @@
 f of the nodes drop out again and again, as the seed says: killed, stopped for a while, or their
 trainer killed; they come back some rounds later. The others stay up, and are measured after
 rounds 10 and 100 (first and last, with another number of rounds): resident memory (VmRSS),
-descriptors, and the bytes in the node's home without its log (most over five rounds, since a round
+descriptors, and the bytes in the node's home without its log (most over ten rounds, since a round
 comes and goes). The log and the shared ledger grow with every round; how much is said apart.
 """
 
@@ -33,7 +33,7 @@ from swarmhub.contract.thresholds import compute_faults
 from swarmhub.demo.processes import Processes
 
 FIRST = 10
-WINDOW = 5  # rounds over which the most of a home's bytes counts
+WINDOW = 10  # rounds over which the most of a home's bytes counts
 EVERY = 4  # a drop-out in every so many rounds, on average
 QUIET_S = 120.0
 

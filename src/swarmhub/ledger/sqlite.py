@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,8 @@ T = TypeVar("T")
 
 FORMAT = "1"
 LOCK_TIMEOUT_S = 30.0
+CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
+AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a ring was lost
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
 SCHEMA = """
@@ -65,6 +68,14 @@ CREATE TABLE blocks (
 def wall_clock_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def make_steady_clock() -> Callable[[], int]:
+    """A clock that starts from the wall clock and goes on at real speed, whatever steps that one
+    makes. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
+    offset_ms = wall_clock_ms() - time.monotonic_ns() // 1_000_000
+    offset_ms += int(os.environ.get(CLOCK_VARIABLE) or 0)
+    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
 
 
 def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
@@ -168,6 +179,7 @@ class SqliteLedger:
         self.tip: Tip = Tip("", -1, 0, "", None)
         self.state = State()
         self._clock = clock
+        self._tip_seen_ms = clock()
         self._db = db
         self._board = Board()
         self._queue: list[bytes] = []
@@ -190,7 +202,7 @@ class SqliteLedger:
         path: Path,
         writer: PrivateKey | None = None,
         seen: tuple[int, str] | None = None,
-        clock: Callable[[], int] = wall_clock_ms,
+        clock: Callable[[], int] | None = None,
         listener: Listener | None = None,
     ) -> SqliteLedger:
         """Open and check the whole chain. `seen` is the last (height, block id) this node saw;
@@ -208,7 +220,7 @@ class SqliteLedger:
             raise LedgerError(
                 f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
             )
-        ledger = cls(path, writer, clock, db)
+        ledger = cls(path, writer, clock or make_steady_clock(), db)
         if listener is not None:
             ledger.subscribe(listener)
         found: dict[int, str] = {}
@@ -235,7 +247,14 @@ class SqliteLedger:
     # the protocol
 
     def estimate_ms(self) -> int:
-        return max(self.tip.time_ms + 1, self._clock())
+        return max(self.tip.time_ms + 1, self._now_ms())
+
+    def _now_ms(self) -> int:
+        """This process' clock; where block time is ahead of it, what has passed since the tip."""
+        now_ms = self._clock()
+        if self.tip.time_ms - self._tip_seen_ms < AHEAD_MS:
+            return now_ms
+        return max(now_ms, self.tip.time_ms + now_ms - self._tip_seen_ms)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         return self._board.subscribe(listener)
@@ -275,7 +294,8 @@ class SqliteLedger:
 
     def _take(self, step: _Step) -> None:
         self.state.commit(step.overlay.writes, step.tip.tree)
-        self.tip = step.tip
+        if step.committed:
+            self.tip, self._tip_seen_ms = step.tip, self._clock()
         for committed in step.committed:
             self._board.publish(committed)
 
@@ -312,7 +332,7 @@ class SqliteLedger:
                 taken = [(path, tx) for path, tx in taken if path in mine]
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
-                tip, committed = build(tip, overlay, batch, self._clock(), writer)
+                tip, committed = build(tip, overlay, batch, self._now_ms(), writer)
                 _insert(self._db, committed.block)
                 done.append(committed)
                 batch = []
@@ -344,7 +364,7 @@ class SqliteLedger:
     async def _gather(self) -> None:
         """Let the last block be executed everywhere, while more transactions come together."""
         rest_ms = self._bell.count() * GATHER_MS
-        since_ms = self._clock() - self.tip.time_ms
+        since_ms = self._clock() - self._tip_seen_ms
         if 0 <= since_ms < rest_ms:
             await asyncio.sleep((rest_ms - since_ms) / 1000)
 

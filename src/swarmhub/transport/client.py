@@ -19,9 +19,7 @@ from swarmhub.transport.tls import Peers
 from swarmhub.types import MemberId
 
 CONNECT_TIMEOUT_S = 3.0
-ANSWER_TIMEOUT_S = (
-    4.0  # for the head of an answer: less than a leader has
-)
+ANSWER_TIMEOUT_S = 4.0  # for the head of an answer: less than a leader has
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 MAX_ANSWER_BYTES = 64 * 1024

@@ -32,6 +32,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 8190
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
+WRITE_BYTES = 1 << 17  # a connection's TLS buffer grows to the largest write, and stays so
 OFFER_WAIT_S = 20.0
 
 
@@ -181,7 +182,8 @@ class PeerServer:
                 piece = await loop.run_in_executor(None, os.pread, fd, size, at)
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
-            await response.write(piece)
+            for part in range(0, size, WRITE_BYTES):
+                await response.write(piece[part : part + WRITE_BYTES])
             at += size
         reach("serve.ended")
         await response.write_eof()
