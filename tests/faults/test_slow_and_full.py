@@ -1,7 +1,5 @@
 """Members that hang, machines that run out, strangers on a port, clocks that are wrong."""
 
-import json
-import os
 import signal
 import socket
 import ssl
@@ -26,7 +24,7 @@ def members(network):
     return {s.member for s in network.study("s").current.shares}
 
 
-def running(network, rounds=60, pause=0.1, n=4, **options):
+def running(network, rounds=40, pause=0.1, n=4, **options):
     """Start everything and wait until training is under way."""
     for i in range(1, n + 1):
         network.up(i)
@@ -89,7 +87,7 @@ def test_a_member_stopped_while_it_writes_a_block_holds_all_up_and_loses_nothing
 
 def test_a_node_without_descriptors_says_one_sentence_and_the_others_go_on(tmp_path):
     with Network(tmp_path, 3) as network:
-        running(network, n=3, rounds=30, min_peers=2)
+        running(network, n=3, rounds=8, min_peers=2, leader_timeout_ms=1_500)
         network.children.kill("node 3")
         home = network.homes[2].root
         log = home / "logs" / "starved.log"
@@ -177,7 +175,7 @@ def test_a_clock_ten_minutes_wrong_stops_nobody(tmp_path, offset_ms):
         assert "Traceback" not in network.logs()
 
 
-def test_status_tells_of_a_stopped_trainer(tmp_path):
+def test_the_others_go_on_without_a_trainer_that_hangs_and_it_comes_back(tmp_path):
     """A trainer that hangs is late like any other: the round goes on after the grace."""
     with Network(tmp_path, 3) as network:
         running(network, n=3, min_peers=2)
@@ -187,5 +185,4 @@ def test_status_tells_of_a_stopped_trainer(tmp_path):
         assert 3 not in members(network)
         network.children.signal("trainer 3", signal.SIGCONT)
         network.wait_until(lambda: 3 in members(network) or finished(network)())
-        assert json.dumps(sorted(members(network)))
-        assert os.getpid()
+        network.wait_until(finished(network))

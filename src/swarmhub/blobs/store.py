@@ -329,6 +329,8 @@ def disk_error(error: OSError, root: Path) -> BlobError:
     """A sentence for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BlobError(f"The disk of {root} is full; free space, then the round goes on.")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return BlobError("Too many open files; raise the limit (ulimit -n), then start again.")
     return BlobError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
 
 

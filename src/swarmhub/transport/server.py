@@ -32,7 +32,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 8190
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
-WRITE_BYTES = 1 << 17  # a connection's TLS buffer grows to the largest write, and stays so
+WRITE_BYTES = 1 << 16  # a connection's TLS buffer grows to the largest write, and stays so
 OFFER_WAIT_S = 20.0
 
 
