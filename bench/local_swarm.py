@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -57,6 +59,14 @@ class LocalSwarm:
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
         return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log, **variables)
+
+    def stop_node(self, i: int) -> None:
+        """SIGSTOP, but not while it is its turn to write: it would hold up everybody."""
+        turns = self.root / "ledger.sqlite.turns"
+        with turns.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.children.signal(f"node {i}", signal.SIGSTOP)
+            time.sleep(0.05)
 
     def start_trainer(self, i: int, **variables: str) -> int:
         """Start (or restart) trainer i."""

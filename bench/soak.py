@@ -101,7 +101,7 @@ class DropOuts:
         why = self._chance.choice(["killed", "stopped", "trainer killed"])
         children = self._swarm.children
         if why == "stopped":
-            children.signal(f"node {i}", signal.SIGSTOP)
+            self._swarm.stop_node(i)
         else:
             children.kill(f"node {i}" if why == "killed" else f"trainer {i}")
         self._away[i] = (why, until)

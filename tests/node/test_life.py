@@ -197,7 +197,7 @@ def test_a_trainer_may_be_a_block_ahead_of_its_node(tmp_path):
         for i in (1, 2):
             network.up(i)
         network.wait_until(lambda: all("is up" in network.log(i).read_text() for i in (1, 2)))
-        network.children.signal("node 1", signal.SIGSTOP)  # hears of no block
+        network.stop(1)  # hears of no block
         network.open_study(make_spec(rounds=2))
         for i in (1, 2):
             network.train(i, add_one(tmp_path))

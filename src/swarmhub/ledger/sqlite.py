@@ -57,6 +57,10 @@ CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
 AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a ring was lost
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
+MACHINES_FAULTS = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+}  # fmt: skip
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE blocks (
@@ -141,9 +145,15 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
     except Malformed as error:
         raise LedgerDamaged(height, f"it does not decode ({error})") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if is_machines_fault(error):
             raise
         raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
+
+
+def is_machines_fault(error: Exception) -> bool:
+    """Whether SQLite says that the machine failed it (no descriptor, no memory, a lock, the disk),
+    which is no word about what is in the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINES_FAULTS
 
 
 @contextlib.contextmanager
@@ -214,6 +224,11 @@ class SqliteLedger:
             db = _connect(path)
             row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes bad bytes
+            if is_machines_fault(error):
+                raise LedgerError(
+                    f"The ledger {path} cannot be opened ({error}); check the disk, the file's "
+                    "permissions and the limit of open files."
+                ) from None
             raise LedgerDamaged(0, f"the file is no ledger ({error})", str(path)) from None
         if row is None or row[0] != FORMAT:
             db.close()
@@ -235,6 +250,10 @@ class SqliteLedger:
                 at = min(seen[0], ledger.tip.height + 1)
                 why = "this node has seen other blocks: it was rolled back"
                 raise LedgerDamaged(at, why, str(path))
+        except sqlite3.Error as error:
+            ledger._worker.shutdown(wait=True)
+            db.close()
+            raise LedgerError(f"The ledger {path} cannot be read ({error}).") from None
         except BaseException:
             ledger._worker.shutdown(wait=True)
             db.close()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import logging
 import os
@@ -69,6 +70,8 @@ class LocalApi:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
+        if not self._runner.addresses:  # asyncio passes over sockets that it cannot make
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "127.0.0.1")
         port = int(self._runner.addresses[0][1])
         path = self._node.home.run_path("api.json")
         partial = path.with_suffix(".new")
@@ -100,6 +103,8 @@ class LocalApi:
             return await handler(request)
         except SwarmhubError as error:
             return _json({"error": str(error)}, status=400)
+        except ConnectionError:
+            raise  # the trainer is gone: nothing is wrong here
         except OSError as error:
             sentence = str(disk_error(error, self._node.blobs.root))
             self._node.report(sentence)

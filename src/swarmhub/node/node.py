@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import logging
 from typing import Any
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
+from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
@@ -63,6 +65,7 @@ class Node:
             raise HomeError(
                 f"A node is running on {self.home.root} already; stop it, or use another --home."
             )
+        asyncio.get_running_loop().set_exception_handler(self._heard_by_the_loop)
         try:
             await asyncio.to_thread(self_test)
             for sentence in await asyncio.to_thread(self.blobs.load):
@@ -118,6 +121,14 @@ class Node:
     def _ledger_failed(self, error: LedgerError) -> None:
         self._failure = error
         self.stopping.set()
+
+    def _heard_by_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self.report(str(disk_error(error, self.home.root)))
+        else:
+            loop.default_exception_handler(context)
 
     def report(self, sentence: str) -> None:
         """Something that the operator should read; shown by `swarmhub status`."""

@@ -12,6 +12,7 @@ before memory is allocated; what a member may read is asked of the `Gate`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -79,6 +80,8 @@ class PeerServer:
         site = web.TCPSite(self._runner, host, port, ssl_context=context)
         try:
             await site.start()
+            if not self._runner.addresses:  # asyncio passes over sockets that it cannot make
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         except OSError as error:
             await self._runner.cleanup()
             raise BadInput(
