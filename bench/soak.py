@@ -5,7 +5,7 @@
 f of the nodes drop out again and again, as the seed says: killed, stopped for a while, or their
 trainer killed; they come back some rounds later. The others stay up, and are measured after
 rounds 10 and 100 (first and last, with another number of rounds): resident memory (VmRSS),
-descriptors, and the bytes in the node's home without its log (most over ten rounds, since a round
+descriptors, and the bytes in the node's home without its log (mean of twenty rounds, since a round
 comes and goes). The log and the shared ledger grow with every round; how much is said apart.
 """
 
@@ -33,7 +33,7 @@ from swarmhub.contract.thresholds import compute_faults
 from swarmhub.demo.processes import Processes
 
 FIRST = 10
-WINDOW = 10  # rounds over which the most of a home's bytes counts
+WINDOW = 20  # rounds: a home's bytes rise and fall with who leads
 EVERY = 4  # a drop-out in every so many rounds, on average
 QUIET_S = 120.0
 
@@ -172,7 +172,7 @@ def compare(found: dict[int, Measured]) -> dict[str, Any]:
     first = min(FIRST, len(found[1].rss_kb)) - 1
     rss = {i: round(m.rss_kb[-1] / m.rss_kb[first], 3) for i, m in found.items()}
     disk = {
-        i: round(max(m.disk[-WINDOW:]) / max(m.disk[max(0, first - WINDOW + 1) : first + 1]), 3)
+        i: round(sum(m.disk[-WINDOW:]) / sum(m.disk[first : first + WINDOW]), 3)
         for i, m in found.items()
     }
     descriptors = {i: [max(m.descriptors[: first + 1]), max(m.descriptors[-WINDOW:])]

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
+from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
@@ -156,6 +157,9 @@ class StudyDriver:
         except (BlobError, MergeError, LedgerError) as error:
             self._note_failure(effect)
             self.node.report(str(error))
+        except OSError as error:
+            self._note_failure(effect)
+            self.node.report(str(disk_error(error, self.node.blobs.root)))
         except Exception:
             self._note_failure(effect)
             log.exception("an effect failed: %r", effect)
