@@ -30,7 +30,15 @@ bench:
     python bench/round_overhead.py --nodes 4 --mb 250 --rounds 5
     python bench/round_overhead.py --nodes 8 --mb 1
     python bench/round_overhead.py --nodes 16 --mb 1
-    python bench/kill_leader.py --times 20
+    python bench/kill.py --kills 20 --role leader --swarms 1 --json
+
+# kill -9 at every named moment of a round, again and again
+kill kills="1000":
+    python bench/kill.py --kills {{kills}} --json
+
+# many rounds with drop-outs: nothing grows
+soak nodes="8" rounds="100":
+    python bench/soak.py --nodes {{nodes}} --rounds {{rounds}} --json
 
 # a longer campaign of seeded schedules
 simulate schedules="1000":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ class LocalSwarm:
     nodes: int
     children: Processes
     homes: list[Home] = field(default_factory=list)
+    trainer: list[str] = field(default_factory=list)
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
 
     async def start(self, spec: Spec, trainer: list[str]) -> None:
@@ -36,12 +39,9 @@ class LocalSwarm:
             for i in range(1, self.nodes + 1)
         ]
         found_consortium("bench", [h.card() for h in self.homes], self.homes[0])
-        for i, home in enumerate(self.homes, 1):
+        self.trainer = trainer
+        for i in range(1, self.nodes + 1):
             self.start_node(i)
-            self.children.start_command(
-                f"trainer {i}", [sys.executable, *trainer, "--home", str(home.root)],
-                home.root / "logs" / "trainer.log",
-            )  # fmt: skip
         self.ledger = await SqliteLedger.open(path, self.homes[0].key("account"))
         self.ledger.subscribe(self._hear)
         self.desks = [Desk(self.ledger, h.key("account")) for h in self.homes]
@@ -51,12 +51,29 @@ class LocalSwarm:
         for desk in self.desks:
             await desk.enrol(spec.name, 1000)
         await self.desks[0].submit(Start(spec.name))
+        for i in range(1, self.nodes + 1):  # a trainer of a study that nobody has proposed ends
+            self.start_trainer(i)
 
-    def start_node(self, i: int) -> int:
-        """Start (or restart) node i (from 1)."""
+    def start_node(self, i: int, **variables: str) -> int:
+        """Start (or restart) node i (from 1), with these variables in its environment."""
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
-        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log)
+        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log, **variables)
+
+    def stop_node(self, i: int) -> None:
+        """SIGSTOP, but not while it is its turn to write: it would hold up everybody."""
+        turns = self.root / "ledger.sqlite.turns"
+        with turns.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.children.signal(f"node {i}", signal.SIGSTOP)
+            time.sleep(0.05)
+
+    def start_trainer(self, i: int, **variables: str) -> int:
+        """Start (or restart) trainer i."""
+        home = self.homes[i - 1]
+        command = [sys.executable, *self.trainer, "--home", str(home.root)]
+        log = home.root / "logs" / "trainer.log"
+        return self.children.start_command(f"trainer {i}", command, log, **variables)
 
     def _hear(self, committed: Committed) -> None:
         for name, fields in committed.events:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import time
 
 import numpy as np
 
@@ -19,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", required=True)
     parser.add_argument("--mb", type=float, required=True)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds of training")
     options = parser.parse_args()
     count = max(1, int(options.mb * 1_000_000 / 4 / 10))
     model = {f"layer{i}": np.full(count, 0.5, np.float32) for i in range(10)}
@@ -27,6 +29,7 @@ def main() -> None:
         for turn in swarm.rounds(model):
             for array in model.values():
                 array[::100_000] += mine
+            time.sleep(options.pause)
             turn.report(samples=100)
 
 

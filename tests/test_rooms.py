@@ -13,7 +13,7 @@ SOURCE = Path(swarmhub.__file__).parent
 
 # from low to high; rooms on one line may import each other
 LEVELS = [
-    ["errors", "types", "files", "codec", "merkle", "keys", "params"],
+    ["errors", "types", "moments", "files", "codec", "merkle", "keys", "params"],
     ["contract"],
     ["merge"],
     ["round"],

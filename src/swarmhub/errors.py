@@ -43,11 +43,11 @@ class LedgerError(SwarmhubError):
 class LedgerDamaged(LedgerError):
     """A block is torn, altered or out of order. `height` is the first such block."""
 
-    def __init__(self, height: int, why: str) -> None:
+    def __init__(self, height: int, why: str, file: str = "") -> None:
         self.height = height
         self.why = why
         super().__init__(
-            f"The ledger is damaged at block {height}: {why}. "
+            f"The ledger {file + ' ' if file else ''}is damaged at block {height}: {why}. "
             "Restore the file from a backup or from another member; no block from there on is used."
         )
 

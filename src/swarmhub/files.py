@@ -1,13 +1,17 @@
-"""Files that must be whole or not there, and locks that die with their process."""
+"""Files that must be whole or not there, seals that show a changed byte, and locks that die with
+their process."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import resource
 from pathlib import Path
 from typing import IO, Any
+
+from swarmhub.moments import reach
 
 
 def lock(path: Path) -> IO[Any] | None:
@@ -35,12 +39,25 @@ def write_durably(path: Path, data: bytes) -> None:
     """Replace a file as a whole: after a crash there is the old or the new content."""
     partial = path.with_name(path.name + ".new")
     with partial.open("wb") as file:
+        reach("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    reach("file.whole")
     partial.replace(path)
     fd = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def seal(data: bytes) -> bytes:
+    """The data behind a line with its sha256: a disk's mistake in it will be noticed."""
+    return hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+
+
+def unseal(sealed: bytes) -> bytes | None:
+    """The data that was sealed; None where a byte of it or of the seal is another one now."""
+    data = sealed[65:]
+    return data if seal(data) == sealed else None

@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from swarmhub.errors import BadInput, HomeError
 
+HEADING = "public half: "
+
 
 class PrivateKey:
     """An ed25519 private key: `public` is its public half in hex, `sign` gives 128 hex digits."""
@@ -40,30 +42,42 @@ class PrivateKey:
         return self._key.sign(domain.encode() + b"\0" + message).hex()
 
     def save(self, path: Path) -> None:
-        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced."""
+        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced.
+
+        The line above it names the public half: a changed byte in the secret one would else be
+        another key, and not be noticed."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        write_secret(path, pem)
+        write_secret(path, f"{HEADING}{self.public}\n".encode() + pem)
 
     @classmethod
     def load(cls, path: Path) -> PrivateKey:
         """Read a key written by `save`; HomeError where it is missing or damaged."""
         try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            text = path.read_bytes()
+            key = serialization.load_pem_private_key(text, password=None)
         except FileNotFoundError:
             raise HomeError(
                 f"Expected the key {path}, found none; run 'swarmhub init' or restore the home."
             ) from None
+        except OSError as error:
+            raise HomeError(f"Cannot read the key {path} ({error.strerror}).") from None
         except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
-            raise HomeError(
-                f"The key {path} is damaged; restore it from a backup or rotate the key."
-            ) from None
+            raise _damaged(path) from None
         if not isinstance(key, Ed25519PrivateKey):
             raise HomeError(f"Expected an ed25519 key in {path}, got another kind; restore it.")
-        return cls(key.private_bytes_raw())
+        found = cls(key.private_bytes_raw())
+        heading = text.partition(b"-----BEGIN")[0]
+        if heading not in (b"", f"{HEADING}{found.public}\n".encode()):
+            raise _damaged(path)
+        return found
+
+
+def _damaged(path: Path) -> HomeError:
+    return HomeError(f"The key {path} is damaged; restore it from a backup or rotate the key.")
 
 
 def write_secret(path: Path, data: bytes) -> None:

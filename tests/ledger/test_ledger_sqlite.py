@@ -873,3 +873,36 @@ def test_transactions_are_stored_to_the_byte(txs):
 def test_what_is_no_list_of_texts_is_malformed(data):
     with pytest.raises(Malformed):
         unpack_txs(data)
+
+
+def test_time_goes_on_for_all_when_a_writer_whose_clock_was_ahead_is_gone(tmp_path):
+    async def scenario():
+        async with opened("sqlite", tmp_path) as [_]:
+            path, ahead, right = tmp_path / "ledger.db", Clock(), Clock()
+            ahead.now_ms += 600_000
+            wrong = await SqliteLedger.open(path, key("h1"), clock=ahead)
+            await done(wrong, signed(wrong, invite("ahead"), expires_in_ms=1_200_000))
+            await wrong.close()
+            ledger = await SqliteLedger.open(path, key("h1"), clock=right)
+            jumped_ms = ledger.tip.time_ms
+            right.now_ms += 30_000
+            await done(ledger, signed(ledger, invite("later"), expires_in_ms=1_200_000))
+            assert 30_000 <= ledger.tip.time_ms - jumped_ms < 30_100
+            right.now_ms -= 3_600_000  # a clock that is set back holds nothing up for long
+            await done(ledger, signed(ledger, invite("back"), expires_in_ms=1_200_000))
+            right.now_ms += 20_000
+            before_ms = ledger.tip.time_ms
+            await done(ledger, signed(ledger, invite("on"), expires_in_ms=1_200_000))
+            assert ledger.tip.time_ms - before_ms >= 20_000
+            await ledger.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_clock_of_a_ledger_takes_no_steps(monkeypatch):
+    from swarmhub.ledger import sqlite
+
+    clock = sqlite.make_steady_clock()
+    before_ms = clock()
+    monkeypatch.setattr(sqlite.time, "time_ns", lambda: 0)
+    assert 0 <= clock() - before_ms < 60_000

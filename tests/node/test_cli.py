@@ -147,7 +147,7 @@ def test_a_home_of_another_version_is_refused(home):
     config = home / "node.toml"
     config.write_text(config.read_text().replace("format = 1", "format = 7"))
     assert "Expected a home of format 1" in sentence("study", "list", "--home", home)
-    assert "got 7" in sentence("up", "--home", home).splitlines()[-1]
+    assert "got '7'" in sentence("up", "--home", home).splitlines()[-1]
 
 
 def test_a_typo_in_a_homes_configuration_is_named(home):

@@ -192,6 +192,21 @@ def test_a_trainer_that_is_wrong_gets_one_sentence_and_the_study_goes_on(
         assert 1 not in {s.member for s in network.study("s").current.shares}
 
 
+def test_a_trainer_may_be_a_block_ahead_of_its_node(tmp_path):
+    with Network(tmp_path, 2) as network:
+        for i in (1, 2):
+            network.up(i)
+        network.wait_until(lambda: all("is up" in network.log(i).read_text() for i in (1, 2)))
+        network.stop(1)  # hears of no block
+        network.open_study(make_spec(rounds=2))
+        for i in (1, 2):
+            network.train(i, add_one(tmp_path))
+        network.wait_until(lambda: 2 in network.round("s").roster)
+        network.children.signal("node 1", signal.SIGCONT)
+        network.wait_until(finished(network))
+        assert "no study" not in trainer_said(network, 1)
+
+
 def test_a_second_trainer_is_refused(tmp_path):
     with Network(tmp_path, 2) as network:
         network.up(1)

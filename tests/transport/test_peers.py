@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 
 import pytest
 from ends import End, OpenGate, between, put, wish
@@ -43,6 +44,34 @@ def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
         await client.pull(wish(blob), two.store)
         assert {"Range": f"bytes={CHUNK_BYTES}-"} in asked
         assert two.store.path(blob.digest).read_bytes() == data
+
+    between(tmp_path, scenario)
+
+
+def test_a_cancelled_pull_closes_its_file_only_when_the_last_write_is_over(tmp_path, monkeypatch):
+    begun, go_on, outcome = threading.Event(), threading.Event(), []
+    real = Incoming.feed
+
+    def slow(incoming, chunk):
+        begun.set()
+        go_on.wait(20)
+        try:
+            outcome.append(real(incoming, chunk))
+        except ValueError as error:  # its file is closed: the number may be another file's
+            outcome.append(error)
+
+    monkeypatch.setattr(Incoming, "feed", slow)
+
+    async def scenario(one, two, client, _):
+        blob = put(one, 4 * CHUNK_BYTES)
+        pulling = asyncio.create_task(client.pull(wish(blob), two.store))
+        await asyncio.to_thread(begun.wait, 20)
+        pulling.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pulling
+        assert outcome == [None]
 
     between(tmp_path, scenario)
 

@@ -26,6 +26,7 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, Malformed
+from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.params.buffer import write_all
 from swarmhub.types import Digest
@@ -85,6 +86,15 @@ class BlobStore:
             except (BlobError, Malformed, OSError) as error:
                 removed.append(f"The blob {digest[:16]}… was damaged and is removed: {error}")
                 self._delete(digest)
+        for orphan in self.root.glob("*.leaves"):
+            if orphan.stem not in self._index:  # a crash came between the two files
+                orphan.unlink(missing_ok=True)
+        for path in sorted((self.root / "layouts").iterdir()):
+            if self._read_layout(path) is None:
+                path.unlink(missing_ok=True)
+                if path.suffix == ".json":
+                    removed.append(f"The layout {path.name} was damaged and is removed; this "
+                                   "node's trainer brings it again.")  # fmt: skip
         return removed
 
     def find(self, digest: Digest) -> bool:
@@ -158,9 +168,11 @@ class BlobStore:
         try:
             leaves = self._leaves_path(digest)
             leaves.write_bytes(_write_leaves(fingerprint))
+            reach("blob.leaves")
             if durable and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 _sync(path)
             path.replace(self.path(digest))
+            reach("blob.named")
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint
@@ -179,18 +191,21 @@ class BlobStore:
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
         path = self.root / "layouts" / f"{layout.digest}.json"
-        if not path.exists():
+        if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             partial.write_bytes(layout.pack())
             partial.replace(path)
 
     def layout(self, digest: Digest) -> Layout | None:
         """A layout document held here, checked against its digest."""
-        path = self.root / "layouts" / f"{digest}.json"
-        if not path.exists():
+        return self._read_layout(self.root / "layouts" / f"{digest}.json")
+
+    def _read_layout(self, path: Path) -> Layout | None:
+        try:
+            found = Layout.parse(path.read_bytes())
+        except (OSError, Malformed):
             return None
-        found = Layout.parse(path.read_bytes())
-        return found if found.digest == digest else None
+        return found if f"{found.digest}.json" == path.name else None
 
     def retain(self, kept: Iterable[Digest]) -> None:
         """Delete what is not kept now and was not kept at the last call either.
@@ -216,6 +231,7 @@ class BlobStore:
     def _delete(self, digest: Digest) -> None:
         self._index.pop(digest, None)
         self.path(digest).unlink(missing_ok=True)
+        reach("blob.unnamed")
         self._leaves_path(digest).unlink(missing_ok=True)
 
     def _leaves_path(self, digest: Digest) -> Path:
@@ -267,6 +283,7 @@ class Incoming:
         if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
             raise BlobError(f"Chunk {self._done} does not have its announced hash.")
         try:
+            reach("pull.half", lambda: write_all(self._file, chunk[: len(chunk) // 2]))
             write_all(self._file, chunk)
         except OSError as error:
             raise disk_error(error, self._store.root) from None
@@ -278,6 +295,7 @@ class Incoming:
             raise BlobError("The blob is not complete.")
         self._file.truncate(self.fingerprint.nbytes)
         self.close()
+        reach("pull.whole")
         return self._store.adopt(self._path, self.fingerprint, self._durable)
 
     def close(self) -> None:
@@ -312,6 +330,8 @@ def disk_error(error: OSError, root: Path) -> BlobError:
     """A sentence for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BlobError(f"The disk of {root} is full; free space, then the round goes on.")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return BlobError("Too many open files; raise the limit (ulimit -n), then start again.")
     return BlobError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
 
 
@@ -347,6 +367,8 @@ def read_leaves(data: bytes) -> Fingerprint:
         leaves = bytes.fromhex(found.leaves)
     except ValueError:
         raise Malformed("The chunk hashes are not in hex.") from None
+    if not codec.is_digest(found.layout) or found.nbytes < 0:
+        raise Malformed("The list of chunks is not one.")
     return parse_fingerprint(found.layout, found.nbytes, leaves)
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from swarmhub import moments
 from swarmhub.errors import SwarmhubError
 
 
@@ -28,9 +29,17 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # peers' failed handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
+        moments.arm()
         asyncio.run(_run(options.home))
     except SwarmhubError as error:
         print(f"swarmhub: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"swarmhub: {error.strerror or error} ({error.filename or 'system'}); "
+            "check the path, its permissions and the disk.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         return 130

@@ -21,7 +21,7 @@ Leaf = tuple[bytes, bytes]  # (hash, key)
 Node = Any  # None | Leaf | (hash, left, right)
 
 EMPTY = bytes(32)
-REMEMBERED = 1024  # decoded records a table keeps at hand
+REMEMBERED = 64  # decoded records a table keeps at hand: those of now, not of a hundred rounds
 
 
 class Reader(Protocol):

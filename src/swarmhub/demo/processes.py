@@ -45,17 +45,20 @@ class Processes:
         os.close(self._held)
         os.close(self._lifeline)
 
-    def start(self, name: str, arguments: list[str], log: Path) -> int:
+    def start(self, name: str, arguments: list[str], log: Path, **variables: str) -> int:
         """Run `swarmhub ARGUMENTS` in the background; returns its process id."""
-        return self.start_command(name, [sys.executable, "-m", "swarmhub", *arguments], log)
+        command = [sys.executable, "-m", "swarmhub", *arguments]
+        return self.start_command(name, command, log, **variables)
 
-    def start_command(self, name: str, command: list[str], log: Path) -> int:
-        """Run any command in the background; returns its process id."""
+    def start_command(self, name: str, command: list[str], log: Path, **variables: str) -> int:
+        """Run any command in the background, with more variables in its environment; returns its
+        process id."""
         environment = {
             **os.environ,
             VARIABLE: str(self._lifeline),
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
+            **variables,
         }
         with log.open("ab") as out:
             child = subprocess.Popen(

@@ -84,7 +84,7 @@ class Board:
     refusal must not reach who waits for the genuine bytes.
     """
 
-    RECENT = 4096
+    RECENT = 512  # who resubmits does so within seconds
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, asyncio.Future[Result]] = {}

@@ -25,6 +25,7 @@ from swarmhub import keys
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
+from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, PublicKey
 
 NOBODY = "nobody"  # who signed what has no valid signature
@@ -43,7 +44,9 @@ class Pool:
         path = self._folder / f"{time.time_ns():020d}-{signer_of(tx)}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
         hidden.write_bytes(tx)
+        reach("pool.hidden")
         hidden.rename(path)
+        reach("pool.shown")
         return path
 
     def waiting(

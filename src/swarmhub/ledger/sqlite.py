@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -45,13 +46,20 @@ from swarmhub.ledger.blocks import (
 )
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.pool import Pool
+from swarmhub.moments import reach
 
 T = TypeVar("T")
 
 FORMAT = "1"
 LOCK_TIMEOUT_S = 30.0
+CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
+AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a ring was lost
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
+MACHINES_FAULTS = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+}  # fmt: skip
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE blocks (
@@ -63,6 +71,14 @@ CREATE TABLE blocks (
 def wall_clock_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def make_steady_clock() -> Callable[[], int]:
+    """A clock that starts from the wall clock and goes on at real speed, whatever steps that one
+    makes. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
+    offset_ms = wall_clock_ms() - time.monotonic_ns() // 1_000_000
+    offset_ms += int(os.environ.get(CLOCK_VARIABLE) or 0)
+    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
 
 
 def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
@@ -84,7 +100,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -116,10 +136,16 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
             height += 1
     except Malformed as error:
         raise LedgerDamaged(height, f"it does not decode ({error})") from None
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if is_machines_fault(error):
             raise
         raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
+
+
+def is_machines_fault(error: Exception) -> bool:
+    """Whether SQLite says that the machine failed it (no descriptor, no memory, a lock, the disk),
+    which is no word about what is in the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINES_FAULTS
 
 
 @contextlib.contextmanager
@@ -155,6 +181,7 @@ class SqliteLedger:
         self.tip: Tip = Tip("", -1, 0, "", None)
         self.state = State()
         self._clock = clock
+        self._tip_seen_ms = clock()
         self._db = db
         self._board = Board()
         self._queue: list[bytes] = []
@@ -177,7 +204,7 @@ class SqliteLedger:
         path: Path,
         writer: PrivateKey | None = None,
         seen: tuple[int, str] | None = None,
-        clock: Callable[[], int] = wall_clock_ms,
+        clock: Callable[[], int] | None = None,
         listener: Listener | None = None,
     ) -> SqliteLedger:
         """Open and check the whole chain. `seen` is the last (height, block id) this node saw;
@@ -188,14 +215,19 @@ class SqliteLedger:
         try:
             db = _connect(path)
             row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(0, f"the file {path} is no ledger ({error})") from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes bad bytes
+            if is_machines_fault(error):
+                raise LedgerError(
+                    f"The ledger {path} cannot be opened ({error}); check the disk, the file's "
+                    "permissions and the limit of open files."
+                ) from None
+            raise LedgerDamaged(0, f"the file is no ledger ({error})", str(path)) from None
         if row is None or row[0] != FORMAT:
             db.close()
             raise LedgerError(
                 f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
             )
-        ledger = cls(path, writer, clock, db)
+        ledger = cls(path, writer, clock or make_steady_clock(), db)
         if listener is not None:
             ledger.subscribe(listener)
         found: dict[int, str] = {}
@@ -205,10 +237,15 @@ class SqliteLedger:
         try:
             ledger._take(await ledger._visit(lambda: ledger._catch_up()))
             if ledger.tip.height < 0:
-                raise LedgerDamaged(0, "the file holds no block")
+                raise LedgerDamaged(0, "the file holds no block", str(path))
             if seen is not None and found.get(seen[0]) != seen[1]:
                 at = min(seen[0], ledger.tip.height + 1)
-                raise LedgerDamaged(at, "this node has seen other blocks: it was rolled back")
+                why = "this node has seen other blocks: it was rolled back"
+                raise LedgerDamaged(at, why, str(path))
+        except sqlite3.Error as error:
+            ledger._worker.shutdown(wait=True)
+            db.close()
+            raise LedgerError(f"The ledger {path} cannot be read ({error}).") from None
         except BaseException:
             ledger._worker.shutdown(wait=True)
             db.close()
@@ -221,7 +258,14 @@ class SqliteLedger:
     # the protocol
 
     def estimate_ms(self) -> int:
-        return max(self.tip.time_ms + 1, self._clock())
+        return max(self.tip.time_ms + 1, self._now_ms())
+
+    def _now_ms(self) -> int:
+        """This process' clock; where block time is ahead of it, what has passed since the tip."""
+        now_ms = self._clock()
+        if self.tip.time_ms - self._tip_seen_ms < AHEAD_MS:
+            return now_ms
+        return max(now_ms, self.tip.time_ms + now_ms - self._tip_seen_ms)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         return self._board.subscribe(listener)
@@ -261,25 +305,30 @@ class SqliteLedger:
 
     def _take(self, step: _Step) -> None:
         self.state.commit(step.overlay.writes, step.tip.tree)
-        self.tip = step.tip
+        if step.committed:
+            self.tip, self._tip_seen_ms = step.tip, self._clock()
         for committed in step.committed:
             self._board.publish(committed)
 
     def _catch_up(self) -> _Step:
         """Execute what others have written. Runs in the worker thread."""
         overlay, tip, done = Overlay(self.state), self.tip, []
-        for block in _read(self._db, tip.height + 1):
-            if tip.height < 0:
-                tip, committed = replay_genesis(block, overlay)
-            else:
-                tip, committed = replay(tip, overlay, block)
-            done.append(committed)
+        try:
+            for block in _read(self._db, tip.height + 1):
+                if tip.height < 0:
+                    tip, committed = replay_genesis(block, overlay)
+                else:
+                    tip, committed = replay(tip, overlay, block)
+                done.append(committed)
+        except LedgerDamaged as error:
+            raise LedgerDamaged(error.height, error.why, str(self.path)) from None
         return _Step(tip, overlay, tuple(done))
 
     def _append(self, mine: list[Path]) -> _Step:
         """Append a block of what waits, unless somebody has. Runs in the worker thread."""
         assert self.writer is not None
         with _turn(self._turns):
+            reach("ledger.turn")
             if any(path.exists() for path in mine):
                 return self._append_in_turn(mine, self.writer)
         return self._catch_up()  # somebody had them in a block
@@ -294,17 +343,21 @@ class SqliteLedger:
             taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES, members, only)
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
-                tip, committed = build(tip, overlay, batch, self._clock(), writer)
+                tip, committed = build(tip, overlay, batch, self._now_ms(), writer)
                 _insert(self._db, committed.block)
                 done.append(committed)
                 batch = []
+            reach("ledger.rows")
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        reach("ledger.committed")
         self._pool.remove([path for path, _ in taken])
+        reach("ledger.silent")
         self._bell.ring()
+        reach("ledger.told")
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:
@@ -322,7 +375,7 @@ class SqliteLedger:
     async def _gather(self) -> None:
         """Let the last block be executed everywhere, while more transactions come together."""
         rest_ms = self._bell.count() * GATHER_MS
-        since_ms = self._clock() - self.tip.time_ms
+        since_ms = self._clock() - self._tip_seen_ms
         if 0 <= since_ms < rest_ms:
             await asyncio.sleep((rest_ms - since_ms) / 1000)
 

@@ -15,11 +15,13 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
+from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.keys import verify
 from swarmhub.merge import draw
+from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.round import (
     Audit,
@@ -164,6 +166,9 @@ class StudyDriver:
         except (BlobError, MergeError, LedgerError, PeerError) as error:
             self._note_failure(effect)
             self.node.report(str(error))
+        except OSError as error:
+            self._note_failure(effect)
+            self.node.report(str(disk_error(error, self.node.blobs.root)))
         except Exception:
             self._note_failure(effect)
             log.exception("an effect failed: %r", effect)
@@ -195,26 +200,33 @@ class StudyDriver:
     async def _submit(self, wish: Submit) -> None:
         if isinstance(wish.body, Poke):
             self.notes.learn(Poked(), self.node.now_ms())
+        reach(f"submit.{wish.body.KIND}")
         result = await self.node.submit(wish.body)
+        reach(f"result.{wish.body.KIND}")
         if result.ok:
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
         if result.code == "TooMany":  # nothing is wrong with it: a later block takes it
             self._note_failure(wish)
             return
-        if result.code not in ("StaleRound", "AlreadyDone", "Expired", "Disputed"):
+        is_over = ROUND.get(self.node.ledger.state, self.study) is None  # it came too late, then
+        known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
+        if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
         if result.code not in ("Expired", "Disputed"):
             self.learn(Refused(wish.body))
 
     async def _pull(self, wish: Pull) -> None:
         started = time.monotonic()
+        reach("pull.begun")
         try:
             await self.node.client.pull(wish, self.node.blobs)
         except PeerError as error:
             log.info("pull of %s… failed: %s", wish.digest[:12], error)
-            self.learn(PullFailed(wish.digest, str(error)))
+            lasted_ms = int((time.monotonic() - started) * 1000)
+            self.learn(PullFailed(wish.digest, str(error), lasted_ms))
             return
+        reach("pull.held")
         log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
         self.learn(Held(wish.digest))
 
@@ -238,6 +250,7 @@ class StudyDriver:
             self.node.report(str(error))
             self.learn(CheckedBad(digest, error.why))
             return
+        reach("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
         message = self._message(wish.number, wish.revision, made.digest)
         self.learn(
@@ -327,6 +340,7 @@ class StudyDriver:
             await asyncio.sleep(IDLE_WATCH_S)
 
     async def _send_receipt(self, wish: SendReceipt) -> None:
+        reach("receipt.begun")
         message = self._message(wish.number, wish.revision, wish.digest)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
@@ -336,6 +350,7 @@ class StudyDriver:
             log.info("receipt to member %d: %s", wish.leader, error)
             self.learn(PeerLost(wish.leader))
             return
+        reach("receipt.sent")
         self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
 
     # the trainer's answer

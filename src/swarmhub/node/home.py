@@ -20,7 +20,8 @@ from swarmhub import codec, keys
 from swarmhub.contract.records import Card
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.files import write_durably
+from swarmhub.files import seal, unseal, write_durably
+from swarmhub.moments import reach
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
@@ -175,19 +176,28 @@ class Home:
     # what was seen
 
     def last_head(self) -> tuple[int, str] | None:
-        """The last (height, block id) this node saw, kept outside the ledger's file."""
+        """The last (height, block id) this node saw, kept outside the ledger's file; HomeError
+        where its file is damaged."""
+        path = self.state_path("head")
         try:
-            found = codec.parse(self.state_path("head.json").read_bytes())
+            found = codec.parse(unseal(path.read_bytes()) or b"")
             return int(found["height"]), str(found["id"])
-        except (FileNotFoundError, KeyError, TypeError, ValueError, BadInput):
+        except FileNotFoundError:
             return None
+        except (OSError, KeyError, TypeError, ValueError, BadInput):
+            raise HomeError(
+                f"The file {path} was damaged and is left aside; whether the ledger was rolled "
+                "back cannot be told this time."
+            ) from None
 
     def save_head(self, height: int, block: str) -> None:
         """Remember the head. Not synced: after a power cut an older head is remembered."""
-        path = self.state_path("head.json")
+        path = self.state_path("head")
         partial = path.with_suffix(".new")
-        partial.write_bytes(codec.encode({"height": height, "id": block}))
+        partial.write_bytes(seal(codec.encode({"height": height, "id": block})))
+        reach("head.half")
         partial.replace(path)
+        reach("head.saved")
 
 
 def parse_address(text: str) -> tuple[str, int]:

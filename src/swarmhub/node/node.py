@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import errno
 import logging
 from typing import Any
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
+from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
 from swarmhub.errors import BadInput, HomeError, LedgerError
-from swarmhub.files import lock, raise_file_limit, write_durably
+from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
 from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
 from swarmhub.merge import self_test
+from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.home import Home, parse_address
-from swarmhub.node.local_api import LocalApi
+from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.server import OFFER_WAIT_S
@@ -26,7 +30,6 @@ from swarmhub.types import Digest, MemberId
 
 HEAD_EVERY_S = 1.0
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
-ANY_STUDY = ""  # news of the ledger as a whole
 
 log = logging.getLogger("swarmhub.node")
 
@@ -39,6 +42,7 @@ class Node:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.account = home.key("account")
+        home.key("tls")  # OpenSSL would not say which file is damaged
         self.blobs = BlobStore(home.blobs_path)
         self.peers = Peers(home.certificate_path, home.key_path("tls"))
         self.client = PeerClient(self.peers)
@@ -61,17 +65,21 @@ class Node:
             raise HomeError(
                 f"A node is running on {self.home.root} already; stop it, or use another --home."
             )
+        asyncio.get_running_loop().set_exception_handler(self._heard_by_the_loop)
         try:
             raise_file_limit()
             await asyncio.to_thread(self_test)
             for sentence in await asyncio.to_thread(self.blobs.load):
                 self.report(sentence)
             self.held.update(self.blobs.digests())
+            reach("start.blobs")
             await self._open_ledger()
+            reach("start.ledger")
             try:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host, port)
                 await self.api.start()
+                reach("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
                 log.info("node '%s' is up", self.home.config.name)
@@ -84,9 +92,18 @@ class Node:
             raise self._failure
 
     async def _open_ledger(self) -> None:
-        self.ledger = await SqliteLedger.open(
-            self.home.ledger_path, self.account, self.home.last_head()
-        )
+        seen = None
+        try:
+            seen = self.home.last_head()
+        except HomeError as error:
+            self.report(str(error))
+        self.ledger = await SqliteLedger.open(self.home.ledger_path, self.account, seen)
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        if me is not None and bytes.fromhex(me.tls) != self.peers.own():
+            self.report(
+                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
+                "for this hospital; other members refuse it. Restore it from a backup."
+            )
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
         self.ledger.subscribe(self._on_block)
@@ -105,6 +122,14 @@ class Node:
     def _ledger_failed(self, error: LedgerError) -> None:
         self._failure = error
         self.stopping.set()
+
+    def _heard_by_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self.report(str(disk_error(error, self.home.root)))
+        else:
+            loop.default_exception_handler(context)
 
     def report(self, sentence: str) -> None:
         """Something that the operator should read; shown by `swarmhub status`."""
@@ -174,21 +199,24 @@ class Node:
             kept |= compute_kept(state, driver.notes)
         self.blobs.retain(kept)
         self.held.intersection_update(self.blobs.digests())
+        give_memory_back()
 
     # the journal
 
     def save_prepared(self, study: str, prepared: Prepared) -> None:
         """Keep the trainer's answer over a crash; it is on disk when this returns."""
-        write_durably(self.home.state_path(f"{study}.prepared"), codec.pack(prepared))
+        reach("journal.before")
+        write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
+        reach("journal.after")
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""
         path = self.home.state_path(f"{study}.prepared")
         try:
-            found = codec.unpack(Prepared, path.read_bytes())
+            found = codec.unpack(Prepared, unseal(path.read_bytes()) or b"")
         except FileNotFoundError:
             return None
-        except BadInput:
+        except (BadInput, OSError):
             self.report(f"The journal {path} was damaged and is left aside; training goes on.")
             return None
         return found if not found.digest or found.digest in self.blobs else None
@@ -238,6 +266,7 @@ class Node:
             if driver is not None:
                 merged = driver.notes.merged.get((number, revision))
                 if merged is not None and merged.digest != known:
+                    reach("offer.found")
                     return merged
                 if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
                     return None
@@ -251,6 +280,7 @@ class Node:
         merged = driver.notes.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
+        reach("receipt.taken")
         driver.learn(receipt)
 
     # what an operator sees
@@ -286,6 +316,12 @@ class Node:
             "min_peers": spec.min_peers,
             "trainer": bool(driver and driver.notes.attached),
         }
+
+
+def give_memory_back() -> None:
+    """Return what a merge has freed to the system: glibc keeps it, in every thread's arena."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _short(fields: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from swarmhub.merge import (
     merge_statistics,
     recompute_leaf,
 )
+from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, leaf_of
 from swarmhub.params.buffer import write_all
 from swarmhub.round import Audit, Examine, Merge
@@ -83,6 +84,7 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
     try:
         contributions = [Contribution(s.member, s.weight, sources[s.member]) for s in wish.shares]
         hasher = ChunkHasher(wish.layout)
+        reach("merge.begun")
         with open_to_overwrite(path) as out:
             for chunk in merge_parameters(to_rule(wish.rule), layout, contributions):
                 if not is_wanted():
@@ -90,9 +92,11 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
                 view = memoryview(chunk).cast("B")
                 assert view.nbytes <= CHUNK_BYTES
                 write_all(out, view)
+                reach("merge.half")
                 hasher.feed(view)
             out.truncate(layout.nbytes)
         fingerprint = hasher.finish()
+        reach("merge.whole")
         store.adopt(path, fingerprint)
         return fingerprint
     except OSError as error:

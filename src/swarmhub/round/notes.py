@@ -52,6 +52,7 @@ class Held:
 class PullFailed:
     digest: Digest
     why: str
+    lasted_ms: int = 0  # a member that hangs lets an attempt last, one that is gone does not
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,11 @@ class Notes:
                 self.held.add(digest)
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
-            case PullFailed(digest):
+            case PullFailed(digest, _, lasted_ms):
                 self._count(self.failed, digest, now_ms)
+                if lasted_ms >= self.patience.unavailable_ms:  # says as much as two quick refusals
+                    self.failed[digest].first_ms -= lasted_ms
+                    self.failed[digest].count += 1
             case CheckedGood(digest):
                 self.good.add(digest)
             case CheckedBad(digest, why):

@@ -54,7 +54,7 @@ class NodeClient:
                 if status != 401:
                     break
                 self.close()  # another node has started on the home: read its token
-            except (OSError, http.client.HTTPException, ValueError, KeyError):
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 self.close()
             if time.monotonic() > end:
                 raise TrainerError(

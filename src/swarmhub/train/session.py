@@ -13,6 +13,7 @@ again, it goes on from the last settled model.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -23,10 +24,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from swarmhub import codec
+from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
-from swarmhub.errors import HomeError, TrainerError
+from swarmhub.errors import BlobError, HomeError, TrainerError
 from swarmhub.files import lock
+from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.client import NodeClient
@@ -71,6 +73,7 @@ def join(
     site's statistics document, for studies that merge preprocessing statistics first. Waits for
     the node for up to `patience_s` seconds. TrainerError where another trainer holds the study.
     """
+    moments.arm()
     root = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
     if not (root / "node.toml").exists():
         raise HomeError(
@@ -143,6 +146,7 @@ class Swarm:
         weight = 1
         while True:
             task = self._next()
+            reach("trainer.task")
             if task["state"] == "task" and task["kind"] == "statistics":
                 self._give_statistics(task)
                 continue
@@ -180,6 +184,7 @@ class Swarm:
                 raise TrainerError("Call round.report(samples=...) in every round of training.")
             weight = turn._samples
             self._save_local(int(task["number"]), {**turn.local, **parameters.local()})
+            reach("trainer.local")
             layout = parameters.write(Path(task["drop"]))
             self._answer(
                 task, samples=weight, layout=codec.to_json(layout), metrics=metrics,
@@ -231,8 +236,10 @@ class Swarm:
             "evaluations": evaluations,
             "own_metrics": _micro(own or {}),
         }
+        reach("trainer.written")
         try:
             self._client.post(f"/v1/studies/{self.study}/answer", body)
+            reach("trainer.answered")
         except TrainerError as error:
             if "attached to" not in str(error):
                 raise
@@ -250,7 +257,8 @@ class Swarm:
 
         for older in sorted(self._local_versions(), reverse=True):
             if older < number:
-                return import_safetensors(self._local_folder() / f"{older}.safetensors")
+                with contextlib.suppress(BlobError):  # torn by a power cut: the one before it
+                    return import_safetensors(self._local_folder() / f"{older}.safetensors")
         return {}
 
     def _save_local(self, number: int, arrays: Mapping[str, Array]) -> None:

@@ -25,9 +25,9 @@ from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 4.0  # for the head of an answer: less than a leader has
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
-ANSWER_TIMEOUT_S = 35.0  # to the end of an answer's headers; the server may wait OFFER_WAIT_S
 START_S = 30.0  # of a body: added to what its size allows
 MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
@@ -89,7 +89,7 @@ class PeerClient:
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(None if "timeout" in options else ANSWER_TIMEOUT_S):
                 response = await session.request(
                     method, base + path, allow_redirects=False, ssl=self._context, **options
                 )
@@ -140,11 +140,12 @@ class PeerClient:
 
     async def _pull_chunks(self, holder: MemberId, wish: Pull, incoming: Incoming) -> None:
         loop = asyncio.get_running_loop()
-        writing: asyncio.Future[None] | None = None
+        writing: asyncio.Future[Any] | None = None
         try:
             start = incoming.offset
             if not incoming.wanted:  # it was complete before a crash
-                await loop.run_in_executor(None, incoming.finish)
+                writing = loop.run_in_executor(None, incoming.finish)
+                await asyncio.shield(writing)
                 return
             headers = {"Range": f"bytes={start}-"} if start else {}
             response = await self._request(
@@ -177,13 +178,15 @@ class PeerClient:
                             wanted = min(CHUNK_BYTES, left)
                 if writing is not None:
                     await asyncio.shield(writing)
-            await loop.run_in_executor(None, incoming.finish)
+            writing = loop.run_in_executor(None, incoming.finish)
+            await asyncio.shield(writing)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerError(f"Member {holder} broke off ({type(error).__name__}).") from None
         finally:
-            if writing is not None:  # the thread must be done with the file
-                await asyncio.wait([writing])
-                writing.exception()
+            if writing is not None:  # a thread may still write: were its file closed under it,
+                await asyncio.wait([writing])  # the number might be another file's by then
+                if not writing.cancelled():
+                    writing.exception()  # who is cancelled does not ask
             incoming.close()
 
     async def excerpt(

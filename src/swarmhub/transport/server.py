@@ -25,6 +25,7 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError, Malformed
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.merge.audit import MAX_STRETCHES
+from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport.conversation import NAME, Conversation, Room, make_conversations
@@ -35,6 +36,7 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
+WRITE_BYTES = 1 << 16  # a connection's TLS buffer grows to the largest write, and stays so
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
 TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
@@ -208,6 +210,7 @@ class PeerServer:
         if start:
             response.headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
         await response.prepare(request)
+        reach("serve.begun")
         loop = asyncio.get_running_loop()
         at = start
         while at < total:
@@ -219,8 +222,10 @@ class PeerServer:
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
             async with asyncio.timeout(TAKE_S):
-                await response.write(piece)
+                for part in range(0, size, WRITE_BYTES):
+                    await response.write(piece[part : part + WRITE_BYTES])
             at += size
+        reach("serve.ended")
         await response.write_eof()
         return response
 

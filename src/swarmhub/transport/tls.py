@@ -16,7 +16,7 @@ from pathlib import Path
 
 from swarmhub import keys
 from swarmhub.contract.records import Member
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, HomeError
 from swarmhub.types import MemberId
 
 
@@ -49,6 +49,10 @@ class Peers:
         """The active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
 
+    def own(self) -> bytes:
+        """This node's own certificate (DER)."""
+        return ssl.PEM_cert_to_DER_cert(self._certificate.read_text())
+
     def server_context(self) -> ssl.SSLContext:
         """TLS 1.3 only, client certificate required."""
         context = self._make(ssl.PROTOCOL_TLS_SERVER)
@@ -68,7 +72,14 @@ class Peers:
         # a member's certificate is trusted for itself. Without this OpenSSL looks for an issuer
         # by name, and who registers a certificate with another member's name locks that one out
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_cert_chain(self._certificate, self._key)
+        try:
+            keys.check_certificate(self.own())
+            context.load_cert_chain(self._certificate, self._key)
+        except (OSError, ValueError, BadInput):  # an SSLError is an OSError
+            raise HomeError(
+                f"The certificate {self._certificate} is damaged or not that of {self._key}; "
+                "restore both from a backup."
+            ) from None
         for der in self._trusted:
             _trust(context, der)
         self._anchors.append(context)

@@ -1,0 +1,523 @@
+"""Kill -9 at every named moment of a round, in swarms of real nodes and trainers, again and again.
+
+    python bench/kill.py --kills 1000 [--json] [--seed 1] [--swarms 3] [--state FILE]
+
+A deck of (role, moment) pairs is shuffled by the seed, and dealt to one swarm after the other (25
+kills each, several swarms at a time). In a swarm of four one process at a time is a victim: the
+leader of the next round, a contributor, a hospital that was away for two rounds and comes back,
+or a trainer. It is armed with the moment, dies there by SIGKILL, and is started again at once or
+when the others have settled the round. A few plans have two victims, since some moments are
+reached only after a death. Every third swarm has a model of several chunks.
+
+kills        deaths by SIGKILL at a named moment (without those that only make a joiner late)
+finished     whether every study went on when the killing was over, and came to its end
+differing    nodes whose final model is missing or not bit for bit that of the others
+lost_rounds  rounds that were never settled, or without a contribution that the ledger had and
+             nobody excluded
+takeover_s   from a leader's death in mid-merge to the settlement by another, where all four had
+             contributed and nobody else died meanwhile
+
+With --state, swarms that are done are noted in the file, and a second run goes on behind them.
+The exit code is 1 where anything was lost; then logs and ledger are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import json
+import math
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local_swarm import LocalSwarm
+from nursery import Nursery, Ward
+
+from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
+from swarmhub.contract.records import ROUND, STUDY, Round, Spec
+from swarmhub.contract.transactions import Finish
+from swarmhub.errors import BadInput
+from swarmhub.ledger import Committed
+from swarmhub.moments import MOMENTS
+from swarmhub.moments import VARIABLE as DIE_AT
+
+NODES, MIN_PEERS = 4, 2  # one dies at a time: f of four
+KILLS_A_SWARM, ROUNDS_A_KILL = 25, 6
+PATIENCE_S, PATIENCE_ROUNDS = 5.0, 8  # a moment not reached by then is missed, and not counted
+TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is there to kill
+SLOW_S = 3.0  # a takeover that is worth a look
+OVER_S = 120.0  # a study that stands still for so long is lost
+
+COMMON = ("pull.", "blob.", "head.", "ledger.", "pool.", "serve.")
+ROLES = {
+    "leader": ("merge.", "offer.", "receipt.taken", "submit.round.settle", "result.round.settle"),
+    "contributor": ("answer.", "journal.", "file.", "submit.round.contribute",
+                    "result.round.contribute", "receipt.begun", "receipt.sent", *COMMON),
+    "late joiner": ("start.", "submit.round.ready", "result.round.ready", *COMMON),
+    "trainer": ("trainer.",),
+    "witness": ("submit.round.suspect", "submit.round.unavailable", "submit.round.poke"),
+}  # fmt: skip
+NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who shall die, and when."""
+
+    role: str
+    moment: str
+
+
+def deck(roles: list[str]) -> list[Plan]:
+    """Every moment with every role that reaches it (of these roles)."""
+    found = [
+        Plan(role, moment)
+        for role, prefixes in ROLES.items()
+        for moment in MOMENTS
+        if moment.startswith(prefixes)
+        and not (role == "late joiner" and moment.startswith(NOT_WHEN_LATE))
+    ]
+    assert {p.moment for p in found} == set(MOMENTS), "a moment has no role"
+    return [p for p in found if p.role in roles]
+
+
+def deal(seed: int, roles: list[str]) -> Iterator[Plan]:
+    """The deck, shuffled anew each time it is used up."""
+    chance = random.Random(f"deck {seed}")
+    while True:
+        cards = deck(roles)
+        chance.shuffle(cards)
+        yield from cards
+
+
+@dataclass
+class Tally:
+    """What one swarm came to."""
+
+    number: int
+    plans: int = 0
+    finished: bool = False
+    untried: int = 0  # the study was over before
+    settled: int = 0
+    lost_rounds: int = 0
+    differing: int = 0
+    excluded: int = 0
+    takeovers: list[float] = field(default_factory=list)
+    killed: list[str] = field(default_factory=list)  # "role moment"
+    missed: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+class Campaign:
+    """One swarm that lives through its plans."""
+
+    def __init__(self, root: Path, number: int, seed: int, plans: list[Plan], ward: Any) -> None:
+        self.root = root
+        self.chance = random.Random(f"{seed}/{number}")
+        self.plans = plans
+        self.ward = ward
+        self.swarm = LocalSwarm(root, NODES, ward)
+        self.tally = Tally(number, len(plans))
+        self.mb = 2.5 if number % 3 == 2 else 0.004
+        self.aim: Plan | None = None  # whoever fits the role now is armed
+        self.victim = ""
+        self.away: dict[str, float] = {}  # the dead, and when they died
+        self.leading: dict[int, tuple[int, float]] = {}  # round: leader that died in it, when
+        self.contributed: dict[int, set[int]] = {}
+        self.news = asyncio.Event()
+
+    async def run(self) -> Tally:
+        """Start, carry the plans out, see the study finish, compare."""
+        spec = Spec(
+            name="bench", rounds=max(10, len(self.plans) * ROUNDS_A_KILL), min_peers=MIN_PEERS,
+            quorum_grace_ms=500, leader_timeout_ms=3_000,
+        )  # fmt: skip
+        script = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(self.mb)]
+        script += ["--pause", str(TRAINING_S)]
+        await self.swarm.start(spec, script)
+        for i in range(1, NODES + 1):
+            self._attend(f"node {i}")
+            self._attend(f"trainer {i}")
+        self.swarm.ledger.subscribe(self._hear)
+        await self.until(lambda: self.round() is None or self.number() > 2, OVER_S)
+        try:
+            for plan in self.plans:
+                if self.round() is None:
+                    self.tally.untried += 1
+                    continue
+                await self._carry_out(plan)
+                await self._revive()
+            await self._see_it_go_on()
+            await self._compare()
+        except TimeoutError:
+            self.tally.faults.append(f"nothing happened for {OVER_S} s")
+        finally:
+            self._count_open()
+            await self.swarm.ledger.close()
+            for name in [n for n in self._names() if n not in self.away]:
+                asyncio.get_running_loop().remove_reader(self.ward.sentinel(name))
+            self.ward.stop()
+        self._read_logs()
+        return self.tally
+
+    # looking
+
+    def round(self) -> Round | None:
+        """The open round."""
+        return ROUND.get(self.swarm.ledger.state, "bench")
+
+    def number(self) -> int:
+        """Its number; past the end when the study is over."""
+        r = self.round()
+        return r.number if r else 1 << 30
+
+    async def until(self, true: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for news until it holds; whether it did in time."""
+        end = time.monotonic() + timeout_s
+        while not true():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self.news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self.news.wait()
+        return True
+
+    def _names(self) -> list[str]:
+        return [f"{kind} {i}" for kind in ("node", "trainer") for i in range(1, NODES + 1)]
+
+    def _hear(self, committed: Committed) -> None:
+        for name, fields in committed.events:
+            number = int(fields.get("number", 0))
+            if name == "contributed":
+                self.contributed.setdefault(number, set()).add(fields["member"])
+            elif name == "voided":
+                self.contributed[number].discard(fields["member"])
+                self.tally.excluded += 1
+            elif name == "settled":
+                self._settled(number, fields)
+        self._take_aim()
+        self.news.set()
+
+    def _settled(self, number: int, fields: dict[str, Any]) -> None:
+        self.tally.settled += 1
+        if fields["kind"] == "parameters":
+            merged = {s["member"] for s in fields["shares"]}
+            if merged != self.contributed.get(number):
+                self.tally.lost_rounds += 1
+                self.tally.faults.append(f"round {number} was settled without all contributions")
+        leader, at = self.leading.pop(number, (0, 0.0))
+        if leader and leader != fields["leader"]:
+            took_s = round(time.monotonic() - at, 3)
+            self.tally.takeovers.append(took_s)
+            if took_s > SLOW_S:
+                say(f"swarm {self.tally.number}: the takeover of round {number} took {took_s} s")
+
+    # killing
+
+    def _attend(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.ward.sentinel(name), functools.partial(self._died, name))
+
+    def _died(self, name: str) -> None:
+        asyncio.get_running_loop().remove_reader(self.ward.sentinel(name))
+        code = self.ward.take(name)
+        self.away[name] = time.monotonic()
+        self.news.set()
+        kind, _, i = name.partition(" ")
+        if code != -9 and (kind, code) != ("trainer", 0):  # a trainer's end is the study's end
+            self.tally.faults.append(f"{name} ended with {code}")
+        r = self.round()
+        if kind == "node" and self.leading:  # two are dead now: more than f, no measure of anything
+            self.leading.clear()
+        elif kind == "node" and r and r.phase == "MERGING" and get_leader(r) == int(i):
+            if len(get_candidates(r)) < NODES:  # fewer survive nobody's death
+                return
+            self.leading[r.number] = (int(i), time.monotonic())
+
+    def _take_aim(self) -> None:
+        """Arm whoever fits the role in the round as it is now, and nobody else."""
+        r = self.round()
+        if self.aim is None or r is None or self.victim in self.away:
+            return
+        order = compute_leader_order("bench", r.number, r.roster)
+        leader = get_leader(r) if r.phase == "MERGING" else (order[0] if order else None)
+        fits = self.aim.role == "leader"
+        here = [i for i in r.roster or range(1, NODES + 1) if f"node {i}" not in self.away]
+        able = [i for i in here if (i == leader) == fits]
+        if able and self.victim not in [f"node {i}" for i in able]:
+            if self.victim:
+                self.ward.arm(self.victim, "")
+            self.victim = f"node {self.chance.choice(able)}"
+            self.ward.arm(self.victim, self.aim.moment)
+
+    async def _carry_out(self, plan: Plan) -> None:
+        act = {
+            "leader": self._kill_one, "contributor": self._kill_one, "trainer": self._kill_trainer,
+            "late joiner": self._kill_late, "witness": self._kill_two,
+        }[plan.role]  # fmt: skip
+        died = await act(plan)
+        word = f"{plan.role} {plan.moment}"
+        (self.tally.killed if died else self.tally.missed).append(word)
+
+    async def _kill_one(self, plan: Plan) -> bool:
+        if plan.role == "leader":  # all are back from the last death, so that f are left to die
+            await self._comes_true(lambda: (r := self.round()) is None or len(r.roster) == NODES)
+        self.aim, self.victim = plan, ""
+        self._take_aim()
+        died = await self._comes_true(lambda: self.victim in self.away)
+        self.aim = None
+        if not died and self.victim:
+            self.ward.arm(self.victim, "")
+        return died
+
+    async def _kill_trainer(self, plan: Plan) -> bool:
+        name = f"trainer {self.chance.randint(1, NODES)}"
+        if name in self.away:
+            return False
+        self.ward.arm(name, plan.moment)
+        return await self._has_died(name)
+
+    async def _kill_late(self, plan: Plan) -> bool:
+        """Away for two rounds, then armed from its first moment on."""
+        name = f"node {self.chance.randint(1, NODES)}"
+        self._kill_now(name)
+        await self.until(lambda: name in self.away, PATIENCE_S)
+        since = self.number()
+        await self.until(lambda: self.number() >= since + 2, PATIENCE_S)
+        self._start(name, plan.moment)
+        return await self._has_died(name)
+
+    async def _kill_two(self, plan: Plan) -> bool:
+        """Some moments come only after a death: a leader's, or a trainer's that all wait for."""
+        if plan.moment == "submit.round.poke":
+            self._kill_now(f"trainer {self.chance.randint(1, NODES)}")
+        elif not await self._kill_one(Plan("leader", "merge.begun")):
+            return False
+        else:
+            self.tally.killed.append("leader merge.begun")
+        r = self.round()
+        if r is None:
+            return False
+        poked = tuple(range(1, NODES + 1)) if plan.moment == "submit.round.poke" else None
+        line = compute_leader_order("bench", r.number, poked or r.contributors or r.roster)
+        name = next(f"node {i}" for i in line if f"node {i}" not in self.away)  # next in line
+        self.ward.arm(name, plan.moment)
+        return await self._has_died(name)
+
+    async def _comes_true(self, true: Callable[[], bool]) -> bool:
+        last = self.number() + PATIENCE_ROUNDS
+        return await self.until(lambda: true() or self.number() > last, PATIENCE_S) and true()
+
+    async def _has_died(self, name: str) -> bool:
+        died = await self._comes_true(lambda: name in self.away)
+        if not died:
+            self.ward.arm(name, "")
+        return died
+
+    def _kill_now(self, name: str) -> None:
+        if name not in self.away:
+            self.ward.kill(name)
+
+    async def _revive(self) -> None:
+        """Start the dead again: at once, or when the others have settled the round."""
+        led = bool(self.leading)
+        if self.chance.random() < (0.9 if led else 0.4):
+            since = self.number()
+            await self.until(lambda: self.number() > since, PATIENCE_S)
+        for name in list(self.away):
+            self._start(name)
+
+    def _start(self, name: str, moment: str = "") -> None:
+        kind, _, i = name.partition(" ")
+        start = self.swarm.start_node if kind == "node" else self.swarm.start_trainer
+        del self.away[name]
+        start(int(i), **{DIE_AT: moment})
+        self._attend(name)
+
+    # the end
+
+    async def _see_it_go_on(self) -> None:
+        """Two more rounds when nobody dies any more; then the proposer ends the study, if it has
+        not come to its end by itself."""
+        for _ in range(2):
+            since = self.number()
+            if since < 1 << 30 and not await self.until(lambda n=since: self.number() > n, OVER_S):  # type: ignore[misc]
+                raise TimeoutError
+        if self.round() is not None:
+            with contextlib.suppress(BadInput):  # it has ended by itself meanwhile
+                await self.swarm.desks[0].submit(Finish("bench"))
+
+    async def _compare(self) -> None:
+        study = STUDY.need(self.swarm.ledger.state, "bench")
+        assert study.current is not None
+        paths = [h.blobs_path / f"{study.current.digest}.bin" for h in self.swarm.homes]
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not all(p.exists() for p in paths):
+            await asyncio.sleep(0.05)
+        found = Counter(p.read_bytes() if p.exists() else b"" for p in paths)
+        self.tally.differing = NODES - max(n for data, n in found.items() if data)
+        self.tally.finished = study.status == "finished"
+
+    def _count_open(self) -> None:
+        """Rounds that the ledger opened and nobody settled (the evaluation settles nothing)."""
+        r = self.round()
+        if r is not None:
+            self.tally.lost_rounds += 1
+            self.tally.faults.append(f"round {r.number} was never settled ({r.phase})")
+
+    def _read_logs(self) -> None:
+        for path in sorted(self.root.glob("h*/logs/*.log")):
+            text = path.read_text("utf-8", "replace")
+            for mark in ("Traceback", " ERROR "):
+                for line in [x for x in text.splitlines() if mark in x][:3]:
+                    self.tally.faults.append(f"{path.parent.parent.name}/{path.name}: {line}")
+
+
+# many swarms
+
+
+async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) -> list[Tally]:
+    """Deal the deck to swarms until there are enough kills; several swarms at a time."""
+    cards, nursery = deal(options.seed, options.role or list(ROLES)), Nursery()
+    numbers = iter(range(1 << 30))
+    for tally in done:
+        next(numbers)
+        for _ in range(tally.plans):
+            next(cards)
+    started = time.monotonic()
+    earlier = sum(len(t.killed) for t in done)
+    under_way: dict[int, Campaign] = {}
+
+    async def work() -> None:
+        while True:
+            hoped = sum(len(t.killed) for t in done)
+            hoped += sum(len(c.plans) for c in under_way.values())
+            if hoped >= options.kills:
+                return
+            number = next(numbers)
+            plans = [next(cards) for _ in range(min(KILLS_A_SWARM, options.kills - hoped))]
+            folder = root / f"swarm{number}"
+            folder.mkdir(parents=True)
+            ward = Ward(nursery, f"{number}/")
+            campaign = Campaign(folder, number, options.seed, plans, ward)
+            under_way[number] = campaign
+            try:
+                tally = await campaign.run()
+            finally:
+                del under_way[number]
+            done.append(tally)
+            note(options, tally, folder)
+            kills = sum(len(t.killed) for t in done)
+            rate = (kills - earlier) / (time.monotonic() - started)
+            say(f"{kills:5d} of {options.kills} kills, {rate:.2f} a second, {outline(tally)}")
+
+    try:
+        await asyncio.gather(*(work() for _ in range(options.swarms)))
+    finally:
+        nursery.stop()
+    return done
+
+
+def note(options: argparse.Namespace, tally: Tally, folder: Path) -> None:
+    """Remember a swarm that is done; throw its files away if all went well."""
+    if options.state:
+        with options.state.open("a") as file:
+            file.write(json.dumps({"seed": options.seed, **asdict(tally)}) + "\n")
+    if is_well(tally) and not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_well(tally: Tally) -> bool:
+    """Whether nothing was lost in a swarm."""
+    return tally.finished and not (tally.lost_rounds or tally.differing or tally.faults)
+
+
+def outline(tally: Tally) -> str:
+    """A line for people."""
+    words = f"swarm {tally.number}: {len(tally.killed)} kills, {tally.settled} rounds"
+    if tally.missed:
+        words += f", missed: {', '.join(tally.missed)}"
+    return words if is_well(tally) else f"{words}; FAULTS: {'; '.join(tally.faults)}"
+
+
+def say(sentence: str) -> None:
+    """Progress, for people."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def recall(options: argparse.Namespace) -> list[Tally]:
+    """Swarms that an earlier run with this seed has done."""
+    if not options.state or not options.state.exists():
+        return []
+    found = [json.loads(line) for line in options.state.read_text().splitlines()]
+    return [
+        Tally(**{k: v for k, v in f.items() if k != "seed"})
+        for f in found
+        if f["seed"] == options.seed
+    ]
+
+
+def summarise(tallies: list[Tally], seconds: float) -> dict[str, Any]:
+    """The campaign's figures."""
+    takeovers = sorted(t for tally in tallies for t in tally.takeovers)
+    killed = [k for tally in tallies for k in tally.killed]
+    roles = Counter(k.rpartition(" ")[0] for k in killed)
+    return {
+        "kills": len(killed),
+        "finished": all(t.finished for t in tallies),
+        "differing": sum(t.differing for t in tallies),
+        "lost_rounds": sum(t.lost_rounds for t in tallies),
+        "takeover_s_median": round(statistics.median(takeovers), 3) if takeovers else None,
+        "takeover_s_p99": takeovers[math.ceil(0.99 * len(takeovers)) - 1] if takeovers else None,
+        "takeovers": len(takeovers),
+        "studies": len(tallies),
+        "rounds": sum(t.settled for t in tallies),
+        "moments": len({k.rpartition(" ")[2] for k in killed}),
+        "moments_named": len(MOMENTS),
+        "roles": dict(sorted(roles.items())),
+        "excluded": sum(t.excluded for t in tallies),
+        "missed": sum(len(t.missed) for t in tallies),
+        "faults": [f"swarm {t.number}: {x}" for t in tallies for x in t.faults],
+        "kills_per_s": round(len(killed) / seconds, 2),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--role", action="append", choices=list(ROLES), help="only such victims")
+    parser.add_argument("--swarms", type=int, default=3, help="so many at a time")
+    parser.add_argument("--state", type=Path, help="note swarms here, go on behind those noted")
+    parser.add_argument("--keep", type=Path, help="keep everything in this directory")
+    parser.add_argument("--json", action="store_true", help="print one JSON line")
+    options = parser.parse_args()
+    root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-kill-"))
+    started = time.monotonic()
+    tallies = asyncio.run(run_all(options, root, recall(options)))
+    found = summarise(tallies, time.monotonic() - started)
+    print(json.dumps(found) if options.json else json.dumps(found, indent=2))
+    if all(is_well(t) for t in tallies):
+        if not options.keep:
+            shutil.rmtree(root, ignore_errors=True)
+        return 0
+    say(f"the files of what went wrong are in {root}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

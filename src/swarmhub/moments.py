@@ -1,0 +1,103 @@
+"""The named moments of a round, at each of which a campaign of kills may end the process.
+
+A crash is interesting between two things that belong together: half of a file and all of it, a
+file and its rename, a row and its commit, a request and its answer. Each such place says
+`reach(NAME)`. That costs a comparison of a name with None, unless the process was started with
+SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL, as a power cut would) when it reaches
+that moment for the COUNT-th time. `bench/kill.py` does so at every moment of the table.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from swarmhub.errors import BadInput
+
+VARIABLE = "SWARMHUB_DIE_AT"
+
+MOMENTS = {
+    # a node starts (and comes late)
+    "start.blobs": "the blobs on disk are checked, the ledger is not open yet",
+    "start.ledger": "every block is executed, nobody can reach the node yet",
+    "start.doors": "both doors are open, no study has a driver yet",
+    "head.half": "the last head seen is written under another name",
+    "head.saved": "the last head seen is in its place",
+    # a trainer works
+    "trainer.task": "a trainer has a task and has done nothing for it",
+    "trainer.local": "a trainer has saved its private state, its parameters are in memory",
+    "trainer.written": "a trainer's parameters are in a file, the node has not heard of it",
+    "trainer.answered": "the node has taken the answer, the trainer has done nothing since",
+    # its node takes the answer over
+    "answer.taken": "the trainer's answer has arrived, nothing of it is checked",
+    "blob.leaves": "a blob's chunk hashes are under its digest, its bytes are not",
+    "blob.named": "a blob is under its digest, the memory does not know it",
+    "blob.unnamed": "a blob that is needed no more is deleted, its chunk hashes are not",
+    "journal.before": "the answer's parameters are stored, the answer is not",
+    "file.half": "half of a journal's new content is written, under another name",
+    "file.whole": "a journal's new content is on disk, under another name",
+    "journal.after": "the answer is on disk, nothing has been done about it",
+    # a transaction goes to the ledger
+    "submit.round.ready": "about to say that a trainer stands here",
+    "result.round.ready": "the ledger has that a trainer stands here",
+    "submit.round.contribute": "about to contribute",
+    "result.round.contribute": "the ledger has the contribution",
+    "submit.round.settle": "a leader is about to settle",
+    "result.round.settle": "the ledger has the leader's settlement",
+    "submit.round.suspect": "about to suspect the leader",
+    "submit.round.unavailable": "a leader is about to report a contribution that cannot be had",
+    "submit.round.poke": "about to make the block in which a deadline fires",
+    "pool.hidden": "a transaction is written, under a name that nobody takes",
+    "pool.shown": "a transaction waits in the pool, its writer takes no turn any more",
+    "ledger.turn": "it is this process' turn to write, nothing is written",
+    "ledger.rows": "the blocks' rows are inserted, not committed",
+    "ledger.committed": "the blocks are committed, their transactions still wait in the pool",
+    "ledger.silent": "the pool is emptied, nobody has been told of the blocks",
+    "ledger.told": "everybody has been told, the writer does not know its own blocks",
+    # a blob moves
+    "pull.begun": "about to ask a holder for a blob",
+    "pull.half": "half of a chunk of a blob that is being pulled is on disk",
+    "pull.whole": "all chunks of a pulled blob are on disk, under another name",
+    "pull.held": "a pulled blob is stored, the round does not know it",
+    "serve.begun": "a holder has sent the head of its answer, no byte of the blob",
+    "serve.ended": "a holder has sent all bytes of a blob, not the end of its answer",
+    # the leader merges, the others sign
+    "merge.begun": "every contribution is here, no byte is merged",
+    "merge.half": "some chunks of the merged model are on disk",
+    "merge.whole": "all of the merged model is on disk, not stored as a blob",
+    "merge.stored": "the merged model is stored, the round does not know it",
+    "offer.found": "the leader has a merged model for one who asks, nothing is sent",
+    "receipt.begun": "a merged model is here and checked, its receipt is not signed",
+    "receipt.sent": "the leader has the receipt, the sender has not noted it",
+    "receipt.taken": "a receipt has reached the leader, it has not been noted",
+}
+
+_armed: str | None = None
+_left = 0
+
+
+def reach(name: str, amid: Callable[[], object] | None = None) -> None:
+    """The process is at this moment. `amid` is done only if it dies here: half of a write, say."""
+    if _armed == name:
+        _count_down(amid)
+
+
+def _count_down(amid: Callable[[], object] | None) -> None:
+    global _left
+    _left -= 1
+    if _left <= 0:
+        if amid is not None:
+            amid()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(order: str | None = None) -> None:
+    """Die at "NAME:COUNT" (a count of 1 may be left out), by default as the environment says; ""
+    disarms. BadInput where the name is none."""
+    global _armed, _left
+    order = os.environ.get(VARIABLE, "") if order is None else order
+    name, _, count = order.partition(":")
+    if order and (name not in MOMENTS or not (count or "1").isdecimal()):
+        raise BadInput(f"Expected {VARIABLE} as MOMENT:COUNT (see moments.py), got {order!r}.")
+    _armed, _left = name or None, int(count or "1")

@@ -1,0 +1,55 @@
+"""The moments at which a campaign may kill: all are named, all are somewhere in the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import swarmhub
+from swarmhub import moments
+from swarmhub.contract.transactions import BODIES
+from swarmhub.errors import BadInput
+
+SOURCE = Path(swarmhub.__file__).parent
+PLACES = [
+    name
+    for path in SOURCE.rglob("*.py")
+    if path.name != "moments.py"
+    for name in re.findall(r'\breach\(f?"([^"]+)"', path.read_text())
+]
+
+
+def test_every_place_in_the_code_has_a_name_in_the_table_and_every_name_one_place():
+    by_kind = {p.partition("{")[0] for p in PLACES if "{" in p}
+    plain = sorted(p for p in PLACES if "{" not in p)
+    named = [m for m in moments.MOMENTS if not m.startswith(tuple(by_kind))]
+    assert plain == sorted(named)
+    for name in set(moments.MOMENTS) - set(named):
+        assert name.partition(".")[2] in BODIES, name
+
+
+def test_an_unarmed_process_passes_every_moment():
+    for name in moments.MOMENTS:
+        moments.reach(name, lambda: pytest.fail("this is done only by who dies"))
+
+
+def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_sooner():
+    code = (
+        "from swarmhub import moments; moments.arm()\n"
+        "for i in range(9): print(i, flush=True); moments.reach('merge.half', lambda: print('half',"
+        " flush=True)); moments.reach('merge.whole')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={moments.VARIABLE: "merge.half:3"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (-9, ["0", "1", "2", "half"])
+
+
+@pytest.mark.parametrize("order", ["no.such.moment", "merge.half:often"])
+def test_an_unknown_moment_is_refused(order):
+    with pytest.raises(BadInput, match="Expected SWARMHUB_DIE_AT as MOMENT:COUNT"):
+        moments.arm(order)
+    moments.arm("")
