@@ -145,6 +145,7 @@ def test_a_pull_from_a_hostile_server_fails_in_one_sentence_and_keeps_nothing(
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 def test_watching_and_receipts_survive_a_hostile_server(tmp_path, answer, monkeypatch):
     monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(client, "WATCH_TIMEOUT_S", 1.0)
 
     async def scenario(one, two, asking):
         with pytest.raises(PeerError):

@@ -89,7 +89,8 @@ class PeerClient:
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
-            async with asyncio.timeout(None if "timeout" in options else ANSWER_TIMEOUT_S):
+            given = options.get("timeout")  # interim answers would go on below aiohttp's own
+            async with asyncio.timeout(given.total if given else ANSWER_TIMEOUT_S):
                 response = await session.request(
                     method, base + path, allow_redirects=False, ssl=self._context, **options
                 )
