@@ -42,6 +42,7 @@ def running(network, rounds=40, pause=0.1, n=4, **options):
 def test_the_others_go_on_without_a_member_that_hangs_and_it_comes_back(tmp_path, role):
     with Network(tmp_path, 4) as network:
         running(network, rounds=1000)
+        network.wait_until(lambda: members(network) == {1, 2, 3, 4})  # the slowest starter, too
         r = network.round("s")
         line = compute_leader_order("s", r.number + 1, (1, 2, 3, 4))
         victim = line[0] if role == "leader" else line[-1]
