@@ -28,8 +28,9 @@ print("over", swarm.final, flush=True)
 
 
 def add_one(folder, study="s", pause=0.0):
-    path = folder / f"train_{study}.py"
-    path.write_text(ADD_ONE.replace("STUDY", study).replace("PAUSE", str(pause)))
+    path, fresh = folder / f"train_{study}.py", folder / "fresh.py"
+    fresh.write_text(ADD_ONE.replace("STUDY", study).replace("PAUSE", str(pause)))
+    fresh.replace(path)  # whole at any moment: another trainer may be reading it
     return path
 
 
