@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -48,24 +47,11 @@ def simulate(wanted: int) -> dict[str, int]:
     return {"tried": tried, "caught": caught, "settled_false": settled}
 
 
-class Swarm(LocalSwarm):
-    """Node LIAR lies."""
-
-    def start_node(self, i: int) -> int:
-        if i != LIAR:
-            return super().start_node(i)
-        home = self.homes[i - 1].root
-        script = str(Path(__file__).with_name("lying_node.py"))
-        return self.children.start_command(
-            f"node {i}", [sys.executable, script, "up", "--home", str(home)],
-            home / "logs" / "node.log",
-        )  # fmt: skip
-
-
 async def run_real(root: Path, children: Processes, options: argparse.Namespace) -> dict[str, Any]:
     """Real nodes, until the liar has led so often."""
     spec = Spec(name="bench", rounds=100_000, min_peers=4, leader_timeout_ms=20_000)
-    swarm = Swarm(root, 4, children)
+    lying = Path(__file__).with_name("lying_node.py")
+    swarm = LocalSwarm(root, 4, children, scripts={LIAR: lying})
     trainer = str(Path(__file__).with_name("trivial_trainer.py"))
     await swarm.start(spec, [trainer, "--mb", str(options.mb)])
     led: set[int] = set()

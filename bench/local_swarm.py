@@ -28,6 +28,7 @@ class LocalSwarm:
     children: Processes
     homes: list[Home] = field(default_factory=list)
     trainer: list[str] = field(default_factory=list)
+    scripts: dict[int, Path] = field(default_factory=dict)  # what node i runs instead of `swarmhub`
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
 
     async def start(self, spec: Spec, trainer: list[str]) -> None:
@@ -58,7 +59,9 @@ class LocalSwarm:
         """Start (or restart) node i (from 1), with these variables in its environment."""
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
-        return self.children.start(f"node {i}", ["up", "--home", str(home.root)], log, **variables)
+        program = [str(self.scripts[i])] if i in self.scripts else ["-m", "swarmhub"]
+        command = [sys.executable, *program, "up", "--home", str(home.root)]
+        return self.children.start_command(f"node {i}", command, log, **variables)
 
     def stop_node(self, i: int) -> None:
         """SIGSTOP, but not while it is its turn to write: it would hold up everybody."""

@@ -57,14 +57,17 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(options: argparse.Namespace, root: Path, children: Processes) -> dict:
-    """Run the swarm and measure the rounds after the first."""
+async def measure(
+    options: argparse.Namespace, root: Path, children: Processes, script: Path | None = None
+) -> dict:
+    """Run the swarm and measure the rounds after the first; nodes run `script` where given."""
     started = time.monotonic()
     spec = Spec(
         name="bench", rounds=options.rounds + 1, min_peers=options.nodes,
         quorum_grace_ms=120_000, leader_timeout_ms=120_000,
     )  # fmt: skip
-    swarm = LocalSwarm(root, options.nodes, children)
+    scripts = dict.fromkeys(range(1, options.nodes + 1), script) if script else {}
+    swarm = LocalSwarm(root, options.nodes, children, scripts=scripts)
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, trainer)
     startup_s, settled, lo, cpu = 0.0, [], [], []

@@ -14,7 +14,6 @@ import contextlib
 import functools
 import importlib
 import inspect
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +90,8 @@ MUTANTS = [
     Mutant("what cannot be had is not reported", R + "brain",
            "if is_out_of_reach(view, c.digest):", "if False:"),
     Mutant("a contribution is left out", R + "brain",
-           "shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)",
-           "shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions[1:])"),
+           "shares = shares_of(view)",
+           "shares = shares_of(view)[1:]"),
     Mutant("nobody stands ready", R + "brain",
            "if view.notes.attached and view.me not in", "if False and view.me not in"),
     Mutant("models are not fetched", R + "brain",
@@ -109,9 +108,7 @@ def planted(mutant):
     module = importlib.import_module(mutant.module)
     source = Path(module.__file__).read_text()
     assert source.count(mutant.old) == 1, f"{mutant.name}: {source.count(mutant.old)} places"
-    changed = types.ModuleType(mutant.module)
-    # in the real module's words, so that records and classes are the same
-    scope = {**vars(changed), "__name__": mutant.module}
+    scope = {"__name__": mutant.module}
     exec(compile(source.replace(mutant.old, mutant.new), module.__file__, "exec"), scope)
     before = []
     for function, other in pairs(vars(module), scope, mutant.module):

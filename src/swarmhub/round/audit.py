@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarmhub.contract.election import get_auditors
-from swarmhub.contract.records import Share
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Effect, Examine, SendReceipt, Submit, Wake
 from swarmhub.round.notes import Doubt, Offered
-from swarmhub.round.view import View, next_try_ms, pull_contribution
+from swarmhub.round.view import View, next_try_ms, pull_contribution, shares_of
 
 AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than drawing from it
 
@@ -109,8 +108,3 @@ def testify(view: View) -> Iterator[Effect]:
             r.study, r.number, r.kind, r.revision, view.spec.merge, c.layout, c.nbytes,
             shares_of(view), found.chunk,
         )  # fmt: skip
-
-
-def shares_of(view: View) -> tuple[Share, ...]:
-    """What the merge has to be made of."""
-    return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

@@ -64,7 +64,15 @@ from swarmhub.round.effects import (
     Watch,
 )
 from swarmhub.round.notes import Failures, Notes, Offered
-from swarmhub.round.view import View, look, next_try_ms, pull, pull_contribution, pull_contributions
+from swarmhub.round.view import (
+    View,
+    look,
+    next_try_ms,
+    pull,
+    pull_contribution,
+    pull_contributions,
+    shares_of,
+)
 from swarmhub.types import Digest, MemberId
 
 HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
@@ -182,7 +190,7 @@ def merge(view: View) -> Iterator[Effect]:
         return
     if any(c.digest in notes.bad for c in r.contributions):
         return  # `witness` reports it; the contract decides on a new revision or leader
-    shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
+    shares = shares_of(view)
     layout = r.contributions[0].layout
     yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from swarmhub.contract.records import ROUND, SPEC, STUDY, Contribution, Round, RoundRef, Spec, Study
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Contribution,
+    Round,
+    RoundRef,
+    Share,
+    Spec,
+    Study,
+)
 from swarmhub.contract.state import Reader
 from swarmhub.round.effects import Effect, Pull, Wake
 from swarmhub.round.notes import Failures, Notes
@@ -80,3 +90,8 @@ def next_try_ms(notes: Notes, failures: Failures | None) -> int:
     if failures is None:
         return 0
     return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
+
+
+def shares_of(view: View) -> tuple[Share, ...]:
+    """What the merge of the round has to be made of."""
+    return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
-from swarmhub.contract.records import ROUND, Card, Genesis, MergeRule, Model, Spec
+from swarmhub.contract.records import Card, Genesis, MergeRule, Model, Spec
 from swarmhub.contract.state import State
 from swarmhub.contract.study import compute_spec_digest
 from swarmhub.contract.thresholds import compute_quorum
@@ -37,7 +37,7 @@ from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.sim.invariants import Invariants
 from swarmhub.sim.liars import Liar
 from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
-from swarmhub.sim.plan import HEAL_MS, Act, Plan, plan_of
+from swarmhub.sim.plan import Act, Plan, plan_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 START_MS = 1_000_000_000
@@ -341,6 +341,3 @@ def run_plan(plan: Plan) -> Report:
 def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> Report:
     """Run the plan that a seed stands for."""
     return run_plan(plan_of(seed, nodes, rounds))
-
-
-__all__ = ["HEAL_MS", "ROUND", "Report", "World", "run_plan", "simulate"]

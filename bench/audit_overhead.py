@@ -1,0 +1,63 @@
+"""What audits add to a round: swarms with and without them, by turns, in one run.
+
+    python bench/audit_overhead.py --nodes 4 --mb 25 [--rounds 10] [--pairs 4]
+
+Each pair runs one swarm of ordinary nodes and one whose members sign for every merge unseen
+(bench/trusting_node.py), in changing order. Prints one JSON line: the median round of each kind
+over all pairs, and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+
+from round_overhead import measure
+
+from swarmhub.demo.processes import Processes
+
+TRUSTING = Path(__file__).with_name("trusting_node.py")
+
+
+def run(options: argparse.Namespace, script: Path | None) -> list[float]:
+    """Seconds of each round of a new swarm."""
+    root = Path(tempfile.mkdtemp(prefix="swarmhub-bench-"))
+    try:
+        with Processes() as children:
+            return asyncio.run(measure(options, root, children, script))["round_s_all"]
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--mb", type=float, default=25.0)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=4)
+    parser.set_defaults(ledger="sqlite")
+    options = parser.parse_args()
+    rounds: dict[Path | None, list[float]] = {None: [], TRUSTING: []}
+    for pair in range(options.pairs):
+        for script in (None, TRUSTING) if pair % 2 else (TRUSTING, None):
+            rounds[script] += run(options, script)
+    audited, unaudited = (statistics.median(rounds[script]) for script in (None, TRUSTING))
+    answer = {
+        "nodes": options.nodes,
+        "mb": options.mb,
+        "rounds": len(rounds[None]),
+        "audited_s_median": round(audited, 4),
+        "unaudited_s_median": round(unaudited, 4),
+        "overhead": round(audited / unaudited - 1, 4),
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
