@@ -41,7 +41,7 @@ def simulate(wanted: int) -> dict[str, int]:
         world = World(plan)
         report = world.run()
         tried += sum(n.false_merges for n in world.nodes.values() if isinstance(n, Liar))
-        caught += sum("false_merge" in line for line in report.story)
+        caught += sum("made a false merge" in line for line in report.story)
         settled += sum("TRUE_MERGE" in line for line in report.broken)
         seed += 1
     return {"tried": tried, "caught": caught, "settled_false": settled}

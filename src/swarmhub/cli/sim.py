@@ -77,7 +77,8 @@ def replay(
 
     if plan is not None and not plan.is_file():
         raise BadInput(f"Expected a schedule in the file {plan}, found no file; check the path.")
-    found = parse_plan(plan.read_text()) if plan else plan_of(seed, nodes, rounds)
+    text = plan.read_text("utf-8", "replace") if plan else ""
+    found = parse_plan(text) if plan else plan_of(seed, nodes, rounds)
     report = run_plan(found)
     if report.broken and short:
         found = shrink(found, breaks_like(kinds(report.broken)))

@@ -99,7 +99,7 @@ MESSAGES = re.compile(
 
 
 def parse_plan(text: str) -> Plan:
-    """The plan of a text; BadInput names the line that is none."""
+    """The plan of a text; BadInput names what is wrong in it."""
     plan, acts = Plan(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
@@ -111,7 +111,39 @@ def parse_plan(text: str) -> Plan:
             acts.append(_act(found))
         else:
             raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; see `sim.plan`.")
-    return replace(plan, acts=tuple(acts))
+    plan = replace(plan, acts=tuple(acts))
+    _check(plan)
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    low, high = plan.delay_ms
+    if not (1 <= plan.nodes <= 64 and plan.rounds >= 1):
+        raise BadInput(
+            f"Expected 1 to 64 nodes and a round or more, got nodes {plan.nodes}, "
+            f"rounds {plan.rounds}; change the line that begins with 'nodes'."
+        )
+    if not 1 <= plan.min_peers <= plan.nodes:
+        raise BadInput(
+            f"Expected min_peers between 1 and the {plan.nodes} nodes, got {plan.min_peers}; "
+            "state it in the line that begins with 'nodes'."
+        )
+    if plan.drop > 100 or plan.duplicate > 100 or low > high:
+        raise BadInput(
+            f"Expected at most 100% and a delay from low to high, got drop {plan.drop}% duplicate "
+            f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
+        )
+    for act in plan.acts:
+        strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
+        if strangers:
+            raise BadInput(
+                f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)!r}; "
+                "name a member of the swarm, or state more nodes."
+            )
+        if len(act.members) > 1 and act.kind != "cut":
+            raise BadInput(
+                f"Expected one member in {str(act)!r}, got {len(act.members)}; write a line each."
+            )
 
 
 def _sizes(line: str) -> dict[str, Any]:

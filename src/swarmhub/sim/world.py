@@ -46,6 +46,18 @@ LOOK_MS = 200  # how soon a node that was cut off asks for blocks again
 SPAN_MS = 600_000  # a run that has not ended by then has lost its liveness
 MAX_STEPS = 100_000  # and one that spins is broken, too
 
+TOLD = {  # how the story puts the ledger's events
+    "merging": "round {number} has {members} to merge; member {leader} leads",
+    "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
+    "excluded": "member {member} is left out: {why}",
+    "voided": "round {number}: the contribution of member {member} is void, revision {revision}",
+    "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
+    "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
+    "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
+    "settled": "round {number} is settled by member {leader} in term {term}",
+    "study_finished": "the study is finished",
+}
+
 
 @dataclass
 class Report:
@@ -244,21 +256,9 @@ class World:
             self.at(LOOK_MS, lambda: self._show(member, self.height, self.state))
 
     def _retell(self, committed: Committed) -> None:
-        told = ("took_over", "excluded", "voided", "disputed", "false_merge", "dispute_dismissed")
         for name, fields in committed.events:
-            if name == "merging":
-                self.tell(0, f"round {fields['number']} has {fields['members']} to merge; "
-                             f"member {fields['leader']} leads")  # fmt: skip
-            elif name == "settled":
-                self.tell(0, f"round {fields['number']} is settled by member {fields['leader']} "
-                             f"in term {fields['term']}")  # fmt: skip
-            elif name in told:
-                short = {
-                    k: v for k, v in fields.items() if k not in ("study",) and len(str(v)) < 40
-                }
-                self.tell(0, f"{name} {short}")
-            elif name == "study_finished":
-                self.tell(0, "the study is finished")
+            if name in TOLD:
+                self.tell(0, TOLD[name].format(**fields))
 
     def _snapshot(self) -> State:
         state = State()
