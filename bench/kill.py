@@ -1,6 +1,7 @@
 """Kill -9 at every named moment of a round, in swarms of real nodes and trainers, again and again.
 
     python bench/kill.py --kills 1000 [--json] [--seed 1] [--swarms 3] [--state FILE]
+    python bench/kill.py --kills 90 --hang-s 30          stopped for so long, instead of killed
 
 A deck of (role, moment) pairs is shuffled by the seed, and dealt to one swarm after the other (25
 kills each, several swarms at a time). In a swarm of four one process at a time is a victim: the
@@ -17,6 +18,8 @@ lost_rounds  rounds that were never settled, or without a contribution that the 
 takeover_s   from a leader's death in mid-merge to the settlement by another, where all four had
              contributed and nobody else died meanwhile
 
+With --hang-s a victim is stopped at its moment (SIGSTOP) and goes on after so many seconds, while
+the others go on without it; not at the moments of the ledger's turn, which is everybody's lock.
 With --state, swarms that are done are noted in the file, and a second run goes on behind them.
 The exit code is 1 where anything was lost; then logs and ledger are kept.
 """
@@ -31,6 +34,7 @@ import json
 import math
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -69,6 +73,7 @@ ROLES = {
     "witness": ("submit.round.suspect", "submit.round.unavailable", "submit.round.poke"),
 }  # fmt: skip
 NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
+NOT_HANGING = ("start.", "ledger.")  # before anybody needs it; while everybody waits for its lock
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Plan:
     moment: str
 
 
-def deck(roles: list[str]) -> list[Plan]:
+def deck(roles: list[str], hanging: bool) -> list[Plan]:
     """Every moment with every role that reaches it (of these roles)."""
     found = [
         Plan(role, moment)
@@ -89,14 +94,16 @@ def deck(roles: list[str]) -> list[Plan]:
         and not (role == "late joiner" and moment.startswith(NOT_WHEN_LATE))
     ]
     assert {p.moment for p in found} == set(MOMENTS), "a moment has no role"
+    if hanging:
+        found = [p for p in found if not p.moment.startswith(NOT_HANGING)]
     return [p for p in found if p.role in roles]
 
 
-def deal(seed: int, roles: list[str]) -> Iterator[Plan]:
+def deal(seed: int, roles: list[str], hanging: bool) -> Iterator[Plan]:
     """The deck, shuffled anew each time it is used up."""
     chance = random.Random(f"deck {seed}")
     while True:
-        cards = deck(roles)
+        cards = deck(roles, hanging)
         chance.shuffle(cards)
         yield from cards
 
@@ -122,8 +129,11 @@ class Tally:
 class Campaign:
     """One swarm that lives through its plans."""
 
-    def __init__(self, root: Path, number: int, seed: int, plans: list[Plan], ward: Any) -> None:
+    def __init__(
+        self, root: Path, number: int, seed: int, plans: list[Plan], ward: Any, hang_s: float
+    ) -> None:
         self.root = root
+        self.hang_s = hang_s  # 0: victims are killed
         self.chance = random.Random(f"{seed}/{number}")
         self.plans = plans
         self.ward = ward
@@ -136,6 +146,7 @@ class Campaign:
         self.leading: dict[int, tuple[int, float]] = {}  # round: leader that died in it, when
         self.contributed: dict[int, set[int]] = {}
         self.news = asyncio.Event()
+        self.watches: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> Tally:
         """Start, carry the plans out, see the study finish, compare."""
@@ -165,9 +176,11 @@ class Campaign:
         finally:
             self._count_open()
             await self.swarm.ledger.close()
-            for name in [n for n in self._names() if n not in self.away]:
+            for name in [n for n in self._names() if self.is_watched(n)]:
                 asyncio.get_running_loop().remove_reader(self.ward.sentinel(name))
             self.ward.stop()
+            for watch in self.watches.values():
+                watch.cancel()
         self._read_logs()
         return self.tally
 
@@ -227,18 +240,37 @@ class Campaign:
 
     # killing
 
+    def is_watched(self, name: str) -> bool:
+        """Whether its end has not been noticed; one that hangs has not ended."""
+        return name not in self.away or bool(self.hang_s and self.ward.is_running(name))
+
     def _attend(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         loop.add_reader(self.ward.sentinel(name), functools.partial(self._died, name))
+        if self.hang_s:
+            self.watches[name] = loop.create_task(self._watch(name))
+
+    async def _watch(self, name: str) -> None:
+        """Notice that it has been stopped."""
+        path = Path(f"/proc/{self.ward.pid(name)}/stat")
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            while path.read_text().rpartition(")")[2].split()[0] != "T":
+                await asyncio.sleep(0.01)
+            self._lost(name)
 
     def _died(self, name: str) -> None:
         asyncio.get_running_loop().remove_reader(self.ward.sentinel(name))
         code = self.ward.take(name)
+        kind = name.partition(" ")[0]
+        wanted = 0 if self.hang_s else -9
+        if code != wanted and (kind, code) != ("trainer", 0):  # its end is the study's end
+            self.tally.faults.append(f"{name} ended with {code}")
+        self._lost(name)
+
+    def _lost(self, name: str) -> None:
         self.away[name] = time.monotonic()
         self.news.set()
         kind, _, i = name.partition(" ")
-        if code != -9 and (kind, code) != ("trainer", 0):  # a trainer's end is the study's end
-            self.tally.faults.append(f"{name} ended with {code}")
         r = self.round()
         if kind == "node" and self.leading:  # two are dead now: more than f, no measure of anything
             self.leading.clear()
@@ -259,9 +291,9 @@ class Campaign:
         able = [i for i in here if (i == leader) == fits]
         if able and self.victim not in [f"node {i}" for i in able]:
             if self.victim:
-                self.ward.arm(self.victim, "")
+                self._arm(self.victim, "")
             self.victim = f"node {self.chance.choice(able)}"
-            self.ward.arm(self.victim, self.aim.moment)
+            self._arm(self.victim, self.aim.moment)
 
     async def _carry_out(self, plan: Plan) -> None:
         act = {
@@ -280,14 +312,14 @@ class Campaign:
         died = await self._comes_true(lambda: self.victim in self.away)
         self.aim = None
         if not died and self.victim:
-            self.ward.arm(self.victim, "")
+            self._arm(self.victim, "")
         return died
 
     async def _kill_trainer(self, plan: Plan) -> bool:
         name = f"trainer {self.chance.randint(1, NODES)}"
         if name in self.away:
             return False
-        self.ward.arm(name, plan.moment)
+        self._arm(name, plan.moment)
         return await self._has_died(name)
 
     async def _kill_late(self, plan: Plan) -> bool:
@@ -314,7 +346,7 @@ class Campaign:
         poked = tuple(range(1, NODES + 1)) if plan.moment == "submit.round.poke" else None
         line = compute_leader_order("bench", r.number, poked or r.contributors or r.roster)
         name = next(f"node {i}" for i in line if f"node {i}" not in self.away)  # next in line
-        self.ward.arm(name, plan.moment)
+        self._arm(name, plan.moment)
         return await self._has_died(name)
 
     async def _comes_true(self, true: Callable[[], bool]) -> bool:
@@ -324,12 +356,22 @@ class Campaign:
     async def _has_died(self, name: str) -> bool:
         died = await self._comes_true(lambda: name in self.away)
         if not died:
-            self.ward.arm(name, "")
+            self._arm(name, "")
         return died
 
     def _kill_now(self, name: str) -> None:
-        if name not in self.away:
+        kind, _, i = name.partition(" ")
+        if name in self.away:
+            return
+        if not self.hang_s:
             self.ward.kill(name)
+        elif kind == "node":
+            self.swarm.stop_node(int(i))
+        else:
+            self.ward.signal(name, signal.SIGSTOP)
+
+    def _arm(self, name: str, moment: str) -> None:
+        self.ward.arm(name, f"{moment}:1:hang" if moment and self.hang_s else moment)
 
     async def _revive(self) -> None:
         """Start the dead again: at once, or when the others have settled the round."""
@@ -338,10 +380,20 @@ class Campaign:
             since = self.number()
             await self.until(lambda: self.number() > since, PATIENCE_S)
         for name in list(self.away):
+            if self.hang_s:
+                await asyncio.sleep(self.away[name] + self.hang_s - time.monotonic())
+                if not self.is_watched(name):  # a trainer whose study is over
+                    continue
             self._start(name)
 
     def _start(self, name: str, moment: str = "") -> None:
         kind, _, i = name.partition(" ")
+        if self.hang_s:
+            self._arm(name, moment)
+            del self.away[name]
+            self.ward.signal(name, signal.SIGCONT)
+            self.watches[name] = asyncio.get_running_loop().create_task(self._watch(name))
+            return
         start = self.swarm.start_node if kind == "node" else self.swarm.start_trainer
         del self.away[name]
         start(int(i), **{DIE_AT: moment})
@@ -391,7 +443,8 @@ class Campaign:
 
 async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) -> list[Tally]:
     """Deal the deck to swarms until there are enough kills; several swarms at a time."""
-    cards, nursery = deal(options.seed, options.role or list(ROLES)), Nursery()
+    cards = deal(options.seed, options.role or list(ROLES), bool(options.hang_s))
+    nursery = Nursery()
     numbers = iter(range(1 << 30))
     for tally in done:
         next(numbers)
@@ -412,7 +465,7 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
             folder = root / f"swarm{number}"
             folder.mkdir(parents=True)
             ward = Ward(nursery, f"{number}/")
-            campaign = Campaign(folder, number, options.seed, plans, ward)
+            campaign = Campaign(folder, number, options.seed, plans, ward, options.hang_s)
             under_way[number] = campaign
             try:
                 tally = await campaign.run()
@@ -501,6 +554,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--role", action="append", choices=list(ROLES), help="only such victims")
+    parser.add_argument("--hang-s", type=float, default=0.0, help="stop victims for so long")
     parser.add_argument("--swarms", type=int, default=3, help="so many at a time")
     parser.add_argument("--state", type=Path, help="note swarms here, go on behind those noted")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")

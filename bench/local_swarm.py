@@ -59,9 +59,11 @@ class LocalSwarm:
         """Start (or restart) node i (from 1), with these variables in its environment."""
         home = self.homes[i - 1]
         log = home.root / "logs" / "node.log"
-        program = [str(self.scripts[i])] if i in self.scripts else ["-m", "swarmhub"]
-        command = [sys.executable, *program, "up", "--home", str(home.root)]
-        return self.children.start_command(f"node {i}", command, log, **variables)
+        name, arguments = f"node {i}", ["up", "--home", str(home.root)]
+        if i not in self.scripts:
+            return self.children.start(name, arguments, log, **variables)
+        command = [sys.executable, str(self.scripts[i]), *arguments]
+        return self.children.start_command(name, command, log, **variables)
 
     def stop_node(self, i: int) -> None:
         """SIGSTOP, but not while it is its turn to write: it would hold up everybody."""

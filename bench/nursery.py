@@ -65,6 +65,10 @@ class Nursery:
         """A descriptor that becomes readable when the child ends."""
         return self._running[name][0].sentinel
 
+    def pid(self, name: str) -> int | None:
+        """Its process id."""
+        return self._running[name][0].pid
+
     def take(self, name: str) -> int | None:
         """The exit code of a child that has ended, which is forgotten with that."""
         child, line = self._running.pop(name)
@@ -78,7 +82,7 @@ class Nursery:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal."""
-        pid = self._running[name][0].pid
+        pid = self.pid(name)
         if pid is not None:
             os.kill(pid, number)
 

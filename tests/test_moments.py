@@ -1,6 +1,8 @@
 """The moments at which a campaign may kill: all are named, all are somewhere in the code."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +50,22 @@ def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_soone
     assert (done.returncode, done.stdout.split()) == (-9, ["0", "1", "2", "half"])
 
 
-@pytest.mark.parametrize("order", ["no.such.moment", "merge.half:often"])
+def test_a_process_hangs_at_the_named_moment_until_it_may_go_on():
+    code = (
+        "from swarmhub import moments; moments.arm()\n"
+        "for i in range(3): print(i, flush=True); moments.reach('merge.half')"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={moments.VARIABLE: "merge.half:2:hang"}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.waitpid(child.pid, os.WUNTRACED)  # returns when it has stopped
+    child.send_signal(signal.SIGCONT)
+    assert child.communicate(timeout=30)[0].split() == ["0", "1", "2"]
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize("order", ["no.such.moment", "merge.half:often", "merge.half:1:die"])
 def test_an_unknown_moment_is_refused(order):
     with pytest.raises(BadInput, match="Expected SWARMHUB_DIE_AT as MOMENT:COUNT"):
         moments.arm(order)

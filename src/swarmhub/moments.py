@@ -4,7 +4,8 @@ A crash is interesting between two things that belong together: half of a file a
 file and its rename, a row and its commit, a request and its answer. Each such place says
 `reach(NAME)`. That costs a comparison of a name with None, unless the process was started with
 SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL, as a power cut would) when it reaches
-that moment for the COUNT-th time. `bench/kill.py` does so at every moment of the table.
+that moment for the COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until somebody has it
+go on. `bench/kill.py` does both at every moment of the table.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ MOMENTS = {
 
 _armed: str | None = None
 _left = 0
+_hangs = False
 
 
 def reach(name: str, amid: Callable[[], object] | None = None) -> None:
@@ -84,20 +86,27 @@ def reach(name: str, amid: Callable[[], object] | None = None) -> None:
 
 
 def _count_down(amid: Callable[[], object] | None) -> None:
-    global _left
+    global _armed, _left
     _left -= 1
-    if _left <= 0:
-        if amid is not None:
-            amid()
-        os.kill(os.getpid(), signal.SIGKILL)
+    if _left > 0:
+        return
+    if _hangs:
+        _armed = None  # once
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
+    if amid is not None:
+        amid()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def arm(order: str | None = None) -> None:
-    """Die at "NAME:COUNT" (a count of 1 may be left out), by default as the environment says; ""
-    disarms. BadInput where the name is none."""
-    global _armed, _left
+    """Die at "NAME:COUNT" or hang at "NAME:COUNT:hang" (a count of 1 may be left out), by default
+    as the environment says; "" disarms. BadInput where the name is none."""
+    global _armed, _left, _hangs
     order = os.environ.get(VARIABLE, "") if order is None else order
-    name, _, count = order.partition(":")
-    if order and (name not in MOMENTS or not (count or "1").isdecimal()):
+    name, _, rest = order.partition(":")
+    count, _, how = rest.partition(":")
+    known = name in MOMENTS and (count or "1").isdecimal() and how in ("", "hang")
+    if order and not known:
         raise BadInput(f"Expected {VARIABLE} as MOMENT:COUNT (see moments.py), got {order!r}.")
-    _armed, _left = name or None, int(count or "1")
+    _armed, _left, _hangs = name or None, int(count or "1"), how == "hang"
