@@ -57,7 +57,7 @@ from swarmhub.moments import MOMENTS
 from swarmhub.moments import VARIABLE as DIE_AT
 
 NODES, MIN_PEERS = 4, 2  # one dies at a time: f of four
-KILLS_A_SWARM, ROUNDS_A_KILL = 25, 6
+KILLS_A_SWARM, ROUNDS_A_KILL, ROUNDS_A_S = 25, 6, 8
 PATIENCE_S, PATIENCE_ROUNDS = 5.0, 8  # a moment not reached by then is missed, and not counted
 TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is there to kill
 SLOW_S = 3.0  # a takeover that is worth a look
@@ -134,6 +134,7 @@ class Campaign:
     ) -> None:
         self.root = root
         self.hang_s = hang_s  # 0: victims are killed
+        self.rounds_a_plan = ROUNDS_A_KILL + int(hang_s * ROUNDS_A_S)
         self.chance = random.Random(f"{seed}/{number}")
         self.plans = plans
         self.ward = ward
@@ -151,7 +152,7 @@ class Campaign:
     async def run(self) -> Tally:
         """Start, carry the plans out, see the study finish, compare."""
         spec = Spec(
-            name="bench", rounds=max(10, len(self.plans) * ROUNDS_A_KILL), min_peers=MIN_PEERS,
+            name="bench", rounds=max(10, len(self.plans) * self.rounds_a_plan), min_peers=MIN_PEERS,
             quorum_grace_ms=500, leader_timeout_ms=3_000,
         )  # fmt: skip
         script = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(self.mb)]

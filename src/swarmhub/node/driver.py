@@ -245,6 +245,9 @@ class StudyDriver:
         started = time.monotonic()
         try:
             made = await asyncio.to_thread(work.merge, self.node.blobs, wish, is_wanted)
+        except work.Unwanted as reason:
+            log.info("round %d: %s", wish.number, reason)
+            return
         except BadContribution as error:
             digest = next(s.digest for s in wish.shares if s.member == error.member)
             self.node.report(str(error))

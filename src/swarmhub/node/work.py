@@ -29,6 +29,10 @@ from swarmhub.round import Audit, Examine, Merge
 from swarmhub.types import Digest, MemberId
 
 
+class Unwanted(MergeError):
+    """The round has moved on; nothing is wrong."""
+
+
 def take_over(store: BlobStore, path: Path, layout: Layout | None, me: MemberId) -> Fingerprint:
     """Check a trainer's file (layout None: a statistics document), hash it, store it."""
     if layout is None:
@@ -64,7 +68,7 @@ def check(store: BlobStore, digest: Digest, member: MemberId) -> None:
 
 
 def merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
-    """Do a merge and store the result. Stops with MergeError when it is wanted no longer."""
+    """Do a merge and store the result. Stops with Unwanted when it is wanted no longer."""
     if wish.kind == "initial":
         return store.fingerprint(wish.shares[0].digest)
     if wish.kind == "statistics":
@@ -88,7 +92,7 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
         with open_to_overwrite(path) as out:
             for chunk in merge_parameters(to_rule(wish.rule), layout, contributions):
                 if not is_wanted():
-                    raise MergeError("The merge is not wanted any more.")
+                    raise Unwanted("The merge is not wanted any more.")
                 view = memoryview(chunk).cast("B")
                 assert view.nbytes <= CHUNK_BYTES
                 write_all(out, view)

@@ -32,6 +32,7 @@ class Pull:
     layout: Digest
     holders: tuple[MemberId, ...] = field(compare=False)
     durable: bool = field(compare=False, default=True)  # False: needed in this round only
+    answer_ms: int = field(compare=False, default=4_000)  # until a holder begins to answer
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ from swarmhub.round.effects import Effect, Pull, Wake
 from swarmhub.round.notes import Failures, Notes
 from swarmhub.types import Digest, MemberId
 
+# the first word of an answer: a leader has to have time left to report that none came
+ANSWER_MS = (500, 4_000)
+
 
 @dataclass(frozen=True)
 class View:
@@ -61,9 +64,11 @@ def pull_contribution(
     view: View, c: Contribution, holders: tuple[MemberId, ...] = ()
 ) -> Iterator[Effect]:
     """Pull one contribution, from its owner or whoever has it; it is needed in this round only."""
+    answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
     yield from pull(
-        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders or (c.member,), durable=False
-    )
+        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders or (c.member,),
+        durable=False, answer_ms=answer_ms,
+    )  # fmt: skip
 
 
 def pull(
@@ -74,6 +79,7 @@ def pull(
     layout: Digest,
     holders: tuple[MemberId, ...],
     durable: bool = True,
+    answer_ms: int = ANSWER_MS[1],
 ) -> Iterator[Effect]:
     """Pull a blob from others; after a failure, again when some time has passed."""
     at_ms = next_try_ms(notes, notes.failed.get(digest))
@@ -82,7 +88,7 @@ def pull(
         return
     others = tuple(m for m in holders if m != notes.me)
     if others:
-        yield Pull(digest, nbytes, layout, others, durable)
+        yield Pull(digest, nbytes, layout, others, durable, answer_ms)
 
 
 def next_try_ms(notes: Notes, failures: Failures | None) -> int:

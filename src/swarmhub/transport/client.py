@@ -26,7 +26,7 @@ from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
 CONNECT_TIMEOUT_S = 3.0
-ANSWER_TIMEOUT_S = 4.0  # for the head of an answer: less than a leader has
+ANSWER_TIMEOUT_S = 4.0  # for the head of an answer
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 START_S = 30.0  # of a body: added to what its size allows
 MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
@@ -83,14 +83,19 @@ class PeerClient:
         return session, f"https://{found.address}"
 
     async def _request(
-        self, member: MemberId, method: str, path: str, **options: Any
+        self,
+        member: MemberId,
+        method: str,
+        path: str,
+        answer_s: float = ANSWER_TIMEOUT_S,
+        **options: Any,
     ) -> aiohttp.ClientResponse:
         session, base = self._session(member)
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
             given = options.get("timeout")  # interim answers would go on below aiohttp's own
-            async with asyncio.timeout(given.total if given else ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(given.total if given else answer_s):
                 response = await session.request(
                     method, base + path, allow_redirects=False, ssl=self._context, **options
                 )
@@ -118,9 +123,11 @@ class PeerClient:
 
     async def _pull_from(self, holder: MemberId, wish: Pull, store: BlobStore) -> None:
         count = chunk_count(wish.nbytes)
-        leaves = b""
+        leaves, wait_s = b"", wish.answer_ms / 1000
         if count > 1:
-            response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}/leaves")
+            response = await self._request(
+                holder, "GET", f"/v1/blobs/{wish.digest}/leaves", answer_s=wait_s
+            )
             async with response:
                 leaves = await _read_bounded(response, 32 * count)
             fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaves)
@@ -128,7 +135,7 @@ class PeerClient:
                 raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
             await self._pull_chunks(holder, wish, Incoming(store, fingerprint, wish.durable))
             return
-        response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}")
+        response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}", answer_s=wait_s)
         async with response:
             data = await _read_bounded(response, wish.nbytes)
         fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaf_of(data))
@@ -150,7 +157,11 @@ class PeerClient:
                 return
             headers = {"Range": f"bytes={start}-"} if start else {}
             response = await self._request(
-                holder, "GET", f"/v1/blobs/{wish.digest}", headers=headers
+                holder,
+                "GET",
+                f"/v1/blobs/{wish.digest}",
+                answer_s=wish.answer_ms / 1000,
+                headers=headers,
             )
             async with response:
                 if response.status != (206 if start else 200):
