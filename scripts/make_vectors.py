@@ -43,6 +43,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Start,
     Suspect,
     Unavailable,
+    Validate,
     Vote,
     Withdraw,
 )
@@ -116,6 +117,8 @@ def membership() -> Recorder:
     c.ok(3, Vote(motion, True))
     c.accounts[5] = key("fifth")
     c.refused("UnknownThing", 4, Vote(motion, True))
+    c.ok(5, Validate())
+    c.refused("AlreadyDone", 5, Validate())
     new, proof = c.rotated(5)
     c.refused("BadValue", 5, Rotate(new, "00" * 64))
     c.ok(5, Rotate(new, proof))

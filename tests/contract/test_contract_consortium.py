@@ -20,6 +20,7 @@ from swarmhub.contract.transactions import (
     Leave,
     Remove,
     Rotate,
+    Validate,
     Vote,
     card_message,
     read_transaction,
@@ -485,6 +486,37 @@ def test_a_newcomer_without_power_departs_without_a_validator_update():
     before = c.happened("power")
     c.ok(newcomer, Leave())
     assert c.happened("power") == before
+
+
+def test_a_newcomer_has_power_when_its_node_says_that_it_has_caught_up():
+    c = Consortium(2)
+    newcomer = c.admit("newcomer")
+    result = c.ok(newcomer, Validate())
+    assert contract.end_block(result.events) == ((key("newcomer/consensus").public, 1),)
+    c.refused("AlreadyDone", newcomer, Validate())
+    c.refused("AlreadyDone", 1, Validate())
+    c.refused("NotAMember", key("stranger"), Validate())
+    assert contract.end_block(c.ok(newcomer, Leave()).events) == (
+        (key("newcomer/consensus").public, 0),
+    )
+
+
+@pytest.mark.parametrize(
+    "ledger", ["x", "h:1", "ab" * 20, f"{'ab' * 20}@h", f"{'AB' * 20}@h:1", f"{'ab' * 19}@h:1"]
+)
+def test_an_address_of_a_ledger_that_is_none_is_refused(ledger):
+    c = Consortium(2)
+    card, proof = c.rotated(2, ledger=ledger)
+    c.refused("BadValue", 2, Rotate(card, proof))
+
+
+def test_two_members_have_no_engine_in_common():
+    c = Consortium(2)
+    c.ok(1, Rotate(*c.rotated(1, by=key("h1"), ledger=f"{'ab' * 20}@one:1")))
+    card, proof = c.rotated(2, ledger=f"{'ab' * 20}@two:1")
+    c.refused("AlreadyDone", 2, Rotate(card, proof))
+    c.ok(2, Rotate(*c.rotated(2, ledger=f"{'cd' * 20}@two:1")))
+    assert c.member(2).ledger == f"{'cd' * 20}@two:1"
 
 
 # rotation

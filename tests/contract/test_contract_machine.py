@@ -34,6 +34,7 @@ from swarmhub.contract.transactions import (
     Start,
     Suspect,
     Unavailable,
+    Validate,
     Vote,
     Withdraw,
 )
@@ -108,6 +109,10 @@ class Law(RuleBasedStateMachine):
             card, proof = self.c.rotated(who, by=key(word))
             if self.c.act(who, Rotate(card, proof)).ok:
                 self.c.accounts[who] = key(word)
+
+    @rule(who=members)
+    def validate(self, who):
+        self.act(who, Validate())
 
     # studies
 

@@ -15,6 +15,8 @@ import typer
 from swarmhub.cli.shared import DEFAULT_HOME
 from swarmhub.errors import BadInput
 
+LEDGERS = ("sqlite", "cometbft")
+
 
 def demo(
     site: Annotated[
@@ -35,6 +37,9 @@ def demo(
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,
+    ledger: Annotated[
+        str, typer.Option(help="sqlite (one file for all) or cometbft (a ledger of many machines).")
+    ] = "sqlite",
     home: Annotated[
         Path | None, typer.Option(help="Where everything is kept; default: a new directory.")
     ] = None,
@@ -46,16 +51,21 @@ def demo(
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
     from swarmhub.demo.sites import heart_files, parse_sites, prepare_sites
+    from swarmhub.ledger.cometbft.engine import find_binary
     from swarmhub.recipes.tabular import KINDS
 
     if model not in KINDS:
         raise BadInput(f"Expected --model {' or '.join(KINDS)}, got {model!r}.")
+    if ledger not in LEDGERS:
+        raise BadInput(f"Expected --ledger {' or '.join(LEDGERS)}, got {ledger!r}.")
+    if ledger == "cometbft":
+        find_binary()
     if site is None and (test is not None or label != "label"):
         raise BadInput("--label and --test go with --site NAME=FILE.csv; give your tables.")
     files = parse_sites(site) if site else None
     root = (home or new_root()).absolute()
     rounds = rounds or (30 if kill_leader else 10)  # enough to see the killed node come back
-    options = Options(root, label, rounds, model, kill_leader, test)
+    options = Options(root, label, rounds, model, kill_leader, test, ledger)
 
     def sites() -> list[Any]:
         tables = files or heart_files(root / "tables")

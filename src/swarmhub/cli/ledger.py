@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,30 +12,53 @@ import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, table
+from swarmhub.contract import State
 from swarmhub.contract.records import get_chain, get_members
 from swarmhub.errors import BadInput
-from swarmhub.ledger import Committed, SqliteLedger
+from swarmhub.ledger import Committed, SqliteLedger, Tip
+from swarmhub.ledger.cometbft import verify_comet_ledger
+from swarmhub.ledger.cometbft.engine import VERSION
+from swarmhub.ledger.cometbft.engine import install as install_engine
 from swarmhub.node.home import Home
 
 app = typer.Typer(help="Verify and read the ledger.", no_args_is_help=True)
 FileOption = Annotated[
-    Path | None, typer.Option("--file", help="The ledger's file; default: the home's.")
+    Path | None,
+    typer.Option("--file", help="The ledger's file or folder; default: the home's."),
 ]
 
 
-def _read(file: Path | None, home: Path) -> tuple[SqliteLedger, list[Committed]]:
+@dataclass
+class Record:
+    """A ledger that has been checked: where it stands, its state, all of its blocks."""
+
+    tip: Tip
+    state: State
+    blocks: list[Committed]
+
+
+def _read(file: Path | None, home: Path) -> Record:
     seen = None
     if file is None:
         opened = Home.open(home)
         file, seen = opened.ledger_path, opened.last_head()
+    if file.is_dir():
+        return Record(*verify_comet_ledger(file))
     blocks: list[Committed] = []
 
-    async def run() -> SqliteLedger:
+    async def run() -> Record:
         ledger = await SqliteLedger.open(file, seen=seen, listener=blocks.append)
         await ledger.close()
-        return ledger
+        return Record(ledger.tip, ledger.state, blocks)
 
-    return asyncio.run(run()), blocks
+    return asyncio.run(run())
+
+
+@app.command("install")
+def install() -> None:
+    """Build CometBFT, the engine of a ledger of many machines, with Go."""
+    path = install_engine()
+    print(f"Installed CometBFT v{VERSION} as {path}.")
 
 
 @app.command("verify")
@@ -42,7 +66,8 @@ def verify(
     file: FileOption = None, home: HomeOption = DEFAULT_HOME, json_: JsonOption = False
 ) -> None:
     """Check every block: chain, signatures, and each result by executing the contract."""
-    ledger, blocks = _read(file, home)
+    ledger = _read(file, home)
+    blocks = ledger.blocks
     found = {
         "chain": ledger.tip.chain_id,
         "blocks": len(blocks),
@@ -69,11 +94,11 @@ def log(
     json_: JsonOption = False,
 ) -> None:
     """What happened, in order."""
-    ledger, blocks = _read(file, home)
+    ledger = _read(file, home)
     names = {m.id: m.name for m in get_members(ledger.state)}
     events = [
         {"block": b.height, "time_ms": b.block.header.time_ms, "event": name, **fields}
-        for b in blocks
+        for b in ledger.blocks
         for name, fields in b.events
     ]
     events = events[-last:] if last else events
@@ -105,7 +130,7 @@ def show(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """One block, whole, as JSON: header, transactions, results, events."""
-    _, blocks = _read(file, home)
+    blocks = _read(file, home).blocks
     if not 0 <= height < len(blocks):
         raise BadInput(f"Expected a height of 0 to {len(blocks) - 1}, got {height}.")
     b = blocks[height]

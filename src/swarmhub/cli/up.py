@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
         moments.arm()
-        asyncio.run(_run(options.home))
+        asyncio.run(_run(options.home, options.verbose))
     except SwarmhubError as error:
         print(f"swarmhub: {error}", file=sys.stderr)
         return 2
@@ -46,11 +46,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _run(root: Path) -> None:
+async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.node.home import Home
     from swarmhub.node.node import Node
 
-    node = Node(Home.open(root))
+    node = Node(Home.open(root), verbose)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, node.stopping.set)

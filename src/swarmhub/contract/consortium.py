@@ -40,6 +40,7 @@ from swarmhub.contract.transactions import (
     Leave,
     Remove,
     Rotate,
+    Validate,
     Vote,
     card_message,
 )
@@ -167,12 +168,24 @@ def rotate(ctx: Context, tx: Rotate) -> None:
         tls=tx.card.tls,
         consensus=tx.card.consensus,
         address=tx.card.address,
+        ledger=tx.card.ledger,
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
     ctx.emit("rotated", member=member.id)
     if member.power and rotated.consensus != member.consensus:
         ctx.emit("power", key=member.consensus, power=0)
         ctx.emit("power", key=rotated.consensus, power=member.power)
+
+
+def validate(ctx: Context, tx: Validate) -> None:
+    """A member's node has caught up: it takes part in agreeing on blocks from now on. Before it
+    says so it has no power, for a validator that is absent can halt the chain."""
+    member = ctx.need_member()
+    if member.power:
+        raise AlreadyDone(f"member {member.id} is a validator")
+    MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
+    ctx.emit("validates", member=member.id)
+    ctx.emit("power", key=member.consensus, power=1)
 
 
 def vote(ctx: Context, tx: Vote) -> None:
@@ -247,9 +260,11 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
         raise BadValue("account", "public keys of 64 hex digits", card.account)
     if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
         raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
-    host, _, port = card.address.rpartition(":")
-    if not 0 < len(host) <= 253 or not is_port(port):
+    if not is_address(card.address):
         raise BadValue("address", "host:port", card.address)
+    node, _, place = card.ledger.partition("@")
+    if card.ledger and not (len(node) == 40 and _is_hex(node) and is_address(place)):
+        raise BadValue("ledger", "ID@host:port with an ID of 40 hex digits", card.ledger)
     if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
         raise BadValue("signature", "the card signed by its account key", card.signature[:16])
     owner = get_member_of_key(ctx.state, card.account)
@@ -260,7 +275,8 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
             continue
         if other.name == card.name:
             raise AlreadyDone(f"a member is named {card.name!r}; choose another name")
-        if other.tls == card.tls or other.consensus == card.consensus:
+        same_ledger = node and other.ledger.partition("@")[0] == node
+        if other.tls == card.tls or other.consensus == card.consensus or same_ledger:
             raise AlreadyDone(f"a key of the card belongs to member {other.id}")
 
 
@@ -269,7 +285,7 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
     chain = ctx.chain
     member = Member(
         chain.next_member, card.name, card.account, card.tls, card.consensus, card.address,
-        power=power,
+        card.ledger, power=power,
     )  # fmt: skip
     MEMBER.put(ctx.state, member.id, record=member)
     KEY_OWNER.put(ctx.state, card.account, record=KeyOwner(member.id))
@@ -309,6 +325,12 @@ def is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_NAME and all(
         c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\u2028\u2029" for c in text
     )
+
+
+def is_address(text: str) -> bool:
+    """host:port."""
+    host, _, port = text.rpartition(":")
+    return 0 < len(host) <= 253 and is_port(port)
 
 
 def is_port(text: str) -> bool:

@@ -24,6 +24,7 @@ class Card:
     tls: str  # self-signed certificate, DER in hex: the only trust anchor for this member
     consensus: PublicKey  # signs blocks on ledgers that have validators
     address: str  # host:port of the node's peer port
+    ledger: str = ""  # ID@host:port of its ledger's peer port, on ledgers that have peers
     signature: Signature = ""
 
 
@@ -66,6 +67,7 @@ class Member:
     tls: str
     consensus: PublicKey
     address: str
+    ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from swarmhub import codec
@@ -184,3 +184,27 @@ def _delete(node: Node, key: bytes, depth: int) -> Node:
     if right is None and left is not None and len(left) == 2:
         return left
     return _inner(left, right)
+
+
+def prove(tree: Node, path: str) -> list[bytes]:
+    """Proof of what a path of the state holds: the hashes (32 bytes each) beside its way from the
+    root down. That a path holds nothing cannot be proven."""
+    key, node, depth, beside = hashlib.sha256(path.encode()).digest(), tree, 0, []
+    while node is not None and len(node) == 3:
+        _, left, right = node
+        node, other = (right, left) if _bit(key, depth) else (left, right)
+        beside.append(hash_of(other))
+        depth += 1
+    return beside
+
+
+def check_proof(root: bytes, path: str, value: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether a proof shows that `path` holds `value` under the root (32 bytes)."""
+    key = hashlib.sha256(path.encode()).digest()
+    if len(proof) > 256 or any(len(h) != 32 for h in proof):
+        return False
+    found = hashlib.sha256(b"\0" + key + hashlib.sha256(value).digest()).digest()
+    for depth in reversed(range(len(proof))):
+        pair = (proof[depth], found) if _bit(key, depth) else (found, proof[depth])
+        found = hashlib.sha256(b"\1" + pair[0] + pair[1]).digest()
+    return found == root

@@ -82,6 +82,13 @@ class Rotate:
     proof: Signature
 
 
+@dataclass(frozen=True)
+class Validate:
+    """The signer's node has caught up with the ledger and takes part in agreeing on blocks."""
+
+    KIND: ClassVar[str] = "consortium.validate"
+
+
 # study
 
 
@@ -268,7 +275,7 @@ class Poke:
 BODIES: dict[str, type[Any]] = {
     cls.KIND: cls
     for cls in (
-        Invite, Apply, Vote, Leave, Remove, Rotate,
+        Invite, Apply, Vote, Leave, Remove, Rotate, Validate,
         Propose, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
         Poke,

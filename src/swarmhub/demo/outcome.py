@@ -20,6 +20,7 @@ class Options:
     model: str
     kill_leader: bool
     test: Path | None
+    ledger: str = "sqlite"  # or "cometbft"
 
 
 @dataclass

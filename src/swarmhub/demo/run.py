@@ -22,9 +22,10 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
 from swarmhub.files import lock
-from swarmhub.ledger import Committed, SqliteLedger
-from swarmhub.node.desk import Desk, found_consortium
-from swarmhub.node.home import Home
+from swarmhub.ledger import Committed
+from swarmhub.node.desk import Desk, make_genesis
+from swarmhub.node.home import COMETBFT, Home
+from swarmhub.node.ledgers import found_ledger, open_for_desk
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"
@@ -62,18 +63,24 @@ class Demo:
     async def run(self, started: float) -> Outcome:
         """Everything, from founding to the comparison."""
         sites = self.sites
-        ledger_path = self.options.root / "ledger.sqlite"
+        shared = str(self.options.root / "ledger.sqlite")
+        networked = self.options.ledger == COMETBFT
         self.homes = [
-            Home.create(s.folder / "home", s.name, free_address(), ledger=str(ledger_path))
+            Home.create(
+                s.folder / "home", s.name, free_address(),
+                ledger=COMETBFT if networked else shared,
+                ledger_address=free_address() if networked else "",
+            )
             for s in sites
-        ]
+        ]  # fmt: skip
         founders = self.homes[:-1]
-        cards = [home.card() for home in founders]
-        chain = found_consortium("demo", cards, founders[0])
+        genesis = make_genesis("demo", [home.card() for home in founders])
+        for home in self.homes if networked else founders[:1]:
+            chain = found_ledger(home, genesis)
         self.screen.step(f"founded {chain} with {len(founders)} member(s)")
         for i in range(len(sites)):
             self._start_node(i)
-        self.ledger = await SqliteLedger.open(ledger_path, founders[0].key("account"))
+        self.ledger = await open_for_desk(founders[0], founders[0].key("account"), STALLED_S)
         try:
             self.ledger.subscribe(self._hear)
             self.held_out = await asyncio.to_thread(self._make_held_out)  # while the nodes start
@@ -214,7 +221,7 @@ class Demo:
             scores=scores,
             model_digest=final.digest if final else "",
             model_file=model_file,
-            ledger=self.options.root / "ledger.sqlite",
+            ledger=self.homes[0].ledger_path,
             takeovers=self.takeovers,
             homes=[h.root for h in self.homes],
             patients=self.held_out.patients,
@@ -266,6 +273,8 @@ class Demo:
     async def _kill_if_merging(self, fields: dict[str, Any]) -> bool:
         """kill -9 the leader's node unless its round is settled before it can be stopped."""
         name = f"The node of {self.names[fields['leader']]}"
+        if self.homes[0].is_networked and self.names[fields["leader"]] == self.sites[0].name:
+            return False  # this process reads the ledger at that node: wait for another's turn
         self.children.signal(name, signal.SIGSTOP)
         await asyncio.sleep(0.05)  # a settlement that was on its way arrives
         r = ROUND.get(self.ledger.state, STUDY_NAME)

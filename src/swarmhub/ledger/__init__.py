@@ -1,6 +1,6 @@
 """The replicated record. One protocol, drivers `memory` and `sqlite`, one block transition."""
 
-from swarmhub.ledger.base import Ledger, Submission, sign_transaction
+from swarmhub.ledger.base import Ledger, Submission, freshen, sign_transaction
 from swarmhub.ledger.blocks import Block, Committed, Tip, make_genesis_block
 from swarmhub.ledger.memory import MemoryChain, MemoryLedger
 from swarmhub.ledger.sqlite import SqliteLedger, create_ledger
@@ -15,6 +15,7 @@ __all__ = [
     "Submission",
     "Tip",
     "create_ledger",
+    "freshen",
     "make_genesis_block",
     "sign_transaction",
 ]

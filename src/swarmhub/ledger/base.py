@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from swarmhub.contract import Result, State
-from swarmhub.contract.transactions import read_transaction, write_transaction
+from swarmhub.contract.transactions import Poke, read_transaction, write_transaction
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.blocks import Block, Committed, Tip
 from swarmhub.types import TX_DOMAIN
@@ -24,6 +24,8 @@ Listener = Callable[[Committed], None]
 
 class Ledger(Protocol):
     """The protocol of all drivers. Methods are called on the event loop's thread."""
+
+    sleeps: bool  # whether block time stands still while there are no transactions
 
     @property
     def tip(self) -> Tip:
@@ -49,6 +51,7 @@ class Ledger(Protocol):
         """Stop and release everything."""
 
 
+ASLEEP_MS = 1_200_000  # with a transaction's life well below the contract's horizon of an hour
 TX_LIFE_MS = 600_000  # a transaction that no block had in ten minutes is made anew
 
 
@@ -57,6 +60,15 @@ def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) ->
     return write_transaction(
         body, chain, now_ms + TX_LIFE_MS, account.public, lambda m: account.sign(TX_DOMAIN, m)
     )
+
+
+async def freshen(ledger: Ledger, account: PrivateKey) -> None:
+    """Where block time has stood still for long, because nothing happened and a block has the time
+    of the one before, make a block; what is signed next would else be from the future."""
+    if not ledger.sleeps or ledger.estimate_ms() - ledger.tip.time_ms < ASLEEP_MS:
+        return
+    tx = sign_transaction(Poke(""), ledger.tip.chain_id, ledger.tip.time_ms, account)
+    await (await ledger.submit(tx)).result()  # refused, and in a block
 
 
 class Submission:
@@ -117,6 +129,12 @@ class Board:
                 future.set_result(result)
         for listener in list(self._listeners):
             listener(committed)
+
+    def refuse(self, tx: bytes, result: Result) -> None:
+        """Tell who waits that no block will have these bytes."""
+        future = self._waiting.pop(_key(tx), None)
+        if future is not None and not future.done():
+            future.set_result(result)
 
     def fail(self, error: Exception) -> None:
         """No block will come any more: tell who waits."""

@@ -41,15 +41,20 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    """A header, its signature, and the transactions (canonical JSON texts)."""
+    """A header, its signature, and the transactions (canonical JSON texts).
+
+    Where many validators agree on a block (`agree`), its writer is who proposed it, `agreed` is
+    the hash that they signed, and there is no signature here.
+    """
 
     header: Header
     signature: Signature
     txs: tuple[bytes, ...]
+    agreed: Digest = ""
 
     @property
     def id(self) -> Digest:
-        return codec.digest(b"swarmhub/block/1", codec.pack(self.header))
+        return self.agreed or codec.digest(b"swarmhub/block/1", codec.pack(self.header))
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,43 @@ def build(
     )  # fmt: skip
     state.absorb(overlay)
     new = Tip(tip.chain_id, block.header.height, time_ms, block.id, tree)
+    return new, Committed(block, results, events, contract.end_block(events))
+
+
+def agree_on_genesis(genesis: Genesis, into: Overlay) -> tuple[Tip, Committed]:
+    """The state of block 0, where nobody writes it: every validator has the same genesis."""
+    overlay, chain_id, events = _found(genesis)
+    tree = write_tree(None, overlay.writes)
+    results = _results_digest((), events)
+    txs = (codec.pack(genesis),)
+    header = Header(
+        0, genesis.time_ms, "", _txs_digest(txs), results, hash_of(tree).hex(), writer=""
+    )
+    block = Block(header, "", txs)
+    into.absorb(overlay)
+    committed = Committed(block, (), events, contract.end_block(events))
+    return Tip(chain_id, 0, genesis.time_ms, block.id, tree), committed
+
+
+def agree(
+    tip: Tip,
+    state: Overlay,
+    txs: Sequence[bytes],
+    time_ms: int,
+    proposer: PublicKey,
+    agreed: Digest,
+) -> tuple[Tip, Committed]:
+    """The next block, as validators have agreed on it; its writes go into `state`."""
+    time_ms = max(tip.time_ms + 1, time_ms)
+    overlay, results, events = _execute(tip, state, txs, time_ms)
+    tree = write_tree(tip.tree, overlay.writes)
+    header = Header(
+        tip.height + 1, time_ms, tip.head, _txs_digest(txs), _results_digest(results, events),
+        hash_of(tree).hex(), writer=proposer,
+    )  # fmt: skip
+    block = Block(header, "", tuple(txs), agreed)
+    state.absorb(overlay)
+    new = Tip(tip.chain_id, header.height, time_ms, block.id, tree)
     return new, Committed(block, results, events, contract.end_block(events))
 
 

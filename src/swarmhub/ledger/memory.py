@@ -56,6 +56,8 @@ class MemoryChain:
 class MemoryLedger:
     """One node's handle on a chain in memory."""
 
+    sleeps = False
+
     def __init__(self, chain: MemoryChain, clock: Callable[[], int]) -> None:
         self._chain = chain
         self._clock = clock

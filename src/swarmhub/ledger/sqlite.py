@@ -169,6 +169,8 @@ class _Step:
 class SqliteLedger:
     """One process' handle on the file. Open it with `SqliteLedger.open`."""
 
+    sleeps = False
+
     def __init__(
         self,
         path: Path,

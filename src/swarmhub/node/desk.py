@@ -38,9 +38,10 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.keys import PrivateKey
-from swarmhub.ledger import SqliteLedger, create_ledger, sign_transaction
+from swarmhub.ledger import freshen, sign_transaction
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
+from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
@@ -60,12 +61,13 @@ class Ticket:
 class Desk:
     """One hospital's pen: an open ledger and an account key."""
 
-    def __init__(self, ledger: SqliteLedger, account: PrivateKey) -> None:
+    def __init__(self, ledger: DeskLedger, account: PrivateKey) -> None:
         self.ledger = ledger
         self.account = account
 
     async def submit(self, body: Any) -> Result:
         """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
+        await freshen(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
         submission = await self.ledger.submit(tx)
@@ -175,17 +177,21 @@ class Desk:
 async def open_desk(home: Home) -> AsyncIterator[Desk]:
     """A desk on the home's ledger, closed at the end."""
     account = home.key("account")
-    ledger = await SqliteLedger.open(home.ledger_path, account, home.last_head())
+    ledger = await open_for_desk(home, account)
     try:
         yield Desk(ledger, account)
     finally:
         await ledger.close()
 
 
+def make_genesis(name: str, founders: list[Card]) -> Genesis:
+    """Block 0 of a new consortium."""
+    return Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
+
+
 def found_consortium(name: str, founders: list[Card], home: Home) -> str:
     """Found a consortium on the home's ledger path; returns the chain id."""
-    genesis = Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
-    return create_ledger(home.ledger_path, genesis, home.key("account"))
+    return found_ledger(home, make_genesis(name, founders))
 
 
 def read_ticket(path: Path) -> Ticket:

@@ -3,7 +3,7 @@
     node.toml      name, ledger, address, listening address      keys/    never leave this home
     blobs/         parameter buffers                              state/   journal, last head seen
     local/         trainers' private state                        run/     lock, local API, leases
-    logs/
+    logs/                                                         ledger/  state, engine (if any)
 
 The format number in node.toml changes when an older swarmhub could not read the home.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmhub import codec, keys
@@ -21,22 +21,29 @@ from swarmhub.contract.records import Card
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import seal, unseal, write_durably
+from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.moments import reach
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
 CONFIG = "node.toml"
-KNOWN_KEYS = ("format", "name", "ledger", "address", "listen")
+COMETBFT = "cometbft"
+NEEDED_KEYS = ("name", "ledger", "address", "listen")
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen")
+KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS)
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the operator chose. `ledger` is a path, absolute or relative to the home."""
+    """What the operator chose. `ledger` is a path, absolute or relative to the home, for a ledger
+    that the nodes of one machine share, or "cometbft"."""
 
     name: str
     ledger: str
     address: str  # host:port under which the other members reach this node
     listen: str  # host:port on which it listens
+    ledger_address: str = ""  # the same two for the ledger's engine, where it has peers
+    ledger_listen: str = ""
 
 
 class Home:
@@ -50,7 +57,14 @@ class Home:
 
     @classmethod
     def create(
-        cls, root: Path, name: str, address: str, listen: str = "", ledger: str = "ledger.sqlite"
+        cls,
+        root: Path,
+        name: str,
+        address: str,
+        listen: str = "",
+        ledger: str = "ledger.sqlite",
+        ledger_address: str = "",
+        ledger_listen: str = "",
     ) -> Home:
         """Make a home with fresh keys. HomeError where one exists: keys are never replaced."""
         if not 0 < len(name) <= 60 or not name.isprintable():
@@ -64,11 +78,20 @@ class Home:
                 (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
-        home = cls(root, Config(name, ledger, address, listen or address))
+        config = Config(name, ledger, address, listen or address)
+        if ledger == COMETBFT:
+            place = ledger_address or next_port(address)
+            listens = ledger_listen or (place if ledger_address else next_port(config.listen))
+            config = replace(config, ledger_address=place, ledger_listen=listens)
+            parse_address(place)
+            parse_address(listens)
+        home = cls(root, config)
         tls = keys.PrivateKey()
         try:
             keys.PrivateKey().save(home.key_path("account"))
             keys.PrivateKey().save(home.key_path("consensus"))
+            if home.is_networked:
+                keys.PrivateKey().save(home.key_path("ledger"))
             tls.save(home.key_path("tls"))
         except FileExistsError:
             raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
@@ -101,7 +124,8 @@ class Home:
                 near = difflib.get_close_matches(key, KNOWN_KEYS, 1)
                 hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
                 raise HomeError(f"{root / CONFIG}: unknown key {key[:60]!r}; {hint}")
-        values = {k: found.get(k) for k in KNOWN_KEYS[1:]}
+        values = {k: found.get(k) for k in NEEDED_KEYS}
+        values |= {k: found[k] for k in OPTIONAL_KEYS if k in found}
         for key, value in values.items():
             if not isinstance(value, str) or not value:
                 raise HomeError(
@@ -113,13 +137,15 @@ class Home:
         """Write node.toml."""
         lines = [f"format = {FORMAT}"]
         values = {key: getattr(self.config, key) for key in KNOWN_KEYS[1:]}
+        values = {key: value for key, value in values.items() if value}
         lines += [f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in values.items()]
         write_durably(self.root / CONFIG, ("\n".join(lines) + "\n").encode())
 
     # where things are
 
     def key_path(self, name: str) -> Path:
-        """Path of the key `account`, `tls` or `consensus`."""
+        """Path of the key `account`, `tls`, `consensus` or `ledger` (its engine's, where it has
+        one)."""
         return self.root / "keys" / f"{name}.pem"
 
     @property
@@ -127,8 +153,18 @@ class Home:
         return self.root / "keys" / "tls.crt"
 
     @property
+    def is_networked(self) -> bool:
+        """Whether its ledger is one of many machines."""
+        return self.config.ledger == COMETBFT
+
+    @property
+    def engine_path(self) -> Path:
+        """The folder of the ledger's engine, where it has one."""
+        return self.root / "ledger"
+
+    @property
     def ledger_path(self) -> Path:
-        return self.root / self.config.ledger
+        return self.engine_path if self.is_networked else self.root / self.config.ledger
 
     @property
     def blobs_path(self) -> Path:
@@ -169,6 +205,9 @@ class Home:
             tls=der.hex(),
             consensus=self.key("consensus").public,
             address=self.config.address,
+            ledger=f"{compute_peer_id(self.key('ledger').public)}@{self.config.ledger_address}"
+            if self.is_networked
+            else "",
         )
         signature = account.sign(CARD_DOMAIN, card_message(unsigned))
         return Card(**{**codec.to_json(unsigned), "signature": signature})
@@ -198,6 +237,12 @@ class Home:
         reach("head.half")
         partial.replace(path)
         reach("head.saved")
+
+
+def next_port(address: str) -> str:
+    """The same host, one port on."""
+    host, port = parse_address(address)
+    return f"{host}:{port + 1}"
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -15,13 +15,16 @@ from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
+from swarmhub.contract.transactions import Validate
 from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
-from swarmhub.ledger import Committed, SqliteLedger, sign_transaction
+from swarmhub.ledger import Committed, freshen, sign_transaction
+from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.home import Home, parse_address
+from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
@@ -29,6 +32,7 @@ from swarmhub.transport.server import OFFER_WAIT_S
 from swarmhub.types import Digest, MemberId
 
 HEAD_EVERY_S = 1.0
+CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 
 log = logging.getLogger("swarmhub.node")
@@ -37,10 +41,11 @@ log = logging.getLogger("swarmhub.node")
 class Node:
     """A running node. `run` returns when it is told to stop or cannot go on."""
 
-    ledger: SqliteLedger
+    ledger: NodeLedger
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, verbose: bool = False) -> None:
         self.home = home
+        self.verbose = verbose
         self.account = home.key("account")
         home.key("tls")  # OpenSSL would not say which file is damaged
         self.blobs = BlobStore(home.blobs_path)
@@ -55,6 +60,7 @@ class Node:
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
+        self._rising: asyncio.Task[None] | None = None
 
     # life
 
@@ -97,7 +103,7 @@ class Node:
             seen = self.home.last_head()
         except HomeError as error:
             self.report(str(error))
-        self.ledger = await SqliteLedger.open(self.home.ledger_path, self.account, seen)
+        self.ledger = await open_for_node(self.home, self.account, seen, self.verbose)
         me = get_member_of_key(self.ledger.state, self.account.public)
         if me is not None and bytes.fromhex(me.tls) != self.peers.own():
             self.report(
@@ -112,6 +118,8 @@ class Node:
         if self._saving_head is not None:
             self._saving_head.cancel()
             self._save_head()
+        if self._rising is not None:
+            self._rising.cancel()
         await self.api.close()
         for driver in self.drivers.values():
             await driver.close()
@@ -144,6 +152,7 @@ class Node:
 
     async def submit(self, body: Any) -> Result:
         """Sign and submit; the same bytes again until a block has them or they expire."""
+        await freshen(self.ledger, self.account)
         tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
         while True:
             submission = await self.ledger.submit(tx)
@@ -174,8 +183,17 @@ class Node:
         if me is not None:
             for name in get_chain(state).running:
                 self._take_part(name, me.id)
+            if isinstance(self.ledger, CometLedger) and not me.power and self._rising is None:
+                self._rising = asyncio.create_task(self._become_validator(self.ledger))
         for driver in self.drivers.values():
             driver.react()
+
+    async def _become_validator(self, ledger: CometLedger) -> None:
+        """A newcomer's vote counts from when it has caught up, and says so."""
+        while not await ledger.is_current():
+            await asyncio.sleep(CATCHING_UP_S)
+        result = await self.submit(Validate())
+        log.info("validates from now on: %s", result.message or result.code)
 
     def _take_part(self, name: str, me: MemberId) -> None:
         """Have a driver for a study that this node is enrolled in."""

@@ -1,0 +1,368 @@
+"""The contract as an ABCI 2.0 application: what the engine asks, and what this node answers.
+
+    check_tx           may this enter the mempool? encoding, signature, a member's budget
+    prepare_proposal   this node proposes: a fair choice of what waits
+    process_proposal   another proposes: refused for size, encoding or a budget, never for what
+                       the contract would say
+    finalize_block     execute the contract; nothing is kept yet
+    commit             all of the block's writes go to disk at once, then everybody hears of it
+    info, init_chain   where this node stands; the genesis that it started from
+    query              a value of the state, with its proof; who may connect
+    *_snapshot*        the whole state in chunks, for newcomers
+
+A block whose commit did not reach the disk is handed over again, so a kill at any moment loses
+nothing. Everything in a transaction, a proposal or a snapshot is hostile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from swarmhub import codec, keys
+from swarmhub.contract import State
+from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
+from swarmhub.contract.records import Genesis, get_member_of_key, get_members
+from swarmhub.contract.state import Overlay, Reader, prove
+from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.errors import LedgerError, Malformed
+from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TXS, Committed, Tip, agree
+from swarmhub.ledger.cometbft import messages
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.types import TX_DOMAIN, MemberId
+
+MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # of one member in the mempool
+SNAPSHOT_EVERY = 500  # blocks
+SNAPSHOTS_KEPT = 2
+SNAPSHOT_FORMAT = 1
+SNAPSHOT_CHUNK_BYTES = 1 << 20
+MAX_SNAPSHOT_CHUNKS = 256
+OK, REFUSED = 0, 1
+
+
+class Application:
+    """The state, and the block at work."""
+
+    def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
+        self.store = store
+        self.publish = publish
+        self.tip, self.state = store.load()
+        self.asked_for_chain = asyncio.Event()  # the engine has found out where we stand
+        self._work: tuple[Tip, Overlay, Committed] | None = None
+        self._waiting: dict[MemberId, int] = {}  # transactions in the mempool
+        self._restoring: Restoring | None = None
+
+    async def handle(self, name: str, request: Any) -> Any:
+        """Answer one request of the engine."""
+        return await getattr(self, f"_{name}")(request)
+
+    # where we stand
+
+    async def _info(self, request: Any) -> Any:
+        self.asked_for_chain.set()
+        return messages.ResponseInfo(
+            data="swarmhub", app_version=1, last_block_height=self.tip.height,
+            last_block_app_hash=self.state.app_hash if self.tip.height else b"",
+        )  # fmt: skip
+
+    async def _init_chain(self, request: Any) -> Any:
+        genesis = codec.from_json(Genesis, codec.parse(request.app_state_bytes, MAX_BLOCK_BYTES))
+        (ours,) = self.store.blocks(0, 1)
+        if request.chain_id != self.tip.chain_id or (codec.pack(genesis),) != ours.block.txs:
+            raise LedgerError(
+                f"The engine starts from another genesis than {self.tip.chain_id}; do not change "
+                "the files that swarmhub makes for it."
+            )
+        return messages.ResponseInitChain(
+            validators=_updates(ours.validators), app_hash=self.state.app_hash
+        )
+
+    # the mempool
+
+    async def _check_tx(self, request: Any) -> Any:
+        try:
+            tx = read_transaction(request.tx)
+            member = get_member_of_key(self.state, tx.signer)
+            self._check(tx, member.id if member else 0, request.type == 1)
+        except Malformed as error:
+            return messages.ResponseCheckTx(code=REFUSED, data=b"Malformed", log=str(error))
+        except Refused as error:
+            return messages.ResponseCheckTx(code=REFUSED, data=error.code.encode(), log=str(error))
+        return messages.ResponseCheckTx(code=OK)
+
+    def _check(self, tx: Transaction, member: MemberId, again: bool) -> None:
+        if not again:  # what was checked once is checked for its budget only
+            if tx.chain != self.tip.chain_id:
+                raise Refused("BadValue", f"It is for the chain {tx.chain[:60]!r}, not this one.")
+            if self.state.get(f"seen/{tx.id}") is not None:
+                raise Refused("AlreadyDone", f"Transaction {tx.id[:16]}… is on the ledger.")
+            if not keys.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
+                raise Refused("BadValue", "Its signature is not its signer's.")
+        if not member and tx.kind != "consortium.apply":
+            raise Refused("NotAMember", f"The key {tx.signer[:16]}… belongs to no active member.")
+        if tx.expires_ms < self.tip.time_ms:
+            raise Refused("Expired", "The transaction has expired.")
+        most = MAX_WAITING if member else MAX_TXS_OF_STRANGERS
+        count = self._waiting.get(member, 0) + 1
+        if count > most:
+            who = f"member {member}" if member else "all who are no members together"
+            raise Refused("TooMany", f"At most {most} transactions of {who} may wait for a block.")
+        self._waiting[member] = count
+
+    # proposals
+
+    async def _prepare_proposal(self, request: Any) -> Any:
+        room = min(request.max_tx_bytes, MAX_BLOCK_BYTES)
+        return messages.ResponsePrepareProposal(txs=choose(self.state, request.txs, room))
+
+    async def _process_proposal(self, request: Any) -> Any:
+        fits = is_within_bounds(self.state, request.txs)
+        return messages.ResponseProcessProposal(status="ACCEPT" if fits else "REJECT")
+
+    async def _extend_vote(self, request: Any) -> Any:
+        return messages.ResponseExtendVote()
+
+    async def _verify_vote_extension(self, request: Any) -> Any:
+        return messages.ResponseVerifyVoteExtension(status="ACCEPT")
+
+    # blocks
+
+    async def _finalize_block(self, request: Any) -> Any:
+        overlay = Overlay(self.state)
+        tip, committed = agree(
+            self.tip, overlay, list(request.txs), request.time.ToMilliseconds(),
+            request.proposer_address.hex(), request.hash.hex(),
+        )  # fmt: skip
+        if tip.height != request.height:
+            raise LedgerError(
+                f"The engine has block {request.height}, the state is at {self.tip.height}; one of "
+                "them was restored from a backup without the other. Move both away and catch up."
+            )
+        self._work = (tip, overlay, committed)
+        return messages.ResponseFinalizeBlock(
+            tx_results=[
+                messages.ExecTxResult(
+                    code=OK if r.ok else REFUSED, data=r.code.encode(), log=r.message
+                )
+                for r in committed.results
+            ],
+            validator_updates=_updates(committed.validators),
+            app_hash=bytes.fromhex(committed.block.header.app_hash),
+        )
+
+    async def _commit(self, request: Any) -> Any:
+        if self._work is None:
+            raise LedgerError("The engine commits a block that it has not finalized.")
+        tip, overlay, committed = self._work
+        await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+        self._work = None
+        self.state.commit(overlay.writes, tip.tree)
+        self.tip = tip
+        self._waiting.clear()  # the engine checks again what still waits
+        if tip.height % SNAPSHOT_EVERY == 0:
+            values = dict(self.state.values)
+            await asyncio.to_thread(self._take_snapshot, tip, values)
+        self.publish(committed)
+        return messages.ResponseCommit(retain_height=0)
+
+    # questions
+
+    async def _query(self, request: Any) -> Any:
+        if request.path.startswith("/p2p/filter/"):
+            allowed = is_welcome(self.state, request.path)
+            return messages.ResponseQuery(code=OK if allowed else REFUSED)
+        if not request.path.startswith("/state/"):
+            return messages.ResponseQuery(code=REFUSED, log="Expected the path /state/PATH.")
+        place = request.path.removeprefix("/state/")
+        answer = messages.ResponseQuery(
+            height=self.tip.height, key=place.encode(), value=self.state.get(place) or b""
+        )
+        if request.prove:
+            data = b"".join(prove(self.tip.tree, place))
+            answer.proof_ops.ops.add(type="swarmhub:trie", key=place.encode(), data=data)
+        return answer
+
+    # snapshots
+
+    def _take_snapshot(self, tip: Tip, values: dict[str, bytes]) -> None:
+        data = pack_state(values)
+        step = SNAPSHOT_CHUNK_BYTES
+        chunks = [data[i : i + step] for i in range(0, len(data), step)]
+        self.store.save_snapshot(tip.height, tip.head, chunks, SNAPSHOTS_KEPT)
+
+    async def _list_snapshots(self, request: Any) -> Any:
+        answer = messages.ResponseListSnapshots()
+        for height, head, chunks in self.store.snapshots():
+            hashes = [hashlib.sha256(chunk).hexdigest() for chunk in chunks]
+            metadata = codec.encode({"chunks": hashes, "head": head})
+            answer.snapshots.add(
+                height=height, format=SNAPSHOT_FORMAT, chunks=len(chunks),
+                hash=hashlib.sha256(metadata).digest(), metadata=metadata,
+            )  # fmt: skip
+        return answer
+
+    async def _load_snapshot_chunk(self, request: Any) -> Any:
+        found = [chunks for h, _, chunks in self.store.snapshots() if h == request.height]
+        here = found and request.format == SNAPSHOT_FORMAT and request.chunk < len(found[0])
+        return messages.ResponseLoadSnapshotChunk(chunk=found[0][request.chunk] if here else b"")
+
+    async def _offer_snapshot(self, request: Any) -> Any:
+        if request.snapshot.format != SNAPSHOT_FORMAT:
+            return messages.ResponseOfferSnapshot(result="REJECT_FORMAT")
+        try:
+            self._restoring = Restoring(request.snapshot, request.app_hash)
+        except Malformed:
+            return messages.ResponseOfferSnapshot(result="REJECT")
+        return messages.ResponseOfferSnapshot(result="ACCEPT")
+
+    async def _apply_snapshot_chunk(self, request: Any) -> Any:
+        work = self._restoring
+        if work is None:
+            return messages.ResponseApplySnapshotChunk(result="ABORT")
+        if not work.take(request.index, request.chunk):
+            return messages.ResponseApplySnapshotChunk(
+                result="RETRY", refetch_chunks=[request.index], reject_senders=[request.sender]
+            )
+        if not work.is_whole:
+            return messages.ResponseApplySnapshotChunk(result="ACCEPT")
+        self._restoring = None
+        state = work.finish()
+        if state is None:  # every chunk is as announced, and the whole is not the agreed state
+            return messages.ResponseApplySnapshotChunk(result="REJECT_SNAPSHOT")
+        tip = Tip(self.tip.chain_id, work.height, 0, work.head, state.tree)
+        await asyncio.to_thread(self.store.replace, tip, state.values)
+        self.state.values, self.state.tree, self.tip = state.values, state.tree, tip
+        return messages.ResponseApplySnapshotChunk(result="ACCEPT")
+
+
+class Refused(Exception):
+    """Kept out of the mempool. `code` is the name of a refusal of the contract."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Restoring:
+    """A snapshot on its way in. Its chunks are what the offer says, or they are not taken."""
+
+    def __init__(self, snapshot: Any, app_hash: bytes) -> None:
+        if not 0 < snapshot.chunks <= MAX_SNAPSHOT_CHUNKS:
+            raise Malformed("A snapshot has 1 to 256 chunks.")
+        metadata = codec.decode(snapshot.metadata, 128 * MAX_SNAPSHOT_CHUNKS)
+        ok = isinstance(metadata, dict) and isinstance(metadata.get("chunks"), list)
+        if not ok or len(metadata["chunks"]) != snapshot.chunks:
+            raise Malformed("A snapshot names the hash of each chunk.")
+        self.height = snapshot.height
+        self.head = str(metadata.get("head"))[:64]
+        self.hashes = [str(h) for h in metadata["chunks"]]
+        self.app_hash = app_hash
+        self.chunks: dict[int, bytes] = {}
+
+    def take(self, index: int, chunk: bytes) -> bool:
+        """Keep a chunk if it is the announced one."""
+        right = index < len(self.hashes) and len(chunk) <= SNAPSHOT_CHUNK_BYTES
+        if not right or hashlib.sha256(chunk).hexdigest() != self.hashes[index]:
+            return False
+        self.chunks[index] = chunk
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all chunks are here."""
+        return len(self.chunks) == len(self.hashes)
+
+    def finish(self) -> State | None:
+        """The state; None where it is not the one that the validators agreed on."""
+        try:
+            values = unpack_state(b"".join(self.chunks[i] for i in range(len(self.hashes))))
+        except Malformed:
+            return None
+        state = State(values)
+        return state if state.app_hash == self.app_hash else None
+
+
+def pack_state(values: dict[str, bytes]) -> bytes:
+    """The state's map as JSON: {path: text}."""
+    texts = {place: value.decode() for place, value in values.items()}
+    return json.dumps(texts, sort_keys=True).encode()
+
+
+def unpack_state(data: bytes) -> dict[str, bytes]:
+    """Reverse of pack_state; Malformed on anything else."""
+    try:
+        texts = json.loads(data)
+        return {str(place): text.encode() for place, text in texts.items()}
+    except (ValueError, AttributeError, RecursionError):
+        raise Malformed("A snapshot is a JSON object of texts.") from None
+
+
+def choose(state: Reader, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
+    """A block of what waits: each member's oldest in turn, up to its budget; what does not parse
+    is left out. In the order in which they came."""
+    queues: dict[MemberId, deque[int]] = {}
+    for i, data in enumerate(txs):
+        member = _member_of(state, data)
+        if member is not None:
+            queues.setdefault(member, deque()).append(i)
+    room = {m: MAX_TXS_PER_MEMBER if m else MAX_TXS_OF_STRANGERS for m in queues}
+    chosen: list[int] = []
+    size = 0
+    while queues and len(chosen) < MAX_BLOCK_TXS:
+        for member in list(queues):
+            i = queues[member].popleft()
+            if len(chosen) == MAX_BLOCK_TXS or size + len(txs[i]) + 16 > max_bytes:
+                del queues[member]
+                continue
+            chosen.append(i)
+            size += len(txs[i]) + 16  # and what the engine writes around each
+            room[member] -= 1
+            if not queues[member] or not room[member]:
+                del queues[member]
+    return [txs[i] for i in sorted(chosen)]
+
+
+def is_within_bounds(state: Reader, txs: Iterable[bytes]) -> bool:
+    """Whether every honest node could have proposed this: size, encoding, everybody's budget."""
+    counts: dict[MemberId, int] = {}
+    total = size = 0
+    for data in txs:
+        member = _member_of(state, data)
+        if member is None:
+            return False
+        counts[member] = counts.get(member, 0) + 1
+        total, size = total + 1, size + len(data)
+    most = {m: MAX_TXS_PER_MEMBER if m else MAX_TXS_OF_STRANGERS for m in counts}
+    fair = all(counts[m] <= most[m] for m in counts)
+    return fair and total <= MAX_BLOCK_TXS and size <= MAX_BLOCK_BYTES
+
+
+def _member_of(state: Reader, data: bytes) -> MemberId | None:
+    """Whose the transaction is (0: a stranger's); None where it does not parse."""
+    try:
+        found = get_member_of_key(state, read_transaction(data).signer)
+    except Malformed:
+        return None
+    return found.id if found else 0
+
+
+def is_welcome(state: Reader, path: str) -> bool:
+    """Whether the engine may connect to a peer: by its id it must be a member's."""
+    kind, _, value = path.removeprefix("/p2p/filter/").partition("/")
+    if kind == "addr":
+        return True  # addresses change, and say nothing
+    ids = {m.ledger.partition("@")[0] for m in get_members(state) if m.ledger}
+    return kind == "id" and value in ids
+
+
+def _updates(validators: Iterable[tuple[str, int]]) -> list[Any]:
+    return [
+        messages.ValidatorUpdate(
+            pub_key=messages.PublicKey(ed25519=bytes.fromhex(key)), power=power
+        )
+        for key, power in validators
+    ]

@@ -1,0 +1,399 @@
+"""The ledger of many machines: CometBFT agrees on blocks, the contract executes them.
+
+`CometLedger` is the node's own handle: it answers the engine (application.py), keeps it running
+(engine.py) and hears of each block when it is committed, so nothing is asked twice and nothing
+polls. `CometVisitor` is the handle of any other process of this machine, such as a command: it
+reads what the node has committed and hands transactions to the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmhub import codec
+from swarmhub.contract import Result, State
+from swarmhub.contract.records import Genesis, get_members
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.transactions import read_transaction
+from swarmhub.errors import LedgerDamaged, LedgerError
+from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.blocks import (
+    MAX_BLOCK_BYTES,
+    Block,
+    Committed,
+    Tip,
+    agree,
+    agree_on_genesis,
+)
+from swarmhub.ledger.cometbft.abci import AbciServer
+from swarmhub.ledger.cometbft.application import Application
+from swarmhub.ledger.cometbft.engine import (
+    ABCI_SOCKET,
+    RPC_SOCKET,
+    STATE_FILE,
+    Engine,
+    Rpc,
+    RpcError,
+    Settings,
+    compute_peer_id,
+    short_path,
+)
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.ledger.sqlite import make_steady_clock
+
+START_S = 60.0  # to open the application's connections, behind whatever is to be replayed
+RETRY_S = 0.2
+LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind this clock
+CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
+CHANGES = {"admitted", "left", "removed", "rotated"}
+
+log = logging.getLogger("swarmhub.ledger")
+
+
+class BlockClock:
+    """What block time is now, by this machine's clock and the blocks that came lately.
+
+    A block carries the time at which the validators voted for the one before it, so what passed
+    between that time and this machine having seen the one before is its clock's own error and some
+    delay; the least of the last ones is taken. So a wrong clock does not matter.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._behind: deque[int] = deque(maxlen=LIVE_BLOCKS)
+        self._last_ms: int | None = None  # when the newest block came
+
+    def saw(self, time_ms: int) -> None:
+        """A block with this time has just come."""
+        if self._last_ms is not None and abs(self._last_ms - time_ms) < CREDIBLE_MS:
+            self._behind.append(self._last_ms - time_ms)
+        self._last_ms = self._clock()
+
+    def estimate_ms(self, tip: Tip) -> int:
+        """Time that the next block would have if it were made now."""
+        behind = min(self._behind, default=0)
+        return max(tip.time_ms + 1, self._clock() - behind)
+
+
+class Courier:
+    """Brings transactions to the engine, again and again until it has them."""
+
+    def __init__(self, rpc: Rpc, board: Board) -> None:
+        self._rpc = rpc
+        self._board = board
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queue: deque[bytes] = deque()
+        self._sending: asyncio.Task[None] | None = None
+
+    def send(self, tx: bytes) -> None:
+        """Send it, behind those that were given before."""
+        self._queue.append(tx)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        while self._queue:
+            tx = self._queue[0]
+            try:
+                answer = await self._rpc.call("broadcast_tx_sync", tx=base64.b64encode(tx).decode())
+            except RpcError as error:
+                if "already exists in cache" not in error.data:
+                    log.debug("a transaction waits: %s", error)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+            else:
+                if answer["code"]:
+                    code = bytes.fromhex(answer["data"]).decode()
+                    result = Result(read_transaction(tx).id, code, str(answer["log"]))
+                    self._board.refuse(tx, result)
+            self._queue.popleft()
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        if self._sending is not None:
+            self._sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sending
+
+
+class CometLedger:
+    """The handle of a member's node. Make it with `CometLedger.open`."""
+
+    sleeps = True
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], int]) -> None:
+        self.settings = settings
+        self.path = store.path
+        self.failure: LedgerError | None = None
+        self.on_failure: Callable[[LedgerError], None] = lambda error: None
+        self._store = store
+        self._board = Board()
+        self._clock = BlockClock(clock)
+        self._app = Application(store, self._committed)
+        self._abci = AbciServer(self._app.handle, self._fail_because)
+        self.engine = Engine(settings, self._fail)
+        self._courier = Courier(self.engine.rpc, self._board)
+        self._bell = Doorbell(store.path)
+        self._dialing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, clock: Callable[[], int] | None = None, verbose: bool = False
+    ) -> CometLedger:
+        """Start the engine on this member's folder, and wait until it knows where the state
+        stands. LedgerError where it does not start."""
+        store = Store.open(settings.folder / STATE_FILE)
+        ledger = cls(settings, store, clock or make_steady_clock())
+        try:
+            await ledger._abci.start(Path(short_path(settings.folder / ABCI_SOCKET)))
+            await ledger.engine.start(ledger.peers, verbose)
+            await ledger._wait_for_start()
+        except BaseException:
+            await ledger.close()
+            raise
+        return ledger
+
+    async def _wait_for_start(self) -> None:
+        try:
+            async with asyncio.timeout(START_S):
+                while not self._app.asked_for_chain.is_set() and self.failure is None:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.5):
+                            await self._app.asked_for_chain.wait()
+        except TimeoutError:
+            words = self.engine.last_words()
+            raise LedgerError(f"CometBFT did not start within {START_S:.0f} s: {words}") from None
+        if self.failure:
+            raise self.failure
+
+    @property
+    def tip(self) -> Tip:
+        return self._app.tip
+
+    @property
+    def state(self) -> State:
+        return self._app.state
+
+    def peers(self) -> list[str]:
+        """ID@host:port of every other member's engine."""
+        mine = compute_peer_id(self.settings.peer.public)
+        found = [m.ledger for m in get_members(self.state) if m.ledger]
+        return [p for p in found if p.partition("@")[0] != mine]
+
+    def estimate_ms(self) -> int:
+        return self._clock.estimate_ms(self.tip)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return self._board.subscribe(listener)
+
+    async def submit(self, tx: bytes) -> Submission:
+        if self.failure:
+            raise self.failure
+        submission = self._board.expect(tx)
+        self._courier.send(tx)
+        return submission
+
+    async def blocks(self, start: int, stop: int) -> list[Block]:
+        found = await asyncio.to_thread(self._store.blocks, start, stop)
+        return [c.block for c in found]
+
+    async def is_current(self) -> bool:
+        """Whether the engine has every block that its peers have."""
+        try:
+            status = await self.engine.rpc.call("status")
+        except RpcError:
+            return False
+        return not status["sync_info"]["catching_up"]
+
+    async def close(self) -> None:
+        if self._dialing is not None:
+            self._dialing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._dialing
+        await self._courier.close()
+        await self.engine.stop()
+        await self._abci.close()
+        self._store.close()
+
+    def _committed(self, committed: Committed) -> None:
+        self._clock.saw(committed.block.header.time_ms)
+        self._board.publish(committed)
+        self._bell.ring()
+        if any(name in CHANGES for name, _ in committed.events):
+            self._dialing = asyncio.create_task(self._dial())
+
+    async def _dial(self) -> None:
+        """Connect to whoever is a member now."""
+        peers = self.peers()
+        while peers:
+            try:
+                await self.engine.rpc.call("dial_peers", peers=peers, persistent=True)
+                return
+            except RpcError as error:
+                log.debug("peers wait: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    def _fail_because(self, error: Exception) -> None:
+        sentence = str(error) if isinstance(error, LedgerError) else f"The ledger failed: {error!r}"
+        self._fail(error if isinstance(error, LedgerError) else LedgerError(sentence))
+
+    def _fail(self, error: LedgerError) -> None:
+        if self.failure is None:
+            self.failure = error
+            self._board.fail(error)
+            self.on_failure(error)
+
+
+class CometVisitor:
+    """The handle of another process on this machine. Make it with `CometVisitor.open`."""
+
+    sleeps = True
+
+    def __init__(self, folder: Path, clock: Callable[[], int], patience_s: float) -> None:
+        self.path = folder / STATE_FILE
+        self._patience_s = patience_s
+        self._met = False
+        self.failure: LedgerError | None = None
+        self._store = Store.open(self.path)
+        self.tip, self.state = self._store.load()
+        self._rpc = Rpc(folder / RPC_SOCKET)
+        self._board = Board()
+        self._clock = BlockClock(clock)
+        self._courier = Courier(self._rpc, self._board)
+        self._bell = Doorbell(self.path)
+
+    @classmethod
+    async def open(
+        cls, folder: Path, clock: Callable[[], int] | None = None, patience_s: float = 0.0
+    ) -> CometVisitor:
+        """Read what the node has committed, and listen for more. A submission waits so long for a
+        node that is starting."""
+        visitor = cls(folder, clock or make_steady_clock(), patience_s)
+        visitor._bell.listen(visitor._look)
+        visitor._look()
+        return visitor
+
+    def estimate_ms(self) -> int:
+        return self._clock.estimate_ms(self.tip)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return self._board.subscribe(listener)
+
+    async def submit(self, tx: bytes) -> Submission:
+        if self.failure:
+            raise self.failure
+        await self._find_node()
+        submission = self._board.expect(tx)
+        self._courier.send(tx)
+        return submission
+
+    async def blocks(self, start: int, stop: int) -> list[Block]:
+        return [c.block for c in self._store.blocks(start, stop)]
+
+    async def close(self) -> None:
+        self._bell.close()
+        await self._courier.close()
+        await self._rpc.close()
+        self._store.close()
+
+    async def _find_node(self) -> None:
+        """LedgerError where no node answers here within this visitor's patience."""
+        if self._met:
+            return
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience_s
+        while not self._met:
+            try:
+                await self._rpc.call("health")
+                self._met = True
+            except RpcError:
+                if loop.time() >= end:
+                    raise LedgerError(
+                        f"No node answers on {self.path.parent.parent}; start it with "
+                        "'swarmhub up', or wait until it is up."
+                    ) from None
+                await asyncio.sleep(RETRY_S)
+
+    def _look(self) -> None:
+        """Execute what has been committed since, as an auditor would."""
+        try:
+            for committed in self._store.blocks(self.tip.height + 1, 1 << 60):
+                if committed.height != self.tip.height + 1:  # forgotten, or a snapshot came
+                    self.tip, self.state = self._store.load()
+                    return
+                self._take(committed)
+        except LedgerError as error:
+            self.failure = error
+            self._board.fail(error)
+
+    def _take(self, committed: Committed) -> None:
+        self.tip, mine = _agree_again(self.tip, self.state, committed.block)
+        if mine.block != committed.block:
+            why = "its results are not what the contract computes"
+            raise LedgerDamaged(committed.height, why, str(self.path))
+        self._clock.saw(self.tip.time_ms)
+        self._board.publish(mine)
+
+
+def create_comet_ledger(folder: Path, genesis: Genesis) -> str:
+    """Write the state of block 0 into a member's folder; returns the chain id."""
+    path = folder / STATE_FILE
+    if path.exists():
+        raise LedgerError(f"Expected no ledger at {folder}, found one; it is never overwritten.")
+    return Store.create(path, genesis)
+
+
+def read_genesis(folder: Path) -> Genesis:
+    """The genesis that a member's folder was made from."""
+    store = Store.open(folder / STATE_FILE)
+    try:
+        (first,) = store.blocks(0, 1)
+        return codec.unpack(Genesis, first.block.txs[0], MAX_BLOCK_BYTES)
+    finally:
+        store.close()
+
+
+def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
+    """Execute all blocks from the genesis on, as an auditor does, and compare with what the node
+    has kept. LedgerDamaged names the first block that differs."""
+    store = Store.open(folder / STATE_FILE)
+    try:
+        kept_tip, _ = store.load()
+        first, *rest = store.blocks(0, 1 << 60)
+    finally:
+        store.close()
+    state = State()
+    overlay = Overlay(state)
+    tip, committed = agree_on_genesis(
+        codec.unpack(Genesis, first.block.txs[0], MAX_BLOCK_BYTES), overlay
+    )
+    found = [committed]
+    state.commit(overlay.writes, tip.tree)
+    for kept in [first, *rest]:
+        if kept is not first:
+            if kept.height != tip.height + 1:
+                raise LedgerDamaged(tip.height + 1, "it is not kept here", str(store.path))
+            tip, committed = _agree_again(tip, state, kept.block)
+            found.append(committed)
+        if committed.block != kept.block:
+            why = "its results are not what the contract computes"
+            raise LedgerDamaged(kept.height, why, str(store.path))
+    if tip.head != kept_tip.head:
+        raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
+    return tip, state, found
+
+
+def _agree_again(tip: Tip, state: State, block: Block) -> tuple[Tip, Committed]:
+    """Execute a block that has been agreed on, and commit its writes."""
+    overlay = Overlay(state)
+    header = block.header
+    tip, committed = agree(tip, overlay, block.txs, header.time_ms, header.writer, block.agreed)
+    state.commit(overlay.writes, tip.tree)
+    return tip, committed

@@ -1,0 +1,385 @@
+"""The engine: CometBFT as a child process, its generated files, and the socket for requests.
+
+Everything it needs is written anew at each start from keys, genesis and members, so there is
+nothing for an operator to edit. It talks to this node over two unix sockets in its folder (ABCI
+and RPC) and to the engines of other members over one TCP port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ctypes
+import datetime
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from swarmhub import codec
+from swarmhub.contract.execution import compute_chain_id
+from swarmhub.contract.records import Genesis
+from swarmhub.contract.transactions import MAX_TX_BYTES
+from swarmhub.errors import LedgerError
+from swarmhub.files import write_durably
+from swarmhub.keys import PrivateKey, write_secret
+from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
+
+VERSION = "0.38.25"
+MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
+VARIABLE = "SWARMHUB_COMETBFT"
+STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
+    "state.sqlite",
+    "abci.sock",
+    "rpc.sock",
+    "engine.log",
+)
+STOP_S = 5.0
+ANSWER_S = 10.0
+MAX_LOG_BYTES = 16 << 20
+STEADY_S = 60.0  # an engine that has run for so long may be started again at once
+RESTARTS = 5  # of one that has not
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine of one member is made from. Times suit a local network; on links with long
+    delays `gossip_ms` may be higher to save traffic."""
+
+    folder: Path
+    genesis: Genesis
+    consensus: PrivateKey
+    peer: PrivateKey
+    listen: str  # host:port for the engines of other members
+    address: str  # host:port under which they reach it
+    gossip_ms: int = 5
+    commit_ms: int = 0
+    propose_ms: int = 1000
+
+
+def find_binary() -> Path:
+    """The engine's program. LedgerError says how to get it."""
+    places = [os.environ.get(VARIABLE, ""), str(own_binary()), shutil.which("cometbft") or ""]
+    for place in filter(None, places):
+        if os.access(place, os.X_OK):
+            return Path(place)
+    raise LedgerError(
+        f"Expected CometBFT v{VERSION} as 'cometbft', found none; install it with 'swarmhub ledger "
+        f"install' (needs Go), or set {VARIABLE} to the program's path."
+    )
+
+
+def own_binary() -> Path:
+    """Where 'swarmhub ledger install' puts it."""
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "swarmhub" / "bin" / "cometbft"
+
+
+def check_version(binary: Path) -> None:
+    """LedgerError where the program is not the release that this driver was tested with."""
+    try:
+        done = subprocess.run(
+            [binary, "version"], capture_output=True, text=True, timeout=20, check=False
+        )
+        found = done.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LedgerError(f"The program {binary} cannot be run ({error}).") from None
+    if found.removeprefix("v").partition("+")[0] != VERSION:
+        raise LedgerError(
+            f"Expected CometBFT v{VERSION} at {binary}, got {found[:40]!r}; get the right one with "
+            "'swarmhub ledger install'."
+        )
+
+
+def install() -> Path:
+    """Build the engine with Go into the user's data folder; returns its path."""
+    go = shutil.which("go") or next(
+        (p for p in ("/usr/local/go/bin/go",) if os.access(p, os.X_OK)), None
+    )
+    if go is None:
+        raise LedgerError(
+            "Expected Go as 'go', found none; install Go 1.22 or newer, or copy a cometbft "
+            f"v{VERSION} program to {own_binary()}."
+        )
+    target = own_binary()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [go, "install", f"{MODULE}@v{VERSION}"],
+        env={**os.environ, "GOBIN": str(target.parent)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise LedgerError(f"Go could not build CometBFT: {last[:300]}")
+    check_version(target)
+    return target
+
+
+# the generated files
+
+
+def compute_peer_id(public: str) -> str:
+    """Id of an engine's key among its peers: the first 20 bytes of its sha256, in hex."""
+    return hashlib.sha256(bytes.fromhex(public)).digest()[:20].hex()
+
+
+def write_files(settings: Settings, peers: Sequence[str], verbose: bool) -> None:
+    """Everything the engine reads at its start."""
+    config, data = settings.folder / "config", settings.folder / "data"
+    config.mkdir(parents=True, exist_ok=True, mode=0o700)
+    data.mkdir(exist_ok=True, mode=0o700)
+    write_durably(config / "config.toml", _config(settings, peers, verbose).encode())
+    write_durably(config / "genesis.json", json.dumps(_genesis(settings.genesis)).encode())
+    _write_key(config / "node_key.json", {"priv_key": _private(settings.peer)})
+    consensus = settings.consensus
+    _write_key(
+        config / "priv_validator_key.json",
+        {
+            "address": compute_peer_id(consensus.public).upper(),
+            "pub_key": {"type": "tendermint/PubKeyEd25519", "value": _b64(consensus.public)},
+            "priv_key": _private(consensus),
+        },
+    )
+    signed = data / "priv_validator_state.json"  # what it has signed: never to be set back
+    if not signed.exists():
+        write_durably(signed, b'{"height": "0", "round": 0, "step": 0}')
+
+
+def _private(key: PrivateKey) -> dict[str, str]:
+    value = base64.b64encode(key.seed + bytes.fromhex(key.public)).decode()
+    return {"type": "tendermint/PrivKeyEd25519", "value": value}
+
+
+def _b64(public: str) -> str:
+    return base64.b64encode(bytes.fromhex(public)).decode()
+
+
+def _write_key(path: Path, content: Any) -> None:
+    path.unlink(missing_ok=True)
+    write_secret(path, json.dumps(content).encode())
+
+
+def _genesis(genesis: Genesis) -> dict[str, Any]:
+    time = datetime.datetime.fromtimestamp(genesis.time_ms / 1000, datetime.UTC)
+    return {
+        "genesis_time": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{genesis.time_ms % 1000:03d}Z",
+        "chain_id": compute_chain_id(genesis),
+        "initial_height": "1",
+        "consensus_params": {
+            "block": {"max_bytes": str(MAX_BLOCK_BYTES), "max_gas": "-1"},
+            "evidence": {
+                "max_age_num_blocks": "100000", "max_age_duration": "1209600000000000",
+                "max_bytes": "1048576",
+            },
+            "validator": {"pub_key_types": ["ed25519"]},
+            "version": {"app": "1"},
+            "abci": {"vote_extensions_enable_height": "0"},
+        },
+        "app_hash": "",
+        "app_state": codec.to_json(genesis),
+    }  # fmt: skip
+
+
+def _config(settings: Settings, peers: Sequence[str], verbose: bool) -> str:
+    gossip, commit = settings.gossip_ms, settings.commit_ms
+    return f"""# written by swarmhub at each start
+proxy_app = "unix://{ABCI_SOCKET}"
+abci = "socket"
+filter_peers = true
+log_level = "{"info" if verbose else "p2p:none,*:error"}"
+log_format = "plain"
+
+[rpc]
+laddr = "unix://{RPC_SOCKET}"
+unsafe = true
+max_body_bytes = {4 * MAX_TX_BYTES}
+
+[p2p]
+laddr = "tcp://{settings.listen}"
+external_address = "{settings.address}"
+persistent_peers = "{",".join(peers)}"
+persistent_peers_max_dial_period = "5s"
+pex = false
+addr_book_strict = false
+allow_duplicate_ip = true
+flush_throttle_timeout = "{max(1, gossip // 2)}ms"
+
+[mempool]
+max_tx_bytes = {MAX_TX_BYTES}
+size = 5000
+keep-invalid-txs-in-cache = false
+
+[consensus]
+timeout_propose = "{settings.propose_ms}ms"
+timeout_propose_delta = "500ms"
+timeout_prevote = "500ms"
+timeout_prevote_delta = "250ms"
+timeout_precommit = "500ms"
+timeout_precommit_delta = "250ms"
+timeout_commit = "{commit}ms"
+create_empty_blocks = false
+create_empty_blocks_interval = "0s"
+peer_gossip_sleep_duration = "{gossip}ms"
+peer_query_maj23_sleep_duration = "{max(50, 4 * gossip)}ms"
+
+[tx_index]
+indexer = "kv"
+
+[instrumentation]
+prometheus = false
+"""
+
+
+# the child
+
+
+class Engine:
+    """The child process; started again when it ends without being told to."""
+
+    def __init__(self, settings: Settings, on_failure: Callable[[LedgerError], None]) -> None:
+        self.settings = settings
+        self.folder = settings.folder
+        self.rpc = Rpc(settings.folder / RPC_SOCKET)
+        self._on_failure = on_failure
+        self._child: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self, peers: Callable[[], Sequence[str]], verbose: bool = False) -> None:
+        """Start it, with whom it shall connect to at each start."""
+        binary = find_binary()
+        await asyncio.to_thread(check_version, binary)
+        await self._spawn(binary, peers(), verbose)
+        self._watch = asyncio.create_task(self._keep_up(binary, peers, verbose))
+
+    async def _spawn(self, binary: Path, peers: Sequence[str], verbose: bool) -> None:
+        await asyncio.to_thread(write_files, self.settings, peers, verbose)
+        (self.folder / RPC_SOCKET).unlink(missing_ok=True)
+        log = self.folder / LOG_FILE
+        if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as out:
+            self._child = await asyncio.create_subprocess_exec(
+                binary, "start", "--home", str(self.folder), cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )  # fmt: skip
+
+    async def _keep_up(
+        self, binary: Path, peers: Callable[[], Sequence[str]], verbose: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            started = loop.time()
+            assert self._child is not None
+            code = await self._child.wait()
+            failures = 0 if loop.time() - started > STEADY_S else failures + 1
+            if failures > RESTARTS:
+                self._on_failure(
+                    LedgerError(
+                        f"CometBFT ends again and again (exit code {code}): {self.last_words()} "
+                        f"(log: {self.folder / LOG_FILE})."
+                    )
+                )
+                return
+            await asyncio.sleep(min(0.2 * 2**failures, 5.0))
+            await self._spawn(binary, peers(), verbose)
+
+    def last_words(self) -> str:
+        """The last error in its log, for people."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / LOG_FILE).read_text("utf-8", "replace").splitlines()[-200:]
+            marks = ("ERROR", "panic:", "E[")
+            said = [x for x in lines if x.startswith(marks)]
+            if said or lines:
+                return (said or lines)[-1].strip()[:300]
+        return "it said nothing"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child."""
+        return self._child.pid if self._child else None
+
+    async def stop(self) -> None:
+        """Ask it to end, then make it."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        await self.rpc.close()
+        child = self._child
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def short_path(path: Path) -> str:
+    """A name for a socket that fits into 107 bytes, however deep its folder lies."""
+    text = str(path.absolute())
+    if len(text.encode()) <= 100:
+        return text
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    return f"/proc/self/fd/{folder}/{path.name}"
+
+
+class RpcError(LedgerError):
+    """The engine refused a request, or does not answer; `data` is what it said."""
+
+    def __init__(self, sentence: str, data: str = "") -> None:
+        super().__init__(sentence)
+        self.data = data
+
+
+class Rpc:
+    """Requests to the engine of this machine (JSON-RPC over its unix socket)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._session: aiohttp.ClientSession | None = None
+        self._numbers = itertools.count(1)
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One request. RpcError where it is refused or nobody answers."""
+        if self._session is None:
+            connector = aiohttp.UnixConnector(short_path(self._path), limit=16)
+            timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        asked = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method}
+        try:
+            async with self._session.post(
+                "http://engine/", json={**asked, "params": parameters}
+            ) as response:
+                answer = await response.json(content_type=None)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise RpcError(f"CometBFT does not answer ({type(error).__name__}).") from None
+        if "error" in answer:
+            said = answer["error"]
+            raise RpcError(f"CometBFT refused {method}: {said}", str(said.get("data")))
+        return dict(answer["result"])
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

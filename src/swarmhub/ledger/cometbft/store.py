@@ -1,0 +1,236 @@
+"""The application's disk: the state as of the last commit and recent blocks, in one SQLite file.
+
+The node writes it, once for each block and all of it at once; other processes of this machine
+read it. A commit that a power cut takes back does no harm: the engine hands those blocks over
+again. So nothing here waits for the disk but the engine's own log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import Result, State
+from swarmhub.contract.records import Genesis
+from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
+from swarmhub.errors import LedgerError
+from swarmhub.ledger.blocks import (
+    Block,
+    Committed,
+    Header,
+    Tip,
+    agree_on_genesis,
+    pack_txs,
+    unpack_txs,
+)
+
+FORMAT = "1"
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE state (path TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+  height INTEGER PRIMARY KEY, header TEXT NOT NULL, agreed TEXT NOT NULL, txs TEXT NOT NULL,
+  results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL
+);
+CREATE TABLE snapshots (
+  height INTEGER, chunk INTEGER, head TEXT NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (height, chunk)
+);
+"""
+
+
+class Store:
+    """The file, open. Any thread may use it, one at a time."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = db
+
+    @classmethod
+    def create(cls, path: Path, genesis: Genesis) -> str:
+        """Begin with block 0; returns the chain id."""
+        overlay = Overlay(State())
+        tip, committed = agree_on_genesis(genesis, overlay)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = cls(path, sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+        try:
+            store._db.execute("PRAGMA journal_mode = WAL")
+            store._db.executescript(SCHEMA)
+            store.save(tip, overlay.writes, committed)
+        finally:
+            store.close()
+        return tip.chain_id
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open a file; LedgerError where there is none or it is not one."""
+        if not path.is_file():
+            raise LedgerError(f"Expected the ledger's state at {path}, found no file.")
+        db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        store = cls(path, db)
+        try:
+            db.execute("PRAGMA synchronous = NORMAL")
+            found = store._meta().get("format")
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise store._damaged(error) from None
+        if found != FORMAT:
+            db.close()
+            raise LedgerError(f"Expected a ledger of format {FORMAT} at {path}, got {found!r}.")
+        return store
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    # writing
+
+    def save(self, tip: Tip, writes: Writes, committed: Committed, keep_from: int = 0) -> None:
+        """Commit a block: its writes, its record, and where the chain stands now. Blocks below
+        `keep_from` are forgotten."""
+        with self._transaction():
+            self._put_state(writes)
+            self._put_block(committed)
+            self._put_tip(tip)
+            if keep_from:
+                self._db.execute("DELETE FROM blocks WHERE height < ? AND height > 0", (keep_from,))
+
+    def replace(self, tip: Tip, values: dict[str, bytes]) -> None:
+        """Take over a state from a snapshot: everything here gives way to it."""
+        with self._transaction():
+            self._db.execute("DELETE FROM state")
+            self._db.execute("DELETE FROM blocks WHERE height > 0")
+            self._put_state(dict(values))
+            self._put_tip(tip)
+
+    def save_snapshot(self, height: int, head: str, chunks: list[bytes], kept: int) -> None:
+        """Keep a snapshot, and of the older ones so many that there are `kept`."""
+        with self._transaction():
+            rows = [(height, i, head, chunk) for i, chunk in enumerate(chunks)]
+            self._db.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", rows)
+            self._db.execute(
+                "DELETE FROM snapshots WHERE height NOT IN"
+                " (SELECT DISTINCT height FROM snapshots ORDER BY height DESC LIMIT ?)",
+                (kept,),
+            )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                hint = "free disk space" if "full" in str(error) else "check the disk"
+                raise LedgerError(
+                    f"The ledger's state {self.path} cannot be written ({error}); {hint}."
+                ) from None
+            raise
+
+    def _put_state(self, writes: Writes) -> None:
+        for place, value in writes.items():
+            if value is None:
+                self._db.execute("DELETE FROM state WHERE path = ?", (place,))
+            else:
+                self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (place, value))
+
+    def _put_block(self, committed: Committed) -> None:
+        block = committed.block
+        begun = len(committed.events) - sum(len(r.events) for r in committed.results)
+        row = (
+            committed.height,
+            codec.pack(block.header).decode(),
+            block.agreed,
+            pack_txs(block.txs).decode(),
+            _dump([[r.id, r.code, r.message, r.events] for r in committed.results]),
+            _dump(committed.events[:begun]),
+            _dump(committed.validators),
+        )
+        self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _put_tip(self, tip: Tip) -> None:
+        values = {
+            "format": FORMAT, "chain": tip.chain_id, "height": str(tip.height),
+            "time_ms": str(tip.time_ms), "head": tip.head, "app_hash": hash_of(tip.tree).hex(),
+        }  # fmt: skip
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    # reading
+
+    def load(self) -> tuple[Tip, State]:
+        """Where the chain stands and the state there. LedgerError where the file is damaged."""
+        try:
+            self._db.execute("BEGIN")  # one moment of a file that another process writes
+            try:
+                meta = self._meta()
+                values = dict(self._db.execute("SELECT path, value FROM state"))
+            finally:
+                self._db.execute("COMMIT")
+            state = State()
+            state.values = {str(k): bytes(v) for k, v in values.items()}
+            state.tree = write_tree(None, dict(state.values))
+            if state.app_hash.hex() != meta["app_hash"]:
+                raise ValueError("it is not the state whose hash is noted")
+            tip = Tip(
+                meta["chain"], int(meta["height"]), int(meta["time_ms"]), meta["head"], state.tree
+            )
+        except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
+            raise self._damaged(error) from None
+        return tip, state
+
+    def blocks(self, start: int, stop: int) -> list[Committed]:
+        """Blocks of heights start to stop (excluded) that are kept here."""
+        try:
+            rows = self._db.execute(
+                "SELECT header, agreed, txs, results, events, validators FROM blocks"
+                " WHERE height >= ? AND height < ? ORDER BY height",
+                (start, stop),
+            ).fetchall()
+            return [_committed(*row) for row in rows]
+        except (sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
+            raise self._damaged(error) from None
+
+    def snapshots(self) -> list[tuple[int, str, list[bytes]]]:
+        """Height, head and chunks of every snapshot."""
+        found: dict[int, tuple[int, str, list[bytes]]] = {}
+        rows = self._db.execute("SELECT height, head, data FROM snapshots ORDER BY height, chunk")
+        for height, head, data in rows:
+            found.setdefault(height, (height, head, []))[2].append(data)
+        return list(found.values())
+
+    def _meta(self) -> dict[str, str]:
+        return dict(self._db.execute("SELECT key, value FROM meta"))
+
+    def _damaged(self, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"The ledger's state {self.path} is damaged ({error}); move it and the engine's data "
+            "away, and let this node catch up from the other members."
+        )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(codec.to_json(value), ensure_ascii=True, separators=(",", ":"))
+
+
+def _committed(
+    header: str, agreed: str, txs: str, results: str, events: str, validators: str
+) -> Committed:
+    found = tuple(
+        Result(tx, code, message, tuple((n, f) for n, f in its))
+        for tx, code, message, its in json.loads(results)
+    )
+    begun = [(name, fields) for name, fields in json.loads(events)]
+    return Committed(
+        Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed),
+        found,
+        (*begun, *(e for r in found for e in r.events)),
+        tuple((key, power) for key, power in json.loads(validators)),
+    )

@@ -1,0 +1,57 @@
+"""Which ledger a home uses: the file that a machine's nodes share, or the one of many machines."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from swarmhub.contract.records import Genesis
+from swarmhub.errors import BadInput
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.ledger.cometbft import (
+    CometLedger,
+    CometVisitor,
+    Settings,
+    create_comet_ledger,
+    read_genesis,
+)
+from swarmhub.node.home import Home
+
+NodeLedger: TypeAlias = SqliteLedger | CometLedger
+DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometVisitor
+
+
+async def open_for_node(
+    home: Home, account: PrivateKey, seen: tuple[int, str] | None, verbose: bool = False
+) -> NodeLedger:
+    """The ledger of a node that starts; it runs the engine where there is one."""
+    if not home.is_networked:
+        return await SqliteLedger.open(home.ledger_path, account, seen)
+    settings = Settings(
+        home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
+        home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,
+    )  # fmt: skip
+    return await CometLedger.open(settings, verbose=verbose)
+
+
+async def open_for_desk(home: Home, account: PrivateKey, patience_s: float = 0.0) -> DeskLedger:
+    """The ledger of a command, beside a node that may be running; where only the node can submit,
+    it has so long to start."""
+    if not home.is_networked:
+        return await SqliteLedger.open(home.ledger_path, account, home.last_head())
+    return await CometVisitor.open(home.engine_path, patience_s=patience_s)
+
+
+def found_ledger(home: Home, genesis: Genesis) -> str:
+    """Begin a ledger in this home with a genesis; returns the chain id. Every founder of a ledger
+    of many machines does so with the same genesis."""
+    if not home.is_networked:
+        return create_ledger(home.ledger_path, genesis, home.key("account"))
+    if home.card() not in genesis.founders and home.card().name in {
+        c.name for c in genesis.founders
+    }:
+        raise BadInput(
+            f"Expected this home's card among the founders, got another card of "
+            f"'{home.config.name}'; exchange the cards anew ('swarmhub node card')."
+        )
+    return create_comet_ledger(home.engine_path, genesis)
