@@ -10,7 +10,10 @@ import json
 import shutil
 import sqlite3
 
+import engines
+import pytest
 from builders import START_MS, genesis_of, key
+from engines import needs_cometbft
 
 from swarmhub.contract.records import Spec, get_chain
 from swarmhub.contract.transactions import Invite, Poke, Propose, write_transaction
@@ -19,7 +22,8 @@ from swarmhub.types import TX_DOMAIN
 
 NAMES = ["h1", "h2", "h3"]
 GENESIS = genesis_of(NAMES)
-DRIVERS = ["memory", "sqlite"]
+DRIVERS = ["memory", "sqlite", "abci"]  # the last is the application of the next, see engines.py
+ALL_DRIVERS = [*DRIVERS, pytest.param("cometbft", marks=needs_cometbft)]
 WAIT_S = 20  # for an event that comes within milliseconds, on a busy machine too
 
 
@@ -40,23 +44,28 @@ async def opened(driver, folder, clock=None, handles=1, genesis=GENESIS):
     if driver == "memory":
         chain = MemoryChain(genesis, key("h1"))
         ledgers = [MemoryLedger(chain, clock) for _ in range(handles)]
+    elif driver == "abci":
+        ledgers = [await engines.StandIn.open(folder / "abci", genesis, clock, handles)]
+        ledgers += ledgers[0].others
+    elif driver == "cometbft":
+        ledgers = await engines.start(folder, genesis)
     else:
         path = folder / "ledger.db"
         create_ledger(path, genesis, key("h1"))
         ledgers = [await SqliteLedger.open(path, key("h1"), clock=clock) for _ in range(handles)]
     try:
-        yield ledgers
+        yield ledgers[:handles]
     finally:
-        for ledger in ledgers:
-            await ledger.close()
+        await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
 
 def signed(ledger_or_chain, body, who="h1", expires_in_ms=600_000, **changes):
     """Bytes of a transaction of a hospital."""
-    chain = ledger_or_chain if isinstance(ledger_or_chain, str) else ledger_or_chain.tip.chain_id
+    known = not isinstance(ledger_or_chain, str)
+    now_ms = ledger_or_chain.estimate_ms() if known and ledger_or_chain.sleeps else START_MS
     fields = {
-        "chain": chain,
-        "expires_ms": START_MS + expires_in_ms,
+        "chain": ledger_or_chain.tip.chain_id if known else ledger_or_chain,
+        "expires_ms": now_ms + expires_in_ms,
         "signer": key(who).public,
         "sign": functools.partial(key(who).sign, TX_DOMAIN),
         **changes,
