@@ -14,9 +14,10 @@ from typing import Any
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.ledger import Committed, SqliteLedger
-from swarmhub.node.desk import Desk, found_consortium
-from swarmhub.node.home import Home
+from swarmhub.ledger import Committed
+from swarmhub.node.desk import Desk, make_genesis
+from swarmhub.node.home import COMETBFT, Home
+from swarmhub.node.ledgers import found_ledger, open_for_desk
 
 
 @dataclass
@@ -28,22 +29,30 @@ class LocalSwarm:
     children: Processes
     homes: list[Home] = field(default_factory=list)
     trainer: list[str] = field(default_factory=list)
+    driver: str = "sqlite"  # or "cometbft"
     scripts: dict[int, Path] = field(default_factory=dict)  # what node i runs instead of `swarmhub`
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
 
     async def start(self, spec: Spec, trainer: list[str]) -> None:
         """Found, start nodes and trainers (`trainer` is a Python command that gets --home), and
         open the study."""
-        path = self.root / "ledger.sqlite"
+        networked = self.driver == COMETBFT
         self.homes = [
-            Home.create(self.root / f"h{i}", f"Hospital {i}", free_address(), ledger=str(path))
+            Home.create(
+                self.root / f"h{i}", f"Hospital {i}", free_address(),
+                ledger=COMETBFT if networked else str(self.root / "ledger.sqlite"),
+                ledger_address=free_address() if networked else "",
+            )
             for i in range(1, self.nodes + 1)
-        ]
-        found_consortium("bench", [h.card() for h in self.homes], self.homes[0])
+        ]  # fmt: skip
+        genesis = make_genesis("bench", [h.card() for h in self.homes])
+        for home in self.homes if networked else self.homes[:1]:
+            found_ledger(home, genesis)
         self.trainer = trainer
         for i in range(1, self.nodes + 1):
             self.start_node(i)
-        self.ledger = await SqliteLedger.open(path, self.homes[0].key("account"))
+        account = self.homes[0].key("account")
+        self.ledger = await open_for_desk(self.homes[0], account, patience_s=60)
         self.ledger.subscribe(self._hear)
         self.desks = [Desk(self.ledger, h.key("account")) for h in self.homes]
         await self.desks[0].propose(spec)

@@ -67,7 +67,7 @@ async def measure(
         quorum_grace_ms=120_000, leader_timeout_ms=120_000,
     )  # fmt: skip
     scripts = dict.fromkeys(range(1, options.nodes + 1), script) if script else {}
-    swarm = LocalSwarm(root, options.nodes, children, scripts=scripts)
+    swarm = LocalSwarm(root, options.nodes, children, options.ledger, scripts)
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, trainer)
     startup_s, settled, lo, cpu = 0.0, [], [], []
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--mb", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--ledger", choices=["sqlite"], default="sqlite")
+    parser.add_argument("--ledger", choices=["sqlite", "cometbft"], default="sqlite")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
     options = parser.parse_args()
     root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-bench-"))

@@ -101,8 +101,9 @@ class Player:
         assert kind == name
         return getattr(response, name)
 
-    def hang_up(self):
+    async def hang_up(self):
         self._writer.close()
+        await self._writer.wait_closed()
 
 
 class StandIn:
@@ -200,7 +201,7 @@ class StandIn:
     async def close(self):
         if self._making is not None:
             self._making.cancel()
-        self._player.hang_up()
+        await self._player.hang_up()
         await self._server.close()
         self._store.close()
 

@@ -38,7 +38,7 @@ class AbciServer:
         self._handle = handle
         self._on_failure = on_failure
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self, path: Path) -> None:
         """Listen; the socket is the owner's alone."""
@@ -47,14 +47,17 @@ class AbciServer:
         path.chmod(0o600)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up; what is being answered is answered to the end."""
         if self._server is not None:
             self._server.close()
-        for writer in list(self._writers):
+        for writer in self._open.values():
             writer.close()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while (data := await read_message(reader)) is not None:
                 request = messages.Request.FromString(data)
@@ -68,9 +71,10 @@ class AbciServer:
         except (OSError, DecodeError, asyncio.IncompleteReadError, ValueError) as error:
             log.debug("an ABCI connection ended: %s", error)
         finally:
-            self._writers.discard(writer)
+            writer.close()
             with contextlib.suppress(OSError):
-                writer.close()
+                await writer.wait_closed()
+            del self._open[task]
 
     async def _answer(self, name: str, request: Any) -> Any:
         response = messages.Response()

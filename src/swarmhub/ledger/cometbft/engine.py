@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -259,6 +260,7 @@ class Engine:
         """Start it, with whom it shall connect to at each start."""
         binary = find_binary()
         await asyncio.to_thread(check_version, binary)
+        check_port(self.settings.listen)
         await self._spawn(binary, peers(), verbose)
         self._watch = asyncio.create_task(self._keep_up(binary, peers, verbose))
 
@@ -328,6 +330,20 @@ class Engine:
             except TimeoutError:
                 child.kill()
                 await child.wait()
+
+
+def check_port(listen: str) -> None:
+    """LedgerError where nobody could listen there: the engine would end without a clear word."""
+    host, _, port = listen.rpartition(":")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        raise LedgerError(
+            f"Cannot listen on {listen} for the ledger ({error.strerror or error}); stop what uses "
+            "the port, or change ledger_listen in node.toml."
+        ) from None
 
 
 def _die_with_parent() -> None:
