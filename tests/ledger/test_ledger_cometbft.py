@@ -69,6 +69,7 @@ def test_a_block_that_was_not_committed_is_handed_over_again(tmp_path):
         txs = [signed(ledger, propose("b"))]
         answer = await engine.ask("finalize_block", txs=txs, height=2, time_ms=START_MS + 9)
         assert answer.app_hash != before
+        await engine.hang_up()
         return txs, before, answer.app_hash
 
     txs, before, after = played(tmp_path / "x", begin)
