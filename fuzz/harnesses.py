@@ -7,9 +7,11 @@ than `limit_mb` (traced by Python, which includes NumPy; inputs are at most 64 K
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import dataclasses
 import functools
+import hashlib
 import json
 import shutil
 import tempfile
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.store import parse_fingerprint, read_leaves
@@ -41,10 +44,15 @@ from swarmhub.contract.transactions import (
 from swarmhub.data import Design
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
+from swarmhub.ledger.cometbft import messages
+from swarmhub.ledger.cometbft.abci import frame, read_message
+from swarmhub.ledger.cometbft.application import Restoring, pack_state
+from swarmhub.ledger.cometbft.driver import read_peers
 from swarmhub.merge import merge_statistics
 from swarmhub.node.asks import read_answer, read_next
-from swarmhub.node.desk import Ticket, read_card, read_ticket
+from swarmhub.node.desk import read_card
 from swarmhub.node.home import Home, parse_address
+from swarmhub.node.tickets import DoorPlate, Ticket, parse_ticket, write_token
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.round import Merged, Prepared, ReceiptCame
 from swarmhub.transport.server import read_receipt, read_starts
@@ -111,7 +119,15 @@ def key(word: str) -> keys.PrivateKey:
 def card(word: str) -> Card:
     """A card of a hospital, without a signature: nothing here checks one."""
     tls = keys.make_certificate(key(word)).hex()
-    return Card(word, key(word).public, tls, key(word + "/c").public, "h.example:7000", "00" * 64)
+    return Card(
+        word,
+        key(word).public,
+        tls,
+        key(word + "/c").public,
+        "h.example:7000",
+        f"{'ab' * 20}@h.example:7001",
+        "00" * 64,
+    )
 
 
 def spec() -> Spec:
@@ -240,13 +256,18 @@ def try_certificate(data: bytes) -> None:
 
 
 def try_ticket(data: bytes) -> None:
-    found = read_ticket(held(data))
+    found = parse_ticket(data)
     assert codec.unpack(Ticket, codec.pack(found)) == found
 
 
 def tickets() -> list[bytes]:
     ticket = Ticket("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
-    return [json.dumps(codec.to_json(ticket), indent=2).encode(), codec.pack(ticket)]
+    doors = (DoorPlate("a.example:7400", "cd" * 32),)
+    far = dataclasses.replace(
+        ticket, ledger="cometbft", genesis="ef" * 32, certificate="30", doors=doors
+    )
+    texts = [json.dumps(codec.to_json(ticket), indent=2).encode(), codec.pack(ticket)]
+    return [*texts, write_token(far).encode()]
 
 
 def try_spec(data: bytes) -> None:
@@ -372,6 +393,55 @@ def try_json(data: bytes) -> None:
     assert codec.encode(codec.decode(data)) == data
 
 
+# the ledger of many machines: what its engine and other members' snapshots bring
+
+
+def try_snapshot(data: bytes) -> None:
+    """A snapshot's offer, an empty line, and its one chunk."""
+    offer, _, chunk = data.partition(b"\n\n")
+    snapshot = messages.Snapshot(height=4, format=1, chunks=1, metadata=offer)
+    restoring = Restoring(snapshot, State(STATE_VALUES).app_hash)
+    if restoring.take(0, chunk):
+        state = restoring.finish()
+        assert state is None or state.values == STATE_VALUES
+
+
+def snapshots() -> list[bytes]:
+    chunk = pack_state(STATE_VALUES)
+    offer = {"chunks": [hashlib.sha256(chunk).hexdigest()], "head": "ab" * 32}
+    return [codec.encode(offer) + b"\n\n" + chunk]
+
+
+STATE_VALUES = {"chain": b'{"name":"x"}', "member/1": b'{"id":1}'}
+
+
+def try_abci(data: bytes) -> None:
+    async def read() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        while (message := await read_message(reader)) is not None:
+            messages.Request.FromString(message).WhichOneof("value")
+
+    asyncio.run(read())
+
+
+def abci_frames() -> list[bytes]:
+    asked = [
+        messages.Request(check_tx=messages.RequestCheckTx(tx=b"{}")),
+        messages.Request(query=messages.RequestQuery(path="/state/chain", prove=True)),
+        messages.Request(finalize_block=messages.RequestFinalizeBlock(txs=[b"{}"], height=3)),
+    ]
+    return [frame(r) for r in asked] + [b"".join(frame(r) for r in asked)]
+
+
+def try_peers(data: bytes) -> None:
+    path = folder() / "peers.json"
+    path.write_bytes(data)
+    for place in read_peers(folder()):
+        assert isinstance(place, str)
+
+
 HARNESSES = {
     h.name: h
     for h in (
@@ -402,5 +472,8 @@ HARNESSES = {
         Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
         Harness("answers", try_answer, answers, (BadInput,)),
         Harness("rows", try_row, rows, (Malformed,)),
+        Harness("snapshots", try_snapshot, snapshots, (Malformed,)),
+        Harness("abci", try_abci, abci_frames, (ValueError, EOFError, DecodeError)),
+        Harness("peers", try_peers, lambda: [codec.encode([f"{'ab' * 20}@h.example:7001"])], ()),
     )
 }  # fmt: skip

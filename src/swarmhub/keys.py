@@ -129,6 +129,39 @@ def make_certificate(key: PrivateKey) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
+def issue_certificate(
+    issuer: PrivateKey, issuer_certificate: bytes, subject: PrivateKey, until_ms: int
+) -> bytes:
+    """A certificate (DER) for the subject's key, good until then, issued by the owner of a
+    self-signed one: whoever trusts that one lets this one through a handshake."""
+    now = datetime.datetime.now(datetime.UTC)
+    until = datetime.datetime.fromtimestamp(until_ms / 1000, datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.public[:16])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(x509.load_der_x509_certificate(issuer_certificate).subject)
+        .public_key(subject._key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(until)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(issuer._key, None)
+    )
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def read_public(certificate: bytes) -> str | None:
+    """The ed25519 key (hex) that a certificate (DER) is for; None where there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            key = x509.load_der_x509_certificate(certificate).public_key()
+    except _NO_CERTIFICATE:
+        return None
+    return key.public_bytes_raw().hex() if isinstance(key, Ed25519PublicKey) else None
+
+
 # what the library raises for bytes that are no certificate (InvalidVersion is no ValueError)
 _NO_CERTIFICATE = (
     ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion,

@@ -14,6 +14,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("init")(node.init)
+app.command("join")(consortium.join)
 app.command("up")(node.up)
 app.command("status")(node.status)
 app.command("demo")(demo.demo)

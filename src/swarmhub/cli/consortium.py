@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,15 @@ from swarmhub import codec, keys
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
 from swarmhub.contract.transactions import Leave, Remove, card_message
 from swarmhub.errors import BadInput
-from swarmhub.node.desk import Desk, Ticket, found_consortium, read_card, read_ticket
+from swarmhub.node.desk import (
+    Desk,
+    accept_genesis,
+    found_consortium,
+    read_card,
+    read_genesis_file,
+)
 from swarmhub.node.home import Home
+from swarmhub.node.tickets import Ticket, read_ticket, write_token
 from swarmhub.types import CARD_DOMAIN
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
@@ -34,33 +42,58 @@ def found(
     opened = Home.open(home)
     cards = [opened.card(), *(read_card(path) for path in founder or [])]
     chain = found_consortium(name, cards, opened)
-    show({"chain": chain}, json_, f"Founded {chain} with {len(cards)} member(s).")
+    sentence = f"Founded {chain} with {len(cards)} member(s)."
+    if opened.is_networked and len(cards) > 1:
+        sentence += (
+            f"\nGive the file {opened.genesis_path} to the other founders; each types "
+            "'swarmhub consortium accept FILE', then all type 'swarmhub up'."
+        )
+    show({"chain": chain}, json_, sentence)
+
+
+@app.command("accept")
+def accept(
+    genesis: Annotated[Path, typer.Argument(help="The genesis.json of the hospital that founded.")],
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """Begin this home's ledger with a genesis that names this hospital as a founder."""
+    opened = Home.open(home)
+    terms = read_genesis_file(genesis)
+    chain = accept_genesis(opened, terms)
+    names = ", ".join(c.name for c in terms.founders)
+    show({"chain": chain}, json_, f"Accepted {chain}, founded by {names}. Next: 'swarmhub up'.")
 
 
 @app.command("invite")
 def invite(
-    out: Annotated[Path, typer.Option(help="File for the invitation; hand it over in secret.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the invitation, instead of printing it.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     days: Annotated[int, typer.Option(min=1, max=90, help="Valid for so many days.")] = 7,
 ) -> None:
-    """Make a single-use invitation for a newcomer."""
+    """Make a single-use invitation for a newcomer; hand it over in secret."""
 
     async def act(desk: Desk, opened: Home) -> Ticket:
-        return await desk.invite(str(opened.ledger_path.resolve()), days * 86_400_000)
+        return await desk.invite(opened, days * 86_400_000)
 
     ticket = at_desk(home, act)
+    if out is None:
+        print(write_token(ticket))
+        return
     out.unlink(missing_ok=True)
-    keys.write_secret(out, json.dumps(codec.to_json(ticket), indent=2).encode())
+    keys.write_secret(out, write_token(ticket).encode() + b"\n")
     print(f"Wrote the invitation to {out}. It works once, within {days} days.")
 
 
 @app.command("apply")
 def apply(
-    invitation: Annotated[Path, typer.Argument(help="The invitation's file.")],
+    invitation: Annotated[str, typer.Argument(help="The invitation's token, or its file.")],
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Apply for membership with an invitation."""
+    """Apply for membership on a ledger that this machine's nodes share."""
     ticket = read_ticket(invitation)
 
     async def act(desk: Desk, opened: Home) -> int:
@@ -73,6 +106,24 @@ def apply(
 
     motion = at_desk(home, act)
     show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
+
+
+def join(
+    invitation: Annotated[str, typer.Argument(help="The invitation's token, or its file.")],
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """Join a consortium with an invitation: learn what it is, and apply for membership."""
+    from swarmhub.node import joining
+
+    joined = asyncio.run(joining.join(Home.open(home), read_ticket(invitation)))
+    show(
+        {"chain": joined.chain, "motion": joined.motion, "fingerprint": joined.fingerprint},
+        json_,
+        f"Applied to {joined.chain}: motion {joined.motion}.\n"
+        f"Fingerprint (read it out over the telephone): {joined.fingerprint}\n"
+        "Next: 'swarmhub up'. The node takes part as soon as the members have voted for it.",
+    )
 
 
 @app.command("inbox")

@@ -28,15 +28,23 @@ def init(
         str, typer.Option(help="host:port to listen on, where it differs from the address.")
     ] = "",
     ledger: Annotated[
-        str, typer.Option(help="The ledger's file (relative to the home); shared on one machine.")
+        str,
+        typer.Option(
+            help="'cometbft' for a ledger of many machines (an invitation says so by itself), or "
+            "the file (relative to the home) of one that this machine's nodes share."
+        ),
     ] = "ledger.sqlite",
+    ledger_address: Annotated[
+        str, typer.Option(help="host:port of the ledger of many machines; default: the next port.")
+    ] = "",
 ) -> None:
-    """Make a home: configuration and three fresh keys that never leave it."""
-    made = Home.create(home, name, address, listen, ledger)
+    """Make a home: configuration and fresh keys that never leave it."""
+    made = Home.create(home, name, address, listen, ledger, ledger_address)
     print(
         f"Made the home of '{name}' at {made.root}.\n"
         f"Fingerprint (read it out over the telephone): {made.key('account').public[:32]}\n"
-        f"Next: 'swarmhub consortium found' or 'swarmhub consortium apply', then 'swarmhub up'."
+        "Next: 'swarmhub join INVITATION', or 'swarmhub consortium found NAME' for a new "
+        "consortium; then 'swarmhub up'."
     )
 
 

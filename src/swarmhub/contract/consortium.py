@@ -47,6 +47,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 MAX_NAME = 60
+HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 MAX_INVITATIONS = 16  # open at once, of one member
 MAX_INVITATION_MS = 90 * 86_400_000
 
@@ -330,7 +331,7 @@ def is_name(text: str) -> bool:
 def is_address(text: str) -> bool:
     """host:port."""
     host, _, port = text.rpartition(":")
-    return 0 < len(host) <= 253 and is_port(port)
+    return 0 < len(host) <= 253 and all(c in HOST for c in host) and is_port(port)
 
 
 def is_port(text: str) -> bool:

@@ -117,7 +117,7 @@ class Demo:
 
     async def _admit_last(self) -> None:
         founders, newcomer = self._desks[:-1], self._desks[-1]
-        ticket = await founders[0].invite(str(self.ledger.path), 86_400_000)
+        ticket = await founders[0].invite(self.homes[0], 86_400_000)
         motion = await newcomer.apply(self.homes[-1].card(), ticket)
         votes = 0
         for desk in founders:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +39,18 @@ from swarmhub.contract.transactions import (
     card_message,
 )
 from swarmhub.errors import BadInput, LedgerError
-from swarmhub.keys import PrivateKey
+from swarmhub.files import write_durably
+from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import freshen, sign_transaction
+from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """An invitation as it is handed to a newcomer (as JSON). Single use; keep it secret."""
-
-    chain: str
-    ledger: str
-    sponsor: str
-    expires_ms: int
-    secret: str
+MAX_GENESIS_BYTES = 8 << 20
 
 
 class Desk:
@@ -93,22 +88,35 @@ class Desk:
             raise BadInput("This home belongs to no active member; apply with an invitation first.")
         return found
 
-    async def invite(self, ledger: str, valid_ms: int) -> Ticket:
+    async def invite(self, home: Home, valid_ms: int) -> Ticket:
         """Register a fresh invitation and return the ticket for the newcomer."""
         secret = PrivateKey()
         expires_ms = self.ledger.estimate_ms() + valid_ms
         await self.submit(Invite(secret.public, expires_ms))
-        chain = self.ledger.tip.chain_id
-        return Ticket(chain, ledger, self.me.name, expires_ms, secret.seed.hex())
+        where = home.config.ledger if home.is_networked else str(home.ledger_path.resolve())
+        ticket = Ticket(
+            self.ledger.tip.chain_id, where, self.me.name, expires_ms, secret.seed.hex()
+        )
+        if not home.is_networked:
+            return ticket
+        genesis = codec.pack(read_genesis(home.engine_path))
+        others = [m for m in self.members() if m.id != self.me.id]
+        certificate = issue_certificate(
+            home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
+        )
+        return replace(
+            ticket,
+            genesis=hashlib.sha256(genesis).hexdigest(),
+            certificate=certificate.hex(),
+            doors=tuple(
+                DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls)))
+                for m in [self.me, *others][:DOORS]
+            ),
+        )
 
     async def apply(self, card: Card, ticket: Ticket) -> int:
         """Apply for admission with a ticket; returns the motion's number."""
-        try:
-            secret = PrivateKey(bytes.fromhex(ticket.secret))
-        except ValueError:
-            raise BadInput("The invitation's secret is damaged; ask for a new one.") from None
-        proof = secret.sign(INVITE_DOMAIN, card_message(card))
-        result = await self.submit(Apply(card, secret.public, proof))
+        result = await self.submit(make_application(card, ticket))
         return int(next(f["motion"] for name, f in result.events if name == "applied"))
 
     def motions(self) -> list[Motion]:
@@ -173,6 +181,16 @@ class Desk:
         return await self.submit(Release(name, found))
 
 
+def make_application(card: Card, ticket: Ticket) -> Apply:
+    """An application with a ticket; BadInput where its secret is none."""
+    try:
+        secret = PrivateKey(bytes.fromhex(ticket.secret))
+    except ValueError:
+        raise BadInput("The invitation's secret is damaged; ask for a new one.") from None
+    proof = secret.sign(INVITE_DOMAIN, card_message(card))
+    return Apply(card, secret.public, proof)
+
+
 @contextlib.asynccontextmanager
 async def open_desk(home: Home) -> AsyncIterator[Desk]:
     """A desk on the home's ledger, closed at the end."""
@@ -191,15 +209,34 @@ def make_genesis(name: str, founders: list[Card]) -> Genesis:
 
 def found_consortium(name: str, founders: list[Card], home: Home) -> str:
     """Found a consortium on the home's ledger path; returns the chain id."""
-    return found_ledger(home, make_genesis(name, founders))
+    genesis = make_genesis(name, founders)
+    chain = found_ledger(home, genesis)
+    if home.is_networked:
+        write_durably(home.genesis_path, json.dumps(codec.to_json(genesis), indent=1).encode())
+    return chain
 
 
-def read_ticket(path: Path) -> Ticket:
-    """An invitation as written by 'swarmhub consortium invite'."""
+def read_genesis_file(path: Path) -> Genesis:
+    """A genesis as written by 'swarmhub consortium found'."""
     try:
-        return codec.from_json(Ticket, codec.parse(path.read_bytes()))
+        return codec.from_json(Genesis, codec.parse(path.read_bytes(), MAX_GENESIS_BYTES))
     except OSError as error:
-        raise BadInput(f"Cannot read the invitation {path} ({error.strerror}).") from None
+        raise BadInput(f"Cannot read the genesis {path} ({error.strerror}).") from None
+
+
+def accept_genesis(home: Home, genesis: Genesis) -> str:
+    """Begin a founder's ledger; BadInput where this hospital is none of the founders."""
+    if not home.is_networked:
+        raise BadInput(
+            "Expected a home with a ledger of many machines; make it with 'swarmhub init --ledger "
+            "cometbft'."
+        )
+    if home.card() not in genesis.founders:
+        raise BadInput(
+            f"Expected this hospital's card among the founders ({len(genesis.founders)}), found it "
+            "not; give the founding hospital the output of 'swarmhub node card'."
+        )
+    return found_ledger(home, genesis)
 
 
 def read_card(path: Path) -> Card:

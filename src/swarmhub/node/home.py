@@ -133,6 +133,25 @@ class Home:
                 )
         return cls(root, Config(**{k: str(v) for k, v in values.items()}))
 
+    def use_cometbft(self) -> None:
+        """Have this home use a ledger of many machines from now on. HomeError where it has another
+        ledger."""
+        if self.is_networked:
+            return
+        if self.ledger_path.exists():
+            raise HomeError(
+                f"This home has the ledger {self.ledger_path}; make a new one with 'swarmhub init'."
+            )
+        self.config = replace(
+            self.config,
+            ledger=COMETBFT,
+            ledger_address=self.config.ledger_address or next_port(self.config.address),
+            ledger_listen=self.config.ledger_listen or next_port(self.config.listen),
+        )
+        if not self.key_path("ledger").exists():
+            keys.PrivateKey().save(self.key_path("ledger"))
+        self.write_config()
+
     def write_config(self) -> None:
         """Write node.toml."""
         lines = [f"format = {FORMAT}"]
@@ -161,6 +180,11 @@ class Home:
     def engine_path(self) -> Path:
         """The folder of the ledger's engine, where it has one."""
         return self.root / "ledger"
+
+    @property
+    def genesis_path(self) -> Path:
+        """Where the hospital that founded keeps the genesis for the other founders."""
+        return self.root / "genesis.json"
 
     @property
     def ledger_path(self) -> Path:

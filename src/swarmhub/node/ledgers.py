@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from swarmhub.contract.records import Genesis
-from swarmhub.errors import BadInput
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.cometbft import (
@@ -47,11 +46,4 @@ def found_ledger(home: Home, genesis: Genesis) -> str:
     of many machines does so with the same genesis."""
     if not home.is_networked:
         return create_ledger(home.ledger_path, genesis, home.key("account"))
-    if home.card() not in genesis.founders and home.card().name in {
-        c.name for c in genesis.founders
-    }:
-        raise BadInput(
-            f"Expected this home's card among the founders, got another card of "
-            f"'{home.config.name}'; exchange the cards anew ('swarmhub node card')."
-        )
     return create_comet_ledger(home.engine_path, genesis)

@@ -14,12 +14,20 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
 from swarmhub.contract.election import get_leader
-from swarmhub.contract.records import ROUND, SPEC, STUDY, get_chain, get_member_of_key, get_members
-from swarmhub.contract.transactions import Validate
+from swarmhub.contract.records import (
+    INVITATION,
+    ROUND,
+    SPEC,
+    STUDY,
+    get_chain,
+    get_member_of_key,
+    get_members,
+)
+from swarmhub.contract.transactions import Apply, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
 from swarmhub.ledger import Committed, freshen, sign_transaction
-from swarmhub.ledger.cometbft import CometLedger
+from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
@@ -29,9 +37,10 @@ from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.server import OFFER_WAIT_S
-from swarmhub.types import Digest, MemberId
+from swarmhub.types import Digest, MemberId, PublicKey
 
 HEAD_EVERY_S = 1.0
+APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 
@@ -81,6 +90,8 @@ class Node:
             reach("start.blobs")
             await self._open_ledger()
             reach("start.ledger")
+            if self.home.is_networked:  # where all share a machine, applications need no door
+                self.peers.is_invited = self.is_invited
             try:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host, port)
@@ -300,6 +311,24 @@ class Node:
             raise BadInput("The receipt is for another model.")
         reach("receipt.taken")
         driver.learn(receipt)
+
+    def is_invited(self, key: PublicKey) -> bool:
+        """Whether this is the key of an open invitation."""
+        found = INVITATION.get(self.ledger.state, key)
+        return found is not None and found.expires_ms >= self.now_ms()
+
+    def describe(self) -> dict[str, Any]:
+        tip = self.ledger.tip
+        engines = [m.ledger for m in get_members(self.ledger.state) if m.ledger]
+        genesis = codec.to_json(read_genesis(self.home.engine_path))
+        return {"genesis": genesis, "height": tip.height, "head": tip.head, "engines": engines}
+
+    async def take_application(self, tx: bytes) -> dict[str, Any]:
+        if not isinstance(read_transaction(tx).body, Apply):
+            raise BadInput("Only an application can be handed in here.")
+        result = await (await self.ledger.submit(tx)).result(APPLY_TIMEOUT_S)
+        motion = next((f["motion"] for name, f in result.events if name == "applied"), 0)
+        return {"code": result.code, "message": result.message, "motion": motion}
 
     # what an operator sees
 

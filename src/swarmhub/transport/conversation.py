@@ -42,10 +42,11 @@ class Room:
         peers.on_gone.append(self._close_gone)
 
     def enter(self, conversation: Conversation, certificate: bytes | None) -> bool:
-        """Whether this is an active member. Where it has too many connections, its oldest ends:
-        they may be what a crash of its node left behind."""
-        member = self._peers.member_of(certificate)
-        if member is None or certificate is None:
+        """Whether this is an active member, or has an open invitation. Where it has too many
+        connections, its oldest ends: they may be what a crash of its node left behind."""
+        if certificate is None or not (
+            self._peers.member_of(certificate) or self._peers.guest_of(certificate)
+        ):
             return False
         mine = [c for c, known in self.open.items() if known == certificate]
         for oldest in mine[: max(0, len(mine) + 1 - MAX_CONNECTIONS_PER_MEMBER)]:
@@ -67,6 +68,12 @@ class Room:
         if not isinstance(conversation, Conversation):
             return None
         return self._peers.member_of(self.open.get(conversation))
+
+    def is_guest(self, conversation: object) -> bool:
+        """Whether who speaks has an invitation that is still open."""
+        if not isinstance(conversation, Conversation):
+            return False
+        return self._peers.guest_of(self.open.get(conversation)) is not None
 
     def _close_gone(self, certificates: set[bytes]) -> None:
         for conversation, certificate in list(self.open.items()):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -57,6 +57,16 @@ class Gate(Protocol):
     def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
         """A receipt for this node's merge."""
 
+    def describe(self) -> dict[str, Any]:
+        """What an invited hospital has to know of the consortium (see transport.guest)."""
+
+    async def take_application(self, tx: bytes) -> dict[str, Any]:
+        """Bring an invited hospital's application before the ledger. Malformed or BadInput where
+        it is something else."""
+
+
+GUESTS = ("/v1/consortium", "/v1/applications")  # all that an invitation opens
+
 
 class PeerServer:
     """Serves one node's blobs and offers on one port."""
@@ -78,6 +88,8 @@ class PeerServer:
         app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
+        app.router.add_get(GUESTS[0], self._consortium)
+        app.router.add_post(GUESTS[1], self._application)
         app.on_response_prepare.append(_say_name)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -108,7 +120,8 @@ class PeerServer:
         assert isinstance(conversation, Conversation)
         conversation.begin()
         try:
-            self._member(request)  # it may have been removed since the last request
+            if request.path not in GUESTS or not self._room.is_guest(request.protocol):
+                self._member(request)  # it may have been removed since the last request
             response = await self._answer(request, handler)
             async with asyncio.timeout(TAKE_S):
                 await response.prepare(request)
@@ -246,6 +259,14 @@ class PeerServer:
             data = await request.read()
         self._gate.take_receipt(*read_receipt(data, member.id))
         return web.Response(status=204)
+
+    async def _consortium(self, request: web.Request) -> web.Response:
+        return web.json_response(self._gate.describe())
+
+    async def _application(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(BODY_S):
+            data = await request.read()
+        return web.json_response(await self._gate.take_application(data))
 
 
 async def _say_name(request: web.Request, response: web.StreamResponse) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from swarmhub import keys
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.types import MemberId
+from swarmhub.types import MemberId, PublicKey
 
 
 class Peers:
@@ -29,6 +29,7 @@ class Peers:
         self.members: dict[MemberId, Member] = {}
         self._trusted: set[bytes] = set()
         self._anchors: list[ssl.SSLContext] = []
+        self.is_invited: Callable[[PublicKey], bool] = lambda key: False  # asked of the ledger
         self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
 
     def update(self, members: list[Member]) -> None:
@@ -48,6 +49,13 @@ class Peers:
     def member_of(self, certificate: bytes | None) -> Member | None:
         """The active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
+
+    def guest_of(self, certificate: bytes | None) -> PublicKey | None:
+        """The open invitation whose key this certificate (DER) is for. Its owner proved in the
+        handshake that it has the key; a member issued the certificate, or OpenSSL would not have
+        let it in."""
+        key = keys.read_public(certificate) if certificate else None
+        return key if key is not None and self.is_invited(key) else None
 
     def own(self) -> bytes:
         """This node's own certificate (DER)."""

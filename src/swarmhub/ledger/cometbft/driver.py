@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from swarmhub.contract import Result, State
 from swarmhub.contract.records import Genesis, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
-from swarmhub.errors import LedgerDamaged, LedgerError
+from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger.base import Board, Listener, Submission
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
@@ -52,6 +53,8 @@ START_S = 60.0  # to open the application's connections, behind whatever is to b
 RETRY_S = 0.2
 LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind this clock
 CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
+PEERS_FILE = "peers.json"
+PEER = re.compile(r"[0-9a-f]{40}@[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")  # goes into a config file
 CHANGES = {"admitted", "left", "removed", "rotated"}
 
 log = logging.getLogger("swarmhub.ledger")
@@ -182,10 +185,13 @@ class CometLedger:
         return self._app.state
 
     def peers(self) -> list[str]:
-        """ID@host:port of every other member's engine."""
+        """ID@host:port of every other member's engine: as the state has them, and, for a
+        newcomer that has no block yet, as a member has told."""
         mine = compute_peer_id(self.settings.peer.public)
-        found = [m.ledger for m in get_members(self.state) if m.ledger]
-        return [p for p in found if p.partition("@")[0] != mine]
+        known = {m.ledger.partition("@")[0]: m.ledger for m in get_members(self.state) if m.ledger}
+        if mine not in known:
+            known |= {p.partition("@")[0]: p for p in read_peers(self.settings.folder)}
+        return [p for peer, p in known.items() if peer != mine and PEER.fullmatch(p)]
 
     def estimate_ms(self) -> int:
         return self._clock.estimate_ms(self.tip)
@@ -340,6 +346,15 @@ class CometVisitor:
             raise LedgerDamaged(committed.height, why, str(self.path))
         self._clock.saw(self.tip.time_ms)
         self._board.publish(mine)
+
+
+def read_peers(folder: Path) -> list[str]:
+    """What a member told a newcomer about the others' engines; nothing where it is damaged."""
+    try:
+        found = codec.decode((folder / PEERS_FILE).read_bytes(), MAX_BLOCK_BYTES)
+    except (OSError, Malformed):
+        return []
+    return [p for p in found if isinstance(p, str)] if isinstance(found, list) else []
 
 
 def create_comet_ledger(folder: Path, genesis: Genesis) -> str:

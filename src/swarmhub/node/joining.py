@@ -1,0 +1,84 @@
+"""Joining a consortium whose members have machines of their own, with an invitation's token."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmhub import codec, keys
+from swarmhub.contract.execution import compute_chain_id
+from swarmhub.contract.records import Genesis
+from swarmhub.errors import BadInput, PeerError
+from swarmhub.files import write_durably
+from swarmhub.ledger import sign_transaction
+from swarmhub.ledger.cometbft import create_comet_ledger
+from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.desk import make_application
+from swarmhub.node.home import COMETBFT, Home
+from swarmhub.node.tickets import Ticket
+from swarmhub.transport.guest import Guest, Place
+
+MAX_ENGINES = 1000
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What came of it."""
+
+    chain: str
+    motion: int
+    fingerprint: str  # of this hospital's account key: read it out over the telephone
+
+
+async def join(home: Home, ticket: Ticket) -> Joined:
+    """Learn the consortium's genesis from a member, begin a ledger with it in this home, and
+    apply. BadInput where the invitation is not good (any more)."""
+    if ticket.ledger != COMETBFT or not ticket.doors:
+        raise BadInput(
+            "The invitation is for a ledger that is shared on one machine; use it there with "
+            "'swarmhub consortium apply'."
+        )
+    if ticket.expires_ms < wall_clock_ms():
+        raise BadInput(f"The invitation of {ticket.sponsor} has expired; ask for a new one.")
+    with tempfile.TemporaryDirectory(dir=home.root / "run") as folder:
+        guest = _guest(ticket, Path(folder))
+        try:
+            found = await guest.ask()
+        except PeerError as error:
+            raise BadInput(
+                f"No member of {ticket.chain} lets this invitation in ({error}); if this hospital "
+                "has applied with it already, go on with 'swarmhub up', else ask for a new one."
+            ) from None
+        genesis = codec.from_json(Genesis, found.get("genesis"))
+        same = hashlib.sha256(codec.pack(genesis)).hexdigest() == ticket.genesis
+        if not same or compute_chain_id(genesis) != ticket.chain:
+            raise BadInput("The member's consortium is not the one that the invitation is for.")
+        home.use_cometbft()
+        if not home.engine_path.exists():
+            create_comet_ledger(home.engine_path, genesis)
+        engines = [str(e)[:400] for e in found.get("engines", [])][:MAX_ENGINES]
+        write_durably(home.engine_path / "peers.json", codec.encode(engines))
+        account = home.key("account")
+        body = make_application(home.card(), ticket)
+        tx = sign_transaction(body, ticket.chain, wall_clock_ms(), account)
+        try:
+            result = await guest.apply(tx)
+        except PeerError as error:
+            raise BadInput(f"No member took the application ({error}); try again.") from None
+    if result.get("code") != "ok":
+        raise BadInput(f"The contract refused ({result.get('code')}): {result.get('message')}")
+    return Joined(ticket.chain, int(result.get("motion", 0)), account.public[:32])
+
+
+def _guest(ticket: Ticket, folder: Path) -> Guest:
+    try:
+        secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
+        certificate = bytes.fromhex(ticket.certificate)
+        places = [Place(d.address, d.tls) for d in ticket.doors if len(bytes.fromhex(d.tls)) == 32]
+        secret.save(folder / "key.pem")
+        (folder / "guest.crt").write_text(keys.to_pem(certificate))
+        return Guest(places, folder / "guest.crt", folder / "key.pem")
+    except (ValueError, OSError):  # an SSLError is an OSError
+        raise BadInput("The invitation is damaged; ask for a new one.") from None

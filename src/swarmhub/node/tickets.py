@@ -1,0 +1,88 @@
+"""Invitations as they are handed over: one token, or the file that has it.
+
+A ticket's secret is an ed25519 key whose public half is on the ledger. It signs the application;
+where hospitals have machines of their own it also opens a member's door before its owner is a
+member: the sponsor's TLS key has issued a certificate for it, good for as long as the invitation.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmhub import codec
+from swarmhub.errors import BadInput
+from swarmhub.types import Digest
+
+PREFIX = "swarmhub1."
+MAX_TICKET_BYTES = 64 * 1024
+DOORS = 4  # members that a ticket names
+
+
+@dataclass(frozen=True)
+class DoorPlate:
+    """Where a member can be reached, and the sha256 of its TLS certificate."""
+
+    address: str
+    tls: Digest
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the last
+    three fields are for a ledger of many machines."""
+
+    chain: str
+    ledger: str
+    sponsor: str
+    expires_ms: int
+    secret: str
+    genesis: Digest = ""  # sha256 of its canonical bytes
+    certificate: str = ""  # DER in hex, for the secret's key
+    doors: tuple[DoorPlate, ...] = ()
+
+
+def write_token(ticket: Ticket) -> str:
+    """The ticket as one word."""
+    return PREFIX + base64.urlsafe_b64encode(codec.pack(ticket)).decode().rstrip("=")
+
+
+def read_ticket(source: Path | str) -> Ticket:
+    """A ticket from a token, or from a file with one (or with its JSON)."""
+    text = str(source)
+    if text.startswith(PREFIX):
+        return parse_ticket(text.encode())
+    try:
+        path = Path(source)
+        if path.stat().st_size > MAX_TICKET_BYTES:
+            raise BadInput(f"Expected an invitation in {path}, got a file that is too large.")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(
+            f"Cannot read the invitation {text[:80]} ({why}); give the token (it begins with "
+            f"{PREFIX}) or the file that has it."
+        ) from None
+    return parse_ticket(data)
+
+
+def parse_ticket(data: bytes) -> Ticket:
+    """A ticket from the bytes of its token or its JSON."""
+    text = data.decode("utf-8", "replace").strip()
+    if text.startswith(PREFIX):
+        packed = text.removeprefix(PREFIX)
+        try:
+            data = base64.b64decode(packed + "=" * (-len(packed) % 4), b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raise BadInput(
+                "The invitation's token is damaged; copy it again, whole and on one line."
+            ) from None
+    return codec.from_json(Ticket, codec.parse(data, MAX_TICKET_BYTES))
+
+
+def fingerprint_of(certificate: bytes) -> Digest:
+    """sha256 of a certificate (DER), in hex."""
+    return hashlib.sha256(certificate).hexdigest()

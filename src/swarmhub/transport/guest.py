@@ -1,0 +1,95 @@
+"""A newcomer at a member's door, before it is a member: with an invitation it may ask what the
+consortium is, and hand in its application. Both sides are certain of each other: the token names
+the members' certificates, and the ledger has the invitation whose key the newcomer presents."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from swarmhub import codec
+from swarmhub.errors import PeerError
+
+TIMEOUT_S = 90.0  # an application waits for its block
+CONNECT_TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """A member's peer port (host:port) and the sha256 of its certificate (hex)."""
+
+    address: str
+    tls: str
+
+
+class Guest:
+    """Requests with an invitation's certificate (PEM files of it and of its key)."""
+
+    def __init__(self, places: Sequence[Place], certificate: Path, key: Path) -> None:
+        self._places = places
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE  # the fingerprint is compared instead
+        self._context.load_cert_chain(certificate, key)
+
+    async def ask(self) -> dict[str, Any]:
+        """What the consortium is: `genesis` (canonical JSON), `height` and `head` of the newest
+        block, `engines` (ID@host:port of the members' ledger engines)."""
+        return await self._request("GET", "/v1/consortium")
+
+    async def apply(self, tx: bytes) -> dict[str, Any]:
+        """Hand in an application: the ledger's `code`, `message` and the `motion`'s number."""
+        return await self._request("POST", "/v1/applications", tx)
+
+    async def _request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        """Ask one member after the other; PeerError with what each said where none answers."""
+        problems = []
+        for place in self._places:
+            try:
+                return await self._request_at(place, method, path, body)
+            except PeerError as error:
+                problems.append(f"{place.address}: {error}")
+        raise PeerError("; ".join(problems) or "the invitation names no member's address")
+
+    async def _request_at(
+        self, place: Place, method: str, path: str, body: bytes | None
+    ) -> dict[str, Any]:
+        pinned = aiohttp.Fingerprint(bytes.fromhex(place.tls))
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        data = bytearray()
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=pinned),
+                    timeout=timeout,
+                    auto_decompress=False,
+                ) as session,
+                session.request(
+                    method,
+                    f"https://{place.address}{path}",
+                    data=body,
+                    allow_redirects=False,
+                    ssl=self._context,
+                ) as response,
+            ):
+                if response.status != 200:
+                    raise PeerError(f"answered {response.status}")
+                async for piece in response.content.iter_any():
+                    data += piece
+                    if len(data) > MAX_ANSWER_BYTES:
+                        raise PeerError("answered with too much")
+        except aiohttp.ServerFingerprintMismatch:
+            raise PeerError("somebody else answers there") from None
+        except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
+            raise PeerError(f"no answer ({type(error).__name__})") from None
+        found = codec.parse(bytes(data), MAX_ANSWER_BYTES)
+        if not isinstance(found, dict):
+            raise PeerError("answered with something else")
+        return found

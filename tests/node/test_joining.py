@@ -1,0 +1,162 @@
+"""From a token to a validator, over the members' own doors. Real nodes and engines."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import ssl
+import subprocess
+import sys
+import time
+
+import aiohttp
+import pytest
+from engines import needs_cometbft
+
+from swarmhub import keys
+from swarmhub.demo.processes import Processes, free_address
+from swarmhub.node.home import Home
+from swarmhub.node.tickets import PREFIX, read_ticket, write_token
+
+pytestmark = needs_cometbft
+
+
+def run(*words, code=0):
+    """A command, its exit code, and what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swarmhub", *map(str, words)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def wait_until(true, timeout_s=60):
+    """Look until it holds."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end, "it did not come in time"
+        time.sleep(0.1)
+
+
+def init(folder, name, *options):
+    run("init", "--name", name, "--address", free_address(), "--home", folder, *options)
+    return folder
+
+
+def members(home):
+    return {
+        m["name"]: m for m in json.loads(run("consortium", "members", "--json", "--home", home))
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A consortium of one, and its node."""
+    home = tmp_path_factory.mktemp("a") / "home"
+    init(home, "A", "--ledger", "cometbft", "--ledger-address", free_address())
+    run("consortium", "found", "Hearts", "--home", home)
+    with Processes() as children:
+        children.start("A", ["up", "--home", str(home)], home / "logs" / "node.log")
+        wait_until(lambda: "is up" in (home / "logs" / "node.log").read_text())
+        yield home, children
+
+
+def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
+    home, children = alone
+    token = run("consortium", "invite", "--home", home).strip()
+    assert token.startswith(PREFIX)
+    new = init(tmp_path / "b", "B")
+    said = run("join", token, "--home", new)
+    fingerprint = Home.open(new).key("account").public[:32]
+    assert f"Fingerprint (read it out over the telephone): {fingerprint}" in said
+    assert fingerprint[:31] in run("consortium", "inbox", "--home", home)
+    children.start("B", ["up", "--home", str(new)], new / "logs" / "node.log")
+    motion = json.loads(run("consortium", "inbox", "--json", "--home", home))[0]["id"]
+    run("consortium", "vote", motion, "--aye", "--home", home)
+    wait_until(lambda: "B" in members(new))
+    wait_until(lambda: "validates from now on" in (new / "logs" / "node.log").read_text())
+    assert "already" in run("join", token, "--home", new, code=2)
+    log = run("ledger", "log", "--json", "--home", home)
+    happened = [e["event"] for e in json.loads(log)]
+    assert happened.index("admitted") < happened.index("validates")
+    run("consortium", "leave", "--home", new)
+    wait_until(lambda: "B" not in members(home))
+
+
+def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
+    home, _ = alone
+    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+
+    async def ask(certificate, key, path, method="GET", data=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        (tmp_path / "c").write_text(keys.to_pem(certificate))
+        (tmp_path / "k").unlink(missing_ok=True)
+        key.save(tmp_path / "k")
+        context.load_cert_chain(tmp_path / "c", tmp_path / "k")
+        url = f"https://{ticket.doors[0].address}{path}"
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.request(method, url, ssl=context, data=data) as response:
+                    return response.status
+            except aiohttp.ClientError:
+                return "nothing"
+
+    secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
+    invited = bytes.fromhex(ticket.certificate)
+    owner = Home.open(home)
+    own = ssl.PEM_cert_to_DER_cert(owner.certificate_path.read_text())
+    other = keys.PrivateKey()
+    uninvited = keys.issue_certificate(owner.key("tls"), own, other, ticket.expires_ms)
+
+    async def story():
+        assert await ask(invited, secret, "/v1/consortium") == 200
+        assert await ask(invited, secret, f"/v1/blobs/{'ab' * 32}") == "nothing"
+        assert await ask(invited, secret, "/v1/offer?study=x&number=1&revision=0") == "nothing"
+        assert await ask(invited, secret, "/v1/receipt", "POST", b"{}") == "nothing"
+        assert await ask(invited, secret, "/v1/applications", "POST", b"{}") == 400
+        assert await ask(uninvited, other, "/v1/consortium") == "nothing"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"expires_ms": 1}, "has expired"),
+        ({"secret": "zz"}, "is damaged"),
+        ({"certificate": "00"}, "is damaged"),
+        ({"genesis": "00" * 32}, "not the one that the invitation is for"),
+        ({"chain": "other-chain"}, "not the one that the invitation is for"),
+        ({"ledger": "/x/ledger.sqlite"}, "consortium apply"),
+    ],
+)
+def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
+    alone, tmp_path, change, sentence
+):
+    home, _ = alone
+    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    new = init(tmp_path / "b", "B")
+    before = (new / "node.toml").read_text()
+    token = write_token(dataclasses.replace(ticket, **change))
+    assert sentence in run("join", token, "--home", new, code=2)
+    assert (new / "node.toml").read_text() == before
+
+
+def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
+    home, _ = alone
+    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    doors = (dataclasses.replace(ticket.doors[0], tls="ab" * 32),)
+    token = write_token(dataclasses.replace(ticket, doors=doors))
+    new = init(tmp_path / "b", "B")
+    assert "somebody else answers there" in run("join", token, "--home", new, code=2)
+
+
+@pytest.mark.parametrize("text", [PREFIX, PREFIX + "xx!", PREFIX + "e30", "/no/such/file", "{}"])
+def test_what_is_no_token_is_one_sentence(tmp_path, text):
+    new = init(tmp_path / "b", "B")
+    said = run("join", text, "--home", new, code=2)
+    assert said.startswith("swarmhub: ")
