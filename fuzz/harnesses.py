@@ -125,7 +125,7 @@ def card(word: str) -> Card:
         tls,
         key(word + "/c").public,
         "h.example:7000",
-        f"{'ab' * 20}@h.example:7001",
+        f"{key(word + '/l').public[:40]}@h.example:7001",
         "00" * 64,
     )
 
