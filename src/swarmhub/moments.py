@@ -56,6 +56,9 @@ MOMENTS = {
     "ledger.committed": "the blocks are committed, their transactions still wait in the pool",
     "ledger.silent": "the pool is emptied, nobody has been told of the blocks",
     "ledger.told": "everybody has been told, the writer does not know its own blocks",
+    # validators agree on a block (ledgers of many machines)
+    "agreed.executed": "a block that is agreed on is executed, nothing of it is on disk",
+    "agreed.committed": "the block is on disk, the engine does not know",
     # a blob moves
     "pull.begun": "about to ask a holder for a blob",
     "pull.half": "half of a chunk of a blob that is being pulled is on disk",

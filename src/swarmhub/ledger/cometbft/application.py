@@ -33,6 +33,7 @@ from swarmhub.errors import LedgerError, Malformed
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TXS, Committed, Tip, agree
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.store import Store
+from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, MemberId
 
 MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # of one member in the mempool
@@ -158,7 +159,9 @@ class Application:
         if self._work is None:
             raise LedgerError("The engine commits a block that it has not finalized.")
         tip, overlay, committed = self._work
+        reach("agreed.executed")
         await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+        reach("agreed.committed")
         self._work = None
         self.state.commit(overlay.writes, tip.tree)
         self.tip = tip

@@ -1,0 +1,305 @@
+"""A test bed of hosts: network namespaces on this machine, each with an address of its own.
+
+Every host runs what a hospital's machine runs: `swarmhub up` with its engine, and a trainer. They
+see each other over a bridge only; `cut` takes a host's cable out, `heal` puts it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from swarmhub.contract.records import ROUND, STUDY, Spec, get_members
+from swarmhub.contract.transactions import Start
+from swarmhub.data.heart import write_heart
+from swarmhub.demo.processes import Processes
+from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.node.desk import Desk, accept_genesis, found_consortium
+from swarmhub.node.home import Home
+from swarmhub.node.joining import join
+from swarmhub.node.ledgers import open_for_desk
+
+STUDY_NAME = "heart"
+SITES = ("cleveland", "hungary", "switzerland", "va", "cleveland")
+_numbers = itertools.count(os.getpid() % 200)
+
+
+def sh(*words: str) -> None:
+    """Run a command as root does."""
+    subprocess.run(words, check=True, capture_output=True, text=True)
+
+
+def why_not() -> str:
+    """Why namespaces cannot be used here; empty where they can."""
+    name = f"swh-probe-{os.getpid()}"
+    try:
+        sh("ip", "netns", "add", name)
+        sh("ip", "netns", "del", name)
+    except FileNotFoundError:
+        return "needs the command 'ip' (iproute2)"
+    except subprocess.CalledProcessError as error:
+        return f"network namespaces are not permitted here ({error.stderr.strip()})"
+    return ""
+
+
+needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+
+
+class Bed:
+    """Hosts 1 to n; use it in a `with` block."""
+
+    def __init__(self, root: Path, n: int) -> None:
+        self.root, self.children = root, Processes()
+        self.net = next(_numbers) % 200
+        self.bridge = f"swh{self.net}b"
+        self.homes: list[Home] = []
+        sh("ip", "link", "add", self.bridge, "type", "bridge")
+        sh("ip", "link", "set", self.bridge, "up")
+        for _ in range(n):
+            self.add_host()
+        self.tables = write_heart(root / "tables")
+
+    def __enter__(self) -> Bed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.children.__exit__()
+        for i in range(1, len(self.homes) + 1):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                sh("ip", "netns", "del", self.space(i))
+        with contextlib.suppress(subprocess.CalledProcessError):
+            sh("ip", "link", "del", self.bridge)
+
+    # hosts
+
+    def space(self, i: int) -> str:
+        """Name of host i's namespace."""
+        return f"swh{self.net}h{i}"
+
+    def add_host(self) -> int:
+        """A new host with a home and no consortium; returns its number."""
+        i = len(self.homes) + 1
+        space, cable, address = self.space(i), f"swh{self.net}c{i}", f"10.{self.net}.7.{i}"
+        sh("ip", "netns", "add", space)
+        sh("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
+        sh("ip", "link", "set", cable, "master", self.bridge, "up")
+        sh("ip", "-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
+        sh("ip", "-n", space, "link", "set", "eth0", "up")
+        sh("ip", "-n", space, "link", "set", "lo", "up")
+        home = Home.create(
+            self.root / f"h{i}", f"Hospital {i}", f"{address}:7400", ledger="cometbft"
+        )
+        self.homes.append(home)
+        return i
+
+    def cut(self, i: int) -> None:
+        """Take host i's cable out."""
+        sh("ip", "link", "set", f"swh{self.net}c{i}", "down")
+
+    def heal(self, i: int) -> None:
+        """Put it back."""
+        sh("ip", "link", "set", f"swh{self.net}c{i}", "up")
+
+    # what runs on them
+
+    def found(self) -> None:
+        """The hosts so far found a consortium, and start their nodes."""
+        found_consortium("Hearts", [h.card() for h in self.homes], self.homes[0])
+        from swarmhub.node.desk import read_genesis_file
+
+        genesis = read_genesis_file(self.homes[0].genesis_path)
+        for home in self.homes[1:]:
+            accept_genesis(home, genesis)
+        for i in range(1, len(self.homes) + 1):
+            self.up(i)
+
+    def up(self, i: int, **variables: str) -> None:
+        """Start host i's node."""
+        home = self.homes[i - 1].root
+        self._run(f"node {i}", i, ["up", "--home", str(home)], "node.log", **variables)
+
+    def train(self, i: int) -> None:
+        """Start host i's trainer on its hospital's table."""
+        home = self.homes[i - 1].root
+        table = list(self.tables.values())[(i - 1) % len(self.tables)]
+        words = ["train", "table", STUDY_NAME, "--home", str(home), "--data", str(table),
+                 "--label", "label"]  # fmt: skip
+        self._run(f"trainer {i}", i, words, "trainer.log")
+
+    def _run(self, name: str, i: int, words: list[str], log: str, **variables: str) -> None:
+        command = ["ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", *words]
+        self.children.start_command(name, command, self.homes[i - 1].root / "logs" / log,
+                                    **variables)  # fmt: skip
+
+    def kill(self, i: int) -> None:
+        """kill -9 host i's node; its engine dies with it."""
+        self.children.kill(f"node {i}")
+
+    def freeze(self, i: int) -> list[int]:
+        """SIGSTOP everything on host i; returns what `thaw` needs."""
+        found = subprocess.run(
+            ["ip", "netns", "pids", self.space(i)], check=True, capture_output=True, text=True
+        )
+        pids = [int(p) for p in found.stdout.split()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    def thaw(self, pids: list[int]) -> None:
+        """SIGCONT."""
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    # acts of members
+
+    def at_desk(self, i, act):
+        """`await act(desk)` for member i, at its own host."""
+
+        async def run():
+            home = self.homes[i - 1]
+            account = home.key("account")
+            ledger = await open_for_desk(home, account, patience_s=60)
+            try:
+                return await act(Desk(ledger, account))
+            finally:
+                await ledger.close()
+
+        return asyncio.run(run())
+
+    def open_study(self, members=None, **options) -> None:
+        """Propose, approve, enrol, start; trainers begin."""
+        members = members or list(range(1, len(self.homes) + 1))
+        known = {
+            "rounds": 20, "min_peers": 3, "quorum_grace_ms": 3_000, "leader_timeout_ms": 4_000,
+            "statistics": True, "options": {"model": "logistic"},
+        }  # fmt: skip
+        spec = Spec(name=STUDY_NAME, **{**known, **options})
+        self.at_desk(members[0], lambda d: d.propose(spec))
+        for i in members:
+            self.take_part(i, approves=i != members[0])
+        self.at_desk(members[0], lambda d: d.submit(Start(STUDY_NAME)))
+        for i in members:
+            self.train(i)
+
+    def take_part(self, i: int, approves: bool = True) -> None:
+        """Member i approves the study and enrols."""
+
+        async def act(desk):
+            if approves:
+                await desk.approve(STUDY_NAME)
+            await desk.enrol(STUDY_NAME, 1000)
+
+        self.wait_until(lambda: STUDY.get(self.state(i), STUDY_NAME) is not None)
+        self.at_desk(i, act)
+
+    def join(self, token_of: int) -> int:
+        """A new host joins with an invitation of member `token_of`, up to its application."""
+        i = self.add_host()
+        home = self.homes[token_of - 1]
+        ticket = self.at_desk(token_of, lambda d: d.invite(home, 86_400_000))
+        code = (
+            "import asyncio, sys; from pathlib import Path; from swarmhub.node.home import Home;"
+            "from swarmhub.node.joining import join; from swarmhub.node.tickets import read_ticket;"
+            "asyncio.run(join(Home.open(Path(sys.argv[1])), read_ticket(sys.argv[2])))"
+        )
+        from swarmhub.node.tickets import write_token
+
+        assert join
+        sh("ip", "netns", "exec", self.space(i), sys.executable, "-c", code,
+           str(self.homes[i - 1].root), write_token(ticket))  # fmt: skip
+        self.homes[i - 1] = Home.open(self.homes[i - 1].root)
+        return i
+
+    # looking
+
+    def state(self, i: int):
+        """The contract's state as host i has it on disk."""
+        store = Store.open(self.homes[i - 1].engine_path / STATE_FILE)
+        try:
+            return store.load()[1]
+        finally:
+            store.close()
+
+    def height(self, i: int) -> int:
+        """The newest block that host i has on disk."""
+        store = Store.open(self.homes[i - 1].engine_path / STATE_FILE)
+        try:
+            return store.load()[0].height
+        finally:
+            store.close()
+
+    def number(self, i: int) -> int:
+        """The open round's number at host i; far away when the study is over."""
+        state = self.state(i)
+        study = STUDY.get(state, STUDY_NAME)
+        if study is not None and study.status == "finished":
+            return 1 << 30
+        r = ROUND.get(state, STUDY_NAME)
+        return r.number if r else 0
+
+    def merged(self, i: int) -> set[int]:
+        """Members whose parameters are in the newest model, as host i sees it."""
+        study = STUDY.need(self.state(i), STUDY_NAME)
+        return {s.member for s in study.current.shares} if study.current else set()
+
+    def members(self, i: int) -> list[str]:
+        """Names of the members at host i."""
+        return [m.name for m in get_members(self.state(i))]
+
+    def finished(self, *hosts: int) -> bool:
+        """Whether the study has ended at these hosts (all by default)."""
+        return all(self.number(i) == 1 << 30 for i in hosts or range(1, len(self.homes) + 1))
+
+    def wait_until(self, true, timeout_s: float = 120.0) -> float:
+        """Look until it holds; returns how long it took. Fails with the logs when it does not."""
+        started = time.monotonic()
+        while not true():
+            if time.monotonic() - started > timeout_s:
+                raise AssertionError(self.logs())
+            time.sleep(0.1)
+        return time.monotonic() - started
+
+    def logs(self) -> str:
+        """The ends of all logs."""
+        found = []
+        for path in sorted(self.root.glob("h*/logs/*.log")) + sorted(
+            self.root.glob("h*/ledger/engine.log")
+        ):
+            with contextlib.suppress(OSError):
+                found.append(f"== {path}\n" + path.read_text("utf-8", "replace")[-1500:])
+        return "\n".join(found)
+
+    def settled(self, i: int) -> dict[int, str]:
+        """Digest of every model that was settled, by round, as host i's blocks have it."""
+        store = Store.open(self.homes[i - 1].engine_path / STATE_FILE)
+        try:
+            events = [e for c in store.blocks(0, 1 << 60) for e in c.events]
+        finally:
+            store.close()
+        return {f["number"]: f["digest"] for name, f in events if name == "settled"}
+
+    def agree(self, *hosts: int) -> dict[int, str]:
+        """All hosts have settled the same models, and hold the last one; returns them."""
+        hosts = hosts or tuple(range(1, len(self.homes) + 1))
+        first = self.settled(hosts[0])
+        for i in hosts[1:]:
+            found = self.settled(i)
+            both = set(first) & set(found)
+            assert {k: first[k] for k in both} == {k: found[k] for k in both}
+        last = STUDY.need(self.state(hosts[0]), STUDY_NAME).current.digest
+        self.wait_until(
+            lambda: all((self.homes[i - 1].blobs_path / f"{last}.bin").exists() for i in hosts)
+        )
+        assert "Traceback" not in self.logs()
+        return first
