@@ -16,7 +16,7 @@ LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 
 def events(network, name):
     """All events of a name that the ledger has recorded."""
-    _, blocks = ledger_cli._read(network.homes[0].ledger_path, network.homes[0].root)
+    blocks = ledger_cli._read(network.homes[0].ledger_path, network.homes[0].root).blocks
     return [fields for block in blocks for kind, fields in block.events if kind == name]
 
 

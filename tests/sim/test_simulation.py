@@ -25,6 +25,11 @@ def test_two_hundred_schedules_break_no_invariant():
     assert found.crashes > 200
 
 
+def test_a_model_whose_leader_is_gone_and_whose_signer_gives_it_to_nobody_comes_from_the_others():
+    """Seed 106332: member 1 settles the start, which only the liar has signed for, and crashes."""
+    assert not run_plan(plan_of(106332)).broken
+
+
 def test_a_plan_is_a_run():
     one, other = run_plan(plan_of(3)), run_plan(plan_of(3))
     assert one.story == other.story

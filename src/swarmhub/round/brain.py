@@ -103,14 +103,16 @@ def hold_models(study: Study, notes: Notes, now_ms: int) -> Iterator[Effect]:
     """Fetch the settled model (and the statistics) that training goes on from."""
     for model in (study.statistics, study.current):
         if model is not None and model.digest not in notes.held:
-            holders = get_holders(model)
+            holders = get_holders(model, study)
             yield from pull(notes, now_ms, model.digest, model.nbytes, model.layout, holders)
 
 
-def get_holders(model: Model) -> tuple[MemberId, ...]:
-    """Who surely had a settled model: its leader, who signed for it, then who contributed."""
+def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
+    """Whom to ask for a settled model: its leader, who signed for it and who contributed had it;
+    of those all may be gone or lie, so then everybody else, who has pulled it since."""
     shares = (s.member for s in model.shares)
-    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares]))
+    enrolled = (e.member for e in study.enrolled)
+    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
 
 
 def stand_ready(view: View) -> Iterator[Effect]:

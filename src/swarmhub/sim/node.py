@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -67,6 +67,7 @@ STUDY_NAME = "sim"
 LAYOUT = Layout.of([Tensor("w", "F64", (3,))])
 RESUBMIT_MS = 400
 WATCH_STEP_MS = 20  # how often a watched leader looks whether it has something to say
+IDLE_MS = 20  # the pause after an answer that says nothing new (the real driver has the same)
 PAUSE_MS = 1_000  # after a failure of this machine
 
 
@@ -101,6 +102,22 @@ def merge_shares(rule: MergeRule, shares: Sequence[Share], blobs: dict[Digest, b
     """The real merge of stated contributions; BadContribution where one cannot be merged."""
     chunks = merge_parameters(Rule(rule.name, rule.trim_permille), LAYOUT, inputs_of(shares, blobs))
     return b"".join(bytes(c) for c in chunks)
+
+
+T = TypeVar("T")
+
+
+def once(act: Callable[[T], None]) -> Callable[[T], None]:
+    """`act` for the first call alone."""
+    called = False
+
+    def first(value: T) -> None:
+        nonlocal called
+        if not called:
+            called = True
+            act(value)
+
+    return first
 
 
 class SimNode:
@@ -366,7 +383,9 @@ class SimNode:
         self, member: MemberId, question: Callable[[SimNode], bytes | None],
         answer: Callable[[bytes | None], None],
     ) -> None:  # fmt: skip
-        """A request and its answer; None where the peer is gone or does not give it."""
+        """A request and its answer; None where the peer is gone or does not give it. A request may
+        reach the peer twice; its answer is taken once, for it belongs to one connection."""
+        answer = once(answer)
         lost = self.alive(lambda: answer(None))
 
         def arrive() -> None:
@@ -484,8 +503,10 @@ class SimNode:
             return "0" * 64  # there is no right merge
 
     def _watch(self, wish: Watch) -> None:
+        end: Callable[[Event], None] = once(lambda event: self.done(wish, event))
+
         def back(event: Event) -> Callable[[], None]:
-            return self.alive(lambda: self.done(wish, event))
+            return self.alive(lambda: end(event))
 
         lost = back(PeerLost(wish.leader))
 
@@ -500,7 +521,8 @@ class SimNode:
             if merged is not None and merged.digest != wish.known and not over:
                 self.world.send(wish.leader, self.me, back(self._checked(wish, merged)), lost)
             elif over:
-                self.world.send(wish.leader, self.me, back(PeerFound(wish.leader)), lost)
+                found = self.alive(lambda: self.later(IDLE_MS, back(PeerFound(wish.leader))))
+                self.world.send(wish.leader, self.me, found, lost)
             elif wish in self._under_way and self.up:
                 self.world.at(WATCH_STEP_MS, look)
 
