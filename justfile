@@ -31,6 +31,14 @@ bench:
     python bench/round_overhead.py --nodes 8 --mb 1
     python bench/round_overhead.py --nodes 16 --mb 1
     python bench/kill.py --kills 20 --role leader --swarms 1 --json
+    python bench/audit_overhead.py
+
+# the figures of a round on the ledger of many machines
+bench-cometbft:
+    python bench/round_overhead.py --ledger cometbft --nodes 4 --mb 1
+    python bench/round_overhead.py --ledger cometbft --nodes 4 --mb 25
+    python bench/round_overhead.py --ledger cometbft --nodes 4 --mb 250 --rounds 5
+    python bench/round_overhead.py --ledger cometbft --nodes 7 --mb 1
 
 # kill -9 at every named moment of a round, again and again
 kill kills="1000":

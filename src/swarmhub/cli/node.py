@@ -11,6 +11,7 @@ import typer
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
 from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.thresholds import compute_faults
 from swarmhub.errors import BadInput, SwarmhubError, TrainerError
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
@@ -75,6 +76,8 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
         return
     member = found["member"] or "none with its present key"
     print(f"{found['name']} (member {member}), {found['chain']}, block {found['height']}")
+    if found["networked"]:
+        print(say_what_it_survives(found["validators"]))
     rows = [
         [
             s["study"],
@@ -89,6 +92,17 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
     for problem in found["problems"]:
         print(f"! {problem}")
+
+
+def say_what_it_survives(validators: int) -> str:
+    """How many may be away, for people."""
+    away = compute_faults(validators)
+    if validators == 1:
+        return "1 validator: it is the ledger; without it there are no blocks."
+    if not away:
+        return f"{validators} validators: all must be there; with one away no block is made."
+    halts = f"with {away + 1} away no block is made"
+    return f"{validators} validators: {away} may be away or lie; {halts}."
 
 
 @app.command("card")

@@ -344,6 +344,8 @@ class Node:
             "address": self.home.config.address,
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
             "studies": [self._study_status(name) for name in get_chain(state).running],
+            "validators": sum(m.power > 0 for m in get_members(state)),
+            "networked": self.home.is_networked,
             "problems": self.problems,
         }
 
