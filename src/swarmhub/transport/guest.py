@@ -15,8 +15,8 @@ import aiohttp
 from swarmhub import codec
 from swarmhub.errors import PeerError
 
-TIMEOUT_S = 90.0  # an application waits for its block
-CONNECT_TIMEOUT_S = 5.0
+APPLICATION_S = 90.0  # an application waits for its block
+KNOCK_S = 5.0
 MAX_ANSWER_BYTES = 4 << 20
 
 
@@ -62,7 +62,7 @@ class Guest:
         self, place: Place, method: str, path: str, body: bytes | None
     ) -> dict[str, Any]:
         pinned = aiohttp.Fingerprint(bytes.fromhex(place.tls))
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=APPLICATION_S, sock_connect=KNOCK_S)
         data = bytearray()
         try:
             async with (
