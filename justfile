@@ -55,3 +55,7 @@ simulate schedules="1000":
 # every decoder with hostile bytes; a minute each, in a night `just fuzz 60`
 fuzz minutes="1" *options="":
     python -m fuzz --minutes {{minutes}} {{options}}
+
+# hosts in network namespaces: all scenarios (needs root, ip and CometBFT)
+hosts:
+    SWARMHUB_LONG=1 python -m pytest -q tests/hosts
