@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from builders import START_MS, genesis_of, key
 from engines import Player, StandIn, needs_cometbft, networked, start
-from ledger_tools import GENESIS, WAIT_S, Clock, done, propose, signed, until
+from ledger_tools import GENESIS, WAIT_S, Clock, done, members, propose, signed, until
 
 from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.state import check_proof
-from swarmhub.contract.transactions import Apply, Poke, Remove
+from swarmhub.contract.transactions import Apply, Poke, Remove, Vote
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger.cometbft import (
     CometLedger,
@@ -29,6 +29,7 @@ from swarmhub.ledger.cometbft import (
     create_comet_ledger,
     verify_comet_ledger,
 )
+from swarmhub.ledger.cometbft import driver as comet_driver
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import MAX_WAITING, choose, is_within_bounds
@@ -498,6 +499,34 @@ def test_a_member_that_was_away_catches_up_and_a_minority_decides_nothing(tmp_pa
         for ledger in (one, two, four):
             await ledger.close()
         assert verify_comet_ledger(settings[3].folder)[0].height >= 4
+
+    asyncio.run(main())
+
+
+@needs_cometbft
+def test_a_removed_members_engine_hears_nothing_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(comet_driver, "RESTART_STEP_S", 2.0)
+
+    async def main():
+        ledgers = await start(tmp_path, genesis_of(["h1", "h2", "h3", "h4"]))
+        one, two, three, four = ledgers
+        await done(one, signed(one, Remove(4)))
+        news = asyncio.Event()
+        for ledger in ledgers:
+            ledger.subscribe(lambda _: news.set())
+        engines = [ledger.engine.pid for ledger in (one, two, three)]
+        for who in ("h1", "h2", "h3"):
+            if 4 in members(one):
+                await done(one, signed(one, Vote(1, True), who))
+        async with asyncio.timeout(60):
+            while any(x.engine.pid == e for x, e in zip((one, two, three), engines, strict=True)):
+                await asyncio.sleep(0.1)
+        results = await done(one, signed(one, propose("a")), signed(one, propose("b")))
+        assert [r.code for r in results] == ["ok", "ok"]
+        await until(lambda: "study/b" in three.state.values, news)
+        assert "study/b" not in four.state.values
+        for ledger in ledgers:
+            await ledger.close()
 
     asyncio.run(main())
 

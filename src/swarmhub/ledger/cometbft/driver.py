@@ -56,6 +56,9 @@ CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the b
 PEERS_FILE = "peers.json"
 PEER = re.compile(r"[0-9a-f]{40}@[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")  # goes into a config file
 CHANGES = {"admitted", "left", "removed", "rotated"}
+DEPARTURES = {"left", "removed", "rotated"}
+RESTART_STEP_S = 4.0  # an engine is back within one or two
+REPLAY_MS = 60_000
 
 log = logging.getLogger("swarmhub.ledger")
 
@@ -145,6 +148,7 @@ class CometLedger:
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
+        self._letting_go: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(
@@ -219,6 +223,8 @@ class CometLedger:
         return not status["sync_info"]["catching_up"]
 
     async def close(self) -> None:
+        if self._letting_go is not None:
+            self._letting_go.cancel()
         if self._dialing is not None:
             self._dialing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -232,8 +238,30 @@ class CometLedger:
         self._clock.saw(committed.block.header.time_ms)
         self._board.publish(committed)
         self._bell.ring()
-        if any(name in CHANGES for name, _ in committed.events):
+        happened = {name for name, _ in committed.events}
+        if happened & DEPARTURES:
+            self._let_go_soon()
+        if happened & CHANGES:
             self._dialing = asyncio.create_task(self._dial())
+
+    def _let_go_soon(self) -> None:
+        """The engine keeps a connection that is open. So that a member that is gone hears nothing
+        more, each engine starts again, one after the other: blocks go on meanwhile."""
+        ids = [m.ledger.partition("@")[0] for m in get_members(self.state)]
+        mine = compute_peer_id(self.settings.peer.public)
+        if self._letting_go is None and mine in ids and not self._replaying:
+            delay_s = ids.index(mine) * RESTART_STEP_S
+
+            def let_go() -> None:
+                self._letting_go = None
+                self.engine.restart()
+
+            self._letting_go = asyncio.get_running_loop().call_later(delay_s, let_go)
+
+    @property
+    def _replaying(self) -> bool:
+        """Whether the newest block is an old one."""
+        return self.estimate_ms() - self.tip.time_ms > REPLAY_MS
 
     async def _dial(self) -> None:
         """Connect to whoever is a member now."""

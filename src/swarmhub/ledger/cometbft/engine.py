@@ -255,6 +255,7 @@ class Engine:
         self._on_failure = on_failure
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._wanted = False  # its end
 
     async def start(self, peers: Callable[[], Sequence[str]], verbose: bool = False) -> None:
         """Start it, with whom it shall connect to at each start."""
@@ -286,7 +287,10 @@ class Engine:
             started = loop.time()
             assert self._child is not None
             code = await self._child.wait()
-            failures = 0 if loop.time() - started > STEADY_S else failures + 1
+            if self._wanted or loop.time() - started > STEADY_S:
+                failures, self._wanted = 0, False
+            else:
+                failures += 1
             if failures > RESTARTS:
                 self._on_failure(
                     LedgerError(
@@ -295,8 +299,16 @@ class Engine:
                     )
                 )
                 return
-            await asyncio.sleep(min(0.2 * 2**failures, 5.0))
+            if failures:
+                await asyncio.sleep(min(0.2 * 2**failures, 5.0))
             await self._spawn(binary, peers(), verbose)
+
+    def restart(self) -> None:
+        """End it; it comes back at once, connected to whom it shall be connected to now."""
+        if self._child is not None and self._child.returncode is None:
+            self._wanted = True
+            with contextlib.suppress(ProcessLookupError):
+                self._child.send_signal(signal.SIGTERM)
 
     def last_words(self) -> str:
         """The last error in its log, for people."""
