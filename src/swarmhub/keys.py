@@ -151,6 +151,13 @@ def issue_certificate(
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
+def days_left(pem: str) -> int:
+    """Days for which a certificate is still valid, by this machine's clock; ValueError where the
+    text is none."""
+    until = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+    return (until - datetime.datetime.now(datetime.UTC)).days
+
+
 def read_public(certificate: bytes) -> str | None:
     """The ed25519 key (hex) that a certificate (DER) is for; None where there is none."""
     try:

@@ -22,15 +22,15 @@ from swarmhub.node.tickets import PREFIX, read_ticket, write_token
 pytestmark = needs_cometbft
 
 
-def run(*words, code=0):
-    """A command, its exit code, and what it prints."""
+def run(*words, code=0, says=False):
+    """A command, its exit code, and what it prints (where it fails: its complaint)."""
     done = subprocess.run(
         [sys.executable, "-m", "swarmhub", *map(str, words)],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return done.stdout if code == 0 else done.stderr
+    return done.stdout if code == 0 or says else done.stderr
 
 
 def wait_until(true, timeout_s=60):
@@ -79,9 +79,21 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     wait_until(lambda: "B" in members(new))
     wait_until(lambda: "validates from now on" in (new / "logs" / "node.log").read_text())
     assert "already" in run("join", token, "--home", new, code=2)
+    for one in (home, new):  # both see each other in both directions
+        looks = json.loads(run("doctor", "--json", "--home", one))
+        assert all(look["well"] for look in looks), looks
+        assert {look["what"].split(",")[-1].strip() for look in looks} >= {"data", "ledger"}
     log = run("ledger", "log", "--json", "--home", home)
     happened = [e["event"] for e in json.loads(log)]
     assert happened.index("admitted") < happened.index("validates")
+    assert "2 validators: all must be there" in run("status", "--home", home)
+    children.kill("B")
+    looks = json.loads(run("doctor", "--json", "--home", home, code=1, says=True))
+    bad = {look["what"]: look["said"] for look in looks if not look["well"]}
+    assert set(bad) == {"to B, data", "to B, ledger", "from B"}
+    assert "nothing listens on the port; allow TCP from this host out to" in bad["to B, data"]
+    children.start("B", ["up", "--home", str(new)], new / "logs" / "node.log")
+    wait_until(lambda: (new / "logs" / "node.log").read_text().count("is up") == 2)
     run("consortium", "leave", "--home", new)
     wait_until(lambda: "B" not in members(home))
 

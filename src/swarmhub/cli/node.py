@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +93,30 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
     for problem in found["problems"]:
         print(f"! {problem}")
+
+
+def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+    """Look at this host, its ports and the way to and from every member; exit code 1 where
+    something is wrong."""
+    from dataclasses import asdict
+
+    from swarmhub.node.doctor import Finding, examine
+
+    opened = Home.open(home)
+
+    async def look() -> list[Finding]:
+        found = []
+        async for finding in examine(opened):
+            found.append(finding)
+            if not json_:
+                print(f"{'✓' if finding.well else '✗'} {finding.what}: {finding.said}", flush=True)
+        return found
+
+    found = asyncio.run(look())
+    if json_:
+        print(json.dumps([asdict(f) for f in found], indent=2))
+    if not all(f.well for f in found):
+        raise typer.Exit(1)
 
 
 def say_what_it_survives(validators: int) -> str:

@@ -9,7 +9,7 @@ import errno
 import logging
 from typing import Any
 
-from swarmhub import codec
+from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
@@ -19,6 +19,7 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
+    Member,
     get_chain,
     get_member_of_key,
     get_members,
@@ -36,6 +37,7 @@ from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
+from swarmhub.transport.reach import Reach, try_tcp
 from swarmhub.transport.server import OFFER_WAIT_S
 from swarmhub.types import Digest, MemberId, PublicKey
 
@@ -316,6 +318,15 @@ class Node:
         """Whether this is the key of an open invitation."""
         found = INVITATION.get(self.ledger.state, key)
         return found is not None and found.expires_ms >= self.now_ms()
+
+    async def reach(self, member: Member) -> Reach:
+        ledger = member.ledger.partition("@")[2]
+        return Reach(
+            data=await try_tcp(member.address),
+            ledger=await try_tcp(ledger) if ledger else "",
+            height=self.ledger.tip.height,
+            version=__version__,
+        )
 
     def describe(self) -> dict[str, Any]:
         tip = self.ledger.tip

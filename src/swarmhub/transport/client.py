@@ -22,6 +22,7 @@ from swarmhub.errors import BlobError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
+from swarmhub.transport.reach import Reach
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
@@ -31,6 +32,7 @@ STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 START_S = 30.0  # of a body: added to what its size allows
 MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
+REACH_S = 10.0  # it tries two ports
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
 READ_BUFFER_BYTES = 1 << 20
@@ -261,6 +263,15 @@ class PeerClient:
             return codec.unpack(Merged, data)
         except Malformed:
             raise PeerError(f"Member {leader} sent an offer that does not decode.") from None
+
+    async def reach(self, member: MemberId) -> Reach:
+        """Have a member look at this node's ports; PeerError where it cannot be asked."""
+        response = await self._request(member, "GET", "/v1/reach", answer_s=REACH_S)
+        async with response:
+            if response.status != 200:
+                raise PeerError(f"Member {member} answered {response.status}.")
+            data = await _read_bounded(response, MAX_ANSWER_BYTES, exact=False)
+        return codec.unpack(Reach, data)
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
         """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no

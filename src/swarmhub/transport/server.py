@@ -30,6 +30,7 @@ from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport.conversation import NAME, Conversation, Room, make_conversations
 from swarmhub.transport.door import Door
+from swarmhub.transport.reach import Reach
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
@@ -57,6 +58,9 @@ class Gate(Protocol):
     def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
         """A receipt for this node's merge."""
 
+    async def reach(self, member: Member) -> Reach:
+        """Look at the ports of the member that asks, where the ledger has them."""
+
     def describe(self) -> dict[str, Any]:
         """What an invited hospital has to know of the consortium (see transport.guest)."""
 
@@ -75,6 +79,7 @@ class PeerServer:
         self._peers, self._blobs, self._gate = peers, blobs, gate
         self._room = Room(peers)
         self._streams: dict[MemberId, int] = {}
+        self._reaching: set[MemberId] = set()
         self._runner: web.AppRunner | None = None
         self._door: Door | None = None
         self.port = 0
@@ -88,6 +93,7 @@ class PeerServer:
         app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
+        app.router.add_get("/v1/reach", self._reach)
         app.router.add_get(GUESTS[0], self._consortium)
         app.router.add_post(GUESTS[1], self._application)
         app.on_response_prepare.append(_say_name)
@@ -259,6 +265,17 @@ class PeerServer:
             data = await request.read()
         self._gate.take_receipt(*read_receipt(data, member.id))
         return web.Response(status=204)
+
+    async def _reach(self, request: web.Request) -> web.Response:
+        member = self._member(request)
+        if member.id in self._reaching:
+            raise web.HTTPTooManyRequests
+        self._reaching.add(member.id)
+        try:
+            found = await self._gate.reach(member)
+        finally:
+            self._reaching.discard(member.id)
+        return web.Response(body=codec.pack(found), content_type="application/json")
 
     async def _consortium(self, request: web.Request) -> web.Response:
         return web.json_response(self._gate.describe())

@@ -149,6 +149,7 @@ class CometLedger:
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
         self._letting_go: asyncio.TimerHandle | None = None
+        self._departed = False  # a member, with the newest block
 
     @classmethod
     async def open(
@@ -239,8 +240,9 @@ class CometLedger:
         self._board.publish(committed)
         self._bell.ring()
         happened = {name for name, _ in committed.events}
-        if happened & DEPARTURES:
+        if self._departed:  # its vote counted for one more block
             self._let_go_soon()
+        self._departed = bool(happened & DEPARTURES)
         if happened & CHANGES:
             self._dialing = asyncio.create_task(self._dial())
 

@@ -66,7 +66,7 @@ class Settings:
     address: str  # host:port under which they reach it
     gossip_ms: int = 5
     commit_ms: int = 0
-    propose_ms: int = 1000
+    propose_ms: int = 400  # a proposer that is away costs so much, and the next one proposes
 
 
 def find_binary() -> Path:
@@ -224,10 +224,10 @@ keep-invalid-txs-in-cache = false
 [consensus]
 timeout_propose = "{settings.propose_ms}ms"
 timeout_propose_delta = "500ms"
-timeout_prevote = "500ms"
-timeout_prevote_delta = "250ms"
-timeout_precommit = "500ms"
-timeout_precommit_delta = "250ms"
+timeout_prevote = "200ms"
+timeout_prevote_delta = "200ms"
+timeout_precommit = "200ms"
+timeout_precommit_delta = "200ms"
 timeout_commit = "{commit}ms"
 create_empty_blocks = false
 create_empty_blocks_interval = "0s"

@@ -1,0 +1,162 @@
+"""`swarmhub doctor`: is this host, its network and its ledger as a member's should be?
+
+Each look is one line: what was looked at, whether it is well, and where it is not, what to change,
+in words that one can hand to who runs the firewall. Peers are asked to look back, so that a port
+that is closed in one direction only is named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from swarmhub import keys
+from swarmhub.contract.records import Member, get_member_of_key, get_members
+from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
+from swarmhub.files import lock
+from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
+from swarmhub.node.home import Home
+from swarmhub.node.ledgers import DeskLedger, open_for_desk
+from swarmhub.transport import PeerClient, Peers
+from swarmhub.transport.reach import try_tcp
+
+FREE_BYTES = 2 << 30
+BEHIND_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One look. `said` is for people; where `well` is false it says what to do."""
+
+    what: str
+    well: bool
+    said: str
+
+
+async def examine(home: Home) -> AsyncIterator[Finding]:
+    """All looks, in the order in which they depend on each other."""
+    running = _is_locked(home)
+    yield _disk(home)
+    yield _certificate(home)
+    for what, listen in _listens(home).items():
+        yield _port(what, listen, running)
+    if home.is_networked:
+        yield await asyncio.to_thread(_engine)
+    account = home.key("account")
+    try:
+        ledger = await open_for_desk(home, account)
+    except SwarmhubError as error:
+        yield Finding("ledger", False, str(error))
+        return
+    try:
+        me = get_member_of_key(ledger.state, account.public)
+        if me is None:
+            said = "This hospital is no member (yet); the others vote on its application."
+            yield Finding("membership", False, said)
+            return
+        yield Finding("membership", True, f"member {me.id} of {ledger.tip.chain_id}")
+        async for finding in _peers(home, ledger, me):
+            yield finding
+    finally:
+        await ledger.close()
+
+
+def _is_locked(home: Home) -> bool:
+    """Whether a node is running on it."""
+    held = lock(home.run_path("node.lock"))
+    if held is not None:
+        held.close()
+    return held is None
+
+
+def _listens(home: Home) -> dict[str, str]:
+    found = {"data port": home.config.listen}
+    if home.is_networked:
+        found["ledger port"] = home.config.ledger_listen
+    return found
+
+
+def _disk(home: Home) -> Finding:
+    free = shutil.disk_usage(home.root).free
+    said = f"{free / 1e9:.1f} GB free at {home.root}"
+    hint = "" if free >= FREE_BYTES else f"; a node wants {FREE_BYTES / 1e9:.0f} GB, free some"
+    return Finding("disk", free >= FREE_BYTES, said + hint)
+
+
+def _certificate(home: Home) -> Finding:
+    try:
+        days = keys.days_left(home.certificate_path.read_text())
+    except (OSError, ValueError, HomeError) as error:
+        return Finding("certificate", False, f"{home.certificate_path} cannot be used ({error})")
+    said = f"valid for {days} more days" if days > 0 else "expired; join again with a new home"
+    return Finding("certificate", days > 0, said)
+
+
+def _port(what: str, listen: str, running: bool) -> Finding:
+    if running:
+        return Finding(what, True, f"the node has {listen}")
+    try:
+        check_port(listen)
+    except LedgerError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, f"{listen} is free; the node is not running")
+
+
+def _engine() -> Finding:
+    try:
+        binary = find_binary()
+        check_version(binary)
+    except LedgerError as error:
+        return Finding("CometBFT", False, str(error))
+    return Finding("CometBFT", True, str(binary))
+
+
+async def _peers(home: Home, ledger: DeskLedger, me: Member) -> AsyncIterator[Finding]:
+    peers = Peers(home.certificate_path, home.key_path("tls"))
+    members = get_members(ledger.state)
+    peers.update(members)
+    client = PeerClient(peers)
+    try:
+        for other in [m for m in members if m.id != me.id]:
+            async for finding in _peer(client, ledger, me, other):
+                yield finding
+    finally:
+        await client.close()
+
+
+async def _peer(
+    client: PeerClient, ledger: DeskLedger, me: Member, other: Member
+) -> AsyncIterator[Finding]:
+    places = {"data": other.address}
+    if other.ledger:
+        places["ledger"] = other.ledger.partition("@")[2]
+    for kind, place in places.items():
+        problem = await try_tcp(place)
+        what = f"to {other.name}, {kind}"
+        if problem:
+            said = f"{place}: {problem}; allow TCP from this host out to {place}"
+            yield Finding(what, False, said)
+        else:
+            yield Finding(what, True, place)
+    try:
+        found = await client.reach(other.id)
+    except PeerError as error:
+        yield Finding(f"from {other.name}", False, f"it could not be asked to look back ({error})")
+        return
+    mine = {"data": me.address, "ledger": me.ledger.partition("@")[2]}
+    for kind, problem in (("data", found.data), ("ledger", found.ledger)):
+        if not mine[kind]:
+            continue
+        what = f"from {other.name}, {kind}"
+        if problem:
+            said = f"{mine[kind]}: {problem}; allow TCP from {other.address.rpartition(':')[0]} in"
+            yield Finding(what, False, said)
+        else:
+            yield Finding(what, True, mine[kind])
+    behind = found.height - ledger.tip.height
+    heights = f"block {ledger.tip.height} here, {found.height} there"
+    well = abs(behind) <= BEHIND_BLOCKS
+    hint = "" if well else "; the ledger's port is closed in one direction, or the node is down"
+    yield Finding(f"blocks of {other.name}", well, heights + hint)

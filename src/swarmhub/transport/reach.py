@@ -1,0 +1,44 @@
+"""Whether a port can be reached, in words for who runs the firewall."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from dataclasses import dataclass
+
+TRY_S = 3.0
+WORDS = {
+    errno.ECONNREFUSED: "the host answers, nothing listens on the port",
+    errno.EHOSTUNREACH: "no way to the host",
+    errno.ENETUNREACH: "no way to its network",
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a member found when it looked at the asker's ports: "" or what is wrong."""
+
+    data: str
+    ledger: str
+    height: int  # its newest block
+    version: str
+
+
+async def try_tcp(place: str) -> str:
+    """Connect to host:port and hang up; "" or what is wrong, for people."""
+    host, _, port = place.rpartition(":")
+    try:
+        async with asyncio.timeout(TRY_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except TimeoutError:
+        return "no answer (a firewall drops it, or the host is down)"
+    except socket.gaierror:
+        return f"the name {host} means nothing here (DNS)"
+    except OSError as error:
+        return WORDS.get(error.errno or 0, f"cannot connect ({error.strerror or error})")
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return ""
