@@ -25,9 +25,15 @@ def test_two_hundred_schedules_break_no_invariant():
     assert found.crashes > 200
 
 
-def test_a_model_whose_leader_is_gone_and_whose_signer_gives_it_to_nobody_comes_from_the_others():
-    """Seed 106332: member 1 settles the start, which only the liar has signed for, and crashes."""
-    assert not run_plan(plan_of(106332)).broken
+@pytest.mark.parametrize(
+    "seed",
+    [
+        106332,  # member 1 settles the start, for which only the liar has signed, and crashes
+        204222,  # a liar suspects every leader, and leaders that crashed long ago are doubted still
+    ],
+)
+def test_a_schedule_that_once_broke_liveness(seed):
+    assert not run_plan(plan_of(seed)).broken
 
 
 def test_a_plan_is_a_run():

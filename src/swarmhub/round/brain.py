@@ -71,6 +71,7 @@ from swarmhub.round.view import (
     pull,
     pull_contribution,
     pull_contributions,
+    recent,
     shares_of,
 )
 from swarmhub.types import Digest, MemberId
@@ -199,7 +200,7 @@ def merge(view: View) -> Iterator[Effect]:
 
 def is_out_of_reach(view: View, digest: Digest) -> bool:
     """Whether pulls of this blob have failed for longer than patience allows."""
-    failures = view.notes.failed.get(digest)
+    failures = recent(view, view.notes.failed.get(digest))
     if failures is None or failures.count < 2:
         return False
     return view.now_ms - failures.first_ms >= view.notes.patience.unavailable_ms
@@ -216,7 +217,7 @@ def follow(view: View) -> Iterator[Effect]:
         return
     offer = notes.offers.get((r.number, r.revision, leader))
     known = offer.digest if offer else ""
-    lost = notes.lost.get(leader)
+    lost = recent(view, notes.lost.get(leader))
     at_ms = next_try_ms(notes, lost)
     if at_ms > view.now_ms:
         yield Wake(at_ms)

@@ -98,6 +98,14 @@ def next_try_ms(notes: Notes, failures: Failures | None) -> int:
     return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
 
 
+def recent(view: View, failures: Failures | None) -> Failures | None:
+    """Failures that say something about now: an outage that was long ago may be over, and the
+    next attempt tells."""
+    if failures is None or view.now_ms - failures.last_ms > view.notes.patience.forget_ms:
+        return None
+    return failures
+
+
 def shares_of(view: View) -> tuple[Share, ...]:
     """What the merge of the round has to be made of."""
     return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)
