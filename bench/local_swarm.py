@@ -27,8 +27,8 @@ class LocalSwarm:
     root: Path
     nodes: int
     children: Processes
-    homes: list[Home] = field(default_factory=list)
-    trainer: list[str] = field(default_factory=list)
+    homes: list[Home] = field(default_factory=list, init=False)
+    trainer: list[str] = field(default_factory=list, init=False)
     driver: str = "sqlite"  # or "cometbft"
     scripts: dict[int, Path] = field(default_factory=dict)  # what node i runs instead of `swarmhub`
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)

@@ -67,7 +67,7 @@ async def measure(
         quorum_grace_ms=120_000, leader_timeout_ms=120_000,
     )  # fmt: skip
     scripts = dict.fromkeys(range(1, options.nodes + 1), script) if script else {}
-    swarm = LocalSwarm(root, options.nodes, children, options.ledger, scripts)
+    swarm = LocalSwarm(root, options.nodes, children, driver=options.ledger, scripts=scripts)
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, trainer)
     startup_s, settled, lo, cpu = 0.0, [], [], []
