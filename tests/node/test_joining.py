@@ -98,6 +98,19 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     wait_until(lambda: "B" not in members(home))
 
 
+def test_a_home_of_another_consortium_joins_none(alone, tmp_path):
+    home, _ = alone
+    other = init(tmp_path / "other", "Other", "--ledger", "cometbft")
+    run("consortium", "found", "Other", "--home", other)
+    token = run("consortium", "invite", "--home", home).strip()
+    assert "is of another consortium" in run("join", token, "--home", other, code=2)
+
+
+def test_a_node_without_a_consortium_says_what_to_do(tmp_path):
+    new = init(tmp_path / "b", "B", "--ledger", "cometbft")
+    assert "'swarmhub join'" in run("up", "--home", new, code=2)
+
+
 def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
     home, _ = alone
     ticket = read_ticket(run("consortium", "invite", "--home", home).strip())

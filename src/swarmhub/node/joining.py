@@ -13,7 +13,8 @@ from swarmhub.contract.records import Genesis
 from swarmhub.errors import BadInput, PeerError
 from swarmhub.files import write_durably
 from swarmhub.ledger import sign_transaction
-from swarmhub.ledger.cometbft import create_comet_ledger
+from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
+from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.desk import make_application
 from swarmhub.node.home import COMETBFT, Home
@@ -56,8 +57,13 @@ async def join(home: Home, ticket: Ticket) -> Joined:
         if not same or compute_chain_id(genesis) != ticket.chain:
             raise BadInput("The member's consortium is not the one that the invitation is for.")
         home.use_cometbft()
-        if not home.engine_path.exists():
+        if not (home.engine_path / STATE_FILE).exists():
             create_comet_ledger(home.engine_path, genesis)
+        elif read_genesis(home.engine_path) != genesis:
+            raise BadInput(
+                f"This home is of another consortium; make one for {ticket.chain} with 'swarmhub "
+                "init'."
+            )
         engines = [str(e)[:400] for e in found.get("engines", [])][:MAX_ENGINES]
         write_durably(home.engine_path / "peers.json", codec.encode(engines))
         account = home.key("account")

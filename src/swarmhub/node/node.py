@@ -203,10 +203,14 @@ class Node:
 
     async def _become_validator(self, ledger: CometLedger) -> None:
         """A newcomer's vote counts from when it has caught up, and says so."""
-        while not await ledger.is_current():
+        while True:
+            if await ledger.is_current():
+                result = await self.submit(Validate())
+                if result.ok or result.code == "AlreadyDone":
+                    log.info("validates from now on")
+                    return
+                log.info("cannot validate yet: %s", result.message)
             await asyncio.sleep(CATCHING_UP_S)
-        result = await self.submit(Validate())
-        log.info("validates from now on: %s", result.message or result.code)
 
     def _take_part(self, name: str, me: MemberId) -> None:
         """Have a driver for a study that this node is enrolled in."""

@@ -100,7 +100,8 @@ class Courier:
 
     def send(self, tx: bytes) -> None:
         """Send it, behind those that were given before."""
-        self._queue.append(tx)
+        if tx not in self._queue:
+            self._queue.append(tx)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 

@@ -70,7 +70,10 @@ class Store:
     def open(cls, path: Path) -> Store:
         """Open a file; LedgerError where there is none or it is not one."""
         if not path.is_file():
-            raise LedgerError(f"Expected the ledger's state at {path}, found no file.")
+            raise LedgerError(
+                f"Expected the ledger's state at {path}, found no file; found a consortium, accept "
+                "a genesis ('swarmhub consortium ...'), or join one ('swarmhub join')."
+            )
         db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         store = cls(path, db)
         try:
