@@ -24,13 +24,12 @@ from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.desk import Desk, accept_genesis, found_consortium
+from swarmhub.node.desk import Desk, accept_genesis, found_consortium, read_genesis_file
 from swarmhub.node.home import Home
-from swarmhub.node.joining import join
 from swarmhub.node.ledgers import open_for_desk
+from swarmhub.node.tickets import write_token
 
 STUDY_NAME = "heart"
-SITES = ("cleveland", "hungary", "switzerland", "va", "cleveland")
 _numbers = itertools.count(os.getpid() % 200)
 
 
@@ -115,8 +114,6 @@ class Bed:
     def found(self) -> None:
         """The hosts so far found a consortium, and start their nodes."""
         found_consortium("Hearts", [h.card() for h in self.homes], self.homes[0])
-        from swarmhub.node.desk import read_genesis_file
-
         genesis = read_genesis_file(self.homes[0].genesis_path)
         for home in self.homes[1:]:
             accept_genesis(home, genesis)
@@ -208,16 +205,8 @@ class Bed:
         i = self.add_host()
         home = self.homes[token_of - 1]
         ticket = self.at_desk(token_of, lambda d: d.invite(home, 86_400_000))
-        code = (
-            "import asyncio, sys; from pathlib import Path; from swarmhub.node.home import Home;"
-            "from swarmhub.node.joining import join; from swarmhub.node.tickets import read_ticket;"
-            "asyncio.run(join(Home.open(Path(sys.argv[1])), read_ticket(sys.argv[2])))"
-        )
-        from swarmhub.node.tickets import write_token
-
-        assert join
-        sh("ip", "netns", "exec", self.space(i), sys.executable, "-c", code,
-           str(self.homes[i - 1].root), write_token(ticket))  # fmt: skip
+        sh("ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", "join",
+           write_token(ticket), "--home", str(self.homes[i - 1].root))  # fmt: skip
         self.homes[i - 1] = Home.open(self.homes[i - 1].root)
         return i
 
