@@ -166,7 +166,10 @@ class Demo:
         wants_kill = self.options.kill_leader
         final: Model | None = None
         startup_s: float | None = None
+        task = asyncio.current_task()
         while STUDY.need(self.ledger.state, STUDY_NAME).status == "running" or not news.empty():
+            if task is not None and task.cancelling():  # a Ctrl-C that something below swallowed
+                raise asyncio.CancelledError
             try:
                 async with asyncio.timeout(0.5):  # wait_for can swallow a Ctrl-C in Python 3.11
                     at, name, fields = await news.get()
