@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,13 @@ from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import MAX_WAITING, choose, is_within_bounds
 from swarmhub.ledger.cometbft.driver import BlockClock
-from swarmhub.ledger.cometbft.engine import STATE_FILE, VARIABLE, find_binary, short_path
+from swarmhub.ledger.cometbft.engine import (
+    STATE_FILE,
+    VARIABLE,
+    find_binary,
+    short_path,
+    write_files,
+)
 from swarmhub.ledger.cometbft.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +159,7 @@ def test_bytes_that_are_no_transaction_get_into_no_mempool_and_no_block(tmp_path
     played(tmp_path / "x", story)
 
 
-def test_a_proposal_has_no_more_than_fits_and_takes_everybody_in_turn():
+def test_a_proposal_has_no_more_than_fits_and_takes_everybody_in_turn(tmp_path):
     async def story(ledger):
         big = [signed(ledger, Poke(who * 100), who) for who in ("h1", "h1", "h1", "h2", "h3")]
         size = len(big[0]) + 16
@@ -165,10 +172,7 @@ def test_a_proposal_has_no_more_than_fits_and_takes_everybody_in_turn():
         assert choose(ledger.state, strangers, 8 << 20) == strangers[:-1]
         assert not is_within_bounds(ledger.state, strangers)
 
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        played(Path(folder) / "x", story)
+    played(tmp_path / "x", story)
 
 
 def test_strangers_can_only_apply(tmp_path):
@@ -429,6 +433,17 @@ def test_block_time_is_estimated_with_a_wrong_clock_and_after_a_long_pause():
 
 
 # the engine
+
+
+def test_what_others_say_of_peers_gets_nothing_else_into_the_engines_configuration(tmp_path):
+    genesis, ((name, peer, address), *_) = networked(GENESIS)
+    good = f"{'ab' * 20}@h.example:7401"
+    bad = [f'{good}"\nunsafe = "x', "h.example:1", f"{good},{good}", ""]
+    settings = Settings(tmp_path, genesis, key(f"{name}/consensus"), peer, address, address)
+    write_files(settings, [*bad, good], verbose=False)
+    config = tomllib.loads((tmp_path / "config" / "config.toml").read_text())
+    assert config["p2p"]["persistent_peers"] == good
+    assert (tmp_path / "config" / "node_key.json").stat().st_mode & 0o77 == 0
 
 
 def test_a_missing_engine_is_one_sentence_that_says_what_to_do(tmp_path, monkeypatch):

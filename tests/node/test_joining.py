@@ -16,8 +16,11 @@ from engines import needs_cometbft
 
 from swarmhub import keys
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.errors import BadInput
 from swarmhub.node.home import Home
+from swarmhub.node.joining import join
 from swarmhub.node.tickets import PREFIX, read_ticket, write_token
+from swarmhub.transport.guest import Guest
 
 pytestmark = needs_cometbft
 
@@ -178,6 +181,36 @@ def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
     token = write_token(dataclasses.replace(ticket, doors=doors))
     new = init(tmp_path / "b", "B")
     assert "somebody else answers there" in run("join", token, "--home", new, code=2)
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "sentence"),
+    [
+        ({"genesis": 7}, {}, "Genesis"),
+        ({"engines": 7}, {"code": "ok", "motion": "x"}, "does not name a motion"),
+        ({"engines": [7, None]}, {"code": "\x1b[2Jno", "message": ["\x07"]}, r"\?\[2Jno"),
+        ({}, {}, "refused"),
+    ],
+)
+def test_a_member_that_answers_nonsense_is_one_sentence(
+    alone, tmp_path, monkeypatch, told, answer, sentence
+):
+    home, _ = alone
+    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    new = init(tmp_path / "b", "B")
+    real = Guest.ask
+
+    async def ask(self):
+        return {**await real(self), **told}
+
+    async def apply(self, tx):
+        return answer
+
+    monkeypatch.setattr(Guest, "ask", ask)
+    monkeypatch.setattr(Guest, "apply", apply)
+    with pytest.raises(BadInput, match=sentence) as found:
+        asyncio.run(join(Home.open(new), ticket))
+    assert str(found.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [PREFIX, PREFIX + "xx!", PREFIX + "e30", "/no/such/file", "{}"])

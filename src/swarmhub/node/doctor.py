@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from swarmhub import keys
 from swarmhub.contract.records import Member, get_member_of_key, get_members
-from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
+from swarmhub.errors import HomeError, LedgerError, Malformed, PeerError, SwarmhubError
 from swarmhub.files import lock
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
 from swarmhub.node.home import Home
@@ -142,7 +142,7 @@ async def _peer(
             yield Finding(what, True, place)
     try:
         found = await client.reach(other.id)
-    except PeerError as error:
+    except (PeerError, Malformed) as error:
         yield Finding(f"from {other.name}", False, f"it could not be asked to look back ({error})")
         return
     mine = {"data": me.address, "ledger": me.ledger.partition("@")[2]}

@@ -20,6 +20,7 @@ from swarmhub.node.desk import make_application
 from swarmhub.node.home import COMETBFT, Home
 from swarmhub.node.tickets import Ticket
 from swarmhub.transport.guest import Guest, Place
+from swarmhub.transport.reach import plain
 
 MAX_ENGINES = 1000
 
@@ -64,7 +65,8 @@ async def join(home: Home, ticket: Ticket) -> Joined:
                 f"This home is of another consortium; make one for {ticket.chain} with 'swarmhub "
                 "init'."
             )
-        engines = [str(e)[:400] for e in found.get("engines", [])][:MAX_ENGINES]
+        told = found.get("engines")
+        engines = [str(e)[:400] for e in told[:MAX_ENGINES]] if isinstance(told, list) else []
         write_durably(home.engine_path / "peers.json", codec.encode(engines))
         account = home.key("account")
         body = make_application(home.card(), ticket)
@@ -74,8 +76,12 @@ async def join(home: Home, ticket: Ticket) -> Joined:
         except PeerError as error:
             raise BadInput(f"No member took the application ({error}); try again.") from None
     if result.get("code") != "ok":
-        raise BadInput(f"The contract refused ({result.get('code')}): {result.get('message')}")
-    return Joined(ticket.chain, int(result.get("motion", 0)), account.public[:32])
+        code, message = plain(result.get("code")), plain(result.get("message"))
+        raise BadInput(f"The contract refused ({code}): {message}")
+    motion = result.get("motion")
+    if type(motion) is not int:
+        raise BadInput("The member's answer does not name a motion; ask it whether it has yours.")
+    return Joined(ticket.chain, motion, account.public[:32])
 
 
 def _guest(ticket: Ticket, folder: Path) -> Guest:

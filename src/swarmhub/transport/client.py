@@ -22,7 +22,7 @@ from swarmhub.errors import BlobError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
-from swarmhub.transport.reach import Reach
+from swarmhub.transport.reach import Reach, plain
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
@@ -271,7 +271,8 @@ class PeerClient:
             if response.status != 200:
                 raise PeerError(f"Member {member} answered {response.status}.")
             data = await _read_bounded(response, MAX_ANSWER_BYTES, exact=False)
-        return codec.unpack(Reach, data)
+        found = codec.unpack(Reach, data)
+        return Reach(plain(found.data), plain(found.ledger), found.height, plain(found.version))
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
         """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no

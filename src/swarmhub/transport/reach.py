@@ -26,6 +26,11 @@ class Reach:
     version: str
 
 
+def plain(text: object) -> str:
+    """What somebody else said, as one short line that a terminal can show."""
+    return "".join(c if c.isprintable() else "?" for c in str(text)[:200])
+
+
 async def try_tcp(place: str) -> str:
     """Connect to host:port and hang up; "" or what is wrong, for people."""
     host, _, port = place.rpartition(":")

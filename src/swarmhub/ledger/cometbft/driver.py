@@ -12,7 +12,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +53,6 @@ RETRY_S = 0.2
 LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind this clock
 CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
 PEERS_FILE = "peers.json"
-PEER = re.compile(r"[0-9a-f]{40}@[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")  # goes into a config file
 CHANGES = {"admitted", "left", "removed", "rotated"}
 DEPARTURES = {"left", "removed", "rotated"}
 RESTART_STEP_S = 4.0  # an engine is back within one or two
@@ -94,7 +92,6 @@ class Courier:
     def __init__(self, rpc: Rpc, board: Board) -> None:
         self._rpc = rpc
         self._board = board
-        self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[bytes] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -197,7 +194,7 @@ class CometLedger:
         known = {m.ledger.partition("@")[0]: m.ledger for m in get_members(self.state) if m.ledger}
         if mine not in known:
             known |= {p.partition("@")[0]: p for p in read_peers(self.settings.folder)}
-        return [p for peer, p in known.items() if peer != mine and PEER.fullmatch(p)]
+        return [place for peer, place in known.items() if peer != mine]
 
     def estimate_ms(self) -> int:
         return self._clock.estimate_ms(self.tip)
@@ -278,8 +275,9 @@ class CometLedger:
                 await asyncio.sleep(RETRY_S)
 
     def _fail_because(self, error: Exception) -> None:
-        sentence = str(error) if isinstance(error, LedgerError) else f"The ledger failed: {error!r}"
-        self._fail(error if isinstance(error, LedgerError) else LedgerError(sentence))
+        if not isinstance(error, LedgerError):
+            error = LedgerError(f"The ledger failed: {error!r}")
+        self._fail(error)
 
     def _fail(self, error: LedgerError) -> None:
         if self.failure is None:
@@ -422,15 +420,16 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     )
     found = [committed]
     state.commit(overlay.writes, tip.tree)
-    for kept in [first, *rest]:
-        if kept is not first:
-            if kept.height != tip.height + 1:
-                raise LedgerDamaged(tip.height + 1, "it is not kept here", str(store.path))
-            tip, committed = _agree_again(tip, state, kept.block)
-            found.append(committed)
+    why = "its results are not what the contract computes"
+    if committed.block != first.block:
+        raise LedgerDamaged(0, why, str(store.path))
+    for kept in rest:
+        if kept.height != tip.height + 1:
+            raise LedgerDamaged(tip.height + 1, "it is not kept here", str(store.path))
+        tip, committed = _agree_again(tip, state, kept.block)
         if committed.block != kept.block:
-            why = "its results are not what the contract computes"
             raise LedgerDamaged(kept.height, why, str(store.path))
+        found.append(committed)
     if tip.head != kept_tip.head:
         raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
     return tip, state, found

@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +40,8 @@ from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
 VARIABLE = "SWARMHUB_COMETBFT"
+# what may stand between the quotes of a list of peers in the engine's configuration
+PEER = re.compile(r"[0-9a-f]{40}@[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")
 STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "state.sqlite",
     "abci.sock",
@@ -136,7 +139,9 @@ def compute_peer_id(public: str) -> str:
 
 
 def write_files(settings: Settings, peers: Sequence[str], verbose: bool) -> None:
-    """Everything the engine reads at its start."""
+    """Everything the engine reads at its start. What is no ID@host:port among the peers, which
+    others have said, is left out."""
+    peers = [p for p in peers if PEER.fullmatch(p)]
     config, data = settings.folder / "config", settings.folder / "data"
     config.mkdir(parents=True, exist_ok=True, mode=0o700)
     data.mkdir(exist_ok=True, mode=0o700)
