@@ -27,8 +27,8 @@ from typing import Any
 
 from local_swarm import LocalSwarm
 
+from swarmhub.contract.phases import compute_training_round
 from swarmhub.contract.records import ROUND, STUDY, Spec
-from swarmhub.contract.rounds import compute_training_round
 from swarmhub.contract.thresholds import compute_faults
 from swarmhub.demo.processes import Processes
 

@@ -39,6 +39,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Release,
     Remove,
     Retract,
+    Revoke,
     Rotate,
     Start,
     Suspect,
@@ -123,6 +124,9 @@ def membership() -> Recorder:
     c.refused("BadValue", 5, Rotate(new, "00" * 64))
     c.ok(5, Rotate(new, proof))
     c.refused("NotAMember", 5, Remove(1))
+    c.ok(4, Revoke())
+    c.refused("AlreadyDone", 4, Revoke())
+    c.refused("NotAllowed", 4, Validate())
     c.ok(1, Remove(5))
     removal = c.open_motions[-1]
     for member in (1, 2, 3, 4):

@@ -19,6 +19,7 @@ from swarmhub.contract.transactions import (
     Invite,
     Leave,
     Remove,
+    Revoke,
     Rotate,
     Validate,
     Vote,
@@ -528,11 +529,61 @@ def test_a_member_rotates_all_its_keys():
     result = c.ok(2, Rotate(card, proof))
     assert c.member(2).account == card.account
     assert (c.member(2).tls, c.member(2).address) == ("abcd", card.address)
-    assert contract.end_block(result.events) == tuple(
-        sorted([(key("h2/consensus").public, 0), (key("new consensus").public, 1)])
-    )
+    assert contract.end_block(result.events) == ((key("h2/consensus").public, 0),)
+    assert ("rotated", {"member": 2, "changed": ["account", "tls", "consensus"]}) in result.events
+    result = c.ok(key("h2/new"), Validate())  # when its engine runs with the new one
+    assert contract.end_block(result.events) == ((key("new consensus").public, 1),)
     c.refused("NotAMember", 2, Leave())
     c.ok(key("h2/new"), Leave())
+
+
+def test_the_only_validator_goes_on_with_its_new_key():
+    c = Consortium(1)
+    c.admit("newcomer")
+    card, proof = c.rotated(1, consensus=key("new consensus").public)
+    result = c.ok(1, Rotate(card, proof))
+    assert contract.end_block(result.events) == tuple(
+        sorted([(key("h1/consensus").public, 0), (key("new consensus").public, 1)])
+    )
+    assert c.member(1).power == 1
+
+
+def test_revoked_keys_are_nobodys_until_they_are_rotated():
+    c = Consortium(3)
+    result = c.ok(2, Revoke())
+    assert contract.end_block(result.events) == ((key("h2/consensus").public, 0),)
+    assert (c.member(2).status, c.member(2).tls, c.member(2).ledger) == ("active", "", "")
+    c.refused("AlreadyDone", 2, Revoke())
+    c.refused("NotAllowed", 2, Validate())
+    c.refused("AlreadyDone", 3, Rotate(*c.rotated(3, consensus=card_of("h2").consensus)))
+    c.ok(2, Rotate(*c.rotated(2, tls="abcd")))
+    assert c.member(2).tls == "abcd"
+    assert c.member(2).power == 0
+    c.ok(key("h2/new"), Validate())
+
+
+def test_the_last_validators_power_passes_to_those_who_remain():
+    for goes in (Revoke(), Leave()):
+        c = Consortium(1)
+        newcomers = [c.admit("two"), c.admit("three")]
+        result = c.ok(1, goes)
+        assert contract.end_block(result.events) == tuple(
+            sorted(
+                [
+                    (key("h1/consensus").public, 0),
+                    (key("two/consensus").public, 1),
+                    (key("three/consensus").public, 1),
+                ]
+            )
+        )
+        assert [c.member(m).power for m in newcomers] == [1, 1]
+
+
+def test_the_last_member_with_valid_keys_cannot_revoke_them():
+    Consortium(1).refused("NotAllowed", 1, Revoke())
+    c = Consortium(2)
+    c.ok(2, Revoke())
+    c.refused("NotAllowed", 1, Revoke())
 
 
 def test_a_member_moves_to_another_address_with_the_same_keys():

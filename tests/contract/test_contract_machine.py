@@ -30,6 +30,7 @@ from swarmhub.contract.transactions import (
     Release,
     Remove,
     Retract,
+    Revoke,
     Rotate,
     Start,
     Suspect,
@@ -52,6 +53,7 @@ class Law(RuleBasedStateMachine):
     def found(self, n, min_peers, statistics):
         self.c = c = Consortium(n, vote_period_ms=600_000, max_members=6)
         self.newcomers = 0
+        self.founders = [c.member(m).consensus for m in c.chain.active]
         self.settled = set()
         self.places = {}
         self.read = 0
@@ -109,6 +111,10 @@ class Law(RuleBasedStateMachine):
             card, proof = self.c.rotated(who, by=key(word))
             if self.c.act(who, Rotate(card, proof)).ok:
                 self.c.accounts[who] = key(word)
+
+    @rule(who=members)
+    def revoke(self, who):
+        self.act(who, Revoke())
 
     @rule(who=members)
     def validate(self, who):
@@ -235,6 +241,16 @@ class Law(RuleBasedStateMachine):
         for name in STUDIES:
             running = STUDY.need(self.c.state, name).status == "running"
             assert running == self.c.has_round(name) == (name in self.c.chain.running)
+
+    @invariant()
+    def somebody_validates_and_validators_are_members(self):
+        members = [self.c.member(m) for m in self.c.chain.active]
+        assert any(m.power for m in members)
+        powers = dict.fromkeys(self.founders, 1)
+        powers |= {e["key"]: e["power"] for e in self.c.happened("power")}
+        assert {m.consensus: 1 for m in members if m.power} == {
+            k: p for k, p in powers.items() if p
+        }
 
     @invariant()
     def a_leader_is_a_candidate(self):

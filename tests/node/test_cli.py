@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from swarm import COMMAND, swarmhub
@@ -92,6 +93,12 @@ def test_a_network_by_hand(tmp_path):
         ]  # fmt: skip
         said = [t.communicate(timeout=60)[0] for t in trainers]
         assert all(t.returncode == 0 for t in trainers), said
+        ok("consortium", "rotate-key", "tls", "consensus", "--home", b)  # of a node that runs
+        assert not list((b / "keys").glob("*.next.*"))
+        end = time.monotonic() + 60
+        while (tmp_path / "n1.log").read_text().count("is up") < 2:  # it starts again by itself
+            assert time.monotonic() < end
+            time.sleep(0.1)
         status = json.loads(ok("status", "--json", "--home", a))
         assert status["member"] == 1
         assert status["studies"] == []

@@ -101,6 +101,42 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     wait_until(lambda: "B" not in members(home))
 
 
+def test_keys_are_rotated_under_a_running_node_and_revoked_ones_open_nothing(alone, tmp_path):
+    home, children = alone
+    new = init(tmp_path / "k", "K")
+    log = new / "logs" / "node.log"
+    run("join", run("consortium", "invite", "--home", home).strip(), "--home", new)
+    children.start("K", ["up", "--home", str(new)], log)
+    motion = json.loads(run("consortium", "inbox", "--json", "--home", home))[0]["id"]
+    run("consortium", "vote", motion, "--aye", "--home", home)
+    wait_until(lambda: log.read_text().count("validates from now on") == 1)
+
+    before = members(home)["K"]
+    assert "Expected keys among" in run("consortium", "rotate-key", "tsl", "--home", new, code=2)
+    run("consortium", "rotate-key", "--all", "--home", new)
+    after = members(home)["K"]
+    for key in ("account", "tls", "consensus", "ledger"):
+        assert after[key] != before[key]
+    assert after["id"] == before["id"]
+    wait_until(lambda: log.read_text().count("validates from now on") == 2)  # with its new keys
+    wait_until(lambda: all(x["well"] for x in json.loads(run("doctor", "--json", "--home", home))))
+    wait_until(lambda: not list((new / "keys").glob("*.next.*")))
+
+    run("consortium", "revoke", "--yes", "--home", new)
+    wait_until(lambda: "keys are revoked" in run("status", "--home", new))
+    assert members(home)["K"]["tls"] == ""
+    looks = json.loads(run("doctor", "--json", "--home", home, code=1, says=True))
+    assert {x["what"] for x in looks if not x["well"]} == {"from K"}
+    token = run("consortium", "invite", "--home", home).strip()
+    run("consortium", "rotate-key", "--all", "--invitation", token, "--home", new)
+    assert members(home)["K"]["tls"]
+    children.kill("K")
+    children.start("K", ["up", "--home", str(new)], log)
+    wait_until(lambda: log.read_text().count("validates from now on") == 3)
+    run("consortium", "leave", "--home", new)
+    wait_until(lambda: "K" not in members(home))
+
+
 def test_a_home_of_another_consortium_joins_none(alone, tmp_path):
     home, _ = alone
     other = init(tmp_path / "other", "Other", "--ledger", "cometbft")
@@ -203,11 +239,11 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
     async def ask(self):
         return {**await real(self), **told}
 
-    async def apply(self, tx):
+    async def hand_in(self, tx):
         return answer
 
     monkeypatch.setattr(Guest, "ask", ask)
-    monkeypatch.setattr(Guest, "apply", apply)
+    monkeypatch.setattr(Guest, "hand_in", hand_in)
     with pytest.raises(BadInput, match=sentence) as found:
         asyncio.run(join(Home.open(new), ticket))
     assert str(found.value).isprintable()

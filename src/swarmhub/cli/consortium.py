@@ -11,18 +11,18 @@ import typer
 
 from swarmhub import codec, keys
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
-from swarmhub.contract.transactions import Leave, Remove, card_message
+from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput
 from swarmhub.node.desk import (
     Desk,
     accept_genesis,
     found_consortium,
+    make_rotation,
     read_card,
     read_genesis_file,
 )
-from swarmhub.node.home import Home
+from swarmhub.node.home import ROTATABLE, Home
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
-from swarmhub.types import CARD_DOMAIN
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
@@ -205,23 +205,62 @@ def leave(home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command("rotate-key")
-def rotate_key(home: HomeOption = DEFAULT_HOME) -> None:
-    """Replace this hospital's account key; old and new key both sign."""
+def rotate_key(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="account, tls, consensus, ledger; default: account.", metavar="[KEY]..."
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    all_: Annotated[bool, typer.Option("--all", help="All keys of this home.")] = False,
+    invitation: Annotated[
+        str,
+        typer.Option(help="A member's invitation: the way in for whom the others let in no more."),
+    ] = "",
+) -> None:
+    """Replace keys of this hospital; old and new account key both sign. A running node starts
+    again with the new ones by itself."""
     opened = Home.open(home)
-    new = keys.PrivateKey()
-    pending = opened.key_path("account.next")
-    if pending.exists():
-        new = keys.PrivateKey.load(pending)  # a rotation that was interrupted goes on
+    chosen = list(ROTATABLE) if all_ else names or ["account"]
+    for name in chosen:
+        if name not in ROTATABLE:
+            raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
+    new = opened.begin_rotation(chosen)
+    card = opened.card(rotated=True)
+    if invitation:
+        from swarmhub.node import joining
+
+        asyncio.run(joining.come_back(opened, read_ticket(invitation), make_rotation(card, new)))
+        for name in chosen:  # the ledger has them; this home hears of it when its node is up
+            opened.put_in_place(name)
     else:
-        new.save(pending)
 
-    async def act(desk: Desk, home_: Home) -> None:
-        from dataclasses import replace
+        async def act(desk: Desk, home_: Home) -> None:
+            await desk.rotate(card, new)
+            if not home_.is_networked:  # else its node does, when the old keys are not needed
+                home_.finish_rotation(desk.ledger.state)
 
-        card = replace(home_.card(), account=new.public, signature="")
-        card = replace(card, signature=new.sign(CARD_DOMAIN, card_message(card)))
-        await desk.rotate(card, new)
+        at_desk(home, act)
+    print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")
+
+
+@app.command("revoke")
+def revoke(
+    home: HomeOption = DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make the keys of this hospital's machine void at once, because somebody else may have them.
+
+    It stays a member; nobody talks to its node until its keys are rotated."""
+    if not yes:
+        typer.confirm("The other members will cut this hospital's node off. Go on?", abort=True)
+
+    async def act(desk: Desk, _: Home) -> None:
+        await desk.revoke()
 
     at_desk(home, act)
-    pending.replace(opened.key_path("account"))
-    print(f"Rotated. New fingerprint: {new.public[:32]}. Restart the node to use it.")
+    print(
+        "Revoked. To come back, ask a member for an invitation and type 'swarmhub consortium "
+        "rotate-key --all --invitation TOKEN'."
+    )

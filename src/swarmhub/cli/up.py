@@ -50,8 +50,11 @@ async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.node.home import Home
     from swarmhub.node.node import Node
 
-    node = Node(Home.open(root), verbose)
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, node.stopping.set)
-    await node.run()
+    again = True
+    while again:  # a node whose keys have been rotated starts anew
+        node = Node(Home.open(root), verbose)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, node.stopping.set)
+        await node.run()
+        again = node.renewed

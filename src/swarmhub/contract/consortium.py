@@ -39,6 +39,7 @@ from swarmhub.contract.transactions import (
     Invite,
     Leave,
     Remove,
+    Revoke,
     Rotate,
     Validate,
     Vote,
@@ -154,7 +155,8 @@ def leave(ctx: Context, tx: Leave) -> None:
 
 
 def rotate(ctx: Context, tx: Rotate) -> None:
-    """A member replaces its keys or address; old and new account key both sign."""
+    """A member replaces its keys or address; old and new account key both sign. With a new
+    consensus key its vote counts again when its node says so (`validate`)."""
     member = ctx.need_member()
     if tx.card.name != member.name:
         raise BadValue("name", f"the member's own, {member.name!r}", tx.card.name)
@@ -172,10 +174,29 @@ def rotate(ctx: Context, tx: Rotate) -> None:
         ledger=tx.card.ledger,
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
-    ctx.emit("rotated", member=member.id)
+    names = ("account", "tls", "consensus", "ledger", "address")
+    changed = [n for n in names if getattr(rotated, n) != getattr(member, n)]
+    ctx.emit("rotated", member=member.id, changed=changed)
     if member.power and rotated.consensus != member.consensus:
         ctx.emit("power", key=member.consensus, power=0)
-        ctx.emit("power", key=rotated.consensus, power=member.power)
+        if any(m.power for m in get_members(ctx.state) if m.id != member.id):
+            MEMBER.put(ctx.state, member.id, record=replace(rotated, power=0))
+        else:  # the only validator
+            ctx.emit("power", key=rotated.consensus, power=member.power)
+
+
+def revoke(ctx: Context, tx: Revoke) -> None:
+    """A member's machine is no longer its own: from this block on nobody takes its keys for its
+    own. It stays a member, and comes back by a rotation."""
+    member = ctx.need_member()
+    if not member.tls:
+        raise AlreadyDone(f"the keys of member {member.id} are revoked")
+    if not any(m.tls for m in get_members(ctx.state) if m.id != member.id):
+        raise NotAllowed("one of several members", "revoke its keys; the last one rotates them")
+    MEMBER.put(ctx.state, member.id, record=replace(member, tls="", ledger="", power=0))
+    ctx.emit("revoked", member=member.id)
+    if member.power:
+        give_up_power(ctx, member)
 
 
 def validate(ctx: Context, tx: Validate) -> None:
@@ -184,6 +205,8 @@ def validate(ctx: Context, tx: Validate) -> None:
     member = ctx.need_member()
     if member.power:
         raise AlreadyDone(f"member {member.id} is a validator")
+    if not member.tls:
+        raise NotAllowed("a member with keys that are valid", "validate; rotate them first")
     MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
     ctx.emit("validates", member=member.id)
     ctx.emit("power", key=member.consensus, power=1)
@@ -306,13 +329,25 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0))
     ctx.emit(status, member=member.id)
     if member.power:
-        ctx.emit("power", key=member.consensus, power=0)
+        give_up_power(ctx, member)
     for name in chain.running:
         study.withdraw_member(ctx, name, member.id)
     for motion in get_motions(ctx):
         still_open = MOTION.get(ctx.state, motion.id)  # one decision may carry another
         if still_open:
             decide(ctx, still_open)
+
+
+def give_up_power(ctx: Context, member: Member) -> None:
+    """A validator is one no longer (its record says so already). The last one's power passes to
+    all who remain: without a validator there would never be a block again."""
+    ctx.emit("power", key=member.consensus, power=0)
+    others = [m for m in get_members(ctx.state) if m.id != member.id]
+    if any(m.power for m in others):
+        return
+    for heir in [m for m in others if m.tls] or others:
+        MEMBER.put(ctx.state, heir.id, record=replace(heir, power=1))
+        ctx.emit("power", key=heir.consensus, power=1)
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:

@@ -27,6 +27,7 @@ RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Leave: consortium.leave,
     t.Remove: consortium.remove,
     t.Rotate: consortium.rotate,
+    t.Revoke: consortium.revoke,
     t.Validate: consortium.validate,
     t.Propose: study.propose,
     t.Approve: study.approve,

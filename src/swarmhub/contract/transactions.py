@@ -83,6 +83,14 @@ class Rotate:
 
 
 @dataclass(frozen=True)
+class Revoke:
+    """Make the keys of the signer's machine (TLS, engine, consensus) void at once, without new
+    ones: somebody else may have them. A rotation brings the member back."""
+
+    KIND: ClassVar[str] = "consortium.revoke"
+
+
+@dataclass(frozen=True)
 class Validate:
     """The signer's node has caught up with the ledger and takes part in agreeing on blocks."""
 
@@ -275,7 +283,7 @@ class Poke:
 BODIES: dict[str, type[Any]] = {
     cls.KIND: cls
     for cls in (
-        Invite, Apply, Vote, Leave, Remove, Rotate, Validate,
+        Invite, Apply, Vote, Leave, Remove, Rotate, Revoke, Validate,
         Propose, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
         Poke,

@@ -34,6 +34,7 @@ from swarmhub.contract.transactions import (
     Propose,
     Refuse,
     Release,
+    Revoke,
     Rotate,
     Vote,
     card_message,
@@ -100,7 +101,7 @@ class Desk:
         if not home.is_networked:
             return ticket
         genesis = codec.pack(read_genesis(home.engine_path))
-        others = [m for m in self.members() if m.id != self.me.id]
+        others = [m for m in self.members() if m.id != self.me.id and m.tls]
         certificate = issue_certificate(
             home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
         )
@@ -134,7 +135,11 @@ class Desk:
 
     async def rotate(self, card: Card, new: PrivateKey) -> Result:
         """Replace this member's keys by those of the card; `new` is its account key."""
-        return await self.submit(Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card))))
+        return await self.submit(make_rotation(card, new))
+
+    async def revoke(self) -> Result:
+        """Make the keys of this member's machine void."""
+        return await self.submit(Revoke())
 
     # study
 
@@ -179,6 +184,11 @@ class Desk:
         digests = [m.digest for m in (study.current, study.best) if m]
         found = next((d for d in digests if d.startswith(model)), model)
         return await self.submit(Release(name, found))
+
+
+def make_rotation(card: Card, new: PrivateKey) -> Rotate:
+    """The transaction that gives a member the keys of the card; `new` is its account key."""
+    return Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))
 
 
 def make_application(card: Card, ticket: Ticket) -> Apply:

@@ -10,14 +10,17 @@ The format number in node.toml changes when an older swarmhub could not read the
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmhub import codec, keys
-from swarmhub.contract.records import Card
+from swarmhub.contract.records import Card, get_members
+from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import seal, unseal, write_durably
@@ -28,6 +31,7 @@ from swarmhub.types import CARD_DOMAIN
 FORMAT = 1
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
+ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen")
 KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS)
@@ -212,29 +216,80 @@ class Home:
         """Load a private key."""
         return keys.PrivateKey.load(self.key_path(name))
 
-    def card(self) -> Card:
-        """What this hospital shows of itself, signed."""
-        from cryptography import x509
-        from cryptography.hazmat.primitives.serialization import Encoding
+    def card(self, rotated: bool = False) -> Card:
+        """What this hospital shows of itself, signed; `rotated`: with the keys of a rotation that
+        is under way."""
 
-        account = self.key("account")
-        try:
-            pem = self.certificate_path.read_bytes()
-            der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-        except (OSError, ValueError):
-            raise HomeError(f"Cannot read {self.certificate_path}; restore the home.") from None
+        def shown(path: Path) -> Path:
+            new = next_to(path)
+            return new if rotated and new.exists() else path
+
+        def key(name: str) -> keys.PrivateKey:
+            return keys.PrivateKey.load(shown(self.key_path(name)))
+
+        account, ledger = key("account"), ""
+        if self.is_networked:
+            ledger = f"{compute_peer_id(key('ledger').public)}@{self.config.ledger_address}"
         unsigned = Card(
             name=self.config.name,
             account=account.public,
-            tls=der.hex(),
-            consensus=self.key("consensus").public,
+            tls=_read_certificate(shown(self.certificate_path)).hex(),
+            consensus=key("consensus").public,
             address=self.config.address,
-            ledger=f"{compute_peer_id(self.key('ledger').public)}@{self.config.ledger_address}"
-            if self.is_networked
-            else "",
+            ledger=ledger,
         )
         signature = account.sign(CARD_DOMAIN, card_message(unsigned))
         return Card(**{**codec.to_json(unsigned), "signature": signature})
+
+    def begin_rotation(self, names: Iterable[str]) -> keys.PrivateKey:
+        """Make new keys beside those in use; those of a rotation that was interrupted are kept.
+        Returns the account key after the rotation."""
+        for name in names:
+            if name == "ledger" and not self.is_networked:
+                continue
+            path = next_to(self.key_path(name))
+            if not path.exists():
+                keys.PrivateKey().save(path)
+            if name == "tls":
+                made = keys.make_certificate(keys.PrivateKey.load(path))
+                write_durably(next_to(self.certificate_path), keys.to_pem(made).encode())
+        account = self.key_path("account")
+        return keys.PrivateKey.load(next_to(account) if next_to(account).exists() else account)
+
+    def finish_rotation(self, state: Reader) -> list[str]:
+        """Put the new keys in their places that the ledger has by now; returns their names. Does
+        no harm when it is done twice, or by a command and the node at the same time."""
+        members = get_members(state)
+        certificates = {m.tls for m in members}
+        registered: dict[str, set[str | None]] = {
+            "account": {m.account for m in members},
+            "tls": {keys.read_public(bytes.fromhex(c)) for c in certificates if c},
+            "consensus": {m.consensus for m in members},
+            "ledger": {m.ledger.partition("@")[0] for m in members},
+        }
+        done = []
+        for name in ROTATABLE:
+            path = next_to(self.key_path(name))
+            if not path.exists():
+                continue
+            public = keys.PrivateKey.load(path).public
+            public = compute_peer_id(public) if name == "ledger" else public
+            if public in registered[name]:
+                self.put_in_place(name)
+                done.append(name)
+        return done
+
+    def put_in_place(self, name: str) -> None:
+        """Use the new key (and certificate) of this name from now on."""
+        paths = [self.certificate_path] if name == "tls" else []
+        for path in [*paths, self.key_path(name)]:  # the key last: it says that there is more to do
+            with contextlib.suppress(FileNotFoundError):
+                next_to(path).replace(path)
+
+    def identity(self) -> tuple[bytes, ...]:
+        """What its key files hold now; another value after a rotation."""
+        paths = [*(self.key_path(name) for name in ROTATABLE), self.certificate_path]
+        return tuple(path.read_bytes() for path in paths if path.exists())
 
     # what was seen
 
@@ -261,6 +316,21 @@ class Home:
         reach("head.half")
         partial.replace(path)
         reach("head.saved")
+
+
+def next_to(path: Path) -> Path:
+    """Where the key or certificate is that will take this one's place."""
+    return path.with_suffix(f".next{path.suffix}")
+
+
+def _read_certificate(path: Path) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+    except (OSError, ValueError):
+        raise HomeError(f"Cannot read {path}; restore the home.") from None
 
 
 def next_port(address: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from swarmhub import codec, keys
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
+from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, PeerError
 from swarmhub.files import write_durably
 from swarmhub.ledger import sign_transaction
@@ -37,15 +41,8 @@ class Joined:
 async def join(home: Home, ticket: Ticket) -> Joined:
     """Learn the consortium's genesis from a member, begin a ledger with it in this home, and
     apply. BadInput where the invitation is not good (any more)."""
-    if ticket.ledger != COMETBFT or not ticket.doors:
-        raise BadInput(
-            "The invitation is for a ledger that is shared on one machine; use it there with "
-            "'swarmhub consortium apply'."
-        )
-    if ticket.expires_ms < wall_clock_ms():
-        raise BadInput(f"The invitation of {ticket.sponsor} has expired; ask for a new one.")
-    with tempfile.TemporaryDirectory(dir=home.root / "run") as folder:
-        guest = _guest(ticket, Path(folder))
+    _check_ticket(ticket)
+    with _guest(home, ticket) as guest:
         try:
             found = await guest.ask()
         except PeerError as error:
@@ -70,27 +67,57 @@ async def join(home: Home, ticket: Ticket) -> Joined:
         write_durably(home.engine_path / "peers.json", codec.encode(engines))
         account = home.key("account")
         body = make_application(home.card(), ticket)
-        tx = sign_transaction(body, ticket.chain, wall_clock_ms(), account)
-        try:
-            result = await guest.apply(tx)
-        except PeerError as error:
-            raise BadInput(f"No member took the application ({error}); try again.") from None
-    if result.get("code") != "ok":
-        code, message = plain(result.get("code")), plain(result.get("message"))
-        raise BadInput(f"The contract refused ({code}): {message}")
+        result = await _hand_in(guest, body, ticket, account)
     motion = result.get("motion")
     if type(motion) is not int:
         raise BadInput("The member's answer does not name a motion; ask it whether it has yours.")
     return Joined(ticket.chain, motion, account.public[:32])
 
 
-def _guest(ticket: Ticket, folder: Path) -> Guest:
+async def come_back(home: Home, ticket: Ticket, rotation: Rotate) -> None:
+    """Hand in a member's new keys with another member's invitation, where nobody lets in its old
+    ones any more. BadInput where the contract refuses."""
+    _check_ticket(ticket)
+    with _guest(home, ticket) as guest:
+        await _hand_in(guest, rotation, ticket, home.key("account"))
+
+
+def _check_ticket(ticket: Ticket) -> None:
+    if ticket.ledger != COMETBFT or not ticket.doors:
+        raise BadInput(
+            "The invitation is for a ledger that is shared on one machine; use it there with "
+            "'swarmhub consortium apply'."
+        )
+    if ticket.expires_ms < wall_clock_ms():
+        raise BadInput(f"The invitation of {ticket.sponsor} has expired; ask for a new one.")
+
+
+async def _hand_in(
+    guest: Guest, body: Apply | Rotate, ticket: Ticket, account: keys.PrivateKey
+) -> dict[str, Any]:
+    tx = sign_transaction(body, ticket.chain, wall_clock_ms(), account)
     try:
-        secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
-        certificate = bytes.fromhex(ticket.certificate)
-        places = [Place(d.address, d.tls) for d in ticket.doors if len(bytes.fromhex(d.tls)) == 32]
-        secret.save(folder / "key.pem")
-        (folder / "guest.crt").write_text(keys.to_pem(certificate))
-        return Guest(places, folder / "guest.crt", folder / "key.pem")
-    except (ValueError, OSError):  # an SSLError is an OSError
-        raise BadInput("The invitation is damaged; ask for a new one.") from None
+        result = await guest.hand_in(tx)
+    except PeerError as error:
+        raise BadInput(f"No member took it to the ledger ({error}); try again.") from None
+    if result.get("code") != "ok":
+        code, message = plain(result.get("code")), plain(result.get("message"))
+        raise BadInput(f"The contract refused ({code}): {message}")
+    return result
+
+
+@contextlib.contextmanager
+def _guest(home: Home, ticket: Ticket) -> Iterator[Guest]:
+    with tempfile.TemporaryDirectory(dir=home.root / "run") as name:
+        folder = Path(name)
+        try:
+            secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
+            certificate = bytes.fromhex(ticket.certificate)
+            doors = [(d.address, bytes.fromhex(d.tls)) for d in ticket.doors]
+            secret.save(folder / "key.pem")
+            (folder / "guest.crt").write_text(keys.to_pem(certificate))
+            places = [Place(address, tls.hex()) for address, tls in doors if len(tls) == 32]
+            guest = Guest(places, folder / "guest.crt", folder / "key.pem")
+        except (ValueError, OSError):  # an SSLError is an OSError
+            raise BadInput("The invitation is damaged; ask for a new one.") from None
+        yield guest

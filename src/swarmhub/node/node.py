@@ -24,8 +24,8 @@ from swarmhub.contract.records import (
     get_member_of_key,
     get_members,
 )
-from swarmhub.contract.transactions import Apply, Validate, read_transaction
-from swarmhub.errors import BadInput, HomeError, LedgerError
+from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
+from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
@@ -68,6 +68,9 @@ class Node:
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
         self.stopping = asyncio.Event()
+        self.renewed = False  # its keys have been rotated: start a new node on the home
+        self._identity = home.identity()
+        self._rotation_seen = False  # somebody's, in the newest block
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
@@ -117,12 +120,13 @@ class Node:
         except HomeError as error:
             self.report(str(error))
         self.ledger = await open_for_node(self.home, self.account, seen, self.verbose)
-        me = get_member_of_key(self.ledger.state, self.account.public)
-        if me is not None and bytes.fromhex(me.tls) != self.peers.own():
-            self.report(
-                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
-                "for this hospital; other members refuse it. Restore it from a backup."
-            )
+        newest = await self.ledger.blocks(self.ledger.tip.height, self.ledger.tip.height + 1)
+        self._rotation_seen = self.home.is_networked and any(
+            is_rotation(tx) for block in newest for tx in block.txs
+        )
+        if not self._rotation_seen:
+            self._renew()
+        self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
         self.ledger.subscribe(self._on_block)
@@ -175,9 +179,44 @@ class Node:
     def _on_block(self, committed: Committed) -> None:
         self._save_head_soon()
         self.pulse(ANY_STUDY)
+        happened = {name for name, _ in committed.events}
+        rotation = "rotated" in happened
+        if self._rotation_seen or (rotation and not self.home.is_networked):
+            self._renew()
+        self._rotation_seen = rotation and self.home.is_networked
+        if "revoked" in happened:
+            self._check_own_keys()
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
+
+    def _renew(self) -> None:
+        """Where the ledger has new keys of this hospital, start again with them. Where there are
+        validators, the next block still needs the vote of the old one: until it is there, the old
+        keys stay in use."""
+        self.home.finish_rotation(self.ledger.state)
+        if self.home.identity() != self._identity:
+            log.info("this hospital's keys have been rotated")
+            self.renewed = True
+            self.stopping.set()
+
+    def _check_own_keys(self) -> None:
+        """Say so where the ledger has other keys for this hospital than this home."""
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        if me is None or self.renewed or self._rotation_seen:
+            return
+        if not me.tls:
+            self.report(
+                "This hospital's keys are revoked, and the others have cut it off. Ask a member "
+                "for an invitation and type 'swarmhub consortium rotate-key --all --invitation "
+                "TOKEN'."
+            )
+        elif bytes.fromhex(me.tls) != self.peers.own():
+            self.report(
+                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
+                "for this hospital; other members refuse it. Restore it from a backup, or replace "
+                "it with 'swarmhub consortium rotate-key tls'."
+            )
 
     def _save_head_soon(self) -> None:
         """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
@@ -339,8 +378,8 @@ class Node:
         return {"genesis": genesis, "height": tip.height, "head": tip.head, "engines": engines}
 
     async def take_application(self, tx: bytes) -> dict[str, Any]:
-        if not isinstance(read_transaction(tx).body, Apply):
-            raise BadInput("Only an application can be handed in here.")
+        if not isinstance(read_transaction(tx).body, Apply | Rotate):
+            raise BadInput("Only an application or new keys can be handed in here.")
         result = await (await self.ledger.submit(tx)).result(APPLY_TIMEOUT_S)
         motion = next((f["motion"] for name, f in result.events if name == "applied"), 0)
         return {"code": result.code, "message": result.message, "motion": motion}
@@ -386,6 +425,14 @@ def give_memory_back() -> None:
     """Return what a merge has freed to the system: glibc keeps it, in every thread's arena."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def is_rotation(tx: bytes) -> bool:
+    """Whether a transaction of a block replaces keys."""
+    try:
+        return isinstance(read_transaction(tx).body, Rotate)
+    except Malformed:
+        return False
 
 
 def _short(fields: dict[str, Any]) -> str:

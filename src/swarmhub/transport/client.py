@@ -68,6 +68,8 @@ class PeerClient:
         found = self._peers.members.get(member)
         if found is None:
             raise PeerError(f"Member {member} is not active (any more).")
+        if not found.tls:
+            raise PeerError(f"Member {member} has revoked its keys.")
         certificate = bytes.fromhex(found.tls)
         session = self._sessions.get(certificate)
         if session is None:

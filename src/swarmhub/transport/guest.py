@@ -44,8 +44,9 @@ class Guest:
         block, `engines` (ID@host:port of the members' ledger engines)."""
         return await self._request("GET", "/v1/consortium")
 
-    async def apply(self, tx: bytes) -> dict[str, Any]:
-        """Hand in an application: the ledger's `code`, `message` and the `motion`'s number."""
+    async def hand_in(self, tx: bytes) -> dict[str, Any]:
+        """Hand in an application (or a member's new keys): the ledger's `code` and `message`, and
+        the `motion`'s number."""
         return await self._request("POST", "/v1/applications", tx)
 
     async def _request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:

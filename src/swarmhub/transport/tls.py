@@ -34,7 +34,7 @@ class Peers:
 
     def update(self, members: list[Member]) -> None:
         """Take the ledger's active members over."""
-        by_certificate = {bytes.fromhex(m.tls): m for m in members}
+        by_certificate = {bytes.fromhex(m.tls): m for m in members if m.tls}  # not revoked
         gone = set(self._by_certificate) - set(by_certificate)
         self._by_certificate = by_certificate
         self.members = {m.id: m for m in members}

@@ -15,6 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result, State
@@ -53,8 +54,7 @@ RETRY_S = 0.2
 LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind this clock
 CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
 PEERS_FILE = "peers.json"
-CHANGES = {"admitted", "left", "removed", "rotated"}
-DEPARTURES = {"left", "removed", "rotated"}
+CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 RESTART_STEP_S = 4.0  # an engine is back within one or two
 REPLAY_MS = 60_000
 
@@ -237,11 +237,10 @@ class CometLedger:
         self._clock.saw(committed.block.header.time_ms)
         self._board.publish(committed)
         self._bell.ring()
-        happened = {name for name, _ in committed.events}
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
-        self._departed = bool(happened & DEPARTURES)
-        if happened & CHANGES:
+        self._departed = any(_ends_a_connection(*event) for event in committed.events)
+        if any(name in CHANGES for name, _ in committed.events):
             self._dialing = asyncio.create_task(self._dial())
 
     def _let_go_soon(self) -> None:
@@ -375,6 +374,13 @@ class CometVisitor:
             raise LedgerDamaged(committed.height, why, str(self.path))
         self._clock.saw(self.tip.time_ms)
         self._board.publish(mine)
+
+
+def _ends_a_connection(name: str, fields: dict[str, Any]) -> bool:
+    """Whether an engine is not (or no longer) that of a member after this event."""
+    if name == "rotated":
+        return "ledger" in fields["changed"]
+    return name in ("left", "removed", "revoked")
 
 
 def read_peers(folder: Path) -> list[str]:
