@@ -124,7 +124,7 @@ class StandIn:
         self = cls(clock)
         create_comet_ledger(folder, genesis)
         self._store = Store.open(folder / STATE_FILE)
-        self._app = Application(self._store, self._publish)
+        self._app = self.app = Application(self._store, self._publish)
         self._server = AbciServer(self._app.handle, lambda error: None)
         path = folder / "abci.sock"
         await self._server.start(path)

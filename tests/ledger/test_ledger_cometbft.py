@@ -258,6 +258,8 @@ def test_a_newcomer_takes_over_a_snapshot_that_is_the_agreed_state(tmp_path, mon
         new = await StandIn.open(tmp_path / "new", GENESIS, Clock())
         engine = await player(new)
         offer = offer_of(snapshot, old.state.app_hash)
+        assert (await engine.ask("offer_snapshot", **offer)).result == 3  # nobody announced it
+        new.app.offered = {snapshot.hash.hex()}
         assert (await engine.ask("offer_snapshot", **offer)).result == 1
         for i, chunk in enumerate(chunks):
             bad = await engine.ask("apply_snapshot_chunk", index=i, chunk=chunk + b" ", sender="x")
@@ -289,11 +291,13 @@ def test_a_snapshot_that_is_not_the_agreed_state_is_rejected_and_changes_nothing
     async def main():
         old, _, _ = await with_snapshot(tmp_path / "old", monkeypatch)
         data = application.pack_state({**old.state.values, "chain": b"mine"})
-        metadata = codec.encode({"chunks": [hashlib.sha256(data).hexdigest()], "head": "0"})
+        hashes = [hashlib.sha256(data).hexdigest()]
+        metadata = codec.encode({"chunks": hashes, "head": "0", "time_ms": 1})
         forged = m.Snapshot(height=4, format=1, chunks=1, metadata=metadata)
         monkeypatch.setattr(application, "SNAPSHOT_CHUNK_BYTES", 1 << 20)
         new = await StandIn.open(tmp_path / "new", GENESIS, Clock())
         before = new.state.app_hash
+        new.app.offered = {hashlib.sha256(metadata).hexdigest()}
         engine = await player(new)
         await engine.ask("offer_snapshot", **offer_of(forged, old.state.app_hash))
         assert (await engine.ask("apply_snapshot_chunk", index=0, chunk=data)).result == 5
@@ -316,11 +320,14 @@ def test_a_snapshot_that_is_not_the_agreed_state_is_rejected_and_changes_nothing
         {"format": 1, "chunks": 1, "metadata": b"[" * 9999},
         {"format": 1, "chunks": 1, "metadata": b"\xff"},
         {"format": 1, "chunks": 1, "metadata": b'{"chunks":7}'},
+        {"format": 1, "chunks": 1, "metadata": b'{"chunks":["x"],"head":""}'},
+        {"format": 1, "chunks": 1, "metadata": b'{"chunks":["x"],"head":"","time_ms":-1}'},
     ],
 )
 def test_an_offer_that_makes_no_sense_is_rejected(tmp_path, fields):
     async def story(ledger):
         engine = await player(ledger)
+        ledger.app.offered = {hashlib.sha256(fields["metadata"]).hexdigest()}
         answer = await engine.ask("offer_snapshot", snapshot=m.Snapshot(height=4, **fields))
         assert answer.result in (3, 4)
         await engine.hang_up()

@@ -130,9 +130,14 @@ def show(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """One block, whole, as JSON: header, transactions, results, events."""
-    blocks = _read(file, home).blocks
-    if not 0 <= height < len(blocks):
-        raise BadInput(f"Expected a height of 0 to {len(blocks) - 1}, got {height}.")
+    found_ledger = _read(file, home)
+    blocks = {b.height: b for b in found_ledger.blocks}
+    if height not in blocks:
+        newest = found_ledger.tip.height
+        why = f"Expected a height of 0 to {newest}, got {height}."
+        if 0 <= height <= newest:
+            why = f"Block {height} is not kept here: it is older than 'keep_blocks' says."
+        raise BadInput(why)
     b = blocks[height]
     found = {
         "header": codec.to_json(b.block.header),

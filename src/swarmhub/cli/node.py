@@ -75,6 +75,9 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     if json_:
         print(json.dumps(found, indent=2))
         return
+    if found["waiting"]:
+        print(f"{found['name']} waits to be let in: the members vote on its application.")
+        return
     member = found["member"] or "none with its present key"
     print(f"{found['name']} (member {member}), {found['chain']}, block {found['height']}")
     if found["networked"]:

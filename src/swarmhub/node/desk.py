@@ -105,8 +105,12 @@ class Desk:
         certificate = issue_certificate(
             home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
         )
+        tip = self.ledger.tip.height
+        (newest,) = await self.ledger.blocks(tip, tip + 1)
         return replace(
             ticket,
+            trusted_height=tip,
+            trusted_hash=newest.agreed,
             genesis=hashlib.sha256(genesis).hexdigest(),
             certificate=certificate.hex(),
             doors=tuple(

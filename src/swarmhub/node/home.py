@@ -34,7 +34,13 @@ COMETBFT = "cometbft"
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen")
-KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS)
+NUMBERS = {  # of the ledger of many machines, with the least and the most
+    "gossip_ms": (1, 1_000),
+    "commit_ms": (0, 60_000),
+    "propose_ms": (100, 60_000),
+    "keep_blocks": (0, 1 << 40),
+}
+KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS, *NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,10 @@ class Config:
     listen: str  # host:port on which it listens
     ledger_address: str = ""  # the same two for the ledger's engine, where it has peers
     ledger_listen: str = ""
+    gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
+    commit_ms: int = 0  # wait after each block for votes that are late
+    propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
+    keep_blocks: int = 100_000  # at least so many; of older ones milestones only; 0: keep all
 
 
 class Home:
@@ -135,7 +145,15 @@ class Home:
                 raise HomeError(
                     f"{root / CONFIG}: expected text for '{key}', got {str(value)[:60]!r}."
                 )
-        return cls(root, Config(**{k: str(v) for k, v in values.items()}))
+        numbers = {k: found[k] for k in NUMBERS if k in found}
+        for key, value in numbers.items():
+            low, high = NUMBERS[key]
+            if type(value) is not int or not low <= value <= high:
+                raise HomeError(
+                    f"{root / CONFIG}: expected a number from {low} to {high} for '{key}', got "
+                    f"{str(value)[:60]!r}."
+                )
+        return cls(root, Config(**{k: str(v) for k, v in values.items()}, **numbers))
 
     def use_cometbft(self) -> None:
         """Have this home use a ledger of many machines from now on. HomeError where it has another
@@ -159,8 +177,9 @@ class Home:
     def write_config(self) -> None:
         """Write node.toml."""
         lines = [f"format = {FORMAT}"]
+        usual = Config("", "", "", "")
         values = {key: getattr(self.config, key) for key in KNOWN_KEYS[1:]}
-        values = {key: value for key, value in values.items() if value}
+        values = {key: value for key, value in values.items() if value != getattr(usual, key)}
         lines += [f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in values.items()]
         write_durably(self.root / CONFIG, ("\n".join(lines) + "\n").encode())
 

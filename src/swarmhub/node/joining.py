@@ -15,18 +15,16 @@ from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, PeerError
-from swarmhub.files import write_durably
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node import entrance
 from swarmhub.node.desk import make_application
 from swarmhub.node.home import COMETBFT, Home
 from swarmhub.node.tickets import Ticket
 from swarmhub.transport.guest import Guest, Place
 from swarmhub.transport.reach import plain
-
-MAX_ENGINES = 1000
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,7 @@ async def join(home: Home, ticket: Ticket) -> Joined:
                 f"This home is of another consortium; make one for {ticket.chain} with 'swarmhub "
                 "init'."
             )
-        told = found.get("engines")
-        engines = [str(e)[:400] for e in told[:MAX_ENGINES]] if isinstance(told, list) else []
-        write_durably(home.engine_path / "peers.json", codec.encode(engines))
+        entrance.note(home, ticket, entrance.read_engines(found))
         account = home.key("account")
         body = make_application(home.card(), ticket)
         result = await _hand_in(guest, body, ticket, account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from swarmhub.contract.records import Genesis
@@ -10,10 +11,12 @@ from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.cometbft import (
     CometLedger,
     CometVisitor,
+    Entry,
     Settings,
     create_comet_ledger,
     read_genesis,
 )
+from swarmhub.node.entrance import is_newcomer
 from swarmhub.node.home import Home
 
 NodeLedger: TypeAlias = SqliteLedger | CometLedger
@@ -21,16 +24,25 @@ DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometVisitor
 
 
 async def open_for_node(
-    home: Home, account: PrivateKey, seen: tuple[int, str] | None, verbose: bool = False
+    home: Home,
+    account: PrivateKey,
+    seen: tuple[int, str] | None,
+    verbose: bool,
+    find_entry: Callable[[], Awaitable[Entry | None]],
 ) -> NodeLedger:
-    """The ledger of a node that starts; it runs the engine where there is one."""
+    """The ledger of a node that starts; it runs the engine where there is one, which begins as
+    `find_entry` says where this node is a newcomer's."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
     settings = Settings(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
         home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,
+        home.config.gossip_ms, home.config.commit_ms, home.config.propose_ms,
+        home.config.keep_blocks,
     )  # fmt: skip
-    return await CometLedger.open(settings, verbose=verbose)
+    if not is_newcomer(home):
+        return await CometLedger.open(settings, verbose=verbose)
+    return await CometLedger.open(settings, verbose=verbose, find_entry=find_entry)
 
 
 async def open_for_desk(home: Home, account: PrivateKey, patience_s: float = 0.0) -> DeskLedger:

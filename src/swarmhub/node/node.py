@@ -32,6 +32,7 @@ from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
+from swarmhub.node.entrance import Entrance
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
@@ -64,6 +65,7 @@ class Node:
         self.client = PeerClient(self.peers)
         self.server = PeerServer(self.peers, self.blobs, self)
         self.api = LocalApi(self)
+        self.entrance = Entrance(home)
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
@@ -119,7 +121,9 @@ class Node:
             seen = self.home.last_head()
         except HomeError as error:
             self.report(str(error))
-        self.ledger = await open_for_node(self.home, self.account, seen, self.verbose)
+        self.ledger = await open_for_node(
+            self.home, self.account, seen, self.verbose, self.entrance.find
+        )
         newest = await self.ledger.blocks(self.ledger.tip.height, self.ledger.tip.height + 1)
         self._rotation_seen = self.home.is_networked and any(
             is_rotation(tx) for block in newest for tx in block.txs
@@ -143,6 +147,7 @@ class Node:
         await self.client.close()
         await self.server.close()
         await self.ledger.close()
+        await self.entrance.close()
 
     def _ledger_failed(self, error: LedgerError) -> None:
         self._failure = error
@@ -377,6 +382,20 @@ class Node:
         genesis = codec.to_json(read_genesis(self.home.engine_path))
         return {"genesis": genesis, "height": tip.height, "head": tip.head, "engines": engines}
 
+    def describe_ledger(self) -> dict[str, Any]:
+        if not isinstance(self.ledger, CometLedger):
+            raise BadInput("This ledger is not one of many machines.")
+        engines = [m.ledger for m in get_members(self.ledger.state) if m.ledger]
+        return {**self.ledger.describe(), "engines": engines}
+
+    async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
+        if not isinstance(self.ledger, CometLedger):
+            raise BadInput("This ledger is not one of many machines.")
+        try:
+            return await self.ledger.light(method, height, page)
+        except LedgerError as error:
+            raise BadInput(str(error)) from None
+
     async def take_application(self, tx: bytes) -> dict[str, Any]:
         if not isinstance(read_transaction(tx).body, Apply | Rotate):
             raise BadInput("Only an application or new keys can be handed in here.")
@@ -400,6 +419,7 @@ class Node:
             "studies": [self._study_status(name) for name in get_chain(state).running],
             "validators": sum(m.power > 0 for m in get_members(state)),
             "networked": self.home.is_networked,
+            "waiting": self.entrance.waiting,
             "problems": self.problems,
         }
 

@@ -32,8 +32,8 @@ class DoorPlate:
 
 @dataclass(frozen=True)
 class Ticket:
-    """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the last
-    three fields are for a ledger of many machines."""
+    """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the
+    fields from `genesis` on are for a ledger of many machines."""
 
     chain: str
     ledger: str
@@ -43,6 +43,8 @@ class Ticket:
     genesis: Digest = ""  # sha256 of its canonical bytes
     certificate: str = ""  # DER in hex, for the secret's key
     doors: tuple[DoorPlate, ...] = ()
+    trusted_height: int = 0  # a block of when it was made, and its hash: where the newcomer's
+    trusted_hash: Digest = ""  # light client begins
 
 
 def write_token(ticket: Ticket) -> str:

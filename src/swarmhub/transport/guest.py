@@ -49,10 +49,23 @@ class Guest:
         the `motion`'s number."""
         return await self._request("POST", "/v1/applications", tx)
 
-    async def _request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+    async def ledger(self) -> dict[str, Any]:
+        """How long the ledger is (see `CometLedger.describe`), and the members' `engines`."""
+        return await self._request("GET", "/v1/ledger")
+
+    async def light(self, method: str, height: int, page: int, first: int) -> dict[str, Any]:
+        """What a light client needs of a block (see `CometLedger.light`), of the member's engine
+        that comes `first` if it answers."""
+        body = codec.encode({"method": method, "height": height, "page": page})
+        return await self._request("POST", "/v1/ledger/light", body, first)
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None = None, first: int = 0
+    ) -> dict[str, Any]:
         """Ask one member after the other; PeerError with what each said where none answers."""
         problems = []
-        for place in self._places:
+        first %= max(1, len(self._places))
+        for place in [*self._places[first:], *self._places[:first]]:
             try:
                 return await self._request_at(place, method, path, body)
             except PeerError as error:

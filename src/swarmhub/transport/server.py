@@ -4,6 +4,9 @@
     GET  /v1/blobs/{digest}/leaves   chunk hashes, 32 bytes each             -> octets
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
+    GET  /v1/reach                   looks back at the asker's ports         -> JSON
+    GET  /v1/ledger                  how long it is, snapshots of its state  -> JSON
+    POST /v1/ledger/light            signed headers for a light client       -> JSON
 
 Whoever is not an active member is cut off before a byte is read or said (`door`, `conversation`).
 Every size is bounded before memory is allocated, and so is the time in which a body must come and
@@ -64,6 +67,12 @@ class Gate(Protocol):
     def describe(self) -> dict[str, Any]:
         """What an invited hospital has to know of the consortium (see transport.guest)."""
 
+    def describe_ledger(self) -> dict[str, Any]:
+        """How long the ledger is, and with what a newcomer could begin (see transport.guest)."""
+
+    async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
+        """What a newcomer's light client asks. BadInput where there is no answer."""
+
     async def take_application(self, tx: bytes) -> dict[str, Any]:
         """Bring an invited hospital's application before the ledger. Malformed or BadInput where
         it is something else."""
@@ -94,6 +103,8 @@ class PeerServer:
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
         app.router.add_get("/v1/reach", self._reach)
+        app.router.add_get("/v1/ledger", self._ledger)
+        app.router.add_post("/v1/ledger/light", self._light)
         app.router.add_get(GUESTS[0], self._consortium)
         app.router.add_post(GUESTS[1], self._application)
         app.on_response_prepare.append(_say_name)
@@ -284,6 +295,19 @@ class PeerServer:
         async with asyncio.timeout(BODY_S):
             data = await request.read()
         return web.json_response(await self._gate.take_application(data))
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        return web.json_response(self._gate.describe_ledger())
+
+    async def _light(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(BODY_S):
+            asked = codec.decode(await request.read(), MAX_BODY_BYTES)
+        if not isinstance(asked, dict):
+            raise Malformed("Expected a question as a JSON object.")
+        method, height, page = (asked.get(k) for k in ("method", "height", "page"))
+        if type(method) is not str or type(height) is not int or type(page) is not int:
+            raise Malformed("Expected a method, a height and a page.")
+        return web.json_response(await self._gate.light(method, height, page))
 
 
 async def _say_name(request: web.Request, response: web.StreamResponse) -> None:

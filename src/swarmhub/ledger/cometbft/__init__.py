@@ -1,20 +1,24 @@
 """The BFT ledger: driver `cometbft`, for members on machines of their own."""
 
 from swarmhub.ledger.cometbft.driver import (
+    PEERS_FILE,
     CometLedger,
     CometVisitor,
     create_comet_ledger,
     read_genesis,
     verify_comet_ledger,
 )
-from swarmhub.ledger.cometbft.engine import Settings, compute_peer_id
+from swarmhub.ledger.cometbft.engine import Entry, Settings, compute_peer_id, short_path
 
 __all__ = [
+    "PEERS_FILE",
     "CometLedger",
     "CometVisitor",
+    "Entry",
     "Settings",
     "compute_peer_id",
     "create_comet_ledger",
     "read_genesis",
+    "short_path",
     "verify_comet_ledger",
 ]

@@ -32,7 +32,7 @@ from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import LedgerError, Malformed
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TXS, Committed, Tip, agree
 from swarmhub.ledger.cometbft import messages
-from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.cometbft.store import Snapshot, Store
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, MemberId
 
@@ -48,8 +48,12 @@ OK, REFUSED = 0, 1
 class Application:
     """The state, and the block at work."""
 
-    def __init__(self, store: Store, publish: Callable[[Committed], None]) -> None:
+    def __init__(
+        self, store: Store, publish: Callable[[Committed], None], keep_blocks: int = 0
+    ) -> None:
         self.store = store
+        self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
+        self.offered: set[str] = set()  # hashes of the snapshots that may be taken over
         self.publish = publish
         self.tip, self.state = store.load()
         self.asked_for_chain = asyncio.Event()  # the engine has found out where we stand
@@ -166,11 +170,12 @@ class Application:
         self.state.commit(overlay.writes, tip.tree)
         self.tip = tip
         self._waiting.clear()  # the engine checks again what still waits
+        base = 0
         if tip.height % SNAPSHOT_EVERY == 0:
             values = dict(self.state.values)
-            await asyncio.to_thread(self._take_snapshot, tip, values)
+            base = await asyncio.to_thread(self._take_snapshot, tip, values)
         self.publish(committed)
-        return messages.ResponseCommit(retain_height=0)
+        return messages.ResponseCommit(retain_height=base + 1 if base else 0)
 
     # questions
 
@@ -191,31 +196,49 @@ class Application:
 
     # snapshots
 
-    def _take_snapshot(self, tip: Tip, values: dict[str, bytes]) -> None:
+    def _take_snapshot(self, tip: Tip, values: dict[str, bytes]) -> int:
+        """Keep one of the state, and forget what is old; returns the block up to which blocks are
+        forgotten."""
         data = pack_state(values)
         step = SNAPSHOT_CHUNK_BYTES
-        chunks = [data[i : i + step] for i in range(0, len(data), step)]
-        self.store.save_snapshot(tip.height, tip.head, chunks, SNAPSHOTS_KEPT)
+        self.store.save_snapshot(tip, [data[i : i + step] for i in range(0, len(data), step)])
+        base, kept = choose_kept(self.store.snapshots(), self.store.base(), self.keep_blocks)
+        self.store.forget(base, kept)
+        return base
+
+    def announce(self) -> list[dict[str, Any]]:
+        """Height and hash of each snapshot that a newcomer could go on from, newest last."""
+        return [
+            {"height": s.height, "hash": hashlib.sha256(describe(s)).hexdigest()}
+            for s in self._snapshots()
+            if s.height <= self.tip.height - 2  # the light client looks at two blocks behind it
+        ]
+
+    def _snapshots(self) -> list[Snapshot]:
+        found = [self.store.snapshot(height) for height in self.store.snapshots()]
+        return [s for s in found if s is not None]
 
     async def _list_snapshots(self, request: Any) -> Any:
         answer = messages.ResponseListSnapshots()
-        for height, head, chunks in self.store.snapshots():
-            hashes = [hashlib.sha256(chunk).hexdigest() for chunk in chunks]
-            metadata = codec.encode({"chunks": hashes, "head": head})
+        for snapshot in self._snapshots():
+            metadata = describe(snapshot)
             answer.snapshots.add(
-                height=height, format=SNAPSHOT_FORMAT, chunks=len(chunks),
+                height=snapshot.height, format=SNAPSHOT_FORMAT, chunks=len(snapshot.chunks),
                 hash=hashlib.sha256(metadata).digest(), metadata=metadata,
             )  # fmt: skip
         return answer
 
     async def _load_snapshot_chunk(self, request: Any) -> Any:
-        found = [chunks for h, _, chunks in self.store.snapshots() if h == request.height]
-        here = found and request.format == SNAPSHOT_FORMAT and request.chunk < len(found[0])
-        return messages.ResponseLoadSnapshotChunk(chunk=found[0][request.chunk] if here else b"")
+        found = self.store.snapshot(request.height)
+        here = found and request.format == SNAPSHOT_FORMAT and request.chunk < len(found.chunks)
+        chunk = found.chunks[request.chunk] if found and here else b""
+        return messages.ResponseLoadSnapshotChunk(chunk=chunk)
 
     async def _offer_snapshot(self, request: Any) -> Any:
         if request.snapshot.format != SNAPSHOT_FORMAT:
             return messages.ResponseOfferSnapshot(result="REJECT_FORMAT")
+        if hashlib.sha256(request.snapshot.metadata).hexdigest() not in self.offered:
+            return messages.ResponseOfferSnapshot(result="REJECT")
         try:
             self._restoring = Restoring(request.snapshot, request.app_hash)
         except Malformed:
@@ -236,8 +259,9 @@ class Application:
         state = work.finish()
         if state is None:  # every chunk is as announced, and the whole is not the agreed state
             return messages.ResponseApplySnapshotChunk(result="REJECT_SNAPSHOT")
-        tip = Tip(self.tip.chain_id, work.height, 0, work.head, state.tree)
-        await asyncio.to_thread(self.store.replace, tip, state.values)
+        tip = Tip(self.tip.chain_id, work.height, work.time_ms, work.head, state.tree)
+        chunks = [work.chunks[i] for i in range(len(work.hashes))]
+        await asyncio.to_thread(self.store.replace, tip, state.values, chunks)
         self.state.values, self.state.tree, self.tip = state.values, state.tree, tip
         return messages.ResponseApplySnapshotChunk(result="ACCEPT")
 
@@ -261,7 +285,9 @@ class Restoring:
         if not ok or len(metadata["chunks"]) != snapshot.chunks:
             raise Malformed("A snapshot names the hash of each chunk.")
         self.height = snapshot.height
-        self.head = str(metadata.get("head"))[:64]
+        self.head, self.time_ms = str(metadata.get("head"))[:64], metadata.get("time_ms")
+        if type(self.time_ms) is not int or not 0 <= self.time_ms < 1 << 52:
+            raise Malformed("A snapshot names its block's time.")
         self.hashes = [str(h) for h in metadata["chunks"]]
         self.app_hash = app_hash
         self.chunks: dict[int, bytes] = {}
@@ -287,6 +313,23 @@ class Restoring:
             return None
         state = State(values)
         return state if state.app_hash == self.app_hash else None
+
+
+def describe(snapshot: Snapshot) -> bytes:
+    """A snapshot's metadata: the hash of each chunk, and what of the tip the state does not say.
+    The same on every member's machine."""
+    hashes = [hashlib.sha256(chunk).hexdigest() for chunk in snapshot.chunks]
+    return codec.encode({"chunks": hashes, "head": snapshot.head, "time_ms": snapshot.time_ms})
+
+
+def choose_kept(snapshots: Sequence[int], base: int, keep_blocks: int) -> tuple[int, list[int]]:
+    """Up to which block blocks may go, and which snapshots stay. Every `keep_blocks` blocks one is
+    held longer; at the last but one of those, blocks begin. So between once and twice
+    `keep_blocks` blocks are kept, and the state that they begin from."""
+    held = [h for h in snapshots if keep_blocks and h > base and h % keep_blocks == 0]
+    if len(held) > 1:
+        base = held[-2]
+    return base, sorted({*snapshots[-SNAPSHOTS_KEPT:], *held[-2:], *({base} & set(snapshots))})
 
 
 def pack_state(values: dict[str, bytes]) -> bytes:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ from swarmhub.ledger.blocks import (
     agree_on_genesis,
 )
 from swarmhub.ledger.cometbft.abci import AbciServer
-from swarmhub.ledger.cometbft.application import Application
+from swarmhub.ledger.cometbft.application import Application, unpack_state
 from swarmhub.ledger.cometbft.engine import (
     ABCI_SOCKET,
     RPC_SOCKET,
     STATE_FILE,
     Engine,
+    Entry,
     Rpc,
     RpcError,
     Settings,
@@ -57,6 +59,11 @@ PEERS_FILE = "peers.json"
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 RESTART_STEP_S = 4.0  # an engine is back within one or two
 REPLAY_MS = 60_000
+LIGHT = ("commit", "validators", "consensus_params")
+MILESTONES = CHANGES | {
+    "validates", "power", "proposed", "approved", "refused", "enrolled", "withdrawn", "started",
+    "settled", "false_merge", "released", "study_finished",
+}  # fmt: skip
 
 log = logging.getLogger("swarmhub.ledger")
 
@@ -127,6 +134,63 @@ class Courier:
                 await self._sending
 
 
+class Recorder:
+    """Keeps, of each block in which something happened that an auditor will ask for, what shows
+    that the validators agreed on it: its header and the one after it (which names the state), with
+    signatures and who signed. They outlive the blocks that are forgotten."""
+
+    def __init__(self, store: Store, rpc: Rpc) -> None:
+        self._store = store
+        self._rpc = rpc
+        self._wanted: deque[int] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._after = False  # the newest block was such a one
+
+    def heard(self, committed: Committed) -> None:
+        """A block has been committed."""
+        now = any(name in MILESTONES for name, _ in committed.events)
+        if now or self._after:
+            self._want(committed.height)
+        self._after = now
+
+    def catch_up(self) -> None:
+        """Get what a crash has left out, of the blocks since."""
+        for height in self._store.unproven(MILESTONES):
+            self._want(height)
+
+    def _want(self, height: int) -> None:
+        self._wanted.append(height)
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._record())
+
+    async def _record(self) -> None:
+        while self._wanted:
+            height = self._wanted[0]
+            try:
+                found = await self._rpc.call("commit", height=str(height))
+                who = await self._rpc.call("validators", height=str(height), per_page="100")
+            except RpcError as error:
+                log.debug("no proof of block %d yet: %s", height, error)
+                if error.data:  # the engine has forgotten that block
+                    self._wanted.popleft()
+                else:
+                    await asyncio.sleep(RETRY_S)
+                continue
+            signed = found["signed_header"]
+            await asyncio.to_thread(
+                self._store.save_proof, height, json.dumps(signed),
+                signed["header"]["validators_hash"], json.dumps(who["validators"]),
+            )  # fmt: skip
+            self._wanted.popleft()
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._work is not None:
+            self._work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._work
+
+
 class CometLedger:
     """The handle of a member's node. Make it with `CometLedger.open`."""
 
@@ -140,31 +204,58 @@ class CometLedger:
         self._store = store
         self._board = Board()
         self._clock = BlockClock(clock)
-        self._app = Application(store, self._committed)
+        self._app = Application(store, self._committed, settings.keep_blocks)
         self._abci = AbciServer(self._app.handle, self._fail_because)
         self.engine = Engine(settings, self._fail)
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
         self._letting_go: asyncio.TimerHandle | None = None
+        self._entering: asyncio.Task[None] | None = None
+        self._recorder = Recorder(store, self.engine.rpc)
         self._departed = False  # a member, with the newest block
 
     @classmethod
     async def open(
-        cls, settings: Settings, clock: Callable[[], int] | None = None, verbose: bool = False
+        cls,
+        settings: Settings,
+        clock: Callable[[], int] | None = None,
+        verbose: bool = False,
+        find_entry: Callable[[], Awaitable[Entry | None]] | None = None,
     ) -> CometLedger:
         """Start the engine on this member's folder, and wait until it knows where the state
-        stands. LedgerError where it does not start."""
+        stands. LedgerError where it does not start.
+
+        With `find_entry`, an engine without blocks is started when that has found out how a
+        newcomer begins; this returns at once."""
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
         try:
             await ledger._abci.start(Path(short_path(settings.folder / ABCI_SOCKET)))
-            await ledger.engine.start(ledger.peers, verbose)
-            await ledger._wait_for_start()
+            if find_entry is not None and ledger.tip.height == 0:
+                ledger._entering = asyncio.create_task(ledger._enter(find_entry, verbose))
+            else:
+                await ledger.engine.start(ledger.peers, verbose)
+                await ledger._wait_for_start()
+                ledger._recorder.catch_up()
         except BaseException:
             await ledger.close()
             raise
         return ledger
+
+    async def _enter(
+        self, find_entry: Callable[[], Awaitable[Entry | None]], verbose: bool
+    ) -> None:
+        try:
+            entry = await find_entry()
+            if entry is not None:
+                log.info("begins with a snapshot of the state, not with the first block")
+                self._app.offered = set(entry.snapshots)
+            await self.engine.start(
+                self.peers, verbose, lambda: entry if self.tip.height == 0 else None
+            )
+        except LedgerError as error:
+            self._fail(error)
 
     async def _wait_for_start(self) -> None:
         try:
@@ -221,13 +312,33 @@ class CometLedger:
             return False
         return not status["sync_info"]["catching_up"]
 
+    def describe(self) -> dict[str, Any]:
+        """What a newcomer has to know in order to begin: `height`, the `base` up to which blocks
+        are forgotten here, and the `snapshots` that it could begin with."""
+        return {
+            "height": self.tip.height, "base": self._store.base(),
+            "snapshots": self._app.announce(),
+        }  # fmt: skip
+
+    async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
+        """What a newcomer's light client asks of the engine here: "commit", "validators" or
+        "consensus_params" at a height. LedgerError where there is no answer."""
+        if method not in LIGHT:
+            raise LedgerError(f"A light client does not ask for {method[:40]!r}.")
+        given = {"height": str(height)}
+        if method == "validators":
+            given |= {"page": str(page), "per_page": "100"}
+        return await self.engine.rpc.call(method, **given)
+
     async def close(self) -> None:
         if self._letting_go is not None:
             self._letting_go.cancel()
-        if self._dialing is not None:
-            self._dialing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._dialing
+        for task in (self._entering, self._dialing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await self._recorder.close()
         await self._courier.close()
         await self.engine.stop()
         await self._abci.close()
@@ -237,6 +348,7 @@ class CometLedger:
         self._clock.saw(committed.block.header.time_ms)
         self._board.publish(committed)
         self._bell.ring()
+        self._recorder.heard(committed)
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
         self._departed = any(_ends_a_connection(*event) for event in committed.events)
@@ -412,11 +524,15 @@ def read_genesis(folder: Path) -> Genesis:
 
 def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     """Execute all blocks from the genesis on, as an auditor does, and compare with what the node
-    has kept. LedgerDamaged names the first block that differs."""
+    has kept. LedgerDamaged names the first block that differs. Where older blocks have been
+    forgotten, from the snapshot on at which the others begin; of the older ones, those that are
+    kept are returned as they are."""
     store = Store.open(folder / STATE_FILE)
     try:
         kept_tip, _ = store.load()
+        base = store.base()
         first, *rest = store.blocks(0, 1 << 60)
+        snapshot = store.snapshot(base) if base else None
     finally:
         store.close()
     state = State()
@@ -429,6 +545,13 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     why = "its results are not what the contract computes"
     if committed.block != first.block:
         raise LedgerDamaged(0, why, str(store.path))
+    if base:
+        if snapshot is None:
+            raise LedgerDamaged(base, "the state that the kept blocks begin from is gone", "")
+        state = State(unpack_state(b"".join(snapshot.chunks)))
+        tip = Tip(tip.chain_id, base, snapshot.time_ms, snapshot.head, state.tree)
+        found += [kept for kept in rest if kept.height <= base]
+        rest = [kept for kept in rest if kept.height > base]
     for kept in rest:
         if kept.height != tip.height + 1:
             raise LedgerDamaged(tip.height + 1, "it is not kept here", str(store.path))

@@ -21,7 +21,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ ANSWER_S = 10.0
 MAX_LOG_BYTES = 16 << 20
 STEADY_S = 60.0  # an engine that has run for so long may be started again at once
 RESTARTS = 5  # of one that has not
+TRUST_HOURS = 336  # a block that is older is no beginning: who signed it may be gone
 PR_SET_PDEATHSIG = 1
 
 
@@ -70,6 +71,18 @@ class Settings:
     gossip_ms: int = 5
     commit_ms: int = 0
     propose_ms: int = 400  # a proposer that is away costs so much, and the next one proposes
+    keep_blocks: int = 100_000  # at least so many; older ones are forgotten, but for milestones
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a newcomer's engine begins with a state of later blocks (CometBFT's state sync): its
+    light client trusts one block and asks for others at sockets in the engine's folder."""
+
+    height: int
+    hash: str  # of the block at that height, in hex
+    sockets: tuple[str, ...]  # file names
+    snapshots: frozenset[str]  # hashes of those that may be taken over
 
 
 def find_binary() -> Path:
@@ -138,14 +151,16 @@ def compute_peer_id(public: str) -> str:
     return hashlib.sha256(bytes.fromhex(public)).digest()[:20].hex()
 
 
-def write_files(settings: Settings, peers: Sequence[str], verbose: bool) -> None:
+def write_files(
+    settings: Settings, peers: Sequence[str], verbose: bool, entry: Entry | None = None
+) -> None:
     """Everything the engine reads at its start. What is no ID@host:port among the peers, which
     others have said, is left out."""
     peers = [p for p in peers if PEER.fullmatch(p)]
     config, data = settings.folder / "config", settings.folder / "data"
     config.mkdir(parents=True, exist_ok=True, mode=0o700)
     data.mkdir(exist_ok=True, mode=0o700)
-    write_durably(config / "config.toml", _config(settings, peers, verbose).encode())
+    write_durably(config / "config.toml", _config(settings, peers, verbose, entry).encode())
     write_durably(config / "genesis.json", json.dumps(_genesis(settings.genesis)).encode())
     _write_key(config / "node_key.json", {"priv_key": _private(settings.peer)})
     consensus = settings.consensus
@@ -197,8 +212,21 @@ def _genesis(genesis: Genesis) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _config(settings: Settings, peers: Sequence[str], verbose: bool) -> str:
+def _config(settings: Settings, peers: Sequence[str], verbose: bool, entry: Entry | None) -> str:
     gossip, commit = settings.gossip_ms, settings.commit_ms
+    sync = ""
+    if entry is not None:
+        servers = ",".join(f"unix://{name}" for name in entry.sockets)
+        sync = f"""
+[statesync]
+enable = true
+rpc_servers = "{servers}"
+trust_height = {entry.height}
+trust_hash = "{entry.hash}"
+trust_period = "{TRUST_HOURS}h0m0s"
+discovery_time = "5s"
+chunk_request_timeout = "10s"
+"""
     return f"""# written by swarmhub at each start
 proxy_app = "unix://{ABCI_SOCKET}"
 abci = "socket"
@@ -240,11 +268,11 @@ peer_gossip_sleep_duration = "{gossip}ms"
 peer_query_maj23_sleep_duration = "{max(50, 4 * gossip)}ms"
 
 [tx_index]
-indexer = "kv"
+indexer = "null"
 
 [instrumentation]
 prometheus = false
-"""
+{sync}"""
 
 
 # the child
@@ -262,16 +290,28 @@ class Engine:
         self._watch: asyncio.Task[None] | None = None
         self._wanted = False  # its end
 
-    async def start(self, peers: Callable[[], Sequence[str]], verbose: bool = False) -> None:
-        """Start it, with whom it shall connect to at each start."""
+    async def start(
+        self,
+        peers: Callable[[], Sequence[str]],
+        verbose: bool = False,
+        entry: Callable[[], Entry | None] = lambda: None,
+    ) -> None:
+        """Start it, with whom it shall connect to at each start, and how it begins if it has no
+        block yet."""
         binary = find_binary()
         await asyncio.to_thread(check_version, binary)
         check_port(self.settings.listen)
-        await self._spawn(binary, peers(), verbose)
-        self._watch = asyncio.create_task(self._keep_up(binary, peers, verbose))
 
-    async def _spawn(self, binary: Path, peers: Sequence[str], verbose: bool) -> None:
-        await asyncio.to_thread(write_files, self.settings, peers, verbose)
+        async def spawn() -> None:
+            await self._spawn(binary, peers(), verbose, entry())
+
+        await spawn()
+        self._watch = asyncio.create_task(self._keep_up(spawn))
+
+    async def _spawn(
+        self, binary: Path, peers: Sequence[str], verbose: bool, entry: Entry | None
+    ) -> None:
+        await asyncio.to_thread(write_files, self.settings, peers, verbose, entry)
         (self.folder / RPC_SOCKET).unlink(missing_ok=True)
         log = self.folder / LOG_FILE
         if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
@@ -283,9 +323,7 @@ class Engine:
                 preexec_fn=_die_with_parent,
             )  # fmt: skip
 
-    async def _keep_up(
-        self, binary: Path, peers: Callable[[], Sequence[str]], verbose: bool
-    ) -> None:
+    async def _keep_up(self, spawn: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
@@ -306,7 +344,7 @@ class Engine:
                 return
             if failures:
                 await asyncio.sleep(min(0.2 * 2**failures, 5.0))
-            await self._spawn(binary, peers(), verbose)
+            await spawn()
 
     def restart(self) -> None:
         """End it; it comes back at once, connected to whom it shall be connected to now."""

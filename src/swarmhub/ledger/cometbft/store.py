@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from swarmhub.ledger.blocks import (
     pack_txs,
     unpack_txs,
 )
+from swarmhub.types import Digest
 
 FORMAT = "1"
 SCHEMA = """
@@ -38,18 +41,31 @@ CREATE TABLE blocks (
   results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL
 );
 CREATE TABLE snapshots (
-  height INTEGER, chunk INTEGER, head TEXT NOT NULL, data BLOB NOT NULL,
+  height INTEGER, chunk INTEGER, head TEXT NOT NULL, time_ms INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY (height, chunk)
 );
+CREATE TABLE proofs (height INTEGER PRIMARY KEY, signed TEXT NOT NULL, validators TEXT NOT NULL);
+CREATE TABLE validator_sets (hash TEXT PRIMARY KEY, validators TEXT NOT NULL);
 """
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The state at a height, in chunks, and what of the tip the state does not say."""
+
+    height: int
+    head: Digest
+    time_ms: int
+    chunks: list[bytes]
+
+
 class Store:
-    """The file, open. Any thread may use it, one at a time."""
+    """The file, open. Any thread may use it; they take turns."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self._db = db
+        self._turn = threading.RLock()
 
     @classmethod
     def create(cls, path: Path, genesis: Genesis) -> str:
@@ -93,37 +109,62 @@ class Store:
 
     # writing
 
-    def save(self, tip: Tip, writes: Writes, committed: Committed, keep_from: int = 0) -> None:
-        """Commit a block: its writes, its record, and where the chain stands now. Blocks below
-        `keep_from` are forgotten."""
+    def save(self, tip: Tip, writes: Writes, committed: Committed) -> None:
+        """Commit a block: its writes, its record, and where the chain stands now."""
         with self._transaction():
             self._put_state(writes)
             self._put_block(committed)
             self._put_tip(tip)
-            if keep_from:
-                self._db.execute("DELETE FROM blocks WHERE height < ? AND height > 0", (keep_from,))
 
-    def replace(self, tip: Tip, values: dict[str, bytes]) -> None:
-        """Take over a state from a snapshot: everything here gives way to it."""
+    def replace(self, tip: Tip, values: dict[str, bytes], chunks: list[bytes]) -> None:
+        """Take over a state from a snapshot (whose chunks are kept, for others): everything here
+        but the genesis gives way to it."""
         with self._transaction():
-            self._db.execute("DELETE FROM state")
+            for table in ("state", "snapshots", "proofs"):
+                self._db.execute(f"DELETE FROM {table}")
             self._db.execute("DELETE FROM blocks WHERE height > 0")
             self._put_state(dict(values))
             self._put_tip(tip)
+            self._put_snapshot(tip, chunks)
+            self._put_base(tip.height)
 
-    def save_snapshot(self, height: int, head: str, chunks: list[bytes], kept: int) -> None:
-        """Keep a snapshot, and of the older ones so many that there are `kept`."""
+    def save_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
+        """Keep a snapshot of the state at a tip."""
         with self._transaction():
-            rows = [(height, i, head, chunk) for i, chunk in enumerate(chunks)]
-            self._db.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", rows)
+            self._put_snapshot(tip, chunks)
+
+    def forget(self, base: int, snapshots: Collection[int]) -> None:
+        """Forget blocks up to `base`, except those that were proven to be kept, and all snapshots
+        but those of these heights. Nothing that was forgotten comes back."""
+        with self._transaction():
+            marks = ",".join("?" * len(snapshots))
             self._db.execute(
-                "DELETE FROM snapshots WHERE height NOT IN"
-                " (SELECT DISTINCT height FROM snapshots ORDER BY height DESC LIMIT ?)",
-                (kept,),
+                f"DELETE FROM snapshots WHERE height NOT IN ({marks})", tuple(snapshots)
+            )
+            self._db.execute(
+                "DELETE FROM blocks WHERE height > 0 AND height <= ?"
+                " AND height NOT IN (SELECT height FROM proofs)",
+                (base,),
+            )
+            self._put_base(base)
+
+    def save_proof(self, height: int, signed: str, set_hash: str, validators: str) -> None:
+        """Keep what shows that the validators agreed on a block: the header with their signatures
+        (JSON), and who they were (JSON; once for each set, which its hash names)."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", (height, signed, set_hash)
+            )
+            self._db.execute(
+                "INSERT OR IGNORE INTO validator_sets VALUES (?, ?)", (set_hash, validators)
             )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        with self._turn:
+            yield from self._commit_or_not()
+
+    def _commit_or_not(self) -> Iterator[None]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -159,6 +200,13 @@ class Store:
         )
         self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
+    def _put_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
+        rows = [(tip.height, i, tip.head, tip.time_ms, chunk) for i, chunk in enumerate(chunks)]
+        self._db.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _put_base(self, height: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('base', ?)", (str(height),))
+
     def _put_tip(self, tip: Tip) -> None:
         values = {
             "format": FORMAT, "chain": tip.chain_id, "height": str(tip.height),
@@ -171,12 +219,13 @@ class Store:
     def load(self) -> tuple[Tip, State]:
         """Where the chain stands and the state there. LedgerError where the file is damaged."""
         try:
-            self._db.execute("BEGIN")  # one moment of a file that another process writes
-            try:
-                meta = self._meta()
-                values = dict(self._db.execute("SELECT path, value FROM state"))
-            finally:
-                self._db.execute("COMMIT")
+            with self._turn:
+                self._db.execute("BEGIN")  # one moment of a file that another process writes
+                try:
+                    meta = self._meta()
+                    values = dict(self._db.execute("SELECT path, value FROM state"))
+                finally:
+                    self._db.execute("COMMIT")
             state = State()
             state.values = {str(k): bytes(v) for k, v in values.items()}
             state.tree = write_tree(None, dict(state.values))
@@ -192,25 +241,65 @@ class Store:
     def blocks(self, start: int, stop: int) -> list[Committed]:
         """Blocks of heights start to stop (excluded) that are kept here."""
         try:
-            rows = self._db.execute(
+            rows = self._read(
                 "SELECT header, agreed, txs, results, events, validators FROM blocks"
                 " WHERE height >= ? AND height < ? ORDER BY height",
-                (start, stop),
-            ).fetchall()
+                start,
+                stop,
+            )
             return [_committed(*row) for row in rows]
         except (sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
             raise self._damaged(error) from None
 
-    def snapshots(self) -> list[tuple[int, str, list[bytes]]]:
-        """Height, head and chunks of every snapshot."""
-        found: dict[int, tuple[int, str, list[bytes]]] = {}
-        rows = self._db.execute("SELECT height, head, data FROM snapshots ORDER BY height, chunk")
-        for height, head, data in rows:
-            found.setdefault(height, (height, head, []))[2].append(data)
-        return list(found.values())
+    def base(self) -> int:
+        """The block whose state the kept ones begin from; 0: all blocks are here."""
+        return int(self._meta().get("base", "0"))
+
+    def snapshots(self) -> list[int]:
+        """Heights of the snapshots."""
+        rows = self._read("SELECT DISTINCT height FROM snapshots ORDER BY height")
+        return [int(row[0]) for row in rows]
+
+    def snapshot(self, height: int) -> Snapshot | None:
+        """The snapshot at a height, if there is one."""
+        rows = self._read(
+            "SELECT head, time_ms, data FROM snapshots WHERE height = ? ORDER BY chunk", height
+        )
+        if not rows:
+            return None
+        return Snapshot(height, str(rows[0][0]), int(rows[0][1]), [bytes(row[2]) for row in rows])
+
+    def unproven(self, milestones: Collection[str]) -> list[int]:
+        """Heights of the kept blocks with such events that have no proof, and those after them."""
+        proven = {int(row[0]) for row in self._read("SELECT height FROM proofs")}
+        newest = int(self._meta()["height"])
+        found: set[int] = set()
+        for height, events, results in self._read("SELECT height, events, results FROM blocks"):
+            if not height or {height, height + 1} <= proven:
+                continue
+            names = {n for n, _ in json.loads(events)}
+            names |= {n for r in json.loads(results) for n, _ in r[3]}
+            if not names.isdisjoint(milestones):
+                found |= {height, height + 1}
+        return sorted(h for h in found - proven if self.base() < h <= newest)
+
+    def proof(self, height: int) -> dict[str, Any] | None:
+        """What `save_proof` has kept of a block, if anything."""
+        rows = self._read(
+            "SELECT signed, v.validators FROM proofs JOIN validator_sets v"
+            " ON v.hash = proofs.validators WHERE height = ?",
+            height,
+        )
+        for signed, validators in rows:
+            return {"signed_header": json.loads(signed), "validators": json.loads(validators)}
+        return None
+
+    def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        with self._turn:
+            return self._db.execute(query, values).fetchall()
 
     def _meta(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT key, value FROM meta"))
+        return dict(self._read("SELECT key, value FROM meta"))
 
     def _damaged(self, error: Exception) -> LedgerError:
         return LedgerError(
