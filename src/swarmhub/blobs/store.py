@@ -43,11 +43,13 @@ class FileSource:
 
     def __init__(self, path: Path, hasher: ChunkHasher | None = None) -> None:
         self._fd = os.open(path, os.O_RDONLY)
-        self._chunk = bytearray(CHUNK_BYTES)
+        self._chunk = bytearray()  # as large as what has been read at once
         self._hasher = hasher
 
     def read_at(self, offset: int, length: int) -> memoryview:
         """Exactly `length` bytes (at most a chunk) from `offset`; valid until the next call."""
+        if len(self._chunk) < length:
+            self._chunk = bytearray(length)
         view = memoryview(self._chunk)[:length]
         got = os.preadv(self._fd, [view], offset)
         if got != length:

@@ -26,6 +26,12 @@ def get_due_ms(state: Reader, key: str) -> int | None:
     return due or None
 
 
+def get_began_ms(state: Reader, key: str) -> int | None:
+    """Block time at which the deadline was stamped; None where there is none or it is unstamped."""
+    found = (d for d in get_deadlines(state) if d.key == key and d.due_ms)
+    return next((d.due_ms - d.duration_ms for d in found), None)
+
+
 def is_waiting(state: Reader) -> bool:
     """Whether a deadline waits to be stamped, so that a follow-up block is needed."""
     return any(d.due_ms == 0 for d in get_deadlines(state))

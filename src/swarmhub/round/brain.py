@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
-from swarmhub.contract.phases import TIMERS, compute_training_round
+from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
     STUDY,
     Model,
@@ -236,9 +236,20 @@ def follow(view: View) -> Iterator[Effect]:
 
 
 def suspect(view: View) -> Iterator[Effect]:
-    """Say, once, that the leader of this term is no good."""
-    if view.me not in view.r.suspects:
-        yield Submit(Suspect(view.ref))
+    """Say, once, that the leader of this term is no good. Where all have led in vain it may well
+    be us, or the network: then not before a while, which doubles with every cycle of leaders."""
+    r = view.r
+    if view.me in r.suspects:
+        return
+    cycle = (r.term - r.since_term) // len(get_candidates(r))
+    if cycle:
+        if view.term_began_ms is None:
+            return  # the next block says when it began
+        at_ms = view.term_began_ms + (view.notes.patience.suspect_ms << min(cycle, MAX_DOUBLINGS))
+        if view.now_ms < at_ms:
+            yield Wake(at_ms)
+            return
+    yield Submit(Suspect(view.ref))
 
 
 def doubt(view: View, lost: Failures) -> Iterator[Effect]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from swarmhub.errors import BlobError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
+from swarmhub.transport.body import Body
 from swarmhub.transport.reach import Reach, plain
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
@@ -31,6 +33,7 @@ ANSWER_TIMEOUT_S = 4.0  # for the head of an answer
 STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
 START_S = 30.0  # of a body: added to what its size allows
 MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
+CHUNK_S = STALL_TIMEOUT_S + CHUNK_BYTES / MIN_BYTES_PER_S
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 REACH_S = 10.0  # it tries two ports
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
@@ -171,27 +174,16 @@ class PeerClient:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
                 _check_range(response, start, wish.nbytes)
-                chunk, other = bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)  # fill one, write one
-                filled = 0
-                wanted = incoming.wanted
-                left = wish.nbytes - start
-                async for piece in _pieces(response, left):
-                    view = memoryview(piece)
-                    while view.nbytes:
-                        if not left:
-                            raise BlobError(f"Member {holder} sent more bytes than announced.")
-                        take = min(view.nbytes, wanted - filled)
-                        chunk[filled : filled + take] = view[:take]
-                        view = view[take:]
-                        filled += take
-                        left -= take
-                        if filled == wanted:
-                            if writing is not None:
-                                await asyncio.shield(writing)
-                            whole = memoryview(chunk)[:wanted]
-                            writing = loop.run_in_executor(None, incoming.feed, whole)
-                            chunk, other, filled = other, chunk, 0
-                            wanted = min(CHUNK_BYTES, left)
+                body = Body(response)
+                end = loop.time() + START_S + (wish.nbytes - start) / MIN_BYTES_PER_S
+                buffers = itertools.cycle([bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)])
+                for at in range(start, wish.nbytes, CHUNK_BYTES):  # fill one, write the other
+                    chunk = memoryview(next(buffers))[: min(CHUNK_BYTES, wish.nbytes - at)]
+                    async with asyncio.timeout_at(min(end, loop.time() + CHUNK_S)):
+                        await body.fill(chunk)
+                    if writing is not None:
+                        await asyncio.shield(writing)
+                    writing = loop.run_in_executor(None, incoming.feed, chunk)
                 if writing is not None:
                     await asyncio.shield(writing)
             writing = loop.run_in_executor(None, incoming.finish)
@@ -288,8 +280,10 @@ def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> N
     """PeerError where the answer says that it is another part than the one asked for."""
     said = response.headers.get("Content-Range", "")
     expected = f"bytes {start}-{nbytes - 1}/{nbytes}" if start else ""
-    if said != expected or response.content_length not in (None, nbytes - start):
+    if said != expected:
         raise PeerError(f"Expected the part {expected!r}, a member answered {said[:60]!r}.")
+    if response.content_length != nbytes - start or "Transfer-Encoding" in response.headers:
+        raise PeerError(f"Expected {nbytes - start} bytes from a member, it says another length.")
 
 
 async def _pieces(response: aiohttp.ClientResponse, nbytes: int) -> AsyncIterator[bytes]:
@@ -312,11 +306,14 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int, exact: boo
     if exact and response.content_length not in (None, limit):
         raise PeerError(f"Expected {limit} bytes from a member, it has {response.content_length}.")
     try:
+        if exact and response.content_length == limit:
+            async with asyncio.timeout(START_S + limit / MIN_BYTES_PER_S):
+                return await response.content.readexactly(limit)
         async for piece in _pieces(response, limit):
             data += piece
             if len(data) > limit:
                 raise PeerError(f"A member sent more than the {limit} bytes announced.")
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError, EOFError) as error:
         raise PeerError(f"A member broke off ({type(error).__name__}).") from None
     if exact and len(data) != limit:
         raise PeerError(f"Expected {limit} bytes from a member, got {len(data)}.")

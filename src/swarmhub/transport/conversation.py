@@ -97,7 +97,7 @@ class Conversation(web.RequestHandler):
         self._received = 0  # bytes since the last answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls else None
         if not self._room.enter(self, certificate):

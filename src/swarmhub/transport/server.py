@@ -40,7 +40,7 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
-WRITE_BYTES = 1 << 16  # a connection's TLS buffer grows to the largest write, and stays so
+WRITE_BYTES = 1 << 18  # a connection's TLS buffer grows to the largest write, and stays so
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
 TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least

@@ -26,6 +26,7 @@ class Peers:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate, self._key = certificate, key
         self._by_certificate: dict[bytes, Member] = {}
+        self._members: list[Member] = []
         self.members: dict[MemberId, Member] = {}
         self._trusted: set[bytes] = set()
         self._anchors: list[ssl.SSLContext] = []
@@ -34,6 +35,9 @@ class Peers:
 
     def update(self, members: list[Member]) -> None:
         """Take the ledger's active members over."""
+        if members == self._members:
+            return  # as after most blocks
+        self._members = members
         by_certificate = {bytes.fromhex(m.tls): m for m in members if m.tls}  # not revoked
         gone = set(self._by_certificate) - set(by_certificate)
         self._by_certificate = by_certificate

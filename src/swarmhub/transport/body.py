@@ -1,0 +1,73 @@
+"""A large answer, decrypted straight into the chunks that it fills.
+
+aiohttp reads an answer's head. Its streams would then pass the body on in pieces of 16 KiB and copy
+each three times before it is in a chunk, which costs more than decrypting it. So the connection
+is handed over to a protocol that gives the chunk itself to asyncio, as the buffer to read into. It
+takes no more than it is asked for, and the connection ends with the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from aiohttp import ClientResponse
+
+
+class Body(asyncio.BufferedProtocol):
+    """What is left of an answer without a transfer encoding; `fill` takes it in order."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self._head = memoryview(response.content.read_nowait())  # came together with the head
+        self._view = memoryview(bytearray())  # what is to be filled
+        self._filled: asyncio.Future[None] | None = None
+        self._end: BaseException | None = ConnectionResetError("nothing more came")
+        connection = response.connection
+        if connection is None or connection.transport is None:
+            return  # the whole body is here, or all that will ever be
+        self._end = None
+        self._before = connection.protocol
+        self._transport = connection.transport
+        self._transport.set_protocol(self)
+        self._transport.pause_reading()
+
+    async def fill(self, view: memoryview) -> None:
+        """Fill the view with the next bytes. ConnectionError where the answer ends before."""
+        took = min(len(self._head), len(view))
+        view[:took] = self._head[:took]
+        self._head, view = self._head[took:], view[took:]
+        if not view:
+            return
+        if self._end is not None:
+            raise ConnectionResetError(str(self._end))
+        self._view, self._filled = view, asyncio.get_running_loop().create_future()
+        self._transport.resume_reading()
+        await self._filled
+
+    # what asyncio calls
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return cast(bytearray, self._view)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._view = self._view[nbytes:]
+        if not self._view:
+            self._transport.pause_reading()
+            self._finish(None)
+
+    def eof_received(self) -> None:
+        self._finish(ConnectionResetError("the answer ends too soon"))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._finish(exc or ConnectionResetError("the connection is closed"))
+        if self._before is not None:
+            self._before.connection_lost(exc)  # the session waits for that when it closes
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._end = self._end or error
+        filled, self._filled = self._filled, None
+        if filled is not None and not filled.done():
+            if error is None:
+                filled.set_result(None)
+            else:
+                filled.set_exception(error)
