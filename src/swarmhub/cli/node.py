@@ -26,6 +26,13 @@ def init(
     address: Annotated[
         str, typer.Option(help="host:port under which the other members reach this node.")
     ] = "127.0.0.1:7400",
+    behind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="host:port of a member's relay, where nobody can connect to this host; "
+            "several where there are several."
+        ),
+    ] = None,
     listen: Annotated[
         str, typer.Option(help="host:port to listen on, where it differs from the address.")
     ] = "",
@@ -41,6 +48,8 @@ def init(
     ] = "",
 ) -> None:
     """Make a home: configuration and fresh keys that never leave it."""
+    if behind:
+        address = "@" + ",".join(behind)
     made = Home.create(home, name, address, listen, ledger, ledger_address)
     print(
         f"Made the home of '{name}' at {made.root}.\n"
@@ -96,6 +105,29 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
     for problem in found["problems"]:
         print(f"! {problem}")
+
+
+def relay(
+    home: HomeOption = DEFAULT_HOME,
+    listen: Annotated[
+        str, typer.Option(help="host:port to listen on; members outside connect to it.")
+    ] = "0.0.0.0:7402",
+) -> None:
+    """Carry the traffic of members that nobody can connect to, until Ctrl-C. What passes is
+    encrypted from end to end."""
+    import signal
+
+    from swarmhub.node.relaying import relay as run
+
+    opened = Home.open(home)
+
+    async def work() -> None:
+        stopping = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+        await run(opened, listen, stopping, lambda words: print(words, flush=True))
+
+    asyncio.run(work())
 
 
 def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:

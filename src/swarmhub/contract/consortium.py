@@ -49,6 +49,8 @@ from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 MAX_NAME = 60
 HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
+DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
+MAX_RELAYS = 4
 MAX_INVITATIONS = 16  # open at once, of one member
 MAX_INVITATION_MS = 90 * 86_400_000
 
@@ -284,10 +286,11 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
         raise BadValue("account", "public keys of 64 hex digits", card.account)
     if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
         raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
-    if not is_address(card.address):
-        raise BadValue("address", "host:port", card.address)
+    if not is_address(card.address) and not is_behind_relays(card.address):
+        raise BadValue("address", "host:port, or @host:port of relays", card.address)
     node, _, place = card.ledger.partition("@")
-    if card.ledger and not (len(node) == 40 and _is_hex(node) and is_address(place)):
+    known = len(node) == 40 and _is_hex(node) and (is_address(place) or place == DIALS_OUT)
+    if card.ledger and not known:
         raise BadValue("ledger", "ID@host:port with an ID of 40 hex digits", card.ledger)
     if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
         raise BadValue("signature", "the card signed by its account key", card.signature[:16])
@@ -367,6 +370,12 @@ def is_address(text: str) -> bool:
     """host:port."""
     host, _, port = text.rpartition(":")
     return 0 < len(host) <= 253 and all(c in HOST for c in host) and is_port(port)
+
+
+def is_behind_relays(text: str) -> bool:
+    """@host:port of one to MAX_RELAYS relays, with commas between."""
+    relays = text[1:].split(",")
+    return text[:1] == "@" and len(relays) <= MAX_RELAYS and all(is_address(r) for r in relays)
 
 
 def is_port(text: str) -> bool:

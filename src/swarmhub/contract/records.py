@@ -23,7 +23,7 @@ class Card:
     account: PublicKey  # signs transactions and receipts
     tls: str  # self-signed certificate, DER in hex: the only trust anchor for this member
     consensus: PublicKey  # signs blocks on ledgers that have validators
-    address: str  # host:port of the node's peer port
+    address: str  # host:port of the node's peer port; @host:port of relays that it stands behind
     ledger: str = ""  # ID@host:port of its ledger's peer port, on ledgers that have peers
     signature: Signature = ""
 

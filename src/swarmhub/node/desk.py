@@ -48,6 +48,7 @@ from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
+from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
@@ -101,7 +102,10 @@ class Desk:
         if not home.is_networked:
             return ticket
         genesis = codec.pack(read_genesis(home.engine_path))
-        others = [m for m in self.members() if m.id != self.me.id and m.tls]
+        doors = [self.me, *(m for m in self.members() if m.id != self.me.id)]
+        doors = [m for m in doors if m.tls and not relays_of(m.address)]
+        if not doors:
+            raise BadInput("A newcomer can connect to no member: all stand behind relays.")
         certificate = issue_certificate(
             home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
         )
@@ -114,8 +118,7 @@ class Desk:
             genesis=hashlib.sha256(genesis).hexdigest(),
             certificate=certificate.hex(),
             doors=tuple(
-                DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls)))
-                for m in [self.me, *others][:DOORS]
+                DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in doors[:DOORS]
             ),
         )
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from swarmhub import keys
+from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, Malformed, PeerError, SwarmhubError
 from swarmhub.files import lock
@@ -21,6 +22,7 @@ from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
 from swarmhub.transport import PeerClient, Peers
 from swarmhub.transport.reach import try_tcp
+from swarmhub.transport.relay import relays_of
 
 FREE_BYTES = 2 << 30
 BEHIND_BLOCKS = 20
@@ -129,10 +131,11 @@ async def _peers(home: Home, ledger: DeskLedger, me: Member) -> AsyncIterator[Fi
 async def _peer(
     client: PeerClient, ledger: DeskLedger, me: Member, other: Member
 ) -> AsyncIterator[Finding]:
-    places = {"data": other.address}
-    if other.ledger:
-        places["ledger"] = other.ledger.partition("@")[2]
-    for kind, place in places.items():
+    places = [("data", place) for place in relays_of(other.address) or [other.address]]
+    ledger_place = other.ledger.partition("@")[2]
+    if ledger_place not in ("", DIALS_OUT):
+        places.append(("ledger", ledger_place))
+    for kind, place in places:
         problem = await try_tcp(place)
         what = f"to {other.name}, {kind}"
         if problem:
@@ -147,8 +150,8 @@ async def _peer(
         return
     mine = {"data": me.address, "ledger": me.ledger.partition("@")[2]}
     for kind, problem in (("data", found.data), ("ledger", found.ledger)):
-        if not mine[kind]:
-            continue
+        if mine[kind] in ("", DIALS_OUT) or relays_of(mine[kind]):
+            continue  # it cannot be, and need not be
         what = f"from {other.name}, {kind}"
         if problem:
             said = f"{mine[kind]}: {problem}; allow TCP from {other.address.rpartition(':')[0]} in"

@@ -17,8 +17,10 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from swarmhub import codec, keys
+from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
@@ -26,11 +28,13 @@ from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import seal, unseal, write_durably
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.moments import reach
+from swarmhub.transport.relay import relays_of
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
+HIDDEN = "127.0.0.1:7400"  # where a host listens for its own relays' calls
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen")
@@ -80,10 +84,17 @@ class Home:
         ledger_address: str = "",
         ledger_listen: str = "",
     ) -> Home:
-        """Make a home with fresh keys. HomeError where one exists: keys are never replaced."""
+        """Make a home with fresh keys. HomeError where one exists: keys are never replaced.
+
+        An address `@host:port` says behind which relay (or relays, with commas between) a host
+        stands that nobody can connect to; it listens for itself then."""
         if not 0 < len(name) <= 60 or not name.isprintable():
             raise BadInput(f"Expected a name of 1 to 60 printable characters, got {name!r}.")
-        parse_address(address)
+        relays = relays_of(address)
+        for place in relays or [address]:
+            parse_address(place)
+        if relays:
+            listen = listen or HIDDEN
         parse_address(listen or address)
         if (root / CONFIG).exists():
             raise HomeError(f"There is a home at {root} already; choose another --home.")
@@ -94,10 +105,12 @@ class Home:
             raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
         config = Config(name, ledger, address, listen or address)
         if ledger == COMETBFT:
-            place = ledger_address or next_port(address)
-            listens = ledger_listen or (place if ledger_address else next_port(config.listen))
+            place = ledger_address or (DIALS_OUT if relays else next_port(address))
+            known = ledger_address not in ("", DIALS_OUT)
+            listens = ledger_listen or (place if known else next_port(config.listen))
             config = replace(config, ledger_address=place, ledger_listen=listens)
-            parse_address(place)
+            if place != DIALS_OUT:
+                parse_address(place)
             parse_address(listens)
         home = cls(root, config)
         tls = keys.PrivateKey()
@@ -153,7 +166,8 @@ class Home:
                     f"{root / CONFIG}: expected a number from {low} to {high} for '{key}', got "
                     f"{str(value)[:60]!r}."
                 )
-        return cls(root, Config(**{k: str(v) for k, v in values.items()}, **numbers))
+        texts: dict[str, Any] = {k: str(v) for k, v in values.items()}
+        return cls(root, Config(**texts, **numbers))
 
     def use_cometbft(self) -> None:
         """Have this home use a ledger of many machines from now on. HomeError where it has another
@@ -164,10 +178,12 @@ class Home:
             raise HomeError(
                 f"This home has the ledger {self.ledger_path}; make a new one with 'swarmhub init'."
             )
+        address = self.config.address
+        place = DIALS_OUT if relays_of(address) else next_port(address)
         self.config = replace(
             self.config,
             ledger=COMETBFT,
-            ledger_address=self.config.ledger_address or next_port(self.config.address),
+            ledger_address=self.config.ledger_address or place,
             ledger_listen=self.config.ledger_listen or next_port(self.config.listen),
         )
         if not self.key_path("ledger").exists():

@@ -13,6 +13,7 @@ from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result
+from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,
@@ -39,6 +40,7 @@ from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.reach import Reach, try_tcp
+from swarmhub.transport.relay import Outpost, relays_of
 from swarmhub.transport.server import OFFER_WAIT_S
 from swarmhub.types import Digest, MemberId, PublicKey
 
@@ -65,6 +67,8 @@ class Node:
         self.client = PeerClient(self.peers)
         self.server = PeerServer(self.peers, self.blobs, self)
         self.api = LocalApi(self)
+        relays = relays_of(home.config.address)
+        self.outpost = Outpost(self.peers, relays, home.config.listen)
         self.entrance = Entrance(home)
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
@@ -102,6 +106,7 @@ class Node:
             try:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host, port)
+                self.outpost.start()
                 await self.api.start()
                 reach("start.doors")
                 self._remember_studies()
@@ -142,6 +147,7 @@ class Node:
         if self._rising is not None:
             self._rising.cancel()
         await self.api.close()
+        await self.outpost.close()
         for driver in self.drivers.values():
             await driver.close()
         await self.client.close()
@@ -370,8 +376,8 @@ class Node:
     async def reach(self, member: Member) -> Reach:
         ledger = member.ledger.partition("@")[2]
         return Reach(
-            data=await try_tcp(member.address),
-            ledger=await try_tcp(ledger) if ledger else "",
+            data="" if relays_of(member.address) else await try_tcp(member.address),
+            ledger=await try_tcp(ledger) if ledger not in ("", DIALS_OUT) else "",
             height=self.ledger.tip.height,
             version=__version__,
         )

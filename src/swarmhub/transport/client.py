@@ -19,12 +19,14 @@ import aiohttp
 from swarmhub import codec
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs.store import parse_fingerprint
+from swarmhub.contract.records import Member
 from swarmhub.errors import BlobError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.body import Body
 from swarmhub.transport.reach import Reach, plain
+from swarmhub.transport.relay import Ways
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
@@ -47,6 +49,7 @@ class PeerClient:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._context = peers.client_context()
+        self._ways = Ways(peers)
         self._sessions: dict[bytes, aiohttp.ClientSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
         peers.on_gone.append(self._close_gone)
@@ -58,6 +61,7 @@ class PeerClient:
         self._sessions.clear()
         if self._closing:
             await asyncio.wait(self._closing)
+        await self._ways.close()
 
     def _close_gone(self, certificates: set[bytes]) -> None:
         for certificate in certificates:
@@ -67,7 +71,7 @@ class PeerClient:
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
 
-    def _session(self, member: MemberId) -> tuple[aiohttp.ClientSession, str]:
+    def _session(self, member: MemberId) -> tuple[aiohttp.ClientSession, Member]:
         found = self._peers.members.get(member)
         if found is None:
             raise PeerError(f"Member {member} is not active (any more).")
@@ -87,7 +91,7 @@ class PeerClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )  # fmt: skip
             self._sessions[certificate] = session
-        return session, f"https://{found.address}"
+        return session, found
 
     async def _request(
         self,
@@ -97,7 +101,8 @@ class PeerClient:
         answer_s: float = ANSWER_TIMEOUT_S,
         **options: Any,
     ) -> aiohttp.ClientResponse:
-        session, base = self._session(member)
+        session, found = self._session(member)
+        base = f"https://{await self._ways.to(found)}"
         try:
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours

@@ -41,7 +41,8 @@ VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
 VARIABLE = "SWARMHUB_COMETBFT"
 # what may stand between the quotes of a list of peers in the engine's configuration
-PEER = re.compile(r"[0-9a-f]{40}@[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")
+PLACE = re.compile(r"[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")
+PEER = re.compile("[0-9a-f]{40}@" + PLACE.pattern)
 STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "state.sqlite",
     "abci.sock",
@@ -241,7 +242,7 @@ max_body_bytes = {4 * MAX_TX_BYTES}
 
 [p2p]
 laddr = "tcp://{settings.listen}"
-external_address = "{settings.address}"
+external_address = "{settings.address if PLACE.fullmatch(settings.address) else ""}"
 persistent_peers = "{",".join(peers)}"
 persistent_peers_max_dial_period = "5s"
 pex = false

@@ -1,0 +1,363 @@
+"""A way to members that nobody can connect to.
+
+    caller ----call 7----> relay <---stand---- member 7    keeps this connection, so that it can be
+                           relay ----take X--> member 7    told that somebody calls
+                           relay <---take X--- member 7    a second connection
+    caller <======= bytes, as they come =======> member 7's own port
+
+What passes is the TLS of both ends with each other, as everywhere: a relay carries ciphertext, and
+learns who talks to whom, when and how much. Around it is TLS of each end with the relay, whose
+operator is a member and which serves active members only, so nobody else learns even that.
+
+A member's address says behind which relays it stands: `@host:port`, several with commas between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import ssl
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+
+from swarmhub.contract.records import Member
+from swarmhub.errors import BadInput, PeerError
+from swarmhub.transport.door import Door
+from swarmhub.transport.tls import Peers
+from swarmhub.types import MemberId
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+MAX_LINE_BYTES = 128
+MAX_STREAMS_PER_MEMBER = 64  # a node opens at most 8 to each other
+MAX_CALLS = 256  # of a member that stands, at a time
+LINE_S = 10.0  # for the first words of a connection, and for a called member to take the call
+PULSE_S = 20.0  # a member that stands says so as often
+SILENCE_S = 60.0  # then it stands no more
+RETRY_S = (0.5, 10.0)  # between two tries to stand at a relay
+PIECE_BYTES = 1 << 17
+
+log = logging.getLogger("swarmhub.relay")
+
+
+def relays_of(address: str) -> list[str]:
+    """host:port of the relays behind which a member stands; none where it has a port itself."""
+    return address[1:].split(",") if address.startswith("@") else []
+
+
+async def splice(one: Stream, other: Stream) -> int:
+    """Pass bytes both ways until either end hangs up; returns how many."""
+    passed = 0
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal passed
+        while data := await reader.read(PIECE_BYTES):
+            passed += len(data)
+            writer.write(data)
+            await writer.drain()
+
+    ways = ((one[0], other[1]), (other[0], one[1]))
+    pumps = [asyncio.create_task(pump(reader, writer)) for reader, writer in ways]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in pumps:
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        for _, writer in (one, other):
+            writer.close()
+        with contextlib.suppress(TimeoutError):  # what is still on its way arrives
+            async with asyncio.timeout(LINE_S):
+                ends = [writer.wait_closed() for _, writer in (one, other)]
+                await asyncio.gather(*ends, return_exceptions=True)
+    return passed
+
+
+class Relay:
+    """The relay itself."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._door = Door(peers.server_context(), self._make)
+        self._open: dict[asyncio.StreamWriter, tuple[bytes, asyncio.Task[None]]] = {}
+        self._standing: dict[MemberId, asyncio.StreamWriter] = {}
+        self._calls: dict[str, tuple[MemberId, asyncio.Future[Stream]]] = {}
+        self.passed = 0  # bytes
+        peers.on_gone.append(self._close_gone)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port. BadInput where it is taken."""
+        try:
+            return await self._door.open(host, port)
+        except OSError as error:
+            raise BadInput(
+                f"Expected to listen on {host}:{port}, but {error.strerror or error}; stop what "
+                "uses the port, or give another with --listen."
+            ) from None
+
+    async def close(self) -> None:
+        """Stop listening and hang up on everybody."""
+        await self._door.close()
+        tasks = [task for _, task in self._open.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def standing(self) -> list[MemberId]:
+        """Members that can be called here now."""
+        return sorted(self._standing)
+
+    def _make(self) -> asyncio.Protocol:
+        reader = asyncio.StreamReader(limit=2 * PIECE_BYTES)
+        return asyncio.StreamReaderProtocol(reader, self._serve)
+
+    def _close_gone(self, certificates: set[bytes]) -> None:
+        for writer, (certificate, _) in list(self._open.items()):
+            if certificate in certificates:
+                writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        member = self._peers.member_of(certificate)
+        task = asyncio.current_task()
+        assert task is not None
+        mine = Counter(known for known, _ in self._open.values())[certificate]
+        if member is None or mine >= MAX_STREAMS_PER_MEMBER:
+            writer.transport.abort()
+            return
+        self._open[writer] = (certificate, task)
+        try:
+            await self._answer(member, (reader, writer))
+        except (OSError, TimeoutError, ValueError):  # gone, silent, or it says what is no request
+            pass
+        except asyncio.CancelledError:
+            pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
+        finally:
+            del self._open[writer]
+            writer.transport.abort()
+
+    async def _answer(self, member: Member, stream: Stream) -> None:
+        async with asyncio.timeout(LINE_S):
+            words = (await _read_line(stream[0])).split(" ")
+        match words:
+            case ["stand"]:
+                await self._keep(member, stream)
+            case ["call", target]:
+                await self._connect(int(target[:20]), stream)
+            case ["take", token]:
+                await self._hand_over(member, token, stream)
+
+    async def _keep(self, member: Member, stream: Stream) -> None:
+        reader, writer = stream
+        before = self._standing.get(member.id)
+        if before is not None:
+            before.transport.abort()  # it has come again: that one was left behind
+        self._standing[member.id] = writer
+        try:
+            writer.write(b"ok\n")
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    if await _read_line(reader) != "":
+                        return
+        finally:
+            if self._standing.get(member.id) is writer:
+                del self._standing[member.id]
+
+    async def _connect(self, target: MemberId, caller: Stream) -> None:
+        standing = self._standing.get(target)
+        if standing is None:
+            caller[1].write(b"no\n")
+            await caller[1].drain()
+            return
+        token = secrets.token_hex(16)
+        taken: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+        self._calls[token] = (target, taken)
+        try:
+            standing.write(f"take {token}\n".encode())
+            async with asyncio.timeout(LINE_S):
+                callee = await taken
+        finally:
+            del self._calls[token]
+        caller[1].write(b"ok\n")
+        self.passed += await splice(caller, callee)
+
+    async def _hand_over(self, member: Member, token: str, stream: Stream) -> None:
+        target, taken = self._calls.get(token, (None, None))
+        if taken is None or target != member.id or taken.done():
+            return
+        taken.set_result(stream)
+        await stream[1].wait_closed()
+
+
+class Outpost:
+    """A member's place at the relays of its address: callers are let in at its own port."""
+
+    def __init__(self, peers: Peers, relays: Sequence[str], listen: str) -> None:
+        self._context = peers.client_context()
+        self._peers, self._relays, self._listen = peers, relays, listen
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Stand at every relay, and come back where a connection ends."""
+        for relay in self._relays:
+            self._begin(self._stand_always(relay))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Leave."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stand_always(self, relay: str) -> None:
+        pause = RETRY_S[0]
+        while True:
+            try:
+                stream = await reach_relay(self._peers, self._context, relay, "stand")
+                log.info("stands at the relay %s", relay)
+                pause = RETRY_S[0]
+                await self._stand(relay, stream)
+            except (PeerError, OSError, TimeoutError, ValueError) as error:
+                log.info("does not stand at the relay %s: %s", relay, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_S[1])
+
+    async def _stand(self, relay: str, stream: Stream) -> None:
+        reader, writer = stream
+
+        async def pulse() -> None:
+            while True:
+                await asyncio.sleep(PULSE_S)
+                writer.write(b"\n")
+
+        pulsing = asyncio.create_task(pulse())
+        try:
+            while True:
+                words = (await _read_line(reader)).split(" ")
+                if words[0] == "take" and len(words) == 2 and len(self._tasks) < MAX_CALLS:
+                    self._begin(self._take(relay, words[1]))
+        finally:
+            pulsing.cancel()
+            writer.transport.abort()
+
+    async def _take(self, relay: str, token: str) -> None:
+        host, _, port = self._listen.rpartition(":")
+        try:
+            inner = await asyncio.open_connection(host.strip("[]"), int(port))
+            try:
+                outer = await reach_relay(self._peers, self._context, relay, f"take {token}", None)
+            except BaseException:
+                inner[1].transport.abort()
+                raise
+            await splice(inner, outer)
+        except (PeerError, OSError, TimeoutError) as error:
+            log.info("a call over %s was not taken: %s", relay, error)
+
+
+class Ways:
+    """Where to connect on this host in order to reach a member: its own address, or a port on the
+    loopback behind which its relay is. Whoever else of this host connects there gets no further
+    than at any port of the member's: its TLS asks for a member's certificate."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._context = peers.client_context()
+        self._servers: dict[tuple[MemberId, str], asyncio.Server] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def to(self, member: Member) -> str:
+        """host:port."""
+        if not relays_of(member.address):
+            return member.address
+        key = (member.id, member.address)
+        server = self._servers.get(key)
+        if server is None:
+
+            async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await self._forward(member, (reader, writer))
+
+            server = self._servers[key] = await asyncio.start_server(
+                forward, "127.0.0.1", 0, limit=2 * PIECE_BYTES
+            )
+        return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _forward(self, member: Member, inner: Stream) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            outer = await self._call(member)
+            await splice(inner, outer)
+        except (PeerError, OSError, TimeoutError) as error:
+            log.info("member %d cannot be called: %s", member.id, error)
+        finally:
+            self._tasks.discard(task)
+            inner[1].transport.abort()
+
+    async def _call(self, member: Member) -> Stream:
+        problem: Exception = PeerError("it names no relay")
+        for relay in relays_of(member.address):
+            try:
+                return await reach_relay(self._peers, self._context, relay, f"call {member.id}")
+            except (PeerError, OSError, TimeoutError) as error:
+                problem = error
+        raise problem
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        for server in self._servers.values():
+            server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def reach_relay(
+    peers: Peers,
+    context: ssl.SSLContext,
+    relay: str,
+    words: str,
+    answer: str | None = "ok",
+) -> Stream:
+    """A connection to a relay on which `words` have been said and `answer` has come. PeerError
+    where no member answers there, or it answers otherwise."""
+    host, _, port = relay.rpartition(":")
+    async with asyncio.timeout(LINE_S):
+        reader, writer = await asyncio.open_connection(
+            host.strip("[]"), int(port), ssl=context, limit=2 * PIECE_BYTES
+        )
+    try:
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        if peers.member_of(certificate) is None:
+            raise PeerError(f"no member answers at {relay}")
+        writer.write(f"{words}\n".encode())
+        if answer is not None:
+            async with asyncio.timeout(2 * LINE_S):
+                said = await _read_line(reader)
+            if said != answer:
+                raise PeerError(f"the relay {relay} does not know it")
+    except (ValueError, asyncio.IncompleteReadError):
+        writer.transport.abort()
+        raise PeerError(f"the relay {relay} answers nonsense") from None
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return reader, writer
+
+
+async def _read_line(reader: asyncio.StreamReader) -> str:
+    """A line of at most MAX_LINE_BYTES; ConnectionError at the end, ValueError for nonsense."""
+    line = await reader.readline()
+    if not line.endswith(b"\n"):
+        raise ConnectionResetError("it hung up")
+    if len(line) > MAX_LINE_BYTES:
+        raise ValueError("a line that is too long")
+    return line[:-1].decode("ascii")

@@ -1,0 +1,200 @@
+"""Members that nobody can connect to are reached over a relay, which sees ciphertext only."""
+
+import asyncio
+import contextlib
+import dataclasses
+
+import pytest
+from ends import End, OpenGate, put, wish
+
+from swarmhub.errors import PeerError
+from swarmhub.params import CHUNK_BYTES
+from swarmhub.round import ReceiptCame
+from swarmhub.transport import PeerClient, PeerServer, relay
+from swarmhub.transport.relay import Outpost, Relay, reach_relay, relays_of
+
+WAIT_S = 20
+
+
+class Carried(asyncio.StreamReader):
+    """What a relay reads of a connection."""
+
+    seen = bytearray()
+
+    async def read(self, n=-1):
+        data = await super().read(n)
+        Carried.seen += data
+        return data
+
+
+def over_relay(tmp_path, scenario, relays=1):
+    """Members 1 and 2 stand behind relays that member 3 runs; `scenario(one, two, client of two,
+    gate of one, relays)`."""
+
+    async def run():
+        one, two, three = (End(tmp_path / name, i) for i, name in enumerate("abc", 1))
+        carriers = [Relay(three.peers) for _ in range(relays)]
+        ports = [await r.start("127.0.0.1", 0) for r in carriers]
+        address = "@" + ",".join(f"127.0.0.1:{p}" for p in ports)
+        records = [dataclasses.replace(e.record(1), address=address) for e in (one, two)]
+        for end in (one, two, three):
+            end.peers.update([*records, three.record(1)])
+        gate = OpenGate()
+        server = PeerServer(one.peers, one.store, gate)
+        await server.start("127.0.0.1", 0)
+        outpost = Outpost(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
+        outpost.start()
+        client = PeerClient(two.peers)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while any(r.standing() != [1] for r in carriers):
+                    await asyncio.sleep(0.01)
+                await scenario(one, two, client, gate, carriers)
+        finally:
+            await client.close()
+            await outpost.close()
+            await server.close()
+            for r in carriers:
+                await r.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("nbytes", [1000, 3 * CHUNK_BYTES + 5])
+def test_two_members_behind_a_relay_exchange_blobs_and_receipts(tmp_path, nbytes):
+    async def scenario(one, two, client, gate, carriers):
+        blob = put(one, nbytes)
+        await client.pull(wish(blob), two.store)
+        assert blob.digest in two.store
+        receipt = ReceiptCame(3, 0, "ab" * 32, 2, "cd" * 64)
+        await client.send_receipt(1, "heart", receipt)
+        async with asyncio.timeout(WAIT_S):
+            while not gate.receipts:
+                await asyncio.sleep(0.01)
+        assert gate.receipts[0][0] == "heart"
+        assert carriers[0].standing() == [1]
+
+    over_relay(tmp_path, scenario)
+
+
+def test_the_relays_operator_sees_no_plaintext(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay.asyncio, "StreamReader", Carried)
+    Carried.seen = bytearray()
+
+    async def scenario(one, two, client, gate, carriers):
+        blob = put(one, 200_000)
+        plain = one.store.path(blob.digest).read_bytes()
+        await client.pull(wish(blob), two.store)
+        assert two.store.path(blob.digest).read_bytes() == plain
+        assert len(Carried.seen) > len(plain)  # all of it went past
+        assert not any(plain[i : i + 8] in Carried.seen for i in range(0, len(plain) - 8, 997))
+        for word in (b"HTTP/1.1", b"/v1/blobs", blob.digest.encode(), b"swarmhub"):
+            assert word not in Carried.seen
+
+    over_relay(tmp_path, scenario)
+
+
+def test_another_relay_serves_where_one_is_gone(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        await carriers[0].close()
+        blob = put(one, 1000)
+        await client.pull(wish(blob), two.store)
+
+    over_relay(tmp_path, scenario, relays=2)
+
+
+def test_who_stands_nowhere_is_one_sentence_at_once(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        blob = put(one, 1000)
+        carriers[0]._standing.clear()
+        with pytest.raises(PeerError, match="does not answer"):
+            await client.pull(wish(blob), two.store)
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_removed_member_is_cut_off_and_called_no_more(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        carrier = carriers[0]
+        left = [m for m in carrier._peers.members.values() if m.id != 1]
+        carrier._peers.update(left)
+        while carrier.standing():
+            await asyncio.sleep(0.01)
+        with pytest.raises(PeerError):
+            await client.pull(wish(put(one, 1000)), two.store)
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_call_is_taken_by_the_member_that_is_called_only(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        context = two.peers.client_context()
+        carrier = carriers[0]
+        carrier._calls["x" * 32] = (1, asyncio.get_running_loop().create_future())
+        reader, writer = await reach_relay(two.peers, context, address, f"take {'x' * 32}", None)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        assert not carrier._calls["x" * 32][1].done()
+
+    over_relay(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("words", ["", "nonsense", "call", "call x", "call 99999999999999999999999",
+                                   "call 9", "take zz", "y" * 5000])  # fmt: skip
+def test_what_is_no_request_ends_the_connection(tmp_path, words):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        context = two.peers.client_context()
+        reader, writer = await reach_relay(two.peers, context, address, words, None)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() in (b"", b"no\n")
+        writer.close()
+        assert carriers[0].standing() == [1]
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_stranger_learns_nothing(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        stranger = End(tmp_path / "stranger", 9)
+        stranger.peers.update(list(two.peers.members.values()))
+        with contextlib.suppress(OSError, PeerError):
+            reader, writer = await reach_relay(
+                stranger.peers, stranger.peers.client_context(), address, "stand", None
+            )
+            assert await reader.read() == b""
+            writer.close()
+        assert carriers[0].standing() == [1]
+
+    over_relay(tmp_path, scenario)
+
+
+def test_who_answers_at_a_relays_address_without_being_a_member_is_not_believed(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        two.peers.update([m for m in two.peers.members.values() if m.id != 3])
+        with pytest.raises(PeerError, match="no member answers"):
+            await reach_relay(two.peers, two.peers.client_context(), address, "call 1")
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_member_holds_so_many_connections_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "MAX_STREAMS_PER_MEMBER", 3)
+
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        context = two.peers.client_context()
+        held = [await reach_relay(two.peers, context, address, "stand") for _ in range(2)]
+        for _ in range(8):
+            with contextlib.suppress(PeerError, OSError):
+                held.append(await reach_relay(two.peers, context, address, "stand"))
+        mine = [c for c, _ in carriers[0]._open.values() if c == two.der]
+        assert len(mine) <= 3
+        for _, writer in held:
+            writer.close()
+
+    over_relay(tmp_path, scenario)
