@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from swarmhub.node.ledgers import open_for_desk
 from swarmhub.node.tickets import write_token
 
 STUDY_NAME = "heart"
+RELAY_PORT = 7402
 _numbers = itertools.count(os.getpid() % 200)
 
 
@@ -55,17 +57,18 @@ needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 
 class Bed:
-    """Hosts 1 to n; use it in a `with` block."""
+    """Hosts 1 to n; use it in a `with` block. Nobody can connect to the hidden ones: they stand
+    behind the relay of host 1 (`relay`)."""
 
-    def __init__(self, root: Path, n: int) -> None:
+    def __init__(self, root: Path, n: int, hidden: Collection[int] = ()) -> None:
         self.root, self.children = root, Processes()
         self.net = next(_numbers) % 200
         self.bridge = f"swh{self.net}b"
         self.homes: list[Home] = []
         sh("ip", "link", "add", self.bridge, "type", "bridge")
         sh("ip", "link", "set", self.bridge, "up")
-        for _ in range(n):
-            self.add_host()
+        for i in range(1, n + 1):
+            self.add_host(is_hidden=i in hidden)
         self.tables = write_heart(root / "tables")
 
     def __enter__(self) -> Bed:
@@ -85,19 +88,22 @@ class Bed:
         """Name of host i's namespace."""
         return f"swh{self.net}h{i}"
 
-    def add_host(self) -> int:
+    def address(self, i: int) -> str:
+        """Host i's own."""
+        return f"10.{self.net}.7.{i}"
+
+    def add_host(self, is_hidden: bool = False) -> int:
         """A new host with a home and no consortium; returns its number."""
         i = len(self.homes) + 1
-        space, cable, address = self.space(i), f"swh{self.net}c{i}", f"10.{self.net}.7.{i}"
+        space, cable, address = self.space(i), f"swh{self.net}c{i}", self.address(i)
         sh("ip", "netns", "add", space)
         sh("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
         sh("ip", "link", "set", cable, "master", self.bridge, "up")
         sh("ip", "-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
         sh("ip", "-n", space, "link", "set", "eth0", "up")
         sh("ip", "-n", space, "link", "set", "lo", "up")
-        home = Home.create(
-            self.root / f"h{i}", f"Hospital {i}", f"{address}:7400", ledger="cometbft"
-        )
+        place = f"@{self.address(1)}:{RELAY_PORT}" if is_hidden else f"{address}:7400"
+        home = Home.create(self.root / f"h{i}", f"Hospital {i}", place, ledger="cometbft")
         self.homes.append(home)
         return i
 
@@ -124,6 +130,12 @@ class Bed:
         """Start host i's node."""
         home = self.homes[i - 1].root
         self._run(f"node {i}", i, ["up", "--home", str(home)], "node.log", **variables)
+
+    def relay(self) -> None:
+        """Start the relay of host 1."""
+        words = ["relay", "--listen", f"0.0.0.0:{RELAY_PORT}", "--home", str(self.homes[0].root)]
+        self._run("relay", 1, words, "relay.log")
+        self.wait_until(lambda: "relays on" in (self.homes[0].root / "logs/relay.log").read_text())
 
     def train(self, i: int) -> None:
         """Start host i's trainer on its hospital's table."""
@@ -211,6 +223,12 @@ class Bed:
         return i
 
     # looking
+
+    def connects(self, of: int, to: int, port: int) -> bool:
+        """Whether host `of` can open a TCP connection to a port of host `to`."""
+        code = f"import socket; socket.create_connection(({self.address(to)!r}, {port}), 2)"
+        command = ["ip", "netns", "exec", self.space(of), sys.executable, "-c", code]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def state(self, i: int):
         """The contract's state as host i has it on disk."""

@@ -158,6 +158,28 @@ def test_7_the_others_go_on_without_a_host_that_hangs_for_thirty_seconds(tmp_pat
 
 
 @long
+def test_8_hosts_that_only_dial_out_take_part_and_lead_over_a_relay(tmp_path):
+    with Bed(tmp_path, 4, hidden=(3, 4)) as bed:
+        bed.found()
+        bed.relay()
+        bed.open_study(rounds=1000, min_peers=2)
+        bed.wait_until(lambda: len(bed.merged(1)) == 4)
+        for i in (3, 4):  # really closed: nobody gets through to any port of theirs
+            assert not bed.connects(1, i, 7400)
+            assert not bed.connects(2, i, 7401)
+        first = bed.number(1)
+        led = {compute_leader_order(STUDY_NAME, first + k, FOUR)[0] for k in range(8)}
+        assert {3, 4} <= led  # each has to take the other's parameters, and to give the merged
+        bed.wait_until(lambda: bed.number(1) >= first + 10)
+        assert len(bed.merged(1)) == 4
+        bed.children.kill("relay")
+        bed.wait_until(lambda: bed.merged(1) == {1, 2})  # the open ones go on
+        bed.relay()
+        bed.wait_until(lambda: len(bed.merged(1)) == 4)
+        bed.agree()
+
+
+@long
 def test_9_a_wrong_clock_and_a_flood_disturb_nobody(tmp_path):
     with Bed(tmp_path, 4) as bed:
         started(bed, rounds=2000)

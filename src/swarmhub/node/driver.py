@@ -24,6 +24,7 @@ from swarmhub.merge import draw
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.round import (
+    Accepted,
     Audit,
     Audited,
     Check,
@@ -204,6 +205,7 @@ class StudyDriver:
         result = await self.node.submit(wish.body)
         reach(f"result.{wish.body.KIND}")
         if result.ok:
+            self.notes.learn(Accepted(wish.body), self.node.now_ms())
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
         if result.code == "TooMany":  # nothing is wrong with it: a later block takes it

@@ -14,6 +14,7 @@ from swarmhub.round.effects import (
     Watch,
 )
 from swarmhub.round.notes import (
+    Accepted,
     Audited,
     CheckedBad,
     CheckedGood,
@@ -38,6 +39,7 @@ from swarmhub.round.notes import (
 from swarmhub.round.retention import compute_kept, may_read
 
 __all__ = [
+    "Accepted",
     "Assignment",
     "Audit",
     "Audited",

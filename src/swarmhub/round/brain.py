@@ -76,6 +76,7 @@ from swarmhub.round.view import (
 )
 from swarmhub.types import Digest, MemberId
 
+MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are remembered
 HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
 
 
@@ -124,11 +125,17 @@ def stand_ready(view: View) -> Iterator[Effect]:
 
 
 def contribute(view: View) -> Iterator[Effect]:
-    """Bring the trainer's answer to the ledger, once, if it is an answer to this round."""
-    prepared, r = view.notes.prepared, view.r
+    """Bring the trainer's answer to the ledger, once, if it is an answer to this round. Where the
+    others could not get it and took it out, again, but less and less often."""
+    prepared, r, notes = view.notes.prepared, view.r, view.notes
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
-    if r.contribution_of(view.me) is None:
+    before = notes.contributed.get(r.number)
+    pause_ms = notes.patience.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
+    at_ms = before.last_ms + pause_ms if before else 0
+    if r.contribution_of(view.me) is None and view.now_ms < at_ms:
+        yield Wake(at_ms)
+    elif r.contribution_of(view.me) is None:
         yield Submit(
             Contribute(
                 ref=view.ref,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Evaluation
+from swarmhub.contract.transactions import Contribute
 from swarmhub.types import Digest, MemberId, Signature
 
 
@@ -27,6 +28,7 @@ class Patience:
     unavailable_ms: int = 500
     audit_ms: int = 400  # a drawn auditor may be gone: after this, the others audit too
     forget_ms: int = 10_000  # failures further apart are not one outage (pauses are shorter)
+    again_ms: int = 500  # until an excluded contribution is brought again; doubles each time
     poke_step_ms: int = 250  # members poke one after the other, so that one usually suffices
 
 
@@ -158,9 +160,14 @@ class Refused:
     body: Any
 
 
+@dataclass(frozen=True)
+class Accepted:
+    body: Any
+
+
 Event: TypeAlias = (
     Held | PullFailed | CheckedGood | CheckedBad | Merged | Offered | ReceiptCame | ReceiptSent
-    | PeerLost | PeerFound | Poked | Refused | Prepared | Audited | Lacking | Examined
+    | PeerLost | PeerFound | Poked | Refused | Accepted | Prepared | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -192,6 +199,7 @@ class Notes:
     bad: dict[Digest, str] = field(default_factory=dict)
     good: set[Digest] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
+    contributed: dict[int, Failures] = field(default_factory=dict)  # by round: each but one in vain
     arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was here
     audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
     lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
@@ -238,6 +246,9 @@ class Notes:
                 self.poked_ms = now_ms
             case Refused(body):
                 self.refused.add(body)
+            case Accepted(body):
+                if isinstance(body, Contribute):
+                    self._count(self.contributed, body.ref.number, now_ms)
             case Prepared():
                 self.prepared = event
 
@@ -250,6 +261,7 @@ class Notes:
         self.audits = {k: v for k, v in self.audits.items() if k[0] >= number}
         self.lacking = {k for k in self.lacking if k[0] >= number}
         self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
+        self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
         self.arrived.clear()
         self.lost.clear()
         self.failed.clear()

@@ -23,6 +23,7 @@ from swarmhub.merge import (
 )
 from swarmhub.params import ChunkHasher, Fingerprint, Layout, Tensor, arrays_from, buffer_of
 from swarmhub.round import (
+    Accepted,
     Audit,
     Audited,
     Check,
@@ -366,8 +367,9 @@ class SimNode:
         def again() -> None:
             result = self.world.results.get(tx_id)
             if result is not None and self.world.on_ledger(self.me):
-                refused = None if result.ok or result.code in ("Expired", "Disputed") else wish.body
-                self.done(wish, None if refused is None else Refused(refused))
+                final = result.code not in ("Expired", "Disputed")
+                learnt = Accepted(wish.body) if result.ok else Refused(wish.body) if final else None
+                self.done(wish, learnt)
                 return
             self.world.submit(self.me, tx)
             self.later(RESUBMIT_MS, again)
