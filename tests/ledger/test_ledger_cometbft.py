@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -592,3 +593,24 @@ def test_an_address_where_nobody_can_listen_is_one_sentence(tmp_path, host):
             await CometLedger.open(settings)
 
     asyncio.run(main())
+
+
+def test_a_store_is_closed_only_when_its_last_writer_has_finished(tmp_path):
+    create_comet_ledger(tmp_path, GENESIS)
+    store = Store.open(tmp_path / STATE_FILE)
+    inside, order = threading.Event(), []
+
+    def write():
+        with store._transaction():
+            inside.set()
+            for i in range(200):
+                store._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"x{i}", "y"))
+            order.append("written")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    inside.wait(10)
+    store.close()
+    order.append("closed")
+    writer.join()
+    assert order == ["written", "closed"]

@@ -171,6 +171,33 @@ def card(home: HomeOption = DEFAULT_HOME) -> None:
     print(json.dumps(codec.to_json(Home.open(home).card()), indent=2))
 
 
+@app.command("backup")
+def backup(
+    file: Annotated[Path, typer.Argument(help="The tar file to write; it holds private keys.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write configuration, keys (without the consensus key) and trainers' private state to a
+    file."""
+    from swarmhub.node.backup import back_up
+
+    names = back_up(Home.open(home), file)
+    print(f"Wrote {len(names)} entries to {file}. It holds private keys: keep it like them.")
+
+
+@app.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file of 'swarmhub node backup'.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Make a home of a backup, on a new machine. The old one must not run any more."""
+    from swarmhub.node.backup import restore as run
+
+    made = run(home, file)
+    print(f"Restored the home of '{made.config.name}' at {made.root}.")
+    if made.is_networked:
+        print("Next: 'swarmhub up', and beside it 'swarmhub consortium rotate-key consensus'.")
+
+
 @app.command("export")
 def export(
     study: Annotated[str, typer.Argument(help="The study's name.")],

@@ -102,8 +102,8 @@ class Desk:
         if not home.is_networked:
             return ticket
         genesis = codec.pack(read_genesis(home.engine_path))
-        doors = [self.me, *(m for m in self.members() if m.id != self.me.id)]
-        doors = [m for m in doors if m.tls and not relays_of(m.address)]
+        others = [m for m in self.members() if m.id != self.me.id]
+        doors = find_doors([self.me, *others])
         if not doors:
             raise BadInput("A newcomer can connect to no member: all stand behind relays.")
         certificate = issue_certificate(
@@ -117,9 +117,7 @@ class Desk:
             trusted_hash=newest.agreed,
             genesis=hashlib.sha256(genesis).hexdigest(),
             certificate=certificate.hex(),
-            doors=tuple(
-                DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in doors[:DOORS]
-            ),
+            doors=doors,
         )
 
     async def apply(self, card: Card, ticket: Ticket) -> int:
@@ -191,6 +189,12 @@ class Desk:
         digests = [m.digest for m in (study.current, study.best) if m]
         found = next((d for d in digests if d.startswith(model)), model)
         return await self.submit(Release(name, found))
+
+
+def find_doors(members: list[Member]) -> tuple[DoorPlate, ...]:
+    """Where a newcomer can knock: at the first members that can be connected to."""
+    able = [m for m in members if m.tls and not relays_of(m.address)]
+    return tuple(DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in able[:DOORS])
 
 
 def make_rotation(card: Card, new: PrivateKey) -> Rotate:

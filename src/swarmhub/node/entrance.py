@@ -46,9 +46,16 @@ class Known:
 
 def note(home: Home, ticket: Ticket, engines: list[str]) -> None:
     """Keep what `Entrance` needs of an invitation, and what a member told of the engines."""
-    known = Known(ticket.doors, ticket.trusted_height, ticket.trusted_hash)
-    write_durably(home.engine_path / FILE, codec.pack(known))
+    write_durably(
+        home.engine_path / FILE,
+        pack_known(ticket.doors, ticket.trusted_height, ticket.trusted_hash),
+    )
     _note_engines(home, engines)
+
+
+def pack_known(doors: tuple[DoorPlate, ...], height: int, hash_: Digest) -> bytes:
+    """The file that `Entrance` reads."""
+    return codec.pack(Known(doors, height, hash_))
 
 
 def is_newcomer(home: Home) -> bool:

@@ -104,8 +104,9 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Close it."""
-        self._db.close()
+        """Close it, when whoever works on it has finished: SQLite would crash the process else."""
+        with self._turn:
+            self._db.close()
 
     # writing
 

@@ -1,0 +1,103 @@
+"""What a hospital keeps elsewhere, so that a lost machine is a matter of minutes.
+
+In a backup: configuration, the keys of account, TLS and ledger, the certificate, the trainers'
+private state (`local/`), and for a ledger of many machines its genesis, members' doors and one of
+its blocks, so that the restored node can begin with a state that the others have. Not in it: the
+consensus key with what it has signed, because a validator that is set back could sign two blocks
+of one height; blobs, blocks and state, which the other members have.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+from swarmhub import codec, keys
+from swarmhub.contract.records import get_member_of_key, get_members
+from swarmhub.errors import BadInput, HomeError, Malformed
+from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
+from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.node import entrance
+from swarmhub.node.desk import find_doors, read_genesis_file
+from swarmhub.node.home import CONFIG, Home
+
+GENESIS = "genesis.json"
+DOORS = f"ledger/{entrance.FILE}"
+KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
+MAX_BYTES = 16 << 30  # of a backup that is read: trainers may keep large models at home
+
+
+def back_up(home: Home, target: Path) -> list[str]:
+    """Write a tar file that only its owner can read; returns the names in it. BadInput where the
+    file exists: a backup is never overwritten."""
+    try:
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise BadInput(f"There is a file {target} already; give another name.") from None
+    with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+        for name in KEPT:
+            if (home.root / name).exists():
+                tar.add(home.root / name, name)
+        if home.is_networked and (home.engine_path / STATE_FILE).exists():
+            _add_ledger(tar, home)
+        tar.add(home.root / "local", "local")
+        return tar.getnames()
+
+
+def _add_ledger(tar: tarfile.TarFile, home: Home) -> None:
+    store = Store.open(home.engine_path / STATE_FILE)
+    try:
+        tip, state = store.load()
+        (newest,) = store.blocks(tip.height, tip.height + 1)
+    finally:
+        store.close()
+    me = get_member_of_key(state, home.key("account").public)
+    others = [m for m in get_members(state) if m != me]
+    known = entrance.pack_known(find_doors(others), tip.height, newest.block.agreed)
+    _add(tar, DOORS, known)
+    _add(tar, GENESIS, codec.pack(read_genesis(home.engine_path)))
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o600
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def restore(root: Path, source: Path) -> Home:
+    """Make a home of a backup, with a fresh consensus key. HomeError where there is a home,
+    BadInput where the file is no backup."""
+    if (root / CONFIG).exists():
+        raise HomeError(f"There is a home at {root} already; choose another --home.")
+    try:
+        with tarfile.open(source, "r:") as tar:
+            entries = tar.getmembers()
+            _check(entries, source)
+            for folder in ("keys", "blobs", "state", "local", "run", "logs"):
+                (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            for entry in entries:
+                if entry.name != CONFIG:
+                    tar.extract(entry, root, filter="data")
+            tar.extract(CONFIG, root, filter="data")  # last: with it there is a home
+        home = Home.open(root)
+        home.key("account"), home.key("tls")
+        keys.PrivateKey().save(home.key_path("consensus"))
+        if home.is_networked and (root / GENESIS).exists():
+            create_comet_ledger(home.engine_path, read_genesis_file(root / GENESIS))
+    except (tarfile.TarError, EOFError, KeyError, Malformed) as error:
+        raise BadInput(f"Expected a backup at {source}, got something else ({error}).") from None
+    return home
+
+
+def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
+    known = {*KEPT, GENESIS, DOORS, "local"}
+    for entry in entries:
+        if entry.name not in known and not entry.name.startswith("local/"):
+            raise BadInput(f"The file {source} holds {entry.name[:60]!r}, which no backup has.")
+        if not entry.isfile() and not entry.isdir():
+            raise BadInput(f"The file {source} holds a link or a device; no backup does.")
+    if sum(entry.size for entry in entries) > MAX_BYTES:
+        raise BadInput(f"The backup {source} would fill more than {MAX_BYTES >> 30} GiB.")

@@ -1,0 +1,121 @@
+"""A home that is lost comes back from a backup; what is no backup changes nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import tarfile
+
+import pytest
+from engines import needs_cometbft
+from test_joining import init, members, run, wait_until
+
+from swarmhub.demo.processes import Processes, free_address
+from swarmhub.node.home import Home
+
+
+def names_in(file):
+    with tarfile.open(file) as tar:
+        return set(tar.getnames())
+
+
+def test_a_backup_is_private_has_no_consensus_key_and_overwrites_nothing(tmp_path):
+    home = init(tmp_path / "a", "A")
+    (home / "local" / "heart").mkdir()
+    (home / "local" / "heart" / "optimizer").write_text("mine")
+    file = tmp_path / "a.tar"
+    said = run("node", "backup", file, "--home", home)
+    assert "private keys" in said
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {"node.toml", "keys/account.pem", "local/heart/optimizer"} <= names_in(file)
+    assert not any("consensus" in name for name in names_in(file))
+    before = file.read_bytes()
+    assert "already" in run("node", "backup", file, "--home", home, code=2)
+    assert file.read_bytes() == before
+
+    run("node", "restore", file, "--home", tmp_path / "b")
+    one, other = Home.open(home), Home.open(tmp_path / "b")
+    assert one.config == other.config
+    for key in ("account", "tls"):
+        assert one.key(key).public == other.key(key).public
+    assert one.key("consensus").public != other.key("consensus").public
+    assert (tmp_path / "b" / "local" / "heart" / "optimizer").read_text() == "mine"
+    assert "already" in run("node", "restore", file, "--home", home, code=2)
+
+
+def tar_of(path, *entries):
+    with tarfile.open(path, "w") as tar:
+        for name, data, kind in entries:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.type, entry.linkname = len(data), kind, "/etc/passwd"
+            tar.addfile(entry, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [("../evil", b"x", tarfile.REGTYPE)],
+        [("/etc/evil", b"x", tarfile.REGTYPE)],
+        [("local/../../evil", b"x", tarfile.REGTYPE)],
+        [("local/link", b"", tarfile.SYMTYPE)],
+        [("keys/consensus.pem", b"x", tarfile.REGTYPE)],
+        [("node.toml", b"format = 1", tarfile.REGTYPE)],
+    ],
+)
+def test_a_file_that_is_no_backup_makes_no_home(tmp_path, entries):
+    file = tar_of(tmp_path / "x.tar", *entries)
+    said = run("node", "restore", file, "--home", tmp_path / "b" / "home", code=2)
+    assert said.startswith("swarmhub: ")
+    assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "b" / "evil").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"not a tar", bytes(1024)])
+def test_nonsense_is_one_sentence(tmp_path, data):
+    (tmp_path / "x.tar").write_bytes(data)
+    said = run("node", "restore", tmp_path / "x.tar", "--home", tmp_path / "b", code=2)
+    assert said.startswith("swarmhub: ")
+
+
+@needs_cometbft
+def test_a_lost_validator_of_four_comes_back_from_its_backup(tmp_path):
+    homes = [
+        init(tmp_path / n, n, "--ledger", "cometbft", "--ledger-address", free_address())
+        for n in "ABCD"
+    ]
+    cards = []
+    for home in homes[1:]:
+        cards += ["--founder", tmp_path / f"{home.name}.json"]
+        cards[-1].write_text(run("node", "card", "--home", home))
+    run("consortium", "found", "Hearts", "--home", homes[0], *cards)
+    for home in homes[1:]:
+        run("consortium", "accept", homes[0] / "genesis.json", "--home", home)
+    lost = homes[3]
+
+    def log(home):
+        return (home / "logs" / "node.log").read_text()
+
+    with Processes() as children:
+        for home in homes:
+            children.start(home.name, ["up", "--home", str(home)], home / "logs" / "node.log")
+        for home in homes:
+            wait_until(lambda home=home: "is up" in log(home))
+        run("consortium", "invite", "--home", lost)  # blocks are made
+        run("node", "backup", tmp_path / "d.tar", "--home", lost)
+        children.kill("D")
+        before = members(homes[0])["D"]
+        shutil.rmtree(lost)
+        run("node", "restore", tmp_path / "d.tar", "--home", lost)
+        children.start("D", ["up", "--home", str(lost)], lost / "logs" / "node.log")
+        wait_until(lambda: "is up" in log(lost))
+        height = json.loads(run("status", "--json", "--home", homes[0]))["height"]
+        wait_until(lambda: json.loads(run("status", "--json", "--home", lost))["height"] >= height)
+        run("consortium", "rotate-key", "consensus", "--home", lost)
+        wait_until(lambda: "validates member=4" in log(homes[0]))
+        after = members(homes[0])["D"]
+        assert after["consensus"] != before["consensus"]
+        assert (after["id"], after["account"]) == (before["id"], before["account"])
