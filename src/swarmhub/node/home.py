@@ -37,7 +37,7 @@ COMETBFT = "cometbft"
 HIDDEN = "127.0.0.1:7400"  # where a host listens for its own relays' calls
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
-OPTIONAL_KEYS = ("ledger_address", "ledger_listen")
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen")
 NUMBERS = {  # of the ledger of many machines, with the least and the most
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
@@ -58,6 +58,7 @@ class Config:
     listen: str  # host:port on which it listens
     ledger_address: str = ""  # the same two for the ledger's engine, where it has peers
     ledger_listen: str = ""
+    health_listen: str = ""  # host:port on which GET /health answers, for monitoring
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
     propose_ms: int = 400  # wait for a block's proposer, before the next one proposes

@@ -34,6 +34,7 @@ from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
+from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
@@ -67,6 +68,7 @@ class Node:
         self.client = PeerClient(self.peers)
         self.server = PeerServer(self.peers, self.blobs, self)
         self.api = LocalApi(self)
+        self.health = Health(self)
         relays = relays_of(home.config.address)
         self.outpost = Outpost(self.peers, relays, home.config.listen)
         self.entrance = Entrance(home)
@@ -108,6 +110,7 @@ class Node:
                 await self.server.start(host, port)
                 self.outpost.start()
                 await self.api.start()
+                await self.health.start(self.home.config.health_listen)
                 reach("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
@@ -148,6 +151,7 @@ class Node:
             self._rising.cancel()
         await self.api.close()
         await self.outpost.close()
+        await self.health.close()
         for driver in self.drivers.values():
             await driver.close()
         await self.client.close()

@@ -1,0 +1,58 @@
+"""`GET /health` on a port of the operator's choice (`health_listen` in node.toml), for systemd,
+containers and monitoring. It says nothing that a stranger could use, and needs no token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from swarmhub.errors import BadInput
+from swarmhub.node.home import parse_address
+
+if TYPE_CHECKING:
+    from swarmhub.node.node import Node
+
+
+class Health:
+    """Status 200 while the node does its work, else 503; JSON with `well`, `height` (the newest
+    block), `waiting` (to be let in) and `problems` (how many sentences `status` has)."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, listen: str) -> None:
+        """Listen, where `listen` (host:port) is not empty. BadInput where the port is taken."""
+        if not listen:
+            return
+        host, port = parse_address(listen)
+        app = web.Application()
+        app.router.add_get("/health", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host.strip("[]"), port).start()
+        except OSError as error:
+            await self.close()
+            raise BadInput(
+                f"Expected to listen on {listen} for health checks, but {error.strerror or error}; "
+                "stop what uses the port, or change 'health_listen' in the home's node.toml."
+            ) from None
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        waiting = self._node.entrance.waiting
+        well = not waiting and not self._node.stopping.is_set()
+        found = {
+            "well": well,
+            "height": self._node.ledger.tip.height,
+            "waiting": waiting,
+            "problems": len(self._node.problems),
+        }
+        return web.json_response(found, status=200 if well else 503)
