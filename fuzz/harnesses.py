@@ -408,7 +408,8 @@ def try_snapshot(data: bytes) -> None:
 
 def snapshots() -> list[bytes]:
     chunk = pack_state(STATE_VALUES)
-    offer = {"chunks": [hashlib.sha256(chunk).hexdigest()], "head": "ab" * 32}
+    hashes = [hashlib.sha256(chunk).hexdigest()]
+    offer = {"chunks": hashes, "head": "ab" * 32, "time_ms": 1}
     return [codec.encode(offer) + b"\n\n" + chunk]
 
 
