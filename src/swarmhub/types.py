@@ -21,5 +21,6 @@ OFFER_DOMAIN = "swarmhub/offer/1"
 CARD_DOMAIN = "swarmhub/card/1"
 INVITE_DOMAIN = "swarmhub/invite/1"
 ROTATE_DOMAIN = "swarmhub/rotate/1"
+RESTART_DOMAIN = "swarmhub/restart/1"
 
 MICRO = 1_000_000  # metrics on the ledger are integers in millionths

@@ -150,6 +150,15 @@ class Bed:
         self.children.start_command(name, command, self.homes[i - 1].root / "logs" / log,
                                     **variables)  # fmt: skip
 
+    def type(self, i: int, *words: object) -> str:
+        """A command at host i, which must succeed; returns what it prints."""
+        command = ["ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub"]
+        home = ["--home", str(self.homes[i - 1].root)]
+        done = subprocess.run([*command, *map(str, words), *home], capture_output=True, text=True,
+                              check=False)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def kill(self, i: int) -> None:
         """kill -9 host i's node; its engine dies with it."""
         self.children.kill(f"node {i}")

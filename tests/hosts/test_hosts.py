@@ -240,3 +240,33 @@ def test_10_a_hundred_random_kills_over_a_hundred_rounds(tmp_path):
         bed.wait_until(lambda: min(bed.number(i) for i in FOUR) >= first + 100)
         models = bed.agree()
         assert set(range(1, first + 100)) <= set(models)
+
+
+@long
+def test_11_half_of_the_hosts_are_gone_for_good_and_the_others_restart(tmp_path):
+    with Bed(tmp_path, 4) as bed:
+        started(bed, rounds=1000, min_peers=2)
+        for i in (3, 4):
+            bed.kill(i)
+        bed.wait_until(lambda: bed.height(1) == bed.height(2))
+        for i in (1, 2):
+            bed.children.kill(f"trainer {i}")
+            bed.kill(i)
+        before, lineage = bed.number(1), bed.settled(1)
+        newest = max((1, 2), key=bed.height)
+        file = tmp_path / "restart.json"
+        said = bed.type(newest, "consortium", "restart", file, "--without", "Hospital 3",
+                        "--without", "Hospital 4")  # fmt: skip
+        assert "Missing: " in said
+        said = bed.type(3 - newest, "consortium", "restart", file)
+        assert "The new chain is" in said
+        assert "The new chain is" in bed.type(newest, "consortium", "restart", file)
+        for i in (1, 2):
+            bed.up(i)
+            bed.train(i)
+        bed.wait_until(lambda: bed.number(1) >= before + 5 and bed.number(2) >= before + 5)
+        assert bed.members(1) == ["Hospital 1", "Hospital 2"]
+        later = bed.agree(1, 2)
+        assert not set(lineage) & set(later)
+        said = bed.type(1, "ledger", "verify")
+        assert "verified" in said

@@ -245,6 +245,34 @@ def rotate_key(
     print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")
 
 
+@app.command("restart")
+def restart(
+    file: Annotated[Path, typer.Argument(help="The restart's file; the first survivor makes it.")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A member that is gone for good, by name; once for each."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """Go on under a new chain id where too many validators are gone for good. Every hospital that
+    is left types this with the same file, until all have signed."""
+    from dataclasses import asdict
+
+    from swarmhub.node.restarting import restart as run
+
+    step = run(Home.open(home), file, without or [])
+    words = (
+        f"Begins from block {step.height}, state {step.app_hash[:32]} (compare it over the "
+        f"telephone).\nSigned by {', '.join(step.signed)}."
+    )
+    if step.begun:
+        words += f"\nThe new chain is {step.chain}. Next: 'swarmhub up'."
+    else:
+        words += f"\nMissing: {', '.join(step.missing)}. Give them {file}; then type this again."
+    show(asdict(step), json_, words)
+
+
 @app.command("revoke")
 def revoke(
     home: HomeOption = DEFAULT_HOME,

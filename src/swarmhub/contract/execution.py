@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import consortium, deadlines, disputes, motions, phases, rounds, study
+from swarmhub.contract import (
+    consortium,
+    deadlines,
+    disputes,
+    inheritance,
+    motions,
+    phases,
+    rounds,
+    study,
+)
 from swarmhub.contract import transactions as t
 from swarmhub.contract.context import Context, Env
-from swarmhub.contract.records import DUE, DueMinutes, Genesis, get_member_of_key
+from swarmhub.contract.records import DUE, DueMinutes, Genesis, Revival, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Transaction
@@ -89,7 +98,10 @@ def compute_chain_id(genesis: Genesis) -> str:
 def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
     """Write block 0's state. Raises Refusal where the genesis cannot be used."""
     ctx = Context(state, env)
-    consortium.found(ctx, genesis, compute_chain_id(genesis))
+    if isinstance(genesis, Revival):
+        inheritance.inherit(ctx, genesis, compute_chain_id(genesis))
+    else:
+        consortium.found(ctx, genesis, compute_chain_id(genesis))
     return tuple(ctx.events)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from swarmhub import codec
+from swarmhub.codec import Json
 from swarmhub.contract.state import Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
@@ -39,6 +41,32 @@ class Genesis:
     vote_period_ms: int = 30 * 86_400_000  # a motion lapses after 30 days
     max_members: int = 64
     contract_version: int = CONTRACT_VERSION
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """What a restarted consortium begins with (see `inheritance`)."""
+
+    chain: str  # the halted one
+    height: int
+    app_hash: Digest
+    survivors: tuple[MemberId, ...]  # ascending
+    state: str  # {path: text} as JSON
+    signatures: tuple[Signature, ...] = ()  # of the survivors, in their order
+
+
+@dataclass(frozen=True)
+class Revival(Genesis):
+    """Block 0 of a consortium that goes on from another chain's state. It has no founders; the
+    constants are those of the state."""
+
+    inherits: Inheritance = Inheritance("", 0, "", (), "")
+
+
+def read_genesis_json(value: Json) -> Genesis:
+    """A genesis of either kind; Malformed where it is none."""
+    revived = isinstance(value, dict) and "inherits" in value
+    return codec.from_json(Revival if revived else Genesis, value)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.deadlines import is_waiting
-from swarmhub.contract.records import Genesis, get_member_of_key
+from swarmhub.contract.records import Genesis, get_member_of_key, read_genesis_json
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Node, Overlay, Reader, hash_of, write_tree
 from swarmhub.contract.transactions import Transaction, read_transaction
@@ -24,6 +24,7 @@ from swarmhub.types import BLOCK_DOMAIN, Digest, Event, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
+MAX_GENESIS_BYTES = 24 << 20  # it may hold the state of another chain, as text in a text
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
     if header.height != 0 or len(block.txs) != 1 or header.previous:
         raise LedgerDamaged(0, "it is not a genesis block")
     try:
-        genesis = codec.unpack(Genesis, block.txs[0])
+        genesis = read_genesis_json(codec.decode(block.txs[0]))
         overlay, chain_id, events = _found(genesis)
     except BadInput as error:
         raise LedgerDamaged(0, f"its genesis cannot be used ({error})") from None

@@ -25,6 +25,7 @@ from swarmhub.contract.records import (
     Study,
     get_member_of_key,
     get_members,
+    read_genesis_json,
 )
 from swarmhub.contract.transactions import (
     Apply,
@@ -43,6 +44,7 @@ from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import freshen, sign_transaction
+from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
@@ -52,7 +54,6 @@ from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
-MAX_GENESIS_BYTES = 8 << 20
 
 
 class Desk:
@@ -240,7 +241,7 @@ def found_consortium(name: str, founders: list[Card], home: Home) -> str:
 def read_genesis_file(path: Path) -> Genesis:
     """A genesis as written by 'swarmhub consortium found'."""
     try:
-        return codec.from_json(Genesis, codec.parse(path.read_bytes(), MAX_GENESIS_BYTES))
+        return read_genesis_json(codec.parse(path.read_bytes(), MAX_GENESIS_BYTES))
     except OSError as error:
         raise BadInput(f"Cannot read the genesis {path} ({error.strerror}).") from None
 

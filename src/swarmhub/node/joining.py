@@ -12,7 +12,7 @@ from typing import Any
 
 from swarmhub import codec, keys
 from swarmhub.contract.execution import compute_chain_id
-from swarmhub.contract.records import Genesis
+from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, PeerError
 from swarmhub.ledger import sign_transaction
@@ -48,7 +48,7 @@ async def join(home: Home, ticket: Ticket) -> Joined:
                 f"No member of {ticket.chain} lets this invitation in ({error}); if this hospital "
                 "has applied with it already, go on with 'swarmhub up', else ask for a new one."
             ) from None
-        genesis = codec.from_json(Genesis, found.get("genesis"))
+        genesis = read_genesis_json(found.get("genesis"))
         same = hashlib.sha256(codec.pack(genesis)).hexdigest() == ticket.genesis
         if not same or compute_chain_id(genesis) != ticket.chain:
             raise BadInput("The member's consortium is not the one that the invitation is for.")

@@ -26,11 +26,18 @@ from typing import Any
 from swarmhub import codec, keys
 from swarmhub.contract import State
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
-from swarmhub.contract.records import Genesis, get_member_of_key, get_members
+from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay, Reader, prove
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import LedgerError, Malformed
-from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_BLOCK_TXS, Committed, Tip, agree
+from swarmhub.ledger.blocks import (
+    MAX_BLOCK_BYTES,
+    MAX_BLOCK_TXS,
+    MAX_GENESIS_BYTES,
+    Committed,
+    Tip,
+    agree,
+)
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.store import Snapshot, Store
 from swarmhub.moments import reach
@@ -75,7 +82,7 @@ class Application:
         )  # fmt: skip
 
     async def _init_chain(self, request: Any) -> Any:
-        genesis = codec.from_json(Genesis, codec.parse(request.app_state_bytes, MAX_BLOCK_BYTES))
+        genesis = read_genesis_json(codec.parse(request.app_state_bytes, MAX_GENESIS_BYTES))
         (ours,) = self.store.blocks(0, 1)
         if request.chain_id != self.tip.chain_id or (codec.pack(genesis),) != ours.block.txs:
             raise LedgerError(

@@ -20,13 +20,13 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result, State
-from swarmhub.contract.records import Genesis, get_members
+from swarmhub.contract.records import Genesis, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger.base import Board, Listener, Submission
 from swarmhub.ledger.blocks import (
-    MAX_BLOCK_BYTES,
+    MAX_GENESIS_BYTES,
     Block,
     Committed,
     Tip,
@@ -498,7 +498,7 @@ def _ends_a_connection(name: str, fields: dict[str, Any]) -> bool:
 def read_peers(folder: Path) -> list[str]:
     """What a member told a newcomer about the others' engines; nothing where it is damaged."""
     try:
-        found = codec.decode((folder / PEERS_FILE).read_bytes(), MAX_BLOCK_BYTES)
+        found = codec.decode((folder / PEERS_FILE).read_bytes(), MAX_GENESIS_BYTES)
     except (OSError, Malformed):
         return []
     return [p for p in found if isinstance(p, str)] if isinstance(found, list) else []
@@ -517,7 +517,7 @@ def read_genesis(folder: Path) -> Genesis:
     store = Store.open(folder / STATE_FILE)
     try:
         (first,) = store.blocks(0, 1)
-        return codec.unpack(Genesis, first.block.txs[0], MAX_BLOCK_BYTES)
+        return read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES))
     finally:
         store.close()
 
@@ -538,7 +538,7 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     state = State()
     overlay = Overlay(state)
     tip, committed = agree_on_genesis(
-        codec.unpack(Genesis, first.block.txs[0], MAX_BLOCK_BYTES), overlay
+        read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES)), overlay
     )
     found = [committed]
     state.commit(overlay.writes, tip.tree)

@@ -1,0 +1,87 @@
+"""A consortium that goes on from another's state, because too many of its validators are gone.
+
+A BFT ledger stands still when a third of its validators are away. Where they are gone for good,
+the members that are left take the last state that they have, sign who they are, and begin a new
+chain with it. Block 0 holds all of this, so whoever reads the new chain sees what it came from
+and by whose word. Members that did not sign are members no longer; they can apply again.
+Studies, models and their lineage go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract.consortium import depart
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import CHAIN, CONTRACT_VERSION, MEMBER, Inheritance, Revival
+from swarmhub.contract.refusals import BadValue
+from swarmhub.contract.state import State
+from swarmhub.errors import Malformed
+from swarmhub.types import RESTART_DOMAIN
+
+MAX_STATE_BYTES = 8 << 20
+
+
+def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
+    """Block 0 of a chain that goes on from another one."""
+    will = genesis.inherits
+    for path, value in read_state(will).items():
+        ctx.state.put(path, value)
+    check_will(ctx, genesis)
+    CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
+    ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,
+             survivors=list(will.survivors))  # fmt: skip
+    for gone in [m for m in ctx.chain.active if m not in will.survivors]:
+        member = MEMBER.need(ctx.state, gone)
+        MEMBER.put(ctx.state, gone, record=replace(member, power=0))  # it has none in this chain
+        depart(ctx, MEMBER.need(ctx.state, gone), "removed")
+    for left in will.survivors:
+        member = MEMBER.need(ctx.state, left)
+        MEMBER.put(ctx.state, left, record=replace(member, power=1))
+        ctx.emit("power", key=member.consensus, power=1)
+
+
+def read_state(will: Inheritance) -> dict[str, bytes]:
+    """The state's map; refuses one that does not have the root that the survivors signed."""
+    try:
+        found = codec.parse(will.state.encode(), MAX_STATE_BYTES)
+        if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+            raise Malformed("no map of texts")
+        values = {str(path): str(text).encode() for path, text in found.items()}
+    except (Malformed, UnicodeEncodeError):
+        raise BadValue("state", "a map of paths and texts as JSON", will.state[:16]) from None
+    root = State(values).app_hash.hex()
+    if root != will.app_hash:
+        raise BadValue("state", f"one with the root {will.app_hash[:16]}…", root[:16])
+    return values
+
+
+def check_will(ctx: Context, genesis: Revival) -> None:
+    """Refuse an inheritance that not every survivor, all of them members, has signed."""
+    will = genesis.inherits
+    if CHAIN.get(ctx.state) is None or ctx.chain.chain_id != will.chain:
+        raise BadValue("state", f"one of the chain {will.chain}", "another")
+    if ctx.chain.contract_version != CONTRACT_VERSION:
+        raise BadValue("contract_version", str(CONTRACT_VERSION), ctx.chain.contract_version)
+    if genesis.name != ctx.chain.name or genesis.founders:
+        raise BadValue("name", f"{ctx.chain.name!r} and no founders", genesis.name)
+    if not 0 < genesis.time_ms < 1 << 52:
+        raise BadValue("time_ms", f"1 to {1 << 52}", genesis.time_ms)
+    able = [m for m in ctx.chain.active if MEMBER.need(ctx.state, m).tls]
+    ordered = tuple(sorted(set(will.survivors)))
+    if not ordered or ordered != will.survivors or not set(ordered) <= set(able):
+        raise BadValue("survivors", "ids of active members, ascending", list(will.survivors))
+    if len(will.signatures) != len(will.survivors):
+        raise BadValue("signatures", f"{len(will.survivors)} of them", len(will.signatures))
+    message = will_message(genesis)
+    for member, signature in zip(will.survivors, will.signatures, strict=True):
+        account = MEMBER.need(ctx.state, member).account
+        if not ctx.env.verify(account, RESTART_DOMAIN, message, signature):
+            raise BadValue("signatures", f"one of member {member}", signature[:16])
+
+
+def will_message(genesis: Revival) -> bytes:
+    """What every survivor signs: all but the signatures (the state by its root)."""
+    bare = replace(genesis.inherits, signatures=(), state="")
+    return codec.pack(replace(genesis, inherits=bare))

@@ -1,0 +1,165 @@
+"""A halted consortium goes on under a new chain id: one file that every survivor signs.
+
+The survivor with the newest block writes it; each of the others adds its signature; with the last
+one the file is complete, and each begins a new ledger with it. The old ledger stays beside the
+new one, for auditors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.execution import compute_chain_id
+from swarmhub.contract.inheritance import read_state, will_message
+from swarmhub.contract.records import (
+    Inheritance,
+    Member,
+    Revival,
+    get_chain,
+    get_member_of_key,
+    get_members,
+)
+from swarmhub.contract.refusals import Refusal
+from swarmhub.errors import BadInput, LedgerError
+from swarmhub.files import lock, write_durably
+from swarmhub.ledger import Tip
+from swarmhub.ledger.cometbft import create_comet_ledger
+from swarmhub.ledger.cometbft.application import pack_state
+from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.desk import read_genesis_file
+from swarmhub.node.home import Home
+from swarmhub.types import RESTART_DOMAIN
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a restart stands."""
+
+    chain: str  # the new one; it is not final before all have signed
+    height: int
+    app_hash: str
+    signed: tuple[str, ...]  # names of members
+    missing: tuple[str, ...]
+    begun: bool
+
+
+def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
+    """Write the file (without the members of these names), sign it, or begin with it where it is
+    complete. BadInput where it does not fit what this home knows."""
+    held = lock(home.run_path("node.lock"))
+    if held is None:
+        raise BadInput(f"A node is running on {home.root}; stop it first.")
+    try:
+        if not home.is_networked:
+            raise BadInput("This ledger is a file of one machine; it cannot halt like that.")
+        _end_interrupted(home)
+        tip, state = _load(home)
+        me = get_member_of_key(state, home.key("account").public)
+        if me is None:
+            raise BadInput("This home belongs to no active member; it has no say in a restart.")
+        genesis = _read(file, tip, state) if file.exists() else _draft(tip, state, without)
+        genesis = _sign(home, me, genesis)
+        write_durably(file, json.dumps(codec.to_json(genesis), indent=1).encode())
+        return _finish(home, genesis, state)
+    finally:
+        held.close()
+
+
+def _load(home: Home) -> tuple[Tip, State]:
+    store = Store.open(home.engine_path / STATE_FILE)
+    try:
+        return store.load()
+    finally:
+        store.close()
+
+
+def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
+    members = get_members(state)
+    names = {m.name for m in members}
+    for name in without:
+        if name not in names:
+            known = ", ".join(sorted(names))
+            raise BadInput(f"Expected names of members ({known}), got {name[:60]!r}.")
+    survivors = tuple(sorted(m.id for m in members if m.name not in without and m.tls))
+    if len(survivors) == len(members):
+        raise BadInput("Say who is gone for good, with --without NAME for each.")
+    text = pack_state(state.values).decode()
+    will = Inheritance(
+        tip.chain_id, tip.height, state.app_hash.hex(), survivors, text, ("",) * len(survivors)
+    )
+    return Revival(get_chain(state).name, (), wall_clock_ms(), inherits=will)
+
+
+def _read(file: Path, tip: Tip, state: State) -> Revival:
+    genesis = read_genesis_file(file)
+    if not isinstance(genesis, Revival):
+        raise BadInput(f"Expected the file of a restart at {file}, got another genesis.")
+    will = genesis.inherits
+    if will.chain != tip.chain_id:
+        raise BadInput(f"The file goes on from {will.chain}, this home is of {tip.chain_id}.")
+    if tip.height > will.height:
+        raise BadInput(
+            f"The file begins from block {will.height}, and this hospital has block {tip.height}: "
+            "write it here instead, so that nothing is lost."
+        )
+    try:
+        read_state(will)
+    except Refusal as refusal:
+        raise BadInput(f"The file {file} is damaged: {refusal}") from None
+    if tip.height == will.height and will.app_hash != state.app_hash.hex():
+        raise BadInput(f"The file's state is not the one that this hospital has at {tip.height}.")
+    if len(will.signatures) != len(will.survivors):
+        raise BadInput(f"The file {file} is damaged: it has not a place for each signature.")
+    return genesis
+
+
+def _sign(home: Home, me: Member, genesis: Revival) -> Revival:
+    will = genesis.inherits
+    if me.id not in will.survivors:
+        raise BadInput(f"The file does not count '{me.name}' among those that are left.")
+    mine = home.key("account").sign(RESTART_DOMAIN, will_message(genesis))
+    places = zip(will.survivors, will.signatures, strict=True)
+    signatures = tuple(mine if m == me.id else s for m, s in places)
+    return replace(genesis, inherits=replace(will, signatures=signatures))
+
+
+def _finish(home: Home, genesis: Revival, state: State) -> Step:
+    will = genesis.inherits
+    names = {m.id: m.name for m in get_members(State(read_state(will)))}
+    pairs = list(zip(will.survivors, will.signatures, strict=True))
+    missing = tuple(names.get(m, str(m)) for m, s in pairs if not s)
+    signed = tuple(names.get(m, str(m)) for m, s in pairs if s)
+    if not missing:
+        _begin(home, genesis)
+    chain = compute_chain_id(genesis)
+    return Step(chain, will.height, will.app_hash, signed, missing, not missing)
+
+
+def _end_interrupted(home: Home) -> None:
+    """A crash came between the two names of `_begin`."""
+    new = home.root / "ledger.new"
+    if not home.engine_path.exists() and (new / STATE_FILE).exists():
+        new.rename(home.engine_path)
+
+
+def _begin(home: Home, genesis: Revival) -> None:
+    """Make the new ledger beside the old one, then let them change places."""
+    new, old = home.root / "ledger.new", home.root / f"ledger.{genesis.inherits.chain}"
+    with contextlib.suppress(FileNotFoundError):
+        (new / STATE_FILE).unlink()  # of a try that was interrupted
+    try:
+        create_comet_ledger(new, genesis)
+    except LedgerError as error:
+        raise BadInput(f"The restart cannot be done: {error}") from None
+    if not old.exists():
+        home.engine_path.rename(old)
+    new.rename(home.engine_path)
+    home.state_path("head").unlink(missing_ok=True)
