@@ -58,10 +58,19 @@ needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 class Bed:
     """Hosts 1 to n; use it in a `with` block. Nobody can connect to the hidden ones: they stand
-    behind the relay of host 1 (`relay`)."""
+    behind the relay of host 1 (`relay`). `delay_ms` is added to each way between two hosts,
+    `mbit_per_s` bounds each host's link in each direction."""
 
-    def __init__(self, root: Path, n: int, hidden: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        n: int,
+        hidden: Collection[int] = (),
+        delay_ms: float = 0.0,
+        mbit_per_s: int = 0,
+    ) -> None:
         self.root, self.children = root, Processes()
+        self.delay_ms, self.mbit_per_s = delay_ms, mbit_per_s
         self.net = next(_numbers) % 200
         self.bridge = f"swh{self.net}b"
         self.homes: list[Home] = []
@@ -103,9 +112,38 @@ class Bed:
         sh("ip", "-n", space, "link", "set", "eth0", "up")
         sh("ip", "-n", space, "link", "set", "lo", "up")
         place = f"@{self.address(1)}:{RELAY_PORT}" if is_hidden else f"{address}:7400"
-        home = Home.create(self.root / f"h{i}", f"Hospital {i}", place, ledger="cometbft")
+        inner = {"listen": "127.0.0.1:7410", "ledger_listen": "127.0.0.1:7411"}
+        home = Home.create(
+            self.root / f"h{i}", f"Hospital {i}", place, ledger="cometbft",
+            ledger_address="" if is_hidden else f"{address}:7401",
+            **(inner if self.delay_ms else {}),
+        )  # fmt: skip
+        if self.mbit_per_s:
+            rate = ["rate", f"{self.mbit_per_s}mbit", "burst", "128kbit", "latency", "300ms"]
+            sh("ip", "netns", "exec", space, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf",
+               *rate)  # fmt: skip
+            sh("tc", "qdisc", "add", "dev", cable, "root", "tbf", *rate)
+        if self.delay_ms:
+            for port in (7400, 7401):
+                self._delay(i, port)
         self.homes.append(home)
         return i
+
+    def _delay(self, i: int, port: int) -> None:
+        script = str(Path(__file__).with_name("delay.py"))
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self.space(i),
+            sys.executable,
+            script,
+            f"{self.address(i)}:{port}",
+            f"127.0.0.1:{port + 10}",
+            str(self.delay_ms),
+        ]
+        log = self.root / f"h{i}" / "logs" / f"delay-{port}.log"
+        self.children.start_command(f"delay {i} {port}", command, log)
 
     def cut(self, i: int) -> None:
         """Take host i's cable out."""

@@ -145,6 +145,7 @@ class Recorder:
         self._wanted: deque[int] = deque()
         self._work: asyncio.Task[None] | None = None
         self._after = False  # the newest block was such a one
+        self._closed = False
 
     def heard(self, committed: Committed) -> None:
         """A block has been committed."""
@@ -160,7 +161,7 @@ class Recorder:
 
     def _want(self, height: int) -> None:
         self._wanted.append(height)
-        if self._work is None or self._work.done():
+        if not self._closed and (self._work is None or self._work.done()):
             self._work = asyncio.create_task(self._record())
 
     async def _record(self) -> None:
@@ -184,7 +185,8 @@ class Recorder:
             self._wanted.popleft()
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop. What is not recorded by now is when the ledger is opened again."""
+        self._closed = True
         if self._work is not None:
             self._work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
