@@ -39,6 +39,20 @@ bench-cometbft:
     python bench/round_overhead.py --ledger cometbft --nodes 4 --mb 25
     python bench/round_overhead.py --ledger cometbft --nodes 4 --mb 250 --rounds 5
     python bench/round_overhead.py --ledger cometbft --nodes 7 --mb 1
+    python bench/round_overhead.py --ledger cometbft --nodes 10 --mb 1
+    python bench/takeover.py --ledger cometbft --kills 20
+    python bench/join.py
+    python bench/ledger_cost.py --idle-s 60
+    python bench/ledger_cost.py --missed 1000
+
+# the cost of a block as history grows (half an hour)
+bench-history transactions="100000":
+    python bench/ledger_cost.py --history {{transactions}}
+
+# rounds between hosts with links of 100 Mbit/s and 40 ms (needs root and ip)
+bench-links:
+    python bench/shaped_links.py --nodes 4 --mb 1
+    python bench/shaped_links.py --nodes 8 --mb 1
 
 # kill -9 at every named moment of a round, again and again
 kill kills="1000":
