@@ -15,6 +15,7 @@ import datetime
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 import shutil
@@ -56,6 +57,8 @@ STEADY_S = 60.0  # an engine that has run for so long may be started again at on
 RESTARTS = 5  # of one that has not
 TRUST_HOURS = 336  # a block that is older is no beginning: who signed it may be gone
 PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger("swarmhub.engine")
 
 
 @dataclass(frozen=True)
@@ -289,6 +292,7 @@ class Engine:
         self._on_failure = on_failure
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._wanted = False  # its end
 
     async def start(
@@ -314,15 +318,16 @@ class Engine:
     ) -> None:
         await asyncio.to_thread(write_files, self.settings, peers, verbose, entry)
         (self.folder / RPC_SOCKET).unlink(missing_ok=True)
-        log = self.folder / LOG_FILE
-        if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("ab") as out:
-            self._child = await asyncio.create_subprocess_exec(
-                binary, "start", "--home", str(self.folder), cwd=self.folder,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )  # fmt: skip
+        path = self.folder / LOG_FILE
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        self._child = await asyncio.create_subprocess_exec(
+            binary, "start", "--home", str(self.folder), cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
+        assert self._child.stdout is not None
+        self._listening = asyncio.create_task(_listen(self._child.stdout, path))
 
     async def _keep_up(self, spawn: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -331,6 +336,8 @@ class Engine:
             started = loop.time()
             assert self._child is not None
             code = await self._child.wait()
+            if self._listening is not None:
+                await self._listening  # its last words
             if self._wanted or loop.time() - started > STEADY_S:
                 failures, self._wanted = 0, False
             else:
@@ -386,6 +393,17 @@ class Engine:
             except TimeoutError:
                 child.kill()
                 await child.wait()
+        if self._listening is not None:
+            await self._listening
+
+
+async def _listen(said: asyncio.StreamReader, path: Path) -> None:
+    """What the engine says, into its own log and into the node's."""
+    with path.open("ab", buffering=0) as file:
+        while piece := await said.read(1 << 16):
+            file.write(piece)
+            for line in piece.decode("utf-8", "replace").splitlines():
+                log.info("%s", line)
 
 
 def check_port(listen: str) -> None:
