@@ -41,7 +41,7 @@ def test_a_signature_is_good_for_its_key_domain_and_message_alone(message, domai
 
 
 def test_all_domains_differ_and_none_contains_a_zero_byte():
-    assert len(set(DOMAINS)) == len(DOMAINS) == 7
+    assert len(set(DOMAINS)) == len(DOMAINS) == 8
     assert not any("\0" in d for d in DOMAINS)
 
 

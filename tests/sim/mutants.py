@@ -40,7 +40,7 @@ MUTANTS = [
            "if not 1 <= tx.weight <= samples:", "if not 1 <= tx.weight:", "twice"),
     Mutant("second contribution taken", C + "rounds",
            'if r.contribution_of(member.id):\n        raise AlreadyDone(f"member {member.id} has',
-           'if False:\n        raise AlreadyDone(f"member {member.id} has'),
+           'if False:\n        raise AlreadyDone(f"member {member.id} has', "twice"),
     Mutant("contribution taken while merging", C + "rounds",
            'study, spec, r = need_current_round(ctx, tx.ref, "COLLECTING")',
            "study, spec, r = need_open_round(ctx, tx.ref.study)"),

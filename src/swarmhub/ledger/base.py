@@ -115,6 +115,11 @@ class Board:
                 self._waiting[key] = future
         return Submission(tx_id, future)
 
+    def is_waiting(self, tx: bytes) -> bool:
+        """Whether somebody waits for the result of these bytes."""
+        future = self._waiting.get(_key(tx))
+        return future is not None and not future.done()
+
     def publish(self, committed: Committed) -> None:
         """Tell waiters and subscribers of a block."""
         # block 0 has a transaction, the genesis, and no result

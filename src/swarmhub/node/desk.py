@@ -54,6 +54,7 @@ from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
+RESUBMIT_S = 3.0
 
 
 class Desk:
@@ -68,15 +69,18 @@ class Desk:
         await freshen(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
-        submission = await self.ledger.submit(tx)
-        try:
-            result = await submission.result(RESULT_TIMEOUT_S)
-        except TimeoutError:
+        result = None
+        for _ in range(round(RESULT_TIMEOUT_S / RESUBMIT_S)):  # an engine may have forgotten it
+            submission = await self.ledger.submit(tx)
+            with contextlib.suppress(TimeoutError):
+                result = await submission.result(RESUBMIT_S)
+                break
+        if result is None:
             failure = self.ledger.failure or LedgerError(
                 f"The ledger had no result within {RESULT_TIMEOUT_S:.0f} s; look at it with "
                 "'swarmhub ledger verify', then try again."
             )
-            raise failure from None
+            raise failure
         if not result.ok:
             raise BadInput(f"The contract refused ({result.code}): {result.message}")
         return result

@@ -12,7 +12,7 @@ arithmetic of a merge and the codec.
     APPROVED      nothing trains that its hospital has not approved
     HISTORY       no committed block changes
     NOTHING_LOST  who is in the set that is merged is in the model, unless it was voided
-    WEIGHTS       nobody weighs more than it has declared
+    WEIGHTS       nobody counts twice, or weighs more than it has declared
     HONEST        no honest member is found to have made a false merge or an invalid contribution,
                   and no contribution is excluded as unavailable by the word of one
     VERDICT       a dispute is decided as most of those say who may recompute the chunk
@@ -95,6 +95,8 @@ class Invariants:
         number = int(fields.get("number", 0))
         if name == "merging":
             self._sets[number] = set(fields["members"])
+            if len(self._sets[number]) < len(fields["members"]):
+                self._break("WEIGHTS", f"round {number}: somebody is in the set twice")
         elif name == "voided":
             self._sets.get(number, set()).discard(fields["member"])
         elif name == "unavailable":

@@ -57,7 +57,6 @@ LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind thi
 CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
 PEERS_FILE = "peers.json"
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
-RESTART_STEP_S = 4.0  # an engine is back within one or two
 REPLAY_MS = 60_000
 LIGHT = ("commit", "validators", "consensus_params")
 MILESTONES = CHANGES | {
@@ -100,12 +99,23 @@ class Courier:
         self._rpc = rpc
         self._board = board
         self._queue: deque[bytes] = deque()
+        self._sent: list[bytes] = []  # and no block has had it yet
         self._sending: asyncio.Task[None] | None = None
 
     def send(self, tx: bytes) -> None:
         """Send it, behind those that were given before."""
+        self._sent = [t for t in self._sent if self._board.is_waiting(t) and t != tx] + [tx]
         if tx not in self._queue:
             self._queue.append(tx)
+        self._go()
+
+    def send_again(self) -> None:
+        """The engine starts again, and has forgotten what waits."""
+        waiting = [tx for tx in self._sent if self._board.is_waiting(tx)]
+        self._queue.extend(tx for tx in waiting if tx not in self._queue)
+        self._go()
+
+    def _go(self) -> None:
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 
@@ -212,7 +222,7 @@ class CometLedger:
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
-        self._letting_go: asyncio.TimerHandle | None = None
+        self._letting_go: asyncio.Handle | None = None
         self._entering: asyncio.Task[None] | None = None
         self._recorder = Recorder(store, self.engine.rpc)
         self._departed = False  # a member, with the newest block
@@ -359,17 +369,18 @@ class CometLedger:
 
     def _let_go_soon(self) -> None:
         """The engine keeps a connection that is open. So that a member that is gone hears nothing
-        more, each engine starts again, one after the other: blocks go on meanwhile."""
+        more, all engines start again at once: there are no blocks for a second or two. What waited
+        in them is sent again."""
         ids = [m.ledger.partition("@")[0] for m in get_members(self.state)]
         mine = compute_peer_id(self.settings.peer.public)
         if self._letting_go is None and mine in ids and not self._replaying:
-            delay_s = ids.index(mine) * RESTART_STEP_S
 
             def let_go() -> None:
                 self._letting_go = None
                 self.engine.restart()
+                self._courier.send_again()
 
-            self._letting_go = asyncio.get_running_loop().call_later(delay_s, let_go)
+            self._letting_go = asyncio.get_running_loop().call_soon(let_go)
 
     @property
     def _replaying(self) -> bool:
