@@ -54,7 +54,7 @@ from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
-RESUBMIT_S = 3.0
+FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 
 
 class Desk:
@@ -70,10 +70,10 @@ class Desk:
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
         result = None
-        for _ in range(round(RESULT_TIMEOUT_S / RESUBMIT_S)):  # an engine may have forgotten it
+        for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
-                result = await submission.result(RESUBMIT_S)
+                result = await submission.result(FORGOTTEN_S)
                 break
         if result is None:
             failure = self.ledger.failure or LedgerError(
