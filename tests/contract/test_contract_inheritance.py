@@ -124,3 +124,18 @@ def test_a_member_that_is_gone_inherits_nothing():
     with pytest.raises(BadValue) as refused:
         begin(heir_of(c, 1, 4))
     assert refused.value.field == "survivors"
+
+
+def test_a_vote_that_was_open_decides_nothing_in_the_new_chain():
+    c = Consortium(5)
+    c.ok(3, contract.transactions.Remove(5))
+    for elector in (3, 4):
+        if c.open_motions and elector not in c.motion(1).ayes:
+            c.ok(elector, contract.transactions.Vote(1, True))
+    assert c.open_motions == (1,)  # without 1 and 2 it would be carried
+    state, events = begin(heir_of(c, 3, 4, 5))
+    assert [m.id for m in get_members(state)] == [3, 4, 5]
+    assert all(p == 1 for _, p in contract.end_block(events) if _ in {
+        m.consensus for m in get_members(state)
+    })  # fmt: skip
+    assert ("motion_lapsed", {"motion": 1, "kind": "remove"}) in events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import os
 import signal
@@ -31,6 +32,8 @@ from swarmhub.ledger.cometbft import (
     create_comet_ledger,
     verify_comet_ledger,
 )
+from swarmhub.ledger.cometbft import driver as comet_driver
+from swarmhub.ledger.cometbft import engine as engine_room
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import MAX_WAITING, choose, is_within_bounds
@@ -614,3 +617,34 @@ def test_a_store_is_closed_only_when_its_last_writer_has_finished(tmp_path):
     order.append("closed")
     writer.join()
     assert order == ["written", "closed"]
+
+
+def test_a_takeover_that_a_crash_cut_short_begins_again(tmp_path):
+    create_comet_ledger(tmp_path, GENESIS)
+    (tmp_path / "data" / "blockstore.db").mkdir(parents=True)
+    (tmp_path / "data" / "priv_validator_state.json").write_text("{}")
+    store = Store.open(tmp_path / STATE_FILE)
+    tip, state = store.load()
+    store.replace(dataclasses.replace(tip, height=500), dict(state.values), [b"{}"])
+    store.close()
+    comet_driver._begin_anew_after_crash(tmp_path)  # no mark: nothing is touched
+    assert (tmp_path / "data" / "blockstore.db").exists()
+    (tmp_path / comet_driver.TAKING_OVER).touch()
+    comet_driver._begin_anew_after_crash(tmp_path)
+    store = Store.open(tmp_path / STATE_FILE)
+    assert store.load()[0] == tip
+    store.close()
+    assert not (tmp_path / "data" / "blockstore.db").exists()
+    assert (tmp_path / "data" / "priv_validator_state.json").read_text() == "{}"
+    assert (tmp_path / comet_driver.TAKING_OVER).exists()  # until a block has followed
+
+
+def test_an_engines_words_are_taken_off_it_also_when_they_cannot_be_kept(tmp_path, monkeypatch):
+    async def main():
+        said = asyncio.StreamReader()
+        said.feed_data(b"one\n" * 10_000)
+        said.feed_eof()
+        await engine_room._listen(said, Path("/dev/full"))
+        assert said.at_eof()
+
+    asyncio.run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import stat
 import tarfile
@@ -25,6 +26,7 @@ def test_a_backup_is_private_has_no_consensus_key_and_overwrites_nothing(tmp_pat
     home = init(tmp_path / "a", "A")
     (home / "local" / "heart").mkdir()
     (home / "local" / "heart" / "optimizer").write_text("mine")
+    (home / "local" / "heart" / "latest").symlink_to("optimizer")
     file = tmp_path / "a.tar"
     said = run("node", "backup", file, "--home", home)
     assert "private keys" in said
@@ -42,7 +44,25 @@ def test_a_backup_is_private_has_no_consensus_key_and_overwrites_nothing(tmp_pat
         assert one.key(key).public == other.key(key).public
     assert one.key("consensus").public != other.key("consensus").public
     assert (tmp_path / "b" / "local" / "heart" / "optimizer").read_text() == "mine"
+    assert (tmp_path / "b" / "local" / "heart" / "latest").read_text() == "mine"
     assert "already" in run("node", "restore", file, "--home", home, code=2)
+
+
+def test_what_cannot_be_restored_is_not_backed_up_and_nothing_is_left_behind(tmp_path):
+    home = init(tmp_path / "a", "A")
+    os.mkfifo(home / "local" / "pipe")
+    said = run("node", "backup", tmp_path / "a.tar", "--home", home, code=2)
+    assert "'local/pipe' is a link, a pipe or a device" in said
+    assert not list(tmp_path.glob("a.tar*"))
+
+
+def test_a_restore_that_was_interrupted_goes_on(tmp_path):
+    home = init(tmp_path / "a", "A")
+    run("node", "backup", tmp_path / "a.tar", "--home", home)
+    run("node", "restore", tmp_path / "a.tar", "--home", tmp_path / "b")
+    (tmp_path / "b" / "node.toml").unlink()  # as if it had stopped before the last step
+    run("node", "restore", tmp_path / "a.tar", "--home", tmp_path / "b")
+    assert Home.open(tmp_path / "b").key("account").public == Home.open(home).key("account").public
 
 
 def tar_of(path, *entries):

@@ -182,19 +182,69 @@ def test_who_answers_at_a_relays_address_without_being_a_member_is_not_believed(
     over_relay(tmp_path, scenario)
 
 
-def test_a_member_holds_so_many_connections_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(relay, "MAX_STREAMS_PER_MEMBER", 3)
+def test_a_later_stand_of_a_member_ends_the_one_before(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        context = two.peers.client_context()
+        held = [await reach_relay(two.peers, context, address, "stand") for _ in range(6)]
+        while len([c for c, _ in carriers[0]._open.values() if c == two.der]) > 1:
+            await asyncio.sleep(0.01)
+        assert carriers[0].standing() == [1, 2]
+        for _, writer in held:
+            writer.transport.abort()
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_flood_of_pulses_holds_up_nobody(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        address = two.peers.members[1].address[1:]
+        context = two.peers.client_context()
+        _, writer = await reach_relay(two.peers, context, address, "stand")
+        for _ in range(20):
+            writer.write(b"\n" * 100_000)
+        beats = 0
+        end = asyncio.get_running_loop().time() + 1.0
+        while asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.01)
+            beats += 1
+        assert beats > 50
+        await client.pull(wish(put(one, 1000)), two.store)
+        writer.transport.abort()
+
+    over_relay(tmp_path, scenario)
+
+
+def test_calls_of_one_member_do_not_cut_off_the_called_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "MAX_CALLS_TO_ONE", 3)
 
     async def scenario(one, two, client, gate, carriers):
         address = two.peers.members[1].address[1:]
         context = two.peers.client_context()
-        held = [await reach_relay(two.peers, context, address, "stand") for _ in range(2)]
-        for _ in range(8):
-            with contextlib.suppress(PeerError, OSError):
-                held.append(await reach_relay(two.peers, context, address, "stand"))
-        mine = [c for c, _ in carriers[0]._open.values() if c == two.der]
-        assert len(mine) <= 3
+        held = [await reach_relay(two.peers, context, address, "call 1") for _ in range(3)]
+        with contextlib.suppress(OSError, PeerError):
+            held.append(await reach_relay(two.peers, context, address, "call 1"))
+        assert len(held) == 3  # the fourth is not connected
+        assert carriers[0].standing() == [1]
         for _, writer in held:
-            writer.close()
+            writer.transport.abort()
+        while carriers[0]._talks[2, 1]:
+            await asyncio.sleep(0.01)
+        await client.pull(wish(put(one, 1000)), two.store)
+
+    over_relay(tmp_path, scenario)
+
+
+def test_a_member_that_moves_leaves_no_port_behind(tmp_path):
+    async def scenario(one, two, client, gate, carriers):
+        ways = client._ways
+        first, again = await asyncio.gather(*(ways.to(two.peers.members[1]) for _ in range(2)))
+        assert first == again
+        moved = dataclasses.replace(two.peers.members[1], address="@127.0.0.1:9,a..b:80")
+        assert await ways.to(moved) != first
+        assert len(ways._servers) == 1
+        two.peers.update([moved])
+        with pytest.raises(PeerError):
+            await client.pull(wish(put(one, 1000)), two.store)
 
     over_relay(tmp_path, scenario)

@@ -266,6 +266,11 @@ def restart(
         f"Begins from block {step.height}, state {step.app_hash[:32]} (compare it over the "
         f"telephone).\nSigned by {', '.join(step.signed)}."
     )
+    if step.ahead > 0:
+        words += (
+            f"\nThis hospital has {step.ahead} block(s) fewer, so it cannot check that state: "
+            "it goes by the word of the others."
+        )
     if step.begun:
         words += f"\nThe new chain is {step.chain}. Next: 'swarmhub up'."
     else:

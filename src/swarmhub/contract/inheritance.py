@@ -14,6 +14,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract.consortium import depart
 from swarmhub.contract.context import Context
+from swarmhub.contract.motions import close_motion, get_motions
 from swarmhub.contract.records import CHAIN, CONTRACT_VERSION, MEMBER, Inheritance, Revival
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.state import State
@@ -29,6 +30,8 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
     for path, value in read_state(will).items():
         ctx.state.put(path, value)
     check_will(ctx, genesis)
+    for motion in get_motions(ctx):  # or votes of those who are gone would decide it now
+        close_motion(ctx, motion, "lapsed")
     CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
     ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,
              survivors=list(will.survivors))  # fmt: skip

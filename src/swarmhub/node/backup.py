@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
+from typing import IO
 
 from swarmhub import codec, keys
 from swarmhub.contract.records import get_member_of_key, get_members
 from swarmhub.errors import BadInput, HomeError, Malformed
+from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
@@ -27,17 +30,34 @@ from swarmhub.node.home import CONFIG, Home
 GENESIS = "genesis.json"
 DOORS = f"ledger/{entrance.FILE}"
 KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
+MAX_CONFIG_BYTES = 1 << 16
 MAX_BYTES = 16 << 30  # of a backup that is read: trainers may keep large models at home
 
 
 def back_up(home: Home, target: Path) -> list[str]:
     """Write a tar file that only its owner can read; returns the names in it. BadInput where the
     file exists: a backup is never overwritten."""
+    if target.exists():
+        raise BadInput(f"There is a file {target} already; give another name.")
+    partial = target.with_name(target.name + ".part")
+    partial.unlink(missing_ok=True)  # of a try that was interrupted
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise BadInput(f"There is a file {target} already; give another name.") from None
-    with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+        names = _write(home, fd)
+        with tarfile.open(partial, "r:") as tar:
+            _check(tar.getmembers(), partial)
+        partial.rename(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return names
+
+
+def _write(home: Home, fd: int) -> list[str]:
+    with (
+        os.fdopen(fd, "wb") as file,
+        tarfile.open(fileobj=file, mode="w", dereference=True) as tar,  # links as what they name
+    ):
         for name in KEPT:
             if (home.root / name).exists():
                 tar.add(home.root / name, name)
@@ -51,12 +71,14 @@ def _add_ledger(tar: tarfile.TarFile, home: Home) -> None:
     store = Store.open(home.engine_path / STATE_FILE)
     try:
         tip, state = store.load()
-        (newest,) = store.blocks(tip.height, tip.height + 1)
+        newest = store.blocks(tip.height, tip.height + 1)
     finally:
         store.close()
+    if not newest:
+        raise BadInput("This node has no block yet after the state it began with; try again.")
     me = get_member_of_key(state, home.key("account").public)
     others = [m for m in get_members(state) if m != me]
-    known = entrance.pack_known(find_doors(others), tip.height, newest.block.agreed)
+    known = entrance.pack_known(find_doors(others), tip.height, newest[0].block.agreed)
     _add(tar, DOORS, known)
     _add(tar, GENESIS, codec.pack(read_genesis(home.engine_path)))
 
@@ -76,28 +98,52 @@ def restore(root: Path, source: Path) -> Home:
         with tarfile.open(source, "r:") as tar:
             entries = tar.getmembers()
             _check(entries, source)
-            for folder in ("keys", "blobs", "state", "local", "run", "logs"):
+            for folder in ("keys", "blobs", "state", "local", "run", "logs", "ledger"):
                 (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            config = b""
             for entry in entries:
-                if entry.name != CONFIG:
-                    tar.extract(entry, root, filter="data")
-            tar.extract(CONFIG, root, filter="data")  # last: with it there is a home
+                if entry.isdir():
+                    (root / entry.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                    continue
+                content = tar.extractfile(entry)
+                assert content is not None
+                if entry.name == CONFIG:
+                    config = content.read(MAX_CONFIG_BYTES)
+                else:
+                    _copy(content, root / entry.name)
+        if not config or not (root / "keys" / "account.pem").exists():
+            raise BadInput(f"Expected a backup at {source}, got something else.")
+        made = Home(root, Home.parse(config.decode("utf-8"), root).config)
+        made.key("account"), made.key("tls")
+        if not made.key_path("consensus").exists():
+            keys.PrivateKey().save(made.key_path("consensus"))
+        ledger = made.engine_path / STATE_FILE
+        if made.is_networked and (root / GENESIS).exists() and not ledger.exists():
+            create_comet_ledger(made.engine_path, read_genesis_file(root / GENESIS))
+        write_durably(root / CONFIG, config)  # last: with it there is a home
         home = Home.open(root)
-        home.key("account"), home.key("tls")
-        keys.PrivateKey().save(home.key_path("consensus"))
-        if home.is_networked and (root / GENESIS).exists():
-            create_comet_ledger(home.engine_path, read_genesis_file(root / GENESIS))
-    except (tarfile.TarError, EOFError, KeyError, Malformed) as error:
+    except (tarfile.TarError, EOFError, UnicodeDecodeError, Malformed) as error:
         raise BadInput(f"Expected a backup at {source}, got something else ({error}).") from None
     return home
+
+
+def _copy(content: IO[bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target.unlink(missing_ok=True)  # of a try that was interrupted
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
 
 
 def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
     known = {*KEPT, GENESIS, DOORS, "local"}
     for entry in entries:
-        if entry.name not in known and not entry.name.startswith("local/"):
+        inside = entry.name.startswith("local/") and ".." not in Path(entry.name).parts
+        if entry.name not in known and not inside:
             raise BadInput(f"The file {source} holds {entry.name[:60]!r}, which no backup has.")
         if not entry.isfile() and not entry.isdir():
-            raise BadInput(f"The file {source} holds a link or a device; no backup does.")
+            raise BadInput(
+                f"{entry.name[:60]!r} is a link, a pipe or a device: no backup has that."
+            )
     if sum(entry.size for entry in entries) > MAX_BYTES:
         raise BadInput(f"The backup {source} would fill more than {MAX_BYTES >> 30} GiB.")

@@ -115,11 +115,13 @@ class Desk:
             home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
         )
         tip = self.ledger.tip.height
-        (newest,) = await self.ledger.blocks(tip, tip + 1)
+        newest = await self.ledger.blocks(tip, tip + 1)
+        if not newest:
+            raise BadInput("This node has no block yet after the state it began with; try again.")
         return replace(
             ticket,
             trusted_height=tip,
-            trusted_hash=newest.agreed,
+            trusted_hash=newest[0].agreed,
             genesis=hashlib.sha256(genesis).hexdigest(),
             certificate=certificate.hex(),
             doors=doors,

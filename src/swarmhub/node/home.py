@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.consortium import DIALS_OUT, is_address
 from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
@@ -134,12 +134,20 @@ class Home:
         root = root.absolute()  # a trainer in another directory is given paths of this home
         try:
             text = (root / CONFIG).read_text("utf-8")
-            found = tomllib.loads(text)
         except FileNotFoundError:
             raise HomeError(
                 f"Expected a node's home at {root}, found none; run 'swarmhub init' or give --home."
             ) from None
-        except (ValueError, RecursionError, OSError) as error:  # no TOML, no UTF-8, nests
+        except (ValueError, OSError) as error:  # no UTF-8
+            raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
+        return cls.parse(text, root)
+
+    @classmethod
+    def parse(cls, text: str, root: Path) -> Home:
+        """A home with the configuration of this text; HomeError as of `open`."""
+        try:
+            found = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # no TOML, nests
             raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
         if found.get("format") != FORMAT:
             came = str(found.get("format"))[:60]
@@ -377,7 +385,7 @@ def next_port(address: str) -> str:
 
 def parse_address(text: str) -> tuple[str, int]:
     """host:port; BadInput where it is not."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
+    if not is_address(text) or ".." in text:
         raise BadInput(f"Expected an address as host:port, got {text[:80]!r}.")
+    host, _, port = text.rpartition(":")
     return host, int(port)

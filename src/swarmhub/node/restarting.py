@@ -15,8 +15,9 @@ from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract import State
+from swarmhub.contract.context import Context, Env
 from swarmhub.contract.execution import compute_chain_id
-from swarmhub.contract.inheritance import read_state, will_message
+from swarmhub.contract.inheritance import inherit, read_state, will_message
 from swarmhub.contract.records import (
     Inheritance,
     Member,
@@ -26,7 +27,8 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.refusals import Refusal
-from swarmhub.errors import BadInput, LedgerError
+from swarmhub.contract.state import Overlay
+from swarmhub.errors import BadInput, LedgerError, Malformed
 from swarmhub.files import lock, write_durably
 from swarmhub.ledger import Tip
 from swarmhub.ledger.cometbft import create_comet_ledger
@@ -38,10 +40,13 @@ from swarmhub.node.desk import read_genesis_file
 from swarmhub.node.home import Home
 from swarmhub.types import RESTART_DOMAIN
 
+DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True)
 class Step:
-    """Where a restart stands."""
+    """Where a restart stands. `ahead`: it begins behind this home's last block, which therefore
+    cannot vouch for it."""
 
     chain: str  # the new one; it is not final before all have signed
     height: int
@@ -49,6 +54,7 @@ class Step:
     signed: tuple[str, ...]  # names of members
     missing: tuple[str, ...]
     begun: bool
+    ahead: int
 
 
 def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
@@ -66,9 +72,10 @@ def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
         if me is None:
             raise BadInput("This home belongs to no active member; it has no say in a restart.")
         genesis = _read(file, tip, state) if file.exists() else _draft(tip, state, without)
+        _check(genesis, tip, file)
         genesis = _sign(home, me, genesis)
         write_durably(file, json.dumps(codec.to_json(genesis), indent=1).encode())
-        return _finish(home, genesis, state)
+        return _finish(home, genesis, tip)
     finally:
         held.close()
 
@@ -110,15 +117,28 @@ def _read(file: Path, tip: Tip, state: State) -> Revival:
             f"The file begins from block {will.height}, and this hospital has block {tip.height}: "
             "write it here instead, so that nothing is lost."
         )
-    try:
-        read_state(will)
-    except Refusal as refusal:
-        raise BadInput(f"The file {file} is damaged: {refusal}") from None
     if tip.height == will.height and will.app_hash != state.app_hash.hex():
         raise BadInput(f"The file's state is not the one that this hospital has at {tip.height}.")
     if len(will.signatures) != len(will.survivors):
         raise BadInput(f"The file {file} is damaged: it has not a place for each signature.")
     return genesis
+
+
+def _check(genesis: Revival, tip: Tip, file: Path) -> None:
+    """What the contract will ask, before anything is signed; and a time that is one."""
+    now_ms = wall_clock_ms()
+    if not tip.time_ms < genesis.time_ms <= now_ms + DAY_MS:
+        raise BadInput(
+            f"The file begins at {genesis.time_ms} ms, which is not between the last block and "
+            "now; check the clock of the hospital that wrote it, and write it anew."
+        )
+    ctx = Context(Overlay(State()), Env(0, genesis.time_ms, lambda *_: True))
+    try:
+        inherit(ctx, genesis, compute_chain_id(genesis))
+    except Refusal as refusal:
+        raise BadInput(f"The file {file} cannot be used: {refusal}") from None
+    except (LookupError, ValueError, TypeError, Malformed):
+        raise BadInput(f"The file {file} cannot be used: its state is none.") from None
 
 
 def _sign(home: Home, me: Member, genesis: Revival) -> Revival:
@@ -131,7 +151,7 @@ def _sign(home: Home, me: Member, genesis: Revival) -> Revival:
     return replace(genesis, inherits=replace(will, signatures=signatures))
 
 
-def _finish(home: Home, genesis: Revival, state: State) -> Step:
+def _finish(home: Home, genesis: Revival, tip: Tip) -> Step:
     will = genesis.inherits
     names = {m.id: m.name for m in get_members(State(read_state(will)))}
     pairs = list(zip(will.survivors, will.signatures, strict=True))
@@ -140,7 +160,8 @@ def _finish(home: Home, genesis: Revival, state: State) -> Step:
     if not missing:
         _begin(home, genesis)
     chain = compute_chain_id(genesis)
-    return Step(chain, will.height, will.app_hash, signed, missing, not missing)
+    ahead = will.height - tip.height
+    return Step(chain, will.height, will.app_hash, signed, missing, not missing, ahead)
 
 
 def _end_interrupted(home: Home) -> None:

@@ -102,8 +102,8 @@ class PeerClient:
         **options: Any,
     ) -> aiohttp.ClientResponse:
         session, found = self._session(member)
-        base = f"https://{await self._ways.to(found)}"
         try:
+            base = f"https://{await self._ways.to(found)}"
             # the connector compares the server's certificate with the member's own, before a
             # byte of the request is sent; the context presents ours
             given = options.get("timeout")  # interim answers would go on below aiohttp's own

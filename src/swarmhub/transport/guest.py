@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from swarmhub import codec
-from swarmhub.errors import PeerError
+from swarmhub.errors import Malformed, PeerError
 
 APPLICATION_S = 90.0  # an application waits for its block
 KNOCK_S = 5.0
@@ -103,7 +103,10 @@ class Guest:
             raise PeerError("somebody else answers there") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise PeerError(f"no answer ({type(error).__name__})") from None
-        found = codec.parse(bytes(data), MAX_ANSWER_BYTES)
+        try:
+            found = codec.parse(bytes(data), MAX_ANSWER_BYTES)
+        except Malformed:
+            raise PeerError("answered with something else") from None
         if not isinstance(found, dict):
             raise PeerError("answered with something else")
         return found

@@ -31,11 +31,13 @@ from swarmhub.types import MemberId
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 MAX_LINE_BYTES = 128
-MAX_STREAMS_PER_MEMBER = 64  # a node opens at most 8 to each other
-MAX_CALLS = 256  # of a member that stands, at a time
+MAX_STREAMS_PER_MEMBER = 64  # that it has opened by itself; a node opens at most 8 to each other
+MAX_CALLS_TO_ONE = 16  # of one member to another, at a time
+MAX_CALLS = 128  # that a member takes over one relay, at a time
 LINE_S = 10.0  # for the first words of a connection, and for a called member to take the call
 PULSE_S = 20.0  # a member that stands says so as often
 SILENCE_S = 60.0  # then it stands no more
+LEAST_PULSE_S = 1.0  # more often is not listened to
 RETRY_S = (0.5, 10.0)  # between two tries to stand at a relay
 PIECE_BYTES = 1 << 17
 
@@ -84,6 +86,7 @@ class Relay:
         self._open: dict[asyncio.StreamWriter, tuple[bytes, asyncio.Task[None]]] = {}
         self._standing: dict[MemberId, asyncio.StreamWriter] = {}
         self._calls: dict[str, tuple[MemberId, asyncio.Future[Stream]]] = {}
+        self._talks: Counter[tuple[MemberId, MemberId]] = Counter()  # (caller, called)
         self.passed = 0  # bytes
         peers.on_gone.append(self._close_gone)
 
@@ -123,8 +126,7 @@ class Relay:
         member = self._peers.member_of(certificate)
         task = asyncio.current_task()
         assert task is not None
-        mine = Counter(known for known, _ in self._open.values())[certificate]
-        if member is None or mine >= MAX_STREAMS_PER_MEMBER:
+        if member is None:
             writer.transport.abort()
             return
         self._open[writer] = (certificate, task)
@@ -142,11 +144,11 @@ class Relay:
         async with asyncio.timeout(LINE_S):
             words = (await _read_line(stream[0])).split(" ")
         match words:
-            case ["stand"]:
+            case ["stand"]:  # one of each member: a later one ends it
                 await self._keep(member, stream)
             case ["call", target]:
-                await self._connect(int(target[:20]), stream)
-            case ["take", token]:
+                await self._call(member.id, int(target[:20]), stream)
+            case ["take", token]:  # only as many as have called, and these are counted
                 await self._hand_over(member, token, stream)
 
     async def _keep(self, member: Member, stream: Stream) -> None:
@@ -161,9 +163,24 @@ class Relay:
                 async with asyncio.timeout(SILENCE_S):
                     if await _read_line(reader) != "":
                         return
+                writer.write(b"\n")  # both ends know by that that the other is there
+                await asyncio.sleep(LEAST_PULSE_S)
         finally:
             if self._standing.get(member.id) is writer:
                 del self._standing[member.id]
+
+    async def _call(self, caller: MemberId, target: MemberId, stream: Stream) -> None:
+        """Connect, within what one member may have of the relay and of another."""
+        mine = sum(count for (who, _), count in self._talks.items() if who == caller)
+        many = self._talks[caller, target] >= MAX_CALLS_TO_ONE or mine >= MAX_STREAMS_PER_MEMBER
+        if many:
+            return
+        self._talks[caller, target] += 1
+        try:
+            await self._connect(target, stream)
+        finally:
+            self._talks[caller, target] -= 1
+            self._talks += Counter()  # drops what is zero
 
     async def _connect(self, target: MemberId, caller: Stream) -> None:
         standing = self._standing.get(target)
@@ -198,6 +215,7 @@ class Outpost:
         self._context = peers.client_context()
         self._peers, self._relays, self._listen = peers, relays, listen
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taken: Counter[str] = Counter()  # calls under way, by relay
 
     def start(self) -> None:
         """Stand at every relay, and come back where a connection ends."""
@@ -240,9 +258,12 @@ class Outpost:
         pulsing = asyncio.create_task(pulse())
         try:
             while True:
-                words = (await _read_line(reader)).split(" ")
-                if words[0] == "take" and len(words) == 2 and len(self._tasks) < MAX_CALLS:
+                async with asyncio.timeout(SILENCE_S):  # it answers every pulse
+                    words = (await _read_line(reader)).split(" ")
+                if words[0] == "take" and len(words) == 2 and self._taken[relay] < MAX_CALLS:
+                    self._taken[relay] += 1
                     self._begin(self._take(relay, words[1]))
+                await asyncio.sleep(0)  # whoever floods this line does not hold up all else
         finally:
             pulsing.cancel()
             writer.transport.abort()
@@ -259,6 +280,8 @@ class Outpost:
             await splice(inner, outer)
         except (PeerError, OSError, TimeoutError) as error:
             log.info("a call over %s was not taken: %s", relay, error)
+        finally:
+            self._taken[relay] -= 1
 
 
 class Ways:
@@ -269,23 +292,27 @@ class Ways:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._context = peers.client_context()
-        self._servers: dict[tuple[MemberId, str], asyncio.Server] = {}
+        self._servers: dict[MemberId, tuple[str, asyncio.Server]] = {}
+        self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def to(self, member: Member) -> str:
         """host:port."""
         if not relays_of(member.address):
             return member.address
-        key = (member.id, member.address)
-        server = self._servers.get(key)
-        if server is None:
+        async with self._opening:
+            address, server = self._servers.get(member.id, ("", None))
+            if server is None or address != member.address:
+                if server is not None:
+                    server.close()
 
-            async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                await self._forward(member, (reader, writer))
+                async def forward(
+                    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+                ) -> None:
+                    await self._forward(member, (reader, writer))
 
-            server = self._servers[key] = await asyncio.start_server(
-                forward, "127.0.0.1", 0, limit=2 * PIECE_BYTES
-            )
+                server = await asyncio.start_server(forward, "127.0.0.1", 0, limit=2 * PIECE_BYTES)
+                self._servers[member.id] = (member.address, server)
         return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _forward(self, member: Member, inner: Stream) -> None:
@@ -297,6 +324,8 @@ class Ways:
             await splice(inner, outer)
         except (PeerError, OSError, TimeoutError) as error:
             log.info("member %d cannot be called: %s", member.id, error)
+        except asyncio.CancelledError:
+            pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
         finally:
             self._tasks.discard(task)
             inner[1].transport.abort()
@@ -312,7 +341,7 @@ class Ways:
 
     async def close(self) -> None:
         """Hang up everywhere."""
-        for server in self._servers.values():
+        for _, server in self._servers.values():
             server.close()
         tasks = list(self._tasks)
         for task in tasks:
@@ -330,10 +359,13 @@ async def reach_relay(
     """A connection to a relay on which `words` have been said and `answer` has come. PeerError
     where no member answers there, or it answers otherwise."""
     host, _, port = relay.rpartition(":")
-    async with asyncio.timeout(LINE_S):
-        reader, writer = await asyncio.open_connection(
-            host.strip("[]"), int(port), ssl=context, limit=2 * PIECE_BYTES
-        )
+    try:
+        async with asyncio.timeout(LINE_S):
+            reader, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=context, limit=2 * PIECE_BYTES
+            )
+    except ValueError:  # no name that DNS could know
+        raise PeerError(f"{relay} is no address") from None
     try:
         certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         if peers.member_of(certificate) is None:

@@ -13,6 +13,7 @@ import base64
 import contextlib
 import json
 import logging
+import shutil
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -56,8 +57,10 @@ RETRY_S = 0.2
 LIVE_BLOCKS = 16  # of which the freshest tells how far block time is behind this clock
 CREDIBLE_MS = 900_000  # a clock that is further off is another matter, or the blocks are old
 PEERS_FILE = "peers.json"
+TAKING_OVER = "taking-over"  # stands in the folder until a block has followed the snapshot
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 REPLAY_MS = 60_000
+LET_GO_S = 30.0  # at least, between two starts of the engine that members' departures ask for
 LIGHT = ("commit", "validators", "consensus_params")
 MILESTONES = CHANGES | {
     "validates", "power", "proposed", "approved", "refused", "enrolled", "withdrawn", "started",
@@ -100,6 +103,7 @@ class Courier:
         self._board = board
         self._queue: deque[bytes] = deque()
         self._sent: list[bytes] = []  # and no block has had it yet
+        self._closed = False
         self._sending: asyncio.Task[None] | None = None
 
     def send(self, tx: bytes) -> None:
@@ -116,6 +120,8 @@ class Courier:
         self._go()
 
     def _go(self) -> None:
+        if self._closed or not self._queue:
+            return
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 
@@ -138,10 +144,8 @@ class Courier:
 
     async def close(self) -> None:
         """Send nothing more."""
-        if self._sending is not None:
-            self._sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sending
+        self._closed = True
+        await _end(self._sending)
 
 
 class Recorder:
@@ -197,10 +201,7 @@ class Recorder:
     async def close(self) -> None:
         """Stop. What is not recorded by now is when the ledger is opened again."""
         self._closed = True
-        if self._work is not None:
-            self._work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._work
+        await _end(self._work)
 
 
 class CometLedger:
@@ -218,11 +219,14 @@ class CometLedger:
         self._clock = BlockClock(clock)
         self._app = Application(store, self._committed, settings.keep_blocks)
         self._abci = AbciServer(self._app.handle, self._fail_because)
-        self.engine = Engine(settings, self._fail)
+        self.engine = Engine(settings, self._fail, lambda: self._courier.send_again())
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
-        self._letting_go: asyncio.Handle | None = None
+        self._letting_go: asyncio.TimerHandle | None = None
+        self._let_go_at = -LET_GO_S  # when the engine was last made to start again
+        self._ids = self._peer_ids()
+        self._closed = False
         self._entering: asyncio.Task[None] | None = None
         self._recorder = Recorder(store, self.engine.rpc)
         self._departed = False  # a member, with the newest block
@@ -240,6 +244,7 @@ class CometLedger:
 
         With `find_entry`, an engine without blocks is started when that has found out how a
         newcomer begins; this returns at once."""
+        _begin_anew_after_crash(settings.folder)
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
         try:
@@ -261,6 +266,7 @@ class CometLedger:
         try:
             entry = await find_entry()
             if entry is not None:
+                (self.settings.folder / TAKING_OVER).touch()
                 log.info("begins with a snapshot of the state, not with the first block")
                 self._app.offered = set(entry.snapshots)
             await self.engine.start(
@@ -268,6 +274,11 @@ class CometLedger:
             )
         except LedgerError as error:
             self._fail(error)
+        except Exception as error:
+            log.exception("this node cannot begin")
+            self._fail(
+                LedgerError(f"This node cannot begin ({error}); see its log, start it again.")
+            )
 
     async def _wait_for_start(self) -> None:
         try:
@@ -343,13 +354,10 @@ class CometLedger:
         return await self.engine.rpc.call(method, **given)
 
     async def close(self) -> None:
+        self._closed = True
         if self._letting_go is not None:
             self._letting_go.cancel()
-        for task in (self._entering, self._dialing):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await _end(self._entering, self._dialing)
         await self._recorder.close()
         await self._courier.close()
         await self.engine.stop()
@@ -361,26 +369,34 @@ class CometLedger:
         self._board.publish(committed)
         self._bell.ring()
         self._recorder.heard(committed)
+        (self.settings.folder / TAKING_OVER).unlink(missing_ok=True)  # a block came after it
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
-        self._departed = any(_ends_a_connection(*event) for event in committed.events)
-        if any(name in CHANGES for name, _ in committed.events):
+            self._departed = False
+        if not self._closed and any(name in CHANGES for name, _ in committed.events):
+            before, self._ids = self._ids, self._peer_ids()
+            self._departed = not before <= self._ids
             self._dialing = asyncio.create_task(self._dial())
+
+    def _peer_ids(self) -> set[str]:
+        """Of the engines that may be connected to this one."""
+        return {m.ledger.partition("@")[0] for m in get_members(self.state) if m.ledger}
 
     def _let_go_soon(self) -> None:
         """The engine keeps a connection that is open. So that a member that is gone hears nothing
         more, all engines start again at once: there are no blocks for a second or two. What waited
-        in them is sent again."""
-        ids = [m.ledger.partition("@")[0] for m in get_members(self.state)]
+        in them is sent again. Nobody can have them start more often than every LET_GO_S."""
         mine = compute_peer_id(self.settings.peer.public)
-        if self._letting_go is None and mine in ids and not self._replaying:
+        if self._letting_go is None and mine in self._ids and not self._replaying:
 
             def let_go() -> None:
                 self._letting_go = None
+                self._let_go_at = loop.time()
                 self.engine.restart()
-                self._courier.send_again()
 
-            self._letting_go = asyncio.get_running_loop().call_soon(let_go)
+            loop = asyncio.get_running_loop()
+            at = max(loop.time(), self._let_go_at + LET_GO_S)
+            self._letting_go = loop.call_at(at, let_go)
 
     @property
     def _replaying(self) -> bool:
@@ -501,11 +517,26 @@ class CometVisitor:
         self._board.publish(mine)
 
 
-def _ends_a_connection(name: str, fields: dict[str, Any]) -> bool:
-    """Whether an engine is not (or no longer) that of a member after this event."""
-    if name == "rotated":
-        return "ledger" in fields["changed"]
-    return name in ("left", "removed", "revoked")
+def _begin_anew_after_crash(folder: Path) -> None:
+    """Where a crash came into the takeover of a snapshot, engine and state may not fit together:
+    both begin again, as they did before it. What this validator has signed is kept."""
+    if not (folder / TAKING_OVER).exists():
+        return
+    genesis = read_genesis(folder)
+    for path in folder.glob(f"{STATE_FILE}*"):
+        path.unlink()
+    for path in (folder / "data").glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+    create_comet_ledger(folder, genesis)
+
+
+async def _end(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel tasks, and wait until they are over, however they end."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def read_peers(folder: Path) -> list[str]:
@@ -542,10 +573,11 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     kept are returned as they are."""
     store = Store.open(folder / STATE_FILE)
     try:
-        kept_tip, _ = store.load()
-        base = store.base()
-        first, *rest = store.blocks(0, 1 << 60)
-        snapshot = store.snapshot(base) if base else None
+        with store.one_moment():  # of a file that a node may be writing
+            kept_tip, _ = store.load()
+            base = store.base()
+            first, *rest = store.blocks(0, 1 << 60)
+            snapshot = store.snapshot(base) if base else None
     finally:
         store.close()
     state = State()

@@ -285,11 +285,17 @@ prometheus = false
 class Engine:
     """The child process; started again when it ends without being told to."""
 
-    def __init__(self, settings: Settings, on_failure: Callable[[LedgerError], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_failure: Callable[[LedgerError], None],
+        on_again: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
         self.folder = settings.folder
         self.rpc = Rpc(settings.folder / RPC_SOCKET)
         self._on_failure = on_failure
+        self._on_again = on_again  # it has started again, and has forgotten what waited in it
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -330,6 +336,13 @@ class Engine:
         self._listening = asyncio.create_task(_listen(self._child.stdout, path))
 
     async def _keep_up(self, spawn: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await self._start_again_and_again(spawn)
+        except Exception as error:  # a full disk, no descriptors: the node ends with a sentence
+            log.exception("the engine is not looked after any more")
+            self._on_failure(LedgerError(f"CometBFT cannot be started again ({error})."))
+
+    async def _start_again_and_again(self, spawn: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
@@ -353,6 +366,7 @@ class Engine:
             if failures:
                 await asyncio.sleep(min(0.2 * 2**failures, 5.0))
             await spawn()
+            self._on_again()
 
     def restart(self) -> None:
         """End it; it comes back at once, connected to whom it shall be connected to now."""
@@ -380,8 +394,7 @@ class Engine:
         """Ask it to end, then make it."""
         if self._watch is not None:
             self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+            await asyncio.gather(self._watch, return_exceptions=True)
         await self.rpc.close()
         child = self._child
         if child is not None and child.returncode is None:
@@ -401,7 +414,8 @@ async def _listen(said: asyncio.StreamReader, path: Path) -> None:
     """What the engine says, into its own log and into the node's."""
     with path.open("ab", buffering=0) as file:
         while piece := await said.read(1 << 16):
-            file.write(piece)
+            with contextlib.suppress(OSError):  # a full disk; the engine must not wait for it
+                file.write(piece)
             for line in piece.decode("utf-8", "replace").splitlines():
                 log.info("%s", line)
 

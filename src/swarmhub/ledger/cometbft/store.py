@@ -217,16 +217,25 @@ class Store:
 
     # reading
 
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """What is read meanwhile is of one moment of a file that another process may write."""
+        with self._turn:
+            outermost = not self._db.in_transaction
+            if outermost:
+                self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if outermost:
+                    self._db.execute("COMMIT")
+
     def load(self) -> tuple[Tip, State]:
         """Where the chain stands and the state there. LedgerError where the file is damaged."""
         try:
-            with self._turn:
-                self._db.execute("BEGIN")  # one moment of a file that another process writes
-                try:
-                    meta = self._meta()
-                    values = dict(self._db.execute("SELECT path, value FROM state"))
-                finally:
-                    self._db.execute("COMMIT")
+            with self.one_moment():
+                meta = self._meta()
+                values = dict(self._db.execute("SELECT path, value FROM state"))
             state = State()
             state.values = {str(k): bytes(v) for k, v in values.items()}
             state.tree = write_tree(None, dict(state.values))
