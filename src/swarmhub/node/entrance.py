@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from swarmhub import codec
+from swarmhub.contract.thresholds import compute_faults
 from swarmhub.errors import Malformed, PeerError
 from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft import PEERS_FILE, Entry, short_path
@@ -93,15 +95,17 @@ class Entrance:
         self.waiting = True
         while True:
             try:
-                told = await guest.ledger()
+                told = await guest.ledgers()
                 break
             except PeerError as error:
                 log.debug("no member lets this node in yet: %s", error)
                 await asyncio.sleep(ASK_S)
         self.waiting = False
-        _note_engines(self._home, read_engines(told))
-        snapshots = _read_snapshots(told)
-        is_long = told.get("base") != 0 or _number(told.get("height")) > SHORTCUT_BLOCKS
+        _note_engines(self._home, [e for one in told for e in read_engines(one)])
+        snapshots = choose_snapshots(told)
+        is_long = any(
+            one.get("base") != 0 or _number(one.get("height")) > SHORTCUT_BLOCKS for one in told
+        )
         if not (known.height and snapshots and is_long):
             return None
         for i, name in enumerate(SOCKETS):
@@ -138,6 +142,15 @@ class Entrance:
         """Answer nothing more."""
         for runner in self._runners:
             await runner.cleanup()
+
+
+def choose_snapshots(told: list[dict[str, Any]]) -> list[str]:
+    """Hashes of the snapshots that enough members announce. The signed headers vouch for a
+    snapshot's state only; what else it says of its block is believed where f + 1 of those that
+    answer say the same."""
+    counts = Counter(hash_ for one in told for hash_ in set(_read_snapshots(one)))
+    needed = compute_faults(len(told)) + 1
+    return [hash_ for hash_, count in counts.items() if count >= needed]
 
 
 def _read_snapshots(told: dict[str, Any]) -> list[str]:

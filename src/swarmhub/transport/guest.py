@@ -4,6 +4,7 @@ the members' certificates, and the ledger has the invitation whose key the newco
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,9 +50,15 @@ class Guest:
         the `motion`'s number."""
         return await self._request("POST", "/v1/applications", tx)
 
-    async def ledger(self) -> dict[str, Any]:
-        """How long the ledger is (see `CometLedger.describe`), and the members' `engines`."""
-        return await self._request("GET", "/v1/ledger")
+    async def ledgers(self) -> list[dict[str, Any]]:
+        """How long the ledger is (see `CometLedger.describe`), and the members' `engines`, in the
+        words of every member that answers. PeerError where none does."""
+        asked = [self._request_at(place, "GET", "/v1/ledger", None) for place in self._places]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        found = [answer for answer in answers if isinstance(answer, dict)]
+        if not found:
+            raise PeerError("; ".join(str(answer) for answer in answers) or "nobody to ask")
+        return found
 
     async def light(self, method: str, height: int, page: int, first: int) -> dict[str, Any]:
         """What a light client needs of a block (see `CometLedger.light`), of the member's engine
