@@ -86,6 +86,7 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
         looks = json.loads(run("doctor", "--json", "--home", one))
         assert all(look["well"] for look in looks), looks
         assert {look["what"].split(",")[-1].strip() for look in looks} >= {"data", "ledger"}
+        assert sum(look["what"].startswith(("clock of", "version of")) for look in looks) == 2
     log = run("ledger", "log", "--json", "--home", home)
     happened = [e["event"] for e in json.loads(log)]
     assert happened.index("admitted") < happened.index("validates")

@@ -12,12 +12,13 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from swarmhub import keys
+from swarmhub import __version__, keys
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, Malformed, PeerError, SwarmhubError
 from swarmhub.files import lock
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
+from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
 from swarmhub.transport import PeerClient, Peers
@@ -26,6 +27,7 @@ from swarmhub.transport.relay import relays_of
 
 FREE_BYTES = 2 << 30
 BEHIND_BLOCKS = 20
+CLOCK_MS = 5_000  # deadlines of studies are seconds and more
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ async def _peer(
             yield Finding(what, False, said)
         else:
             yield Finding(what, True, place)
+    asked_ms = wall_clock_ms()
     try:
         found = await client.reach(other.id)
     except (PeerError, Malformed) as error:
@@ -158,6 +161,15 @@ async def _peer(
             yield Finding(what, False, said)
         else:
             yield Finding(what, True, mine[kind])
+    answered_ms = wall_clock_ms()
+    off_ms = max(0, found.now_ms - answered_ms, asked_ms - found.now_ms)  # at least so much
+    said = f"{off_ms / 1000:.1f} s from this host's" if off_ms > 100 else "as this host's"
+    well = off_ms <= CLOCK_MS
+    hint = "" if well else "; one of the two is wrong: compare with a third, and use NTP"
+    yield Finding(f"clock of {other.name}", well, said + hint)
+    same = found.version == __version__
+    said = __version__ if same else f"{__version__} here, {found.version} there; upgrade the older"
+    yield Finding(f"version of {other.name}", True, said)
     behind = found.height - ledger.tip.height
     heights = f"block {ledger.tip.height} here, {found.height} there"
     well = abs(behind) <= BEHIND_BLOCKS

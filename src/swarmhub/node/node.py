@@ -30,6 +30,7 @@ from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
+from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import RESUBMIT_S, StudyDriver
@@ -384,6 +385,7 @@ class Node:
             ledger=await try_tcp(ledger) if ledger not in ("", DIALS_OUT) else "",
             height=self.ledger.tip.height,
             version=__version__,
+            now_ms=wall_clock_ms(),
         )
 
     def describe(self) -> dict[str, Any]:

@@ -271,7 +271,8 @@ class PeerClient:
                 raise PeerError(f"Member {member} answered {response.status}.")
             data = await _read_bounded(response, MAX_ANSWER_BYTES, exact=False)
         found = codec.unpack(Reach, data)
-        return Reach(plain(found.data), plain(found.ledger), found.height, plain(found.version))
+        said = (plain(found.data), plain(found.ledger))
+        return Reach(*said, found.height, plain(found.version), found.now_ms)
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
         """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no

@@ -24,6 +24,7 @@ class Reach:
     ledger: str
     height: int  # its newest block
     version: str
+    now_ms: int = 0  # its clock
 
 
 def plain(text: object) -> str:
