@@ -84,6 +84,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
         "mb": options.mb,
         "mbit_per_s": options.mbit,
         "rtt_ms": options.rtt_ms,
+        "loss": options.loss,
         "rounds": len(rounds),
         "round_s_median": round(statistics.median(rounds), 3),
         "round_s_all": [round(x, 3) for x in rounds],
@@ -98,11 +99,14 @@ def main() -> None:
     parser.add_argument("--mb", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--mbit", type=int, default=100)
+    parser.add_argument("--loss", type=float, default=0.0, help="share of pieces sent again")
     parser.add_argument("--rtt-ms", type=float, default=40.0)
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="swarmhub-shaped-"))
     try:
-        shape = {"delay_ms": options.rtt_ms / 2, "mbit_per_s": options.mbit}
+        shape = {
+            "delay_ms": options.rtt_ms / 2, "mbit_per_s": options.mbit, "loss": options.loss,
+        }  # fmt: skip
         with Bed(root, options.nodes, **shape) as bed:
             bed.found()
             print(json.dumps(asyncio.run(measure(bed, options))))

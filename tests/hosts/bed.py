@@ -59,6 +59,7 @@ needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 class Bed:
     """Hosts 1 to n; use it in a `with` block. Nobody can connect to the hidden ones: they stand
     behind the relay of host 1 (`relay`). `delay_ms` is added to each way between two hosts,
+    a share `loss` of pieces comes later as if sent again,
     `mbit_per_s` bounds each host's link in each direction."""
 
     def __init__(
@@ -67,10 +68,11 @@ class Bed:
         n: int,
         hidden: Collection[int] = (),
         delay_ms: float = 0.0,
+        loss: float = 0.0,
         mbit_per_s: int = 0,
     ) -> None:
         self.root, self.children = root, Processes()
-        self.delay_ms, self.mbit_per_s = delay_ms, mbit_per_s
+        self.delay_ms, self.loss, self.mbit_per_s = delay_ms, loss, mbit_per_s
         self.net = next(_numbers) % 200
         self.bridge = f"swh{self.net}b"
         self.homes: list[Home] = []
@@ -141,6 +143,7 @@ class Bed:
             f"{self.address(i)}:{port}",
             f"127.0.0.1:{port + 10}",
             str(self.delay_ms),
+            str(self.loss),
         ]
         log = self.root / f"h{i}" / "logs" / f"delay-{port}.log"
         self.children.start_command(f"delay {i} {port}", command, log)

@@ -243,6 +243,15 @@ def test_10_a_hundred_random_kills_over_a_hundred_rounds(tmp_path):
 
 
 @long
+def test_slow_links_that_lose_pieces_only_make_rounds_longer(tmp_path):
+    with Bed(tmp_path, 4, delay_ms=20, loss=0.01, mbit_per_s=100) as bed:
+        bed.found()
+        bed.open_study(rounds=10)
+        bed.wait_until(bed.finished)
+        assert len(bed.agree()) >= 10
+
+
+@long
 def test_11_half_of_the_hosts_are_gone_for_good_and_the_others_restart(tmp_path):
     with Bed(tmp_path, 4) as bed:
         started(bed, rounds=1000, min_peers=2)
