@@ -150,7 +150,7 @@ def choose_snapshots(told: list[dict[str, Any]]) -> list[str]:
     answer say the same."""
     counts = Counter(hash_ for one in told for hash_ in set(_read_snapshots(one)))
     needed = compute_faults(len(told)) + 1
-    return [hash_ for hash_, count in counts.items() if count >= needed]
+    return sorted(hash_ for hash_, count in counts.items() if count >= needed)
 
 
 def _read_snapshots(told: dict[str, Any]) -> list[str]:
