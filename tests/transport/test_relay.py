@@ -196,6 +196,29 @@ def test_a_later_stand_of_a_member_ends_the_one_before(tmp_path):
     over_relay(tmp_path, scenario)
 
 
+def test_a_member_holds_so_many_silent_connections_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "MAX_SILENT", 3)
+
+    async def scenario(one, two, client, gate, carriers):
+        host, port = two.peers.members[1].address[1:].split(":")
+        context = two.peers.client_context()
+        held = [await asyncio.open_connection(host, int(port), ssl=context) for _ in range(8)]
+        ended = 0
+        for reader, _ in held:
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(0.5):
+                    ended += await reader.read() == b""
+        assert ended >= 5
+        assert len([c for c, _ in carriers[0]._open.values() if c == two.der]) <= 3
+        for _, writer in held:
+            writer.transport.abort()
+        while carriers[0]._silent[2]:
+            await asyncio.sleep(0.01)
+        await client.pull(wish(put(one, 1000)), two.store)
+
+    over_relay(tmp_path, scenario)
+
+
 def test_a_flood_of_pulses_holds_up_nobody(tmp_path):
     async def scenario(one, two, client, gate, carriers):
         address = two.peers.members[1].address[1:]

@@ -32,6 +32,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 MAX_LINE_BYTES = 128
 MAX_STREAMS_PER_MEMBER = 64  # that it has opened by itself; a node opens at most 8 to each other
+MAX_SILENT = 16  # connections of one member that have not said yet what they are for
 MAX_CALLS_TO_ONE = 16  # of one member to another, at a time
 MAX_CALLS = 128  # that a member takes over one relay, at a time
 LINE_S = 10.0  # for the first words of a connection, and for a called member to take the call
@@ -86,6 +87,7 @@ class Relay:
         self._open: dict[asyncio.StreamWriter, tuple[bytes, asyncio.Task[None]]] = {}
         self._standing: dict[MemberId, asyncio.StreamWriter] = {}
         self._calls: dict[str, tuple[MemberId, asyncio.Future[Stream]]] = {}
+        self._silent: Counter[MemberId] = Counter()
         self._talks: Counter[tuple[MemberId, MemberId]] = Counter()  # (caller, called)
         self.passed = 0  # bytes
         peers.on_gone.append(self._close_gone)
@@ -126,7 +128,7 @@ class Relay:
         member = self._peers.member_of(certificate)
         task = asyncio.current_task()
         assert task is not None
-        if member is None:
+        if member is None or self._silent[member.id] >= MAX_SILENT:
             writer.transport.abort()
             return
         self._open[writer] = (certificate, task)
@@ -141,8 +143,12 @@ class Relay:
             writer.transport.abort()
 
     async def _answer(self, member: Member, stream: Stream) -> None:
-        async with asyncio.timeout(LINE_S):
-            words = (await _read_line(stream[0])).split(" ")
+        self._silent[member.id] += 1
+        try:
+            async with asyncio.timeout(LINE_S):
+                words = (await _read_line(stream[0])).split(" ")
+        finally:
+            self._silent[member.id] -= 1
         match words:
             case ["stand"]:  # one of each member: a later one ends it
                 await self._keep(member, stream)
