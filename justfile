@@ -70,6 +70,10 @@ simulate schedules="1000":
 fuzz minutes="1" *options="":
     python -m fuzz --minutes {{minutes}} {{options}}
 
+# the same in hours of CPU time, on all cores; it can be interrupted, and goes on
+fuzz-campaign folder="fuzz-campaign" minutes="60":
+    python -m fuzz --minutes {{minutes}} --campaign {{folder}}
+
 # hosts in network namespaces: all scenarios (needs root, ip and CometBFT)
 hosts:
     SWARMHUB_LONG=1 python -m pytest -q tests/hosts

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import shutil
 import tempfile
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -26,7 +29,17 @@ from google.protobuf.message import DecodeError
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.store import parse_fingerprint, read_leaves
 from swarmhub.cli.study import read_spec
-from swarmhub.contract.records import Card, Evaluation, Genesis, Metric, RoundRef, Spec
+from swarmhub.contract.inheritance import will_message
+from swarmhub.contract.records import (
+    Card,
+    Evaluation,
+    Genesis,
+    Inheritance,
+    Metric,
+    Revival,
+    RoundRef,
+    Spec,
+)
 from swarmhub.contract.state import Overlay, State
 from swarmhub.contract.transactions import (
     Apply,
@@ -41,8 +54,9 @@ from swarmhub.contract.transactions import (
     read_transaction,
     write_transaction,
 )
-from swarmhub.data import Design
-from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError
+from swarmhub.data import Design, read_table
+from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
+from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
@@ -50,12 +64,21 @@ from swarmhub.ledger.cometbft.application import Restoring, pack_state
 from swarmhub.ledger.cometbft.driver import read_peers
 from swarmhub.merge import merge_statistics
 from swarmhub.node.asks import read_answer, read_next
+from swarmhub.node.backup import back_up, restore
 from swarmhub.node.desk import read_card
+from swarmhub.node.entrance import Known, choose_snapshots, pack_known, read_engines
 from swarmhub.node.home import Home, parse_address
+from swarmhub.node.restarting import read_restart
 from swarmhub.node.tickets import DoorPlate, Ticket, parse_ticket, write_token
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.round import Merged, Prepared, ReceiptCame
+from swarmhub.sim.plan import parse_plan, plan_of
+from swarmhub.transport import relay as relays
+from swarmhub.transport.guest import read_told
+from swarmhub.transport.reach import Reach, read_reach
+from swarmhub.transport.relay import MAX_LINE_BYTES, Relay
 from swarmhub.transport.server import read_receipt, read_starts
+from swarmhub.types import RESTART_DOMAIN
 
 TIME_MS = 1_700_000_000_000
 
@@ -102,7 +125,8 @@ def held(data: bytes) -> Path:
 @functools.cache
 def folder() -> Path:
     """For readers that want a real file; gone with the process."""
-    made = Path(tempfile.mkdtemp(prefix="swarmhub-fuzz-"))
+    memory = Path("/dev/shm")  # there, where nothing waits for a disk
+    made = Path(tempfile.mkdtemp("", "swarmhub-fuzz-", memory if memory.is_dir() else None))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
@@ -321,6 +345,81 @@ def try_journal(data: bytes) -> None:
     assert codec.unpack(Prepared, codec.pack(found)) == found
 
 
+def try_doors(data: bytes) -> None:
+    found = codec.unpack(Known, data)
+    assert codec.unpack(Known, codec.pack(found)) == found
+
+
+def try_restart(data: bytes) -> None:
+    """A restart's file as a survivor reads it whose ledger ends before it."""
+    tip, state = halted()
+    genesis = read_restart(held(data), tip, state)
+    assert codec.from_json(Revival, codec.parse(codec.pack(genesis), 1 << 24)) == genesis
+    assert set(genesis.inherits.survivors) <= {1, 2, 3}
+
+
+@functools.cache
+def halted() -> tuple[Tip, State]:
+    """Where a survivor stands: at block 0 of the chain hearts-0."""
+    values = dict(founded().values)
+    values["chain"] = codec.encode({**json.loads(values["chain"]), "chain_id": "hearts-0"})
+    return Tip("hearts-0", 0, TIME_MS, "ab" * 32, cast(Any, None)), State(values)
+
+
+def restarts() -> list[bytes]:
+    tip, state = halted()
+    text = pack_state(state.values).decode()
+    will = Inheritance(tip.chain_id, 1, state.app_hash.hex(), (1, 2), text, ("", ""))
+    genesis = Revival("Hearts", (), TIME_MS + 1, inherits=will)
+    signature = key("h1").sign(RESTART_DOMAIN, will_message(genesis))
+    signed = dataclasses.replace(genesis, inherits=dataclasses.replace(
+        will, signatures=(signature, "")))  # fmt: skip
+    return [json.dumps(codec.to_json(g), indent=1).encode() for g in (genesis, signed)]
+
+
+def try_backup(data: bytes) -> None:
+    """Restored into a folder of its own, beside which nothing appears."""
+    source, around = folder() / "backup.tar", folder() / "around"
+    source.write_bytes(data)
+    shutil.rmtree(around, ignore_errors=True)
+    around.mkdir()
+    try:
+        restore(around / "home", source)
+    finally:
+        assert [p.name for p in around.iterdir()] in ([], ["home"])
+
+
+def backups() -> list[bytes]:
+    home, target = folder() / "kept", folder() / "kept.tar"
+    shutil.rmtree(home, ignore_errors=True)
+    target.unlink(missing_ok=True)
+    back_up(Home.create(home, "A", "127.0.0.1:7400"), target)
+    return [target.read_bytes()]
+
+
+def try_plan(data: bytes) -> None:
+    """A schedule of the simulator, which people write."""
+    plan = parse_plan(data.decode("utf-8", "replace"))
+    assert parse_plan(str(plan)) == plan
+
+
+def plans() -> list[bytes]:
+    return [str(plan_of(seed)).encode() for seed in (1, 2, 3)]
+
+
+def try_table(data: bytes) -> None:
+    path = folder() / "table.csv"
+    path.write_bytes(data)
+    found = read_table(path, "label")
+    assert all(len(column) == found.rows for column in found.columns.values())
+
+
+TABLES = [
+    b"label,age,sex\n1,63,m\n0,,f\n1,41.5,\n",
+    '\ufeffage;x,label\r\n"7",1\r\n1e3,0\r\n'.encode(),
+]
+
+
 # what peers and trainers send
 
 
@@ -391,6 +490,59 @@ def try_starts(data: bytes) -> None:
 
 def try_json(data: bytes) -> None:
     assert codec.encode(codec.decode(data)) == data
+
+
+def try_announcement(data: bytes) -> None:
+    """What members tell a newcomer of the ledger; the second one says the same."""
+    told = read_told(data)
+    snapshots = choose_snapshots([told, told])
+    assert len(snapshots) <= 16
+    assert all(isinstance(s, str) for s in snapshots)
+    assert len(read_engines(told)) <= 1000
+
+
+def announcements() -> list[bytes]:
+    engines = [f"{'ab' * 20}@h.example:7001"]
+    snapshot = {"chunks": 3, "format": 1, "hash": "cd" * 32, "height": 5000}
+    return [codec.encode({"base": 1, "engines": engines, "height": 6000, "snapshots": [snapshot]})]
+
+
+def try_reach(data: bytes) -> None:
+    found = read_reach(data)
+    assert (found.data + found.ledger + found.version).isprintable()
+
+
+class Mute:
+    """A relay's connection whose other end is never seen."""
+
+    transport = property(lambda self: self)
+
+    def abort(self) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+
+def try_relay(data: bytes) -> None:
+    """The words of a member on one connection, or on several after each other."""
+    peers = cast(Any, types.SimpleNamespace(on_gone=[], server_context=lambda: None))
+
+    async def talk() -> None:
+        relay = Relay(peers)
+        member = cast(Any, types.SimpleNamespace(id=2))
+        for words in data.split(b"\0")[:8]:
+            reader = asyncio.StreamReader(limit=2 * MAX_LINE_BYTES)
+            reader.feed_data(words)
+            reader.feed_eof()
+            with contextlib.suppress(OSError, ValueError):  # what `Relay._serve` takes for a no
+                await relay._answer(member, cast(Any, (reader, Mute())))
+        assert not relay.standing(), "who has hung up stands no more"
+        assert not +relay._talks, "and is counted no more"
+        assert not +relay._silent
+
+    with mock.patch.object(relays, "LEAST_PULSE_S", 0):
+        asyncio.run(talk())
 
 
 # the ledger of many machines: what its engine and other members' snapshots bring
@@ -475,6 +627,19 @@ HARNESSES = {
         Harness("rows", try_row, rows, (Malformed,)),
         Harness("snapshots", try_snapshot, snapshots, (Malformed,)),
         Harness("abci", try_abci, abci_frames, (ValueError, EOFError, DecodeError)),
+        Harness("announcements", try_announcement, announcements, (Malformed, PeerError)),
+        Harness("reach", try_reach,
+                lambda: [codec.pack(Reach("", "no answer", 7, "0.1.0", TIME_MS))], (PeerError,)),
+        Harness("relays", try_relay,
+                lambda: [b"stand\n\n\n", b"call 1\n", b"take " + b"ab" * 16 + b"\n\0call 2\n"],
+                ()),
+        Harness("doors", try_doors,
+                lambda: [pack_known((DoorPlate("a.example:7400", "cd" * 32),), 5, "ab" * 32)],
+                (Malformed,)),
+        Harness("restarts", try_restart, restarts, (BadInput,)),
+        Harness("backups", try_backup, backups, (BadInput, HomeError, OSError)),
+        Harness("plans", try_plan, plans, (BadInput,)),
+        Harness("tables", try_table, lambda: TABLES, (BadInput,)),
         Harness("peers", try_peers, lambda: [codec.encode([f"{'ab' * 20}@h.example:7001"])], ()),
     )
 }  # fmt: skip

@@ -20,6 +20,12 @@ Each message says what was expected, what came, and what to do.
 from __future__ import annotations
 
 
+def plain(text: object, limit: int = 200) -> str:
+    """What somebody else said, as one short line that a terminal can show."""
+    found = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
+    return found if len(found) <= limit else found[: limit - 1] + "…"
+
+
 class SwarmhubError(Exception):
     """Base of every error that an operator may see as one sentence (exit code 2)."""
 

@@ -166,5 +166,29 @@ def test_the_command_replays_a_kept_input():
     assert done.stdout.startswith("No crash")
 
 
+def campaign(folder, *options):
+    return subprocess.run(
+        [sys.executable, "-m", "fuzz", "--campaign", str(folder), "--minutes", "0.01",
+         "--slice-s", "0.1", "--only", "leaves", *options],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_campaign_counts_cpu_time_and_goes_on_where_it_was(tmp_path):
+    first = campaign(tmp_path)
+    assert first.returncode == 0, first.stderr
+    one = json.loads(first.stdout)
+    assert one["decoder"] == "leaves"
+    assert one["cpu_s"] >= 0.6
+    assert one["runs"] > 0
+    assert one["crashes"] == 0
+    again = campaign(tmp_path)
+    assert json.loads(again.stdout) == one, "it has had its time"
+    assert not again.stderr
+    more = json.loads(campaign(tmp_path, "--minutes", str(one["cpu_s"] / 60 + 0.001)).stdout)
+    assert more["slices"] > one["slices"]
+    assert more["runs"] > one["runs"]
+
+
 def test_every_harness_states_a_limit_of_memory():
     assert all(dataclasses.asdict(h)["limit_mb"] <= 16 for h in HARNESSES.values())

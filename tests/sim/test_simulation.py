@@ -159,7 +159,8 @@ def test_a_plan_reads_back_from_its_text(acts, seed, drop):
 @pytest.mark.parametrize(
     "line", ["at noon crash 3", "at 5 ms lie 3 nicely", "at 5 ms crash", "nodes many", "nodes 0",
              "nodes 3, min_peers 4", "at 5 ms crash 9 for 3 ms", "at 0 ms lie 0 silent",
-             "at 5 ms slow 1 2 for 3 ms by 5 ms",
+             "at 5 ms slow 1 2 for 3 ms by 5 ms", "nodes ²", f"nodes {'9' * 5000}",
+             f"at 5 ms crash {'9' * 5000}",
              "messages drop 0% duplicate 0% delay 9..1 ms until 5 ms"],
 )  # fmt: skip
 def test_a_line_that_is_none_is_named(line):

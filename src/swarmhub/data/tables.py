@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "."})
 LABELS = {"0": 0, "false": 0, "no": 0, "negative": 0, "1": 1, "true": 1, "yes": 1, "positive": 1}
@@ -170,7 +170,7 @@ def parse_table(
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 60 else name[:57] + "..."
+    return plain(name, 60)
 
 
 def _header(names: list[str], source: str) -> list[str]:

@@ -18,7 +18,7 @@ from typing import IO
 
 from swarmhub import codec, keys
 from swarmhub.contract.records import get_member_of_key, get_members
-from swarmhub.errors import BadInput, HomeError, Malformed
+from swarmhub.errors import BadInput, HomeError, Malformed, plain
 from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
@@ -122,8 +122,10 @@ def restore(root: Path, source: Path) -> Home:
             create_comet_ledger(made.engine_path, read_genesis_file(root / GENESIS))
         write_durably(root / CONFIG, config)  # last: with it there is a home
         home = Home.open(root)
-    except (tarfile.TarError, EOFError, UnicodeDecodeError, Malformed) as error:
-        raise BadInput(f"Expected a backup at {source}, got something else ({error}).") from None
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, Malformed) as error:
+        raise BadInput(
+            f"Expected a backup at {source}, got something else ({plain(error)})."
+        ) from None
     return home
 
 

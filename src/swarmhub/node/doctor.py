@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from swarmhub import __version__, keys
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
-from swarmhub.errors import HomeError, LedgerError, Malformed, PeerError, SwarmhubError
+from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.files import lock
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
 from swarmhub.ledger.sqlite import wall_clock_ms
@@ -148,7 +148,7 @@ async def _peer(
     asked_ms = wall_clock_ms()
     try:
         found = await client.reach(other.id)
-    except (PeerError, Malformed) as error:
+    except PeerError as error:
         yield Finding(f"from {other.name}", False, f"it could not be asked to look back ({error})")
         return
     mine = {"data": me.address, "ledger": me.ledger.partition("@")[2]}

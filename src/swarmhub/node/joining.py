@@ -14,7 +14,7 @@ from swarmhub import codec, keys
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.transactions import Apply, Rotate
-from swarmhub.errors import BadInput, PeerError
+from swarmhub.errors import BadInput, PeerError, plain
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
@@ -24,7 +24,6 @@ from swarmhub.node.desk import make_application
 from swarmhub.node.home import COMETBFT, Home
 from swarmhub.node.tickets import Ticket
 from swarmhub.transport.guest import Guest, Place
-from swarmhub.transport.reach import plain
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
-from swarmhub.errors import BadInput, LedgerError, Malformed
+from swarmhub.errors import BadInput, LedgerError, Malformed, plain
 from swarmhub.files import lock, write_durably
 from swarmhub.ledger import Tip
 from swarmhub.ledger.cometbft import create_comet_ledger
@@ -71,8 +71,11 @@ def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
         me = get_member_of_key(state, home.key("account").public)
         if me is None:
             raise BadInput("This home belongs to no active member; it has no say in a restart.")
-        genesis = _read(file, tip, state) if file.exists() else _draft(tip, state, without)
-        _check(genesis, tip, file)
+        if file.exists():
+            genesis = read_restart(file, tip, state)
+        else:
+            genesis = _draft(tip, state, without)
+            _check(genesis, tip, file)
         genesis = _sign(home, me, genesis)
         write_durably(file, json.dumps(codec.to_json(genesis), indent=1).encode())
         return _finish(home, genesis, tip)
@@ -105,13 +108,17 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
     return Revival(get_chain(state).name, (), wall_clock_ms(), inherits=will)
 
 
-def _read(file: Path, tip: Tip, state: State) -> Revival:
+def read_restart(file: Path, tip: Tip, state: State) -> Revival:
+    """What a survivor wrote, checked against what this home knows. BadInput where it does not fit
+    or the contract would refuse it (for anything but signatures)."""
     genesis = read_genesis_file(file)
     if not isinstance(genesis, Revival):
         raise BadInput(f"Expected the file of a restart at {file}, got another genesis.")
     will = genesis.inherits
     if will.chain != tip.chain_id:
-        raise BadInput(f"The file goes on from {will.chain}, this home is of {tip.chain_id}.")
+        raise BadInput(
+            f"The file goes on from {plain(will.chain, 80)}, this home is of {tip.chain_id}."
+        )
     if tip.height > will.height:
         raise BadInput(
             f"The file begins from block {will.height}, and this hospital has block {tip.height}: "
@@ -121,6 +128,7 @@ def _read(file: Path, tip: Tip, state: State) -> Revival:
         raise BadInput(f"The file's state is not the one that this hospital has at {tip.height}.")
     if len(will.signatures) != len(will.survivors):
         raise BadInput(f"The file {file} is damaged: it has not a place for each signature.")
+    _check(genesis, tip, file)
     return genesis
 
 

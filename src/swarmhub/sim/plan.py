@@ -88,13 +88,16 @@ class Plan:
         return {m for a in self.acts if a.kind == "lie" for m in a.members}
 
 
+NUMBER = "[0-9]{1,9}"
+SIZE = re.compile(NUMBER)
 ACT = re.compile(
-    r"at (?:(?P<at>\d+) ms|effect (?P<effect>\d+)) (?P<kind>crash|cut|slow|fill|skew|lie)"
-    r"(?P<members>(?: \d+)+?)(?: for (?P<for>\d+) ms)?(?: by (?P<by>-?\d+) ms)?"
-    r"(?: (?P<lie>[a-z_]+))?"
+    rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
+    rf"(?P<kind>crash|cut|slow|fill|skew|lie)(?P<members>(?: {NUMBER})+?)"
+    rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
 MESSAGES = re.compile(
-    r"messages drop (\d+)% duplicate (\d+)% delay (\d+)\.\.(\d+) ms until (\d+) ms"
+    rf"messages drop ({NUMBER})% duplicate ({NUMBER})% delay ({NUMBER})\.\.({NUMBER}) ms "
+    rf"until ({NUMBER}) ms"
 )
 
 
@@ -137,12 +140,13 @@ def _check(plan: Plan) -> None:
         strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
         if strangers:
             raise BadInput(
-                f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)!r}; "
+                f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)[:80]!r}; "
                 "name a member of the swarm, or state more nodes."
             )
         if len(act.members) > 1 and act.kind != "cut":
             raise BadInput(
-                f"Expected one member in {str(act)!r}, got {len(act.members)}; write a line each."
+                f"Expected one member in {str(act)[:80]!r}, got {len(act.members)}; "
+                "write a line each."
             )
 
 
@@ -150,7 +154,7 @@ def _sizes(line: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in line.split(","):
         name, _, value = part.strip().partition(" ")
-        if name in ("nodes", "rounds", "min_peers", "seed") and value.isdigit():
+        if name in ("nodes", "rounds", "min_peers", "seed") and SIZE.fullmatch(value):
             found[name] = int(value)
         elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
             name == "merge" and value in RULES

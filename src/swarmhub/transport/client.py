@@ -25,7 +25,7 @@ from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.body import Body
-from swarmhub.transport.reach import Reach, plain
+from swarmhub.transport.reach import Reach, read_reach
 from swarmhub.transport.relay import Ways
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
@@ -269,10 +269,7 @@ class PeerClient:
         async with response:
             if response.status != 200:
                 raise PeerError(f"Member {member} answered {response.status}.")
-            data = await _read_bounded(response, MAX_ANSWER_BYTES, exact=False)
-        found = codec.unpack(Reach, data)
-        said = (plain(found.data), plain(found.ledger))
-        return Reach(*said, found.height, plain(found.version), found.now_ms)
+            return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES, exact=False))
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
         """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no

@@ -110,10 +110,15 @@ class Guest:
             raise PeerError("somebody else answers there") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise PeerError(f"no answer ({type(error).__name__})") from None
-        try:
-            found = codec.parse(bytes(data), MAX_ANSWER_BYTES)
-        except Malformed:
-            raise PeerError("answered with something else") from None
-        if not isinstance(found, dict):
-            raise PeerError("answered with something else")
-        return found
+        return read_told(bytes(data))
+
+
+def read_told(data: bytes) -> dict[str, Any]:
+    """A member's answer: a JSON object. PeerError else."""
+    try:
+        found = codec.parse(data, MAX_ANSWER_BYTES)
+    except Malformed:
+        raise PeerError("answered with something else") from None
+    if not isinstance(found, dict):
+        raise PeerError("answered with something else")
+    return found

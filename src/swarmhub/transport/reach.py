@@ -8,6 +8,9 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from swarmhub import codec
+from swarmhub.errors import Malformed, PeerError, plain
+
 TRY_S = 3.0
 WORDS = {
     errno.ECONNREFUSED: "the host answers, nothing listens on the port",
@@ -27,9 +30,14 @@ class Reach:
     now_ms: int = 0  # its clock
 
 
-def plain(text: object) -> str:
-    """What somebody else said, as one short line that a terminal can show."""
-    return "".join(c if c.isprintable() else "?" for c in str(text)[:200])
+def read_reach(data: bytes) -> Reach:
+    """A member's answer, in words that can be shown. PeerError where it does not decode."""
+    try:
+        found = codec.unpack(Reach, data)
+    except Malformed:
+        raise PeerError("it answers what does not decode") from None
+    said = (plain(found.data), plain(found.ledger))
+    return Reach(*said, found.height, plain(found.version), found.now_ms)
 
 
 async def try_tcp(place: str) -> str:
