@@ -61,7 +61,7 @@ from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
 from swarmhub.ledger.cometbft.application import Restoring, pack_state
-from swarmhub.ledger.cometbft.driver import read_peers
+from swarmhub.ledger.cometbft.folder import read_peers
 from swarmhub.merge import merge_statistics
 from swarmhub.node.asks import read_answer, read_next
 from swarmhub.node.backup import back_up, restore

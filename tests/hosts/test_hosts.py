@@ -19,7 +19,8 @@ from swarmhub.contract.transactions import Poke, Remove, read_transaction
 from swarmhub.errors import BadInput
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import verify_comet_ledger
-from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE, Rpc
+from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
+from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.sqlite import CLOCK_VARIABLE
 from swarmhub.moments import VARIABLE as DIE_AT

@@ -32,19 +32,19 @@ from swarmhub.ledger.cometbft import (
     create_comet_ledger,
     verify_comet_ledger,
 )
-from swarmhub.ledger.cometbft import driver as comet_driver
 from swarmhub.ledger.cometbft import engine as engine_room
+from swarmhub.ledger.cometbft import folder as comet_folder
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import MAX_WAITING, choose, is_within_bounds
-from swarmhub.ledger.cometbft.driver import BlockClock
+from swarmhub.ledger.cometbft.clock import BlockClock
 from swarmhub.ledger.cometbft.engine import (
     STATE_FILE,
     VARIABLE,
     find_binary,
-    short_path,
     write_files,
 )
+from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -627,16 +627,16 @@ def test_a_takeover_that_a_crash_cut_short_begins_again(tmp_path):
     tip, state = store.load()
     store.replace(dataclasses.replace(tip, height=500), dict(state.values), [b"{}"])
     store.close()
-    comet_driver._begin_anew_after_crash(tmp_path)  # no mark: nothing is touched
+    comet_folder.begin_anew_after_crash(tmp_path)  # no mark: nothing is touched
     assert (tmp_path / "data" / "blockstore.db").exists()
-    (tmp_path / comet_driver.TAKING_OVER).touch()
-    comet_driver._begin_anew_after_crash(tmp_path)
+    (tmp_path / comet_folder.TAKING_OVER).touch()
+    comet_folder.begin_anew_after_crash(tmp_path)
     store = Store.open(tmp_path / STATE_FILE)
     assert store.load()[0] == tip
     store.close()
     assert not (tmp_path / "data" / "blockstore.db").exists()
     assert (tmp_path / "data" / "priv_validator_state.json").read_text() == "{}"
-    assert (tmp_path / comet_driver.TAKING_OVER).exists()  # until a block has followed
+    assert (tmp_path / comet_folder.TAKING_OVER).exists()  # until a block has followed
 
 
 def test_an_engines_words_are_taken_off_it_also_when_they_cannot_be_kept(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from test_joining import init, run, wait_until
 
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.node.health import MAX_CONNECTIONS
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations"
 
@@ -19,6 +21,13 @@ OPERATIONS = Path(__file__).parents[2] / "docs" / "operations"
 def get(address):
     with urllib.request.urlopen(f"http://{address}/health", timeout=5) as answer:
         return answer.status, json.load(answer)
+
+
+def is_well(address):
+    try:
+        return get(address)[0] == 200
+    except OSError:
+        return False
 
 
 def test_health_answers_while_the_node_runs_and_says_no_secret(tmp_path):
@@ -34,6 +43,13 @@ def test_health_answers_while_the_node_runs_and_says_no_secret(tmp_path):
         assert get(place) == (200, {"well": True, "height": 0, "waiting": False, "problems": 0})
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://{place}/v1/status", timeout=5)
+        host, _, port = place.rpartition(":")
+        silent = [socket.create_connection((host, int(port)), 5) for _ in range(MAX_CONNECTIONS)]
+        with socket.create_connection((host, int(port)), 5) as another:
+            assert another.recv(1) == b"", "one too many is hung up on"
+        for one in silent:
+            one.close()
+        wait_until(lambda: is_well(place))
     with pytest.raises(urllib.error.URLError):
         get(place)
 

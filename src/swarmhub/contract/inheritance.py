@@ -56,7 +56,7 @@ def read_state(will: Inheritance) -> dict[str, bytes]:
         raise BadValue("state", "a map of paths and texts as JSON", will.state[:16]) from None
     root = State(values).app_hash.hex()
     if root != will.app_hash:
-        raise BadValue("state", f"one with the root {will.app_hash[:16]}…", root[:16])
+        raise BadValue("state", f"one with the root {will.app_hash[:16]!r}", root[:16])
     return values
 
 
@@ -64,11 +64,11 @@ def check_will(ctx: Context, genesis: Revival) -> None:
     """Refuse an inheritance that not every survivor, all of them members, has signed."""
     will = genesis.inherits
     if CHAIN.get(ctx.state) is None or ctx.chain.chain_id != will.chain:
-        raise BadValue("state", f"one of the chain {will.chain}", "another")
+        raise BadValue("state", f"one of the chain {will.chain[:80]!r}", "another")
     if ctx.chain.contract_version != CONTRACT_VERSION:
         raise BadValue("contract_version", str(CONTRACT_VERSION), ctx.chain.contract_version)
     if genesis.name != ctx.chain.name or genesis.founders:
-        raise BadValue("name", f"{ctx.chain.name!r} and no founders", genesis.name)
+        raise BadValue("name", f"{ctx.chain.name[:80]!r} and no founders", genesis.name)
     if not 0 < genesis.time_ms < 1 << 52:
         raise BadValue("time_ms", f"1 to {1 << 52}", genesis.time_ms)
     able = [m for m in ctx.chain.active if MEMBER.need(ctx.state, m).tls]

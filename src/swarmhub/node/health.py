@@ -3,6 +3,7 @@ containers and monitoring. It says nothing that a stranger could use, and needs 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -14,6 +15,26 @@ if TYPE_CHECKING:
     from swarmhub.node.node import Node
 
 
+MAX_CONNECTIONS = 64  # more are hung up on at once
+MAX_CONNECTION_S = 10.0  # whatever it does or does not do
+
+
+class _Guard(asyncio.Protocol):
+    """Lets a connection in, or hangs up where there are too many."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._server.connections) >= MAX_CONNECTIONS:
+            transport.close()
+            return
+        connection = self._server()
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        asyncio.get_running_loop().call_later(MAX_CONNECTION_S, connection.force_close)
+
+
 class Health:
     """Status 200 while the node does its work, else 503; JSON with `well`, `height` (the newest
     block), `waiting` (to be let in) and `problems` (how many sentences `status` has)."""
@@ -21,6 +42,7 @@ class Health:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self, listen: str) -> None:
         """Listen, where `listen` (host:port) is not empty. BadInput where the port is taken."""
@@ -32,7 +54,12 @@ class Health:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host.strip("[]"), port).start()
+            server = self._runner.server
+            assert server is not None
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(
+                lambda: _Guard(server), host.strip("[]"), port
+            )
         except OSError as error:
             await self.close()
             raise BadInput(
@@ -42,13 +69,17 @@ class Health:
 
     async def close(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.Response:
         waiting = self._node.entrance.waiting
-        well = not waiting and not self._node.stopping.is_set()
+        failed = self._node.ledger.failure is not None
+        well = not (waiting or failed or self._node.stopping.is_set())
         found = {
             "well": well,
             "height": self._node.ledger.tip.height,

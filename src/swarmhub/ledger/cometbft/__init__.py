@@ -1,14 +1,15 @@
 """The BFT ledger: driver `cometbft`, for members on machines of their own."""
 
-from swarmhub.ledger.cometbft.driver import (
+from swarmhub.ledger.cometbft.driver import CometLedger
+from swarmhub.ledger.cometbft.engine import Entry, Settings, compute_peer_id
+from swarmhub.ledger.cometbft.folder import (
     PEERS_FILE,
-    CometLedger,
-    CometVisitor,
     create_comet_ledger,
     read_genesis,
     verify_comet_ledger,
 )
-from swarmhub.ledger.cometbft.engine import Entry, Settings, compute_peer_id, short_path
+from swarmhub.ledger.cometbft.rpc import short_path
+from swarmhub.ledger.cometbft.visitor import CometVisitor
 
 __all__ = [
     "PEERS_FILE",

@@ -67,6 +67,7 @@ class Application:
         self._work: tuple[Tip, Overlay, Committed] | None = None
         self._waiting: dict[MemberId, int] = {}  # transactions in the mempool
         self._restoring: Restoring | None = None
+        self._announced: dict[int, str] = {}  # hashes of this node's own snapshots, by height
 
     async def handle(self, name: str, request: Any) -> Any:
         """Answer one request of the engine."""
@@ -215,10 +216,16 @@ class Application:
 
     def announce(self) -> list[dict[str, Any]]:
         """Height and hash of each snapshot that a newcomer could go on from, newest last."""
+        heights = self.store.snapshots()
+        self._announced = {h: a for h, a in self._announced.items() if h in heights}
+        for height in heights:
+            snapshot = None if height in self._announced else self.store.snapshot(height)
+            if snapshot is not None:
+                self._announced[height] = hashlib.sha256(describe(snapshot)).hexdigest()
         return [
-            {"height": s.height, "hash": hashlib.sha256(describe(s)).hexdigest()}
-            for s in self._snapshots()
-            if s.height <= self.tip.height - 2  # the light client looks at two blocks behind it
+            {"height": height, "hash": hash_}
+            for height, hash_ in sorted(self._announced.items())
+            if height <= self.tip.height - 2  # the light client looks at two blocks behind it
         ]
 
     def _snapshots(self) -> list[Snapshot]:

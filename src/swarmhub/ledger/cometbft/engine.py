@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import datetime
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -27,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from swarmhub import codec
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
@@ -37,6 +34,7 @@ from swarmhub.errors import LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
+from swarmhub.ledger.cometbft.rpc import Rpc
 
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
@@ -51,7 +49,6 @@ STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "engine.log",
 )
 STOP_S = 5.0
-ANSWER_S = 10.0
 MAX_LOG_BYTES = 16 << 20
 STEADY_S = 60.0  # an engine that has run for so long may be started again at once
 RESTARTS = 5  # of one that has not
@@ -374,6 +371,14 @@ class Engine:
             self._wanted = True
             with contextlib.suppress(ProcessLookupError):
                 self._child.send_signal(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(STOP_S, self._kill, self._child)
+
+    def _kill(self, child: asyncio.subprocess.Process) -> None:
+        """It was asked to end, and hangs."""
+        if child.returncode is None:
+            log.warning("CometBFT did not end within %.0f s; it is killed", STOP_S)
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
 
     def last_words(self) -> str:
         """The last error in its log, for people."""
@@ -436,54 +441,3 @@ def check_port(listen: str) -> None:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def short_path(path: Path) -> str:
-    """A name for a socket that fits into 107 bytes, however deep its folder lies."""
-    text = str(path.absolute())
-    if len(text.encode()) <= 100:
-        return text
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    return f"/proc/self/fd/{folder}/{path.name}"
-
-
-class RpcError(LedgerError):
-    """The engine refused a request, or does not answer; `data` is what it said."""
-
-    def __init__(self, sentence: str, data: str = "") -> None:
-        super().__init__(sentence)
-        self.data = data
-
-
-class Rpc:
-    """Requests to the engine of this machine (JSON-RPC over its unix socket)."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._session: aiohttp.ClientSession | None = None
-        self._numbers = itertools.count(1)
-
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One request. RpcError where it is refused or nobody answers."""
-        if self._session is None:
-            connector = aiohttp.UnixConnector(short_path(self._path), limit=16)
-            timeout = aiohttp.ClientTimeout(total=ANSWER_S)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
-        asked = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method}
-        try:
-            async with self._session.post(
-                "http://engine/", json={**asked, "params": parameters}
-            ) as response:
-                answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise RpcError(f"CometBFT does not answer ({type(error).__name__}).") from None
-        if "error" in answer:
-            said = answer["error"]
-            raise RpcError(f"CometBFT refused {method}: {said}", str(said.get("data")))
-        return dict(answer["result"])
-
-    async def close(self) -> None:
-        """Hang up."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None

@@ -1,0 +1,119 @@
+"""A member's folder: its state is created, read, verified, and begins anew after some crashes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.records import Genesis, read_genesis_json
+from swarmhub.contract.state import Overlay
+from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
+from swarmhub.ledger.blocks import (
+    MAX_GENESIS_BYTES,
+    Block,
+    Committed,
+    Tip,
+    agree,
+    agree_on_genesis,
+)
+from swarmhub.ledger.cometbft.application import unpack_state
+from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.store import Store
+
+PEERS_FILE = "peers.json"
+TAKING_OVER = "taking-over"  # stands in the folder until a block has followed the snapshot
+
+
+def read_peers(folder: Path) -> list[str]:
+    """What a member told a newcomer about the others' engines; nothing where it is damaged."""
+    try:
+        found = codec.decode((folder / PEERS_FILE).read_bytes(), MAX_GENESIS_BYTES)
+    except (OSError, Malformed):
+        return []
+    return [p for p in found if isinstance(p, str)] if isinstance(found, list) else []
+
+
+def create_comet_ledger(folder: Path, genesis: Genesis) -> str:
+    """Write the state of block 0 into a member's folder; returns the chain id."""
+    path = folder / STATE_FILE
+    if path.exists():
+        raise LedgerError(f"Expected no ledger at {folder}, found one; it is never overwritten.")
+    return Store.create(path, genesis)
+
+
+def read_genesis(folder: Path) -> Genesis:
+    """The genesis that a member's folder was made from."""
+    store = Store.open(folder / STATE_FILE)
+    try:
+        (first,) = store.blocks(0, 1)
+        return read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES))
+    finally:
+        store.close()
+
+
+def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
+    """Execute all blocks from the genesis on, as an auditor does, and compare with what the node
+    has kept. LedgerDamaged names the first block that differs. Where older blocks have been
+    forgotten, from the snapshot on at which the others begin; of the older ones, those that are
+    kept are returned as they are."""
+    store = Store.open(folder / STATE_FILE)
+    try:
+        with store.one_moment():  # of a file that a node may be writing
+            kept_tip, _ = store.load()
+            base = store.base()
+            first, *rest = store.blocks(0, 1 << 60)
+            snapshot = store.snapshot(base) if base else None
+    finally:
+        store.close()
+    state = State()
+    overlay = Overlay(state)
+    tip, committed = agree_on_genesis(
+        read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES)), overlay
+    )
+    found = [committed]
+    state.commit(overlay.writes, tip.tree)
+    why = "its results are not what the contract computes"
+    if committed.block != first.block:
+        raise LedgerDamaged(0, why, str(store.path))
+    if base:
+        if snapshot is None:
+            raise LedgerDamaged(base, "the state that the kept blocks begin from is gone", "")
+        state = State(unpack_state(b"".join(snapshot.chunks)))
+        tip = Tip(tip.chain_id, base, snapshot.time_ms, snapshot.head, state.tree)
+        found += [kept for kept in rest if kept.height <= base]
+        rest = [kept for kept in rest if kept.height > base]
+    for kept in rest:
+        if kept.height != tip.height + 1:
+            raise LedgerDamaged(tip.height + 1, "it is not kept here", str(store.path))
+        tip, committed = agree_again(tip, state, kept.block)
+        if committed.block != kept.block:
+            raise LedgerDamaged(kept.height, why, str(store.path))
+        found.append(committed)
+    if tip.head != kept_tip.head:
+        raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
+    return tip, state, found
+
+
+def agree_again(tip: Tip, state: State, block: Block) -> tuple[Tip, Committed]:
+    """Execute a block that has been agreed on, and commit its writes."""
+    overlay = Overlay(state)
+    header = block.header
+    tip, committed = agree(tip, overlay, block.txs, header.time_ms, header.writer, block.agreed)
+    state.commit(overlay.writes, tip.tree)
+    return tip, committed
+
+
+def begin_anew_after_crash(folder: Path) -> None:
+    """Where a crash came into the takeover of a snapshot, engine and state may not fit together:
+    both begin again, as they did before it. What this validator has signed is kept."""
+    if not (folder / TAKING_OVER).exists():
+        return
+    genesis = read_genesis(folder)
+    for path in folder.glob(f"{STATE_FILE}*"):
+        path.unlink()
+    for path in (folder / "data").glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+    create_comet_ledger(folder, genesis)
