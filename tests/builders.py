@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from swarmhub import codec
-from swarmhub.contract import Result
+from swarmhub import codec, merkle
+from swarmhub.contract import Env, Overlay, Result, begin_block
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
 from swarmhub.contract.election import get_leader
@@ -42,10 +43,12 @@ from swarmhub.contract.transactions import (
     Apply,
     Approve,
     Contribute,
+    Dispute,
     Enrol,
     Invite,
     Propose,
     Ready,
+    Recompute,
     Settle,
     Start,
     Vote,
@@ -53,11 +56,12 @@ from swarmhub.contract.transactions import (
     receipt_message,
     write_transaction,
 )
-from swarmhub.keys import PrivateKey
-from swarmhub.ledger import Committed, MemoryChain
+from swarmhub.keys import PrivateKey, verify
+from swarmhub.ledger import Committed, MemoryChain, MemoryLedger
 from swarmhub.types import (
     CARD_DOMAIN,
     INVITE_DOMAIN,
+    OFFER_DOMAIN,
     RECEIPT_DOMAIN,
     ROTATE_DOMAIN,
     TX_DOMAIN,
@@ -82,6 +86,15 @@ def digest(word: str) -> str:
 
 
 LAYOUT = digest("layout")
+CLAIMED, RIGHT, OTHER = digest("claimed"), digest("right"), digest("other")  # a merge's one chunk
+
+
+def model_of(leaf: str, layout: str = LAYOUT) -> str:
+    """Digest of a model whose one chunk has this hash."""
+    return merkle.blob_digest(layout, MODEL_BYTES, bytes.fromhex(leaf))
+
+
+FALSE = model_of(CLAIMED)
 
 
 def sign_card(card: Card, account: PrivateKey) -> Card:
@@ -119,6 +132,14 @@ def auc(of: str, micro: int, samples: int = 100) -> Evaluation:
     return Evaluation(of, samples, {"auc": micro})
 
 
+def begin(before: Mapping[str, bytes], committed: Committed) -> tuple[Overlay, Env, list[Event]]:
+    """What the first transaction of a block found, given the state's map before the block: the
+    state, the block's surroundings, and what had happened at its beginning."""
+    header = committed.block.header
+    state, env = Overlay(before), Env(header.height, header.time_ms, verify)
+    return state, env, list(begin_block(state, env))
+
+
 class Consortium:
     """n members ("h1" has id 1, ...) on a chain in memory, and the clock."""
 
@@ -139,6 +160,17 @@ class Consortium:
         for committed in made:
             self.events += committed.events
         return made
+
+    def watch(self, look: Callable[[dict[str, bytes], Committed], None]) -> None:
+        """Call `look` after every block from now on, with the state's map before the block."""
+        known = dict(self.state.values)
+
+        def look_at(committed: Committed) -> None:
+            nonlocal known
+            before, known = known, dict(self.state.values)
+            look(before, committed)
+
+        MemoryLedger(self.ledger, lambda: self.now_ms).subscribe(look_at)
 
     def idle(self, ms: int = 0) -> list[Event]:
         """An empty block after so many milliseconds; what happened in it."""
@@ -305,6 +337,10 @@ class Consortium:
     def ref(self, name: str = HEART, **changes: Any) -> RoundRef:
         return dataclasses.replace(RoundRef.of(self.round(name)), **changes)
 
+    def layout(self, name: str = HEART) -> str:
+        """What the open round's buffers look like."""
+        return STATISTICS_LAYOUT if self.round(name).kind == "statistics" else LAYOUT
+
     def contribution(self, who: int, name: str = HEART, **changes: Any) -> Contribute:
         """What the member would contribute now."""
         r, study = self.round(name), self.study(name)
@@ -314,7 +350,7 @@ class Consortium:
             "base": r.base,
             "digest": digest(f"{name} {r.number} by {who}"),
             "nbytes": MODEL_BYTES,
-            "layout": STATISTICS_LAYOUT if r.kind == "statistics" else LAYOUT,
+            "layout": self.layout(name),
             "weight": 100,
             **changes,
         }
@@ -340,11 +376,12 @@ class Consortium:
         candidates = r.roster if r.kind == "initial" else r.contributors
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
-        others = [m for m in candidates if m != who][: compute_receipts(len(candidates))]
+        needed = compute_receipts(len(self.study(name).enrolled), len(candidates))
+        others = [m for m in candidates if m != who][:needed]
         fields = {
             "digest": merged,
             "nbytes": MODEL_BYTES,
-            "layout": STATISTICS_LAYOUT if r.kind == "statistics" else LAYOUT,
+            "layout": self.layout(name),
             "receipts": tuple(self.receipt(m, ref, merged) for m in others),
             **changes,
         }
@@ -356,6 +393,29 @@ class Consortium:
         body = self.settlement(who, name, **changes)
         self.ok(who, body)
         return body.digest
+
+    def doubt(self, name: str = HEART, leader: int | None = None, **changes: Any) -> Dispute:
+        """A dispute about the leader's offer, with everything that it needs."""
+        layout, ref = self.layout(name), changes.pop("ref", self.ref(name))
+        of = changes.pop("digest", model_of(CLAIMED, layout))
+        account = self.accounts[leader or self.leader(name)]
+        message = receipt_message(self.chain.chain_id, ref, of)
+        fields = {
+            "digest": of,
+            "nbytes": MODEL_BYTES,
+            "layout": layout,
+            "offer": account.sign(OFFER_DOMAIN, message),
+            "chunk": 0,
+            "claimed": CLAIMED,
+            "path": (),
+            "leaf": RIGHT,
+            **changes,
+        }
+        return Dispute(ref, **fields)
+
+    def answer(self, leaf: str = RIGHT, of: str = FALSE, name: str = HEART) -> Recompute:
+        """What a voter says of the chunk in dispute."""
+        return Recompute(self.ref(name), of, 0, leaf)
 
     def play(self, *members: int, name: str = HEART, **changes: Any) -> str:
         """One whole round with these (or all enrolled) members; returns the model's digest."""

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
+from builders import CLAIMED, FALSE, HEART, OTHER, RIGHT, initialised, merging, running
 
-from swarmhub import merkle
 from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.thresholds import compute_receipts
-from swarmhub.contract.transactions import Dispute, Poke, Recompute, Retract, receipt_message
-from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
-
-CLAIMED, RIGHT, OTHER = digest("claimed"), digest("right"), digest("other")
-FALSE = merkle.blob_digest(LAYOUT, MODEL_BYTES, bytes.fromhex(CLAIMED))  # a model of one chunk
-
-
-def doubt(c, ref=None, leader=None, **changes):
-    """A dispute about the leader's offer, with everything that it needs."""
-    leader = leader or c.leader()
-    ref = ref or c.ref()
-    message = receipt_message(c.chain.chain_id, ref, changes.get("digest", FALSE))
-    fields = {
-        "digest": FALSE,
-        "nbytes": MODEL_BYTES,
-        "layout": LAYOUT,
-        "offer": c.accounts[leader].sign(OFFER_DOMAIN, message),
-        "chunk": 0,
-        "claimed": CLAIMED,
-        "path": (),
-        "leaf": RIGHT,
-        **changes,
-    }
-    return Dispute(ref, **fields)
-
-
-def answer(c, leaf=RIGHT, of=FALSE):
-    return Recompute(c.ref(), of, 0, leaf)
+from swarmhub.contract.transactions import Poke, Recompute, Retract, receipt_message
+from swarmhub.types import RECEIPT_DOMAIN
 
 
 def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
     c = merging(4)
     liar, first, second = c.leader(), *c.followers()[:2]
-    c.ok(first, doubt(c))
+    c.ok(first, c.doubt())
     assert c.round().dispute.leader == liar
-    c.ok(second, answer(c))  # two of three voters
+    c.ok(second, c.answer())  # two of three voters
     (proof,) = c.happened("false_merge")
     assert (proof["leader"], proof["claimed"], proof["recomputed"]) == (liar, CLAIMED, RIGHT)
     assert sorted(proof["by"]) == sorted([first, second])
@@ -58,22 +31,22 @@ def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
 def test_one_lying_auditor_cannot_force_a_redo():
     c = merging(4)
     leader, liar, *honest = c.leader(), *c.followers()
-    c.ok(liar, doubt(c))
+    c.ok(liar, c.doubt())
     for member in honest:
-        c.ok(member, answer(c, CLAIMED))
+        c.ok(member, c.answer(CLAIMED))
     assert c.round().dispute is None
     assert (c.leader(), c.round().term, c.round().unfounded) == (leader, 0, (liar,))
-    c.refused("NotAllowed", liar, doubt(c))  # once a round is enough
+    c.refused("NotAllowed", liar, c.doubt())  # once a round is enough
     c.settle(digest=FALSE)
 
 
 def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
     c = merging(4)
     leader, one, two, three = c.leader(), *c.followers()
-    c.ok(one, doubt(c))
+    c.ok(one, c.doubt())
     c.refused("Disputed", leader, c.settlement(leader, digest=FALSE))
-    c.ok(two, answer(c, CLAIMED))
-    c.ok(three, answer(c, OTHER))  # all have spoken, no majority: not upheld
+    c.ok(two, c.answer(CLAIMED))
+    c.ok(three, c.answer(OTHER))  # all have spoken, no majority: not upheld
     assert c.round().dispute is None
     c.settle(digest=FALSE)
 
@@ -81,7 +54,7 @@ def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
 def test_a_dispute_that_too_few_answer_lapses_after_a_leaders_time():
     c = merging(4)
     one = c.followers()[0]
-    c.ok(one, doubt(c))
+    c.ok(one, c.doubt())
     assert f"dispute/{HEART}" in c.deadlines
     c.idle(c.spec().leader_timeout_ms + 1)
     c.act(1, Poke(HEART))
@@ -92,12 +65,12 @@ def test_a_dispute_that_too_few_answer_lapses_after_a_leaders_time():
 def test_two_voters_who_disagree_uphold_nothing_and_a_sole_voter_decides():
     c = merging(3, min_peers=2)
     one, two = c.followers()
-    c.ok(one, doubt(c))
-    c.ok(two, answer(c, CLAIMED))
+    c.ok(one, c.doubt())
+    c.ok(two, c.answer(CLAIMED))
     assert c.happened("dispute_dismissed")
     c = merging(2, min_peers=2)
     (only,) = c.followers()
-    c.ok(only, doubt(c))
+    c.ok(only, c.doubt())
     assert c.happened("false_merge")
 
 
@@ -118,47 +91,47 @@ def test_two_voters_who_disagree_uphold_nothing_and_a_sole_voter_decides():
 )
 def test_a_dispute_brings_its_proof(changes, word):
     c = merging(4)
-    assert word in c.refused("BadValue", c.followers()[0], doubt(c, **changes)).message
+    assert word in c.refused("BadValue", c.followers()[0], c.doubt(**changes)).message
 
 
 def test_an_offer_that_the_leader_did_not_sign_convicts_nobody():
     c = merging(4)
     one, two, _ = c.followers()
-    c.refused("BadValue", one, doubt(c, leader=two))
+    c.refused("BadValue", one, c.doubt(leader=two))
     message = receipt_message(c.chain.chain_id, c.ref(), FALSE)
     receipt = c.accounts[c.leader()].sign(RECEIPT_DOMAIN, message)  # another domain
-    c.refused("BadValue", one, doubt(c, offer=receipt))
+    c.refused("BadValue", one, c.doubt(offer=receipt))
 
 
 def test_who_may_dispute_and_recompute():
     c = merging(4)
     leader, one, two, _ = c.leader(), *c.followers()
-    c.refused("NotAllowed", leader, doubt(c))
-    c.refused("StaleRound", one, doubt(c, ref=c.ref(number=9)))
-    c.refused("UnknownThing", two, answer(c))
-    c.ok(one, doubt(c))
-    c.refused("AlreadyDone", two, doubt(c))
-    c.refused("AlreadyDone", one, answer(c))
-    c.refused("NotAllowed", leader, answer(c, CLAIMED))
-    c.refused("UnknownThing", two, answer(c, of=OTHER))
-    c.refused("BadValue", two, answer(c, leaf="short"))
+    c.refused("NotAllowed", leader, c.doubt())
+    c.refused("StaleRound", one, c.doubt(ref=c.ref(number=9)))
+    c.refused("UnknownThing", two, c.answer())
+    c.ok(one, c.doubt())
+    c.refused("AlreadyDone", two, c.doubt())
+    c.refused("AlreadyDone", one, c.answer())
+    c.refused("NotAllowed", leader, c.answer(CLAIMED))
+    c.refused("UnknownThing", two, c.answer(of=OTHER))
+    c.refused("BadValue", two, c.answer(leaf="short"))
     c.refused("StaleRound", two, Recompute(c.ref(revision=3), FALSE, 0, RIGHT))
     c = initialised(4)
     c.contribute(1, 2, 3)
-    c.refused("StaleRound", 4, doubt(c, leader=1))
+    c.refused("StaleRound", 4, c.doubt(leader=1))
 
 
 def test_the_initial_model_is_nobodys_merge():
     c = running(4)
     c.ready(1, 2, 3, 4)
     assert c.round().kind == "initial"
-    c.refused("BadValue", c.followers()[0], doubt(c))
+    c.refused("BadValue", c.followers()[0], c.doubt())
 
 
 def test_another_set_of_contributions_ends_the_dispute():
     c = merging(4, min_peers=2)
     one, two, _ = c.followers()
-    c.ok(one, doubt(c))
+    c.ok(one, c.doubt())
     c.ok(two, Retract(c.ref()))
     assert c.round().dispute is None
     assert f"dispute/{HEART}" not in c.deadlines
@@ -166,7 +139,7 @@ def test_another_set_of_contributions_ends_the_dispute():
 
 def test_a_settlement_by_another_leader_ends_the_dispute_about_the_first():
     c = merging(4)
-    c.ok(c.followers()[0], doubt(c))
+    c.ok(c.followers()[0], c.doubt())
     c.idle(c.spec().leader_timeout_ms - 1)
     c.settle(digest=OTHER)  # the right merge, by the same leader
     assert c.round().dispute is None
@@ -180,9 +153,9 @@ def test_all_false_leaders_are_passed_over():
         leader, *others = c.leader(), *c.followers()
         caught.append(leader)
         honest = [m for m in others if m not in caught]
-        c.ok(honest[0], doubt(c))
+        c.ok(honest[0], c.doubt())
         for member in honest[1:4]:
-            c.act(member, answer(c))
+            c.act(member, c.answer())
         assert c.leader() not in caught
     assert c.round().false_leaders == tuple(caught)
     c.settle()
@@ -191,6 +164,6 @@ def test_all_false_leaders_are_passed_over():
 @pytest.mark.parametrize("n", [2, 3, 4, 7, 10])
 def test_as_many_auditors_are_drawn_as_a_settlement_needs_receipts(n):
     r = merging(n, min_peers=2).round()
-    auditors = get_auditors(r)
-    assert len(auditors) == compute_receipts(n)
+    auditors = get_auditors(r, n)
+    assert len(auditors) == compute_receipts(n, n)
     assert set(auditors) <= set(r.contributors) - {get_leader(r)}

@@ -22,6 +22,7 @@ from swarmhub.contract.thresholds import (
     compute_quorum,
     compute_receipts,
     compute_unavailable,
+    compute_verdict,
     compute_witnesses,
 )
 from swarmhub.contract.transactions import (
@@ -60,9 +61,9 @@ def test_the_thresholds_are_those_of_the_table(n):
     assert (
         compute_faults(n),
         compute_quorum(n),
-        compute_witnesses(n),
-        compute_receipts(n),
-        compute_unavailable(n),
+        compute_witnesses(n, n),
+        compute_receipts(n, n),
+        compute_unavailable(n, n),
     ) == TABLE[n]
 
 
@@ -75,10 +76,28 @@ def test_two_quorums_share_an_honest_member_and_the_honest_form_one(n):
 
 
 @settings(deadline=None)
-@given(st.integers(2, 10_000))
-def test_a_contributor_is_excluded_only_by_others_that_there_are(n):
-    assert 1 <= compute_unavailable(n) <= n - 1
-    assert 1 <= compute_receipts(n) <= n - 1
+@given(st.integers(2, 10_000), st.integers(0, 10_000))
+def test_no_more_contributors_are_asked_for_than_there_are(n, away):
+    assert 1 <= compute_unavailable(n + away, n) <= n - 1
+    assert 1 <= compute_witnesses(n + away, n) <= n - 1
+    assert 1 <= compute_receipts(n + away, n) <= n - 1
+
+
+@settings(deadline=None)
+@given(st.integers(4, 10_000), st.data())
+def test_where_at_most_f_are_faulty_liars_decide_nothing_and_the_honest_do(enrolled, data):
+    f = compute_faults(enrolled)
+    liars = data.draw(st.integers(0, f))
+    n = data.draw(st.integers(enrolled - f, enrolled), "contributors")
+    honest = n - liars  # f are faulty at most, so those that are away are too
+    witnesses = compute_witnesses(enrolled, n)
+    assert liars < witnesses <= n - f, "the honest can witness what they see"
+    if liars:  # a lying leader needs a receipt of an honest member
+        assert liars - 1 < compute_receipts(enrolled, n) <= honest - 1
+    verdict = compute_verdict(enrolled, n - 1)
+    assert liars < verdict, "liars convict nobody"
+    if liars and n - enrolled + f >= liars:  # a lying leader, and no more than f away or lying
+        assert honest >= verdict
 
 
 # the order of leaders

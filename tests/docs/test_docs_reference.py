@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import inspect
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ from swarmhub.contract import phases, records, refusals, thresholds, transaction
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
 from swarmhub.round import Patience
+from swarmhub.sim import invariants
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -107,11 +109,19 @@ def test_the_table_of_thresholds_is_what_the_contract_computes(n):
     computed = [
         thresholds.compute_faults(n),
         thresholds.compute_quorum(n),
-        thresholds.compute_witnesses(n),
-        thresholds.compute_unavailable(n),
-        thresholds.compute_receipts(n),
+        thresholds.compute_witnesses(n, n),
+        thresholds.compute_unavailable(n, n),
+        thresholds.compute_receipts(n, n),
     ]
     assert table_row("guides/network.md", str(n))[1:6] == [str(value) for value in computed]
+
+
+def test_the_invariants_in_the_guide_are_those_of_the_simulator():
+    listed = re.findall(r"(?m)^    ([A-Z_]+) +(.+(?:\n {18}.+)*)", invariants.__doc__ or "")
+    written = re.findall(r"(?m)^\| ([A-Z_]+) \| (.+) \|$", read("guides/faults.md"))
+    assert dict(written) == {name: " ".join(text.split()) for name, text in listed}
+    source = inspect.getsource(invariants)
+    assert set(re.findall(r'_break\(\s*"([A-Z_]+)"', source)) == {name for name, _ in listed}
 
 
 @functools.cache

@@ -1,9 +1,11 @@
-"""Stories: each file has a schedule and, behind a line of dashes, how it goes.
+"""Stories: each file has a schedule and, behind a line of dashes, how it goes. Its heading says
+what is to be seen, and the lines `# shown by: ...` what of the story shows it.
 
 REWRITE=1 pytest tests/sim/test_scenarios.py     writes the stories anew; review the difference
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ def test_the_story_goes_as_it_is_written(path):
     report = run_plan(parse_plan(plan))
     assert not report.broken, "\n".join([*report.story, *report.broken])
     story = "\n".join(report.story) + "\n"
+    for words in re.findall("(?m)^# shown by: (.+)$", plan):
+        assert words in story, "the heading says more than the story"
     if os.environ.get("REWRITE"):
         path.write_text(plan + LINE + story)
     else:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,22 +19,19 @@ from swarmhub.sim.shrink import breaks_like, kinds
 CALM = Plan(delay_ms=(1, 5), rounds=4)
 
 
-def test_two_hundred_schedules_break_no_invariant():
-    found = run_campaign(200, first=0)
-    assert found.schedules == 200
-    assert found.seeds_broken == [], "read the story: swarmhub sim replay SEED"
-    assert found.crashes > 200
+@pytest.mark.parametrize(("nodes", "rounds", "schedules"), [(4, 6, 30), (5, 10, 200), (7, 6, 30)])
+def test_schedules_break_no_invariant(nodes, rounds, schedules):
+    found = run_campaign(schedules, nodes=nodes, rounds=rounds)
+    assert found.schedules == schedules
+    assert found.seeds_broken == [], f"read: swarmhub sim replay SEED --nodes {nodes}"
+    assert found.crashes > schedules
 
 
 @pytest.mark.parametrize(
-    "seed",
-    [
-        106332,  # member 1 settles the start, for which only the liar has signed, and crashes
-        204222,  # a liar suspects every leader, and leaders that crashed long ago are doubted still
-    ],
+    "path", sorted((Path(__file__).parent / "once_broken").glob("*.txt")), ids=lambda p: p.stem
 )
-def test_a_schedule_that_once_broke_liveness(seed):
-    assert not run_plan(plan_of(seed)).broken
+def test_a_schedule_that_once_broke_holds(path):
+    assert not run_plan(parse_plan(path.read_text())).broken
 
 
 def test_a_plan_is_a_run():
@@ -44,9 +42,15 @@ def test_a_plan_is_a_run():
 
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     acts = [a for seed in range(100) for a in plan_of(seed).acts]
-    assert {a.kind for a in acts} == {"crash", "cut", "slow", "fill", "skew", "lie"}
+    assert {a.kind for a in acts} == {
+        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "lie"
+    }  # fmt: skip
     assert {a.lie for a in acts if a.lie} == set(LIES)
     assert all(len(plan_of(seed).liars) <= 1 for seed in range(100))
+    assert max(len(plan_of(seed, 7).liars) for seed in range(100)) == 2
+    effects = [a.effect for a in acts if a.effect]
+    assert min(effects) < 10
+    assert max(effects) > 1000
 
 
 def test_without_faults_every_leader_is_the_first_in_line():
@@ -68,6 +72,37 @@ def test_no_false_merge_is_settled_and_each_is_recorded(rule):
     led = [line for line in report.story if "to merge; member 2 leads" in line]
     caught = [line for line in report.story if "made a false merge" in line]
     assert len(caught) == len(led) - ("round 1 " in led[0]) > 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_two_of_seven_lie_while_another_is_away(seed):
+    """The f of six contributors is 1, but that of the seven who are enrolled is 2: a lying leader
+    and a lying auditor still settle nothing false."""
+    lies = (Act("lie", (1,), lie="false_merge"), Act("lie", (2,), lie="lazy_audit"))
+    away = Act("crash", (7,), at_ms=200, for_ms=20_000)
+    plan = dataclasses.replace(CALM, nodes=7, rounds=6, min_peers=5, seed=seed, acts=(away, *lies))
+    report = run_plan(plan)
+    assert not report.broken
+    assert any("member 1 made a false merge" in line for line in report.story)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_one_of_four_convicts_nobody_whoever_is_away(seed):
+    acts = (
+        Act("lie", (2,), lie="false_dispute"), Act("lie", (2,), lie="slander"),
+        Act("crash", (4,), at_ms=200, for_ms=8_000), Act("fill", (3,), at_ms=600, for_ms=7_000),
+    )  # fmt: skip
+    plan = dataclasses.replace(CALM, nodes=4, rounds=6, min_peers=3, seed=seed, acts=acts)
+    assert not run_plan(plan).broken
+
+
+def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkeypatch):
+    def fail(view):
+        raise KeyError("planted")
+
+    monkeypatch.setattr(brain, "follow", fail)
+    (broken,) = run_plan(plan_of(3)).broken
+    assert broken.startswith("CRASH: KeyError('planted') at ")
 
 
 def test_a_lying_auditor_cannot_force_a_redo():
@@ -107,9 +142,11 @@ def plan_for(mutant, seed):
     plan = plan_of(seed, rounds=6)
     if not mutant.lie:
         return plan
-    acts = tuple(a for a in plan.acts if a.kind != "lie")
-    liar = Act("lie", (1 + seed % plan.nodes,), lie=mutant.lie)
-    return dataclasses.replace(plan, acts=(*acts, liar))
+    acts = tuple(a for a in plan.acts if a.kind not in ("lie", "refuse"))
+    who = 2 + seed % (plan.nodes - 1)  # not the one that proposes the study
+    liar = tuple(Act("lie", (who,), lie=lie) for lie in mutant.lie.split())
+    min_peers = 3 if "uninvited" in mutant.lie else 4
+    return dataclasses.replace(plan, acts=(*acts, *liar), min_peers=min_peers)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
@@ -143,7 +180,12 @@ times = {
 }  # fmt: skip
 members = st.integers(1, 9)
 acts = st.one_of(
-    st.builds(Act, st.sampled_from(["crash", "slow", "fill", "skew"]), st.tuples(members), **times),
+    st.builds(
+        Act,
+        st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew"]),
+        st.tuples(members),
+        **times,
+    ),
     st.builds(Act, st.just("cut"), st.lists(members, min_size=1, max_size=3).map(tuple), **times),
     st.builds(Act, st.just("lie"), st.tuples(members), lie=st.sampled_from(LIES)),
 )
@@ -161,6 +203,7 @@ def test_a_plan_reads_back_from_its_text(acts, seed, drop):
              "nodes 3, min_peers 4", "at 5 ms crash 9 for 3 ms", "at 0 ms lie 0 silent",
              "at 5 ms slow 1 2 for 3 ms by 5 ms", "nodes ²", f"nodes {'9' * 5000}",
              f"at 5 ms crash {'9' * 5000}",
+             "at 0 ms refuse 1",
              "messages drop 0% duplicate 0% delay 9..1 ms until 5 ms"],
 )  # fmt: skip
 def test_a_line_that_is_none_is_named(line):

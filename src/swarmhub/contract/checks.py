@@ -115,7 +115,7 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
                 raise BadValue(f"metrics.{name[:40]}", "up to 10^6 in micro-units", value)
 
 
-def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
+def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Member) -> None:
     """Enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest)
@@ -128,7 +128,7 @@ def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
         account = MEMBER.need(ctx.state, p.member).account
         if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):
             raise BadValue("receipts", f"a signature of member {p.member}", p.signature[:16])
-    needed = compute_receipts(len(candidates))
+    needed = compute_receipts(len(study.enrolled), len(candidates))
     if len(signers) < needed:
         raise BadValue("receipts", f"at least {needed} other holders", len(signers))
 

@@ -1,10 +1,11 @@
 """A leader's merge is doubted, recomputed, and found true or false.
 
 A merge has one right result, so who doubts it names a chunk and what it should be. The candidates
-other than the leader recompute that chunk; what more than half of them say decides. A merge that
-is found false costs its leader this round; a dispute that is not upheld costs its author the
-right to open another in this round. What stays undecided for a leader's time is not upheld: a
-settlement needs receipts of members who have audited it in any case.
+other than the leader recompute that chunk; what more than half of them say decides, if those are
+more than f, the liars that the study survives. A merge that is found false costs its leader this
+round; a dispute that is not upheld costs its author the right to open another in this round. What
+stays undecided for a leader's time is not upheld: a settlement needs receipts of members who have
+audited it in any case.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from swarmhub.contract.checks import (
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_candidates, get_leader
 from swarmhub.contract.phases import next_term, put
-from swarmhub.contract.records import MEMBER, ROUND, Answer, OpenDispute, Round, RoundRef
+from swarmhub.contract.records import MEMBER, ROUND, STUDY, Answer, OpenDispute, Round, RoundRef
 from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
+from swarmhub.contract.thresholds import compute_verdict
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
 
@@ -70,14 +72,15 @@ def recompute(ctx: Context, tx: Recompute) -> None:
 
 
 def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None:
-    """Count an answer; decide when more than half of the voters agree, or all have spoken."""
+    """Count an answer; decide when enough of the voters agree, or all have spoken."""
     r = ROUND.need(ctx.state, name)
     assert r.dispute is not None
     claimed, answers = r.dispute.claimed, (*r.dispute.answers, Answer(member, leaf))
     r = replace(r, dispute=replace(r.dispute, answers=answers))
     put(ctx, r)
     voters = len(get_candidates(r)) - 1
-    agreed = [a.leaf for a in answers if 2 * sum(b.leaf == a.leaf for b in answers) > voters]
+    needed = compute_verdict(len(STUDY.need(ctx.state, name).enrolled), voters)
+    agreed = [a.leaf for a in answers if sum(b.leaf == a.leaf for b in answers) >= needed]
     if agreed and agreed[0] != claimed:
         convict(ctx, r, agreed[0])
     elif agreed or len(answers) == voters:

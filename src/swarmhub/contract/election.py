@@ -31,12 +31,12 @@ def compute_leader_order(
     return tuple(sorted(candidates, key=rank))
 
 
-def get_auditors(r: Round) -> tuple[MemberId, ...]:
+def get_auditors(r: Round, enrolled: int) -> tuple[MemberId, ...]:
     """Who is drawn to recompute parts of the current leader's merge: as many as a settlement needs
-    receipts, in another order than that of the leaders."""
+    receipts (of so many enrolled members), in another order than that of the leaders."""
     order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
     others = [m for m in order if m != get_leader(r) and m not in r.false_leaders]
-    return tuple(others[: compute_receipts(len(get_candidates(r)))])
+    return tuple(others[: compute_receipts(enrolled, len(get_candidates(r)))])
 
 
 def get_candidates(r: Round) -> tuple[MemberId, ...]:

@@ -124,27 +124,27 @@ def retract(ctx: Context, tx: Retract) -> None:
 def suspect(ctx: Context, tx: Suspect) -> None:
     """f + 1 candidates who say that the leader does not answer end its term at once."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
     if member.id in r.suspects:
         raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
     r = replace(r, suspects=(*r.suspects, member.id))
     put(ctx, r)
     ctx.emit("suspected", study=r.study, number=r.number, term=r.term, by=member.id)
-    if len(r.suspects) >= compute_witnesses(len(get_candidates(r))):
+    if len(r.suspects) >= compute_witnesses(len(study.enrolled), len(get_candidates(r))):
         next_term(ctx, r.study)
 
 
 def unavailable(ctx: Context, tx: Unavailable) -> None:
     """The leader cannot get a contribution. Its term is over; enough such reports exclude."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
     if member.id != get_leader(r):
         raise NotAllowed("the leader of the term", "report a contribution as unavailable")
     add_report(ctx, r, Report("unavailable", member.id, tx.member))
     r = ROUND.need(ctx.state, r.study)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("unavailable", tx.member)}
-    if len(reporters) >= compute_unavailable(len(r.contributions)):
+    if len(reporters) >= compute_unavailable(len(study.enrolled), len(r.contributions)):
         exclude(ctx, r.study, tx.member, "unavailable")
     else:
         next_term(ctx, r.study)
@@ -153,12 +153,12 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
 def invalid(ctx: Context, tx: Invalid) -> None:
     """f + 1 contributors who checked a contribution and found it unmergeable exclude it."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
     add_report(ctx, r, Report("invalid", member.id, tx.member))
     r = ROUND.need(ctx.state, r.study)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("invalid", tx.member)}
-    if len(reporters) >= compute_witnesses(len(r.contributions)):
+    if len(reporters) >= compute_witnesses(len(study.enrolled), len(r.contributions)):
         exclude(ctx, r.study, tx.member, "invalid")
 
 
@@ -181,7 +181,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     if r.dispute is not None and r.dispute.digest == tx.digest:
         raise Disputed(tx.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
-    check_receipts(ctx, r, tx, member)
+    check_receipts(ctx, study, r, tx, member)
     candidates = get_candidates(r)
     shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
     model = Model(

@@ -27,16 +27,27 @@ def compute_quorum(n: int) -> int:
     return n - compute_faults(n)
 
 
-def compute_witnesses(n: int) -> int:
-    """Members of n who must say the same so that one honest is among them: f + 1."""
-    return compute_faults(n) + 1
+# In a round, f is that of all who are enrolled in the study: whoever is late or away today does not
+# make the others honest. n is how many have contributed, and bounds what can be asked for.
 
 
-def compute_receipts(n: int) -> int:
-    """Other holders of a merged model that a settlement needs among n contributors."""
-    return 0 if n <= 1 else max(1, compute_faults(n))
+def compute_witnesses(enrolled: int, n: int) -> int:
+    """Contributors who must say the same of another one so that one honest is among them: f + 1,
+    or all others where these are fewer."""
+    return max(1, min(compute_faults(enrolled) + 1, n - 1))
 
 
-def compute_unavailable(n: int) -> int:
-    """Distinct reporters that exclude one of n contributions: f + 1, two where there are two."""
-    return max(1, min(max(2, compute_witnesses(n)), n - 1))
+def compute_receipts(enrolled: int, n: int) -> int:
+    """Other holders of a merged model that a settlement needs: f, so that one of them is honest
+    where the leader is not; one of them may die all the same."""
+    return 0 if n <= 1 else max(1, min(compute_faults(enrolled), n - 2))
+
+
+def compute_unavailable(enrolled: int, n: int) -> int:
+    """Distinct reporters that exclude a contribution: f + 1, two where there are two others."""
+    return max(1, min(max(2, compute_faults(enrolled) + 1), n - 1))
+
+
+def compute_verdict(enrolled: int, voters: int) -> int:
+    """Equal recomputations that decide a dispute: more than half of the voters, and f + 1."""
+    return max(voters // 2 + 1, compute_faults(enrolled) + 1)

@@ -29,7 +29,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
     if found is None:
         since_ms = notes.arrived.get(offer.digest, view.now_ms)
         at_ms = since_ms + notes.patience.audit_ms
-        if view.me in get_auditors(r) or view.now_ms >= at_ms:
+        if view.me in get_auditors(r, len(view.study.enrolled)) or view.now_ms >= at_ms:
             yield from recompute(view, offer)
         else:
             yield Wake(at_ms)

@@ -169,7 +169,7 @@ def lead(view: View) -> Iterator[Effect]:
         return
     if r.dispute is not None and r.dispute.digest == merged.digest:
         return  # the others recompute it now
-    needed = compute_receipts(len(get_candidates(r)))
+    needed = compute_receipts(len(view.study.enrolled), len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
     signed = [Receipt(m, s) for m, s in receipts.items() if m in get_candidates(r)]
     if len(signed) >= needed:  # the first that came: a later one must not make another wish

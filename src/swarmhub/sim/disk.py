@@ -20,6 +20,7 @@ class Disk:
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     journal: Prepared | None = None
     full: bool = False
+    slow_ms: int = 0  # what every piece of work with it takes longer
     _unsynced: set[Digest] = field(default_factory=set)
 
     def write(self, digest: Digest, data: bytes, durable: bool) -> None:

@@ -12,9 +12,12 @@ twice          contributes two different answers, and with more weight than it h
 replay         sends old transactions again, and some with a changed signature
 forge          settles what it likes, as leader or not, with receipts that it has signed itself
 two_faces      as leader: offers different models to different members
-    silent         stands ready, and contributes nothing
-    impersonate    signs transactions in others' names, and lets a stranger sign some
-    retract        takes its contribution back when the others are merging it
+silent         stands ready, and contributes nothing
+impersonate    signs transactions in others' names, and lets a stranger sign some
+retract        takes its contribution back when the others are merging it
+stale          speaks of rounds, terms and models that are over, freshly signed, and too late
+self_vote      says that its own disputed merge is right, and votes others out by itself
+uninvited      has not approved the study, and enrols and contributes all the same
 """
 
 from __future__ import annotations
@@ -24,16 +27,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmhub.contract.election import get_leader
-from swarmhub.contract.records import ROUND, Receipt, Round, RoundRef
+from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef
 from swarmhub.contract.transactions import (
     Contribute,
+    Enrol,
     Invalid,
     Poke,
+    Ready,
+    Recompute,
+    Remove,
     Retract,
     Settle,
     Suspect,
     Unavailable,
+    Vote,
     Withdraw,
     read_transaction,
     write_transaction,
@@ -72,6 +80,8 @@ class Liar(SimNode):
         super().__init__(world, me, account)
         self.lies = lies
         self.false_merges = 0  # made so far
+        self._refs: list[RoundRef] = []  # what rounds there have been
+        self._settlements: list[Settle] = []  # what it has settled, with receipts of others
 
     def start(self) -> None:
         """Begin to make mischief, too."""
@@ -153,13 +163,16 @@ class Liar(SimNode):
             self.world.blobs[digest] = data
             self._send(replace(wish.body, digest=digest))
             self._send(replace(wish.body, weight=10_000))
+        if isinstance(wish.body, Settle):
+            self._settlements.append(wish.body)
         super().submit(wish)
 
     def _send(self, body: Any) -> None:
         self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
 
     def _mischief_soon(self) -> None:
-        if self.lies & {"slander", "replay", "forge", "impersonate", "retract"}:
+        if self.lies & {"slander", "replay", "forge", "impersonate", "retract", "stale",
+                        "self_vote", "uninvited"}:  # fmt: skip
             self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
 
     def _mischief(self) -> None:
@@ -175,7 +188,51 @@ class Liar(SimNode):
                 self._send(Retract(RoundRef.of(r)))
             if "impersonate" in self.lies:
                 self._impersonate(r)
+            if "stale" in self.lies:
+                self._speak_of_old(r)
+            if "self_vote" in self.lies:
+                self._vote_for_itself(r)
+            if "uninvited" in self.lies:
+                self._intrude(r)
         self._mischief_soon()
+
+    def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
+        data = spoiled(b"\0" * LAYOUT.nbytes)
+        digest = fingerprint_of(data).digest
+        self.world.blobs[digest] = self.disk.blobs[digest] = data
+        spec = STUDY.need(self.state, STUDY_NAME).spec
+        return Contribute(ref, spec, base, digest, LAYOUT.nbytes, LAYOUT.digest, weight)
+
+    def _speak_of_old(self, r: Round) -> None:
+        ref, models = RoundRef.of(r), self.world.invariants.models
+        self._refs = [*self._refs[-20:], ref]
+        old = self.world.random.choice(self._refs)
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        for body in (Suspect(old), Invalid(old, victim), Unavailable(old, victim), Retract(old)):
+            self._send(body)
+        for model in models[:-1][-2:]:
+            self._send(self._made_up(replace(ref, phase="COLLECTING"), model.digest))
+            self._send(Settle(old, model.digest, model.nbytes, model.layout, ()))
+        for settlement in self._settlements[-3:]:
+            self._send(settlement)
+        late = self.world.sign(self.account, Suspect(ref), self.now_ms - 1_200_000)
+        self.world.submit(self.me, late)
+
+    def _vote_for_itself(self, r: Round) -> None:
+        found = r.dispute
+        if found is not None and found.leader == self.me:
+            self._send(Recompute(RoundRef.of(r), found.digest, found.chunk, found.claimed))
+        motions = MOTIONS.get(self.state)
+        for motion in motions.open if motions is not None else ():
+            self._send(Vote(motion, True))
+        if motions is None or not motions.open:
+            victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+            self._send(Remove(victim))
+
+    def _intrude(self, r: Round) -> None:
+        self._send(Enrol(STUDY_NAME, STUDY.need(self.state, STUDY_NAME).spec, 100))
+        self._send(Ready(STUDY_NAME))
+        self._send(self._made_up(RoundRef.of(r), r.base))
 
     def _impersonate(self, r: Round) -> None:
         chain = self.world.chain.tip.chain_id
@@ -208,13 +265,13 @@ class Liar(SimNode):
         self.world.submit(self.me, tx.replace(signature, signature[::-1]))
 
     def _forge(self, r: Round) -> None:
-        if r.phase != "MERGING" or not r.contributions:
+        if r.phase != "MERGING":
             return
         data = spoiled(b"\0" * LAYOUT.nbytes)
         digest = fingerprint_of(data).digest
         self.world.blobs[digest] = self.disk.blobs[digest] = data
         mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, digest)
-        others = [m for m in r.contributors if m != self.me]
+        others = [m for m in get_candidates(r) if m != self.me]
         receipts = tuple(Receipt(m, mine) for m in others)
         for term in {r.term, max(r.since_term, r.term - 1)}:
             ref = replace(RoundRef.of(r), term=term)

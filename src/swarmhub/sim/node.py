@@ -274,7 +274,8 @@ class SimNode:
             return
         self.world.invariants.before_training(self, task)
         self._training = True
-        self.later(self.world.random.randint(5, 200), lambda: self._answer(task))
+        trains_ms = self.world.random.randint(5, 200) + self.disk.slow_ms
+        self.later(trains_ms, lambda: self._answer(task))
 
     def _answer(self, task: Assignment) -> None:
         self._training = False
@@ -319,7 +320,8 @@ class SimNode:
         self.does("write of a blob")
         self.disk.write(digest, data, at_once)
         if durable and not at_once:
-            self.later(self.world.random.randint(1, 300), lambda: self.disk.sync(digest))
+            sync_ms = self.world.random.randint(1, 300) + self.disk.slow_ms
+            self.later(sync_ms, lambda: self.disk.sync(digest))
         self.does("blob that is written")
         return digest
 
@@ -345,13 +347,13 @@ class SimNode:
             case Pull():
                 self._pull(wish, list(wish.holders))
             case Check():
-                self.later(1, lambda: self._check(wish))
+                self.later(1 + self.disk.slow_ms, lambda: self._check(wish))
             case Merge():
-                self.later(5, lambda: self._merge(wish))
+                self.later(5 + self.disk.slow_ms, lambda: self._merge(wish))
             case Audit():
-                self.later(3, lambda: self.audit(wish))
+                self.later(3 + self.disk.slow_ms, lambda: self.audit(wish))
             case Examine():
-                self.later(3, lambda: self.examine(wish))
+                self.later(3 + self.disk.slow_ms, lambda: self.examine(wish))
             case Watch():
                 self._watch(wish)
             case SendReceipt():
@@ -410,7 +412,12 @@ class SimNode:
                 return  # an answer that came twice
             if data is None or fingerprint_of(data).digest != wish.digest:
                 self._pull(wish, holders[1:])
-                return
+            elif self.disk.slow_ms:
+                self.later(self.disk.slow_ms, lambda: store(data))
+            else:
+                store(data)
+
+        def store(data: bytes) -> None:
             try:
                 self._keep(data, wish.durable)
             except DiskFull:

@@ -6,13 +6,16 @@
     at effect 41 crash 3 for 800 ms
     at 2000 ms cut 1 2 for 3000 ms
     at 500 ms slow 4 for 3000 ms by 200 ms
+    at 500 ms slowdisk 4 for 3000 ms by 200 ms
     at 700 ms fill 5 for 2000 ms
     at 0 ms skew 2 by -60000 ms
     at 0 ms lie 4 false_merge
+    at 0 ms refuse 5
 
 `at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
-write, a message, a submission. A plan and nothing else determines a run, so a run can be told,
-shrunk by leaving things out, and replayed. The lines before the acts may be left out.
+write, a message, a submission. `slow` is a member's network; who refuses does not approve the
+study, and its trainer stands there all the same. A plan and nothing else determines a run, so a run
+can be told, shrunk by leaving things out, and replayed. The lines before the acts may be left out.
 """
 
 from __future__ import annotations
@@ -22,15 +25,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from swarmhub.contract.thresholds import compute_faults
 from swarmhub.errors import BadInput
 from swarmhub.types import MemberId
 
 LIES = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
-    "retract",
+    "retract", "stale", "self_vote", "uninvited",
 )  # fmt: skip
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
+LAST_EFFECT = 10.5  # log2 of how many things a member does in a long run
 HEAL_MS = 8_000  # what befalls anybody at random is over by then
 
 
@@ -38,7 +43,7 @@ HEAL_MS = 8_000  # what befalls anybody at random is over by then
 class Act:
     """Something that befalls a member (or, for `cut`, several)."""
 
-    kind: str  # crash, cut, slow, fill, skew, lie
+    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, lie
     members: tuple[MemberId, ...]
     at_ms: int = 0
     effect: int = 0  # crash at this effect instead of at a time
@@ -87,12 +92,18 @@ class Plan:
         """Members that lie."""
         return {m for a in self.acts if a.kind == "lie" for m in a.members}
 
+    @property
+    def outsiders(self) -> set[MemberId]:
+        """Members that have not approved the study."""
+        mine = (a for a in self.acts if a.kind == "refuse" or a.lie == "uninvited")
+        return {m for a in mine for m in a.members}
+
 
 NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
-    rf"(?P<kind>crash|cut|slow|fill|skew|lie)(?P<members>(?: {NUMBER})+?)"
+    rf"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|lie)(?P<members>(?: {NUMBER})+?)"
     rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
 MESSAGES = re.compile(
@@ -136,6 +147,8 @@ def _check(plan: Plan) -> None:
             f"Expected at most 100% and a delay from low to high, got drop {plan.drop}% duplicate "
             f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
         )
+    if 1 in plan.outsiders:
+        raise BadInput("Expected a study that member 1 proposes, got one that it does not approve.")
     for act in plan.acts:
         strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
         if strangers:
@@ -184,25 +197,33 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
     members = range(1, nodes + 1)
     for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
         acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 5))]
+    if rng.random() < 0.2 and compute_faults(nodes - 1) >= len({a.members for a in acts}):
+        refuser = rng.randint(2, nodes)
+        kept = [a for a in acts if a.members != (refuser,)]
+        acts = [*kept, Act("refuse", (refuser,))]
+    if any(a.lie == "uninvited" for a in acts) and compute_faults(nodes - 1) < f:
+        acts = [a for a in acts if a.lie != "uninvited"]
+    acts = [a for a in acts if (a.members, a.lie) != ((1,), "uninvited")]
     for _ in range(rng.randint(0, 6)):
         down = rng.randint(50, 3000)
         if rng.random() < 0.5:
-            acts.append(
-                Act("crash", (rng.choice(members),), effect=rng.randint(1, 200), for_ms=down)
-            )
+            effect = int(2 ** rng.uniform(0, LAST_EFFECT))
+            acts.append(Act("crash", (rng.choice(members),), effect=effect, for_ms=down))
         else:
             at = rng.randint(0, HEAL_MS - 3000)
             acts.append(Act("crash", (rng.choice(members),), at_ms=at, for_ms=down))
-    for kind, most in (("cut", 2), ("slow", 2), ("fill", 1)):
+    for kind, most in (("cut", 2), ("slow", 2), ("slowdisk", 1), ("fill", 1)):
         for _ in range(rng.randint(0, most)):
             who = rng.sample(members, rng.randint(1, nodes // 2) if kind == "cut" else 1)
             at, lasts = rng.randint(0, HEAL_MS - 4000), rng.randint(100, 4000)
-            by = rng.randint(50, 800) if kind == "slow" else 0
+            by = rng.randint(50, 800) if kind.startswith("slow") else 0
             acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
     skewed = [m for m in members if rng.random() < 0.2]
     acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    enrolled = nodes - len(Plan(acts=tuple(acts)).outsiders)
     return Plan(
-        nodes=nodes, rounds=rounds, min_peers=max(2, nodes - f), merge=rng.choice(RULES),
+        nodes=nodes, rounds=rounds, min_peers=max(2, enrolled - compute_faults(enrolled)),
+        merge=rng.choice(RULES),
         audit=rng.choice(("drawn", "full")), seed=seed, drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         acts=tuple(acts),

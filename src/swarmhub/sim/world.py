@@ -7,17 +7,19 @@ a node's notes, whatever was under way, and what its disk had not synced.
 
 The ledger behaves as one that agrees by a quorum: it takes transactions and makes blocks while
 n - f nodes are up and can reach each other, and only they see its blocks. A submission may be lost
-on its way or arrive twice, and blocks reach each node after a delay of its own.
+on its way or arrive twice, a block has the time of whoever has it written, and blocks reach each
+node after a delay of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import random
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
@@ -29,6 +31,7 @@ from swarmhub.contract.transactions import (
     Approve,
     Enrol,
     Propose,
+    Refuse,
     Start,
     card_message,
     write_transaction,
@@ -97,10 +100,10 @@ class World:
         self.results: dict[str, Result] = {}
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._pending: list[bytes] = []
+        self._pending: list[tuple[MemberId, bytes]] = []
         self._making = False
         self._cuts: list[frozenset[MemberId]] = []
-        self._slow: dict[MemberId, int] = {}
+        self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, plan.nodes + 1)}
         accounts, cards = make_cards(plan.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
         self.state = self._snapshot()  # as of the newest block; never changed, only replaced
@@ -138,8 +141,13 @@ class World:
                 break
             steps += 1
             self.now_ms, _, act = heapq.heappop(self._queue)
-            with contextlib.suppress(Crashed):
+            try:
                 act()
+            except Crashed:
+                pass
+            except Exception as error:  # of the shipped code: the seed has to come out with it
+                at = traceback.extract_tb(error.__traceback__)[-1]
+                broken.append(f"CRASH: {error!r} at {Path(at.filename).name}:{at.lineno}")
         finished = self._is_over()
         if not broken:
             self.invariants.at_the_end(finished)
@@ -157,7 +165,8 @@ class World:
         if not self.invariants.finished:
             return False
         last = self.invariants.models[-1].digest
-        return all(n.has_ended(last) for n in self.nodes.values() if n.is_honest)
+        honest = [n for n in self.nodes.values() if n.is_honest and n.me not in self.plan.outsiders]
+        return all(n.has_ended(last) for n in honest)
 
     @property
     def is_lossy(self) -> bool:
@@ -171,7 +180,7 @@ class World:
         return not any((one in cut) != (other in cut) for cut in self._cuts)
 
     def _delay(self, *members: MemberId) -> int:
-        return self.random.randint(*self.plan.delay_ms) + sum(self._slow.get(m, 0) for m in members)
+        return self.random.randint(*self.plan.delay_ms) + sum(sum(self._slow[m]) for m in members)
 
     def send(
         self, sender: MemberId, receiver: MemberId, act: Callable[[], None],
@@ -195,7 +204,7 @@ class World:
 
         self.at(delay, arrive)
         if self.is_lossy and self.random.randrange(100) < self.plan.duplicate:
-            self.at(self._delay(sender, receiver), act)
+            self.at(self._delay(sender, receiver), arrive)
 
     # the ledger
 
@@ -218,7 +227,7 @@ class World:
     def _arrive(self, member: MemberId, tx: bytes) -> None:
         if not self.on_ledger(member):
             return
-        self._pending.append(tx)
+        self._pending.append((member, tx))
         if not self._making:
             self._making = True
             self.at(BLOCK_MS, self._make_block)
@@ -227,9 +236,10 @@ class World:
         if not any(self.on_ledger(m) for m in self.nodes):  # halted: what waits, waits
             self.at(LOOK_MS, self._make_block)
             return
-        batch, self._pending, self._making = self._pending, [], False
+        came, self._pending, self._making = self._pending, [], False
+        writer = self.nodes[came[0][0]]  # a block has its writer's clock
         before = self.state
-        for committed in self.chain.append(batch, self.now_ms):
+        for committed in self.chain.append([tx for _, tx in came], writer.now_ms):
             for result in committed.results:
                 if result.ok or result.id not in self.results:  # a late copy is refused
                     self.results[result.id] = result
@@ -277,9 +287,12 @@ class World:
 
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
+        outside = [accounts[m - 1] for m in self.plan.outsiders]
+        inside = [a for a in accounts if a not in outside]
         bodies: list[tuple[keys.PrivateKey, object]] = [(accounts[0], Propose(self.spec))]
-        bodies += [(a, Approve(STUDY_NAME, digest)) for a in accounts[1:]]
-        bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in accounts]
+        bodies += [(a, Approve(STUDY_NAME, digest)) for a in inside[1:]]
+        bodies += [(a, Refuse(STUDY_NAME, digest)) for a in outside]
+        bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in inside]
         bodies += [(accounts[0], Start(STUDY_NAME))]
         before = self.state
         for committed in self.chain.append(
@@ -303,10 +316,13 @@ class World:
             cut = frozenset(act.members)
             self._for_a_while(act, lambda: self._cuts.append(cut), lambda: self._cuts.remove(cut))
         elif act.kind == "slow":
-            who = act.members[0]
+            slow = self._slow[act.members[0]]
+            self._for_a_while(act, lambda: slow.append(act.by_ms), lambda: slow.remove(act.by_ms))
+        elif act.kind == "slowdisk":
+            drag = self.nodes[act.members[0]].disk
             self._for_a_while(
-                act, lambda: self._slow.update({who: act.by_ms}),
-                lambda: self._slow.update({who: 0}),
+                act, lambda: setattr(drag, "slow_ms", drag.slow_ms + act.by_ms),
+                lambda: setattr(drag, "slow_ms", drag.slow_ms - act.by_ms),
             )  # fmt: skip
         elif act.kind == "fill":
             disk = self.nodes[act.members[0]].disk
