@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ def main(arguments: list[str]) -> int:
     """Run what the options say."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=str(__doc__).split("\n")[0])
     parser.add_argument("--minutes", type=float, default=1.0, help="for each decoder (default 1)")
-    parser.add_argument("--only", choices=sorted(HARNESSES), help="this decoder alone")
+    parser.add_argument("--only", nargs="+", choices=sorted(HARNESSES), metavar="DECODER",
+                        help="these decoders alone")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="where chance begins (default 0)")
     parser.add_argument("--engine", choices=("mutations", "atheris"), default="mutations",
                         help="atheris is guided by coverage; install the extra 'fuzz'")  # fmt: skip
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.replay:
         return replay(options.replay)
-    chosen = [HARNESSES[options.only]] if options.only else list(HARNESSES.values())
+    chosen = [HARNESSES[name] for name in options.only or HARNESSES]
     if options.keep_examples:
         for harness in chosen:
             keep_examples(harness)
@@ -76,6 +78,7 @@ def run_campaign(options: argparse.Namespace, names: list[str]) -> int:
     engines = ["mutations"]
     if importlib.util.find_spec("atheris") is not None:
         engines.append("atheris")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its slices end with it
     target_s = options.minutes * 60
     campaign = Campaign(options.campaign.resolve(), names, target_s, options.slice_s)
 
