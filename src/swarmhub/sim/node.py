@@ -428,6 +428,9 @@ class SimNode:
         self.ask(holders[0], lambda peer: peer.give(wish.digest, self.me), answer)
 
     def _check(self, wish: Check) -> None:
+        if wish.digest not in self.disk.blobs:
+            self.done(wish, None)  # the round has moved on, and it was swept away
+            return
         try:
             check_contribution(LAYOUT, wish.member, Buffer(self.disk.blobs[wish.digest]))
         except BadContribution as error:

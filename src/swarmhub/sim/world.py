@@ -148,6 +148,7 @@ class World:
             except Exception as error:  # of the shipped code: the seed has to come out with it
                 at = traceback.extract_tb(error.__traceback__)[-1]
                 broken.append(f"CRASH: {error!r} at {Path(at.filename).name}:{at.lineno}")
+                self.tell(0, f"BROKEN {broken[-1]}")
         finished = self._is_over()
         if not broken:
             self.invariants.at_the_end(finished)
