@@ -139,7 +139,9 @@ class Door:
                 self._make, guest.socket, ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=SHUTDOWN_S,
             )  # fmt: skip
-        except OSError:
-            pass  # no member's certificate, no TLS 1.3, no patience: nobody needs to know
+        except OSError as error:  # no member's certificate, no TLS 1.3, no patience
+            # whose traceback holds the frames that hold it, and asyncio's 256 KiB with them: let go
+            # of them now, not when the garbage collector comes
+            error.__traceback__ = None
         finally:
             self._guests.pop(guest, None)
