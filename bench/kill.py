@@ -12,16 +12,23 @@ reached only after a death. Every third swarm has a model of several chunks.
 
 kills        deaths by SIGKILL at a named moment (without those that only make a joiner late)
 finished     whether every study went on when the killing was over, and came to its end
-differing    nodes whose final model is missing or not bit for bit that of the others
+differing    nodes whose final model is missing, or is not what the ledger settled (by its digest)
 lost_rounds  rounds that were never settled, or without a contribution that the ledger had and
              nobody excluded
 takeover_s   from a leader's death in mid-merge to the settlement by another, where all four had
-             contributed and nobody else died meanwhile
+             contributed and nobody else died or was to die meanwhile. Such a leader stays dead
+             until its round is settled, however long that takes; one in ten is started again at
+             once, and is no sample, whoever settles then
+leaders_killed       all deaths of leaders in mid-merge: each is a sample (takeovers), or is in
+takeovers_discarded  with the reason why it is none
+moments_missed       moments that never came, though the campaign had them in its deck; those of a
+                     full campaign (100 kills or more) are tried once more at its end
 
 With --hang-s a victim is stopped at its moment (SIGSTOP) and goes on after so many seconds, while
 the others go on without it; not at the moments of the ledger's turn, which is everybody's lock.
 With --state, swarms that are done are noted in the file, and a second run goes on behind them.
-The exit code is 1 where anything was lost; then logs and ledger are kept.
+The exit code is 1 where anything was lost, differs, did not finish or is a fault (then logs and
+ledger are kept), and where a full campaign missed a moment.
 """
 
 from __future__ import annotations
@@ -48,8 +55,9 @@ from typing import Any
 from local_swarm import LocalSwarm
 from nursery import Nursery, Ward
 
+from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
-from swarmhub.contract.records import ROUND, STUDY, Round, Spec
+from swarmhub.contract.records import ROUND, STUDY, Model, Round, Spec
 from swarmhub.contract.transactions import Finish
 from swarmhub.errors import BadInput
 from swarmhub.ledger import Committed
@@ -62,6 +70,8 @@ PATIENCE_S, PATIENCE_ROUNDS = 5.0, 8  # a moment not reached by then is missed, 
 TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is there to kill
 SLOW_S = 3.0  # a takeover that is worth a look
 OVER_S = 120.0  # a study that stands still for so long is lost
+COMES_S = 20.0  # for the last model to be at every node
+FULL = 100  # kills from which on a campaign has to have met every moment of its deck
 
 COMMON = ("pull.", "blob.", "head.", "ledger.", "pool.", "serve.")
 ROLES = {
@@ -122,9 +132,50 @@ class Tally:
     differing: int = 0
     excluded: int = 0
     takeovers: list[float] = field(default_factory=list)
+    discarded: dict[str, int] = field(default_factory=dict)  # why a takeover is no sample: how many
     killed: list[str] = field(default_factory=list)  # "role moment"
     missed: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+
+class Takeovers:
+    """Times from a leader's death in mid-merge to the settlement by another. Every such death comes
+    to a time, or to a reason why it is none."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self.open: dict[int, tuple[int, float]] = {}  # round: the leader that died in it, when
+
+    def died(self, r: Round, leader: int, alone: bool) -> None:
+        """The round's leader has died; whether it is the only one that is away."""
+        self.open[r.number] = (leader, time.monotonic())
+        if not alone:  # more than f are dead: no measure of anything
+            self.discard("another one was dead")
+        elif len(get_candidates(r)) < NODES:  # fewer survive nobody's death
+            self.discard("not all had contributed")
+
+    def discard(self, why: str) -> None:
+        """Nothing that is open now is a sample, whatever becomes of it."""
+        for _ in range(len(self.open)):
+            self._tally.discarded[why] = self._tally.discarded.get(why, 0) + 1
+        self.open.clear()
+
+    def back(self, member: int) -> None:
+        """A dead leader is there again, so it may settle its round itself."""
+        if any(leader == member for leader, _ in self.open.values()):
+            self.discard("was back before its round was settled")
+
+    def settled(self, number: int, leader: int) -> float | None:
+        """A round is settled; how long that took if it is a sample."""
+        if number not in self.open:
+            return None
+        dead, at = self.open[number]
+        if dead == leader:  # the ledger had its transaction already
+            self.discard("had sent its settlement")
+            return None
+        del self.open[number]
+        self._tally.takeovers.append(round(time.monotonic() - at, 3))
+        return self._tally.takeovers[-1]
 
 
 class Campaign:
@@ -141,11 +192,11 @@ class Campaign:
         self.ward = ward
         self.swarm = LocalSwarm(root, NODES, ward)
         self.tally = Tally(number, len(plans))
+        self.takeovers = Takeovers(self.tally)
         self.mb = 2.5 if number % 3 == 2 else 0.004
         self.aim: Plan | None = None  # whoever fits the role now is armed
         self.victim = ""
         self.away: dict[str, float] = {}  # the dead, and when they died
-        self.leading: dict[int, tuple[int, float]] = {}  # round: leader that died in it, when
         self.contributed: dict[int, set[int]] = {}
         self.news = asyncio.Event()
         self.watches: dict[str, asyncio.Task[None]] = {}
@@ -177,6 +228,7 @@ class Campaign:
             self.tally.faults.append(f"nothing happened for {OVER_S} s")
         finally:
             self._count_open()
+            self.takeovers.discard("the round was never settled")
             await self.swarm.ledger.close()
             for name in [n for n in self._names() if self.is_watched(n)]:
                 asyncio.get_running_loop().remove_reader(self.ward.sentinel(name))
@@ -233,12 +285,9 @@ class Campaign:
             if merged != self.contributed.get(number):
                 self.tally.lost_rounds += 1
                 self.tally.faults.append(f"round {number} was settled without all contributions")
-        leader, at = self.leading.pop(number, (0, 0.0))
-        if leader and leader != fields["leader"]:
-            took_s = round(time.monotonic() - at, 3)
-            self.tally.takeovers.append(took_s)
-            if took_s > SLOW_S:
-                say(f"swarm {self.tally.number}: the takeover of round {number} took {took_s} s")
+        took_s = self.takeovers.settled(number, fields["leader"])
+        if took_s is not None and took_s > SLOW_S:
+            say(f"swarm {self.tally.number}: the takeover of round {number} took {took_s} s")
 
     # killing
 
@@ -273,13 +322,13 @@ class Campaign:
         self.away[name] = time.monotonic()
         self.news.set()
         kind, _, i = name.partition(" ")
+        if kind != "node":
+            return
+        self.takeovers.discard("another one died")
         r = self.round()
-        if kind == "node" and self.leading:  # two are dead now: more than f, no measure of anything
-            self.leading.clear()
-        elif kind == "node" and r and r.phase == "MERGING" and get_leader(r) == int(i):
-            if len(get_candidates(r)) < NODES:  # fewer survive nobody's death
-                return
-            self.leading[r.number] = (int(i), time.monotonic())
+        if r and r.phase == "MERGING" and get_leader(r) == int(i):
+            alone = not any(n.startswith("node") and n != name for n in self.away)
+            self.takeovers.died(r, int(i), alone)
 
     def _take_aim(self) -> None:
         """Arm whoever fits the role in the round as it is now, and nobody else."""
@@ -329,6 +378,7 @@ class Campaign:
         name = f"node {self.chance.randint(1, NODES)}"
         self._kill_now(name)
         await self.until(lambda: name in self.away, PATIENCE_S)
+        await self._others_settle()
         since = self.number()
         await self.until(lambda: self.number() >= since + 2, PATIENCE_S)
         self._start(name, plan.moment)
@@ -341,6 +391,7 @@ class Campaign:
         elif not await self._kill_one(Plan("leader", "merge.begun")):
             return False
         else:
+            self.takeovers.discard("another one was to die")
             self.tally.killed.append("leader merge.begun")
         r = self.round()
         if r is None:
@@ -375,12 +426,20 @@ class Campaign:
     def _arm(self, name: str, moment: str) -> None:
         self.ward.arm(name, f"{moment}:1:hang" if moment and self.hang_s else moment)
 
+    async def _others_settle(self) -> None:
+        """Wait until a dead leader's round is settled, however long it takes: who comes back before
+        would cut off the longest takeovers."""
+        if not await self.until(lambda: not self.takeovers.open, OVER_S):
+            raise TimeoutError
+
     async def _revive(self) -> None:
         """Start the dead again: at once, or when the others have settled the round."""
-        led = bool(self.leading)
-        if self.chance.random() < (0.9 if led else 0.4):
+        if self.chance.random() < (0.9 if self.takeovers.open else 0.4):
             since = self.number()
+            await self._others_settle()
             await self.until(lambda: self.number() > since, PATIENCE_S)
+        else:
+            self.takeovers.discard("was started again at once")
         for name in list(self.away):
             if self.hang_s:
                 await asyncio.sleep(self.away[name] + self.hang_s - time.monotonic())
@@ -390,6 +449,8 @@ class Campaign:
 
     def _start(self, name: str, moment: str = "") -> None:
         kind, _, i = name.partition(" ")
+        if kind == "node":
+            self.takeovers.back(int(i))
         if self.hang_s:
             self._arm(name, moment)
             del self.away[name]
@@ -416,14 +477,15 @@ class Campaign:
 
     async def _compare(self) -> None:
         study = STUDY.need(self.swarm.ledger.state, "bench")
-        assert study.current is not None
+        self.tally.finished = study.status == "finished"
+        self.tally.differing = NODES  # until they are seen to have it
+        if study.current is None:
+            return
         paths = [h.blobs_path / f"{study.current.digest}.bin" for h in self.swarm.homes]
-        end = time.monotonic() + 20
+        end = time.monotonic() + COMES_S
         while time.monotonic() < end and not all(p.exists() for p in paths):
             await asyncio.sleep(0.05)
-        found = Counter(p.read_bytes() if p.exists() else b"" for p in paths)
-        self.tally.differing = NODES - max(n for data, n in found.items() if data)
-        self.tally.finished = study.status == "finished"
+        self.tally.differing = sum(not is_that(p, study.current) for p in paths)
 
     def _count_open(self) -> None:
         """Rounds that the ledger opened and nobody settled (the evaluation settles nothing)."""
@@ -440,12 +502,20 @@ class Campaign:
                     self.tally.faults.append(f"{path.parent.parent.name}/{path.name}: {line}")
 
 
+def is_that(path: Path, model: Model) -> bool:
+    """Whether a file holds what the ledger settled, bit for bit."""
+    try:
+        return fingerprint_of(path, model.layout).digest == model.digest
+    except OSError:  # it is missing
+        return False
+
+
 # many swarms
 
 
 async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) -> list[Tally]:
     """Deal the deck to swarms until there are enough kills; several swarms at a time."""
-    cards = deal(options.seed, options.role or list(ROLES), bool(options.hang_s))
+    cards = deal(options.seed, options.role, bool(options.hang_s))
     nursery = Nursery()
     numbers = iter(range(1 << 30))
     for tally in done:
@@ -453,37 +523,62 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
         for _ in range(tally.plans):
             next(cards)
     started = time.monotonic()
-    earlier = sum(len(t.killed) for t in done)
+    earlier = count_kills(done)
     under_way: dict[int, Campaign] = {}
+
+    async def live(plans: list[Plan], dealt: int) -> None:
+        number = next(numbers)
+        folder = root / f"swarm{number}"
+        folder.mkdir(parents=True)
+        ward = Ward(nursery, f"{number}/")
+        campaign = Campaign(folder, number, options.seed, plans, ward, options.hang_s)
+        campaign.tally.plans = dealt
+        under_way[number] = campaign
+        try:
+            tally = await campaign.run()
+        finally:
+            del under_way[number]
+        done.append(tally)
+        note(options, tally, folder)
+        kills = count_kills(done)
+        rate = (kills - earlier) / (time.monotonic() - started)
+        say(f"{kills:5d} of {options.kills} kills, {rate:.2f} a second, {outline(tally)}")
 
     async def work() -> None:
         while True:
-            hoped = sum(len(t.killed) for t in done)
-            hoped += sum(len(c.plans) for c in under_way.values())
+            hoped = count_kills(done) + sum(len(c.plans) for c in under_way.values())
             if hoped >= options.kills:
                 return
-            number = next(numbers)
-            plans = [next(cards) for _ in range(min(KILLS_A_SWARM, options.kills - hoped))]
-            folder = root / f"swarm{number}"
-            folder.mkdir(parents=True)
-            ward = Ward(nursery, f"{number}/")
-            campaign = Campaign(folder, number, options.seed, plans, ward, options.hang_s)
-            under_way[number] = campaign
-            try:
-                tally = await campaign.run()
-            finally:
-                del under_way[number]
-            done.append(tally)
-            note(options, tally, folder)
-            kills = sum(len(t.killed) for t in done)
-            rate = (kills - earlier) / (time.monotonic() - started)
-            say(f"{kills:5d} of {options.kills} kills, {rate:.2f} a second, {outline(tally)}")
+            wanted = min(KILLS_A_SWARM, options.kills - hoped)
+            await live([next(cards) for _ in range(wanted)], wanted)
 
     try:
         await asyncio.gather(*(work() for _ in range(options.swarms)))
+        again = second_chances(options, done)
+        if again:
+            await live(again, 0)
     finally:
         nursery.stop()
     return done
+
+
+def count_kills(tallies: list[Tally]) -> int:
+    """Deaths at a named moment."""
+    return sum(len(t.killed) for t in tallies)
+
+
+def missed_moments(options: argparse.Namespace, tallies: list[Tally]) -> list[str]:
+    """Moments in the campaign's deck at which nobody has died."""
+    met = {k.rpartition(" ")[2] for t in tallies for k in t.killed}
+    return sorted({p.moment for p in deck(options.role, bool(options.hang_s))} - met)
+
+
+def second_chances(options: argparse.Namespace, tallies: list[Tally]) -> list[Plan]:
+    """Plans for the moments that a full campaign has missed. A few are missed by chance (the study
+    was over before); where it is many, something is broken."""
+    missed = missed_moments(options, tallies) if count_kills(tallies) >= FULL else []
+    plans = [p for p in deck(options.role, bool(options.hang_s)) if p.moment in missed]
+    return plans if len(plans) <= KILLS_A_SWARM else []
 
 
 def note(options: argparse.Namespace, tally: Tally, folder: Path) -> None:
@@ -525,11 +620,12 @@ def recall(options: argparse.Namespace) -> list[Tally]:
     ]
 
 
-def summarise(tallies: list[Tally], seconds: float) -> dict[str, Any]:
+def summarise(options: argparse.Namespace, tallies: list[Tally], seconds: float) -> dict[str, Any]:
     """The campaign's figures."""
     takeovers = sorted(t for tally in tallies for t in tally.takeovers)
     killed = [k for tally in tallies for k in tally.killed]
     roles = Counter(k.rpartition(" ")[0] for k in killed)
+    discarded: Counter[str] = sum((Counter(t.discarded) for t in tallies), Counter())
     return {
         "kills": len(killed),
         "finished": all(t.finished for t in tallies),
@@ -538,10 +634,13 @@ def summarise(tallies: list[Tally], seconds: float) -> dict[str, Any]:
         "takeover_s_median": round(statistics.median(takeovers), 3) if takeovers else None,
         "takeover_s_p99": takeovers[math.ceil(0.99 * len(takeovers)) - 1] if takeovers else None,
         "takeovers": len(takeovers),
+        "leaders_killed": len(takeovers) + discarded.total(),
+        "takeovers_discarded": dict(sorted(discarded.items())),
         "studies": len(tallies),
         "rounds": sum(t.settled for t in tallies),
         "moments": len({k.rpartition(" ")[2] for k in killed}),
         "moments_named": len(HERE),
+        "moments_missed": missed_moments(options, tallies),
         "roles": dict(sorted(roles.items())),
         "excluded": sum(t.excluded for t in tallies),
         "missed": sum(len(t.missed) for t in tallies),
@@ -550,8 +649,18 @@ def summarise(tallies: list[Tally], seconds: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def judge(found: dict[str, Any]) -> list[str]:
+    """What is wrong with a campaign, in sentences."""
+    wrong = [f"{name}: {found[name]}" for name in ("lost_rounds", "differing") if found[name]]
+    wrong += [] if found["finished"] else ["a study did not finish"]
+    wrong += found["faults"]
+    if found["kills"] >= FULL and found["moments_missed"]:
+        wrong.append(f"moments at which nobody died: {', '.join(found['moments_missed'])}")
+    return wrong
+
+
 def main() -> int:
-    """Parse, run, print."""
+    """Parse, run, print; exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -562,17 +671,20 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
     parser.add_argument("--json", action="store_true", help="print one JSON line")
     options = parser.parse_args()
+    options.role = options.role or list(ROLES)
     root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-kill-"))
     started = time.monotonic()
     tallies = asyncio.run(run_all(options, root, recall(options)))
-    found = summarise(tallies, time.monotonic() - started)
+    found = summarise(options, tallies, time.monotonic() - started)
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
-    if all(is_well(t) for t in tallies):
-        if not options.keep:
-            shutil.rmtree(root, ignore_errors=True)
-        return 0
-    say(f"the files of what went wrong are in {root}")
-    return 1
+    wrong = judge(found)
+    for sentence in wrong:
+        say(f"WRONG: {sentence}")
+    if not all(is_well(t) for t in tallies):
+        say(f"the files of what went wrong are in {root}")
+    elif not options.keep:
+        shutil.rmtree(root, ignore_errors=True)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

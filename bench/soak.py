@@ -2,11 +2,23 @@
 
     python bench/soak.py --nodes 8 --rounds 100 [--seed 1] [--mb 1] [--json]
 
-f of the nodes drop out again and again, as the seed says: killed, stopped for a while, or their
-trainer killed; they come back some rounds later. The others stay up, and are measured after
-rounds 10 and 100 (first and last, with another number of rounds): resident memory (VmRSS),
-descriptors, and the bytes in the node's home without its log (mean of twenty rounds, since a round
-comes and goes). The log and the shared ledger grow with every round; how much is said apart.
+All nodes drop out by turns, f of them at a time, as the seed says: killed, stopped for a while, or
+their trainer killed; they come back some rounds later. Each is measured after every round, and
+compared with itself: the second half of the rounds against the first, without the first ten.
+
+- Memory (VmRSS) and descriptors are a process': the most of each half. One that is started again
+  begins anew, and would hide what leaks. So nodes are killed in the first half of the run only
+  (each at its first turn), and then stopped or robbed of their trainers; what counts is the process
+  that is there at the end, from its start on. It grows for some eighty rounds, until it has as many
+  connections as it ever needs, so `rss_ratio_from_tenth` (its last round against its tenth) is more
+  than `rss_ratio`, which says whether the most it has needed goes on rising.
+- Files are a home's, and outlive their process: the bytes in it without its logs, a mean of each
+  half of the run, since a round comes and goes.
+- Logs (of node and trainer) and the shared ledger grow with every round; how much is said. Nobody
+  cuts a log but whoever has started the node.
+
+The exit code is 1 where the study did not finish, where a half has more than the one before by
+RSS_RATIO, DISK_RATIO or SPARE descriptors, or where a node's logs grow by more than LOG_KB a round.
 """
 
 from __future__ import annotations
@@ -18,9 +30,12 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,25 +48,34 @@ from swarmhub.contract.thresholds import compute_faults
 from swarmhub.demo.processes import Processes
 
 FIRST = 10
-WINDOW = 20  # rounds: a home's bytes rise and fall with who leads
 EVERY = 4  # a drop-out in every so many rounds, on average
 QUIET_S = 120.0
+WAYS = ["stopped", "trainer killed", "killed"]
+RSS_RATIO, DISK_RATIO, SPARE, LOG_KB = 1.1, 1.5, 8, 4.0
 
 
 @dataclass
 class Measured:
-    """One node after each round: resident kB, descriptors, bytes of its home."""
+    """One node after each round: resident kB and descriptors of its process, from its last start
+    on; bytes of its home and of its logs, from the first round on."""
 
+    pid: int = 0
     rss_kb: list[int] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     disk: list[int] = field(default_factory=list)
+    logs: list[int] = field(default_factory=list)
 
-    def look(self, pid: int, home: Path) -> None:
-        """Add what is now."""
+    def look(self, pid: int | None, home: Path) -> None:
+        """Add what is now; `pid` is None while the node is dead."""
+        self.disk.append(size_of(home, but="logs"))
+        self.logs.append(size_of(home / "logs"))
+        if pid is None:
+            return
+        if pid != self.pid:
+            self.pid, self.rss_kb, self.descriptors = pid, [], []
         status = Path(f"/proc/{pid}/status").read_text()
         self.rss_kb.append(int(status.partition("VmRSS:")[2].split()[0]))
         self.descriptors.append(len(os.listdir(f"/proc/{pid}/fd")))
-        self.disk.append(size_of(home, but="logs"))
 
 
 def size_of(folder: Path, but: str = "") -> int:
@@ -69,43 +93,49 @@ def size_of(folder: Path, but: str = "") -> int:
 
 
 class DropOuts:
-    """Who is away, why, and until which round."""
+    """Who is away, why, and until which round. All take turns."""
 
-    def __init__(self, swarm: LocalSwarm, seed: int) -> None:
+    def __init__(self, swarm: LocalSwarm, seed: int, rounds: int) -> None:
         self._swarm = swarm
         self._chance = random.Random(seed)
-        f = compute_faults(swarm.nodes)
-        self._mobile = range(swarm.nodes - f + 1, swarm.nodes + 1)
+        self._killing_ends = rounds // 2
+        self._most = compute_faults(swarm.nodes)
+        self._turns: list[int] = []
         self._away: dict[int, tuple[str, int]] = {}
-        self.count = 0
-
-    @property
-    def stable(self) -> range:
-        """Nodes that never drop out."""
-        return range(1, self._mobile[0] if self._mobile else self._swarm.nodes + 1)
+        self.told: dict[int, list[str]] = {i: [] for i in range(1, swarm.nodes + 1)}
 
     def turn(self, number: int) -> None:
         """A round is over: some come back, some may go."""
         for i in [i for i, (_, until) in self._away.items() if until <= number]:
             self._come_back(i)
-        for i in self._mobile:
-            if i not in self._away and self._chance.random() < 1 / EVERY:
-                self._go(i, number + self._chance.randint(1, 6))
+        for _ in range(self._most - len(self._away)):
+            if self._chance.random() < 1 / EVERY:
+                self._go(self._next(), number)
+
+    def _next(self) -> int:
+        """Whose turn it is: all of them, in an order by chance, before anybody is again."""
+        self._turns = [i for i in self._turns if i not in self._away]
+        if not self._turns:
+            self._turns = [i for i in self.told if i not in self._away]
+            self._chance.shuffle(self._turns)
+        return self._turns.pop()
 
     def all_back(self) -> None:
         """Everyone comes back."""
         for i in list(self._away):
             self._come_back(i)
 
-    def _go(self, i: int, until: int) -> None:
-        why = self._chance.choice(["killed", "stopped", "trainer killed"])
+    def _go(self, i: int, number: int) -> None:
+        why = self._chance.choice(WAYS if number < self._killing_ends else WAYS[:2])
+        if number < self._killing_ends and not self.told[i]:
+            why = "killed"
         children = self._swarm.children
         if why == "stopped":
             self._swarm.stop_node(i)
         else:
             children.kill(f"node {i}" if why == "killed" else f"trainer {i}")
-        self._away[i] = (why, until)
-        self.count += 1
+        self._away[i] = (why, number + self._chance.randint(1, 6))
+        self.told[i].append(why)
 
     def _come_back(self, i: int) -> None:
         why, _ = self._away.pop(i)
@@ -118,7 +148,7 @@ class DropOuts:
 
 
 async def soak(options: argparse.Namespace, root: Path, children: Processes) -> dict[str, Any]:
-    """Run the study, let hospitals drop out, measure those that stay."""
+    """Run the study, let hospitals drop out, measure them."""
     stay = options.nodes - compute_faults(options.nodes)
     spec = Spec(
         name="bench", rounds=options.rounds, min_peers=stay,
@@ -127,9 +157,9 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     script = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     swarm = LocalSwarm(root, options.nodes, children)
     await swarm.start(spec, script)
-    drops = DropOuts(swarm, options.seed)
-    found = {i: Measured() for i in drops.stable}
-    grown: list[tuple[int, int]] = []
+    drops = DropOuts(swarm, options.seed, options.rounds)
+    found = {i: Measured() for i in drops.told}
+    ledger: list[int] = []
     started = time.monotonic()
     while STUDY.need(swarm.ledger.state, "bench").status == "running":
         _, name, fields = await swarm.next_event(QUIET_S)
@@ -138,8 +168,8 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
         number = compute_training_round(spec, fields["number"])
         pids = dict(children.named_pids())
         for i, measured in found.items():
-            measured.look(pids[f"node {i}"], swarm.homes[i - 1].root)
-        grown.append((size_of(root / "h1" / "logs"), size_of_ledger(root)))
+            measured.look(pids.get(f"node {i}"), swarm.homes[i - 1].root)
+        ledger.append(size_of_ledger(root))
         if number % 10 == 0:
             show(number, found, time.monotonic() - started)
         if number < options.rounds - 1:
@@ -151,14 +181,16 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     await swarm.ledger.close()
     return {
         "nodes": options.nodes,
-        "rounds": len(grown),
+        "rounds": len(ledger),
         "seed": options.seed,
         "finished": status == "finished" and over,
-        "drop_outs": drops.count,
+        "drop_outs": sum(len(ways) for ways in drops.told.values()),
+        "drop_outs_of": {i: dict(Counter(ways)) for i, ways in drops.told.items()},
         **compare(found),
-        "log_kb_per_round": per_round([g[0] for g in grown]),
-        "ledger_kb_per_round": per_round([g[1] for g in grown]),
-        "s_per_round": round((time.monotonic() - started) / max(1, len(grown)), 3),
+        "log_kb_per_round": max(per_round(m.logs) for m in found.values()),
+        "log_kb_last": {i: round(m.logs[-1] / 1000, 1) for i, m in found.items()},
+        "ledger_kb_per_round": per_round(ledger),
+        "s_per_round": round((time.monotonic() - started) / max(1, len(ledger)), 3),
     }
 
 
@@ -168,23 +200,36 @@ def size_of_ledger(root: Path) -> int:
 
 
 def compare(found: dict[int, Measured]) -> dict[str, Any]:
-    """The last round against the tenth, for each node that stayed up."""
-    first = min(FIRST, len(found[1].rss_kb)) - 1
-    rss = {i: round(m.rss_kb[-1] / m.rss_kb[first], 3) for i, m in found.items()}
-    disk = {
-        i: round(sum(m.disk[-WINDOW:]) / sum(m.disk[first : first + WINDOW]), 3)
-        for i, m in found.items()
-    }
-    descriptors = {i: [max(m.descriptors[: first + 1]), max(m.descriptors[-WINDOW:])]
-                   for i, m in found.items()}  # fmt: skip
+    """The second half against the first, for each process and each home."""
+    rss = {i: halves(m.rss_kb, max) for i, m in found.items()}
+    ratio = {i: round(after / before, 3) for i, (before, after) in rss.items()}
+    disk = {i: halves(m.disk, statistics.fmean) for i, m in found.items()}
+    disk_ratio = {i: round(after / before, 3) for i, (before, after) in disk.items()}
+    tenth = {i: m.rss_kb[begin(m.rss_kb)] for i, m in found.items()}
     return {
-        "rss_ratio": rss,
-        "rss_ratio_max": max(rss.values()),
+        "rounds_compared": {i: len(m.rss_kb) - begin(m.rss_kb) for i, m in found.items()},
+        "rss_ratio": ratio,
+        "rss_ratio_max": max(ratio.values()),
+        "rss_ratio_from_tenth": {i: round(m.rss_kb[-1] / tenth[i], 3) for i, m in found.items()},
+        "rss_mb_tenth": {i: round(kb / 1000, 1) for i, kb in tenth.items()},
         "rss_mb_last": {i: round(m.rss_kb[-1] / 1000, 1) for i, m in found.items()},
-        "descriptors": descriptors,
-        "disk_ratio": disk,
-        "disk_ratio_max": max(disk.values()),
+        "descriptors": {i: halves(m.descriptors, max) for i, m in found.items()},
+        "disk_ratio": disk_ratio,
+        "disk_ratio_max": max(disk_ratio.values()),
+        "disk_mb_max": {i: round(max(m.disk) / 1e6, 1) for i, m in found.items()},
     }
+
+
+def begin(values: list[int]) -> int:
+    """From where on to compare: the tenth round, or the middle of fewer than twenty."""
+    return max(0, min(FIRST, len(values) // 2) - 1)
+
+
+def halves(values: list[int], by: Callable[[list[int]], Any]) -> tuple[Any, Any]:
+    """A figure of the first half of what is compared, and of the second."""
+    rest = values[begin(values) :]
+    middle = len(rest) // 2
+    return by(rest[:middle] or rest), by(rest[middle:])
 
 
 def per_round(sizes: list[int]) -> float:
@@ -193,17 +238,35 @@ def per_round(sizes: list[int]) -> float:
     return round((sizes[-1] - sizes[0]) / 1000 / max(1, len(sizes) - 1), 1)
 
 
+def judge(found: dict[str, Any]) -> list[str]:
+    """What is wrong, in sentences."""
+    wrong = [] if found["finished"] else ["the study did not finish"]
+    wrong += [
+        f"{name} is {found[name]}, more than {limit}"
+        for name, limit in (("rss_ratio_max", RSS_RATIO), ("disk_ratio_max", DISK_RATIO))
+        if found[name] > limit
+    ]
+    wrong += [
+        f"node {i} has up to {after} descriptors, before it had {before}"
+        for i, (before, after) in found["descriptors"].items()
+        if after > before + SPARE
+    ]
+    if found["log_kb_per_round"] > LOG_KB:
+        wrong.append(f"logs grow by {found['log_kb_per_round']} kB a round, more than {LOG_KB}")
+    return wrong
+
+
 def show(number: int, found: dict[int, Measured], seconds: float) -> None:
     """A line for people."""
-    rss = " ".join(f"{m.rss_kb[-1] / 1000:.1f}" for m in found.values())
-    fds = " ".join(str(m.descriptors[-1]) for m in found.values())
+    rss = " ".join(f"{m.rss_kb[-1] / 1000:.1f}" for m in found.values() if m.rss_kb)
+    fds = " ".join(str(m.descriptors[-1]) for m in found.values() if m.descriptors)
     disk = " ".join(f"{m.disk[-1] / 1e6:.1f}" for m in found.values())
     print(f"round {number:4d} {seconds:6.1f} s  MB: {rss}  descriptors: {fds}  disk MB: {disk}",
           file=sys.stderr, flush=True)  # fmt: skip
 
 
 def main() -> int:
-    """Parse, run, print; exit code 1 where the study did not finish or a node grew."""
+    """Parse, run, print; exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=100)
@@ -221,7 +284,10 @@ def main() -> int:
         if not options.keep:
             shutil.rmtree(root, ignore_errors=True)
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
-    return 0 if found["finished"] and found["rss_ratio_max"] <= 1.1 else 1
+    wrong = judge(found)
+    for sentence in wrong:
+        print(f"WRONG: {sentence}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

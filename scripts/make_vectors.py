@@ -19,10 +19,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "contract")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from builders import HEART, LAYOUT, Consortium, auc, card_of, digest, key  # noqa: E402
-from test_contract_disputes import CLAIMED, answer, doubt  # noqa: E402
+from builders import (  # noqa: E402
+    CLAIMED,
+    FALSE,
+    HEART,
+    LAYOUT,
+    Consortium,
+    auc,
+    card_of,
+    digest,
+    key,
+)
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
@@ -224,21 +233,21 @@ def disputes() -> Recorder:
     c.settle()
     c.contribute(1, 2, 3, 4)
     liar, one, two, _ = c.leader(), *c.followers()
-    c.refused("NotAllowed", liar, doubt(c))
-    c.refused("BadValue", one, doubt(c, offer="00" * 64))
-    c.refused("BadValue", one, doubt(c, claimed=digest("no proof")))
-    c.ok(one, doubt(c))
-    c.refused("Disputed", liar, c.settlement(liar, digest=doubt(c).digest))
-    c.ok(two, answer(c))
+    c.refused("NotAllowed", liar, c.doubt())
+    c.refused("BadValue", one, c.doubt(offer="00" * 64))
+    c.refused("BadValue", one, c.doubt(claimed=digest("no proof")))
+    c.ok(one, c.doubt())
+    c.refused("Disputed", liar, c.settlement(liar, digest=FALSE))
+    c.ok(two, c.answer())
     c.settle()
     c.contribute(1, 2, 3, 4)
     one, two, three = c.followers()
-    c.ok(one, doubt(c))
-    c.ok(two, answer(c, CLAIMED))
-    c.ok(three, answer(c, CLAIMED))
+    c.ok(one, c.doubt())
+    c.ok(two, c.answer(CLAIMED))
+    c.ok(three, c.answer(CLAIMED))
     c.settle()
     c.contribute(1, 2, 3, 4)
-    c.ok(c.followers()[0], doubt(c))
+    c.ok(c.followers()[0], c.doubt())
     c.later(c.spec().leader_timeout_ms + 1)
     c.later(1)
     c.settle()

@@ -143,10 +143,12 @@ def begin(before: Mapping[str, bytes], committed: Committed) -> tuple[Overlay, E
 class Consortium:
     """n members ("h1" has id 1, ...) on a chain in memory, and the clock."""
 
+    chain_type = MemoryChain
+
     def __init__(self, n: int = 4, **genesis: Any) -> None:
         self.accounts = {i: key(f"h{i}") for i in range(1, n + 1)}
         self.genesis = genesis_of([f"h{i}" for i in range(1, n + 1)], **genesis)
-        self.ledger = MemoryChain(self.genesis, self.accounts[1])
+        self.ledger = self.chain_type(self.genesis, self.accounts[1])
         self.now_ms = self.genesis.time_ms
         self.events: list[Event] = []
         self._nonce = 0

@@ -537,6 +537,19 @@ def test_a_member_rotates_all_its_keys():
     c.ok(key("h2/new"), Leave())
 
 
+def test_a_key_that_comes_and_goes_in_one_block_is_no_validator_update():
+    """An engine stops for good where it is told to remove what has never been a validator."""
+    c = Consortium(4)
+    first, proof = c.rotated(2, by=key("h2"), consensus=key("k2").public)
+    second, proof_2 = c.rotated(2, by=key("h2"), consensus=key("k3").public)
+    bodies = (Rotate(first, proof), Validate(), Rotate(second, proof_2))
+    (made, *_) = c.block(*[c.write(2, body) for body in bodies])
+    assert [r.code for r in made.results] == ["ok"] * 3
+    assert made.validators == ((key("h2/consensus").public, 0),)
+    (made, *_) = c.block(c.write(2, Validate()), c.write(2, Leave()))
+    assert made.validators == ()
+
+
 def test_the_only_validator_goes_on_with_its_new_key():
     c = Consortium(1)
     c.admit("newcomer")

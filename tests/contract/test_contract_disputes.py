@@ -161,6 +161,16 @@ def test_all_false_leaders_are_passed_over():
     c.settle()
 
 
+def test_who_is_convicted_does_not_lead_when_the_set_is_fixed_anew():
+    c = merging(2, min_peers=2)
+    liar, one = c.leader(), c.followers()[0]
+    c.ok(one, c.doubt())
+    c.ok(one, Retract(c.ref()))
+    c.ok(one, c.contribution(one))
+    assert (c.round().phase, c.round().false_leaders) == ("MERGING", (liar,))
+    assert c.leader() == one
+
+
 @pytest.mark.parametrize("n", [2, 3, 4, 7, 10])
 def test_as_many_auditors_are_drawn_as_a_settlement_needs_receipts(n):
     r = merging(n, min_peers=2).round()

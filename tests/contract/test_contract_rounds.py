@@ -491,6 +491,40 @@ def test_a_member_takes_its_contribution_back():
     c.contribute(1, digest=digest("better"))
 
 
+@pytest.mark.parametrize("how", ["retract", "withdraw"])
+def test_who_goes_twice_does_not_come_again_in_this_round(how):
+    """Each time makes a new revision, and what others send for the one before is stale."""
+    c = initialised(4, min_peers=3)
+    for revision in (1, 2):
+        c.contribute(1)
+        if how == "retract":
+            c.ok(1, Retract(c.ref()))
+        else:
+            c.ok(1, Withdraw(HEART))
+            c.enrol(1)
+            c.ok(1, Ready(HEART)) if revision == 1 else c.refused("NotAllowed", 1, Ready(HEART))
+        assert c.round().revision == revision
+    c.refused("NotAllowed", 1, c.contribution(1))
+    c.contribute(2, 3, 4)
+    c.idle(c.spec().quorum_grace_ms)
+    c.settle()
+    c.ok(1, Ready(HEART))
+    c.contribute(1)
+
+
+def test_who_comes_and_goes_in_the_initial_round_does_so_twice_at_most():
+    c = Consortium(4)
+    c.start(1, 2, 3, 4, min_peers=3)
+    c.ready(1, 2, 3, 4)
+    for _ in range(2):
+        c.ok(4, Withdraw(HEART))
+        c.enrol(4)
+        before = c.round()
+        c.act(4, Ready(HEART))
+    assert c.round() == before
+    c.refused("NotAllowed", 4, Ready(HEART))
+
+
 def test_only_ones_own_contribution_can_be_retracted():
     c = initialised(4)
     c.contribute(1)

@@ -1,12 +1,16 @@
-"""The measurements' scripts start: what they import is there."""
+"""The measurements' scripts start: what they import is there. They say no where they have to."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import audit_overhead
+import false_merges
 import pytest
+import soak
 
 BENCH = Path(__file__).parents[2] / "bench"
 SCRIPTS = sorted(p.name for p in BENCH.glob("*.py") if "argparse" in p.read_text())
@@ -19,3 +23,102 @@ def test_a_script_of_the_bench_starts(script):
     )
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout
+
+
+# a soak
+
+
+def measured(rss_kb, descriptors=(30,) * 60, disk=(5_000_000,) * 60, logs=range(0, 60_000, 1000)):
+    return soak.Measured(7, list(rss_kb), list(descriptors), list(disk), list(logs))
+
+
+def judged(one, finished=True):
+    found = {1: measured([80_000] * 60), 2: one}
+    logs = max(soak.per_round(m.logs) for m in found.values())
+    return soak.judge(
+        {"finished": finished, **soak.compare(found), "log_kb_per_round": logs},
+    )
+
+
+def test_a_soak_lets_a_process_warm_up():
+    assert judged(measured([50_000] * 9 + [90_000] * 51, [8] * 9 + [43] * 51)) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "finished", "words"),
+    [
+        (measured([80_000] * 60), False, "did not finish"),
+        (measured(range(80_000, 110_000, 500)), True, "rss_ratio_max"),
+        (measured([80_000] * 60, range(30, 90)), True, "descriptors"),
+        (measured([80_000] * 60, disk=range(1_000_000, 13_000_000, 200_000)), True, "disk_ratio"),
+        (measured([80_000] * 60, logs=range(0, 600_000, 10_000)), True, "logs grow"),
+    ],
+    ids=["unfinished", "memory", "descriptors", "disk", "logs"],
+)
+def test_a_soak_says_no_to_what_grows(one, finished, words):
+    (sentence,) = judged(one, finished)
+    assert words in sentence
+
+
+def test_a_short_soak_lets_every_node_drop_out_and_compares_all():
+    done = subprocess.run(
+        [sys.executable, BENCH / "soak.py", "--nodes", "4", "--rounds", "30", "--mb", "0.01",
+         "--json"],
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert (found["finished"], found["rounds"]) == (True, 30), done.stderr
+    assert found["rounds_compared"].keys() == found["rss_ratio"].keys() == {"1", "2", "3", "4"}
+    assert sum(sum(ways.values()) for ways in found["drop_outs_of"].values()) == found["drop_outs"]
+    assert found["log_kb_per_round"] < soak.LOG_KB
+    assert done.returncode == bool(soak.judge(found))
+
+
+# lies
+
+
+def lies(tried, caught, settled, chance=0.0, **more):
+    return {"real": {"tried": tried, "caught": caught, "settled_false": settled,
+                     "stated_chance": chance, **more}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_well"),
+    [
+        (lies(50, 50, 0), True),
+        (lies(50, 49, 1), False),  # settled
+        (lies(50, 49, 0), False),  # neither caught nor settled
+        (lies(50, 49, 0, chance=0.5), False),
+        (lies(50, 30, 20, chance=0.5), True),
+        (lies(50, 5, 45, chance=0.5), False),  # more than chance explains
+        (lies(50, 50, 0, framed=[7]), False),
+        (lies(50, 50, 0, broken=["HONEST: ..."]), False),
+    ],
+)
+def test_a_lie_that_is_not_caught_is_said(answer, is_well):
+    assert (false_merges.judge(answer) == []) == is_well
+
+
+def test_every_lie_of_real_leaders_is_caught_in_models_of_one_chunk_and_of_several():
+    done = subprocess.run(
+        [sys.executable, BENCH / "false_merges.py", "--simulated", "30", "--real", "1", "--large",
+         "1"],
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["simulated"]["caught"] == found["simulated"]["tried"] >= 30
+    assert [found[name]["uncaught"] for name in ("real", "large")] == [[], []]
+    assert (found["large"]["chunks"], found["large"]["audit"]) == (3, "full")
+
+
+# audits
+
+
+@pytest.mark.parametrize(
+    ("overhead", "limit", "is_well"),
+    [(0.09, 10, True), (0.11, 10, False), (0.11, 20, True), (-0.02, 0, True)],
+)
+def test_audits_that_cost_too_much_are_said(overhead, limit, is_well):
+    found = audit_overhead.judge({"overhead": overhead, "limit_percent": limit})
+    assert (found == []) == is_well

@@ -7,6 +7,7 @@ import gzip
 import random
 import resource
 import socket
+import threading
 import tracemalloc
 import zlib
 
@@ -16,7 +17,7 @@ from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.transport import conversation, door, server
+from swarmhub.transport import PeerClient, conversation, door, server
 
 VERSIONS = (b"aiohttp", b"Python", b"3.1")
 
@@ -229,30 +230,62 @@ def test_requests_sent_ahead_while_one_is_answered_are_bounded(tmp_path):
 # slowness
 
 
-async def is_cut_off(port, two, *parts):
-    """The server ends the connection by itself after these words; what it said before."""
-    reader, writer = await connect(port, knocking(two))
-    for part in parts:
-        writer.write(part)
-        await writer.drain()
-    heard = await hear(reader)
+DRIP_S = 0.005  # far below every limit: whoever counts from the last byte waits for ever
+
+
+async def drip(reader, writer, piece=b"x"):
+    """Say a piece every few milliseconds until the server ends the connection; what it said, after
+    how many pieces."""
+    hearing, said = asyncio.ensure_future(hear(reader)), 0
+    with contextlib.suppress(OSError):
+        while not hearing.done():
+            writer.write(piece)
+            await writer.drain()
+            said += 1
+            await asyncio.sleep(DRIP_S)
+    heard = await hearing
     writer.transport.abort()
-    return heard
+    return heard, said
 
 
-def test_headers_that_trickle_are_cut_off(tmp_path, monkeypatch):
+async def is_cut_off_while_it_drips(port, two, words, piece=b"x"):
+    """The server ends the connection without a word, though something comes all the while."""
+    reader, writer = await connect(port, knocking(two))
+    writer.write(words)
+    heard, said = await drip(reader, writer, piece)
+    assert heard == b""
+    assert said > 5, "it was still speaking"
+
+
+def test_who_says_nothing_or_stops_in_mid_request_is_cut_off(tmp_path, monkeypatch):
     monkeypatch.setattr(conversation, "REQUEST_S", 0.3)
 
     async def scenario(one, two, client, server):
-        assert await is_cut_off(server.port, two) == b""  # nothing at all
-        assert await is_cut_off(server.port, two, b"GET /v1/off") == b""
+        for words in (b"", b"GET /v1/off"):
+            reader, writer = await connect(server.port, knocking(two))
+            writer.write(words)
+            assert await hear(reader) == b""
+            writer.transport.abort()
+        await still_serves(one, two, client)
+
+    between(tmp_path, scenario)
+
+
+def test_headers_that_trickle_are_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversation, "REQUEST_S", 0.4)
+
+    async def scenario(one, two, client, server):
+        await is_cut_off_while_it_drips(server.port, two, b"GET /v1/off")
+        await is_cut_off_while_it_drips(server.port, two, get("/", close=False)[:-2] + b"X: ")
+        lines = get("/", close=False)[:-2]
+        await is_cut_off_while_it_drips(server.port, two, lines, b"X: y\r\n")
         reader, writer = await connect(server.port, knocking(two))
         writer.write(get("/nothing", close=False))
         async with asyncio.timeout(WAIT_S):
             assert status_of(await reader.readuntil(b"\r\n\r\n")) == 404
         writer.write(b"GET /v1/off")  # the second request on a connection, too
-        assert await hear(reader) == b""
-        writer.transport.abort()
+        heard, said = await drip(reader, writer)
+        assert (heard, said > 5) == (b"", True)
         await still_serves(one, two, client)
 
     between(tmp_path, scenario)
@@ -273,12 +306,65 @@ def test_a_connection_between_two_requests_may_rest(tmp_path, monkeypatch):
     between(tmp_path, scenario)
 
 
-def test_a_body_that_trickles_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "BODY_S", 0.3)
+@pytest.mark.parametrize("path", ["/v1/receipt", "/v1/ledger/light"])
+@pytest.mark.parametrize(
+    ("length", "piece"),
+    [("Content-Length: 10000", b"x"), ("Transfer-Encoding: chunked", b"1\r\nx\r\n")],
+    ids=["by length", "chunked"],
+)
+def test_a_body_that_trickles_is_cut_off(tmp_path, monkeypatch, path, length, piece):
+    monkeypatch.setattr(server, "BODY_S", 0.4)
 
     async def scenario(one, two, client, server):
-        words = get("/v1/receipt", "Content-Length: 1000", method="POST", close=False)
-        assert await is_cut_off(server.port, two, words, b"{") == b""
+        words = get(path, length, method="POST", close=False)
+        await is_cut_off_while_it_drips(server.port, two, words, piece)
+        await still_serves(one, two, client)
+
+    between(tmp_path, scenario)
+
+
+class Sipping:
+    """Somebody who asks for a blob and takes a few bytes of it every few milliseconds."""
+
+    def __init__(self, port, context, words):
+        self.sips, self._over = 0, threading.Event()
+        self._thread = threading.Thread(target=self._sip, args=(port, context, words))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _sip(self, port, context, words):
+        with socket.socket() as raw, contextlib.suppress(OSError):  # cut off
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+            raw.settimeout(WAIT_S)
+            raw.connect(("127.0.0.1", port))
+            with context.wrap_socket(raw) as tls:
+                tls.sendall(words)
+                while tls.recv(4000) and not self._over.wait(DRIP_S):
+                    self.sips += 1
+
+
+def test_who_takes_its_blob_a_few_bytes_at_a_time_loses_the_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "TAKE_S", 1.1)  # a MiB takes it longer, half of one less
+
+    async def scenario(one, two, client, server):
+        for listening in server._door._listening:  # so that the server sees every sip soon
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 15)
+        blob = put(one, 16 * CHUNK_BYTES)
+        words = get(f"/v1/blobs/{blob.digest}")
+        with Sipping(server.port, knocking(two), words) as slow:
+            async with asyncio.timeout(WAIT_S):
+                while not server._streams.get(2):
+                    await asyncio.sleep(0.01)
+                before = slow.sips
+                while server._streams.get(2) or any(server._room.open.values()):
+                    await asyncio.sleep(0.01)
+            assert slow.sips > before + 5, "it was still taking"
         await still_serves(one, two, client)
 
     between(tmp_path, scenario)
@@ -359,33 +445,64 @@ async def comes_in(one, two, client):
                 return await still_serves(one, two, client)
 
 
+MANY = 10_000
+
+
+@pytest.fixture
+def room_for_many():
+    """Descriptors for that many connections and all else, or the test is skipped."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY + 2000
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"{MANY} connections need {wanted} descriptors; at most {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Flood:
+    """Connections that come faster than a door can deal with, and never say a word."""
+
+    def __init__(self, server, address):
+        self._server, self._address = server, address
+        self.sockets, self.guests = [], 0  # at most
+
+    async def pour(self):
+        while len(self.sockets) < MANY:
+            self.sockets += silent(self._server.port, 50, self._address)
+            await asyncio.sleep(0.002)
+            self.guests = max(self.guests, len(self._server._door._guests))
+
+    def close(self):
+        for raw in self.sockets:
+            raw.close()
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["same", "another"])
-def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, address):
-    """From another address, which loses its own only, members come in all the while; from the
-    members' own (they share it with a flood), as soon as it is over."""
-    room = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (room[1], room[1]))
-    many = min(10_000, room[1] - 2000)
+def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, room_for_many, address):
+    """While they come, from the members' own address or from another one, a member is served: on a
+    connection that it has, and through the door."""
 
     async def scenario(one, two, client, server):
-        flood, most = [], 0
+        known, flood, served = PeerClient(two.peers), Flood(server, address), 0
+        await still_serves(one, two, known)
+        pouring = asyncio.create_task(flood.pour())
         try:
-            while len(flood) < many:
-                flood += silent(server.port, 100, address)
-                await asyncio.sleep(0)
-                most = max(most, len(server._door._guests))
-                if len(flood) % 2000 == 0 and address != "127.0.0.1":
-                    await comes_in(one, two, client)
-            assert 0 < most <= door.MAX_GUESTS
+            while not pouring.done():
+                await still_serves(one, two, known)
+                await comes_in(one, two, client)
+                served += not pouring.done()
+            await pouring
+            assert 0 < flood.guests <= door.MAX_GUESTS
+            assert served, "while the flood went on"
+            await comes_in(one, two, client)
         finally:
-            for raw in flood:
-                raw.close()
+            pouring.cancel()
+            flood.close()
+            await known.close()
         await comes_in(one, two, client)
 
-    try:
-        between(tmp_path, scenario)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, room)
+    between(tmp_path, scenario)
 
 
 def test_a_crowd_at_one_address_does_not_displace_a_guest_from_another(tmp_path, monkeypatch):

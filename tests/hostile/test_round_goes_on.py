@@ -1,10 +1,16 @@
 """A whole study over real processes, while a member and strangers do their worst to every port."""
 
 import asyncio
+import collections
+import contextlib
+import itertools
 import random
+import resource
+import socket
 import threading
 
 import numpy as np
+import pytest
 from ends import End
 from strangers import connect, get, knocking
 from swarm import Network, make_spec, swarmhub
@@ -70,6 +76,65 @@ class Siege:
                 writer.transport.abort()
 
 
+CROWD, AT_ONCE, PAUSE_S = 10_000, 100, 0.05  # two thousand new ones a second
+HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"  # a TLS record whose rest never comes
+
+
+class Crowd:
+    """Strangers' connections in numbers, from the members' own address and from another one, silent
+    or in the middle of a handshake. When all are there the oldest goes and comes again, for ever:
+    a node sends most of them away before."""
+
+    def __init__(self, ports, size):
+        self.ports, self.size = ports, size
+        self.most = self.again = 0
+        self._over = threading.Event()
+        self._held = collections.deque()
+        self._thread = threading.Thread(target=self._gather)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _gather(self):
+        turn = itertools.count()
+        while not self._over.wait(PAUSE_S):
+            for _ in range(AT_ONCE):
+                if len(self._held) == self.size:
+                    self._held.popleft().close()
+                    self.again += 1
+                self._held.append(self._come(next(turn)))
+            self.most = max(self.most, len(self._held))
+        for raw in self._held:
+            raw.close()
+
+    def _come(self, turn):
+        raw = socket.socket()
+        raw.setblocking(False)
+        raw.bind((f"127.0.0.{1 + turn % 2}", 0))
+        with contextlib.suppress(OSError):  # not connected yet, nobody listens
+            raw.connect_ex(("127.0.0.1", self.ports[turn // 2 % len(self.ports)]))
+            if turn % 3 == 0:
+                raw.send(HALF_A_HELLO)
+        return raw
+
+
+@pytest.fixture
+def crowd_size():
+    """As many as the hard limit of descriptors allows this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = CROWD + 1000 if hard == resource.RLIM_INFINITY else min(CROWD + 1000, hard)
+    if most < 4096:
+        pytest.skip(f"a crowd needs some thousand descriptors; at most {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    yield most - 1000
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 class Certified:
     """A home's certificate as `knocking` wants it."""
 
@@ -102,3 +167,29 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
         home = network.homes[0].root
         assert swarmhub("node", "export", "s", "--home", home, "--out", out).returncode == 0
         np.testing.assert_array_equal(import_safetensors(out)["w"], np.full(4, 4.0))
+
+
+def test_a_study_is_finished_while_ten_thousand_strangers_stand_at_the_doors(tmp_path, crowd_size):
+    with Network(tmp_path, 3) as network:
+        script = tmp_path / "train.py"
+        script.write_text(ADD_ONE)
+        for i in (1, 2, 3):
+            network.up(i)
+        network.open_study(make_spec(rounds=6, min_peers=3, leader_timeout_ms=20_000))
+        for home in network.homes:
+            network.wait_until(lambda h=home: h.run_path("api.json").exists())
+        ports = [int(h.config.listen.rpartition(":")[2]) for h in network.homes]
+        with Crowd(ports, crowd_size) as crowd:
+            network.wait_until(lambda: crowd.most >= crowd_size, 120)
+            for i in (1, 2, 3):
+                network.train(i, script)
+            network.wait_until(lambda: network.study("s").status == "finished", 180)
+            assert crowd.again > 1000, "the doors were under pressure"
+        network.children.check()
+        assert {s.member for s in network.study("s").current.shares} == {1, 2, 3}
+        for i in (1, 2, 3):
+            assert "Traceback" not in network.log(i).read_text()
+        out = tmp_path / "out.safetensors"
+        home = network.homes[0].root
+        assert swarmhub("node", "export", "s", "--home", home, "--out", out).returncode == 0
+        np.testing.assert_array_equal(import_safetensors(out)["w"], np.full(4, 6.0))

@@ -6,7 +6,7 @@ import pytest
 from merge_oracles import merged
 from test_merge_parameters import mixed
 
-from swarmhub.errors import MergeError
+from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import (
     STRETCH_BYTES,
     Contribution,
@@ -16,7 +16,7 @@ from swarmhub.merge import (
     find_false_stretch,
     recompute_leaf,
 )
-from swarmhub.merge.audit import count_stretches, layout_of_excerpt
+from swarmhub.merge.audit import count_stretches, find_false_excerpts, layout_of_excerpt
 from swarmhub.params import CHUNK_BYTES, leaf_of
 
 LOCAL = ["weighted_mean", "coordinate_median", "trimmed_mean"]
@@ -62,13 +62,32 @@ def test_a_false_byte_is_found_if_its_stretch_is_drawn_and_only_then(rule):
     assert audit(Rule(rule), layout, contributions, bytes(result), others) is None
 
 
-def test_an_excerpt_that_cannot_be_merged_casts_doubt():
+def test_an_excerpt_that_cannot_be_merged_names_its_owner():
     layout, contributions = mixed(3, 2)
     result = merged(Rule("weighted_mean"), layout, contributions)
     starts = tuple(range(0, layout.nbytes, STRETCH_BYTES))
     lie = Contribution(contributions[0].member, 1, Bytes(b"\xff" * layout.nbytes))
-    found = audit(Rule("weighted_mean"), layout, [lie, *contributions[1:]], result, starts)
-    assert found == starts[0]
+    with pytest.raises(BadContribution) as raised:
+        audit(Rule("weighted_mean"), layout, [lie, *contributions[1:]], result, starts)
+    assert raised.value.member == lie.member
+
+
+def test_a_proven_chunk_shows_whose_excerpt_is_false():
+    nbytes, rng = 2 * CHUNK_BYTES + 700, random.Random(3)
+    buffers = {m: rng.randbytes(nbytes) for m in (1, 2, 3)}
+    starts = (0, 512, CHUNK_BYTES - 256, CHUNK_BYTES, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 512)
+    given = {m: excerpt(Bytes(data), nbytes, starts) for m, data in buffers.items()}
+    for index in range(3):
+        chunks = {m: data[index * CHUNK_BYTES :][:CHUNK_BYTES] for m, data in buffers.items()}
+        assert find_false_excerpts(starts, nbytes, given, chunks, index) == set()
+        for at in range(0, len(given[2]), 128):
+            lie = bytearray(given[2])
+            lie[at] ^= 1
+            found = find_false_excerpts(starts, nbytes, {**given, 2: bytes(lie)}, chunks, index)
+            assert found == ({2} if starts[at // 256] // CHUNK_BYTES == index else set())
+        cut = {**given, 1: given[1][:-1]}
+        found = find_false_excerpts(starts, nbytes, cut, chunks, index)
+        assert found == ({1} if index == 2 else set())
 
 
 def test_stretches_are_distinct_whole_and_within_the_buffer():

@@ -8,16 +8,75 @@ import pytest
 from swarm import Network, make_spec
 from test_life import ADD_ONE, export, finished
 
+from swarmhub import merkle
 from swarmhub.cli import ledger as ledger_cli
+from swarmhub.contract.election import compute_leader_order
+from swarmhub.contract.transactions import Dispute, read_transaction
 from swarmhub.node.home import Home
 
 LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 
 
+SECOND_CHUNK = """
+import sys
+from swarmhub.blobs.store import fingerprint_of
+from swarmhub.cli import main
+from swarmhub.node import work
+from swarmhub.params import CHUNK_BYTES
+honest_merge = work.merge
+def false_merge(store, wish, is_wanted):
+    made = honest_merge(store, wish, is_wanted)
+    if wish.kind != "parameters":
+        return made
+    data = bytearray(store.path(made.digest).read_bytes())
+    for at in list(range(CHUNK_BYTES, len(data), 8))[:FALSE]:  # the lowest bit of a number
+        data[at] ^= 1
+    path = store.incoming()
+    path.write_bytes(data)
+    made = fingerprint_of(path, made.layout)
+    store.adopt(path, made)
+    return made
+work.merge = false_merge
+sys.exit(main())
+"""
+ADD_OWN = """
+import argparse, numpy as np, swarmhub
+p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
+model = {"w": np.zeros(200_000)}
+with swarmhub.join("s", home) as swarm:
+    for turn in swarm.rounds(model):
+        model["w"] += int(home[-1])
+        turn.report(samples=10)
+"""
+
+
+def blocks_of(network):
+    """All blocks, with what they caused."""
+    return ledger_cli._read(network.homes[0].ledger_path, network.homes[0].root).blocks
+
+
 def events(network, name):
     """All events of a name that the ledger has recorded."""
-    blocks = ledger_cli._read(network.homes[0].ledger_path, network.homes[0].root).blocks
-    return [fields for block in blocks for kind, fields in block.events if kind == name]
+    return [f for block in blocks_of(network) for kind, f in block.events if kind == name]
+
+
+def disputes(network):
+    """Every dispute that the ledger has accepted, by its round."""
+    found = {}
+    for block in blocks_of(network)[1:]:  # the first one founds
+        for tx, result in zip(block.block.txs, block.results, strict=True):
+            body = read_transaction(tx).body
+            if result.ok and isinstance(body, Dispute):
+                found[body.ref.number] = body
+    return found
+
+
+def proves(dispute):
+    """Whether the claimed chunk is in the digest that the leader has signed."""
+    count = merkle.chunk_count(dispute.nbytes)
+    path = [bytes.fromhex(h) for h in dispute.path]
+    root = merkle.climb(bytes.fromhex(dispute.claimed), dispute.chunk, count, path)
+    return root and merkle.blob_digest(dispute.layout, dispute.nbytes, root) == dispute.digest
 
 
 @pytest.mark.parametrize(
@@ -51,3 +110,40 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         settled = events(network, "settled")
         assert all(e["leader"] != 3 for e in settled if e["kind"] == "parameters")
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(size, 8.0))
+
+
+@pytest.mark.parametrize(
+    ("audit", "false"), [("drawn", 200_000), ("full", 1)], ids=["drawn, all of it", "full, one bit"]
+)
+def test_a_lie_in_the_second_chunk_is_caught_proven_and_redone(tmp_path, audit, false):
+    with Network(tmp_path, 4) as network:
+        for i in (1, 2, 4):
+            network.up(i)
+        liar, trainer = tmp_path / "liar.py", tmp_path / "train.py"
+        liar.write_text(SECOND_CHUNK.replace("FALSE", str(false)))
+        trainer.write_text(ADD_OWN)
+        home = network.homes[2].root
+        network.children.start_command(
+            "node 3", [sys.executable, str(liar), "up", "--home", str(home)], network.log(3)
+        )
+        network.open_study(make_spec(rounds=8, min_peers=4, audit=audit))
+        for i in (1, 2, 3, 4):
+            network.train(i, trainer)
+        network.wait_until(finished(network), timeout_s=120)
+        told = [e["number"] for e in events(network, "merging") if e["leader"] == 3]
+        told = [number for number in told if number > 1]
+        caught = {e["number"]: e for e in events(network, "false_merge")}
+        assert list(caught) == told != []
+        settled = {e["number"]: e for e in events(network, "settled")}
+        for number, dispute in disputes(network).items():
+            said = caught[number]
+            assert (said["leader"], said["chunk"], said["claimed"]) == (3, 1, dispute.claimed)
+            assert (dispute.chunk, merkle.chunk_count(dispute.nbytes)) == (1, 2)
+            assert proves(dispute)
+            assert said["digest"] == dispute.digest != settled[number]["digest"]
+            assert said["recomputed"] == dispute.leaf != said["claimed"]
+            assert 3 not in said["by"]
+            line = compute_leader_order("s", number, (1, 2, 3, 4))
+            assert settled[number]["leader"] == line[(line.index(3) + 1) % 4]
+        assert list(disputes(network)) == told
+        np.testing.assert_array_equal(export(network, 1)["w"], np.full(200_000, 8 * 2.5))

@@ -1,9 +1,11 @@
 """Nodes and trainers that die, hang back, lie or come twice: nothing is lost."""
 
+import contextlib
 import json
 import os
 import signal
 import sqlite3
+import subprocess
 
 import numpy as np
 import pytest
@@ -48,6 +50,35 @@ def export(network, i, study="s"):
     done = swarmhub("node", "export", study, "--home", home, "--out", out)
     assert done.returncode == 0, done.stderr
     return import_safetensors(out)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """The folder as a disk of its own, of this size."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def filled(disk):
+    """A disk without a byte of space, for a while."""
+    path = disk / "filling"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 def test_two_studies_run_on_the_same_nodes_at_once(tmp_path):
@@ -299,32 +330,32 @@ def test_a_damaged_blob_is_named_and_pulled_again(tmp_path):
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(4, 6.0))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk_is_said_and_the_study_goes_on_elsewhere(tmp_path):
-    import subprocess
-
-    with Network(tmp_path, 3) as network:
-        blobs = network.homes[0].blobs_path
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(blobs)], capture_output=True
-        )
-        if mounted.returncode:
-            pytest.skip("a small disk cannot be mounted here")
-        try:
-            for i in (1, 2, 3):
-                network.up(i)
-            network.open_study(make_spec(rounds=2, quorum_grace_ms=800, min_peers=2))
-            script = tmp_path / "big.py"
-            big = ADD_ONE.replace("STUDY", "s").replace("PAUSE", "0")
-            script.write_text(big.replace("np.zeros(4)", "np.zeros(50_000)"))
-            for i in (1, 2, 3):
-                network.train(i, script)
-            network.wait_until(finished(network))
-            said = trainer_said(network, 1) + network.log(1).read_text()
-            assert "No space left" in said or "is full" in said
-        finally:
-            network.children.stop_all()
-            subprocess.run(["umount", str(blobs)], check=True)
+@needs_root
+def test_a_full_disk_is_said_the_study_goes_on_elsewhere_and_here_when_there_is_space(tmp_path):
+    network = Network(tmp_path, 3)
+    with small_disk(network.homes[0].blobs_path, "20M") as blobs, network:
+        for i in (1, 2, 3):
+            network.up(i)
+        network.open_study(make_spec(rounds=10_000, quorum_grace_ms=800, min_peers=2))
+        script = tmp_path / "big.py"
+        big = ADD_ONE.replace("STUDY", "s").replace("PAUSE", "0.2")
+        script.write_text(big.replace("np.zeros(4)", "np.zeros(50_000)"))
+        for i in (1, 2, 3):
+            network.train(i, script)
+        contributors = lambda: {s.member for s in network.study("s").current.shares}  # noqa: E731
+        network.wait_until(lambda: network.study("s").current is not None)
+        network.wait_until(lambda: contributors() == {1, 2, 3})
+        with filled(blobs):
+            network.wait_until(lambda: not network.children.is_running("trainer 1"))
+            assert "No space left" in trainer_said(network, 1)  # it cannot hand anything over
+            network.wait_until(lambda: "is full" in network.log(1).read_text())
+            since = network.round("s").number
+            network.wait_until(lambda: network.round("s").number >= since + 3)
+            assert contributors() == {2, 3}
+            assert network.children.is_running("node 1")
+        network.train(1, script)
+        network.wait_until(lambda: 1 in contributors())
+        assert "Traceback" not in network.log(1).read_text()
 
 
 def test_a_node_stops_politely(tmp_path):

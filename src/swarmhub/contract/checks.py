@@ -39,6 +39,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import MICRO, RECEIPT_DOMAIN
 
 MAX_METRICS = 16
+MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
 
@@ -69,6 +70,14 @@ def need_candidate(r: Round, member: Member) -> None:
     """Refuse members that have no part in the round."""
     if member.id not in get_candidates(r):
         raise NotAllowed("a contributor of the round", "speak about its leader or set")
+
+
+def need_few_strikes(r: Round, member: Member) -> None:
+    """Refuse who has changed the set of this round too often already: each time makes a new
+    revision, and what the others have signed for the old one is void."""
+    if r.strikes.count(member.id) >= MAX_STRIKES:
+        who = f"a member that was taken out of the round fewer than {MAX_STRIKES} times"
+        raise NotAllowed(who, "join it again")
 
 
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:

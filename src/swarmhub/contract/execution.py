@@ -27,7 +27,7 @@ from swarmhub.contract.records import DUE, DueMinutes, Genesis, Revival, get_mem
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Transaction
-from swarmhub.types import TX_DOMAIN, Event
+from swarmhub.types import TX_DOMAIN, Event, PublicKey
 
 RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Invite: consortium.invite,
@@ -132,9 +132,16 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
 
 
 def end_block(events: tuple[Event, ...]) -> tuple[tuple[str, int], ...]:
-    """Validator updates (consensus key, power) of a block's events, the last one of each key."""
-    changes = {e["key"]: e["power"] for name, e in events if name == "power"}
-    return tuple(sorted(changes.items()))
+    """Validator updates (consensus key, power) of a block's events: the last one of each key. A key
+    that came and went within the block has never been a validator's, and an engine that is told to
+    remove it stops for good."""
+    first: dict[PublicKey, int] = {}
+    last: dict[PublicKey, int] = {}
+    for name, fields in events:
+        if name == "power":
+            first.setdefault(fields["key"], fields["power"])
+            last[fields["key"]] = fields["power"]
+    return tuple(sorted((key, power) for key, power in last.items() if power or not first[key]))
 
 
 def _check_envelope(ctx: Context, tx: Transaction) -> None:

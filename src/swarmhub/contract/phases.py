@@ -106,6 +106,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         STUDY.put(ctx.state, r.study, record=take_scores(ctx, study, spec, r))
         open_round(ctx, r.study, r.number + 1, r.contributors)
         return r
+    r = pass_over_false_leaders(r)
     put(ctx, r)
     if phase == "MERGING":
         mark_term(ctx, r)
@@ -120,14 +121,19 @@ def next_term(ctx: Context, name: str) -> None:
     if r.phase != "MERGING":
         return
     before = get_leader(r)
-    r = replace(r, term=r.term + 1, suspects=())
-    for _ in range(len(get_candidates(r))):  # whose merge was false leads no more in this round
-        if get_leader(r) in r.false_leaders:
-            r = replace(r, term=r.term + 1)
+    r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
     put(ctx, r)
     mark_term(ctx, r)
     ctx.emit("took_over", study=name, number=r.number, term=r.term, leader=get_leader(r),
              before=before)  # fmt: skip
+
+
+def pass_over_false_leaders(r: Round) -> Round:
+    """Whose merge was found false leads no more in this round."""
+    for _ in get_candidates(r):
+        if get_leader(r) in r.false_leaders:
+            r = replace(r, term=r.term + 1)
+    return r
 
 
 def end_term(ctx: Context, name: str) -> None:
@@ -156,8 +162,9 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
     drop_member(ctx, name, member)
 
 
-def drop_member(ctx: Context, name: str, member: MemberId) -> None:
+def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
     """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
+    `willing`: it wants that itself, which it may not do again and again.
 
     Below min_peers the round is collecting again, with all that it still has.
     """
@@ -174,6 +181,7 @@ def drop_member(ctx: Context, name: str, member: MemberId) -> None:
     r = replace(
         r,
         contributions=tuple(c for c in r.contributions if c.member != member),
+        strikes=(*r.strikes, member) if willing else r.strikes,
         revision=r.revision + 1,
         since_term=r.term + 1,
         reports=(),

@@ -319,7 +319,7 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
-    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid; twice, and no third
+    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went; no third
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # whose merge was found false: they lead no more
     unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more

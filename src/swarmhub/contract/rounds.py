@@ -13,6 +13,7 @@ from swarmhub.contract.checks import (
     check_receipts,
     need_candidate,
     need_current_round,
+    need_few_strikes,
     need_open_round,
 )
 from swarmhub.contract.context import Context
@@ -59,8 +60,6 @@ from swarmhub.contract.transactions import (
     Unavailable,
 )
 
-MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
-
 
 def ready(ctx: Context, tx: Ready) -> None:
     """An enrolled member joins the open roster, or the next one if contributions are fixed."""
@@ -71,10 +70,12 @@ def ready(ctx: Context, tx: Ready) -> None:
     expected = get_candidates(r) if r.phase == "MERGING" else r.roster
     if member.id in expected or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
-    ctx.emit("ready", study=tx.study, member=member.id)
     if r.phase == "MERGING" and r.kind != "initial":
+        ctx.emit("ready", study=tx.study, member=member.id)
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
         return
+    need_few_strikes(r, member)
+    ctx.emit("ready", study=tx.study, member=member.id)
     r = replace(r, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
         r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
@@ -94,8 +95,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("an enrolled member", "contribute")
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
-    if r.strikes.count(member.id) >= MAX_STRIKES:
-        raise NotAllowed(f"a member with fewer than {MAX_STRIKES} invalid ones", "contribute")
+    need_few_strikes(r, member)
     if tx.spec != study.spec:
         raise BadValue("spec", study.spec, tx.spec)
     if tx.base != r.base:
@@ -118,7 +118,7 @@ def retract(ctx: Context, tx: Retract) -> None:
     _, _, r = need_current_round(ctx, tx.ref, "COLLECTING", "MERGING")
     if not r.contribution_of(member.id):
         raise UnknownThing("contribution of member", member.id)
-    drop_member(ctx, r.study, member.id)
+    drop_member(ctx, r.study, member.id, willing=True)
 
 
 def suspect(ctx: Context, tx: Suspect) -> None:

@@ -37,6 +37,7 @@ from swarmhub.types import MemberId
 
 MAX_SAMPLES = 1_000_000_000
 MAX_RELEASED = 32
+MAX_SPEC_BYTES = 16 * 1024
 
 
 def compute_spec_digest(spec: Spec) -> str:
@@ -49,6 +50,9 @@ def propose(ctx: Context, tx: Propose) -> None:
     proposer = ctx.need_member()
     spec = tx.spec
     check_spec(ctx, spec)
+    size = len(codec.pack(spec))
+    if size > MAX_SPEC_BYTES:  # it stays in the state for good
+        raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
@@ -173,7 +177,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId) -> None:
     STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
     ctx.emit("withdrawn", study=name, member=member)
     if study.status == "running":
-        phases.drop_member(ctx, name, member)
+        phases.drop_member(ctx, name, member, willing=True)
 
 
 def start(ctx: Context, tx: Start) -> None:

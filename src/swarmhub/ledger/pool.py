@@ -13,7 +13,7 @@ A flood so waits behind itself: of a member's files beyond MAX_WAITING the newes
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import time
 import uuid
@@ -30,6 +30,7 @@ from swarmhub.types import TX_DOMAIN, PublicKey
 
 NOBODY = "nobody"  # who signed what has no valid signature
 MAX_WAITING = 4096  # files of one member: 64 blocks' worth
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open any file
 
 
 class Pool:
@@ -43,9 +44,13 @@ class Pool:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / f"{time.time_ns():020d}-{signer_of(tx)}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
-        hidden.write_bytes(tx)
-        reach("pool.hidden")
-        hidden.rename(path)
+        try:
+            hidden.write_bytes(tx)
+            reach("pool.hidden")
+            hidden.rename(path)
+        except OSError:
+            hidden.unlink(missing_ok=True)  # tried again under another name
+            raise
         reach("pool.shown")
         return path
 
@@ -96,10 +101,14 @@ class Pool:
 
     def _read(self, path: Path) -> bytes | None:
         """The bytes; None where the file is gone or is nothing that `submit` lets through."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size <= MAX_TX_BYTES:
-                return file.read(MAX_TX_BYTES)
-            path.unlink()
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size <= MAX_TX_BYTES:
+                    return file.read(MAX_TX_BYTES)
+                path.unlink()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise  # nothing is wrong with the file
         return None
 
     def remove(self, paths: list[Path]) -> None:

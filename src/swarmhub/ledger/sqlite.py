@@ -5,6 +5,9 @@ pool that all share; a writer takes its turn, executes what others have written 
 block of all that waits (and the follow-up block, where a deadline waits to be stamped) and
 commits once, with one fsync. Work on the file happens in one worker thread; the state changes
 only on the event loop's thread.
+
+Where the machine is short of something (descriptors, space on the disk), what waits goes on
+waiting: `on_trouble` is told, and it is tried again. Damage ends the ledger (`on_failure`).
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from swarmhub import codec
 from swarmhub.contract import State
@@ -55,10 +58,16 @@ LOCK_TIMEOUT_S = 30.0
 CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
 AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a ring was lost
+AGAIN_S = 3.0  # between two tries to write, where the machine is short of something
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
-MACHINES_FAULTS = {
+PASSING = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
+}  # fmt: skip
+MACHINES_FAULTS = {*PASSING, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+PASSING_ERRNOS = {
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOLCK, errno.ENOSPC,
+    errno.EDQUOT, errno.EIO,
 }  # fmt: skip
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -145,7 +154,20 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
 def is_machines_fault(error: Exception) -> bool:
     """Whether SQLite says that the machine failed it (no descriptor, no memory, a lock, the disk),
     which is no word about what is in the file."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINES_FAULTS
+    return _code(error) in MACHINES_FAULTS
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the machine is short of something (descriptors, space, memory, a lock) that may be
+    there again in a moment: worth another try."""
+    if isinstance(error, OSError):
+        return error.errno in PASSING_ERRNOS
+    return _code(error) in PASSING
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary code of an error; 0 where there is none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextlib.contextmanager
@@ -196,6 +218,8 @@ class SqliteLedger:
         self._closed = False
         self.failure: LedgerError | None = None  # set when the file turned out damaged
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
+        self.trouble: LedgerError | None = None  # why what waits is not written at the moment
+        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
         self._bell = Doorbell(path)
         self._pool = Pool(path)
         self._turns = path.with_name(path.name + ".turns")
@@ -281,7 +305,8 @@ class SqliteLedger:
         if not is_member and read_transaction(tx).signer != self.writer.public:
             raise LedgerError("Only a member can write other people's transactions to this ledger.")
         submission = self._board.expect(tx)
-        self._queue.append(tx)
+        if tx not in self._queue:
+            self._queue.append(tx)
         if self._pumping is None or self._pumping.done():
             self._pumping = asyncio.create_task(self._pump())
         return submission
@@ -358,21 +383,30 @@ class SqliteLedger:
         reach("ledger.committed")
         self._pool.remove([path for path, _ in taken])
         reach("ledger.silent")
-        self._bell.ring()
+        with contextlib.suppress(OSError):  # who is not woken looks by itself
+            self._bell.ring()
         reach("ledger.told")
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:
-        while self._queue and not self.failure:
-            txs, self._queue = self._queue, []
-            try:
-                mine = await self._visit(lambda txs=txs: [self._pool.put(tx) for tx in txs])  # type: ignore[misc]
-            except OSError as error:
-                self._fail(self._unwritable(error))
-                return
-            while not self.failure and any(path.exists() for path in mine):
-                await self._gather()
-                await self._guarded(lambda mine=mine: self._append(mine))  # type: ignore[misc]
+        """Bring what is queued into blocks, however long the machine lets it wait."""
+        mine: list[Path] = []
+        while (self._queue or mine) and not self.failure:
+            self.trouble = await self._attempt(self._bring(mine))
+            if self.trouble:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _bring(self, mine: list[Path]) -> None:
+        """Put what is queued into the pool, and append until all is in a block. `mine` are the
+        places in the pool: what is left there when it fails is for the next try."""
+        while self._queue:
+            tx = self._queue[0]
+            mine.append(await self._visit(lambda tx=tx: self._pool.put(tx)))  # type: ignore[misc]
+            del self._queue[0]
+        while not self.failure and any(path.exists() for path in mine):
+            await self._gather()
+            await self._execute(lambda: self._append(mine))
+        mine.clear()
 
     async def _gather(self) -> None:
         """Let the last block be executed everywhere, while more transactions come together."""
@@ -381,20 +415,35 @@ class SqliteLedger:
         if 0 <= since_ms < rest_ms:
             await asyncio.sleep((rest_ms - since_ms) / 1000)
 
-    async def _guarded(self, work: Callable[[], _Step]) -> None:
+    async def _execute(self, work: Callable[[], _Step]) -> None:
         async with self._lock:
-            try:
-                step = await self._visit(work)
-                self._take(step)
-            except LedgerError as error:
-                self._fail(error)
-            except sqlite3.Error as error:
-                self._fail(self._unwritable(error))
+            self._take(await self._visit(work))
 
-    def _unwritable(self, error: Exception) -> LedgerError:
-        full = "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
-        hint = "free disk space" if full else "check the disk and the file's permissions"
-        return LedgerError(f"The ledger {self.path} cannot be written ({error}); {hint}.")
+    async def _attempt(self, work: Coroutine[Any, Any, None]) -> LedgerError | None:
+        """Do it. Returns what kept it from being done, if that may pass; all else ends the
+        ledger."""
+        try:
+            await work
+        except LedgerError as error:
+            self._fail(error)
+        except (sqlite3.Error, OSError) as error:
+            unwritable = self._unwritable(error)
+            if is_passing(error):
+                self.on_trouble(unwritable)
+                return unwritable
+            self._fail(unwritable)
+        return None
+
+    def _unwritable(self, error: sqlite3.Error | OSError) -> LedgerError:
+        number = error.errno if isinstance(error, OSError) else 0
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
+            hint = "free disk space"
+        elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
+            hint = "check the limit of open files (ulimit -n)"
+        else:
+            hint = "check the disk and the file's permissions"
+        return LedgerError(f"The ledger {self.path} cannot be written ({why}); {hint}.")
 
     def _fail(self, error: LedgerError) -> None:
         if self.failure is None:
@@ -412,7 +461,7 @@ class SqliteLedger:
     async def _look(self) -> None:
         while self._again and not self.failure:
             self._again = False
-            await self._guarded(self._catch_up)
+            await self._attempt(self._execute(self._catch_up))
 
     async def _look_now_and_then(self) -> None:
         while True:

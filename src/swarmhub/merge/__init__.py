@@ -30,7 +30,9 @@ Nothing here touches disk (but its own vectors), network, clock or randomness.
 from swarmhub.merge.audit import (
     STRETCH_BYTES,
     draw,
+    draw_chunks,
     excerpt,
+    find_false_excerpts,
     find_false_stretch,
     recompute_leaf,
 )
@@ -48,7 +50,9 @@ __all__ = [
     "Source",
     "check_contribution",
     "draw",
+    "draw_chunks",
     "excerpt",
+    "find_false_excerpts",
     "find_false_stretch",
     "merge_chunk",
     "merge_parameters",

@@ -9,20 +9,22 @@ s of them, it escapes with at most (1 - q)^s; h honest auditors together: (1 - q
 381 stretches of a 25 MB model: q = 1% escapes with 2.2%, q = 5% with 3 in 10^9. What is false in
 a single value of a large model is found by a full audit only.
 
-The excerpts of contributions come from their owners unproven. An owner who lies in them makes
-either a false alarm, which a chunk with its proof clears up, or explains away a merge that it
-might as well have contributed to honestly.
+The excerpts of contributions come from their owners unproven. An owner who lies in them may make a
+false alarm: then the chunk in question, with its proof, shows who has lied, and that contribution
+is pulled whole before the audit begins anew with other stretches. A leader could explain a false
+merge away, by an excerpt of what it would rather have contributed now that it knows the others':
+so some whole chunks of its contribution are fetched with their proof and compared. If it lies in a
+share q of the chunks, it escapes an auditor who draws c of them with at most (1 - q)^c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Contribution, Source
 from swarmhub.merge.rules import Rule
-from swarmhub.params import ALIGNMENT, Layout, Tensor, leaf_of
+from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, Tensor, chunk_count, leaf_of
 
 STRETCH_BYTES = 256
 MIN_STRETCHES, MAX_STRETCHES = 64, 1024
@@ -42,6 +44,17 @@ def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
     while len(drawn) < wanted:
         drawn.add(below(slots))
     return tuple(slot * STRETCH_BYTES for slot in sorted(drawn))
+
+
+def draw_chunks(nbytes: int, starts: Sequence[int], below: Callable[[int], int]) -> tuple[int, ...]:
+    """Chunks (ascending, distinct) of the leader's own contribution to compare with its excerpt:
+    an eighth of them, at least one. Each has a stretch in it."""
+    inside = sorted({start // CHUNK_BYTES for start in starts})
+    wanted = max(1, chunk_count(nbytes) // 8)
+    drawn: set[int] = set()
+    while len(drawn) < min(wanted, len(inside)):
+        drawn.add(inside[below(len(inside))])
+    return tuple(sorted(drawn))
 
 
 def excerpt(source: Source, nbytes: int, starts: Sequence[int]) -> bytes:
@@ -74,14 +87,11 @@ def find_false_stretch(
 ) -> int | None:
     """Start of a stretch in which `merged` is not the merge of the contributions; None if all are.
 
-    The contributions' sources and `merged` are excerpts. For chunk-local rules. Excerpts that
-    cannot be merged at all cast doubt on the first stretch.
+    The contributions' sources and `merged` are excerpts. For chunk-local rules. BadContribution
+    where an excerpt cannot be merged.
     """
     inner = layout_of_excerpt(layout, starts)
-    try:
-        right = b"".join(bytes(c) for c in merge_parameters(rule, inner, contributions))
-    except (BadContribution, MergeError):
-        return starts[0]
+    right = b"".join(bytes(c) for c in merge_parameters(rule, inner, contributions))
     at = 0
     for start in starts:
         size = min(STRETCH_BYTES, layout.nbytes - start)
@@ -89,6 +99,28 @@ def find_false_stretch(
             return start
         at += size
     return None
+
+
+def find_false_excerpts(
+    starts: Sequence[int],
+    nbytes: int,
+    excerpts: Mapping[int, bytes],
+    chunks: Mapping[int, bytes],
+    index: int,
+) -> set[int]:
+    """Whose excerpt is not what its proven chunk `index` says, of those that have such a chunk."""
+    found = set()
+    for member in excerpts.keys() & chunks.keys():
+        at = 0
+        for start in starts:
+            size = min(STRETCH_BYTES, nbytes - start)
+            inside = start - index * CHUNK_BYTES
+            is_here = 0 <= inside < CHUNK_BYTES
+            true = chunks[member][inside : inside + size] if is_here else b""
+            if is_here and excerpts[member][at : at + size] != true:
+                found.add(member)
+            at += size
+    return found
 
 
 def recompute_leaf(

@@ -43,7 +43,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, issue_certificate
-from swarmhub.ledger import freshen, sign_transaction
+from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
@@ -75,6 +75,8 @@ class Desk:
             with contextlib.suppress(TimeoutError):
                 result = await submission.result(FORGOTTEN_S)
                 break
+            if isinstance(self.ledger, SqliteLedger) and self.ledger.trouble:
+                raise self.ledger.trouble
         if result is None:
             failure = self.ledger.failure or LedgerError(
                 f"The ledger had no result within {RESULT_TIMEOUT_S:.0f} s; look at it with "

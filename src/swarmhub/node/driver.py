@@ -11,16 +11,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.keys import verify
-from swarmhub.merge import draw
+from swarmhub.merge import draw, draw_chunks, find_false_excerpts
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.round import (
@@ -63,7 +62,10 @@ if TYPE_CHECKING:
 
 RESUBMIT_S = 5.0  # no block had it: the same bytes again
 FAILED_PAUSE_MS = 3_000
+AGAIN_S = FAILED_PAUSE_MS / 1000
 IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
+
+NO_LEAF = "0" * 64
 
 log = logging.getLogger("swarmhub.round")
 
@@ -151,7 +153,7 @@ class StudyDriver:
     def _note_failure(self, effect: Effect) -> None:
         """This machine failed (a full disk, say), not a peer: pause, then try again."""
         self._failed[effect] = self.node.now_ms()
-        asyncio.get_running_loop().call_later(FAILED_PAUSE_MS / 1000 + 0.01, self.react)
+        asyncio.get_running_loop().call_later(AGAIN_S + 0.01, self.react)
 
     def _has_just_failed(self, effect: Effect) -> bool:
         at_ms = self._failed.get(effect)
@@ -166,10 +168,10 @@ class StudyDriver:
             raise
         except (BlobError, MergeError, LedgerError, PeerError) as error:
             self._note_failure(effect)
-            self.node.report(str(error))
+            self.node.report_trouble(str(error))
         except OSError as error:
             self._note_failure(effect)
-            self.node.report(str(disk_error(error, self.node.blobs.root)))
+            self.node.report_shortage(error, self.node.blobs.root)
         except Exception:
             self._note_failure(effect)
             log.exception("an effect failed: %r", effect)
@@ -224,6 +226,7 @@ class StudyDriver:
         try:
             await self.node.client.pull(wish, self.node.blobs)
         except PeerError as error:
+            work.need_descriptor()
             log.info("pull of %s… failed: %s", wish.digest[:12], error)
             lasted_ms = int((time.monotonic() - started) * 1000)
             self.learn(PullFailed(wish.digest, str(error), lasted_ms))
@@ -278,31 +281,90 @@ class StudyDriver:
         excerpts: dict[MemberId, bytes] = {}
         for share, answer in zip(absent, answers, strict=True):
             if isinstance(answer, PeerError):
+                work.need_descriptor()
                 log.info("excerpt of member %d: %s", share.member, answer)
                 self.learn(Lacking(wish.number, wish.revision, share.member))
                 return
             if isinstance(answer, BaseException):
                 raise answer
             excerpts[share.member] = answer
-        index = await asyncio.to_thread(work.audit, blobs, wish, starts, excerpts)
-        doubt = None if index is None else await self._confirm(wish, index)
-        self.learn(Audited(wish.number, wish.revision, wish.digest, doubt))
+        liars = await self._prove(wish, starts, nbytes, excerpts)
+        if liars:
+            self._pull_whole(wish, liars)
+            return
+        try:
+            index = await asyncio.to_thread(work.audit, blobs, wish, starts, excerpts)
+        except BadContribution as error:
+            self._doubt_contribution(wish, error, set(excerpts))
+            return
+        if index is not None:
+            try:
+                doubt, chunks = await self._confirm(wish, index)
+            except BadContribution as error:
+                self._doubt_contribution(wish, error, set())  # its chunk is proven
+                return
+            if doubt is None:  # the merge is right there, so an excerpt was not
+                found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
+                self._pull_whole(wish, found or set(excerpts))
+                return
+            self.learn(Audited(wish.number, wish.revision, wish.digest, doubt))
+        else:
+            self.learn(Audited(wish.number, wish.revision, wish.digest, None))
 
-    async def _confirm(self, wish: Audit, index: int) -> Doubt | None:
-        """Whether a chunk is false by bytes that are proven to be the contributors' own."""
+    async def _prove(
+        self, wish: Audit, starts: Sequence[int], nbytes: int, excerpts: Mapping[MemberId, bytes]
+    ) -> set[MemberId]:
+        """Whether the leader's excerpt is of what it has contributed, by some of its chunks with
+        their proof: it alone knows the others' contributions before it answers."""
+        share = next((s for s in wish.shares if s.member == wish.leader), None)
+        if share is None or share.member not in excerpts:
+            return set()
+        liars: set[MemberId] = set()
+        excerpt = {share.member: excerpts[share.member]}
+        for index in draw_chunks(nbytes, starts, secrets.randbelow):
+            try:
+                chunk = await self.node.client.chunk(
+                    [share.member], share.digest, nbytes, wish.layout, index
+                )
+            except PeerError as error:
+                work.need_descriptor()
+                log.info("chunk %d of member %d: %s", index, share.member, error)
+                return {share.member}
+            liars |= find_false_excerpts(starts, nbytes, excerpt, {share.member: chunk}, index)
+        return liars
+
+    def _doubt_contribution(
+        self, wish: Audit, error: BadContribution, unproven: set[MemberId]
+    ) -> None:
+        """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
+        if error.member in unproven:
+            self._pull_whole(wish, {error.member})
+        else:
+            digest = next(s.digest for s in wish.shares if s.member == error.member)
+            self.learn(CheckedBad(digest, error.why))
+
+    def _pull_whole(self, wish: Audit, members: set[MemberId]) -> None:
+        """Believe no excerpts of these: their contributions are pulled, and the audit done anew."""
+        log.warning("round %d: other excerpts than their own from %s", wish.number, members)
+        for member in members:
+            self.learn(Lacking(wish.number, wish.revision, member))
+
+    async def _confirm(self, wish: Audit, index: int) -> tuple[Doubt | None, dict[MemberId, bytes]]:
+        """Whether a chunk is false by bytes that are proven to be the contributors' own; these."""
         claimed = self.node.blobs.fingerprint(wish.digest)
         look = Examine(
             wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
             claimed.nbytes, wish.shares, index,
         )  # fmt: skip
-        leaf, said = await self._recompute(look), claimed.leaves[index].hex()
+        leaf, chunks = await self._recompute(look)
+        said = claimed.leaves[index].hex()
         if leaf == said and not wish.full:
-            log.warning("a contributor of round %d gave other excerpts than its own", wish.number)
-            return None
+            return None, chunks
         self.node.report(f"The merge of round {wish.number} of '{self.study}' is false.")
-        return Doubt(index, leaf, said, claimed.path(index))
+        return Doubt(index, leaf, said, claimed.path(index)), chunks
 
-    async def _recompute(self, wish: Examine) -> Digest:
+    async def _recompute(self, wish: Examine) -> tuple[Digest, dict[MemberId, bytes]]:
+        """Leaf of a chunk of the right merge, and what was asked for of contributions not held."""
         chunks: dict[MemberId, bytes] = {}
         for s in wish.shares:
             if s.digest not in self.node.blobs:
@@ -311,10 +373,14 @@ class StudyDriver:
                     [m for m in holders if m != self.notes.me], s.digest, wish.nbytes, wish.layout,
                     wish.chunk,
                 )  # fmt: skip
-        return await asyncio.to_thread(work.examine, self.node.blobs, wish, chunks)
+        return await asyncio.to_thread(work.examine, self.node.blobs, wish, chunks), chunks
 
     async def _examine(self, wish: Examine) -> None:
-        leaf = await self._recompute(wish)
+        try:
+            leaf, _ = await self._recompute(wish)
+        except BadContribution as error:
+            log.warning("%s", error)
+            leaf = NO_LEAF  # there is no right merge
         self.learn(Examined(wish.number, wish.revision, wish.chunk, leaf))
 
     async def _watch(self, wish: Watch) -> None:
@@ -323,6 +389,7 @@ class StudyDriver:
                 wish.leader, wish.study, wish.number, wish.revision, wish.known
             )
         except PeerError as error:
+            work.need_descriptor()
             log.info("watching member %d: %s", wish.leader, error)
             self.learn(PeerLost(wish.leader))
             return
@@ -352,6 +419,7 @@ class StudyDriver:
         try:
             await self.node.client.send_receipt(wish.leader, wish.study, receipt)
         except PeerError as error:
+            work.need_descriptor()
             log.info("receipt to member %d: %s", wish.leader, error)
             self.learn(PeerLost(wish.leader))
             return

@@ -21,26 +21,31 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
 from swarmhub import codec
-from swarmhub.blobs.store import disk_error
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
-from swarmhub.errors import BadContribution, BadInput, SwarmhubError, TrainerError
+from swarmhub.errors import BadContribution, BadInput, BlobError, SwarmhubError, TrainerError
 from swarmhub.files import lock
+from swarmhub.ledger.sqlite import is_passing
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
-from swarmhub.params import Layout
+from swarmhub.node.driver import AGAIN_S
+from swarmhub.params import Fingerprint, Layout
 from swarmhub.round import Held, Prepared, assign
 
 if TYPE_CHECKING:
+    from swarmhub.node.driver import StudyDriver
     from swarmhub.node.node import Node
 
+T = TypeVar("T")
+
 LOOK_AFTER_TRAINERS_S = 1.0
+INSIST_S = 60.0  # on an answer that cannot be stored; the trainer waits for 90 s
 BEHIND_S = 1.5  # a block whose ring was lost is seen at the next slow look, within a second
 ANY_STUDY = ""  # news of the ledger as a whole
 
@@ -107,18 +112,24 @@ class LocalApi:
         except ConnectionError:
             raise  # the trainer is gone: nothing is wrong here
         except OSError as error:
-            sentence = str(disk_error(error, self._node.blobs.root))
-            self._node.report(sentence)
+            sentence = self._node.report_shortage(error)
+            if is_passing(error):
+                raise ConnectionResetError from None  # the trainer waits, and asks again
             return _json({"error": sentence}, status=400)
 
     async def _look_after_trainers(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AFTER_TRAINERS_S)
-            for study, driver in self._node.drivers.items():
-                if driver.notes.attached and not self._is_leased(study):
-                    driver.notes.attached = False
-                    if STUDY.need(self._node.ledger.state, study).status != "running":
-                        continue
+            try:
+                self._notice_gone_trainers()
+            except OSError as error:
+                self._node.report_shortage(error)
+
+    def _notice_gone_trainers(self) -> None:
+        for study, driver in self._node.drivers.items():
+            if driver.notes.attached and not self._is_leased(study):
+                driver.notes.attached = False
+                if STUDY.need(self._node.ledger.state, study).status == "running":
                     log.warning("the trainer of '%s' is gone; start it again to go on", study)
 
     def _lease_path(self, study: str) -> Path:
@@ -233,11 +244,11 @@ class LocalApi:
         driver = self._node.drivers.get(study.name)
         task = assign(self._node.ledger.state, driver.notes) if driver else None
         drop = Path(given.path) if given.path else None
+        current = study.current.digest if study.current else ""
         try:
             if driver is None or task is None or (task.number, task.base) != (
                 given.number, given.base,
             ):  # fmt: skip
-                current = study.current.digest if study.current else ""
                 return _json({"state": "late", "current": current})
             weight = given.samples
             most = study.samples_of(driver.notes.me) or 0
@@ -255,7 +266,7 @@ class LocalApi:
                     raise TrainerError("Parameters come with their layout; this answer has none.")
                 if drop is None or drop.parent != self._node.blobs.root / "incoming":
                     raise TrainerError("The parameters' file is not where the node asked for it.")
-                made = await self._take_over(drop, layout, driver.notes.me)
+                made = await self._insist(self._take_over, drop, layout, driver.notes.me)
                 if task.kind == "parameters" and made.layout != task.layout:
                     raise TrainerError(
                         "The model's arrays are not those of the study's model (names, types or "
@@ -270,13 +281,35 @@ class LocalApi:
                     evaluations,
                 )  # fmt: skip
                 driver.notes.learn(Held(made.digest), self._node.now_ms())
-            driver.prepare(answer)
+            await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})
+        except _StillShort:
+            return _json({"state": "late", "current": current})
         finally:
             if drop is not None and drop.parent == self._node.blobs.root / "incoming":
                 drop.unlink(missing_ok=True)
 
-    async def _take_over(self, drop: Path, layout: Layout | None, me: int) -> Any:
+    async def _insist(self, work: Callable[..., Awaitable[T]], *given: Any) -> T:
+        """Do it; where this machine is short of something, say so, and do it again. _StillShort
+        where that takes too long: the task comes again, then."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + INSIST_S
+        while True:
+            try:
+                return await work(*given)
+            except (OSError, BlobError) as error:
+                cause = error.__context__ if isinstance(error, BlobError) else error  # of a disk
+                if not isinstance(cause, OSError) or not is_passing(cause):
+                    raise
+                self._node.report_shortage(cause, self._node.blobs.root)
+            if loop.time() > end or self._node.stopping.is_set():
+                raise _StillShort
+            await asyncio.sleep(AGAIN_S)
+
+    async def _prepare(self, driver: StudyDriver, answer: Prepared) -> None:
+        driver.prepare(answer)
+
+    async def _take_over(self, drop: Path, layout: Layout | None, me: int) -> Fingerprint:
         try:
             return await asyncio.to_thread(work.take_over, self._node.blobs, drop, layout, me)
         except BadContribution as error:
@@ -286,6 +319,10 @@ class LocalApi:
             ) from None
         except FileNotFoundError:
             raise TrainerError("The parameters' file is gone; hand it over again.") from None
+
+
+class _StillShort(Exception):
+    """This machine has been short of something for too long."""
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import errno
 import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from swarmhub import __version__, codec
@@ -28,18 +29,26 @@ from swarmhub.contract.records import (
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
-from swarmhub.ledger import Committed, freshen, sign_transaction
+from swarmhub.ledger import Committed, SqliteLedger, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
-from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
-from swarmhub.node.driver import RESUBMIT_S, StudyDriver
+from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
-from swarmhub.round import Merged, Notes, Prepared, ReceiptCame, compute_kept, may_read
+from swarmhub.round import (
+    Merged,
+    Notes,
+    Prepared,
+    ReceiptCame,
+    compute_kept,
+    is_receipt,
+    may_read,
+)
 from swarmhub.transport import PeerClient, Peers, PeerServer
 from swarmhub.transport.reach import Reach, try_tcp
 from swarmhub.transport.relay import Outpost, relays_of
@@ -50,6 +59,7 @@ HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
+QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
 
 log = logging.getLogger("swarmhub.node")
 
@@ -76,6 +86,8 @@ class Node:
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
+        self._troubles: dict[str, asyncio.TimerHandle] = {}  # the problems that pass
+        self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # what is tried again
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
@@ -142,12 +154,14 @@ class Node:
         self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
+        if isinstance(self.ledger, SqliteLedger):
+            self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
         self.ledger.subscribe(self._on_block)
 
     async def _close(self) -> None:
         if self._saving_head is not None:
             self._saving_head.cancel()
-            self._save_head()
+            self._insist(self._save_head)
         if self._rising is not None:
             self._rising.cancel()
         await self.api.close()
@@ -167,8 +181,8 @@ class Node:
     def _heard_by_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            self.report(str(disk_error(error, self.home.root)))
+        if isinstance(error, OSError) and is_passing(error):
+            self.report_shortage(error)
         else:
             loop.default_exception_handler(context)
 
@@ -176,6 +190,39 @@ class Node:
         """Something that the operator should read; shown by `swarmhub status`."""
         log.error("%s", sentence)
         self.problems = [*[p for p in self.problems if p != sentence], sentence][-20:]
+
+    def report_trouble(self, sentence: str) -> None:
+        """The same for what is tried again: said once, and shown until it has not come for
+        QUIET_S."""
+        if sentence in self._troubles:
+            self._troubles[sentence].cancel()
+        else:
+            self.report(sentence)
+        loop = asyncio.get_running_loop()
+        self._troubles[sentence] = loop.call_later(QUIET_S, self._forget, sentence)
+
+    def report_shortage(self, error: OSError, folder: Path | None = None) -> str:
+        """Trouble with this machine (no space, no descriptors), in a folder of the home; returns
+        the sentence."""
+        sentence = str(disk_error(error, folder or self.home.root))
+        self.report_trouble(sentence)
+        return sentence
+
+    def _insist(self, work: Callable[[], None]) -> None:
+        """Do it; where this machine fails, say so, and do it again later."""
+        if work in self._again:
+            self._again.pop(work).cancel()
+        try:
+            work()
+        except OSError as error:
+            self.report_shortage(error)
+            loop = asyncio.get_running_loop()
+            self._again[work] = loop.call_later(AGAIN_S, self._insist, work)
+
+    def _forget(self, sentence: str) -> None:
+        del self._troubles[sentence]
+        self.problems = [p for p in self.problems if p != sentence]
+        log.info("over: %s", sentence)
 
     # the ledger
 
@@ -198,10 +245,10 @@ class Node:
         happened = {name for name, _ in committed.events}
         rotation = "rotated" in happened
         if self._rotation_seen or (rotation and not self.home.is_networked):
-            self._renew()
+            self._insist(self._renew)
         self._rotation_seen = rotation and self.home.is_networked
         if "revoked" in happened:
-            self._check_own_keys()
+            self._insist(self._check_own_keys)
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
@@ -238,7 +285,7 @@ class Node:
         """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
         if self._saving_head is None:
             loop = asyncio.get_running_loop()
-            self._saving_head = loop.call_later(HEAD_EVERY_S, self._save_head)
+            self._saving_head = loop.call_later(HEAD_EVERY_S, self._insist, self._save_head)
 
     def _save_head(self) -> None:
         self._saving_head = None
@@ -306,8 +353,11 @@ class Node:
             found = codec.unpack(Prepared, unseal(path.read_bytes()) or b"")
         except FileNotFoundError:
             return None
-        except (BadInput, OSError):
-            self.report(f"The journal {path} was damaged and is left aside; training goes on.")
+        except (BadInput, OSError) as error:
+            if isinstance(error, OSError) and is_passing(error):
+                self.report_shortage(error)  # the trainer answers again
+            else:
+                self.report(f"The journal {path} was damaged and is left aside; training goes on.")
             return None
         return found if not found.digest or found.digest in self.blobs else None
 
@@ -370,6 +420,8 @@ class Node:
         merged = driver.notes.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
+        if not is_receipt(self.ledger.state, study, receipt):
+            raise BadInput("The receipt is not signed by its sender.")
         reach("receipt.taken")
         driver.learn(receipt)
 

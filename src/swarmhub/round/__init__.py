@@ -37,6 +37,7 @@ from swarmhub.round.notes import (
     Refused,
 )
 from swarmhub.round.retention import compute_kept, may_read
+from swarmhub.round.signatures import is_receipt
 
 __all__ = [
     "Accepted",
@@ -74,5 +75,6 @@ __all__ = [
     "assign",
     "compute_kept",
     "decide",
+    "is_receipt",
     "may_read",
 ]

@@ -54,7 +54,7 @@ def recompute(view: View, offer: Offered) -> Iterator[Effect]:
     if not (missing if full else silent):
         yield Audit(
             r.study, r.number, r.kind, r.revision, view.spec.merge, offer.layout, shares_of(view),
-            offer.digest, full,
+            offer.digest, offer.leader, full,
         )  # fmt: skip
 
 

@@ -63,7 +63,8 @@ from swarmhub.round.effects import (
     Wake,
     Watch,
 )
-from swarmhub.round.notes import Failures, Notes, Offered
+from swarmhub.round.notes import Failures, Notes, Offered, ReceiptCame
+from swarmhub.round.signatures import is_receipt
 from swarmhub.round.view import (
     View,
     look,
@@ -171,7 +172,12 @@ def lead(view: View) -> Iterator[Effect]:
         return  # the others recompute it now
     needed = compute_receipts(len(view.study.enrolled), len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
-    signed = [Receipt(m, s) for m, s in receipts.items() if m in get_candidates(r)]
+    signed = [
+        Receipt(m, s)
+        for m, s in receipts.items()  # its key may be another one by now
+        if m in get_candidates(r)
+        and is_receipt(view.state, r.study, ReceiptCame(r.number, r.revision, merged.digest, m, s))
+    ]
     if len(signed) >= needed:  # the first that came: a later one must not make another wish
         first = tuple(signed[:needed])
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))

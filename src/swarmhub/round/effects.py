@@ -69,6 +69,7 @@ class Audit:
     layout: Digest
     shares: tuple[Share, ...]
     digest: Digest
+    leader: MemberId  # whose merge it is
     full: bool
 
 

@@ -182,11 +182,13 @@ class Failures:
 
 @dataclass
 class Notes:
-    """One study's notes at one node. `held` may be shared between studies."""
+    """One study's notes at one node. `held` may be shared between studies; `obtained` is what was
+    pulled for this one, in this round."""
 
     study: str
     me: MemberId
     held: set[Digest] = field(default_factory=set)
+    obtained: set[Digest] = field(default_factory=set)
     prepared: Prepared | None = None
     attached: bool = False  # a trainer stands here
     patience: Patience = field(default_factory=Patience)
@@ -211,6 +213,7 @@ class Notes:
         match event:
             case Held(digest):
                 self.held.add(digest)
+                self.obtained.add(digest)
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
             case PullFailed(digest, _, lasted_ms):
@@ -262,6 +265,7 @@ class Notes:
         self.lacking = {k for k in self.lacking if k[0] >= number}
         self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
+        self.obtained.clear()
         self.arrived.clear()
         self.lost.clear()
         self.failed.clear()

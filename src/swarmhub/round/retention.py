@@ -38,7 +38,9 @@ def may_read(state: Reader, notes: Notes, member: MemberId, digest: Digest) -> b
     """Whether another member may fetch a blob of this study from this node.
 
     Settled models: everyone enrolled. Contributions and unsettled merges of the open round: its
-    candidates, since any of them may come to lead (or to witness).
+    candidates, since any of them may come to lead (or to witness); but only what this node has
+    pulled for this study or contributed to it. A digest is no proof of having made something: who
+    has read one on the ledger could contribute it elsewhere, and be given what stands behind it.
     """
     study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
     if study is None or study.samples_of(member) is None:
@@ -47,5 +49,7 @@ def may_read(state: Reader, notes: Notes, member: MemberId, digest: Digest) -> b
         return True
     if r is None:
         return False
-    in_round = {c.digest for c in r.contributions} | {m.digest for m in notes.merged.values()}
+    own = {notes.prepared.digest} if notes.prepared is not None else set()
+    in_round = {c.digest for c in r.contributions} & (notes.obtained | own)
+    in_round |= {m.digest for m in notes.merged.values()}
     return digest in in_round and member in {*get_candidates(r), *r.roster}

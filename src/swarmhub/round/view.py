@@ -35,6 +35,7 @@ class View:
     r: Round
     notes: Notes
     now_ms: int
+    state: Reader
     term_began_ms: int | None = None  # None: there is no term, or the next block says when
 
     @property
@@ -52,7 +53,7 @@ def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
     r = ROUND.get(state, notes.study)
     if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
         return None
-    return View(study, spec, r, notes, now_ms, get_began_ms(state, f"term/{notes.study}"))
+    return View(study, spec, r, notes, now_ms, state, get_began_ms(state, f"term/{notes.study}"))
 
 
 def pull_contributions(view: View) -> Iterator[Effect]:

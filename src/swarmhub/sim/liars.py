@@ -14,7 +14,9 @@ forge          settles what it likes, as leader or not, with receipts that it ha
 two_faces      as leader: offers different models to different members
 silent         stands ready, and contributes nothing
 impersonate    signs transactions in others' names, and lets a stranger sign some
-retract        takes its contribution back when the others are merging it
+retract        takes its contribution back, when the others are merging it and before, and brings
+               another one, again and again
+false_receipt  answers every offer at once with a receipt whose signature is none, and leads nothing
 stale          speaks of rounds, terms and models that are over, freshly signed, and too late
 self_vote      says that its own disputed merge is right, and votes others out by itself
 uninvited      has not approved the study, and enrols and contributes all the same
@@ -52,10 +54,15 @@ from swarmhub.round import (
     Audit,
     Audited,
     Doubt,
+    Effect,
+    Event,
     Examine,
     Examined,
     Merge,
     Merged,
+    Offered,
+    ReceiptCame,
+    SendReceipt,
     Submit,
     Watch,
 )
@@ -144,6 +151,22 @@ class Liar(SimNode):
         else:
             super().audit(wish)
 
+    def done(self, wish: Effect, event: Event | None) -> None:
+        """A wish has come to its end; an offer is answered at once, by that lie."""
+        if isinstance(event, Offered) and "false_receipt" in self.lies:
+            receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
+            self.ask(event.leader, lambda peer: peer.take_receipt(receipt), lambda _: None)
+        super().done(wish, event)
+
+    def _merge(self, wish: Merge) -> None:
+        if "false_receipt" not in self.lies or wish.kind == "initial":
+            super()._merge(wish)
+
+    def send_receipt(self, wish: SendReceipt) -> None:
+        """A receipt; none that is true, by that lie."""
+        if "false_receipt" not in self.lies:
+            super().send_receipt(wish)
+
     def examine(self, wish: Examine) -> None:
         """Recompute, or say what the accused wants to hear."""
         r = ROUND.get(self.state, STUDY_NAME)
@@ -184,8 +207,10 @@ class Liar(SimNode):
                 self._replay()
             if "forge" in self.lies:
                 self._forge(r)
-            if "retract" in self.lies and r.phase == "MERGING":
+            if "retract" in self.lies:
                 self._send(Retract(RoundRef.of(r)))
+                if r.phase == "COLLECTING":
+                    self._send(self._made_up(RoundRef.of(r), r.base))
             if "impersonate" in self.lies:
                 self._impersonate(r)
             if "stale" in self.lies:

@@ -55,6 +55,7 @@ from swarmhub.round import (
     assign,
     compute_kept,
     decide,
+    is_receipt,
     may_read,
 )
 from swarmhub.sim.disk import Disk, DiskFull
@@ -357,7 +358,7 @@ class SimNode:
             case Watch():
                 self._watch(wish)
             case SendReceipt():
-                self._send_receipt(wish)
+                self.send_receipt(wish)
 
     def submit(self, wish: Submit) -> None:
         """Bring a transaction to the ledger: the same bytes again until a result comes."""
@@ -548,18 +549,21 @@ class SimNode:
         return Offered(wish.leader, merged.number, merged.revision, merged.digest,
                        merged.nbytes, merged.layout, merged.signature)  # fmt: skip
 
-    def _send_receipt(self, wish: SendReceipt) -> None:
+    def send_receipt(self, wish: SendReceipt) -> None:
+        """Tell the leader that its merge is held and right."""
         signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, wish.digest)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.me, signature)
-
-        def take(peer: SimNode) -> bytes:
-            merged = peer.notes.merged.get((receipt.number, receipt.revision))
-            if merged is not None and merged.digest == receipt.digest:
-                peer.learn(receipt)
-            return b"taken"
 
         def answer(data: bytes | None) -> None:
             sent = ReceiptSent(wish.leader, wish.number, wish.revision)
             self.done(wish, PeerLost(wish.leader) if data is None else sent)
 
-        self.ask(wish.leader, take, answer)
+        self.ask(wish.leader, lambda peer: peer.take_receipt(receipt), answer)
+
+    def take_receipt(self, receipt: ReceiptCame) -> bytes:
+        """As leader: keep it, if it is one for this node's merge."""
+        merged = self.notes.merged.get((receipt.number, receipt.revision))
+        wanted = merged is not None and merged.digest == receipt.digest
+        if wanted and is_receipt(self.state, STUDY_NAME, receipt):
+            self.learn(receipt)
+        return b"taken"

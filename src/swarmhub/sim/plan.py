@@ -33,6 +33,7 @@ LIES = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
+    "false_receipt",
 )  # fmt: skip
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
 LAST_EFFECT = 10.5  # log2 of how many things a member does in a long run

@@ -16,6 +16,8 @@ an answer be taken; nothing compressed is accepted. What a member may read is as
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -44,6 +46,8 @@ WRITE_BYTES = 1 << 18  # a connection's TLS buffer grows to the largest write, a
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
 TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
+
+log = logging.getLogger("swarmhub.peers")
 
 
 class Gate(Protocol):
@@ -163,6 +167,12 @@ class PeerServer:
             response = web.Response(status=error.status)
         except (BadInput, BlobError, ValueError, KeyError):
             response = web.Response(status=400)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:
+            response = web.Response(status=status_of(error))
+        if request.writer.output_size > 0:
+            raise ConnectionResetError  # an answer is half said
         if request.can_read_body:
             response.force_close()  # the rest of the body is not waited for
         return response
@@ -308,6 +318,15 @@ class PeerServer:
         if type(method) is not str or type(height) is not int or type(page) is not int:
             raise Malformed("Expected a method, a height and a page.")
         return web.json_response(await self._gate.light(method, height, page))
+
+
+def status_of(error: OSError) -> int:
+    """What somebody is told whose answer could not be read here."""
+    if isinstance(error, FileNotFoundError):
+        return 404  # swept, since it was looked for
+    if error.errno not in (errno.EMFILE, errno.ENFILE):  # of which the node hears anyway
+        log.error("a request failed: %s", error)
+    return 503
 
 
 async def _say_name(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,0 +1,263 @@
+"""A machine that is short of descriptors or space: what node, trainers and peers hear of it."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+from ends import between, put, wish
+
+from swarmhub.blobs.store import disk_error
+from swarmhub.errors import BlobError, PeerError
+from swarmhub.node import local_api, node, work
+from swarmhub.node.home import Home
+from swarmhub.node.local_api import LocalApi
+from swarmhub.node.node import Node
+from swarmhub.params import CHUNK_BYTES
+
+NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+WAIT_S = 20
+
+
+async def until(condition):
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+# what the operator sees
+
+
+def test_trouble_is_said_once_shown_while_it_lasts_and_forgotten(tmp_path, monkeypatch, caplog):
+    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
+    caplog.set_level(logging.INFO)
+
+    async def story():
+        there.report("something else")
+        monkeypatch.setattr(node, "QUIET_S", 1e6)
+        for _ in range(5):
+            there.report_trouble("no space")
+        assert there.problems == ["something else", "no space"]
+        assert [r.message for r in caplog.records].count("no space") == 1
+        monkeypatch.setattr(node, "QUIET_S", 0.01)
+        there.report_trouble("no space")
+        await until(lambda: there.problems == ["something else"])
+        there.report_trouble("no space")  # another time
+        assert [r.message for r in caplog.records].count("no space") == 2
+
+    asyncio.run(story())
+
+
+def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypatch):
+    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
+    monkeypatch.setattr(node, "AGAIN_S", 0.01)
+    there.ledger = SimpleNamespace(tip=SimpleNamespace(height=7, head="a" * 64))
+    failures, real = [NO_SPACE] * 3, there.home.save_head
+
+    def save_head(*given):
+        if failures:
+            raise failures.pop()
+        real(*given)
+
+    monkeypatch.setattr(there.home, "save_head", save_head)
+
+    async def story():
+        there._insist(there._save_head)
+        assert "is full" in there.problems[0]
+        await until(lambda: there.home.last_head() == (7, "a" * 64))
+
+    asyncio.run(story())
+
+
+def test_nobody_else_is_blamed_where_no_descriptor_is_left(monkeypatch):
+    work.need_descriptor()
+    monkeypatch.setattr(os, "open", lambda *given: (_ for _ in ()).throw(NO_DESCRIPTOR))
+    with pytest.raises(OSError, match="Too many open files"):
+        work.need_descriptor()
+
+
+# the door for trainers
+
+
+class Board:
+    """What a `LocalApi` needs of its node."""
+
+    def __init__(self, folder):
+        self.said = []
+        self.home = SimpleNamespace(run_path=lambda name: folder / name)
+        self.blobs = SimpleNamespace(root=folder)
+        self.drivers = {"s": SimpleNamespace(notes=SimpleNamespace(attached=True))}
+        self.stopping = asyncio.Event()
+
+    def report_shortage(self, error, folder=None):
+        self.said.append(str(disk_error(error, folder)))
+        return self.said[-1]
+
+
+def test_the_watch_over_trainers_goes_on_without_descriptors(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_api, "LOOK_AFTER_TRAINERS_S", 0.01)
+    looks = []
+
+    def lock(path):
+        looks.append(path)
+        if len(looks) <= 3:
+            raise NO_DESCRIPTOR
+        # None: a trainer holds it
+
+    monkeypatch.setattr(local_api, "lock", lock)
+
+    async def story():
+        board = Board(tmp_path)
+        api = LocalApi(board)
+        api._watching = asyncio.create_task(api._look_after_trainers())
+        await until(lambda: len(looks) >= 6)
+        assert board.drivers["s"].notes.attached, "what cannot be seen is not gone"
+        assert len(board.said) == 3
+        await api.close()
+
+    asyncio.run(story())
+
+
+def test_a_trainer_whose_node_has_no_descriptors_is_cut_off_and_comes_again(tmp_path):
+    async def story():
+        board = Board(tmp_path)
+        api = LocalApi(board)
+        request = SimpleNamespace(headers={"Authorization": f"Bearer {api._token}"})
+
+        async def short(request):
+            raise NO_DESCRIPTOR
+
+        async def wrong(request):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with pytest.raises(ConnectionResetError):
+            await api._guard(request, short)
+        answer = await api._guard(request, wrong)
+        assert answer.status == 400
+        assert "Permission denied" in answer.text
+        assert len(board.said) == 2
+
+    asyncio.run(story())
+
+
+def full_disk():
+    """As the store of blobs raises it."""
+    try:
+        raise NO_SPACE
+    except OSError as error:
+        raise disk_error(error, "here") from None
+
+
+def test_an_answer_is_stored_when_there_is_room_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_api, "AGAIN_S", 0.01)
+
+    async def story():
+        board, tries = Board(tmp_path), []
+        api = LocalApi(board)
+
+        async def store(word):
+            tries.append(word)
+            if len(tries) == 1:
+                raise NO_DESCRIPTOR
+            if len(tries) == 2:
+                full_disk()
+            return "stored"
+
+        assert await api._insist(store, "x") == "stored"
+        assert (tries, len(board.said)) == (["x"] * 3, 2)
+
+        async def damaged():
+            raise BlobError("A stored buffer ends at 7.")
+
+        with pytest.raises(BlobError, match="ends at 7"):
+            await api._insist(damaged)
+
+        async def always():
+            raise NO_SPACE
+
+        monkeypatch.setattr(local_api, "INSIST_S", 0.05)
+        with pytest.raises(local_api._StillShort):
+            await api._insist(always)
+
+    asyncio.run(story())
+
+
+# the door for peers
+
+
+def paths_of(blob):
+    """(method, path, body) of everything for which the node opens a blob."""
+    place = f"/v1/blobs/{blob.digest}"
+    return [("GET", place, None), ("GET", f"{place}/chunks/0", None),
+            ("POST", f"{place}/excerpt", b"[0]")]  # fmt: skip
+
+
+def refuse(monkeypatch, path, error):
+    """Have this path be opened by nobody."""
+    real = os.open
+
+    def open_(place, *given, **options):
+        if str(place) == str(path):
+            raise error
+        return real(place, *given, **options)
+
+    monkeypatch.setattr(os, "open", open_)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(NO_DESCRIPTOR, 503), (OSError(errno.ENFILE, "Too many open files in system"), 503),
+     (OSError(errno.EIO, "Input/output error"), 503),
+     (FileNotFoundError(errno.ENOENT, "No such file"), 404)],
+    ids=["descriptors", "of the system", "disk", "swept"],
+)  # fmt: skip
+def test_a_blob_that_cannot_be_opened_is_a_bare_status(
+    tmp_path, monkeypatch, caplog, error, status
+):
+    async def scenario(one, two, client, server):
+        blob = put(one, 1000)
+        refuse(monkeypatch, one.store.path(blob.digest), error)
+        for method, path, body in paths_of(blob):
+            answer = await client._request(1, method, path, data=body)
+            async with answer:
+                assert (answer.status, await answer.read()) == (status, b""), path
+        with pytest.raises(PeerError, match=str(status)):
+            await client.pull(wish(blob), two.store)
+        assert server._streams.get(2, 0) == 0
+
+    between(tmp_path, scenario)
+    assert not [r for r in caplog.records if r.exc_info]
+
+
+def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, caplog):
+    async def scenario(one, two, client, _):
+        blob = put(one, 1000)
+        one.store.path(blob.digest).unlink()
+        for method, path, body in paths_of(blob):
+            async with await client._request(1, method, path, data=body) as answer:
+                assert (answer.status, await answer.read()) == (404, b""), path
+
+    between(tmp_path, scenario)
+    assert not [r for r in caplog.records if r.exc_info]
+
+
+def test_an_answer_that_breaks_off_has_no_second_head(tmp_path, caplog):
+    async def scenario(one, two, client, _):
+        blob = put(one, 3 * CHUNK_BYTES)
+        path = one.store.path(blob.digest)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: 2 * CHUNK_BYTES])
+        got = bytearray()
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            async with await client._request(1, "GET", f"/v1/blobs/{blob.digest}") as answer:
+                while piece := await answer.content.readany():
+                    got += piece
+        assert whole.startswith(got)
+
+    between(tmp_path, scenario)
+    assert not [r for r in caplog.records if r.exc_info]

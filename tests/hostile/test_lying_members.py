@@ -1,0 +1,175 @@
+"""A member that runs other code than ours, among three honest nodes: its lies spoil nothing."""
+
+import sys
+
+import numpy as np
+from swarm import Network, make_spec, swarmhub
+
+from swarmhub.cli import ledger as ledger_cli
+from swarmhub.contract.election import compute_leader_order
+from swarmhub.params import import_safetensors
+
+LIAR = 3
+TRAIN = """
+import argparse, numpy as np, swarmhub
+p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
+model = {"w": np.zeros(200_000)}
+with swarmhub.join("NAME", home) as swarm:
+    for turn in swarm.rounds(model):
+        model["w"] += int(home[-1])
+        turn.report(samples=10)
+"""
+FALSE_MERGE_AND_EXCERPT = """
+import sys
+import numpy as np
+from swarmhub.blobs.store import fingerprint_of
+from swarmhub.cli import main
+from swarmhub.node import work
+from swarmhub.params import CHUNK_BYTES
+from swarmhub.transport.server import PeerServer
+right_merge, right_parts = work.merge, PeerServer._read
+def merge(store, wish, is_wanted):
+    made = right_merge(store, wish, is_wanted)
+    if wish.kind != "parameters":
+        return made
+    data = bytearray(store.path(made.digest).read_bytes())
+    np.frombuffer(data, np.float64)[CHUNK_BYTES // 8:] = 666  # all of the second chunk
+    path = store.incoming()
+    path.write_bytes(data)
+    made = fingerprint_of(path, made.layout)
+    store.adopt(path, made)
+    return made
+async def read(self, digest, parts):
+    data = await right_parts(self, digest, parts)
+    return b"FIRST" + data[8:] if len(parts) > 1 else data  # of an excerpt, the first number
+work.merge, PeerServer._read = merge, read
+sys.exit(main())
+"""
+ANOTHER_CONTRIBUTION = """
+import sys
+from dataclasses import replace
+import numpy as np
+from swarmhub.blobs.store import fingerprint_of
+from swarmhub.cli import main
+from swarmhub.merge import STRETCH_BYTES
+from swarmhub.node import work
+from swarmhub.transport.server import PeerServer
+right_merge, right_parts, other = work.merge, PeerServer._read, {}
+def merge(store, wish, is_wanted):
+    if wish.kind != "parameters":
+        return right_merge(store, wish, is_wanted)
+    mine = next(s for s in wish.shares if s.member == 3)
+    data = np.full(200_000, 4000.0).tobytes()  # now that it knows the others'
+    path = store.incoming()
+    path.write_bytes(data)
+    made = fingerprint_of(path, wish.layout)
+    store.adopt(path, made)
+    other[mine.digest] = data
+    shares = tuple(replace(s, digest=made.digest) if s is mine else s for s in wish.shares)
+    return right_merge(store, replace(wish, shares=shares), is_wanted)
+async def read(self, digest, parts):
+    if digest in other and all(size <= STRETCH_BYTES for _, size in parts):  # an excerpt
+        return b"".join(other[digest][at : at + size] for at, size in parts)
+    return await right_parts(self, digest, parts)
+work.merge, PeerServer._read = merge, read
+sys.exit(main())
+"""
+FALSE_RECEIPTS = """
+import asyncio, sys
+from swarmhub import codec
+from swarmhub.cli import main
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.records import ROUND
+from swarmhub.errors import PeerError
+from swarmhub.node.driver import StudyDriver
+from swarmhub.round import Offered, ReceiptCame
+learn, tasks = StudyDriver.learn, set()
+async def hand_in(driver, offer):
+    receipt = ReceiptCame(offer.number, offer.revision, offer.digest, driver.notes.me, "00" * 64)
+    body = codec.encode({**codec.to_json(receipt), "study": driver.study})
+    while driver.number == offer.number:
+        r = ROUND.get(driver.node.ledger.state, driver.study)
+        leader = get_leader(r) if r is not None and r.phase == "MERGING" else None
+        if leader not in (None, driver.notes.me):
+            try:
+                answer = await driver.node.client._request(
+                    leader, "POST", "/v1/receipt", data=body)
+                answer.release()
+            except PeerError:
+                pass
+        await asyncio.sleep(0.005)
+def hear(self, event):
+    if isinstance(event, Offered):
+        task = asyncio.create_task(hand_in(self, event))
+        tasks.add(task)
+    learn(self, event)
+async def no_true_one(self, wish):
+    await asyncio.sleep(1e6)
+StudyDriver.learn, StudyDriver._send_receipt = hear, no_true_one
+sys.exit(main())
+"""
+
+
+def led_by(member):
+    """Name of a study of which the member leads the first round of training, but no other."""
+    for name in (f"s{i}" for i in range(1000)):
+        first, second = (compute_leader_order(name, number, (1, 2, 3, 4))[0] for number in (2, 3))
+        if first == member != second:
+            return name
+    raise AssertionError
+
+
+def run_with(liar, tmp_path, rounds=1):
+    """A study of four; returns what the ledger tells and the model of an honest member."""
+    name = led_by(LIAR)
+    with Network(tmp_path, 4) as network:
+        (tmp_path / "liar.py").write_text(liar)
+        (tmp_path / "train.py").write_text(TRAIN.replace("NAME", name))
+        for i in (1, 2, 4):
+            network.up(i)
+        home = str(network.homes[LIAR - 1].root)
+        network.children.start_command(
+            f"node {LIAR}", [sys.executable, str(tmp_path / "liar.py"), "up", "--home", home],
+            network.log(LIAR),
+        )  # fmt: skip
+        network.open_study(make_spec(name=name, rounds=rounds, min_peers=4))
+        for i in (1, 2, 3, 4):
+            network.train(i, tmp_path / "train.py")
+        network.wait_until(lambda: network.study(name).status == "finished", 120)
+        out = tmp_path / "out.safetensors"
+        home = network.homes[0].root
+        assert swarmhub("node", "export", name, "--home", home, "--out", out).returncode == 0
+        blocks = ledger_cli._read(network.homes[0].ledger_path, home).blocks
+        for i in (1, 2, 4):
+            assert "Traceback" not in network.log(i).read_text()
+    return [e for block in blocks for e in block.events], import_safetensors(out)["w"]
+
+
+def check_caught(tmp_path, first):
+    lie = FALSE_MERGE_AND_EXCERPT.replace('b"FIRST"', first)
+    events, model = run_with(lie, tmp_path)
+    caught = [f for name, f in events if name == "false_merge"]
+    assert [(f["leader"], f["number"], f["chunk"]) for f in caught] == [(LIAR, 2, 1)]
+    np.testing.assert_array_equal(model, np.full(200_000, 2.5))
+
+
+def test_a_leader_that_lies_about_its_own_contribution_cannot_explain_a_false_merge(tmp_path):
+    check_caught(tmp_path, "(1e9).hex().encode()[:8]")
+
+
+def test_nor_by_a_number_that_is_none(tmp_path):
+    check_caught(tmp_path, 'b"\\xff" * 8')
+
+
+def test_a_leader_merges_no_other_contribution_than_it_has_committed(tmp_path):
+    events, model = run_with(ANOTHER_CONTRIBUTION, tmp_path)
+    assert [f["leader"] for name, f in events if name == "false_merge"] == [LIAR]
+    np.testing.assert_array_equal(model, np.full(200_000, 2.5))
+
+
+def test_receipts_with_false_signatures_hold_up_no_round(tmp_path):
+    events, model = run_with(FALSE_RECEIPTS, tmp_path, rounds=3)
+    settled = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    assert len(settled) == 3
+    assert not any(LIAR in f["receipts"] for f in settled)
+    np.testing.assert_array_equal(model, np.full(200_000, 7.5))
