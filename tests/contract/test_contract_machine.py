@@ -202,7 +202,6 @@ class Watch:
         self.cases = {}  # study: Case
         self.convicted = set()  # (study, round, leader)
         self.unfounded = set()  # (study, round, who disputed)
-        self.again = set()  # (study, round) that have collected again after a conviction
         c.ledger.watch = self
 
     def look_at_the_beginning(self, step):
@@ -327,15 +326,12 @@ class Watch:
                 del self.cases[study]
 
     def the_convicted_lead_no_more(self):
-        """In that round, unless nobody else is left, or the round has collected again: that is a
-        fault (see test_who_is_convicted_does_not_lead_when_the_set_is_fixed_anew)."""
-        for study, number in {(s, n) for s, n, _ in self.convicted} - self.again:
+        """In that round, unless nobody else is left."""
+        for study, number in {(s, n) for s, n, _ in self.convicted}:
             r = ROUND.get(self.c.state, study)
-            if r is None or r.number != number:
+            if r is None or (r.number, r.phase) != (number, "MERGING"):
                 continue
-            if r.phase != "MERGING":
-                self.again.add((study, number))
-            elif any((study, number, m) not in self.convicted for m in get_candidates(r)):
+            if any((study, number, m) not in self.convicted for m in get_candidates(r)):
                 assert (study, number, get_leader(r)) not in self.convicted
 
 
@@ -460,19 +456,14 @@ class Law(RuleBasedStateMachine):
         elif len(self.c.chain.active) > 3:
             self.act(who, Leave())
 
-    @rule(who=members, name=studies)
-    def start(self, who, name):
-        self.act(who, Start(name))
-
-    @precondition(lambda self: len(self.settled) > 5)
-    @rule(who=members, name=studies)
-    def finish(self, who, name):
-        self.act(who, Finish(name))
-
-    @rule(who=members, name=studies)
-    def release(self, who, name):
+    @rule(who=members, name=studies, what=st.sampled_from(["start", "release", "finish"]))
+    def decide(self, who, name, what):
         current = self.c.study(name).current
-        if current and len(self.c.open_motions) < 10:
+        if what == "start":
+            self.act(who, Start(name))
+        elif what == "finish" and len(self.settled) > 5:
+            self.act(who, Finish(name))
+        elif what == "release" and current and len(self.c.open_motions) < 10:
             self.act(who, Release(name, current.digest))
 
     # rounds
@@ -705,22 +696,22 @@ class Law(RuleBasedStateMachine):
     def turned(self, items, by):
         return [*items[by % len(items) :], *items[: by % len(items)]]
 
-    @rule(whos=st.lists(members, max_size=4), name=studies, other=members)
-    def report_invalid(self, whos, name, other):
+    @rule(
+        whos=st.lists(members, max_size=4),
+        name=studies,
+        other=members,
+        how=st.sampled_from(["suspect", "invalid", "unavailable"]),
+    )
+    def complain(self, whos, name, other, how):
         for who in whos:
             if self.c.has_round(name):
-                self.act(who, Invalid(self.c.ref(name), other))
-
-    @rule(times=st.integers(1, 3), name=studies, other=members)
-    def report_unavailable(self, times, name, other):
-        for _ in range(times):
-            if self.c.has_round(name) and (who := get_leader(self.c.round(name))):
-                self.act(who, Unavailable(self.c.ref(name), other))
-
-    @rule(who=members, name=studies, kind=st.sampled_from([Suspect, Retract]))
-    def suspect_or_retract(self, who, name, kind):
-        if self.c.has_round(name):
-            self.act(who, kind(self.c.ref(name)))
+                ref, leader = self.c.ref(name), get_leader(self.c.round(name))
+                if how == "suspect":
+                    self.act(who, Suspect(ref))
+                elif how == "invalid":
+                    self.act(who, Invalid(ref, other))
+                else:
+                    self.act(leader or who, Unavailable(ref, other))
 
     # what always holds
 
