@@ -3,11 +3,12 @@
     python scripts/make_vectors.py            write the files
     python scripts/make_vectors.py --check    exit code 1 where a file is not what it would write
 
-A vector is a chain: the genesis, and for every block its time, its transactions as they were
-signed, what became of each (code and sentence), what the block changed in the state (path -> new
-record, null where it was deleted) and the app hash after it. The state before a block is what the
-blocks before it have made. Whoever implements the contract elsewhere, or runs it on another
-ledger, must get the same.
+A vector is a chain: the genesis, what it makes of the state, and its blocks. A block has its time,
+its transactions as they were signed, and the state's steps: first the block's beginning (`begun`),
+in which deadlines fire, then each transaction (`results`), with what became of it (code, sentence),
+the state's root `before` and `after` it, and what it has changed (path -> new record, null where it
+was deleted). So every root can be had from the file alone. `app_hash` is the root after the block.
+Whoever implements the contract elsewhere, or runs it on another ledger, must get the same.
 """
 
 from __future__ import annotations
@@ -31,15 +32,19 @@ from builders import (  # noqa: E402
     card_of,
     digest,
     key,
+    spec_of,
 )
 
 from swarmhub import codec  # noqa: E402
+from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
+from swarmhub.contract.state import Writes  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Approve,
     Contribute,
     Enrol,
     Finish,
     Invalid,
+    Invite,
     Leave,
     Poke,
     Propose,
@@ -56,42 +61,59 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Validate,
     Vote,
     Withdraw,
+    read_transaction,
 )
+from swarmhub.keys import verify  # noqa: E402
+from swarmhub.ledger import Committed, MemoryLedger  # noqa: E402
 
 VECTORS = ROOT / "tests" / "vectors"
 
 
 class Recorder(Consortium):
-    """A consortium that writes down its blocks."""
+    """A consortium that writes down its blocks, step by step."""
 
     def __init__(self, n: int = 4, **genesis: Any) -> None:
         super().__init__(n, **genesis)
+        self.mirror = State()
+        self.founded = self.step(dict(self.ledger.state.values))
         self.blocks: list[dict[str, Any]] = []
+        MemoryLedger(self.ledger, lambda: self.now_ms).subscribe(self.record)
 
-    def block(self, *txs: bytes) -> list[Any]:
-        made = []
-        before = dict(self.ledger.state.values)
-        for committed in super().block(*txs):
-            made.append(committed)
-            block = committed.block
-            after = self.after(committed.height)
-            self.blocks.append(
-                {
-                    "height": committed.height,
-                    "time_ms": block.header.time_ms,
-                    "txs": [t.decode() for t in block.txs],
-                    "results": [{"code": r.code, "message": r.message} for r in committed.results],
-                    "events": [[name, codec.to_json(fields)] for name, fields in committed.events],
-                    "app_hash": block.header.app_hash,
-                }
-            )
-            if after is not None:
-                self.blocks[-1]["changes"] = changes(before, after)
-        return made
+    def record(self, committed: Committed) -> None:
+        """Do the block again on the mirror, and write down what each step does."""
+        header = committed.block.header
+        env, begun = Env(header.height, header.time_ms, verify), Overlay(self.mirror)
+        begin_block(begun, env)
+        entry: dict[str, Any] = {
+            "height": header.height,
+            "time_ms": header.time_ms,
+            "begun": self.step(begun.writes),
+            "txs": [t.decode() for t in committed.block.txs],
+            "results": [],
+            "events": [[name, codec.to_json(fields)] for name, fields in committed.events],
+            "app_hash": header.app_hash,
+        }
+        for data, result in zip(committed.block.txs, committed.results, strict=True):
+            entry["results"].append(self.replay(data, result, env))
+        assert self.mirror.app_hash.hex() == header.app_hash
+        self.blocks.append(entry)
 
-    def after(self, height: int) -> dict[str, bytes] | None:
-        """The state, if it is that of this height (not that of a follow-up block)."""
-        return dict(self.ledger.state.values) if self.ledger.tip.height == height else None
+    def replay(self, data: bytes, result: Result, env: Env) -> dict[str, Any]:
+        """One transaction: what became of it, and of the state."""
+        before, work = self.mirror.app_hash.hex(), Overlay(self.mirror)
+        if result.code != "Malformed":
+            assert apply(work, read_transaction(data), env) == result
+        step = self.step(work.writes)
+        said = {"code": result.code, "message": result.message}
+        return {**said, "before": before, "after": step["app_hash"], "changes": step["changes"]}
+
+    def step(self, writes: Writes) -> dict[str, Any]:
+        """Write to the mirror; returns its root, and what is new, changed or (null) gone."""
+        old = self.mirror.values
+        changed = {path: value for path, value in writes.items() if old.get(path) != value}
+        self.mirror.commit(changed)
+        changes = {path: readable(path, changed[path]) for path in sorted(changed)}
+        return {"app_hash": self.mirror.app_hash.hex(), "changes": changes}
 
     def refused(self, code: str, who: Any, body: Any, **changes: Any) -> Any:
         result = self.act(who, body, **changes)
@@ -104,17 +126,20 @@ class Recorder(Consortium):
         self.act(1, Poke(HEART))
 
 
-def changes(before: dict[str, bytes], after: dict[str, bytes]) -> dict[str, Any]:
-    """What is new, changed or (null) gone, without the memory of old transactions."""
-    paths = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
-    kept = [p for p in paths if p.split("/")[0] not in ("seen", "due", "expiring")]
-    return {p: json.loads(after[p]) if p in after else None for p in kept}
+def readable(path: str, value: bytes | None) -> Any:
+    """A record as JSON; the memory of old transactions (`seen`, `due`) is plain text."""
+    if value is None:
+        return None
+    return value.decode() if path.split("/")[0] in ("seen", "due") else json.loads(value)
 
 
 def membership() -> Recorder:
     """A hospital joins by invitation and votes, rotates its key, and is removed; another leaves."""
     c = Recorder(4)
+    c.refused("BadValue", 1, Invite("no key", c.now_ms + 1000))
+    c.refused("BadValue", 1, Invite(key("late").public, c.now_ms))
     token = c.invite(1, "fifth")
+    c.refused("AlreadyDone", 2, Invite(token.public, c.now_ms + 1000))
     card = card_of("fifth")
     c.refused("UnknownThing", key("fifth"), c.application(key("stolen"), card))
     c.ok(key("fifth"), c.application(token, card))
@@ -136,13 +161,26 @@ def membership() -> Recorder:
     c.ok(4, Revoke())
     c.refused("AlreadyDone", 4, Revoke())
     c.refused("NotAllowed", 4, Validate())
+    c.refused("NotAllowed", 1, Remove(1))
     c.ok(1, Remove(5))
+    c.refused("AlreadyDone", 2, Remove(5))
     removal = c.open_motions[-1]
     for member in (1, 2, 3, 4):
         if c.motion(removal):
             c.ok(member, Vote(removal, True))
     c.ok(4, Leave())
     c.refused("NotAMember", 4, Leave())
+    return c
+
+
+def alone() -> Recorder:
+    """What the only member cannot do."""
+    c = Recorder(1)
+    c.refused("NotAllowed", 1, Leave())
+    c.refused("NotAllowed", 1, Revoke())
+    c.refused("AlreadyDone", 1, Validate())
+    c.refused("UnknownThing", 1, Remove(2))
+    c.refused("BadValue", 1, Propose(spec_of(min_peers=2)))
     return c
 
 
@@ -153,19 +191,29 @@ def study() -> Recorder:
     c.refused("AlreadyDone", 2, Propose(c.spec()))
     c.refused("BadValue", 2, Approve(HEART, digest("other terms")))
     c.ok(2, Approve(HEART, spec))
+    c.refused("AlreadyDone", 2, Approve(HEART, spec))
     c.ok(3, Refuse(HEART, spec))
+    c.refused("AlreadyDone", 3, Refuse(HEART, spec))
+    c.refused("BadValue", 4, Refuse(HEART, digest("other terms")))
     c.refused("NotAllowed", 3, Enrol(HEART, spec, 100))
     c.refused("NotAllowed", 1, Start(HEART))
     c.ok(1, Enrol(HEART, spec, 100))
     c.ok(2, Enrol(HEART, spec, 50))
     c.refused("AlreadyDone", 2, Enrol(HEART, spec, 0))
     c.ok(2, Start(HEART))
+    c.refused("AlreadyDone", 1, Start(HEART))
     c.refused("NotAllowed", 3, Ready(HEART))
     c.ok(1, Ready(HEART))
     c.ok(2, Ready(HEART))
+    c.refused("UnknownThing", 1, Release(HEART, digest("a model")))
+    c.refused("NotAllowed", 3, Withdraw(HEART))
     c.ok(2, Withdraw(HEART))
+    c.refused("NotAllowed", 2, Finish(HEART))
     c.ok(1, Finish(HEART))
+    c.refused("NotAllowed", 1, Finish(HEART))
+    c.refused("NotAllowed", 1, Withdraw(HEART))
     c.refused("StaleRound", 1, Ready(HEART))
+    c.refused("UnknownThing", 1, Poke(HEART))
     return c
 
 
@@ -192,7 +240,14 @@ def rounds() -> Recorder:
     for member in c.round().roster:
         c.ok(member, c.contribution(member, evaluations=(auc(last, 700_000 + member),)))
     assert c.study().status == "finished"
-    c.act(1, Release(HEART, c.study().current.digest))
+    model = c.study().current.digest
+    c.ok(1, Release(HEART, model))
+    c.refused("AlreadyDone", 2, Release(HEART, model))
+    motion = c.open_motions[-1]
+    for member in (1, 2, 3, 4):
+        if c.motion(motion):
+            c.ok(member, Vote(motion, True))
+    c.refused("AlreadyDone", 2, Release(HEART, model))
     return c
 
 
@@ -202,6 +257,7 @@ def leaders() -> Recorder:
     c.start(rounds=2, min_peers=2)
     c.ready(1, 2, 3, 4)
     c.settle()
+    c.refused("UnknownThing", 1, Retract(c.ref()))
     c.contribute(1, 2, 3, 4)
     first, second, third, _ = c.leader(), *c.followers()
     c.refused("NotAllowed", second, c.settlement(second))
@@ -216,12 +272,15 @@ def leaders() -> Recorder:
     c.refused("StaleRound", second, Suspect(c.ref(term=0)))
     voiced = c.followers()[0]
     others = [m for m in c.round().contributors if m != voiced]
+    c.refused("NotAllowed", voiced, Invalid(c.ref(), voiced))
+    c.refused("UnknownThing", others[0], Invalid(c.ref(), 9))
     for member in others[:1]:
         c.ok(member, Invalid(c.ref(), voiced))
+        c.refused("AlreadyDone", member, Invalid(c.ref(), voiced))
     c.later(c.spec().leader_timeout_ms * 4)
     c.settle()
     c.contribute(*c.round().roster[:2])
-    c.act(c.round().contributors[0], Retract(c.ref()))
+    c.ok(c.round().contributors[0], Retract(c.ref()))
     return c
 
 
@@ -234,10 +293,15 @@ def disputes() -> Recorder:
     c.contribute(1, 2, 3, 4)
     liar, one, two, _ = c.leader(), *c.followers()
     c.refused("NotAllowed", liar, c.doubt())
+    c.refused("UnknownThing", two, c.answer())
     c.refused("BadValue", one, c.doubt(offer="00" * 64))
     c.refused("BadValue", one, c.doubt(claimed=digest("no proof")))
     c.ok(one, c.doubt())
     c.refused("Disputed", liar, c.settlement(liar, digest=FALSE))
+    c.refused("AlreadyDone", two, c.doubt())
+    c.refused("NotAllowed", liar, c.answer(CLAIMED))
+    c.refused("AlreadyDone", one, c.answer())
+    c.refused("BadValue", two, c.answer("no hash"))
     c.ok(two, c.answer())
     c.settle()
     c.contribute(1, 2, 3, 4)
@@ -245,6 +309,7 @@ def disputes() -> Recorder:
     c.ok(one, c.doubt())
     c.ok(two, c.answer(CLAIMED))
     c.ok(three, c.answer(CLAIMED))
+    c.refused("NotAllowed", one, c.doubt())
     c.settle()
     c.contribute(1, 2, 3, 4)
     c.ok(c.followers()[0], c.doubt())
@@ -278,7 +343,7 @@ def envelopes() -> Recorder:
 
 
 STORIES: dict[str, Callable[[], Recorder]] = {
-    f.__name__: f for f in (membership, study, rounds, leaders, disputes, envelopes)
+    f.__name__: f for f in (membership, alone, study, rounds, leaders, disputes, envelopes)
 }
 
 
@@ -289,6 +354,7 @@ def vector(name: str) -> str:
         "name": name,
         "about": (STORIES[name].__doc__ or "").strip(),
         "genesis": codec.to_json(c.genesis),
+        "founded": c.founded,
         "blocks": c.blocks,
     }
     return json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

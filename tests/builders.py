@@ -10,11 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from swarmhub import codec, merkle
-from swarmhub.contract import Env, Overlay, Result, begin_block
+from swarmhub.contract import Result
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
 from swarmhub.contract.election import get_leader
@@ -56,8 +55,8 @@ from swarmhub.contract.transactions import (
     receipt_message,
     write_transaction,
 )
-from swarmhub.keys import PrivateKey, verify
-from swarmhub.ledger import Committed, MemoryChain, MemoryLedger
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.types import (
     CARD_DOMAIN,
     INVITE_DOMAIN,
@@ -132,14 +131,6 @@ def auc(of: str, micro: int, samples: int = 100) -> Evaluation:
     return Evaluation(of, samples, {"auc": micro})
 
 
-def begin(before: Mapping[str, bytes], committed: Committed) -> tuple[Overlay, Env, list[Event]]:
-    """What the first transaction of a block found, given the state's map before the block: the
-    state, the block's surroundings, and what had happened at its beginning."""
-    header = committed.block.header
-    state, env = Overlay(before), Env(header.height, header.time_ms, verify)
-    return state, env, list(begin_block(state, env))
-
-
 class Consortium:
     """n members ("h1" has id 1, ...) on a chain in memory, and the clock."""
 
@@ -162,17 +153,6 @@ class Consortium:
         for committed in made:
             self.events += committed.events
         return made
-
-    def watch(self, look: Callable[[dict[str, bytes], Committed], None]) -> None:
-        """Call `look` after every block from now on, with the state's map before the block."""
-        known = dict(self.state.values)
-
-        def look_at(committed: Committed) -> None:
-            nonlocal known
-            before, known = known, dict(self.state.values)
-            look(before, committed)
-
-        MemoryLedger(self.ledger, lambda: self.now_ms).subscribe(look_at)
 
     def idle(self, ms: int = 0) -> list[Event]:
         """An empty block after so many milliseconds; what happened in it."""
@@ -368,8 +348,11 @@ class Consortium:
         for member in members:
             self.ok(member, self.contribution(member, name, **changes))
 
-    def receipt(self, who: int, ref: RoundRef, of: str) -> Receipt:
-        message = receipt_message(self.chain.chain_id, ref, of)
+    def receipt(
+        self, who: int, ref: RoundRef, of: str, nbytes: int = MODEL_BYTES, layout: str = ""
+    ) -> Receipt:
+        layout = layout or self.layout(ref.study)
+        message = receipt_message(self.chain.chain_id, ref, of, nbytes, layout)
         return Receipt(who, self.accounts[who].sign(RECEIPT_DOMAIN, message))
 
     def settlement(self, who: int, name: str = HEART, **changes: Any) -> Settle:
@@ -378,13 +361,14 @@ class Consortium:
         candidates = r.roster if r.kind == "initial" else r.contributors
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
+        form = changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name))
         needed = compute_receipts(len(self.study(name).enrolled), len(candidates))
         others = [m for m in candidates if m != who][:needed]
         fields = {
             "digest": merged,
             "nbytes": MODEL_BYTES,
             "layout": self.layout(name),
-            "receipts": tuple(self.receipt(m, ref, merged) for m in others),
+            "receipts": tuple(self.receipt(m, ref, merged, *form) for m in others),
             **changes,
         }
         return Settle(ref, **fields)
@@ -401,7 +385,7 @@ class Consortium:
         layout, ref = self.layout(name), changes.pop("ref", self.ref(name))
         of = changes.pop("digest", model_of(CLAIMED, layout))
         account = self.accounts[leader or self.leader(name)]
-        message = receipt_message(self.chain.chain_id, ref, of)
+        message = receipt_message(self.chain.chain_id, ref, of, MODEL_BYTES, layout)
         fields = {
             "digest": of,
             "nbytes": MODEL_BYTES,

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from builders import CLAIMED, FALSE, HEART, OTHER, RIGHT, initialised, merging, running
+from builders import (
+    CLAIMED,
+    FALSE,
+    HEART,
+    LAYOUT,
+    MODEL_BYTES,
+    OTHER,
+    RIGHT,
+    initialised,
+    merging,
+    running,
+)
 
 from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.thresholds import compute_receipts
@@ -98,7 +109,7 @@ def test_an_offer_that_the_leader_did_not_sign_convicts_nobody():
     c = merging(4)
     one, two, _ = c.followers()
     c.refused("BadValue", one, c.doubt(leader=two))
-    message = receipt_message(c.chain.chain_id, c.ref(), FALSE)
+    message = receipt_message(c.chain.chain_id, c.ref(), FALSE, MODEL_BYTES, LAYOUT)
     receipt = c.accounts[c.leader()].sign(RECEIPT_DOMAIN, message)  # another domain
     c.refused("BadValue", one, c.doubt(offer=receipt))
 

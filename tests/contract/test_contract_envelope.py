@@ -179,9 +179,12 @@ def test_validator_updates_are_the_last_of_each_key_in_order():
         ("power", {"key": "b", "power": 1}),
         ("admitted", {}),
         ("power", {"key": "a", "power": 1}),
-        ("power", {"key": "b", "power": 0}),
+        ("power", {"key": "c", "power": 0}),
+        ("power", {"key": "b", "power": 0}),  # it has never been one
+        ("power", {"key": "c", "power": 1}),
+        ("power", {"key": "c", "power": 0}),
     )
-    assert contract.end_block(events) == (("a", 1), ("b", 0))
+    assert contract.end_block(events) == (("a", 1), ("c", 0))
 
 
 class Counting(Overlay):

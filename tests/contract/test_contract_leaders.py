@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HEART, LAYOUT, Consortium, digest, initialised, key, merging, running
+from builders import (
+    HEART,
+    LAYOUT,
+    MODEL_BYTES,
+    Consortium,
+    digest,
+    initialised,
+    key,
+    merging,
+    running,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -504,10 +514,12 @@ def test_the_receipts_prove_that_enough_others_hold_the_merged_model():
     refused(good(one), c.receipt(two, ref, digest("another model")))
     refused(good(one), c.receipt(two, c.ref(revision=1), merged))
     refused(good(one), c.receipt(two, c.ref(number=3), merged))
+    refused(good(one), c.receipt(two, ref, merged, MODEL_BYTES + 1))
+    refused(good(one), c.receipt(two, ref, merged, layout=digest("another layout")))
     refused(good(one), Receipt(two, ""))
-    message = receipt_message(c.chain.chain_id, ref, merged)
+    message = receipt_message(c.chain.chain_id, ref, merged, MODEL_BYTES, LAYOUT)
     refused(good(one), Receipt(two, c.accounts[two].sign(TX_DOMAIN, message)))
-    elsewhere = receipt_message("another-chain", ref, merged)
+    elsewhere = receipt_message("another-chain", ref, merged, MODEL_BYTES, LAYOUT)
     refused(good(one), Receipt(two, c.accounts[two].sign("swarmhub/receipt/1", elsewhere)))
     c.ok(leader, c.settlement(leader, digest=merged, receipts=(good(one), good(two), good(three))))
     assert c.study().current.receipts == (one, two, three)

@@ -20,7 +20,7 @@ from builders import (
     model_of,
     spec_of,
 )
-from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis import HealthCheck, Phase, event, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -80,6 +80,7 @@ from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
 
 STUDIES = (HEART, "lung")
 MAX_TERM_MS = 500 << 8
+SEEDS = range(1, 6)
 STRANGER = key("stranger")
 members = st.integers(1, 8)
 studies = st.sampled_from([HEART, *STUDIES])
@@ -243,10 +244,10 @@ class Watch:
         assert study not in self.cases
         assert (study, number, by) not in self.unfounded
         assert by == step.who in set(get_candidates(r)) - {leader}
+        assert tx.ref == RoundRef.of(r)
         assert leader == get_leader(r)
         assert r.kind != "initial"
-        message = receipt_message(self.c.chain.chain_id, RoundRef.of(r), digest)
-        assert verify(step.key_of(leader), OFFER_DOMAIN, message, tx.offer)
+        assert verify(step.key_of(leader), OFFER_DOMAIN, self.signed(tx), tx.offer)
         place = (r.number, r.revision)
         answers = {by: tx.leaf}
         self.cases[study] = Case(place, leader, digest, claimed, by, step.time_ms, answers)
@@ -303,12 +304,16 @@ class Watch:
         assert len(receipts) == len(signed)
         assert len(signed) >= compute_receipts(step.enrolled(study), len(candidates))
         assert signed or len(candidates) == 1
-        message = receipt_message(self.c.chain.chain_id, step.body.ref, digest)
         for p in step.body.receipts:
-            assert verify(step.key_of(p.member), RECEIPT_DOMAIN, message, p.signature)
+            key = step.key_of(p.member)
+            assert verify(key, RECEIPT_DOMAIN, self.signed(step.body), p.signature)
         reach(f"a round of {kind} is settled")
         if any((s, n) == (study, number) for s, n, _ in self.convicted):
             reach("another leader settles after a conviction")
+
+    def signed(self, tx):
+        """What whoever signs an offer or a receipt has signed."""
+        return receipt_message(self.c.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
 
     def gone(self, step, name, fields):
         for study in [fields["study"]] if "study" in fields else self.c.chain.running:
@@ -854,8 +859,12 @@ TestLaw.settings = settings(
 
 
 def test_the_machine_comes_to_deep_states():
+    """By runs that are always the same. One is enough mostly; another version of Hypothesis (or of
+    the rules) makes others of them."""
     reached.clear()
-    always_the_same = settings(TestLaw.settings, max_examples=90, derandomize=True, database=None)
-    run_state_machine_as_test(Law, settings=always_the_same)
-    missed = DEEP - set(reached)
-    assert not missed, f"{sorted(missed)}; reached: {reached}"
+    for number in SEEDS:
+        law = seed(number)(type("SeededLaw", (Law,), {}))
+        run_state_machine_as_test(law, settings=settings(TestLaw.settings, database=None))
+        if set(reached) >= DEEP:
+            return
+    raise AssertionError(f"{sorted(DEEP - set(reached))} in none of the runs: {reached}")

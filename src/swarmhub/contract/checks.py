@@ -127,7 +127,7 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
 def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Member) -> None:
     """Enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
-    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
     signers = [p.member for p in tx.receipts]
     if len(set(signers)) != len(signers):
         raise BadValue("receipts", "one of each member", signers)

@@ -121,7 +121,7 @@ def end_dispute(ctx: Context, name: str) -> None:
 
 def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
     """The leader itself has put this digest forward."""
-    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
     account = MEMBER.need(ctx.state, leader).account
     if not ctx.env.verify(account, OFFER_DOMAIN, message, tx.offer):
         raise BadValue("offer", f"the signature of the leader, member {leader}", tx.offer[:16])

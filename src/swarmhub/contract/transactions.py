@@ -359,11 +359,14 @@ def _read(data: bytes) -> Transaction:
     )
 
 
-def receipt_message(chain: str, ref: RoundRef, digest: Digest) -> bytes:
-    """What a receipt signs. Not the term: a correct merge of a revision has one digest."""
+def receipt_message(
+    chain: str, ref: RoundRef, digest: Digest, nbytes: int, layout: Digest
+) -> bytes:
+    """What a receipt (and a leader's offer) signs: a model in the form that it has. Not the term: a
+    correct merge of a revision has one digest."""
     return codec.encode(
-        {"chain": chain, "digest": digest, "number": ref.number, "revision": ref.revision,
-         "study": ref.study}
+        {"chain": chain, "digest": digest, "layout": layout, "nbytes": nbytes,
+         "number": ref.number, "revision": ref.revision, "study": ref.study}
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from swarmhub.keys import verify
 from swarmhub.merge import draw, draw_chunks, find_false_excerpts
 from swarmhub.moments import reach
 from swarmhub.node import work
+from swarmhub.params import Fingerprint
 from swarmhub.round import (
     Accepted,
     Audit,
@@ -260,16 +261,18 @@ class StudyDriver:
             return
         reach("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
-        message = self._message(wish.number, wish.revision, made.digest)
+        message = self._message(wish.number, wish.revision, made)
         self.learn(
             Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
                    self.node.account.sign(OFFER_DOMAIN, message))
         )  # fmt: skip
 
-    def _message(self, number: int, revision: int, digest: Digest) -> bytes:
+    def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What an offer and a receipt sign."""
         ref = RoundRef(self.study, number, "MERGING", revision, 0)
-        return receipt_message(self.node.ledger.tip.chain_id, ref, digest)
+        return receipt_message(
+            self.node.ledger.tip.chain_id, ref, model.digest, model.nbytes, model.layout
+        )
 
     async def _audit(self, wish: Audit) -> None:
         client, blobs = self.node.client, self.node.blobs
@@ -398,7 +401,7 @@ class StudyDriver:
             self.learn(PeerFound(wish.leader))
             return
         if codec.is_digest(found.digest) and found.digest != wish.known:
-            message = self._message(found.number, found.revision, found.digest)
+            message = self._message(found.number, found.revision, found)
             leader = MEMBER.need(self.node.ledger.state, wish.leader)
             if not verify(leader.account, OFFER_DOMAIN, message, found.signature):
                 log.warning("the offer of member %d is not signed by it", wish.leader)
@@ -413,7 +416,8 @@ class StudyDriver:
 
     async def _send_receipt(self, wish: SendReceipt) -> None:
         reach("receipt.begun")
-        message = self._message(wish.number, wish.revision, wish.digest)
+        held = self.node.blobs.fingerprint(wish.digest)
+        message = self._message(wish.number, wish.revision, held)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
         try:

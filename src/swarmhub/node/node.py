@@ -420,7 +420,7 @@ class Node:
         merged = driver.notes.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
-        if not is_receipt(self.ledger.state, study, receipt):
+        if not is_receipt(self.ledger.state, study, receipt, merged):
             raise BadInput("The receipt is not signed by its sender.")
         reach("receipt.taken")
         driver.learn(receipt)

@@ -172,11 +172,11 @@ def lead(view: View) -> Iterator[Effect]:
         return  # the others recompute it now
     needed = compute_receipts(len(view.study.enrolled), len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
+    came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
     signed = [
-        Receipt(m, s)
-        for m, s in receipts.items()  # its key may be another one by now
-        if m in get_candidates(r)
-        and is_receipt(view.state, r.study, ReceiptCame(r.number, r.revision, merged.digest, m, s))
+        Receipt(receipt.member, receipt.signature)
+        for receipt in came  # its key may be another one by now
+        if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
     if len(signed) >= needed:  # the first that came: a later one must not make another wish
         first = tuple(signed[:needed])

@@ -469,7 +469,9 @@ class SimNode:
     def message(self, number: int, revision: int, digest: Digest) -> bytes:
         """What offers and receipts sign."""
         ref = RoundRef(STUDY_NAME, number, "MERGING", revision, 0)
-        return receipt_message(self.world.chain.tip.chain_id, ref, digest)
+        return receipt_message(
+            self.world.chain.tip.chain_id, ref, digest, LAYOUT.nbytes, LAYOUT.digest
+        )
 
     def audit(self, wish: Audit) -> None:
         """Recompute the merge (it is small: all of it)."""
@@ -563,7 +565,6 @@ class SimNode:
     def take_receipt(self, receipt: ReceiptCame) -> bytes:
         """As leader: keep it, if it is one for this node's merge."""
         merged = self.notes.merged.get((receipt.number, receipt.revision))
-        wanted = merged is not None and merged.digest == receipt.digest
-        if wanted and is_receipt(self.state, STUDY_NAME, receipt):
+        if merged is not None and is_receipt(self.state, STUDY_NAME, receipt, merged):
             self.learn(receipt)
         return b"taken"
