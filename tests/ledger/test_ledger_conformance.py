@@ -85,7 +85,8 @@ def test_a_refused_transaction_is_recorded_and_changes_no_app_hash(driver, tmp_p
         assert "lung" in result.message
         assert ledger.tip.height >= 1
         assert ledger.state.app_hash == before
-        assert (await ledger.blocks(1, 2))[0].txs == (tx,)
+        blocks = await ledger.blocks(1, ledger.tip.height + 1)
+        assert [b.txs for b in blocks if b.txs] == [(tx,)]  # an engine may begin with an empty one
 
     run(story, driver, tmp_path)
 
