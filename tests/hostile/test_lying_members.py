@@ -4,21 +4,13 @@ import sys
 
 import numpy as np
 from swarm import Network, make_spec, swarmhub
+from test_audits import ADD_OWN
 
 from swarmhub.cli import ledger as ledger_cli
 from swarmhub.contract.election import compute_leader_order
 from swarmhub.params import import_safetensors
 
 LIAR = 3
-TRAIN = """
-import argparse, numpy as np, swarmhub
-p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
-model = {"w": np.zeros(200_000)}
-with swarmhub.join("NAME", home) as swarm:
-    for turn in swarm.rounds(model):
-        model["w"] += int(home[-1])
-        turn.report(samples=10)
-"""
 FALSE_MERGE_AND_EXCERPT = """
 import sys
 import numpy as np
@@ -124,7 +116,7 @@ def run_with(liar, tmp_path, rounds=1):
     name = led_by(LIAR)
     with Network(tmp_path, 4) as network:
         (tmp_path / "liar.py").write_text(liar)
-        (tmp_path / "train.py").write_text(TRAIN.replace("NAME", name))
+        (tmp_path / "train.py").write_text(ADD_OWN.replace('"s"', f'"{name}"'))
         for i in (1, 2, 4):
             network.up(i)
         home = str(network.homes[LIAR - 1].root)

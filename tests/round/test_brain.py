@@ -1,10 +1,23 @@
 """What a node wishes to do, from the ledger's state, its notes and the time."""
 
-from builders import HEART, digest, initialised, merging
+import pytest
+from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging
 
 from swarmhub.contract.deadlines import get_began_ms
-from swarmhub.contract.transactions import Contribute, Suspect
-from swarmhub.round import Accepted, Notes, PeerLost, Prepared, Submit, Wake, decide
+from swarmhub.contract.transactions import Contribute, Rotate, Settle, Suspect
+from swarmhub.round import (
+    Accepted,
+    Held,
+    Merged,
+    Notes,
+    PeerLost,
+    Prepared,
+    ReceiptCame,
+    Submit,
+    Wake,
+    decide,
+    may_read,
+)
 
 
 def suspicions(wishes):
@@ -56,3 +69,66 @@ def test_a_contribution_that_was_taken_out_is_brought_again_less_and_less_often(
     assert waited == [0, 500, 1000, 2000, 4000, 8000, 8000, 8000]
     notes.forget_before(r.number + 1)
     assert not notes.contributed
+
+
+def settlements(c, notes):
+    wishes = decide(c.state, notes, c.now_ms)
+    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Settle)]
+
+
+def leading(c):
+    """Notes of the leader, which has merged."""
+    r, notes = c.round(), Notes(HEART, c.leader())
+    notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    return notes
+
+
+def receipt_of(c, member, **changes):
+    r, of = c.round(), digest("m")
+    signature = c.receipt(member, c.ref(), of, **changes).signature
+    return ReceiptCame(r.number, r.revision, of, member, signature)
+
+
+@pytest.mark.parametrize("changes", [{"nbytes": 1}, {"layout": digest("another")}])
+def test_a_receipt_for_another_form_does_not_stand_before_a_true_one(changes):
+    c = merging(4)
+    notes, (one, two, _) = leading(c), c.followers()
+    notes.learn(receipt_of(c, one, **changes), c.now_ms)
+    assert not settlements(c, notes)
+    notes.learn(receipt_of(c, two), c.now_ms)
+    (body,) = settlements(c, notes)
+    assert [p.member for p in body.receipts] == [two]
+    c.ok(c.leader(), body)
+
+
+def test_the_receipt_of_a_member_that_has_changed_its_key_is_not_used():
+    c = merging(4)
+    notes, (one, two, _) = leading(c), c.followers()
+    notes.learn(receipt_of(c, one), c.now_ms)
+    notes.learn(receipt_of(c, two), c.now_ms)
+    assert [p.member for p in settlements(c, notes)[0].receipts] == [one]
+    card, proof = c.rotated(one)
+    c.ok(one, Rotate(card, proof))
+    (body,) = settlements(c, notes)
+    assert [p.member for p in body.receipts] == [two]
+    c.ok(c.leader(), body)
+
+
+# who may read
+
+
+def test_a_contribution_is_given_only_by_who_has_pulled_or_made_it_in_this_study():
+    """Or whoever knows a digest of another study could contribute it here and ask for it."""
+    c = merging(4)
+    r = c.round()
+    theirs, mine = (r.contribution_of(m).digest for m in (2, 1))
+    notes = Notes(HEART, 1, held={theirs, mine})  # from another study, say
+    assert not may_read(c.state, notes, 3, theirs)
+    assert not may_read(c.state, notes, 3, mine)
+    notes.learn(Held(theirs), 0)
+    notes.learn(Prepared(r.number, r.base, mine, MODEL_BYTES, LAYOUT, 10), 0)
+    assert may_read(c.state, notes, 3, theirs)
+    assert may_read(c.state, notes, 3, mine)
+    assert not may_read(c.state, notes, 9, theirs)
+    notes.forget_before(r.number + 1)
+    assert not may_read(c.state, notes, 3, theirs)

@@ -149,7 +149,10 @@ def _check(plan: Plan) -> None:
             f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
         )
     if 1 in plan.outsiders:
-        raise BadInput("Expected a study that member 1 proposes, got one that it does not approve.")
+        raise BadInput(
+            "Expected a study that member 1 proposes, got one that it does not approve; let "
+            "another member refuse."
+        )
     for act in plan.acts:
         strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
         if strangers:
