@@ -4,6 +4,7 @@ their process."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from swarmhub.moments import reach
+
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
 
 
 def lock(path: Path) -> IO[Any] | None:

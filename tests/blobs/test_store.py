@@ -1,6 +1,8 @@
 """Blobs: nothing unchecked gets a name, what is torn is found, what is needed is kept."""
 
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +35,29 @@ def test_an_adopted_blob_is_held_and_read_back(store):
     with pytest.raises(BlobError, match="ends at"):
         source.read_at(3 * CHUNK_BYTES, CHUNK_BYTES)
     source.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_machine_that_can_open_no_files_damages_nothing(store, number, monkeypatch):
+    blob = make_blob(store, 2 * CHUNK_BYTES)
+    layout = Layout.of([Tensor("x", "U8", (5,))])
+    store.put_layout(layout)
+    before = sorted(p for p in store.root.rglob("*") if p.is_file())
+
+    def short(path):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", short)
+        with pytest.raises(BlobError):
+            BlobStore(store.root).load()
+        with pytest.raises(BlobError):
+            store.layout(layout.digest)
+    assert sorted(p for p in store.root.rglob("*") if p.is_file()) == before
+    again = BlobStore(store.root)
+    assert again.load() == []
+    assert blob.digest in again
+    assert again.layout(layout.digest) == layout
 
 
 def test_a_restart_finds_whole_blobs(store):

@@ -26,6 +26,7 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, Malformed
+from swarmhub.files import NO_ROOM
 from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.params.buffer import write_all
@@ -76,7 +77,8 @@ class BlobStore:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def load(self) -> list[str]:
-        """Check what is on disk; returns a sentence for each blob that had to be removed."""
+        """Check what is on disk; returns a sentence for each blob that had to be removed. BlobError
+        where this machine cannot open files now: that is no damage, and nothing is removed."""
         removed = []
         for leftover in (self.root / "incoming").iterdir():
             if leftover.suffix != ".part":
@@ -86,6 +88,7 @@ class BlobStore:
             try:
                 self._index[digest] = self._recheck(digest)
             except (BlobError, Malformed, OSError) as error:
+                self._need_room(error)
                 removed.append(f"The blob {digest[:16]}… was damaged and is removed: {error}")
                 self._delete(digest)
         for orphan in self.root.glob("*.leaves"):
@@ -205,9 +208,14 @@ class BlobStore:
     def _read_layout(self, path: Path) -> Layout | None:
         try:
             found = Layout.parse(path.read_bytes())
-        except (OSError, Malformed):
+        except (OSError, Malformed) as error:
+            self._need_room(error)
             return None
         return found if f"{found.digest}.json" == path.name else None
+
+    def _need_room(self, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise disk_error(error, self.root) from None
 
     def retain(self, kept: Iterable[Digest]) -> None:
         """Delete what is not kept now and was not kept at the last call either.

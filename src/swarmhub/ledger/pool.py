@@ -13,7 +13,6 @@ A flood so waits behind itself: of a member's files beyond MAX_WAITING the newes
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 import uuid
@@ -25,12 +24,12 @@ from swarmhub import keys
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
+from swarmhub.files import NO_ROOM
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, PublicKey
 
 NOBODY = "nobody"  # who signed what has no valid signature
 MAX_WAITING = 4096  # files of one member: 64 blocks' worth
-NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open any file
 
 
 class Pool:
