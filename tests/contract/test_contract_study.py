@@ -387,3 +387,9 @@ def test_one_release_motion_at_a_time_for_a_model():
     model = c.study().current.digest
     c.ok(1, Release(HEART, model))
     c.refused("AlreadyDone", 2, Release(HEART, model))
+
+
+def test_terms_are_short_for_they_stay_in_the_state():
+    c = Consortium(2)
+    assert "16384 bytes" in c.refused("BadValue", 1, Propose(spec_of(title="x" * 20_000))).message
+    c.ok(1, Propose(spec_of(title="x" * 10_000)))
