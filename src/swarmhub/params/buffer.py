@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.errors import BlobError, Malformed
+from swarmhub.errors import BlobError, plain, Malformed
 from swarmhub.params.layout import ALIGNMENT, DTYPES, FLOATS, Layout, Tensor, dtype_name
 
 Array = npt.NDArray[np.generic]
@@ -151,4 +151,4 @@ def import_safetensors(path: Path) -> dict[str, Array]:
     except FileNotFoundError:
         raise BlobError(f"Expected a model at {path}, found no file.") from None
     except (SafetensorError, TypeError, KeyError, ValueError) as error:  # a type unknown to NumPy
-        raise BlobError(f"Expected a safetensors file at {path}, got {error}.") from None
+        raise BlobError(f"Expected a safetensors file at {path}, got {plain(error)}.") from None
