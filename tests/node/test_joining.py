@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -136,6 +140,24 @@ def test_keys_are_rotated_under_a_running_node_and_revoked_ones_open_nothing(alo
     wait_until(lambda: log.read_text().count("validates from now on") == 3)
     run("consortium", "leave", "--home", new)
     wait_until(lambda: "K" not in members(home))
+
+
+def test_a_command_waits_for_an_engine_that_starts_again(alone):
+    home, _ = alone
+    os.kill(get_engine(home), signal.SIGKILL)  # as it ends wherever a member has gone
+    assert run("consortium", "invite", "--home", home).startswith(PREFIX)
+
+
+def get_engine(home):
+    """Process id of the engine of the node on this home."""
+    node = str(json.loads((home / "run" / "api.json").read_bytes())["pid"])
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            number, _, rest = stat.read_text().partition(" (")
+            name, _, words = rest.rpartition(") ")
+            if name == "cometbft" and words.split()[1] == node:
+                return int(number)
+    raise AssertionError("the engine does not run")
 
 
 def test_a_home_of_another_consortium_joins_none(alone, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -21,6 +23,8 @@ from swarmhub.node.home import Home
 
 NodeLedger: TypeAlias = SqliteLedger | CometLedger
 DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometVisitor
+
+ENGINE_BACK_S = 20.0  # a running node's engine starts again where a member has gone
 
 
 async def open_for_node(
@@ -47,10 +51,22 @@ async def open_for_node(
 
 async def open_for_desk(home: Home, account: PrivateKey, patience_s: float = 0.0) -> DeskLedger:
     """The ledger of a command, beside a node that may be running; where only the node can submit,
-    it has so long to start."""
+    it has so long to start, and its engine to start again."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, home.last_head())
+    if _is_up(home):
+        patience_s = max(patience_s, ENGINE_BACK_S)
     return await CometVisitor.open(home.engine_path, patience_s=patience_s)
+
+
+def _is_up(home: Home) -> bool:
+    """Whether a node listens to trainers on this home."""
+    try:
+        port = int(json.loads(home.run_path("api.json").read_bytes())["port"])
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def found_ledger(home: Home, genesis: Genesis) -> str:

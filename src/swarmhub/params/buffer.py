@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.errors import BlobError, plain, Malformed
+from swarmhub.errors import BlobError, Malformed, plain
 from swarmhub.params.layout import ALIGNMENT, DTYPES, FLOATS, Layout, Tensor, dtype_name
 
 Array = npt.NDArray[np.generic]
