@@ -330,17 +330,17 @@ class Consortium:
             "ref": self.ref(name),
             "spec": study.spec,
             "base": r.base,
-            "digest": digest(f"{name} {r.number} by {who}"),
+            "root": digest(f"{name} {r.number} by {who}"),
             "nbytes": MODEL_BYTES,
             "layout": self.layout(name),
             "weight": 100,
             **changes,
         }
         if r.kind == "evaluation":
-            fields = {"digest": "", "nbytes": 0, "layout": ""} | {
+            fields = {"root": "", "nbytes": 0, "layout": ""} | {
                 k: v
                 for k, v in fields.items()
-                if k in changes or k not in ("digest", "nbytes", "layout")
+                if k in changes or k not in ("root", "nbytes", "layout")
             }
         return Contribute(**fields)
 

@@ -152,7 +152,7 @@ def test_what_members_contribute_does_not_choose_the_leader():
     one, other = initialised(4), initialised(4)
     for member in (1, 2, 3, 4):
         one.contribute(member)
-        other.contribute(member, digest=digest(f"other {member}"), weight=member)
+        other.contribute(member, root=digest(f"other {member}"), weight=member)
     assert one.leader() == other.leader()
 
 
@@ -383,10 +383,10 @@ def test_an_exclusion_below_min_peers_collects_again_and_the_excluded_may_try_ag
     r = c.round()
     assert (r.phase, r.contributors, r.roster) == ("COLLECTING", (1, 3), (1, 3))
     assert (r.revision, r.term, r.reports) == (1, 1, ())
-    c.contribute(2, digest=digest("a valid one"))
+    c.contribute(2, root=digest("a valid one"))
     assert (c.round().phase, c.round().contributors) == ("MERGING", (1, 2, 3))
     c.ok(1, Invalid(c.ref(), 2))
-    c.refused("NotAllowed", 2, c.contribution(2, digest=digest("a third one")))
+    c.refused("NotAllowed", 2, c.contribution(2, root=digest("a third one")))
 
 
 # settle

@@ -270,7 +270,7 @@ def test_the_first_contribution_counts():
     c = initialised()
     c.contribute(1)
     c.refused("AlreadyDone", 1, c.contribution(1))
-    c.refused("AlreadyDone", 1, c.contribution(1, digest=digest("better")))
+    c.refused("AlreadyDone", 1, c.contribution(1, root=digest("better")))
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ BAD_CONTRIBUTIONS = {
     "no weight": {"weight": 0},
     "negative weight": {"weight": -5},
     "weight above enrolment": {"weight": 101},
-    "no digest": {"digest": ""},
-    "digest in capitals": {"digest": "AB" * 32},
+    "no root": {"root": ""},
+    "root in capitals": {"root": "AB" * 32},
     "no bytes": {"nbytes": 0},
     "other size": {"nbytes": MODEL_BYTES + 1},
     "above max_bytes": {"nbytes": 4_000_000_001},
@@ -354,9 +354,9 @@ def test_where_the_spec_names_no_layout_the_initial_model_fixes_it():
 
 def test_evaluations_name_the_base_or_the_contribution_itself():
     c = initialised()
-    base, own = c.round().base, digest("own")
+    base, own = c.round().base, c.contribution(1).digest
     c.refused("BadValue", 1, c.contribution(1, evaluations=(auc(digest("third"), 1),)))
-    c.contribute(1, digest=own, evaluations=(auc(base, 1), auc(own, 2)))
+    c.contribute(1, evaluations=(auc(base, 1), auc(own, 2)))
     assert [e.digest for e in c.round().contribution_of(1).evaluations] == [base, own]
 
 
@@ -452,7 +452,7 @@ def test_models_that_nobody_measured_have_no_score():
 def test_the_score_counts_once_and_for_the_model_that_was_measured():
     c = initialised(2)
     base = c.round().base
-    c.contribute(1, evaluations=(auc(base, 700_000), auc(digest(f"{HEART} 2 by 1"), 900_000)))
+    c.contribute(1, evaluations=(auc(base, 700_000), auc(c.contribution(1).digest, 900_000)))
     c.contribute(2)
     c.settle()
     assert c.study().best_score.metrics == {"auc": 700_000}
@@ -463,7 +463,7 @@ def test_an_evaluation_round_carries_metrics_only():
     c = initialised(2, rounds=1)
     c.play()
     assert c.round().kind == "evaluation"
-    c.refused("BadValue", 1, c.contribution(1, digest=digest("model")))
+    c.refused("BadValue", 1, c.contribution(1, root=digest("model")))
     c.refused("BadValue", 1, c.contribution(1, nbytes=1))
     c.refused("BadValue", 1, c.contribution(1, layout=digest("layout")))
     c.contribute(1, 2)
@@ -488,7 +488,7 @@ def test_a_member_takes_its_contribution_back():
     r = c.round()
     assert (r.contributors, r.revision) == ((), 1)
     assert c.happened("voided") == [{"study": HEART, "number": 2, "member": 1, "revision": 1}]
-    c.contribute(1, digest=digest("better"))
+    c.contribute(1, root=digest("better"))
 
 
 @pytest.mark.parametrize("how", ["retract", "withdraw"])

@@ -226,7 +226,14 @@ def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
     node = Node(home)
     digest, layout = put_blob(node.blobs, 4096)
     prepared = Prepared(
-        7, "b" * 64, digest, 4096, layout, 100, (Evaluation("b" * 64, 90, {"auc": 870_000}),)
+        7,
+        "b" * 64,
+        digest,
+        "c" * 64,
+        4096,
+        layout,
+        100,
+        (Evaluation("b" * 64, 90, {"auc": 870_000}),),
     )
     node.save_prepared("heart", prepared)
     assert node.load_prepared("heart") == prepared

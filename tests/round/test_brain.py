@@ -58,7 +58,9 @@ def test_a_contribution_that_was_taken_out_is_brought_again_less_and_less_often(
     c = initialised(3)
     r = c.round()
     notes = Notes(HEART, 1)
-    notes.learn(Prepared(r.number, r.base, digest("mine"), 4, digest("layout"), 10), 0)
+    notes.learn(
+        Prepared(r.number, r.base, digest("mine"), digest("root"), 4, digest("layout"), 10), 0
+    )
     now_ms, waited = 1_000, []
     for _ in range(8):
         began_ms = now_ms
@@ -126,7 +128,7 @@ def test_a_contribution_is_given_only_by_who_has_pulled_or_made_it_in_this_study
     assert not may_read(c.state, notes, 3, theirs)
     assert not may_read(c.state, notes, 3, mine)
     notes.learn(Held(theirs), 0)
-    notes.learn(Prepared(r.number, r.base, mine, MODEL_BYTES, LAYOUT, 10), 0)
+    notes.learn(Prepared(r.number, r.base, mine, digest("root"), MODEL_BYTES, LAYOUT, 10), 0)
     assert may_read(c.state, notes, 3, theirs)
     assert may_read(c.state, notes, 3, mine)
     assert not may_read(c.state, notes, 9, theirs)

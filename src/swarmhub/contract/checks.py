@@ -83,9 +83,11 @@ def need_few_strikes(r: Round, member: Member) -> None:
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
     """What a contribution of this kind of round carries."""
     if r.kind == "evaluation":
-        if tx.digest or tx.nbytes or tx.layout:
-            raise BadValue("digest", "nothing: an evaluation carries metrics only", tx.digest)
+        if tx.root or tx.nbytes or tx.layout:
+            raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)
         return
+    if not codec.is_digest(tx.root):
+        raise BadValue("root", "the root of a hash tree, 64 hex digits", tx.root)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
 
 

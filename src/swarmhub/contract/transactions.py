@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from swarmhub import codec
+from swarmhub import codec, merkle
 from swarmhub.contract.records import Card, Evaluation, Receipt, RoundRef, Spec
 from swarmhub.errors import Malformed
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
@@ -182,17 +182,26 @@ class Ready:
 
 @dataclass(frozen=True)
 class Contribute:
-    """Parameters (statistics, metrics) of the signer for one round."""
+    """Parameters (statistics, metrics) of the signer for one round. Their digest follows from the
+    root of their hash tree with length and layout, so it can be of nothing that has another form.
+    In an evaluation round there are metrics only: the three are empty."""
 
     KIND: ClassVar[str] = "round.contribute"
     ref: RoundRef
     spec: Digest
     base: Digest
-    digest: Digest
+    root: Digest
     nbytes: int
     layout: Digest
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def digest(self) -> Digest:
+        """Of the blob; "" where there is none."""
+        if not codec.is_digest(self.root):
+            return ""
+        return merkle.blob_digest(self.layout, self.nbytes, bytes.fromhex(self.root))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from swarmhub.codec import MAX_INT
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.params import ALIGNMENT, CHUNK_BYTES, DTYPES, Layout, Tensor, chunk_count
-from swarmhub.params.buffer import is_finite
+from swarmhub.params.buffer import MAX_F64, is_in_range
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -75,9 +75,9 @@ class Piece:
     padding: npt.NDArray[np.intp]  # position of every padding byte
 
     def culprit(self, raw: Bytes) -> str | None:
-        """Name of the first tensor that holds a value which is not finite."""
+        """Name of the first tensor that holds a value that cannot be merged."""
         for tensor, start, stop in self.parts:
-            if not is_finite(raw[start:stop].view(DTYPES[tensor.dtype]), tensor.dtype):
+            if not is_in_range(raw[start:stop].view(DTYPES[tensor.dtype]), tensor.dtype):
                 return tensor.name
         return None
 
@@ -119,8 +119,8 @@ def pieces(layout: Layout) -> Iterator[Piece]:
 def read(member: int, source: Source, piece: Piece) -> Bytes:
     """The checked bytes (piece.nbytes,) of one contribution's chunk.
 
-    BadContribution for a value that is not finite, a BOOL byte other than 0 and 1, padding that
-    is not zero, or a source that gives another number of bytes than asked for.
+    BadContribution for a value that is not finite or (F64) beyond MAX_F64, a BOOL byte other than
+    0 and 1, padding that is not zero, or a source that gives another number of bytes.
     """
     data = memoryview(source.read_at(piece.offset, piece.nbytes))
     if data.nbytes != piece.nbytes:
@@ -136,9 +136,10 @@ def read(member: int, source: Source, piece: Piece) -> Bytes:
         tensor = [t for t, start, _ in piece.parts if start < at][-1]
         raise BadContribution(member, f"expected zeros in the padding after {tensor.name!r}")
     for run in piece.runs:
-        if not is_finite(raw[run.start : run.stop].view(DTYPES[run.dtype]), run.dtype):
+        if not is_in_range(raw[run.start : run.stop].view(DTYPES[run.dtype]), run.dtype):
             raise BadContribution(
-                member, f"expected finite numbers in {piece.culprit(raw)!r}, got NaN or infinity"
+                member,
+                f"expected numbers within {MAX_F64:g} in {piece.culprit(raw)!r}, got another",
             )
     return raw
 

@@ -11,13 +11,21 @@ missing, in the column's unit and its square, as canonical `float.hex()`. The do
 until checked. The merge is one of the same form: counts are added; mean and m2 follow the pairwise
 update of Chan, Golub and LeVeque (1979), in member-id order, float64 + - * / only, so every member
 gets the same bytes. A column that a hospital does not know is missing in all of its rows.
+
+Documents that are valid each by itself can always be merged, so that no hospital can stop a study
+by contradicting the others. Where a column has values of both kinds, the kind counts that more
+hospitals have (then: more values; then: numeric), and the values of the other kind are missing.
+Beyond the limits of a document, what most hospitals have is kept (then: most values; then: the
+first names).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from swarmhub import codec
 from swarmhub.codec import Json
@@ -28,6 +36,11 @@ MAX_COLUMNS = 200_000  # as many as an omics table has, e.g. 60,000 transcripts
 MAX_CATEGORIES = 1000  # a column, and labels; more is an identifier, not a category
 MAX_NAME = 512  # characters
 
+MAX_ROWS = 1 << 40  # the counts of 8,000 hospitals add up to less than codec.MAX_INT
+MAX_MEAN, MAX_M2 = 1e100, 1e250  # so that no sum of any hospitals' overflows
+
+Tallies: TypeAlias = dict[str, tuple[int, int]]  # name -> how many hospitals, how many rows
+
 KEYS = {
     "numeric": {"kind", "count", "missing", "mean", "m2"},
     "text": {"kind", "count", "missing", "categories"},
@@ -36,108 +49,105 @@ KEYS = {
 
 @dataclass
 class Column:
-    """One column's totals so far; `member` is who first had values in it."""
+    """One column's values of one kind; `sites` is how many hospitals have such values."""
 
-    member: int
     kind: str
-    count: int
-    missing: int
+    sites: int = 0
+    count: int = 0
     mean: float = 0.0
     m2: float = 0.0
-    categories: dict[str, int] = field(default_factory=dict)
+    categories: Tallies = field(default_factory=dict)
 
-    def json(self) -> Json:
+    @property
+    def rank(self) -> tuple[int, int, bool]:
+        """The higher, the rather it is kept."""
+        return self.sites, self.count, self.kind == "numeric"
+
+    def add(self, other: Column) -> None:
+        """Take the values of another hospital in."""
+        if other.kind == "numeric" and other.count:
+            na, nb, n = float(self.count), float(other.count), float(self.count + other.count)
+            delta = other.mean - self.mean
+            self.mean = self.mean + delta * (nb / n)
+            self.m2 = (self.m2 + other.m2) + (delta * delta) * (na * (nb / n))
+        add_tallies(self.categories, other.categories)
+        self.sites += other.sites
+        self.count += other.count
+
+    def json(self, rows: int) -> Json:
         """The column as the document has it."""
-        found: dict[str, Json] = {"kind": self.kind, "count": self.count, "missing": self.missing}
+        found: dict[str, Json] = {
+            "kind": self.kind, "count": self.count, "missing": rows - self.count,
+        }  # fmt: skip
         if self.kind == "numeric":
             return found | {"mean": self.mean.hex(), "m2": self.m2.hex()}
-        return found | {"categories": self.categories}
+        return found | {"categories": most_common(self.categories)}
 
 
 @dataclass
 class Document:
-    """One hospital's document, or the merge so far."""
+    """One hospital's document, or the merge so far: each column by its kinds."""
 
     rows: int
-    labels: dict[str, int]
-    columns: dict[str, Column]
+    labels: Tallies
+    columns: dict[str, dict[str, Column]]
 
 
 def merge_statistics(documents: Mapping[int, bytes]) -> bytes:
     """The merged document of the members' documents, by member id.
 
-    BadContribution for a document that is not valid; MergeError for none at all, a column with
-    values of both kinds, a mean or m2 that overflows, or a merge beyond the limits of a document.
+    BadContribution for a document that is not valid; MergeError for none at all.
     """
     if not documents:
         raise MergeError("Expected at least one statistics document to merge, got none.")
     merged = Document(0, {}, {})
     for member in sorted(documents):
         _add(merged, _read(member, documents[member]))
-    _check_limits(merged)
-    columns = {name: column.json() for name, column in merged.columns.items()}
-    try:
-        return codec.encode({"rows": merged.rows, "labels": merged.labels, "columns": columns})
-    except Malformed:
-        raise MergeError("The merged counts are above 2^53 - 1; no hospital has so many.") from None
+    columns = [(n, max(kinds.values(), key=_rank)) for n, kinds in merged.columns.items()]
+    columns.sort(key=lambda c: (*(-x for x in c[1].rank), c[0]))
+    return _write(merged, columns[:MAX_COLUMNS])
+
+
+def _write(merged: Document, columns: list[tuple[str, Column]]) -> bytes:
+    """The document with as many of the first columns as fit."""
+    found = {name: column.json(merged.rows) for name, column in columns}
+    document = {"rows": merged.rows, "labels": most_common(merged.labels), "columns": found}
+    data = codec.encode(document)
+    if len(data) > MAX_DOCUMENT:
+        ends = itertools.accumulate(len(codec.encode({n: c})) for n, c in found.items())
+        room = MAX_DOCUMENT - len(codec.encode(document | {"columns": {}}))
+        fits = [name for name, end in zip(found, ends, strict=True) if end <= room]
+        data = codec.encode(document | {"columns": {name: found[name] for name in fits}})
+    return data
+
+
+def _rank(column: Column) -> tuple[int, int, bool]:
+    return column.rank
 
 
 # adding
 
 
 def _add(merged: Document, site: Document) -> None:
-    for name, column in merged.columns.items():
-        if name not in site.columns:
-            column.missing += site.rows
-    for name, column in site.columns.items():
-        if name in merged.columns:
-            merged.columns[name] = _joined(name, merged.columns[name], column)
-        else:
-            column.missing += merged.rows
-            merged.columns[name] = column
-    _add_counts(merged.labels, site.labels)
+    for name, kinds in site.columns.items():
+        for kind, column in kinds.items():
+            mine = merged.columns.setdefault(name, {}).setdefault(kind, Column(kind))
+            mine.add(column)
+    add_tallies(merged.labels, site.labels)
     merged.rows += site.rows
 
 
-def _joined(name: str, a: Column, b: Column) -> Column:
-    if a.count == 0 or b.count == 0:
-        chosen = b if a.count == 0 and b.count > 0 else a
-        chosen.missing = a.missing + b.missing
-        return chosen
-    if a.kind != b.kind:
-        raise MergeError(
-            f"Expected one kind for column {name[:60]!r}, got {a.kind} from member {a.member} "
-            f"and {b.kind} from member {b.member}; agree on one and prepare the data again."
-        )
-    if a.kind == "numeric":
-        na, nb, n = float(a.count), float(b.count), float(a.count + b.count)
-        delta = b.mean - a.mean
-        a.mean = a.mean + delta * (nb / n)
-        a.m2 = (a.m2 + b.m2) + (delta * delta) * (na * (nb / n))
-        if not (math.isfinite(a.mean) and math.isfinite(a.m2)):
-            raise MergeError(f"The values of column {name[:60]!r} overflow; rescale them.")
-    _add_counts(a.categories, b.categories)
-    a.count += b.count
-    a.missing += b.missing
-    return a
+def add_tallies(into: Tallies, more: Tallies) -> None:
+    """Add how many hospitals and rows have each name."""
+    for name, (sites, count) in more.items():
+        before = into.get(name, (0, 0))
+        into[name] = before[0] + sites, before[1] + count
 
 
-def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
-    for name, count in counts.items():
-        into[name] = into.get(name, 0) + count
-
-
-def _check_limits(merged: Document) -> None:
-    if len(merged.columns) > MAX_COLUMNS:
-        raise MergeError(f"Expected at most {MAX_COLUMNS} columns, got {len(merged.columns)}.")
-    if len(merged.labels) > MAX_CATEGORIES:
-        raise MergeError(f"Expected at most {MAX_CATEGORIES} labels, got {len(merged.labels)}.")
-    for name, column in merged.columns.items():
-        if len(column.categories) > MAX_CATEGORIES:
-            raise MergeError(
-                f"Expected at most {MAX_CATEGORIES} categories in column {name[:60]!r}, "
-                f"got {len(column.categories)} from all members together; leave the column out."
-            )
+def most_common(tallies: Tallies) -> dict[str, int]:
+    """The counts of at most MAX_CATEGORIES names, of those first that most hospitals have."""
+    ranked = sorted(tallies.items(), key=lambda t: (-t[1][0], -t[1][1], t[0]))
+    return {name: count for name, (_, count) in ranked[:MAX_CATEGORIES]}
 
 
 # reading what a hospital sent
@@ -145,14 +155,14 @@ def _check_limits(merged: Document) -> None:
 
 def _read(member: int, data: bytes) -> Document:
     try:
-        return _document(member, codec.decode(data, MAX_DOCUMENT))
+        return _document(codec.decode(data, MAX_DOCUMENT))
     except Malformed as error:
         raise BadContribution(member, str(error).rstrip(".")) from None
 
 
-def _document(member: int, value: Json) -> Document:
+def _document(value: Json) -> Document:
     _keys(value, {"rows", "labels", "columns"}, "the document")
-    rows = _count(value["rows"], codec.MAX_INT, "rows")
+    rows = _count(value["rows"], MAX_ROWS, "rows")
     labels = _counts(value["labels"], rows, "labels")
     columns = value["columns"]
     if not isinstance(columns, dict) or len(columns) > MAX_COLUMNS:
@@ -160,30 +170,35 @@ def _document(member: int, value: Json) -> Document:
     found = {}
     for name, column in columns.items():
         where = f"column {_name(name)[:60]!r}"
-        found[name] = _column(member, column, where)
-        if found[name].count + found[name].missing != rows:
-            raise Malformed(f"{where}: expected count + missing to be the {rows} rows")
+        read = _column(column, rows, where)
+        found[name] = {read.kind: read}
     return Document(rows, labels, found)
 
 
-def _column(member: int, value: Json, where: str) -> Column:
+def _column(value: Json, rows: int, where: str) -> Column:
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in ("numeric", "text"):
         raise Malformed(f"{where}: expected the kind to be numeric or text")
     _keys(value, KEYS[kind], where)
     count = _count(value["count"], codec.MAX_INT, f"{where}, count")
     missing = _count(value["missing"], codec.MAX_INT, f"{where}, missing")
+    if count + missing != rows:
+        raise Malformed(f"{where}: expected count + missing to be the {rows} rows")
+    sites = int(count > 0)
     if kind == "text":
         categories = _counts(value["categories"], count, f"{where}, categories")
-        if sum(categories.values()) > count:
+        if sum(n for _, n in categories.values()) > count:
             raise Malformed(f"{where}: the categories add up to more than the {count} values")
-        return Column(member, kind, count, missing, categories=categories)
+        return Column(kind, sites, count, categories=categories)
     mean, m2 = _float(value["mean"], f"{where}, mean"), _float(value["m2"], f"{where}, m2")
-    if m2 < 0:
-        raise Malformed(f"{where}: expected m2 of at least 0, got {m2}")
+    if not (abs(mean) <= MAX_MEAN and 0 <= m2 <= MAX_M2):
+        raise Malformed(
+            f"{where}: expected a mean within {MAX_MEAN} and m2 from 0 to {MAX_M2}, "
+            f"got {mean} and {m2}; rescale the column"
+        )
     if count == 0:  # nothing was averaged, whatever the document says
         mean = m2 = 0.0
-    return Column(member, kind, count, missing, mean, m2)
+    return Column(kind, sites, count, mean, m2)
 
 
 def _keys(value: Json, wanted: set[str], where: str) -> None:
@@ -203,10 +218,10 @@ def _count(value: Json, most: int, where: str) -> int:
     return value
 
 
-def _counts(value: Json, most: int, where: str) -> dict[str, int]:
+def _counts(value: Json, most: int, where: str) -> Tallies:
     if not isinstance(value, dict) or len(value) > MAX_CATEGORIES:
         raise Malformed(f"{where}: expected an object of at most {MAX_CATEGORIES} counts")
-    return {_name(name): _count(count, most, where) for name, count in value.items()}
+    return {_name(name): (1, _count(count, most, where)) for name, count in value.items()}
 
 
 def _float(value: Json, where: str) -> float:

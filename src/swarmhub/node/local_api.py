@@ -258,7 +258,7 @@ class LocalApi:
                 )
             evaluations = given.evaluations
             if task.kind == "evaluation":
-                answer = Prepared(task.number, task.base, "", 0, "", weight, evaluations)
+                answer = Prepared(task.number, task.base, "", "", 0, "", weight, evaluations)
             else:
                 if task.kind == "statistics":
                     layout = None
@@ -277,8 +277,8 @@ class LocalApi:
                     evaluations = (*evaluations, mine)
                 layout_digest = STATISTICS_LAYOUT if layout is None else made.layout
                 answer = Prepared(
-                    task.number, task.base, made.digest, made.nbytes, layout_digest, weight,
-                    evaluations,
+                    task.number, task.base, made.digest, made.root, made.nbytes, layout_digest,
+                    weight, evaluations,
                 )  # fmt: skip
                 driver.notes.learn(Held(made.digest), self._node.now_ms())
             await self._insist(self._prepare, driver, answer)

@@ -20,6 +20,8 @@ from swarmhub.params.layout import ALIGNMENT, DTYPES, FLOATS, Layout, Tensor, dt
 
 Array = npt.NDArray[np.generic]
 
+MAX_F64 = 1e140  # so that no sum of weighted values, or of their squares, overflows
+
 
 def layout_of(arrays: Mapping[str, Array], bf16: Collection[str] = ()) -> Layout:
     """The layout of named arrays; names in `bf16` are uint16 arrays that hold bfloat16 bits."""
@@ -58,10 +60,12 @@ def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
         view = view[file.write(view) :]
 
 
-def is_finite(part: Array, dtype: str) -> bool:
-    """Whether all elements are finite; BF16 is given as its bits."""
+def is_in_range(part: Array, dtype: str) -> bool:
+    """Whether all elements are finite, and F64 within MAX_F64; BF16 is given as its bits."""
     if dtype == "BF16":
         return bool(((part.view(np.uint16) & 0x7F80) != 0x7F80).all())
+    if dtype == "F64":
+        return part.size == 0 or bool(part.min() >= -MAX_F64 and part.max() <= MAX_F64)
     return dtype not in FLOATS or bool(np.isfinite(part).all())
 
 

@@ -18,6 +18,11 @@ class Fingerprint:
     leaves: tuple[bytes, ...]  # 32 bytes each, one a chunk
 
     @property
+    def root(self) -> str:
+        """The root of the hash tree, 64 hex digits."""
+        return root_of(self.leaves).hex()
+
+    @property
     def digest(self) -> str:
         """The blob digest, 64 hex digits."""
         return blob_digest(self.layout, self.nbytes, root_of(self.leaves))

@@ -142,7 +142,7 @@ def contribute(view: View) -> Iterator[Effect]:
                 ref=view.ref,
                 spec=view.study.spec,
                 base=prepared.base,
-                digest=prepared.digest,
+                root=prepared.root,
                 nbytes=prepared.nbytes,
                 layout=prepared.layout,
                 weight=prepared.weight,

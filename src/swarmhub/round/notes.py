@@ -38,7 +38,8 @@ class Prepared:
 
     number: int
     base: Digest
-    digest: Digest
+    digest: Digest  # of the blob; its root, length and layout
+    root: Digest
     nbytes: int
     layout: Digest
     weight: int

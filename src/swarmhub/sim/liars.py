@@ -180,11 +180,11 @@ class Liar(SimNode):
 
     def submit(self, wish: Submit) -> None:
         """Submit; another answer besides, by that lie."""
-        if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.digest:
+        if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.root:
             data = spoiled(self.disk.blobs.get(wish.body.digest, b"\0" * LAYOUT.nbytes))
-            digest = fingerprint_of(data).digest
-            self.world.blobs[digest] = data
-            self._send(replace(wish.body, digest=digest))
+            made = fingerprint_of(data)
+            self.world.blobs[made.digest] = data
+            self._send(replace(wish.body, root=made.root))
             self._send(replace(wish.body, weight=10_000))
         if isinstance(wish.body, Settle):
             self._settlements.append(wish.body)
@@ -223,10 +223,10 @@ class Liar(SimNode):
 
     def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
         data = spoiled(b"\0" * LAYOUT.nbytes)
-        digest = fingerprint_of(data).digest
-        self.world.blobs[digest] = self.disk.blobs[digest] = data
+        made = fingerprint_of(data)
+        self.world.blobs[made.digest] = self.disk.blobs[made.digest] = data
         spec = STUDY.need(self.state, STUDY_NAME).spec
-        return Contribute(ref, spec, base, digest, LAYOUT.nbytes, LAYOUT.digest, weight)
+        return Contribute(ref, spec, base, made.root, LAYOUT.nbytes, LAYOUT.digest, weight)
 
     def _speak_of_old(self, r: Round) -> None:
         ref, models = RoundRef.of(r), self.world.invariants.models

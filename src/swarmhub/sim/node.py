@@ -291,12 +291,12 @@ class SimNode:
             self.react()
 
     def _prepare(self, task: Assignment) -> Prepared:
-        digest, nbytes, layout = "", 0, ""
+        digest, root, nbytes, layout = "", "", 0, ""
         if task.kind != "evaluation":
             data = self.trained(task)
             digest = self._keep(data)
-            nbytes, layout = LAYOUT.nbytes, LAYOUT.digest
-        prepared = Prepared(task.number, task.base, digest, nbytes, layout, 10 * self.me)
+            root, nbytes, layout = fingerprint_of(data).root, LAYOUT.nbytes, LAYOUT.digest
+        prepared = Prepared(task.number, task.base, digest, root, nbytes, layout, 10 * self.me)
         self.does("write of the journal")
         self.disk.write_journal(prepared)
         self.does("journal that is written")
