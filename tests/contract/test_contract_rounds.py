@@ -16,7 +16,7 @@ from builders import (
     spec_of,
 )
 
-from swarmhub.contract.checks import MAX_METRICS, STATISTICS_LAYOUT
+from swarmhub.contract.checks import MAX_METRICS, MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.phases import compute_kind, compute_training_round
 from swarmhub.contract.records import Evaluation, RoundRef
 from swarmhub.contract.transactions import (
@@ -336,6 +336,8 @@ def test_statistics_are_a_document_of_any_size_within_max_bytes():
     c.contribute(1, nbytes=500)
     c.contribute(2, nbytes=7)
     assert c.round().phase == "MERGING"
+    c.refused("BadValue", c.leader(), c.settlement(c.leader(), nbytes=MAX_STATISTICS_BYTES + 1))
+    c.ok(c.leader(), c.settlement(c.leader(), nbytes=507))  # the merge may be longer
 
 
 def test_where_the_spec_names_no_layout_the_initial_model_fixes_it():

@@ -101,6 +101,43 @@ StudyDriver.learn, StudyDriver._send_receipt = hear, no_true_one
 sys.exit(main())
 """
 
+SLOW_SERVER = """
+import asyncio, os, sys
+from aiohttp import web
+from swarmhub.cli import main
+from swarmhub.transport import server
+async def drip(self, request, fd, start, total):
+    response = web.StreamResponse(status=206 if start else 200)
+    response.content_length, response.content_type = total - start, "application/octet-stream"
+    if start:
+        response.headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+    await response.prepare(request)
+    for at in range(start, total, 17_000):  # 34 kB/s: no pull fails, and none ends in its term
+        await response.write(os.pread(fd, min(17_000, total - at), at))
+        await asyncio.sleep(0.5)
+    await response.write_eof()
+    return response
+server.PeerServer._stream = drip
+sys.exit(main())
+"""
+HUGE_NUMBERS = """
+import sys
+import numpy as np
+from swarmhub.cli import main
+from swarmhub.node import work
+right = work.take_over
+def read_only(layout, member, source):
+    for at in range(0, layout.nbytes, 1 << 20):
+        source.read_at(at, min(1 << 20, layout.nbytes - at))
+def take_over(store, path, layout, me):
+    if layout is not None and np.fromfile(path)[0]:  # not the common start
+        np.full(layout.nbytes // 8, 1.7e308).tofile(path)
+    return right(store, path, layout, me)
+work.check_contribution = read_only
+work.take_over = take_over
+sys.exit(main())
+"""
+
 
 def led_by(member):
     """Name of a study of which the member leads the first round of training, but no other."""
@@ -111,7 +148,7 @@ def led_by(member):
     raise AssertionError
 
 
-def run_with(liar, tmp_path, rounds=1):
+def run_with(liar, tmp_path, rounds=1, **terms):
     """A study of four; returns what the ledger tells and the model of an honest member."""
     name = led_by(LIAR)
     with Network(tmp_path, 4) as network:
@@ -124,7 +161,7 @@ def run_with(liar, tmp_path, rounds=1):
             f"node {LIAR}", [sys.executable, str(tmp_path / "liar.py"), "up", "--home", home],
             network.log(LIAR),
         )  # fmt: skip
-        network.open_study(make_spec(name=name, rounds=rounds, min_peers=4))
+        network.open_study(make_spec(**{"name": name, "rounds": rounds, "min_peers": 4} | terms))
         for i in (1, 2, 3, 4):
             network.train(i, tmp_path / "train.py")
         network.wait_until(lambda: network.study(name).status == "finished", 120)
@@ -165,3 +202,23 @@ def test_receipts_with_false_signatures_hold_up_no_round(tmp_path):
     assert len(settled) == 3
     assert not any(LIAR in f["receipts"] for f in settled)
     np.testing.assert_array_equal(model, np.full(200_000, 7.5))
+
+
+def test_who_serves_its_contribution_too_slowly_is_left_out(tmp_path):
+    events, model = run_with(
+        SLOW_SERVER, tmp_path, min_peers=3, leader_timeout_ms=1500, quorum_grace_ms=2000
+    )
+    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
+    assert [f["why"] for name, f in events if name == "excluded"][:1] == ["unavailable"]
+    np.testing.assert_allclose(model, np.full(200_000, 7 / 3))
+
+
+def test_who_sends_numbers_whose_sum_overflows_is_left_out(tmp_path):
+    events, model = run_with(HUGE_NUMBERS, tmp_path, min_peers=3)
+    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
+    assert {(f["member"], f["why"]) for name, f in events if name == "excluded"} == {
+        (LIAR, "invalid")
+    }
+    np.testing.assert_allclose(model, np.full(200_000, 7 / 3))

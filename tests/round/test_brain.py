@@ -3,8 +3,8 @@
 import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging
 
-from swarmhub.contract.deadlines import get_began_ms
-from swarmhub.contract.transactions import Contribute, Rotate, Settle, Suspect
+from swarmhub.contract.deadlines import get_began_ms, get_due_ms
+from swarmhub.contract.transactions import Contribute, Rotate, Settle, Suspect, Unavailable
 from swarmhub.round import (
     Accepted,
     Held,
@@ -114,6 +114,32 @@ def test_the_receipt_of_a_member_that_has_changed_its_key_is_not_used():
     (body,) = settlements(c, notes)
     assert [p.member for p in body.receipts] == [two]
     c.ok(c.leader(), body)
+
+
+def reported(c, notes, now_ms):
+    wishes = decide(c.state, notes, now_ms)
+    return [w.body.member for w in wishes if isinstance(w, Submit) and type(w.body) is Unavailable]
+
+
+@pytest.mark.parametrize(("absent", "told"), [(1, True), (2, False), (3, False)])
+def test_a_contribution_that_takes_most_of_a_term_is_reported_where_most_others_are_here(
+    absent, told
+):
+    c = merging(4)
+    leader, r = c.leader(), c.round()
+    notes = Notes(HEART, leader)
+    slow = c.followers()[:absent]
+    for one in r.contributions:
+        if one.member not in slow:
+            notes.learn(Held(one.digest), c.now_ms)
+    began_ms, ends_ms = (get(c.state, f"term/{HEART}") for get in (get_began_ms, get_due_ms))
+    late_ms = began_ms + (ends_ms - began_ms) * 3 // 4
+    assert Wake(late_ms) in decide(c.state, notes, began_ms)
+    assert reported(c, notes, late_ms - 1) == []
+    assert reported(c, notes, late_ms) == (slow if told else [])
+    if told:
+        c.ok(leader, Unavailable(c.ref(), slow[0]))
+        assert c.leader() != leader
 
 
 # who may read

@@ -88,6 +88,8 @@ def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
         return
     if not codec.is_digest(tx.root):
         raise BadValue("root", "the root of a hash tree, 64 hex digits", tx.root)
+    if tx.nbytes > spec.max_bytes:
+        raise BadValue("nbytes", f"at most max_bytes = {spec.max_bytes}", tx.nbytes)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
 
 
@@ -95,11 +97,10 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     """A digest, a size within the terms, and the study's layout."""
     if not codec.is_digest(digest):
         raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
-    most = spec.max_bytes
-    if r.kind == "statistics":
-        most = min(most, MAX_STATISTICS_BYTES)
+    # merged statistics may be longer than any contribution to them
+    most = MAX_STATISTICS_BYTES if r.kind == "statistics" else spec.max_bytes
     if not 1 <= nbytes <= most:
-        raise BadValue("nbytes", f"1 to max_bytes = {most}", nbytes)
+        raise BadValue("nbytes", f"1 to {most}", nbytes)
     if r.kind == "statistics":
         expected = STATISTICS_LAYOUT
     elif study.current is not None:

@@ -38,6 +38,7 @@ from swarmhub.contract.election import compute_leader_order, get_candidates, get
 from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
     STUDY,
+    Contribution,
     Model,
     Receipt,
     Share,
@@ -199,16 +200,31 @@ def merge(view: View) -> Iterator[Effect]:
     missing = [c for c in r.contributions if c.digest not in notes.held]
     if missing:
         yield from pull_contributions(view)
+        slow = find_slow(view, missing)
         for c in missing:
-            if is_out_of_reach(view, c.digest):
+            if c in slow or is_out_of_reach(view, c.digest):
                 yield Submit(Unavailable(view.ref, c.member))
                 return
+        if view.term_ends_ms is not None:
+            yield Wake(get_late_ms(view))
         return
     if any(c.digest in notes.bad for c in r.contributions):
         return  # `witness` reports it; the contract decides on a new revision or leader
     shares = shares_of(view)
     layout = r.contributions[0].layout
     yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
+
+
+def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
+    """Of which the pull takes longer than most of the term, while most others are here."""
+    late = view.term_ends_ms is not None and view.now_ms >= get_late_ms(view)
+    return missing if late and 2 * len(missing) < len(view.r.contributions) else []
+
+
+def get_late_ms(view: View) -> int:
+    """Three quarters of the term: the rest is for the report to be in a block before it ends."""
+    began_ms, ends_ms = view.term_began_ms or 0, view.term_ends_ms or 0
+    return began_ms + (ends_ms - began_ms) * 3 // 4
 
 
 def is_out_of_reach(view: View, digest: Digest) -> bool:
@@ -282,10 +298,10 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
 def is_acceptable(view: View, offer: Offered) -> bool:
     """Whether an offered model has the study's form; in the initial round, my trainer's form."""
     r, notes = view.r, view.notes
+    if r.kind == "statistics":
+        return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
-    if r.kind == "statistics":
-        return offer.layout == STATISTICS_LAYOUT and offer.nbytes <= MAX_STATISTICS_BYTES
     if r.kind == "initial":
         mine = notes.prepared
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)

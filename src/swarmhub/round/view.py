@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from swarmhub.contract.deadlines import get_began_ms
+from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.records import (
     ROUND,
     SPEC,
@@ -37,6 +37,7 @@ class View:
     now_ms: int
     state: Reader
     term_began_ms: int | None = None  # None: there is no term, or the next block says when
+    term_ends_ms: int | None = None
 
     @property
     def me(self) -> MemberId:
@@ -53,7 +54,9 @@ def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
     r = ROUND.get(state, notes.study)
     if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
         return None
-    return View(study, spec, r, notes, now_ms, state, get_began_ms(state, f"term/{notes.study}"))
+    term = f"term/{notes.study}"
+    began_ms, ends_ms = get_began_ms(state, term), get_due_ms(state, term)
+    return View(study, spec, r, notes, now_ms, state, began_ms, ends_ms)
 
 
 def pull_contributions(view: View) -> Iterator[Effect]:
