@@ -4,15 +4,19 @@ import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
+from swarmhub.contract.election import get_auditors
 from swarmhub.contract.transactions import Contribute, Rotate, Settle, Suspect, Unavailable
 from swarmhub.round import (
     Accepted,
+    Audit,
     Held,
     Merged,
     Notes,
+    Offered,
     PeerLost,
     Prepared,
     ReceiptCame,
+    SendReceipt,
     Submit,
     Wake,
     decide,
@@ -140,6 +144,44 @@ def test_a_contribution_that_takes_most_of_a_term_is_reported_where_most_others_
     if told:
         c.ok(leader, Unavailable(c.ref(), slow[0]))
         assert c.leader() != leader
+
+
+def offered(c, notes):
+    """What this node wishes for when the leader's offer is known to it."""
+    r, made = c.round(), digest("m")
+    offer = Offered(c.leader(), r.number, r.revision, made, MODEL_BYTES, LAYOUT, "")
+    notes.learn(offer, c.now_ms)
+    for one in r.contributions:
+        notes.learn(Held(one.digest), c.now_ms)
+    return {type(w) for w in decide(c.state, notes, c.now_ms)}
+
+
+def not_drawn(c):
+    r, drawn = c.round(), get_auditors(c.round(), 4)
+    return next(m for m in r.contributors if m not in drawn and m != c.leader())
+
+
+def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
+    c = merging(4)
+    notes = Notes(HEART, not_drawn(c))
+    r = c.round()
+    notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    assert SendReceipt in offered(c, notes)
+
+
+def test_who_holds_an_offer_from_before_its_start_audits_it_although_it_is_not_drawn():
+    c = merging(4)
+    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    assert Audit in offered(c, notes)
+
+
+def test_who_is_not_drawn_audits_an_offer_some_time_after_it_has_arrived():
+    c = merging(4)
+    notes = Notes(HEART, not_drawn(c))
+    notes.learn(Held(digest("m")), c.now_ms)
+    assert not {Audit, SendReceipt} & offered(c, notes)
+    wishes = decide(c.state, notes, c.now_ms + notes.patience.audit_ms)
+    assert Audit in {type(w) for w in wishes}
 
 
 # who may read

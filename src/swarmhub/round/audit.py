@@ -25,9 +25,13 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
     if r.kind == "initial":  # the leader's own start: there is nothing to recompute
         yield from sign(view, offer)
         return
+    mine = notes.merged.get((r.number, r.revision))
+    if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it
+        yield from sign(view, offer)
+        return
     found = notes.audits.get((r.number, r.revision, offer.digest))
     if found is None:
-        since_ms = notes.arrived.get(offer.digest, view.now_ms)
+        since_ms = notes.arrived.get(offer.digest, 0)  # not since this node has started: long ago
         at_ms = since_ms + notes.patience.audit_ms
         if view.me in get_auditors(r, len(view.study.enrolled)) or view.now_ms >= at_ms:
             yield from recompute(view, offer)
