@@ -5,7 +5,7 @@ from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.election import get_auditors
-from swarmhub.contract.transactions import Contribute, Rotate, Settle, Suspect, Unavailable
+from swarmhub.contract.transactions import Contribute, Retract, Rotate, Settle, Suspect, Unavailable
 from swarmhub.round import (
     Accepted,
     Audit,
@@ -182,6 +182,24 @@ def test_who_is_not_drawn_audits_an_offer_some_time_after_it_has_arrived():
     assert not {Audit, SendReceipt} & offered(c, notes)
     wishes = decide(c.state, notes, c.now_ms + notes.patience.audit_ms)
     assert Audit in {type(w) for w in wishes}
+
+
+def retractions(c, notes):
+    wishes = decide(c.state, notes, c.now_ms)
+    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Retract)]
+
+
+def test_a_contribution_that_a_crash_has_torn_is_taken_back_when_somebody_needs_it():
+    c = merging(3, min_peers=2)
+    leader, mine = c.leader(), c.round().contribution_of(c.leader()).digest
+    assert retractions(c, Notes(HEART, leader, held={mine})) == []
+    assert len(retractions(c, Notes(HEART, leader))) == 1  # it leads, and cannot merge
+    follower = c.followers()[0]
+    assert retractions(c, Notes(HEART, follower)) == []  # who leads may have it
+    c.ok(leader, Unavailable(c.ref(), follower))
+    (body,) = retractions(c, Notes(HEART, follower))
+    c.ok(follower, body)
+    assert c.round().contribution_of(follower) is None
 
 
 # who may read

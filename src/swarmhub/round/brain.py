@@ -51,6 +51,7 @@ from swarmhub.contract.transactions import (
     Invalid,
     Poke,
     Ready,
+    Retract,
     Settle,
     Suspect,
     Unavailable,
@@ -95,6 +96,7 @@ def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
         wishes += [*(lead(view) if leads else follow(view)), *witness(view), *testify(view)]
+        wishes += take_back(view)
     wishes += poke(view, state)
     unique = dict.fromkeys(wishes)
     return [w for w in unique if not (isinstance(w, Submit) and w.body in notes.refused)]
@@ -307,6 +309,17 @@ def is_acceptable(view: View, offer: Offered) -> bool:
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
     current = view.study.current
     return current is not None and (current.layout, current.nbytes) == (offer.layout, offer.nbytes)
+
+
+def take_back(view: View) -> Iterator[Effect]:
+    """Retract the own contribution where a crash has torn its blob and somebody needs it: who has
+    pulled it before may have died or lie, and fewer may be left than it takes to exclude it."""
+    r, mine = view.r, view.r.contribution_of(view.me)
+    if mine is None or mine.digest in view.notes.held:
+        return
+    reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
+    if reported or get_leader(r) == view.me:
+        yield Submit(Retract(view.ref))
 
 
 def witness(view: View) -> Iterator[Effect]:
