@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -50,6 +51,10 @@ async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.node.home import Home
     from swarmhub.node.node import Node
 
+    # What has been imported stays: without it in the account, garbage is looked for (and found)
+    # as soon as there is a quarter of what the node itself holds.
+    gc.collect()
+    gc.freeze()
     loop = asyncio.get_running_loop()
     again = True
     while again:  # a node whose keys have been rotated starts anew

@@ -18,7 +18,7 @@ from swarmhub.errors import Malformed
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 MAX_TX_BYTES = 256 * 1024
-MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 10 MB
+MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 3 MB
 
 
 class Body(Protocol):
@@ -333,7 +333,7 @@ def read_transaction(data: bytes) -> Transaction:
     return _read_again(data) if len(data) <= MAX_REMEMBERED_BYTES else _read(data)
 
 
-@functools.lru_cache(maxsize=1024)  # a node meets a transaction several times on its way
+@functools.lru_cache(maxsize=256)  # a node meets a transaction several times on its way
 def _read_again(data: bytes) -> Transaction:
     return _read(data)
 

@@ -42,7 +42,8 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
-WRITE_BYTES = 1 << 18  # a connection's TLS buffer grows to the largest write, and stays so
+# a connection's TLS buffer grows to the largest write, and stays so as long as the connection
+WRITE_BYTES, KEPT_WRITE_BYTES = 1 << 18, 1 << 16
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
 TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
@@ -196,21 +197,21 @@ class PeerServer:
         found = self._blobs.fingerprint(await self._need_readable(request))
         return web.Response(body=b"".join(found.leaves), content_type="application/octet-stream")
 
-    async def _chunk(self, request: web.Request) -> web.Response:
+    async def _chunk(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))
         index = int(request.match_info["index"])
         if not 0 <= index < len(found.leaves):
             raise web.HTTPRequestRangeNotSatisfiable
         start = index * CHUNK_BYTES
         size = min(CHUNK_BYTES, found.nbytes - start)
-        return web.Response(body=await self._read(found.digest, [(start, size)]))
+        return await _send(request, await self._read(found.digest, [(start, size)]))
 
-    async def _excerpt(self, request: web.Request) -> web.Response:
+    async def _excerpt(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))
         async with asyncio.timeout(BODY_S):
             starts = read_starts(await request.read(), found.nbytes)
         parts = [(at, min(STRETCH_BYTES, found.nbytes - at)) for at in starts]
-        return web.Response(body=await self._read(found.digest, parts))
+        return await _send(request, await self._read(found.digest, parts))
 
     async def _read(self, digest: Digest, parts: list[tuple[int, int]]) -> bytes:
         """(offset, length) parts of a stored buffer, one after the other."""
@@ -327,6 +328,18 @@ def status_of(error: OSError) -> int:
     if error.errno not in (errno.EMFILE, errno.ENFILE):  # of which the node hears anyway
         log.error("a request failed: %s", error)
     return 503
+
+
+async def _send(request: web.Request, data: bytes) -> web.StreamResponse:
+    """An answer of up to some MB over a connection that is kept."""
+    response = web.StreamResponse()
+    response.content_length, response.content_type = len(data), "application/octet-stream"
+    await response.prepare(request)
+    async with asyncio.timeout(TAKE_S):
+        for at in range(0, len(data), KEPT_WRITE_BYTES):
+            await response.write(data[at : at + KEPT_WRITE_BYTES])
+    await response.write_eof()
+    return response
 
 
 async def _say_name(request: web.Request, response: web.StreamResponse) -> None:

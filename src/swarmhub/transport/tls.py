@@ -11,6 +11,7 @@ valid is refused on both sides although the ledger has it. Its owner rotates its
 from __future__ import annotations
 
 import ssl
+from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from swarmhub import keys
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.types import MemberId, PublicKey
+
+# What asyncio reads at a time of every TLS connection, and keeps: its 256 KiB are resident twice
+# (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
+sslproto.SSLProtocol.max_size = 1 << 16
 
 
 class Peers:
