@@ -9,16 +9,17 @@ compared with itself: the second half of the rounds against the first, without t
 - Memory (VmRSS) and descriptors are a process': the most of each half. One that is started again
   begins anew, and would hide what leaks. So nodes are killed in the first half of the run only
   (each at its first turn), and then stopped or robbed of their trainers; what counts is the process
-  that is there at the end, from its start on. It grows for some eighty rounds, until it has as many
-  connections as it ever needs, so `rss_ratio_from_tenth` (its last round against its tenth) is more
-  than `rss_ratio`, which says whether the most it has needed goes on rising.
+  that is there at the end, from its start on. It grows until it has as many connections as it ever
+  needs. `rss_ratio_from_tenth` is its last round against its tenth, `..._all` that of all nodes
+  together; `rss_ratio` says of each whether the most that it has needed goes on rising.
 - Files are a home's, and outlive their process: the bytes in it without its logs, a mean of each
   half of the run, since a round comes and goes.
 - Logs (of node and trainer) and the shared ledger grow with every round; how much is said. Nobody
   cuts a log but whoever has started the node.
 
-The exit code is 1 where the study did not finish, where a half has more than the one before by
-RSS_RATIO, DISK_RATIO or SPARE descriptors, or where a node's logs grow by more than LOG_KB a round.
+The exit code is 1 where the study did not finish, where the last round of all nodes needs more
+memory than their tenth by RSS_RATIO, where a half has more than the one before by RSS_RATIO,
+DISK_RATIO or SPARE descriptors, or where a node's logs grow by more than LOG_KB a round.
 """
 
 from __future__ import annotations
@@ -210,6 +211,9 @@ def compare(found: dict[int, Measured]) -> dict[str, Any]:
         "rounds_compared": {i: len(m.rss_kb) - begin(m.rss_kb) for i, m in found.items()},
         "rss_ratio": ratio,
         "rss_ratio_max": max(ratio.values()),
+        "rss_ratio_from_tenth_all": round(
+            sum(m.rss_kb[-1] for m in found.values()) / sum(tenth.values()), 3
+        ),
         "rss_ratio_from_tenth": {i: round(m.rss_kb[-1] / tenth[i], 3) for i, m in found.items()},
         "rss_mb_tenth": {i: round(kb / 1000, 1) for i, kb in tenth.items()},
         "rss_mb_last": {i: round(m.rss_kb[-1] / 1000, 1) for i, m in found.items()},
@@ -243,7 +247,11 @@ def judge(found: dict[str, Any]) -> list[str]:
     wrong = [] if found["finished"] else ["the study did not finish"]
     wrong += [
         f"{name} is {found[name]}, more than {limit}"
-        for name, limit in (("rss_ratio_max", RSS_RATIO), ("disk_ratio_max", DISK_RATIO))
+        for name, limit in (
+            ("rss_ratio_max", RSS_RATIO),
+            ("rss_ratio_from_tenth_all", RSS_RATIO),
+            ("disk_ratio_max", DISK_RATIO),
+        )
         if found[name] > limit
     ]
     wrong += [
