@@ -77,3 +77,7 @@ fuzz-campaign folder="fuzz-campaign" minutes="60":
 # hosts in network namespaces: all scenarios (needs root, ip and CometBFT)
 hosts:
     SWARMHUB_LONG=1 python -m pytest -q tests/hosts
+
+# the tests that take their time: members that hang for 30 s, a whole disk
+long:
+    SWARMHUB_LONG=1 python -m pytest -q tests/faults
