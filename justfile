@@ -78,6 +78,6 @@ fuzz-campaign folder="fuzz-campaign" minutes="60":
 hosts:
     SWARMHUB_LONG=1 python -m pytest -q tests/hosts
 
-# the tests that take their time: members that hang for 30 s, a whole disk
+# tests that take their time: members that hang for 30 s
 long:
     SWARMHUB_LONG=1 python -m pytest -q tests/faults
