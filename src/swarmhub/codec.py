@@ -26,6 +26,7 @@ from swarmhub.errors import Malformed
 MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exactly
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
 WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
+MAX_NESTED = 200_000
 REMEMBERED = "_canonical"  # where a record keeps its own text
 
 T = TypeVar("T")
@@ -97,19 +98,20 @@ def _bounded_int(text: str) -> int:
     return int(text)
 
 
-def decode(data: bytes, limit_bytes: int = 1 << 20) -> Json:
+def decode(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTED) -> Json:
     """The JSON value of canonical bytes; anything but the canonical form raises Malformed."""
-    value = parse(data, limit_bytes)
+    value = parse(data, limit_bytes, limit_values)
     if encode(value) != data:
         raise Malformed("The JSON is not in canonical form (sorted keys, no spaces).")
     return value
 
 
-def parse(data: bytes, limit_bytes: int = 1 << 20) -> Json:
-    """JSON written by a person or a local process: integers only, any spacing."""
+def parse(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTED) -> Json:
+    """JSON written by a person or a local process: integers only, any spacing. `limit_values` is
+    how many brackets may be opened, those in strings included."""
     if len(data) > limit_bytes:
         raise Malformed(f"Expected at most {limit_bytes} bytes of JSON, got {len(data)}.")
-    if data.count(b"[") + data.count(b"{") > 200_000:
+    if data.count(b"[") + data.count(b"{") > limit_values:
         raise Malformed("The JSON has too many nested values.")
     try:
         return json.loads(

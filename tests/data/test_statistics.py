@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from swarmhub import codec
-from swarmhub.data import Design, Table, statistics_of
+from swarmhub.data import Design, Table, statistics, statistics_of
 from swarmhub.errors import BadInput, Malformed
 from swarmhub.merge import merge_statistics
 
@@ -100,6 +100,21 @@ def test_a_category_nobody_published_is_other_and_an_outlier_is_bounded():
     assert x[1, 1:].tolist() == [1, -1]
 
 
+def test_a_column_of_the_other_kind_counts_as_missing_and_is_said():
+    design, here = design_of(table([0, 1] * 10, x=np.arange(20.0))), table([0], x=text("high"))
+    (sentence,) = design.mismatched(here)
+    assert "numbers in the study and text in this table" in sentence
+    assert design.matrix(here).tolist() == [[0.0]]
+    assert design.mismatched(table([0], x=np.ones(1))) == []
+
+
+def test_only_the_features_with_most_values_are_kept(monkeypatch):
+    monkeypatch.setattr(statistics, "MAX_FEATURES", 2)
+    rare = np.where(np.arange(20) < 12, np.arange(20.0), np.nan)
+    columns = {"a": rare, "b": np.arange(20.0), "c": np.arange(20.0)}
+    assert design_of(table([0, 1] * 10, **columns)).names == ("b", "c")
+
+
 def test_what_cannot_be_learned_is_said():
     x = np.arange(20.0)
     with pytest.raises(BadInput, match="no hospital has a row with label 1"):
@@ -108,8 +123,6 @@ def test_what_cannot_be_learned_is_said():
         design_of(table([0, 1] * 10, x=np.ones(20)))
     with pytest.raises(BadInput, match="label column"):
         statistics_of(Table({"x": x}, None, 20))
-    with pytest.raises(BadInput, match="numbers in the study and text in this table"):
-        design_of(table([0, 1] * 10, x=x)).matrix(table([0], x=text("high")))
     for wrong in (b"[]", b'{"rows":1}', b'{"columns":[],"labels":{},"rows":1}'):
         with pytest.raises(Malformed):
             Design.from_statistics(wrong)

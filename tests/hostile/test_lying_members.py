@@ -129,10 +129,10 @@ right = work.take_over
 def read_only(layout, member, source):
     for at in range(0, layout.nbytes, 1 << 20):
         source.read_at(at, min(1 << 20, layout.nbytes - at))
-def take_over(store, path, layout, me):
+def take_over(store, path, layout, me, weight):
     if layout is not None and np.fromfile(path)[0]:  # not the common start
         np.full(layout.nbytes // 8, 1.7e308).tofile(path)
-    return right(store, path, layout, me)
+    return right(store, path, layout, me, weight)
 work.check_contribution = read_only
 work.take_over = take_over
 sys.exit(main())

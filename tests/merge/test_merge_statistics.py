@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import codec
+from swarmhub.data import Design
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import merge_statistics, statistics
 from swarmhub.merge.statistics import MAX_CATEGORIES
@@ -277,3 +278,27 @@ def test_twenty_thousand_transcripts_are_merged():
     got = codec.decode(merge_statistics({1: data, 2: data}), 64 << 20)
     assert len(got["columns"]) == 20_000
     assert got["columns"]["ENSG00000000000"]["count"] == 4
+
+
+def test_names_may_have_brackets_and_the_merge_can_be_read():
+    """Or a hospital could send names of which the merge has more brackets than are read."""
+    names = ["{" * 500 + f"{i}" for i in range(900)]
+    lying = document(900, dict.fromkeys(names, 1), **{"glucose [mg/dl]": numeric([1.0] * 900)})
+    honest = document(3, {"0": 1, "1": 2}, **{"glucose [mg/dl]": numeric([1.0, 2.0, 4.0])})
+    design = Design.from_statistics(merge_statistics({1: honest, 2: lying, 3: honest}))
+    assert design.names == ("glucose [mg/dl]",)
+
+
+def test_nobody_has_more_rows_than_its_weight_says():
+    one, other = document(5, x=numeric([1.0] * 5)), document(6, x=numeric([2.0] * 6))
+    assert merge_statistics({1: one, 2: other}, {1: 5, 2: 9}) == merge_statistics(
+        {1: one, 2: other}
+    )
+    with pytest.raises(BadContribution, match="rows") as caught:
+        merge_statistics({1: one, 2: other}, {1: 5, 2: 5})
+    assert caught.value.member == 2
+
+
+def test_more_labels_than_rows_are_refused():
+    with pytest.raises(BadContribution, match="labels"):
+        merge_statistics({1: document(5, {"0": 3, "1": 3})})

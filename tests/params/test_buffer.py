@@ -27,7 +27,7 @@ from swarmhub.params import (
     read_into,
     write_buffer,
 )
-from swarmhub.params.buffer import is_finite, layout_of
+from swarmhub.params.buffer import is_in_range, layout_of
 
 KINDS = sorted(set(DTYPES) - {"BF16"})
 some_arrays = st.dictionaries(
@@ -151,20 +151,26 @@ def test_only_arrays_of_the_layouts_shape_and_type_are_filled(array):
 @pytest.mark.parametrize("dtype", ["F64", "F32", "F16"])
 def test_infinities_and_nans_are_seen(dtype):
     good = np.array([0, 1, -2], DTYPES[dtype])
-    assert is_finite(good, dtype)
+    assert is_in_range(good, dtype)
     for bad in (np.inf, -np.inf, np.nan):
-        assert not is_finite(np.append(good, bad).astype(DTYPES[dtype]), dtype)
+        assert not is_in_range(np.append(good, bad).astype(DTYPES[dtype]), dtype)
+
+
+def test_a_float64_that_could_overflow_a_sum_is_out_of_range():
+    assert is_in_range(np.array([1e140, -1e140]), "F64")
+    for bad in (1.0000001e140, -1e141):
+        assert not is_in_range(np.array([0, bad]), "F64")
 
 
 def test_infinities_and_nans_are_seen_in_bf16_bits():
-    assert is_finite(np.array([0, 0x3F80, 0x7F7F, 0xFF7F], np.uint16), "BF16")
+    assert is_in_range(np.array([0, 0x3F80, 0x7F7F, 0xFF7F], np.uint16), "BF16")
     for bad in (0x7F80, 0xFF80, 0x7FC0, 0x7F81):
-        assert not is_finite(np.array([0, bad], np.uint16), "BF16")
+        assert not is_in_range(np.array([0, bad], np.uint16), "BF16")
 
 
 def test_integers_are_finite():
-    assert is_finite(np.array([-1, 2**62]), "I64")
-    assert is_finite(np.array([True]), "BOOL")
+    assert is_in_range(np.array([-1, 2**62]), "I64")
+    assert is_in_range(np.array([True]), "BOOL")
 
 
 # safetensors

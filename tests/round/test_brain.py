@@ -1,7 +1,7 @@
 """What a node wishes to do, from the ledger's state, its notes and the time."""
 
 import pytest
-from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging
+from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.election import get_auditors
@@ -9,12 +9,17 @@ from swarmhub.contract.transactions import Contribute, Retract, Rotate, Settle, 
 from swarmhub.round import (
     Accepted,
     Audit,
+    Check,
+    CheckedBad,
+    CheckedGood,
     Held,
     Merged,
     Notes,
     Offered,
     PeerLost,
     Prepared,
+    PullStarted,
+    PullStopped,
     ReceiptCame,
     SendReceipt,
     Submit,
@@ -125,25 +130,77 @@ def reported(c, notes, now_ms):
     return [w.body.member for w in wishes if isinstance(w, Submit) and type(w.body) is Unavailable]
 
 
+def leading_without(c, absent, started_at=0.0):
+    """Notes of the leader that pulls the contributions of some, and the times of its term (ms)."""
+    notes = Notes(HEART, c.leader())
+    began_ms, ends_ms = (get(c.state, f"term/{HEART}") for get in (get_began_ms, get_due_ms))
+    for one in c.round().contributions:
+        if one.member in absent:
+            notes.learn(PullStarted(one.digest), began_ms + int(started_at * (ends_ms - began_ms)))
+        else:
+            notes.learn(Held(one.digest), c.now_ms)
+    return notes, began_ms, began_ms + (ends_ms - began_ms) * 3 // 4
+
+
 @pytest.mark.parametrize(("absent", "told"), [(1, True), (2, False), (3, False)])
 def test_a_contribution_that_takes_most_of_a_term_is_reported_where_most_others_are_here(
     absent, told
 ):
     c = merging(4)
-    leader, r = c.leader(), c.round()
-    notes = Notes(HEART, leader)
-    slow = c.followers()[:absent]
-    for one in r.contributions:
-        if one.member not in slow:
-            notes.learn(Held(one.digest), c.now_ms)
-    began_ms, ends_ms = (get(c.state, f"term/{HEART}") for get in (get_began_ms, get_due_ms))
-    late_ms = began_ms + (ends_ms - began_ms) * 3 // 4
+    leader, slow = c.leader(), c.followers()[:absent]
+    notes, began_ms, late_ms = leading_without(c, slow)
     assert Wake(late_ms) in decide(c.state, notes, began_ms)
     assert reported(c, notes, late_ms - 1) == []
     assert reported(c, notes, late_ms) == (slow if told else [])
     if told:
         c.ok(leader, Unavailable(c.ref(), slow[0]))
         assert c.leader() != leader
+
+
+def test_nobody_is_called_slow_who_has_not_been_asked_for_long_or_is_needed():
+    c = merging(4)
+    for started_at, told in ((0.25, True), (0.26, False), (0.7, False)):
+        notes, _, late_ms = leading_without(c, c.followers()[:1], started_at)
+        assert bool(reported(c, notes, late_ms)) == told
+    notes, _, late_ms = leading_without(c, c.followers()[:1])
+    notes.learn(PullStopped(c.round().contribution_of(c.followers()[0]).digest), late_ms)
+    assert reported(c, notes, late_ms) == []  # this machine has failed
+    notes, _, late_ms = leading_without(c, [c.leader()])
+    assert reported(c, notes, late_ms) == []  # nobody reports itself
+    c = merging(4, min_peers=4)
+    notes, _, late_ms = leading_without(c, c.followers()[:1])
+    assert reported(c, notes, late_ms) == []  # without it there is no round: wait
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("absent", [1, 2])
+def test_no_node_wishes_to_be_woken_in_the_past(n, absent):
+    c = merging(n)
+    notes, began_ms, late_ms = leading_without(c, c.followers()[:absent])
+    for now_ms in range(began_ms, began_ms + 2 * (late_ms - began_ms), 997):
+        wakes = [w.at_ms for w in decide(c.state, notes, now_ms) if isinstance(w, Wake)]
+        assert all(at_ms > now_ms for at_ms in wakes)
+
+
+def test_a_start_that_training_cannot_begin_with_is_not_signed():
+    c = running(4)
+    c.ready(1, 2, 3, 4)
+    r, leader, made = c.round(), c.leader(), digest("m")
+    notes = Notes(HEART, c.followers()[0])
+    prepared = Prepared(r.number, "", digest("p"), digest("root"), MODEL_BYTES, LAYOUT, 10)
+    for event in (prepared, Held(prepared.digest), Held(made)):
+        notes.learn(event, c.now_ms)
+    notes.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    wishes = decide(c.state, notes, c.now_ms)
+    assert Check(made, leader, 1) in wishes
+    assert SendReceipt not in {type(w) for w in wishes}
+    notes.learn(CheckedGood(made), c.now_ms)
+    assert SendReceipt in {type(w) for w in decide(c.state, notes, c.now_ms)}
+    notes.good.clear()
+    notes.learn(CheckedBad(made, "NaN"), c.now_ms)
+    wishes = decide(c.state, notes, c.now_ms)
+    assert not {Check, SendReceipt} & {type(w) for w in wishes}
+    assert suspicions(wishes)
 
 
 def offered(c, notes):

@@ -23,6 +23,7 @@ is 0 after standardising. Left out, at every site alike: features that are missi
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ from swarmhub.errors import BadInput, Malformed
 MIN_COUNT = 5  # rows; the usual smallest cell in published hospital statistics
 MAX_CATEGORIES = 50  # distinct values at one hospital; coded variables have fewer, names more
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
+MAX_FEATURES = 200_000  # those with most values; a row of them has 1.6 MB
 MAX_DEVIATIONS = 10.0  # standard deviations; farther is a unit error or would rule the model
 MAX_DOCUMENT = 64 << 20  # bytes
 
@@ -102,11 +104,13 @@ class Design:
         Malformed if the bytes are no such document; BadInput if nothing can be learned from it:
         a label that no row has, or no feature left.
         """
-        document = codec.decode(merged, MAX_DOCUMENT)
+        document = codec.decode(merged, MAX_DOCUMENT, len(merged))  # names may have brackets
         try:
             rows = int(document["rows"])
             class_rows = (int(document["labels"].get("0", 0)), int(document["labels"].get("1", 0)))
-            found = sorted(_features(document["columns"], rows))
+            features = _features(document["columns"], rows)
+            kept = heapq.nsmallest(MAX_FEATURES, features, key=lambda f: (-f[0], f))
+            found = sorted(feature[1:] for feature in kept)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise Malformed(
                 "Expected a statistics document (rows, labels, columns), got other JSON."
@@ -132,34 +136,39 @@ class Design:
     def matrix(self, table: Table) -> npt.NDArray[np.float64]:
         """The table's rows as standardised features, (n, p) float64, finite.
 
-        Columns that the study does not know are ignored; a column that the table lacks is missing
-        throughout. BadInput where a column is a number here and text in the study, or vice versa.
+        Columns that the study does not know are ignored; a column that the table lacks, or has as
+        the other kind (`mismatched`), is missing throughout.
         """
         x = np.zeros((table.rows, len(self.names)))
         for k, (column, category) in enumerate(self.sources):
             values = table.columns.get(column)
-            if values is None:
+            if values is None or is_text(values) != (category is not None):
                 continue
             known = _known(values)
-            if not known.any():
-                continue
-            if is_text(values) != (category is not None):
-                here, study = ("text", "numbers")[:: 1 if is_text(values) else -1]
-                raise BadInput(
-                    f"Column '{column[:60]}' has {study} in the study and {here} in this table; "
-                    "prepare it as the other hospitals do."
-                )
             raw = values if category is None else values == category
             x[known, k] = (raw[known].astype(np.float64) - self.mean[k]) / self.sd[k]
         return np.clip(x, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=x)
+
+    def mismatched(self, table: Table) -> list[str]:
+        """A sentence for each column that is a number here and text in the study, or vice versa."""
+        found = []
+        for column, category in dict(self.sources).items():
+            values = table.columns.get(column)
+            if values is not None and _known(values).any() and is_text(values) != bool(category):
+                here, study = ("text", "numbers")[:: 1 if is_text(values) else -1]
+                found.append(
+                    f"Column '{column[:60]}' has {study} in the study and {here} in this table: it "
+                    "counts as missing here; prepare it as the other hospitals do."
+                )
+        return found
 
 
 def _known(values: Column) -> npt.NDArray[np.bool_]:
     return np.array([v is not None for v in values]) if is_text(values) else ~np.isnan(values)
 
 
-def _features(columns: Json, rows: int) -> Iterator[tuple[bool, str, str, float, float]]:
-    """(is text, column, category, mean, sd) of every feature that is kept."""
+def _features(columns: Json, rows: int) -> Iterator[tuple[int, bool, str, str, float, float]]:
+    """(values, is text, column, category, mean, sd) of every feature that can be used."""
     for name, column in columns.items():
         count = column["count"]
         if count == 0 or count < (1.0 - MAX_MISSING) * rows:
@@ -168,9 +177,9 @@ def _features(columns: Json, rows: int) -> Iterator[tuple[bool, str, str, float,
             mean = float.fromhex(column["mean"])
             sd = math.sqrt(float.fromhex(column["m2"]) / count)
             if sd > 1e-9 * abs(mean):  # below it the variance is rounding
-                yield False, name, "", mean, sd
+                yield count, False, name, "", mean, sd
             continue
         for category, n in column["categories"].items():
             if 0 < n < count:
                 share = n / count
-                yield True, name, category, share, math.sqrt(share * (1.0 - share))
+                yield count, True, name, category, share, math.sqrt(share * (1.0 - share))

@@ -25,7 +25,7 @@ def merge_parameters(
 
     The order of the contributions does not matter. MergeError, at once, for none of them, two of
     one member or a weight below 1; while iterating, BadContribution for values that may not be
-    merged and Each yielded chunk is a buffer of its own.
+    merged. Each yielded chunk is a buffer of its own.
     """
     ordered = in_order(contributions)
     if rule.name in CHUNK_LOCAL:

@@ -36,6 +36,7 @@ MAX_COLUMNS = 200_000  # as many as an omics table has, e.g. 60,000 transcripts
 MAX_CATEGORIES = 1000  # a column, and labels; more is an identifier, not a category
 MAX_NAME = 512  # characters
 
+MAX_NESTED = 1_000_000  # brackets, also those in names: two a column, and some to spare
 MAX_ROWS = 1 << 40  # the counts of 8,000 hospitals add up to less than codec.MAX_INT
 MAX_MEAN, MAX_M2 = 1e100, 1e250  # so that no sum of any hospitals' overflows
 
@@ -63,15 +64,15 @@ class Column:
         """The higher, the rather it is kept."""
         return self.sites, self.count, self.kind == "numeric"
 
-    def add(self, other: Column) -> None:
+    def add(self, other: SiteColumn) -> None:
         """Take the values of another hospital in."""
         if other.kind == "numeric" and other.count:
             na, nb, n = float(self.count), float(other.count), float(self.count + other.count)
             delta = other.mean - self.mean
             self.mean = self.mean + delta * (nb / n)
             self.m2 = (self.m2 + other.m2) + (delta * delta) * (na * (nb / n))
-        add_tallies(self.categories, other.categories)
-        self.sites += other.sites
+        add_counts(self.categories, other.categories)
+        self.sites += int(other.count > 0)
         self.count += other.count
 
     def json(self, rows: int) -> Json:
@@ -85,30 +86,54 @@ class Column:
 
 
 @dataclass
+class Merged:
+    """The merge so far: each column by its kinds."""
+
+    rows: int = 0
+    labels: Tallies = field(default_factory=dict)
+    columns: dict[str, dict[str, Column]] = field(default_factory=dict)
+
+
+@dataclass
+class SiteColumn:
+    """A column of one hospital's document."""
+
+    kind: str
+    count: int
+    mean: float = 0.0
+    m2: float = 0.0
+    categories: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
 class Document:
-    """One hospital's document, or the merge so far: each column by its kinds."""
+    """One hospital's document."""
 
     rows: int
-    labels: Tallies
-    columns: dict[str, dict[str, Column]]
+    labels: dict[str, int]
+    columns: dict[str, SiteColumn]
 
 
-def merge_statistics(documents: Mapping[int, bytes]) -> bytes:
-    """The merged document of the members' documents, by member id.
+def merge_statistics(
+    documents: Mapping[int, bytes], weights: Mapping[int, int] | None = None
+) -> bytes:
+    """The merged document of the members' documents, by member id. `weights` are how many rows
+    each of them may have at most.
 
-    BadContribution for a document that is not valid; MergeError for none at all.
+    BadContribution for a document that is not valid or has more; MergeError for none at all.
     """
     if not documents:
         raise MergeError("Expected at least one statistics document to merge, got none.")
-    merged = Document(0, {}, {})
+    merged = Merged()
     for member in sorted(documents):
-        _add(merged, _read(member, documents[member]))
+        most = MAX_ROWS if weights is None else min(weights[member], MAX_ROWS)
+        _add(merged, _read(member, documents[member], most))
     columns = [(n, max(kinds.values(), key=_rank)) for n, kinds in merged.columns.items()]
     columns.sort(key=lambda c: (*(-x for x in c[1].rank), c[0]))
     return _write(merged, columns[:MAX_COLUMNS])
 
 
-def _write(merged: Document, columns: list[tuple[str, Column]]) -> bytes:
+def _write(merged: Merged, columns: list[tuple[str, Column]]) -> bytes:
     """The document with as many of the first columns as fit."""
     found = {name: column.json(merged.rows) for name, column in columns}
     document = {"rows": merged.rows, "labels": most_common(merged.labels), "columns": found}
@@ -128,20 +153,19 @@ def _rank(column: Column) -> tuple[int, int, bool]:
 # adding
 
 
-def _add(merged: Document, site: Document) -> None:
-    for name, kinds in site.columns.items():
-        for kind, column in kinds.items():
-            mine = merged.columns.setdefault(name, {}).setdefault(kind, Column(kind))
-            mine.add(column)
-    add_tallies(merged.labels, site.labels)
+def _add(merged: Merged, site: Document) -> None:
+    for name, column in site.columns.items():
+        kinds = merged.columns.setdefault(name, {})
+        kinds.setdefault(column.kind, Column(column.kind)).add(column)
+    add_counts(merged.labels, site.labels)
     merged.rows += site.rows
 
 
-def add_tallies(into: Tallies, more: Tallies) -> None:
-    """Add how many hospitals and rows have each name."""
-    for name, (sites, count) in more.items():
-        before = into.get(name, (0, 0))
-        into[name] = before[0] + sites, before[1] + count
+def add_counts(into: Tallies, counts: Mapping[str, int]) -> None:
+    """Add one hospital's rows of each name."""
+    for name, count in counts.items():
+        sites, before = into.get(name, (0, 0))
+        into[name] = sites + 1, before + count
 
 
 def most_common(tallies: Tallies) -> dict[str, int]:
@@ -153,29 +177,30 @@ def most_common(tallies: Tallies) -> dict[str, int]:
 # reading what a hospital sent
 
 
-def _read(member: int, data: bytes) -> Document:
+def _read(member: int, data: bytes, most_rows: int) -> Document:
     try:
-        return _document(codec.decode(data, MAX_DOCUMENT))
+        return _document(codec.decode(data, MAX_DOCUMENT, MAX_NESTED), most_rows)
     except Malformed as error:
         raise BadContribution(member, str(error).rstrip(".")) from None
 
 
-def _document(value: Json) -> Document:
+def _document(value: Json, most_rows: int) -> Document:
     _keys(value, {"rows", "labels", "columns"}, "the document")
-    rows = _count(value["rows"], MAX_ROWS, "rows")
+    rows = _count(value["rows"], most_rows, "rows")
     labels = _counts(value["labels"], rows, "labels")
+    if sum(labels.values()) > rows:
+        raise Malformed(f"labels: expected at most the {rows} rows in all")
     columns = value["columns"]
     if not isinstance(columns, dict) or len(columns) > MAX_COLUMNS:
         raise Malformed(f"expected an object of at most {MAX_COLUMNS} columns")
     found = {}
-    for name, column in columns.items():
-        where = f"column {_name(name)[:60]!r}"
-        read = _column(column, rows, where)
-        found[name] = {read.kind: read}
+    while columns:  # what has been read is let go: of 64 MB there are many objects
+        name, column = columns.popitem()
+        found[name] = _column(column, rows, f"column {_name(name)[:60]!r}")
     return Document(rows, labels, found)
 
 
-def _column(value: Json, rows: int, where: str) -> Column:
+def _column(value: Json, rows: int, where: str) -> SiteColumn:
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in ("numeric", "text"):
         raise Malformed(f"{where}: expected the kind to be numeric or text")
@@ -184,12 +209,11 @@ def _column(value: Json, rows: int, where: str) -> Column:
     missing = _count(value["missing"], codec.MAX_INT, f"{where}, missing")
     if count + missing != rows:
         raise Malformed(f"{where}: expected count + missing to be the {rows} rows")
-    sites = int(count > 0)
     if kind == "text":
         categories = _counts(value["categories"], count, f"{where}, categories")
-        if sum(n for _, n in categories.values()) > count:
+        if sum(categories.values()) > count:
             raise Malformed(f"{where}: the categories add up to more than the {count} values")
-        return Column(kind, sites, count, categories=categories)
+        return SiteColumn(kind, count, categories=categories)
     mean, m2 = _float(value["mean"], f"{where}, mean"), _float(value["m2"], f"{where}, m2")
     if not (abs(mean) <= MAX_MEAN and 0 <= m2 <= MAX_M2):
         raise Malformed(
@@ -198,7 +222,7 @@ def _column(value: Json, rows: int, where: str) -> Column:
         )
     if count == 0:  # nothing was averaged, whatever the document says
         mean = m2 = 0.0
-    return Column(kind, sites, count, mean, m2)
+    return SiteColumn(kind, count, mean, m2)
 
 
 def _keys(value: Json, wanted: set[str], where: str) -> None:
@@ -218,10 +242,10 @@ def _count(value: Json, most: int, where: str) -> int:
     return value
 
 
-def _counts(value: Json, most: int, where: str) -> Tallies:
+def _counts(value: Json, most: int, where: str) -> dict[str, int]:
     if not isinstance(value, dict) or len(value) > MAX_CATEGORIES:
         raise Malformed(f"{where}: expected an object of at most {MAX_CATEGORIES} counts")
-    return {_name(name): (1, _count(count, most, where)) for name, count in value.items()}
+    return {_name(name): _count(count, most, where) for name, count in value.items()}
 
 
 def _float(value: Json, where: str) -> float:

@@ -47,6 +47,8 @@ from swarmhub.round import (
     Prepared,
     Pull,
     PullFailed,
+    PullStarted,
+    PullStopped,
     ReceiptCame,
     ReceiptSent,
     Refused,
@@ -153,6 +155,8 @@ class StudyDriver:
 
     def _note_failure(self, effect: Effect) -> None:
         """This machine failed (a full disk, say), not a peer: pause, then try again."""
+        if isinstance(effect, Pull):
+            self.notes.learn(PullStopped(effect.digest), self.node.now_ms())
         self._failed[effect] = self.node.now_ms()
         asyncio.get_running_loop().call_later(AGAIN_S + 0.01, self.react)
 
@@ -223,6 +227,7 @@ class StudyDriver:
 
     async def _pull(self, wish: Pull) -> None:
         started = time.monotonic()
+        self.notes.learn(PullStarted(wish.digest), self.node.now_ms())
         reach("pull.begun")
         try:
             await self.node.client.pull(wish, self.node.blobs)
@@ -238,7 +243,9 @@ class StudyDriver:
 
     async def _check(self, wish: Check) -> None:
         try:
-            await asyncio.to_thread(work.check, self.node.blobs, wish.digest, wish.member)
+            await asyncio.to_thread(
+                work.check, self.node.blobs, wish.digest, wish.member, wish.weight
+            )
         except BadContribution as error:
             self.learn(CheckedBad(wish.digest, error.why))
             return

@@ -64,7 +64,7 @@ def _is_up(home: Home) -> bool:
     try:
         port = int(json.loads(home.run_path("api.json").read_bytes())["port"])
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False
     return True
 

@@ -266,7 +266,7 @@ class LocalApi:
                     raise TrainerError("Parameters come with their layout; this answer has none.")
                 if drop is None or drop.parent != self._node.blobs.root / "incoming":
                     raise TrainerError("The parameters' file is not where the node asked for it.")
-                made = await self._insist(self._take_over, drop, layout, driver.notes.me)
+                made = await self._insist(self._take_over, drop, layout, driver.notes.me, weight)
                 if task.kind == "parameters" and made.layout != task.layout:
                     raise TrainerError(
                         "The model's arrays are not those of the study's model (names, types or "
@@ -309,9 +309,13 @@ class LocalApi:
     async def _prepare(self, driver: StudyDriver, answer: Prepared) -> None:
         driver.prepare(answer)
 
-    async def _take_over(self, drop: Path, layout: Layout | None, me: int) -> Fingerprint:
+    async def _take_over(
+        self, drop: Path, layout: Layout | None, me: int, weight: int
+    ) -> Fingerprint:
         try:
-            return await asyncio.to_thread(work.take_over, self._node.blobs, drop, layout, me)
+            return await asyncio.to_thread(
+                work.take_over, self._node.blobs, drop, layout, me, weight
+            )
         except BadContribution as error:
             raise TrainerError(
                 f"The parameters cannot be shared: {error.why}; "

@@ -34,10 +34,12 @@ class Unwanted(MergeError):
     """The round has moved on; nothing is wrong."""
 
 
-def take_over(store: BlobStore, path: Path, layout: Layout | None, me: MemberId) -> Fingerprint:
+def take_over(
+    store: BlobStore, path: Path, layout: Layout | None, me: MemberId, weight: int
+) -> Fingerprint:
     """Check a trainer's file (layout None: a statistics document), hash it, store it."""
     if layout is None:
-        merge_statistics({me: path.read_bytes()})  # refuses what others would refuse
+        merge_statistics({me: path.read_bytes()}, {me: weight})  # refuses what others would refuse
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
     else:
         size = path.stat().st_size
@@ -55,11 +57,11 @@ def take_over(store: BlobStore, path: Path, layout: Layout | None, me: MemberId)
     return fingerprint
 
 
-def check(store: BlobStore, digest: Digest, member: MemberId) -> None:
+def check(store: BlobStore, digest: Digest, member: MemberId, weight: int) -> None:
     """Whether a held contribution can be merged; BadContribution where it cannot."""
     layout_digest = store.fingerprint(digest).layout
     if layout_digest == STATISTICS_LAYOUT:
-        merge_statistics({member: store.path(digest).read_bytes()})
+        merge_statistics({member: store.path(digest).read_bytes()}, {member: weight})
         return
     source = store.source(digest)
     try:
@@ -73,9 +75,8 @@ def merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Finge
     if wish.kind == "initial":
         return store.fingerprint(wish.shares[0].digest)
     if wish.kind == "statistics":
-        documents = {s.member: store.path(s.digest).read_bytes() for s in wish.shares}
         path = store.incoming()
-        path.write_bytes(merge_statistics(documents))
+        path.write_bytes(_merge_statistics(store, wish))
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
         store.adopt(path, fingerprint)
         return fingerprint
@@ -163,8 +164,7 @@ def examine(store: BlobStore, wish: Examine, chunks: Mapping[MemberId, bytes]) -
 def _merge_again(store: BlobStore, wish: Audit | Examine) -> Iterator[bytes | memoryview]:
     """The chunks of the right merge of held contributions."""
     if wish.kind == "statistics":
-        documents = {s.member: store.path(s.digest).read_bytes() for s in wish.shares}
-        whole = merge_statistics(documents)
+        whole = _merge_statistics(store, wish)
         yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
         return
     layout = need_layout(store, wish.layout)
@@ -175,6 +175,11 @@ def _merge_again(store: BlobStore, wish: Audit | Examine) -> Iterator[bytes | me
     finally:
         for source in sources.values():
             source.close()
+
+
+def _merge_statistics(store: BlobStore, wish: Merge | Audit | Examine) -> bytes:
+    documents = {s.member: store.path(s.digest).read_bytes() for s in wish.shares}
+    return merge_statistics(documents, {s.member: s.weight for s in wish.shares})
 
 
 def _excerpt_of(store: BlobStore, digest: Digest, starts: Sequence[int]) -> bytes:

@@ -80,6 +80,8 @@ def train_table(
                 raise TrainerError(f"'{study}' has no merged statistics; set statistics = true.")
             kind = swarm.spec.options.get("model", "logistic")
             fitted = make_fitted(kind, swarm.merged_statistics, swarm.spec.seed)
+            for sentence in fitted.design.mismatched(table):
+                say(sentence)
             parts["fitted"], parts["x"] = fitted, fitted.design.matrix(table)
             parts["parameters"] = {k: v.copy() for k, v in fitted.model.initial().items()}
             return parts["parameters"]  # type: ignore[no-any-return]

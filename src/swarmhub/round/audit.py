@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from swarmhub.contract.election import get_auditors
 from swarmhub.contract.transactions import Dispute, Recompute
-from swarmhub.round.effects import Audit, Effect, Examine, SendReceipt, Submit, Wake
+from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Wake
 from swarmhub.round.notes import Doubt, Offered
 from swarmhub.round.view import View, next_try_ms, pull_contribution, shares_of
 
@@ -22,8 +22,11 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it, or dispute it."""
     notes, r = view.notes, view.r
-    if r.kind == "initial":  # the leader's own start: there is nothing to recompute
-        yield from sign(view, offer)
+    if r.kind == "initial":  # the leader's own start: nothing to recompute, but to look at
+        if offer.digest in notes.good:
+            yield from sign(view, offer)
+        else:
+            yield Check(offer.digest, offer.leader, 1)
         return
     mine = notes.merged.get((r.number, r.revision))
     if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it

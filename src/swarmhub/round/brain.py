@@ -204,11 +204,13 @@ def merge(view: View) -> Iterator[Effect]:
         yield from pull_contributions(view)
         slow = find_slow(view, missing)
         for c in missing:
-            if c in slow or is_out_of_reach(view, c.digest):
+            mine = c.member == view.me  # see `take_back`
+            if not mine and (c in slow or is_out_of_reach(view, c.digest)):
                 yield Submit(Unavailable(view.ref, c.member))
                 return
-        if view.term_ends_ms is not None:
-            yield Wake(get_late_ms(view))
+        late_ms = get_late_ms(view)
+        if late_ms is not None and view.now_ms < late_ms:
+            yield Wake(late_ms)
         return
     if any(c.digest in notes.bad for c in r.contributions):
         return  # `witness` reports it; the contract decides on a new revision or leader
@@ -218,15 +220,23 @@ def merge(view: View) -> Iterator[Effect]:
 
 
 def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
-    """Of which the pull takes longer than most of the term, while most others are here."""
-    late = view.term_ends_ms is not None and view.now_ms >= get_late_ms(view)
-    return missing if late and 2 * len(missing) < len(view.r.contributions) else []
+    """Of which the pull has gone on for half of the term and takes longer than three quarters of
+    it, while more than half of all contributions are here, and the others are enough."""
+    r, notes = view.r, view.notes
+    late_ms = get_late_ms(view)
+    if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= view.spec.min_peers:
+        return []
+    if 2 * len(missing) >= len(r.contributions):
+        return []  # it may well be us, or the network
+    since_ms = late_ms - 2 * (late_ms - (view.term_began_ms or 0)) // 3
+    return [c for c in missing if notes.pulling.get(c.digest, view.now_ms) <= since_ms]
 
 
-def get_late_ms(view: View) -> int:
-    """Three quarters of the term: the rest is for the report to be in a block before it ends."""
-    began_ms, ends_ms = view.term_began_ms or 0, view.term_ends_ms or 0
-    return began_ms + (ends_ms - began_ms) * 3 // 4
+def get_late_ms(view: View) -> int | None:
+    """Three quarters of the term: the rest is for a report to be in a block before it ends."""
+    if view.term_began_ms is None or view.term_ends_ms is None:
+        return None
+    return view.term_began_ms + (view.term_ends_ms - view.term_began_ms) * 3 // 4
 
 
 def is_out_of_reach(view: View, digest: Digest) -> bool:
@@ -258,7 +268,7 @@ def follow(view: View) -> Iterator[Effect]:
         yield from doubt(view, lost)
     if offer is None or (r.kind == "initial" and notes.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
-    if offer.digest in notes.held:
+    if offer.digest in notes.held and offer.digest not in notes.bad:
         yield from audit(view, offer)
     elif is_acceptable(view, offer):
         yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
@@ -298,8 +308,11 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
 
 
 def is_acceptable(view: View, offer: Offered) -> bool:
-    """Whether an offered model has the study's form; in the initial round, my trainer's form."""
+    """Whether an offered model has the study's form; in the initial round, my trainer's form, and
+    numbers that training can start from."""
     r, notes = view.r, view.notes
+    if offer.digest in notes.bad:
+        return False
     if r.kind == "statistics":
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
@@ -334,7 +347,7 @@ def witness(view: View) -> Iterator[Effect]:
             yield Submit(Invalid(view.ref, c.member))
         elif c.member in said and c.digest not in notes.good:
             if c.digest in notes.held:
-                yield Check(c.digest, c.member)
+                yield Check(c.digest, c.member, c.weight)
             else:
                 yield from pull_contribution(view, c)
 

@@ -41,6 +41,7 @@ class Check:
 
     digest: Digest
     member: MemberId
+    weight: int  # of statistics: so many rows at most
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,18 @@ class Held:
 
 
 @dataclass(frozen=True)
+class PullStarted:
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class PullStopped:
+    """Something is wrong with this machine: nobody else is slow."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True)
 class PullFailed:
     digest: Digest
     why: str
@@ -167,7 +179,8 @@ class Accepted:
 
 
 Event: TypeAlias = (
-    Held | PullFailed | CheckedGood | CheckedBad | Merged | Offered | ReceiptCame | ReceiptSent
+    Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Offered
+    | ReceiptCame | ReceiptSent
     | PeerLost | PeerFound | Poked | Refused | Accepted | Prepared | Audited | Lacking | Examined
 )  # fmt: skip
 
@@ -203,6 +216,7 @@ class Notes:
     good: set[Digest] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
     contributed: dict[int, Failures] = field(default_factory=dict)  # by round: each but one in vain
+    pulling: dict[Digest, int] = field(default_factory=dict)  # since when (ms)
     arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was here
     audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
     lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
@@ -217,6 +231,11 @@ class Notes:
                 self.obtained.add(digest)
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
+                self.pulling.pop(digest, None)
+            case PullStarted(digest):
+                self.pulling.setdefault(digest, now_ms)
+            case PullStopped(digest):
+                self.pulling.pop(digest, None)
             case PullFailed(digest, _, lasted_ms):
                 self._count(self.failed, digest, now_ms)
                 if lasted_ms >= self.patience.unavailable_ms:  # says as much as two quick refusals
@@ -268,6 +287,7 @@ class Notes:
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
         self.obtained.clear()
         self.arrived.clear()
+        self.pulling.clear()
         self.lost.clear()
         self.failed.clear()
         self.bad.clear()

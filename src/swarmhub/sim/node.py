@@ -45,6 +45,8 @@ from swarmhub.round import (
     Prepared,
     Pull,
     PullFailed,
+    PullStarted,
+    PullStopped,
     ReceiptCame,
     ReceiptSent,
     Refused,
@@ -346,6 +348,7 @@ class SimNode:
             case Submit():
                 self.submit(wish)
             case Pull():
+                self.notes.learn(PullStarted(wish.digest), self.now_ms)
                 self._pull(wish, list(wish.holders))
             case Check():
                 self.later(1 + self.disk.slow_ms, lambda: self._check(wish))
@@ -422,6 +425,7 @@ class SimNode:
             try:
                 self._keep(data, wish.durable)
             except DiskFull:
+                self.notes.learn(PullStopped(wish.digest), self.now_ms)
                 self.failed(wish)
                 return
             self.done(wish, Held(wish.digest))

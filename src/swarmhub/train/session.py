@@ -210,7 +210,11 @@ class Swarm:
                 f"'{self.study}' merges statistics first; give join(statistics=...) this site's."
             )
         Path(task["drop"]).write_bytes(self._document)
-        self._answer(task, samples=1)
+        try:
+            rows = int(json.loads(self._document)["rows"])
+        except (ValueError, TypeError, KeyError):
+            rows = 1  # the node says what is wrong with it
+        self._answer(task, samples=max(1, rows))
 
     def _answer(
         self,

@@ -334,11 +334,11 @@ async def _send(request: web.Request, data: bytes) -> web.StreamResponse:
     """An answer of up to some MB over a connection that is kept."""
     response = web.StreamResponse()
     response.content_length, response.content_type = len(data), "application/octet-stream"
-    await response.prepare(request)
     async with asyncio.timeout(TAKE_S):
+        await response.prepare(request)
         for at in range(0, len(data), KEPT_WRITE_BYTES):
             await response.write(data[at : at + KEPT_WRITE_BYTES])
-    await response.write_eof()
+        await response.write_eof()
     return response
 
 
