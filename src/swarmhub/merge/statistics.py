@@ -21,11 +21,11 @@ first names).
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from swarmhub import codec
 from swarmhub.codec import Json
@@ -40,12 +40,36 @@ MAX_NESTED = 1_000_000  # brackets, also those in names: two a column, and some 
 MAX_ROWS = 1 << 40  # the counts of 8,000 hospitals add up to less than codec.MAX_INT
 MAX_MEAN, MAX_M2 = 1e100, 1e250  # so that no sum of any hospitals' overflows
 
-Tallies: TypeAlias = dict[str, tuple[int, int]]  # name -> how many hospitals, how many rows
-
 KEYS = {
     "numeric": {"kind", "count", "missing", "mean", "m2"},
     "text": {"kind", "count", "missing", "categories"},
 }
+
+
+@dataclass
+class Tally:
+    """How many rows have each name, and how many hospitals, where it is more than one."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sites: dict[str, int] = field(default_factory=dict)
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Take another hospital's rows in."""
+        for name, count in counts.items():
+            if name in self.counts:
+                self.counts[name] += count
+                self.sites[name] = self.sites.get(name, 1) + 1
+            else:
+                self.counts[name] = count
+
+    def json(self) -> dict[str, int]:
+        """At most MAX_CATEGORIES names, of those first that most hospitals have."""
+
+        def rank(entry: tuple[str, int]) -> tuple[int, int, str]:
+            name, count = entry
+            return -self.sites.get(name, 1), -count, name
+
+        return dict(heapq.nsmallest(MAX_CATEGORIES, self.counts.items(), key=rank))
 
 
 @dataclass
@@ -57,7 +81,7 @@ class Column:
     count: int = 0
     mean: float = 0.0
     m2: float = 0.0
-    categories: Tallies = field(default_factory=dict)
+    categories: Tally = field(default_factory=Tally)
 
     @property
     def rank(self) -> tuple[int, int, bool]:
@@ -71,7 +95,7 @@ class Column:
             delta = other.mean - self.mean
             self.mean = self.mean + delta * (nb / n)
             self.m2 = (self.m2 + other.m2) + (delta * delta) * (na * (nb / n))
-        add_counts(self.categories, other.categories)
+        self.categories.add(other.categories)
         self.sites += int(other.count > 0)
         self.count += other.count
 
@@ -82,7 +106,7 @@ class Column:
         }  # fmt: skip
         if self.kind == "numeric":
             return found | {"mean": self.mean.hex(), "m2": self.m2.hex()}
-        return found | {"categories": most_common(self.categories)}
+        return found | {"categories": self.categories.json()}
 
 
 @dataclass
@@ -90,7 +114,7 @@ class Merged:
     """The merge so far: each column by its kinds."""
 
     rows: int = 0
-    labels: Tallies = field(default_factory=dict)
+    labels: Tally = field(default_factory=Tally)
     columns: dict[str, dict[str, Column]] = field(default_factory=dict)
 
 
@@ -136,7 +160,7 @@ def merge_statistics(
 def _write(merged: Merged, columns: list[tuple[str, Column]]) -> bytes:
     """The document with as many of the first columns as fit."""
     found = {name: column.json(merged.rows) for name, column in columns}
-    document = {"rows": merged.rows, "labels": most_common(merged.labels), "columns": found}
+    document = {"rows": merged.rows, "labels": merged.labels.json(), "columns": found}
     data = codec.encode(document)
     if len(data) > MAX_DOCUMENT:
         ends = itertools.accumulate(len(codec.encode({n: c})) for n, c in found.items())
@@ -154,24 +178,12 @@ def _rank(column: Column) -> tuple[int, int, bool]:
 
 
 def _add(merged: Merged, site: Document) -> None:
-    for name, column in site.columns.items():
+    while site.columns:
+        name, column = site.columns.popitem()
         kinds = merged.columns.setdefault(name, {})
         kinds.setdefault(column.kind, Column(column.kind)).add(column)
-    add_counts(merged.labels, site.labels)
+    merged.labels.add(site.labels)
     merged.rows += site.rows
-
-
-def add_counts(into: Tallies, counts: Mapping[str, int]) -> None:
-    """Add one hospital's rows of each name."""
-    for name, count in counts.items():
-        sites, before = into.get(name, (0, 0))
-        into[name] = sites + 1, before + count
-
-
-def most_common(tallies: Tallies) -> dict[str, int]:
-    """The counts of at most MAX_CATEGORIES names, of those first that most hospitals have."""
-    ranked = sorted(tallies.items(), key=lambda t: (-t[1][0], -t[1][1], t[0]))
-    return {name: count for name, (_, count) in ranked[:MAX_CATEGORIES]}
 
 
 # reading what a hospital sent
