@@ -139,7 +139,8 @@ def read(member: int, source: Source, piece: Piece) -> Bytes:
         if not is_in_range(raw[run.start : run.stop].view(DTYPES[run.dtype]), run.dtype):
             raise BadContribution(
                 member,
-                f"expected numbers within {MAX_F64:g} in {piece.culprit(raw)!r}, got another",
+                f"expected finite numbers in {piece.culprit(raw)!r}, got NaN, infinity or one "
+                f"beyond {MAX_F64:g}",
             )
     return raw
 
