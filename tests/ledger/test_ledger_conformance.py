@@ -158,11 +158,12 @@ def test_a_deadline_is_stamped_by_a_follow_up_block(driver, tmp_path):
         ledger.subscribe(lambda c: (made.append(c), news.set()))
         (result,) = await done(ledger, signed(ledger, Remove(3)))
         assert result.ok
-        await until(lambda: ledger.tip.height >= 2, news)
-        assert [(c.height, len(c.block.txs)) for c in made][:2] == [(1, 1), (2, 0)]
+        marked = next(i for i, c in enumerate(made) if c.block.txs)  # an engine may begin with none
+        await until(lambda: len(made) > marked + 1, news)
+        assert [len(c.block.txs) for c in made[marked:][:2]] == [1, 0]
         assert not is_waiting(ledger.state)
         (deadline,) = get_deadlines(ledger.state)
-        assert deadline.due_ms == made[1].block.header.time_ms + GENESIS.vote_period_ms
+        assert deadline.due_ms == made[marked + 1].block.header.time_ms + GENESIS.vote_period_ms
 
     run(story, driver, tmp_path)
 

@@ -118,7 +118,7 @@ MUTANTS = [
     Mutant("nobody witnesses", R + "brain", "if c.digest in notes.bad:\n            yield",
            "if False:\n            yield", "not_a_number"),
     Mutant("what cannot be had is not reported", R + "brain",
-           "if is_out_of_reach(view, c.digest):", "if False:"),
+           "if not mine and (c in slow or is_out_of_reach(view, c.digest)):", "if False:"),
     Mutant("a contribution is left out", R + "brain",
            "shares = shares_of(view)",
            "shares = shares_of(view)[1:]"),

@@ -153,8 +153,8 @@ def plan_for(mutant, seed):
 def test_the_campaign_notices_a_fault(mutant, monkeypatch):
     monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 40_000)
     with planted(mutant):
-        broken = next((b for s in range(40) if (b := run_plan(plan_for(mutant, s)).broken)), None)
-    assert broken, f"40 schedules did not notice: {mutant.name}"
+        broken = next((b for s in range(120) if (b := run_plan(plan_for(mutant, s)).broken)), None)
+    assert broken, f"120 schedules did not notice: {mutant.name}"
 
 
 def test_there_are_enough_mutants():
