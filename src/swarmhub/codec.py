@@ -26,7 +26,7 @@ from swarmhub.errors import Malformed
 MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exactly
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
 WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
-MAX_NESTED = 200_000
+MAX_NESTED = 200_000  # brackets: each becomes an object of some 60 bytes
 REMEMBERED = "_canonical"  # where a record keeps its own text
 
 T = TypeVar("T")

@@ -53,6 +53,8 @@ class Held:
 
 @dataclass(frozen=True)
 class PullStarted:
+    """Again, where it has failed before: it counts from the first time on."""
+
     digest: Digest
 
 
@@ -180,8 +182,8 @@ class Accepted:
 
 Event: TypeAlias = (
     Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Offered
-    | ReceiptCame | ReceiptSent
-    | PeerLost | PeerFound | Poked | Refused | Accepted | Prepared | Audited | Lacking | Examined
+    | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted | Prepared
+    | Audited | Lacking | Examined
 )  # fmt: skip
 
 

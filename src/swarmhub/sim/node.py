@@ -296,8 +296,9 @@ class SimNode:
         digest, root, nbytes, layout = "", "", 0, ""
         if task.kind != "evaluation":
             data = self.trained(task)
-            digest = self._keep(data)
-            root, nbytes, layout = fingerprint_of(data).root, LAYOUT.nbytes, LAYOUT.digest
+            self._keep(data)
+            made = fingerprint_of(data)
+            digest, root, nbytes, layout = made.digest, made.root, made.nbytes, made.layout
         prepared = Prepared(task.number, task.base, digest, root, nbytes, layout, 10 * self.me)
         self.does("write of the journal")
         self.disk.write_journal(prepared)
