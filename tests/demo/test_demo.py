@@ -285,3 +285,21 @@ def test_a_directory_with_other_things_in_it_is_not_touched(tmp_path):
     done = swarmhub("demo", "--json", "--home", tmp_path)
     assert "empty or new directory" in check_sentence(done)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_column_of_another_kind_is_said_before_the_figures(tmp_path):
+    sites = []
+    for name in "ABC":
+        ages = [("old" if i > 60 else "young") if name == "C" else i for i in range(120)]
+        rows = [(i % 2, age, i * 7 % 41 + 9 * (i % 2)) for i, age in enumerate(ages)]
+        path = tmp_path / f"{name}.csv"
+        path.write_text("y,age,bp\n" + "".join(f"{y},{a},{b}\n" for y, a, b in rows))
+        sites += ["--site", f"{name}={path}"]
+    done = subprocess.run(
+        [*COMMAND, "demo", *sites, "--label", "y", "--rounds", "2", "--home", str(tmp_path / "d")],
+        capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (said,) = [line for line in done.stdout.splitlines() if "counts as missing" in line]
+    assert "C: Column 'age' has numbers in the study and text in this table" in said
+    assert done.stdout.index(said) < done.stdout.index("the swarm ")

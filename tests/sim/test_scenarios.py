@@ -20,6 +20,7 @@ LINE = "-" * 20 + "\n"
 def test_the_story_goes_as_it_is_written(path):
     plan, _, expected = path.read_text().partition(LINE)
     report = run_plan(parse_plan(plan))
+    assert parse_plan(path.read_text()) == parse_plan(plan), "a story is no part of its schedule"
     assert not report.broken, "\n".join([*report.story, *report.broken])
     story = "\n".join(report.story) + "\n"
     for words in re.findall("(?m)^# shown by: (.+)$", plan):

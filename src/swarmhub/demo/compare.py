@@ -44,9 +44,12 @@ class HeldOut:
         self.kind, self.seed = kind, seed
         self.patients = sum(t.rows for t in self._tests)
 
-    def use(self, statistics: bytes) -> None:
-        """Take the swarm's own merged statistics: everything is measured over its design."""
+    def use(self, statistics: bytes) -> list[str]:
+        """Take the swarm's own merged statistics: everything is measured over its design. Returns
+        a sentence for each column that a hospital has as another kind."""
         self.fitted = make_fitted(self.kind, statistics, self.seed)
+        tables = self._train.items()
+        return [f"{name}: {s}" for name, t in tables for s in self.fitted.design.mismatched(t)]
 
     def load(self, buffer: Path) -> Parameters:
         """Parameters from a settled model's file."""

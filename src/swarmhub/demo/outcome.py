@@ -97,6 +97,9 @@ class Screen:
     def step(self, sentence: str) -> None:
         """Something is done."""
 
+    def warn(self, sentence: str) -> None:
+        """Something that a person should look at; the demo goes on."""
+
     def waiting(self, sentence: str) -> None:
         """What is waited for now."""
 

@@ -207,7 +207,8 @@ class Demo:
                     killed = None
                 if fields["kind"] == "statistics":
                     document = self._find_blob(fields["digest"]).read_bytes()
-                    await asyncio.to_thread(self.held_out.use, document)
+                    for sentence in await asyncio.to_thread(self.held_out.use, document):
+                        self.screen.warn(sentence)
                 if fields["kind"] == "parameters":
                     final = await self._show_round(fields, at - opened, spec)
         self.children.check()

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
@@ -37,6 +38,9 @@ class RichScreen(Screen):
 
     def step(self, sentence: str) -> None:
         self._live.console.print(f"[green]✓[/] {sentence}")
+
+    def warn(self, sentence: str) -> None:
+        self._live.console.print(f"[yellow]![/] {escape(sentence)}")
 
     def waiting(self, sentence: str) -> None:
         self._spinner.update(text=sentence)

@@ -113,8 +113,12 @@ MESSAGES = re.compile(
 )
 
 
+STORY = re.compile(rf"-+|{NUMBER} ms  (?:ledger|member {NUMBER}): .*")
+HINT = "'swarmhub sim replay SEED' shows what one looks like"
+
+
 def parse_plan(text: str) -> Plan:
-    """The plan of a text; BadInput names what is wrong in it."""
+    """The plan of a text, up to its story, where there is one; BadInput names what is wrong."""
     plan, acts = Plan(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
@@ -124,8 +128,10 @@ def parse_plan(text: str) -> Plan:
             plan = replace(plan, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until)
         elif found := ACT.fullmatch(line):
             acts.append(_act(found))
+        elif STORY.fullmatch(line):
+            break
         else:
-            raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; see `sim.plan`.")
+            raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; {HINT}.")
     plan = replace(plan, acts=tuple(acts))
     _check(plan)
     return plan
@@ -178,7 +184,7 @@ def _sizes(line: str) -> dict[str, Any]:
         ):
             found[name] = value
         else:
-            raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; see `sim.plan`.")
+            raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; {HINT}.")
     return found
 
 
