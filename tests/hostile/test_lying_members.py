@@ -148,12 +148,22 @@ def led_by(member):
     raise AssertionError
 
 
+def is_collecting(r, roster):
+    return (r.number, r.phase) == (2, "COLLECTING") and {*r.roster} == roster
+
+
 def run_with(liar, tmp_path, rounds=1, **terms):
     """A study of four; returns what the ledger tells and the model of an honest member."""
     name = led_by(LIAR)
     with Network(tmp_path, 4) as network:
         (tmp_path / "liar.py").write_text(liar)
-        (tmp_path / "train.py").write_text(ADD_OWN.replace('"s"', f'"{name}"'))
+        all_here = tmp_path / "all here"
+        wait = f"import pathlib, time; here = pathlib.Path({str(all_here)!r})\n"
+        train = ADD_OWN.replace('"s"', f'"{name}"').replace(
+            "        turn.report",
+            "        while not here.exists():\n            time.sleep(0.05)\n        turn.report",
+        )
+        (tmp_path / "train.py").write_text(wait + train)
         for i in (1, 2, 4):
             network.up(i)
         home = str(network.homes[LIAR - 1].root)
@@ -164,6 +174,8 @@ def run_with(liar, tmp_path, rounds=1, **terms):
         network.open_study(make_spec(**{"name": name, "rounds": rounds, "min_peers": 4} | terms))
         for i in (1, 2, 3, 4):
             network.train(i, tmp_path / "train.py")
+        network.wait_until(lambda: is_collecting(network.round(name), {1, 2, 3, 4}), 60)
+        all_here.touch()  # nobody is left out for being late
         network.wait_until(lambda: network.study(name).status == "finished", 120)
         out = tmp_path / "out.safetensors"
         home = network.homes[0].root
