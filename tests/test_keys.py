@@ -10,10 +10,11 @@ from builders import key
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmhub import types
+from swarmhub import keys, types
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.keys import (
     PrivateKey,
@@ -38,6 +39,27 @@ def test_a_signature_is_good_for_its_key_domain_and_message_alone(message, domai
     assert not verify(key("one").public, domain, message + b"x", signature)
     for other in DOMAINS:
         assert verify(key("one").public, other, message, signature) == (other == domain)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=100), st.sampled_from(DOMAINS), st.integers(0, 511))
+def test_a_signature_made_elsewhere_is_good_unless_a_bit_of_it_differs(message, domain, bit):
+    foreign = Ed25519PrivateKey.from_private_bytes(key("one").seed)
+    good = foreign.sign(domain.encode() + b"\0" + message)
+    bad = bytearray(good)
+    bad[bit // 8] ^= 1 << bit % 8
+    for _ in range(2):  # the second time from memory
+        assert verify(key("one").public, domain, message, good.hex())
+        assert not verify(key("one").public, domain, message, bytes(bad).hex())
+        assert not verify(key("two").public, domain, message, good.hex())
+
+
+def test_the_memory_of_signatures_is_bounded_and_holds_no_wrong_ones():
+    signer = key("one")
+    for i in range(keys.REMEMBERED + 10):
+        assert not verify(signer.public, "d", b"other", signer.sign("d", str(i).encode()))
+    assert len(keys._valid) == keys.REMEMBERED
+    assert verify(signer.public, "d", b"0", signer.sign("d", b"0"))
 
 
 def test_all_domains_differ_and_none_contains_a_zero_byte():

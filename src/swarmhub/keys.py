@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import hashlib
 import warnings
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from swarmhub.errors import BadInput, HomeError
 
 HEADING = "public half: "
+REMEMBERED = 4096  # signatures that need no second check
 
 
 class PrivateKey:
@@ -39,7 +41,10 @@ class PrivateKey:
 
     def sign(self, domain: str, message: bytes) -> str:
         """ed25519 over `domain || 0x00 || message`, in hex."""
-        return self._key.sign(domain.encode() + b"\0" + message).hex()
+        signed = domain.encode() + b"\0" + message
+        signature = self._key.sign(signed).hex()
+        _remember(_fingerprint(self.public, signed, signature))
+        return signature
 
     def save(self, path: Path) -> None:
         """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced.
@@ -101,10 +106,30 @@ def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
     try:
         if len(public) != 64 or len(signature) != 128:
             return False
-        _public(public).verify(bytes.fromhex(signature), domain.encode() + b"\0" + message)
+        signed = domain.encode() + b"\0" + message
+        fingerprint = _fingerprint(public, signed, signature)
+        if fingerprint not in _valid:
+            _public(public).verify(bytes.fromhex(signature), signed)
+            _remember(fingerprint)
     except (InvalidSignature, ValueError, InternalError):
         return False
     return True
+
+
+# Signatures that were made here or found valid: a node meets a transaction when it arrives and in
+# its block, and a receipt at every decision of a leader.
+
+_valid: dict[bytes, None] = {}  # fingerprints, oldest first
+
+
+def _fingerprint(public: str, signed: bytes, signature: str) -> bytes:
+    return hashlib.sha256(f"{public} {signature} ".encode() + signed).digest()
+
+
+def _remember(fingerprint: bytes) -> None:
+    if len(_valid) >= REMEMBERED:
+        del _valid[next(iter(_valid))]
+    _valid[fingerprint] = None
 
 
 def make_certificate(key: PrivateKey) -> bytes:

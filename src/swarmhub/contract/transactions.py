@@ -319,7 +319,7 @@ def write_transaction(
 ) -> bytes:
     """Bytes of a signed transaction. `sign` signs in the transactions' domain."""
     envelope = {
-        "body": codec.to_json(body),
+        "body": body,
         "chain": chain,
         "expires_ms": expires_ms,
         "kind": body.KIND,

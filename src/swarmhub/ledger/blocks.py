@@ -9,6 +9,7 @@ empty one (`needs_follow_up`).
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Block:
     txs: tuple[bytes, ...]
     agreed: Digest = ""
 
-    @property
+    @functools.cached_property
     def id(self) -> Digest:
         return self.agreed or codec.digest(b"swarmhub/block/1", codec.pack(self.header))
 
@@ -92,9 +93,8 @@ def make_genesis_block(genesis: Genesis, writer: keys.PrivateKey) -> Block:
     """Block 0. BadInput where the contract refuses the founders."""
     data = codec.pack(genesis)
     overlay, _, events = _found(genesis)
-    return _sign(
-        writer, 0, genesis.time_ms, "", (data,), _results_digest((), events), overlay, None
-    )
+    app_hash = hash_of(write_tree(None, overlay.writes)).hex()
+    return _sign(writer, 0, genesis.time_ms, "", (data,), _results_digest((), events), app_hash)
 
 
 def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
@@ -133,7 +133,7 @@ def build(
     tree = write_tree(tip.tree, overlay.writes)
     block = _sign(
         writer, tip.height + 1, time_ms, tip.head, tuple(txs),
-        _results_digest(results, events), overlay, tip.tree,
+        _results_digest(results, events), hash_of(tree).hex(),
     )  # fmt: skip
     state.absorb(overlay)
     new = Tip(tip.chain_id, block.header.height, time_ms, block.id, tree)
@@ -258,8 +258,7 @@ def _sign(
     previous: Digest,
     txs: tuple[bytes, ...],
     results: Digest,
-    overlay: Overlay,
-    tree: Node,
+    app_hash: Digest,
 ) -> Block:
     header = Header(
         height=height,
@@ -267,7 +266,7 @@ def _sign(
         previous=previous,
         txs=_txs_digest(txs),
         results=results,
-        app_hash=hash_of(write_tree(tree, overlay.writes)).hex(),
+        app_hash=app_hash,
         writer=writer.public,
     )
     return Block(header, writer.sign(BLOCK_DOMAIN, codec.pack(header)), txs)

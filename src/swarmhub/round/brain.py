@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.deadlines import get_due_ms
+from swarmhub.contract.deadlines import get_deadlines
 from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
 from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
@@ -357,13 +357,13 @@ def witness(view: View) -> Iterator[Effect]:
 
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
-    notes = view.notes
+    notes, keys = view.notes, {f"{timer}/{view.r.study}" for timer in TIMERS}
+    due = [d.due_ms for d in get_deadlines(state) if d.due_ms and d.key in keys]
+    if not due:
+        return
     enrolled = tuple(e.member for e in view.study.enrolled)
     rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
-    for timer in TIMERS:
-        due_ms = get_due_ms(state, f"{timer}/{view.r.study}")
-        if due_ms is None:
-            continue
+    for due_ms in due:
         at_ms = max(due_ms + 1 + rank * notes.patience.poke_step_ms,
                     notes.poked_ms + notes.patience.poke_step_ms)  # fmt: skip
         if view.now_ms >= at_ms:

@@ -36,12 +36,19 @@ class View:
     notes: Notes
     now_ms: int
     state: Reader
-    term_began_ms: int | None = None  # None: there is no term, or the next block says when
-    term_ends_ms: int | None = None
 
     @property
     def me(self) -> MemberId:
         return self.notes.me
+
+    @property
+    def term_began_ms(self) -> int | None:
+        """None: there is no term, or the next block says when."""
+        return get_began_ms(self.state, f"term/{self.r.study}")
+
+    @property
+    def term_ends_ms(self) -> int | None:
+        return get_due_ms(self.state, f"term/{self.r.study}")
 
     @property
     def ref(self) -> RoundRef:
@@ -54,9 +61,7 @@ def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
     r = ROUND.get(state, notes.study)
     if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
         return None
-    term = f"term/{notes.study}"
-    began_ms, ends_ms = get_began_ms(state, term), get_due_ms(state, term)
-    return View(study, spec, r, notes, now_ms, state, began_ms, ends_ms)
+    return View(study, spec, r, notes, now_ms, state)
 
 
 def pull_contributions(view: View) -> Iterator[Effect]:

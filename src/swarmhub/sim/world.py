@@ -178,7 +178,7 @@ class World:
 
     def reaches(self, one: MemberId, other: MemberId) -> bool:
         """Whether no cut lies between two members."""
-        return not any((one in cut) != (other in cut) for cut in self._cuts)
+        return not self._cuts or all((one in c) == (other in c) for c in self._cuts)
 
     def _delay(self, *members: MemberId) -> int:
         return self.random.randint(*self.plan.delay_ms) + sum(sum(self._slow[m]) for m in members)
