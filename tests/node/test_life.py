@@ -70,13 +70,17 @@ def small_disk(folder, size):
 
 @contextlib.contextmanager
 def filled(disk):
-    """A disk without a byte of space, for a while."""
+    """A disk without a byte of space, for a while; who sweeps it frees some, so `fill` again."""
     path = disk / "filling"
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+
+    def fill():
+        with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    fill()
     try:
-        yield
+        yield fill
     finally:
         path.unlink()
 
@@ -345,10 +349,10 @@ def test_a_full_disk_is_said_the_study_goes_on_elsewhere_and_here_when_there_is_
         contributors = lambda: {s.member for s in network.study("s").current.shares}  # noqa: E731
         network.wait_until(lambda: network.study("s").current is not None)
         network.wait_until(lambda: contributors() == {1, 2, 3})
-        with filled(blobs):
+        with filled(blobs) as fill:
             network.wait_until(lambda: not network.children.is_running("trainer 1"))
             assert "No space left" in trainer_said(network, 1)  # it cannot hand anything over
-            network.wait_until(lambda: "is full" in network.log(1).read_text())
+            network.wait_until(lambda: fill() or "is full" in network.log(1).read_text())
             since = network.round("s").number
             network.wait_until(lambda: network.round("s").number >= since + 3)
             assert contributors() == {2, 3}

@@ -14,6 +14,7 @@ from swarmhub.errors import BadInput, PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport import PeerServer
+from swarmhub.transport.tls import abort
 
 
 @pytest.mark.parametrize("nbytes", [64, CHUNK_BYTES, CHUNK_BYTES + 64, 5 * CHUNK_BYTES + 640])
@@ -240,5 +241,19 @@ def test_a_taken_port_is_one_sentence(tmp_path):
         other = PeerServer(two.peers, two.store, OpenGate())
         with pytest.raises(BadInput, match=r"Expected to listen on .*; stop what uses the port"):
             await other.start("127.0.0.1", server.port)
+
+    between(tmp_path, scenario)
+
+
+def test_a_connection_that_has_been_closed_twice_can_be_ended(tmp_path):
+    async def scenario(one, two, _, server):
+        context = two.peers.client_context()
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+        writer.close()
+        writer.close()
+        abort(writer.transport)
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        assert writer.transport.is_closing()
 
     between(tmp_path, scenario)

@@ -21,7 +21,7 @@ from typing import cast
 from aiohttp import web
 
 from swarmhub.contract.records import Member
-from swarmhub.transport.tls import Peers
+from swarmhub.transport.tls import Peers, abort
 
 MAX_CONNECTIONS_PER_MEMBER = 16  # a node opens at most 8 to another
 MAX_REQUEST_BYTES = 128 * 1024  # the largest receipt with headers is half of it
@@ -101,7 +101,7 @@ class Conversation(web.RequestHandler):
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls else None
         if not self._room.enter(self, certificate):
-            transport.abort()
+            abort(transport)
             return
         self._tls = transport
         self._expect_request()
@@ -127,7 +127,7 @@ class Conversation(web.RequestHandler):
     def cut_off(self) -> None:
         """End the connection without a word."""
         if self._tls is not None:
-            self._tls.abort()
+            abort(self._tls)
 
     def begin(self) -> None:
         """A request's headers are there."""

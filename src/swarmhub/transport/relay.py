@@ -25,7 +25,7 @@ from collections.abc import Coroutine, Sequence
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, PeerError
 from swarmhub.transport.door import Door
-from swarmhub.transport.tls import Peers
+from swarmhub.transport.tls import Peers, abort
 from swarmhub.types import MemberId
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -121,7 +121,7 @@ class Relay:
     def _close_gone(self, certificates: set[bytes]) -> None:
         for writer, (certificate, _) in list(self._open.items()):
             if certificate in certificates:
-                writer.transport.abort()
+                abort(writer.transport)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -129,7 +129,7 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         if member is None or self._silent[member.id] >= MAX_SILENT:
-            writer.transport.abort()
+            abort(writer.transport)
             return
         self._open[writer] = (certificate, task)
         try:
@@ -140,7 +140,7 @@ class Relay:
             pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
         finally:
             del self._open[writer]
-            writer.transport.abort()
+            abort(writer.transport)
 
     async def _answer(self, member: Member, stream: Stream) -> None:
         self._silent[member.id] += 1
@@ -161,7 +161,7 @@ class Relay:
         reader, writer = stream
         before = self._standing.get(member.id)
         if before is not None:
-            before.transport.abort()  # it has come again: that one was left behind
+            abort(before.transport)  # it has come again: that one was left behind
         self._standing[member.id] = writer
         try:
             writer.write(b"ok\n")
@@ -272,7 +272,7 @@ class Outpost:
                 await asyncio.sleep(0)  # whoever floods this line does not hold up all else
         finally:
             pulsing.cancel()
-            writer.transport.abort()
+            abort(writer.transport)
 
     async def _take(self, relay: str, token: str) -> None:
         host, _, port = self._listen.rpartition(":")
@@ -281,7 +281,7 @@ class Outpost:
             try:
                 outer = await reach_relay(self._peers, self._context, relay, f"take {token}", None)
             except BaseException:
-                inner[1].transport.abort()
+                abort(inner[1].transport)
                 raise
             await splice(inner, outer)
         except (PeerError, OSError, TimeoutError) as error:
@@ -334,7 +334,7 @@ class Ways:
             pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
         finally:
             self._tasks.discard(task)
-            inner[1].transport.abort()
+            abort(inner[1].transport)
 
     async def _call(self, member: Member) -> Stream:
         problem: Exception = PeerError("it names no relay")
@@ -383,10 +383,10 @@ async def reach_relay(
             if said != answer:
                 raise PeerError(f"the relay {relay} does not know it")
     except (ValueError, asyncio.IncompleteReadError):
-        writer.transport.abort()
+        abort(writer.transport)
         raise PeerError(f"the relay {relay} answers nonsense") from None
     except BaseException:
-        writer.transport.abort()
+        abort(writer.transport)
         raise
     return reader, writer
 

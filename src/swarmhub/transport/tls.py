@@ -10,6 +10,7 @@ valid is refused on both sides although the ledger has it. Its owner rotates its
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from asyncio import sslproto
 from collections.abc import Callable
@@ -23,6 +24,13 @@ from swarmhub.types import MemberId, PublicKey
 # What asyncio reads at a time of every TLS connection, and keeps: its 256 KiB are resident twice
 # (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
 sslproto.SSLProtocol.max_size = 1 << 16
+
+
+def abort(transport: asyncio.WriteTransport) -> None:
+    """End a connection at once. In Python 3.11.2, a TLS connection that has been closed twice has
+    no protocol any more to do it with, and says AttributeError."""
+    if getattr(transport, "_ssl_protocol", transport) is not None:
+        transport.abort()
 
 
 class Peers:
