@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fuzz import __main__ as command
 from fuzz import engine
 from fuzz.harnesses import HARNESSES, Harness
 from hypothesis import given, settings
@@ -192,3 +193,14 @@ def test_a_campaign_counts_cpu_time_and_goes_on_where_it_was(tmp_path):
 
 def test_every_harness_states_a_limit_of_memory():
     assert all(dataclasses.asdict(h)["limit_mb"] <= 16 for h in HARNESSES.values())
+
+
+def test_what_stood_still_is_not_called_slow(tmp_path, monkeypatch):
+    harness, data = HARNESSES["specs"], HARNESSES["specs"].examples()[0]
+    slow, crash = tmp_path / "found-slow-unit-1", tmp_path / "found-crash-1"
+    slow.write_bytes(data)
+    crash.write_bytes(data)
+    assert command.is_quick(harness, slow)
+    assert not command.is_quick(harness, crash)
+    monkeypatch.setattr(command, "SLOW_S", 0)
+    assert not command.is_quick(harness, slow)
