@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from swarmhub.errors import BadInput, HomeError
 
 HEADING = "public half: "
-REMEMBERED = 4096  # signatures that need no second check
+REMEMBERED = 1024  # signatures that need no second check
 
 
 class PrivateKey:
