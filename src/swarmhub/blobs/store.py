@@ -144,6 +144,11 @@ class BlobStore:
         self.fingerprint(digest)
         return FileSource(self.path(digest))
 
+    def read(self, digest: Digest) -> bytes:
+        """All of a held document."""
+        self.fingerprint(digest)
+        return self.path(digest).read_bytes()
+
     # writing
 
     def incoming(self, nbytes: int = 0, name: str = "") -> Path:

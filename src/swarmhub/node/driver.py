@@ -19,7 +19,6 @@ from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
 from swarmhub.contract.transactions import Poke, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.keys import verify
-from swarmhub.merge import draw, draw_chunks, find_false_excerpts
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.params import Fingerprint
@@ -34,7 +33,6 @@ from swarmhub.round import (
     Effect,
     Event,
     Examine,
-    Examined,
     Held,
     Lacking,
     Merge,
@@ -57,6 +55,8 @@ from swarmhub.round import (
     Wake,
     Watch,
     decide,
+    inquiry,
+    recompute,
 )
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 
@@ -67,8 +67,6 @@ RESUBMIT_S = 5.0  # no block had it: the same bytes again
 FAILED_PAUSE_MS = 3_000
 AGAIN_S = FAILED_PAUSE_MS / 1000
 IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
-
-NO_LEAF = "0" * 64
 
 log = logging.getLogger("swarmhub.round")
 
@@ -244,7 +242,7 @@ class StudyDriver:
     async def _check(self, wish: Check) -> None:
         try:
             await asyncio.to_thread(
-                work.check, self.node.blobs, wish.digest, wish.member, wish.weight
+                recompute.check, self.node.blobs, wish.digest, wish.member, wish.weight
             )
         except BadContribution as error:
             self.learn(CheckedBad(wish.digest, error.why))
@@ -282,116 +280,21 @@ class StudyDriver:
         )
 
     async def _audit(self, wish: Audit) -> None:
-        client, blobs = self.node.client, self.node.blobs
-        nbytes = blobs.fingerprint(wish.digest).nbytes
-        starts = () if wish.full else draw(nbytes, secrets.randbelow)
-        absent = [s for s in wish.shares if s.digest not in blobs]
-        asked = [client.excerpt(s.member, s.digest, nbytes, starts) for s in absent]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        excerpts: dict[MemberId, bytes] = {}
-        for share, answer in zip(absent, answers, strict=True):
-            if isinstance(answer, PeerError):
-                work.need_descriptor()
-                log.info("excerpt of member %d: %s", share.member, answer)
-                self.learn(Lacking(wish.number, wish.revision, share.member))
-                return
-            if isinstance(answer, BaseException):
-                raise answer
-            excerpts[share.member] = answer
-        liars = await self._prove(wish, starts, nbytes, excerpts)
-        if liars:
-            self._pull_whole(wish, liars)
-            return
-        try:
-            index = await asyncio.to_thread(work.audit, blobs, wish, starts, excerpts)
-        except BadContribution as error:
-            self._doubt_contribution(wish, error, set(excerpts))
-            return
-        if index is not None:
-            try:
-                doubt, chunks = await self._confirm(wish, index)
-            except BadContribution as error:
-                self._doubt_contribution(wish, error, set())  # its chunk is proven
-                return
-            if doubt is None:  # the merge is right there, so an excerpt was not
-                found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
-                self._pull_whole(wish, found or set(excerpts))
-                return
-            self.learn(Audited(wish.number, wish.revision, wish.digest, doubt))
-        else:
-            self.learn(Audited(wish.number, wish.revision, wish.digest, None))
-
-    async def _prove(
-        self, wish: Audit, starts: Sequence[int], nbytes: int, excerpts: Mapping[MemberId, bytes]
-    ) -> set[MemberId]:
-        """Whether the leader's excerpt is of what it has contributed, by some of its chunks with
-        their proof: it alone knows the others' contributions before it answers."""
-        share = next((s for s in wish.shares if s.member == wish.leader), None)
-        if share is None or share.member not in excerpts:
-            return set()
-        liars: set[MemberId] = set()
-        excerpt = {share.member: excerpts[share.member]}
-        for index in draw_chunks(nbytes, starts, secrets.randbelow):
-            try:
-                chunk = await self.node.client.chunk(
-                    [share.member], share.digest, nbytes, wish.layout, index
-                )
-            except PeerError as error:
-                work.need_descriptor()
-                log.info("chunk %d of member %d: %s", index, share.member, error)
-                return {share.member}
-            liars |= find_false_excerpts(starts, nbytes, excerpt, {share.member: chunk}, index)
-        return liars
-
-    def _doubt_contribution(
-        self, wish: Audit, error: BadContribution, unproven: set[MemberId]
-    ) -> None:
-        """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
-        if error.member in unproven:
-            self._pull_whole(wish, {error.member})
-        else:
-            digest = next(s.digest for s in wish.shares if s.member == error.member)
-            self.learn(CheckedBad(digest, error.why))
-
-    def _pull_whole(self, wish: Audit, members: set[MemberId]) -> None:
-        """Believe no excerpts of these: their contributions are pulled, and the audit done anew."""
-        log.warning("round %d: other excerpts than their own from %s", wish.number, members)
-        for member in members:
-            self.learn(Lacking(wish.number, wish.revision, member))
-
-    async def _confirm(self, wish: Audit, index: int) -> tuple[Doubt | None, dict[MemberId, bytes]]:
-        """Whether a chunk is false by bytes that are proven to be the contributors' own; these."""
-        claimed = self.node.blobs.fingerprint(wish.digest)
-        look = Examine(
-            wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
-            claimed.nbytes, wish.shares, index,
-        )  # fmt: skip
-        leaf, chunks = await self._recompute(look)
-        said = claimed.leaves[index].hex()
-        if leaf == said and not wish.full:
-            return None, chunks
-        self.node.report(f"The merge of round {wish.number} of '{self.study}' is false.")
-        return Doubt(index, leaf, said, claimed.path(index)), chunks
-
-    async def _recompute(self, wish: Examine) -> tuple[Digest, dict[MemberId, bytes]]:
-        """Leaf of a chunk of the right merge, and what was asked for of contributions not held."""
-        chunks: dict[MemberId, bytes] = {}
-        for s in wish.shares:
-            if s.digest not in self.node.blobs:
-                holders = [s.member, *(o.member for o in wish.shares if o.member != s.member)]
-                chunks[s.member] = await self.node.client.chunk(
-                    [m for m in holders if m != self.notes.me], s.digest, wish.nbytes, wish.layout,
-                    wish.chunk,
-                )  # fmt: skip
-        return await asyncio.to_thread(work.examine, self.node.blobs, wish, chunks), chunks
+        for event in await inquiry.audit_offer(_Hands(self.node, self.notes.me), wish):
+            match event:
+                case Lacking():
+                    log.warning(
+                        "round %d: no excerpts of member %d's own to be had from it",
+                        event.number, event.member,
+                    )  # fmt: skip
+                case Audited(doubt=Doubt()):
+                    self.node.report(
+                        f"The merge of round {wish.number} of '{wish.study}' is false."
+                    )
+            self.learn(event)
 
     async def _examine(self, wish: Examine) -> None:
-        try:
-            leaf, _ = await self._recompute(wish)
-        except BadContribution as error:
-            log.warning("%s", error)
-            leaf = NO_LEAF  # there is no right merge
-        self.learn(Examined(wish.number, wish.revision, wish.chunk, leaf))
+        self.learn(await inquiry.answer_dispute(_Hands(self.node, self.notes.me), wish))
 
     async def _watch(self, wish: Watch) -> None:
         try:
@@ -443,3 +346,54 @@ class StudyDriver:
         """Write the answer down durably, then let the brain act on it."""
         self.node.save_prepared(self.study, prepared)
         self.learn(prepared)
+
+
+class _Hands(inquiry.Hands):
+    """An inquiry's hands: the node's store, threads for the arithmetic, requests to others."""
+
+    def __init__(self, node: Node, me: MemberId) -> None:
+        self.node = node
+        self.me = me
+
+    def holds(self, digest: Digest) -> bool:
+        return digest in self.node.blobs
+
+    def fingerprint(self, digest: Digest) -> Fingerprint:
+        return self.node.blobs.fingerprint(digest)
+
+    def below(self, n: int) -> int:
+        return secrets.randbelow(n)
+
+    async def excerpts(
+        self, wanted: Mapping[MemberId, Digest], nbytes: int, starts: Sequence[int]
+    ) -> dict[MemberId, bytes | None]:
+        asked = [self._excerpt(m, digest, nbytes, starts) for m, digest in wanted.items()]
+        return dict(zip(wanted, await asyncio.gather(*asked), strict=True))
+
+    async def _excerpt(
+        self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]
+    ) -> bytes | None:
+        try:
+            return await self.node.client.excerpt(member, digest, nbytes, starts)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("excerpt of member %d: %s", member, error)
+            return None
+
+    async def chunk(
+        self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
+    ) -> bytes:
+        try:
+            return await self.node.client.chunk(holders, digest, nbytes, layout, index)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("chunk %d of %s…: %s", index, digest[:12], error)
+            raise
+
+    async def audit(
+        self, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+    ) -> int | None:
+        return await asyncio.to_thread(recompute.audit, self.node.blobs, wish, starts, excerpts)
+
+    async def examine(self, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+        return await asyncio.to_thread(recompute.examine, self.node.blobs, wish, chunks)

@@ -1,4 +1,11 @@
-"""The node's brain, sans-io: from what the ledger says and what the node knows, what to do."""
+"""The node's brain, sans-io: from what the ledger says and what the node knows, what to do.
+
+brain, audit, view    what should be under way now
+effects, notes        what it may wish for, and what it has learnt
+inquiry, recompute    how an audit is carried out, by whoever has hands and a shelf of blobs
+retention             what is kept, and who may read it
+signatures            what members sign for one another
+"""
 
 from swarmhub.round.brain import Assignment, assign, decide
 from swarmhub.round.effects import (
