@@ -71,6 +71,7 @@ MOMENTS = {
     "merge.half": "some chunks of the merged model are on disk",
     "merge.whole": "all of the merged model is on disk, not stored as a blob",
     "merge.stored": "the merged model is stored, the round does not know it",
+    "merge.synced": "the merged model outlives a power cut, the round does not know it",
     "offer.found": "the leader has a merged model for one who asks, nothing is sent",
     "receipt.begun": "a merged model is here and checked, its receipt is not signed",
     "receipt.sent": "the leader has the receipt, the sender has not noted it",

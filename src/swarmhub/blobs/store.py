@@ -198,6 +198,15 @@ class BlobStore:
             except OSError:
                 pass  # deleted meanwhile, or the disk fails: the next write says so
 
+    def sync(self, digest: Digest) -> None:
+        """Come back when a durable blob outlives a power cut. BlobError where the disk fails."""
+        if self.fingerprint(digest).nbytes > SYNC_FIRST_BYTES:
+            with self._syncing:
+                try:
+                    _sync(self.path(digest))
+                except OSError as error:
+                    raise disk_error(error, self.root) from None
+
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
         path = self.root / "layouts" / f"{layout.digest}.json"

@@ -52,6 +52,7 @@ from swarmhub.round import (
     Refused,
     SendReceipt,
     Submit,
+    Synced,
     Wake,
     Watch,
     decide,
@@ -271,6 +272,9 @@ class StudyDriver:
             Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
                    self.node.account.sign(OFFER_DOMAIN, message))
         )  # fmt: skip
+        await asyncio.to_thread(self.node.blobs.sync, made.digest)
+        reach("merge.synced")
+        self.learn(Synced(made.digest))
 
     def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What an offer and a receipt sign."""

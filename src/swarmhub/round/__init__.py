@@ -44,6 +44,7 @@ from swarmhub.round.notes import (
     ReceiptCame,
     ReceiptSent,
     Refused,
+    Synced,
 )
 from swarmhub.round.retention import compute_kept, may_read
 from swarmhub.round.signatures import is_receipt
@@ -81,6 +82,7 @@ __all__ = [
     "Refused",
     "SendReceipt",
     "Submit",
+    "Synced",
     "Wake",
     "Watch",
     "assign",

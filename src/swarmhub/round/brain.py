@@ -181,7 +181,10 @@ def lead(view: View) -> Iterator[Effect]:
         for receipt in came  # its key may be another one by now
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
-    if len(signed) >= needed:  # the first that came: a later one must not make another wish
+    # what is settled must not be lost with one machine: who has signed for it may lie
+    if (
+        merged.digest in notes.synced and len(signed) >= needed
+    ):  # the first that came: a later one must not make another wish
         first = tuple(signed[:needed])
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
 

@@ -46,7 +46,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge held contributions into a new blob. -> Merged, or CheckedBad for the culprit"""
+    """Merge held contributions into a new blob. -> Merged, then Synced, or CheckedBad
+    for the culprit"""
 
     study: str
     number: int

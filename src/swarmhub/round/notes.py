@@ -94,6 +94,13 @@ class Merged:
 
 
 @dataclass(frozen=True)
+class Synced:
+    """What this node has merged outlives a power cut."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True)
 class Offered:
     leader: MemberId
     number: int
@@ -181,9 +188,9 @@ class Accepted:
 
 
 Event: TypeAlias = (
-    Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Offered
-    | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted | Prepared
-    | Audited | Lacking | Examined
+    Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Synced
+    | Offered | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted
+    | Prepared | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -209,6 +216,7 @@ class Notes:
     attached: bool = False  # a trainer stands here
     patience: Patience = field(default_factory=Patience)
     merged: dict[tuple[int, int], Merged] = field(default_factory=dict)
+    synced: set[Digest] = field(default_factory=set)
     offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
     receipts: dict[tuple[int, int, Digest], dict[MemberId, Signature]] = field(default_factory=dict)
     receipted: set[tuple[int, int, MemberId]] = field(default_factory=set)
@@ -250,6 +258,8 @@ class Notes:
             case Merged(number, revision, digest):
                 self.held.add(digest)
                 self.merged[number, revision] = event
+            case Synced(digest):
+                self.synced.add(digest)
             case Offered(leader, number, revision):
                 self.offers[number, revision, leader] = event
                 self.lost.pop(leader, None)
@@ -294,6 +304,7 @@ class Notes:
         self.failed.clear()
         self.bad.clear()
         self.good.clear()
+        self.synced.clear()
         self.refused.clear()
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from swarmhub.round import Prepared
+from swarmhub.errors import BlobError
+from swarmhub.params import Fingerprint, Layout
+from swarmhub.round import Prepared, recompute
+from swarmhub.sim.contents import Blob
 from swarmhub.types import Digest
 
 
@@ -15,23 +18,53 @@ class DiskFull(Exception):
 
 @dataclass
 class Disk:
-    """Blobs by digest and the journal, each with what has not been synced yet."""
+    """Blobs by digest and the journal, each with what has not been synced yet. The blobs are a
+    shelf (`recompute.Shelf`)."""
 
-    blobs: dict[Digest, bytes] = field(default_factory=dict)
+    model: Layout
+    blobs: dict[Digest, Blob] = field(default_factory=dict)
     journal: Prepared | None = None
     full: bool = False
     slow_ms: int = 0  # what every piece of work with it takes longer
     _unsynced: set[Digest] = field(default_factory=set)
 
-    def write(self, digest: Digest, data: bytes, durable: bool) -> None:
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self.blobs
+
+    def fingerprint(self, digest: Digest) -> Fingerprint:
+        """Of a blob that is held; BlobError where it is not."""
+        return self._need(digest).fingerprint
+
+    def source(self, digest: Digest) -> recompute.Memory:
+        """Random access to a blob that is held."""
+        return recompute.Memory(self._need(digest).data)
+
+    def read(self, digest: Digest) -> bytes:
+        """All of a blob that is held."""
+        return self._need(digest).data
+
+    def layout(self, digest: Digest) -> Layout | None:
+        """The layout that the trainer has brought."""
+        return self.model if digest == self.model.digest else None
+
+    def _need(self, digest: Digest) -> Blob:
+        if digest not in self.blobs:
+            raise BlobError(f"The blob {digest[:16]}… is not held here.")
+        return self.blobs[digest]
+
+    def write(self, blob: Blob, durable: bool) -> None:
         """Write a blob; where it is not `durable`, a crash may still take it."""
         if self.full:
             raise DiskFull
-        self.blobs[digest] = data
+        self.blobs[blob.digest] = blob
         if durable:
-            self._unsynced.discard(digest)
+            self._unsynced.discard(blob.digest)
         else:
-            self._unsynced.add(digest)
+            self._unsynced.add(blob.digest)
+
+    def is_synced(self, digest: Digest) -> bool:
+        """Whether a blob that is held outlives a crash."""
+        return digest not in self._unsynced
 
     def sync(self, digest: Digest) -> None:
         """The blob outlives a crash from now on."""
@@ -46,12 +79,13 @@ class Disk:
     def crash(self, rng: random.Random) -> None:
         """Of what was not synced, each blob is whole, torn or gone."""
         for digest in sorted(self._unsynced & self.blobs.keys()):
-            data = self.blobs.pop(digest)
+            blob = self.blobs.pop(digest)
             fate = rng.randrange(3)
             if fate == 0:
-                self.blobs[digest] = data
+                self.blobs[digest] = blob
             elif fate == 1:
-                self.blobs[digest] = data[: rng.randrange(len(data))] + b"\xff"
+                torn = blob.data[: rng.randrange(len(blob.data))] + b"\xff"
+                self.blobs[digest] = Blob(blob.form, torn)
         self._unsynced.clear()
 
     def retain(self, kept: set[Digest]) -> None:

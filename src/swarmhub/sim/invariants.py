@@ -1,22 +1,26 @@
-"""What must hold in every run, whatever happens. Checked at every block and every training.
+"""What must hold in every run, whatever happens. Checked after every step: what may change with a
+block at every block, what a node does when it does it, what lies on disks always.
 
 Each is written here by its own means: nothing below calls the code that it judges, except the
 arithmetic of a merge and the codec.
 
     ONE_MODEL     every round settles one model, and rounds settle one after the other
-    SAME_BITS     every honest node trains on from the settled model, bit for bit, and ends with it
+    SAME_BITS     what an honest node holds of a settled model is that model, bit for bit; it trains
+                  on from it, and ends with it
     TRUE_MERGE    a settled model is the stated merge of the stated contributions
-    LEADER        who settles has contributed, is at its turn, and has been caught at nothing
+    FORM          contributions have the form that the study's models have
+    LEADER        who leads or settles has contributed, is at its turn, and was caught at nothing
     RECEIPTS      enough others have signed for a settled model
-    MEMBERS       nobody acts who is not a member, or in another's name
-    APPROVED      nothing trains that its hospital has not approved
+    MEMBERS       nobody acts who is not a member, or in another's name, and nobody is removed by
+                  fewer than a quorum of the others
+    APPROVED      nothing trains that its hospital has not approved, or not any more
     HISTORY       no committed block changes, and no transaction counts twice or after its time
     NEWEST        who contributes has trained on the newest model
     NOTHING_LOST  whoever has contributed is in the set that is merged and in the model, unless it
                   was voided
     WEIGHTS       nobody counts twice, or weighs more than it has declared
     HONEST        no honest member is found to have made a false merge or an invalid contribution,
-                  and no contribution is excluded as unavailable by the word of one
+                  and no contribution is excluded as unavailable by the word of one of several
     VERDICT       a dispute is decided as most of those say who may recompute the chunk, if they
                   are more than f
     LIVENESS      when faults end, the study ends, and every honest node has its last model
@@ -27,8 +31,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.contract.records import CHAIN, MEMBER, ROUND, STUDY, Model, Round
-from swarmhub.contract.state import State
+from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.records import ROUND, Model, Round
 from swarmhub.contract.transactions import (
     Approve,
     Contribute,
@@ -37,12 +41,18 @@ from swarmhub.contract.transactions import (
     Propose,
     Ready,
     Recompute,
+    Refuse,
     Transaction,
+    Vote,
+    Withdraw,
     read_transaction,
 )
 from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.keys import verify
-from swarmhub.sim.node import STUDY_NAME, SimNode, fingerprint_of, merge_shares
+from swarmhub.merge import Contribution, Rule, merge_parameters, merge_statistics
+from swarmhub.round import recompute
+from swarmhub.sim.contents import Blob
+from swarmhub.sim.node import STUDY_NAME, SimNode
 from swarmhub.types import TX_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
@@ -59,36 +69,73 @@ class Invariants:
         self.broken: list[str] = []
         self.models: list[Model] = []
         self.ids: list[str] = []
+        self._blocks: list[Any] = []
+        self._looked = 0
         self._txs: list[tuple[bytes, ...]] = []
         self._accepted: set[str] = set()  # ids of transactions
-        self._approved: set[str] = set()  # who has, by key
+        self._keys = {n.account.public: m for m, n in world.nodes.items()}
+        self._members = set(world.nodes)
+        self._enrolled: set[MemberId] = set()
+        self._approved: set[MemberId] = set()
+        self._ended: dict[MemberId, int] = {}  # whose approval or part is over, since which height
+        self._ballots: dict[int, set[MemberId]] = {}  # ayes of a motion
+        self._targets: dict[int, MemberId] = {}  # whom a motion is to remove
+        self._number, self._kind = 0, ""  # of the open round
         self._roster: set[MemberId] = set()  # of the open round
         self._contributed: dict[int, set[MemberId]] = {}
-        enrolled = world.plan.nodes - len(world.plan.outsiders)
-        self._faults = (enrolled - 1) // 3
         self.finished = False
         self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
         self._answers: dict[str, str] = {}  # of the open dispute: signer -> leaf
         self._claimed = ""
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
+        self._right: list[Blob] = []  # settled models, as they have to be
+
+    @property
+    def _faults(self) -> int:
+        return (len(self._enrolled) - 1) // 3
+
+    def honest_participants(self) -> list[SimNode]:
+        """Nodes that have to come to the end."""
+        nodes = self.world.nodes
+        return [nodes[m] for m in sorted(self._enrolled & self._members) if nodes[m].is_honest]
 
     def _break(self, name: str, sentence: str) -> None:
         self.broken.append(f"{name}: {sentence}")
         self.world.tell(0, f"BROKEN {name}: {sentence}")
 
+    # every step
+
+    def after_step(self) -> None:
+        """Something has happened."""
+        for node in self.world.nodes.values():
+            if node.is_honest and node.up:
+                for right in self._right[-2:]:
+                    held = node.disk.blobs.get(right.digest)
+                    if held is not None and held.data != right.data:
+                        self._break("SAME_BITS", f"member {node.me} holds another model")
+        if self._blocks:  # a different one each time, all of them at the end
+            self._looked = (self._looked + 1) % len(self._blocks)
+            self._check_block(self._looked)
+
+    def _check_block(self, index: int) -> None:
+        block = self.world.chain.blocks[index + 1]
+        if block is not self._blocks[index] or block.txs != self._txs[index]:
+            self._break("HISTORY", f"block {index + 1} has changed")
+
     # every block
 
-    def after_block(self, committed: Committed, before: State) -> None:
-        """A block was made on the state `before`."""
+    def after_block(self, committed: Committed) -> None:
+        """A block was made."""
         previous = committed.block.header.previous
         if self.ids and previous != self.ids[-1]:
             self._break("HISTORY", f"block {committed.height} does not follow the one before")
         self.ids.append(committed.block.id)
+        self._blocks.append(committed.block)
         self._txs.append(committed.block.txs)
         count = sum(len(result.events) for result in committed.results)
         for name, fields in committed.events[: len(committed.events) - count]:
-            self._hear(name, fields)
+            self._hear(name, fields, committed.height)
         for data, result in zip(committed.block.txs, committed.results, strict=True):
             if result.ok:
                 try:
@@ -96,11 +143,16 @@ class Invariants:
                 except Malformed:
                     self._break("MEMBERS", "bytes that are no transaction were accepted")
                     continue
-                self._check_signer(tx, before)
                 self._check_time(tx, committed.block.header.time_ms)
-                self._check_act(tx)
+                member = self._keys.get(tx.signer)
+                if member is None or member not in self._members:
+                    self._break("MEMBERS", f"{tx.signer[:8]}… acted and is no member")
+                    continue
+                if not verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
+                    self._break("MEMBERS", f"somebody acted in the name of member {member}")
+                self._check_act(tx, member, committed.height)
             for name, fields in result.events:
-                self._hear(name, fields)
+                self._hear(name, fields, committed.height)
 
     def _check_time(self, tx: Transaction, time_ms: int) -> None:
         if tx.id in self._accepted:
@@ -109,37 +161,48 @@ class Invariants:
             self._break("HISTORY", f"transaction {tx.id[:8]}… was accepted after its time")
         self._accepted.add(tx.id)
 
-    def _check_act(self, tx: Transaction) -> None:
+    def _check_act(self, tx: Transaction, member: MemberId, height: int) -> None:
         """What an accepted transaction may do."""
-        newest = self.models[-1].digest if self.models else ""
+        models = [m for m in self.models if m.kind != "statistics"]
+        newest = models[-1].digest if models else ""
         match tx.body:
             case Propose() | Approve():
-                self._approved.add(tx.signer)
-            case Enrol() | Ready() | Contribute() if tx.signer not in self._approved:
-                self._break(
-                    "APPROVED", f"{tx.body.KIND} by {tx.signer[:8]}…, which has not approved"
-                )
+                self._approved.add(member)
+                self._ended.pop(member, None)
+            case Refuse() | Withdraw():
+                self._approved.discard(member)
+                self._ended[member] = height
+            case Enrol() | Ready() | Contribute() if member not in self._approved:
+                self._break("APPROVED", f"{tx.body.KIND} by member {member}, without its approval")
             case Contribute() if tx.body.base != newest:
                 self._break("NEWEST", f"a contribution to {tx.body.ref} on another model")
+            case Contribute() if self._kind != "evaluation" and not self._is_formed(tx.body):
+                self._break("FORM", f"member {member} contributes another form")
             case Dispute():
                 self._answers = {tx.signer: tx.body.leaf}
             case Recompute():
                 self._answers[tx.signer] = tx.body.leaf
+            case Vote() if tx.body.aye:
+                self._ballots.setdefault(tx.body.motion, set()).add(member)
 
-    def _check_signer(self, read: Transaction, before: State) -> None:
-        active = CHAIN.need(before).active
-        if read.signer not in {MEMBER.need(before, m).account for m in active}:
-            self._break("MEMBERS", f"{read.signer[:8]}… acted and is no member")
-        elif self._is_watched() and not verify(read.signer, TX_DOMAIN, read.signed, read.signature):
-            self._break("MEMBERS", f"somebody acted in the name of {read.signer[:8]}…")
+    def _is_formed(self, body: Contribute) -> bool:
+        if self._kind == "statistics":
+            return body.layout == STATISTICS_LAYOUT
+        layout = self.world.layout
+        return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
-    def _is_watched(self) -> bool:
-        return any(a.lie == "impersonate" for a in self.world.plan.acts)  # it costs time
-
-    def _hear(self, name: str, fields: dict[str, Any]) -> None:
+    def _hear(self, name: str, fields: dict[str, Any], height: int) -> None:
         number = int(fields.get("number", 0))
         if name == "opened":
+            self._number, self._kind = number, fields["kind"]
             self._roster = set(fields["roster"])
+        elif name == "enrolled":
+            self._enrolled.add(fields["member"])
+        elif name == "withdrawn":
+            self._enrolled.discard(fields["member"])
+            self._roster.discard(fields["member"])
+        elif name == "removal_moved":
+            self._targets[fields["motion"]] = fields["member"]
         elif name == "ready":
             self._roster.add(fields["member"])
         elif name == "contributed":
@@ -151,15 +214,19 @@ class Invariants:
             came = self._contributed.get(number, self._sets[number])
             if came != self._sets[number]:
                 self._break("NOTHING_LOST", f"round {number} merges {fields['members']} of {came}")
+            self._check_turn(number, fields["term"], fields["leader"])
+        elif name == "took_over":
+            self._check_turn(number, fields["term"], fields["leader"])
         elif name == "removed":
-            self._break("MEMBERS", f"member {fields['member']} was voted out by liars alone")
+            self._removed(fields["member"], height)
         elif name == "voided":
             self._sets.get(number, set()).discard(fields["member"])
             self._contributed.get(number, set()).discard(fields["member"])
         elif name == "unavailable":
             self._reports.setdefault(fields["member"], set()).add(fields["by"])
         elif name == "excluded" and fields["why"] == "unavailable":
-            if len(self._reports.pop(fields["member"], set())) < 2:
+            others = len(self._sets[self._number]) - 1
+            if len(self._reports.pop(fields["member"], set())) < min(2, others):
                 self._break("HONEST", f"member {fields['member']} was excluded by one")
         elif name == "excluded":
             if fields["member"] not in self.world.plan.liars:
@@ -190,6 +257,31 @@ class Invariants:
             plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
             self._settled(codec.from_json(Model, plain))
 
+    def _removed(self, victim: MemberId, height: int) -> None:
+        electors = self._members - {victim}
+        quorum = len(electors) - (len(electors) - 1) // 3
+        ayes = [self._ballots.get(m, set()) for m, who in self._targets.items() if who == victim]
+        most = max((len(a & electors) for a in ayes), default=0)
+        if most < quorum:
+            self._break("MEMBERS", f"member {victim} was removed by {most} of {len(electors)}")
+        self._members.discard(victim)
+        self._approved.discard(victim)
+        self._ended[victim] = height
+
+    def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
+        """Who begins to lead."""
+        candidates = self._roster if self._kind == "initial" else self._sets[number]
+        line = self._line(number, candidates)
+        if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
+            self._break("LEADER", f"member {leader} leads term {term} of {line}")
+
+    def _line(self, number: int, candidates: set[MemberId]) -> list[MemberId]:
+        def rank(m: MemberId) -> str:
+            words = (self.world.spec.name, str(number), "0", str(m))
+            return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
+
+        return sorted(candidates, key=rank)
+
     def _is_verdict(self, number: int, agreed: int) -> bool:
         voters = len(self._sets.get(number, set())) - 1
         return 2 * agreed > voters and agreed > self._faults
@@ -202,6 +294,7 @@ class Invariants:
         if model.kind == "initial":
             self._check_leader(model, self._roster)
             self._check_receipts(model, self._roster)
+            self._right.append(self.world.blobs[model.digest])
             return
         expected = self._sets.get(model.number, set())
         if members != expected:
@@ -213,12 +306,24 @@ class Invariants:
         self._check_leader(model, members)
         self._check_receipts(model, members)
         try:
-            right = merge_shares(self.world.spec.merge, model.shares, self.world.blobs)
+            right = self._merge(model)
         except (BadContribution, MergeError, KeyError) as error:
             self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
             return
-        if fingerprint_of(right).digest != model.digest:
+        self._right.append(right)
+        if right.digest != model.digest:
             self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
+
+    def _merge(self, model: Model) -> Blob:
+        """What the stated contributions merge to."""
+        stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
+        if model.kind == "statistics":
+            documents = {member: data for member, _, data in stated}
+            return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
+        rule, layout = self.world.spec.merge, self.world.layout
+        inputs = [Contribution(m, weight, recompute.Memory(data)) for m, weight, data in stated]
+        chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
+        return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
 
     def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
         others = set(model.receipts) & members - {model.leader}
@@ -226,11 +331,7 @@ class Invariants:
             self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
 
     def _check_leader(self, model: Model, members: set[MemberId]) -> None:
-        def rank(m: MemberId) -> str:
-            words = (model.study, str(model.number), "0", str(m))
-            return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
-
-        line = sorted(members, key=rank)
+        line = self._line(model.number, members)
         if not line or line[model.term % len(line)] != model.leader:
             self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
         if model.leader in self._caught.get(model.number, set()):
@@ -242,33 +343,36 @@ class Invariants:
         """A node is about to train."""
         if not node.is_honest:
             return
-        if node.me not in STUDY.need(node.state, STUDY_NAME).approved:
+        ended = self._ended.get(node.me)
+        is_over = ended is not None and ended <= node.height  # it has seen that
+        if is_over or (node.me not in self._approved and ended is None):
             self._break("APPROVED", f"member {node.me} trains without its approval")
         if not task.base:
             return
-        data = node.disk.blobs.get(task.base, b"")
-        settled = {m.digest for m in self.models if m.number < task.number}
-        if task.base not in settled or fingerprint_of(data).digest != task.base:
+        held = node.disk.blobs.get(task.base)
+        right = {b.digest: b for b in self._right}.get(task.base)
+        if held is None or right is None or held.data != right.data:
             self._break("SAME_BITS", f"member {node.me} trains round {task.number} on other bytes")
 
     # the end
 
     def at_the_end(self, finished: bool) -> None:
         """The run is over."""
-        blocks = self.world.chain.blocks
-        if [b.id for b in blocks[1:]] != self.ids or [b.txs for b in blocks[1:]] != self._txs:
+        if [b.id for b in self.world.chain.blocks[1:]] != self.ids:
             self._break("HISTORY", "a committed block has changed")
+        for index in range(len(self._blocks)):
+            self._check_block(index)
         if not finished:
             r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
             at = f"round {r.number} {r.phase}" if r else "no round"
             self._break("LIVENESS", f"the study has not ended: {at}")
-        elif len(self.models) != self.world.spec.rounds + 1:
+        elif len(self.models) != self.world.spec.rounds + 1 + self.world.spec.statistics:
             self._break("ONE_MODEL", f"{len(self.models)} models were settled")
         elif finished:
             self._check_last(self.models[-1].digest)
 
     def _check_last(self, last: Digest) -> None:
-        for node in self.world.nodes.values():
-            inside = node.is_honest and node.me not in self.world.plan.outsiders
-            if inside and fingerprint_of(node.disk.blobs.get(last, b"")).digest != last:
+        for node in self.honest_participants():
+            held = node.disk.blobs.get(last)
+            if held is None or held.data != self._right[-1].data:
                 self._break("SAME_BITS", f"member {node.me} ends with other bytes")

@@ -19,20 +19,25 @@ retract        takes its contribution back, when the others are merging it and b
 false_receipt  answers every offer at once with a receipt whose signature is none, and leads nothing
 stale          speaks of rounds, terms and models that are over, freshly signed, and too late
 self_vote      says that its own disputed merge is right, and votes others out by itself
+forged_dispute disputes what was never offered, or with a made-up chunk, or by a proof of nothing
+excuse         as leader: merges other parameters than it has contributed, and shows auditors those
+misshapen      contributes parameters of another model
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from swarmhub import codec
+from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.election import get_candidates, get_leader
-from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef
+from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef, Share
 from swarmhub.contract.transactions import (
     Contribute,
+    Dispute,
     Enrol,
     Invalid,
     Poke,
@@ -49,7 +54,8 @@ from swarmhub.contract.transactions import (
     write_transaction,
 )
 from swarmhub.keys import PrivateKey
-from swarmhub.params import buffer_of
+from swarmhub.merge import excerpt
+from swarmhub.params import Fingerprint
 from swarmhub.round import (
     Audit,
     Audited,
@@ -65,8 +71,12 @@ from swarmhub.round import (
     SendReceipt,
     Submit,
     Watch,
+    recompute,
 )
-from swarmhub.sim.node import LAYOUT, STUDY_NAME, SimNode, fingerprint_of
+from swarmhub.sim import contents
+from swarmhub.sim.contents import Blob
+from swarmhub.sim.disk import Disk
+from swarmhub.sim.node import STUDY_NAME, SimNode
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
@@ -99,40 +109,86 @@ class Liar(SimNode):
 
     # data
 
-    def trained(self, task: Assignment) -> bytes:
-        """Parameters; NaN by that lie."""
-        if "not_a_number" in self.lies and task.kind == "parameters":
-            return buffer_of({"w": np.array([1.0, np.nan, 1.0])})[1]
-        return super().trained(task)
+    def trained(self, task: Assignment) -> Blob:
+        """Parameters; what nobody can merge, or of another form, by these lies."""
+        made = super().trained(task)
+        if "not_a_number" in self.lies and task.kind != "initial":
+            return contents.unmergeable(made.form, self.world.layout)
+        if "misshapen" in self.lies and task.kind != "initial":
+            return contents.misshapen()
+        return made
 
-    def merged(self, wish: Merge) -> bytes:
-        """The merge; another one by that lie."""
+    def _spoiled(self, blob: Blob) -> Blob:
+        return contents.spoiled(blob, self.world.layout)
+
+    def _forged(self, form: Digest) -> Blob:
+        """A model that nobody has trained or merged; it lies on the disk, as a real one does."""
+        made = self._spoiled(contents.empty(form, self.world.layout))
+        self.world.blobs[made.digest] = self.disk.blobs[made.digest] = made
+        return made
+
+    def _form_of(self, r: Round) -> Digest:
+        return STATISTICS_LAYOUT if r.kind == "statistics" else self.world.layout.digest
+
+    def merged(self, wish: Merge) -> Blob:
+        """The merge; another one by these lies."""
+        if "excuse" in self.lies and self._other(wish.shares) is not None:
+            self.false_merges += 1
+            return self._merge_with_other(wish)
         right = super().merged(wish)
         if "false_merge" not in self.lies:
             return right
         self.false_merges += 1
-        return spoiled(right)
+        return self._spoiled(right)
 
-    def give(self, digest: Digest, asker: MemberId) -> bytes | None:
+    def _other(self, shares: tuple[Share, ...]) -> Blob | None:
+        """What it would rather have contributed."""
+        mine = next((s.digest for s in shares if s.member == self.me), "")
+        found = self.disk.blobs.get(mine)
+        return None if found is None else self._spoiled(found)
+
+    def _merge_with_other(self, wish: Merge) -> Blob:
+        other = self._other(wish.shares)
+        assert other is not None
+        disk = Disk(self.world.layout, {**self.disk.blobs, other.digest: other})
+        shares = tuple(
+            replace(s, digest=other.digest) if s.member == self.me else s for s in wish.shares
+        )
+        data = b"".join(recompute.merge(disk, replace(wish, shares=shares)))
+        return Blob(other.form, data)
+
+    def give(self, digest: Digest, asker: MemberId) -> Blob | None:
         """A blob; nothing, or another one, by these lies."""
-        data = super().give(digest, asker)
+        found = super().give(digest, asker)
         if "withhold" in self.lies:
             return None
-        if data is not None and "garble" in self.lies:
-            return spoiled(data)
-        return data
+        if found is not None and "garble" in self.lies:
+            return self._spoiled(found)
+        return found
+
+    def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
+        """Stretches of a blob; of another one, by that lie."""
+        prepared, found = self.notes.prepared, self.disk.blobs.get(digest)
+        if "excuse" in self.lies and found and prepared and prepared.digest == digest:
+            other = self._spoiled(found).data
+            return excerpt(recompute.Memory(other), len(other), starts)
+        return super().give_excerpt(digest, asker, starts)
 
     def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
         """The offer; to some, another model."""
         made = super().offer(asker, wish)
         if made is None or "two_faces" not in self.lies or asker % 2:
             return made
-        data = spoiled(self.disk.blobs.get(made.digest, b"\0" * LAYOUT.nbytes))
-        digest = fingerprint_of(data).digest
-        self.world.blobs[digest] = self.disk.blobs[digest] = data
-        self.notes.merged[wish.number, -1 - wish.revision] = replace(made, digest=digest)
-        signature = self.sign(OFFER_DOMAIN, made.number, made.revision, digest)
-        return replace(made, digest=digest, signature=signature)
+        right = self.disk.blobs.get(made.digest)
+        if right is None:
+            right = contents.empty(made.layout, self.world.layout)
+        other = self._spoiled(right)
+        self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
+        face = replace(made, digest=other.digest, nbytes=len(other.data))
+        self.notes.merged[wish.number, -1 - wish.revision] = face
+        return replace(
+            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
+        )
 
     def _train(self) -> None:
         if "silent" not in self.lies:
@@ -143,7 +199,7 @@ class Liar(SimNode):
     def audit(self, wish: Audit) -> None:
         """Look, or say something without looking."""
         if "false_dispute" in self.lies and wish.digest in self.disk.blobs:
-            claimed = fingerprint_of(self.disk.blobs[wish.digest])
+            claimed = self.disk.fingerprint(wish.digest)
             doubt = Doubt(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
             self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
         elif "lazy_audit" in self.lies:
@@ -181,10 +237,8 @@ class Liar(SimNode):
     def submit(self, wish: Submit) -> None:
         """Submit; another answer besides, by that lie."""
         if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.root:
-            data = spoiled(self.disk.blobs.get(wish.body.digest, b"\0" * LAYOUT.nbytes))
-            made = fingerprint_of(data)
-            self.world.blobs[made.digest] = data
-            self._send(replace(wish.body, root=made.root))
+            made = self._forged(wish.body.layout)
+            self._send(replace(wish.body, root=made.fingerprint.root, nbytes=len(made.data)))
             self._send(replace(wish.body, weight=10_000))
         if isinstance(wish.body, Settle):
             self._settlements.append(wish.body)
@@ -195,7 +249,7 @@ class Liar(SimNode):
 
     def _mischief_soon(self) -> None:
         if self.lies & {"slander", "replay", "forge", "impersonate", "retract", "stale",
-                        "self_vote", "uninvited"}:  # fmt: skip
+                        "self_vote", "uninvited", "forged_dispute"}:  # fmt: skip
             self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
 
     def _mischief(self) -> None:
@@ -219,14 +273,39 @@ class Liar(SimNode):
                 self._vote_for_itself(r)
             if "uninvited" in self.lies:
                 self._intrude(r)
+            if "forged_dispute" in self.lies:
+                self._dispute(r)
         self._mischief_soon()
 
     def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
-        data = spoiled(b"\0" * LAYOUT.nbytes)
-        made = fingerprint_of(data)
-        self.world.blobs[made.digest] = self.disk.blobs[made.digest] = data
+        r = ROUND.get(self.state, STUDY_NAME)
+        made = self._forged(self._form_of(r) if r else self.world.layout.digest)
         spec = STUDY.need(self.state, STUDY_NAME).spec
-        return Contribute(ref, spec, base, made.root, LAYOUT.nbytes, LAYOUT.digest, weight)
+        root, nbytes = made.fingerprint.root, len(made.data)
+        return Contribute(ref, spec, base, root, nbytes, made.form, weight)
+
+    def _dispute(self, r: Round) -> None:
+        """Accuse the leader of what it has not offered, and of what is not in its offer."""
+        leader = get_leader(r)
+        if r.phase != "MERGING" or leader in (None, self.me):
+            return
+        never = self._forged(self._form_of(r)).fingerprint
+        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
+        self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
+        offer = self.notes.offers.get((r.number, r.revision, leader))
+        if offer is not None:
+            made_up = codec.digest(b"made up")
+            for path in ((), (made_up,)):
+                self._accuse(r, offer, offer.signature, made_up, path)
+
+    def _accuse(
+        self, r: Round, model: Fingerprint | Offered, signature: str, claimed: Digest,
+        path: tuple[Digest, ...],
+    ) -> None:  # fmt: skip
+        self._send(
+            Dispute(RoundRef.of(r), model.digest, model.nbytes, model.layout, signature, 0,
+                    claimed, path, codec.digest(b"something else"))
+        )  # fmt: skip
 
     def _speak_of_old(self, r: Round) -> None:
         ref, models = RoundRef.of(r), self.world.invariants.models
@@ -292,27 +371,19 @@ class Liar(SimNode):
     def _forge(self, r: Round) -> None:
         if r.phase != "MERGING":
             return
-        data = spoiled(b"\0" * LAYOUT.nbytes)
-        digest = fingerprint_of(data).digest
-        self.world.blobs[digest] = self.disk.blobs[digest] = data
-        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, digest)
+        made = self._forged(self._form_of(r)).fingerprint
+        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)
         others = [m for m in get_candidates(r) if m != self.me]
         receipts = tuple(Receipt(m, mine) for m in others)
         for term in {r.term, max(r.since_term, r.term - 1)}:
             ref = replace(RoundRef.of(r), term=term)
             for given in (receipts, (Receipt(self.me, mine),), ()):
-                self._send(Settle(ref, digest, LAYOUT.nbytes, LAYOUT.digest, given))
+                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
         leader = get_leader(r)
         if leader is not None and leader != self.me:  # what another one offers, as its own
             notes = self.world.nodes[leader].notes
-            for made in notes.merged.values():
-                came = notes.receipts.get((r.number, r.revision, made.digest), {})
+            for offer in notes.merged.values():
+                came = notes.receipts.get((r.number, r.revision, offer.digest), {})
                 stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
-                self._send(Settle(RoundRef.of(r), made.digest, made.nbytes, made.layout, stolen))
-
-
-def spoiled(data: bytes) -> bytes:
-    """Finite numbers of the same form, but others."""
-    values = np.frombuffer(data[:24], np.float64)
-    values = np.where(np.isfinite(values), values, 0.0)
-    return buffer_of({"w": values * 2 + 1})[1]
+                body = Settle(RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen)
+                self._send(body)

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from swarmhub.contract.records import MEMBER, ROUND, STUDY, MergeRule, RoundRef, Share
+from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.records import (
+    MEMBER,
+    MOTION,
+    MOTIONS,
+    ROUND,
+    STUDY,
+    Evaluation,
+    RoundRef,
+)
 from swarmhub.contract.state import State
-from swarmhub.contract.transactions import Poke, read_transaction, receipt_message
+from swarmhub.contract.transactions import Poke, Vote, read_transaction, receipt_message
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.keys import PrivateKey, verify
-from swarmhub.merge import (
-    Contribution,
-    Rule,
-    check_contribution,
-    merge_parameters,
-    recompute_leaf,
-)
-from swarmhub.params import ChunkHasher, Fingerprint, Layout, Tensor, arrays_from, buffer_of
+from swarmhub.merge import excerpt
+from swarmhub.params import Fingerprint
 from swarmhub.round import (
     Accepted,
     Audit,
-    Audited,
     Check,
     CheckedBad,
     CheckedGood,
-    Doubt,
     Effect,
     Event,
     Examine,
-    Examined,
     Held,
     Merge,
     Merged,
@@ -52,23 +48,28 @@ from swarmhub.round import (
     Refused,
     SendReceipt,
     Submit,
+    Synced,
     Wake,
     Watch,
     assign,
     compute_kept,
     decide,
+    inquiry,
     is_receipt,
     may_read,
+    recompute,
 )
+from swarmhub.sim import contents
+from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
-from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
+from swarmhub.sim.hands import Hands, drive
+from swarmhub.types import MICRO, OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.round import Assignment
     from swarmhub.sim.world import World
 
 STUDY_NAME = "sim"
-LAYOUT = Layout.of([Tensor("w", "F64", (3,))])
 RESUBMIT_MS = 400
 WATCH_STEP_MS = 20  # how often a watched leader looks whether it has something to say
 IDLE_MS = 20  # the pause after an answer that says nothing new (the real driver has the same)
@@ -77,35 +78,6 @@ PAUSE_MS = 1_000  # after a failure of this machine
 
 class Crashed(Exception):
     """A node has crashed in the middle of what it was doing."""
-
-
-@dataclass
-class Buffer:
-    """A blob in memory, as the merge reads it."""
-
-    data: bytes
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self.data[offset : offset + length]
-
-
-def fingerprint_of(data: bytes) -> Fingerprint:
-    """Fingerprint of bytes that claim to be a buffer of LAYOUT."""
-    hasher = ChunkHasher(LAYOUT.digest)
-    if data:
-        hasher.feed(data)
-    return hasher.finish()
-
-
-def inputs_of(shares: Sequence[Share], blobs: dict[Digest, bytes]) -> list[Contribution]:
-    """What the merge reads."""
-    return [Contribution(s.member, s.weight, Buffer(blobs[s.digest])) for s in shares]
-
-
-def merge_shares(rule: MergeRule, shares: Sequence[Share], blobs: dict[Digest, bytes]) -> bytes:
-    """The real merge of stated contributions; BadContribution where one cannot be merged."""
-    chunks = merge_parameters(Rule(rule.name, rule.trim_permille), LAYOUT, inputs_of(shares, blobs))
-    return b"".join(bytes(c) for c in chunks)
 
 
 T = TypeVar("T")
@@ -131,7 +103,7 @@ class SimNode:
 
     def __init__(self, world: World, me: MemberId, account: PrivateKey) -> None:
         self.world, self.me, self.account = world, me, account
-        self.disk = Disk()
+        self.disk = Disk(world.layout)
         self.up = False
         self.life = 0
         self.height = 0
@@ -154,10 +126,10 @@ class SimNode:
         if self.up:
             return
         self.up, self.life = True, self.life + 1
-        self.height, self.state = self.world.height, self.world.state
+        self.height, self.state = self.world.sight(self.me)
         self._seen_ms = self.world.now_ms
         blobs = self.disk.blobs
-        for digest in [d for d, data in blobs.items() if fingerprint_of(data).digest != d]:
+        for digest in [d for d, blob in blobs.items() if blob.digest != d]:
             self.world.tell(self.me, f"finds {digest[:8]}… torn and removes it")
             del blobs[digest]
         journal = self.disk.journal
@@ -222,6 +194,7 @@ class SimNode:
             elif wish not in self._under_way:
                 self._under_way.add(wish)
                 self._carry_out(wish)
+        self._vote()
         self._train()
 
     def _wake(self, at_ms: int) -> None:
@@ -269,6 +242,19 @@ class SimNode:
         """This machine could not do it: try again after a pause."""
         self.later(PAUSE_MS, lambda: self.done(wish, None))
 
+    def _vote(self) -> None:
+        """Say what the hospital thinks of motions to remove somebody."""
+        motions = MOTIONS.get(self.state) if self.world.opinions else None
+        for number in motions.open if motions is not None else ():
+            motion = MOTION.need(self.state, number)
+            ayes = self.world.opinions.get(motion.member)
+            spoken = self.me in (*motion.ayes, *motion.nays)
+            if ayes is not None and self.me in motion.electorate and not spoken:
+                wish = Submit(Vote(number, self.me in ayes))
+                if wish not in self._under_way and wish.body not in self.notes.refused:
+                    self._under_way.add(wish)
+                    self._carry_out(wish)
+
     # training
 
     def _train(self) -> None:
@@ -293,49 +279,59 @@ class SimNode:
             self.react()
 
     def _prepare(self, task: Assignment) -> Prepared:
-        digest, root, nbytes, layout = "", "", 0, ""
+        made: Fingerprint | None = None
         if task.kind != "evaluation":
-            data = self.trained(task)
-            self._keep(data)
-            made = fingerprint_of(data)
-            digest, root, nbytes, layout = made.digest, made.root, made.nbytes, made.layout
-        prepared = Prepared(task.number, task.base, digest, root, nbytes, layout, 10 * self.me)
+            made = self._keep(self.trained(task)).fingerprint
+        weight = self.world.weight_of(self.me)
+        seen: tuple[Evaluation, ...] = ()
+        if task.base:
+            metrics = {"auc": self.world.random.randrange(MICRO)}
+            seen = (Evaluation(task.base, weight, metrics),)
+        prepared = Prepared(
+            task.number, task.base, made.digest if made else "", made.root if made else "",
+            made.nbytes if made else 0, made.layout if made else "", weight, seen,
+        )  # fmt: skip
         self.does("write of the journal")
         self.disk.write_journal(prepared)
         self.does("journal that is written")
-        if digest:
-            self.notes.learn(Held(digest), self.now_ms)
+        if made:
+            self.notes.learn(Held(made.digest), self.now_ms)
         return prepared
 
-    def trained(self, task: Assignment) -> bytes:
+    def trained(self, task: Assignment) -> Blob:
         """What training makes of the model."""
-        values = np.zeros(3)
-        if task.base:
-            base = io.BytesIO(self.disk.blobs[task.base])
-            values = arrays_from(base, LAYOUT)["w"].copy()  # type: ignore[assignment]
-        noise = self.world.random.random()
-        return buffer_of({"w": values + self.me + task.number / 7 + noise})[1]
+        rng = self.world.random
+        if task.kind == "statistics":
+            return contents.statistics(self.world.weight_of(self.me), rng.random())
+        base = self.disk.blobs[task.base] if task.base else None
+        return contents.train(base, self.world.layout, self.me, task.number, rng)
 
-    def _keep(self, data: bytes, durable: bool = True) -> Digest:
-        """Store a buffer; some are large, and synced in the background."""
-        digest = fingerprint_of(data).digest
-        self.world.blobs[digest] = data
+    def _keep(self, blob: Blob, durable: bool = True) -> Blob:
+        """Store a blob; some are large, and synced in the background."""
+        self.world.blobs[blob.digest] = blob
         at_once = durable and self.world.random.random() < 0.7
         self.does("write of a blob")
-        self.disk.write(digest, data, at_once)
+        self.disk.write(blob, at_once)
         if durable and not at_once:
             sync_ms = self.world.random.randint(1, 300) + self.disk.slow_ms
-            self.later(sync_ms, lambda: self.disk.sync(digest))
+            self.later(sync_ms, lambda: self.disk.sync(blob.digest))
         self.does("blob that is written")
-        return digest
+        return blob
 
     # what others may ask
 
-    def give(self, digest: Digest, asker: MemberId) -> bytes | None:
+    def give(self, digest: Digest, asker: MemberId) -> Blob | None:
         """A blob, if the asker may have it."""
         if not may_read(self.state, self.notes, asker, digest):
             return None
         return self.disk.blobs.get(digest)
+
+    def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
+        """Stretches of a blob, if the asker may have it."""
+        found = self.give(digest, asker)
+        if found is None:
+            return None
+        return excerpt(recompute.Memory(found.data), len(found.data), starts)
 
     def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
         """What this node offers as leader."""
@@ -356,9 +352,9 @@ class SimNode:
             case Merge():
                 self.later(5 + self.disk.slow_ms, lambda: self._merge(wish))
             case Audit():
-                self.later(3 + self.disk.slow_ms, lambda: self.audit(wish))
+                self.audit(wish)
             case Examine():
-                self.later(3 + self.disk.slow_ms, lambda: self.examine(wish))
+                self.examine(wish)
             case Watch():
                 self._watch(wish)
             case SendReceipt():
@@ -389,8 +385,8 @@ class SimNode:
         return peer if peer.up else None
 
     def ask(
-        self, member: MemberId, question: Callable[[SimNode], bytes | None],
-        answer: Callable[[bytes | None], None],
+        self, member: MemberId, question: Callable[[SimNode], T | None],
+        answer: Callable[[T | None], None],
     ) -> None:  # fmt: skip
         """A request and its answer; None where the peer is gone or does not give it. A request may
         reach the peer twice; its answer is taken once, for it belongs to one connection."""
@@ -412,19 +408,19 @@ class SimNode:
             self.done(wish, PullFailed(wish.digest, "nobody had it"))
             return
 
-        def answer(data: bytes | None) -> None:
+        def answer(blob: Blob | None) -> None:
             if wish not in self._under_way:
                 return  # an answer that came twice
-            if data is None or fingerprint_of(data).digest != wish.digest:
+            if blob is None or blob.digest != wish.digest:
                 self._pull(wish, holders[1:])
             elif self.disk.slow_ms:
-                self.later(self.disk.slow_ms, lambda: store(data))
+                self.later(self.disk.slow_ms, lambda: store(blob))
             else:
-                store(data)
+                store(blob)
 
-        def store(data: bytes) -> None:
+        def store(blob: Blob) -> None:
             try:
-                self._keep(data, wish.durable)
+                self._keep(blob, wish.durable)
             except DiskFull:
                 self.notes.learn(PullStopped(wish.digest), self.now_ms)
                 self.failed(wish)
@@ -438,7 +434,7 @@ class SimNode:
             self.done(wish, None)  # the round has moved on, and it was swept away
             return
         try:
-            check_contribution(LAYOUT, wish.member, Buffer(self.disk.blobs[wish.digest]))
+            recompute.check(self.disk, wish.digest, wish.member, wish.weight)
         except BadContribution as error:
             self.done(wish, CheckedBad(wish.digest, error.why))
             return
@@ -449,9 +445,9 @@ class SimNode:
             self.done(wish, None)  # the round has moved on, and they were swept away
             return
         try:
-            digest = wish.shares[0].digest
+            made = self.disk.blobs[wish.shares[0].digest]
             if wish.kind != "initial":
-                digest = self._keep(self.merged(wish))
+                made = self._keep(self.merged(wish))
         except BadContribution as error:
             bad = next(s.digest for s in wish.shares if s.member == error.member)
             self.done(wish, CheckedBad(bad, error.why))
@@ -459,68 +455,56 @@ class SimNode:
         except (DiskFull, MergeError):
             self.failed(wish)
             return
-        signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, digest)
-        made = Merged(wish.number, wish.revision, digest, LAYOUT.nbytes, LAYOUT.digest, signature)
-        self.done(wish, made)
+        found = made.fingerprint
+        signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, found)
+        offer = Merged(
+            wish.number, wish.revision, found.digest, found.nbytes, found.layout, signature
+        )
+        self.done(wish, offer)
+        if self.disk.is_synced(found.digest):
+            self.learn(Synced(found.digest))
+        else:
+            sync_ms = self.world.random.randint(1, 300) + self.disk.slow_ms
+            self.later(sync_ms, lambda: self._synced(found.digest))
 
-    def merged(self, wish: Merge) -> bytes:
+    def _synced(self, digest: Digest) -> None:
+        self.disk.sync(digest)
+        self.does("sync")
+        self.learn(Synced(digest))
+
+    def merged(self, wish: Merge) -> Blob:
         """The merge, as the leader makes it."""
-        return merge_shares(wish.rule, wish.shares, self.disk.blobs)
+        form = STATISTICS_LAYOUT if wish.kind == "statistics" else wish.layout
+        return Blob(form, b"".join(recompute.merge(self.disk, wish)))
 
-    def sign(self, domain: str, number: int, revision: int, digest: Digest) -> str:
+    def sign(self, domain: str, number: int, revision: int, model: Fingerprint | Merged) -> str:
         """An offer's or a receipt's signature."""
-        return self.account.sign(domain, self.message(number, revision, digest))
+        return self.account.sign(domain, self.message(number, revision, model))
 
-    def message(self, number: int, revision: int, digest: Digest) -> bytes:
+    def message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What offers and receipts sign."""
         ref = RoundRef(STUDY_NAME, number, "MERGING", revision, 0)
         return receipt_message(
-            self.world.chain.tip.chain_id, ref, digest, LAYOUT.nbytes, LAYOUT.digest
+            self.world.chain.tip.chain_id, ref, model.digest, model.nbytes, model.layout
         )
 
     def audit(self, wish: Audit) -> None:
-        """Recompute the merge (it is small: all of it)."""
-        held = self.disk.blobs
-        if wish.digest not in held or any(s.digest not in held for s in wish.shares):
+        """Recompute the merge, or parts of it that are drawn."""
+
+        def finish(events: list[Event]) -> None:
+            for event in events:
+                self.notes.learn(event, self.now_ms)
             self.done(wish, None)
-            return
-        claimed = fingerprint_of(held[wish.digest])
-        leaf = self._leaf(wish.rule, wish.shares)
-        said = claimed.leaves[0].hex()
-        doubt = None if leaf == said else Doubt(0, leaf, said, claimed.path(0))
-        self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
+
+        drive(inquiry.audit_offer(Hands(self), wish), finish, lambda: self.failed(wish))
 
     def examine(self, wish: Examine) -> None:
         """Recompute the disputed chunk, from what is held and what others give."""
-        absent = [s for s in wish.shares if s.digest not in self.disk.blobs]
-        if absent:
-            share = absent[0]
-            others = [s.member for s in wish.shares if s.member not in (share.member, self.me)]
-            self._fetch_for(wish, share, [share.member, *others])
-            return
-        leaf = self._leaf(wish.rule, wish.shares)
-        self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
-
-    def _fetch_for(self, wish: Examine, share: Share, holders: list[MemberId]) -> None:
-        if not holders:
-            self.failed(wish)
-            return
-
-        def answer(data: bytes | None) -> None:
-            if data is None or fingerprint_of(data).digest != share.digest:
-                self._fetch_for(wish, share, holders[1:])
-                return
-            self.disk.blobs[share.digest] = data
-            self.examine(wish)
-
-        self.ask(holders[0], lambda peer: peer.give(share.digest, self.me), answer)
-
-    def _leaf(self, rule: MergeRule, shares: Sequence[Share]) -> Digest:
-        inputs = inputs_of(shares, self.disk.blobs)
-        try:
-            return recompute_leaf(Rule(rule.name, rule.trim_permille), LAYOUT, inputs, 0)
-        except BadContribution:
-            return "0" * 64  # there is no right merge
+        drive(
+            inquiry.answer_dispute(Hands(self), wish),
+            lambda event: self.done(wish, event),
+            lambda: self.failed(wish),
+        )
 
     def _watch(self, wish: Watch) -> None:
         end: Callable[[Event], None] = once(lambda event: self.done(wish, event))
@@ -550,7 +534,7 @@ class SimNode:
 
     def _checked(self, wish: Watch, merged: Merged) -> Event:
         account = MEMBER.need(self.state, wish.leader).account
-        message = self.message(merged.number, merged.revision, merged.digest)
+        message = self.message(merged.number, merged.revision, merged)
         if not verify(account, OFFER_DOMAIN, message, merged.signature):
             return PeerLost(wish.leader)
         return Offered(wish.leader, merged.number, merged.revision, merged.digest,
@@ -558,7 +542,11 @@ class SimNode:
 
     def send_receipt(self, wish: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
-        signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, wish.digest)
+        if wish.digest not in self.disk:
+            self.done(wish, None)  # the round has moved on, and it was swept away
+            return
+        held = self.disk.fingerprint(wish.digest)
+        signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, held)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.me, signature)
 
         def answer(data: bytes | None) -> None:

@@ -11,6 +11,8 @@
     at 0 ms skew 2 by -60000 ms
     at 0 ms lie 4 false_merge
     at 0 ms refuse 5
+    at 900 ms withdraw 5
+    at 900 ms oust 5 1 2 3
 
 `at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
 write, a message, a submission. `slow` is a member's network; who refuses does not approve the
@@ -33,8 +35,10 @@ LIES = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
-    "false_receipt",
+    "false_receipt", "forged_dispute", "excuse", "misshapen",
 )  # fmt: skip
+FLOATS = 3  # a model that is audited as a whole
+DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
 LAST_EFFECT = 10.5  # log2 of how many things a member does in a long run
 HEAL_MS = 8_000  # what befalls anybody at random is over by then
@@ -42,9 +46,9 @@ HEAL_MS = 8_000  # what befalls anybody at random is over by then
 
 @dataclass(frozen=True)
 class Act:
-    """Something that befalls a member (or, for `cut`, several)."""
+    """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
 
-    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, lie
+    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, withdraw, oust, lie
     members: tuple[MemberId, ...]
     at_ms: int = 0
     effect: int = 0  # crash at this effect instead of at a time
@@ -69,6 +73,8 @@ class Plan:
     min_peers: int = 4
     merge: str = "weighted_mean"
     audit: str = "drawn"
+    floats: int = FLOATS
+    statistics: bool = False
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -81,7 +87,9 @@ class Plan:
         return "\n".join(
             [
                 f"nodes {self.nodes}, rounds {self.rounds}, min_peers {self.min_peers}, "
-                f"merge {self.merge}, audit {self.audit}, seed {self.seed}",
+                f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
+                + (f", floats {self.floats}" if self.floats != FLOATS else "")
+                + (", statistics yes" if self.statistics else ""),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.acts),
@@ -99,12 +107,33 @@ class Plan:
         mine = (a for a in self.acts if a.kind == "refuse" or a.lie == "uninvited")
         return {m for a in mine for m in a.members}
 
+    @property
+    def leavers(self) -> set[MemberId]:
+        """Members that withdraw, or are voted out."""
+        going = {a.members[0] for a in self.acts if a.kind == "withdraw"}
+        return going | {v for v, ayes in self.opinions.items() if self.carries(v, ayes)}
+
+    @property
+    def opinions(self) -> dict[MemberId, set[MemberId]]:
+        """Who wants whom voted out."""
+        found: dict[MemberId, set[MemberId]] = {}
+        for act in self.acts:
+            if act.kind == "oust":
+                found.setdefault(act.members[0], set()).update(act.members[1:])
+        return found
+
+    def carries(self, victim: MemberId, ayes: set[MemberId]) -> bool:
+        """Whether so many may remove a member, if all the others are there."""
+        electors = self.nodes - 1
+        return len(ayes - {victim}) >= electors - compute_faults(electors)
+
 
 NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
-    rf"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|lie)(?P<members>(?: {NUMBER})+?)"
+    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|withdraw|oust|lie)"
+    rf"(?P<members>(?: {NUMBER})+?)"
     rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
 MESSAGES = re.compile(
@@ -144,6 +173,11 @@ def _check(plan: Plan) -> None:
             f"Expected 1 to 64 nodes and a round or more, got nodes {plan.nodes}, "
             f"rounds {plan.rounds}; change the line that begins with 'nodes'."
         )
+    if not 2 <= plan.floats <= 1_000_000:
+        raise BadInput(
+            f"Expected 2 to 1000000 floats, got {plan.floats}; change the line that begins with "
+            "'nodes'."
+        )
     if not 1 <= plan.min_peers <= plan.nodes:
         raise BadInput(
             f"Expected min_peers between 1 and the {plan.nodes} nodes, got {plan.min_peers}; "
@@ -166,7 +200,12 @@ def _check(plan: Plan) -> None:
                 f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)[:80]!r}; "
                 "name a member of the swarm, or state more nodes."
             )
-        if len(act.members) > 1 and act.kind != "cut":
+        if act.kind == "oust" and len(act.members) < 2:
+            raise BadInput(
+                f"Expected who is to go and who wants it in {str(act)[:80]!r}, got one member; "
+                "write 'oust 5 1 2' where 1 and 2 want 5 to go."
+            )
+        if len(act.members) > 1 and act.kind not in ("cut", "oust"):
             raise BadInput(
                 f"Expected one member in {str(act)[:80]!r}, got {len(act.members)}; "
                 "write a line each."
@@ -177,12 +216,14 @@ def _sizes(line: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in line.split(","):
         name, _, value = part.strip().partition(" ")
-        if name in ("nodes", "rounds", "min_peers", "seed") and SIZE.fullmatch(value):
+        if name in ("nodes", "rounds", "min_peers", "floats", "seed") and SIZE.fullmatch(value):
             found[name] = int(value)
         elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
             name == "merge" and value in RULES
         ):
             found[name] = value
+        elif name == "statistics" and value in ("yes", "no"):
+            found[name] = value == "yes"
         else:
             raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; {HINT}.")
     return found
@@ -207,13 +248,15 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
     members = range(1, nodes + 1)
     for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
         acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 5))]
-    if rng.random() < 0.2 and compute_faults(nodes - 1) >= len({a.members for a in acts}):
-        refuser = rng.randint(2, nodes)
-        kept = [a for a in acts if a.members != (refuser,)]
-        acts = [*kept, Act("refuse", (refuser,))]
-    if any(a.lie == "uninvited" for a in acts) and compute_faults(nodes - 1) < f:
-        acts = [a for a in acts if a.lie != "uninvited"]
     acts = [a for a in acts if (a.members, a.lie) != ((1,), "uninvited")]
+    for act in _politics(rng, nodes, acts):
+        bolder = Plan(nodes=nodes, acts=(*acts, act))
+        left = nodes - len(bolder.outsiders | bolder.leavers)
+        if left >= 2 and compute_faults(left) >= len(bolder.liars - bolder.leavers):
+            acts.append(act)
+    left = nodes - len(Plan(nodes=nodes, acts=tuple(acts)).outsiders)
+    if compute_faults(left) < len(Plan(acts=tuple(acts)).liars):
+        acts = [a for a in acts if a.lie != "uninvited"]
     for _ in range(rng.randint(0, 6)):
         down = rng.randint(50, 3000)
         if rng.random() < 0.5:
@@ -230,11 +273,40 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
             acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
     skewed = [m for m in members if rng.random() < 0.2]
     acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
-    enrolled = nodes - len(Plan(acts=tuple(acts)).outsiders)
+    plan = Plan(nodes=nodes, acts=tuple(acts))
+    left = nodes - len(plan.outsiders | plan.leavers)
     return Plan(
-        nodes=nodes, rounds=rounds, min_peers=max(2, enrolled - compute_faults(enrolled)),
-        merge=rng.choice(RULES),
-        audit=rng.choice(("drawn", "full")), seed=seed, drop=rng.choice((0, 5, 10, 20)),
+        nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
+        merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
+        statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         acts=tuple(acts),
     )  # fmt: skip
+
+
+def _floats(rng: random.Random) -> int:
+    """Mostly small models: they cost less time, and most faults do not ask for the size."""
+    dice = rng.random()
+    return CHUNKS_FLOATS if dice < 0.02 else DRAWN_FLOATS if dice < 0.2 else FLOATS
+
+
+def _politics(rng: random.Random, nodes: int, lies: list[Act]) -> list[Act]:
+    """Who refuses, who withdraws, and who is to be voted out."""
+    found: list[Act] = []
+    liars = sorted({m for a in lies for m in a.members})
+    if rng.random() < 0.2:
+        found.append(Act("refuse", (rng.randint(2, nodes),)))
+    if rng.random() < 0.15:
+        found.append(Act("withdraw", (rng.randint(1, nodes),), at_ms=rng.randint(0, HEAL_MS)))
+    if rng.random() < 0.3 and nodes > 2:
+        carried = rng.random() < 0.3
+        victim = rng.choice(liars) if carried and liars else rng.randint(1, nodes)
+        others = [m for m in range(1, nodes + 1) if m != victim]
+        # a liar may vote for everything: it is among those who do
+        others.sort(key=lambda m: (m not in liars, rng.random()))
+        quorum = len(others) - compute_faults(len(others))
+        ayes = others if carried else others[: quorum - 1]
+        if ayes:
+            at = rng.randint(0, HEAL_MS)
+            found.append(Act("oust", (victim, *sorted(ayes)), at_ms=at))
+    return found

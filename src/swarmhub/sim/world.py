@@ -23,20 +23,23 @@ from pathlib import Path
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
-from swarmhub.contract.records import Card, Genesis, MergeRule, Model, Spec
+from swarmhub.contract.records import CHAIN, Card, Genesis, MergeRule, Model, Spec
 from swarmhub.contract.state import State
 from swarmhub.contract.study import compute_spec_digest
-from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
     Propose,
     Refuse,
+    Remove,
     Start,
+    Withdraw,
     card_message,
     write_transaction,
 )
 from swarmhub.ledger import Committed, MemoryChain
+from swarmhub.round import Submit
+from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
 from swarmhub.sim.liars import Liar
 from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
@@ -47,7 +50,7 @@ START_MS = 1_000_000_000
 BLOCK_MS = 5  # time from a submission's arrival to its block
 LOOK_MS = 200  # how soon a node that was cut off asks for blocks again
 SPAN_MS = 240_000  # most take 20 s, few a minute; a run that has not ended by then never will
-MAX_STEPS = 100_000  # and one that spins is broken, too
+MAX_STEPS = 30_000  # of each member: one that spins is broken, too
 
 TOLD = {  # how the story puts the ledger's events
     "merging": "round {number} has {members} to merge; member {leader} leads",
@@ -57,6 +60,9 @@ TOLD = {  # how the story puts the ledger's events
     "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
     "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
+    "withdrawn": "member {member} is out of the study",
+    "removal_moved": "member {by} moves to remove member {member}",
+    "removed": "member {member} is removed",
     "settled": "round {number} is settled by member {leader} in term {term}",
     "study_finished": "the study is finished",
 }
@@ -96,13 +102,17 @@ class World:
         self.now_ms = START_MS
         self.story: list[str] = []
         self.crash_count = 0
-        self.blobs: dict[Digest, bytes] = {}  # every buffer that anybody ever made
+        self.layout = make_layout(plan.floats)
+        self.opinions = plan.opinions
+        self.active = set(range(1, plan.nodes + 1))  # members now
+        self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self.results: dict[str, Result] = {}
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._pending: list[tuple[MemberId, bytes]] = []
         self._making = False
         self._cuts: list[frozenset[MemberId]] = []
+        self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of those who were removed
         self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, plan.nodes + 1)}
         accounts, cards = make_cards(plan.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
@@ -111,12 +121,13 @@ class World:
             name=STUDY_NAME, rounds=plan.rounds, min_peers=plan.min_peers,
             quorum_grace_ms=1500, leader_timeout_ms=3000,
             merge=MergeRule(plan.merge), audit=plan.audit,  # type: ignore[arg-type]
+            statistics=plan.statistics,
         )  # fmt: skip
-        self.invariants = Invariants(self)
         self.nodes: dict[MemberId, SimNode] = {}
         for i, account in enumerate(accounts, 1):
             lies = frozenset(a.lie for a in plan.acts if a.kind == "lie" and i in a.members)
             self.nodes[i] = Liar(self, i, account, lies) if lies else SimNode(self, i, account)
+        self.invariants = Invariants(self)
         self._found(accounts)
         for act in plan.acts:
             self._plan(act)
@@ -136,13 +147,15 @@ class World:
         """Until the study has ended and every honest node has its last model, or time is up."""
         steps, broken = 0, self.invariants.broken
         end_ms = self.now_ms + SPAN_MS
-        while self._queue and self.now_ms < end_ms and steps < MAX_STEPS and not broken:
+        most = MAX_STEPS * self.plan.nodes
+        while self._queue and self.now_ms < end_ms and steps < most and not broken:
             if self._is_over():
                 break
             steps += 1
             self.now_ms, _, act = heapq.heappop(self._queue)
             try:
                 act()
+                self.invariants.after_step()
             except Crashed:
                 pass
             except Exception as error:  # of the shipped code: the seed has to come out with it
@@ -166,8 +179,7 @@ class World:
         if not self.invariants.finished:
             return False
         last = self.invariants.models[-1].digest
-        honest = [n for n in self.nodes.values() if n.is_honest and n.me not in self.plan.outsiders]
-        return all(n.has_ended(last) for n in honest)
+        return all(n.has_ended(last) for n in self.invariants.honest_participants())
 
     @property
     def is_lossy(self) -> bool:
@@ -211,8 +223,13 @@ class World:
 
     def on_ledger(self, member: MemberId) -> bool:
         """Whether this member is up and among a quorum of members that can reach each other."""
-        up = [m for m, n in self.nodes.items() if n.up and self.reaches(member, m)]
-        return member in up and len(up) >= compute_quorum(len(self.nodes))
+        up = [m for m in self.active if self.nodes[m].up and self.reaches(member, m)]
+        n = len(self.active)
+        return member in up and len(up) >= n - (n - 1) // 3  # as CometBFT counts, not as we do
+
+    def weight_of(self, member: MemberId) -> int:
+        """With how many samples it contributes; it has declared a hundred."""
+        return 10 + member
 
     def submit(self, member: MemberId, tx: bytes) -> None:
         """A transaction travels to the ledger: maybe lost, maybe twice."""
@@ -226,8 +243,9 @@ class World:
             self.at(self._delay(member), lambda: self._arrive(member, tx))
 
     def _arrive(self, member: MemberId, tx: bytes) -> None:
-        if not self.on_ledger(member):
-            return
+        here = self.on_ledger(member)
+        if not here and (member in self.active or not any(map(self.on_ledger, self.active))):
+            return  # who was removed has a friend who passes it on
         self._pending.append((member, tx))
         if not self._making:
             self._making = True
@@ -238,17 +256,20 @@ class World:
             self.at(LOOK_MS, self._make_block)
             return
         came, self._pending, self._making = self._pending, [], False
-        writer = self.nodes[came[0][0]]  # a block has its writer's clock
-        before = self.state
+        writer = self.nodes[next((m for m, _ in came if m in self.active), min(self.active))]
+        members = set(self.active)
+        # a block has its writer's clock
         for committed in self.chain.append([tx for _, tx in came], writer.now_ms):
             for result in committed.results:
                 if result.ok or result.id not in self.results:  # a late copy is refused
                     self.results[result.id] = result
-            self.invariants.after_block(committed, before)
+            self.invariants.after_block(committed)
             self._retell(committed)
         self.state = self._snapshot()
+        self.active = set(CHAIN.need(self.state).active)
         height, state = self.height, self.state
-        for member in self.nodes:
+        self._last_sight.update(dict.fromkeys(members - self.active, (height, state)))
+        for member in members:
             self.at(self._delay(member), lambda m=member: self._show(m, height, state))  # type: ignore[misc]
 
     @property
@@ -256,15 +277,19 @@ class World:
         """Of the newest block."""
         return self.chain.tip.height
 
+    def sight(self, member: MemberId) -> tuple[int, State]:
+        """The newest block that a member may see: the last for who was removed is its removal."""
+        return self._last_sight.get(member, (self.height, self.state))
+
     def _show(self, member: MemberId, height: int, state: State) -> None:
         """A block reaches a node, once it is on the ledger (a crashed one reads at its start)."""
         node = self.nodes[member]
         if not node.up or height <= node.height:
             return
-        if self.on_ledger(member):
+        if member not in self.active or self.on_ledger(member):
             node.see(height, state)
         else:
-            self.at(LOOK_MS, lambda: self._show(member, self.height, self.state))
+            self.at(LOOK_MS, lambda: self._show(member, *self.sight(member)))
 
     def _retell(self, committed: Committed) -> None:
         for name, fields in committed.events:
@@ -295,13 +320,12 @@ class World:
         bodies += [(a, Refuse(STUDY_NAME, digest)) for a in outside]
         bodies += [(a, Enrol(STUDY_NAME, digest, 100)) for a in inside]
         bodies += [(accounts[0], Start(STUDY_NAME))]
-        before = self.state
         for committed in self.chain.append(
             [self.sign(a, body, self.now_ms) for a, body in bodies], self.now_ms
         ):
             refused = [r.message for r in committed.results if not r.ok]
             assert not refused, refused
-            self.invariants.after_block(committed, before)
+            self.invariants.after_block(committed)
         self.state = self._snapshot()
         for node in self.nodes.values():
             self.at(0, node.start)
@@ -330,8 +354,21 @@ class World:
             self._for_a_while(
                 act, lambda: setattr(disk, "full", True), lambda: setattr(disk, "full", False)
             )
+        elif act.kind == "withdraw":
+            self.at(act.at_ms, lambda: self._bring(act.members[0], Withdraw(STUDY_NAME)))
+        elif act.kind == "oust":
+            victim, mover = act.members[:2]
+            self.at(act.at_ms, lambda: self._bring(mover, Remove(victim)))
         elif act.kind == "skew":
             self.nodes[act.members[0]].skew_ms = act.by_ms
+
+    def _bring(self, member: MemberId, body: object) -> None:
+        """A command of a hospital, which is given again while its node is down."""
+        node = self.nodes[member]
+        if node.up:
+            node.submit(Submit(body))
+        else:
+            self.at(LOOK_MS, lambda: self._bring(member, body))
 
     def _for_a_while(self, act: Act, begin: Callable[[], None], end: Callable[[], None]) -> None:
         def start() -> None:
