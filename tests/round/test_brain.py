@@ -23,6 +23,7 @@ from swarmhub.round import (
     ReceiptCame,
     SendReceipt,
     Submit,
+    Synced,
     Wake,
     decide,
     may_read,
@@ -87,10 +88,12 @@ def settlements(c, notes):
     return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Settle)]
 
 
-def leading(c):
+def leading(c, synced=True):
     """Notes of the leader, which has merged."""
     r, notes = c.round(), Notes(HEART, c.leader())
     notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    if synced:
+        notes.learn(Synced(digest("m")), c.now_ms)
     return notes
 
 
@@ -98,6 +101,16 @@ def receipt_of(c, member, **changes):
     r, of = c.round(), digest("m")
     signature = c.receipt(member, c.ref(), of, **changes).signature
     return ReceiptCame(r.number, r.revision, of, member, signature)
+
+
+def test_a_merge_is_settled_once_it_outlives_a_power_cut():
+    c = merging(4)
+    notes = leading(c, synced=False)
+    notes.learn(receipt_of(c, c.followers()[0]), c.now_ms)
+    assert not settlements(c, notes)
+    notes.learn(Synced(digest("m")), c.now_ms)
+    (body,) = settlements(c, notes)
+    c.ok(c.leader(), body)
 
 
 @pytest.mark.parametrize("changes", [{"nbytes": 1}, {"layout": digest("another")}])

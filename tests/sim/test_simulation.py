@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from swarm import swarmhub
 from swarmhub.errors import BadInput
 from swarmhub.round import brain
 from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
-from swarmhub.sim.plan import LIES, RULES
+from swarmhub.sim.plan import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
 from swarmhub.sim.shrink import breaks_like, kinds
 
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 CALM = Plan(delay_ms=(1, 5), rounds=4)
 
 
@@ -43,8 +46,11 @@ def test_a_plan_is_a_run():
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     acts = [a for seed in range(100) for a in plan_of(seed).acts]
     assert {a.kind for a in acts} == {
-        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "lie"
+        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "withdraw", "oust", "lie"
     }  # fmt: skip
+    plans = [plan_of(seed) for seed in range(100)]
+    assert {p.statistics for p in plans} == {True, False}
+    assert {p.floats for p in plans} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
     assert {a.lie for a in acts if a.lie} == set(LIES)
     assert all(len(plan_of(seed).liars) <= 1 for seed in range(100))
     assert max(len(plan_of(seed, 7).liars) for seed in range(100)) == 2
@@ -139,6 +145,8 @@ def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch
 
 
 def plan_for(mutant, seed):
+    if mutant.story:
+        return parse_plan((SCENARIOS / f"{mutant.story}.txt").read_text())
     plan = plan_of(seed, rounds=6)
     if not mutant.lie:
         return plan
@@ -152,9 +160,11 @@ def plan_for(mutant, seed):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_the_campaign_notices_a_fault(mutant, monkeypatch):
     monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 8_000)
+    plans = (plan_for(mutant, seed) for seed in range(120))
     with planted(mutant):
-        broken = next((b for s in range(120) if (b := run_plan(plan_for(mutant, s)).broken)), None)
-    assert broken, f"120 schedules did not notice: {mutant.name}"
+        plan = next((p for p in plans if run_plan(p).broken), None)
+    assert plan, f"120 schedules did not notice: {mutant.name}"
+    assert not run_plan(plan).broken, "it is not the fault that has broken it"
 
 
 def test_there_are_enough_mutants():
@@ -182,19 +192,20 @@ members = st.integers(1, 9)
 acts = st.one_of(
     st.builds(
         Act,
-        st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew"]),
+        st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew", "withdraw"]),
         st.tuples(members),
         **times,
     ),
     st.builds(Act, st.just("cut"), st.lists(members, min_size=1, max_size=3).map(tuple), **times),
+    st.builds(Act, st.just("oust"), st.lists(members, min_size=2, max_size=3).map(tuple), **times),
     st.builds(Act, st.just("lie"), st.tuples(members), lie=st.sampled_from(LIES)),
 )
 
 
-@given(st.lists(acts, max_size=5), st.integers(0, 10**6), st.integers(0, 100))
+@given(st.lists(acts, max_size=5), st.integers(0, 10**6), st.integers(0, 100), st.booleans())
 @settings(max_examples=200)
-def test_a_plan_reads_back_from_its_text(acts, seed, drop):
-    plan = Plan(nodes=9, seed=seed, drop=drop, acts=tuple(acts))
+def test_a_plan_reads_back_from_its_text(acts, seed, drop, statistics):
+    plan = Plan(nodes=9, seed=seed, drop=drop, acts=tuple(acts), statistics=statistics, floats=9000)
     assume(1 not in plan.outsiders)
     assert parse_plan(str(plan)) == plan
 
@@ -220,6 +231,45 @@ def test_a_campaign_prints_one_json_object():
     found = json.loads(done.stdout)
     assert (found["schedules"], found["broken"], found["seeds_broken"]) == (4, 0, [])
     assert found["per_minute"] > 0
+
+
+WITH_A_FAULT = """
+import multiprocessing, sys
+from mutants import MUTANTS, planted
+from swarmhub.cli import main
+multiprocessing.set_start_method("fork")  # so that the campaign's processes have the fault, too
+with planted(next(m for m in MUTANTS if m.name == "leaders by id")):
+    main()
+"""
+
+
+def with_a_fault(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", WITH_A_FAULT, *map(str, arguments)], capture_output=True, text=True,
+        timeout=300, cwd=Path(__file__).parent,
+    )  # fmt: skip
+
+
+def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
+    sizes = ("--nodes", 4, "--rounds", 2)
+    done = with_a_fault("sim", "run", "--schedules", 3, "--seed", 5, *sizes, "--json")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["schedules"] == 3
+    assert found["seeds_broken"] == [5, 6, 7][: found["broken"]] != []
+
+    done = with_a_fault("sim", "run", "--schedules", 1, "--seed", 5, *sizes)
+    assert done.returncode == 1
+    assert "seed 5: read its story with 'swarmhub sim replay 5 --nodes 4 --rounds 2'" in done.stdout
+
+    whole = with_a_fault("sim", "replay", 5, *sizes, "--whole")
+    short = with_a_fault("sim", "replay", 5, *sizes)
+    for done in (whole, short):
+        assert done.returncode == 1, done.stderr
+        assert "BROKEN LEADER: " in done.stdout
+    assert parse_plan(whole.stdout) == plan_of(5, 4, 2)
+    assert parse_plan(short.stdout).acts == ()  # the fault needs nothing to go wrong
+    assert not run_plan(parse_plan(short.stdout)).broken
 
 
 def test_a_replay_tells_the_story(tmp_path):

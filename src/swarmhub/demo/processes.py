@@ -18,13 +18,19 @@ from swarmhub.node.lifeline import VARIABLE
 STOP_S = 3.0
 
 
+_given: set[int] = set()
+
+
 def free_address() -> str:
     """A loopback address whose port is free now, and likely to be when a child takes it: it lies
-    below the ports that the kernel hands out by itself (from 32768 on)."""
+    below the ports that the kernel hands out by itself (from 32768 on), and is given out once."""
     while True:
         port = random.randrange(10_000, 32_000)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return f"127.0.0.1:{port}"
 
 

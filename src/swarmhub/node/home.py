@@ -316,7 +316,12 @@ class Home:
             path = next_to(self.key_path(name))
             if not path.exists():
                 continue
-            public = keys.PrivateKey.load(path).public
+            try:
+                public = keys.PrivateKey.load(path).public
+            except HomeError:
+                if path.exists():
+                    raise
+                continue  # the other one was faster
             public = compute_peer_id(public) if name == "ledger" else public
             if public in registered[name]:
                 self.put_in_place(name)

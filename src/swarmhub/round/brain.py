@@ -182,10 +182,8 @@ def lead(view: View) -> Iterator[Effect]:
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
     # what is settled must not be lost with one machine: who has signed for it may lie
-    if (
-        merged.digest in notes.synced and len(signed) >= needed
-    ):  # the first that came: a later one must not make another wish
-        first = tuple(signed[:needed])
+    if merged.digest in notes.synced and len(signed) >= needed:
+        first = tuple(signed[:needed])  # a later one must not make another wish
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
 
 
