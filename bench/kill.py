@@ -8,27 +8,29 @@ kills each, several swarms at a time). In a swarm of four one process at a time 
 leader of the next round, a contributor, a hospital that was away for two rounds and comes back,
 or a trainer. It is armed with the moment, dies there by SIGKILL, and is started again at once or
 when the others have settled the round. A few plans have two victims, since some moments are
-reached only after a death. Every third swarm has a model of several chunks.
+reached only after a death. Every third swarm has a model of several chunks; in every tenth the
+fourth node lies as leader, and the victims are those who dispute and recompute its merges.
 
 kills        deaths by SIGKILL at a named moment (without those that only make a joiner late)
 finished     whether every study went on when the killing was over, and came to its end
-differing    nodes whose final model is missing, or is not what the ledger settled (by its digest)
+differing    nodes whose final model is missing, or that hold of any settled model other bytes than
+             the ledger has the digest of
 lost_rounds  rounds that were never settled, or without a contribution that the ledger had and
              nobody excluded
 takeover_s   from a leader's death in mid-merge to the settlement by another, where all four had
-             contributed and nobody else died or was to die meanwhile. Such a leader stays dead
-             until its round is settled, however long that takes; one in ten is started again at
-             once, and is no sample, whoever settles then
+             contributed and nobody else lied, died or was to die meanwhile. Such a leader stays
+             dead until its round is settled, however long that takes; one in ten is started again
+             at once, and is no sample, whoever settles then
 leaders_killed       all deaths of leaders in mid-merge: each is a sample (takeovers), or is in
 takeovers_discarded  with the reason why it is none
-moments_missed       moments that never came, though the campaign had them in its deck; those of a
-                     full campaign (100 kills or more) are tried once more at its end
+cards_missed         roles with moments that never came, though the campaign had them in its deck;
+                     those of a full campaign (200 kills or more) are tried once more at its end
 
 With --hang-s a victim is stopped at its moment (SIGSTOP) and goes on after so many seconds, while
 the others go on without it; not at the moments of the ledger's turn, which is everybody's lock.
 With --state, swarms that are done are noted in the file, and a second run goes on behind them.
 The exit code is 1 where anything was lost, differs, did not finish or is a fault (then logs and
-ledger are kept), and where a full campaign missed a moment.
+ledger are kept), and where a full campaign missed a moment or its takeovers took too long.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ import functools
 import json
 import math
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -56,13 +59,19 @@ from local_swarm import LocalSwarm
 from nursery import Nursery, Ward
 
 from swarmhub.blobs.store import fingerprint_of
-from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
-from swarmhub.contract.records import ROUND, STUDY, Model, Round, Spec
+from swarmhub.contract.election import (
+    compute_leader_order,
+    get_auditors,
+    get_candidates,
+    get_leader,
+)
+from swarmhub.contract.records import ROUND, STUDY, Round, Spec
 from swarmhub.contract.transactions import Finish
 from swarmhub.errors import BadInput
 from swarmhub.ledger import Committed
 from swarmhub.moments import MOMENTS
 from swarmhub.moments import VARIABLE as DIE_AT
+from swarmhub.types import Digest
 
 NODES, MIN_PEERS = 4, 2  # one dies at a time: f of four
 KILLS_A_SWARM, ROUNDS_A_KILL, ROUNDS_A_S = 25, 6, 8
@@ -71,16 +80,22 @@ TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is 
 SLOW_S = 3.0  # a takeover that is worth a look
 OVER_S = 120.0  # a study that stands still for so long is lost
 COMES_S = 20.0  # for the last model to be at every node
-FULL = 100  # kills from which on a campaign has to have met every moment of its deck
+FULL = 200  # kills from which on a campaign has to have met every moment of its deck
+TAKEOVER_S = {"takeover_s_median": 2.0, "takeover_s_p99": 5.0}  # at most
+FOUND_FALSE = re.compile(r"The merge of round \d+ of 'bench' is false")
+LIAR, LIES_IN = 4, 10  # who lies, and in every how manieth swarm
 
 COMMON = ("pull.", "blob.", "head.", "ledger.", "pool.", "serve.")
 ROLES = {
-    "leader": ("merge.", "offer.", "receipt.taken", "submit.round.settle", "result.round.settle"),
+    "leader": ("merge.", "offer.", "receipt.taken", "submit.round.settle", "result.round.settle",
+               *COMMON),
     "contributor": ("answer.", "journal.", "file.", "submit.round.contribute",
-                    "result.round.contribute", "receipt.begun", "receipt.sent", *COMMON),
+                    "result.round.contribute", "audit.", "receipt.begun", "receipt.sent", *COMMON),
     "late joiner": ("start.", "submit.round.ready", "result.round.ready", *COMMON),
     "trainer": ("trainer.",),
     "witness": ("submit.round.suspect", "submit.round.unavailable", "submit.round.poke"),
+    "juror": ("submit.round.dispute", "result.round.dispute", "submit.round.recompute",
+              "result.round.recompute"),
 }  # fmt: skip
 NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
 HERE = {m for m in MOMENTS if not m.startswith("agreed.")}  # the embedded ledger agrees with nobody
@@ -93,6 +108,14 @@ class Plan:
 
     role: str
     moment: str
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.moment}"
+
+
+def is_lying(number: int) -> bool:
+    """Whether there is a liar in the swarm of this number."""
+    return number % LIES_IN == LIES_IN - 1
 
 
 def deck(roles: list[str], hanging: bool) -> list[Plan]:
@@ -110,11 +133,13 @@ def deck(roles: list[str], hanging: bool) -> list[Plan]:
     return [p for p in found if p.role in roles]
 
 
-def deal(seed: int, roles: list[str], hanging: bool) -> Iterator[Plan]:
-    """The deck, shuffled anew each time it is used up."""
+def deal(seed: int, roles: list[str], hanging: bool, lying: bool) -> Iterator[Plan]:
+    """The cards for swarms with a liar, or for the others, shuffled anew each time they are used
+    up; where none of those roles is wanted, the others'."""
     chance = random.Random(f"deck {seed}")
+    cards = deck(roles, hanging)
+    cards = [p for p in cards if (p.role == "juror") == lying] or cards
     while True:
-        cards = deck(roles, hanging)
         chance.shuffle(cards)
         yield from cards
 
@@ -185,12 +210,14 @@ class Campaign:
         self, root: Path, number: int, seed: int, plans: list[Plan], ward: Any, hang_s: float
     ) -> None:
         self.root = root
+        self.lying = any(p.role == "juror" for p in plans)
         self.hang_s = hang_s  # 0: victims are killed
         self.rounds_a_plan = ROUNDS_A_KILL + int(hang_s * ROUNDS_A_S)
         self.chance = random.Random(f"{seed}/{number}")
         self.plans = plans
         self.ward = ward
-        self.swarm = LocalSwarm(root, NODES, ward)
+        scripts = {LIAR: Path(__file__).with_name("lying_node.py")} if self.lying else {}
+        self.swarm = LocalSwarm(root, NODES, ward, scripts=scripts)
         self.tally = Tally(number, len(plans))
         self.takeovers = Takeovers(self.tally)
         self.mb = 2.5 if number % 3 == 2 else 0.004
@@ -198,6 +225,7 @@ class Campaign:
         self.victim = ""
         self.away: dict[str, float] = {}  # the dead, and when they died
         self.contributed: dict[int, set[int]] = {}
+        self.models: dict[Digest, Digest] = {}  # all that were settled, with their layouts
         self.news = asyncio.Event()
         self.watches: dict[str, asyncio.Task[None]] = {}
 
@@ -214,7 +242,6 @@ class Campaign:
             self._attend(f"node {i}")
             self._attend(f"trainer {i}")
         self.swarm.ledger.subscribe(self._hear)
-        await self.until(lambda: self.round() is None or self.number() > 2, OVER_S)
         try:
             for plan in self.plans:
                 if self.round() is None:
@@ -280,6 +307,7 @@ class Campaign:
 
     def _settled(self, number: int, fields: dict[str, Any]) -> None:
         self.tally.settled += 1
+        self.models[fields["digest"]] = fields["layout"]
         if fields["kind"] == "parameters":
             merged = {s["member"] for s in fields["shares"]}
             if merged != self.contributed.get(number):
@@ -326,7 +354,7 @@ class Campaign:
             return
         self.takeovers.discard("another one died")
         r = self.round()
-        if r and r.phase == "MERGING" and get_leader(r) == int(i):
+        if r and r.phase == "MERGING" and get_leader(r) == int(i) and not self.lying:
             alone = not any(n.startswith("node") and n != name for n in self.away)
             self.takeovers.died(r, int(i), alone)
 
@@ -340,20 +368,31 @@ class Campaign:
         fits = self.aim.role == "leader"
         here = [i for i in r.roster or range(1, NODES + 1) if f"node {i}" not in self.away]
         able = [i for i in here if (i == leader) == fits]
+        if self.aim.role == "juror":
+            able = self._jurors(r, leader) if r.phase == "MERGING" else []
         if able and self.victim not in [f"node {i}" for i in able]:
             if self.victim:
                 self._arm(self.victim, "")
             self.victim = f"node {self.chance.choice(able)}"
             self._arm(self.victim, self.aim.moment)
 
+    def _jurors(self, r: Round, leader: int | None) -> list[int]:
+        """Whoever is to dispute the liar's merge, or to say what it should be."""
+        assert self.aim is not None
+        if leader != LIAR:
+            return []
+        drawn = get_auditors(r, NODES)
+        disputes = self.aim.moment.endswith("dispute")
+        others = [i for i in get_candidates(r) if i != LIAR and f"node {i}" not in self.away]
+        return [i for i in others if (i in drawn) == disputes]
+
     async def _carry_out(self, plan: Plan) -> None:
         act = {
             "leader": self._kill_one, "contributor": self._kill_one, "trainer": self._kill_trainer,
-            "late joiner": self._kill_late, "witness": self._kill_two,
+            "late joiner": self._kill_late, "witness": self._kill_two, "juror": self._kill_one,
         }[plan.role]  # fmt: skip
         died = await act(plan)
-        word = f"{plan.role} {plan.moment}"
-        (self.tally.killed if died else self.tally.missed).append(word)
+        (self.tally.killed if died else self.tally.missed).append(str(plan))
 
     async def _kill_one(self, plan: Plan) -> bool:
         if plan.role == "leader":  # all are back from the last death, so that f are left to die
@@ -485,7 +524,11 @@ class Campaign:
         end = time.monotonic() + COMES_S
         while time.monotonic() < end and not all(p.exists() for p in paths):
             await asyncio.sleep(0.05)
-        self.tally.differing = sum(not is_that(p, study.current) for p in paths)
+        settled = {**self.models, study.current.digest: study.current.layout}
+        self.tally.differing = sum(
+            not p.exists() or any(not is_that(q, settled) for q in p.parent.glob("*.bin"))
+            for p in paths
+        )
 
     def _count_open(self) -> None:
         """Rounds that the ledger opened and nobody settled (the evaluation settles nothing)."""
@@ -496,18 +539,21 @@ class Campaign:
 
     def _read_logs(self) -> None:
         for path in sorted(self.root.glob("h*/logs/*.log")):
-            text = path.read_text("utf-8", "replace")
+            lines = path.read_text("utf-8", "replace").splitlines()
+            if self.lying:  # that is what they are to find
+                lines = [x for x in lines if not FOUND_FALSE.search(x)]
             for mark in ("Traceback", " ERROR "):
-                for line in [x for x in text.splitlines() if mark in x][:3]:
+                for line in [x for x in lines if mark in x][:3]:
                     self.tally.faults.append(f"{path.parent.parent.name}/{path.name}: {line}")
 
 
-def is_that(path: Path, model: Model) -> bool:
-    """Whether a file holds what the ledger settled, bit for bit."""
+def is_that(path: Path, settled: dict[Digest, Digest]) -> bool:
+    """Whether a blob, where it is one that the ledger has settled, is that bit for bit."""
+    layout = settled.get(path.stem)
     try:
-        return fingerprint_of(path, model.layout).digest == model.digest
-    except OSError:  # it is missing
-        return False
+        return layout is None or fingerprint_of(path, layout).digest == path.stem
+    except FileNotFoundError:  # it is needed no more, and was deleted meanwhile
+        return True
 
 
 # many swarms
@@ -515,19 +561,20 @@ def is_that(path: Path, model: Model) -> bool:
 
 async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) -> list[Tally]:
     """Deal the deck to swarms until there are enough kills; several swarms at a time."""
-    cards = deal(options.seed, options.role, bool(options.hang_s))
+    cards = [
+        deal(options.seed, options.role, bool(options.hang_s), lying) for lying in (False, True)
+    ]
     nursery = Nursery()
     numbers = iter(range(1 << 30))
     for tally in done:
         next(numbers)
         for _ in range(tally.plans):
-            next(cards)
+            next(cards[is_lying(tally.number)])
     started = time.monotonic()
     earlier = count_kills(done)
     under_way: dict[int, Campaign] = {}
 
-    async def live(plans: list[Plan], dealt: int) -> None:
-        number = next(numbers)
+    async def live(number: int, plans: list[Plan], dealt: int) -> None:
         folder = root / f"swarm{number}"
         folder.mkdir(parents=True)
         ward = Ward(nursery, f"{number}/")
@@ -550,13 +597,14 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
             if hoped >= options.kills:
                 return
             wanted = min(KILLS_A_SWARM, options.kills - hoped)
-            await live([next(cards) for _ in range(wanted)], wanted)
+            number = next(numbers)
+            dealt = [next(cards[is_lying(number)]) for _ in range(wanted)]
+            await live(number, dealt, wanted)
 
     try:
         await asyncio.gather(*(work() for _ in range(options.swarms)))
-        again = second_chances(options, done)
-        if again:
-            await live(again, 0)
+        for again in second_chances(options, done):
+            await live(next(numbers), again, 0)
     finally:
         nursery.stop()
     return done
@@ -567,18 +615,20 @@ def count_kills(tallies: list[Tally]) -> int:
     return sum(len(t.killed) for t in tallies)
 
 
-def missed_moments(options: argparse.Namespace, tallies: list[Tally]) -> list[str]:
-    """Moments in the campaign's deck at which nobody has died."""
-    met = {k.rpartition(" ")[2] for t in tallies for k in t.killed}
-    return sorted({p.moment for p in deck(options.role, bool(options.hang_s))} - met)
+def missed_cards(options: argparse.Namespace, tallies: list[Tally]) -> list[Plan]:
+    """The campaign's cards by which nobody has died."""
+    met = {k for t in tallies for k in t.killed}
+    return [p for p in deck(options.role, bool(options.hang_s)) if str(p) not in met]
 
 
-def second_chances(options: argparse.Namespace, tallies: list[Tally]) -> list[Plan]:
-    """Plans for the moments that a full campaign has missed. A few are missed by chance (the study
-    was over before); where it is many, something is broken."""
-    missed = missed_moments(options, tallies) if count_kills(tallies) >= FULL else []
-    plans = [p for p in deck(options.role, bool(options.hang_s)) if p.moment in missed]
-    return plans if len(plans) <= KILLS_A_SWARM else []
+def second_chances(options: argparse.Namespace, tallies: list[Tally]) -> list[list[Plan]]:
+    """Plans for what a full campaign has missed, those with a liar apart. A few are missed by
+    chance (the study was over before); where it is many, something is broken."""
+    missed = missed_cards(options, tallies) if count_kills(tallies) >= FULL else []
+    if len(missed) > KILLS_A_SWARM:
+        return []
+    parts = ([p for p in missed if (p.role == "juror") == lying] for lying in (False, True))
+    return [part for part in parts if part]
 
 
 def note(options: argparse.Namespace, tally: Tally, folder: Path) -> None:
@@ -640,7 +690,7 @@ def summarise(options: argparse.Namespace, tallies: list[Tally], seconds: float)
         "rounds": sum(t.settled for t in tallies),
         "moments": len({k.rpartition(" ")[2] for k in killed}),
         "moments_named": len(HERE),
-        "moments_missed": missed_moments(options, tallies),
+        "cards_missed": [str(p) for p in missed_cards(options, tallies)],
         "roles": dict(sorted(roles.items())),
         "excluded": sum(t.excluded for t in tallies),
         "missed": sum(len(t.missed) for t in tallies),
@@ -654,8 +704,14 @@ def judge(found: dict[str, Any]) -> list[str]:
     wrong = [f"{name}: {found[name]}" for name in ("lost_rounds", "differing") if found[name]]
     wrong += [] if found["finished"] else ["a study did not finish"]
     wrong += found["faults"]
-    if found["kills"] >= FULL and found["moments_missed"]:
-        wrong.append(f"moments at which nobody died: {', '.join(found['moments_missed'])}")
+    if found["kills"] >= FULL:
+        if found["cards_missed"]:
+            wrong.append(f"moments at which nobody died: {', '.join(found['cards_missed'])}")
+        wrong += [
+            f"{name}: {found[name]}, expected {most} at most"
+            for name, most in TAKEOVER_S.items()
+            if found[name] is not None and found[name] > most
+        ]
     return wrong
 
 

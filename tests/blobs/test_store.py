@@ -89,6 +89,29 @@ def test_a_damaged_blob_is_removed_and_named_at_start(store, damage):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("nbytes", [100, SYNC_FIRST_BYTES + 64])
+def test_what_outlives_a_power_cut_has_bytes_hashes_and_names_on_disk(store, monkeypatch, nbytes):
+    blob = make_blob(store, nbytes)
+    synced, real = set(), os.fsync
+
+    def fsync(fd):
+        synced.add(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.sync(blob.digest)
+    assert synced >= {f"{blob.digest}.bin", f"{blob.digest}.leaves", "blobs"}
+
+    def fail(fd):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(BlobError):
+        store.sync(blob.digest)
+    with pytest.raises(BlobError, match="not held"):
+        store.sync("ab" * 32)
+
+
 def test_a_pull_resumes_behind_the_chunks_that_were_checked(store, tmp_path):
     blob = make_blob(store, 4 * CHUNK_BYTES)
     data = store.path(blob.digest).read_bytes()

@@ -199,13 +199,15 @@ class BlobStore:
                 pass  # deleted meanwhile, or the disk fails: the next write says so
 
     def sync(self, digest: Digest) -> None:
-        """Come back when a durable blob outlives a power cut. BlobError where the disk fails."""
-        if self.fingerprint(digest).nbytes > SYNC_FIRST_BYTES:
-            with self._syncing:
-                try:
-                    _sync(self.path(digest))
-                except OSError as error:
-                    raise disk_error(error, self.root) from None
+        """Come back when a held blob outlives a power cut: its bytes, its chunk hashes and their
+        names. BlobError where it is not held, or the disk fails."""
+        self.fingerprint(digest)
+        with self._syncing:
+            try:
+                for path in (self.path(digest), self._leaves_path(digest), self.root):
+                    _sync(path)
+            except OSError as error:
+                raise disk_error(error, self.root) from None
 
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""

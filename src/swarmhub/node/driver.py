@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
 from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
-from swarmhub.contract.transactions import Poke, receipt_message
+from swarmhub.contract.transactions import Poke, Recompute, receipt_message
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.keys import verify
 from swarmhub.moments import reach
@@ -52,6 +52,7 @@ from swarmhub.round import (
     Refused,
     SendReceipt,
     Submit,
+    Sync,
     Synced,
     Wake,
     Watch,
@@ -194,6 +195,8 @@ class StudyDriver:
                 return self._check(effect)
             case Merge():
                 return self._merge(effect)
+            case Sync():
+                return self._sync(effect)
             case Audit():
                 return self._audit(effect)
             case Examine():
@@ -218,6 +221,8 @@ class StudyDriver:
             self._note_failure(wish)
             return
         is_over = ROUND.get(self.node.ledger.state, self.study) is None  # it came too late, then
+        if isinstance(wish.body, Recompute) and result.code == "UnknownThing":
+            is_over = True  # enough others have said so before
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
@@ -272,9 +277,11 @@ class StudyDriver:
             Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
                    self.node.account.sign(OFFER_DOMAIN, message))
         )  # fmt: skip
-        await asyncio.to_thread(self.node.blobs.sync, made.digest)
+
+    async def _sync(self, wish: Sync) -> None:
+        await asyncio.to_thread(self.node.blobs.sync, wish.digest)
         reach("merge.synced")
-        self.learn(Synced(made.digest))
+        self.learn(Synced(wish.digest))
 
     def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What an offer and a receipt sign."""
@@ -284,7 +291,10 @@ class StudyDriver:
         )
 
     async def _audit(self, wish: Audit) -> None:
-        for event in await inquiry.audit_offer(_Hands(self.node, self.notes.me), wish):
+        reach("audit.begun")
+        found = await inquiry.audit_offer(_Hands(self.node, self.notes.me), wish)
+        reach("audit.ended")
+        for event in found:
             match event:
                 case Lacking():
                     log.warning(

@@ -17,6 +17,7 @@ from swarmhub.round.effects import (
     Pull,
     SendReceipt,
     Submit,
+    Sync,
     Wake,
     Watch,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Refused",
     "SendReceipt",
     "Submit",
+    "Sync",
     "Synced",
     "Wake",
     "Watch",

@@ -62,6 +62,7 @@ from swarmhub.round.effects import (
     Effect,
     Merge,
     Submit,
+    Sync,
     Wake,
     Watch,
 )
@@ -181,8 +182,9 @@ def lead(view: View) -> Iterator[Effect]:
         for receipt in came  # its key may be another one by now
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
-    # what is settled must not be lost with one machine: who has signed for it may lie
-    if merged.digest in notes.synced and len(signed) >= needed:
+    if merged.digest not in notes.synced:
+        yield Sync(merged.digest)  # who has signed for it may lie: then this is the only copy
+    elif len(signed) >= needed:
         first = tuple(signed[:needed])  # a later one must not make another wish
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
 

@@ -46,8 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge held contributions into a new blob. -> Merged, then Synced, or CheckedBad
-    for the culprit"""
+    """Merge held contributions into a new blob. -> Merged, or CheckedBad for the culprit"""
 
     study: str
     number: int
@@ -56,6 +55,13 @@ class Merge:
     rule: MergeRule
     layout: Digest
     shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Sync:
+    """Have a held blob outlive a power cut. -> Synced"""
+
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -120,4 +126,6 @@ class Wake:
     at_ms: int
 
 
-Effect: TypeAlias = Submit | Pull | Check | Merge | Audit | Examine | Watch | SendReceipt | Wake
+Effect: TypeAlias = (
+    Submit | Pull | Check | Merge | Sync | Audit | Examine | Watch | SendReceipt | Wake
+)

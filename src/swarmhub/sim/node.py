@@ -48,6 +48,7 @@ from swarmhub.round import (
     Refused,
     SendReceipt,
     Submit,
+    Sync,
     Synced,
     Wake,
     Watch,
@@ -351,6 +352,8 @@ class SimNode:
                 self.later(1 + self.disk.slow_ms, lambda: self._check(wish))
             case Merge():
                 self.later(5 + self.disk.slow_ms, lambda: self._merge(wish))
+            case Sync():
+                self._sync(wish)
             case Audit():
                 self.audit(wish)
             case Examine():
@@ -461,16 +464,18 @@ class SimNode:
             wish.number, wish.revision, found.digest, found.nbytes, found.layout, signature
         )
         self.done(wish, offer)
-        if self.disk.is_synced(found.digest):
-            self.learn(Synced(found.digest))
-        else:
-            sync_ms = self.world.random.randint(1, 300) + self.disk.slow_ms
-            self.later(sync_ms, lambda: self._synced(found.digest))
 
-    def _synced(self, digest: Digest) -> None:
-        self.disk.sync(digest)
-        self.does("sync")
-        self.learn(Synced(digest))
+    def _sync(self, wish: Sync) -> None:
+        if self.disk.is_synced(wish.digest):
+            self.done(wish, Synced(wish.digest))
+            return
+
+        def synced() -> None:
+            self.disk.sync(wish.digest)
+            self.does("sync")
+            self.done(wish, Synced(wish.digest))
+
+        self.later(self.world.random.randint(1, 300) + self.disk.slow_ms, synced)
 
     def merged(self, wish: Merge) -> Blob:
         """The merge, as the leader makes it."""
