@@ -3,16 +3,21 @@
 import asyncio
 import collections
 import contextlib
+import gzip
 import itertools
 import random
 import resource
 import socket
+import ssl
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from ends import End
-from strangers import connect, get, knocking
+from strangers import certificate, connect, get, key_of, knocking, subject_of
 from swarm import Network, make_spec, swarmhub
 
 from swarmhub.params import import_safetensors
@@ -26,22 +31,33 @@ with swarmhub.join("s", home) as swarm:
         model["w"] += 1
         turn.report(samples=10)
 """
+BOMB = gzip.compress(b"0" * (50 << 20))
 WORDS = [
     b"\x00 nonsense\r\n\r\n",
     b"GET /v1/off",
     get("/v1/offer?study=s&number=2&revision=0", close=False) * 50,
     get("/v1/receipt", "Content-Length: 4", method="POST", close=False) + b"null",
     get("/v1/receipt", "Transfer-Encoding: chunked", method="POST", close=False),
-    get("/v1/blobs/" + "a" * 64, "Range: bytes=5-1", close=False),
+    get("/v1/receipt", "Content-Length: -1", method="POST", close=False) + b"null",
+    get("/v1/receipt", f"Content-Length: {len(BOMB)}", "Content-Encoding: gzip", method="POST",
+        close=False) + BOMB,
+    get("/v1/receipt", f"Content-Length: {1 << 40}", method="POST", close=False) + b"1" * 500_000,
+    *[get("/v1/blobs/" + "a" * 64, f"Range: bytes={wrong}", close=False)
+      for wrong in ("5-1", f"0-{1 << 70}", "-1", "0-1,1-2,2-3", "x")],
     b"x" * 200_000,
-]
+]  # fmt: skip
 
 
 class Siege:
-    """Connections to all ports, as fast as they come, from a member and from strangers."""
+    """Connections to all ports, as fast as they come, from a member (also with a certificate that
+    has expired, and with TLS 1.2) and from strangers; some words come by the byte."""
 
-    def __init__(self, ports, member, stranger):
-        self.ports, self.contexts = ports, [knocking(member), knocking(stranger), None]
+    def __init__(self, ports, member, stranger, expired):
+        self.ports = ports
+        self.contexts = [
+            knocking(member), knocking(stranger), None, knocking(expired),
+            knocking(member, ssl.TLSVersion.TLSv1_2),
+        ]  # fmt: skip
         self.blows, self._over = 0, False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._all()))
 
@@ -69,7 +85,11 @@ class Siege:
         async with asyncio.timeout(1):
             _, writer = await connect(port, context)
             try:
-                writer.write(chance.choice(WORDS))
+                said = chance.choice(WORDS)
+                for byte in said[:20] if chance.random() < 0.2 else ():
+                    writer.write(bytes([byte]))
+                    await asyncio.sleep(0.05)  # until the second is over
+                writer.write(said)
                 await writer.drain()
                 await asyncio.sleep(chance.random() * 0.2)
             finally:
@@ -142,23 +162,34 @@ class Certified:
         self.certificate, self.key = home.certificate_path, home.key_path("tls")
 
 
+def an_expired_one(member, folder):
+    """A member's certificate, with its key and name, of the week before last."""
+    key = key_of(member)
+    known = x509.load_pem_x509_certificate(member.certificate.read_bytes())
+    name = subject_of(known.public_bytes(serialization.Encoding.DER))
+    der = certificate(name, key, start=-14, end=-7)
+    path = folder / "expired.pem"
+    path.write_bytes(x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM))
+    return SimpleNamespace(certificate=path, key=member.key)
+
+
 def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_path):
     with Network(tmp_path, 3) as network:
         script = tmp_path / "train.py"
         script.write_text(ADD_ONE)
         for i in (1, 2):
             network.up(i)
-        network.open_study(make_spec(rounds=4, leader_timeout_ms=20_000), members=[1, 2])
+        network.open_study(make_spec(rounds=12, leader_timeout_ms=20_000), members=[1, 2])
         for home in network.homes[:2]:
             network.wait_until(lambda h=home: h.run_path("api.json").exists())
         ports = [int(h.config.listen.rpartition(":")[2]) for h in network.homes[:2]]
-        stranger = End(tmp_path / "stranger", 9)
-        with Siege(ports, Certified(network.homes[2]), stranger) as siege:
-            network.wait_until(lambda: siege.blows > 50)
+        stranger, member = End(tmp_path / "stranger", 9), Certified(network.homes[2])
+        with Siege(ports, member, stranger, an_expired_one(member, tmp_path)) as siege:
+            network.wait_until(lambda: siege.blows > 100)
             for i in (1, 2):
                 network.train(i, script)
             network.wait_until(lambda: network.study("s").status == "finished", 120)
-            assert siege.blows > 100
+            assert siege.blows > 200
         network.children.check()
         assert {s.member for s in network.study("s").current.shares} == {1, 2}
         for i in (1, 2):
@@ -166,7 +197,7 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
         out = tmp_path / "out.safetensors"
         home = network.homes[0].root
         assert swarmhub("node", "export", "s", "--home", home, "--out", out).returncode == 0
-        np.testing.assert_array_equal(import_safetensors(out)["w"], np.full(4, 4.0))
+        np.testing.assert_array_equal(import_safetensors(out)["w"], np.full(4, 12.0))
 
 
 def test_a_study_is_finished_while_ten_thousand_strangers_stand_at_the_doors(tmp_path, crowd_size):
