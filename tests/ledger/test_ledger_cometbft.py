@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -571,6 +572,10 @@ def test_another_process_reads_and_submits_beside_the_node(tmp_path):
         assert result.code == "UnknownThing"
         assert visitor.state.app_hash == ledger.state.app_hash
         assert heard[0].height == 1
+        said = (await ledger.engine.rpc.call("status"))["node_info"]  # to whoever connects
+        assert said["moniker"] == "member"
+        assert str(tmp_path) not in str(said)
+        assert socket.gethostname() not in str(said)
         await ledger.close()
         await visitor.close()
         alone = await CometVisitor.open(tmp_path / "h1")

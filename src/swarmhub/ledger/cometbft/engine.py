@@ -229,6 +229,7 @@ discovery_time = "5s"
 chunk_request_timeout = "10s"
 """
     return f"""# written by swarmhub at each start
+moniker = "member"
 proxy_app = "unix://{ABCI_SOCKET}"
 abci = "socket"
 filter_peers = true
