@@ -74,7 +74,14 @@ def contract_page() -> str:
     parts.append("## Records inside transactions and events\n")
     parts += [record(cls) for cls in RECORDS]
     parts += ["## Events\n", events_table(), "## Refusals\n", refusals_table()]
+    parts += ["## Test vectors\n", vectors_of("make_vectors.py")]
     return "\n".join(parts)
+
+
+def vectors_of(script: str) -> str:
+    """What a script that writes vectors says of them: the paragraph behind its usage."""
+    text = ast.get_docstring(ast.parse(Path(__file__).with_name(script).read_text())) or ""
+    return f"Published in `tests/vectors`. {' '.join(text.split(chr(10) * 2)[2].split())}\n"
 
 
 def phases_table() -> str:
