@@ -10,6 +10,7 @@ import numpy as np
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, Tensor, buffer_of
 from swarmhub.types import Digest, MemberId
 
@@ -89,11 +90,12 @@ def spoiled(blob: Blob, layout: Layout) -> Blob:
 
 
 def unmergeable(form: Digest, layout: Layout) -> Blob:
-    """A blob of the right form and length that nobody can merge."""
+    """A blob of the right form and length that nobody can merge, by no stretch of it: a single
+    number may escape who draws stretches, by the stated chance."""
     if form == STATISTICS_LAYOUT:
         return Blob(form, b'{"rows":-1}')
     values = np.ones(layout.tensors[0].shape[0])
-    values[1] = np.nan
+    values[1 :: STRETCH_BYTES // 8] = np.nan
     return parameters(values)
 
 
