@@ -3,7 +3,7 @@
 A crash is interesting between two things that belong together: half of a file and all of it, a
 file and its rename, a row and its commit, a request and its answer. Each such place says
 `reach(NAME)`. That costs a comparison of a name with None, unless the process was started with
-SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL, as a power cut would) when it reaches
+SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL) when it reaches
 that moment for the COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until somebody has it
 go on. `bench/kill.py` does both at every moment of the table.
 """

@@ -102,14 +102,44 @@ def test_what_outlives_a_power_cut_has_bytes_hashes_and_names_on_disk(store, mon
     store.sync(blob.digest)
     assert synced >= {f"{blob.digest}.bin", f"{blob.digest}.leaves", "blobs"}
 
-    def fail(fd):
-        raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", fail)
+@pytest.mark.parametrize("nbytes", [100, SYNC_FIRST_BYTES + 64])
+def test_what_the_disk_has_failed_to_take_is_written_anew(store, monkeypatch, nbytes):
+    blob, real, failing = make_blob(store, nbytes), os.fsync, [True]
+    path = store.path(blob.digest)
+
+    def fsync(fd):
+        if failing[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(2):
+        with pytest.raises(BlobError):
+            store.sync(blob.digest)
+    failing[0] = False
+    with path.open("rb") as before:
+        store.sync(blob.digest)  # a system says of a file once that it could not be written
+        assert not os.path.sameopenfile(before.fileno(), (now := path.open("rb")).fileno())
+        now.close()
+    assert fingerprint_of(path, blob.layout) == blob
+    assert not list((store.root / "incoming").iterdir())
+    assert BlobStore(store.root).load() == []
+    path.write_bytes(b"altered")
+    failing[0] = True
     with pytest.raises(BlobError):
         store.sync(blob.digest)
-    with pytest.raises(BlobError, match="not held"):
-        store.sync("ab" * 32)
+    failing[0] = False
+    with pytest.raises(BlobError, match="damaged on disk"):
+        store.sync(blob.digest)
+
+
+def test_what_is_not_held_cannot_be_synced(store):
+    blob = make_blob(store, 100)
+    store.path(blob.digest).unlink()
+    for digest in (blob.digest, "ab" * 32):
+        with pytest.raises(BlobError, match="not held"):
+            store.sync(digest)
 
 
 def test_a_pull_resumes_behind_the_chunks_that_were_checked(store, tmp_path):

@@ -139,6 +139,28 @@ sys.exit(main())
 """
 
 
+FAILING_DISK = """
+import sys
+from swarmhub.blobs import BlobStore
+from swarmhub.cli import main
+from swarmhub.errors import BlobError
+from swarmhub.node import work
+right_merge, right_sync, failures = work.merge, BlobStore.sync, {}
+def merge(store, wish, is_wanted):
+    made = right_merge(store, wish, is_wanted)
+    if wish.kind == "parameters":
+        failures[made.digest] = 2
+    return made
+def sync(self, digest):
+    if failures.get(digest):
+        failures[digest] -= 1
+        raise BlobError("The disk has failed.")
+    right_sync(self, digest)
+work.merge, BlobStore.sync = merge, sync
+sys.exit(main())
+"""
+
+
 def led_by(member):
     """Name of a study of which the member leads the first round of training, but no other."""
     for name in (f"s{i}" for i in range(1000)):
@@ -184,6 +206,15 @@ def run_with(liar, tmp_path, rounds=1, **terms):
         for i in (1, 2, 4):
             assert "Traceback" not in network.log(i).read_text()
     return [e for block in blocks for e in block.events], import_safetensors(out)["w"]
+
+
+def test_a_leader_settles_when_its_disk_has_taken_the_merge(tmp_path):
+    events, model = run_with(FAILING_DISK, tmp_path, leader_timeout_ms=20_000)
+    (settled,) = [f for name, f in events if name == "settled" and f["number"] == 2]
+    assert (settled["leader"], settled["term"]) == (LIAR, 0)
+    (log,) = tmp_path.glob(f"h{LIAR}/logs/node.log")
+    assert "The disk has failed." in log.read_text()
+    np.testing.assert_array_equal(model, np.full(200_000, 2.5))
 
 
 def check_caught(tmp_path, first):

@@ -189,7 +189,8 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
             for i in (1, 2):
                 network.train(i, script)
             network.wait_until(lambda: network.study("s").status == "finished", 120)
-            assert siege.blows > 110, "it went on all the while"
+            before = siege.blows
+            network.wait_until(lambda: siege.blows > before + 50)  # it has not ended before
         network.children.check()
         assert {s.member for s in network.study("s").current.shares} == {1, 2}
         for i in (1, 2):

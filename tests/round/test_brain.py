@@ -23,6 +23,7 @@ from swarmhub.round import (
     ReceiptCame,
     SendReceipt,
     Submit,
+    Sync,
     Synced,
     Wake,
     decide,
@@ -208,6 +209,10 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
     assert Check(made, leader, 1) in wishes
     assert SendReceipt not in {type(w) for w in wishes}
     notes.learn(CheckedGood(made), c.now_ms)
+    wishes = decide(c.state, notes, c.now_ms)
+    assert Sync(made) in wishes
+    assert SendReceipt not in {type(w) for w in wishes}
+    notes.learn(Synced(made), c.now_ms)
     assert SendReceipt in {type(w) for w in decide(c.state, notes, c.now_ms)}
     notes.good.clear()
     notes.learn(CheckedBad(made, "NaN"), c.now_ms)
@@ -236,7 +241,18 @@ def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
     notes = Notes(HEART, not_drawn(c))
     r = c.round()
     notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
-    assert SendReceipt in offered(c, notes)
+    assert {Sync, SendReceipt} & offered(c, notes) == {Sync}  # it may become the only copy
+    notes.learn(Synced(digest("m")), c.now_ms)
+    assert {Sync, SendReceipt} & offered(c, notes) == {SendReceipt}
+
+
+def test_an_audit_that_has_met_a_bad_contribution_is_not_done_again():
+    c = merging(4)
+    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    bad = c.round().contribution_of(c.leader()).digest
+    notes.learn(CheckedBad(bad, "NaN"), c.now_ms)
+    assert not {Audit, SendReceipt} & offered(c, notes)
+    assert any(isinstance(w, Submit) for w in decide(c.state, notes, c.now_ms)), "it says so"
 
 
 def test_who_holds_an_offer_from_before_its_start_audits_it_although_it_is_not_drawn():

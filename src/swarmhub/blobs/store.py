@@ -7,16 +7,19 @@
 
 A buffer appears under its digest only when every chunk of it has been checked. At start every
 buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew.
-Small blobs are synced to disk before the ledger hears of them, large ones right after: a power
-cut can cost a contribution (the round then excludes it), never a wrong byte, because of the
-check at start. Files of large blobs that are no longer needed are kept as spares and written
-over, which saves the kernel from finding and clearing hundreds of megabytes in every round.
+The bytes of small blobs are synced to disk before the ledger hears of them, those of large ones
+right after: a power cut can cost a contribution (the round then excludes it), never a wrong byte,
+because of the check at start, and never a settled model: whoever merges or signs for one syncs
+bytes, list and names first (`sync`). Files of large blobs that are no longer needed are kept as
+spares and written over, which saves the kernel from finding and clearing hundreds of megabytes in
+every round.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterable
@@ -71,6 +74,7 @@ class BlobStore:
         self.root = root
         self._index: dict[Digest, Fingerprint] = {}
         self._condemned: set[Digest] = set()
+        self._unsound: set[Digest] = set()  # the disk has failed to take them
         self._syncing = threading.Semaphore(1)
         self._spares: list[tuple[int, Path]] = []  # (length, path)
         for folder in (root, root / "incoming", root / "layouts"):
@@ -195,19 +199,42 @@ class BlobStore:
             try:
                 if digest in self._index:
                     _sync(self.path(digest))
+            except FileNotFoundError:
+                pass  # deleted meanwhile
             except OSError:
-                pass  # deleted meanwhile, or the disk fails: the next write says so
+                self._unsound.add(digest)
 
     def sync(self, digest: Digest) -> None:
         """Come back when a held blob outlives a power cut: its bytes, its chunk hashes and their
         names. BlobError where it is not held, or the disk fails."""
-        self.fingerprint(digest)
+        found = self.fingerprint(digest)
         with self._syncing:
             try:
+                if digest in self._unsound:
+                    self._write_again(found)
                 for path in (self.path(digest), self._leaves_path(digest), self.root):
                     _sync(path)
+            except FileNotFoundError:
+                raise BlobError(f"The blob {digest[:16]}… is not held here any more.") from None
             except OSError as error:
+                self._unsound.add(digest)
                 raise disk_error(error, self.root) from None
+
+    def _write_again(self, found: Fingerprint) -> None:
+        """Into files of their own: a system tells once that a file could not be written to disk,
+        and then takes its pages for written."""
+        path, leaves = self.incoming(), self.incoming()
+        try:
+            shutil.copyfile(self.path(found.digest), path)
+            if fingerprint_of(path, found.layout).digest != found.digest:
+                raise BlobError(f"The blob {found.digest[:16]}… was damaged on disk.")
+            leaves.write_bytes(_write_leaves(found))
+            leaves.replace(self._leaves_path(found.digest))
+            path.replace(self.path(found.digest))
+        finally:
+            for partial in (path, leaves):
+                partial.unlink(missing_ok=True)
+        self._unsound.discard(found.digest)
 
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
@@ -256,6 +283,7 @@ class BlobStore:
 
     def _delete(self, digest: Digest) -> None:
         self._index.pop(digest, None)
+        self._unsound.discard(digest)
         self.path(digest).unlink(missing_ok=True)
         reach("blob.unnamed")
         self._leaves_path(digest).unlink(missing_ok=True)

@@ -308,7 +308,10 @@ class StudyDriver:
             self.learn(event)
 
     async def _examine(self, wish: Examine) -> None:
-        self.learn(await inquiry.answer_dispute(_Hands(self.node, self.notes.me), wish))
+        found = await inquiry.answer_dispute(_Hands(self.node, self.notes.me), wish)
+        if found.leaf == inquiry.NO_LEAF:
+            log.warning("round %d: there is no right merge to dispute about", wish.number)
+        self.learn(found)
 
     async def _watch(self, wish: Watch) -> None:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from swarmhub.contract.election import get_auditors
 from swarmhub.contract.transactions import Dispute, Recompute
-from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Wake
+from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
 from swarmhub.round.notes import Doubt, Offered
 from swarmhub.round.view import View, next_try_ms, pull_contribution, shares_of
 
@@ -27,6 +27,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
             yield from sign(view, offer)
         else:
             yield Check(offer.digest, offer.leader, 1)
+            yield from keep(view, offer)
         return
     mine = notes.merged.get((r.number, r.revision))
     if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it
@@ -37,7 +38,8 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         since_ms = notes.arrived.get(offer.digest, 0)  # not since this node has started: long ago
         at_ms = since_ms + notes.patience.audit_ms
         if view.me in get_auditors(r, len(view.study.enrolled)) or view.now_ms >= at_ms:
-            yield from recompute(view, offer)
+            yield from look_into(view, offer)
+            yield from keep(view, offer)
         else:
             yield Wake(at_ms)
     elif found.doubt is None:
@@ -46,9 +48,11 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         yield dispute(view, offer, found.doubt)
 
 
-def recompute(view: View, offer: Offered) -> Iterator[Effect]:
+def look_into(view: View, offer: Offered) -> Iterator[Effect]:
     """Wish for the audit, and first for the contributions that it needs whole."""
     notes, r = view.notes, view.r
+    if any(c.digest in notes.bad for c in r.contributions):
+        return  # nobody can merge that; `witness` reports it
     full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
     full = full or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if c.digest not in notes.held]
@@ -65,10 +69,20 @@ def recompute(view: View, offer: Offered) -> Iterator[Effect]:
         )  # fmt: skip
 
 
+def keep(view: View, offer: Offered) -> Iterator[Effect]:
+    """Have the offer outlive a power cut before signing for it: the leader may lie, and then this
+    may be the only copy of what it settles."""
+    if offer.digest not in view.notes.synced:
+        yield Sync(offer.digest)
+
+
 def sign(view: View, offer: Offered) -> Iterator[Effect]:
-    """A receipt: held, and as far as it was recomputed, right."""
+    """A receipt: kept, and as far as it was recomputed, right."""
     r, notes = view.r, view.notes
     if (r.number, r.revision, offer.leader) in notes.receipted:
+        return
+    if offer.digest not in notes.synced:
+        yield from keep(view, offer)
         return
     at_ms = next_try_ms(notes, notes.lost.get(offer.leader))
     if at_ms > view.now_ms:

@@ -172,6 +172,9 @@ def lead(view: View) -> Iterator[Effect]:
     if merged is None:
         yield from (start_from_own(view) if r.kind == "initial" else merge(view))
         return
+    if merged.digest not in notes.synced:
+        yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
+        return
     if r.dispute is not None and r.dispute.digest == merged.digest:
         return  # the others recompute it now
     needed = compute_receipts(len(view.study.enrolled), len(get_candidates(r)))
@@ -182,9 +185,7 @@ def lead(view: View) -> Iterator[Effect]:
         for receipt in came  # its key may be another one by now
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
-    if merged.digest not in notes.synced:
-        yield Sync(merged.digest)  # who has signed for it may lie: then this is the only copy
-    elif len(signed) >= needed:
+    if len(signed) >= needed:
         first = tuple(signed[:needed])  # a later one must not make another wish
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
 

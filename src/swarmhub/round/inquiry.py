@@ -90,11 +90,14 @@ async def audit_offer(hands: Hands, wish: Audit) -> list[Event]:
     if doubt is None:  # the merge is right there, so an excerpt was not
         found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
         return _lack(wish, found or set(excerpts))
+    if doubt.leaf == doubt.claimed:  # it breaks off: what is missing has no chunk to dispute
+        return [CheckedBad(wish.digest, "it ends before the merge does")]
     return [Audited(wish.number, wish.revision, wish.digest, doubt)]
 
 
 async def answer_dispute(hands: Hands, wish: Examine) -> Examined:
-    """The disputed chunk's leaf, as it should be; PeerError where it could not be computed."""
+    """The disputed chunk's leaf, as it should be (NO_LEAF where nothing can be merged); PeerError
+    where it could not be computed."""
     try:
         leaf, _ = await _recompute(hands, wish)
     except BadContribution:

@@ -125,7 +125,9 @@ def _find_false_chunk(shelf: Shelf, wish: Audit) -> int | None:
     for index, (is_, should) in enumerate(zip(claimed.leaves, right, strict=False)):
         if is_ != should:
             return index
-    return None if len(right) == len(claimed.leaves) else min(len(right), len(claimed.leaves)) - 1
+    if len(claimed.leaves) == len(right):
+        return None
+    return min(len(right), len(claimed.leaves) - 1)  # one too many, or the last there is
 
 
 def examine(shelf: Shelf, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:

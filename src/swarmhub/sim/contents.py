@@ -52,6 +52,11 @@ def values_of(blob: Blob, layout: Layout) -> np.ndarray:
     return np.frombuffer(blob.data, np.float64, layout.tensors[0].shape[0])
 
 
+def is_well_formed(blob: Blob, layout: Layout) -> bool:
+    """Whether training could start from it."""
+    return blob.form == layout.digest and bool(np.isfinite(values_of(blob, layout)).all())
+
+
 def statistics(rows: int, mean: float) -> Blob:
     """What a hospital says about a table of so many rows."""
     column = {
@@ -85,7 +90,7 @@ def spoiled(blob: Blob, layout: Layout) -> Blob:
         found = dict(document["columns"]["age"])
         found["mean"] = (float.fromhex(str(found["mean"])) * 2 + 1).hex()
         return Blob(blob.form, codec.encode({**document, "columns": {"age": found}}))
-    values = values_of(blob, layout)
+    values = values_of(blob if blob.form == layout.digest else empty("", layout), layout)
     return parameters(np.where(np.isfinite(values), values, 0.0) * 2 + 1)
 
 

@@ -63,8 +63,8 @@ class Disk:
             self._unsynced.add(blob.digest)
 
     def is_synced(self, digest: Digest) -> bool:
-        """Whether a blob that is held outlives a crash."""
-        return digest not in self._unsynced
+        """Whether a blob is held and outlives a crash."""
+        return digest in self.blobs and digest not in self._unsynced
 
     def sync(self, digest: Digest) -> None:
         """The blob outlives a crash from now on."""

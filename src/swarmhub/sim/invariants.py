@@ -1,16 +1,17 @@
 """What must hold in every run, whatever happens. Checked after every step: what may change with a
 block at every block, what a node does when it does it, what lies on disks always.
 
-Each is written here by its own means: nothing below calls the code that it judges, except the
-arithmetic of a merge and the codec.
+Each is written here by its own means: nothing below calls the code that it judges, except what
+reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
 
     ONE_MODEL     every round settles one model, and rounds settle one after the other
-    SAME_BITS     what an honest node holds of a settled model is that model, bit for bit; it trains
-                  on from it, and ends with it
+    SAME_BITS     an honest node trains on from the settled model, bit for bit
+    DURABLE       when a model is settled, it is on an honest member's disk, synced
     TRUE_MERGE    a settled model is the stated merge of the stated contributions
-    FORM          contributions have the form that the study's models have
+    FORM          contributions have the form that the study's models have, and the first model is
+                  one that training can start from
     LEADER        who leads or settles has contributed, is at its turn, and was caught at nothing
-    RECEIPTS      enough others have signed for a settled model
+    RECEIPTS      enough others have signed for a settled model, truly
     MEMBERS       nobody acts who is not a member, or in another's name, and nobody is removed by
                   fewer than a quorum of the others
     APPROVED      nothing trains that its hospital has not approved, or not any more
@@ -20,9 +21,9 @@ arithmetic of a merge and the codec.
                   was voided
     WEIGHTS       nobody counts twice, or weighs more than it has declared
     HONEST        no honest member is found to have made a false merge or an invalid contribution,
-                  and no contribution is excluded as unavailable by the word of one of several
-    VERDICT       a dispute is decided as most of those say who may recompute the chunk, if they
-                  are more than f
+                  and no contribution is excluded as unavailable by the word of too few
+    VERDICT       a dispute is decided as most of those say alike who may recompute the chunk, if
+                  they are more than f
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
 
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.records import ROUND, Model, Round
+from swarmhub.contract.records import ROUND, Model, Receipt, Round
 from swarmhub.contract.transactions import (
     Approve,
     Contribute,
@@ -42,18 +43,21 @@ from swarmhub.contract.transactions import (
     Ready,
     Recompute,
     Refuse,
+    Settle,
     Transaction,
     Vote,
     Withdraw,
     read_transaction,
+    receipt_message,
 )
 from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.keys import verify
 from swarmhub.merge import Contribution, Rule, merge_parameters, merge_statistics
 from swarmhub.round import recompute
+from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import STUDY_NAME, SimNode
-from swarmhub.types import TX_DOMAIN, Digest, MemberId
+from swarmhub.types import RECEIPT_DOMAIN, TX_DOMAIN, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
@@ -87,6 +91,7 @@ class Invariants:
         self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
         self._answers: dict[str, str] = {}  # of the open dispute: signer -> leaf
         self._claimed = ""
+        self._signed: set[MemberId] = set()  # for what the newest settlement settles
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
         self._right: list[Blob] = []  # settled models, as they have to be
@@ -108,12 +113,6 @@ class Invariants:
 
     def after_step(self) -> None:
         """Something has happened."""
-        for node in self.world.nodes.values():
-            if node.is_honest and node.up:
-                for right in self._right[-2:]:
-                    held = node.disk.blobs.get(right.digest)
-                    if held is not None and held.data != right.data:
-                        self._break("SAME_BITS", f"member {node.me} holds another model")
         if self._blocks:  # a different one each time, all of them at the end
             self._looked = (self._looked + 1) % len(self._blocks)
             self._check_block(self._looked)
@@ -182,8 +181,18 @@ class Invariants:
                 self._answers = {tx.signer: tx.body.leaf}
             case Recompute():
                 self._answers[tx.signer] = tx.body.leaf
+            case Settle():
+                self._signed = {p.member for p in tx.body.receipts if self._is_signed(tx.body, p)}
             case Vote() if tx.body.aye:
                 self._ballots.setdefault(tx.body.motion, set()).add(member)
+
+    def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
+        chain = self.world.chain.tip.chain_id
+        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout)
+        node = self.world.nodes.get(receipt.member)
+        return node is not None and verify(
+            node.account.public, RECEIPT_DOMAIN, message, receipt.signature
+        )
 
     def _is_formed(self, body: Contribute) -> bool:
         if self._kind == "statistics":
@@ -196,6 +205,7 @@ class Invariants:
         if name == "opened":
             self._number, self._kind = number, fields["kind"]
             self._roster = set(fields["roster"])
+            self._reports.clear()
         elif name == "enrolled":
             self._enrolled.add(fields["member"])
         elif name == "withdrawn":
@@ -220,14 +230,16 @@ class Invariants:
         elif name == "removed":
             self._removed(fields["member"], height)
         elif name == "voided":
+            self._reports.clear()
             self._sets.get(number, set()).discard(fields["member"])
             self._contributed.get(number, set()).discard(fields["member"])
         elif name == "unavailable":
             self._reports.setdefault(fields["member"], set()).add(fields["by"])
         elif name == "excluded" and fields["why"] == "unavailable":
             others = len(self._sets[self._number]) - 1
-            if len(self._reports.pop(fields["member"], set())) < min(2, others):
-                self._break("HONEST", f"member {fields['member']} was excluded by one")
+            said = self._reports.pop(fields["member"], set())
+            if len(said) < min(max(2, self._faults + 1), others):
+                self._break("HONEST", f"member {fields['member']} was excluded by {said}")
         elif name == "excluded":
             if fields["member"] not in self.world.plan.liars:
                 self._break("HONEST", f"member {fields['member']} was excluded as invalid")
@@ -240,9 +252,12 @@ class Invariants:
                     self._break("VERDICT", f"round {number}: {agreed} were not heard")
             self._answers.clear()
         elif name == "false_merge":
-            if not self._is_verdict(number, len(self._answers)) or not self._is_verdict(
-                number, len(fields["by"])
-            ):
+            groups: dict[str, set[MemberId]] = {}
+            for signer, leaf in self._answers.items():
+                groups.setdefault(leaf, set()).add(self._keys[signer])
+            groups.pop(self._claimed, None)
+            convicting = max(groups.values(), key=len, default=set())
+            if not self._is_verdict(number, len(convicting)) or set(fields["by"]) != convicting:
                 self._break("VERDICT", f"round {number}: {fields['by']} have convicted")
             accused = self.world.nodes[fields["leader"]].account.public
             if accused in self._answers:
@@ -290,11 +305,17 @@ class Invariants:
         if model.number != len(self.models) + 1:
             self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
         self.models.append(model)
+        keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
+        if not any(n.is_honest for n in keepers):
+            self._break("DURABLE", f"round {model.number}: a power cut may take it")
         members = {s.member for s in model.shares}
         if model.kind == "initial":
             self._check_leader(model, self._roster)
             self._check_receipts(model, self._roster)
-            self._right.append(self.world.blobs[model.digest])
+            start = self.world.blobs[model.digest]
+            if not contents.is_well_formed(start, self.world.layout):
+                self._break("FORM", f"round {model.number}: nobody can start from it")
+            self._right.append(start)
             return
         expected = self._sets.get(model.number, set())
         if members != expected:
@@ -326,7 +347,7 @@ class Invariants:
         return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
 
     def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
-        others = set(model.receipts) & members - {model.leader}
+        others = set(model.receipts) & self._signed & members - {model.leader}
         if len(others) < min(max(1, min(self._faults, len(members) - 2)), len(members) - 1):
             self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
 
@@ -368,11 +389,3 @@ class Invariants:
             self._break("LIVENESS", f"the study has not ended: {at}")
         elif len(self.models) != self.world.spec.rounds + 1 + self.world.spec.statistics:
             self._break("ONE_MODEL", f"{len(self.models)} models were settled")
-        elif finished:
-            self._check_last(self.models[-1].digest)
-
-    def _check_last(self, last: Digest) -> None:
-        for node in self.honest_participants():
-            held = node.disk.blobs.get(last)
-            if held is None or held.data != self._right[-1].data:
-                self._break("SAME_BITS", f"member {node.me} ends with other bytes")

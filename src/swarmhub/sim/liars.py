@@ -22,6 +22,7 @@ self_vote      says that its own disputed merge is right, and votes others out b
 forged_dispute disputes what was never offered, or with a made-up chunk, or by a proof of nothing
 excuse         as leader: merges other parameters than it has contributed, and shows auditors those
 misshapen      contributes parameters of another model
+secretive      as leader: gives its merge to one member only, once
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -97,6 +98,7 @@ class Liar(SimNode):
         super().__init__(world, me, account)
         self.lies = lies
         self.false_merges = 0  # made so far
+        self._merges: dict[Digest, bool] = {}  # its own, and whether they were given to somebody
         self._refs: list[RoundRef] = []  # what rounds there have been
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
 
@@ -112,9 +114,9 @@ class Liar(SimNode):
     def trained(self, task: Assignment) -> Blob:
         """Parameters; what nobody can merge, or of another form, by these lies."""
         made = super().trained(task)
-        if "not_a_number" in self.lies and task.kind != "initial":
+        if "not_a_number" in self.lies:
             return contents.unmergeable(made.form, self.world.layout)
-        if "misshapen" in self.lies and task.kind != "initial":
+        if "misshapen" in self.lies:
             return contents.misshapen()
         return made
 
@@ -162,6 +164,9 @@ class Liar(SimNode):
         found = super().give(digest, asker)
         if "withhold" in self.lies:
             return None
+        if "secretive" in self.lies and digest in self._merges:
+            was_given, self._merges[digest] = self._merges[digest], True
+            return None if was_given else found
         if found is not None and "garble" in self.lies:
             return self._spoiled(found)
         return found
@@ -209,6 +214,8 @@ class Liar(SimNode):
 
     def done(self, wish: Effect, event: Event | None) -> None:
         """A wish has come to its end; an offer is answered at once, by that lie."""
+        if isinstance(event, Merged):
+            self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:
             receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
             self.ask(event.leader, lambda peer: peer.take_receipt(receipt), lambda _: None)

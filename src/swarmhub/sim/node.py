@@ -182,7 +182,7 @@ class SimNode:
         self.react()
 
     def react(self) -> None:
-        """Exactly what the real driver does, without concurrency."""
+        """What the real driver does, without concurrency."""
         r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
         if number != self._number:
@@ -441,6 +441,9 @@ class SimNode:
         except BadContribution as error:
             self.done(wish, CheckedBad(wish.digest, error.why))
             return
+        except MergeError:
+            self.failed(wish)
+            return
         self.done(wish, CheckedGood(wish.digest))
 
     def _merge(self, wish: Merge) -> None:
@@ -466,11 +469,17 @@ class SimNode:
         self.done(wish, offer)
 
     def _sync(self, wish: Sync) -> None:
+        if wish.digest not in self.disk:
+            self.failed(wish)
+            return
         if self.disk.is_synced(wish.digest):
             self.done(wish, Synced(wish.digest))
             return
 
         def synced() -> None:
+            if wish.digest not in self.disk:
+                self.failed(wish)
+                return
             self.disk.sync(wish.digest)
             self.does("sync")
             self.done(wish, Synced(wish.digest))

@@ -35,7 +35,7 @@ LIES = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
-    "false_receipt", "forged_dispute", "excuse", "misshapen",
+    "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
 )  # fmt: skip
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks

@@ -225,7 +225,7 @@ class World:
         """Whether this member is up and among a quorum of members that can reach each other."""
         up = [m for m in self.active if self.nodes[m].up and self.reaches(member, m)]
         n = len(self.active)
-        return member in up and len(up) >= n - (n - 1) // 3  # as CometBFT counts, not as we do
+        return member in up and len(up) >= n - (n - 1) // 3  # written out: no planted fault is here
 
     def weight_of(self, member: MemberId) -> int:
         """With how many samples it contributes; it has declared a hundred."""
@@ -363,7 +363,8 @@ class World:
             self.nodes[act.members[0]].skew_ms = act.by_ms
 
     def _bring(self, member: MemberId, body: object) -> None:
-        """A command of a hospital, which is given again while its node is down."""
+        """A command of a hospital, which waits for its node. Nobody gives it a second time, where
+        a crash has taken it."""
         node = self.nodes[member]
         if node.up:
             node.submit(Submit(body))
