@@ -221,6 +221,16 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
     assert suspicions(wishes)
 
 
+def test_a_leader_says_late_of_what_it_cannot_merge_that_it_cannot_be_had():
+    c = merging(4)
+    bad = c.followers()[0]
+    notes, began_ms, late_ms = leading_without(c, [])
+    notes.learn(CheckedBad(c.round().contribution_of(bad).digest, "NaN"), c.now_ms)
+    assert Wake(late_ms) in decide(c.state, notes, began_ms)
+    assert reported(c, notes, late_ms - 1) == []
+    assert reported(c, notes, late_ms) == [bad]
+
+
 def offered(c, notes):
     """What this node wishes for when the leader's offer is known to it."""
     r, made = c.round(), digest("m")

@@ -216,11 +216,24 @@ def merge(view: View) -> Iterator[Effect]:
         if late_ms is not None and view.now_ms < late_ms:
             yield Wake(late_ms)
         return
-    if any(c.digest in notes.bad for c in r.contributions):
-        return  # `witness` reports it; the contract decides on a new revision or leader
+    bad = [c.member for c in r.contributions if c.digest in notes.bad]
+    if bad:
+        yield from give_up(view, [m for m in bad if m != view.me])
+        return
     shares = shares_of(view)
     layout = r.contributions[0].layout
     yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
+
+
+def give_up(view: View, owners: list[MemberId]) -> Iterator[Effect]:
+    """Contributions that cannot be merged: `witness` reports them, and the contract decides. An
+    owner may give its own to some members and not to others, who are no witnesses then: so, late in
+    the term, what is of no use is as good as what cannot be had."""
+    late_ms = get_late_ms(view)
+    if late_ms is not None and view.now_ms < late_ms:
+        yield Wake(late_ms)
+    elif late_ms is not None and owners:
+        yield Submit(Unavailable(view.ref, owners[0]))
 
 
 def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
