@@ -53,14 +53,13 @@ class Disk:
         return self.blobs[digest]
 
     def write(self, blob: Blob, durable: bool) -> None:
-        """Write a blob; where it is not `durable`, a crash may still take it."""
+        """Write a blob that is not here yet; a crash may take what is not `durable`."""
         if self.full:
             raise DiskFull
-        self.blobs[blob.digest] = blob
-        if durable:
-            self._unsynced.discard(blob.digest)
-        else:
-            self._unsynced.add(blob.digest)
+        if blob.digest not in self.blobs:
+            self.blobs[blob.digest] = blob
+            if not durable:
+                self._unsynced.add(blob.digest)
 
     def is_synced(self, digest: Digest) -> bool:
         """Whether a blob is held and outlives a crash."""
