@@ -133,6 +133,21 @@ def test_what_the_disk_has_failed_to_take_is_written_anew(store, monkeypatch, nb
         store.sync(blob.digest)
 
 
+def test_a_layout_outlives_a_power_cut_and_is_written_once(store, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(fd):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).parent.name)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    layout = Layout.of([Tensor("x", "F32", (3,))])
+    for _ in range(2):
+        store.put_layout(layout)
+    assert synced == ["layouts", "blobs"]
+    assert store.layout(layout.digest) == layout
+
+
 def test_what_is_not_held_cannot_be_synced(store):
     blob = make_blob(store, 100)
     store.path(blob.digest).unlink()

@@ -242,7 +242,9 @@ class BlobStore:
         if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             partial.write_bytes(layout.pack())
+            _sync(partial)  # once for a study: without it nobody here can merge or audit
             partial.replace(path)
+            _sync(path.parent)
 
     def layout(self, digest: Digest) -> Layout | None:
         """A layout document held here, checked against its digest."""
