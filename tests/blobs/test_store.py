@@ -129,8 +129,33 @@ def test_what_the_disk_has_failed_to_take_is_written_anew(store, monkeypatch, nb
     with pytest.raises(BlobError):
         store.sync(blob.digest)
     failing[0] = False
-    with pytest.raises(BlobError, match="damaged on disk"):
+    with pytest.raises(BlobError, match="damaged on disk and is removed"):
         store.sync(blob.digest)
+    assert blob.digest not in store
+    assert not path.exists()
+
+
+def test_what_is_swept_while_it_is_written_anew_does_not_come_back(store, monkeypatch):
+    blob, real, failing = make_blob(store, 100), os.fsync, [True]
+
+    def fsync(fd):
+        if failing[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    def copy(source, target):
+        Path(target).write_bytes(Path(source).read_bytes())
+        for _ in range(2):
+            store.retain([])
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(BlobError):
+        store.sync(blob.digest)
+    failing[0] = False
+    monkeypatch.setattr("shutil.copyfile", copy)
+    with pytest.raises(BlobError, match="not held here any more"):
+        store.sync(blob.digest)
+    assert not [p for p in store.root.rglob("*") if p.is_file()]
 
 
 def test_a_layout_outlives_a_power_cut_and_is_written_once(store, monkeypatch):

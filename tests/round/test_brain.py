@@ -5,7 +5,15 @@ from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, r
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.election import get_auditors
-from swarmhub.contract.transactions import Contribute, Retract, Rotate, Settle, Suspect, Unavailable
+from swarmhub.contract.transactions import (
+    Contribute,
+    Invalid,
+    Retract,
+    Rotate,
+    Settle,
+    Suspect,
+    Unavailable,
+)
 from swarmhub.round import (
     Accepted,
     Audit,
@@ -206,7 +214,7 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
         notes.learn(event, c.now_ms)
     notes.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
     wishes = decide(c.state, notes, c.now_ms)
-    assert Check(made, leader, 1) in wishes
+    assert Check(made, leader, 0) in wishes
     assert SendReceipt not in {type(w) for w in wishes}
     notes.learn(CheckedGood(made), c.now_ms)
     wishes = decide(c.state, notes, c.now_ms)
@@ -225,10 +233,25 @@ def test_a_leader_says_late_of_what_it_cannot_merge_that_it_cannot_be_had():
     c = merging(4)
     bad = c.followers()[0]
     notes, began_ms, late_ms = leading_without(c, [])
-    notes.learn(CheckedBad(c.round().contribution_of(bad).digest, "NaN"), c.now_ms)
+    found = c.round().contribution_of(bad)
+    notes.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
     assert Wake(late_ms) in decide(c.state, notes, began_ms)
     assert reported(c, notes, late_ms - 1) == []
     assert reported(c, notes, late_ms) == [bad]
+
+
+def test_a_leader_that_leads_again_reports_another_one():
+    """Reports stay; one that is repeated would be refused, and the term be lost."""
+    c = merging(4, min_peers=2)
+    first, *others = c.followers()
+    leader = c.leader()
+    c.ok(leader, Unavailable(c.ref(), first))
+    while c.leader() != leader:
+        c.ok(c.leader(), Unavailable(c.ref(), others[0] if c.leader() != others[0] else first))
+    notes, _, late_ms = leading_without(c, [first])
+    found = c.round().contribution_of(others[1])
+    notes.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
+    assert reported(c, notes, late_ms) == [others[1]]
 
 
 def offered(c, notes):
@@ -259,10 +282,20 @@ def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
 def test_an_audit_that_has_met_a_bad_contribution_is_not_done_again():
     c = merging(4)
     notes = Notes(HEART, not_drawn(c), held={digest("m")})
-    bad = c.round().contribution_of(c.leader()).digest
-    notes.learn(CheckedBad(bad, "NaN"), c.now_ms)
+    bad = c.round().contribution_of(c.leader())
+    notes.learn(CheckedBad(bad.digest, "NaN", bad.weight), c.now_ms)
     assert not {Audit, SendReceipt} & offered(c, notes)
-    assert any(isinstance(w, Submit) for w in decide(c.state, notes, c.now_ms)), "it says so"
+    assert Submit(Invalid(c.ref(), c.leader())) in decide(c.state, notes, c.now_ms)
+
+
+def test_bytes_that_are_bad_with_one_weight_are_not_bad_with_another():
+    """Somebody contributes what another one has, and states a weight that does not fit."""
+    c = merging(4)
+    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    whose = c.round().contribution_of(c.leader())
+    notes.learn(CheckedBad(whose.digest, "more rows than declared", whose.weight - 1), c.now_ms)
+    assert Audit in offered(c, notes)
+    assert not [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Submit)]
 
 
 def test_who_holds_an_offer_from_before_its_start_audits_it_although_it_is_not_drawn():

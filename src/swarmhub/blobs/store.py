@@ -76,6 +76,7 @@ class BlobStore:
         self._condemned: set[Digest] = set()
         self._unsound: set[Digest] = set()  # the disk has failed to take them
         self._syncing = threading.Semaphore(1)
+        self._naming = threading.Lock()  # while files of a blob come, or go
         self._spares: list[tuple[int, Path]] = []  # (length, path)
         for folder in (root, root / "incoming", root / "layouts"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -222,29 +223,39 @@ class BlobStore:
 
     def _write_again(self, found: Fingerprint) -> None:
         """Into files of their own: a system tells once that a file could not be written to disk,
-        and then takes its pages for written."""
+        and then takes its pages for written (until this process ends, we know better). What is
+        damaged is removed."""
+        digest = found.digest
         path, leaves = self.incoming(), self.incoming()
         try:
-            shutil.copyfile(self.path(found.digest), path)
-            if fingerprint_of(path, found.layout).digest != found.digest:
-                raise BlobError(f"The blob {found.digest[:16]}… was damaged on disk.")
+            shutil.copyfile(self.path(digest), path)
+            is_whole = fingerprint_of(path, found.layout).digest == digest
             leaves.write_bytes(_write_leaves(found))
-            leaves.replace(self._leaves_path(found.digest))
-            path.replace(self.path(found.digest))
+            with self._naming:
+                if digest not in self._index:  # swept meanwhile
+                    raise FileNotFoundError
+                if not is_whole:
+                    self._delete(digest)
+                    raise BlobError(f"The blob {digest[:16]}… was damaged on disk and is removed.")
+                leaves.replace(self._leaves_path(digest))
+                path.replace(self.path(digest))
+                self._unsound.discard(digest)
         finally:
             for partial in (path, leaves):
                 partial.unlink(missing_ok=True)
-        self._unsound.discard(found.digest)
 
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
         path = self.root / "layouts" / f"{layout.digest}.json"
         if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
-            partial.write_bytes(layout.pack())
-            _sync(partial)  # once for a study: without it nobody here can merge or audit
-            partial.replace(path)
-            _sync(path.parent)
+            try:
+                partial.write_bytes(layout.pack())
+                _sync(partial)  # once for a study: without it nobody here can merge or audit
+                partial.replace(path)
+                _sync(path.parent)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def layout(self, digest: Digest) -> Layout | None:
         """A layout document held here, checked against its digest."""
@@ -269,8 +280,9 @@ class BlobStore:
         """
         keep = set(kept)
         for digest in [d for d in self._condemned if d not in keep]:
-            self._spare(digest)
-            self._delete(digest)
+            with self._naming:
+                self._spare(digest)
+                self._delete(digest)
         self._condemned = {d for d in self._index if d not in keep}
 
     def _spare(self, digest: Digest) -> None:

@@ -251,9 +251,9 @@ class StudyDriver:
                 recompute.check, self.node.blobs, wish.digest, wish.member, wish.weight
             )
         except BadContribution as error:
-            self.learn(CheckedBad(wish.digest, error.why))
+            self.learn(CheckedBad(wish.digest, error.why, wish.weight))
             return
-        self.learn(CheckedGood(wish.digest))
+        self.learn(CheckedGood(wish.digest, wish.weight))
 
     async def _merge(self, wish: Merge) -> None:
         def is_wanted() -> bool:
@@ -266,9 +266,9 @@ class StudyDriver:
             log.info("round %d: %s", wish.number, reason)
             return
         except BadContribution as error:
-            digest = next(s.digest for s in wish.shares if s.member == error.member)
+            share = next(s for s in wish.shares if s.member == error.member)
             self.node.report(str(error))
-            self.learn(CheckedBad(digest, error.why))
+            self.learn(CheckedBad(share.digest, error.why, share.weight))
             return
         reach("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
@@ -279,7 +279,11 @@ class StudyDriver:
         )  # fmt: skip
 
     async def _sync(self, wish: Sync) -> None:
-        await asyncio.to_thread(self.node.blobs.sync, wish.digest)
+        try:
+            await asyncio.to_thread(self.node.blobs.sync, wish.digest)
+        finally:
+            if wish.digest not in self.node.blobs:  # swept, or damaged: it is pulled again
+                self.node.held.discard(wish.digest)
         reach("merge.synced")
         self.learn(Synced(wish.digest))
 

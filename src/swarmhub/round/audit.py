@@ -23,10 +23,10 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it, or dispute it."""
     notes, r = view.notes, view.r
     if r.kind == "initial":  # the leader's own start: nothing to recompute, but to look at
-        if offer.digest in notes.good:
+        if notes.is_good(offer.digest):
             yield from sign(view, offer)
         else:
-            yield Check(offer.digest, offer.leader, 1)
+            yield Check(offer.digest, offer.leader, 0)
             yield from keep(view, offer)
         return
     mine = notes.merged.get((r.number, r.revision))
@@ -51,7 +51,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
 def look_into(view: View, offer: Offered) -> Iterator[Effect]:
     """Wish for the audit, and first for the contributions that it needs whole."""
     notes, r = view.notes, view.r
-    if any(c.digest in notes.bad for c in r.contributions):
+    if any(notes.is_bad(c.digest, c.weight) for c in r.contributions):
         return  # nobody can merge that; `witness` reports it
     full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
     full = full or not view.spec.merge.is_chunk_local

@@ -204,36 +204,33 @@ def merge(view: View) -> Iterator[Effect]:
     """Merge once every contribution is here; report those that cannot be had or merged."""
     notes, r = view.notes, view.r
     missing = [c for c in r.contributions if c.digest not in notes.held]
-    if missing:
+    bad = [c for c in r.contributions if notes.is_bad(c.digest, c.weight)]
+    if missing or bad:
         yield from pull_contributions(view)
-        slow = find_slow(view, missing)
-        for c in missing:
-            mine = c.member == view.me  # see `take_back`
-            if not mine and (c in slow or is_out_of_reach(view, c.digest)):
-                yield Submit(Unavailable(view.ref, c.member))
-                return
-        late_ms = get_late_ms(view)
-        if late_ms is not None and view.now_ms < late_ms:
-            yield Wake(late_ms)
-        return
-    bad = [c.member for c in r.contributions if c.digest in notes.bad]
-    if bad:
-        yield from give_up(view, [m for m in bad if m != view.me])
+        yield from give_up(view, missing, bad)
         return
     shares = shares_of(view)
     layout = r.contributions[0].layout
     yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
 
 
-def give_up(view: View, owners: list[MemberId]) -> Iterator[Effect]:
-    """Contributions that cannot be merged: `witness` reports them, and the contract decides. An
-    owner may give its own to some members and not to others, who are no witnesses then: so, late in
-    the term, what is of no use is as good as what cannot be had."""
+def give_up(view: View, missing: list[Contribution], bad: list[Contribution]) -> Iterator[Effect]:
+    """Report one that cannot be had or merged, another one in each term: reports stay.
+
+    What cannot be merged is reported by `witness`, and the contract decides. But an owner may give
+    its own to some members and not to others, who are no witnesses then: so, late in the term, what
+    is of no use is as good as what cannot be had."""
     late_ms = get_late_ms(view)
-    if late_ms is not None and view.now_ms < late_ms:
+    is_late = late_ms is not None and view.now_ms >= late_ms
+    slow = find_slow(view, missing)
+    lost = [c for c in missing if c in slow or is_out_of_reach(view, c.digest)]
+    said = {p.member for p in view.r.reports if (p.kind, p.reporter) == ("unavailable", view.me)}
+    for c in [*lost, *(bad if is_late else [])]:
+        if c.member != view.me and c.member not in said:  # its own: see `take_back`
+            yield Submit(Unavailable(view.ref, c.member))
+            return
+    if late_ms is not None and not is_late:
         yield Wake(late_ms)
-    elif late_ms is not None and owners:
-        yield Submit(Unavailable(view.ref, owners[0]))
 
 
 def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
@@ -285,7 +282,7 @@ def follow(view: View) -> Iterator[Effect]:
         yield from doubt(view, lost)
     if offer is None or (r.kind == "initial" and notes.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
-    if offer.digest in notes.held and offer.digest not in notes.bad:
+    if offer.digest in notes.held and not notes.is_bad(offer.digest):
         yield from audit(view, offer)
     elif is_acceptable(view, offer):
         yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
@@ -328,7 +325,7 @@ def is_acceptable(view: View, offer: Offered) -> bool:
     """Whether an offered model has the study's form; in the initial round, my trainer's form, and
     numbers that training can start from."""
     r, notes = view.r, view.notes
-    if offer.digest in notes.bad:
+    if notes.is_bad(offer.digest):
         return False
     if r.kind == "statistics":
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
@@ -360,9 +357,9 @@ def witness(view: View) -> Iterator[Effect]:
     for c in r.contributions:
         if c.member == view.me or c.member in mine:
             continue
-        if c.digest in notes.bad:
+        if notes.is_bad(c.digest, c.weight):
             yield Submit(Invalid(view.ref, c.member))
-        elif c.member in said and c.digest not in notes.good:
+        elif c.member in said and not notes.is_good(c.digest, c.weight):
             if c.digest in notes.held:
                 yield Check(c.digest, c.member, c.weight)
             else:

@@ -41,7 +41,7 @@ class Check:
 
     digest: Digest
     member: MemberId
-    weight: int  # of statistics: so many rows at most
+    weight: int  # of statistics: so many rows at most; 0 for an offer
 
 
 @dataclass(frozen=True)

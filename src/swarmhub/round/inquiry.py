@@ -131,8 +131,8 @@ def _doubt_contribution(
     """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
     if error.member in unproven:
         return _lack(wish, {error.member})
-    digest = next(s.digest for s in wish.shares if s.member == error.member)
-    return [CheckedBad(digest, error.why)]
+    share = next(s for s in wish.shares if s.member == error.member)
+    return [CheckedBad(share.digest, error.why, share.weight)]
 
 
 def _lack(wish: Audit, members: set[MemberId]) -> list[Event]:

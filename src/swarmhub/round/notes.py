@@ -75,12 +75,14 @@ class PullFailed:
 @dataclass(frozen=True)
 class CheckedGood:
     digest: Digest
+    weight: int = 0  # that a contribution states: its bytes may be right with one and not another
 
 
 @dataclass(frozen=True)
 class CheckedBad:
     digest: Digest
     why: str
+    weight: int = 0
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,8 @@ class Notes:
     receipted: set[tuple[int, int, MemberId]] = field(default_factory=set)
     lost: dict[MemberId, Failures] = field(default_factory=dict)
     failed: dict[Digest, Failures] = field(default_factory=dict)
-    bad: dict[Digest, str] = field(default_factory=dict)
-    good: set[Digest] = field(default_factory=set)
+    bad: dict[tuple[Digest, int], str] = field(default_factory=dict)  # digest and weight
+    good: set[tuple[Digest, int]] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
     contributed: dict[int, Failures] = field(default_factory=dict)  # by round: each but one in vain
     pulling: dict[Digest, int] = field(default_factory=dict)  # since when (ms)
@@ -251,10 +253,10 @@ class Notes:
                 if lasted_ms >= self.patience.unavailable_ms:  # says as much as two quick refusals
                     self.failed[digest].first_ms -= lasted_ms
                     self.failed[digest].count += 1
-            case CheckedGood(digest):
-                self.good.add(digest)
-            case CheckedBad(digest, why):
-                self.bad[digest] = why
+            case CheckedGood(digest, weight):
+                self.good.add((digest, weight))
+            case CheckedBad(digest, why, weight):
+                self.bad[digest, weight] = why
             case Merged(number, revision, digest):
                 self.held.add(digest)
                 self.merged[number, revision] = event
@@ -286,6 +288,14 @@ class Notes:
                     self._count(self.contributed, body.ref.number, now_ms)
             case Prepared():
                 self.prepared = event
+
+    def is_bad(self, digest: Digest, weight: int = 0) -> bool:
+        """Whether a contribution with this weight, or an offer (weight 0), was found bad."""
+        return (digest, weight) in self.bad
+
+    def is_good(self, digest: Digest, weight: int = 0) -> bool:
+        """Whether it was looked at and found good."""
+        return (digest, weight) in self.good
 
     def forget_before(self, number: int) -> None:
         """Drop what belongs to rounds that are settled."""

@@ -439,12 +439,12 @@ class SimNode:
         try:
             recompute.check(self.disk, wish.digest, wish.member, wish.weight)
         except BadContribution as error:
-            self.done(wish, CheckedBad(wish.digest, error.why))
+            self.done(wish, CheckedBad(wish.digest, error.why, wish.weight))
             return
         except MergeError:
             self.failed(wish)
             return
-        self.done(wish, CheckedGood(wish.digest))
+        self.done(wish, CheckedGood(wish.digest, wish.weight))
 
     def _merge(self, wish: Merge) -> None:
         if any(s.digest not in self.disk.blobs for s in wish.shares):
@@ -455,8 +455,8 @@ class SimNode:
             if wish.kind != "initial":
                 made = self._keep(self.merged(wish))
         except BadContribution as error:
-            bad = next(s.digest for s in wish.shares if s.member == error.member)
-            self.done(wish, CheckedBad(bad, error.why))
+            bad = next(s for s in wish.shares if s.member == error.member)
+            self.done(wish, CheckedBad(bad.digest, error.why, bad.weight))
             return
         except (DiskFull, MergeError):
             self.failed(wish)
