@@ -437,7 +437,9 @@ class Campaign:
             return False
         poked = tuple(range(1, NODES + 1)) if plan.moment == "submit.round.poke" else None
         line = compute_leader_order("bench", r.number, poked or r.contributors or r.roster)
-        name = next(f"node {i}" for i in line if f"node {i}" not in self.away)  # next in line
+        name = next((f"node {i}" for i in line if f"node {i}" not in self.away), "")
+        if not name:  # nobody is there yet, as a study begins
+            return False
         self._arm(name, plan.moment)
         return await self._has_died(name)
 
