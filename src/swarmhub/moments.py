@@ -3,9 +3,9 @@
 A crash is interesting between two things that belong together: half of a file and all of it, a
 file and its rename, a row and its commit, a request and its answer. Each such place says
 `reach(NAME)`. That costs a comparison of a name with None, unless the process was started with
-SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL) when it reaches
-that moment for the COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until somebody has it
-go on. `bench/kill.py` does both at every moment of the table.
+SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL) when it reaches that moment for the
+COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until somebody has it go on.
+`bench/kill.py` does both at every moment of the table.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ MOMENTS = {
     "merge.half": "some chunks of the merged model are on disk",
     "merge.whole": "all of the merged model is on disk, not stored as a blob",
     "merge.stored": "the merged model is stored, the round does not know it",
-    "merge.synced": "the merged model outlives a power cut, the round does not know it",
+    "merge.synced": "a merge or an offer outlives a power cut, the round does not know it",
     "offer.found": "the leader has a merged model for one who asks, nothing is sent",
     "audit.begun": "an offer is here, nothing of it is recomputed",
     "audit.ended": "an offer is recomputed, the round does not know what came out",

@@ -17,8 +17,7 @@ from swarmhub.node.lifeline import VARIABLE
 
 STOP_S = 3.0
 
-
-_given: set[int] = set()
+_given: set[int] = set()  # ports
 
 
 def free_address() -> str:

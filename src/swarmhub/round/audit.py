@@ -82,7 +82,7 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
     if (r.number, r.revision, offer.leader) in notes.receipted:
         return
     if offer.digest not in notes.synced:
-        yield from keep(view, offer)
+        yield Sync(offer.digest)
         return
     at_ms = next_try_ms(notes, notes.lost.get(offer.leader))
     if at_ms > view.now_ms:

@@ -97,7 +97,8 @@ class Merged:
 
 @dataclass(frozen=True)
 class Synced:
-    """What this node has merged outlives a power cut."""
+    """A blob that is held here (a merge of this node, another leader's offer) outlives a power
+    cut."""
 
     digest: Digest
 

@@ -1,5 +1,5 @@
-"""What must hold in every run, whatever happens. Checked after every step: what may change with a
-block at every block, what a node does when it does it, what lies on disks always.
+"""What must hold in every run, whatever happens: what a block may change is checked at every block,
+what a node does when it does it, and that no block has changed after every step.
 
 Each is written here by its own means: nothing below calls the code that it judges, except what
 reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
