@@ -129,6 +129,26 @@ def test_a_key_is_never_overwritten(tmp_path):
     assert PrivateKey.load(path).public == key("one").public
 
 
+def test_a_key_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "account.next.pem"
+    for name in ("fsync", "link"):
+        with monkeypatch.context() as full:
+            full.setattr(os, name, lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                key("one").save(path)
+        assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as stick:  # a file system without links
+        stick.setattr(os, "link", lambda *given: (_ for _ in ()).throw(PermissionError))
+        key("one").save(path)
+        with pytest.raises(FileExistsError):
+            key("two").save(path)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert PrivateKey.load(path).public == key("one").public
+    path.write_bytes(b"")
+    with pytest.raises(HomeError, match="remove it and rotate the key again"):
+        PrivateKey.load(path)
+
+
 def test_a_key_does_not_follow_a_link(tmp_path):
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "account.pem"
     link.symlink_to(elsewhere)

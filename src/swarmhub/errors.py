@@ -5,8 +5,10 @@
     │   └── Malformed          bytes or JSON that do not decode (often: from a peer)
     ├── HomeError              a node's home directory: missing, wrong version, locked
     ├── LedgerError            the ledger cannot be used
-    │   └── LedgerDamaged      a block is torn, altered or out of order (names its height)
+    │   ├── LedgerDamaged      a block is torn, altered or out of order (names its height)
+    │   └── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
     ├── BlobError              a stored or received parameter buffer is not what it should be
+    │   └── DiskError          ... because this machine has no space, descriptors or sound disk
     ├── PeerError              another member did not answer, or answered wrongly
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
@@ -58,8 +60,21 @@ class LedgerDamaged(LedgerError):
         )
 
 
+class LedgerShortage(LedgerError):
+    """This machine cannot write the ledger. `is_passing`: it is short of something that may be
+    there again in a moment."""
+
+    def __init__(self, sentence: str, is_passing: bool) -> None:
+        self.is_passing = is_passing
+        super().__init__(sentence)
+
+
 class BlobError(SwarmhubError):
     """A parameter buffer is missing, torn or not what its digest says."""
+
+
+class DiskError(BlobError):
+    """This machine has no space, no descriptors or no sound disk: no other member can help."""
 
 
 class PeerError(SwarmhubError):

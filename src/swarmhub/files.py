@@ -48,7 +48,12 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     reach("file.whole")
     partial.replace(path)
-    fd = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Come back when a file's bytes, or a folder's names, outlive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

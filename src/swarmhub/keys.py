@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import os
+import secrets
 import warnings
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from swarmhub.errors import BadInput, HomeError
+from swarmhub.files import sync
 
 HEADING = "public half: "
 REMEMBERED = 1024  # signatures that need no second check
@@ -82,18 +85,35 @@ class PrivateKey:
 
 
 def _damaged(path: Path) -> HomeError:
+    if path.stem.endswith(".next"):
+        return HomeError(
+            f"The key {path} of a rotation that has begun is damaged; restore it from a backup, or "
+            "remove it and rotate the key again."
+        )
     return HomeError(f"The key {path} is damaged; restore it from a backup or rotate the key.")
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Create a file of mode 0600 with the data; FileExistsError where it exists."""
-    import os
-
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Create a file of mode 0600 with the data, whole or not at all; FileExistsError where it
+    exists."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a memory stick's file system has no links
+            if path.exists():
+                raise FileExistsError(path) from None
+            partial.rename(path)
+        sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from swarmhub.blobs import BlobStore, Incoming
+from swarmhub.blobs import store as store_room
 from swarmhub.blobs.store import SYNC_FIRST_BYTES, fingerprint_of
-from swarmhub.errors import BlobError
+from swarmhub.errors import BlobError, DiskError
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 
 
@@ -171,6 +172,81 @@ def test_a_layout_outlives_a_power_cut_and_is_written_once(store, monkeypatch):
         store.put_layout(layout)
     assert synced == ["layouts", "blobs"]
     assert store.layout(layout.digest) == layout
+
+
+def failing_once(monkeypatch, is_it):
+    """An fsync that fails for a file once, as a system tells it."""
+    real, told = os.fsync, []
+
+    def fsync(fd):
+        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        if is_it(path) and not told:
+            told.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_pull_that_the_disk_has_failed_to_take_is_pulled_anew(store, tmp_path, monkeypatch):
+    blob = make_blob(store, 100)
+    data, other = store.path(blob.digest).read_bytes(), BlobStore(tmp_path / "other")
+    failing_once(monkeypatch, lambda path: path.suffix == ".part")
+    for attempt in range(2):
+        incoming = Incoming(other, blob)
+        assert incoming.wanted, "what has been written once is not taken for synced"
+        incoming.feed(data)
+        if attempt == 0:
+            with pytest.raises(DiskError):
+                incoming.finish()
+    assert incoming.finish() == blob.digest
+
+
+def test_a_layout_whose_name_the_disk_has_failed_to_take_is_kept_anew(store, monkeypatch):
+    layout = Layout.of([Tensor("x", "F32", (3,))])
+    failing_once(monkeypatch, lambda path: path.name == "layouts")
+    with pytest.raises(OSError, match="Input/output"):
+        store.put_layout(layout)
+    assert store.layout(layout.digest) is None
+    store.put_layout(layout)
+    assert store.layout(layout.digest) == layout
+
+
+def test_what_is_written_anew_is_synced_before_it_takes_a_name(store, monkeypatch):
+    blob = make_blob(store, 100)
+    failing_once(monkeypatch, lambda path: path.suffix == ".bin")
+    with pytest.raises(BlobError):
+        store.sync(blob.digest)
+    monkeypatch.undo()
+    order, sync, replace = [], store_room.sync, Path.replace
+    monkeypatch.setattr(store_room, "sync", lambda p: (order.append(p.parent.name), sync(p)))
+    monkeypatch.setattr(Path, "replace", lambda p, to: (order.append("named"), replace(p, to))[1])
+    store.sync(blob.digest)
+    assert order[:4] == ["incoming", "incoming", "named", "named"]
+
+
+def test_pulls_that_have_ended_halfway_go_at_the_second_sweep(store, tmp_path):
+    blob, wanted = make_blob(store, 3 * CHUNK_BYTES), make_blob(store, 4 * CHUNK_BYTES, 1)
+    other, data = BlobStore(tmp_path / "other"), {}
+    for one in (blob, wanted):
+        data[one] = store.path(one.digest).read_bytes()
+        incoming = Incoming(other, one)
+        incoming.feed(data[one][:CHUNK_BYTES])
+        incoming.close()
+    parts = other.root / "incoming"
+    late = Incoming(other, blob)
+    other.retain([wanted.digest])
+    assert len(list(parts.iterdir())) == 2, "who pulls may be about to begin again"
+    other.retain([wanted.digest])
+    assert [p.stem for p in parts.iterdir()] == [wanted.digest]
+    again = Incoming(other, wanted)
+    assert again.offset == CHUNK_BYTES
+    again.close()
+    for at in range(CHUNK_BYTES, len(data[blob]), CHUNK_BYTES):
+        late.feed(data[blob][at : at + CHUNK_BYTES])
+    with pytest.raises(BlobError, match="swept away"):
+        late.finish()
+    assert blob.digest not in other
 
 
 def test_what_is_not_held_cannot_be_synced(store):

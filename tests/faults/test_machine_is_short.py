@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from ends import between, put, wish
 
+from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.errors import BlobError, PeerError
 from swarmhub.node import local_api, node, work
@@ -185,6 +186,17 @@ def test_an_answer_is_stored_when_there_is_room_for_it(tmp_path, monkeypatch):
             await api._insist(always)
 
     asyncio.run(story())
+
+
+def test_what_a_dead_trainer_left_goes_when_the_next_one_begins(tmp_path):
+    store = BlobStore(tmp_path / "blobs")
+    api = LocalApi(SimpleNamespace(blobs=store, stopping=asyncio.Event()))
+    first = api._new_drop("s", "")
+    first.write_bytes(b"half of a model")
+    other, second = api._new_drop("t", ""), api._new_drop("s", "")
+    other.write_bytes(b"of another study")
+    second.write_bytes(b"whole")
+    assert sorted(p for p in (store.root / "incoming").iterdir()) == sorted([other, second])
 
 
 # the door for peers

@@ -5,7 +5,7 @@ import socket
 import ssl
 
 import pytest
-from ends import End, between, put, wish
+from ends import End, OpenGate, between, put, wish
 from fuzz.engine import CORPUS
 from strangers import (
     certificate,
@@ -17,10 +17,13 @@ from strangers import (
     new_key,
     replace_certificate,
     say,
+    status_of,
     subject_of,
 )
 
+from swarmhub import keys
 from swarmhub.errors import PeerError
+from swarmhub.transport import conversation
 
 SAID = [
     get("/v1/offer?study=x&number=1&revision=0"),
@@ -211,3 +214,36 @@ def test_a_server_with_an_expired_certificate_is_not_asked(tmp_path, dates):
         await there.close()
 
     between(tmp_path, scenario)
+
+
+class Describing(OpenGate):
+    """Tells an invited newcomer of the consortium."""
+
+    def describe(self):
+        return {}
+
+
+def test_a_members_guests_have_its_connections_together_whatever_it_issues_them(tmp_path):
+    """A member's certificate can sign any number of others for one invitation's key."""
+    most = conversation.MAX_CONNECTIONS_PER_MEMBER
+
+    async def scenario(one, two, client, server):
+        keys_ = [new_key() for _ in range(3)]
+        hosts = {
+            keys.read_public(certificate("x", k)): m for k, m in zip(keys_, (2, 2, 3), strict=True)
+        }
+        one.peers.sponsor_of = hosts.get
+        lines = []
+        for key in [*keys_, *(k for k in keys_[:2] for _ in range(most))]:
+            guest = member_end(tmp_path, len(lines) + 10)
+            der = certificate(f"g{len(lines)}", key, subject_of(two.der), key_of(two))
+            replace_certificate(guest, der, key)
+            lines.append(await connect(server.port, knocking(guest)))
+            lines[-1][1].write(get("/v1/consortium", close=False))
+            assert status_of(await lines[-1][0].readuntil(b"\r\n\r\n")) == 200
+        held = [server._room._hosts[c] for c in server._room.open]
+        assert (held.count(2), held.count(3)) == (most, 1), "another one's guest has its own"
+        for _, writer in lines:
+            writer.transport.abort()
+
+    between(tmp_path, scenario, Describing())

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
+import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -21,10 +26,15 @@ from ledger_tools import GENESIS, WAIT_S, Clock, done, members, propose, signed,
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
+from swarmhub.contract.execution import (
+    MAX_TXS_OF_STRANGERS,
+    MAX_TXS_PER_MEMBER,
+    compute_chain_id,
+)
 from swarmhub.contract.state import check_proof
 from swarmhub.contract.transactions import Apply, Poke, Remove, Vote
 from swarmhub.errors import LedgerDamaged, LedgerError
+from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (
     CometLedger,
     CometVisitor,
@@ -47,6 +57,7 @@ from swarmhub.ledger.cometbft.engine import (
 )
 from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.doorbell import Doorbell
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +73,10 @@ def played(folder, story, clock=None):
             await ledger.close()
 
     return asyncio.run(main())
+
+
+def create_sqlite_ledger(folder, genesis):
+    create_ledger(folder / STATE_FILE, genesis, key(genesis.founders[0].name))
 
 
 async def player(ledger):
@@ -378,8 +393,6 @@ def test_a_socket_in_a_deep_folder_has_a_short_name(tmp_path):
 
 
 def test_a_state_that_was_altered_is_never_used(tmp_path):
-    import sqlite3
-
     async def story(ledger):
         await done(ledger, signed(ledger, propose("a")))
 
@@ -394,8 +407,6 @@ def test_a_state_that_was_altered_is_never_used(tmp_path):
 
 
 def test_an_auditor_executes_everything_again_and_names_the_block(tmp_path):
-    import sqlite3
-
     async def story(ledger):
         for name in "abc":
             await done(ledger, signed(ledger, propose(name)))
@@ -644,12 +655,193 @@ def test_a_takeover_that_a_crash_cut_short_begins_again(tmp_path):
     assert (tmp_path / comet_folder.TAKING_OVER).exists()  # until a block has followed
 
 
+def test_a_commands_bell_is_no_file_of_the_state(tmp_path):
+    """A desk command beside the node makes a folder whose name begins like the state's."""
+    create_comet_ledger(tmp_path, GENESIS)
+    genesis = comet_folder.read_genesis(tmp_path)
+    (tmp_path / f"{STATE_FILE}.bells").mkdir()
+    (tmp_path / comet_folder.TAKING_OVER).touch()
+    for _ in range(2):
+        comet_folder.begin_anew_after_crash(tmp_path)
+    assert comet_folder.read_genesis(tmp_path) == genesis
+
+
+def test_beginning_anew_can_be_cut_short_at_any_moment(tmp_path, monkeypatch):
+    create_comet_ledger(tmp_path, GENESIS)
+    genesis = comet_folder.read_genesis(tmp_path)
+    (tmp_path / comet_folder.TAKING_OVER).touch()
+    for room, name in ((Store, "_put_state"), (Store, "_put_block"), (Store, "_settle")):
+        with monkeypatch.context() as cut:
+            cut.setattr(room, name, lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                comet_folder.begin_anew_after_crash(tmp_path)
+        assert comet_folder.read_genesis(tmp_path) == genesis
+
+
+@pytest.mark.parametrize("make", [create_comet_ledger, create_sqlite_ledger])
+@pytest.mark.parametrize("step", range(5))
+def test_a_ledger_is_made_whole_or_not_at_all(tmp_path, monkeypatch, make, step):
+    real, steps = sqlite3.connect, []
+
+    class Connection(sqlite3.Connection):
+        def _count(self):
+            steps.append(1)
+            if len(steps) == step + 1:
+                raise sqlite3.OperationalError("database or disk is full")
+
+        def execute(self, *given):
+            self._count()
+            return super().execute(*given)
+
+        def executescript(self, *given):
+            self._count()
+            return super().executescript(*given)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=Connection))
+    with pytest.raises(LedgerError, match="cannot be written"):
+        make(tmp_path, GENESIS)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    make(tmp_path, GENESIS)
+    assert [p.name for p in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_any_altered_byte_of_a_state_is_a_sentence(tmp_path):
+    """Whatever SQLite makes of it: nothing but LedgerError, and no other state."""
+    create_comet_ledger(tmp_path / "x", GENESIS)
+    path, chance = tmp_path / "x" / STATE_FILE, random.Random(0)
+    whole = path.read_bytes()
+    tip, _ = Store.open(path).load()
+    for at in [4067, *(chance.randrange(len(whole)) for _ in range(300))]:
+        altered = bytearray(whole)
+        altered[at] ^= chance.randrange(1, 256)
+        for extra in path.parent.glob(f"{STATE_FILE}-*"):
+            extra.unlink()
+        path.write_bytes(altered if chance.random() < 0.8 else whole[:at])
+        with contextlib.suppress(LedgerError):
+            assert verify_comet_ledger(path.parent)[0] == tip
+        with contextlib.suppress(LedgerError):
+            comet_folder.read_genesis(path.parent)
+
+
+# a machine that is short of something
+
+
+def handle_on(folder):
+    genesis, places = networked(GENESIS)
+    create_comet_ledger(folder, genesis)
+    name, peer, address = places[0]
+    settings = Settings(folder, genesis, key(f"{name}/consensus"), peer, address, address)
+    return genesis, CometLedger(settings, Store.open(folder / STATE_FILE), Clock())
+
+
+@pytest.mark.parametrize(
+    ("code", "is_passing"), [(sqlite3.SQLITE_FULL, True), (sqlite3.SQLITE_READONLY, False)]
+)
+def test_a_block_waits_for_space_and_is_committed_then(tmp_path, monkeypatch, code, is_passing):
+    async def main():
+        genesis, ledger = handle_on(tmp_path)
+        monkeypatch.setattr(application, "AGAIN_S", 0.01)
+        (tmp_path / f"{STATE_FILE}.bells").mkdir()
+        told, failed, tries, real = [], [], [], Store._put_tip
+        ledger.on_trouble, ledger.on_failure = told.append, failed.append
+
+        def put_tip(store, tip):
+            tries.append(tip)
+            if len(tries) <= 3:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = code
+                raise error
+            real(store, tip)
+
+        def no_descriptor(bell):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        await ledger._abci.start(tmp_path / "abci.sock")
+        engine = await Player.connect(tmp_path / "abci.sock")
+        await engine.ask(
+            "init_chain", chain_id=compute_chain_id(genesis), app_state_bytes=codec.pack(genesis)
+        )
+        monkeypatch.setattr(Store, "_put_tip", put_tip)
+        monkeypatch.setattr(Doorbell, "ring", no_descriptor)
+        await engine.ask(
+            "finalize_block", txs=[], height=1, time_ms=genesis.time_ms + 1, hash=b"a" * 32
+        )
+        if is_passing:
+            await engine.ask("commit")
+            assert (len(told), failed, ledger.tip.height) == (3, [], 1)
+            assert all(str(e).endswith("free disk space.") for e in told)
+            assert ledger._store.load()[0] == ledger.tip
+        else:
+            with pytest.raises(LedgerError):
+                await engine.ask("commit")
+            assert (told, len(failed)) == ([], 1)
+        await engine.hang_up()
+        await ledger._abci.close()
+        ledger._store.close()
+
+    asyncio.run(main())
+
+
+ENGINE = """#!/bin/sh
+[ "$1" = version ] && echo {version} && exit
+echo x >> {runs}
+echo 'panic: {words}'
+{then}
+"""
+
+
+@pytest.mark.parametrize("words", ["write wal: no space left on device", "something else"])
+@pytest.mark.parametrize(
+    "then", ["exit 2", "echo 'E[x] CONSENSUS FAILURE!!! err=x'; exec sleep 99"]
+)
+def test_an_engine_is_started_again_for_as_long_as_the_machine_is_short(
+    tmp_path, monkeypatch, words, then
+):
+    binary, runs = tmp_path / "cometbft", tmp_path / "runs"
+    version = engine_room.VERSION
+    binary.write_text(ENGINE.format(version=version, runs=runs, words=words, then=then))
+    binary.chmod(0o755)
+    monkeypatch.setenv(VARIABLE, str(binary))
+    monkeypatch.setattr(engine_room, "AGAIN_S", 0.01)
+    monkeypatch.setattr(engine_room, "RESTARTS", 2)
+    short = "no space" in words
+
+    async def main():
+        _, ledger = handle_on(tmp_path / "x")
+        told, failed = [], []
+        engine = engine_room.Engine(
+            ledger.settings, failed.append, on_trouble=lambda error: told.append(str(error))
+        )
+        await engine.start(list)
+        async with asyncio.timeout(WAIT_S):
+            while len(told) < 6 and not failed:
+                await asyncio.sleep(0.01)
+        await engine.stop()
+        ledger._store.close()
+        if short:
+            assert not failed
+            assert "no space left on device" in told[0]
+        else:
+            assert not told
+            assert "ends again and again" in str(failed[0])
+            assert runs.read_text().count("x") == 3
+
+    asyncio.run(main())
+
+
 def test_an_engines_words_are_taken_off_it_also_when_they_cannot_be_kept(tmp_path, monkeypatch):
     async def main():
         said = asyncio.StreamReader()
-        said.feed_data(b"one\n" * 10_000)
+        said.feed_data(b"one\n" * 10_000 + b"panic: the last words\n goroutine 7")
         said.feed_eof()
-        await engine_room._listen(said, Path("/dev/full"))
+        _, ledger = handle_on(tmp_path)
+        child = types.SimpleNamespace(stdout=said)
+        kept = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 it closes it
+        await ledger.engine._listen(child, kept)
+        assert kept.closed
         assert said.at_eof()
+        assert ledger.engine.last_words() == "panic: the last words"
+        ledger._store.close()
 
     asyncio.run(main())

@@ -9,6 +9,7 @@ import time
 import pytest
 from swarm import COMMAND, swarmhub
 
+from swarmhub.cli.shared import table
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes, free_address
 
@@ -208,3 +209,49 @@ def test_version_and_help():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["False", "False"]
+
+
+# what others have written
+
+
+def test_a_name_is_shown_as_it_is_and_not_obeyed(capsys):
+    """A stranger with an invitation chooses its name."""
+    words = ["x[/x]", "[bold]Good[/bold]", ":smile:", "\u202eevil", "[link=http://x]y[/link]"]
+    table("A title [/x]", ["name"], [[word] for word in words])
+    shown = capsys.readouterr().out
+    for word in ["A title [/x]", *words[:3], "?evil", words[4]]:
+        assert word in shown
+
+
+def test_a_hospital_may_have_brackets_in_its_name(tmp_path):
+    home = tmp_path / "h"
+    ok("init", "--name", "x[/x]", "--home", home, "--address", free_address())
+    ok("consortium", "found", "solo", "--home", home)
+    assert "x[/x]" in ok("consortium", "members", "--home", home)
+    ok("ledger", "log", "--home", home)
+
+
+# what cannot be written, or is none
+
+
+def test_a_study_that_cannot_be_one_is_a_sentence_at_once(home, tmp_path):
+    for name in ("heart study", "herz-ü", "../x"):
+        said = sentence("train", "table", name, "--data", tmp_path / "x.csv", "--label", "y",
+                        "--home", home)  # fmt: skip
+        assert "a study's name" in said or "x.csv" in said
+
+
+def test_an_invitation_that_cannot_be_written_is_not_registered(home, tmp_path):
+    before = json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"]
+    said = sentence("consortium", "invite", "--home", home, "--out", tmp_path / "no" / "where")
+    assert "Cannot write the invitation" in said
+    assert json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"] == before
+    file = tmp_path / "token"
+    ok("consortium", "invite", "--home", home, "--out", file)
+    assert len(file.read_text()) > 100
+
+
+def test_a_damaged_head_keeps_no_command_from_its_work(home):
+    (home / "state" / "head").write_bytes(b"x")
+    assert "alone" in ok("consortium", "members", "--home", home)
+    ok("ledger", "verify", "--home", home)

@@ -18,6 +18,7 @@ from swarmhub.params import (
     ALIGNMENT,
     CHUNK_BYTES,
     DTYPES,
+    ChunkHasher,
     Layout,
     Tensor,
     arrays_from,
@@ -191,11 +192,18 @@ EVERY = {
 }
 
 
+def digest_of(data, layout):
+    hasher = ChunkHasher(layout.digest)
+    for at in range(0, len(data), CHUNK_BYTES):
+        hasher.feed(data[at : at + CHUNK_BYTES])
+    return hasher.finish().digest
+
+
 def exported(arrays, folder, metadata=None, bf16=()):
     layout, data = buffer_of(arrays, bf16)
     buffer, out = folder / "buffer", folder / "model.safetensors"
     buffer.write_bytes(data)
-    export_safetensors(buffer, layout, out, metadata or {})
+    export_safetensors(buffer, layout, out, metadata or {}, digest_of(data, layout))
     assert sorted(p.name for p in folder.iterdir()) == ["buffer", "model.safetensors"]
     return out
 
@@ -245,8 +253,19 @@ def test_a_torn_buffer_is_not_exported(tmp_path):
     buffer, out = tmp_path / "buffer", tmp_path / "model.safetensors"
     buffer.write_bytes(data[:200])
     with pytest.raises(BlobError, match="torn"):
-        export_safetensors(buffer, layout, out, {})
+        export_safetensors(buffer, layout, out, {}, digest_of(data, layout))
     assert not out.exists()
+
+
+def test_a_model_that_is_written_over_while_it_is_read_is_not_exported(tmp_path):
+    """A node writes a new model into the file of one that it no longer needs."""
+    layout, data = buffer_of({"w": np.zeros(1000, "f4")})
+    _, other = buffer_of({"w": np.ones(1000, "f4")})
+    buffer, out = tmp_path / "buffer", tmp_path / "model.safetensors"
+    buffer.write_bytes(data[:2048] + other[2048:])
+    with pytest.raises(BlobError, match="gave way to a newer one"):
+        export_safetensors(buffer, layout, out, {}, digest_of(data, layout))
+    assert [p.name for p in tmp_path.iterdir()] == ["buffer"]
 
 
 def test_an_export_replaces_the_one_before_only_when_it_is_complete(tmp_path):
@@ -255,7 +274,7 @@ def test_an_export_replaces_the_one_before_only_when_it_is_complete(tmp_path):
     layout, data = buffer_of({"w": np.ones(100, "f4")})
     (tmp_path / "buffer").write_bytes(data[:10])
     with pytest.raises(BlobError):
-        export_safetensors(tmp_path / "buffer", layout, out, {})
+        export_safetensors(tmp_path / "buffer", layout, out, {}, digest_of(data, layout))
     assert out.read_bytes() == before
 
 

@@ -5,15 +5,17 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import replace
 
 import pytest
 from ends import End, OpenGate, between, put, wish
 
 from swarmhub.blobs import Incoming
-from swarmhub.errors import BadInput, PeerError
+from swarmhub.errors import BadInput, DiskError, PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport import PeerServer
+from swarmhub.transport import client as client_room
 from swarmhub.transport.tls import abort
 
 
@@ -86,6 +88,35 @@ def test_a_holder_that_sends_other_bytes_is_found_out(tmp_path):
             with pytest.raises(PeerError, match=r"hash|digest"):
                 await client.pull(wish(blob), two.store)
             assert blob.digest not in two.store
+
+    between(tmp_path, scenario)
+
+
+def test_a_holder_that_speaks_of_a_disk_keeps_nobody_from_the_next(tmp_path, monkeypatch):
+    """Words of a peer are in the sentence; only trouble with our own disk ends a pull."""
+
+    async def scenario(one, two, client, server):
+        blob = put(one, 3 * CHUNK_BYTES)
+        asked, real = [], client._request
+
+        async def request(member, *given, **options):
+            asked.append(member)
+            return await real(1, *given, **options)
+
+        def check_range(*given):
+            if asked[-1] == 3:
+                raise PeerError("Expected the part '', a member answered 'the disk is full'.")
+
+        monkeypatch.setattr(client, "_request", request)
+        monkeypatch.setattr(client_room, "_check_range", check_range)
+        await client.pull(replace(wish(blob), holders=(3, 1)), two.store)
+        assert asked == [3, 3, 1, 1]
+        assert blob.digest in two.store
+        lost = put(one, 1000)
+        monkeypatch.setattr(two.store, "adopt", lambda *given: (_ for _ in ()).throw(DiskError("")))
+        with pytest.raises(DiskError):
+            await client.pull(replace(wish(lost), holders=(1, 1)), two.store)
+        assert asked[4:] == [1], "no other holder can help there"
 
     between(tmp_path, scenario)
 

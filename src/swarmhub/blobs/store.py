@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import IO
 
 from swarmhub import codec
-from swarmhub.errors import BlobError, Malformed
-from swarmhub.files import NO_ROOM
+from swarmhub.errors import BlobError, DiskError, Malformed
+from swarmhub.files import NO_ROOM, sync
 from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.params.buffer import write_all
@@ -74,6 +74,7 @@ class BlobStore:
         self.root = root
         self._index: dict[Digest, Fingerprint] = {}
         self._condemned: set[Digest] = set()
+        self._idle: set[Path] = set()  # pulls that nobody was waiting for at the last sweep
         self._unsound: set[Digest] = set()  # the disk has failed to take them
         self._syncing = threading.Semaphore(1)
         self._naming = threading.Lock()  # while files of a blob come, or go
@@ -185,9 +186,13 @@ class BlobStore:
             leaves.write_bytes(_write_leaves(fingerprint))
             reach("blob.leaves")
             if durable and fingerprint.nbytes <= SYNC_FIRST_BYTES:
-                _sync(path)
+                self._sync_new(path)
             path.replace(self.path(digest))
             reach("blob.named")
+        except FileNotFoundError:
+            raise BlobError(
+                f"The blob {digest[:16]}… was swept away before it was whole."
+            ) from None
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint
@@ -195,11 +200,20 @@ class BlobStore:
             threading.Thread(target=self._sync_later, args=(digest,), daemon=True).start()
         return digest
 
+    def _sync_new(self, path: Path) -> None:
+        """Sync a file in the making. Where that fails it is removed: tried again, it would succeed
+        (see `_write_again`)."""
+        try:
+            sync(path)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
     def _sync_later(self, digest: Digest) -> None:
         with self._syncing:
             try:
                 if digest in self._index:
-                    _sync(self.path(digest))
+                    sync(self.path(digest))
             except FileNotFoundError:
                 pass  # deleted meanwhile
             except OSError:
@@ -214,7 +228,7 @@ class BlobStore:
                 if digest in self._unsound:
                     self._write_again(found)
                 for path in (self.path(digest), self._leaves_path(digest), self.root):
-                    _sync(path)
+                    sync(path)
             except FileNotFoundError:
                 raise BlobError(f"The blob {digest[:16]}… is not held here any more.") from None
             except OSError as error:
@@ -231,6 +245,8 @@ class BlobStore:
             shutil.copyfile(self.path(digest), path)
             is_whole = fingerprint_of(path, found.layout).digest == digest
             leaves.write_bytes(_write_leaves(found))
+            for partial in (path, leaves):  # before they take the place of what may be synced
+                sync(partial)
             with self._naming:
                 if digest not in self._index:  # swept meanwhile
                     raise FileNotFoundError
@@ -251,9 +267,13 @@ class BlobStore:
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             try:
                 partial.write_bytes(layout.pack())
-                _sync(partial)  # once for a study: without it nobody here can merge or audit
+                sync(partial)  # once for a study: without it nobody here can merge or audit
                 partial.replace(path)
-                _sync(path.parent)
+                try:
+                    sync(path.parent)
+                except OSError:
+                    path.unlink(missing_ok=True)  # so that it is kept and synced when tried again
+                    raise
             finally:
                 partial.unlink(missing_ok=True)
 
@@ -274,7 +294,8 @@ class BlobStore:
             raise disk_error(error, self.root) from None
 
     def retain(self, kept: Iterable[Digest]) -> None:
-        """Delete what is not kept now and was not kept at the last call either.
+        """Delete what is not kept now and was not kept at the last call either, pulls that have
+        ended halfway included.
 
         The second chance lets a trainer or a peer finish reading what has just become history.
         """
@@ -284,6 +305,10 @@ class BlobStore:
                 self._spare(digest)
                 self._delete(digest)
         self._condemned = {d for d in self._index if d not in keep}
+        pulls = {p for p in (self.root / "incoming").glob("*.part") if p.stem not in keep}
+        for path in pulls & self._idle:
+            path.unlink(missing_ok=True)
+        self._idle = pulls - self._idle
 
     def _spare(self, digest: Digest) -> None:
         """Keep the file of a large blob for writing over."""
@@ -394,21 +419,13 @@ def _fill(file: IO[bytes], into: memoryview) -> int:
     return at
 
 
-def disk_error(error: OSError, root: Path) -> BlobError:
+def disk_error(error: OSError, root: Path) -> DiskError:
     """A sentence for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BlobError(f"The disk of {root} is full; free space, then the round goes on.")
+        return DiskError(f"The disk of {root} is full; free space, then the round goes on.")
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return BlobError("Too many open files; raise the limit (ulimit -n), then start again.")
-    return BlobError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        return DiskError("Too many open files; raise the limit (ulimit -n), then start again.")
+    return DiskError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
 
 
 def _write_leaves(fingerprint: Fingerprint) -> bytes:

@@ -78,12 +78,23 @@ def invite(
     async def act(desk: Desk, opened: Home) -> Ticket:
         return await desk.invite(opened, days * 86_400_000)
 
-    ticket = at_desk(home, act)
     if out is None:
-        print(write_token(ticket))
+        print(write_token(at_desk(home, act)))
         return
-    out.unlink(missing_ok=True)
-    keys.write_secret(out, write_token(ticket).encode() + b"\n")
+    token = ""
+    try:
+        out.unlink(missing_ok=True)
+        keys.write_secret(out, b"")  # before the ledger hears of what could not be written down
+        try:
+            token = write_token(at_desk(home, act))
+        finally:
+            out.unlink()
+        keys.write_secret(out, token.encode() + b"\n")
+    except OSError as error:
+        if token:
+            print(token)
+        here = "; it is printed instead" if token else ""
+        raise BadInput(f"Cannot write the invitation to {out} ({error.strerror}){here}.") from None
     print(f"Wrote the invitation to {out}. It works once, within {days} days.")
 
 

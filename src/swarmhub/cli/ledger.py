@@ -41,7 +41,7 @@ def _read(file: Path | None, home: Path) -> Record:
     seen = None
     if file is None:
         opened = Home.open(home)
-        file, seen = opened.ledger_path, opened.last_head()
+        file, seen = opened.ledger_path, opened.last_head_if_whole()
     if file.is_dir():
         return Record(*verify_comet_ledger(file))
     blocks: list[Committed] = []

@@ -227,7 +227,7 @@ def export(
             "round": str(compute_training_round(desk.need_spec(study), model.number)),
             "chain": desk.ledger.tip.chain_id, "spec": model.spec,
         }  # fmt: skip
-        export_safetensors(store.path(model.digest), layout, out, facts)
+        export_safetensors(store.path(model.digest), layout, out, facts, model.digest)
         return {**facts, "file": str(out)}
 
     found = at_desk(home, act)

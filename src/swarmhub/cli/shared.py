@@ -39,13 +39,17 @@ def show(value: Any, as_json: bool, sentence: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table."""
+    """Print a table. What is in its cells may be a stranger's word: shown as it is, not obeyed."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    found = Table(title=title, title_justify="left")
+    def cell(text: str) -> Text:
+        return Text("".join(c if c.isprintable() or c == "\n" else "?" for c in text))
+
+    found = Table(title=cell(title), title_justify="left")
     for column in columns:
         found.add_column(column, overflow="fold")
     for row in rows:
-        found.add_row(*row)
+        found.add_row(*map(cell, row))
     Console().print(found)

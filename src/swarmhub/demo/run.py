@@ -269,7 +269,7 @@ class Demo:
         if model is not None:
             layout = layout_of(self.held_out.fitted.model.initial())
             facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
-            export_safetensors(self._find_blob(model.digest), layout, out, facts)
+            export_safetensors(self._find_blob(model.digest), layout, out, facts, model.digest)
         return out
 
     # killing the leader

@@ -30,7 +30,8 @@ from swarmhub.contract import State
 from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
-from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
+from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, LedgerShortage, Malformed
+from swarmhub.files import sync
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Board, Listener, Submission
 from swarmhub.ledger.blocks import (
@@ -95,14 +96,37 @@ def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
     block = make_genesis_block(genesis, writer)
     if path.exists():
         raise BadInput(f"Expected no file at {path}, found one; a ledger is never overwritten.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(_connect(path)) as db:
+    with making(path) as partial, contextlib.closing(_connect(partial)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.executescript(SCHEMA)
         with db:
             db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
             _insert(db, block)
     return replay_genesis(block, Overlay(State()))[0].chain_id
+
+
+@contextlib.contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Where to make a ledger's file, which gets its name when it is whole and closed.
+    LedgerShortage where it cannot be made; nothing is left of it then."""
+    partial = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)  # of a try that was killed
+        yield partial
+        sync(partial)
+        partial.replace(path)
+        sync(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise shortage_of(error, path) from None
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    """A file of SQLite, and what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -163,6 +187,20 @@ def is_passing(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in PASSING_ERRNOS
     return _code(error) in PASSING
+
+
+def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
+    """A sentence for a ledger's file that cannot be written."""
+    number = error.errno if isinstance(error, OSError) else 0
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
+        hint = "free disk space"
+    elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
+        hint = "check the limit of open files (ulimit -n)"
+    else:
+        hint = "check the disk and the file's permissions"
+    sentence = f"The ledger {path} cannot be written ({why}); {hint}."
+    return LedgerShortage(sentence, is_passing(error))
 
 
 def _code(error: Exception) -> int:
@@ -427,23 +465,12 @@ class SqliteLedger:
         except LedgerError as error:
             self._fail(error)
         except (sqlite3.Error, OSError) as error:
-            unwritable = self._unwritable(error)
-            if is_passing(error):
-                self.on_trouble(unwritable)
-                return unwritable
-            self._fail(unwritable)
+            shortage = shortage_of(error, self.path)
+            if shortage.is_passing:
+                self.on_trouble(shortage)
+                return shortage
+            self._fail(shortage)
         return None
-
-    def _unwritable(self, error: sqlite3.Error | OSError) -> LedgerError:
-        number = error.errno if isinstance(error, OSError) else 0
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
-            hint = "free disk space"
-        elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
-            hint = "check the limit of open files (ulimit -n)"
-        else:
-            hint = "check the disk and the file's permissions"
-        return LedgerError(f"The ledger {self.path} cannot be written ({why}); {hint}.")
 
     def _fail(self, error: LedgerError) -> None:
         if self.failure is None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import logging
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from swarmhub.transport.relay import relays_of
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1
+FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
 HIDDEN = "127.0.0.1:7400"  # where a host listens for its own relays' calls
@@ -44,6 +46,7 @@ NUMBERS = {  # of the ledger of many machines, with the least and the most
     "propose_ms": (100, 60_000),
     "keep_blocks": (0, 1 << 40),
 }
+log = logging.getLogger("swarmhub.home")
 KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS, *NUMBERS)
 
 
@@ -99,11 +102,8 @@ class Home:
         parse_address(listen or address)
         if (root / CONFIG).exists():
             raise HomeError(f"There is a home at {root} already; choose another --home.")
-        try:
-            for folder in ("keys", "blobs", "state", "local", "run", "logs"):
-                (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
+        if (root / "keys").exists() and any((root / "keys").iterdir()):
+            raise HomeError(f"There are keys in {root}/keys already; they are kept.")
         config = Config(name, ledger, address, listen or address)
         if ledger == COMETBFT:
             place = ledger_address or (DIALS_OUT if relays else next_port(address))
@@ -114,19 +114,32 @@ class Home:
                 parse_address(place)
             parse_address(listens)
         home = cls(root, config)
-        tls = keys.PrivateKey()
         try:
-            keys.PrivateKey().save(home.key_path("account"))
-            keys.PrivateKey().save(home.key_path("consensus"))
-            if home.is_networked:
-                keys.PrivateKey().save(home.key_path("ledger"))
-            tls.save(home.key_path("tls"))
+            home.make_folders()
+            home._make_keys()
+            home.write_config()
         except FileExistsError:
             raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
-        certificate = keys.make_certificate(tls)
-        home.certificate_path.write_text(keys.to_pem(certificate))
-        home.write_config()
+        except OSError as error:
+            for path in (root / "keys").glob("*"):  # nobody has seen them yet
+                path.unlink(missing_ok=True)
+            raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
         return home
+
+    def make_folders(self) -> None:
+        """Those that are not there: a backup may have left out what is empty."""
+        for folder in FOLDERS:
+            (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _make_keys(self) -> None:
+        tls = keys.PrivateKey()
+        keys.PrivateKey().save(self.key_path("account"))
+        keys.PrivateKey().save(self.key_path("consensus"))
+        if self.is_networked:
+            keys.PrivateKey().save(self.key_path("ledger"))
+        tls.save(self.key_path("tls"))
+        certificate = keys.make_certificate(tls)
+        write_durably(self.certificate_path, keys.to_pem(certificate).encode())
 
     @classmethod
     def open(cls, root: Path) -> Home:
@@ -288,6 +301,7 @@ class Home:
     def begin_rotation(self, names: Iterable[str]) -> keys.PrivateKey:
         """Make new keys beside those in use; those of a rotation that was interrupted are kept.
         Returns the account key after the rotation."""
+        self.mend_rotation()
         for name in names:
             if name == "ledger" and not self.is_networked:
                 continue
@@ -335,6 +349,14 @@ class Home:
             with contextlib.suppress(FileNotFoundError):
                 next_to(path).replace(path)
 
+    def mend_rotation(self) -> None:
+        """Where a crash came between a new certificate and its key, put the key in its place."""
+        new = next_to(self.key_path("tls"))
+        with contextlib.suppress(HomeError, BadInput):  # nothing to mend, or not here
+            shown = keys.read_public(_read_certificate(self.certificate_path))
+            if new.exists() and shown == keys.PrivateKey.load(new).public:
+                new.replace(self.key_path("tls"))
+
     def identity(self) -> tuple[bytes, ...]:
         """What its key files hold now; another value after a rotation."""
         paths = [*(self.key_path(name) for name in ROTATABLE), self.certificate_path]
@@ -356,6 +378,14 @@ class Home:
                 f"The file {path} was damaged and is left aside; whether the ledger was rolled "
                 "back cannot be told this time."
             ) from None
+
+    def last_head_if_whole(self) -> tuple[int, str] | None:
+        """The same for a command: where the file is damaged, that is said, and nothing is known."""
+        try:
+            return self.last_head()
+        except HomeError as error:
+            log.warning("%s", error)
+            return None
 
     def save_head(self, height: int, block: str) -> None:
         """Remember the head. Not synced: after a power cut an older head is remembered."""

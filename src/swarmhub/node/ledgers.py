@@ -53,7 +53,7 @@ async def open_for_desk(home: Home, account: PrivateKey, patience_s: float = 0.0
     """The ledger of a command, beside a node that may be running; where only the node can submit,
     it has so long to start, and its engine to start again."""
     if not home.is_networked:
-        return await SqliteLedger.open(home.ledger_path, account, home.last_head())
+        return await SqliteLedger.open(home.ledger_path, account, home.last_head_if_whole())
     if _is_up(home):
         patience_s = max(patience_s, ENGINE_BACK_S)
     return await CometVisitor.open(home.engine_path, patience_s=patience_s)

@@ -59,6 +59,7 @@ class LocalApi:
         self._node = node
         self._token = secrets.token_hex(32)
         self._fences: dict[str, int] = {}
+        self._drops: dict[str, Path] = {}  # where a study's trainer may leave its next answer
         self._runner: web.AppRunner | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -218,15 +219,20 @@ class LocalApi:
                     "statistics_path": (
                         str(self._node.blobs.path(task.statistics)) if task.statistics else ""
                     ),
-                    "drop": str(self._node.blobs.incoming(self._size_of_base(task.base))),
+                    "drop": str(self._new_drop(study.name, task.base)),
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
             if left <= 0 or self._node.stopping.is_set():
                 return _json({"state": "waiting"})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
 
-    def _size_of_base(self, base: str) -> int:
-        return self._node.blobs.fingerprint(base).nbytes if base else 0
+    def _new_drop(self, study: str, base: str) -> Path:
+        """A place for an answer. What a trainer that has died left at the one before goes."""
+        blobs = self._node.blobs
+        if study in self._drops:
+            self._drops[study].unlink(missing_ok=True)
+        self._drops[study] = blobs.incoming(blobs.fingerprint(base).nbytes if base else 0)
+        return self._drops[study]
 
     def _model_of(self, study: Study) -> dict[str, str]:
         held = study.current is not None and study.current.digest in self._node.blobs
@@ -244,6 +250,8 @@ class LocalApi:
         driver = self._node.drivers.get(study.name)
         task = assign(self._node.ledger.state, driver.notes) if driver else None
         drop = Path(given.path) if given.path else None
+        if drop is not None and self._drops.get(study.name) == drop:
+            del self._drops[study.name]  # it is ours now
         current = study.current.digest if study.current else ""
         try:
             if driver is None or task is None or (task.number, task.base) != (

@@ -29,7 +29,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
-from swarmhub.ledger import Committed, SqliteLedger, freshen, sign_transaction
+from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
@@ -72,6 +72,8 @@ class Node:
     def __init__(self, home: Home, verbose: bool = False) -> None:
         self.home = home
         self.verbose = verbose
+        home.make_folders()
+        home.mend_rotation()
         self.account = home.key("account")
         home.key("tls")  # OpenSSL would not say which file is damaged
         self.blobs = BlobStore(home.blobs_path)
@@ -117,10 +119,10 @@ class Node:
             await self._open_ledger()
             reach("start.ledger")
             if self.home.is_networked:  # where all share a machine, applications need no door
-                self.peers.is_invited = self.is_invited
+                self.peers.sponsor_of = self.sponsor_of
             try:
                 host, port = parse_address(self.home.config.listen)
-                await self.server.start(host, port)
+                await self.server.start(host.strip("[]"), port)
                 self.outpost.start()
                 await self.api.start()
                 await self.health.start(self.home.config.health_listen)
@@ -154,8 +156,7 @@ class Node:
         self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
-        if isinstance(self.ledger, SqliteLedger):
-            self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
+        self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
         self.ledger.subscribe(self._on_block)
 
     async def _close(self) -> None:
@@ -257,7 +258,10 @@ class Node:
         """Where the ledger has new keys of this hospital, start again with them. Where there are
         validators, the next block still needs the vote of the old one: until it is there, the old
         keys stay in use."""
-        self.home.finish_rotation(self.ledger.state)
+        try:
+            self.home.finish_rotation(self.ledger.state)
+        except HomeError as error:  # the new key; those in use may be good
+            self.report(str(error))
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True
@@ -425,10 +429,10 @@ class Node:
         reach("receipt.taken")
         driver.learn(receipt)
 
-    def is_invited(self, key: PublicKey) -> bool:
-        """Whether this is the key of an open invitation."""
+    def sponsor_of(self, key: PublicKey) -> MemberId | None:
+        """The member that has registered the open invitation with this key."""
         found = INVITATION.get(self.ledger.state, key)
-        return found is not None and found.expires_ms >= self.now_ms()
+        return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
 
     async def reach(self, member: Member) -> Reach:
         ledger = member.ledger.partition("@")[2]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.errors import BlobError, Malformed, plain
+from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher
 from swarmhub.params.layout import ALIGNMENT, DTYPES, FLOATS, Layout, Tensor, dtype_name
 
 Array = npt.NDArray[np.generic]
@@ -108,14 +109,18 @@ _SAFETENSORS = {"BOOL": "BOOL", **{name: name for name in DTYPES if name != "BOO
 
 
 def export_safetensors(
-    buffer: Path, layout: Layout, out: Path, metadata: Mapping[str, str]
+    buffer: Path, layout: Layout, out: Path, metadata: Mapping[str, str], digest: str
 ) -> None:
     """Write a canonical buffer as a safetensors file, streaming, with string metadata.
 
     The format (8-byte header length, JSON header, data) is written tensor by tensor, so a model
-    of any size is exported in constant memory. The file appears under its name when complete.
+    of any size is exported in constant memory. The file appears under its name when complete, and
+    only if what has been read has the digest: a node may write over a model that it no longer
+    needs while this reads it. BlobError then.
     """
     import json
+
+    hasher, pending = ChunkHasher(layout.digest), bytearray()
 
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     at = 0
@@ -129,20 +134,34 @@ def export_safetensors(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     partial = out.with_name(out.name + ".partial")
-    with buffer.open("rb") as source, partial.open("wb") as target:
-        target.write(len(text).to_bytes(8, "little") + text)
-        for tensor, offset in zip(layout.tensors, layout.offsets, strict=True):
-            source.seek(offset)
-            left = tensor.nbytes
-            while left:
-                piece = source.read(min(left, 1 << 20))
-                if not piece:
-                    raise BlobError(f"The model file {buffer} is torn; pull it again.")
-                target.write(piece)
-                left -= len(piece)
-        target.flush()
-        os.fsync(target.fileno())
-    partial.replace(out)
+    try:
+        with buffer.open("rb") as source, partial.open("wb") as target:
+            target.write(len(text).to_bytes(8, "little") + text)
+            for tensor in layout.tensors:
+                left = tensor.nbytes
+                while left:
+                    piece = source.read(min(left, CHUNK_BYTES))
+                    if not piece:
+                        raise BlobError(f"The model file {buffer} is torn; pull it again.")
+                    target.write(piece)
+                    pending += piece
+                    left -= len(piece)
+                    while len(pending) >= CHUNK_BYTES:
+                        hasher.feed(pending[:CHUNK_BYTES])
+                        del pending[:CHUNK_BYTES]
+                pending += source.read(-tensor.nbytes % ALIGNMENT)
+            target.flush()
+            os.fsync(target.fileno())
+        while pending:
+            hasher.feed(pending[:CHUNK_BYTES])
+            del pending[:CHUNK_BYTES]
+        if hasher.finish().digest != digest:
+            raise BlobError(
+                f"The model {digest[:16]}… gave way to a newer one while it was read; try again."
+            )
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def import_safetensors(path: Path) -> dict[str, Array]:

@@ -17,6 +17,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from typing import IO, Any
 
 from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
-from swarmhub.errors import BlobError, HomeError, TrainerError
+from swarmhub.errors import BadInput, BlobError, HomeError, TrainerError
 from swarmhub.files import lock
 from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
@@ -74,6 +75,11 @@ def join(
     the node for up to `patience_s` seconds. TrainerError where another trainer holds the study.
     """
     moments.arm()
+    if not re.fullmatch("[a-z0-9-]{1,40}", study):
+        raise BadInput(
+            f"Expected a study's name (1 to 40 of a-z, 0-9 and '-'), got {study[:60]!r}; see "
+            "'swarmhub study list'."
+        )
     root = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
     if not (root / "node.toml").exists():
         raise HomeError(

@@ -20,7 +20,7 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs.store import parse_fingerprint
 from swarmhub.contract.records import Member
-from swarmhub.errors import BlobError, Malformed, PeerError
+from swarmhub.errors import BlobError, DiskError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
@@ -127,9 +127,9 @@ class PeerClient:
             try:
                 await self._pull_from(holder, wish, store)
                 return
+            except DiskError:
+                raise
             except (PeerError, BlobError, Malformed) as error:
-                if "disk" in str(error):
-                    raise
                 problem = error
         raise PeerError(str(problem))
 

@@ -5,7 +5,8 @@ past: also one that a member has issued for somebody else. Here it is compared b
 those of the members that are active now, before a byte of HTTP is read. Whoever is none of them
 sees the connection end and nothing else.
 
-A member's own limits: connections in all, seconds from a request's first byte to its last header,
+A member's own limits: connections in all (and as many for all its guests together, whatever
+certificates it issues them), seconds from a request's first byte to its last header,
 bytes of one request with all that is sent while it is being answered. Whoever exceeds one is cut
 off without a word. aiohttp answers what does not parse with a page that names its version; here
 the answer is a bare number.
@@ -22,6 +23,7 @@ from aiohttp import web
 
 from swarmhub.contract.records import Member
 from swarmhub.transport.tls import Peers, abort
+from swarmhub.types import MemberId
 
 MAX_CONNECTIONS_PER_MEMBER = 16  # a node opens at most 8 to another
 MAX_REQUEST_BYTES = 128 * 1024  # the largest receipt with headers is half of it
@@ -39,16 +41,22 @@ class Room:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self.open: dict[Conversation, bytes] = {}  # certificate (DER), in order of arrival
+        self._hosts: dict[Conversation, MemberId] = {}  # of guests
         peers.on_gone.append(self._close_gone)
 
     def enter(self, conversation: Conversation, certificate: bytes | None) -> bool:
         """Whether this is an active member, or has an open invitation. Where it has too many
         connections, its oldest ends: they may be what a crash of its node left behind."""
-        if certificate is None or not (
-            self._peers.member_of(certificate) or self._peers.guest_of(certificate)
-        ):
+        if certificate is None:
             return False
-        mine = [c for c, known in self.open.items() if known == certificate]
+        if self._peers.member_of(certificate):
+            mine = [c for c, known in self.open.items() if known == certificate]
+        else:
+            host = self._peers.host_of(certificate)
+            if host is None:
+                return False
+            mine = [c for c, known in self._hosts.items() if known == host]
+            self._hosts[conversation] = host
         for oldest in mine[: max(0, len(mine) + 1 - MAX_CONNECTIONS_PER_MEMBER)]:
             self.end(oldest)
         self.open[conversation] = certificate
@@ -57,6 +65,7 @@ class Room:
     def leave(self, conversation: Conversation) -> None:
         """It has ended."""
         self.open.pop(conversation, None)
+        self._hosts.pop(conversation, None)
 
     def end(self, conversation: Conversation) -> None:
         """End it, without a word."""
@@ -73,7 +82,7 @@ class Room:
         """Whether who speaks has an invitation that is still open."""
         if not isinstance(conversation, Conversation):
             return False
-        return self._peers.guest_of(self.open.get(conversation)) is not None
+        return self._peers.host_of(self.open.get(conversation)) is not None
 
     def _close_gone(self, certificates: set[bytes]) -> None:
         for conversation, certificate in list(self.open.items()):

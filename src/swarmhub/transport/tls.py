@@ -43,7 +43,8 @@ class Peers:
         self.members: dict[MemberId, Member] = {}
         self._trusted: set[bytes] = set()
         self._anchors: list[ssl.SSLContext] = []
-        self.is_invited: Callable[[PublicKey], bool] = lambda key: False  # asked of the ledger
+        # who has registered the open invitation with this key, asked of the ledger
+        self.sponsor_of: Callable[[PublicKey], MemberId | None] = lambda key: None
         self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
 
     def update(self, members: list[Member]) -> None:
@@ -67,12 +68,12 @@ class Peers:
         """The active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
 
-    def guest_of(self, certificate: bytes | None) -> PublicKey | None:
-        """The open invitation whose key this certificate (DER) is for. Its owner proved in the
-        handshake that it has the key; a member issued the certificate, or OpenSSL would not have
-        let it in."""
+    def host_of(self, certificate: bytes | None) -> MemberId | None:
+        """The member that has registered the open invitation whose key this certificate (DER) is
+        for. The guest proved in the handshake that it has the key; a member issued the certificate,
+        or OpenSSL would not have let it in."""
         key = keys.read_public(certificate) if certificate else None
-        return key if key is not None and self.is_invited(key) else None
+        return None if key is None else self.sponsor_of(key)
 
     def own(self) -> bytes:
         """This node's own certificate (DER)."""

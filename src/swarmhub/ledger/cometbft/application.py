@@ -29,7 +29,7 @@ from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay, Reader, prove
 from swarmhub.contract.transactions import Transaction, read_transaction
-from swarmhub.errors import LedgerError, Malformed
+from swarmhub.errors import LedgerError, LedgerShortage, Malformed
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TXS,
@@ -40,6 +40,7 @@ from swarmhub.ledger.blocks import (
 )
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.store import Snapshot, Store
+from swarmhub.ledger.sqlite import AGAIN_S
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, MemberId
 
@@ -56,9 +57,14 @@ class Application:
     """The state, and the block at work."""
 
     def __init__(
-        self, store: Store, publish: Callable[[Committed], None], keep_blocks: int = 0
+        self,
+        store: Store,
+        publish: Callable[[Committed], None],
+        keep_blocks: int = 0,
+        on_trouble: Callable[[LedgerError], None] = lambda error: None,
     ) -> None:
         self.store = store
+        self._on_trouble = on_trouble  # told at every try
         self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
         self.offered: set[str] = set()  # hashes of the snapshots that may be taken over
         self.publish = publish
@@ -172,7 +178,7 @@ class Application:
             raise LedgerError("The engine commits a block that it has not finalized.")
         tip, overlay, committed = self._work
         reach("agreed.executed")
-        await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+        await self._save(tip, overlay, committed)
         reach("agreed.committed")
         self._work = None
         self.state.commit(overlay.writes, tip.tree)
@@ -181,9 +187,24 @@ class Application:
         base = 0
         if tip.height % SNAPSHOT_EVERY == 0:
             values = dict(self.state.values)
-            base = await asyncio.to_thread(self._take_snapshot, tip, values)
+            try:
+                base = await asyncio.to_thread(self._take_snapshot, tip, values)
+            except LedgerShortage as error:
+                self._on_trouble(error)  # there will be another one
         self.publish(committed)
         return messages.ResponseCommit(retain_height=base + 1 if base else 0)
+
+    async def _save(self, tip: Tip, overlay: Overlay, committed: Committed) -> None:
+        """Write the block down. The engine waits for as long as this machine is short of
+        something; nothing else in it would be right."""
+        while True:
+            try:
+                return await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+            except LedgerShortage as error:
+                if not error.is_passing:
+                    raise
+                self._on_trouble(error)
+            await asyncio.sleep(AGAIN_S)
 
     # questions
 

@@ -60,12 +60,15 @@ class CometLedger:
         self.path = store.path
         self.failure: LedgerError | None = None
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
+        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
         self._store = store
         self._board = Board()
         self._clock = BlockClock(clock)
-        self._app = Application(store, self._committed, settings.keep_blocks)
+        self._app = Application(store, self._committed, settings.keep_blocks, self._trouble)
         self._abci = AbciServer(self._app.handle, self._fail_because)
-        self.engine = Engine(settings, self._fail, lambda: self._courier.send_again())
+        self.engine = Engine(
+            settings, self._fail, lambda: self._courier.send_again(), self._trouble
+        )
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
@@ -213,7 +216,8 @@ class CometLedger:
     def _committed(self, committed: Committed) -> None:
         self._clock.saw(committed.block.header.time_ms)
         self._board.publish(committed)
-        self._bell.ring()
+        with contextlib.suppress(OSError):  # who is not woken looks by itself
+            self._bell.ring()
         self._recorder.heard(committed)
         (self.settings.folder / TAKING_OVER).unlink(missing_ok=True)  # a block came after it
         if self._departed:  # its vote counted for one more block
@@ -259,6 +263,9 @@ class CometLedger:
             except RpcError as error:
                 log.debug("peers wait: %s", error)
                 await asyncio.sleep(RETRY_S)
+
+    def _trouble(self, error: LedgerError) -> None:
+        self.on_trouble(error)
 
     def _fail_because(self, error: Exception) -> None:
         if not isinstance(error, LedgerError):

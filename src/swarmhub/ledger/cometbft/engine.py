@@ -24,7 +24,7 @@ import subprocess
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from swarmhub import codec
 from swarmhub.contract.execution import compute_chain_id
@@ -35,6 +35,7 @@ from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
 from swarmhub.ledger.cometbft.rpc import Rpc
+from swarmhub.ledger.sqlite import AGAIN_S, is_passing
 
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
@@ -50,10 +51,15 @@ STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
 )
 STOP_S = 5.0
 MAX_LOG_BYTES = 16 << 20
+MAX_LINE = 4096  # of what it says, where a line does not end
 STEADY_S = 60.0  # an engine that has run for so long may be started again at once
 RESTARTS = 5  # of one that has not
 TRUST_HOURS = 336  # a block that is older is no beginning: who signed it may be gone
 PR_SET_PDEATHSIG = 1
+# what Go says where this machine has no space or no descriptors
+SHORTAGES = ("no space left on device", "disk quota exceeded", "too many open files")
+GIVEN_UP = "CONSENSUS FAILURE!!!"  # the engine stands still then, and does not end by itself
+MARKS = ("ERROR", "panic:", "E[")
 
 log = logging.getLogger("swarmhub.engine")
 
@@ -288,16 +294,20 @@ class Engine:
         settings: Settings,
         on_failure: Callable[[LedgerError], None],
         on_again: Callable[[], None] = lambda: None,
+        on_trouble: Callable[[LedgerError], None] = lambda error: None,
     ) -> None:
         self.settings = settings
         self.folder = settings.folder
         self.rpc = Rpc(settings.folder / RPC_SOCKET)
         self._on_failure = on_failure
         self._on_again = on_again  # it has started again, and has forgotten what waited in it
+        self._on_trouble = on_trouble  # this machine is short of something; told at every try
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._wanted = False  # its end
+        self._said = ""  # its last words
+        self._shortage = ""  # what it has said of this machine
 
     async def start(
         self,
@@ -325,18 +335,23 @@ class Engine:
         path = self.folder / LOG_FILE
         if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        self._child = await asyncio.create_subprocess_exec(
-            binary, "start", "--home", str(self.folder), cwd=self.folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=_die_with_parent,
-        )  # fmt: skip
-        assert self._child.stdout is not None
-        self._listening = asyncio.create_task(_listen(self._child.stdout, path))
+        kept = path.open("ab", buffering=0)
+        try:
+            self._child = await asyncio.create_subprocess_exec(
+                binary, "start", "--home", str(self.folder), cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        except BaseException:
+            kept.close()
+            raise
+        self._said, self._shortage = "", ""
+        self._listening = asyncio.create_task(self._listen(self._child, kept))
 
     async def _keep_up(self, spawn: Callable[[], Awaitable[None]]) -> None:
         try:
             await self._start_again_and_again(spawn)
-        except Exception as error:  # a full disk, no descriptors: the node ends with a sentence
+        except Exception as error:  # the node ends with a sentence
             log.exception("the engine is not looked after any more")
             self._on_failure(LedgerError(f"CometBFT cannot be started again ({error})."))
 
@@ -353,6 +368,12 @@ class Engine:
                 failures, self._wanted = 0, False
             else:
                 failures += 1
+            if failures and self._shortage:
+                failures = 0
+                self._on_trouble(
+                    LedgerError(f"CometBFT ended, and is started again: {self._shortage}.")
+                )
+                await asyncio.sleep(AGAIN_S)
             if failures > RESTARTS:
                 self._on_failure(
                     LedgerError(
@@ -363,8 +384,18 @@ class Engine:
                 return
             if failures:
                 await asyncio.sleep(min(0.2 * 2**failures, 5.0))
-            await spawn()
+            await self._spawn_when_possible(spawn)
             self._on_again()
+
+    async def _spawn_when_possible(self, spawn: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await spawn()
+            except OSError as error:
+                if not is_passing(error):
+                    raise
+                self._on_trouble(LedgerError(f"CometBFT cannot be started now ({error})."))
+            await asyncio.sleep(AGAIN_S)
 
     def restart(self) -> None:
         """End it; it comes back at once, connected to whom it shall be connected to now."""
@@ -375,21 +406,38 @@ class Engine:
             asyncio.get_running_loop().call_later(STOP_S, self._kill, self._child)
 
     def _kill(self, child: asyncio.subprocess.Process) -> None:
-        """It was asked to end, and hangs."""
+        """It was asked to end, or has given up, and hangs."""
         if child.returncode is None:
-            log.warning("CometBFT did not end within %.0f s; it is killed", STOP_S)
+            log.warning("CometBFT hangs; it is killed")
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
 
     def last_words(self) -> str:
-        """The last error in its log, for people."""
-        with contextlib.suppress(OSError):
-            lines = (self.folder / LOG_FILE).read_text("utf-8", "replace").splitlines()[-200:]
-            marks = ("ERROR", "panic:", "E[")
-            said = [x for x in lines if x.startswith(marks)]
-            if said or lines:
-                return (said or lines)[-1].strip()[:300]
-        return "it said nothing"
+        """The last error that it has said, for people."""
+        return self._said or "it said nothing"
+
+    async def _listen(self, child: asyncio.subprocess.Process, kept: IO[bytes]) -> None:
+        """What the engine says: into its own log and into the node's."""
+        assert child.stdout is not None
+        rest = ""
+        with kept:
+            while piece := await child.stdout.read(1 << 16):
+                with contextlib.suppress(OSError):  # a full disk; the engine must not wait for it
+                    kept.write(piece)
+                *lines, rest = (rest + piece.decode("utf-8", "replace")).split("\n")
+                rest = rest[-MAX_LINE:]
+                for line in lines:
+                    self._hear(line, child)
+        self._hear(rest, child)
+
+    def _hear(self, line: str, child: asyncio.subprocess.Process) -> None:
+        log.info("%s", line)
+        if line.startswith(MARKS) or not self._said.startswith(MARKS):
+            self._said = line.strip()[:300] or self._said
+        if any(words in line for words in SHORTAGES):
+            self._shortage = self._shortage or line.strip()[:300]
+        if GIVEN_UP in line:
+            self._kill(child)  # and it is started again
 
     @property
     def pid(self) -> int | None:
@@ -414,16 +462,6 @@ class Engine:
                 await child.wait()
         if self._listening is not None:
             await self._listening
-
-
-async def _listen(said: asyncio.StreamReader, path: Path) -> None:
-    """What the engine says, into its own log and into the node's."""
-    with path.open("ab", buffering=0) as file:
-        while piece := await said.read(1 << 16):
-            with contextlib.suppress(OSError):  # a full disk; the engine must not wait for it
-                file.write(piece)
-            for line in piece.decode("utf-8", "replace").splitlines():
-                log.info("%s", line)
 
 
 def check_port(listen: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import Genesis, read_genesis_json
+from swarmhub.contract.records import Genesis
 from swarmhub.contract.state import Overlay
-from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
+from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger.blocks import (
     MAX_GENESIS_BYTES,
     Block,
@@ -47,8 +47,7 @@ def read_genesis(folder: Path) -> Genesis:
     """The genesis that a member's folder was made from."""
     store = Store.open(folder / STATE_FILE)
     try:
-        (first,) = store.blocks(0, 1)
-        return read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES))
+        return store.genesis()
     finally:
         store.close()
 
@@ -62,16 +61,17 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     try:
         with store.one_moment():  # of a file that a node may be writing
             kept_tip, _ = store.load()
-            base = store.base()
+            base, genesis = store.base(), store.genesis()
             first, *rest = store.blocks(0, 1 << 60)
             snapshot = store.snapshot(base) if base else None
     finally:
         store.close()
     state = State()
     overlay = Overlay(state)
-    tip, committed = agree_on_genesis(
-        read_genesis_json(codec.decode(first.block.txs[0], MAX_GENESIS_BYTES)), overlay
-    )
+    try:
+        tip, committed = agree_on_genesis(genesis, overlay)
+    except BadInput as error:
+        raise LedgerDamaged(0, str(error).rstrip("."), str(store.path)) from None
     found = [committed]
     state.commit(overlay.writes, tip.tree)
     why = "its results are not what the contract computes"
@@ -110,10 +110,11 @@ def begin_anew_after_crash(folder: Path) -> None:
     both begin again, as they did before it. What this validator has signed is kept."""
     if not (folder / TAKING_OVER).exists():
         return
-    genesis = read_genesis(folder)
-    for path in folder.glob(f"{STATE_FILE}*"):
-        path.unlink()
     for path in (folder / "data").glob("*"):
         if path.is_dir():
             shutil.rmtree(path)
-    create_comet_ledger(folder, genesis)
+    store = Store.open(folder / STATE_FILE)
+    try:
+        store.begin(store.genesis())
+    finally:
+        store.close()

@@ -8,10 +8,12 @@ import logging
 from collections import deque
 from typing import Any
 
+from swarmhub.errors import LedgerShortage
 from swarmhub.ledger.blocks import Committed
 from swarmhub.ledger.cometbft.courier import end
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.sqlite import AGAIN_S
 
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 MILESTONES = CHANGES | {
@@ -69,10 +71,15 @@ class Recorder:
                     await asyncio.sleep(RETRY_S)
                 continue
             signed = found["signed_header"]
-            await asyncio.to_thread(
-                self._store.save_proof, height, json.dumps(signed),
-                signed["header"]["validators_hash"], json.dumps(who),
-            )  # fmt: skip
+            try:
+                await asyncio.to_thread(
+                    self._store.save_proof, height, json.dumps(signed),
+                    signed["header"]["validators_hash"], json.dumps(who),
+                )  # fmt: skip
+            except LedgerShortage as error:
+                log.warning("%s", error)
+                await asyncio.sleep(AGAIN_S)
+                continue
             self._wanted.popleft()
 
     async def _validators(self, height: int) -> list[dict[str, Any]]:

@@ -18,10 +18,11 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result, State
-from swarmhub.contract.records import Genesis
+from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
-from swarmhub.errors import LedgerError
+from swarmhub.errors import BadInput, LedgerError
 from swarmhub.ledger.blocks import (
+    MAX_GENESIS_BYTES,
     Block,
     Committed,
     Header,
@@ -30,6 +31,7 @@ from swarmhub.ledger.blocks import (
     pack_txs,
     unpack_txs,
 )
+from swarmhub.ledger.sqlite import is_machines_fault, making, shortage_of
 from swarmhub.types import Digest
 
 FORMAT = "1"
@@ -70,17 +72,15 @@ class Store:
     @classmethod
     def create(cls, path: Path, genesis: Genesis) -> str:
         """Begin with block 0; returns the chain id."""
-        overlay = Overlay(State())
-        tip, committed = agree_on_genesis(genesis, overlay)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store = cls(path, sqlite3.connect(path, isolation_level=None, check_same_thread=False))
-        try:
-            store._db.execute("PRAGMA journal_mode = WAL")
-            store._db.executescript(SCHEMA)
-            store.save(tip, overlay.writes, committed)
-        finally:
-            store.close()
-        return tip.chain_id
+        with making(path) as partial:
+            db = sqlite3.connect(partial, isolation_level=None, check_same_thread=False)
+            store = cls(partial, db)
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.executescript(SCHEMA)
+                return store.begin(genesis)
+            finally:
+                store.close()
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -95,9 +95,12 @@ class Store:
         try:
             db.execute("PRAGMA synchronous = NORMAL")
             found = store._meta().get("format")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError) as error:
             db.close()
-            raise store._damaged(error) from None
+            raise store._unreadable(error) from None
+        except LedgerError:
+            db.close()
+            raise
         if found != FORMAT:
             db.close()
             raise LedgerError(f"Expected a ledger of format {FORMAT} at {path}, got {found!r}.")
@@ -109,6 +112,20 @@ class Store:
             self._db.close()
 
     # writing
+
+    def begin(self, genesis: Genesis) -> str:
+        """Stand at block 0, with nothing else kept; returns the chain id."""
+        overlay = Overlay(State())
+        tip, committed = agree_on_genesis(genesis, overlay)
+        with self._transaction():
+            for table in ("state", "blocks", "snapshots", "proofs", "validator_sets"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._put_state(overlay.writes)
+            self._put_block(committed)
+            self._put_tip(tip)
+            self._put_base(0)
+        self._settle()
+        return tip.chain_id
 
     def save(self, tip: Tip, writes: Writes, committed: Committed) -> None:
         """Commit a block: its writes, its record, and where the chain stands now."""
@@ -128,6 +145,7 @@ class Store:
             self._put_tip(tip)
             self._put_snapshot(tip, chunks)
             self._put_base(tip.height)
+        self._settle()
 
     def save_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
         """Keep a snapshot of the state at a tip."""
@@ -160,25 +178,30 @@ class Store:
                 "INSERT OR IGNORE INTO validator_sets VALUES (?, ?)", (set_hash, validators)
             )
 
+    def _settle(self) -> None:
+        """Come back when what has been committed is on disk: the engine does not hand it over
+        again."""
+        with self._turn, self._writing():
+            self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._turn:
-            yield from self._commit_or_not()
+        with self._turn, self._writing():
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
-    def _commit_or_not(self) -> Iterator[None]:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
             yield
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                hint = "free disk space" if "full" in str(error) else "check the disk"
-                raise LedgerError(
-                    f"The ledger's state {self.path} cannot be written ({error}); {hint}."
-                ) from None
-            raise
+        except sqlite3.Error as error:
+            raise shortage_of(error, self.path) from None
 
     def _put_state(self, writes: Writes) -> None:
         for place, value in writes.items():
@@ -223,19 +246,19 @@ class Store:
         with self._turn:
             outermost = not self._db.in_transaction
             if outermost:
-                self._db.execute("BEGIN")
+                self._read("BEGIN")
             try:
                 yield
             finally:
-                if outermost:
-                    self._db.execute("COMMIT")
+                if outermost and self._db.in_transaction:
+                    self._read("COMMIT")
 
     def load(self) -> tuple[Tip, State]:
         """Where the chain stands and the state there. LedgerError where the file is damaged."""
         try:
             with self.one_moment():
                 meta = self._meta()
-                values = dict(self._db.execute("SELECT path, value FROM state"))
+                values = dict(self._read("SELECT path, value FROM state"))
             state = State()
             state.values = {str(k): bytes(v) for k, v in values.items()}
             state.tree = write_tree(None, dict(state.values))
@@ -244,9 +267,17 @@ class Store:
             tip = Tip(
                 meta["chain"], int(meta["height"]), int(meta["time_ms"]), meta["head"], state.tree
             )
-        except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
-            raise self._damaged(error) from None
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._unreadable(error) from None
         return tip, state
+
+    def genesis(self) -> Genesis:
+        """What block 0 was made from."""
+        first = self.blocks(0, 1)
+        try:
+            return read_genesis_json(codec.decode(first[0].block.txs[0], MAX_GENESIS_BYTES))
+        except (LookupError, BadInput) as error:
+            raise self._unreadable(error) from None
 
     def blocks(self, start: int, stop: int) -> list[Committed]:
         """Blocks of heights start to stop (excluded) that are kept here."""
@@ -258,12 +289,15 @@ class Store:
                 stop,
             )
             return [_committed(*row) for row in rows]
-        except (sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
-            raise self._damaged(error) from None
+        except (ValueError, TypeError, LookupError, BadInput) as error:
+            raise self._unreadable(error) from None
 
     def base(self) -> int:
         """The block whose state the kept ones begin from; 0: all blocks are here."""
-        return int(self._meta().get("base", "0"))
+        try:
+            return int(self._meta().get("base", "0"))
+        except ValueError as error:
+            raise self._unreadable(error) from None
 
     def snapshots(self) -> list[int]:
         """Heights of the snapshots."""
@@ -306,12 +340,20 @@ class Store:
 
     def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
         with self._turn:
-            return self._db.execute(query, values).fetchall()
+            try:
+                return self._db.execute(query, values).fetchall()
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                raise self._unreadable(error) from None
 
     def _meta(self) -> dict[str, str]:
         return dict(self._read("SELECT key, value FROM meta"))
 
-    def _damaged(self, error: Exception) -> LedgerError:
+    def _unreadable(self, error: Exception) -> LedgerError:
+        if is_machines_fault(error):
+            return LedgerError(
+                f"The ledger's state {self.path} cannot be read ({error}); check the disk, the "
+                "file's permissions and the limit of open files (ulimit -n), then try again."
+            )
         return LedgerError(
             f"The ledger's state {self.path} is damaged ({error}); move it and the engine's data "
             "away, and let this node catch up from the other members."
