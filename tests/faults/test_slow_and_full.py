@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from swarm import Network, make_spec, swarmhub
+from engines import needs_cometbft
+from swarm import COMMAND, Network, make_spec, swarmhub
 from test_life import (
     add_one,
     export,
@@ -31,6 +32,7 @@ from test_life import (
 
 from swarmhub import keys
 from swarmhub.contract.election import compute_leader_order
+from swarmhub.demo.processes import Processes, free_address
 from swarmhub.ledger import SqliteLedger
 from swarmhub.ledger.sqlite import CLOCK_VARIABLE
 from swarmhub.moments import VARIABLE as DIE_AT
@@ -38,6 +40,14 @@ from swarmhub.moments import VARIABLE as DIE_AT
 long = pytest.mark.skipif(
     not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1"
 )
+
+
+def wait_until(true, timeout_s=60):
+    """Look until it holds."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end, "it did not come in time"
+        time.sleep(0.1)
 
 
 def number(network):
@@ -241,6 +251,33 @@ def test_a_full_disk_under_homes_and_ledger_holds_a_round_up_and_loses_nothing(t
             network.wait_until(lambda i=i: problems(network, i) == [])
         network.children.check()
         assert "Traceback" not in network.logs()
+
+
+@needs_root
+@needs_cometbft
+def test_a_full_disk_under_an_engine_ends_no_node_and_loses_nothing(tmp_path):
+    """CometBFT gives up where it cannot write, and would stand still for good."""
+    log, home = tmp_path / "node.log", tmp_path / "disk" / "home"
+    with small_disk(tmp_path / "disk", "64M") as disk, Processes() as children:
+        options = ["--home", str(home), "--address", free_address(), "--ledger", "cometbft"]
+        made = swarmhub("init", "--name", "A", *options, "--ledger-address", free_address())
+        assert made.returncode == 0, made.stderr
+        assert swarmhub("consortium", "found", "Hearts", "--home", home).returncode == 0
+        children.start("node", ["up", "--home", str(home)], log)
+        wait_until(lambda: "is up" in log.read_text())
+        with filled(disk):
+            command = [*COMMAND, "consortium", "invite", "--home", str(home)]
+            inviting = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            wait_until(lambda: "CometBFT ended (no space left on device)" in log.read_text())
+            said = json.loads(swarmhub("status", "--json", "--home", home).stdout)["problems"]
+            assert any("no space left" in p or "is full" in p for p in said)
+        token, wrong = inviting.communicate(timeout=60)
+        assert (inviting.returncode, wrong) == (0, "")
+        assert token.startswith("swarmhub1.")
+        children.check()
+        assert "Traceback" not in log.read_text()
 
 
 # a stranger on a port

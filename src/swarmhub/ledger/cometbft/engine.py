@@ -371,7 +371,7 @@ class Engine:
             if failures and self._shortage:
                 failures = 0
                 self._on_trouble(
-                    LedgerError(f"CometBFT ended, and is started again: {self._shortage}.")
+                    LedgerError(f"CometBFT ended ({self._shortage}); it is started again.")
                 )
                 await asyncio.sleep(AGAIN_S)
             if failures > RESTARTS:
@@ -428,14 +428,14 @@ class Engine:
                 rest = rest[-MAX_LINE:]
                 for line in lines:
                     self._hear(line, child)
-        self._hear(rest, child)
+        if rest:
+            self._hear(rest, child)
 
     def _hear(self, line: str, child: asyncio.subprocess.Process) -> None:
         log.info("%s", line)
         if line.startswith(MARKS) or not self._said.startswith(MARKS):
             self._said = line.strip()[:300] or self._said
-        if any(words in line for words in SHORTAGES):
-            self._shortage = self._shortage or line.strip()[:300]
+        self._shortage = next((words for words in SHORTAGES if words in line), self._shortage)
         if GIVEN_UP in line:
             self._kill(child)  # and it is started again
 
