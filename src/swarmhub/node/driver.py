@@ -58,6 +58,7 @@ from swarmhub.round import (
     Watch,
     decide,
     inquiry,
+    is_final,
     recompute,
 )
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
@@ -79,7 +80,7 @@ class StudyDriver:
     def __init__(self, node: Node, notes: Notes) -> None:
         self.node = node
         self.notes = notes
-        self.number = 0
+        self.number = self._revision = 0
         self._under_way: dict[Effect, asyncio.Task[None]] = {}
         self._failed: dict[Effect, int] = {}  # when (ms): tried again after a pause
         self._timer: asyncio.TimerHandle | None = None
@@ -130,6 +131,11 @@ class StudyDriver:
     def _follow_round(self) -> None:
         r = ROUND.get(self.node.ledger.state, self.study)
         number = r.number if r else self.number + 1
+        if number == self.number and r is not None and r.revision != self._revision:
+            self.notes.forget_pulls()
+            for pull in [e for e in self._under_way if isinstance(e, Pull)]:
+                self._under_way.pop(pull).cancel()  # it begins again, with whom there is now
+        self._revision = r.revision if r else 0
         if number != self.number:
             self.number = number
             self.notes.forget_before(number)
@@ -226,7 +232,7 @@ class StudyDriver:
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
-        if result.code not in ("Expired", "Disputed"):
+        if is_final(wish.body, result.code):
             self.learn(Refused(wish.body))
 
     async def _pull(self, wish: Pull) -> None:
@@ -296,7 +302,8 @@ class StudyDriver:
 
     async def _audit(self, wish: Audit) -> None:
         reach("audit.begun")
-        found = await inquiry.audit_offer(_Hands(self.node, self.notes.me), wish)
+        hands = _Hands(self.node, self.notes.me)
+        found = await inquiry.audit_offer(hands, wish, self.notes.drawn)
         reach("audit.ended")
         for event in found:
             match event:
@@ -332,6 +339,10 @@ class StudyDriver:
             self.learn(PeerFound(wish.leader))
             return
         if codec.is_digest(found.digest) and found.digest != wish.known:
+            if wish.known:
+                log.warning("member %d offers a second merge of one set", wish.leader)
+                self.learn(PeerLost(wish.leader))
+                return
             message = self._message(found.number, found.revision, found)
             leader = MEMBER.need(self.node.ledger.state, wish.leader)
             if not verify(leader.account, OFFER_DOMAIN, message, found.signature):

@@ -36,7 +36,7 @@ from swarmhub.node import work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.node.driver import AGAIN_S
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.round import Held, Prepared, assign
+from swarmhub.round import Held, Prepared, assign, expect
 
 if TYPE_CHECKING:
     from swarmhub.node.driver import StudyDriver
@@ -248,7 +248,7 @@ class LocalApi:
         self._need_fence(study.name, given.fence)
         reach("answer.taken")
         driver = self._node.drivers.get(study.name)
-        task = assign(self._node.ledger.state, driver.notes) if driver else None
+        task = expect(self._node.ledger.state, driver.notes) if driver else None
         drop = Path(given.path) if given.path else None
         if drop is not None and self._drops.get(study.name) == drop:
             del self._drops[study.name]  # it is ours now

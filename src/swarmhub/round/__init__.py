@@ -7,7 +7,7 @@ retention             what is kept, and who may read it
 signatures            what members sign for one another
 """
 
-from swarmhub.round.brain import Assignment, assign, decide
+from swarmhub.round.brain import Assignment, assign, decide, expect
 from swarmhub.round.effects import (
     Audit,
     Check,
@@ -46,6 +46,7 @@ from swarmhub.round.notes import (
     ReceiptSent,
     Refused,
     Synced,
+    is_final,
 )
 from swarmhub.round.retention import compute_kept, may_read
 from swarmhub.round.signatures import is_receipt
@@ -90,6 +91,8 @@ __all__ = [
     "assign",
     "compute_kept",
     "decide",
+    "expect",
+    "is_final",
     "is_receipt",
     "may_read",
 ]

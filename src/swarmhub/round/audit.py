@@ -15,6 +15,7 @@ from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
 from swarmhub.round.notes import Doubt, Offered
 from swarmhub.round.view import View, next_try_ms, pull_contribution, shares_of
+from swarmhub.types import MemberId
 
 AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than drawing from it
 
@@ -56,7 +57,10 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
     full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
     full = full or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if c.digest not in notes.held]
-    silent = [c for c in missing if (r.number, r.revision, c.member) in notes.lacking]
+    silent = [
+        c for c in missing
+        if c.member == offer.leader or (r.number, r.revision, c.member) in notes.lacking
+    ]  # fmt: skip
     for c in silent:  # the leader has had them all
         yield from pull_contribution(view, c, (offer.leader, c.member))
     if full:
@@ -67,6 +71,16 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
             r.study, r.number, r.kind, r.revision, view.spec.merge, offer.layout, shares_of(view),
             offer.digest, offer.leader, full,
         )  # fmt: skip
+
+
+def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
+    """Who is drawn gets the leader's contribution while the leader still merges."""
+    r = view.r
+    mine = r.contribution_of(leader) if r.kind == "parameters" else None
+    if mine is None or mine.digest in view.notes.held or mine.nbytes <= AUDIT_ALL_BYTES:
+        return
+    if view.me in get_auditors(r, len(view.study.enrolled)):
+        yield from pull_contribution(view, mine)
 
 
 def keep(view: View, offer: Offered) -> Iterator[Effect]:
@@ -120,12 +134,11 @@ def testify(view: View) -> Iterator[Effect]:
         return
     whole = r.kind == "statistics" or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if whole and c.digest not in notes.held]
-    for c in missing:
-        others = (m for m in r.contributors if m != c.member)
-        yield from pull_contribution(view, c, (c.member, *others))
+    for c in missing:  # whoever disputes the merge has recomputed it
+        yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
     if not missing:
         c = r.contributions[0]
         yield Examine(
             r.study, r.number, r.kind, r.revision, view.spec.merge, c.layout, c.nbytes,
-            shares_of(view), found.chunk,
+            shares_of(view), found.chunk, found.by, found.leader,
         )  # fmt: skip

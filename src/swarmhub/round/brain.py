@@ -37,6 +37,7 @@ from swarmhub.contract.deadlines import get_deadlines
 from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
 from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
+    ROUND,
     STUDY,
     Contribution,
     Model,
@@ -56,7 +57,7 @@ from swarmhub.contract.transactions import (
     Suspect,
     Unavailable,
 )
-from swarmhub.round.audit import audit, testify
+from swarmhub.round.audit import audit, prepare_audit, testify
 from swarmhub.round.effects import (
     Check,
     Effect,
@@ -185,6 +186,7 @@ def lead(view: View) -> Iterator[Effect]:
         for receipt in came  # its key may be another one by now
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
+    signed.sort(key=lambda receipt: notes.mistrusted[receipt.member])  # stable: else as they came
     if len(signed) >= needed:
         first = tuple(signed[:needed])  # a later one must not make another wish
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
@@ -270,6 +272,7 @@ def follow(view: View) -> Iterator[Effect]:
     leader = get_leader(r)
     if leader is None:
         return
+    yield from prepare_audit(view, leader)
     offer = notes.offers.get((r.number, r.revision, leader))
     known = offer.digest if offer else ""
     lost = recent(view, notes.lost.get(leader))
@@ -405,13 +408,20 @@ class Assignment:
 
 def assign(state: Reader, notes: Notes) -> Assignment | None:
     """The trainer's next task; None while there is nothing to do but wait."""
+    r = ROUND.get(state, notes.study)
+    open_for_work = r is not None and (r.phase in ("OPEN", "COLLECTING") or r.kind == "initial")
+    return expect(state, notes) if open_for_work else None
+
+
+def expect(state: Reader, notes: Notes) -> Assignment | None:
+    """What an answer of the trainer may be to, also one that comes when the others merge already:
+    they may have to collect again."""
     view = look(state, notes, 0)
     if view is None:
         return None
     r, study, prepared = view.r, view.study, notes.prepared
     answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
-    open_for_work = r.phase in ("OPEN", "COLLECTING") or r.kind == "initial"
-    if answered or not open_for_work or r.contribution_of(notes.me) is not None:
+    if answered or r.contribution_of(notes.me) is not None:
         return None
     if any(m and m.digest not in notes.held for m in (study.current, study.statistics)):
         return None

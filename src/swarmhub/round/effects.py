@@ -66,8 +66,9 @@ class Sync:
 
 @dataclass(frozen=True)
 class Audit:
-    """Recompute secretly drawn stretches of a held merge (all of it if `full`: then all
-    contributions are held). -> Audited, or Lacking for a contribution that cannot be read"""
+    """Recompute secretly drawn stretches of a held merge; the leader's contribution is held. All of
+    it if `full`: then all contributions are held. -> Audited, or Lacking for a contribution that
+    cannot be read"""
 
     study: str
     number: int
@@ -94,6 +95,8 @@ class Examine:
     nbytes: int
     shares: tuple[Share, ...]
     chunk: int
+    by: MemberId  # who has disputed the merge
+    accused: MemberId  # who has made it
 
 
 @dataclass(frozen=True)

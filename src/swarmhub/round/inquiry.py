@@ -1,8 +1,13 @@
 """How an auditor finds out whether an offer is the merge, and who is to blame where it is not.
 
     full     all contributions are held: merge them again, compare each chunk
-    drawn    draw stretches; ask contributors for theirs; compare; prove what the leader has said
-             of its own contribution; before a dispute, recompute the chunk from proven bytes
+    drawn    the leader's contribution is held; draw stretches, once for an offer; ask the other
+             contributors for theirs; compare; before a dispute, recompute the chunk from proven
+             bytes
+
+Whoever is asked for a stretch or a chunk learns where the auditor looks. So the leader is asked
+for neither: it could answer by what would be found, or with another offer. And who refuses what it
+is asked for gains no other draw.
 
 These are coroutines that wait for nothing but `Hands`, so whoever has hands can drive them: the
 node with threads and requests, the simulator with its queue.
@@ -10,11 +15,11 @@ node with threads and requests, the simulator with its queue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 from swarmhub.errors import BadContribution, PeerError
-from swarmhub.merge import draw, draw_chunks, find_false_excerpts
+from swarmhub.merge import draw, find_false_excerpts
 from swarmhub.params import Fingerprint
 from swarmhub.round.effects import Audit, Examine
 from swarmhub.round.notes import Audited, CheckedBad, Doubt, Event, Examined, Lacking
@@ -64,19 +69,22 @@ class Hands(Protocol):
         ...
 
 
-async def audit_offer(hands: Hands, wish: Audit) -> list[Event]:
+async def audit_offer(
+    hands: Hands, wish: Audit, drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]]
+) -> list[Event]:
     """What is learnt of a held offer: Audited, or who is Lacking, or whose contribution is bad.
-    PeerError where it could not be finished."""
+    `drawn` remembers the stretches of each offer (by round, revision and digest)."""
     nbytes = hands.fingerprint(wish.digest).nbytes
-    starts = () if wish.full else draw(nbytes, hands.below)
+    starts: tuple[int, ...] = ()
+    if not wish.full:
+        offer = (wish.number, wish.revision, wish.digest)
+        starts = drawn.get(offer) or draw(nbytes, hands.below)
+        drawn[offer] = starts
     absent = {s.member: s.digest for s in wish.shares if not hands.holds(s.digest)}
     answers = await hands.excerpts(absent, nbytes, starts) if absent else {}
     if any(answer is None for answer in answers.values()):
         return _lack(wish, {member for member, answer in answers.items() if answer is None})
     excerpts = {member: answer for member, answer in answers.items() if answer is not None}
-    liars = await _prove(hands, wish, starts, nbytes, excerpts)
-    if liars:
-        return _lack(wish, liars)
     try:
         index = await hands.audit(wish, starts, excerpts)
     except BadContribution as error:
@@ -87,6 +95,8 @@ async def audit_offer(hands: Hands, wish: Audit) -> list[Event]:
         doubt, chunks = await _confirm(hands, wish, index)
     except BadContribution as error:
         return _doubt_contribution(wish, error, set())  # its chunk is proven
+    except _Withheld as error:
+        return _lack(wish, {error.member})
     if doubt is None:  # the merge is right there, so an excerpt was not
         found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
         return _lack(wish, found or set(excerpts))
@@ -103,26 +113,6 @@ async def answer_dispute(hands: Hands, wish: Examine) -> Examined:
     except BadContribution:
         leaf = NO_LEAF
     return Examined(wish.number, wish.revision, wish.chunk, leaf)
-
-
-async def _prove(
-    hands: Hands, wish: Audit, starts: Sequence[int], nbytes: int,
-    excerpts: Mapping[MemberId, bytes],
-) -> set[MemberId]:  # fmt: skip
-    """Whether the leader's excerpt is of what it has contributed, by some of its chunks with
-    their proof: it alone knows the others' contributions before it answers."""
-    share = next((s for s in wish.shares if s.member == wish.leader), None)
-    if share is None or share.member not in excerpts:
-        return set()
-    liars: set[MemberId] = set()
-    excerpt = {share.member: excerpts[share.member]}
-    for index in draw_chunks(nbytes, starts, hands.below):
-        try:
-            chunk = await hands.chunk([share.member], share.digest, nbytes, wish.layout, index)
-        except PeerError:
-            return {share.member}
-        liars |= find_false_excerpts(starts, nbytes, excerpt, {share.member: chunk}, index)
-    return liars
 
 
 def _doubt_contribution(
@@ -147,7 +137,7 @@ async def _confirm(
     claimed = hands.fingerprint(wish.digest)
     look = Examine(
         wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
-        claimed.nbytes, wish.shares, index,
+        claimed.nbytes, wish.shares, index, hands.me, wish.leader,
     )  # fmt: skip
     leaf, chunks = await _recompute(hands, look)
     said = claimed.leaves[index].hex()
@@ -161,9 +151,23 @@ async def _recompute(hands: Hands, wish: Examine) -> tuple[Digest, dict[MemberId
     chunks: dict[MemberId, bytes] = {}
     for s in wish.shares:
         if not hands.holds(s.digest):
-            others = (o.member for o in wish.shares if o.member != s.member)
-            holders = [m for m in (s.member, *others) if m != hands.me]
-            chunks[s.member] = await hands.chunk(
-                holders, s.digest, wish.nbytes, wish.layout, wish.chunk
-            )
+            others = [o.member for o in wish.shares if o.member != s.member]
+            line = [s.member, wish.by, *others]
+            if s.member == wish.accused:  # who has disputed its merge holds what it has contributed
+                line = [wish.by, s.member, *others]
+            holders = [m for m in dict.fromkeys(line) if m != hands.me]
+            try:
+                chunks[s.member] = await hands.chunk(
+                    holders, s.digest, wish.nbytes, wish.layout, wish.chunk
+                )
+            except PeerError as error:
+                raise _Withheld(s.member, str(error)) from None
     return await hands.examine(wish, chunks), chunks
+
+
+class _Withheld(PeerError):
+    """Nobody gives a chunk of a member's contribution."""
+
+    def __init__(self, member: MemberId, why: str) -> None:
+        self.member = member
+        super().__init__(why)

@@ -6,11 +6,12 @@ Events are facts: `learn` writes them down, `decide` draws the conclusions.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Evaluation
-from swarmhub.contract.transactions import Contribute
+from swarmhub.contract.transactions import Contribute, Dispute, Settle
 from swarmhub.types import Digest, MemberId, Signature
 
 
@@ -197,6 +198,13 @@ Event: TypeAlias = (
 )  # fmt: skip
 
 
+def is_final(body: Any, code: str) -> bool:
+    """Whether the same body would be refused with this code again, for as long as its round is as
+    it is now."""
+    passing = ("Expired", "Disputed", "TooMany")
+    return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
+
+
 @dataclass
 class Failures:
     """Consecutive failures of one thing."""
@@ -234,7 +242,14 @@ class Notes:
     audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
     lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
     examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
+    drawn: dict[tuple[int, int, Digest], tuple[int, ...]] = field(default_factory=dict)  # secret
+    mistrusted: Counter[MemberId] = field(default_factory=Counter)  # whose receipts were refused
+    inherited: set[Digest] = field(default_factory=set)  # was here at the start: may be signed for
+    since: int | None = None  # the round in which this node started
     poked_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.inherited |= self.held
 
     def learn(self, event: Event, now_ms: int) -> None:
         """Write a fact down."""
@@ -264,7 +279,8 @@ class Notes:
             case Synced(digest):
                 self.synced.add(digest)
             case Offered(leader, number, revision):
-                self.offers[number, revision, leader] = event
+                # who offers another one later has seen what is thought of the first
+                self.offers.setdefault((number, revision, leader), event)
                 self.lost.pop(leader, None)
             case ReceiptCame(number, revision, digest, member, signature):
                 self.receipts.setdefault((number, revision, digest), {})[member] = signature
@@ -284,6 +300,8 @@ class Notes:
                 self.poked_ms = now_ms
             case Refused(body):
                 self.refused.add(body)
+                if isinstance(body, Settle):  # a receipt's key may be another one by now
+                    self.mistrusted.update(receipt.member for receipt in body.receipts)
             case Accepted(body):
                 if isinstance(body, Contribute):
                     self._count(self.contributed, body.ref.number, now_ms)
@@ -307,6 +325,12 @@ class Notes:
         self.audits = {k: v for k, v in self.audits.items() if k[0] >= number}
         self.lacking = {k for k in self.lacking if k[0] >= number}
         self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
+        self.drawn = {k: v for k, v in self.drawn.items() if k[0] >= number}
+        self.mistrusted.clear()
+        if self.since is None:
+            self.since = number
+        elif number > self.since:
+            self.inherited.clear()
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
         self.obtained.clear()
         self.arrived.clear()
@@ -319,6 +343,12 @@ class Notes:
         self.refused.clear()
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None
+
+    def forget_pulls(self) -> None:
+        """The round collects again: somebody was left out, and what came slowly may have been its
+        fault."""
+        self.pulling.clear()
+        self.failed.clear()
 
     def _count(self, book: dict[Any, Failures], key: Any, now_ms: int) -> None:
         found = book.get(key)

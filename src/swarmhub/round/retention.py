@@ -18,14 +18,16 @@ def get_model_digests(study: Study) -> set[Digest]:
 def compute_kept(state: Reader, notes: Notes) -> set[Digest]:
     """What this node must not delete for the sake of one study.
 
-    Models as above; contributions, offers and merges of the open round until it is settled; the
-    trainer's answer until the ledger has decided on it.
+    Models as above; contributions, offers (each leader's first: it may have been signed for) and
+    merges of the open round until it is settled; the trainer's answer until the ledger has decided
+    on it; and in the round in which this node started, all that it had.
     """
     study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
     if study is None:
         return set()
     kept = get_model_digests(study)
     if r is not None:
+        kept |= notes.inherited  # this node may have signed for it before it started again
         kept |= {c.digest for c in r.contributions}
         kept |= {m.digest for m in notes.merged.values()}
         kept |= {o.digest for o in notes.offers.values()}

@@ -74,10 +74,13 @@ def pull_contributions(view: View) -> Iterator[Effect]:
 def pull_contribution(
     view: View, c: Contribution, holders: tuple[MemberId, ...] = ()
 ) -> Iterator[Effect]:
-    """Pull one contribution, from its owner or whoever has it; it is needed in this round only."""
+    """Pull one contribution, from its owner or whoever has it; it is needed in this round only.
+    What two have contributed alike is either's: one of them may have copied it from the ledger."""
+    owners = [o.member for o in view.r.contributions if o.digest == c.digest]
+    holders = tuple(dict.fromkeys([*(holders or (c.member,)), *owners]))
     answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
     yield from pull(
-        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders or (c.member,),
+        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders,
         durable=False, answer_ms=answer_ms,
     )  # fmt: skip
 

@@ -55,7 +55,9 @@ from swarmhub.round import (
     assign,
     compute_kept,
     decide,
+    expect,
     inquiry,
+    is_final,
     is_receipt,
     may_read,
     recompute,
@@ -113,7 +115,7 @@ class SimNode:
         self.effects = 0
         self.state = State()
         self.notes = Notes(STUDY_NAME, me)
-        self._number = 0
+        self._number = self._revision = 0
         self._under_way: set[Effect] = set()
         self._condemned: set[Digest] = set()
         self._training = False
@@ -185,6 +187,10 @@ class SimNode:
         """What the real driver does, without concurrency."""
         r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
+        if number == self._number and r is not None and r.revision != self._revision:
+            self.notes.forget_pulls()
+            self._under_way -= {wish for wish in self._under_way if isinstance(wish, Pull)}
+        self._revision = r.revision if r else 0
         if number != self._number:
             self._number = number
             self.notes.forget_before(number)
@@ -269,7 +275,7 @@ class SimNode:
 
     def _answer(self, task: Assignment) -> None:
         self._training = False
-        now = assign(self.state, self.notes)
+        now = expect(self.state, self.notes)
         if now is not None and (now.number, now.base) == (task.number, task.base):
             try:
                 self.learn(self._prepare(task))
@@ -373,7 +379,7 @@ class SimNode:
         def again() -> None:
             result = self.world.results.get(tx_id)
             if result is not None and self.world.on_ledger(self.me):
-                final = result.code not in ("Expired", "Disputed")
+                final = is_final(wish.body, result.code)
                 learnt = Accepted(wish.body) if result.ok else Refused(wish.body) if final else None
                 self.done(wish, learnt)
                 return
@@ -510,7 +516,8 @@ class SimNode:
                 self.notes.learn(event, self.now_ms)
             self.done(wish, None)
 
-        drive(inquiry.audit_offer(Hands(self), wish), finish, lambda: self.failed(wish))
+        looking = inquiry.audit_offer(Hands(self), wish, self.notes.drawn)
+        drive(looking, finish, lambda: self.failed(wish))
 
     def examine(self, wish: Examine) -> None:
         """Recompute the disputed chunk, from what is held and what others give."""
@@ -547,6 +554,8 @@ class SimNode:
         self.world.send(self.me, wish.leader, look, lost)
 
     def _checked(self, wish: Watch, merged: Merged) -> Event:
+        if wish.known:
+            return PeerLost(wish.leader)
         account = MEMBER.need(self.state, wish.leader).account
         message = self.message(merged.number, merged.revision, merged)
         if not verify(account, OFFER_DOMAIN, message, merged.signature):

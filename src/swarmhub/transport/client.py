@@ -38,6 +38,7 @@ MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
 CHUNK_S = STALL_TIMEOUT_S + CHUNK_BYTES / MIN_BYTES_PER_S
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 REACH_S = 10.0  # it tries two ports
+CHUNK_ANSWER_S = 8.0  # a MiB for a recomputation, which has a leader's time: then the next holder
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
 READ_BUFFER_BYTES = 1 << 20
@@ -221,7 +222,10 @@ class PeerClient:
         problem: Exception = PeerError("Nobody is known to hold it.")
         for holder in holders:
             try:
-                return await self._chunk_from(holder, digest, nbytes, layout, index)
+                async with asyncio.timeout(CHUNK_ANSWER_S):
+                    return await self._chunk_from(holder, digest, nbytes, layout, index)
+            except TimeoutError:
+                problem = PeerError(f"Member {holder} takes too long to give a chunk.")
             except (PeerError, BlobError, Malformed) as error:
                 problem = error
         raise PeerError(str(problem))
