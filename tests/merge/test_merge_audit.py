@@ -18,7 +18,6 @@ from swarmhub.merge import (
 )
 from swarmhub.merge.audit import (
     count_stretches,
-    draw_chunks,
     find_false_excerpts,
     layout_of_excerpt,
 )
@@ -103,16 +102,6 @@ def test_stretches_are_distinct_whole_and_within_the_buffer():
         assert list(starts) == sorted(starts)
         assert all(at // CHUNK_BYTES == (at + STRETCH_BYTES - 1) // CHUNK_BYTES for at in starts)
     assert [count_stretches(int(mb * 1e6)) for mb in (1, 25, 250)] == [64, 381, 1024]
-
-
-@pytest.mark.parametrize(("mb", "count"), [(0.1, 1), (1.6, 1), (25, 3), (250, 29)])
-def test_an_eighth_of_the_leaders_chunks_is_drawn_and_each_has_a_stretch(mb, count):
-    nbytes, rng = int(mb * 1e6), random.Random(5)
-    starts = draw(nbytes, rng.randrange)
-    drawn = [draw_chunks(nbytes, starts, rng.randrange) for _ in range(60)]
-    assert {len(set(chunks)) for chunks in drawn} == {count}
-    inside = {start // CHUNK_BYTES for start in starts}
-    assert set().union(*drawn) == inside, "none is left out for ever"
 
 
 def test_an_excerpts_layout_has_exactly_its_bytes():

@@ -1,12 +1,17 @@
 """What a node wishes to do, from the ledger's state, its notes and the time."""
 
+from dataclasses import replace
+
 import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.election import get_auditors
+from swarmhub.contract.records import ROUND
+from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import (
     Contribute,
+    Dispute,
     Invalid,
     Retract,
     Rotate,
@@ -26,17 +31,25 @@ from swarmhub.round import (
     Offered,
     PeerLost,
     Prepared,
+    Pull,
+    PullFailed,
     PullStarted,
     PullStopped,
     ReceiptCame,
+    Refused,
     SendReceipt,
     Submit,
     Sync,
     Synced,
     Wake,
+    assign,
+    compute_kept,
     decide,
+    expect,
+    is_final,
     may_read,
 )
+from swarmhub.round import audit as audit_room
 
 
 def suspicions(wishes):
@@ -311,6 +324,109 @@ def test_who_is_not_drawn_audits_an_offer_some_time_after_it_has_arrived():
     assert not {Audit, SendReceipt} & offered(c, notes)
     wishes = decide(c.state, notes, c.now_ms + notes.patience.audit_ms)
     assert Audit in {type(w) for w in wishes}
+
+
+def test_the_leaders_contribution_is_needed_whole_and_fetched_by_who_is_drawn_before_an_offer(
+    monkeypatch,
+):
+    monkeypatch.setattr(audit_room, "AUDIT_ALL_BYTES", MODEL_BYTES - 1)
+    c = merging(4)
+    r, leader = c.round(), c.leader()
+    (drawn,) = get_auditors(r, 4)
+    whose = r.contribution_of(leader).digest
+
+    def pulled(notes):
+        return {w.digest for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)}
+
+    assert whose in pulled(Notes(HEART, drawn))
+    assert whose not in pulled(Notes(HEART, not_drawn(c)))
+    for me in (drawn, not_drawn(c)):
+        notes = Notes(HEART, me, held={digest("m")})
+        offer = Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, "")
+        notes.learn(offer, c.now_ms)
+        wishes = decide(c.state, notes, c.now_ms)
+        assert not [w for w in wishes if isinstance(w, Audit)]
+        assert whose in pulled(notes)
+        notes.learn(Held(whose), c.now_ms)
+        (wish,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Audit)]
+        assert not wish.full
+
+
+def test_a_leader_has_one_offer_for_a_set():
+    c = merging(4)
+    r, notes = c.round(), Notes(HEART, not_drawn(c))
+    for word in ("one", "another"):
+        notes.learn(
+            Offered(c.leader(), r.number, r.revision, digest(word), MODEL_BYTES, LAYOUT, ""),
+            c.now_ms,
+        )
+    asked = {w.digest for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)}
+    assert (digest("one") in asked, digest("another") in asked) == (True, False)
+
+
+def test_what_may_have_been_signed_for_is_kept_until_the_round_is_over():
+    c = merging(4)
+    number = c.round().number
+    notes = Notes(HEART, 1, held={digest("signed before a crash")})
+    notes.forget_before(number)  # as a node does at its start
+    assert digest("signed before a crash") in compute_kept(c.state, notes)
+    notes.forget_before(number + 1)
+    assert digest("signed before a crash") not in compute_kept(c.state, notes)
+
+
+def test_who_copies_a_contribution_is_not_the_only_one_to_be_asked_for_it():
+    c = merging(4)
+    r, leader = c.round(), c.leader()
+    liar, victim = [m for m in r.contributors if m != leader][:2]
+    whose = r.contribution_of(victim)
+    state = Overlay(c.state)
+    alike = [replace(x, digest=whose.digest) if x.member == liar else x for x in r.contributions]
+    ROUND.put(state, HEART, record=replace(r, contributions=tuple(alike)))
+    wishes = decide(state, Notes(HEART, leader), c.now_ms)
+    (pull,) = [w for w in wishes if isinstance(w, Pull) and w.digest == whose.digest]
+    assert set(pull.holders) == {liar, victim}
+
+
+def test_what_came_slowly_or_not_at_all_is_forgotten_when_the_round_collects_again():
+    notes = Notes(HEART, 1)
+    notes.learn(PullStarted(digest("x")), 5)
+    notes.learn(PullFailed(digest("x"), "gone"), 7)
+    notes.forget_pulls()
+    assert (notes.pulling, notes.failed) == ({}, {})
+
+
+def test_receipts_with_which_a_settlement_was_refused_come_last():
+    c = merging(4)
+    notes, (one, two, _) = leading(c), c.followers()
+    notes.learn(receipt_of(c, one), c.now_ms)
+    (body,) = settlements(c, notes)
+    notes.learn(Refused(body), c.now_ms)  # its key was another one for a moment
+    assert settlements(c, notes) == []
+    notes.learn(receipt_of(c, two), c.now_ms)
+    (body,) = settlements(c, notes)
+    assert [p.member for p in body.receipts] == [two]
+
+
+def test_a_dispute_that_came_behind_another_one_is_not_given_up():
+    dispute = Dispute(None, "", 0, "", "", 0, "", (), "")
+    assert not is_final(dispute, "AlreadyDone")
+    assert is_final(dispute, "NotAllowed")
+    assert is_final(Suspect(None), "AlreadyDone")
+    assert not is_final(Suspect(None), "Disputed")
+
+
+def test_an_answer_that_comes_while_the_others_merge_is_expected_but_no_new_task():
+    c = merging(4)
+    r = c.round()
+    late = r.contributions[0].member
+    state = Overlay(c.state)
+    ROUND.put(state, HEART, record=replace(r, contributions=r.contributions[1:]))
+    held = {m.digest for m in (c.study().current, c.study().statistics) if m}
+    notes = Notes(HEART, late, held=held)
+    assert assign(state, notes) is None
+    assert expect(state, notes).number == r.number
+    notes.learn(Prepared(r.number, r.base, digest("x"), digest("root"), 64, LAYOUT, 10), 0)
+    assert expect(state, notes) is None
 
 
 def retractions(c, notes):

@@ -30,7 +30,6 @@ Nothing here touches disk (but its own vectors), network, clock or randomness.
 from swarmhub.merge.audit import (
     STRETCH_BYTES,
     draw,
-    draw_chunks,
     excerpt,
     find_false_excerpts,
     find_false_stretch,
@@ -50,7 +49,6 @@ __all__ = [
     "Source",
     "check_contribution",
     "draw",
-    "draw_chunks",
     "excerpt",
     "find_false_excerpts",
     "find_false_stretch",

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Contribution, Source
 from swarmhub.merge.rules import Rule
-from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, Tensor, chunk_count, leaf_of
+from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, Tensor, leaf_of
 
 STRETCH_BYTES = 256
 MIN_STRETCHES, MAX_STRETCHES = 64, 1024
@@ -44,17 +44,6 @@ def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
     while len(drawn) < wanted:
         drawn.add(below(slots))
     return tuple(slot * STRETCH_BYTES for slot in sorted(drawn))
-
-
-def draw_chunks(nbytes: int, starts: Sequence[int], below: Callable[[int], int]) -> tuple[int, ...]:
-    """Chunks (ascending, distinct) of the leader's own contribution to compare with its excerpt:
-    an eighth of them, at least one. Each has a stretch in it."""
-    inside = sorted({start // CHUNK_BYTES for start in starts})
-    wanted = max(1, chunk_count(nbytes) // 8)
-    drawn: set[int] = set()
-    while len(drawn) < min(wanted, len(inside)):
-        drawn.add(inside[below(len(inside))])
-    return tuple(sorted(drawn))
 
 
 def excerpt(source: Source, nbytes: int, starts: Sequence[int]) -> bytes:

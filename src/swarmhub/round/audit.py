@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarmhub.contract.election import get_auditors
+from swarmhub.contract.records import Contribution
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
 from swarmhub.round.notes import Doubt, Offered
@@ -57,10 +58,7 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
     full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
     full = full or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if c.digest not in notes.held]
-    silent = [
-        c for c in missing
-        if c.member == offer.leader or (r.number, r.revision, c.member) in notes.lacking
-    ]  # fmt: skip
+    silent = [c for c in missing if is_needed_whole(view, c, offer.leader)]
     for c in silent:  # the leader has had them all
         yield from pull_contribution(view, c, (offer.leader, c.member))
     if full:
@@ -74,13 +72,19 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
 
 
 def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
-    """Who is drawn gets the leader's contribution while the leader still merges."""
+    """Who is drawn gets what it will need whole while the leader still merges."""
     r = view.r
-    mine = r.contribution_of(leader) if r.kind == "parameters" else None
-    if mine is None or mine.digest in view.notes.held or mine.nbytes <= AUDIT_ALL_BYTES:
-        return
-    if view.me in get_auditors(r, len(view.study.enrolled)):
-        yield from pull_contribution(view, mine)
+    if r.kind == "parameters" and view.me in get_auditors(r, len(view.study.enrolled)):
+        for c in r.contributions:
+            if c.digest not in view.notes.held and is_needed_whole(view, c, leader):
+                yield from pull_contribution(view, c)
+
+
+def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:
+    """Whether no stretches of it are asked for: a leader that saw which could answer by that, and
+    some have none to give."""
+    asked_in_vain = (view.r.number, view.r.revision, c.member) in view.notes.lacking
+    return c.member == leader or asked_in_vain
 
 
 def keep(view: View, offer: Offered) -> Iterator[Effect]:

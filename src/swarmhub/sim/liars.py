@@ -23,6 +23,8 @@ forged_dispute disputes what was never offered, or with a made-up chunk, or by a
 excuse         as leader: merges other parameters than it has contributed, and shows auditors those
 misshapen      contributes parameters of another model
 secretive      as leader: gives its merge to one member only, once
+reoffer        as leader: offers another false model to whoever has seen one
+copy           contributes what another one has, by its name on the ledger, and has none to give
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -98,6 +100,7 @@ class Liar(SimNode):
         super().__init__(world, me, account)
         self.lies = lies
         self.false_merges = 0  # made so far
+        self._faces = 0  # offered after the first
         self._merges: dict[Digest, bool] = {}  # its own, and whether they were given to somebody
         self._refs: list[RoundRef] = []  # what rounds there have been
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
@@ -182,6 +185,8 @@ class Liar(SimNode):
     def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
         """The offer; to some, another model."""
         made = super().offer(asker, wish)
+        if made is not None and wish.known and "reoffer" in self.lies:
+            return self._another(made)
         if made is None or "two_faces" not in self.lies or asker % 2:
             return made
         right = self.disk.blobs.get(made.digest)
@@ -193,6 +198,19 @@ class Liar(SimNode):
         self.notes.merged[wish.number, -1 - wish.revision] = face
         return replace(
             face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
+        )
+
+    def _another(self, made: Merged) -> Merged:
+        """A model that it has not offered yet."""
+        self._faces += 1
+        last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.layout)
+        for _ in range(self._faces):
+            last = self._spoiled(last)
+        self.world.blobs[last.digest] = self.disk.blobs[last.digest] = last
+        face = replace(made, digest=last.digest, nbytes=len(last.data))
+        self.notes.merged[made.number, -100 - self._faces] = face  # so that it may be read
+        return replace(
+            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, last.fingerprint)
         )
 
     def _train(self) -> None:
@@ -247,9 +265,20 @@ class Liar(SimNode):
             made = self._forged(wish.body.layout)
             self._send(replace(wish.body, root=made.fingerprint.root, nbytes=len(made.data)))
             self._send(replace(wish.body, weight=10_000))
+        if "copy" in self.lies and isinstance(wish.body, Contribute) and self._copy(wish.body):
+            return
         if isinstance(wish.body, Settle):
             self._settlements.append(wish.body)
         super().submit(wish)
+
+    def _copy(self, body: Contribute) -> bool:
+        """Contribute what another one has, if there is one."""
+        r = ROUND.get(self.state, STUDY_NAME)
+        theirs = [c for c in r.contributions if c.digest and c.member != self.me] if r else []
+        known = [self.world.blobs[c.digest].fingerprint for c in theirs if c.layout == body.layout]
+        for print_ in known[:1]:
+            self._send(replace(body, root=print_.root, nbytes=print_.nbytes))
+        return bool(known)
 
     def _send(self, body: Any) -> None:
         self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
