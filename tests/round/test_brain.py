@@ -26,6 +26,7 @@ from swarmhub.round import (
     CheckedBad,
     CheckedGood,
     Held,
+    Lacking,
     Merged,
     Notes,
     Offered,
@@ -38,6 +39,7 @@ from swarmhub.round import (
     ReceiptCame,
     Refused,
     SendReceipt,
+    Signed,
     Submit,
     Sync,
     Synced,
@@ -50,6 +52,7 @@ from swarmhub.round import (
     may_read,
 )
 from swarmhub.round import audit as audit_room
+from swarmhub.round.brain import unite
 
 
 def suspicions(wishes):
@@ -364,14 +367,36 @@ def test_a_leader_has_one_offer_for_a_set():
     assert (digest("one") in asked, digest("another") in asked) == (True, False)
 
 
-def test_what_may_have_been_signed_for_is_kept_until_the_round_is_over():
+def test_what_was_signed_for_is_kept_until_the_round_is_over_also_over_a_restart():
     c = merging(4)
-    number = c.round().number
-    notes = Notes(HEART, 1, held={digest("signed before a crash")})
+    number, one, two = c.round().number, digest("one"), digest("two")
+    notes = Notes(HEART, 1, signed=Signed(number - 1, (digest("old"),)).and_(number, one))
+    notes.learn(notes.signed.and_(number, two), c.now_ms)
     notes.forget_before(number)  # as a node does at its start
-    assert digest("signed before a crash") in compute_kept(c.state, notes)
-    notes.forget_before(number + 1)
-    assert digest("signed before a crash") not in compute_kept(c.state, notes)
+    assert {one, two} <= compute_kept(c.state, notes)
+    assert digest("old") not in compute_kept(c.state, notes)
+    over = Notes(HEART, 1, signed=Signed(number - 1, (one,)))
+    assert one not in compute_kept(c.state, over)
+
+
+def test_where_several_parts_want_a_blob_whoever_one_would_ask_is_asked():
+    """A contribution that its owner gives to the leader only: an auditor gets it there."""
+    c = merging(4)
+    r, leader = c.round(), c.leader()
+    (me,) = get_auditors(r, 4)
+    secretive = next(m for m in r.contributors if m not in (me, leader))
+    notes = Notes(HEART, me, held={digest("m")})
+    notes.learn(
+        Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms
+    )
+    notes.learn(Lacking(r.number, r.revision, secretive), c.now_ms)
+    whose = r.contribution_of(secretive).digest
+    (pull,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)
+               and w.digest == whose]  # fmt: skip
+    assert set(pull.holders) == {leader, secretive}
+    one, two = Pull("d", 1, "l", (1, 2), False), Pull("d", 1, "l", (3, 1), True)
+    (both,) = unite([one, two, one])
+    assert (both.holders, both.durable) == ((1, 2, 3), True)
 
 
 def test_who_copies_a_contribution_is_not_the_only_one_to_be_asked_for_it():

@@ -362,6 +362,10 @@ class StudyDriver:
         message = self._message(wish.number, wish.revision, held)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
+        signed = self.notes.signed.and_(wish.number, wish.digest)
+        if signed != self.notes.signed:
+            self.node.save_signed(self.study, signed)
+            self.notes.learn(signed, self.node.now_ms())
         try:
             await self.node.client.send_receipt(wish.leader, wish.study, receipt)
         except PeerError as error:

@@ -45,6 +45,7 @@ from swarmhub.round import (
     Notes,
     Prepared,
     ReceiptCame,
+    Signed,
     compute_kept,
     is_receipt,
     may_read,
@@ -322,7 +323,10 @@ class Node:
         """Have a driver for a study that this node is enrolled in."""
         study = STUDY.need(self.ledger.state, name)
         if name not in self.drivers and study.samples_of(me) is not None:
-            notes = Notes(name, me, held=self.held, prepared=self.load_prepared(name))
+            notes = Notes(
+                name, me, self.held, prepared=self.load_prepared(name),
+                signed=self.load_signed(name),
+            )  # fmt: skip
             self.drivers[name] = StudyDriver(self, notes)
 
     def _remember_studies(self) -> None:
@@ -349,6 +353,19 @@ class Node:
         reach("journal.before")
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
+
+    def save_signed(self, study: str, signed: Signed) -> None:
+        """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
+        write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))
+
+    def load_signed(self, study: str) -> Signed:
+        """What receipts were sent for in the last round in which any was; nothing where the file
+        is damaged."""
+        try:
+            data = unseal(self.home.state_path(f"{study}.signed").read_bytes())
+            return codec.unpack(Signed, data or b"")
+        except (FileNotFoundError, Malformed):
+            return Signed(0, ())
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""

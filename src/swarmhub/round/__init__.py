@@ -45,6 +45,7 @@ from swarmhub.round.notes import (
     ReceiptCame,
     ReceiptSent,
     Refused,
+    Signed,
     Synced,
     is_final,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "ReceiptSent",
     "Refused",
     "SendReceipt",
+    "Signed",
     "Submit",
     "Sync",
     "Synced",

@@ -72,12 +72,12 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
 
 
 def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
-    """Who is drawn gets what it will need whole while the leader still merges."""
-    r = view.r
-    if r.kind == "parameters" and view.me in get_auditors(r, len(view.study.enrolled)):
-        for c in r.contributions:
-            if c.digest not in view.notes.held and is_needed_whole(view, c, leader):
-                yield from pull_contribution(view, c)
+    """Who is drawn gets the leader's contribution while the leader still merges."""
+    r, c = view.r, view.r.contribution_of(leader)
+    if r.kind != "parameters" or c is None or not is_needed_whole(view, c, leader):
+        return
+    if c.digest not in view.notes.held and view.me in get_auditors(r, len(view.study.enrolled)):
+        yield from pull_contribution(view, c)
 
 
 def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:

@@ -30,7 +30,7 @@ what it sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines
@@ -62,6 +62,7 @@ from swarmhub.round.effects import (
     Check,
     Effect,
     Merge,
+    Pull,
     Submit,
     Sync,
     Wake,
@@ -97,11 +98,22 @@ def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
         wishes += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
-        wishes += [*(lead(view) if leads else follow(view)), *witness(view), *testify(view)]
+        wishes += [*testify(view), *(lead(view) if leads else follow(view)), *witness(view)]
         wishes += take_back(view)
     wishes += poke(view, state)
-    unique = dict.fromkeys(wishes)
-    return [w for w in unique if not (isinstance(w, Submit) and w.body in notes.refused)]
+    return [w for w in unite(wishes) if not (isinstance(w, Submit) and w.body in notes.refused)]
+
+
+def unite(wishes: list[Effect]) -> Iterator[Effect]:
+    """Each wish once. Where several parts want a blob, whoever one of them would ask is asked."""
+    pulls: dict[Effect, Pull] = {}
+    for w in wishes:
+        if isinstance(w, Pull):
+            first = pulls.get(w, w)
+            holders = tuple(dict.fromkeys([*first.holders, *w.holders]))
+            pulls[w] = replace(first, holders=holders, durable=first.durable or w.durable)
+    for w in dict.fromkeys(wishes):
+        yield pulls.get(w, w)
 
 
 # before and while collecting

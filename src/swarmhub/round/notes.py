@@ -1,6 +1,7 @@
 """What a node knows that the ledger does not, for one study.
 
-Only `held` and `prepared` outlive a crash (they are on disk); all else is learnt again by doing.
+Only `held`, `prepared` and `signed` outlive a crash (they are on disk); all else is learnt again by
+doing.
 Events are facts: `learn` writes them down, `decide` draws the conclusions.
 """
 
@@ -45,6 +46,20 @@ class Prepared:
     layout: Digest
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Merges of a round for which this node has sent a receipt, on disk before it is sent: its
+    leader may settle them later, and this may be the only copy."""
+
+    number: int
+    digests: tuple[Digest, ...]
+
+    def and_(self, number: int, digest: Digest) -> Signed:
+        """With one more; what belongs to an earlier round is dropped."""
+        before = self.digests if number == self.number else ()
+        return Signed(number, tuple(dict.fromkeys([*before, digest])))
 
 
 @dataclass(frozen=True)
@@ -194,7 +209,7 @@ class Accepted:
 Event: TypeAlias = (
     Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Synced
     | Offered | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted
-    | Prepared | Audited | Lacking | Examined
+    | Prepared | Signed | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -244,12 +259,8 @@ class Notes:
     examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
     drawn: dict[tuple[int, int, Digest], tuple[int, ...]] = field(default_factory=dict)  # secret
     mistrusted: Counter[MemberId] = field(default_factory=Counter)  # whose receipts were refused
-    inherited: set[Digest] = field(default_factory=set)  # was here at the start: may be signed for
-    since: int | None = None  # the round in which this node started
+    signed: Signed = field(default_factory=lambda: Signed(0, ()))
     poked_ms: int = 0
-
-    def __post_init__(self) -> None:
-        self.inherited |= self.held
 
     def learn(self, event: Event, now_ms: int) -> None:
         """Write a fact down."""
@@ -307,6 +318,8 @@ class Notes:
                     self._count(self.contributed, body.ref.number, now_ms)
             case Prepared():
                 self.prepared = event
+            case Signed():
+                self.signed = event
 
     def is_bad(self, digest: Digest, weight: int = 0) -> bool:
         """Whether a contribution with this weight, or an offer (weight 0), was found bad."""
@@ -327,10 +340,6 @@ class Notes:
         self.examined = {k: v for k, v in self.examined.items() if k[0] >= number}
         self.drawn = {k: v for k, v in self.drawn.items() if k[0] >= number}
         self.mistrusted.clear()
-        if self.since is None:
-            self.since = number
-        elif number > self.since:
-            self.inherited.clear()
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
         self.obtained.clear()
         self.arrived.clear()

@@ -20,14 +20,15 @@ def compute_kept(state: Reader, notes: Notes) -> set[Digest]:
 
     Models as above; contributions, offers (each leader's first: it may have been signed for) and
     merges of the open round until it is settled; the trainer's answer until the ledger has decided
-    on it; and in the round in which this node started, all that it had.
+    on it; and what this node has signed for, also before it started again.
     """
     study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
     if study is None:
         return set()
     kept = get_model_digests(study)
     if r is not None:
-        kept |= notes.inherited  # this node may have signed for it before it started again
+        if notes.signed.number == r.number:
+            kept |= set(notes.signed.digests)
         kept |= {c.digest for c in r.contributions}
         kept |= {m.digest for m in notes.merged.values()}
         kept |= {o.digest for o in notes.offers.values()}

@@ -138,8 +138,9 @@ class SimNode:
         journal = self.disk.journal
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
         self.notes = Notes(
-            STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None
-        )
+            STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
+            signed=self.disk.signed,
+        )  # fmt: skip
         self.notes.attached = True
         self._number, self._training, self._timer_ms = 0, False, 0
         self._under_way.clear()
@@ -571,6 +572,8 @@ class SimNode:
         held = self.disk.fingerprint(wish.digest)
         signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, held)
         receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.me, signature)
+        self.disk.signed = self.notes.signed.and_(wish.number, wish.digest)
+        self.notes.learn(self.disk.signed, self.now_ms)
 
         def answer(data: bytes | None) -> None:
             sent = ReceiptSent(wish.leader, wish.number, wish.revision)
