@@ -71,7 +71,7 @@ from swarmhub.node.home import Home, parse_address
 from swarmhub.node.restarting import read_restart
 from swarmhub.node.tickets import DoorPlate, Ticket, parse_ticket, write_token
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
-from swarmhub.round import Merged, Prepared, ReceiptCame
+from swarmhub.round import Merged, Prepared, ReceiptCame, Signed
 from swarmhub.sim.plan import parse_plan, plan_of
 from swarmhub.transport import relay as relays
 from swarmhub.transport.guest import read_told
@@ -345,6 +345,11 @@ def try_journal(data: bytes) -> None:
     assert codec.unpack(Prepared, codec.pack(found)) == found
 
 
+def try_signed(data: bytes) -> None:
+    found = codec.unpack(Signed, data)
+    assert codec.unpack(Signed, codec.pack(found)) == found
+
+
 def try_doors(data: bytes) -> None:
     found = codec.unpack(Known, data)
     assert codec.unpack(Known, codec.pack(found)) == found
@@ -614,6 +619,8 @@ HARNESSES = {
         Harness("keys", try_key, key_files, (HomeError,)),
         Harness("journals", try_journal,
                 lambda: [codec.pack(Prepared(1, "", "a" * 64, "c" * 64, 64, "b" * 64, 3, ()))],
+                (Malformed,)),
+        Harness("signed", try_signed, lambda: [codec.pack(Signed(3, ("a" * 64, "b" * 64)))],
                 (Malformed,)),
         Harness("statistics", try_statistics, statistics, (MergeError, BadInput)),
         Harness("receipts", try_receipt,

@@ -20,7 +20,7 @@ from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.node.home import Home
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.round import Prepared
+from swarmhub.round import Prepared, Signed
 from swarmhub.train.session import Swarm
 from swarmhub.transport import Peers
 
@@ -242,6 +242,19 @@ def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
         assert node.load_prepared("heart") is None, what
         (sentence,) = node.problems
         assert "heart.prepared was damaged and is left aside" in sentence, what
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_damaged_journal_of_what_was_signed_is_left_aside_with_a_sentence(home, seed):
+    node, signed = Node(home), Signed(7, ("a" * 64, "b" * 64))
+    assert node.load_signed("heart") == Signed(0, ())
+    node.save_signed("heart", signed)
+    assert node.load_signed("heart") == signed
+    for what in each_damage(home.state_path("heart.signed"), seed):
+        node.problems.clear()
+        assert node.load_signed("heart") == Signed(0, ()), what
+        (sentence,) = node.problems
+        assert "heart.signed was damaged and is left aside" in sentence, what
 
 
 @pytest.mark.parametrize("seed", SEEDS)

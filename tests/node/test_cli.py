@@ -235,10 +235,11 @@ def test_a_hospital_may_have_brackets_in_its_name(tmp_path):
 
 
 def test_a_study_that_cannot_be_one_is_a_sentence_at_once(home, tmp_path):
+    (tmp_path / "x.csv").write_text("age,y\n" + "1,0\n2,1\n" * 20)
     for name in ("heart study", "herz-ü", "../x"):
         said = sentence("train", "table", name, "--data", tmp_path / "x.csv", "--label", "y",
                         "--home", home)  # fmt: skip
-        assert "a study's name" in said or "x.csv" in said
+        assert "Expected a study's name" in said
 
 
 def test_an_invitation_that_cannot_be_written_is_not_registered(home, tmp_path):

@@ -64,10 +64,15 @@ def propose(ctx: Context, tx: Propose) -> None:
     ctx.emit("proposed", study=spec.name, spec=digest, by=proposer.id)
 
 
+def is_study_name(text: str) -> bool:
+    """1 to 40 of a-z, 0-9 and '-'."""
+    allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
+    return 0 < len(text) <= 40 and all(c in allowed for c in text)
+
+
 def check_spec(ctx: Context, spec: Spec) -> None:
     """Refuse terms that could never run."""
-    name_ok = all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in spec.name)
-    if not name_ok or not 0 < len(spec.name) <= 40:
+    if not is_study_name(spec.name):
         raise BadValue("name", "1 to 40 of a-z, 0-9 and '-'", spec.name)
     bounds = (
         ("rounds", 1, 100_000),

@@ -46,8 +46,9 @@ NUMBERS = {  # of the ledger of many machines, with the least and the most
     "propose_ms": (100, 60_000),
     "keep_blocks": (0, 1 << 40),
 }
-log = logging.getLogger("swarmhub.home")
 KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS, *NUMBERS)
+
+log = logging.getLogger("swarmhub.home")
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,6 @@ class Home:
         parse_address(listen or address)
         if (root / CONFIG).exists():
             raise HomeError(f"There is a home at {root} already; choose another --home.")
-        if (root / "keys").exists() and any((root / "keys").iterdir()):
-            raise HomeError(f"There are keys in {root}/keys already; they are kept.")
         config = Config(name, ledger, address, listen or address)
         if ledger == COMETBFT:
             place = ledger_address or (DIALS_OUT if relays else next_port(address))
@@ -116,13 +115,16 @@ class Home:
         home = cls(root, config)
         try:
             home.make_folders()
-            home._make_keys()
-            home.write_config()
-        except FileExistsError:
-            raise HomeError(f"There are keys in {root}/keys already; they are kept.") from None
+            if any((root / "keys").iterdir()):
+                raise HomeError(f"There are keys in {root}/keys already; they are kept.")
+            try:
+                home._make_keys()
+                home.write_config()
+            except OSError:
+                for path in (root / "keys").iterdir():  # nobody has seen them yet
+                    path.unlink(missing_ok=True)
+                raise
         except OSError as error:
-            for path in (root / "keys").glob("*"):  # nobody has seen them yet
-                path.unlink(missing_ok=True)
             raise HomeError(f"Cannot make a home at {root} ({error.strerror}).") from None
         return home
 

@@ -8,7 +8,7 @@ import ctypes
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
@@ -61,6 +61,8 @@ APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
+
+T = TypeVar("T")
 
 log = logging.getLogger("swarmhub.node")
 
@@ -359,19 +361,19 @@ class Node:
         write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))
 
     def load_signed(self, study: str) -> Signed:
-        """What receipts were sent for in the last round in which any was; nothing where the file
-        is damaged."""
-        try:
-            data = unseal(self.home.state_path(f"{study}.signed").read_bytes())
-            return codec.unpack(Signed, data or b"")
-        except (FileNotFoundError, Malformed):
-            return Signed(0, ())
+        """What receipts were sent for in the last round in which any was."""
+        return self._load(Signed, f"{study}.signed") or Signed(0, ())
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""
-        path = self.home.state_path(f"{study}.prepared")
+        found = self._load(Prepared, f"{study}.prepared")
+        return found if found and (not found.digest or found.digest in self.blobs) else None
+
+    def _load(self, kind: type[T], name: str) -> T | None:
+        """What a file of the journal holds; None where there is none, or it is damaged."""
+        path = self.home.state_path(name)
         try:
-            found = codec.unpack(Prepared, unseal(path.read_bytes()) or b"")
+            return codec.unpack(kind, unseal(path.read_bytes()) or b"")
         except FileNotFoundError:
             return None
         except (BadInput, OSError) as error:
@@ -380,7 +382,6 @@ class Node:
             else:
                 self.report(f"The journal {path} was damaged and is left aside; training goes on.")
             return None
-        return found if not found.digest or found.digest in self.blobs else None
 
     # waiting for anything to happen in a study
 

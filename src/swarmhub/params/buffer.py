@@ -122,6 +122,12 @@ def export_safetensors(
 
     hasher, pending = ChunkHasher(layout.digest), bytearray()
 
+    def note(piece: bytes) -> None:
+        pending.extend(piece)
+        while len(pending) >= CHUNK_BYTES:
+            hasher.feed(pending[:CHUNK_BYTES])
+            del pending[:CHUNK_BYTES]
+
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     at = 0
     for tensor in layout.tensors:
@@ -144,17 +150,13 @@ def export_safetensors(
                     if not piece:
                         raise BlobError(f"The model file {buffer} is torn; pull it again.")
                     target.write(piece)
-                    pending += piece
+                    note(piece)
                     left -= len(piece)
-                    while len(pending) >= CHUNK_BYTES:
-                        hasher.feed(pending[:CHUNK_BYTES])
-                        del pending[:CHUNK_BYTES]
-                pending += source.read(-tensor.nbytes % ALIGNMENT)
+                note(source.read(-tensor.nbytes % ALIGNMENT))
             target.flush()
             os.fsync(target.fileno())
-        while pending:
-            hasher.feed(pending[:CHUNK_BYTES])
-            del pending[:CHUNK_BYTES]
+        if pending:
+            hasher.feed(pending)
         if hasher.finish().digest != digest:
             raise BlobError(
                 f"The model {digest[:16]}… gave way to a newer one while it was read; try again."

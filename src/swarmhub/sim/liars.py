@@ -275,10 +275,13 @@ class Liar(SimNode):
         """Contribute what another one has, if there is one."""
         r = ROUND.get(self.state, STUDY_NAME)
         theirs = [c for c in r.contributions if c.digest and c.member != self.me] if r else []
-        known = [self.world.blobs[c.digest].fingerprint for c in theirs if c.layout == body.layout]
-        for print_ in known[:1]:
-            self._send(replace(body, root=print_.root, nbytes=print_.nbytes))
-        return bool(known)
+        alike = next((c for c in theirs if c.layout == body.layout), None)
+        if alike is None:
+            return False
+        print_ = self.world.blobs[alike.digest].fingerprint
+        self.world.tell(self.me, f"contributes what member {alike.member} has")
+        self._send(replace(body, root=print_.root, nbytes=print_.nbytes))
+        return True
 
     def _send(self, body: Any) -> None:
         self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))

@@ -17,7 +17,6 @@ import contextlib
 import json
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from typing import IO, Any
 
 from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
+from swarmhub.contract.study import is_study_name
 from swarmhub.errors import BadInput, BlobError, HomeError, TrainerError
 from swarmhub.files import lock
 from swarmhub.moments import reach
@@ -75,7 +75,7 @@ def join(
     the node for up to `patience_s` seconds. TrainerError where another trainer holds the study.
     """
     moments.arm()
-    if not re.fullmatch("[a-z0-9-]{1,40}", study):
+    if not is_study_name(study):
         raise BadInput(
             f"Expected a study's name (1 to 40 of a-z, 0-9 and '-'), got {study[:60]!r}; see "
             "'swarmhub study list'."

@@ -58,7 +58,8 @@ TRUST_HOURS = 336  # a block that is older is no beginning: who signed it may be
 PR_SET_PDEATHSIG = 1
 # what Go says where this machine has no space or no descriptors
 SHORTAGES = ("no space left on device", "disk quota exceeded", "too many open files")
-GIVEN_UP = "CONSENSUS FAILURE!!!"  # the engine stands still then, and does not end by itself
+# the engine stands still then, and does not end by itself
+GIVEN_UP = re.compile(r"E\[[^]]*\] CONSENSUS FAILURE!!!")
 MARKS = ("ERROR", "panic:", "E[")
 
 log = logging.getLogger("swarmhub.engine")
@@ -433,10 +434,12 @@ class Engine:
 
     def _hear(self, line: str, child: asyncio.subprocess.Process) -> None:
         log.info("%s", line)
-        if line.startswith(MARKS) or not self._said.startswith(MARKS):
+        is_error = line.startswith(MARKS)
+        if is_error or not self._said.startswith(MARKS):
             self._said = line.strip()[:300] or self._said
-        self._shortage = next((words for words in SHORTAGES if words in line), self._shortage)
-        if GIVEN_UP in line:
+        if is_error:
+            self._shortage = next((words for words in SHORTAGES if words in line), self._shortage)
+        if GIVEN_UP.match(line):
             self._kill(child)  # and it is started again
 
     @property

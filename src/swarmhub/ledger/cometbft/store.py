@@ -93,11 +93,8 @@ class Store:
         db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         store = cls(path, db)
         try:
-            db.execute("PRAGMA synchronous = NORMAL")
+            store._read("PRAGMA synchronous = NORMAL")
             found = store._meta().get("format")
-        except (sqlite3.DatabaseError, ValueError) as error:
-            db.close()
-            raise store._unreadable(error) from None
         except LedgerError:
             db.close()
             raise
