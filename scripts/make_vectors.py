@@ -285,9 +285,9 @@ def leaders() -> Recorder:
 
 
 def disputes() -> Recorder:
-    """A false merge is proven; an unfounded dispute is dismissed; one lapses."""
+    """A false merge is proven; an unfounded dispute is dismissed; one lapses; a leader rotates."""
     c = Recorder(4)
-    c.start(rounds=3, min_peers=4)
+    c.start(rounds=4, min_peers=4)
     c.ready(1, 2, 3, 4)
     c.settle()
     c.contribute(1, 2, 3, 4)
@@ -315,6 +315,14 @@ def disputes() -> Recorder:
     c.ok(c.followers()[0], c.doubt())
     c.later(c.spec().leader_timeout_ms + 1)
     c.later(1)
+    c.settle()
+    c.contribute(1, 2, 3, 4)
+    liar, one, two, _ = c.leader(), *c.followers()
+    offered = c.doubt()
+    c.rotate(liar)
+    c.refused("AlreadyDone", liar, Rotate(*c.rotated(liar, by=key("a third"))))
+    c.ok(one, offered)
+    c.ok(two, c.answer())
     c.settle()
     return c
 

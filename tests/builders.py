@@ -48,6 +48,7 @@ from swarmhub.contract.transactions import (
     Propose,
     Ready,
     Recompute,
+    Rotate,
     Settle,
     Start,
     Vote,
@@ -285,6 +286,12 @@ class Consortium:
         account = changes.pop("by", key(f"{name}/new"))
         card = card_of(**{"name": name, "account": account} | changes)
         return card, account.sign(ROTATE_DOMAIN, card_message(card))
+
+    def rotate(self, member: int, word: str = "new") -> None:
+        """A member goes on with another account key."""
+        new = key(f"{self.member(member).name}/{word}")
+        self.ok(member, Rotate(*self.rotated(member, by=new)))
+        self.accounts[member] = new
 
     # studies
 

@@ -11,15 +11,24 @@ from builders import (
     MODEL_BYTES,
     OTHER,
     RIGHT,
+    card_of,
     initialised,
+    key,
     merging,
     running,
 )
 
 from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.thresholds import compute_receipts
-from swarmhub.contract.transactions import Poke, Recompute, Retract, receipt_message
-from swarmhub.types import RECEIPT_DOMAIN
+from swarmhub.contract.transactions import (
+    Poke,
+    Recompute,
+    Retract,
+    Rotate,
+    card_message,
+    receipt_message,
+)
+from swarmhub.types import RECEIPT_DOMAIN, ROTATE_DOMAIN
 
 
 def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
@@ -112,6 +121,52 @@ def test_an_offer_that_the_leader_did_not_sign_convicts_nobody():
     message = receipt_message(c.chain.chain_id, c.ref(), FALSE, MODEL_BYTES, LAYOUT)
     receipt = c.accounts[c.leader()].sign(RECEIPT_DOMAIN, message)  # another domain
     c.refused("BadValue", one, c.doubt(offer=receipt))
+
+
+def test_a_leader_that_rotates_its_account_key_is_held_to_what_it_has_offered():
+    c = merging(4)
+    liar, one, two, _ = c.leader(), *c.followers()
+    offered = c.doubt()
+    c.rotate(liar)
+    assert [f.member for f in c.round().former_accounts] == [liar]
+    c.refused("BadValue", one, c.doubt(offer="00" * 64))
+    c.ok(one, offered)
+    c.ok(two, c.answer())
+    assert c.round().false_leaders == (liar,)
+
+
+def test_an_offer_under_the_new_account_key_counts_too():
+    c = merging(4)
+    liar, one, two, _ = c.leader(), *c.followers()
+    c.rotate(liar)
+    c.ok(one, c.doubt())
+    c.ok(two, c.answer())
+    assert c.round().false_leaders == (liar,)
+
+
+def test_no_second_account_key_while_a_round_merges():
+    c = merging(4)
+    leader = c.leader()
+    c.rotate(leader)
+    card, proof = c.rotated(leader, by=key("third"))
+    assert "when that is settled" in c.refused("AlreadyDone", leader, Rotate(card, proof)).message
+    other_tls = card_of(c.member(leader).name, account=c.accounts[leader], tls="abcd")
+    c.ok(leader, Rotate(other_tls, c.accounts[leader].sign(ROTATE_DOMAIN, card_message(other_tls))))
+    c.settle()
+    assert c.round().former_accounts == ()
+    c.rotate(leader, "third")
+    c.rotate(leader, "fourth")  # nothing is offered while answers are collected
+
+
+def test_another_set_of_contributions_needs_other_offers():
+    c = merging(4, min_peers=3)
+    leader = c.leader()
+    old = c.doubt()
+    c.rotate(leader)
+    c.ok(c.followers()[0], Retract(c.ref()))
+    assert c.round().former_accounts == ()
+    voter = next(m for m in c.round().contributors if m != c.leader())
+    c.refused("StaleRound", voter, old)
 
 
 def test_who_may_dispute_and_recompute():

@@ -46,7 +46,8 @@ def test_a_plan_is_a_run():
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     acts = [a for seed in range(100) for a in plan_of(seed).acts]
     assert {a.kind for a in acts} == {
-        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "withdraw", "oust", "lie"
+        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "withdraw", "oust",
+        "rotate", "lie",
     }  # fmt: skip
     plans = [plan_of(seed) for seed in range(100)]
     assert {p.statistics for p in plans} == {True, False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, study
+from swarmhub.contract import deadlines, disputes, study
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import close_motion, get_motions, open_motion
 from swarmhub.contract.records import (
@@ -165,6 +165,9 @@ def rotate(ctx: Context, tx: Rotate) -> None:
     if not ctx.env.verify(tx.card.account, ROTATE_DOMAIN, card_message(tx.card), tx.proof):
         raise BadValue("proof", "the card signed by the new account key", tx.proof[:16])
     check_card(ctx, tx.card, member)
+    if tx.card.account != member.account:
+        for name in ctx.chain.running:
+            disputes.keep_account(ctx, name, member)
     KEY_OWNER.put(ctx.state, member.account, record=None)
     KEY_OWNER.put(ctx.state, tx.card.account, record=KeyOwner(member.id))
     rotated = replace(

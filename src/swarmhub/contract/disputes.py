@@ -6,6 +6,9 @@ more than f, the liars that the study survives. A merge that is found false cost
 round; a dispute that is not upheld costs its author the right to open another in this round. What
 stays undecided for a leader's time is not upheld: a settlement needs receipts of members who have
 audited it in any case.
+
+Whoever leads is answerable for what it has offered, also when it rotates its account key
+afterwards: a round keeps the key that a candidate had, until its set of contributions is another.
 """
 
 from __future__ import annotations
@@ -23,11 +26,22 @@ from swarmhub.contract.checks import (
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_candidates, get_leader
 from swarmhub.contract.phases import next_term, put
-from swarmhub.contract.records import MEMBER, ROUND, STUDY, Answer, OpenDispute, Round, RoundRef
+from swarmhub.contract.records import (
+    MEMBER,
+    ROUND,
+    STUDY,
+    Answer,
+    FormerAccount,
+    Member,
+    OpenDispute,
+    Round,
+    RoundRef,
+)
 from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
+from swarmhub.contract.state import Reader
 from swarmhub.contract.thresholds import compute_verdict
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
-from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
+from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
 
 
 def dispute(ctx: Context, tx: Dispute) -> None:
@@ -122,9 +136,32 @@ def end_dispute(ctx: Context, name: str) -> None:
 def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
     """The leader itself has put this digest forward."""
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
-    account = MEMBER.need(ctx.state, leader).account
-    if not ctx.env.verify(account, OFFER_DOMAIN, message, tx.offer):
+    accounts = get_accounts(ctx.state, tx.ref.study, leader)
+    if not any(ctx.env.verify(a, OFFER_DOMAIN, message, tx.offer) for a in accounts):
         raise BadValue("offer", f"the signature of the leader, member {leader}", tx.offer[:16])
+
+
+def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey, ...]:
+    """The keys with which a member may have signed an offer in the open revision of a study."""
+    r = ROUND.get(state, name)
+    former = r.former_accounts if r is not None else ()
+    now = MEMBER.need(state, member).account
+    return (now, *(f.account for f in former if f.member == member))
+
+
+def keep_account(ctx: Context, name: str, member: Member) -> None:
+    """A member rotates its account key: if it may have signed an offer, keep the one it had. A
+    second rotation waits until the round has moved on, so that there is one key to keep."""
+    r = ROUND.get(ctx.state, name)
+    if r is None or r.phase != "MERGING" or member.id not in get_candidates(r):
+        return
+    if any(f.member == member.id for f in r.former_accounts):
+        raise AlreadyDone(
+            f"member {member.id} rotated its account key while round {r.number} of '{name}' "
+            "merges; rotate it again when that is settled"
+        )
+    former = FormerAccount(member.id, member.account)
+    put(ctx, replace(r, former_accounts=(*r.former_accounts, former)))
 
 
 def check_proof(tx: Dispute) -> None:

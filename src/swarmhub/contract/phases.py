@@ -187,6 +187,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         reports=(),
         suspects=(),
         dispute=None,
+        former_accounts=(),
     )
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:

@@ -303,6 +303,14 @@ class OpenDispute:
 
 
 @dataclass(frozen=True)
+class FormerAccount:
+    """The key with which `member` signed before it rotated it."""
+
+    member: MemberId
+    account: PublicKey
+
+
+@dataclass(frozen=True)
 class Round:
     """The open round of a study."""
 
@@ -323,6 +331,7 @@ class Round:
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # whose merge was found false: they lead no more
     unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
+    former_accounts: tuple[FormerAccount, ...] = ()  # in this revision, of candidates; one each
 
     @property
     def contributors(self) -> tuple[MemberId, ...]:

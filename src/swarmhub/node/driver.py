@@ -15,10 +15,9 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.contract.records import MEMBER, ROUND, STUDY, RoundRef
-from swarmhub.contract.transactions import Poke, Recompute, receipt_message
+from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.transactions import Poke, Recompute
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
-from swarmhub.keys import verify
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.params import Fingerprint
@@ -59,6 +58,8 @@ from swarmhub.round import (
     decide,
     inquiry,
     is_final,
+    is_offer,
+    offer_message,
     recompute,
 )
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
@@ -295,10 +296,7 @@ class StudyDriver:
 
     def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What an offer and a receipt sign."""
-        ref = RoundRef(self.study, number, "MERGING", revision, 0)
-        return receipt_message(
-            self.node.ledger.tip.chain_id, ref, model.digest, model.nbytes, model.layout
-        )
+        return offer_message(self.node.ledger.state, self.study, number, revision, model)
 
     async def _audit(self, wish: Audit) -> None:
         reach("audit.begun")
@@ -343,9 +341,7 @@ class StudyDriver:
                 log.warning("member %d offers a second merge of one set", wish.leader)
                 self.learn(PeerLost(wish.leader))
                 return
-            message = self._message(found.number, found.revision, found)
-            leader = MEMBER.need(self.node.ledger.state, wish.leader)
-            if not verify(leader.account, OFFER_DOMAIN, message, found.signature):
+            if not is_offer(self.node.ledger.state, wish.study, wish.leader, found):
                 log.warning("the offer of member %d is not signed by it", wish.leader)
                 self.learn(PeerLost(wish.leader))
                 return

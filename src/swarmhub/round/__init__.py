@@ -50,7 +50,7 @@ from swarmhub.round.notes import (
     is_final,
 )
 from swarmhub.round.retention import compute_kept, may_read
-from swarmhub.round.signatures import is_receipt
+from swarmhub.round.signatures import is_offer, is_receipt, offer_message
 
 __all__ = [
     "Accepted",
@@ -95,6 +95,8 @@ __all__ = [
     "decide",
     "expect",
     "is_final",
+    "is_offer",
     "is_receipt",
     "may_read",
+    "offer_message",
 ]

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from swarmhub.contract.disputes import get_accounts
 from swarmhub.contract.records import CHAIN, MEMBER, RoundRef
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import receipt_message
 from swarmhub.keys import verify
+from swarmhub.params import Fingerprint
 from swarmhub.round.notes import Merged, ReceiptCame
-from swarmhub.types import RECEIPT_DOMAIN
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, MemberId
+
+
+def offer_message(
+    state: Reader, study: str, number: int, revision: int, model: Fingerprint | Merged
+) -> bytes:
+    """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
+    offer for a set of contributions, however often it leads."""
+    ref = RoundRef(study, number, "MERGING", revision, 0)
+    chain_id = CHAIN.need(state).chain_id
+    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout)
+
+
+def is_offer(state: Reader, study: str, leader: MemberId, merged: Merged) -> bool:
+    """Whether an offer is the leader's own; only then can others dispute it."""
+    message = offer_message(state, study, merged.number, merged.revision, merged)
+    return any(
+        verify(account, OFFER_DOMAIN, message, merged.signature)
+        for account in get_accounts(state, study, leader)
+    )
 
 
 def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: Merged) -> bool:
@@ -16,8 +37,5 @@ def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: Merged) 
     member = MEMBER.get(state, receipt.member)
     if member is None or receipt.digest != merged.digest:
         return False
-    ref = RoundRef(study, receipt.number, "MERGING", receipt.revision, 0)
-    message = receipt_message(
-        CHAIN.need(state).chain_id, ref, merged.digest, merged.nbytes, merged.layout
-    )
+    message = offer_message(state, study, receipt.number, receipt.revision, merged)
     return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -43,6 +43,7 @@ from swarmhub.contract.transactions import (
     Ready,
     Recompute,
     Refuse,
+    Rotate,
     Settle,
     Transaction,
     Vote,
@@ -89,7 +90,7 @@ class Invariants:
         self._contributed: dict[int, set[MemberId]] = {}
         self.finished = False
         self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
-        self._answers: dict[str, str] = {}  # of the open dispute: signer -> leaf
+        self._answers: dict[MemberId, str] = {}  # of the open dispute: who says which leaf
         self._claimed = ""
         self._signed: set[MemberId] = set()  # for what the newest settlement settles
         self._reports: dict[MemberId, set[MemberId]] = {}
@@ -178,9 +179,12 @@ class Invariants:
             case Contribute() if self._kind != "evaluation" and not self._is_formed(tx.body):
                 self._break("FORM", f"member {member} contributes another form")
             case Dispute():
-                self._answers = {tx.signer: tx.body.leaf}
+                self._answers = {member: tx.body.leaf}
             case Recompute():
-                self._answers[tx.signer] = tx.body.leaf
+                self._answers[member] = tx.body.leaf
+            case Rotate():
+                self._keys = {key: m for key, m in self._keys.items() if m != member}
+                self._keys[tx.body.card.account] = member
             case Settle():
                 self._signed = {p.member for p in tx.body.receipts if self._is_signed(tx.body, p)}
             case Vote() if tx.body.aye:
@@ -189,9 +193,10 @@ class Invariants:
     def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
         chain = self.world.chain.tip.chain_id
         message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout)
-        node = self.world.nodes.get(receipt.member)
-        return node is not None and verify(
-            node.account.public, RECEIPT_DOMAIN, message, receipt.signature
+        return any(
+            verify(key, RECEIPT_DOMAIN, message, receipt.signature)
+            for key, member in self._keys.items()
+            if member == receipt.member
         )
 
     def _is_formed(self, body: Contribute) -> bool:
@@ -253,14 +258,13 @@ class Invariants:
             self._answers.clear()
         elif name == "false_merge":
             groups: dict[str, set[MemberId]] = {}
-            for signer, leaf in self._answers.items():
-                groups.setdefault(leaf, set()).add(self._keys[signer])
+            for member, leaf in self._answers.items():
+                groups.setdefault(leaf, set()).add(member)
             groups.pop(self._claimed, None)
             convicting = max(groups.values(), key=len, default=set())
             if not self._is_verdict(number, len(convicting)) or set(fields["by"]) != convicting:
                 self._break("VERDICT", f"round {number}: {fields['by']} have convicted")
-            accused = self.world.nodes[fields["leader"]].account.public
-            if accused in self._answers:
+            if fields["leader"] in self._answers:
                 self._break("VERDICT", f"round {number}: the accused has answered")
             self._answers.clear()
             self._caught.setdefault(number, set()).add(fields["leader"])

@@ -25,6 +25,7 @@ misshapen      contributes parameters of another model
 secretive      as leader: gives its merge to one member only, once
 reoffer        as leader: offers another false model to whoever has seen one
 copy           contributes what another one has, by its name on the ledger, and has none to give
+rotate         rotates its account key as soon as others have its offer
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from swarmhub.sim.world import World
 
 MISCHIEF_MS = (50, 400)
+ROTATE_MS = (20, 80)  # when others have seen what it offers; and a second time
 
 
 class Liar(SimNode):
@@ -102,6 +104,7 @@ class Liar(SimNode):
         self.false_merges = 0  # made so far
         self._faces = 0  # offered after the first
         self._merges: dict[Digest, bool] = {}  # its own, and whether they were given to somebody
+        self._rotated_for: set[Digest] = set()  # offers
         self._refs: list[RoundRef] = []  # what rounds there have been
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
 
@@ -111,6 +114,11 @@ class Liar(SimNode):
         super().start()
         if not was_up:
             self._mischief_soon()
+
+    def finish_rotation(self) -> bool:
+        """Take the new key, and go on with all that is under way."""
+        super().finish_rotation()
+        return False
 
     # data
 
@@ -185,6 +193,10 @@ class Liar(SimNode):
     def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
         """The offer; to some, another model."""
         made = super().offer(asker, wish)
+        if made is not None and "rotate" in self.lies and made.digest not in self._rotated_for:
+            self._rotated_for.add(made.digest)
+            for wait_ms in ROTATE_MS:
+                self.later(wait_ms, self.rotate_account)
         if made is not None and wish.known and "reoffer" in self.lies:
             return self._another(made)
         if made is None or "two_faces" not in self.lies or asker % 2:

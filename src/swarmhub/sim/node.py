@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.records import (
     MEMBER,
@@ -12,13 +14,13 @@ from swarmhub.contract.records import (
     MOTIONS,
     ROUND,
     STUDY,
+    Card,
     Evaluation,
-    RoundRef,
 )
 from swarmhub.contract.state import State
-from swarmhub.contract.transactions import Poke, Vote, read_transaction, receipt_message
+from swarmhub.contract.transactions import Poke, Rotate, Vote, card_message, read_transaction
 from swarmhub.errors import BadContribution, MergeError
-from swarmhub.keys import PrivateKey, verify
+from swarmhub.keys import PrivateKey
 from swarmhub.merge import excerpt
 from swarmhub.params import Fingerprint
 from swarmhub.round import (
@@ -58,15 +60,25 @@ from swarmhub.round import (
     expect,
     inquiry,
     is_final,
+    is_offer,
     is_receipt,
     may_read,
+    offer_message,
     recompute,
 )
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
 from swarmhub.sim.hands import Hands, drive
-from swarmhub.types import MICRO, OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
+from swarmhub.types import (
+    CARD_DOMAIN,
+    MICRO,
+    OFFER_DOMAIN,
+    RECEIPT_DOMAIN,
+    ROTATE_DOMAIN,
+    Digest,
+    MemberId,
+)
 
 if TYPE_CHECKING:
     from swarmhub.round import Assignment
@@ -106,6 +118,7 @@ class SimNode:
 
     def __init__(self, world: World, me: MemberId, account: PrivateKey) -> None:
         self.world, self.me, self.account = world, me, account
+        self._next_account: PrivateKey | None = None  # of a rotation that is on its way
         self.disk = Disk(world.layout)
         self.up = False
         self.life = 0
@@ -131,6 +144,7 @@ class SimNode:
         self.up, self.life = True, self.life + 1
         self.height, self.state = self.world.sight(self.me)
         self._seen_ms = self.world.now_ms
+        self.finish_rotation()
         blobs = self.disk.blobs
         for digest in [d for d, blob in blobs.items() if blob.digest != d]:
             self.world.tell(self.me, f"finds {digest[:8]}… torn and removes it")
@@ -165,7 +179,29 @@ class SimNode:
     def see(self, height: int, state: State) -> None:
         """News of the ledger arrives."""
         self.height, self.state, self._seen_ms = height, state, self.world.now_ms
-        self.react()
+        if self.finish_rotation():  # a node on new keys is a new node
+            self.crash()
+            self.start()
+        else:
+            self.react()
+
+    def rotate_account(self) -> None:
+        """The hospital replaces the node's account key; after a refusal, with the same new one."""
+        self.world.tell(self.me, "rotates its account key")
+        made = PrivateKey(bytes.fromhex(codec.digest(self.account.seed)))
+        new = self._next_account = self._next_account or made
+        mine = MEMBER.need(self.state, self.me)
+        card = Card(mine.name, new.public, mine.tls, mine.consensus, mine.address, mine.ledger)
+        card = replace(card, signature=new.sign(CARD_DOMAIN, card_message(card)))
+        self.submit(Submit(Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))))
+
+    def finish_rotation(self) -> bool:
+        """Take the new key, if the ledger has it; returns whether."""
+        new = self._next_account
+        if new is None or MEMBER.need(self.state, self.me).account != new.public:
+            return False
+        self.account, self._next_account = new, None
+        return True
 
     def has_ended(self, last: Digest) -> bool:
         """Whether this node is up, knows that the study is over and holds its last model."""
@@ -504,10 +540,7 @@ class SimNode:
 
     def message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
         """What offers and receipts sign."""
-        ref = RoundRef(STUDY_NAME, number, "MERGING", revision, 0)
-        return receipt_message(
-            self.world.chain.tip.chain_id, ref, model.digest, model.nbytes, model.layout
-        )
+        return offer_message(self.state, STUDY_NAME, number, revision, model)
 
     def audit(self, wish: Audit) -> None:
         """Recompute the merge, or parts of it that are drawn."""
@@ -557,9 +590,7 @@ class SimNode:
     def _checked(self, wish: Watch, merged: Merged) -> Event:
         if wish.known:
             return PeerLost(wish.leader)
-        account = MEMBER.need(self.state, wish.leader).account
-        message = self.message(merged.number, merged.revision, merged)
-        if not verify(account, OFFER_DOMAIN, message, merged.signature):
+        if not is_offer(self.state, STUDY_NAME, wish.leader, merged):
             return PeerLost(wish.leader)
         return Offered(wish.leader, merged.number, merged.revision, merged.digest,
                        merged.nbytes, merged.layout, merged.signature)  # fmt: skip

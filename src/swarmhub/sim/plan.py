@@ -13,11 +13,13 @@
     at 0 ms refuse 5
     at 900 ms withdraw 5
     at 900 ms oust 5 1 2 3
+    at 900 ms rotate 5
 
 `at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
-write, a message, a submission. `slow` is a member's network; who refuses does not approve the
-study, and its trainer stands there all the same. A plan and nothing else determines a run, so a run
-can be told, shrunk by leaving things out, and replayed. The lines before the acts may be left out.
+write, a message, a submission. `slow` is a member's network, and `rotate` gives it a new account
+key; who refuses does not approve the study, and its trainer stands there all the same. A plan and
+nothing else determines a run, so a run can be told, shrunk by leaving things out, and replayed. The
+lines before the acts may be left out.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ LIES = (
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
     "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
-    "reoffer", "copy",
+    "reoffer", "copy", "rotate",
 )  # fmt: skip
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
@@ -49,7 +51,7 @@ HEAL_MS = 8_000  # what befalls anybody at random is over by then
 class Act:
     """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
 
-    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, withdraw, oust, lie
+    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, withdraw, oust, rotate, lie
     members: tuple[MemberId, ...]
     at_ms: int = 0
     effect: int = 0  # crash at this effect instead of at a time
@@ -133,7 +135,7 @@ NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
-    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|withdraw|oust|lie)"
+    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|withdraw|oust|rotate|lie)"
     rf"(?P<members>(?: {NUMBER})+?)"
     rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
@@ -274,6 +276,8 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
             acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
     skewed = [m for m in members if rng.random() < 0.2]
     acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    if rng.random() < 0.15:
+        acts.append(Act("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
     plan = Plan(nodes=nodes, acts=tuple(acts))
     left = nodes - len(plan.outsiders | plan.leavers)
     return Plan(

@@ -60,6 +60,7 @@ TOLD = {  # how the story puts the ledger's events
     "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
     "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
+    "rotated": "member {member} has another {changed}",
     "withdrawn": "member {member} is out of the study",
     "removal_moved": "member {by} moves to remove member {member}",
     "removed": "member {member} is removed",
@@ -359,6 +360,8 @@ class World:
         elif act.kind == "oust":
             victim, mover = act.members[:2]
             self.at(act.at_ms, lambda: self._bring(mover, Remove(victim)))
+        elif act.kind == "rotate":
+            self.at(act.at_ms, lambda: self._rotate(act.members[0]))
         elif act.kind == "skew":
             self.nodes[act.members[0]].skew_ms = act.by_ms
 
@@ -370,6 +373,13 @@ class World:
             node.submit(Submit(body))
         else:
             self.at(LOOK_MS, lambda: self._bring(member, body))
+
+    def _rotate(self, member: MemberId) -> None:
+        node = self.nodes[member]
+        if not node.up:
+            self.at(LOOK_MS, lambda: self._rotate(member))
+        elif member in self.active:
+            node.rotate_account()
 
     def _for_a_while(self, act: Act, begin: Callable[[], None], end: Callable[[], None]) -> None:
         def start() -> None:
