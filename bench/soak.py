@@ -11,7 +11,9 @@ compared with itself: the second half of the rounds against the first, without t
   (each at its first turn), and then stopped or robbed of their trainers; what counts is the process
   that is there at the end, from its start on. It grows until it has as many connections as it ever
   needs. `rss_ratio_from_tenth` is its last round against its tenth, `..._all` that of all nodes
-  together; `rss_ratio` says of each whether the most that it has needed goes on rising.
+  together; `rss_ratio` says of each whether the most that it has needed goes on rising. VmRSS
+  counts pages of files, too (the interpreter, libraries, the ledger), which the kernel takes away
+  and gives back as it likes; `anon_ratio_from_tenth` is without them.
 - Files are a home's, and outlive their process: the bytes in it without its logs, a mean of each
   half of the run, since a round comes and goes.
 - Logs (of node and trainer) and the shared ledger grow with every round; how much is said. Nobody
@@ -57,11 +59,13 @@ RSS_RATIO, DISK_RATIO, SPARE, LOG_KB = 1.1, 1.5, 8, 4.0
 
 @dataclass
 class Measured:
-    """One node after each round: resident kB and descriptors of its process, from its last start
-    on; bytes of its home and of its logs, from the first round on."""
+    """One node after each round: resident kB (of these what it has allocated itself) and
+    descriptors of its process, from its last start on; bytes of its home and of its logs, from the
+    first round on."""
 
     pid: int = 0
     rss_kb: list[int] = field(default_factory=list)
+    anon_kb: list[int] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     disk: list[int] = field(default_factory=list)
     logs: list[int] = field(default_factory=list)
@@ -73,9 +77,10 @@ class Measured:
         if pid is None:
             return
         if pid != self.pid:
-            self.pid, self.rss_kb, self.descriptors = pid, [], []
+            self.pid, self.rss_kb, self.anon_kb, self.descriptors = pid, [], [], []
         status = Path(f"/proc/{pid}/status").read_text()
         self.rss_kb.append(int(status.partition("VmRSS:")[2].split()[0]))
+        self.anon_kb.append(int(status.partition("RssAnon:")[2].split()[0]))
         self.descriptors.append(len(os.listdir(f"/proc/{pid}/fd")))
 
 
@@ -215,6 +220,10 @@ def compare(found: dict[int, Measured]) -> dict[str, Any]:
             sum(m.rss_kb[-1] for m in found.values()) / sum(tenth.values()), 3
         ),
         "rss_ratio_from_tenth": {i: round(m.rss_kb[-1] / tenth[i], 3) for i, m in found.items()},
+        "anon_ratio_from_tenth": {
+            i: round(m.anon_kb[-1] / m.anon_kb[begin(m.anon_kb)], 3) for i, m in found.items()
+        },
+        "anon_mb_last": {i: round(m.anon_kb[-1] / 1000, 1) for i, m in found.items()},
         "rss_mb_tenth": {i: round(kb / 1000, 1) for i, kb in tenth.items()},
         "rss_mb_last": {i: round(m.rss_kb[-1] / 1000, 1) for i, m in found.items()},
         "descriptors": {i: halves(m.descriptors, max) for i, m in found.items()},

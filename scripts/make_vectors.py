@@ -320,7 +320,6 @@ def disputes() -> Recorder:
     liar, one, two, _ = c.leader(), *c.followers()
     offered = c.doubt()
     c.rotate(liar)
-    c.refused("AlreadyDone", liar, Rotate(*c.rotated(liar, by=key("a third"))))
     c.ok(one, offered)
     c.ok(two, c.answer())
     c.settle()

@@ -16,7 +16,7 @@ from swarmhub import codec, merkle
 from swarmhub.contract import Result
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
-from swarmhub.contract.election import get_leader
+from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.records import (
     MEMBER,
     MOTION,
@@ -369,8 +369,10 @@ class Consortium:
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
         form = changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name))
-        needed = compute_receipts(len(self.study(name).enrolled), len(candidates))
-        others = [m for m in candidates if m != who][:needed]
+        enrolled = len(self.study(name).enrolled)
+        drawn = get_auditors(r, enrolled, ref.term)
+        rest = [m for m in candidates if m not in {who, *drawn}]
+        others = [*drawn, *rest][: compute_receipts(enrolled, len(candidates))]
         fields = {
             "digest": merged,
             "nbytes": MODEL_BYTES,

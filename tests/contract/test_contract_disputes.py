@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import (
     CLAIMED,
@@ -12,6 +14,7 @@ from builders import (
     OTHER,
     RIGHT,
     card_of,
+    digest,
     initialised,
     key,
     merging,
@@ -25,6 +28,8 @@ from swarmhub.contract.transactions import (
     Recompute,
     Retract,
     Rotate,
+    Suspect,
+    Withdraw,
     card_message,
     receipt_message,
 )
@@ -144,18 +149,81 @@ def test_an_offer_under_the_new_account_key_counts_too():
     assert c.round().false_leaders == (liar,)
 
 
-def test_no_second_account_key_while_a_round_merges():
+def test_a_round_keeps_eight_keys_of_a_leader_and_none_of_who_has_not_led():
     c = merging(4)
-    leader = c.leader()
-    c.rotate(leader)
-    card, proof = c.rotated(leader, by=key("third"))
+    leader, other = c.leader(), c.followers()[0]
+    offered = c.doubt()
+    c.rotate(other)
+    assert c.round().former_accounts == ()
+    c.refused("BadValue", other, c.doubt(leader=other))
+    for word in range(8):
+        c.rotate(leader, f"key {word}")
+    card, proof = c.rotated(leader, by=key("a ninth"))
     assert "when that is settled" in c.refused("AlreadyDone", leader, Rotate(card, proof)).message
     other_tls = card_of(c.member(leader).name, account=c.accounts[leader], tls="abcd")
     c.ok(leader, Rotate(other_tls, c.accounts[leader].sign(ROTATE_DOMAIN, card_message(other_tls))))
+    c.ok(other, offered)
+    c.idle(c.spec().leader_timeout_ms + 1)
+    c.act(1, Poke(HEART))
     c.settle()
     assert c.round().former_accounts == ()
-    c.rotate(leader, "third")
-    c.rotate(leader, "fourth")  # nothing is offered while answers are collected
+    c.rotate(leader, "nothing is offered while answers are collected")
+    assert c.round().former_accounts == ()
+
+
+@pytest.mark.parametrize("how", ["retract", "withdraw"])
+def test_a_leader_that_flees_from_a_dispute_leads_no_more_in_this_round(how):
+    c = merging(4, min_peers=3)
+    liar, one = c.leader(), c.followers()[0]
+    c.ok(one, c.doubt())
+    c.ok(liar, Retract(c.ref()) if how == "retract" else Withdraw(HEART))
+    (told,) = c.happened("dispute_abandoned")
+    assert (told["leader"], told["by"], told["claimed"]) == (liar, one, CLAIMED)
+    assert (c.round().false_leaders, c.round().dispute) == ((liar,), None)
+
+
+def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():
+    c = merging(4, min_peers=3)
+    one, two, _ = c.followers()
+    c.ok(one, c.doubt())
+    c.ok(two, Retract(c.ref()))
+    assert c.round().false_leaders == ()
+    assert not c.happened("dispute_abandoned")
+
+
+def test_a_leader_whose_term_is_over_answers_for_what_it_may_still_settle():
+    c = merging(4)
+    liar, *voters = c.leader(), *c.followers()
+    offered = c.doubt()
+    for member in voters[:2]:
+        c.ok(member, Suspect(c.ref()))
+    leader, term = c.leader(), c.round().term
+    assert leader != liar
+    c.ok(voters[0], offered)
+    c.refused("Disputed", liar, c.settlement(liar, ref=c.ref(term=0), digest=FALSE))
+    c.ok(voters[1], c.answer())
+    assert c.round().false_leaders == (liar,)
+    assert (c.leader(), c.round().term) == (leader, term), "nothing has been said against it"
+    c.refused("AlreadyDone", voters[2], offered)
+    c.refused("StaleRound", voters[2], replace(offered, ref=c.ref(term=term + 1)))
+
+
+def test_without_one_of_the_drawn_all_others_but_f_have_to_sign():
+    c = merging(7)
+    leader, r = c.leader(), c.round()
+    drawn = get_auditors(r, 7)
+    rest = [m for m in c.followers() if m not in drawn]
+    ref, few = c.ref(), [drawn[0], *rest[:2]]
+    assert len(drawn) == 2
+
+    def settlement(signers):
+        of = digest("merged")
+        receipts = tuple(c.receipt(m, ref, of, MODEL_BYTES, c.layout()) for m in signers)
+        return c.settlement(leader, digest=of, receipts=receipts)
+
+    for signers in (drawn[:1], few, rest[:3]):
+        assert "any 4" in c.refused("BadValue", leader, settlement(signers)).message
+    c.ok(leader, settlement(rest))
 
 
 def test_another_set_of_contributions_needs_other_offers():

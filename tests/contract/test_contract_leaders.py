@@ -31,6 +31,7 @@ from swarmhub.contract.thresholds import (
     compute_faults,
     compute_quorum,
     compute_receipts,
+    compute_substitutes,
     compute_unavailable,
     compute_verdict,
     compute_witnesses,
@@ -104,6 +105,8 @@ def test_where_at_most_f_are_faulty_liars_decide_nothing_and_the_honest_do(enrol
     assert liars < witnesses <= n - f, "the honest can witness what they see"
     if liars:  # a lying leader needs a receipt of an honest member
         assert liars - 1 < compute_receipts(enrolled, n) <= honest - 1
+    substitutes = compute_substitutes(enrolled, n)
+    assert compute_receipts(enrolled, n) <= substitutes <= n - 1 - f, "f may be dead or lie"
     verdict = compute_verdict(enrolled, n - 1)
     assert liars < verdict, "liars convict nobody"
     if liars and n - enrolled + f >= liars:  # a lying leader, and no more than f away or lying

@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 from swarmhub import codec
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block, records
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
-from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.election import get_auditors, get_candidates, get_leader
 from swarmhub.contract.phases import PHASES
 from swarmhub.contract.records import (
     MEMBER,
@@ -304,7 +304,11 @@ class Watch:
         signed = set(receipts)
         assert signed <= set(candidates) - {leader}
         assert len(receipts) == len(signed)
-        assert len(signed) >= compute_receipts(step.enrolled(study), len(candidates))
+        enrolled, n = step.enrolled(study), len(candidates)
+        assert len(signed) >= compute_receipts(enrolled, n)
+        drawn = set(get_auditors(step.round(study), enrolled, term))
+        substitutes = n - 1 - max(1, (enrolled - 1) // 3)
+        assert kind == "initial" or drawn <= signed or len(signed) >= substitutes
         assert signed or len(candidates) == 1
         for p in step.body.receipts:
             key = step.key_of(p.member)

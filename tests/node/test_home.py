@@ -20,7 +20,7 @@ def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, mon
     other = Home.open(tmp_path)
     names = ["account", "tls", "consensus"]
     mine.begin_rotation(names)
-    new = mine.card(rotated=True)
+    new = mine.card(rotated=names)
     monkeypatch.setattr(home_room, "get_members", lambda state: [new])
     load, finished = PrivateKey.load, []
 
@@ -42,7 +42,7 @@ def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, mon
 def test_a_crash_between_a_new_certificate_and_its_key_is_mended(tmp_path):
     home = Home.create(tmp_path, "A", "127.0.0.1:7000")
     home.begin_rotation(["tls"])
-    new = home.card(rotated=True).tls
+    new = home.card(rotated=["tls"]).tls
     home.mend_rotation()
     assert home.card().tls != new, "the ledger has not got it yet"
     next_to(home.certificate_path).replace(home.certificate_path)  # and then a crash

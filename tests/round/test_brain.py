@@ -6,7 +6,7 @@ import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
-from swarmhub.contract.election import get_auditors
+from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import (
@@ -22,9 +22,11 @@ from swarmhub.contract.transactions import (
 from swarmhub.round import (
     Accepted,
     Audit,
+    Audited,
     Check,
     CheckedBad,
     CheckedGood,
+    Doubt,
     Held,
     Lacking,
     Merged,
@@ -128,10 +130,16 @@ def receipt_of(c, member, **changes):
     return ReceiptCame(r.number, r.revision, of, member, signature)
 
 
+def drawn_first(c):
+    """The followers, of whom those that are drawn come first."""
+    drawn = get_auditors(c.round(), len(c.study().enrolled))
+    return [*drawn, *(m for m in c.followers() if m not in drawn)]
+
+
 def test_a_merge_is_settled_once_it_outlives_a_power_cut():
     c = merging(4)
     notes = leading(c, synced=False)
-    notes.learn(receipt_of(c, c.followers()[0]), c.now_ms)
+    notes.learn(receipt_of(c, drawn_first(c)[0]), c.now_ms)
     assert not settlements(c, notes)
     notes.learn(Synced(digest("m")), c.now_ms)
     (body,) = settlements(c, notes)
@@ -141,25 +149,27 @@ def test_a_merge_is_settled_once_it_outlives_a_power_cut():
 @pytest.mark.parametrize("changes", [{"nbytes": 1}, {"layout": digest("another")}])
 def test_a_receipt_for_another_form_does_not_stand_before_a_true_one(changes):
     c = merging(4)
-    notes, (one, two, _) = leading(c), c.followers()
+    notes, (one, two, three) = leading(c), drawn_first(c)
     notes.learn(receipt_of(c, one, **changes), c.now_ms)
     assert not settlements(c, notes)
     notes.learn(receipt_of(c, two), c.now_ms)
+    assert not settlements(c, notes), "the one that is drawn has not signed"
+    notes.learn(receipt_of(c, three), c.now_ms)
     (body,) = settlements(c, notes)
-    assert [p.member for p in body.receipts] == [two]
+    assert [p.member for p in body.receipts] == [two, three]
     c.ok(c.leader(), body)
 
 
 def test_the_receipt_of_a_member_that_has_changed_its_key_is_not_used():
     c = merging(4)
-    notes, (one, two, _) = leading(c), c.followers()
-    notes.learn(receipt_of(c, one), c.now_ms)
-    notes.learn(receipt_of(c, two), c.now_ms)
+    notes, (one, two, three) = leading(c), drawn_first(c)
+    for member in (one, two, three):
+        notes.learn(receipt_of(c, member), c.now_ms)
     assert [p.member for p in settlements(c, notes)[0].receipts] == [one]
     card, proof = c.rotated(one)
     c.ok(one, Rotate(card, proof))
     (body,) = settlements(c, notes)
-    assert [p.member for p in body.receipts] == [two]
+    assert [p.member for p in body.receipts] == [two, three]
     c.ok(c.leader(), body)
 
 
@@ -422,14 +432,39 @@ def test_what_came_slowly_or_not_at_all_is_forgotten_when_the_round_collects_aga
 
 def test_receipts_with_which_a_settlement_was_refused_come_last():
     c = merging(4)
-    notes, (one, two, _) = leading(c), c.followers()
+    notes, (one, two, three) = leading(c), drawn_first(c)
     notes.learn(receipt_of(c, one), c.now_ms)
     (body,) = settlements(c, notes)
     notes.learn(Refused(body), c.now_ms)  # its key was another one for a moment
     assert settlements(c, notes) == []
     notes.learn(receipt_of(c, two), c.now_ms)
+    notes.learn(receipt_of(c, three), c.now_ms)
     (body,) = settlements(c, notes)
-    assert [p.member for p in body.receipts] == [two]
+    assert [p.member for p in body.receipts] == [two, three]
+
+
+def test_a_false_offer_is_disputed_also_when_its_leader_leads_no_longer():
+    c = merging(4)
+    liar, (one, two, _) = c.leader(), drawn_first(c)
+    offer = c.doubt()
+    for member in (one, two):
+        c.ok(member, Suspect(c.ref()))
+    r = c.round()
+    assert (get_leader(r, 0), get_leader(r) == liar) == (liar, False)
+    notes = Notes(HEART, get_leader(r))
+    accused = (r.number, r.revision, liar)
+    notes.offers[accused] = Offered(
+        liar, r.number, r.revision, offer.digest, offer.nbytes, offer.layout, offer.offer
+    )
+    found = Doubt(offer.chunk, offer.leaf, offer.claimed, offer.path)
+    notes.learn(Audited(r.number, r.revision, offer.digest, found), c.now_ms)
+    (body,) = [
+        w.body
+        for w in decide(c.state, notes, c.now_ms)
+        if isinstance(w, Submit) and isinstance(w.body, Dispute)
+    ]
+    c.ok(notes.me, body)
+    assert c.round().dispute.leader == liar
 
 
 def test_a_dispute_that_came_behind_another_one_is_not_given_up():

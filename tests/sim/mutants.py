@@ -17,6 +17,8 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmhub.sim.plan import DRAWN_FLOATS
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -25,6 +27,7 @@ class Mutant:
     old: str
     new: str
     lie: str = ""  # a lie without which the fault cannot show
+    floats: int = 0  # the size of a model in which alone the fault can show
     story: str = ""  # a scenario that shows a fault which the seeds show too seldom
 
 
@@ -96,13 +99,23 @@ MUTANTS = [
            "if root is None or merkle.blob_digest(tx.layout, tx.nbytes, root) != tx.digest:",
            "if root is None:", "forged_dispute"),
     Mutant("an offer's signature not checked", C + "disputes",
-           "if not ctx.env.verify(account, OFFER_DOMAIN, message, tx.offer):", "if False:",
-           "forged_dispute"),
+           "if not any(ctx.env.verify(a, OFFER_DOMAIN, message, tx.offer) for a in accounts):",
+           "if False:", "forged_dispute"),
+    Mutant("a new key and no answer for the old one", C + "disputes",
+           "return (now, *(f.account for f in former if f.member == member))", "return (now,)",
+           "false_merge rotate"),
+    Mutant("any receipts do, without those of the drawn", C + "election",
+           "if r.kind == \"initial\" or len(signers) >= compute_substitutes(enrolled, n):",
+           "if True:", "late_offer"),
+    Mutant("who flees from a dispute leads again", C + "phases",
+           "r = replace(r, false_leaders=(*r.false_leaders, member))\n        ctx.emit(\"dispute_a",
+           "ctx.emit(\"dispute_a", "false_merge flee"),
     Mutant("form not checked", C + "checks",
            "if not codec.is_digest(layout) or (expected and layout != expected):", "if False:",
            "misshapen"),
     Mutant("the leader's excerpt believed", R + "audit",
-           "return c.member == leader or asked_in_vain", "return asked_in_vain", "excuse"),
+           "return c.member == leader or asked_in_vain", "return asked_in_vain", "excuse",
+           floats=DRAWN_FLOATS),
     Mutant("drawn stretches not compared", R + "recompute",
            "return None if at is None else at // CHUNK_BYTES", "return None", "false_merge"),
     Mutant("settled before it is synced", R + "brain",
@@ -114,8 +127,8 @@ MUTANTS = [
            "not_a_number"),
     Mutant("a quorum of one", C + "consortium",
            "quorum = compute_quorum(len(electors))", "quorum = 1", "self_vote"),
-    Mutant("a settlement of any round", C + "rounds",
-           "or replace(tx.ref, term=r.term) != current\n        or", "or", "stale"),
+    Mutant("a settlement of any round", C + "checks",
+           "or replace(ref, term=r.term) != current\n        or", "or", "stale"),
     Mutant("anybody starts the study", C + "rounds",
            "if member.id != get_leader(r, tx.ref.term):",
            'if r.kind != "initial" and member.id != get_leader(r, tx.ref.term):', "forge"),

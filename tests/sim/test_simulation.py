@@ -155,7 +155,8 @@ def plan_for(mutant, seed):
     who = 2 + seed % (plan.nodes - 1)  # not the one that proposes the study
     liar = tuple(Act("lie", (who,), lie=lie) for lie in mutant.lie.split())
     min_peers = 3 if "uninvited" in mutant.lie else 4
-    return dataclasses.replace(plan, acts=(*acts, *liar), min_peers=min_peers)
+    floats = mutant.floats or plan.floats
+    return dataclasses.replace(plan, acts=(*acts, *liar), min_peers=min_peers, floats=floats)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)

@@ -238,7 +238,7 @@ def rotate_key(
         if name not in ROTATABLE:
             raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
     new = opened.begin_rotation(chosen)
-    card = opened.card(rotated=True)
+    card = opened.card(rotated=chosen)
     if invitation:
         from swarmhub.node import joining
 

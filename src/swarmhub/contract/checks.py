@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from swarmhub import codec
 from swarmhub.contract.context import Context
-from swarmhub.contract.election import get_candidates
+from swarmhub.contract.election import get_auditors, get_candidates, is_backed
 from swarmhub.contract.records import (
     MEMBER,
     ROUND,
@@ -29,7 +29,7 @@ from swarmhub.contract.refusals import (
     UnknownThing,
 )
 from swarmhub.contract.thresholds import (
-    compute_receipts,
+    compute_substitutes,
 )
 from swarmhub.contract.transactions import (
     Contribute,
@@ -63,6 +63,20 @@ def need_current_round(ctx: Context, ref: RoundRef, *phases: str) -> tuple[Study
     study, spec, r = need_open_round(ctx, ref.study)
     if ref != RoundRef.of(r) or r.phase not in phases:
         raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
+    return study, spec, r
+
+
+def need_led_round(ctx: Context, ref: RoundRef) -> tuple[Study, Spec, Round]:
+    """The open round if it is merging and `ref` names a term of this revision: an earlier leader
+    may still be first with the same bytes, and answers for its offer as long as it may."""
+    study, spec, r = need_open_round(ctx, ref.study)
+    current = RoundRef.of(r)
+    if (
+        not r.since_term <= ref.term <= r.term
+        or replace(ref, term=r.term) != current
+        or r.phase != "MERGING"
+    ):
+        raise StaleRound(str(ref), str(current), r.base)
     return study, spec, r
 
 
@@ -140,9 +154,11 @@ def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Mem
         account = MEMBER.need(ctx.state, p.member).account
         if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):
             raise BadValue("receipts", f"a signature of member {p.member}", p.signature[:16])
-    needed = compute_receipts(len(study.enrolled), len(candidates))
-    if len(signers) < needed:
-        raise BadValue("receipts", f"at least {needed} other holders", len(signers))
+    enrolled = len(study.enrolled)
+    if not is_backed(r, enrolled, tx.ref.term, signers):
+        drawn = list(get_auditors(r, enrolled, tx.ref.term))
+        others = compute_substitutes(enrolled, len(candidates))
+        raise BadValue("receipts", f"those of {drawn}, or any {others}", sorted(signers))
 
 
 def add_report(ctx: Context, r: Round, report: Report) -> None:

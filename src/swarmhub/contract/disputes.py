@@ -8,7 +8,9 @@ stays undecided for a leader's time is not upheld: a settlement needs receipts o
 audited it in any case.
 
 Whoever leads is answerable for what it has offered, also when it rotates its account key
-afterwards: a round keeps the key that a candidate had, until its set of contributions is another.
+afterwards: a round keeps the keys that a leader had, until its set of contributions is another. It
+is answerable as long as it may settle, also when another one leads by now; and if it takes its
+contribution back while its merge is disputed, it leads no more in this round.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from swarmhub.contract import deadlines
 from swarmhub.contract.checks import (
     check_buffer,
     need_candidate,
-    need_current_round,
+    need_led_round,
     need_open_round,
 )
 from swarmhub.contract.context import Context
-from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.election import get_candidates, get_leader, has_led
 from swarmhub.contract.phases import next_term, put
 from swarmhub.contract.records import (
     MEMBER,
@@ -43,17 +45,21 @@ from swarmhub.contract.thresholds import compute_verdict
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
 
+MAX_FORMER = 8  # account keys of one leader that a round keeps
+
 
 def dispute(ctx: Context, tx: Dispute) -> None:
-    """A candidate doubts the leader's signed offer, by one chunk that it has recomputed."""
+    """A candidate doubts a leader's signed offer, by one chunk that it has recomputed."""
     member = ctx.need_member()
-    study, spec, r = need_current_round(ctx, tx.ref, "MERGING")
+    study, spec, r = need_led_round(ctx, tx.ref)
     need_candidate(r, member)
-    leader = get_leader(r)
+    leader = get_leader(r, tx.ref.term)
     if r.kind == "initial" or leader is None:
         raise BadValue("ref", "a round with contributions to merge", r.kind)
     if member.id == leader or member.id in r.unfounded:
         raise NotAllowed("another contributor without an unfounded dispute", "dispute a merge")
+    if leader in r.false_leaders:
+        raise AlreadyDone(f"the merge of member {leader} was found false")
     if r.dispute is not None:
         raise AlreadyDone(f"the merge of member {r.dispute.leader} is disputed")
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
@@ -150,15 +156,15 @@ def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey,
 
 
 def keep_account(ctx: Context, name: str, member: Member) -> None:
-    """A member rotates its account key: if it may have signed an offer, keep the one it had. A
-    second rotation waits until the round has moved on, so that there is one key to keep."""
+    """A member rotates its account key: if it has led this revision of a study's round, it may have
+    signed an offer with the key it had, and the round keeps that."""
     r = ROUND.get(ctx.state, name)
-    if r is None or r.phase != "MERGING" or member.id not in get_candidates(r):
+    if r is None or r.phase != "MERGING" or r.kind == "initial" or not has_led(r, member.id):
         return
-    if any(f.member == member.id for f in r.former_accounts):
+    if sum(f.member == member.id for f in r.former_accounts) >= MAX_FORMER:
         raise AlreadyDone(
-            f"member {member.id} rotated its account key while round {r.number} of '{name}' "
-            "merges; rotate it again when that is settled"
+            f"member {member.id} rotated its account key {MAX_FORMER} times while round {r.number} "
+            f"of '{name}' merges; rotate it again when that is settled"
         )
     former = FormerAccount(member.id, member.account)
     put(ctx, replace(r, former_accounts=(*r.former_accounts, former)))

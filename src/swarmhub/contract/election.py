@@ -9,10 +9,11 @@ it early and a likely leader can fetch contributions as they arrive.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 from swarmhub import codec
 from swarmhub.contract.records import Round
-from swarmhub.contract.thresholds import compute_receipts
+from swarmhub.contract.thresholds import compute_receipts, compute_substitutes
 from swarmhub.types import MemberId
 
 AUDITS = 1 << 32  # beyond every shard's number
@@ -31,17 +32,35 @@ def compute_leader_order(
     return tuple(sorted(candidates, key=rank))
 
 
-def get_auditors(r: Round, enrolled: int) -> tuple[MemberId, ...]:
-    """Who is drawn to recompute parts of the current leader's merge: as many as a settlement needs
-    receipts (of so many enrolled members), in another order than that of the leaders."""
+def get_auditors(r: Round, enrolled: int, term: int | None = None) -> tuple[MemberId, ...]:
+    """Who is drawn to recompute parts of the merge of a term's leader (the current one's by
+    default): as many as a settlement needs receipts (of so many enrolled members), in another order
+    than that of the leaders."""
     order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
-    others = [m for m in order if m != get_leader(r) and m not in r.false_leaders]
+    others = [m for m in order if m != get_leader(r, term) and m not in r.false_leaders]
     return tuple(others[: compute_receipts(enrolled, len(get_candidates(r)))])
+
+
+def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId]) -> bool:
+    """Whether receipts of these settle what the leader of a term offers: of all drawn auditors, or
+    of all others but f. In the initial round nothing is recomputed, and nobody is drawn."""
+    n = len(get_candidates(r))
+    if len(signers) < compute_receipts(enrolled, n):
+        return False
+    if r.kind == "initial" or len(signers) >= compute_substitutes(enrolled, n):
+        return True
+    return set(get_auditors(r, enrolled, term)) <= set(signers)
 
 
 def get_candidates(r: Round) -> tuple[MemberId, ...]:
     """Who may lead: the contributors; in the initial round everyone on the roster."""
     return r.roster if r.kind == "initial" else r.contributors
+
+
+def has_led(r: Round, member: MemberId) -> bool:
+    """Whether a member leads a term of this revision, or has led one."""
+    cycle = range(r.since_term, min(r.term + 1, r.since_term + len(get_candidates(r))))
+    return any(get_leader(r, term) == member for term in cycle)
 
 
 def get_leader(r: Round, term: int | None = None) -> MemberId | None:

@@ -164,7 +164,8 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
 
 def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
     """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: it wants that itself, which it may not do again and again.
+    `willing`: it wants that itself, which it may not do again and again; a leader whose merge is
+    disputed leads no more in this round then.
 
     Below min_peers the round is collecting again, with all that it still has.
     """
@@ -178,6 +179,11 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         put(ctx, r)
         advance(ctx, name)
         return
+    fled = r.dispute
+    if willing and fled is not None and fled.leader == member:
+        r = replace(r, false_leaders=(*r.false_leaders, member))
+        ctx.emit("dispute_abandoned", study=name, number=r.number, leader=member, by=fled.by,
+                 digest=fled.digest, chunk=fled.chunk, claimed=fled.claimed)  # fmt: skip
     r = replace(
         r,
         contributions=tuple(c for c in r.contributions if c.member != member),

@@ -329,9 +329,9 @@ class Round:
     reports: tuple[Report, ...] = ()  # of this revision
     strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went; no third
     dispute: OpenDispute | None = None  # of this revision
-    false_leaders: tuple[MemberId, ...] = ()  # whose merge was found false: they lead no more
+    false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
     unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
-    former_accounts: tuple[FormerAccount, ...] = ()  # in this revision, of candidates; one each
+    former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
 
     @property
     def contributors(self) -> tuple[MemberId, ...]:

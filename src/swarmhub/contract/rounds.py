@@ -14,6 +14,7 @@ from swarmhub.contract.checks import (
     need_candidate,
     need_current_round,
     need_few_strikes,
+    need_led_round,
     need_open_round,
 )
 from swarmhub.contract.context import Context
@@ -165,15 +166,7 @@ def invalid(ctx: Context, tx: Invalid) -> None:
 def settle(ctx: Context, tx: Settle) -> None:
     """A leader of this revision settles the merged model that enough others hold."""
     member = ctx.need_member()
-    study, spec, r = need_open_round(ctx, tx.ref.study)
-    current = RoundRef.of(r)
-    # an earlier leader of the same revision may still be first with the same bytes
-    if (
-        not r.since_term <= tx.ref.term <= r.term
-        or replace(tx.ref, term=r.term) != current
-        or r.phase != "MERGING"
-    ):
-        raise StaleRound(str(tx.ref), str(current), r.base)
+    study, spec, r = need_led_round(ctx, tx.ref)
     if member.id != get_leader(r, tx.ref.term):
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
     if member.id in r.false_leaders:

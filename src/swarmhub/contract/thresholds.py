@@ -43,6 +43,14 @@ def compute_receipts(enrolled: int, n: int) -> int:
     return 0 if n <= 1 else max(1, min(compute_faults(enrolled), n - 2))
 
 
+def compute_substitutes(enrolled: int, n: int) -> int:
+    """Receipts that settle a merge which not all drawn auditors have signed: of all others but f
+    (but one where f is 0), so that neither the dead nor a leader that keeps its offer from the
+    drawn decide who looks."""
+    away = max(1, compute_faults(enrolled))
+    return max(compute_receipts(enrolled, n), n - 1 - away)
+
+
 def compute_unavailable(enrolled: int, n: int) -> int:
     """Distinct reporters that exclude a contribution: f + 1, two where there are two others."""
     return max(1, min(max(2, compute_faults(enrolled) + 1), n - 1))

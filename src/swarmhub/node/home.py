@@ -15,7 +15,7 @@ import difflib
 import json
 import logging
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -275,16 +275,15 @@ class Home:
         """Load a private key."""
         return keys.PrivateKey.load(self.key_path(name))
 
-    def card(self, rotated: bool = False) -> Card:
-        """What this hospital shows of itself, signed; `rotated`: with the keys of a rotation that
-        is under way."""
+    def card(self, rotated: Collection[str] = ()) -> Card:
+        """What this hospital shows of itself, signed; `rotated`: of which keys the new ones."""
 
-        def shown(path: Path) -> Path:
+        def shown(name: str, path: Path) -> Path:
             new = next_to(path)
-            return new if rotated and new.exists() else path
+            return new if name in rotated and new.exists() else path
 
         def key(name: str) -> keys.PrivateKey:
-            return keys.PrivateKey.load(shown(self.key_path(name)))
+            return keys.PrivateKey.load(shown(name, self.key_path(name)))
 
         account, ledger = key("account"), ""
         if self.is_networked:
@@ -292,7 +291,7 @@ class Home:
         unsigned = Card(
             name=self.config.name,
             account=account.public,
-            tls=_read_certificate(shown(self.certificate_path)).hex(),
+            tls=_read_certificate(shown("tls", self.certificate_path)).hex(),
             consensus=key("consensus").public,
             address=self.config.address,
             ledger=ledger,
@@ -301,9 +300,10 @@ class Home:
         return Card(**{**codec.to_json(unsigned), "signature": signature})
 
     def begin_rotation(self, names: Iterable[str]) -> keys.PrivateKey:
-        """Make new keys beside those in use; those of a rotation that was interrupted are kept.
-        Returns the account key after the rotation."""
+        """Make new keys of these names beside those in use; such of a rotation that was interrupted
+        are kept. Returns the account key after the rotation."""
         self.mend_rotation()
+        names = list(names)
         for name in names:
             if name == "ledger" and not self.is_networked:
                 continue
@@ -314,7 +314,7 @@ class Home:
                 made = keys.make_certificate(keys.PrivateKey.load(path))
                 write_durably(next_to(self.certificate_path), keys.to_pem(made).encode())
         account = self.key_path("account")
-        return keys.PrivateKey.load(next_to(account) if next_to(account).exists() else account)
+        return keys.PrivateKey.load(next_to(account) if "account" in names else account)
 
     def finish_rotation(self, state: Reader) -> list[str]:
         """Put the new keys in their places that the ledger has by now; returns their names. Does

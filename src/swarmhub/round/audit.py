@@ -9,9 +9,10 @@ recomputes that chunk, and what most of them say decides.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from swarmhub.contract.election import get_auditors
-from swarmhub.contract.records import Contribution
+from swarmhub.contract.election import get_auditors, get_leader
+from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
 from swarmhub.round.notes import Doubt, Offered
@@ -22,7 +23,7 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 
 
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
-    """Audit a held offer if it is this node's turn, then sign for it, or dispute it."""
+    """Audit a held offer if it is this node's turn, then sign for it."""
     notes, r = view.notes, view.r
     if r.kind == "initial":  # the leader's own start: nothing to recompute, but to look at
         if notes.is_good(offer.digest):
@@ -46,8 +47,6 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
             yield Wake(at_ms)
     elif found.doubt is None:
         yield from sign(view, offer)
-    elif r.dispute is None and view.me not in r.unfounded:
-        yield dispute(view, offer, found.doubt)
 
 
 def look_into(view: View, offer: Offered) -> Iterator[Effect]:
@@ -109,11 +108,27 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
         yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest)
 
 
-def dispute(view: View, offer: Offered, doubt: Doubt) -> Effect:
-    """Bring the false chunk before the ledger, with the leader's signature and the proof."""
+def accuse(view: View) -> Iterator[Effect]:
+    """Bring a false chunk before the ledger, with the leader's signature and the proof; also of a
+    leader whose term is over, since it may still settle."""
+    r, notes = view.r, view.notes
+    if r.dispute is not None or view.me in r.unfounded:
+        return
+    for (number, revision, leader), offer in notes.offers.items():
+        found = notes.audits.get((number, revision, offer.digest))
+        if (number, revision) != (r.number, r.revision) or found is None or found.doubt is None:
+            continue
+        terms = [t for t in range(r.term, r.since_term - 1, -1) if get_leader(r, t) == leader]
+        if terms and leader not in r.false_leaders:
+            yield dispute(replace(view.ref, term=terms[0]), offer, found.doubt)
+            return
+
+
+def dispute(ref: RoundRef, offer: Offered, doubt: Doubt) -> Effect:
+    """The transaction that says so."""
     return Submit(
         Dispute(
-            ref=view.ref,
+            ref=ref,
             digest=offer.digest,
             nbytes=offer.nbytes,
             layout=offer.layout,

@@ -34,7 +34,12 @@ from dataclasses import dataclass, replace
 
 from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.deadlines import get_deadlines
-from swarmhub.contract.election import compute_leader_order, get_candidates, get_leader
+from swarmhub.contract.election import (
+    compute_leader_order,
+    get_candidates,
+    get_leader,
+    is_backed,
+)
 from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
     ROUND,
@@ -46,7 +51,6 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.state import Reader
-from swarmhub.contract.thresholds import compute_receipts
 from swarmhub.contract.transactions import (
     Contribute,
     Invalid,
@@ -57,7 +61,7 @@ from swarmhub.contract.transactions import (
     Suspect,
     Unavailable,
 )
-from swarmhub.round.audit import audit, prepare_audit, testify
+from swarmhub.round.audit import accuse, audit, prepare_audit, testify
 from swarmhub.round.effects import (
     Check,
     Effect,
@@ -98,8 +102,8 @@ def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
         wishes += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
-        wishes += [*testify(view), *(lead(view) if leads else follow(view)), *witness(view)]
-        wishes += take_back(view)
+        wishes += [*accuse(view), *testify(view), *witness(view), *take_back(view)]
+        wishes += lead(view) if leads else follow(view)
     wishes += poke(view, state)
     return [w for w in unite(wishes) if not (isinstance(w, Submit) and w.body in notes.refused)]
 
@@ -190,7 +194,6 @@ def lead(view: View) -> Iterator[Effect]:
         return
     if r.dispute is not None and r.dispute.digest == merged.digest:
         return  # the others recompute it now
-    needed = compute_receipts(len(view.study.enrolled), len(get_candidates(r)))
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
     came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
     signed = [
@@ -199,9 +202,19 @@ def lead(view: View) -> Iterator[Effect]:
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
     signed.sort(key=lambda receipt: notes.mistrusted[receipt.member])  # stable: else as they came
-    if len(signed) >= needed:
-        first = tuple(signed[:needed])  # a later one must not make another wish
-        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, first))
+    backed = choose_receipts(view, signed)
+    if backed is not None:
+        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed))
+
+
+def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
+    """The first that are enough (a later one must not make another wish), or None."""
+    r, enrolled = view.r, len(view.study.enrolled)
+    for count in range(len(signed) + 1):
+        first = tuple(signed[:count])
+        if is_backed(r, enrolled, r.term, {receipt.member for receipt in first}):
+            return first
+    return None
 
 
 def start_from_own(view: View) -> Iterator[Effect]:

@@ -11,7 +11,8 @@ reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
     FORM          contributions have the form that the study's models have, and the first model is
                   one that training can start from
     LEADER        who leads or settles has contributed, is at its turn, and was caught at nothing
-    RECEIPTS      enough others have signed for a settled model, truly
+    RECEIPTS      enough others have signed for a settled model, truly: all who were drawn to audit
+                  it, or all but f
     MEMBERS       nobody acts who is not a member, or in another's name, and nobody is removed by
                   fewer than a quorum of the others
     APPROVED      nothing trains that its hospital has not approved, or not any more
@@ -24,6 +25,7 @@ reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
                   and no contribution is excluded as unavailable by the word of too few
     VERDICT       a dispute is decided as most of those say alike who may recompute the chunk, if
                   they are more than f
+    ANSWERABLE    a leader answers for what it has signed with any key that it had since it led
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
 
@@ -58,7 +60,7 @@ from swarmhub.round import recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import STUDY_NAME, SimNode
-from swarmhub.types import RECEIPT_DOMAIN, TX_DOMAIN, MemberId
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
@@ -79,6 +81,8 @@ class Invariants:
         self._txs: list[tuple[bytes, ...]] = []
         self._accepted: set[str] = set()  # ids of transactions
         self._keys = {n.account.public: m for m, n in world.nodes.items()}
+        self._past_keys: dict[MemberId, list[str]] = {}  # of who has led this set, since then
+        self._led: set[MemberId] = set()  # this set of contributions
         self._members = set(world.nodes)
         self._enrolled: set[MemberId] = set()
         self._approved: set[MemberId] = set()
@@ -137,6 +141,8 @@ class Invariants:
         for name, fields in committed.events[: len(committed.events) - count]:
             self._hear(name, fields, committed.height)
         for data, result in zip(committed.block.txs, committed.results, strict=True):
+            if result.code == "BadValue" and result.message.startswith("'offer'"):
+                self._check_refused(read_transaction(data))
             if result.ok:
                 try:
                     tx = read_transaction(data)
@@ -183,12 +189,28 @@ class Invariants:
             case Recompute():
                 self._answers[member] = tx.body.leaf
             case Rotate():
+                old = [key for key, m in self._keys.items() if m == member]
                 self._keys = {key: m for key, m in self._keys.items() if m != member}
+                if member in self._led:
+                    self._past_keys.setdefault(member, []).extend(old)
                 self._keys[tx.body.card.account] = member
             case Settle():
                 self._signed = {p.member for p in tx.body.receipts if self._is_signed(tx.body, p)}
             case Vote() if tx.body.aye:
                 self._ballots.setdefault(tx.body.motion, set()).add(member)
+
+    def _check_refused(self, tx: Transaction) -> None:
+        """A dispute, since the leader is said not to have signed what it is accused of."""
+        body = tx.body
+        assert isinstance(body, Dispute)
+        line = self._line(body.ref.number, self._sets[body.ref.number])
+        leader = line[body.ref.term % len(line)]
+        now = [key for key, m in self._keys.items() if m == leader]
+        chain = self.world.chain.tip.chain_id
+        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout)
+        for key in [*now, *self._past_keys.get(leader, [])]:
+            if verify(key, OFFER_DOMAIN, message, body.offer):
+                self._break("ANSWERABLE", f"member {leader} has offered {body.digest[:8]}…")
 
     def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
         chain = self.world.chain.tip.chain_id
@@ -222,7 +244,10 @@ class Invariants:
             self._roster.add(fields["member"])
         elif name == "contributed":
             self._contributed.setdefault(number, set()).add(fields["member"])
+        elif name == "dispute_abandoned":
+            self._caught.setdefault(number, set()).add(fields["leader"])
         elif name == "merging":
+            self._forget_offers()
             self._sets[number] = set(fields["members"])
             if len(self._sets[number]) < len(fields["members"]):
                 self._break("WEIGHTS", f"round {number}: somebody is in the set twice")
@@ -235,6 +260,7 @@ class Invariants:
         elif name == "removed":
             self._removed(fields["member"], height)
         elif name == "voided":
+            self._forget_offers()
             self._reports.clear()
             self._sets.get(number, set()).discard(fields["member"])
             self._contributed.get(number, set()).discard(fields["member"])
@@ -287,16 +313,22 @@ class Invariants:
         self._approved.discard(victim)
         self._ended[victim] = height
 
+    def _forget_offers(self) -> None:
+        """The set of contributions is another, and what was offered for the old one is void."""
+        self._led.clear()
+        self._past_keys.clear()
+
     def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
         """Who begins to lead."""
+        self._led.add(leader)
         candidates = self._roster if self._kind == "initial" else self._sets[number]
         line = self._line(number, candidates)
         if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
             self._break("LEADER", f"member {leader} leads term {term} of {line}")
 
-    def _line(self, number: int, candidates: set[MemberId]) -> list[MemberId]:
+    def _line(self, number: int, candidates: set[MemberId], shard: int = 0) -> list[MemberId]:
         def rank(m: MemberId) -> str:
-            words = (self.world.spec.name, str(number), "0", str(m))
+            words = (self.world.spec.name, str(number), str(shard), str(m))
             return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
 
         return sorted(candidates, key=rank)
@@ -352,8 +384,14 @@ class Invariants:
 
     def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
         others = set(model.receipts) & self._signed & members - {model.leader}
-        if len(others) < min(max(1, min(self._faults, len(members) - 2)), len(members) - 1):
+        needed = min(max(1, min(self._faults, len(members) - 2)), len(members) - 1)
+        if len(others) < needed:
             self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
+        able = members - {model.leader} - self._caught.get(model.number, set())
+        drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
+        many = len(members) - 1 - max(1, self._faults)
+        if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
+            self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
 
     def _check_leader(self, model: Model, members: set[MemberId]) -> None:
         line = self._line(model.number, members)

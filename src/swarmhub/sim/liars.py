@@ -25,6 +25,8 @@ misshapen      contributes parameters of another model
 secretive      as leader: gives its merge to one member only, once
 reoffer        as leader: offers another false model to whoever has seen one
 copy           contributes what another one has, by its name on the ledger, and has none to give
+late_offer     as leader: shows its offer to the drawn auditors only when the others have looked
+flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 uninvited      has not approved the study, and enrols and contributes all the same
 """
@@ -37,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.election import get_auditors, get_candidates, get_leader
 from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef, Share
 from swarmhub.contract.transactions import (
     Contribute,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from swarmhub.sim.world import World
 
 MISCHIEF_MS = (50, 400)
+LATE_MS = 500
 ROTATE_MS = (20, 80)  # when others have seen what it offers; and a second time
 
 
@@ -104,6 +107,8 @@ class Liar(SimNode):
         self.false_merges = 0  # made so far
         self._faces = 0  # offered after the first
         self._merges: dict[Digest, bool] = {}  # its own, and whether they were given to somebody
+        self._fled: set[Digest] = set()  # disputes about these
+        self._offered_ms: dict[Digest, int] = {}  # since when
         self._rotated_for: set[Digest] = set()  # offers
         self._refs: list[RoundRef] = []  # what rounds there have been
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
@@ -114,6 +119,16 @@ class Liar(SimNode):
         super().start()
         if not was_up:
             self._mischief_soon()
+
+    def react(self) -> None:
+        """Decide; run away from a dispute, by that lie."""
+        super().react()
+        r = ROUND.get(self.state, STUDY_NAME)
+        found = r.dispute if r is not None else None
+        accused = found is not None and found.leader == self.me and found.digest not in self._fled
+        if r is not None and found is not None and accused and "flee" in self.lies:
+            self._fled.add(found.digest)
+            self._send(Retract(RoundRef.of(r)))
 
     def finish_rotation(self) -> bool:
         """Take the new key, and go on with all that is under way."""
@@ -193,6 +208,8 @@ class Liar(SimNode):
     def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
         """The offer; to some, another model."""
         made = super().offer(asker, wish)
+        if made is not None and "late_offer" in self.lies and self._is_too_early_for(asker, made):
+            return None
         if made is not None and "rotate" in self.lies and made.digest not in self._rotated_for:
             self._rotated_for.add(made.digest)
             for wait_ms in ROTATE_MS:
@@ -211,6 +228,13 @@ class Liar(SimNode):
         return replace(
             face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
         )
+
+    def _is_too_early_for(self, asker: MemberId, made: Merged) -> bool:
+        r, now_ms = ROUND.get(self.state, STUDY_NAME), self.world.now_ms
+        since_ms = self._offered_ms.setdefault(made.digest, now_ms)
+        if r is None or now_ms >= since_ms + LATE_MS:
+            return False
+        return asker in get_auditors(r, len(STUDY.need(self.state, STUDY_NAME).enrolled))
 
     def _another(self, made: Merged) -> Merged:
         """A model that it has not offered yet."""

@@ -60,6 +60,7 @@ TOLD = {  # how the story puts the ledger's events
     "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
     "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
+    "dispute_abandoned": "round {number}: member {leader} flees from the dispute of member {by}",
     "rotated": "member {member} has another {changed}",
     "withdrawn": "member {member} is out of the study",
     "removal_moved": "member {by} moves to remove member {member}",
