@@ -29,7 +29,8 @@ def test_a_script_of_the_bench_starts(script):
 
 
 def measured(rss_kb, descriptors=(30,) * 60, disk=(5_000_000,) * 60, logs=range(0, 60_000, 1000)):
-    return soak.Measured(7, list(rss_kb), list(descriptors), list(disk), list(logs))
+    kb = list(rss_kb)
+    return soak.Measured(7, kb, kb, list(descriptors), list(disk), list(logs))
 
 
 def judged(one, finished=True):
