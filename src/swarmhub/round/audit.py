@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from swarmhub.contract.election import get_auditors, get_leader
+from swarmhub.contract.election import get_auditors, get_candidates, get_leader
 from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
@@ -109,19 +109,20 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
 
 
 def accuse(view: View) -> Iterator[Effect]:
-    """Bring a false chunk before the ledger, with the leader's signature and the proof; also of a
-    leader whose term is over, since it may still settle."""
+    """Bring a false chunk before the ledger, with the leader's signature and the proof: of the
+    present leader, and of those whose term is over and who may still settle."""
     r, notes = view.r, view.notes
     if r.dispute is not None or view.me in r.unfounded:
         return
-    for (number, revision, leader), offer in notes.offers.items():
-        found = notes.audits.get((number, revision, offer.digest))
-        if (number, revision) != (r.number, r.revision) or found is None or found.doubt is None:
+    cycle = range(r.term, max(r.since_term, r.term + 1 - len(get_candidates(r))) - 1, -1)
+    for term in cycle:
+        leader = get_leader(r, term)
+        if leader is None or leader in r.false_leaders:
             continue
-        terms = [t for t in range(r.term, r.since_term - 1, -1) if get_leader(r, t) == leader]
-        if terms and leader not in r.false_leaders:
-            yield dispute(replace(view.ref, term=terms[0]), offer, found.doubt)
-            return
+        offer = notes.offers.get((r.number, r.revision, leader))
+        found = notes.audits.get((r.number, r.revision, offer.digest)) if offer else None
+        if offer is not None and found is not None and found.doubt is not None:
+            yield dispute(replace(view.ref, term=term), offer, found.doubt)
 
 
 def dispute(ref: RoundRef, offer: Offered, doubt: Doubt) -> Effect:
