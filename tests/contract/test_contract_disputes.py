@@ -26,9 +26,11 @@ from swarmhub.contract.thresholds import compute_receipts
 from swarmhub.contract.transactions import (
     Poke,
     Recompute,
+    Remove,
     Retract,
     Rotate,
     Suspect,
+    Vote,
     Withdraw,
     card_message,
     receipt_message,
@@ -74,6 +76,22 @@ def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
     c.ok(three, c.answer(OTHER))  # all have spoken, no majority: not upheld
     assert c.round().dispute is None
     c.settle(digest=FALSE)
+
+
+def test_nobody_settles_a_false_merge_behind_its_own_dispute_about_a_true_one():
+    c = merging(4)
+    first, *voters = c.leader(), *c.followers()
+    offered = c.doubt()
+    for member in voters[:2]:
+        c.ok(member, Suspect(c.ref()))
+    liar = c.leader()
+    assert liar != first
+    c.ok(liar, offered)
+    c.refused("Disputed", liar, c.settlement(liar, digest=digest("another merge")))
+    for member in [m for m in voters if m != liar]:
+        c.ok(member, c.answer(CLAIMED))
+    assert (c.round().dispute, c.round().unfounded) == (None, (liar,))
+    c.settle()
 
 
 def test_a_dispute_that_too_few_answer_lapses_after_a_leaders_time():
@@ -180,6 +198,19 @@ def test_a_leader_that_flees_from_a_dispute_leads_no_more_in_this_round(how):
     (told,) = c.happened("dispute_abandoned")
     assert (told["leader"], told["by"], told["claimed"]) == (liar, one, CLAIMED)
     assert (c.round().false_leaders, c.round().dispute) == ((liar,), None)
+
+
+def test_who_is_removed_while_its_merge_is_disputed_has_not_fled():
+    c = merging(5, min_peers=3)
+    leader, one = c.leader(), c.followers()[0]
+    c.ok(one, c.doubt())
+    c.ok(one, Remove(leader))
+    for member in c.followers():
+        if c.member(leader).status == "active":
+            c.ok(member, Vote(c.open_motions[0], True))
+    assert c.member(leader).status == "removed"
+    assert not c.happened("dispute_abandoned")
+    assert (c.round().false_leaders, c.round().strikes, c.round().dispute) == ((), (), None)
 
 
 def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():

@@ -13,6 +13,7 @@ from swarmhub.contract.transactions import (
     Contribute,
     Dispute,
     Invalid,
+    Poke,
     Retract,
     Rotate,
     Settle,
@@ -39,6 +40,7 @@ from swarmhub.round import (
     PullStarted,
     PullStopped,
     ReceiptCame,
+    ReceiptSent,
     Refused,
     SendReceipt,
     Signed,
@@ -505,6 +507,28 @@ def test_a_contribution_that_a_crash_has_torn_is_taken_back_when_somebody_needs_
     (body,) = retractions(c, Notes(HEART, follower))
     c.ok(follower, body)
     assert c.round().contribution_of(follower) is None
+
+
+def test_a_torn_contribution_is_not_taken_back_while_the_merge_with_it_is_disputed():
+    c = merging(4, min_peers=3)
+    leader, auditor = c.leader(), c.followers()[0]
+    c.ok(auditor, c.doubt())
+    assert retractions(c, Notes(HEART, leader)) == []  # it would seem to flee
+    c.idle(c.spec().leader_timeout_ms - 1)
+    c.act(auditor, Poke(HEART))
+    c.idle(2)
+    c.act(auditor, Poke(HEART))
+    assert c.round().dispute is None
+    c.ok(auditor, Unavailable(c.ref(), leader))
+    assert len(retractions(c, Notes(HEART, leader))) == 1
+
+
+def test_a_leader_that_was_lost_is_told_again_what_it_may_have_forgotten():
+    notes = Notes(HEART, 1)
+    for leader in (2, 3):
+        notes.learn(ReceiptSent(leader, 4, 0), 0)
+    notes.learn(PeerLost(2), 0)
+    assert notes.receipted == {(4, 0, 3)}
 
 
 # who may read

@@ -110,6 +110,8 @@ MUTANTS = [
     Mutant("who flees from a dispute leads again", C + "phases",
            "r = replace(r, false_leaders=(*r.false_leaders, member))\n        ctx.emit(\"dispute_a",
            "ctx.emit(\"dispute_a", "false_merge flee"),
+    Mutant("settled while a merge is disputed", C + "rounds",
+           "if r.dispute is not None:  # of", "if False:  # of", "false_dispute"),
     Mutant("form not checked", C + "checks",
            "if not codec.is_digest(layout) or (expected and layout != expected):", "if False:",
            "misshapen"),

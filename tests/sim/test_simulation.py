@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from mutants import MUTANTS, planted
 from swarm import swarmhub
 
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.records import ROUND
 from swarmhub.errors import BadInput
 from swarmhub.round import brain
 from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
+from swarmhub.sim.node import SimNode
 from swarmhub.sim.plan import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
 from swarmhub.sim.shrink import breaks_like, kinds
 
@@ -140,6 +143,34 @@ def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch
     assert takeover_ms() < 2500
     monkeypatch.setattr(brain, "doubt", lambda view, lost: iter(()))
     assert takeover_ms() > 3000  # the contract's own timeout
+
+
+def test_receipts_for_a_merge_that_a_leader_is_making_again_are_sent_again(monkeypatch):
+    """The drawn auditor keeps its receipt, so those of both others are needed; they come while the
+    leader, back from a crash, merges."""
+    done, crashed = SimNode.done, []
+
+    def crash_the_leader(self, wish, event):
+        done(self, wish, event)
+        r = ROUND.get(self.state, "sim")
+        if crashed or r is None or (r.number, r.phase) != (2, "MERGING"):
+            return
+        leader, others = self.world.nodes[get_leader(r)], {1, 2, 4} - {get_leader(r)}
+        made = leader.notes.merged.get((2, r.revision))
+        if made and all(made.digest in self.world.nodes[m].notes.held for m in others):
+            crashed.append(leader.me)
+            leader.disk.slow_ms = 900
+            self.world.crash(leader, 60)
+
+    monkeypatch.setattr(SimNode, "done", crash_the_leader)
+    acts = (Act("lie", (3,), lie="false_receipt"),)
+    world = World(dataclasses.replace(CALM, nodes=4, min_peers=4, rounds=1, acts=acts))
+    report = world.run()
+    assert not report.broken
+    (model,) = (m for m in report.settled if m.number == 2)
+    assert (model.term, len(model.receipts)) == (0, 2)
+    assert 3 not in {model.leader, *model.receipts}
+    assert len(crashed) == 1
 
 
 # the proof by mutation

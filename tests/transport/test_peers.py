@@ -223,10 +223,15 @@ def test_offers_and_receipts_pass(tmp_path):
     async def scenario(one, two, client, _):
         assert await client.watch(1, "study", 3, 1, "") == gate.merged
         receipt = ReceiptCame(3, 1, "d" * 64, 99, "f" * 128)
-        await client.send_receipt(1, "study", receipt)
+        assert await client.send_receipt(1, "study", receipt)
         ((study, got),) = gate.receipts
         assert study == "study"
         assert got.member == 2, "a receipt is the sender's, whatever it says"
+        gate.take_receipt = refuse_receipt
+        assert not await client.send_receipt(1, "study", receipt), "it has to come again"
+
+    def refuse_receipt(study, receipt):
+        raise BadInput("The receipt is for another model.")
 
     between(tmp_path, scenario, gate)
 

@@ -337,7 +337,7 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     if member.power:
         give_up_power(ctx, member)
     for name in chain.running:
-        study.withdraw_member(ctx, name, member.id)
+        study.withdraw_member(ctx, name, member.id, willing=status == "left")
     for motion in get_motions(ctx):
         still_open = MOTION.get(ctx.state, motion.id)  # one decision may carry another
         if still_open:

@@ -9,7 +9,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── AlreadyDone         the act has been done
     ├── BadValue            a field has a value that can never be accepted
     ├── Expired             the transaction, invitation or study is over
-    ├── Disputed            somebody doubts the merge; settle it when that is decided
+    ├── Disputed            somebody doubts a merge; settle the round when that is decided
     ├── TooMany             the signer's share of this block is used up
     └── StaleRound          the round has moved on; carries the model to go on from
 """
@@ -60,7 +60,7 @@ class Disputed(Refusal):
     def __init__(self, digest: str, by: int) -> None:
         super().__init__(
             f"The merge {digest[:16]}… is disputed by member {by}; "
-            "it can be settled once the others have recomputed it."
+            "the round can be settled once the others have recomputed it."
         )
 
 

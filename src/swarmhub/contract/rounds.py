@@ -171,8 +171,8 @@ def settle(ctx: Context, tx: Settle) -> None:
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
     if member.id in r.false_leaders:
         raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
-    if r.dispute is not None and r.dispute.digest == tx.digest:
-        raise Disputed(tx.digest, r.dispute.by)
+    if r.dispute is not None:  # of another merge, too: it may be the true one
+        raise Disputed(r.dispute.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
     check_receipts(ctx, study, r, tx, member)
     candidates = get_candidates(r)

@@ -144,7 +144,7 @@ def refuse(ctx: Context, tx: Refuse) -> None:
     STUDY.put(ctx.state, tx.study, record=study)
     ctx.emit("refused", study=tx.study, member=member.id)
     if study.samples_of(member.id) is not None:
-        withdraw_member(ctx, tx.study, member.id)
+        withdraw_member(ctx, tx.study, member.id, willing=True)
 
 
 def enrol(ctx: Context, tx: Enrol) -> None:
@@ -169,11 +169,12 @@ def withdraw(ctx: Context, tx: Withdraw) -> None:
     study = need_live_study(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "withdraw")
-    withdraw_member(ctx, tx.study, member.id)
+    withdraw_member(ctx, tx.study, member.id, willing=True)
 
 
-def withdraw_member(ctx: Context, name: str, member: MemberId) -> None:
-    """Take a member out of a study; its unsettled contribution is void, settled ones stay."""
+def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool) -> None:
+    """Take a member out of a study, by its own will or the others'; its unsettled contribution is
+    void, settled ones stay."""
     study = STUDY.need(ctx.state, name)
     if study.samples_of(member) is None:
         return
@@ -182,7 +183,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId) -> None:
     STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
     ctx.emit("withdrawn", study=name, member=member)
     if study.status == "running":
-        phases.drop_member(ctx, name, member, willing=True)
+        phases.drop_member(ctx, name, member, willing=willing)
 
 
 def start(ctx: Context, tx: Start) -> None:

@@ -363,13 +363,16 @@ class StudyDriver:
             self.node.save_signed(self.study, signed)
             self.notes.learn(signed, self.node.now_ms())
         try:
-            await self.node.client.send_receipt(wish.leader, wish.study, receipt)
+            taken = await self.node.client.send_receipt(wish.leader, wish.study, receipt)
         except PeerError as error:
             work.need_descriptor()
             log.info("receipt to member %d: %s", wish.leader, error)
             self.learn(PeerLost(wish.leader))
             return
         reach("receipt.sent")
+        if not taken:
+            await asyncio.sleep(self.notes.patience.retry_ms / 1000)
+            return
         self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
 
     # the trainer's answer

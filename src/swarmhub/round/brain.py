@@ -192,8 +192,8 @@ def lead(view: View) -> Iterator[Effect]:
     if merged.digest not in notes.synced:
         yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
         return
-    if r.dispute is not None and r.dispute.digest == merged.digest:
-        return  # the others recompute it now
+    if r.dispute is not None:
+        return  # a merge of this round is recomputed now, this one or another
     receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
     came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
     signed = [
@@ -372,6 +372,8 @@ def take_back(view: View) -> Iterator[Effect]:
     r, mine = view.r, view.r.contribution_of(view.me)
     if mine is None or mine.digest in view.notes.held:
         return
+    if r.dispute is not None and r.dispute.leader == view.me:
+        return  # who leaves now has fled
     reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
     if reported or get_leader(r) == view.me:
         yield Submit(Retract(view.ref))

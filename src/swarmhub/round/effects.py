@@ -113,7 +113,8 @@ class Watch:
 
 @dataclass(frozen=True)
 class SendReceipt:
-    """Sign that the blob is held and hand the signature to the leader. -> ReceiptSent"""
+    """Sign that the blob is held and hand the signature to the leader. -> ReceiptSent where it
+    takes it, PeerLost where it cannot be reached"""
 
     leader: MemberId
     study: str

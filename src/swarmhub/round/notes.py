@@ -305,6 +305,8 @@ class Notes:
                 self.examined[number, revision, chunk] = leaf
             case PeerLost(member):
                 self._count(self.lost, member, now_ms)
+                # what it was told it may have forgotten
+                self.receipted = {k for k in self.receipted if k[2] != member}
             case PeerFound(member):
                 self.lost.pop(member, None)
             case Poked():

@@ -22,9 +22,9 @@ reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
                   was voided
     WEIGHTS       nobody counts twice, or weighs more than it has declared
     HONEST        no honest member is found to have made a false merge or an invalid contribution,
-                  and no contribution is excluded as unavailable by the word of too few
+                  or to flee, and no contribution is excluded as unavailable by the word of too few
     VERDICT       a dispute is decided as most of those say alike who may recompute the chunk, if
-                  they are more than f
+                  they are more than f, and nothing is settled before
     ANSWERABLE    a leader answers for what it has signed with any key that it had since it led
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
@@ -246,6 +246,8 @@ class Invariants:
             self._contributed.setdefault(number, set()).add(fields["member"])
         elif name == "dispute_abandoned":
             self._caught.setdefault(number, set()).add(fields["leader"])
+            if fields["leader"] in self._enrolled - set(self.world.plan.liars):
+                self._break("HONEST", f"member {fields['leader']} is said to flee")
         elif name == "merging":
             self._forget_offers()
             self._sets[number] = set(fields["members"])
@@ -282,6 +284,7 @@ class Invariants:
                 if self._is_verdict(number, len(agreed)):
                     self._break("VERDICT", f"round {number}: {agreed} were not heard")
             self._answers.clear()
+            self._claimed = ""
         elif name == "false_merge":
             groups: dict[str, set[MemberId]] = {}
             for member, leaf in self._answers.items():
@@ -293,6 +296,7 @@ class Invariants:
             if fields["leader"] in self._answers:
                 self._break("VERDICT", f"round {number}: the accused has answered")
             self._answers.clear()
+            self._claimed = ""
             self._caught.setdefault(number, set()).add(fields["leader"])
             if fields["leader"] not in self.world.plan.liars:
                 self._break("HONEST", f"member {fields['leader']} was found to have lied")
@@ -315,6 +319,7 @@ class Invariants:
 
     def _forget_offers(self) -> None:
         """The set of contributions is another, and what was offered for the old one is void."""
+        self._claimed = ""
         self._led.clear()
         self._past_keys.clear()
 
@@ -341,6 +346,8 @@ class Invariants:
         if model.number != len(self.models) + 1:
             self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
         self.models.append(model)
+        if self._claimed:
+            self._break("VERDICT", f"round {model.number} settled while a merge was disputed")
         keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
         if not any(n.is_honest for n in keepers):
             self._break("DURABLE", f"round {model.number}: a power cut may take it")

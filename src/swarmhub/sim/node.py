@@ -606,15 +606,20 @@ class SimNode:
         self.disk.signed = self.notes.signed.and_(wish.number, wish.digest)
         self.notes.learn(self.disk.signed, self.now_ms)
 
-        def answer(data: bytes | None) -> None:
-            sent = ReceiptSent(wish.leader, wish.number, wish.revision)
-            self.done(wish, PeerLost(wish.leader) if data is None else sent)
+        def answer(taken: bool | None) -> None:
+            if taken is None:
+                self.done(wish, PeerLost(wish.leader))
+            elif taken:
+                self.done(wish, ReceiptSent(wish.leader, wish.number, wish.revision))
+            else:
+                self.later(self.notes.patience.retry_ms, lambda: self.done(wish, None))
 
         self.ask(wish.leader, lambda peer: peer.take_receipt(receipt), answer)
 
-    def take_receipt(self, receipt: ReceiptCame) -> bytes:
+    def take_receipt(self, receipt: ReceiptCame) -> bool:
         """As leader: keep it, if it is one for this node's merge."""
         merged = self.notes.merged.get((receipt.number, receipt.revision))
-        if merged is not None and is_receipt(self.state, STUDY_NAME, receipt, merged):
-            self.learn(receipt)
-        return b"taken"
+        if merged is None or not is_receipt(self.state, STUDY_NAME, receipt, merged):
+            return False
+        self.learn(receipt)
+        return True

@@ -275,12 +275,13 @@ class PeerClient:
                 raise PeerError(f"Member {member} answered {response.status}.")
             return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES, exact=False))
 
-    async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> None:
-        """Hand a receipt to the leader; PeerError where it cannot be reached. One that it has no
-        use for (the round is settled by now) is none the worse."""
+    async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> bool:
+        """Hand a receipt to the leader; whether it has taken it (it may still merge, or know
+        another key of this node). PeerError where it cannot be reached."""
         body = {**codec.to_json(receipt), "study": study}
         response = await self._request(leader, "POST", "/v1/receipt", data=codec.encode(body))
         response.release()
+        return response.status == 204
 
 
 def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> None:
