@@ -13,12 +13,14 @@ from ends import between, put, wish
 
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
+from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
-from swarmhub.node import local_api, node, work
+from swarmhub.node import driver, local_api, node, work
 from swarmhub.node.home import Home
 from swarmhub.node.local_api import LocalApi
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES
+from swarmhub.round import Examine, Notes
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -50,6 +52,28 @@ def test_trouble_is_said_once_shown_while_it_lasts_and_forgotten(tmp_path, monke
         await until(lambda: there.problems == ["something else"])
         there.report_trouble("no space")  # another time
         assert [r.message for r in caplog.records].count("no space") == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("error", [PeerError("A member answered 404."), NO_DESCRIPTOR])
+def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
+    tmp_path, monkeypatch, error
+):
+    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
+    there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
+    here = driver.StudyDriver(there, Notes("heart", 1))
+    look = Examine("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
+
+    async def nobody_gives(hands, wish):
+        raise error
+
+    async def story():
+        monkeypatch.setattr(here, "react", lambda: None)
+        monkeypatch.setattr(driver.inquiry, "answer_dispute", nobody_gives)
+        await here._carry_out(look)
+        assert here._has_just_failed(look), "it is tried again after a pause"
+        assert bool(there.problems) == (error is NO_DESCRIPTOR)
 
     asyncio.run(story())
 

@@ -317,7 +317,13 @@ class StudyDriver:
             self.learn(event)
 
     async def _examine(self, wish: Examine) -> None:
-        found = await inquiry.answer_dispute(_Hands(self.node, self.notes.me), wish)
+        try:
+            found = await inquiry.answer_dispute(_Hands(self.node, self.notes.me), wish)
+        except PeerError as error:  # the others may have decided, and keep nothing of it any more
+            work.need_descriptor()
+            log.info("round %d: chunk %d not recomputed: %s", wish.number, wish.chunk, error)
+            self._note_failure(wish)
+            return
         if found.leaf == inquiry.NO_LEAF:
             log.warning("round %d: there is no right merge to dispute about", wish.number)
         self.learn(found)
