@@ -20,7 +20,7 @@ from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.node.home import Home
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.round import Prepared, Signed
+from swarmhub.round import Obtained, Prepared, Signed
 from swarmhub.train.session import Swarm
 from swarmhub.transport import Peers
 
@@ -255,6 +255,17 @@ def test_a_damaged_journal_of_what_was_signed_is_left_aside_with_a_sentence(home
         assert node.load_signed("heart") == Signed(0, ()), what
         (sentence,) = node.problems
         assert "heart.signed was damaged and is left aside" in sentence, what
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_pulled_is_remembered_over_a_crash_and_forgotten_where_it_is_damaged(home, seed):
+    node, obtained = Node(home), Obtained(7, ("a" * 64, "b" * 64))
+    assert node.load_obtained("heart") == Obtained()
+    node.save_obtained("heart", obtained)
+    assert node.load_obtained("heart") == obtained
+    for what in each_damage(home.state_path("heart.obtained"), seed):
+        assert node.load_obtained("heart") == Obtained(), what
+    assert node.problems == [], "a power cut may take it, like what was pulled"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

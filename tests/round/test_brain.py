@@ -32,6 +32,7 @@ from swarmhub.round import (
     Lacking,
     Merged,
     Notes,
+    Obtained,
     Offered,
     PeerLost,
     Prepared,
@@ -542,10 +543,12 @@ def test_a_contribution_is_given_only_by_who_has_pulled_or_made_it_in_this_study
     notes = Notes(HEART, 1, held={theirs, mine})  # from another study, say
     assert not may_read(c.state, notes, 3, theirs)
     assert not may_read(c.state, notes, 3, mine)
-    notes.learn(Held(theirs), 0)
+    notes.learn(notes.obtained.and_(r.number, theirs), 0)
     notes.learn(Prepared(r.number, r.base, mine, digest("root"), MODEL_BYTES, LAYOUT, 10), 0)
     assert may_read(c.state, notes, 3, theirs)
     assert may_read(c.state, notes, 3, mine)
     assert not may_read(c.state, notes, 9, theirs)
-    notes.forget_before(r.number + 1)
+    again = Notes(HEART, 1, held=notes.held, obtained=notes.obtained)  # it was started again
+    assert may_read(c.state, again, 3, theirs)
+    notes.learn(Obtained(r.number - 1, (theirs,)), 0)
     assert not may_read(c.state, notes, 3, theirs)

@@ -248,6 +248,9 @@ class StudyDriver:
             lasted_ms = int((time.monotonic() - started) * 1000)
             self.learn(PullFailed(wish.digest, str(error), lasted_ms))
             return
+        obtained = self.notes.obtained.and_(self.number, wish.digest)
+        self.node.save_obtained(self.study, obtained)
+        self.notes.learn(obtained, self.node.now_ms())
         reach("pull.held")
         log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
         self.learn(Held(wish.digest))

@@ -43,6 +43,7 @@ from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.round import (
     Merged,
     Notes,
+    Obtained,
     Prepared,
     ReceiptCame,
     Signed,
@@ -327,7 +328,7 @@ class Node:
         if name not in self.drivers and study.samples_of(me) is not None:
             notes = Notes(
                 name, me, self.held, prepared=self.load_prepared(name),
-                signed=self.load_signed(name),
+                signed=self.load_signed(name), obtained=self.load_obtained(name),
             )  # fmt: skip
             self.drivers[name] = StudyDriver(self, notes)
 
@@ -362,7 +363,23 @@ class Node:
 
     def load_signed(self, study: str) -> Signed:
         """What receipts were sent for in the last round in which any was."""
-        return self._load(Signed, f"{study}.signed") or Signed(0, ())
+        return self._load(Signed, f"{study}.signed") or Signed()
+
+    def save_obtained(self, study: str, obtained: Obtained) -> None:
+        """Keep over a crash what was pulled; like the blobs themselves, not over a power cut."""
+        path = self.home.state_path(f"{study}.obtained")
+        partial = path.with_name(path.name + ".new")
+        with contextlib.suppress(OSError):  # no space: then it is pulled again after a crash
+            partial.write_bytes(seal(codec.pack(obtained)))
+            partial.replace(path)
+
+    def load_obtained(self, study: str) -> Obtained:
+        """What was pulled in the last round in which anything was."""
+        try:
+            data = unseal(self.home.state_path(f"{study}.obtained").read_bytes()) or b""
+            return codec.unpack(Obtained, data)
+        except (BadInput, OSError):
+            return Obtained()
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""

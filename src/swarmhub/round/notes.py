@@ -1,15 +1,15 @@
 """What a node knows that the ledger does not, for one study.
 
-Only `held`, `prepared` and `signed` outlive a crash (they are on disk); all else is learnt again by
-doing.
+Only `held`, `prepared`, `signed` and `obtained` outlive a crash (they are on disk); all else is
+learnt again by doing.
 Events are facts: `learn` writes them down, `decide` draws the conclusions.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeAlias
 
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.transactions import Contribute, Dispute, Settle
@@ -49,17 +49,28 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Signed:
-    """Merges of a round for which this node has sent a receipt, on disk before it is sent: its
-    leader may settle them later, and this may be the only copy."""
+class OfRound:
+    """Blobs of one round that a node remembers over a crash."""
 
-    number: int
-    digests: tuple[Digest, ...]
+    number: int = 0
+    digests: tuple[Digest, ...] = ()
 
-    def and_(self, number: int, digest: Digest) -> Signed:
+    def and_(self, number: int, digest: Digest) -> Self:
         """With one more; what belongs to an earlier round is dropped."""
         before = self.digests if number == self.number else ()
-        return Signed(number, tuple(dict.fromkeys([*before, digest])))
+        return replace(self, number=number, digests=tuple(dict.fromkeys([*before, digest])))
+
+
+@dataclass(frozen=True)
+class Signed(OfRound):
+    """Merges for which this node has sent a receipt, on disk before it is sent: their leaders may
+    settle them later, and this may be the only copy."""
+
+
+@dataclass(frozen=True)
+class Obtained(OfRound):
+    """Contributions that were pulled for this study. Without it a node that was started again would
+    hold them and could not give them to those who audit its merge."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +220,7 @@ class Accepted:
 Event: TypeAlias = (
     Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Synced
     | Offered | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted
-    | Prepared | Signed | Audited | Lacking | Examined
+    | Prepared | Signed | Obtained | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -232,12 +243,12 @@ class Failures:
 @dataclass
 class Notes:
     """One study's notes at one node. `held` may be shared between studies; `obtained` is what was
-    pulled for this one, in this round."""
+    pulled for this one."""
 
     study: str
     me: MemberId
     held: set[Digest] = field(default_factory=set)
-    obtained: set[Digest] = field(default_factory=set)
+    obtained: Obtained = field(default_factory=Obtained)
     prepared: Prepared | None = None
     attached: bool = False  # a trainer stands here
     patience: Patience = field(default_factory=Patience)
@@ -259,7 +270,7 @@ class Notes:
     examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
     drawn: dict[tuple[int, int, Digest], tuple[int, ...]] = field(default_factory=dict)  # secret
     mistrusted: Counter[MemberId] = field(default_factory=Counter)  # whose receipts were refused
-    signed: Signed = field(default_factory=lambda: Signed(0, ()))
+    signed: Signed = field(default_factory=Signed)
     poked_ms: int = 0
 
     def learn(self, event: Event, now_ms: int) -> None:
@@ -267,7 +278,6 @@ class Notes:
         match event:
             case Held(digest):
                 self.held.add(digest)
-                self.obtained.add(digest)
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
                 self.pulling.pop(digest, None)
@@ -322,6 +332,8 @@ class Notes:
                 self.prepared = event
             case Signed():
                 self.signed = event
+            case Obtained():
+                self.obtained = event
 
     def is_bad(self, digest: Digest, weight: int = 0) -> bool:
         """Whether a contribution with this weight, or an offer (weight 0), was found bad."""
@@ -343,7 +355,6 @@ class Notes:
         self.drawn = {k: v for k, v in self.drawn.items() if k[0] >= number}
         self.mistrusted.clear()
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
-        self.obtained.clear()
         self.arrived.clear()
         self.pulling.clear()
         self.lost.clear()

@@ -53,6 +53,7 @@ def may_read(state: Reader, notes: Notes, member: MemberId, digest: Digest) -> b
     if r is None:
         return False
     own = {notes.prepared.digest} if notes.prepared is not None else set()
-    in_round = {c.digest for c in r.contributions} & (notes.obtained | own)
+    obtained = set(notes.obtained.digests) if notes.obtained.number == r.number else set()
+    in_round = {c.digest for c in r.contributions} & (obtained | own)
     in_round |= {m.digest for m in notes.merged.values()}
     return digest in in_round and member in {*get_candidates(r), *r.roster}

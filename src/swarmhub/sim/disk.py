@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.round import Prepared, Signed, recompute
+from swarmhub.round import Obtained, Prepared, Signed, recompute
 from swarmhub.sim.contents import Blob
 from swarmhub.types import Digest
 
@@ -24,7 +24,8 @@ class Disk:
     model: Layout
     blobs: dict[Digest, Blob] = field(default_factory=dict)
     journal: Prepared | None = None
-    signed: Signed = field(default_factory=lambda: Signed(0, ()))
+    signed: Signed = field(default_factory=Signed)
+    obtained: Obtained = field(default_factory=Obtained)
     full: bool = False
     slow_ms: int = 0  # what every piece of work with it takes longer
     _unsynced: set[Digest] = field(default_factory=set)

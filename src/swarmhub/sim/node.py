@@ -153,7 +153,7 @@ class SimNode:
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
         self.notes = Notes(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
-            signed=self.disk.signed,
+            signed=self.disk.signed, obtained=self.disk.obtained,
         )  # fmt: skip
         self.notes.attached = True
         self._number, self._training, self._timer_ms = 0, False, 0
@@ -471,6 +471,8 @@ class SimNode:
                 self.notes.learn(PullStopped(wish.digest), self.now_ms)
                 self.failed(wish)
                 return
+            self.disk.obtained = self.notes.obtained.and_(self._number, wish.digest)
+            self.notes.learn(self.disk.obtained, self.now_ms)
             self.done(wish, Held(wish.digest))
 
         self.ask(holders[0], lambda peer: peer.give(wish.digest, self.me), answer)
