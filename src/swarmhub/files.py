@@ -38,8 +38,17 @@ def raise_file_limit(wanted: int = 8192) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file as a whole, also for one who reads it meanwhile, or when this process dies.
+    Not synced: a power cut may leave the old content, or a damaged file."""
+    partial = path.with_name(path.name + ".new")
+    partial.write_bytes(data)
+    reach("file.written")
+    partial.replace(path)
+
+
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: after a crash there is the old or the new content."""
+    """Replace a file as a whole, also over a power cut: there is the old or the new content."""
     partial = path.with_name(path.name + ".new")
     with partial.open("wb") as file:
         reach("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))

@@ -23,7 +23,7 @@ MOMENTS = {
     "start.blobs": "the blobs on disk are checked, the ledger is not open yet",
     "start.ledger": "every block is executed, nobody can reach the node yet",
     "start.doors": "both doors are open, no study has a driver yet",
-    "head.half": "the last head seen is written under another name",
+    "file.written": "a file that need not be synced is written under another name",
     "head.saved": "the last head seen is in its place",
     # a trainer works
     "trainer.task": "a trainer has a task and has done nothing for it",

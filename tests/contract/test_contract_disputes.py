@@ -38,6 +38,17 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import RECEIPT_DOMAIN, ROTATE_DOMAIN
 
 
+def take_over(c):
+    """Two suspect the leader, and the next in line leads; also what its followers are, and a
+    dispute about what it has offered."""
+    first, *voters = c.leader(), *c.followers()
+    offered = c.doubt()
+    for member in voters[:2]:
+        c.ok(member, Suspect(c.ref()))
+    assert c.leader() != first
+    return first, voters, offered
+
+
 def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
     c = merging(4)
     liar, first, second = c.leader(), *c.followers()[:2]
@@ -80,12 +91,8 @@ def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
 
 def test_nobody_settles_a_false_merge_behind_its_own_dispute_about_a_true_one():
     c = merging(4)
-    first, *voters = c.leader(), *c.followers()
-    offered = c.doubt()
-    for member in voters[:2]:
-        c.ok(member, Suspect(c.ref()))
+    _, voters, offered = take_over(c)
     liar = c.leader()
-    assert liar != first
     c.ok(liar, offered)
     c.refused("Disputed", liar, c.settlement(liar, digest=digest("another merge")))
     for member in [m for m in voters if m != liar]:
@@ -224,12 +231,8 @@ def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():
 
 def test_a_leader_whose_term_is_over_answers_for_what_it_may_still_settle():
     c = merging(4)
-    liar, *voters = c.leader(), *c.followers()
-    offered = c.doubt()
-    for member in voters[:2]:
-        c.ok(member, Suspect(c.ref()))
+    liar, voters, offered = take_over(c)
     leader, term = c.leader(), c.round().term
-    assert leader != liar
     c.ok(voters[0], offered)
     c.refused("Disputed", liar, c.settlement(liar, ref=c.ref(term=0), digest=FALSE))
     c.ok(voters[1], c.answer())

@@ -17,6 +17,7 @@ from swarmhub.contract.records import ROUND
 from swarmhub.errors import BadInput
 from swarmhub.round import brain
 from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
+from swarmhub.sim.disk import Disk
 from swarmhub.sim.node import SimNode
 from swarmhub.sim.plan import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
 from swarmhub.sim.shrink import breaks_like, kinds
@@ -171,6 +172,37 @@ def test_receipts_for_a_merge_that_a_leader_is_making_again_are_sent_again(monke
     assert (model.term, len(model.receipts)) == (0, 2)
     assert 3 not in {model.leader, *model.receipts}
     assert len(crashed) == 1
+
+
+def test_a_leader_that_was_killed_gives_auditors_what_it_had_pulled(monkeypatch):
+    """One contributor dies as soon as the leader has its contribution, and the leader is killed
+    and started again at once: nobody else can give it to those who audit the merge."""
+    done, killed = SimNode.done, []
+
+    def kill_both(self, wish, event):
+        done(self, wish, event)
+        r = ROUND.get(self.state, "sim")
+        if killed or r is None or (r.number, r.phase) != (2, "MERGING"):
+            return
+        leader = self.world.nodes[get_leader(r)]
+        owner = next(c for c in r.contributions if c.member != leader.me)
+        alone = all(
+            owner.digest not in node.notes.held
+            for node in self.world.nodes.values()
+            if node.me not in (leader.me, owner.member)
+        )
+        if alone and all(c.digest in leader.notes.held for c in r.contributions):
+            killed.extend((leader.me, owner.member))
+            self.world.crash(self.world.nodes[owner.member], 60_000)
+            self.world.crash(leader, 60)
+
+    monkeypatch.setattr(SimNode, "done", kill_both)
+    monkeypatch.setattr(Disk, "crash", lambda disk, rng: None)  # the machine stays up
+    report = World(dataclasses.replace(CALM, nodes=4, min_peers=4, rounds=1)).run()
+    assert not report.broken
+    (model,) = (m for m in report.settled if m.number == 2)
+    assert (model.leader, model.term) == (killed[0], 0)
+    assert killed[1] not in model.receipts
 
 
 # the proof by mutation

@@ -59,8 +59,14 @@ def get_candidates(r: Round) -> tuple[MemberId, ...]:
 
 def has_led(r: Round, member: MemberId) -> bool:
     """Whether a member leads a term of this revision, or has led one."""
-    cycle = range(r.since_term, min(r.term + 1, r.since_term + len(get_candidates(r))))
-    return any(get_leader(r, term) == member for term in cycle)
+    return any(get_leader(r, term) == member for term in get_terms(r))
+
+
+def get_terms(r: Round) -> range:
+    """Terms of this revision in which each of its leaders so far has led last, the present first:
+    one who led before that is in line again."""
+    first = max(r.since_term, r.term + 1 - len(get_candidates(r)))
+    return range(r.term, first - 1, -1)
 
 
 def get_leader(r: Round, term: int | None = None) -> MemberId | None:

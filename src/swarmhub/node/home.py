@@ -26,7 +26,7 @@ from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.files import seal, unseal, write_durably
+from swarmhub.files import seal, unseal, write_durably, write_whole
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.moments import reach
 from swarmhub.transport.relay import relays_of
@@ -392,10 +392,7 @@ class Home:
     def save_head(self, height: int, block: str) -> None:
         """Remember the head. Not synced: after a power cut an older head is remembered."""
         path = self.state_path("head")
-        partial = path.with_suffix(".new")
-        partial.write_bytes(seal(codec.encode({"height": height, "id": block})))
-        reach("head.half")
-        partial.replace(path)
+        write_whole(path, seal(codec.encode({"height": height, "id": block})))
         reach("head.saved")
 
 

@@ -28,7 +28,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
-from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably
+from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
@@ -367,27 +367,21 @@ class Node:
 
     def save_obtained(self, study: str, obtained: Obtained) -> None:
         """Keep over a crash what was pulled; like the blobs themselves, not over a power cut."""
-        path = self.home.state_path(f"{study}.obtained")
-        partial = path.with_name(path.name + ".new")
-        with contextlib.suppress(OSError):  # no space: then it is pulled again after a crash
-            partial.write_bytes(seal(codec.pack(obtained)))
-            partial.replace(path)
+        with contextlib.suppress(OSError):  # no space: then it is not given to others after a crash
+            write_whole(self.home.state_path(f"{study}.obtained"), seal(codec.pack(obtained)))
 
     def load_obtained(self, study: str) -> Obtained:
         """What was pulled in the last round in which anything was."""
-        try:
-            data = unseal(self.home.state_path(f"{study}.obtained").read_bytes()) or b""
-            return codec.unpack(Obtained, data)
-        except (BadInput, OSError):
-            return Obtained()
+        return self._load(Obtained, f"{study}.obtained", synced=False) or Obtained()
 
     def load_prepared(self, study: str) -> Prepared | None:
         """The trainer's last answer, if its blob is still here and whole."""
         found = self._load(Prepared, f"{study}.prepared")
         return found if found and (not found.digest or found.digest in self.blobs) else None
 
-    def _load(self, kind: type[T], name: str) -> T | None:
-        """What a file of the journal holds; None where there is none, or it is damaged."""
+    def _load(self, kind: type[T], name: str, synced: bool = True) -> T | None:
+        """What a file of the journal holds; None where there is none, or it is damaged (which is
+        no fault of the disk if it was never synced)."""
         path = self.home.state_path(name)
         try:
             return codec.unpack(kind, unseal(path.read_bytes()) or b"")
@@ -396,7 +390,7 @@ class Node:
         except (BadInput, OSError) as error:
             if isinstance(error, OSError) and is_passing(error):
                 self.report_shortage(error)  # the trainer answers again
-            else:
+            elif synced:
                 self.report(f"The journal {path} was damaged and is left aside; training goes on.")
             return None
 

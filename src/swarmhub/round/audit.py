@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from swarmhub.contract.election import get_auditors, get_candidates, get_leader
+from swarmhub.contract.election import get_auditors, get_leader, get_terms
 from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.round.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
@@ -59,7 +59,7 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
     missing = [c for c in r.contributions if c.digest not in notes.held]
     silent = [c for c in missing if is_needed_whole(view, c, offer.leader)]
     for c in silent:  # the leader has had them all
-        yield from pull_contribution(view, c, (offer.leader, c.member))
+        yield from pull_contribution(view, c, (offer.leader, c.member, *r.contributors))
     if full:
         for c in missing:
             yield from pull_contribution(view, c, (c.member, offer.leader))
@@ -114,8 +114,7 @@ def accuse(view: View) -> Iterator[Effect]:
     r, notes = view.r, view.notes
     if r.dispute is not None or view.me in r.unfounded:
         return
-    cycle = range(r.term, max(r.since_term, r.term + 1 - len(get_candidates(r))) - 1, -1)
-    for term in cycle:
+    for term in get_terms(r):
         leader = get_leader(r, term)
         if leader is None or leader in r.false_leaders:
             continue

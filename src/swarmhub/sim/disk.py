@@ -25,7 +25,7 @@ class Disk:
     blobs: dict[Digest, Blob] = field(default_factory=dict)
     journal: Prepared | None = None
     signed: Signed = field(default_factory=Signed)
-    obtained: Obtained = field(default_factory=Obtained)
+    obtained: Obtained = field(default_factory=Obtained)  # not synced
     full: bool = False
     slow_ms: int = 0  # what every piece of work with it takes longer
     _unsynced: set[Digest] = field(default_factory=set)
@@ -78,7 +78,8 @@ class Disk:
         self.journal = prepared
 
     def crash(self, rng: random.Random) -> None:
-        """Of what was not synced, each blob is whole, torn or gone."""
+        """Of what was not synced, each blob is whole, torn or gone, and what was pulled is known
+        or not."""
         for digest in sorted(self._unsynced & self.blobs.keys()):
             blob = self.blobs.pop(digest)
             fate = rng.randrange(3)
@@ -88,6 +89,8 @@ class Disk:
                 torn = blob.data[: rng.randrange(len(blob.data))] + b"\xff"
                 self.blobs[digest] = Blob(blob.form, torn)
         self._unsynced.clear()
+        if rng.randrange(3) == 0:
+            self.obtained = Obtained()
 
     def retain(self, kept: set[Digest]) -> None:
         """Delete everything else."""
