@@ -17,7 +17,9 @@ from engines import needs_cometbft
 
 from swarmhub.contract.records import Spec, get_chain
 from swarmhub.contract.transactions import Invite, Poke, Propose, write_transaction
+from swarmhub.errors import LedgerDamaged
 from swarmhub.ledger import MemoryChain, MemoryLedger, SqliteLedger, create_ledger
+from swarmhub.ledger.blocks import MAX_BLOCK_TXS
 from swarmhub.types import TX_DOMAIN
 
 NAMES = ["h1", "h2", "h3"]
@@ -140,3 +142,34 @@ def members(ledger):
 
 def header_of(row):
     return json.loads(row[1])
+
+
+async def open_and_close(path, **options):
+    """The tip and the state of a file."""
+    ledger = await SqliteLedger.open(path, **options)
+    tip, state = ledger.tip, ledger.state
+    await ledger.close()
+    return tip, state
+
+
+def failing(path, error=LedgerDamaged, **options):
+    """The error of opening the file."""
+
+    async def story():
+        with pytest.raises(error) as caught:
+            await SqliteLedger.open(path, **options)
+        return caught.value
+
+    return asyncio.run(story())
+
+
+def taken(pool, path, most=MAX_BLOCK_TXS, most_bytes=1 << 23, only=None):
+    """What a block would take, and it is gone then."""
+    found = pool.waiting(most, most_bytes, {key(w).public for w in ("h1", "h2", "h3")}, only)
+    pool.remove([place for place, _ in found])
+    return [tx for _, tx in found]
+
+
+def poke(who, i):
+    """A transaction that differs from every other in `i`."""
+    return signed("chain", Poke(f"s{i}"), who)
