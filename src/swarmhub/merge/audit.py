@@ -11,10 +11,9 @@ a single value of a large model is found by a full audit only.
 
 The excerpts of contributions come from their owners unproven. An owner who lies in them may make a
 false alarm: then the chunk in question, with its proof, shows who has lied, and that contribution
-is pulled whole before the audit begins anew with other stretches. A leader could explain a false
-merge away, by an excerpt of what it would rather have contributed now that it knows the others':
-so some whole chunks of its contribution are fetched with their proof and compared. If it lies in a
-share q of the chunks, it escapes an auditor who draws c of them with at most (1 - q)^c.
+is pulled whole before the same stretches are audited again. A leader could explain a false merge
+away, by an excerpt of what it would rather have contributed now that it knows the others': so it is
+asked for none, and its contribution is pulled whole.
 """
 
 from __future__ import annotations
