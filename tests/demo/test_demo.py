@@ -135,7 +135,8 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tmp_path, number):
     child = subprocess.Popen(
         [*COMMAND, "demo", "--rounds", "500", "--home", str(root)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip  # tests in the background of a shell ignore SIGINT, and so would their children
     end = time.monotonic() + 60
     while len(processes_of(root)) < 9 and time.monotonic() < end:
         time.sleep(0.05)  # four nodes, four trainers and the demo itself
