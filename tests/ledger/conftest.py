@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from ledger_tools import (
-    write_chain,
-)
+from ledger_tools import write_chain
 
 from swarmhub.ledger import sqlite
 

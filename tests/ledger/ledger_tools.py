@@ -163,7 +163,7 @@ def failing(path, error=LedgerDamaged, **options):
     return asyncio.run(story())
 
 
-def taken(pool, path, most=MAX_BLOCK_TXS, most_bytes=1 << 23, only=None):
+def taken(pool, most=MAX_BLOCK_TXS, most_bytes=1 << 23, only=None):
     """What a block would take, and it is gone then."""
     found = pool.waiting(most, most_bytes, {key(w).public for w in ("h1", "h2", "h3")}, only)
     pool.remove([place for place, _ in found])

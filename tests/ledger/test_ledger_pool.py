@@ -93,10 +93,10 @@ def test_a_block_takes_of_each_member_what_the_contract_takes(path):
     late = [poke(who, i) for i in range(2) for who in ("h2", "h3")]
     for tx in late:
         pool.put(tx)
-    first = taken(pool, path)
+    first = taken(pool)
     assert count_of(first) == {"h1": MAX_TXS_PER_MEMBER, "h2": 2, "h3": 2}
     assert first[-4:] == late, "in the order in which they came"
-    assert [count_of(taken(pool, path)) for _ in range(3)] == [
+    assert [count_of(taken(pool)) for _ in range(3)] == [
         {"h1": MAX_TXS_PER_MEMBER}, {"h1": MAX_TXS_PER_MEMBER}, {},
     ]  # fmt: skip
 
@@ -106,9 +106,9 @@ def test_a_block_that_is_too_small_for_all_is_shared_in_turn(path):
     for who, n in (("h1", 50), ("h2", 3), ("h3", 50)):
         for i in range(n):
             pool.put(poke(who, i))
-    assert count_of(taken(pool, path, most=11)) == {"h1": 4, "h2": 3, "h3": 4}
+    assert count_of(taken(pool, most=11)) == {"h1": 4, "h2": 3, "h3": 4}
     size = len(poke("h1", 10))
-    counts = count_of(taken(pool, path, most_bytes=10 * size))
+    counts = count_of(taken(pool, most_bytes=10 * size))
     assert counts == {"h1": 5, "h3": 5}
 
 
@@ -117,7 +117,7 @@ def test_strangers_share_one_small_part_of_a_block_however_many_they_are(path):
     for i in range(3 * MAX_TXS_OF_STRANGERS):
         pool.put(poke(f"stranger {i}", i))
     pool.put(poke("h1", 1))
-    assert count_of(taken(pool, path)) == {"stranger": MAX_TXS_OF_STRANGERS, "h1": 1}
+    assert count_of(taken(pool)) == {"stranger": MAX_TXS_OF_STRANGERS, "h1": 1}
 
 
 def test_who_forges_a_members_name_uses_the_strangers_share(path):
@@ -126,7 +126,7 @@ def test_who_forges_a_members_name_uses_the_strangers_share(path):
         pool.put(signed("chain", Poke(f"s{i}"), "h1", sign=lambda data: "00" * 64))
     genuine = poke("h1", 1)
     pool.put(genuine)
-    found = taken(pool, path)
+    found = taken(pool)
     assert len(found) == MAX_TXS_OF_STRANGERS + 1
     assert found[-1] == genuine
 
@@ -139,7 +139,7 @@ def test_a_flood_costs_no_more_reads_than_a_block_has_room_for(path, monkeypatch
     reads = []
     real = pool._read
     monkeypatch.setattr(pool, "_read", lambda place: reads.append(place) or real(place))
-    assert len(taken(pool, path)) == MAX_TXS_PER_MEMBER
+    assert len(taken(pool)) == MAX_TXS_PER_MEMBER
     assert len(reads) == MAX_TXS_PER_MEMBER
     left = sum(1 for _ in path.with_name(path.name + ".pool").iterdir())
     assert left == 300 - MAX_TXS_PER_MEMBER, "the newest beyond the limit are thrown away"

@@ -144,8 +144,8 @@ def test_a_pool_without_descriptors_says_so_instead_of_passing_over_what_waits(p
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", no_descriptor)
         with pytest.raises(OSError, match="Too many"):
-            taken(pool, path)
-    assert len(taken(pool, path)) == 1
+            taken(pool)
+    assert len(taken(pool)) == 1
 
 
 def test_a_block_whose_bells_could_not_be_rung_is_written(path, monkeypatch):

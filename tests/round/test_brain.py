@@ -406,7 +406,8 @@ def test_where_several_parts_want_a_blob_whoever_one_would_ask_is_asked():
     whose = r.contribution_of(secretive).digest
     (pull,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)
                and w.digest == whose]  # fmt: skip
-    assert set(pull.holders[:2]) == {leader, secretive}  # then whoever else may have it
+    assert set(pull.holders[:2]) == {leader, secretive}
+    assert set(pull.holders) == set(r.contributors) - {me}  # then whoever else may have it
     one, two = Pull("d", 1, "l", (1, 2), False), Pull("d", 1, "l", (3, 1), True)
     (both,) = unite([one, two, one])
     assert (both.holders, both.durable) == ((1, 2, 3), True)

@@ -63,8 +63,7 @@ def has_led(r: Round, member: MemberId) -> bool:
 
 
 def get_terms(r: Round) -> range:
-    """Terms of this revision in which each of its leaders so far has led last, the present first:
-    one who led before that is in line again."""
+    """The last term of each member that has led in this revision, the present one first."""
     first = max(r.since_term, r.term + 1 - len(get_candidates(r)))
     return range(r.term, first - 1, -1)
 

@@ -62,7 +62,7 @@ def look_into(view: View, offer: Offered) -> Iterator[Effect]:
         yield from pull_contribution(view, c, (offer.leader, c.member, *r.contributors))
     if full:
         for c in missing:
-            yield from pull_contribution(view, c, (c.member, offer.leader))
+            yield from pull_contribution(view, c, (c.member, offer.leader, *r.contributors))
     if not (missing if full else silent):
         yield Audit(
             r.study, r.number, r.kind, r.revision, view.spec.merge, offer.layout, shares_of(view),
