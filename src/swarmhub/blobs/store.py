@@ -7,12 +7,13 @@
 
 A buffer appears under its digest only when every chunk of it has been checked. At start every
 buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew.
-The bytes of small blobs are synced to disk before the ledger hears of them, those of large ones
-right after: a power cut can cost a contribution (the round then excludes it), never a wrong byte,
-because of the check at start, and never a settled model: whoever merges or signs for one syncs
-bytes, list and names first (`sync`). Files of large blobs that are no longer needed are kept as
-spares and written over, which saves the kernel from finding and clearing hundreds of megabytes in
-every round.
+A power cut can cost a contribution (the round then excludes it), never a wrong byte, because of
+the check at start, and never a settled model: whoever merges or signs for one syncs bytes, list and
+names first (`sync`). A trainer's small answer is synced before the ledger hears of it, all else
+that may outlive its round some seconds later, if it is still here: no round waits for a disk that
+writes what is swept in the next. Files of large blobs that are no longer needed are kept as spares
+and written over, which saves the kernel from finding and clearing hundreds of megabytes in every
+round.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import errno
 import os
 import shutil
 import threading
+import time
 import uuid
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ from swarmhub.params.buffer import write_all
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
+SYNC_AFTER_S = 5.0  # in which most blobs of a quick round are swept, and need no disk at all
 MAX_SPARES = 4  # files kept for writing over: what a leader of four needs in a round
 
 
@@ -77,6 +81,8 @@ class BlobStore:
         self._idle: set[Path] = set()  # pulls that nobody was waiting for at the last sweep
         self._unsound: set[Digest] = set()  # the disk has failed to take them
         self._syncing = threading.Semaphore(1)
+        self._waiting: deque[tuple[float, Digest]] = deque()  # to be synced, and when
+        self._queueing = threading.Lock()
         self._naming = threading.Lock()  # while files of a blob come, or go
         self._spares: list[tuple[int, Path]] = []  # (length, path)
         for folder in (root, root / "incoming", root / "layouts"):
@@ -170,11 +176,14 @@ class BlobStore:
                 break
         return path
 
-    def adopt(self, path: Path, fingerprint: Fingerprint, durable: bool = True) -> Digest:
+    def adopt(
+        self, path: Path, fingerprint: Fingerprint, durable: bool = True, first: bool = False
+    ) -> Digest:
         """Take over a complete file whose chunks were checked against the fingerprint.
 
-        A durable blob is synced to disk, in the background when large; one that is needed for
-        this round only (another member's contribution) is not. BlobError on a full disk.
+        A durable blob is synced to disk some seconds later, if it is still here, or `first` where
+        it is small; one that is needed for this round only (another member's contribution) is not.
+        What something depends on is synced by `sync`. BlobError on a full disk.
         """
         digest = fingerprint.digest
         if digest in self._index:
@@ -185,7 +194,7 @@ class BlobStore:
             leaves = self._leaves_path(digest)
             leaves.write_bytes(_write_leaves(fingerprint))
             reach("blob.leaves")
-            if durable and fingerprint.nbytes <= SYNC_FIRST_BYTES:
+            if first and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 self._sync_new(path)
             path.replace(self.path(digest))
             reach("blob.named")
@@ -196,8 +205,8 @@ class BlobStore:
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint
-        if durable and fingerprint.nbytes > SYNC_FIRST_BYTES:
-            threading.Thread(target=self._sync_later, args=(digest,), daemon=True).start()
+        if durable:
+            self._sync_later(digest)
         return digest
 
     def _sync_new(self, path: Path) -> None:
@@ -210,6 +219,22 @@ class BlobStore:
             raise
 
     def _sync_later(self, digest: Digest) -> None:
+        with self._queueing:
+            self._waiting.append((time.monotonic() + SYNC_AFTER_S, digest))
+            if len(self._waiting) == 1:
+                threading.Thread(target=self._sync_waiting, daemon=True).start()
+
+    def _sync_waiting(self) -> None:
+        while True:
+            at_s, digest = self._waiting[0]
+            time.sleep(max(0.0, at_s - time.monotonic()))
+            self._sync_bytes(digest)
+            with self._queueing:
+                self._waiting.popleft()
+                if not self._waiting:
+                    return
+
+    def _sync_bytes(self, digest: Digest) -> None:
         with self._syncing:
             try:
                 if digest in self._index:

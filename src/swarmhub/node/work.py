@@ -39,7 +39,7 @@ def take_over(
             check_contribution(layout, me, source)  # reads every chunk once, in order
         store.put_layout(layout)
         fingerprint = hasher.finish()
-    store.adopt(path, fingerprint)
+    store.adopt(path, fingerprint, first=True)
     return fingerprint
 
 

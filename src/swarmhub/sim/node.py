@@ -89,6 +89,7 @@ RESUBMIT_MS = 400
 WATCH_STEP_MS = 20  # how often a watched leader looks whether it has something to say
 IDLE_MS = 20  # the pause after an answer that says nothing new (the real driver has the same)
 PAUSE_MS = 1_000  # after a failure of this machine
+MAX_SYNC_MS = 6_000  # until a blob that nothing depends on is synced (the real store: five seconds)
 
 
 class Crashed(Exception):
@@ -325,7 +326,7 @@ class SimNode:
     def _prepare(self, task: Assignment) -> Prepared:
         made: Fingerprint | None = None
         if task.kind != "evaluation":
-            made = self._keep(self.trained(task)).fingerprint
+            made = self._keep(self.trained(task), first=True).fingerprint
         weight = self.world.weight_of(self.me)
         seen: tuple[Evaluation, ...] = ()
         if task.base:
@@ -350,14 +351,14 @@ class SimNode:
         base = self.disk.blobs[task.base] if task.base else None
         return contents.train(base, self.world.layout, self.me, task.number, rng)
 
-    def _keep(self, blob: Blob, durable: bool = True) -> Blob:
-        """Store a blob; some are large, and synced in the background."""
+    def _keep(self, blob: Blob, durable: bool = True, first: bool = False) -> Blob:
+        """Store a blob; it is synced later, or first where it is small."""
         self.world.blobs[blob.digest] = blob
-        at_once = durable and self.world.random.random() < 0.7
+        at_once = first and self.world.random.random() < 0.5
         self.does("write of a blob")
         self.disk.write(blob, at_once)
         if durable and not at_once:
-            sync_ms = self.world.random.randint(1, 300) + self.disk.slow_ms
+            sync_ms = self.world.random.randint(1, MAX_SYNC_MS) + self.disk.slow_ms
             self.later(sync_ms, lambda: self.disk.sync(blob.digest))
         self.does("blob that is written")
         return blob
