@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -188,18 +189,58 @@ def failing_once(monkeypatch, is_it):
     monkeypatch.setattr(os, "fsync", fsync)
 
 
-def test_a_pull_that_the_disk_has_failed_to_take_is_pulled_anew(store, tmp_path, monkeypatch):
+def test_a_small_answer_is_on_disk_before_it_has_its_name(store, tmp_path, monkeypatch):
     blob = make_blob(store, 100)
     data, other = store.path(blob.digest).read_bytes(), BlobStore(tmp_path / "other")
-    failing_once(monkeypatch, lambda path: path.suffix == ".part")
-    for attempt in range(2):
-        incoming = Incoming(other, blob)
-        assert incoming.wanted, "what has been written once is not taken for synced"
-        incoming.feed(data)
-        if attempt == 0:
-            with pytest.raises(DiskError):
-                incoming.finish()
-    assert incoming.finish() == blob.digest
+    failing_once(monkeypatch, lambda path: path.parent.name == "incoming")
+    path = other.incoming()
+    path.write_bytes(data)
+    with pytest.raises(DiskError):
+        other.adopt(path, blob, first=True)
+    assert blob.digest not in other
+    assert not path.exists(), "what has been written once is not taken for synced"
+    path.write_bytes(data)
+    assert other.adopt(path, blob, first=True) == blob.digest
+
+
+def test_no_round_waits_for_a_disk_that_writes_what_nothing_depends_on(store, monkeypatch):
+    def fsync(fd):
+        raise AssertionError(os.readlink(f"/proc/self/fd/{fd}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    layout = Layout.of([Tensor("x", "U8", (SYNC_FIRST_BYTES + 64,))])
+    path = store.incoming()
+    path.write_bytes(bytes(layout.nbytes))
+    store.adopt(path, fingerprint_of(path, layout.digest), first=True)  # large: it would take long
+    blob = make_blob(store, 100)
+    incoming = Incoming(BlobStore(store.root / "other"), blob)
+    incoming.feed(store.path(blob.digest).read_bytes())
+    incoming.finish()
+
+
+@pytest.mark.late_syncs
+def test_what_may_outlive_its_round_is_synced_later_where_it_is_still_here(store, monkeypatch):
+    synced, real, last = [], os.fsync, threading.Event()
+
+    def fsync(fd):
+        real(fd)
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).stem)
+        last.set()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(store_room, "SYNC_AFTER_S", 0.0)
+    store._waiting.append((0.0, "ab" * 32))  # whoever comes first starts the thread
+    kept, swept, late = (make_blob(store, 100, seed) for seed in range(3))
+    assert not synced
+    for _ in range(2):
+        store.retain([kept.digest, late.digest])
+    store._sync_waiting()
+    assert synced == [kept.digest, late.digest]
+    assert swept.digest not in store
+    last.clear()
+    after = make_blob(store, 100, 3)
+    assert last.wait(30)
+    assert synced[2:] == [after.digest]
 
 
 def test_a_layout_whose_name_the_disk_has_failed_to_take_is_kept_anew(store, monkeypatch):
