@@ -155,7 +155,7 @@ def test_the_readme_walk_from_init_to_exported_model_runs_as_it_stands(tmp_path)
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     ) as shell:  # fmt: skip
         try:
-            said, _ = shell.communicate(timeout=60)
+            said, _ = shell.communicate(timeout=300)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, 9)
