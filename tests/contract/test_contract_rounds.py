@@ -514,6 +514,21 @@ def test_who_goes_twice_does_not_come_again_in_this_round(how):
     c.contribute(1)
 
 
+def test_who_has_gone_twice_comes_again_where_the_others_are_too_few_for_a_round():
+    c = initialised(5, min_peers=4)
+    for who in (1, 3):
+        for _ in range(2):
+            c.contribute(who)
+            c.ok(who, Retract(c.ref()))
+        if who == 1:  # the others can do it
+            c.refused("NotAllowed", 1, c.contribution(1))
+    assert c.round().strikes == (1, 1, 3, 3)
+    c.contribute(1, 2, 4, 5)
+    c.idle(c.spec().quorum_grace_ms)
+    c.settle()
+    c.contribute(1)
+
+
 def test_who_comes_and_goes_in_the_initial_round_does_so_twice_at_most():
     c = Consortium(4)
     c.start(1, 2, 3, 4, min_peers=3)

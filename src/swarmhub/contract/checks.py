@@ -86,10 +86,13 @@ def need_candidate(r: Round, member: Member) -> None:
         raise NotAllowed("a contributor of the round", "speak about its leader or set")
 
 
-def need_few_strikes(r: Round, member: Member) -> None:
+def need_few_strikes(study: Study, spec: Spec, r: Round, member: Member) -> None:
     """Refuse who has changed the set of this round too often already: each time makes a new
-    revision, and what the others have signed for the old one is void."""
-    if r.strikes.count(member.id) >= MAX_STRIKES:
+    revision, and what the others have signed for the old one is void. But not where the others are
+    too few for a round: it would never end, and nothing is gained by that."""
+    barred = {m for m in r.strikes if r.strikes.count(m) >= MAX_STRIKES}
+    others = [e for e in study.enrolled if e.member not in barred]
+    if member.id in barred and len(others) >= spec.min_peers:
         who = f"a member that was taken out of the round fewer than {MAX_STRIKES} times"
         raise NotAllowed(who, "join it again")
 

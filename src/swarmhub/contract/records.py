@@ -327,7 +327,7 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
-    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went; no third
+    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went: see checks
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
     unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more

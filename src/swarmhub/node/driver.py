@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
-from swarmhub.contract.transactions import Poke, Recompute
+from swarmhub.contract.transactions import Dispute, Poke, Recompute
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
 from swarmhub.moments import reach
 from swarmhub.node import work
@@ -230,6 +230,8 @@ class StudyDriver:
         is_over = ROUND.get(self.node.ledger.state, self.study) is None  # it came too late, then
         if isinstance(wish.body, Recompute) and result.code == "UnknownThing":
             is_over = True  # enough others have said so before
+        if isinstance(wish.body, Dispute) and not is_over:  # it was sent before this node's start
+            is_over = self.notes.me in ROUND.need(self.node.ledger.state, self.study).unfounded
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
