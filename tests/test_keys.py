@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import key
@@ -60,6 +62,20 @@ def test_the_memory_of_signatures_is_bounded_and_holds_no_wrong_ones():
         assert not verify(signer.public, "d", b"other", signer.sign("d", str(i).encode()))
     assert len(keys._valid) == keys.REMEMBERED
     assert verify(signer.public, "d", b"0", signer.sign("d", b"0"))
+
+
+def test_threads_remember_signatures_at_the_same_time():
+    """A node looks at receipts while its ledger's thread executes blocks."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            marks = [[f"{n}.{i}".encode() for i in range(20_000)] for n in range(4)]
+            for done in [pool.submit(lambda mine: [*map(keys._remember, mine)], m) for m in marks]:
+                done.result()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(keys._valid) == keys.REMEMBERED
 
 
 def test_all_domains_differ_and_none_contains_a_zero_byte():

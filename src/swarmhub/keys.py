@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import secrets
+import threading
 import warnings
 from pathlib import Path
 
@@ -140,6 +141,7 @@ def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
 # its block, and a receipt at every decision of a leader.
 
 _valid: dict[bytes, None] = {}  # fingerprints, oldest first
+_remembering = threading.Lock()
 
 
 def _fingerprint(public: str, signed: bytes, signature: str) -> bytes:
@@ -147,9 +149,10 @@ def _fingerprint(public: str, signed: bytes, signature: str) -> bytes:
 
 
 def _remember(fingerprint: bytes) -> None:
-    if len(_valid) >= REMEMBERED:
-        del _valid[next(iter(_valid))]
-    _valid[fingerprint] = None
+    with _remembering:  # a node looks at receipts while its ledger's thread executes blocks
+        _valid[fingerprint] = None
+        if len(_valid) > REMEMBERED:
+            del _valid[next(iter(_valid))]
 
 
 def make_certificate(key: PrivateKey) -> bytes:
