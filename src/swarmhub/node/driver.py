@@ -227,11 +227,12 @@ class StudyDriver:
         if result.code == "TooMany":  # nothing is wrong with it: a later block takes it
             self._note_failure(wish)
             return
-        is_over = ROUND.get(self.node.ledger.state, self.study) is None  # it came too late, then
+        r = ROUND.get(self.node.ledger.state, self.study)
+        is_over = r is None  # it came too late, then
         if isinstance(wish.body, Recompute) and result.code == "UnknownThing":
             is_over = True  # enough others have said so before
-        if isinstance(wish.body, Dispute) and not is_over:  # it was sent before this node's start
-            is_over = self.notes.me in ROUND.need(self.node.ledger.state, self.study).unfounded
+        if isinstance(wish.body, Dispute) and r is not None and self.notes.me in r.unfounded:
+            is_over = True  # it was sent before this node was started again, and has been judged
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
