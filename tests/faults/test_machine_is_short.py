@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+from builders import CLAIMED, HEART, merging
 from ends import between, put, wish
 
 from swarmhub.blobs import BlobStore
@@ -20,7 +21,7 @@ from swarmhub.node.home import Home
 from swarmhub.node.local_api import LocalApi
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round import Examine, Notes
+from swarmhub.round import Examine, Notes, Submit
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -76,6 +77,32 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
         assert bool(there.problems) == (error is NO_DESCRIPTOR)
 
     asyncio.run(story())
+
+
+def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_path, monkeypatch):
+    c = merging(3, min_peers=2)
+    one, two = c.followers()
+    dispute = c.doubt()
+    c.ok(one, dispute)
+    c.ok(two, c.answer(CLAIMED))
+    assert c.round().unfounded == (one,)
+
+    async def refuse(body):
+        return c.act(one, body)
+
+    async def story(me):
+        there = Node(Home.create(tmp_path / str(me), "Hospital", "127.0.0.1:7000"))
+        there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
+        here = driver.StudyDriver(there, Notes(HEART, me))
+        monkeypatch.setattr(there, "submit", refuse)
+        monkeypatch.setattr(here, "react", lambda: None)
+        await here._submit(Submit(dispute))
+        assert dispute in here.notes.refused
+        return there.problems
+
+    assert asyncio.run(story(one)) == []
+    (said,) = asyncio.run(story(two))  # who has not disputed before hears of a refusal
+    assert "refused round.dispute" in said
 
 
 def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypatch):
