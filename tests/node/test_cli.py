@@ -211,6 +211,16 @@ def test_version_and_help():
     assert done.stdout.split() == ["False", "False"]
 
 
+def test_a_trainers_process_loads_nothing_of_the_node():
+    code = "import atexit, sys; from swarmhub.cli import main\n"
+    code += "atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['train', '-h']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: swarmhub train " in done.stdout
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "swarmhub.cli.train" in loaded
+    assert not {"aiohttp", "swarmhub.ledger", "swarmhub.node.node"} & set(loaded)
+
+
 # what others have written
 
 

@@ -11,11 +11,16 @@ def main() -> None:
     from swarmhub.node import lifeline
 
     lifeline.hold()
-    if len(sys.argv) > 1 and sys.argv[1] == "up" and "--help" not in sys.argv:
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "up" and "--help" not in sys.argv:
         from swarmhub.cli.up import main as up  # the node's process: no CLI framework in memory
 
         sys.exit(up(sys.argv[2:]))
     try:
+        if command == "train":  # a trainer's process: no node in memory
+            from swarmhub.cli.train import app as train
+
+            train(sys.argv[2:], prog_name="swarmhub train")
         from swarmhub.cli.app import app
 
         app(prog_name="swarmhub")

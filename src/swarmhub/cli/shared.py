@@ -6,12 +6,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from swarmhub.node.desk import Desk, open_desk
-from swarmhub.node.home import Home
+if TYPE_CHECKING:
+    from swarmhub.node.desk import Desk
+    from swarmhub.node.home import Home
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 
 def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:
     """Open the home's ledger, do one act, close it."""
+    from swarmhub.node.desk import open_desk
+    from swarmhub.node.home import Home
 
     async def run() -> T:
         opened = Home.open(home)

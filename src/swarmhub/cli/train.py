@@ -9,7 +9,13 @@ import typer
 
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption
 
-app = typer.Typer(help="Ready-made trainers.", no_args_is_help=True)
+app = typer.Typer(
+    help="Ready-made trainers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback()
