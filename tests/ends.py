@@ -10,7 +10,9 @@ from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.records import Member
 from swarmhub.params import Layout, Tensor
 from swarmhub.round import Pull
-from swarmhub.transport import PeerClient, Peers, PeerServer
+from swarmhub.transport.client import PeerClient
+from swarmhub.transport.server import PeerServer
+from swarmhub.transport.tls import Peers
 
 
 class End:

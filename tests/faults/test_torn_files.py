@@ -22,7 +22,7 @@ from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.round import Obtained, Prepared, Signed
 from swarmhub.train.session import Swarm
-from swarmhub.transport import Peers
+from swarmhub.transport.tls import Peers
 
 SEEDS = range(6)
 TRIES = 40  # places in a file for each seed

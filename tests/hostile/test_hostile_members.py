@@ -17,7 +17,8 @@ from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.transport import PeerClient, conversation, door, server
+from swarmhub.transport import conversation, door, server
+from swarmhub.transport.client import PeerClient
 
 VERSIONS = (b"aiohttp", b"Python", b"3.1")
 

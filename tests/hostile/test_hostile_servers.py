@@ -14,7 +14,8 @@ from swarmhub.blobs import Incoming
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import ReceiptCame
-from swarmhub.transport import PeerClient, client
+from swarmhub.transport import client
+from swarmhub.transport.client import PeerClient
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SMALL, LARGE = 1000, 3 * CHUNK_BYTES

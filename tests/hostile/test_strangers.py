@@ -200,7 +200,7 @@ def test_a_server_with_an_expired_certificate_is_not_asked(tmp_path, dates):
     """Both sides hold to the dates, whatever the ledger has."""
     from ends import OpenGate
 
-    from swarmhub.transport import PeerServer
+    from swarmhub.transport.server import PeerServer
 
     async def scenario(one, two, client, server):
         old, key = member_end(tmp_path, 3), new_key()

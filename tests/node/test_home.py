@@ -11,7 +11,7 @@ from swarmhub.keys import PrivateKey
 from swarmhub.node import home as home_room
 from swarmhub.node.home import FOLDERS, Home, next_to
 from swarmhub.node.node import Node
-from swarmhub.transport import Peers
+from swarmhub.transport.tls import Peers
 
 
 def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, monkeypatch):

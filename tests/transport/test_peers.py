@@ -14,8 +14,8 @@ from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
-from swarmhub.transport import PeerServer
 from swarmhub.transport import client as client_room
+from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
 
 

@@ -10,8 +10,10 @@ from ends import End, OpenGate, put, wish
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import ReceiptCame
-from swarmhub.transport import PeerClient, PeerServer, relay
+from swarmhub.transport import relay
+from swarmhub.transport.client import PeerClient
 from swarmhub.transport.relay import Outpost, Relay, reach_relay, relays_of
+from swarmhub.transport.server import PeerServer
 
 WAIT_S = 20
 

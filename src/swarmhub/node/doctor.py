@@ -21,9 +21,10 @@ from swarmhub.ledger.cometbft.engine import check_port, check_version, find_bina
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
-from swarmhub.transport import PeerClient, Peers
+from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reach import try_tcp
 from swarmhub.transport.relay import relays_of
+from swarmhub.transport.tls import Peers
 
 FREE_BYTES = 2 << 30
 BEHIND_BLOCKS = 20

@@ -18,7 +18,6 @@ from swarmhub.ledger.cometbft import (
     create_comet_ledger,
     read_genesis,
 )
-from swarmhub.node.entrance import is_newcomer
 from swarmhub.node.home import Home
 
 NodeLedger: TypeAlias = SqliteLedger | CometLedger
@@ -38,6 +37,8 @@ async def open_for_node(
     `find_entry` says where this node is a newcomer's."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
+    from swarmhub.node.entrance import is_newcomer  # loads an HTTP server; no command needs it
+
     settings = Settings(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
         home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,

@@ -51,10 +51,11 @@ from swarmhub.round import (
     is_receipt,
     may_read,
 )
-from swarmhub.transport import PeerClient, Peers, PeerServer
+from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reach import Reach, try_tcp
 from swarmhub.transport.relay import Outpost, relays_of
-from swarmhub.transport.server import OFFER_WAIT_S
+from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
+from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId, PublicKey
 
 HEAD_EVERY_S = 1.0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from swarmhub.errors import LedgerError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 ANSWER_S = 10.0
 RETRY_S = 0.2  # between two tries
@@ -33,6 +34,8 @@ class Rpc:
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One request. RpcError where it is refused or nobody answers."""
+        import aiohttp  # takes a third of the time in which a command starts, and few need it
+
         if self._session is None:
             connector = aiohttp.UnixConnector(short_path(self._path), limit=16)
             timeout = aiohttp.ClientTimeout(total=ANSWER_S)
