@@ -514,18 +514,61 @@ def test_who_goes_twice_does_not_come_again_in_this_round(how):
     c.contribute(1)
 
 
-def test_who_has_gone_twice_comes_again_where_the_others_are_too_few_for_a_round():
-    c = initialised(5, min_peers=4)
-    for who in (1, 3):
-        for _ in range(2):
-            c.contribute(who)
-            c.ok(who, Retract(c.ref()))
-        if who == 1:  # the others can do it
-            c.refused("NotAllowed", 1, c.contribution(1))
-    assert c.round().strikes == (1, 1, 3, 3)
-    c.contribute(1, 2, 4, 5)
+def barred(**spec):
+    """A round with contributions of members 2 and 3 of four; member 1 has gone twice."""
+    c = initialised(4, min_peers=3, **spec)
+    c.contribute(2, 3)
+    for _ in range(2):
+        c.contribute(1)
+        c.ok(1, Retract(c.ref()))
+    c.refused("NotAllowed", 1, c.contribution(1))
+    return c
+
+
+def test_who_has_gone_twice_comes_again_after_a_leaders_time_if_the_round_still_has_too_few():
+    """It may be honest, and a silent one among the others: the round would never end."""
+    c = barred()
+    revision, wait_ms = c.round().revision, c.spec().leader_timeout_ms
+    c.idle(wait_ms // 2)
+    c.refused("NotAllowed", 1, c.contribution(1))
+    c.idle(wait_ms // 2)
+    r = c.round()
+    assert (r.strikes, r.revision, r.contributors) == ((), revision + 1, (2, 3))
+    assert c.happened("pardoned") == [{"study": HEART, "number": 2, "members": [1]}]
+    c.contribute(1)
     c.idle(c.spec().quorum_grace_ms)
     c.settle()
+
+
+def test_for_a_leaders_time_nobody_disturbs_those_who_come():
+    c = barred()
+    c.idle(c.spec().leader_timeout_ms // 2)
+    c.contribute(4)
+    c.idle(c.spec().leader_timeout_ms)
+    assert c.round().phase == "MERGING"
+    assert c.happened("pardoned") == []
+    c.settle()
+
+
+def test_each_change_of_a_round_that_has_too_few_keeps_the_barred_away_for_a_leaders_time():
+    c = barred()
+    wait_ms = c.spec().leader_timeout_ms
+    c.idle(wait_ms // 2)
+    c.ok(2, Retract(c.ref()))
+    c.idle(wait_ms * 3 // 4)
+    c.refused("NotAllowed", 1, c.contribution(1))
+    c.idle(wait_ms // 4)
+    assert c.round().strikes == (2,)  # one accident is not what a pardon is for
+    c.contribute(1, 2)
+
+
+def test_a_round_that_has_enough_pardons_when_it_has_too_few_again():
+    c = barred()
+    c.contribute(4)
+    assert c.round().phase == "MERGING"
+    c.ok(4, Retract(c.ref()))
+    c.idle(c.spec().leader_timeout_ms)
+    assert (c.round().phase, c.round().strikes) == ("COLLECTING", (4,))
     c.contribute(1)
 
 
@@ -540,6 +583,20 @@ def test_who_comes_and_goes_in_the_initial_round_does_so_twice_at_most():
         c.act(4, Ready(HEART))
     assert c.round() == before
     c.refused("NotAllowed", 4, Ready(HEART))
+
+
+def test_who_is_needed_for_the_initial_round_is_pardoned():
+    c = Consortium(4)
+    c.start(1, 2, 3, 4, min_peers=4)
+    c.ready(1, 2, 3, 4)
+    for _ in range(2):
+        c.ok(4, Withdraw(HEART))
+        c.enrol(4)
+        c.act(4, Ready(HEART))
+    c.refused("NotAllowed", 4, Ready(HEART))
+    c.idle(c.spec().leader_timeout_ms)
+    c.ok(4, Ready(HEART))
+    assert c.round().phase == "MERGING"
 
 
 def test_only_ones_own_contribution_can_be_retracted():

@@ -430,7 +430,7 @@ def test_what_came_slowly_or_not_at_all_is_forgotten_when_the_round_collects_aga
     notes = Notes(HEART, 1)
     notes.learn(PullStarted(digest("x")), 5)
     notes.learn(PullFailed(digest("x"), "gone"), 7)
-    notes.forget_pulls()
+    notes.begin_revision()
     assert (notes.pulling, notes.failed) == ({}, {})
 
 

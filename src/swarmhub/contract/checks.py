@@ -8,6 +8,7 @@ from swarmhub import codec
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_auditors, get_candidates, is_backed
 from swarmhub.contract.records import (
+    MAX_STRIKES,
     MEMBER,
     ROUND,
     SPEC,
@@ -39,7 +40,6 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import MICRO, RECEIPT_DOMAIN
 
 MAX_METRICS = 16
-MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
 
@@ -86,13 +86,10 @@ def need_candidate(r: Round, member: Member) -> None:
         raise NotAllowed("a contributor of the round", "speak about its leader or set")
 
 
-def need_few_strikes(study: Study, spec: Spec, r: Round, member: Member) -> None:
+def need_few_strikes(r: Round, member: Member) -> None:
     """Refuse who has changed the set of this round too often already: each time makes a new
-    revision, and what the others have signed for the old one is void. But not where the others are
-    too few for a round: it would never end, and nothing is gained by that."""
-    barred = {m for m in r.strikes if r.strikes.count(m) >= MAX_STRIKES}
-    others = [e for e in study.enrolled if e.member not in barred]
-    if member.id in barred and len(others) >= spec.min_peers:
+    revision, and what the others have sent or signed for the old one is void."""
+    if member.id in r.barred:
         who = f"a member that was taken out of the round fewer than {MAX_STRIKES} times"
         raise NotAllowed(who, "join it again")
 

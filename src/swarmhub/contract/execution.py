@@ -62,6 +62,7 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
     "grace": phases.end_grace,
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
+    "pardon": phases.end_pardon,
     "expiry": study.expire,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
     "invitation": consortium.drop_invitation,

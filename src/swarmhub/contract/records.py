@@ -15,6 +15,7 @@ from swarmhub.contract.state import Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 CONTRACT_VERSION = 1
+MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,7 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
-    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went: see checks
+    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
     unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
@@ -336,6 +337,11 @@ class Round:
     @property
     def contributors(self) -> tuple[MemberId, ...]:
         return tuple(c.member for c in self.contributions)
+
+    @property
+    def barred(self) -> frozenset[MemberId]:
+        """Who joins this round no more, until it is pardoned."""
+        return frozenset(m for m in self.strikes if self.strikes.count(m) >= MAX_STRIKES)
 
     def contribution_of(self, member: MemberId) -> Contribution | None:
         return next((c for c in self.contributions if c.member == member), None)

@@ -65,7 +65,7 @@ from swarmhub.contract.transactions import (
 def ready(ctx: Context, tx: Ready) -> None:
     """An enrolled member joins the open roster, or the next one if contributions are fixed."""
     member = ctx.need_member()
-    study, spec, r = need_open_round(ctx, tx.study)
+    study, _, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
     expected = get_candidates(r) if r.phase == "MERGING" else r.roster
@@ -75,7 +75,7 @@ def ready(ctx: Context, tx: Ready) -> None:
         ctx.emit("ready", study=tx.study, member=member.id)
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
         return
-    need_few_strikes(study, spec, r, member)
+    need_few_strikes(r, member)
     ctx.emit("ready", study=tx.study, member=member.id)
     r = replace(r, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
@@ -96,7 +96,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("an enrolled member", "contribute")
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
-    need_few_strikes(study, spec, r, member)
+    need_few_strikes(r, member)
     if tx.spec != study.spec:
         raise BadValue("spec", study.spec, tx.spec)
     if tx.base != r.base:

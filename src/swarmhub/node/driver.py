@@ -133,7 +133,7 @@ class StudyDriver:
         r = ROUND.get(self.node.ledger.state, self.study)
         number = r.number if r else self.number + 1
         if number == self.number and r is not None and r.revision != self._revision:
-            self.notes.forget_pulls()
+            self.notes.begin_revision()
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:
                 self._under_way.pop(pull).cancel()  # it begins again, with whom there is now
         self._revision = r.revision if r else 0

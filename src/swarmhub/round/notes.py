@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
 from swarmhub.contract.records import Evaluation
-from swarmhub.contract.transactions import Contribute, Dispute, Settle
+from swarmhub.contract.transactions import Contribute, Dispute, Ready, Settle
 from swarmhub.types import Digest, MemberId, Signature
 
 
@@ -366,11 +366,12 @@ class Notes:
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None
 
-    def forget_pulls(self) -> None:
-        """The round collects again: somebody was left out, and what came slowly may have been its
-        fault."""
+    def begin_revision(self) -> None:
+        """Somebody was left out, and what came slowly may have been its fault; or somebody is
+        pardoned, and may be ready."""
         self.pulling.clear()
         self.failed.clear()
+        self.refused = {body for body in self.refused if not isinstance(body, Ready)}
 
     def _count(self, book: dict[Any, Failures], key: Any, now_ms: int) -> None:
         found = book.get(key)

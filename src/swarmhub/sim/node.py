@@ -226,7 +226,7 @@ class SimNode:
         r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
         if number == self._number and r is not None and r.revision != self._revision:
-            self.notes.forget_pulls()
+            self.notes.begin_revision()
             self._under_way -= {wish for wish in self._under_way if isinstance(wish, Pull)}
         self._revision = r.revision if r else 0
         if number != self._number:

@@ -57,6 +57,7 @@ TOLD = {  # how the story puts the ledger's events
     "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
     "excluded": "member {member} is left out: {why}",
     "voided": "round {number}: the contribution of member {member} is void, revision {revision}",
+    "pardoned": "round {number} may have {members} again",
     "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
     "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
