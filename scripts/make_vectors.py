@@ -279,8 +279,14 @@ def leaders() -> Recorder:
         c.refused("AlreadyDone", member, Invalid(c.ref(), voiced))
     c.later(c.spec().leader_timeout_ms * 4)
     c.settle()
-    c.contribute(*c.round().roster[:2])
-    c.ok(c.round().contributors[0], Retract(c.ref()))
+    one, other = c.round().roster[:2]
+    c.contribute(other)
+    for _ in range(2):
+        c.contribute(one)
+        c.ok(one, Retract(c.ref()))
+    c.refused("NotAllowed", one, c.contribution(one))
+    c.later(c.spec().leader_timeout_ms)
+    c.contribute(one)
     return c
 
 
