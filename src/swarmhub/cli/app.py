@@ -5,13 +5,14 @@ from __future__ import annotations
 import typer
 
 from swarmhub.cli import consortium, demo, ledger, node, sim, study, train
+from swarmhub.cli.shared import CONTEXT
 
 app = typer.Typer(
     name="swarmhub",
     help="Train one model together, without sharing data and without a central server.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 app.command("init")(node.init)
 app.command("join")(consortium.join)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONTEXT = {"help_option_names": ["-h", "--help"]}  # of every command
 DEFAULT_HOME = Path.home() / ".swarmhub"
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="SWARMHUB_HOME", help="The node's home directory.")

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption
+from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption
 
 app = typer.Typer(
     help="Ready-made trainers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 
 

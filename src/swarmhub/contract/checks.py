@@ -90,8 +90,10 @@ def need_few_strikes(r: Round, member: Member) -> None:
     """Refuse who has changed the set of this round too often already: each time makes a new
     revision, and what the others have sent or signed for the old one is void."""
     if member.id in r.barred:
-        who = f"a member that was taken out of the round fewer than {MAX_STRIKES} times"
-        raise NotAllowed(who, "join it again")
+        raise NotAllowed(
+            f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
+            "join the round again",
+        )
 
 
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:

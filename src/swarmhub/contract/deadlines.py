@@ -32,6 +32,11 @@ def get_began_ms(state: Reader, key: str) -> int | None:
     return next((d.due_ms - d.duration_ms for d in found), None)
 
 
+def is_marked(state: Reader, key: str) -> bool:
+    """Whether there is a deadline of this key, stamped or not."""
+    return any(d.key == key for d in get_deadlines(state))
+
+
 def is_waiting(state: Reader) -> bool:
     """Whether a deadline waits to be stamped, so that a follow-up block is needed."""
     return any(d.due_ms == 0 for d in get_deadlines(state))
@@ -49,7 +54,7 @@ def mark_at(state: Overlay, key: str, due_ms: int) -> None:
 
 def clear(state: Overlay, key: str) -> None:
     """Forget a deadline."""
-    if any(d.key == key for d in get_deadlines(state)):
+    if is_marked(state, key):
         _write(state, _others(state, key))
 
 

@@ -40,12 +40,7 @@ PHASES = {
     "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
 }
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
-TIMERS = (
-    "grace",
-    "term",
-    "dispute",
-    "pardon",
-)  # a round's deadlines, each with the study's name behind it
+TIMERS = ("grace", "term", "dispute", "pardon")  # deadlines of a study's round: "grace/<study>"
 MAX_TERM_MS = 30 * 86_400_000
 
 
@@ -209,7 +204,6 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
             deadlines.clear(ctx.state, f"grace/{name}")
         put(ctx, replace(r, grace=r.grace if enough else ""))
         advance(ctx, name)
-        mark_pardon(ctx, name)
     elif len(get_candidates(r)) < spec.min_peers:
         deadlines.clear(ctx.state, f"term/{name}")
         back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
@@ -218,10 +212,10 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         STUDY.put(ctx.state, name, record=replace(study, ready=()))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
         advance(ctx, name)
-        mark_pardon(ctx, name)
     else:
         put(ctx, r)
         next_term(ctx, name)
+    mark_pardon(ctx, name)
 
 
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
@@ -246,30 +240,23 @@ def end_grace(ctx: Context, name: str) -> None:
 
 
 def mark_pardon(ctx: Context, name: str) -> None:
-    """A round that has too few may need whom it has barred, if the others never come. For a
-    leader's time nobody disturbs those who do; then the barred may try again."""
-    if is_short(ctx, name) and ROUND.need(ctx.state, name).barred:
-        spec = SPEC.need(ctx.state, name)
-        deadlines.mark(ctx.state, f"pardon/{name}", spec.leader_timeout_ms)
+    """Who is barred waits for a leader's time, in which it cannot disturb the others. Nothing
+    starts that time anew: whoever could, would put off an honest member for ever."""
+    r, key = ROUND.get(ctx.state, name), f"pardon/{name}"
+    if r is not None and r.barred and not deadlines.is_marked(ctx.state, key):
+        deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
 
 
 def end_pardon(ctx: Context, name: str) -> None:
-    """Whom the round has barred is forgiven if it still has too few: a new revision, in which
-    they can send again what was refused."""
-    if not is_short(ctx, name):
+    """Whom the round has barred may join again: the round may need it, if it is honest and others
+    never come. Where it still collects, in a new revision: what was refused can be sent again."""
+    r = ROUND.get(ctx.state, name)
+    if r is None:
         return
-    r = ROUND.need(ctx.state, name)
-    strikes = tuple(m for m in r.strikes if m not in r.barred)
     ctx.emit("pardoned", study=name, number=r.number, members=sorted(r.barred))
-    put(ctx, replace(r, strikes=strikes, revision=r.revision + 1))
-
-
-def is_short(ctx: Context, name: str) -> bool:
-    """Whether the open round has fewer than min_peers, and cannot go on."""
-    spec, r = SPEC.need(ctx.state, name), ROUND.get(ctx.state, name)
-    if r is None or r.phase == "MERGING":
-        return False
-    return len(r.roster if r.phase == "OPEN" else r.contributors) < spec.min_peers
+    strikes = tuple(m for m in r.strikes if m not in r.barred)
+    revision = r.revision if r.phase == "MERGING" else r.revision + 1
+    put(ctx, replace(r, strikes=strikes, revision=revision))
 
 
 def put(ctx: Context, r: Round) -> None:

@@ -340,7 +340,7 @@ class Round:
 
     @property
     def barred(self) -> frozenset[MemberId]:
-        """Who joins this round no more, until it is pardoned."""
+        """Who has to wait for a leader's time before it may join this round again."""
         return frozenset(m for m in self.strikes if self.strikes.count(m) >= MAX_STRIKES)
 
     def contribution_of(self, member: MemberId) -> Contribution | None:

@@ -217,6 +217,7 @@ class StudyDriver:
     async def _submit(self, wish: Submit) -> None:
         if isinstance(wish.body, Poke):
             self.notes.learn(Poked(), self.node.now_ms())
+        revision = self._revision
         reach(f"submit.{wish.body.KIND}")
         result = await self.node.submit(wish.body)
         reach(f"result.{wish.body.KIND}")
@@ -236,7 +237,7 @@ class StudyDriver:
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
-        if is_final(wish.body, result.code):
+        if is_final(wish.body, result.code) and revision == self._revision:
             self.learn(Refused(wish.body))
 
     async def _pull(self, wish: Pull) -> None:

@@ -412,12 +412,12 @@ class SimNode:
         if isinstance(wish.body, Poke):
             self.notes.learn(Poked(), self.now_ms)
         tx = self.world.sign(self.account, wish.body, self.now_ms)
-        tx_id = read_transaction(tx).id
+        tx_id, revision = read_transaction(tx).id, self._revision
 
         def again() -> None:
             result = self.world.results.get(tx_id)
             if result is not None and self.world.on_ledger(self.me):
-                final = is_final(wish.body, result.code)
+                final = is_final(wish.body, result.code) and revision == self._revision
                 learnt = Accepted(wish.body) if result.ok else Refused(wish.body) if final else None
                 self.done(wish, learnt)
                 return
