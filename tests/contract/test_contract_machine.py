@@ -830,7 +830,7 @@ class Law(RuleBasedStateMachine):
     def deadlines_are_stamped_few_and_not_far(self):
         assert not is_waiting(self.c.state)
         items = get_deadlines(self.c.state)
-        assert len(items) <= 3 * len(STUDIES) + len(self.c.open_motions) + self.newcomers
+        assert len(items) <= 4 * len(STUDIES) + len(self.c.open_motions) + self.newcomers
         for d in items:
             assert d.due_ms > self.c.ledger.tip.time_ms
             if d.key.startswith("term/"):

@@ -529,7 +529,7 @@ def barred():
 
 def leave_out(c, who):
     """It serves its contribution to nobody, and does not lead."""
-    while c.round().phase == "MERGING":
+    while c.round().phase == "MERGING" and who in c.round().contributors:
         for one in [m for m in c.round().contributors if m != who]:
             body = Suspect(c.ref()) if c.leader() == who else Unavailable(c.ref(), who)
             if c.round().phase == "MERGING" and c.leader() in (one, who):
@@ -565,6 +565,22 @@ def test_who_contributes_and_serves_nobody_again_and_again_puts_no_pardon_off(sl
     assert c.happened("pardoned") == [{"study": HEART, "number": 2, "members": [1]}]
     assert c.round().contributors == (2, 3)
     c.ok(1, c.contribution(1))
+
+
+def test_who_is_always_first_and_serves_nobody_does_not_keep_an_honest_one_out():
+    """A study without a grace waits a leader's time, once a part of its round was void."""
+    c = initialised(4, min_peers=3, quorum_grace_ms=0)
+    c.contribute(2, 3, 4)
+    c.refused("StaleRound", 1, c.contribution(1))
+    leave_out(c, 4)
+    assert c.round().contributors == (2, 3)
+    c.contribute(4)
+    assert c.due_ms(f"grace/{HEART}") == c.now_ms + c.spec().leader_timeout_ms
+    c.contribute(1)
+    assert c.round().phase == "MERGING"
+    leave_out(c, 4)
+    c.settle()
+    assert [s.member for s in c.study().current.shares] == [1, 2, 3]
 
 
 def test_a_pardon_is_for_the_barred_alone_and_gone_with_its_round():
@@ -626,14 +642,14 @@ def test_only_ones_own_contribution_can_be_retracted():
 
 
 def test_below_min_peers_the_grace_stops_and_begins_anew():
-    c = initialised(4, min_peers=2, quorum_grace_ms=5000)
+    c = initialised(4, min_peers=2, quorum_grace_ms=25_000)
     c.contribute(1, 2)
     assert c.deadlines == [f"grace/{HEART}"]
     c.ok(2, Retract(c.ref()))
     assert (c.round().grace, c.deadlines) == ("", [])
-    c.idle(6000)
+    c.idle(26_000)
     c.contribute(3)
-    assert c.due_ms(f"grace/{HEART}") == c.now_ms + 5000
+    assert c.due_ms(f"grace/{HEART}") == c.now_ms + 25_000
 
 
 def test_with_enough_left_the_grace_goes_on():

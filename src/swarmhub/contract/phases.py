@@ -95,7 +95,14 @@ def advance(ctx: Context, name: str) -> None:
         enter(ctx, r, PHASES[r.kind][PHASES[r.kind].index("COLLECTING") + 1])
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
-        deadlines.mark(ctx.state, f"grace/{name}", spec.quorum_grace_ms)
+        deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
+
+
+def compute_grace_ms(spec: Spec, r: Round) -> int:
+    """How long a round waits for the rest of its roster. Once a part of it was void, a leader's
+    time at least: who is always first, and serves its contribution to nobody, would else be in
+    each set instead of an honest member."""
+    return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
 
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
