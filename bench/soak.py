@@ -10,10 +10,11 @@ compared with itself: the second half of the rounds against the first, without t
   begins anew, and would hide what leaks. So nodes are killed in the first half of the run only
   (each at its first turn), and then stopped or robbed of their trainers; what counts is the process
   that is there at the end, from its start on. It grows until it has as many connections as it ever
-  needs. `rss_ratio_from_tenth` is its last round against its tenth, `..._all` that of all nodes
-  together; `rss_ratio` says of each whether the most that it has needed goes on rising. VmRSS
-  counts pages of files, too (the interpreter, libraries, the ledger), which the kernel takes away
-  and gives back as it likes; `anon_ratio_from_tenth` is without them.
+  needs. `rss_ratio_from_tenth` is a node's last round against the study's tenth (it may have been
+  started again since), `..._all` that of all nodes together; `rss_ratio` says of each whether the
+  most that it has needed goes on rising. VmRSS counts pages of files, too (the interpreter,
+  libraries, the ledger), which the kernel takes away and gives back as it likes;
+  `anon_ratio_from_tenth` is without them.
 - Files are a home's, and outlive their process: the bytes in it without its logs, a mean of each
   half of the run, since a round comes and goes.
 - Logs (of node and trainer) and the shared ledger grow with every round; how much is said. Nobody
@@ -165,6 +166,7 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     await swarm.start(spec, script)
     drops = DropOuts(swarm, options.seed, options.rounds)
     found = {i: Measured() for i in drops.told}
+    tenth: dict[int, tuple[int, int]] = {}
     ledger: list[int] = []
     started = time.monotonic()
     while STUDY.need(swarm.ledger.state, "bench").status == "running":
@@ -176,6 +178,8 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
         for i, measured in found.items():
             measured.look(pids.get(f"node {i}"), swarm.homes[i - 1].root)
         ledger.append(size_of_ledger(root))
+        if number == min(FIRST, options.rounds):
+            tenth = {i: (m.rss_kb[-1], m.anon_kb[-1]) for i, m in found.items()}
         if number % 10 == 0:
             show(number, found, time.monotonic() - started)
         if number < options.rounds - 1:
@@ -192,7 +196,7 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
         "finished": status == "finished" and over,
         "drop_outs": sum(len(ways) for ways in drops.told.values()),
         "drop_outs_of": {i: dict(Counter(ways)) for i, ways in drops.told.items()},
-        **compare(found),
+        **compare(found, tenth),
         "log_kb_per_round": max(per_round(m.logs) for m in found.values()),
         "log_kb_last": {i: round(m.logs[-1] / 1000, 1) for i, m in found.items()},
         "ledger_kb_per_round": per_round(ledger),
@@ -205,26 +209,26 @@ def size_of_ledger(root: Path) -> int:
     return sum(p.stat().st_size for p in root.glob("ledger.sqlite*") if p.is_file())
 
 
-def compare(found: dict[int, Measured]) -> dict[str, Any]:
-    """The second half against the first, for each process and each home."""
+def compare(found: dict[int, Measured], tenth: dict[int, tuple[int, int]]) -> dict[str, Any]:
+    """The second half against the first, for each process and each home; the last round against
+    the study's tenth, of which `tenth` has resident and anonymous kB."""
     rss = {i: halves(m.rss_kb, max) for i, m in found.items()}
     ratio = {i: round(after / before, 3) for i, (before, after) in rss.items()}
     disk = {i: halves(m.disk, statistics.fmean) for i, m in found.items()}
     disk_ratio = {i: round(after / before, 3) for i, (before, after) in disk.items()}
-    tenth = {i: m.rss_kb[begin(m.rss_kb)] for i, m in found.items()}
     return {
         "rounds_compared": {i: len(m.rss_kb) - begin(m.rss_kb) for i, m in found.items()},
         "rss_ratio": ratio,
         "rss_ratio_max": max(ratio.values()),
         "rss_ratio_from_tenth_all": round(
-            sum(m.rss_kb[-1] for m in found.values()) / sum(tenth.values()), 3
+            sum(m.rss_kb[-1] for m in found.values()) / sum(kb for kb, _ in tenth.values()), 3
         ),
-        "rss_ratio_from_tenth": {i: round(m.rss_kb[-1] / tenth[i], 3) for i, m in found.items()},
+        "rss_ratio_from_tenth": {i: round(m.rss_kb[-1] / tenth[i][0], 3) for i, m in found.items()},
         "anon_ratio_from_tenth": {
-            i: round(m.anon_kb[-1] / m.anon_kb[begin(m.anon_kb)], 3) for i, m in found.items()
+            i: round(m.anon_kb[-1] / tenth[i][1], 3) for i, m in found.items()
         },
         "anon_mb_last": {i: round(m.anon_kb[-1] / 1000, 1) for i, m in found.items()},
-        "rss_mb_tenth": {i: round(kb / 1000, 1) for i, kb in tenth.items()},
+        "rss_mb_tenth": {i: round(kb / 1000, 1) for i, (kb, _) in tenth.items()},
         "rss_mb_last": {i: round(m.rss_kb[-1] / 1000, 1) for i, m in found.items()},
         "descriptors": {i: halves(m.descriptors, max) for i, m in found.items()},
         "disk_ratio": disk_ratio,

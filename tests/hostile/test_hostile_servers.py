@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import gzip
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from ends import End, put, wish
@@ -190,11 +191,17 @@ def test_a_server_that_trickles_holds_a_pull_no_longer_than_its_size_allows(
     against(tmp_path, trickling(start, piece), scenario)
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [{"START_S": 0.5, "MIN_BYTES_PER_S": 1 << 30}, {"STALL_TIMEOUT_S": 0.3}],
+    ids=["slow", "stalled"],
+)
 def test_a_slow_chunk_ends_a_pull_and_the_next_one_goes_on_behind_the_checked_part(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, bounds
 ):
-    monkeypatch.setattr(client, "START_S", 0.5)
-    monkeypatch.setattr(client, "MIN_BYTES_PER_S", 1 << 30)
+    """Stalled: as a member that is stopped; what the size allows is far off."""
+    for name, value in bounds.items():
+        monkeypatch.setattr(client, name, value)
     asked = []
 
     async def answer(request, writer):
@@ -220,6 +227,55 @@ def test_a_slow_chunk_ends_a_pull_and_the_next_one_goes_on_behind_the_checked_pa
         assert b"Range: bytes=1048576-" in asked[-1]
 
     known = []
+    against(tmp_path, answer, scenario)
+
+
+def test_a_holder_is_given_up_for_the_next_one(tmp_path, monkeypatch, caplog):
+    """The first time it hangs in the middle of a body."""
+    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.3)
+    caplog.set_level("INFO")
+    known, times = [], []
+
+    async def answer(_, writer):
+        times.append(1)
+        data = known[0]
+        writer.write(OK + length(len(data)) + b"\r\n" + data[: len(data) if times[1:] else 10])
+
+    async def scenario(one, two, asking):
+        blob = put(one, SMALL)
+        known[:] = [one.store.path(blob.digest).read_bytes()]
+        await asking.pull(replace(wish(blob), holders=(1, 1)), two.store)
+        assert blob.digest in two.store
+        assert len(times) == 2
+
+    against(tmp_path, answer, scenario)
+    assert [r.message for r in caplog.records if "Asking the next" in r.message]
+
+
+def test_a_chunk_may_take_longer_than_a_stall(tmp_path, monkeypatch):
+    """As long as something comes."""
+    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 2.0)
+    known = []
+
+    async def answer(request, writer):
+        blob, data = known
+        if b"/leaves" in request:
+            writer.write(OK + length(96) + b"\r\n" + b"".join(blob.leaves))
+            return
+        writer.write(OK + length(len(data)) + b"\r\n")
+        step = CHUNK_BYTES // 24
+        for at in range(0, 24 * step, step):
+            writer.write(data[at : at + step])
+            await writer.drain()
+            await asyncio.sleep(0.1)
+        writer.write(data[24 * step :])
+
+    async def scenario(one, two, asking):
+        blob = put(one, LARGE)
+        known[:] = [blob, one.store.path(blob.digest).read_bytes()]
+        await asking.pull(wish(blob), two.store)
+        assert blob.digest in two.store
+
     against(tmp_path, answer, scenario)
 
 

@@ -15,9 +15,12 @@ from aiohttp import ClientResponse
 
 
 class Body(asyncio.BufferedProtocol):
-    """What is left of an answer without a transfer encoding; `fill` takes it in order."""
+    """What is left of an answer without a transfer encoding; `fill` takes it in order, and waits
+    `stall_s` seconds at most for the next byte."""
 
-    def __init__(self, response: ClientResponse) -> None:
+    def __init__(self, response: ClientResponse, stall_s: float) -> None:
+        self._stall_s = stall_s
+        self._came_s = 0.0  # the loop's time at which the last byte came
         self._head = memoryview(response.content.read_nowait())  # came together with the head
         self._view = memoryview(bytearray())  # what is to be filled
         self._filled: asyncio.Future[None] | None = None
@@ -32,7 +35,8 @@ class Body(asyncio.BufferedProtocol):
         self._transport.pause_reading()
 
     async def fill(self, view: memoryview) -> None:
-        """Fill the view with the next bytes. ConnectionError where the answer ends before."""
+        """Fill the view with the next bytes. ConnectionError where the answer ends before,
+        TimeoutError where it stalls."""
         took = min(len(self._head), len(view))
         view[:took] = self._head[:took]
         self._head, view = self._head[took:], view[took:]
@@ -40,9 +44,19 @@ class Body(asyncio.BufferedProtocol):
             return
         if self._end is not None:
             raise ConnectionResetError(str(self._end))
-        self._view, self._filled = view, asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._view, self._came_s = view, loop.time()
+        self._filled = filled = loop.create_future()
         self._transport.resume_reading()
-        await self._filled
+        try:
+            while not filled.done():
+                left_s = self._came_s + self._stall_s - loop.time()
+                if left_s <= 0:
+                    raise TimeoutError
+                await asyncio.wait([filled], timeout=left_s)
+            await filled
+        finally:
+            filled.cancel()  # who ended the wait asks no more
 
     # what asyncio calls
 
@@ -51,6 +65,7 @@ class Body(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._view = self._view[nbytes:]
+        self._came_s = asyncio.get_running_loop().time()
         if not self._view:
             self._transport.pause_reading()
             self._finish(None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -30,9 +31,11 @@ from swarmhub.transport.relay import Ways
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
+log = logging.getLogger("swarmhub.peers")
+
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 4.0  # for the head of an answer
-STALL_TIMEOUT_S = 30.0  # no byte for so long: the peer hangs
+STALL_TIMEOUT_S = 10.0  # no byte for so long: the peer hangs, another may have it
 START_S = 30.0  # of a body: added to what its size allows
 MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
 CHUNK_S = STALL_TIMEOUT_S + CHUNK_BYTES / MIN_BYTES_PER_S
@@ -124,7 +127,7 @@ class PeerClient:
     async def pull(self, wish: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
         problem: Exception = PeerError("Nobody is known to hold it.")
-        for holder in wish.holders:
+        for tried, holder in enumerate(wish.holders, 1):
             try:
                 await self._pull_from(holder, wish, store)
                 return
@@ -132,6 +135,8 @@ class PeerClient:
                 raise
             except (PeerError, BlobError, Malformed) as error:
                 problem = error
+                if tried < len(wish.holders):
+                    log.info("pull of %s…: %s Asking the next.", wish.digest[:12], error)
         raise PeerError(str(problem))
 
     async def _pull_from(self, holder: MemberId, wish: Pull, store: BlobStore) -> None:
@@ -180,7 +185,7 @@ class PeerClient:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
                 _check_range(response, start, wish.nbytes)
-                body = Body(response)
+                body = Body(response, STALL_TIMEOUT_S)
                 end = loop.time() + START_S + (wish.nbytes - start) / MIN_BYTES_PER_S
                 buffers = itertools.cycle([bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)])
                 for at in range(start, wish.nbytes, CHUNK_BYTES):  # fill one, write the other

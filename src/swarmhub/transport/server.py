@@ -253,6 +253,7 @@ class PeerServer:
         await response.prepare(request)
         reach("serve.begun")
         loop = asyncio.get_running_loop()
+        write_bytes = KEPT_WRITE_BYTES if total <= CHUNK_BYTES else WRITE_BYTES
         at = start
         while at < total:
             size = min(PIECE_BYTES, total - at)
@@ -263,8 +264,8 @@ class PeerServer:
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
             async with asyncio.timeout(TAKE_S):
-                for part in range(0, size, WRITE_BYTES):
-                    await response.write(piece[part : part + WRITE_BYTES])
+                for part in range(0, size, write_bytes):
+                    await response.write(piece[part : part + write_bytes])
             at += size
         reach("serve.ended")
         await response.write_eof()
