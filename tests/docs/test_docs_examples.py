@@ -85,6 +85,10 @@ async def run_study(root: Path, script: str) -> tuple[list[Home], SqliteLedger]:
             assert time.monotonic() < end, "the trainers did not end"
             await asyncio.sleep(0.05)
         children.check()
+        # our own view of the ledger may be a block behind the nodes'
+        while STUDY.need(ledger.state, spec.name).status == "running":
+            assert time.monotonic() < end, "the study did not end"
+            await asyncio.sleep(0.05)
     return homes, ledger
 
 
