@@ -19,8 +19,6 @@ class Body(asyncio.BufferedProtocol):
     `stall_s` seconds at most for the next byte."""
 
     def __init__(self, response: ClientResponse, stall_s: float) -> None:
-        self._stall_s = stall_s
-        self._came_s = 0.0  # the loop's time at which the last byte came
         self._head = memoryview(response.content.read_nowait())  # came together with the head
         self._view = memoryview(bytearray())  # what is to be filled
         self._filled: asyncio.Future[None] | None = None
@@ -33,6 +31,9 @@ class Body(asyncio.BufferedProtocol):
         self._transport = connection.transport
         self._transport.set_protocol(self)
         self._transport.pause_reading()
+        self._loop, self._stall_s = asyncio.get_running_loop(), stall_s
+        self._came_s = self._loop.time()  # when the last byte came, or was asked for
+        self._watch = self._loop.call_later(stall_s, self._look)
 
     async def fill(self, view: memoryview) -> None:
         """Fill the view with the next bytes. ConnectionError where the answer ends before,
@@ -44,19 +45,19 @@ class Body(asyncio.BufferedProtocol):
             return
         if self._end is not None:
             raise ConnectionResetError(str(self._end))
-        loop = asyncio.get_running_loop()
-        self._view, self._came_s = view, loop.time()
-        self._filled = filled = loop.create_future()
+        self._view, self._filled = view, self._loop.create_future()
+        self._came_s = self._loop.time()
         self._transport.resume_reading()
-        try:
-            while not filled.done():
-                left_s = self._came_s + self._stall_s - loop.time()
-                if left_s <= 0:
-                    raise TimeoutError
-                await asyncio.wait([filled], timeout=left_s)
-            await filled
-        finally:
-            filled.cancel()  # who ended the wait asks no more
+        await self._filled
+
+    def _look(self) -> None:
+        left_s = self._stall_s
+        if self._filled is not None:
+            left_s += self._came_s - self._loop.time()
+            if left_s <= 0:
+                self._finish(TimeoutError("nothing came"))
+                return
+        self._watch = self._loop.call_later(left_s, self._look)
 
     # what asyncio calls
 
@@ -65,7 +66,7 @@ class Body(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._view = self._view[nbytes:]
-        self._came_s = asyncio.get_running_loop().time()
+        self._came_s = self._loop.time()
         if not self._view:
             self._transport.pause_reading()
             self._finish(None)
@@ -74,6 +75,7 @@ class Body(asyncio.BufferedProtocol):
         self._finish(ConnectionResetError("the answer ends too soon"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._watch.cancel()
         self._finish(exc or ConnectionResetError("the connection is closed"))
         if self._before is not None:
             self._before.connection_lost(exc)  # the session waits for that when it closes
