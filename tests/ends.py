@@ -40,12 +40,16 @@ class OpenGate:
 
     def __init__(self, readable=True):
         self.readable, self.receipts, self.merged = readable, [], None
+        self.greetings = []
 
     async def may_read(self, member, digest):
         return self.readable
 
     async def offer(self, member, study, number, revision, known):
         return self.merged
+
+    def greeted(self, member):
+        self.greetings.append(member)
 
     def take_receipt(self, study, receipt):
         self.receipts.append((study, receipt))

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -370,6 +371,24 @@ def test_a_node_stops_politely(tmp_path):
         network.wait_until(lambda: not network.children.is_running("node 1"))
         network.children.check()
         assert not network.homes[0].run_path("api.json").exists()
+
+
+def connections(network):
+    """How many connections each node has from others, as the kernel has it."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    into = [int(line[2].rpartition(":")[2], 16) for line in lines if line[3] == "01"]
+    return [into.count(int(h.config.listen.rpartition(":")[2])) for h in network.homes]
+
+
+def test_nodes_connect_to_each_other_before_they_ask_for_anything(tmp_path):
+    with Network(tmp_path, 3) as network:
+        for i in (1, 2, 3):
+            network.up(i)
+        network.wait_until(lambda: connections(network) == [4, 4, 4])
+        network.children.kill("node 2")
+        network.wait_until(lambda: connections(network) == [2, 0, 2])
+        network.up(2)
+        network.wait_until(lambda: connections(network) == [4, 4, 4])
 
 
 def test_models_of_a_study_that_is_over_are_kept_and_still_served(tmp_path):

@@ -298,6 +298,23 @@ def test_a_campaign_prints_one_json_object():
     assert found["per_minute"] > 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["run", "--schedules", 0],
+            "'--schedules': Expected a whole number of at least 1, got '0'",
+        ),
+        (["run", "--nodes", 17], "'--nodes': Expected a whole number from 1 to 16, got '17'"),
+        (["replay", "five"], "'seed': Expected a whole number of at least 0, got 'five'"),
+    ],
+)
+def test_what_is_no_number_or_out_of_bounds_is_named(arguments, sentence):
+    done = swarmhub("sim", *arguments)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.replace("│", " ").split())
+
+
 WITH_A_FAULT = """
 import multiprocessing, sys
 from mutants import MUTANTS, planted

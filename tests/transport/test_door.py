@@ -12,7 +12,7 @@ GUESTS = 40
 
 
 def test_who_has_left_is_forgotten_without_the_garbage_collector(tmp_path):
-    """asyncio holds 256 KiB for each handshake; a flood comes faster than the collector."""
+    """Each handshake has TLS buffers; a flood comes faster than the collector."""
 
     def held():
         return sum(isinstance(thing, SSLProtocol) for thing in gc.get_objects())

@@ -29,6 +29,40 @@ def test_a_blob_is_pulled_whole(tmp_path, nbytes):
     between(tmp_path, scenario)
 
 
+def test_a_greeting_opens_the_connections_that_a_round_uses(tmp_path):
+    gate = OpenGate()
+
+    async def scenario(one, two, client, server):
+        async def greet(**how):
+            client.greet(1, **how)
+            await asyncio.gather(*client._greetings.values())
+
+        await greet()
+        assert gate.greetings == [2]
+        connections = dict(server._room.open)
+        assert len(connections) == 2
+        await client.pull(wish(put(one, 64)), two.store)
+        assert server._room.open == connections
+        await greet(back=True)  # the answer to a greeting is not answered
+        assert gate.greetings == [2]
+
+    between(tmp_path, scenario, gate)
+
+
+def test_who_is_not_up_is_greeted_in_vain(tmp_path):
+    async def scenario(one, two, client, _):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+        two.peers.update([one.record(port), two.record(1)])
+        client.greet(1)
+        client.greet(1)  # one at a time
+        assert len(client._greetings) == 1
+        await asyncio.gather(*client._greetings.values())
+        assert not client._greetings
+
+    between(tmp_path, scenario)
+
+
 def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
     async def scenario(one, two, client, _):
         blob = put(one, 4 * CHUNK_BYTES)

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from swarmhub import codec, keys
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
+from swarmhub.cli.shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    at_desk,
+    show,
+    table,
+    whole,
+)
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput
 from swarmhub.node.desk import (
@@ -26,7 +34,9 @@ from swarmhub.node.tickets import Ticket, read_ticket, write_token
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
-MotionArgument = Annotated[int, typer.Argument(help="The motion's number (see 'inbox').")]
+MotionArgument = Annotated[
+    int, typer.Argument(parser=whole(1), help="The motion's number (see 'inbox').")
+]
 
 
 @app.command("found")
@@ -71,7 +81,9 @@ def invite(
         Path | None, typer.Option(help="File for the invitation, instead of printing it.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
-    days: Annotated[int, typer.Option(min=1, max=90, help="Valid for so many days.")] = 7,
+    days: Annotated[
+        int, typer.Option(parser=whole(1, 90), help="Valid for so many days, 1 to 90.")
+    ] = 7,
 ) -> None:
     """Make a single-use invitation for a newcomer; hand it over in secret."""
 
@@ -193,7 +205,8 @@ def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 
 @app.command("remove")
 def remove(
-    member: Annotated[int, typer.Argument(help="The member's id.")], home: HomeOption = DEFAULT_HOME
+    member: Annotated[int, typer.Argument(parser=whole(1), help="The member's id.")],
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Move to remove a member; the others vote."""
 

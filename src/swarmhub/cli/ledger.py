@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from swarmhub import codec
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, table
+from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, table, whole
 from swarmhub.contract import State
 from swarmhub.contract.records import get_chain, get_members
 from swarmhub.errors import BadInput
@@ -90,7 +90,9 @@ def verify(
 def log(
     file: FileOption = None,
     home: HomeOption = DEFAULT_HOME,
-    last: Annotated[int, typer.Option(help="Only so many newest events; 0 for all.")] = 0,
+    last: Annotated[
+        int, typer.Option(parser=whole(), help="Only so many newest events; 0 for all.")
+    ] = 0,
     json_: JsonOption = False,
 ) -> None:
     """What happened, in order."""
@@ -125,7 +127,7 @@ def _details(event: dict[str, Any], names: dict[int, str]) -> str:
 
 @app.command("show")
 def show(
-    height: Annotated[int, typer.Argument(help="The block's height.")],
+    height: Annotated[int, typer.Argument(parser=whole(), help="The block's height.")],
     file: FileOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

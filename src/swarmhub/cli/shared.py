@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -22,6 +24,20 @@ HomeOption = Annotated[
     Path, typer.Option("--home", envvar="SWARMHUB_HOME", help="The node's home directory.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
+    """How a whole number is read of what somebody has typed; the refusal names it."""
+    bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+
+    def read(typed: str | int) -> int:
+        with contextlib.suppress(ValueError):
+            if least <= (number := int(typed)) <= most:
+                return number
+        raise typer.BadParameter(f"Expected a whole number {bounds}, got '{str(typed)[:40]}'.")
+
+    read.__name__ = "INTEGER"  # as the help shows it
+    return read
 
 
 def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:

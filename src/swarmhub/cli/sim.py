@@ -8,19 +8,25 @@ from typing import Annotated
 
 import typer
 
-from swarmhub.cli.shared import JsonOption
+from swarmhub.cli.shared import JsonOption, whole
 from swarmhub.errors import BadInput
 
 app = typer.Typer(help="Simulate swarms under faults and lies.", no_args_is_help=True)
 
-NodesOption = Annotated[int, typer.Option(min=1, max=16, help="Members of the swarm.")]
-RoundsOption = Annotated[int, typer.Option(min=1, max=1000, help="Rounds of training.")]
+NodesOption = Annotated[
+    int, typer.Option(parser=whole(1, 16), help="Members of the swarm, 1 to 16.")
+]
+RoundsOption = Annotated[
+    int, typer.Option(parser=whole(1, 1000), help="Rounds of training, 1 to 1000.")
+]
 
 
 @app.command("run")
 def run(
-    schedules: Annotated[int, typer.Option(min=1, help="How many schedules.")] = 200,
-    seed: Annotated[int, typer.Option(help="The first seed; the others follow.")] = 0,
+    schedules: Annotated[int, typer.Option(parser=whole(1), help="How many schedules.")] = 200,
+    seed: Annotated[
+        int, typer.Option(parser=whole(), help="The first seed; the others follow.")
+    ] = 0,
     nodes: NodesOption = 5,
     rounds: RoundsOption = 10,
     json_: JsonOption = False,
@@ -61,7 +67,7 @@ def run(
 
 @app.command("replay")
 def replay(
-    seed: Annotated[int, typer.Argument(help="The seed to replay.")] = 0,
+    seed: Annotated[int, typer.Argument(parser=whole(), help="The seed to replay.")] = 0,
     nodes: NodesOption = 5,
     rounds: RoundsOption = 10,
     plan: Annotated[

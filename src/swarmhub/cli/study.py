@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from swarmhub import codec
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
+from swarmhub.cli.shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    at_desk,
+    show,
+    table,
+    whole,
+)
 from swarmhub.contract.records import ROUND, Spec
 from swarmhub.contract.transactions import Finish, Start, Withdraw
 from swarmhub.errors import BadInput
@@ -85,7 +93,9 @@ def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
 @app.command("enrol")
 def enrol(
     study: StudyArgument,
-    samples: Annotated[int, typer.Option(help="Training samples here: the most it may weigh.")],
+    samples: Annotated[
+        int, typer.Option(parser=whole(1), help="Training samples here: the most it may weigh.")
+    ],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take part in an approved study."""

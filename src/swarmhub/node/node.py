@@ -64,6 +64,8 @@ CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
 
+M_ARENA_MAX = -8  # of glibc's mallopt
+
 T = TypeVar("T")
 
 log = logging.getLogger("swarmhub.node")
@@ -116,6 +118,7 @@ class Node:
         asyncio.get_running_loop().set_exception_handler(self._heard_by_the_loop)
         try:
             raise_file_limit()
+            share_one_heap()
             await asyncio.to_thread(self_test)
             for sentence in await asyncio.to_thread(self.blobs.load):
                 self.report(sentence)
@@ -302,9 +305,12 @@ class Node:
 
     def _follow_ledger(self) -> None:
         state = self.ledger.state
-        self.peers.update(get_members(state))
+        new = self.peers.update(get_members(state))
         me = get_member_of_key(state, self.account.public)
         if me is not None:
+            for member in new:
+                if member != me.id:
+                    self.client.greet(member)
             for name in get_chain(state).running:
                 self._take_part(name, me.id)
             if isinstance(self.ledger, CometLedger) and not me.power and self._rising is None:
@@ -464,6 +470,9 @@ class Node:
         found = INVITATION.get(self.ledger.state, key)
         return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
 
+    def greeted(self, member: MemberId) -> None:
+        self.client.greet(member, back=True)
+
     async def reach(self, member: Member) -> Reach:
         ledger = member.ledger.partition("@")[2]
         return Reach(
@@ -537,6 +546,13 @@ class Node:
             "min_peers": spec.min_peers,
             "trainer": bool(driver and driver.notes.attached),
         }
+
+
+def share_one_heap() -> None:
+    """Have all threads allocate from one heap: glibc gives each its own, and each keeps what it has
+    once needed, although seldom two need it at a time."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def give_memory_back() -> None:

@@ -13,6 +13,8 @@ from typing import cast
 
 from aiohttp import ClientResponse
 
+from swarmhub.transport.tls import widen
+
 
 class Body(asyncio.BufferedProtocol):
     """What is left of an answer without a transfer encoding; `fill` takes it in order, and waits
@@ -29,6 +31,7 @@ class Body(asyncio.BufferedProtocol):
         self._end = None
         self._before = connection.protocol
         self._transport = connection.transport
+        widen(self._transport)
         self._transport.set_protocol(self)
         self._transport.pause_reading()
         self._loop, self._stall_s = asyncio.get_running_loop(), stall_s

@@ -8,6 +8,7 @@ and no redirect is accepted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import logging
@@ -28,7 +29,7 @@ from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.body import Body
 from swarmhub.transport.reach import Reach, read_reach
 from swarmhub.transport.relay import Ways
-from swarmhub.transport.tls import Peers
+from swarmhub.transport.tls import Peers, widen
 from swarmhub.types import Digest, MemberId
 
 log = logging.getLogger("swarmhub.peers")
@@ -45,6 +46,7 @@ CHUNK_ANSWER_S = 8.0  # a MiB for a recomputation, which has a leader's time: th
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
 READ_BUFFER_BYTES = 1 << 20
+GREETINGS_AT_ONCE = 8
 
 
 class PeerClient:
@@ -56,10 +58,16 @@ class PeerClient:
         self._ways = Ways(peers)
         self._sessions: dict[bytes, aiohttp.ClientSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._greetings: dict[MemberId, asyncio.Task[None]] = {}
+        self._greeting = asyncio.Semaphore(GREETINGS_AT_ONCE)
         peers.on_gone.append(self._close_gone)
 
     async def close(self) -> None:
         """Close all connections."""
+        greetings = list(self._greetings.values())
+        for task in greetings:
+            task.cancel()
+        await asyncio.gather(*greetings, return_exceptions=True)
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
@@ -124,6 +132,23 @@ class PeerClient:
             raise PeerError(f"Member {member} answered with a compressed body; that is not read.")
         return response
 
+    def greet(self, member: MemberId, back: bool = False) -> None:
+        """Connect to a member in the background, twice: one connection will wait for its offer,
+        one pull or hand in meanwhile, and neither has to begin with a handshake. It greets this
+        node `back`; who does not answer is not up, and greets first when it is."""
+        if member not in self._greetings:
+            task = asyncio.ensure_future(self._greet(member, "GET" if back else "POST"))
+            self._greetings[member] = task
+            task.add_done_callback(lambda _: self._greetings.pop(member, None))
+
+    async def _greet(self, member: MemberId, first: str) -> None:
+        async def connect(method: str) -> None:
+            with contextlib.suppress(PeerError):
+                (await self._request(member, method, "/v1/greeting")).release()
+
+        async with self._greeting:
+            await asyncio.gather(connect(first), connect("GET"))
+
     async def pull(self, wish: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
         problem: Exception = PeerError("Nobody is known to hold it.")
@@ -147,7 +172,7 @@ class PeerClient:
                 holder, "GET", f"/v1/blobs/{wish.digest}/leaves", answer_s=wait_s
             )
             async with response:
-                leaves = await _read_bounded(response, 32 * count)
+                leaves = bytes(await _read_exactly(response, 32 * count))
             fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaves)
             if fingerprint.digest != wish.digest:
                 raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
@@ -155,7 +180,9 @@ class PeerClient:
             return
         response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}", answer_s=wait_s)
         async with response:
-            data = await _read_bounded(response, wish.nbytes)
+            if response.connection is not None and response.connection.transport is not None:
+                widen(response.connection.transport)
+            data = await _read_exactly(response, wish.nbytes)
         fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaf_of(data))
         if fingerprint.digest != wish.digest:
             raise BlobError(f"Member {holder} sent other bytes than the digest says.")
@@ -218,7 +245,7 @@ class PeerClient:
         )  # fmt: skip
         async with response:
             size = sum(min(STRETCH_BYTES, nbytes - at) for at in starts)
-            return await _read_bounded(response, size)
+            return bytes(await _read_exactly(response, size))
 
     async def chunk(
         self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
@@ -242,12 +269,12 @@ class PeerClient:
         size = min(CHUNK_BYTES, nbytes - start)
         response = await self._request(holder, "GET", f"/v1/blobs/{digest}/leaves")
         async with response:
-            leaves = await _read_bounded(response, 32 * chunk_count(nbytes))
+            leaves = bytes(await _read_exactly(response, 32 * chunk_count(nbytes)))
         if parse_fingerprint(layout, nbytes, leaves).digest != digest:
             raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
         response = await self._request(holder, "GET", f"/v1/blobs/{digest}/chunks/{index}")
         async with response:
-            data = await _read_bounded(response, size)
+            data = bytes(await _read_exactly(response, size))
         if leaf_of(data) != leaves[32 * index : 32 * index + 32]:
             raise BlobError(f"Member {holder} sent other bytes than the chunk's hash says.")
         return data
@@ -266,7 +293,7 @@ class PeerClient:
         async with response:
             if response.status == 204:
                 return None
-            data = await _read_bounded(response, MAX_ANSWER_BYTES, exact=False)
+            data = await _read_bounded(response, MAX_ANSWER_BYTES)
         try:
             return codec.unpack(Merged, data)
         except Malformed:
@@ -278,7 +305,7 @@ class PeerClient:
         async with response:
             if response.status != 200:
                 raise PeerError(f"Member {member} answered {response.status}.")
-            return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES, exact=False))
+            return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES))
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> bool:
         """Hand a receipt to the leader; whether it has taken it (it may still merge, or know
@@ -300,34 +327,49 @@ def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> N
 
 
 async def _pieces(response: aiohttp.ClientResponse, nbytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes; TimeoutError where it is slower than MIN_BYTES_PER_S in all."""
+    """The body as it comes. PeerError where it breaks off, or is slower than MIN_BYTES_PER_S in
+    all."""
     loop = asyncio.get_running_loop()
     end = loop.time() + START_S + nbytes / MIN_BYTES_PER_S
-    while True:
-        async with asyncio.timeout_at(end):
-            piece = await response.content.readany()
-        if not piece:
-            return
-        yield piece
+    try:
+        while True:
+            async with asyncio.timeout_at(end):
+                piece = await response.content.readany()
+            if not piece:
+                return
+            yield piece
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise PeerError(f"A member broke off ({type(error).__name__}).") from None
 
 
-async def _read_bounded(response: aiohttp.ClientResponse, limit: int, exact: bool = True) -> bytes:
-    """The body of at most `limit` bytes (exactly that many by default)."""
+def _need_good(response: aiohttp.ClientResponse) -> None:
     if response.status != 200:
         raise PeerError(f"A member answered {response.status}.")
+
+
+async def _read_exactly(response: aiohttp.ClientResponse, nbytes: int) -> bytearray:
+    """A body of `nbytes`. Each piece is let go of when it is in its place: kept until all are
+    there, they would lie all over a node's memory."""
+    _need_good(response)
+    if response.content_length not in (None, nbytes):
+        raise PeerError(f"Expected {nbytes} bytes from a member, it has {response.content_length}.")
+    data, at = bytearray(nbytes), 0
+    async for piece in _pieces(response, nbytes):
+        if at + len(piece) > nbytes:
+            raise PeerError(f"A member sent more than the {nbytes} bytes announced.")
+        data[at : at + len(piece)] = piece
+        at += len(piece)
+    if at != nbytes:
+        raise PeerError(f"Expected {nbytes} bytes from a member, got {at}.")
+    return data
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """A body of at most `limit` bytes."""
+    _need_good(response)
     data = bytearray()
-    if exact and response.content_length not in (None, limit):
-        raise PeerError(f"Expected {limit} bytes from a member, it has {response.content_length}.")
-    try:
-        if exact and response.content_length == limit:
-            async with asyncio.timeout(START_S + limit / MIN_BYTES_PER_S):
-                return await response.content.readexactly(limit)
-        async for piece in _pieces(response, limit):
-            data += piece
-            if len(data) > limit:
-                raise PeerError(f"A member sent more than the {limit} bytes announced.")
-    except (aiohttp.ClientError, OSError, TimeoutError, EOFError) as error:
-        raise PeerError(f"A member broke off ({type(error).__name__}).") from None
-    if exact and len(data) != limit:
-        raise PeerError(f"Expected {limit} bytes from a member, got {len(data)}.")
+    async for piece in _pieces(response, limit):
+        data += piece
+        if len(data) > limit:
+            raise PeerError(f"A member sent more than {limit} bytes.")
     return bytes(data)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 HANDSHAKE_S = 10.0  # two round trips; a satellite link needs about two seconds
 SHUTDOWN_S = 2.0  # for the other side's goodbye
-MAX_GUESTS = 256  # asyncio has 256 KiB of buffer for each: 64 MiB in all
+MAX_GUESTS = 256  # each with the buffers of a TLS connection: some 20 MiB in all
 ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue that a member waits in
 PAUSE_S = 0.1  # without accepting, where there are no descriptors left
 BACKLOG = 2048  # a full queue costs a member seconds; the kernel may allow fewer
@@ -140,7 +140,7 @@ class Door:
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=SHUTDOWN_S,
             )  # fmt: skip
         except OSError as error:  # no member's certificate, no TLS 1.3, no patience
-            # whose traceback holds the frames that hold it, and asyncio's 256 KiB with them: let go
+            # whose traceback holds the frames that hold it, and asyncio's buffer with them: let go
             # of them now, not when the garbage collector comes
             error.__traceback__ = None
         finally:

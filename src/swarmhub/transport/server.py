@@ -4,6 +4,8 @@
     GET  /v1/blobs/{digest}/leaves   chunk hashes, 32 bytes each             -> octets
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
+    GET  /v1/greeting                opens a connection
+    POST /v1/greeting                the same, and has this node open one to the asker
     GET  /v1/reach                   looks back at the asker's ports         -> JSON
     GET  /v1/ledger                  how long it is, snapshots of its state  -> JSON
     POST /v1/ledger/light            signed headers for a light client       -> JSON
@@ -43,7 +45,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
 # a connection's TLS buffer grows to the largest write, and stays so as long as the connection
-WRITE_BYTES, KEPT_WRITE_BYTES = 1 << 18, 1 << 16
+WRITE_BYTES, KEPT_WRITE_BYTES = 1 << 18, 1 << 15
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
 TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
@@ -65,6 +67,9 @@ class Gate(Protocol):
 
     def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
         """A receipt for this node's merge."""
+
+    def greeted(self, member: MemberId) -> None:
+        """The member's node is up, and would like a connection from here as well."""
 
     async def reach(self, member: Member) -> Reach:
         """Look at the ports of the member that asks, where the ledger has them."""
@@ -107,6 +112,8 @@ class PeerServer:
         app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
+        app.router.add_get("/v1/greeting", self._greeting)
+        app.router.add_post("/v1/greeting", self._greeting)
         app.router.add_get("/v1/reach", self._reach)
         app.router.add_get("/v1/ledger", self._ledger)
         app.router.add_post("/v1/ledger/light", self._light)
@@ -258,9 +265,9 @@ class PeerServer:
         while at < total:
             size = min(PIECE_BYTES, total - at)
             if total <= CHUNK_BYTES:
-                piece = os.pread(fd, size, at)
+                piece = memoryview(os.pread(fd, size, at))
             else:
-                piece = await loop.run_in_executor(None, os.pread, fd, size, at)
+                piece = memoryview(await loop.run_in_executor(None, os.pread, fd, size, at))
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
             async with asyncio.timeout(TAKE_S):
@@ -287,6 +294,12 @@ class PeerServer:
         async with asyncio.timeout(BODY_S):
             data = await request.read()
         self._gate.take_receipt(*read_receipt(data, member.id))
+        return web.Response(status=204)
+
+    async def _greeting(self, request: web.Request) -> web.Response:
+        member = self._member(request)
+        if request.method == "POST":
+            self._gate.greeted(member.id)
         return web.Response(status=204)
 
     async def _reach(self, request: web.Request) -> web.Response:
@@ -337,8 +350,9 @@ async def _send(request: web.Request, data: bytes) -> web.StreamResponse:
     response.content_length, response.content_type = len(data), "application/octet-stream"
     async with asyncio.timeout(TAKE_S):
         await response.prepare(request)
+        view = memoryview(data)
         for at in range(0, len(data), KEPT_WRITE_BYTES):
-            await response.write(data[at : at + KEPT_WRITE_BYTES])
+            await response.write(view[at : at + KEPT_WRITE_BYTES])
         await response.write_eof()
     return response
 

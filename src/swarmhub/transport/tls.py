@@ -21,9 +21,17 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.types import MemberId, PublicKey
 
-# What asyncio reads at a time of every TLS connection, and keeps: its 256 KiB are resident twice
-# (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
-sslproto.SSLProtocol.max_size = 1 << 16
+# What asyncio reads at a time of every TLS connection, and keeps: its 256 KiB would be resident
+# twice (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
+READ_BYTES, MODEL_READ_BYTES = 1 << 14, 1 << 16
+sslproto.SSLProtocol.max_size = READ_BYTES
+
+
+def widen(transport: asyncio.BaseTransport) -> None:
+    """Have a connection on which models come read MODEL_READ_BYTES at a time from now on."""
+    protocol = getattr(transport, "_ssl_protocol", None)
+    if isinstance(protocol, sslproto.SSLProtocol):
+        protocol.max_size = MODEL_READ_BYTES  # type: ignore[misc]  # not of the class: of this one
 
 
 def abort(transport: asyncio.WriteTransport) -> None:
@@ -47,13 +55,14 @@ class Peers:
         self.sponsor_of: Callable[[PublicKey], MemberId | None] = lambda key: None
         self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
 
-    def update(self, members: list[Member]) -> None:
-        """Take the ledger's active members over."""
+    def update(self, members: list[Member]) -> list[MemberId]:
+        """Take the ledger's active members over; returns those with a certificate that is new."""
         if members == self._members:
-            return  # as after most blocks
+            return []  # as after most blocks
         self._members = members
         by_certificate = {bytes.fromhex(m.tls): m for m in members if m.tls}  # not revoked
         gone = set(self._by_certificate) - set(by_certificate)
+        new = [m.id for der, m in by_certificate.items() if der not in self._by_certificate]
         self._by_certificate = by_certificate
         self.members = {m.id: m for m in members}
         for der in set(by_certificate) - self._trusted:
@@ -63,6 +72,7 @@ class Peers:
         if gone:
             for tell in self.on_gone:
                 tell(gone)
+        return new
 
     def member_of(self, certificate: bytes | None) -> Member | None:
         """The active member with exactly this certificate (DER)."""
