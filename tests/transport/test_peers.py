@@ -63,6 +63,47 @@ def test_who_is_not_up_is_greeted_in_vain(tmp_path):
     between(tmp_path, scenario)
 
 
+def test_a_client_that_is_closed_greets_nobody(tmp_path):
+    async def scenario(one, two, client, server):
+        await client.close()
+        client.greet(1, back=True)  # as for who greets while this node ends
+        assert not client._greetings
+        assert not server._room.open
+
+    between(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "address", ["a..b:443", "a" * 64 + ".b:443", ".:443", "[::1:443", "[]:443"]
+)
+def test_an_address_that_is_none_is_one_sentence(tmp_path, address):
+    async def scenario(one, two, client, _):
+        two.peers.update([replace(one.record(1), address=address), two.record(1)])
+        with pytest.raises(PeerError, match="Member 1 does not answer"):
+            await client.pull(wish(put(one, 64)), two.store)
+        client.greet(1)
+        assert await asyncio.gather(*client._greetings.values()) == [None]
+
+    between(tmp_path, scenario)
+
+
+def test_greetings_of_a_member_are_answered_some_times_a_second(tmp_path, monkeypatch):
+    pauses = []
+    real = asyncio.sleep
+
+    async def spy(seconds):
+        pauses.append(seconds)
+        await real(0)
+
+    async def scenario(one, two, client, server):
+        monkeypatch.setattr(client_room.asyncio, "sleep", spy)
+        client.greet(1, back=True)
+        await asyncio.gather(*client._greetings.values())
+        assert pauses == [client_room.GREETING_PAUSE_S]
+
+    between(tmp_path, scenario)
+
+
 def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
     async def scenario(one, two, client, _):
         blob = put(one, 4 * CHUNK_BYTES)

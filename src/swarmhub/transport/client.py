@@ -47,6 +47,7 @@ EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the lead
 MAX_ANSWER_BYTES = 64 * 1024
 READ_BUFFER_BYTES = 1 << 20
 GREETINGS_AT_ONCE = 8
+GREETING_PAUSE_S = 0.2  # a member cannot have this node make handshakes all the time
 
 
 class PeerClient:
@@ -60,10 +61,13 @@ class PeerClient:
         self._closing: set[asyncio.Task[None]] = set()
         self._greetings: dict[MemberId, asyncio.Task[None]] = {}
         self._greeting = asyncio.Semaphore(GREETINGS_AT_ONCE)
+        self._greeted: set[MemberId] = set()  # by whom, meanwhile
+        self._closed = False
         peers.on_gone.append(self._close_gone)
 
     async def close(self) -> None:
         """Close all connections."""
+        self._closed = True
         greetings = list(self._greetings.values())
         for task in greetings:
             task.cancel()
@@ -125,7 +129,10 @@ class PeerClient:
                 )
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
-        except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError) as error:
+        except (
+            aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
+            UnicodeError,  # of an address that is no name
+        ) as error:  # fmt: skip
             raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
         if response.headers.get("Content-Encoding", "identity") != "identity":
             response.close()
@@ -136,18 +143,26 @@ class PeerClient:
         """Connect to a member in the background, twice: one connection will wait for its offer,
         one pull or hand in meanwhile, and neither has to begin with a handshake. It greets this
         node `back`; who does not answer is not up, and greets first when it is."""
-        if member not in self._greetings:
+        if member in self._greetings:
+            self._greeted.update([member] if back else [])
+        elif not self._closed:
             task = asyncio.ensure_future(self._greet(member, "GET" if back else "POST"))
             self._greetings[member] = task
-            task.add_done_callback(lambda _: self._greetings.pop(member, None))
 
     async def _greet(self, member: MemberId, first: str) -> None:
         async def connect(method: str) -> None:
             with contextlib.suppress(PeerError):
                 (await self._request(member, method, "/v1/greeting")).release()
 
-        async with self._greeting:
-            await asyncio.gather(connect(first), connect("GET"))
+        try:
+            async with self._greeting:
+                await asyncio.gather(connect(first), connect("GET"))
+            await asyncio.sleep(GREETING_PAUSE_S)
+        finally:
+            del self._greetings[member]
+        if member in self._greeted:
+            self._greeted.remove(member)
+            self.greet(member, back=True)
 
     async def pull(self, wish: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
