@@ -31,8 +31,9 @@ def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
     bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def read(typed: str | int) -> int:
-        with contextlib.suppress(ValueError):
-            if least <= (number := int(typed)) <= most:
+        with contextlib.suppress(ValueError):  # int() takes 1_0 and other scripts' digits, too
+            plain = str(typed).isascii() and "_" not in str(typed)
+            if plain and least <= (number := int(typed)) <= most:
                 return number
         raise typer.BadParameter(f"Expected a whole number {bounds}, got '{str(typed)[:40]}'.")
 

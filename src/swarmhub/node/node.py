@@ -556,7 +556,7 @@ def share_one_heap() -> None:
 
 
 def give_memory_back() -> None:
-    """Return what a merge has freed to the system: glibc keeps it, in every thread's arena."""
+    """Return what a merge has freed to the system: glibc keeps it."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)
 

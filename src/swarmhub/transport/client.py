@@ -342,13 +342,14 @@ def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> N
 
 
 async def _pieces(response: aiohttp.ClientResponse, nbytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes. PeerError where it breaks off, or is slower than MIN_BYTES_PER_S in
-    all."""
+    """The body as it comes. PeerError where it breaks off, stalls, or is slower than
+    MIN_BYTES_PER_S in all. The session's own timeout does not see every stall: none of an answer
+    that was there before it was asked for."""
     loop = asyncio.get_running_loop()
     end = loop.time() + START_S + nbytes / MIN_BYTES_PER_S
     try:
         while True:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout_at(min(end, loop.time() + STALL_TIMEOUT_S)):
                 piece = await response.content.readany()
             if not piece:
                 return

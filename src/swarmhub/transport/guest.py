@@ -108,7 +108,7 @@ class Guest:
                         raise PeerError("answered with too much")
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError("somebody else answers there") from None
-        except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, UnicodeError) as error:
             raise PeerError(f"no answer ({type(error).__name__})") from None
         return read_told(bytes(data))
 

@@ -25,7 +25,7 @@ from collections.abc import Coroutine, Sequence
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, PeerError
 from swarmhub.transport.door import Door
-from swarmhub.transport.tls import Peers, abort
+from swarmhub.transport.tls import Peers, abort, widen
 from swarmhub.types import MemberId
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -61,6 +61,8 @@ async def splice(one: Stream, other: Stream) -> int:
             writer.write(data)
             await writer.drain()
 
+    for _, writer in (one, other):
+        widen(writer.transport)
     ways = ((one[0], other[1]), (other[0], one[1]))
     pumps = [asyncio.create_task(pump(reader, writer)) for reader, writer in ways]
     try:
