@@ -13,10 +13,9 @@ without the first ten.
   that is there at the end, from its start on. `rss_ratio_from_tenth` is a node after the last round
   against the same after the study's tenth (it may have been started again since), `..._all` that of
   all nodes together; what it has after a round is the median of LOOKS looks, since some find models
-  of a round in progress. `rss_ratio` says of each whether the
-  most that it has needed goes on rising. VmRSS counts pages of files, too (the interpreter,
-  libraries, the ledger), which the kernel takes away and gives back as it likes;
-  `anon_ratio_from_tenth` is without them.
+  of a round in progress. `rss_ratio` says of each whether the most that it has needed goes on
+  rising. VmRSS counts pages of files, too (the interpreter, libraries, the ledger), which the
+  kernel takes away and gives back as it likes; `anon_ratio_from_tenth` is without them.
 - Files are a home's, and outlive their process: the bytes in it without its logs, a mean of each
   half of the run, since a round comes and goes.
 - Logs (of node and trainer) and the shared ledger grow with every round; how much is said. Nobody

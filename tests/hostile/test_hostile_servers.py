@@ -252,6 +252,32 @@ def test_a_holder_is_given_up_for_the_next_one(tmp_path, monkeypatch, caplog):
     assert [r.message for r in caplog.records if "Asking the next" in r.message]
 
 
+def test_an_answer_that_came_before_its_question_is_given_up_when_it_stalls(tmp_path, monkeypatch):
+    """aiohttp times no body whose connection ends before somebody reads it."""
+    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(client, "START_S", 3 * WAIT_S)
+    asked = []
+
+    async def answer(request, writer):
+        asked.append(request)
+        if b"/v1/greeting" not in request:
+            raise ConnectionResetError
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(OK + b"\r\n")  # as if something had been asked
+
+    async def scenario(one, two, asking):
+        blob = put(one, SMALL)
+        asking.greet(1, back=True)
+        await asyncio.gather(*asking._greetings.values())
+        with pytest.raises(PeerError, match="broke off"):
+            await asking.pull(wish(blob), two.store)
+        assert len(asked) == 3
+
+    against(tmp_path, answer, scenario)
+
+
 def test_a_chunk_may_take_longer_than_a_stall(tmp_path, monkeypatch):
     """As long as something comes."""
     monkeypatch.setattr(client, "STALL_TIMEOUT_S", 2.0)

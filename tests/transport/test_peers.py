@@ -104,25 +104,6 @@ def test_greetings_of_a_member_are_answered_some_times_a_second(tmp_path, monkey
     between(tmp_path, scenario)
 
 
-def test_an_answer_that_was_there_before_the_question_is_given_up_when_it_stalls(monkeypatch):
-    """aiohttp times no body whose connection has ended before the body was asked for."""
-    monkeypatch.setattr(client_room, "STALL_TIMEOUT_S", 0.05)
-
-    class Stuck:
-        status, content_length = 200, None
-
-        async def readany(self):
-            await asyncio.Event().wait()
-
-    async def run():
-        stuck = Stuck()
-        stuck.content = stuck
-        with pytest.raises(PeerError, match="broke off"):
-            await client_room._read_exactly(stuck, 1_000_000)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
-
-
 def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
     async def scenario(one, two, client, _):
         blob = put(one, 4 * CHUNK_BYTES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -27,15 +26,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 
 
 def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
-    """How a whole number is read of what somebody has typed; the refusal names it."""
+    """How a whole number from `least` to `most` is read of what somebody has typed.
+    BadParameter, which names it, where it is none."""
     bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def read(typed: str | int) -> int:
-        with contextlib.suppress(ValueError):  # int() takes 1_0 and other scripts' digits, too
-            plain = str(typed).isascii() and "_" not in str(typed)
-            if plain and least <= (number := int(typed)) <= most:
-                return number
-        raise typer.BadParameter(f"Expected a whole number {bounds}, got '{str(typed)[:40]}'.")
+        text = str(typed)
+        plain = text.isascii() and text.isdigit() and len(text) < 20  # int() takes 1_0, too
+        if plain and least <= int(text) <= most:
+            return int(text)
+        raise typer.BadParameter(f"Expected a whole number {bounds}, got '{text[:40]}'.")
 
     read.__name__ = "INTEGER"  # as the help shows it
     return read

@@ -144,7 +144,8 @@ class PeerClient:
         one pull or hand in meanwhile, and neither has to begin with a handshake. It greets this
         node `back`; who does not answer is not up, and greets first when it is."""
         if member in self._greetings:
-            self._greeted.update([member] if back else [])
+            if back:  # its node may have come up since it was tried
+                self._greeted.add(member)
         elif not self._closed:
             task = asyncio.ensure_future(self._greet(member, "GET" if back else "POST"))
             self._greetings[member] = task

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 HANDSHAKE_S = 10.0  # two round trips; a satellite link needs about two seconds
 SHUTDOWN_S = 2.0  # for the other side's goodbye
-MAX_GUESTS = 256  # each with the buffers of a TLS connection: some 20 MiB in all
+MAX_GUESTS = 256  # each with the buffers of a TLS connection
 ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue that a member waits in
 PAUSE_S = 0.1  # without accepting, where there are no descriptors left
 BACKLOG = 2048  # a full queue costs a member seconds; the kernel may allow fewer
