@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmhub.cli import consortium, demo, ledger, node, sim, study, train
+from swarmhub.cli import consortium, demo, ledger, node, predict, sim, study, train
 from swarmhub.cli.shared import CONTEXT
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("status")(node.status)
 app.command("doctor")(node.doctor)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)
+app.command("predict")(predict.predict)
 app.add_typer(node.app, name="node")
 app.add_typer(consortium.app, name="consortium")
 app.add_typer(study.app, name="study")

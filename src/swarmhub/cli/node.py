@@ -206,9 +206,11 @@ def export(
     best: Annotated[bool, typer.Option("--best", help="The best model, not the newest.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write the settled model that this node holds as a safetensors file."""
+    """Write the settled model that this node holds as a safetensors file. That of a study over
+    tables has its features in it, and 'swarmhub predict' scores patients with it."""
     from swarmhub.blobs import BlobStore
     from swarmhub.params import export_safetensors
+    from swarmhub.recipes.scoring import describe_if_table
 
     async def act(desk: Desk, opened: Home) -> dict[str, str]:
         record = desk.need_study(study)
@@ -222,13 +224,22 @@ def export(
                 f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
                 "until it has caught up."
             )
+        spec, statistics = desk.need_spec(study), record.statistics
         facts = {
             "study": study, "digest": model.digest,
-            "round": str(compute_training_round(desk.need_spec(study), model.number)),
+            "round": str(compute_training_round(spec, model.number)),
             "chain": desk.ledger.tip.chain_id, "spec": model.spec,
         }  # fmt: skip
-        export_safetensors(store.path(model.digest), layout, out, facts, model.digest)
-        return {**facts, "file": str(out)}
+        features: dict[str, str] = {}
+        if statistics is not None and store.find(statistics.digest):
+            document = store.path(statistics.digest).read_bytes()
+            kind = spec.options.get("model", "logistic")
+            features = describe_if_table(kind, document, model.layout)
+        metadata = {**facts, **features}
+        export_safetensors(store.path(model.digest), layout, out, metadata, model.digest)
+        return {**facts, "file": str(out), "predicts": "yes" if features else "no"}
 
     found = at_desk(home, act)
     show(found, json_, f"Wrote the model after training round {found['round']} to {out}.")
+    if found["predicts"] == "yes" and not json_:
+        print(f"Its features are in it: 'swarmhub predict {out} --data NEW.csv --out SCORES.csv'.")

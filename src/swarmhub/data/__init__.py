@@ -1,16 +1,22 @@
 """From a hospital's CSV to the matrix that a model trains on.
 
-    tables      reading a CSV; columns with missing values
-    statistics  what a hospital says about its table, and the design that all sites build from it
-    heart       a real example: heart disease at four hospitals
-    metrics     AUC and log loss
+    csvfile      a file's rows of cells
+    cells        a column's cells as numbers or categories
+    identifiers  columns that say who a patient is
+    tables       a table out of these: columns with missing values, a label, patients
+    split        setting patients aside
+    statistics   what a hospital says about its table, and the design that all sites build from it
+    agreement    what a table and the design have in common, and what they do not
+    heart        a real example: heart disease at four hospitals
+    metrics      AUC and log loss
 
 Rows stay in the process that reads them; the statistics document is the only thing made here that
 leaves a hospital.
 """
 
-from swarmhub.data.heart import load_heart, split_holdout, write_heart
+from swarmhub.data.heart import load_heart, write_heart
 from swarmhub.data.metrics import auc, log_loss
+from swarmhub.data.split import split_holdout, split_patients
 from swarmhub.data.statistics import Design, statistics_of
 from swarmhub.data.tables import Table, read_table
 
@@ -22,6 +28,7 @@ __all__ = [
     "log_loss",
     "read_table",
     "split_holdout",
+    "split_patients",
     "statistics_of",
     "write_heart",
 ]

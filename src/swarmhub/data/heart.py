@@ -9,13 +9,9 @@ Source, licence and what was changed are in heart/ORIGIN.md.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from importlib import resources
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from swarmhub.data.tables import Table, parse_table
 
@@ -51,22 +47,3 @@ def _rows() -> dict[str, list[list[str]]]:
     for hospital, *cells in rows:
         found.setdefault(hospital, [header[1:]]).append(cells)
     return found
-
-
-def split_holdout(
-    rows: int, label: npt.ArrayLike, seed: int, fraction: float = 0.3
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(training, held-out) row positions of one site, sorted; the same for the same arguments.
-
-    Each class gives `fraction` of its rows, rounded, but never its last one; a site with one
-    class works. The draw depends on the seed, the class and its size alone.
-    """
-    labels = np.asarray(label)
-    held = np.zeros(rows, dtype=bool)
-    for value in np.unique(labels):
-        of_class = np.flatnonzero(labels == value)
-        count = min(round(fraction * len(of_class)), len(of_class) - 1)
-        text = f"holdout {seed} {value} {len(of_class)}".encode()
-        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
-        held[rng.permutation(of_class)[:count]] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)

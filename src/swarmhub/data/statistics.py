@@ -4,14 +4,15 @@ Before any training each hospital publishes one document about its training rows
 are, how many of each label, and per column the count, the mean and the sum of squared deviations
 (numbers) or the frequency of each category (text). It never holds a row or a free text:
 
-- a numeric column with fewer than `min_count` values is published as if it had none: the mean of
-  one value is that value;
-- a category with fewer than `min_count` rows at the hospital is not published; such rows are
+- a numeric column with values of fewer than `min_count` patients is published as if it had none:
+  the mean of one value is that value;
+- a category of fewer than `min_count` patients at the hospital is not published; their rows are
   "other" there;
-- a text column with more than 50 distinct values is an identifier or free text: none of its
-  values is published.
+- a text column that looks like an identifier, has dates (`identifiers`) or more than 50 distinct
+  values is free text: none of its values is published.
 
-The counts of labels are published as they are; they are needed to balance the classes.
+If the table does not know its patients, each row counts as one. The counts of labels are published
+as they are; they are needed to balance the classes.
 
 The documents are merged (`swarmhub.merge.merge_statistics`), and every hospital derives the same
 `Design` from the merged bytes. Numbers are standardised with the swarm's mean and standard
@@ -34,10 +35,12 @@ import numpy.typing as npt
 
 from swarmhub import codec
 from swarmhub.codec import Json
-from swarmhub.data.tables import Column, Table, is_text
+from swarmhub.data.cells import Column
+from swarmhub.data.identifiers import why_text
+from swarmhub.data.tables import Table, is_text
 from swarmhub.errors import BadInput, Malformed
 
-MIN_COUNT = 5  # rows; the usual smallest cell in published hospital statistics
+MIN_COUNT = 5  # patients; the usual smallest cell in published hospital statistics
 MAX_CATEGORIES = 50  # distinct values at one hospital; coded variables have fewer, names more
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
 MAX_FEATURES = 200_000  # those with most values; a row of them has 1.6 MB
@@ -54,16 +57,20 @@ def statistics_of(table: Table, min_count: int = MIN_COUNT) -> bytes:
         raise BadInput("Statistics need the label column; name it when reading the table.")
     ones = int(table.label.sum())
     columns = {
-        name: _text(values, min_count) if is_text(values) else _numeric(values, min_count)
+        name: _text(values, table.patients, min_count)
+        if is_text(values)
+        else _numeric(values, table.patients, min_count)
         for name, values in table.columns.items()
     }
     labels = {"0": table.rows - ones, "1": ones}
     return codec.encode({"rows": table.rows, "labels": labels, "columns": columns})
 
 
-def _numeric(values: Column, min_count: int) -> Json:
-    known = values[~np.isnan(values)]
-    if len(known) < max(1, min_count):
+def _numeric(values: Column, patients: Column | None, min_count: int) -> Json:
+    at = ~np.isnan(values)
+    known = values[at]
+    who = known if patients is None else set(patients[at])
+    if len(who) < max(1, min_count):
         known = known[:0]
     mean = float(known.mean()) if len(known) else 0.0
     m2 = float(((known - mean) ** 2).sum())
@@ -72,12 +79,16 @@ def _numeric(values: Column, min_count: int) -> Json:
     return found | {"mean": mean.hex(), "m2": m2.hex()}
 
 
-def _text(values: Column, min_count: int) -> Json:
+def _text(values: Column, patients: Column | None, min_count: int) -> Json:
     counts = Counter(value for value in values if value is not None)
     known = sum(counts.values())
     published = {}
-    if len(counts) <= MAX_CATEGORIES:
-        published = {value: n for value, n in counts.items() if n >= min_count}
+    if len(counts) <= MAX_CATEGORIES and not why_text([v for v in values if v is not None]):
+        who = counts
+        if patients is not None:  # a patient's rows count once
+            pairs = {(v, p) for v, p in zip(values, patients, strict=True) if v is not None}
+            who = Counter(value for value, _ in pairs)
+        published = {value: n for value, n in counts.items() if who[value] >= min_count}
     missing = len(values) - known
     return {"kind": "text", "count": known, "missing": missing, "categories": published}
 
@@ -149,12 +160,17 @@ class Design:
             x[known, k] = (raw[known].astype(np.float64) - self.mean[k]) / self.sd[k]
         return np.clip(x, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=x)
 
+    @property
+    def kinds(self) -> dict[str, bool]:
+        """Column -> whether it is text, for each column that makes a feature."""
+        return {column: category is not None for column, category in self.sources}
+
     def mismatched(self, table: Table) -> list[str]:
         """A sentence for each column that is a number here and text in the study, or vice versa."""
         found = []
-        for column, category in dict(self.sources).items():
+        for column, text in self.kinds.items():
             values = table.columns.get(column)
-            if values is not None and _known(values).any() and is_text(values) != bool(category):
+            if values is not None and _known(values).any() and is_text(values) != text:
                 here, study = ("text", "numbers")[:: 1 if is_text(values) else -1]
                 found.append(
                     f"Column '{column[:60]}' has {study} in the study and {here} in this table: it "

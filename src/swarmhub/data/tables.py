@@ -1,62 +1,65 @@
 """Reading a hospital's table.
 
-One row per patient (or sample), one named column per measurement, one of them the label. Comma
-separated, or tab separated where the name ends in .tsv; .gz is unpacked; UTF-8, with or without a
-byte order mark. Empty, NA, N/A, NaN, null, none, ? and . are missing, in any case.
+One row per patient (or sample), one named column per measurement, one of them the label. What a
+file may be is in `csvfile`, what a cell may be in `cells`. Empty, NA, N/A, NaN, null, none, ? and .
+are missing, in any case. A column without any value is numeric: the other hospitals know better.
+The label is 0 or 1, spelled as 0/1, false/true, no/yes or negative/positive in any case. Other
+pairs of words are refused: a hospital cannot know which of them another hospital takes for 1,
+least of all one that has only one of the two. Rows without a label are dropped and counted.
+Columns that identify patients are left out and named (`identifiers`).
 
-A column is numeric if every value that is not missing parses as a finite number, else text. A
-column without any value is numeric: the other hospitals know better. The label is 0 or 1, spelled
-as 0/1, false/true, no/yes or negative/positive in any case. Other pairs of words are refused: a
-hospital cannot know which of them another hospital takes for 1, least of all one that has only
-one of the two. Rows without a label are dropped and counted.
-
-Whatever is wrong is said before anything is trained: BadInput, one sentence that names the file,
-the line and the column, and says what to do. Cell values are quoted only where they are numbers
-or labels.
+Anything wrong is said before anything is trained: BadInput, one sentence that names the file, the
+line and the column, and says what to do. Cells are patients' data: no message shows one.
 """
 
 from __future__ import annotations
 
 import csv
 import difflib
-import gzip
-import io
+import itertools
 import math
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.data.cells import MAX_NAME, MISSING, Cells, Column, is_number, number_of, tidy
+from swarmhub.data.csvfile import Rows, read_rows
+from swarmhub.data.identifiers import find_patient, why_identifier
 from swarmhub.errors import BadInput, plain
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "."})
 LABELS = {"0": 0, "false": 0, "no": 0, "negative": 0, "1": 1, "true": 1, "yes": 1, "positive": 1}
-LARGEST = 1e100  # above it a square overflows and it is no measurement
-MAX_NAME = 512  # characters of a column name or a category, as in the statistics document
-
-Column = npt.NDArray[Any]  # (n,) float64 with NaN, or (n,) object of str | None
+LOOK_AT = 200  # rows, to see whether the first line is one of them
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A hospital's rows. `columns` are the features: name -> (rows,) float64 with NaN for missing,
-    or (rows,) object of str | None. `label` is (rows,) int64 of 0 and 1, None if none was asked
-    for. `dropped` rows had no label."""
+    """A hospital's rows.
+
+    `columns` are the features: name -> (rows,) float64 with NaN for missing, or (rows,) object of
+    str | None. `label` is (rows,) int64 of 0 and 1, None if none was asked for. `dropped` rows had
+    no label. `patients` (rows,) says which rows are of the same patient, None if each is of
+    another one; it never leaves this process. `notes` are sentences for the person whose table it
+    is.
+    """
 
     columns: dict[str, Column]
     label: npt.NDArray[np.int64] | None
     rows: int
     dropped: int = 0
+    patients: Column | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, index: npt.ArrayLike) -> Table:
         """The table of these rows, by position or by a mask (rows,)."""
-        chosen = np.arange(self.rows)[np.asarray(index)]
+        at = np.asarray(index)
+        chosen = np.arange(self.rows)[at if at.size else at.astype(np.int64)]
         columns = {name: values[chosen] for name, values in self.columns.items()}
-        return Table(columns, None if self.label is None else self.label[chosen], len(chosen))
+        label = None if self.label is None else self.label[chosen]
+        patients = None if self.patients is None else self.patients[chosen]
+        return Table(columns, label, len(chosen), patients=patients)
 
 
 def is_text(column: Column) -> bool:
@@ -64,13 +67,11 @@ def is_text(column: Column) -> bool:
     return column.dtype == np.dtype(object)
 
 
-def read_table(path: Path | str, label: str | None) -> Table:
-    """The table in a .csv, .tsv, .csv.gz or .tsv.gz file. `label` names the label column."""
+def read_table(path: Path | str, label: str | None, patient: str | None = None) -> Table:
+    """The table in a .csv, .tsv, .csv.gz or .tsv.gz file. `label` names the label column,
+    `patient` the one that says which rows are of the same patient."""
     path = Path(path)
-    tabs = path.name.removesuffix(".gz").endswith(".tsv")
-    text = _text_of(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",")
-    return parse_table(_numbered(reader, path.name), label, path.name)
+    return parse_table(read_rows(path), label, path.name, patient)
 
 
 def write_table(table: Table, label: str, path: Path) -> None:
@@ -87,62 +88,105 @@ def write_table(table: Table, label: str, path: Path) -> None:
         writer.writerows(zip(map(str, table.label.tolist()), *cells, strict=True))
 
 
-def _text_of(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if path.name.endswith(".gz"):
-            data = gzip.decompress(data)
-        text = data.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {path}; check the path.") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(
-            f"{path.name}, line {line}: expected UTF-8 text, got other bytes; "
-            "save the table as CSV (UTF-8)."
-        ) from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadInput(f"{path.name} does not unpack as gzip ({error}); copy it again.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}).") from None
-    if "\0" in text:
-        raise BadInput(
-            f"{path.name}: expected text, got zero bytes; save the table as CSV (UTF-8)."
-        )
-    return text
+@dataclass(frozen=True)
+class _Grid:
+    """Rows under a header, before they are numbers or categories. `found` rows were read, those
+    with a label kept."""
 
-
-def _numbered(reader: Any, source: str) -> Iterator[tuple[int, list[str]]]:
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise BadInput(
-            f"{source}, line {reader.line_num}: expected CSV, got text that does not parse "
-            f"({error}); save the table as CSV (UTF-8)."
-        ) from None
+    columns: dict[str, Cells]
+    lines: list[int]
+    labels: list[int]
+    found: int
 
 
 def parse_table(
-    numbered: Iterable[tuple[int, Sequence[str]]], label: str | None, source: str
+    numbered: Rows, label: str | None, source: str, patient: str | None = None
 ) -> Table:
-    """A table from (line number, cells) pairs, the header first. `source` names it in errors."""
+    """A table from (line, cells) pairs, the header first. `source` names it in errors."""
+    grid = _grid(numbered, label, source)
+    kept = len(grid.lines)
+    if not kept:
+        raise BadInput(
+            f"{source}: the label '{_short(label or '')}' is missing in all {grid.found} rows; "
+            "fill in the column."
+        )
+    notes = []
+    if grid.found > kept:
+        dropped = grid.found - kept
+        notes.append(f"{source}: {dropped} of {grid.found} rows have no label and are left out.")
+    if patient is not None:
+        if patient == label:
+            raise BadInput(f"{source}: '{_short(patient)}' cannot be label and patient; name two.")
+        _position(patient, list(grid.columns), source, "the patient")
+    columns = {}
+    identifiers = []
+    for name, cells in grid.columns.items():
+        if name in (label, patient):
+            continue
+        why = why_identifier(cells)
+        if why:
+            identifiers.append(cells)
+            notes.append(f"{cells.place()} is left out: {why}.")
+            continue
+        columns[name], note = cells.column()
+        if note:
+            notes.append(note)
+    if not columns:
+        raise BadInput(f"{source} has no column to learn from beside the label; add some.")
+    who = find_patient(identifiers) if patient is None else grid.columns[patient]
+    patients = None
+    if who is not None:
+        patients = _patients(who)
+        how = "is taken for" if patient is None else "names"
+        count = len(set(patients.tolist()))
+        notes.append(f"{who.place()} {how} the patient: {count} patients in {kept} rows.")
+    y = None if label is None else np.array(grid.labels, dtype=np.int64)
+    return Table(columns, y, kept, grid.found - kept, patients, tuple(notes))
+
+
+def _patients(who: Cells) -> Column:
+    """A name for the patient of each row; a row without an identifier is a patient of its own."""
+    patients = np.empty(len(who.cells), dtype=object)
+    patients[:] = [
+        f"row {k}" if cell.lower() in MISSING else f"id {cell}" for k, cell in enumerate(who.cells)
+    ]
+    return patients
+
+
+def parse_columns(numbered: Rows, kinds: Mapping[str, bool], source: str) -> Table:
+    """A table of some columns only, each text (True) or numeric (False), without a label.
+
+    BadInput if one of them is not there, or a cell of a numeric one is no number.
+    """
+    grid = _grid(numbered, None, source)
+    absent = [name for name in kinds if name not in grid.columns]
+    if absent:
+        listed = ", ".join(f"'{_short(n)}'" for n in absent[:8]) + (", ..." * (len(absent) > 8))
+        raise BadInput(
+            f"{source} lacks {len(absent)} of the {len(kinds)} columns that are needed: {listed}; "
+            "name them as in the study (case counts), and leave cells empty that are not known."
+        )
+    columns = {name: grid.columns[name].column(as_text)[0] for name, as_text in kinds.items()}
+    return Table(columns, None, len(grid.lines))
+
+
+def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
+    """The rows that have a label (all rows, if None is asked for)."""
     rows = iter(numbered)
     first = next(rows, None)
     if first is None:
         raise BadInput(f"{source} is empty; expected a header line and one line per patient.")
-    header = _header([cell.strip() for cell in first[1]], source)
-    at = None if label is None else _position(label, header, source)
+    header = _header([tidy(cell) for cell in first[1]], source)
+    at = None if label is None else _position(label, header, source, "the label", rows)
     lines: list[int] = []
-    kept: list[Sequence[str]] = []
+    kept: list[list[str]] = []
     labels: list[int] = []
     found = 0
     for line, row in rows:
         if len(row) != len(header):
             raise BadInput(
                 f"{source}, line {line}: expected {len(header)} cells as in the header, "
-                f"got {len(row)}; look for a missing or unquoted comma."
+                f"got {len(row)}; look for a missing or unquoted separator or line break."
             )
         found += 1
         if at is not None:
@@ -151,22 +195,14 @@ def parse_table(
                 continue
             labels.append(value)
         lines.append(line)
-        kept.append(row)
+        kept.append([tidy(cell) for cell in row])
     if not found:
         raise BadInput(f"{source} has a header but no rows; expected one line per patient.")
-    if not kept:
-        raise BadInput(
-            f"{source}: the label '{label}' is missing in all {found} rows; fill in the column."
-        )
     columns = {
-        name: _column([cell.strip() for cell in cells], lines, f"{source}, column '{_short(name)}'")
-        for k, (name, cells) in enumerate(zip(header, zip(*kept, strict=True), strict=True))
-        if k != at
+        name: Cells(source, name, lines, list(cells))
+        for name, cells in zip(header, zip(*kept, strict=True) if kept else [], strict=False)
     }
-    if not columns:
-        raise BadInput(f"{source} has no column but the label; add columns to learn from.")
-    y = None if at is None else np.array(labels, dtype=np.int64)
-    return Table(columns, y, len(kept), found - len(kept))
+    return _Grid(columns, lines, labels, found)
 
 
 def _short(name: str) -> str:
@@ -186,6 +222,11 @@ def _header(names: list[str], source: str) -> list[str]:
         if len(name) > MAX_NAME:
             raise BadInput(f"{source}: the name of column {k} is longer than {MAX_NAME} letters.")
         if name in seen:
+            if any(map(_is_value, names)):  # perhaps a patient's: it is not shown
+                raise BadInput(
+                    f"{source}: columns {seen[name]} and {k} have the same name, and the first "
+                    "line has numbers as a row has; put a header line above it."
+                )
             raise BadInput(
                 f"{source}: columns {seen[name]} and {k} are both named '{_short(name)}'; "
                 "rename or remove one."
@@ -194,57 +235,40 @@ def _header(names: list[str], source: str) -> list[str]:
     return names
 
 
-def _position(label: str, header: list[str], source: str) -> int:
-    if label in header:
-        return header.index(label)
-    near = difflib.get_close_matches(label, header, 1, 0.5)
-    listed = ", ".join(_short(name) for name in header[:8]) + (", ..." if len(header) > 8 else "")
+def _is_value(name: str) -> bool:
+    return is_number(name) or name.lower() in MISSING
+
+
+def _position(name: str, header: list[str], source: str, what: str, rows: Rows = ()) -> int:
+    """The place of a column that somebody has named. BadInput if it is not there; it shows the
+    first line only if nothing in it, nor in some of the `rows` below, says that it is a row."""
+    if name in header:
+        return header.index(name)
+    below = itertools.islice(rows, LOOK_AT)
+    repeated = any(a == tidy(b) for _, row in below for a, b in zip(header, row, strict=False))
+    if repeated or any(map(_is_value, header)):
+        raise BadInput(
+            f"{source} has no column '{_short(name)}' for {what}, and its first line looks like a "
+            "row; put a header line above it, or correct the name."
+        )
+    near = difflib.get_close_matches(name, header, 1, 0.5)
+    near = near or [n for n in header if n.lower() == name.lower()]
+    listed = ", ".join(_short(n) for n in header[:8]) + (", ..." if len(header) > 8 else "")
     hint = f"did you mean '{_short(near[0])}'?" if near else f"the columns are {listed}."
-    raise BadInput(f"{source} has no column '{_short(label)}' for the label; {hint}")
+    raise BadInput(f"{source} has no column '{_short(name)}' for {what}; {hint}")
 
 
 def _label(cell: str, where: str) -> int | None:
-    text = cell.strip().lower()
-    if text in MISSING:
+    text = tidy(cell).lower()
+    if text in LABELS:
+        return LABELS[text]
+    number = number_of(text)
+    if number is not None and math.isnan(number):
         return None
-    if text not in LABELS:
-        number = _number(text)
-        if number not in (0.0, 1.0):
-            raise BadInput(
-                f"{where}: expected the label 0 or 1 (or no/yes, false/true, negative/positive), "
-                f"got '{_short(cell)}'; code it as 0 and 1, the same way at every hospital."
-            )
-        return int(number)
-    return LABELS[text]
-
-
-def _number(text: str) -> float | None:
-    """A number (possibly infinite), NaN for missing, None for text."""
-    try:
-        return float(text) if "_" not in text else None  # Python alone reads 1_000 as a number
-    except ValueError:
-        return math.nan if text.lower() in MISSING else None
-
-
-def _column(cells: list[str], lines: list[int], where: str) -> Column:
-    numbers = [_number(cell) for cell in cells]
-    if None in numbers:
-        return _text(cells, numbers, where)
-    values = np.array(numbers, dtype=np.float64)
-    wrong = np.flatnonzero(np.abs(values) > LARGEST)
-    if len(wrong):
-        k = int(wrong[0])
+    if number not in (0.0, 1.0):
+        found = "text" if number is None else "another number"
         raise BadInput(
-            f"{where}, line {lines[k]}: expected a finite number of at most {LARGEST:g}, got "
-            f"'{_short(cells[k])}'; leave the cell empty if the value is not known."
+            f"{where}: expected the label 0 or 1 (or no/yes, false/true, negative/positive), "
+            f"got {found}; code it as 0 and 1, the same way at every hospital."
         )
-    return values
-
-
-def _text(cells: list[str], numbers: list[float | None], where: str) -> Column:
-    words = [cell for cell, number in zip(cells, numbers, strict=True) if number is None]
-    if all(cell.count(",") == 1 and _number(cell.replace(",", ".")) is not None for cell in words):
-        raise BadInput(f"{where}: numbers have decimal commas; write them with decimal points.")
-    values = np.empty(len(cells), dtype=object)
-    values[:] = [None if cell.lower() in MISSING else cell[:MAX_NAME] for cell in cells]
-    return values
+    return int(number)

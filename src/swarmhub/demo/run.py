@@ -63,6 +63,9 @@ class Demo:
     async def run(self, started: float) -> Outcome:
         """Everything, from founding to the comparison."""
         sites = self.sites
+        for site in sites:
+            for note in site.notes:
+                self.screen.warn(f"{site.name}: {note}")
         shared = str(self.options.root / "ledger.sqlite")
         networked = self.options.ledger == COMETBFT
         self.homes = [
@@ -112,6 +115,8 @@ class Demo:
                      "--data", str(site.train), "--label", self.options.label]  # fmt: skip
         if site.test is not None:
             arguments += ["--test", str(site.test)]
+        else:
+            arguments += ["--hold-out", "0"]
         log = home.root / "logs" / "trainer.log"
         self.children.start(f"The trainer of {site.name}", arguments, log)
 
@@ -264,11 +269,13 @@ class Demo:
     def _export(self, model: Model | None) -> Path:
         from swarmhub.params import export_safetensors
         from swarmhub.params.buffer import layout_of
+        from swarmhub.recipes.scoring import describe
 
         out = self.options.root / "model.safetensors"
         if model is not None:
             layout = layout_of(self.held_out.fitted.model.initial())
             facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
+            facts |= describe(self.options.model, self.held_out.fitted.design)
             export_safetensors(self._find_blob(model.digest), layout, out, facts, model.digest)
         return out
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from swarmhub.data.heart import split_holdout, write_heart
+from swarmhub.data.heart import write_heart
+from swarmhub.data.split import split_patients
 from swarmhub.data.tables import read_table, write_table
 from swarmhub.errors import BadInput
 
@@ -26,6 +25,7 @@ class Site:
     train: Path
     test: Path | None
     rows: int
+    notes: tuple[str, ...] = ()  # on its table, for people
 
 
 def heart_files(folder: Path) -> dict[str, Path]:
@@ -62,17 +62,17 @@ def prepare_sites(
         folder = root / f"{number:02d}-{_slug(name)}"
         folder.mkdir(parents=True)
         if test is None:
-            train_rows, test_rows = split_holdout(table.rows, table.label, SEED, HELD_OUT)
+            training, held = split_patients(table, SEED, HELD_OUT)
         else:
-            train_rows, test_rows = np.arange(table.rows), np.array([], dtype=int)
-        if len(train_rows) == 0:
+            training, held = table, table.take([])
+        if not training.rows:
             raise BadInput(f"Expected at least 2 rows for {name!r} in {file}, got {table.rows}.")
         train = folder / "train.csv"
-        write_table(table.take(train_rows), label, train)
-        held_out = folder / "test.csv" if len(test_rows) else None
+        write_table(training, label, train)
+        held_out = folder / "test.csv" if held.rows else None
         if held_out is not None:
-            write_table(table.take(test_rows), label, held_out)
-        sites.append(Site(name, folder, train, held_out, len(train_rows)))
+            write_table(held, label, held_out)
+        sites.append(Site(name, folder, train, held_out, training.rows, table.notes))
     return sites
 
 
