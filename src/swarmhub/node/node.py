@@ -40,6 +40,7 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
+from swarmhub.node.waits import find_wait
 from swarmhub.round import (
     Merged,
     Notes,
@@ -364,6 +365,10 @@ class Node:
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
 
+    def forget_prepared(self, study: str) -> None:
+        """Take the trainer's answer back: the contract refuses it."""
+        self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
+
     def save_signed(self, study: str, signed: Signed) -> None:
         """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
         write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))
@@ -545,7 +550,28 @@ class Node:
             "contributed": list(r.contributors),
             "min_peers": spec.min_peers,
             "trainer": bool(driver and driver.notes.attached),
+            "waits": self.say_wait(name),
         }
+
+    def say_wait(self, name: str) -> str:
+        """For which members a study waits, and since when; "" if it is over. What this node knows
+        of itself is added: that it lacks a model, or a trainer."""
+        state, driver = self.ledger.state, self.drivers.get(name)
+        wait = find_wait(state, name, self.now_ms())
+        if wait is None:
+            return ""
+        if driver is None or driver.notes.me not in {m.member for m in wait.members}:
+            return wait.sentence
+        study = STUDY.need(state, name)
+        if any(m and m.digest not in self.blobs for m in (study.current, study.statistics)):
+            return f"{wait.sentence} (this node is fetching the settled model from the others)"
+        if driver.notes.answer_refused:
+            return f"{wait.sentence} (the answer of the trainer here was refused)"
+        if driver.notes.prepared is not None:
+            return f"{wait.sentence} (the answer from here is on its way to the ledger)"
+        if not driver.notes.attached:
+            return f"{wait.sentence} (no trainer runs here; start it)"
+        return f"{wait.sentence} (the trainer here is at work)"
 
 
 def share_one_heap() -> None:
