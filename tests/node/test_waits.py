@@ -3,7 +3,7 @@
 import pytest
 from builders import HEART, Consortium, initialised
 
-from swarmhub.contract.transactions import Refuse
+from swarmhub.contract.transactions import Refuse, Withdraw
 from swarmhub.node.waits import find_wait, say_duration
 
 
@@ -43,9 +43,16 @@ def test_an_open_round_waits_for_who_is_not_ready():
     c.start(min_peers=2)
     c.ready(1)
     assert c.round().phase == "OPEN"
-    assert "one more must be ready (at least 2 take part)" in said(c)
+    assert said(c).endswith("; one of them must be ready")
     assert c.member(2).name in said(c)
     assert c.member(1).name not in said(c)
+
+
+def test_a_round_with_too_few_enrolled_says_so():
+    c = initialised(3, min_peers=3)
+    c.ok(3, Withdraw(HEART))
+    c.contribute(1, 2)
+    assert said(c) == "waiting: one more must enrol (at least 3 take part)"
 
 
 def test_a_merging_round_waits_for_its_leader():

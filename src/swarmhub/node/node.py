@@ -65,6 +65,11 @@ CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
 
+NO_BLOCK = (
+    "The ledger does not take the transactions of this node: more members may be away than it "
+    "survives. 'swarmhub doctor' says which of them can be reached."
+)
+
 M_ARENA_MAX = -8  # of glibc's mallopt
 
 T = TypeVar("T")
@@ -248,6 +253,7 @@ class Node:
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
                 return await submission.result(RESUBMIT_S)
+            self.report_trouble(NO_BLOCK)
 
     def _on_block(self, committed: Committed) -> None:
         self._save_head_soon()

@@ -62,13 +62,16 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     ids = sorted(expected - set(have))
     missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
     more = spec.min_peers - len(have)
-    sentence = f"waiting for {_join(missing)}" if missing else "waiting for members that enrol"
-    if r.phase == "OPEN":
-        sentence = (
-            f"{sentence}; {_count(more)} more must be ready (at least {spec.min_peers} take part)"
-        )
-    elif more > 0 and more < len(missing):
-        sentence += f"; {_count(more)} of them must contribute"
+    absent = max(0, more - len(missing))
+    parts = [_join(missing)] if missing else []
+    if missing and r.phase == "OPEN":
+        parts.append(f"{_count(more - absent)} of them must be ready")
+    elif 0 < more < len(missing):
+        parts.append(f"{_count(more)} of them must contribute")
+    if absent:
+        parts.append(f"{_count(absent)} more must enrol (at least {spec.min_peers} take part)")
+    said = "; ".join(parts) or "the next block goes on"
+    sentence = f"waiting for {said}" if missing else f"waiting: {said}"
     due_ms = get_due_ms(state, f"grace/{name}")
     if due_ms is not None and more <= 0:
         sentence += f"; in {say_duration(max(0, due_ms - now_ms))} the round goes on without them"
