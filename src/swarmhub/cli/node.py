@@ -103,6 +103,9 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
         for s in found["studies"]
     ]
     table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
+    for s in found["studies"]:
+        if s["waits"]:
+            print(f"{s['study']}: {s['waits']}")
     for problem in found["problems"]:
         print(f"! {problem}")
 

@@ -37,9 +37,12 @@ from swarmhub.contract.transactions import (
     Settle,
     receipt_message,
 )
-from swarmhub.types import MICRO, RECEIPT_DOMAIN
+from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
 
-MAX_METRICS = 16
+MAX_METRICS = 16  # of one model, in one evaluation
+MAX_METRIC_NAME = 40  # characters
+MAX_METRIC = 1_000_000  # either way; the contract counts in micro-units
+MAX_SAMPLES = 1_000_000_000
 MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
 
@@ -96,6 +99,27 @@ def need_few_strikes(r: Round, member: Member) -> None:
         )
 
 
+def check_contribution(
+    study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute
+) -> None:
+    """Refuse a contribution to the open round that can never be accepted as it is.
+
+    This is the one place that decides it: the contract asks for a transaction, a node for the
+    answer of its own trainer before it stores anything.
+    """
+    samples = study.samples_of(member)
+    if samples is None:
+        raise NotAllowed("an enrolled member", "contribute")
+    if tx.spec != study.spec:
+        raise BadValue("spec", study.spec, tx.spec)
+    if tx.base != r.base:
+        raise StaleRound(f"the model {tx.base[:16] or '(none)'}", str(RoundRef.of(r)), r.base)
+    if not 1 <= tx.weight <= samples:
+        raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
+    check_contents(study, spec, r, tx)
+    check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
+
+
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
     """What a contribution of this kind of round carries."""
     if r.kind == "evaluation":
@@ -105,7 +129,8 @@ def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
     if not codec.is_digest(tx.root):
         raise BadValue("root", "the root of a hash tree, 64 hex digits", tx.root)
     if tx.nbytes > spec.max_bytes:
-        raise BadValue("nbytes", f"at most max_bytes = {spec.max_bytes}", tx.nbytes)
+        most = f"at most the study's max_bytes = {spec.max_bytes} bytes of parameters"
+        raise BadValue("nbytes", most, tx.nbytes)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
 
 
@@ -116,7 +141,7 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     # merged statistics may be longer than any contribution to them
     most = MAX_STATISTICS_BYTES if r.kind == "statistics" else spec.max_bytes
     if not 1 <= nbytes <= most:
-        raise BadValue("nbytes", f"1 to {most}", nbytes)
+        raise BadValue("nbytes", f"1 to {most} bytes of parameters", nbytes)
     if r.kind == "statistics":
         expected = STATISTICS_LAYOUT
     elif study.current is not None:
@@ -136,11 +161,23 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
     for e in evaluations:
         if e.digest not in models:
             raise BadValue("evaluations.digest", "the base or the contribution", e.digest)
-        if not 1 <= e.samples <= 1_000_000_000 or len(e.metrics) > MAX_METRICS:
-            raise BadValue("evaluations.samples", "1 to 10^9, and 16 metrics", e.samples)
+        if not 1 <= e.samples <= MAX_SAMPLES:
+            raise BadValue("evaluations.samples", f"1 to {MAX_SAMPLES}", e.samples)
+        if len(e.metrics) > MAX_METRICS:
+            raise BadValue("metrics", f"at most {MAX_METRICS} of one model", len(e.metrics))
         for name, value in e.metrics.items():
-            if not 0 < len(name) <= 40 or abs(value) > MICRO * 1_000_000:
-                raise BadValue(f"metrics.{name[:40]}", "up to 10^6 in micro-units", value)
+            if not 0 < len(name) <= MAX_METRIC_NAME:
+                raise BadValue("metrics", f"names of 1 to {MAX_METRIC_NAME} characters", name)
+            if abs(value) > MAX_METRIC * MICRO:
+                expected = f"a number from -{MAX_METRIC} to {MAX_METRIC}"
+                raise BadValue(f"metrics.{name}", expected, format_micro(value))
+
+
+def format_micro(value: int) -> str:
+    """A number of micro-units as decimal digits: 1500000 is 1.5."""
+    whole, rest = divmod(abs(value), MICRO)
+    digits = f"{whole}.{rest:06}".rstrip("0").rstrip(".")
+    return f"-{digits}" if value < 0 else digits
 
 
 def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Member) -> None:

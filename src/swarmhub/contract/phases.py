@@ -27,8 +27,10 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
+    LastSettled,
     Round,
     Spec,
+    Study,
 )
 from swarmhub.contract.scores import take_scores
 from swarmhub.types import MemberId
@@ -75,7 +77,7 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
     roster = tuple(sorted(enrolled & {*last, *study.ready}))
     base = study.current.digest if study.current else ""
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
-    put(ctx, Round(name, number, kind, PHASES[kind][0], roster, base))
+    put(ctx, Round(name, number, kind, PHASES[kind][0], roster, base, ctx.env.time_ms))
     ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
     advance(ctx, name)
 
@@ -98,6 +100,13 @@ def advance(ctx: Context, name: str) -> None:
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
 
 
+def note_settled(ctx: Context, study: Study, r: Round) -> Study:
+    """Record that the round was settled with these contributions, and when."""
+    last = {s.member: s for s in study.settled}
+    last.update({m: LastSettled(m, r.number, ctx.env.time_ms) for m in r.contributors})
+    return replace(study, settled=tuple(last[m] for m in sorted(last)))
+
+
 def compute_grace_ms(spec: Spec, r: Round) -> int:
     """How long a round waits for the rest of its roster. Once a part of it was void, a leader's
     time at least: who is always first, and serves its contribution to nobody, would else be in
@@ -110,7 +119,8 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     r = replace(r, phase=phase, since_term=r.term)
     if phase == "SETTLED":  # an evaluation round: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
-        STUDY.put(ctx.state, r.study, record=take_scores(ctx, study, spec, r))
+        study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
+        STUDY.put(ctx.state, r.study, record=study)
         open_round(ctx, r.study, r.number + 1, r.contributors)
         return r
     r = pass_over_false_leaders(r)

@@ -230,6 +230,15 @@ class Score:
 
 
 @dataclass(frozen=True)
+class LastSettled:
+    """The newest round that was settled with a contribution of `member`, and its block's time."""
+
+    member: MemberId
+    number: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
 class Study:
     """Where a study stands."""
 
@@ -241,6 +250,7 @@ class Study:
     refused: tuple[MemberId, ...] = ()
     enrolled: tuple[Enrolment, ...] = ()
     ready: tuple[MemberId, ...] = ()  # said so since the open round's roster closed
+    settled: tuple[LastSettled, ...] = ()  # of each enrolled member that has had one, by id
     statistics: Model | None = None  # merged preprocessing statistics
     current: Model | None = None  # newest settled parameters: everyone trains on from here
     best: Model | None = None
@@ -251,6 +261,10 @@ class Study:
     def samples_of(self, member: MemberId) -> int | None:
         """Samples declared at enrolment; None for a member that is not enrolled."""
         return next((e.samples for e in self.enrolled if e.member == member), None)
+
+    def last_settled_of(self, member: MemberId) -> LastSettled | None:
+        """The member's last settled contribution; None before its first."""
+        return next((s for s in self.settled if s.member == member), None)
 
 
 @dataclass(frozen=True)
@@ -321,6 +335,7 @@ class Round:
     phase: str
     roster: tuple[MemberId, ...]
     base: Digest = ""
+    opened_ms: int = 0  # time of the block that opened it
     revision: int = 0  # of the set of contributions
     term: int = 0  # index of the leadership attempt; never falls within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set

@@ -8,8 +8,7 @@ from swarmhub import codec
 from swarmhub.contract.checks import (
     add_report,
     check_buffer,
-    check_contents,
-    check_evaluations,
+    check_contribution,
     check_receipts,
     need_candidate,
     need_current_round,
@@ -25,6 +24,7 @@ from swarmhub.contract.phases import (
     exclude,
     mark_term,
     next_term,
+    note_settled,
     open_round,
     put,
 )
@@ -34,15 +34,12 @@ from swarmhub.contract.records import (
     Contribution,
     Model,
     Report,
-    RoundRef,
     Share,
 )
 from swarmhub.contract.refusals import (
     AlreadyDone,
-    BadValue,
     Disputed,
     NotAllowed,
-    StaleRound,
     UnknownThing,
 )
 from swarmhub.contract.scores import take_scores
@@ -91,20 +88,10 @@ def contribute(ctx: Context, tx: Contribute) -> None:
     """A member's parameters for this round: the first one counts, from the current model only."""
     member = ctx.need_member()
     study, spec, r = need_current_round(ctx, tx.ref, "COLLECTING")
-    samples = study.samples_of(member.id)
-    if samples is None:
-        raise NotAllowed("an enrolled member", "contribute")
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
     need_few_strikes(r, member)
-    if tx.spec != study.spec:
-        raise BadValue("spec", study.spec, tx.spec)
-    if tx.base != r.base:
-        raise StaleRound(f"the model {tx.base[:16] or '(none)'}", str(RoundRef.of(r)), r.base)
-    if not 1 <= tx.weight <= samples:
-        raise BadValue("weight", f"1 to the {samples} samples declared at enrolment", tx.weight)
-    check_contents(study, spec, r, tx)
-    check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
+    check_contribution(study, spec, r, member.id, tx)
     entry = Contribution(member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations)
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
@@ -193,7 +180,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         shares=shares,
         receipts=tuple(p.member for p in tx.receipts),
     )
-    study = take_scores(ctx, study, spec, r)
+    study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
     lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
     if r.kind == "statistics":
         study = replace(study, statistics=model, lineage=lineage)

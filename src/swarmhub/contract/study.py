@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from swarmhub import codec
 from swarmhub.contract import deadlines, phases
+from swarmhub.contract.checks import MAX_SAMPLES
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import get_motions, open_motion
 from swarmhub.contract.records import (
@@ -35,7 +36,6 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import MemberId
 
-MAX_SAMPLES = 1_000_000_000
 MAX_RELEASED = 32
 MAX_SPEC_BYTES = 16 * 1024
 
@@ -180,7 +180,9 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
         return
     enrolled = tuple(e for e in study.enrolled if e.member != member)
     ready = tuple(m for m in study.ready if m != member)
-    STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
+    settled = tuple(s for s in study.settled if s.member != member)
+    study = replace(study, enrolled=enrolled, ready=ready, settled=settled)
+    STUDY.put(ctx.state, name, record=study)
     ctx.emit("withdrawn", study=name, member=member)
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)

@@ -23,6 +23,7 @@ from swarmhub.node import work
 from swarmhub.params import Fingerprint
 from swarmhub.round import (
     Accepted,
+    AnswerRefused,
     Audit,
     Audited,
     Check,
@@ -57,6 +58,7 @@ from swarmhub.round import (
     Watch,
     decide,
     inquiry,
+    is_answer_refused,
     is_final,
     is_offer,
     offer_message,
@@ -237,6 +239,9 @@ class StudyDriver:
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
+        if is_answer_refused(wish.body, result.code, r, self.notes.me):
+            self.node.forget_prepared(self.study)
+            self.learn(AnswerRefused(result.message))
         if is_final(wish.body, result.code) and revision == self._revision:
             self.learn(Refused(wish.body))
 

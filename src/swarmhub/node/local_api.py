@@ -27,7 +27,7 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
+from swarmhub.contract.records import SPEC, STUDY, Study, get_member_of_key
 from swarmhub.errors import BadContribution, BadInput, BlobError, SwarmhubError, TrainerError
 from swarmhub.files import lock
 from swarmhub.ledger.sqlite import is_passing
@@ -37,6 +37,8 @@ from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_obje
 from swarmhub.node.driver import AGAIN_S
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.round import Held, Prepared, assign, expect
+from swarmhub.round.answers import UNKNOWN_ROOT, check_answer, prepare_answer
+from swarmhub.types import Digest
 
 if TYPE_CHECKING:
     from swarmhub.node.driver import StudyDriver
@@ -48,6 +50,11 @@ LOOK_AFTER_TRAINERS_S = 1.0
 INSIST_S = 60.0  # on an answer that cannot be stored; the trainer waits for 90 s
 BEHIND_S = 1.5  # a block whose ring was lost is seen at the next slow look, within a second
 ANY_STUDY = ""  # news of the ledger as a whole
+GONE = "The parameters' file is gone; hand it over again."
+OTHER_LAYOUT = (
+    "The model's arrays are not those of the study's model (names, types or shapes differ); "
+    "build the same model as the other members."
+)
 
 log = logging.getLogger("swarmhub.trainer")
 
@@ -109,7 +116,7 @@ class LocalApi:
         try:
             return await handler(request)
         except SwarmhubError as error:
-            return _json({"error": str(error)}, status=400)
+            return _json({"error": str(error), "code": type(error).__name__}, status=400)
         except ConnectionError:
             raise  # the trainer is gone: nothing is wrong here
         except OSError as error:
@@ -177,6 +184,8 @@ class LocalApi:
         if not self._is_leased(study.name):
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
+        if study.name in self._node.drivers:
+            self._node.drivers[study.name].notes.answer_refused = ""  # another trainer, another try
         spec = SPEC.need(self._node.ledger.state, study.name)
         self._note_attached(study.name)
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)
@@ -213,17 +222,18 @@ class LocalApi:
                 continue
             self._note_attached(study.name)
             task = assign(self._node.ledger.state, driver.notes) if driver else None
-            if task is not None:
+            if task is not None and driver is not None:
                 files = {
                     "base_path": str(self._node.blobs.path(task.base)) if task.base else "",
                     "statistics_path": (
                         str(self._node.blobs.path(task.statistics)) if task.statistics else ""
                     ),
                     "drop": str(self._new_drop(study.name, task.base)),
+                    "refused": driver.notes.answer_refused,
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
             if left <= 0 or self._node.stopping.is_set():
-                return _json({"state": "waiting"})
+                return _json({"state": "waiting", "for": self._node.say_wait(study.name)})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
 
     def _new_drop(self, study: str, base: str) -> Path:
@@ -235,12 +245,15 @@ class LocalApi:
         return self._drops[study]
 
     def _model_of(self, study: Study) -> dict[str, str]:
-        held = study.current is not None and study.current.digest in self._node.blobs
-        if study.current is None or not held:
-            return {"base": "", "base_path": "", "layout": ""}
-        path = str(self._node.blobs.path(study.current.digest))
-        model = study.current
-        return {"base": model.digest, "base_path": path, "layout": model.layout}
+        """The last settled model and the merged statistics of a study that is over."""
+        blobs, model, statistics = self._node.blobs, study.current, study.statistics
+        found = {"base": "", "base_path": "", "layout": "", "statistics_path": ""}
+        if model is not None and model.digest in blobs:
+            path = str(blobs.path(model.digest))
+            found |= {"base": model.digest, "base_path": path, "layout": model.layout}
+        if statistics is not None and statistics.digest in blobs:
+            found["statistics_path"] = str(blobs.path(statistics.digest))
+        return found
 
     async def _answer(self, request: web.Request) -> web.Response:
         given, layout = read_answer(await request.read())
@@ -258,36 +271,23 @@ class LocalApi:
                 given.number, given.base,
             ):  # fmt: skip
                 return _json({"state": "late", "current": current})
-            weight = given.samples
-            most = study.samples_of(driver.notes.me) or 0
-            if not 1 <= weight <= most:
-                raise TrainerError(
-                    f"Expected 1 to {most} samples (declared at enrolment), got {weight!r}."
-                )
-            evaluations = given.evaluations
-            if task.kind == "evaluation":
-                answer = Prepared(task.number, task.base, "", "", 0, "", weight, evaluations)
-            else:
-                if task.kind == "statistics":
-                    layout = None
-                elif layout is None:
-                    raise TrainerError("Parameters come with their layout; this answer has none.")
-                if drop is None or drop.parent != self._node.blobs.root / "incoming":
-                    raise TrainerError("The parameters' file is not where the node asked for it.")
-                made = await self._insist(self._take_over, drop, layout, driver.notes.me, weight)
-                if task.kind == "parameters" and made.layout != task.layout:
-                    raise TrainerError(
-                        "The model's arrays are not those of the study's model (names, types or "
-                        "shapes differ); build the same model as the other members."
-                    )
-                if given.own_metrics:
-                    mine = Evaluation(made.digest, weight, given.own_metrics)
-                    evaluations = (*evaluations, mine)
-                layout_digest = STATISTICS_LAYOUT if layout is None else made.layout
-                answer = Prepared(
-                    task.number, task.base, made.digest, made.root, made.nbytes, layout_digest,
-                    weight, evaluations,
-                )  # fmt: skip
+            state, me = self._node.ledger.state, driver.notes.me
+            measured = (given.evaluations, given.own_metrics)
+            buffer = None
+            if task.kind == "statistics":
+                layout = None
+            elif task.kind != "evaluation" and layout is None:
+                raise TrainerError("Parameters come with their layout; this answer has none.")
+            if task.kind != "evaluation":
+                buffer = self._measure(drop, layout)
+                if task.kind == "parameters" and buffer[2] != task.layout:
+                    raise TrainerError(OTHER_LAYOUT)
+            answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
+            check_answer(state, study.name, me, answer)
+            if buffer is not None and drop is not None:
+                made = await self._insist(self._take_over, drop, layout, me, given.samples)
+                buffer = (made.root, made.nbytes, buffer[2])
+                answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
                 driver.notes.learn(Held(made.digest), self._node.now_ms())
             await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})
@@ -296,6 +296,17 @@ class LocalApi:
         finally:
             if drop is not None and drop.parent == self._node.blobs.root / "incoming":
                 drop.unlink(missing_ok=True)
+
+    def _measure(self, drop: Path | None, layout: Layout | None) -> tuple[Digest, int, Digest]:
+        """What is known of the trainer's file before it is read: no root, length, layout."""
+        if drop is None or drop.parent != self._node.blobs.root / "incoming":
+            raise TrainerError("The parameters' file is not where the node asked for it.")
+        if layout is not None:
+            return UNKNOWN_ROOT, layout.nbytes, layout.digest
+        try:
+            return UNKNOWN_ROOT, drop.stat().st_size, STATISTICS_LAYOUT
+        except FileNotFoundError:
+            raise TrainerError(GONE) from None
 
     async def _insist(self, work: Callable[..., Awaitable[T]], *given: Any) -> T:
         """Do it; where this machine is short of something, say so, and do it again. _StillShort
@@ -330,7 +341,7 @@ class LocalApi:
                 "nothing was sent, and the round waits for a good answer."
             ) from None
         except FileNotFoundError:
-            raise TrainerError("The parameters' file is gone; hand it over again.") from None
+            raise TrainerError(GONE) from None
 
 
 class _StillShort(Exception):

@@ -40,6 +40,7 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
+from swarmhub.node.waits import find_wait
 from swarmhub.round import (
     Merged,
     Notes,
@@ -63,6 +64,11 @@ APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
+
+NO_BLOCK = (
+    "The ledger does not take the transactions of this node: more members may be away than it "
+    "survives. 'swarmhub doctor' says which of them can be reached."
+)
 
 M_ARENA_MAX = -8  # of glibc's mallopt
 
@@ -247,6 +253,7 @@ class Node:
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
                 return await submission.result(RESUBMIT_S)
+            self.report_trouble(NO_BLOCK)
 
     def _on_block(self, committed: Committed) -> None:
         self._save_head_soon()
@@ -363,6 +370,10 @@ class Node:
         reach("journal.before")
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
+
+    def forget_prepared(self, study: str) -> None:
+        """Take the trainer's answer back: the contract refuses it."""
+        self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
 
     def save_signed(self, study: str, signed: Signed) -> None:
         """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
@@ -545,7 +556,28 @@ class Node:
             "contributed": list(r.contributors),
             "min_peers": spec.min_peers,
             "trainer": bool(driver and driver.notes.attached),
+            "waits": self.say_wait(name),
         }
+
+    def say_wait(self, name: str) -> str:
+        """For which members a study waits, and since when; "" if it is over. What this node knows
+        of itself is added: that it lacks a model, or a trainer."""
+        state, driver = self.ledger.state, self.drivers.get(name)
+        wait = find_wait(state, name, self.now_ms())
+        if wait is None:
+            return ""
+        if driver is None or driver.notes.me not in {m.member for m in wait.members}:
+            return wait.sentence
+        study = STUDY.need(state, name)
+        if any(m and m.digest not in self.blobs for m in (study.current, study.statistics)):
+            return f"{wait.sentence} (this node is fetching the settled model from the others)"
+        if driver.notes.answer_refused:
+            return f"{wait.sentence} (the answer of the trainer here was refused)"
+        if driver.notes.prepared is not None:
+            return f"{wait.sentence} (the answer from here is on its way to the ledger)"
+        if not driver.notes.attached:
+            return f"{wait.sentence} (no trainer runs here; start it)"
+        return f"{wait.sentence} (the trainer here is at work)"
 
 
 def share_one_heap() -> None:

@@ -23,6 +23,7 @@ from swarmhub.round.effects import (
 )
 from swarmhub.round.notes import (
     Accepted,
+    AnswerRefused,
     Audited,
     CheckedBad,
     CheckedGood,
@@ -48,6 +49,7 @@ from swarmhub.round.notes import (
     Refused,
     Signed,
     Synced,
+    is_answer_refused,
     is_final,
 )
 from swarmhub.round.retention import compute_kept, may_read
@@ -55,6 +57,7 @@ from swarmhub.round.signatures import is_offer, is_receipt, offer_message
 
 __all__ = [
     "Accepted",
+    "AnswerRefused",
     "Assignment",
     "Audit",
     "Audited",
@@ -96,6 +99,7 @@ __all__ = [
     "compute_kept",
     "decide",
     "expect",
+    "is_answer_refused",
     "is_final",
     "is_offer",
     "is_receipt",

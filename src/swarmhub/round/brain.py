@@ -52,7 +52,6 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import (
-    Contribute,
     Invalid,
     Poke,
     Ready,
@@ -61,6 +60,7 @@ from swarmhub.contract.transactions import (
     Suspect,
     Unavailable,
 )
+from swarmhub.round.answers import make_contribution
 from swarmhub.round.audit import accuse, audit, prepare_audit, testify
 from swarmhub.round.effects import (
     Check,
@@ -158,18 +158,7 @@ def contribute(view: View) -> Iterator[Effect]:
     if r.contribution_of(view.me) is None and view.now_ms < at_ms:
         yield Wake(at_ms)
     elif r.contribution_of(view.me) is None:
-        yield Submit(
-            Contribute(
-                ref=view.ref,
-                spec=view.study.spec,
-                base=prepared.base,
-                root=prepared.root,
-                nbytes=prepared.nbytes,
-                layout=prepared.layout,
-                weight=prepared.weight,
-                evaluations=prepared.evaluations,
-            )
-        )
+        yield Submit(make_contribution(view.study, r, prepared))
 
 
 def fetch_early(view: View) -> Iterator[Effect]:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
-from swarmhub.contract.records import Evaluation
+from swarmhub.contract.records import Evaluation, Round
 from swarmhub.contract.transactions import Contribute, Dispute, Ready, Settle
 from swarmhub.types import Digest, MemberId, Signature
 
@@ -213,6 +213,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class AnswerRefused:
+    """The contract will never accept the trainer's answer as it is: it is asked for again."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Accepted:
     body: Any
 
@@ -220,7 +227,7 @@ class Accepted:
 Event: TypeAlias = (
     Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Synced
     | Offered | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted
-    | Prepared | Signed | Obtained | Audited | Lacking | Examined
+    | AnswerRefused | Prepared | Signed | Obtained | Audited | Lacking | Examined
 )  # fmt: skip
 
 
@@ -229,6 +236,16 @@ def is_final(body: Any, code: str) -> bool:
     it is now."""
     passing = ("Expired", "Disputed", "TooMany")
     return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
+
+
+def is_answer_refused(body: Any, code: str, r: Round | None, me: MemberId) -> bool:
+    """Whether a refusal says that the trainer's answer itself cannot be accepted: neither that it
+    is there already, nor that the round has moved on or does not take this member for now."""
+    if isinstance(body, Contribute):
+        suspended = code == "NotAllowed" and r is not None and me in r.barred
+        return code in ("BadValue", "NotAllowed") and not suspended
+    starts = r is not None and r.kind == "initial"  # the model is the leader's own answer
+    return isinstance(body, Settle) and starts and code == "BadValue"
 
 
 @dataclass
@@ -250,6 +267,7 @@ class Notes:
     held: set[Digest] = field(default_factory=set)
     obtained: Obtained = field(default_factory=Obtained)
     prepared: Prepared | None = None
+    answer_refused: str = ""  # why the contract refused the trainer's last answer
     attached: bool = False  # a trainer stands here
     patience: Patience = field(default_factory=Patience)
     merged: dict[tuple[int, int], Merged] = field(default_factory=dict)
@@ -328,8 +346,10 @@ class Notes:
             case Accepted(body):
                 if isinstance(body, Contribute):
                     self._count(self.contributed, body.ref.number, now_ms)
+            case AnswerRefused(why):
+                self.prepared, self.answer_refused = None, why
             case Prepared():
-                self.prepared = event
+                self.prepared, self.answer_refused = event, ""
             case Signed():
                 self.signed = event
             case Obtained():
@@ -363,6 +383,7 @@ class Notes:
         self.good.clear()
         self.synced.clear()
         self.refused.clear()
+        self.answer_refused = ""
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None
 

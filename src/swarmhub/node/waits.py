@@ -1,0 +1,154 @@
+"""For whom a study waits, and since when. It follows from the ledger alone: the state of a member
+is its last settled contribution, never whether a process of it is alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmhub.contract.deadlines import get_due_ms
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.phases import compute_kind, compute_training_round
+from swarmhub.contract.records import (
+    MEMBER,
+    ROUND,
+    SPEC,
+    STUDY,
+    LastSettled,
+    Round,
+    Spec,
+    Study,
+    get_members,
+)
+from swarmhub.contract.state import Reader
+from swarmhub.types import MemberId
+
+MAX_NAMED = 5  # members that a sentence names; the record has them all
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A member that a study waits for. `last_round` is the ledger's number of the newest round
+    that was settled with its contribution, 0 before the first; `last_ms` that block's time."""
+
+    member: MemberId
+    name: str
+    last_round: int
+    last_ms: int
+    said: str  # "VA Long Beach: last contributed in round 7, 14 min ago"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a study waits for. `since_ms` is block time; `sentence` says all of it."""
+
+    study: str
+    phase: str
+    since_ms: int
+    members: tuple[Missing, ...]
+    sentence: str
+
+
+def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
+    """What the study waits for at `now_ms` (block time, in ms); None if it is over or unknown."""
+    study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
+    if study is None or spec is None or study.status in ("finished", "expired"):
+        return None
+    if r is None:
+        return _await_start(state, study, spec, now_ms)
+    if r.phase == "MERGING":
+        return _await_leader(state, study, spec, r, now_ms)
+    have = r.roster if r.phase == "OPEN" else r.contributors
+    expected = {e.member for e in study.enrolled} if r.phase == "OPEN" else set(r.roster)
+    ids = sorted(expected - set(have))
+    missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
+    more = spec.min_peers - len(have)
+    absent = max(0, more - len(missing))
+    parts = [_join(missing)] if missing else []
+    if missing and r.phase == "OPEN":
+        parts.append(f"{_count(more - absent)} of them must be ready")
+    elif 0 < more < len(missing):
+        parts.append(f"{_count(more)} of them must contribute")
+    if absent:
+        parts.append(f"{_count(absent)} more must enrol (at least {spec.min_peers} take part)")
+    said = "; ".join(parts) or "the next block goes on"
+    sentence = f"waiting for {said}" if missing else f"waiting: {said}"
+    due_ms = get_due_ms(state, f"grace/{name}")
+    if due_ms is not None and more <= 0:
+        sentence += f"; in {say_duration(max(0, due_ms - now_ms))} the round goes on without them"
+    return Wait(name, r.phase, r.opened_ms, missing, sentence)
+
+
+def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
+    enrolled = {e.member for e in study.enrolled}
+    others = [m for m in get_members(state) if m.id not in enrolled]
+    missing = []
+    for member in others:
+        if member.id in study.refused:
+            said = f"{member.name}: has refused the terms"
+        elif member.id in study.approved:
+            said = f"{member.name}: has approved, is not enrolled"
+        else:
+            said = f"{member.name}: has not answered yet"
+        missing.append(Missing(member.id, member.name, 0, 0, said))
+    more = spec.min_peers - len(enrolled)
+    if more > 0:
+        sentence = f"waiting for {_count(more)} more to enrol: {_join(tuple(missing))}"
+    else:
+        sentence = "waiting for the start: any enrolled member may start it"
+    return Wait(study.name, "PROPOSED", 0, tuple(missing), sentence)
+
+
+def _await_leader(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int) -> Wait:
+    leader = get_leader(r)
+    if r.dispute is not None:
+        sentence = "waiting for recomputations: a merge of this round is disputed"
+        return Wait(study.name, r.phase, r.opened_ms, (), sentence)
+    if leader is None:
+        return Wait(study.name, r.phase, r.opened_ms, (), "waiting for a leader")
+    missing = _describe(state, study, spec, leader, now_ms)
+    due_ms = get_due_ms(state, f"term/{study.name}")
+    sentence = f"waiting for {missing.name}, the leader, to merge"
+    if due_ms is not None:
+        left = say_duration(max(0, due_ms - now_ms))
+        sentence += f"; it has {left} before the next member leads"
+    return Wait(study.name, r.phase, r.opened_ms, (missing,), sentence)
+
+
+def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms: int) -> Missing:
+    name = MEMBER.need(state, member).name
+    last = study.last_settled_of(member)
+    if last is None:
+        return Missing(member, name, 0, 0, f"{name}: has not contributed yet")
+    ago = say_duration(max(0, now_ms - last.time_ms))
+    said = f"{name}: last contributed {say_round(spec, last)}, {ago} ago"
+    return Missing(member, name, last.number, last.time_ms, said)
+
+
+def say_round(spec: Spec, last: LastSettled) -> str:
+    """A settled round as people count: "in round 7", from 1 to `spec.rounds`."""
+    kind = compute_kind(spec, last.number)
+    if kind == "parameters":
+        return f"in round {compute_training_round(spec, last.number)}"
+    return "to the statistics" if kind == "statistics" else "to the last evaluation"
+
+
+def say_duration(ms: int) -> str:
+    """A duration in the largest unit that fits: "45 s", "14 min", "3 h", "12 days"."""
+    seconds = ms // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    if seconds < 2 * 86_400:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} days"
+
+
+def _join(missing: tuple[Missing, ...]) -> str:
+    named = "; ".join(m.said for m in missing[:MAX_NAMED])
+    rest = len(missing) - MAX_NAMED
+    return f"{named}; and {rest} more" if rest > 0 else named
+
+
+def _count(number: int) -> str:
+    return "one" if number == 1 else str(number)

@@ -1,0 +1,95 @@
+"""For whom a study waits, and since when."""
+
+import pytest
+from builders import HEART, Consortium, initialised
+
+from swarmhub.contract.transactions import Refuse, Withdraw
+from swarmhub.node.waits import find_wait, say_duration
+
+
+def said(c, later_ms=0, name=HEART):
+    wait = find_wait(c.state, name, c.now_ms + later_ms)
+    return wait and wait.sentence
+
+
+def test_a_missing_member_is_named_with_its_last_round():
+    c = initialised(3, min_peers=3, rounds=4)
+    c.play()
+    c.play()
+    c.contribute(1, 2)
+    name = c.member(3).name
+    assert said(c, 14 * 60_000) == f"waiting for {name}: last contributed in round 2, 14 min ago"
+
+
+def test_a_member_that_never_contributed_is_named():
+    c = initialised(3, min_peers=2)
+    c.contribute(1)
+    wait = find_wait(c.state, HEART, c.now_ms)
+    assert [(m.member, m.last_round) for m in wait.members] == [(2, 0), (3, 0)]
+    assert f"{c.member(2).name}: has not contributed yet" in wait.sentence
+    assert "; one of them must contribute" in wait.sentence
+
+
+def test_the_grace_is_said_with_its_rest():
+    c = initialised(3, min_peers=2, quorum_grace_ms=60_000)
+    c.contribute(1, 2)
+    c.idle(1000)
+    assert "in 5" in said(c)
+    assert said(c).endswith("s the round goes on without them")
+
+
+def test_an_open_round_waits_for_who_is_not_ready():
+    c = Consortium(3)
+    c.start(min_peers=2)
+    c.ready(1)
+    assert c.round().phase == "OPEN"
+    assert said(c).endswith("; one of them must be ready")
+    assert c.member(2).name in said(c)
+    assert c.member(1).name not in said(c)
+
+
+def test_a_round_with_too_few_enrolled_says_so():
+    c = initialised(3, min_peers=3)
+    c.ok(3, Withdraw(HEART))
+    c.contribute(1, 2)
+    assert said(c) == "waiting: one more must enrol (at least 3 take part)"
+
+
+def test_a_merging_round_waits_for_its_leader():
+    c = initialised(3)
+    c.contribute(1, 2, 3)
+    assert f"waiting for {c.member(c.leader()).name}, the leader" in said(c)
+
+
+def test_a_proposed_study_waits_for_enrolments():
+    c = Consortium(3)
+    c.propose(min_peers=3)
+    c.ok(2, Refuse(HEART, c.study().spec))
+    c.enrol(1)
+    assert said(c).startswith("waiting for 2 more to enrol: ")
+    assert f"{c.member(2).name}: has refused the terms" in said(c)
+    assert f"{c.member(3).name}: has not answered yet" in said(c)
+
+
+def test_a_study_that_is_over_waits_for_nobody():
+    c = initialised(3, rounds=1)
+    c.play()
+    c.contribute(1, 2, 3)
+    assert c.study().status == "finished"
+    assert said(c) is None
+    assert said(c, name="unknown") is None
+
+
+def test_who_withdraws_is_not_remembered():
+    c = initialised(3, rounds=4)
+    c.play()
+    assert [s.member for s in c.study().settled] == [1, 2, 3]
+    assert {s.number for s in c.study().settled} == {c.round().number - 1}
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [(999, "0 s"), (119_999, "119 s"), (120_000, "2 min"), (7_200_000, "2 h"), (3e8, "3 days")],
+)
+def test_a_duration_in_words(ms, words):
+    assert say_duration(int(ms)) == words
