@@ -165,7 +165,7 @@ def test_the_readme_walk_from_init_to_exported_model_runs_as_it_stands(tmp_path)
                 os.killpg(shell.pid, 9)
     assert shell.returncode in (0, 143), said
     assert "Applied: motion 1." in said
-    assert "round 10/10 trained on 123 rows" in said
+    assert "round 10/10 trained on 98 rows" in said
     assert "Wrote the model after training round 10 to heart.safetensors." in said
     assert "verified." in said
     assert (tmp_path / "heart.safetensors").exists()

@@ -94,6 +94,7 @@ def test_a_network_by_hand(tmp_path):
         ]  # fmt: skip
         said = [t.communicate(timeout=60)[0] for t in trainers]
         assert all(t.returncode == 0 for t in trainers), said
+        late = ok("train", "table", "heart", "--home", a, "--data", tables[0], "--label", "label")
         ok("consortium", "rotate-key", "tls", "consensus", "--home", b)  # of a node that runs
         assert not list((b / "keys").glob("*.next.*"))
         end = time.monotonic() + 60
@@ -105,11 +106,15 @@ def test_a_network_by_hand(tmp_path):
         assert status["studies"] == []
     digests = {re.search(r"last model is (\w+)", text)[1] for text in said}
     assert len(digests) == 1
+    assert f"The study 'heart' is over; the last model is {digests.copy().pop()}." in late
     shown = json.loads(ok("study", "show", "heart", "--home", a, "--json"))
     assert shown["study"]["status"] == "finished"
     assert {shown["study"]["current"]["digest"]} == digests
     assert shown["study"]["best_score"]["metrics"]["auc"] > 800_000
     ok("node", "export", "heart", "--home", c, "--out", tmp_path / "m.safetensors")
+    ok("predict", tmp_path / "m.safetensors", "--data", tables[3], "--out", tmp_path / "scores.csv")
+    scores = (tmp_path / "scores.csv").read_text().splitlines()
+    assert len(scores) == len(tables[3].read_text().splitlines())
 
     # govern: release, rotate, remove, leave
     ok("study", "release", "heart", "--model", shown["study"]["current"]["digest"][:12],

@@ -160,7 +160,7 @@ def _nearest(lacking: list[str], table: Table, needed: Iterable[str]) -> str:
     if len(spare) > MAX_COMPARED:
         return ""
     for name in lacking[:LISTED]:
-        near = difflib.get_close_matches(name, spare, 1, 0.75)
+        near = difflib.get_close_matches(name, spare, 1, 0.7)
         if near:
             return f" (is '{plain(near[0], 60)}' here what is '{plain(name, 60)}' there?)"
     return ""

@@ -61,13 +61,16 @@ def why_identifier(cells: Cells) -> str:
 
 def _why_number(key: str, values: npt.NDArray[np.float64]) -> str:
     values = values[~np.isnan(values)]
-    if len(values) < 2 or np.any(values % 1):
+    if not len(values) or not _NAME_OF_DATE.search(key) or np.any(np.abs(values) > 1e9):
         return ""
-    if _NAME_OF_DATE.search(key) and all(_DATE.fullmatch(f"{v:.0f}") for v in values):
-        return "it has dates; use an age or a time span instead"
-    if len(values) >= MIN_RUN and np.all(np.diff(values) == 1):
-        return f"its numbers count the rows; {OWN}"
-    return ""
+    are_dates = all(_DATE.fullmatch(f"{v:.0f}") for v in values)
+    return "it has dates; use an age or a time span instead" if are_dates else ""
+
+
+def is_counter(values: npt.NDArray[np.float64]) -> bool:
+    """Whether the values of a numeric column count the rows: a useless feature, or, if the rows are
+    sorted, one that gives the label away."""
+    return len(values) >= MIN_RUN and bool(np.all(np.diff(values) == 1))
 
 
 def why_text(values: Sequence[str]) -> str:

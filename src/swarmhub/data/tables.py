@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from swarmhub.data.cells import MAX_NAME, MISSING, Cells, Column, is_number, number_of, tidy
 from swarmhub.data.csvfile import Rows, read_rows
-from swarmhub.data.identifiers import find_patient, why_identifier
+from swarmhub.data.identifiers import find_patient, is_counter, why_identifier
 from swarmhub.errors import BadInput, plain
 
 LABELS = {"0": 0, "false": 0, "no": 0, "negative": 0, "1": 1, "true": 1, "yes": 1, "positive": 1}
@@ -131,6 +131,8 @@ def parse_table(
         columns[name], note = cells.column()
         if note:
             notes.append(note)
+        if not is_text(columns[name]) and is_counter(columns[name]):
+            notes.append(f"{cells.place()} counts the rows; remove it if it is no measurement.")
     if not columns:
         raise BadInput(f"{source} has no column to learn from beside the label; add some.")
     who = find_patient(identifiers) if patient is None else grid.columns[patient]
