@@ -25,7 +25,7 @@ from swarmhub.errors import BadInput, plain
 Column = npt.NDArray[Any]  # (n,) float64 with NaN, or (n,) object of str | None
 
 MISSING = frozenset(
-    {"", "na", "n/a", "nan", "null", "none", "?", ".", "<na>", "#n/a", "nat"}
+    {"", "na", "n/a", "nan", "null", "none", "?", ".", "<na>", "#n/a"}
 )  # in any case
 LARGEST = 1e100  # above it a square overflows and it is no measurement
 MAX_NAME = 512  # characters of a column name or a category, as in the statistics document

@@ -69,6 +69,8 @@ class Source:
     def _read_test(self, table: Table, say: Say) -> Table:
         assert self.test is not None
         held = read_table(self.test, self.label, self.patient)
+        for sentence in held.notes:
+            say(sentence)
         lacking = [name for name in table.columns if name not in held.columns]
         spelled = {fold(name): name for name in held.columns if name not in table.columns}
         for name in lacking:
