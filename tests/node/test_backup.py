@@ -14,6 +14,7 @@ from engines import needs_cometbft
 from test_joining import init, members, run, wait_until
 
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.node.backup import back_up
 from swarmhub.node.home import Home
 
 
@@ -54,6 +55,25 @@ def test_what_cannot_be_restored_is_not_backed_up_and_nothing_is_left_behind(tmp
     said = run("node", "backup", tmp_path / "a.tar", "--home", home, code=2)
     assert "'local/pipe' is a link, a pipe or a device" in said
     assert not list(tmp_path.glob("a.tar*"))
+
+
+def test_a_backup_beside_a_trainer_has_its_newest_state(tmp_path, monkeypatch):
+    home = init(tmp_path / "a", "A")
+    folder = home / "local" / "s"
+    folder.mkdir()
+    for name in ("1.safetensors", "2.partial"):
+        (folder / name).write_text("state")
+    once, add = [], tarfile.TarFile.gettarinfo
+
+    def look(tar, name=None, *given, **named):
+        if str(name).endswith("1.safetensors") and not once:
+            once.append((folder / "1.safetensors").rename(folder / "2.safetensors"))
+        return add(tar, name, *given, **named)
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", look)
+    back_up(Home.open(home), tmp_path / "a.tar")
+    found = {n for n in names_in(tmp_path / "a.tar") if n.startswith("local/s/")}
+    assert found == {"local/s/2.safetensors"}
 
 
 def test_a_restore_that_was_interrupted_goes_on(tmp_path):
