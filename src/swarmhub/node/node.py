@@ -40,6 +40,7 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
+from swarmhub.node.membership import WAITS, Membership, Standing
 from swarmhub.round import (
     Merged,
     Notes,
@@ -63,6 +64,8 @@ APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
+
+MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
 
 M_ARENA_MAX = -8  # of glibc's mallopt
 
@@ -92,9 +95,13 @@ class Node:
         relays = relays_of(home.config.address)
         self.outpost = Outpost(self.peers, relays, home.config.listen)
         self.entrance = Entrance(home)
+        self.membership = Membership(self.client, self._others, self._is_current)
+        self._watching: asyncio.Task[None] | None = None
+        self._told = ""  # of its standing
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
+        self._has_wrong_keys = False
         self._troubles: dict[str, asyncio.TimerHandle] = {}  # the problems that pass
         self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # what is tried again
         self.stopping = asyncio.Event()
@@ -137,6 +144,7 @@ class Node:
                 reach("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
+                self._watching = asyncio.create_task(self.membership.watch(self._tell_standing))
                 log.info("node '%s' is up", self.home.config.name)
                 await self.stopping.wait()
             finally:
@@ -171,8 +179,9 @@ class Node:
         if self._saving_head is not None:
             self._saving_head.cancel()
             self._insist(self._save_head)
-        if self._rising is not None:
-            self._rising.cancel()
+        for task in (self._rising, self._watching):
+            if task is not None:
+                task.cancel()
         await self.api.close()
         await self.outpost.close()
         await self.health.close()
@@ -261,6 +270,8 @@ class Node:
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
+        if happened & MEMBERSHIP_EVENTS:
+            self._tell_standing()
 
     def _renew(self) -> None:
         """Where the ledger has new keys of this hospital, start again with them. Where there are
@@ -276,17 +287,12 @@ class Node:
             self.stopping.set()
 
     def _check_own_keys(self) -> None:
-        """Say so where the ledger has other keys for this hospital than this home."""
+        """Say so where the ledger has another certificate for this hospital than this home."""
         me = get_member_of_key(self.ledger.state, self.account.public)
-        if me is None or self.renewed or self._rotation_seen:
+        if me is None or not me.tls or self.renewed or self._rotation_seen:
             return
-        if not me.tls:
-            self.report(
-                "This hospital's keys are revoked, and the others have cut it off. Ask a member "
-                "for an invitation and type 'swarmhub consortium rotate-key --all --invitation "
-                "TOKEN'."
-            )
-        elif bytes.fromhex(me.tls) != self.peers.own():
+        self._has_wrong_keys = bytes.fromhex(me.tls) != self.peers.own()
+        if self._has_wrong_keys:
             self.report(
                 f"The certificate {self.home.certificate_path} is not the one that the ledger has "
                 "for this hospital; other members refuse it. Restore it from a backup, or replace "
@@ -317,6 +323,35 @@ class Node:
                 self._rising = asyncio.create_task(self._become_validator(self.ledger))
         for driver in self.drivers.values():
             driver.react()
+
+    # whether the others take this node for a member
+
+    def standing(self) -> Standing:
+        """Whether this hospital is a member, and what its people can do if it is not."""
+        if self.entrance.waiting:
+            return Standing("waiting", True, WAITS)
+        name = self.home.config.name
+        return self.membership.standing(self.ledger.state, self.account.public, name)
+
+    def is_well(self) -> bool:
+        """Whether there is nothing that a person here has to mend."""
+        return self.standing().well and not self._troubles and not self._has_wrong_keys
+
+    def _tell_standing(self) -> None:
+        found = self.standing()
+        if found.said != self._told:
+            self._told = found.said
+            log.log(logging.INFO if found.well else logging.ERROR, "%s", found.said)
+
+    def _others(self) -> list[MemberId]:
+        """Members that can be asked; none where all share a machine, and its ledger says it."""
+        if not self.home.is_networked:
+            return []
+        members = get_members(self.ledger.state)
+        return [m.id for m in members if m.tls and m.account != self.account.public]
+
+    async def _is_current(self) -> bool:
+        return not isinstance(self.ledger, CometLedger) or await self.ledger.is_current()
 
     async def _become_validator(self, ledger: CometLedger) -> None:
         """A newcomer's vote counts from when it has caught up, and says so."""
@@ -516,6 +551,7 @@ class Node:
         """This node and its studies, as JSON."""
         state, tip = self.ledger.state, self.ledger.tip
         me = get_member_of_key(state, self.account.public)
+        standing = self.standing()
         return {
             "name": self.home.config.name,
             "member": me.id if me else None,
@@ -526,7 +562,10 @@ class Node:
             "studies": [self._study_status(name) for name in get_chain(state).running],
             "validators": sum(m.power > 0 for m in get_members(state)),
             "networked": self.home.is_networked,
-            "waiting": self.entrance.waiting,
+            "waiting": standing.state == "waiting",
+            "state": standing.state,
+            "said": standing.said,
+            "well": self.is_well(),
             "problems": self.problems,
         }
 
