@@ -11,9 +11,9 @@ import tarfile
 
 import pytest
 from engines import needs_cometbft
-from test_joining import init, members, run, wait_until
+from test_joining import found_together, init, members, run, wait_until
 
-from swarmhub.demo.processes import Processes, free_address
+from swarmhub.demo.processes import Processes
 from swarmhub.node.backup import back_up
 from swarmhub.node.home import Home
 
@@ -123,17 +123,7 @@ def test_nonsense_is_one_sentence(tmp_path, data):
 
 @needs_cometbft
 def test_a_lost_validator_of_four_comes_back_from_its_backup(tmp_path):
-    homes = [
-        init(tmp_path / n, n, "--ledger", "cometbft", "--ledger-address", free_address())
-        for n in "ABCD"
-    ]
-    cards = []
-    for home in homes[1:]:
-        cards += ["--founder", tmp_path / f"{home.name}.json"]
-        cards[-1].write_text(run("node", "card", "--home", home))
-    run("consortium", "found", "Hearts", "--home", homes[0], *cards)
-    for home in homes[1:]:
-        run("consortium", "accept", homes[0] / "genesis.json", "--home", home)
+    homes = found_together(tmp_path, "ABCD")
     lost = homes[3]
 
     def log(home):

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from swarmhub.contract.records import MEMBER, MOTION, MOTIONS, get_member_of_key, get_members
 from swarmhub.contract.state import State
-from swarmhub.contract.thresholds import compute_faults, compute_quorum
+from swarmhub.contract.thresholds import compute_faults
 from swarmhub.errors import HungUp, PeerError
 from swarmhub.types import MemberId, PublicKey
 
@@ -106,8 +106,8 @@ def _find_outsider(state: State, account: PublicKey, name: str) -> Standing:
     motions = MOTIONS.get(state)
     for motion in [MOTION.need(state, i) for i in motions.open] if motions else []:
         if motion.applicant is not None and motion.applicant.account == account:
-            votes = f"{len(motion.ayes)} of {compute_quorum(len(motion.electorate))} votes"
-            said = f"This hospital waits to be let in: its application has {votes}."
+            votes = f"{len(motion.ayes)} of {len(get_members(state))} members have voted for it"
+            said = f"This hospital waits to be let in: {votes} (motion {motion.id})."
             return Standing("waiting", True, said)
     paths = [p.removeprefix("member/") for p in state.values if p.startswith("member/")]
     records = [MEMBER.need(state, int(path)) for path in paths]
@@ -170,6 +170,10 @@ class Membership:
             return Standing("waiting", True, READS)
         return found
 
+    def hear(self) -> None:
+        """Another member has asked for a connection: it takes this node for one."""
+        self._bad_looks, self._alone_since = 0, time.monotonic()
+
     async def watch(self, tell: Callable[[], None]) -> None:
         """Look again and again; `tell` is called after each look."""
         while True:
@@ -185,12 +189,11 @@ class Membership:
         found = await ask_all(self._client, _rotated(others, self._turn)[:1])
         if not found.let_in:
             found = await ask_all(self._client, others)
-        now_s = time.monotonic()
         if found.let_in or not others:
-            self._bad_looks, self._alone_since = 0, now_s
+            self.hear()
         else:
             self._bad_looks += 1
-        since_s = now_s - self._alone_since
+        since_s = time.monotonic() - self._alone_since
         self._asked = Asked(found.let_in, found.hung_up, found.silent, since_s)
 
 

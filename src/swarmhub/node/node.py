@@ -8,7 +8,7 @@ import ctypes
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
@@ -59,6 +59,7 @@ from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId, PublicKey
 
+LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
 HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
@@ -117,7 +118,7 @@ class Node:
 
     async def run(self) -> None:
         """Everything from opening to closing. Raises SwarmhubError where it cannot go on."""
-        held = lock(self.home.run_path("node.lock"))
+        held = await self._take_home()
         if held is None:
             raise HomeError(
                 f"A node is running on {self.home.root} already; stop it, or use another --home."
@@ -153,6 +154,16 @@ class Node:
             held.close()
         if self._failure is not None:
             raise self._failure
+
+    async def _take_home(self) -> IO[Any] | None:
+        """The lock that makes this node the home's only one; None if another has it for more than
+        the instant in which a command looks whether a node is running."""
+        for _ in range(LOCK_TRIES):
+            held = lock(self.home.run_path("node.lock"))
+            if held is not None:
+                break
+            await asyncio.sleep(LOCK_PAUSE_S)
+        return held
 
     async def _open_ledger(self) -> None:
         seen = None
@@ -506,6 +517,7 @@ class Node:
         return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
 
     def greeted(self, member: MemberId) -> None:
+        self.membership.hear()
         self.client.greet(member, back=True)
 
     async def reach(self, member: Member) -> Reach:
@@ -560,6 +572,7 @@ class Node:
             "address": self.home.config.address,
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
             "studies": [self._study_status(name) for name in get_chain(state).running],
+            "validator": bool(me and me.power),
             "validators": sum(m.power > 0 for m in get_members(state)),
             "networked": self.home.is_networked,
             "waiting": standing.state == "waiting",
