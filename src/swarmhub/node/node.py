@@ -19,7 +19,6 @@ from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,
     ROUND,
-    SPEC,
     STUDY,
     Member,
     get_chain,
@@ -594,7 +593,7 @@ class Node:
 
     def _study_status(self, name: str) -> dict[str, Any]:
         state = self.ledger.state
-        r, spec = ROUND.need(state, name), SPEC.need(state, name)
+        r = ROUND.need(state, name)
         driver = self.drivers.get(name)
         return {
             "study": name,
@@ -605,7 +604,7 @@ class Node:
             "leader": get_leader(r) if r.phase == "MERGING" else None,
             "roster": list(r.roster),
             "contributed": list(r.contributors),
-            "min_peers": spec.min_peers,
+            "min_peers": r.min_peers,
             "trainer": bool(driver and driver.notes.attached),
             "waits": self.say_wait(name),
         }
