@@ -222,10 +222,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Score:
-    """Sample-weighted mean metrics (micro-units) of one model over the members that evaluated."""
+    """Weighted mean metrics (micro-units) of one model over the members that evaluated it."""
 
     digest: Digest
-    samples: int
+    samples: int  # that it was measured on, as the members stated them
+    weight: int  # that the mean gives them: of each member at most what it declared at enrolment
     metrics: dict[str, int]
 
 

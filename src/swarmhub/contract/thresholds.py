@@ -59,3 +59,9 @@ def compute_unavailable(enrolled: int, n: int) -> int:
 def compute_verdict(enrolled: int, voters: int) -> int:
     """Equal recomputations that decide a dispute: more than half of the voters, and f + 1."""
     return max(voters // 2 + 1, compute_faults(enrolled) + 1)
+
+
+def compute_min_peers(min_peers: int, enrolled: int) -> int:
+    """Contributions without which no round closes: the study's min_peers, and 2f + 1 of all who
+    are enrolled, so that the honest outnumber f liars however much the study has grown."""
+    return max(min_peers, 2 * compute_faults(enrolled) + 1)
