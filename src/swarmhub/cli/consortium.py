@@ -14,13 +14,15 @@ from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    YesOption,
+    ask,
     at_desk,
     show,
     table,
     whole,
 )
 from swarmhub.contract.transactions import Leave, Remove
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 from swarmhub.node.desk import (
     Desk,
     accept_genesis,
@@ -207,19 +209,27 @@ def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 def remove(
     member: Annotated[int, typer.Argument(parser=whole(1), help="The member's id.")],
     home: HomeOption = DEFAULT_HOME,
+    yes: YesOption = False,
 ) -> None:
     """Move to remove a member; the others vote."""
+
+    async def look(desk: Desk, _: Home) -> str:
+        return desk.need_member(member).name
+
+    name = plain(at_desk(home, look))
+    ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.submit(Remove(member))
 
     at_desk(home, act)
-    print(f"Moved to remove member {member}; the others vote with 'swarmhub consortium vote'.")
+    print(f"Moved to remove '{name}'; the others vote with 'swarmhub consortium vote'.")
 
 
 @app.command("leave")
-def leave(home: HomeOption = DEFAULT_HOME) -> None:
+def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
+    ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.submit(Leave())
@@ -303,15 +313,11 @@ def restart(
 
 
 @app.command("revoke")
-def revoke(
-    home: HomeOption = DEFAULT_HOME,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Make the keys of this hospital's machine void at once, because somebody else may have them.
 
     It stays a member; nobody talks to its node until its keys are rotated."""
-    if not yes:
-        typer.confirm("The other members will cut this hospital's node off. Go on?", abort=True)
+    ask("The other members will cut this hospital's node off. Go on?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.revoke()

@@ -13,6 +13,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import Result
 from swarmhub.contract.records import (
+    MEMBER,
     MOTION,
     MOTIONS,
     SPEC,
@@ -23,6 +24,7 @@ from swarmhub.contract.records import (
     Motion,
     Spec,
     Study,
+    get_chain,
     get_member_of_key,
     get_members,
     read_genesis_json,
@@ -44,6 +46,7 @@ from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
+from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
@@ -51,7 +54,7 @@ from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.transport.relay import relays_of
-from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
@@ -139,9 +142,22 @@ class Desk:
         found = MOTIONS.get(self.ledger.state)
         return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
 
+    def names(self) -> dict[MemberId, str]:
+        """Maps the id of every member, departed ones included, to its name."""
+        count = get_chain(self.ledger.state).next_member
+        found = {i: MEMBER.get(self.ledger.state, i) for i in range(1, count)}
+        return {i: member.name for i, member in found.items() if member}
+
     def members(self) -> list[Member]:
         """Active members."""
         return get_members(self.ledger.state)
+
+    def need_member(self, member: MemberId) -> Member:
+        """An active member; BadInput if there is none of this id."""
+        found = next((m for m in self.members() if m.id == member), None)
+        if found is None:
+            raise BadInput(f"There is no member '{member}'; see 'swarmhub consortium members'.")
+        return found
 
     async def vote(self, motion: int, aye: bool) -> Result:
         """Vote on a motion."""
@@ -222,10 +238,10 @@ def make_application(card: Card, ticket: Ticket) -> Apply:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(home: Home) -> AsyncIterator[Desk]:
-    """A desk on the home's ledger, closed at the end."""
+async def open_desk(home: Home, listener: Listener | None = None) -> AsyncIterator[Desk]:
+    """A desk on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
     account = home.key("account")
-    ledger = await open_for_desk(home, account)
+    ledger = await open_for_desk(home, account, listener=listener)
     try:
         yield Desk(ledger, account)
     finally:
