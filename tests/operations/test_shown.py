@@ -7,6 +7,7 @@ from builders import HEART, Consortium, auc
 
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
 from swarmhub.contract.thresholds import compute_min_peers
+from swarmhub.node.desk import Desk
 from swarmhub.operations import study, terms
 from swarmhub.operations.rounds import RoundBook
 
@@ -30,22 +31,10 @@ class Recorded(Consortium):
         self.settle()
 
 
-class FakeDesk:
-    """What `look_at_study` asks of a desk, of a consortium in memory."""
-
-    def __init__(self, consortium):
-        self.ledger = consortium
-        self.need_study, self.need_spec = consortium.study, consortium.spec
-
-    def names(self):
-        return {i: self.ledger.member(i).name for i in self.ledger.chain.active}
-
-    def members(self):
-        return [self.ledger.member(i) for i in self.ledger.chain.active]
-
-
 def said(consortium):
-    return dict(terms.say_terms(study.look_at_study(FakeDesk(consortium), HEART)))
+    return dict(
+        terms.say_terms(study.look_at_study(Desk(consortium, consortium.accounts[1]), HEART))
+    )
 
 
 def test_a_round_has_what_each_site_brought():
@@ -132,11 +121,11 @@ def test_the_honest_outnumber_the_liars_of_any_minimum(least, enrolled, needed):
 def test_what_leaves_the_hospital_is_said_of_each_kind():
     c = Consortium(2)
     c.propose(statistics=True)
-    leaving = terms.say_leaving(study.look_at_study(FakeDesk(c), HEART))
+    leaving = terms.say_leaving(study.look_at_study(Desk(c, c.accounts[1]), HEART))
     for words in ("parameters after training", "mean and variance", "category names", "metrics"):
         assert any(words in sentence for sentence in leaving)
     c.propose(name="plain")
-    shown = study.look_at_study(FakeDesk(c), "plain")
+    shown = study.look_at_study(Desk(c, c.accounts[1]), "plain")
     assert not any("statistics document" in sentence for sentence in terms.say_leaving(shown))
 
 

@@ -17,10 +17,12 @@ from swarmhub.cli.shared import (
     YesOption,
     ask,
     at_desk,
+    lines,
     show,
     table,
     whole,
 )
+from swarmhub.contract.records import Motion
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
 from swarmhub.node.desk import (
@@ -33,6 +35,7 @@ from swarmhub.node.desk import (
 )
 from swarmhub.node.home import ROTATABLE, Home
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
+from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
@@ -153,25 +156,20 @@ def join(
 
 @app.command("inbox")
 def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """Open motions: who applies, who is to be removed, which model is to be released."""
+    """Open motions: which hospital applies or is to be removed, which model is to be released, and
+    what each still needs."""
 
-    async def act(desk: Desk, _: Home) -> list[Any]:
-        return [codec.to_json(m) for m in desk.motions()]
+    async def act(desk: Desk, _: Home) -> list[tuple[Motion, MotionShown]]:
+        return list(zip(desk.motions(), read_inbox(desk), strict=True))
 
     motions = at_desk(home, act)
     if json_:
-        print(json.dumps(motions, indent=2))
+        found = [{**codec.to_json(m), "shown": codec.to_json(shown)} for m, shown in motions]
+        print(json.dumps(found, indent=2))
         return
-    rows = [
-        [
-            str(m["id"]), m["kind"],
-            (m["applicant"] or {}).get("name") or m["study"] or str(m["member"]),
-            ((m["applicant"] or {}).get("account") or m["model"])[:32],
-            f"{len(m['ayes'])} aye, {len(m['nays'])} nay of {len(m['electorate'])}",
-        ]
-        for m in motions
-    ]  # fmt: skip
-    table("Open motions", ["motion", "kind", "about", "fingerprint", "votes"], rows)
+    for _, shown in motions:
+        lines(*say_motion(shown))
+    print("Vote with 'swarmhub consortium vote N --aye'." if motions else "No motion is open.")
 
 
 @app.command("vote")

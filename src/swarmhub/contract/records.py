@@ -434,3 +434,9 @@ def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:
     """The active member with this account key."""
     found = KEY_OWNER.get(state, account)
     return None if found is None else MEMBER.need(state, found.member)
+
+
+def get_names(state: Reader) -> dict[MemberId, str]:
+    """Maps the id of every member, departed ones included, to its name."""
+    found = {i: MEMBER.get(state, i) for i in range(1, get_chain(state).next_member)}
+    return {i: member.name for i, member in found.items() if member}

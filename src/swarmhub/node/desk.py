@@ -13,7 +13,6 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import Result
 from swarmhub.contract.records import (
-    MEMBER,
     MOTION,
     MOTIONS,
     SPEC,
@@ -27,6 +26,7 @@ from swarmhub.contract.records import (
     get_chain,
     get_member_of_key,
     get_members,
+    get_names,
     read_genesis_json,
 )
 from swarmhub.contract.transactions import (
@@ -142,11 +142,18 @@ class Desk:
         found = MOTIONS.get(self.ledger.state)
         return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
 
+    def electors(self, motion: Motion) -> tuple[MemberId, ...]:
+        """Members whose votes on a motion count now."""
+        active = get_chain(self.ledger.state).active
+        return tuple(m for m in motion.electorate if m in active)
+
+    def mover(self, motion: Motion) -> MemberId:
+        """The member that has moved a motion; 0 if the ledger does not say."""
+        return int(getattr(motion, "by", 0))
+
     def names(self) -> dict[MemberId, str]:
         """Maps the id of every member, departed ones included, to its name."""
-        count = get_chain(self.ledger.state).next_member
-        found = {i: MEMBER.get(self.ledger.state, i) for i in range(1, count)}
-        return {i: member.name for i, member in found.items() if member}
+        return get_names(self.ledger.state)
 
     def members(self) -> list[Member]:
         """Active members."""
