@@ -52,6 +52,7 @@ from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
@@ -63,15 +64,20 @@ FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 class Desk:
     """One hospital's pen: an open ledger and an account key."""
 
-    def __init__(self, ledger: DeskLedger, account: PrivateKey) -> None:
+    def __init__(
+        self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
+    ) -> None:
         self.ledger = ledger
         self.account = account
+        self.sent = sent  # what it submits is recorded there
 
     async def submit(self, body: Any) -> Result:
         """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
         await freshen(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
+        if self.sent is not None:
+            self.sent.append(sent_of(body, len(tx)))
         result = None
         for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
             submission = await self.ledger.submit(tx)
@@ -250,7 +256,7 @@ async def open_desk(home: Home, listener: Listener | None = None) -> AsyncIterat
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:
-        yield Desk(ledger, account)
+        yield Desk(ledger, account, SentBook(home.sent_path))
     finally:
         await ledger.close()
 

@@ -261,6 +261,11 @@ class Home:
         """A file of the node's journal."""
         return self.root / "state" / name
 
+    @property
+    def sent_path(self) -> Path:
+        """The record of what left this hospital."""
+        return self.state_path("sent.jsonl")
+
     def run_path(self, name: str) -> Path:
         """A file that means something only while a process runs."""
         return self.root / "run" / name

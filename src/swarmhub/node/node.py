@@ -18,6 +18,7 @@ from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,
+    MEMBER,
     ROUND,
     SPEC,
     STUDY,
@@ -40,6 +41,8 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
+from swarmhub.node.outgoing import Outgoing, kind_of
+from swarmhub.node.sent import SentBook
 from swarmhub.round import (
     Merged,
     Notes,
@@ -92,6 +95,7 @@ class Node:
         relays = relays_of(home.config.address)
         self.outpost = Outpost(self.peers, relays, home.config.listen)
         self.entrance = Entrance(home)
+        self.outgoing = Outgoing(SentBook(home.sent_path), self._describe, self.report_shortage)
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
@@ -180,6 +184,7 @@ class Node:
             await driver.close()
         await self.client.close()
         await self.server.close()
+        self.outgoing.flush()
         await self.ledger.close()
         await self.entrance.close()
 
@@ -243,6 +248,7 @@ class Node:
         """Sign and submit; the same bytes again until a block has them or they expire."""
         await freshen(self.ledger, self.account)
         tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
+        self.outgoing.add_transaction(body, len(tx))
         while True:
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
@@ -429,6 +435,20 @@ class Node:
             if left <= 0 or self.stopping.is_set():
                 return False
             await self.wait_for_news(ANY_STUDY, left)
+
+    def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        self.outgoing.add(member, digest, nbytes)
+
+    def _describe(self, member: MemberId, digest: Digest) -> tuple[str, str, str]:
+        """Kind, receiver's name and study of a blob that is served."""
+        state = self.ledger.state
+        found = MEMBER.get(state, member)
+        to = found.name if found else f"member {member}"
+        for driver in self.drivers.values():
+            kind = kind_of(state, driver.notes, digest)
+            if kind is not None:
+                return kind, to, driver.study
+        return "passed on", to, ""
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
