@@ -31,6 +31,7 @@ from swarmhub.errors import BadInput
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
 from swarmhub.operations import study as operations
+from swarmhub.operations.forget import STAYS, forget_study, need_over
 from swarmhub.operations.study import StudyShown, look_at_study
 from swarmhub.operations.terms import (
     ROUND_COLUMNS,
@@ -40,6 +41,7 @@ from swarmhub.operations.terms import (
     say_status,
     say_terms,
 )
+from swarmhub.words import say_bytes
 
 LAST_ROUNDS = 20
 
@@ -151,6 +153,23 @@ def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption
     ask(f"'{study}' ends for all hospitals and cannot be started again. Go on?", yes)
     _act(home, study, Finish)
     print(f"Finished '{study}'. Its models stay until each node forgets them.")
+
+
+@app.command("forget")
+def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
+    """Delete a study's models, statistics and private state from this node, once it is over."""
+
+    async def look(desk: Desk, _: Home) -> None:
+        need_over(desk, study)
+
+    at_desk(home, look)
+    print(f"What stays: {STAYS}.")
+    ask(f"Delete all models, statistics and trainers' private state of '{study}' here?", yes)
+    nbytes, files = asyncio.run(forget_study(Home.open(home), study))
+    print(
+        f"Forgot '{study}': deleted {say_bytes(nbytes)} of models and statistics, and {files} "
+        "files of trainers and the journal. This node neither fetches nor serves it any more."
+    )
 
 
 @app.command("release")

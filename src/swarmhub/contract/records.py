@@ -249,6 +249,11 @@ class Study:
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no round of it will ever open again."""
+        return self.status in ("finished", "expired")
+
     def samples_of(self, member: MemberId) -> int | None:
         """Samples declared at enrolment; None for a member that is not enrolled."""
         return next((e.samples for e in self.enrolled if e.member == member), None)

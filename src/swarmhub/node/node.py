@@ -37,6 +37,7 @@ from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
+from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
@@ -338,6 +339,8 @@ class Node:
     def _take_part(self, name: str, me: MemberId) -> None:
         """Have a driver for a study that this node is enrolled in."""
         study = STUDY.need(self.ledger.state, name)
+        if study.is_over and self.home.is_forgotten(name):
+            return
         if name not in self.drivers and study.samples_of(me) is not None:
             notes = Notes(
                 name, me, self.held, prepared=self.load_prepared(name),
@@ -348,9 +351,28 @@ class Node:
     def _remember_studies(self) -> None:
         """At start: studies that are over keep their models here, and are served to others."""
         state = self.ledger.state
+        for name in self.home.forgotten():  # a crash may have left something undone
+            forget_here(self.home, state, self.blobs, name)
+        self.held.intersection_update(self.blobs.digests())
         me = get_member_of_key(state, self.account.public)
         for path in [p for p in state.values if me and p.startswith("study/")]:
             self._take_part(path.removeprefix("study/"), me.id if me else 0)
+
+    async def forget(self, name: str) -> Removed:
+        """Take no part any more in a study that is over (or left), and delete what is here of
+        it."""
+        more = self.blobs.condemned
+        driver = self.drivers.pop(name, None)
+        if driver is not None:
+            await driver.close()
+            more |= compute_kept(self.ledger.state, driver.notes)
+            more |= set(driver.notes.obtained.digests)
+        for other in self.drivers.values():
+            more -= compute_kept(self.ledger.state, other.notes)
+        removed = forget_here(self.home, self.ledger.state, self.blobs, name, more)
+        self.held.intersection_update(self.blobs.digests())
+        log.info("forgot '%s': %d bytes, %d files", name, removed.nbytes, removed.files)
+        return removed
 
     def sweep(self) -> None:
         """Delete blobs that no study needs any more."""
