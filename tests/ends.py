@@ -40,10 +40,13 @@ class OpenGate:
 
     def __init__(self, readable=True):
         self.readable, self.receipts, self.merged = readable, [], None
-        self.greetings = []
+        self.greetings, self.bytes_sent = [], {}
 
     async def may_read(self, member, digest):
         return self.readable
+
+    def sent(self, member, digest, nbytes):
+        self.bytes_sent[member, digest] = self.bytes_sent.get((member, digest), 0) + nbytes
 
     async def offer(self, member, study, number, revision, known):
         return self.merged

@@ -13,7 +13,7 @@ SOURCE = Path(swarmhub.__file__).parent
 
 # from low to high; rooms on one line may import each other
 LEVELS = [
-    ["errors", "types", "moments", "files", "codec", "merkle", "keys", "params"],
+    ["errors", "types", "moments", "files", "codec", "merkle", "keys", "params", "words"],
     ["contract"],
     ["merge"],
     ["round"],
@@ -21,6 +21,7 @@ LEVELS = [
     ["train"],
     ["data", "recipes"],
     ["node"],
+    ["operations"],
     ["demo", "cli", "sim"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -417,6 +417,31 @@ def test_a_models_score_is_the_mean_weighted_by_samples():
     assert c.study().best_score.samples == 4
 
 
+def test_the_samples_of_a_score_are_those_that_were_measured():
+    c = initialised(2)
+    base, most = c.round().base, [c.study().samples_of(m) for m in (1, 2)]
+    for member, value in ((1, 600_000), (2, 200_000)):
+        samples = most[member - 1] + 40 * member
+        c.contribute(member, evaluations=(Evaluation(base, samples, {"auc": value}),))
+    c.settle()
+    (score,) = (c.study().best_score,)
+    assert score.samples == sum(most) + 120
+    assert score.weight == sum(most)
+    assert c.happened("evaluated")[0]["samples"] == score.samples
+    assert c.happened("evaluated")[0]["weight"] == score.weight
+
+
+def test_a_stated_number_of_samples_does_not_decide_the_mean():
+    c = initialised(2)
+    base, most = c.round().base, [c.study().samples_of(m) for m in (1, 2)]
+    c.contribute(1, evaluations=(Evaluation(base, 1_000_000_000, {"auc": 1_000_000}),))
+    c.contribute(2, evaluations=(Evaluation(base, most[1], {"auc": 0}),))
+    c.settle()
+    score = c.study().best_score
+    assert score.metrics["auc"] == 1_000_000 * most[0] // sum(most)
+    assert score.samples == 1_000_000_000 + most[1]
+
+
 def test_a_score_is_rounded_down():
     c, _ = evaluated([(-1, 1), (0, 1)], [(-5, 1), (-5, 1)])
     assert c.study().best_score.metrics == {"auc": -1}

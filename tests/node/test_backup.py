@@ -49,6 +49,14 @@ def test_a_backup_is_private_has_no_consensus_key_and_overwrites_nothing(tmp_pat
     assert "already" in run("node", "restore", file, "--home", home, code=2)
 
 
+def test_a_restored_home_has_forgotten_what_the_old_one_had(tmp_path):
+    home = init(tmp_path / "a", "A")
+    Home.open(home).mark_forgotten("heart")
+    run("node", "backup", tmp_path / "a.tar", "--home", home)
+    run("node", "restore", tmp_path / "a.tar", "--home", tmp_path / "b")
+    assert Home.open(tmp_path / "b").forgotten() == ["heart"]
+
+
 def test_what_cannot_be_restored_is_not_backed_up_and_nothing_is_left_behind(tmp_path):
     home = init(tmp_path / "a", "A")
     os.mkfifo(home / "local" / "pipe")

@@ -1,6 +1,8 @@
 """The commands as a hospital types them: a small network by hand, and what goes wrong."""
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,6 +38,23 @@ def sentence(*arguments):
     assert "Traceback" not in done.stderr
     (line,) = done.stderr.strip().splitlines()
     return line
+
+
+def typed_at_a_terminal(words, *arguments):
+    """What a command shows on a terminal on which somebody types these words."""
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stdin=its, stdout=its, stderr=its, close_fds=True
+    ) as process:
+        os.close(its)
+        os.write(ours, words.encode() + b"\n")
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        process.wait(timeout=60)
+    os.close(ours)
+    return shown.decode()
 
 
 def init(tmp_path, name, ledger="ledger.sqlite"):
@@ -74,7 +93,7 @@ def test_a_network_by_hand(tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC)
     ok("study", "propose", tmp_path / "spec.toml", "--home", a)
     for home in (b, c):
-        ok("study", "approve", "heart", "--home", home)
+        ok("study", "approve", "heart", "--yes", "--home", home)
     tables = list(write_heart(tmp_path / "tables").values())
     for home in (a, b, c):
         ok("study", "enrol", "heart", "--samples", "400", "--home", home)
@@ -111,6 +130,11 @@ def test_a_network_by_hand(tmp_path):
     assert shown["study"]["status"] == "finished"
     assert {shown["study"]["current"]["digest"]} == digests
     assert shown["study"]["best_score"]["metrics"]["auc"] > 800_000
+    assert [r["model"]["kind"] for r in shown["rounds"]][:2] == ["statistics", "initial"]
+    assert [s["member"] for s in shown["rounds"][-1]["sites"]] == [1, 2, 3]
+    words = ok("study", "show", "heart", "--home", a, "--last", "1")
+    assert "A (400 samples), B (400 samples), C (400 samples)" in " ".join(words.split())
+    assert "Settled rounds, the newest 1 at most" in words
     ok("node", "export", "heart", "--home", c, "--out", tmp_path / "m.safetensors")
     ok("predict", tmp_path / "m.safetensors", "--data", tables[3], "--out", tmp_path / "scores.csv")
     scores = (tmp_path / "scores.csv").read_text().splitlines()
@@ -124,7 +148,7 @@ def test_a_network_by_hand(tmp_path):
         ok("consortium", "vote", motion["id"], "--aye", "--home", home)
     assert json.loads(ok("study", "show", "heart", "--home", a, "--json"))["study"]["released"]
     ok("consortium", "rotate-key", "--home", c)
-    ok("consortium", "leave", "--home", c)
+    ok("consortium", "leave", "--yes", "--home", c)
     assert "no active member" in sentence("study", "enrol", "heart", "--samples", "5", "--home", c)
     log = ok("ledger", "log", "--home", a, "--json")
     names = [e["event"] for e in json.loads(log)]
@@ -163,6 +187,40 @@ def test_a_home_of_another_version_is_refused(home):
     assert "got '7'" in sentence("up", "--home", home).splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["study", "approve", "heart"], ["study", "finish", "heart"], ["consortium", "leave"],
+     ["consortium", "remove", "1"], ["consortium", "revoke"]],
+)  # fmt: skip
+def test_nobody_is_asked_without_a_terminal(home, tmp_path, arguments):
+    (tmp_path / "spec.toml").write_text(SPEC.replace("min_peers = 2", "min_peers = 1"))
+    ok("study", "propose", tmp_path / "spec.toml", "--home", home)
+    before = json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"]
+    assert "Expected --yes, because there is no terminal" in sentence(*arguments, "--home", home)
+    assert json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"] == before
+
+
+@pytest.mark.parametrize(("typed", "approved"), [("y", ["solo", "b"]), ("n", ["solo"])])
+def test_terms_are_shown_before_they_are_approved(tmp_path, typed, approved):
+    homes = [init(tmp_path, name) for name in ("solo", "b")]
+    (tmp_path / "card").write_text(ok("node", "card", "--home", homes[1]))
+    ok("consortium", "found", "two", "--home", homes[0], "--founder", tmp_path / "card")
+    (tmp_path / "spec.toml").write_text(SPEC)
+    ok("study", "propose", tmp_path / "spec.toml", "--home", homes[0])
+    shown = typed_at_a_terminal(typed, "study", "approve", "heart", "--home", homes[1])
+    assert "Heart disease at three hospitals" in shown
+    assert "leaves the hospital" in shown
+    assert "Allow exactly these terms to run at this hospital? [y/N]" in shown
+    found = json.loads(ok("study", "show", "heart", "--home", homes[0], "--json"))
+    assert [found["members"][str(m)] for m in found["study"]["approved"]] == approved
+
+
+def test_a_file_of_terms_may_begin_with_a_byte_order_mark(home, tmp_path):
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC.replace("min_peers = 2", "min_peers = 1"), encoding="utf-8-sig")
+    ok("study", "propose", path, "--home", home)
+
+
 def test_a_typo_in_a_homes_configuration_is_named(home):
     config = home / "node.toml"
     config.write_text(config.read_text() + 'adress = "x:1"\n')
@@ -177,7 +235,7 @@ def test_a_typo_in_a_homes_configuration_is_named(home):
         (["study", "start", "nothing"], "There is no study 'nothing'"),
         (["consortium", "vote", "5", "--aye"], "There is no motion '5'"),
         (["consortium", "remove", "9"], "There is no member '9'"),
-        (["consortium", "leave"], "one of several members"),
+        (["consortium", "leave", "--yes"], "one of several members"),
         (["consortium", "apply", "/no/ticket"], "Cannot read the invitation"),
         (["consortium", "found", "again"], "never overwritten"),
         (["ledger", "show", "99"], "Expected a height of 0 to"),

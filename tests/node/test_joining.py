@@ -116,7 +116,7 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     assert "nothing listens on the port; allow TCP from this host out to" in bad["to B, data"]
     children.start("B", ["up", "--home", str(new)], new / "logs" / "node.log")
     wait_until(lambda: (new / "logs" / "node.log").read_text().count("is up") == 2)
-    run("consortium", "leave", "--home", new)
+    run("consortium", "leave", "--yes", "--home", new)
     wait_until(lambda: "B" not in members(home))
 
 
@@ -154,7 +154,7 @@ def test_keys_are_rotated_under_a_running_node_and_revoked_ones_open_nothing(alo
     children.kill("K")
     children.start("K", ["up", "--home", str(new)], log)
     wait_until(lambda: log.read_text().count("validates from now on") == 3)
-    run("consortium", "leave", "--home", new)
+    run("consortium", "leave", "--yes", "--home", new)
     wait_until(lambda: "K" not in members(home))
 
 

@@ -126,5 +126,5 @@ def test_a_newcomer_begins_with_a_later_state_and_becomes_a_validator(old, tmp_p
     kept = [c.height for c in look(home, lambda s: s.blocks(1, 1 << 60))]
     assert admitted in kept
     assert look(home, lambda s: s.proof(admitted + 1)) is not None  # names the state after it
-    run("consortium", "leave", "--home", new)
+    run("consortium", "leave", "--yes", "--home", new)
     wait_until(lambda: "B" not in members(home))

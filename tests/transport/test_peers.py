@@ -12,11 +12,28 @@ from ends import End, OpenGate, between, put, wish
 
 from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
+from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport import client as client_room
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
+
+
+def test_what_goes_out_is_counted_for_its_member(tmp_path):
+    gate = OpenGate()
+
+    async def scenario(one, two, client, _):
+        blob = put(one, 5 * CHUNK_BYTES + 640)
+        await client.pull(wish(blob), two.store)
+        pulled = gate.bytes_sent.pop((2, blob.digest))
+        assert pulled == blob.nbytes
+        await client.chunk([1], blob.digest, blob.nbytes, blob.layout, 5)
+        assert gate.bytes_sent.pop((2, blob.digest)) == blob.nbytes - 5 * CHUNK_BYTES
+        await client.excerpt(1, blob.digest, blob.nbytes, [0, CHUNK_BYTES])
+        assert gate.bytes_sent == {(2, blob.digest): 2 * STRETCH_BYTES}
+
+    between(tmp_path, scenario, gate)
 
 
 @pytest.mark.parametrize("nbytes", [64, CHUNK_BYTES, CHUNK_BYTES + 64, 5 * CHUNK_BYTES + 640])

@@ -335,6 +335,29 @@ class BlobStore:
             path.unlink(missing_ok=True)
         self._idle = pulls - self._idle
 
+    @property
+    def condemned(self) -> set[Digest]:
+        """What the next call of `retain` deletes."""
+        return set(self._condemned)
+
+    def forget(self, digests: Iterable[Digest], layouts: Iterable[Digest] = ()) -> int:
+        """Delete blobs and layouts at once, pulls that have ended halfway, and all spare files;
+        returns the bytes of the blobs."""
+        freed = 0
+        with self._naming:
+            for digest in digests:
+                if self.path(digest).exists():
+                    freed += self.path(digest).stat().st_size
+                self._delete(digest)
+                self._condemned.discard(digest)
+                (self.root / "incoming" / f"{digest}.part").unlink(missing_ok=True)
+            for layout in layouts:
+                (self.root / "layouts" / f"{layout}.json").unlink(missing_ok=True)
+            self._spares.clear()
+            for spare in (self.root / "incoming").glob("*.spare"):
+                spare.unlink(missing_ok=True)
+        return freed
+
     def _spare(self, digest: Digest) -> None:
         """Keep the file of a large blob for writing over."""
         found = self._index.get(digest)

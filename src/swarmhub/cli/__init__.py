@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for everything that a person can mend."""
-    from swarmhub.errors import SwarmhubError
+    from swarmhub.errors import SwarmhubError, plain
     from swarmhub.node import lifeline
 
     lifeline.hold()
+    for stream in (sys.stdout, sys.stderr):  # an argument may be no text in this terminal's code
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command == "up" and "--help" not in sys.argv:
         from swarmhub.cli.up import main as up  # the node's process: no CLI framework in memory
@@ -20,16 +27,16 @@ def main() -> None:
         if command == "train":  # a trainer's process: no node in memory
             from swarmhub.cli.train import app as train
 
-            train(sys.argv[2:], prog_name="swarmhub train")
+            sys.exit(_run(train, sys.argv[2:], "swarmhub train"))
         if command == "status":  # it answers within a second
             from swarmhub.cli.status import app as status
 
-            status(sys.argv[2:], prog_name="swarmhub status")
+            sys.exit(_run(status, sys.argv[2:], "swarmhub status"))
         from swarmhub.cli.app import app
 
-        app(prog_name="swarmhub")
+        sys.exit(_run(app, sys.argv[1:], "swarmhub"))
     except SwarmhubError as error:
-        print(f"swarmhub: {error}", file=sys.stderr)
+        print(f"swarmhub: {plain(error, MOST)}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         print(
@@ -40,3 +47,36 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+MOST = 2000  # characters of a sentence
+
+
+def _run(app: Typer, arguments: list[str], name: str) -> int:
+    """Run a command; returns the exit code. What was typed wrongly is one line, no box."""
+    import typer
+
+    usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # the base of all of them
+    try:
+        code = app(arguments, prog_name=name, standalone_mode=False)
+    except typer.Abort:
+        print("swarmhub: Not confirmed; nothing was done.", file=sys.stderr)
+        return 1
+    except usage_error as error:
+        said = say_usage(error)
+        if said:
+            print(f"swarmhub: {said}", file=sys.stderr)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def say_usage(error: Any) -> str:
+    """One line about what was typed, and where to read more; nothing if help has been printed."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        if error.message:
+            print(error.message)
+        return ""
+    said = " ".join(str(error.format_message()).split())
+    context = getattr(error, "ctx", None)
+    hint = f" See '{context.command_path} --help'." if context is not None else ""
+    return f"{said.rstrip('.')}.{hint}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmhub.cli import consortium, demo, ledger, node, predict, sim, status, study, train
+from swarmhub.cli import consortium, demo, ledger, node, predict, sent, sim, status, study, train
 from swarmhub.cli.shared import CONTEXT
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("join")(consortium.join)
 app.command("up")(node.up)
 app.command("status")(status.status)
 app.command("doctor")(node.doctor)
+app.command("sent")(sent.sent)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)
 app.command("predict")(predict.predict)

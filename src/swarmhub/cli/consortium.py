@@ -14,13 +14,17 @@ from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    YesOption,
+    ask,
     at_desk,
+    lines,
     show,
     table,
     whole,
 )
+from swarmhub.contract.records import Motion
 from swarmhub.contract.transactions import Leave, Remove
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 from swarmhub.node.desk import (
     Desk,
     accept_genesis,
@@ -31,6 +35,7 @@ from swarmhub.node.desk import (
 )
 from swarmhub.node.home import ROTATABLE, Home
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
+from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
@@ -151,25 +156,20 @@ def join(
 
 @app.command("inbox")
 def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """Open motions: who applies, who is to be removed, which model is to be released."""
+    """Open motions: which hospital applies or is to be removed, which model is to be released, and
+    what each still needs."""
 
-    async def act(desk: Desk, _: Home) -> list[Any]:
-        return [codec.to_json(m) for m in desk.motions()]
+    async def act(desk: Desk, _: Home) -> list[tuple[Motion, MotionShown]]:
+        return list(zip(desk.motions(), read_inbox(desk), strict=True))
 
     motions = at_desk(home, act)
     if json_:
-        print(json.dumps(motions, indent=2))
+        found = [{**codec.to_json(m), "shown": codec.to_json(shown)} for m, shown in motions]
+        print(json.dumps(found, indent=2))
         return
-    rows = [
-        [
-            str(m["id"]), m["kind"],
-            (m["applicant"] or {}).get("name") or m["study"] or str(m["member"]),
-            ((m["applicant"] or {}).get("account") or m["model"])[:32],
-            f"{len(m['ayes'])} aye, {len(m['nays'])} nay of {len(m['electorate'])}",
-        ]
-        for m in motions
-    ]  # fmt: skip
-    table("Open motions", ["motion", "kind", "about", "fingerprint", "votes"], rows)
+    for _, shown in motions:
+        lines(*say_motion(shown))
+    print("Vote with 'swarmhub consortium vote N --aye'." if motions else "No motion is open.")
 
 
 @app.command("vote")
@@ -207,19 +207,27 @@ def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 def remove(
     member: Annotated[int, typer.Argument(parser=whole(1), help="The member's id.")],
     home: HomeOption = DEFAULT_HOME,
+    yes: YesOption = False,
 ) -> None:
     """Move to remove a member; the others vote."""
+
+    async def look(desk: Desk, _: Home) -> str:
+        return desk.need_member(member).name
+
+    name = plain(at_desk(home, look))
+    ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.submit(Remove(member))
 
     at_desk(home, act)
-    print(f"Moved to remove member {member}; the others vote with 'swarmhub consortium vote'.")
+    print(f"Moved to remove '{name}'; the others vote with 'swarmhub consortium vote'.")
 
 
 @app.command("leave")
-def leave(home: HomeOption = DEFAULT_HOME) -> None:
+def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
+    ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.submit(Leave())
@@ -303,15 +311,11 @@ def restart(
 
 
 @app.command("revoke")
-def revoke(
-    home: HomeOption = DEFAULT_HOME,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Make the keys of this hospital's machine void at once, because somebody else may have them.
 
     It stays a member; nobody talks to its node until its keys are rotated."""
-    if not yes:
-        typer.confirm("The other members will cut this hospital's node off. Go on?", abort=True)
+    ask("The other members will cut this hospital's node off. Go on?", yes)
 
     async def act(desk: Desk, _: Home) -> None:
         await desk.revoke()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from swarmhub.cli.shared import DEFAULT_HOME
+from swarmhub.cli.shared import DEFAULT_HOME, whole
 from swarmhub.errors import BadInput
 
 LEDGERS = ("sqlite", "cometbft")
@@ -30,7 +30,7 @@ def demo(
     rounds: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1000, help="Rounds of training; default: 10, with --kill-leader 30."
+            parser=whole(1, 1000), help="Rounds of training; default: 10, with --kill-leader 30."
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="logistic or mlp.")] = "logistic",

@@ -6,20 +6,25 @@ import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from swarmhub import codec
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, table, whole
+from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
 from swarmhub.contract import State
-from swarmhub.contract.records import get_chain, get_members
-from swarmhub.errors import BadInput
+from swarmhub.contract.records import STUDY, get_members, get_names
+from swarmhub.errors import BadInput, plain
 from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
 from swarmhub.ledger.cometbft.engine import VERSION
 from swarmhub.ledger.cometbft.engine import install as install_engine
+from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
+from swarmhub.operations.log import Wanted, find_member, say_event, select_events
+from swarmhub.words import read_since, say_time
+
+MOST = 2000  # characters of a line
 
 app = typer.Typer(help="Verify and read the ledger.", no_args_is_help=True)
 FileOption = Annotated[
@@ -93,36 +98,31 @@ def log(
     last: Annotated[
         int, typer.Option(parser=whole(), help="Only so many newest events; 0 for all.")
     ] = 0,
+    study: Annotated[str, typer.Option(help="Only what happened in this study.")] = "",
+    member: Annotated[str, typer.Option(help="Only what names this member (name or number).")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only since then (block time): 30min, 2h, 7d, or a date or time.")
+    ] = "",
     json_: JsonOption = False,
 ) -> None:
     """What happened, in order."""
+    since_ms = read_since(since, wall_clock_ms()) if since else 0
     ledger = _read(file, home)
-    names = {m.id: m.name for m in get_members(ledger.state)}
-    events = [
-        {"block": b.height, "time_ms": b.block.header.time_ms, "event": name, **fields}
-        for b in ledger.blocks
-        for name, fields in b.events
-    ]
-    events = events[-last:] if last else events
+    names = get_names(ledger.state)
+    if study and STUDY.get(ledger.state, study) is None:
+        raise BadInput(
+            f"There is no study {study[:60]!r} on the ledger; see 'swarmhub study list'."
+        )
+    wanted = Wanted(study, find_member(names, member) if member else None, since_ms, last)
+    events = select_events(ledger.blocks, wanted)
     if json_:
-        print(json.dumps(events, indent=1))
+        found = [
+            {"block": e.height, "time_ms": e.time_ms, "event": e.name, **e.fields} for e in events
+        ]
+        print(json.dumps(found, indent=1))
         return
-    rows = [[str(e["block"]), e["event"], _details(e, names)] for e in events]
-    table(f"{get_chain(ledger.state).chain_id}", ["block", "event", "details"], rows)
-
-
-def _details(event: dict[str, Any], names: dict[int, str]) -> str:
-    words = []
-    for key, value in event.items():
-        if key in ("block", "time_ms", "event"):
-            continue
-        if key in ("member", "by", "leader", "before") and value in names:
-            value = names[value]
-        if key == "shares":
-            value = ", ".join(f"{names.get(s['member'], s['member'])}:{s['weight']}" for s in value)
-        text = str(value)
-        words.append(f"{key}={text[:16] + '…' if codec.is_digest(text) else text}")
-    return " ".join(words)
+    for e in events:
+        print(f"{say_time(e.time_ms)}  block {e.height}: {plain(say_event(e, names), MOST)}")
 
 
 @app.command("show")

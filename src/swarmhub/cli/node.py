@@ -168,6 +168,8 @@ def export(
         model = record.best if best else record.current
         if model is None:
             raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
+        if record.is_over and opened.is_forgotten(study):
+            raise BadInput(f"This hospital has forgotten '{study}'; ask another member for it.")
         store = BlobStore(opened.blobs_path)
         layout = store.layout(model.layout)
         if layout is None or not store.find(model.digest):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from swarmhub.errors import BadInput, plain
 
 if TYPE_CHECKING:
     from swarmhub.node.desk import Desk
@@ -18,11 +21,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}  # of every command
+MOST_LETTERS = 20_000  # of one subject
 DEFAULT_HOME = Path.home() / ".swarmhub"
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="SWARMHUB_HOME", help="The node's home directory.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
@@ -39,6 +44,21 @@ def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
 
     read.__name__ = "INTEGER"  # as the help shows it
     return read
+
+
+def need_answer(yes: bool) -> None:
+    """BadInput if a question will be asked and nobody is there to answer."""
+    if not yes and (sys.stdin is None or not sys.stdin.isatty()):
+        raise BadInput(
+            "Expected --yes, because there is no terminal on which to ask; nothing was done."
+        )
+
+
+def ask(question: str, yes: bool) -> None:
+    """Ask before an act that cannot be undone; the command ends unless the answer is yes."""
+    need_answer(yes)
+    if not yes:
+        typer.confirm(question, abort=True)
 
 
 def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:
@@ -73,4 +93,22 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         found.add_column(column, overflow="fold")
     for row in rows:
         found.add_row(*map(cell, row))
+    Console().print(found)
+
+
+def lines(title: str, rows: list[tuple[str, str]]) -> None:
+    """Print subjects and sentences below a title, strangers' words as in a table."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    print(plain(title))
+    found = Table.grid(padding=(0, 2))
+    found.add_column(min_width=14)
+    found.add_column(overflow="fold")
+    before = ""
+    for subject, sentence in rows:
+        said = Text(plain(sentence, MOST_LETTERS))
+        found.add_row("" if subject == before else Text(subject, "bold"), said)
+        before = subject
     Console().print(found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +16,34 @@ from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    YesOption,
+    ask,
     at_desk,
+    lines,
+    need_answer,
     show,
     table,
     whole,
 )
-from swarmhub.contract.records import ROUND, Spec
-from swarmhub.contract.transactions import Finish, Start, Withdraw
+from swarmhub.contract.records import Spec
+from swarmhub.contract.transactions import Approve, Finish, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
+from swarmhub.operations import study as operations
+from swarmhub.operations.forget import STAYS, forget_study, need_over
+from swarmhub.operations.study import StudyShown, look_at_study
+from swarmhub.operations.terms import (
+    ROUND_COLUMNS,
+    say_enrolled,
+    say_history,
+    say_results,
+    say_status,
+    say_terms,
+)
+from swarmhub.words import say_bytes
+
+LAST_ROUNDS = 20
 
 app = typer.Typer(help="Propose, approve, join and follow studies.", no_args_is_help=True)
 StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
@@ -32,7 +52,7 @@ StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
 def read_spec(path: Path) -> Spec:
     """A study's terms from TOML; a typo is named together with the nearest valid key."""
     try:
-        return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8")))
+        return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8-sig")))
     except OSError as error:
         raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
     except BadInput:
@@ -62,32 +82,38 @@ def propose(
     )
 
 
-def _simple(home: Path, name: str, verb: str) -> None:
+def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
     async def act(desk: Desk, _: Home) -> None:
         desk.need_study(name)
-        acts: dict[str, Any] = {
-            "approve": lambda: desk.approve(name),
-            "refuse": lambda: desk.refuse(name),
-            "withdraw": lambda: desk.submit(Withdraw(name)),
-            "start": lambda: desk.submit(Start(name)),
-            "finish": lambda: desk.submit(Finish(name)),
-        }
-        await acts[verb]()
+        await desk.submit(body(name))
 
     at_desk(home, act)
-    print(f"Done: {verb} '{name}'.")
 
 
 @app.command("approve")
-def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Allow the study's exact terms to run at this hospital."""
-    _simple(home, study, "approve")
+def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
+    """Show a study's terms, ask, and allow exactly these to run at this hospital."""
+
+    async def look(desk: Desk, _: Home) -> StudyShown:
+        return look_at_study(desk, study)
+
+    shown = at_desk(home, look)
+    need_answer(yes)
+    lines(f"Study '{study}'", say_terms(shown))
+    ask("Allow exactly these terms to run at this hospital?", yes)
+    _act(home, study, lambda name: Approve(name, shown.study.spec))
+    print(f"Approved '{study}'. Next: 'swarmhub study enrol {study} --samples N'.")
 
 
 @app.command("refuse")
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Do not allow the study at this hospital."""
-    _simple(home, study, "refuse")
+
+    async def act(desk: Desk, _: Home) -> None:
+        await desk.refuse(study)
+
+    at_desk(home, act)
+    print(f"Refused '{study}': nothing of it runs at this hospital.")
 
 
 @app.command("enrol")
@@ -110,19 +136,40 @@ def enrol(
 @app.command("withdraw")
 def withdraw(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Take part no longer; an unsettled contribution is void."""
-    _simple(home, study, "withdraw")
+    _act(home, study, Withdraw)
+    print(f"Withdrew from '{study}'. Settled models keep this hospital's part.")
 
 
 @app.command("start")
 def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Open the first round."""
-    _simple(home, study, "start")
+    _act(home, study, Start)
+    print(f"Started '{study}'. Each hospital now runs its node and a trainer.")
 
 
 @app.command("finish")
-def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """End a study before its last round."""
-    _simple(home, study, "finish")
+def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
+    """End a study before its last round, for all who take part."""
+    ask(f"'{study}' ends for all hospitals and cannot be started again. Go on?", yes)
+    _act(home, study, Finish)
+    print(f"Finished '{study}'. Its models stay until each node forgets them.")
+
+
+@app.command("forget")
+def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
+    """Delete a study's models, statistics and private state from this node, once it is over."""
+
+    async def look(desk: Desk, _: Home) -> None:
+        need_over(desk, study)
+
+    at_desk(home, look)
+    print(f"What stays: {STAYS}.")
+    ask(f"Delete all models, statistics and trainers' private state of '{study}' here?", yes)
+    nbytes, files = asyncio.run(forget_study(Home.open(home), study))
+    print(
+        f"Forgot '{study}': deleted {say_bytes(nbytes)} of models and statistics, and {files} "
+        "files of trainers and the journal. This node neither fetches nor serves it any more."
+    )
 
 
 @app.command("release")
@@ -144,56 +191,55 @@ def release(
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """All studies: proposed, running and over."""
 
-    async def act(desk: Desk, _: Home) -> list[Any]:
-        return [codec.to_json(s) for s in desk.studies()]
+    async def act(desk: Desk, _: Home) -> list[StudyShown]:
+        return [look_at_study(desk, s.name) for s in desk.studies()]
 
     found = at_desk(home, act)
     if json_:
-        print(json.dumps(found, indent=2))
+        print(json.dumps([codec.to_json(s.study) for s in found], indent=2))
         return
     rows = [
         [
-            s["name"],
-            s["status"],
-            ", ".join(map(str, s["approved"])),
-            ", ".join(str(e["member"]) for e in s["enrolled"]),
-            s["spec"][:16],
+            s.study.name,
+            s.spec.title,
+            say_status(s),
+            ", ".join(s.name(m) for m in s.study.approved),
+            say_enrolled(s),
         ]
         for s in found
     ]
-    table("Studies", ["study", "status", "approved by", "enrolled", "terms"], rows)
+    table("Studies", ["study", "question", "status", "approved by", "enrolled"], rows)
 
 
 @app.command("show")
 def show_study(
-    study: StudyArgument, home: HomeOption = DEFAULT_HOME, json_: JsonOption = False
+    study: StudyArgument,
+    home: HomeOption = DEFAULT_HOME,
+    last: Annotated[
+        int, typer.Option(parser=whole(1), help="Only so many newest rounds.")
+    ] = LAST_ROUNDS,
+    all_: Annotated[bool, typer.Option("--all", help="All rounds that are kept here.")] = False,
+    json_: JsonOption = False,
 ) -> None:
-    """A study's terms, members, open round and models."""
-
-    async def act(desk: Desk, _: Home) -> dict[str, Any]:
-        r = ROUND.get(desk.ledger.state, study)
-        return {
-            "study": codec.to_json(desk.need_study(study)),
-            "spec": codec.to_json(desk.need_spec(study)),
-            "round": codec.to_json(r) if r else None,
-        }
-
-    found = at_desk(home, act)
+    """A study's terms in words, its members, and what each site brought to each round."""
+    shown = asyncio.run(operations.show_study(Home.open(home), study, 0 if all_ else last))
     if json_:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(to_json(shown), indent=2))
         return
-    record, r = found["study"], found["round"]
-    enrolled = [f"{e['member']} ({e['samples']})" for e in record["enrolled"]]
-    model = record["current"] or {}
-    rows = [
-        ["status", record["status"]],
-        ["terms", record["spec"]],
-        ["approved by", ", ".join(map(str, record["approved"]))],
-        ["enrolled (samples)", ", ".join(enrolled)],
-        ["open round", f"{r['number']} {r['kind']} {r['phase']}" if r else "none"],
-        [
-            "settled model",
-            f"ledger round {model['number']}: {model['digest']}" if model else "none yet",
-        ],
-    ]
-    table(f"Study '{study}'", ["", ""], rows)
+    lines(f"Study '{study}'", [*say_terms(shown), *say_results(shown)])
+    if shown.rounds:
+        newest = "" if all_ else f", the newest {last} at most"
+        table(f"Settled rounds{newest}", ROUND_COLUMNS, say_history(shown))
+
+
+def to_json(shown: StudyShown) -> dict[str, Any]:
+    """A study for scripts, in the units of the ledger (ms, millionths)."""
+    return {
+        "study": codec.to_json(shown.study),
+        "spec": codec.to_json(shown.spec),
+        "round": codec.to_json(shown.round) if shown.round else None,
+        "members": {str(m): name for m, name in shown.names.items()},
+        "min_peers": shown.min_peers,
+        "faults": shown.faults,
+        "rounds": [codec.to_json(r) for r in shown.rounds],
+    }

@@ -10,14 +10,25 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from swarmhub import moments
 from swarmhub.errors import SwarmhubError
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what was typed wrongly; exit code 2."""
+        print(f"swarmhub: {message[:1].upper()}{message[1:]}. See '{self.prog} --help'.",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(2)
+
+
 def main(arguments: list[str]) -> int:
-    """Run a node; the exit code is 2 with one sentence where it cannot start or go on."""
-    parser = argparse.ArgumentParser(prog="swarmhub up", description="Run this hospital's node.")
+    """Run a node; the exit code is 2 with one sentence if it cannot start or go on."""
+    parser = _Parser(
+        prog="swarmhub up", description="Run this hospital's node.", allow_abbrev=False
+    )
     default = os.environ.get("SWARMHUB_HOME", str(Path.home() / ".swarmhub"))
     parser.add_argument("--home", type=Path, default=Path(default), help="the node's home")
     parser.add_argument("--verbose", action="store_true", help="log every step")

@@ -222,10 +222,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Score:
-    """Sample-weighted mean metrics (micro-units) of one model over the members that evaluated."""
+    """Weighted mean metrics (micro-units) of one model over the members that evaluated it."""
 
     digest: Digest
-    samples: int
+    samples: int  # that it was measured on, as the members stated them
+    weight: int  # that the mean gives them: of each member at most what it declared at enrolment
     metrics: dict[str, int]
 
 
@@ -257,6 +258,11 @@ class Study:
     best_score: Score | None = None
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no round of it will ever open again."""
+        return self.status in ("finished", "expired")
 
     def samples_of(self, member: MemberId) -> int | None:
         """Samples declared at enrolment; None for a member that is not enrolled."""
@@ -450,3 +456,9 @@ def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:
     """The active member with this account key."""
     found = KEY_OWNER.get(state, account)
     return None if found is None else MEMBER.need(state, found.member)
+
+
+def get_names(state: Reader) -> dict[MemberId, str]:
+    """Maps the id of every member, departed ones included, to its name."""
+    found = {i: MEMBER.get(state, i) for i in range(1, get_chain(state).next_member)}
+    return {i: member.name for i, member in found.items() if member}

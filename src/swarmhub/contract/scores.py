@@ -14,12 +14,14 @@ from swarmhub.contract.records import (
 
 
 def compute_score(study: Study, r: Round, digest: str) -> Score | None:
-    """Sample-weighted mean (rounded down) of what the round's contributors measured of a model.
+    """Return what the round's contributors measured of a model; None if nobody has.
 
-    As in a merge, nobody weighs more than the samples declared at enrolment.
+    Each metric is a mean (rounded down) over the members that measured it. As in a merge, nobody
+    weighs more than the samples declared at enrolment: a stated number cannot decide the mean.
+    `samples` is the sum of the stated numbers all the same.
     """
     found = [
-        replace(e, samples=min(e.samples, study.samples_of(c.member) or 1))
+        (min(e.samples, study.samples_of(c.member) or 1), e)
         for c in r.contributions
         for e in c.evaluations
         if e.digest == digest
@@ -27,11 +29,11 @@ def compute_score(study: Study, r: Round, digest: str) -> Score | None:
     if not found or not digest:
         return None
     metrics = {}
-    for name in sorted({n for e in found for n in e.metrics}):
-        having = [e for e in found if name in e.metrics]
-        samples = sum(e.samples for e in having)
-        metrics[name] = sum(e.metrics[name] * e.samples for e in having) // samples
-    return Score(digest, sum(e.samples for e in found), metrics)
+    for name in sorted({n for _, e in found for n in e.metrics}):
+        having = [(weight, e.metrics[name]) for weight, e in found if name in e.metrics]
+        metrics[name] = sum(w * value for w, value in having) // sum(w for w, _ in having)
+    weight = sum(w for w, _ in found)
+    return Score(digest, sum(e.samples for _, e in found), weight, metrics)
 
 
 def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
@@ -40,7 +42,8 @@ def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
     if score is None or study.current is None:
         return study
     ctx.emit("evaluated", study=r.study, number=study.current.number, digest=score.digest,
-             samples=score.samples, metrics=score.metrics)  # fmt: skip
+             samples=score.samples, weight=score.weight,
+             metrics=score.metrics)  # fmt: skip
     name, sign = spec.metric.name, 1 if spec.metric.goal == "max" else -1
     if name not in score.metrics:
         return study

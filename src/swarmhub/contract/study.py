@@ -114,7 +114,7 @@ def need_study(ctx: Context, name: str, spec: str | None = None) -> Study:
 def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
     """A study that is not over."""
     study = need_study(ctx, name, spec)
-    if study.status in ("finished", "expired"):
+    if study.is_over:
         raise NotAllowed("members of a live study", f"do this; '{name}' is {study.status}")
     terms = SPEC.need(ctx.state, name)
     if terms.expires_ms and ctx.env.time_ms >= terms.expires_ms:

@@ -1,10 +1,10 @@
 """What a hospital keeps elsewhere, so that a lost machine is a matter of minutes.
 
 In a backup: configuration, the keys of account, TLS and ledger, the certificate, the trainers'
-private state (`local/`), and for a ledger of many machines its genesis, members' doors and one of
-its blocks, so that the restored node can begin with a state that the others have. Not in it: the
-consensus key with what it has signed, because a validator that is set back could sign two blocks
-of one height; blobs, blocks and state, which the other members have.
+private state (`local/`), which studies were forgotten here, and for a ledger of many machines its
+genesis, members' doors and one of its blocks, so that the restored node can begin with a state that
+the others have. Not in it: the consensus key with what it has signed, because a validator that is
+set back could sign two blocks of one height; blobs, blocks and state, which the other members have.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO
 
 from swarmhub import codec, keys
 from swarmhub.contract.records import get_member_of_key, get_members
+from swarmhub.contract.study import is_study_name
 from swarmhub.errors import BadInput, HomeError, Malformed, plain
 from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
@@ -72,6 +73,8 @@ def _write(home: Home, partial: Path) -> list[str]:
         for name in KEPT:
             if (home.root / name).exists():
                 tar.add(home.root / name, name)
+        for study in home.forgotten():
+            _add(tar, marker_of(study), b"")
         if home.is_networked and (home.engine_path / STATE_FILE).exists():
             _add_ledger(tar, home)
         tar.add(
@@ -152,11 +155,18 @@ def _copy(content: IO[bytes], target: Path) -> None:
         shutil.copyfileobj(content, file, 1 << 20)
 
 
+def marker_of(study: str) -> str:
+    """Name of the entry that says that a study was forgotten (see `Home.mark_forgotten`)."""
+    return f"state/{study}.forgotten"
+
+
 def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
     known = {*KEPT, GENESIS, DOORS, "local"}
     for entry in entries:
         inside = entry.name.startswith("local/") and ".." not in Path(entry.name).parts
-        if entry.name not in known and not inside:
+        study = Path(entry.name).stem
+        marks = is_study_name(study) and entry.name == marker_of(study)
+        if entry.name not in known and not inside and not marks:
             raise BadInput(f"The file {source} holds {entry.name[:60]!r}, which no backup has.")
         if not entry.isfile() and not entry.isdir():
             raise BadInput(

@@ -23,8 +23,10 @@ from swarmhub.contract.records import (
     Motion,
     Spec,
     Study,
+    get_chain,
     get_member_of_key,
     get_members,
+    get_names,
     read_genesis_json,
 )
 from swarmhub.contract.transactions import (
@@ -44,15 +46,17 @@ from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
+from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.node.membership import find_standing
+from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.transport.relay import relays_of
-from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
@@ -61,15 +65,20 @@ FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 class Desk:
     """One hospital's pen: an open ledger and an account key."""
 
-    def __init__(self, ledger: DeskLedger, account: PrivateKey) -> None:
+    def __init__(
+        self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
+    ) -> None:
         self.ledger = ledger
         self.account = account
+        self.sent = sent  # what it submits is recorded there
 
     async def submit(self, body: Any) -> Result:
         """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
         await freshen(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
+        if self.sent is not None:
+            self.sent.append(sent_of(body, len(tx)))
         result = None
         for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
             submission = await self.ledger.submit(tx)
@@ -140,9 +149,29 @@ class Desk:
         found = MOTIONS.get(self.ledger.state)
         return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
 
+    def electors(self, motion: Motion) -> tuple[MemberId, ...]:
+        """Members whose votes on a motion count now."""
+        active = get_chain(self.ledger.state).active
+        return tuple(m for m in motion.electorate if m in active)
+
+    def mover(self, motion: Motion) -> MemberId:
+        """The member that has moved a motion; 0 if the ledger does not say."""
+        return int(getattr(motion, "by", 0))
+
+    def names(self) -> dict[MemberId, str]:
+        """Maps the id of every member, departed ones included, to its name."""
+        return get_names(self.ledger.state)
+
     def members(self) -> list[Member]:
         """Active members."""
         return get_members(self.ledger.state)
+
+    def need_member(self, member: MemberId) -> Member:
+        """An active member; BadInput if there is none of this id."""
+        found = next((m for m in self.members() if m.id == member), None)
+        if found is None:
+            raise BadInput(f"There is no member '{member}'; see 'swarmhub consortium members'.")
+        return found
 
     async def vote(self, motion: int, aye: bool) -> Result:
         """Vote on a motion."""
@@ -223,12 +252,12 @@ def make_application(card: Card, ticket: Ticket) -> Apply:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(home: Home) -> AsyncIterator[Desk]:
-    """A desk on the home's ledger, closed at the end."""
+async def open_desk(home: Home, listener: Listener | None = None) -> AsyncIterator[Desk]:
+    """A desk on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
     account = home.key("account")
-    ledger = await open_for_desk(home, account)
+    ledger = await open_for_desk(home, account, listener=listener)
     try:
-        yield Desk(ledger, account)
+        yield Desk(ledger, account, SentBook(home.sent_path))
     finally:
         await ledger.close()
 

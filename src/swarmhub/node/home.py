@@ -261,6 +261,24 @@ class Home:
         """A file of the node's journal."""
         return self.root / "state" / name
 
+    def is_forgotten(self, study: str) -> bool:
+        """Whether this hospital has forgotten a study that is over."""
+        return self.state_path(f"{study}.forgotten").exists()
+
+    def mark_forgotten(self, study: str) -> None:
+        """Have the node take no part in a study that is over, from now on; on disk when this
+        returns."""
+        write_durably(self.state_path(f"{study}.forgotten"), b"")
+
+    def forgotten(self) -> list[str]:
+        """The studies that are marked so."""
+        return sorted(path.stem for path in (self.root / "state").glob("*.forgotten"))
+
+    @property
+    def sent_path(self) -> Path:
+        """The record of what left this hospital."""
+        return self.state_path("sent.jsonl")
+
     def run_path(self, name: str) -> Path:
         """A file that means something only while a process runs."""
         return self.root / "run" / name

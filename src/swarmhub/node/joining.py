@@ -22,6 +22,7 @@ from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node import entrance
 from swarmhub.node.desk import make_application
 from swarmhub.node.home import COMETBFT, Home
+from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.node.tickets import Ticket
 from swarmhub.transport.guest import Guest, Place
 
@@ -62,7 +63,7 @@ async def join(home: Home, ticket: Ticket) -> Joined:
         entrance.note(home, ticket, entrance.read_engines(found))
         account = home.key("account")
         body = make_application(home.card(), ticket)
-        result = await _hand_in(guest, body, ticket, account)
+        result = await _hand_in(guest, body, ticket, home)
     motion = result.get("motion")
     if type(motion) is not int:
         raise BadInput("The member's answer does not name a motion; ask it whether it has yours.")
@@ -74,7 +75,7 @@ async def come_back(home: Home, ticket: Ticket, rotation: Rotate) -> None:
     ones any more. BadInput where the contract refuses."""
     _check_ticket(ticket)
     with _guest(home, ticket) as guest:
-        await _hand_in(guest, rotation, ticket, home.key("account"))
+        await _hand_in(guest, rotation, ticket, home)
 
 
 def _check_ticket(ticket: Ticket) -> None:
@@ -88,9 +89,10 @@ def _check_ticket(ticket: Ticket) -> None:
 
 
 async def _hand_in(
-    guest: Guest, body: Apply | Rotate, ticket: Ticket, account: keys.PrivateKey
+    guest: Guest, body: Apply | Rotate, ticket: Ticket, home: Home
 ) -> dict[str, Any]:
-    tx = sign_transaction(body, ticket.chain, wall_clock_ms(), account)
+    tx = sign_transaction(body, ticket.chain, wall_clock_ms(), home.key("account"))
+    SentBook(home.sent_path).append(sent_of(body, len(tx)))
     try:
         result = await guest.hand_in(tx)
     except PeerError as error:

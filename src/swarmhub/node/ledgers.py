@@ -10,6 +10,7 @@ from typing import TypeAlias
 from swarmhub.contract.records import Genesis
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import (
     CometLedger,
     CometVisitor,
@@ -50,11 +51,15 @@ async def open_for_node(
     return await CometLedger.open(settings, verbose=verbose, find_entry=find_entry)
 
 
-async def open_for_desk(home: Home, account: PrivateKey, patience_s: float = 0.0) -> DeskLedger:
-    """The ledger of a command, beside a node that may be running; where only the node can submit,
-    it has so long to start, and its engine to start again."""
+async def open_for_desk(
+    home: Home, account: PrivateKey, patience_s: float = 0.0, listener: Listener | None = None
+) -> DeskLedger:
+    """The ledger of a command, beside a node that may be running; if only the node can submit,
+    it has so long to start, and its engine to start again. `listener` sees the blocks that are
+    executed: of a shared file all, from the first on."""
     if not home.is_networked:
-        return await SqliteLedger.open(home.ledger_path, account, home.last_head_if_whole())
+        seen = home.last_head_if_whole()
+        return await SqliteLedger.open(home.ledger_path, account, seen, listener=listener)
     if _is_up(home):
         patience_s = max(patience_s, ENGINE_BACK_S)
     return await CometVisitor.open(home.engine_path, patience_s=patience_s)

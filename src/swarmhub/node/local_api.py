@@ -4,6 +4,7 @@
     POST /v1/studies/{study}/attach    {"pid"}                     -> the study's terms, a fence
     POST /v1/studies/{study}/next      {"fence", "wait_s"}         -> a task, or "waiting"/"over"
     POST /v1/studies/{study}/answer    {"fence", "number", ...}    -> taken or late
+    POST /v1/studies/{study}/forget    {}                          -> bytes and files deleted
 
 `run/api.json` (mode 0600) has port and token. Parameters pass as files in the node's own folder,
 never through this door. A trainer holds a lock on `run/<study>.lease`, which the kernel frees
@@ -77,6 +78,7 @@ class LocalApi:
         app.router.add_post("/v1/studies/{study}/attach", self._attach)
         app.router.add_post("/v1/studies/{study}/next", self._next)
         app.router.add_post("/v1/studies/{study}/answer", self._answer)
+        app.router.add_post("/v1/studies/{study}/forget", self._forget)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2,
             auto_decompress=False,
@@ -167,7 +169,32 @@ class LocalApi:
             raise BadInput(
                 f"This node is not enrolled in '{name}'; run 'swarmhub study enrol {name}' first."
             )
+        if study.is_over and self._node.home.is_forgotten(name):
+            raise BadInput(f"'{name}' is over, and this hospital has forgotten its models.")
         return study
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        name = request.match_info["study"]
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BEHIND_S
+        while not self._may_forget(name):  # this node may be a block behind the command
+            if loop.time() > end:
+                raise BadInput(f"The study '{name[:60]}' is not over.")
+            await self._node.wait_for_news(ANY_STUDY, end - loop.time())
+        if not self._is_leased(name):
+            self._fences.pop(name, None)
+            if name in self._drops:
+                self._drops.pop(name).unlink(missing_ok=True)
+            removed = await self._node.forget(name)
+            return _json(codec.to_json(removed))
+        raise BadInput(f"A trainer of '{name}' is running; stop it first.")
+
+    def _may_forget(self, name: str) -> bool:
+        study = STUDY.get(self._node.ledger.state, name)
+        me = get_member_of_key(self._node.ledger.state, self._node.account.public)
+        if study is None:
+            return False
+        return study.is_over or me is None or study.samples_of(me.id) is None
 
     async def _await_study(self, request: web.Request) -> Study:
         """The study; where it is not known here, this node may be a block behind its trainer."""
@@ -219,7 +246,7 @@ class LocalApi:
             study = self._need_study(request)
             left = end - loop.time()
             driver = self._node.drivers.get(study.name)
-            if study.status in ("finished", "expired"):
+            if study.is_over:
                 if study.current is None or study.current.digest in self._node.blobs or left <= 0:
                     return _json({"state": "over", "why": study.status, **self._model_of(study)})
                 await self._node.wait_for_news(study.name, left)  # the last model is on its way

@@ -18,6 +18,7 @@ from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,
+    MEMBER,
     ROUND,
     STUDY,
     Member,
@@ -35,11 +36,14 @@ from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
+from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
 from swarmhub.node.membership import WAITS, Membership, Standing
+from swarmhub.node.outgoing import Outgoing, kind_of
+from swarmhub.node.sent import SentBook
 from swarmhub.node.waits import find_wait
 from swarmhub.round import (
     Merged,
@@ -103,6 +107,7 @@ class Node:
         self.membership = Membership(self.client, self._others, self._is_current)
         self._watching: asyncio.Task[None] | None = None
         self._told = ""  # of its standing
+        self.outgoing = Outgoing(SentBook(home.sent_path), self._describe, self.report_shortage)
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
@@ -204,6 +209,7 @@ class Node:
             await driver.close()
         await self.client.close()
         await self.server.close()
+        self.outgoing.flush()
         await self.ledger.close()
         await self.entrance.close()
 
@@ -267,6 +273,7 @@ class Node:
         """Sign and submit; the same bytes again until a block has them or they expire."""
         await freshen(self.ledger, self.account)
         tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
+        self.outgoing.add_transaction(body, len(tx))
         while True:
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
@@ -383,6 +390,8 @@ class Node:
     def _take_part(self, name: str, me: MemberId) -> None:
         """Have a driver for a study that this node is enrolled in."""
         study = STUDY.need(self.ledger.state, name)
+        if study.is_over and self.home.is_forgotten(name):
+            return
         if name not in self.drivers and study.samples_of(me) is not None:
             notes = Notes(
                 name, me, self.held, prepared=self.load_prepared(name),
@@ -393,9 +402,28 @@ class Node:
     def _remember_studies(self) -> None:
         """At start: studies that are over keep their models here, and are served to others."""
         state = self.ledger.state
+        for name in self.home.forgotten():  # a crash may have left something undone
+            forget_here(self.home, state, self.blobs, name)
+        self.held.intersection_update(self.blobs.digests())
         me = get_member_of_key(state, self.account.public)
         for path in [p for p in state.values if me and p.startswith("study/")]:
             self._take_part(path.removeprefix("study/"), me.id if me else 0)
+
+    async def forget(self, name: str) -> Removed:
+        """Take no part any more in a study that is over (or left), and delete what is here of
+        it."""
+        more = self.blobs.condemned
+        driver = self.drivers.pop(name, None)
+        if driver is not None:
+            await driver.close()
+            more |= compute_kept(self.ledger.state, driver.notes)
+            more |= set(driver.notes.obtained.digests)
+        for other in self.drivers.values():
+            more -= compute_kept(self.ledger.state, other.notes)
+        removed = forget_here(self.home, self.ledger.state, self.blobs, name, more)
+        self.held.intersection_update(self.blobs.digests())
+        log.info("forgot '%s': %d bytes, %d files", name, removed.nbytes, removed.files)
+        return removed
 
     def sweep(self) -> None:
         """Delete blobs that no study needs any more."""
@@ -484,6 +512,20 @@ class Node:
             if left <= 0 or self.stopping.is_set():
                 return False
             await self.wait_for_news(ANY_STUDY, left)
+
+    def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        self.outgoing.add(member, digest, nbytes)
+
+    def _describe(self, member: MemberId, digest: Digest) -> tuple[str, str, str]:
+        """Kind, receiver's name and study of a blob that is served."""
+        state = self.ledger.state
+        found = MEMBER.get(state, member)
+        to = found.name if found else f"member {member}"
+        for driver in self.drivers.values():
+            kind = kind_of(state, driver.notes, digest)
+            if kind is not None:
+                return kind, to, driver.study
+        return "passed on", to, ""
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest

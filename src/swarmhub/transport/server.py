@@ -59,6 +59,9 @@ class Gate(Protocol):
     async def may_read(self, member: MemberId, digest: Digest) -> bool:
         """Whether the member may fetch the blob (may wait a moment for the ledger's news)."""
 
+    def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """So many bytes of the blob went out to the member."""
+
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
     ) -> Merged | None:
@@ -211,14 +214,21 @@ class PeerServer:
             raise web.HTTPRequestRangeNotSatisfiable
         start = index * CHUNK_BYTES
         size = min(CHUNK_BYTES, found.nbytes - start)
-        return await _send(request, await self._read(found.digest, [(start, size)]))
+        return await self._send(request, found.digest, [(start, size)])
 
     async def _excerpt(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))
         async with asyncio.timeout(BODY_S):
             starts = read_starts(await request.read(), found.nbytes)
         parts = [(at, min(STRETCH_BYTES, found.nbytes - at)) for at in starts]
-        return await _send(request, await self._read(found.digest, parts))
+        return await self._send(request, found.digest, parts)
+
+    async def _send(
+        self, request: web.Request, digest: Digest, parts: list[tuple[int, int]]
+    ) -> web.StreamResponse:
+        data = await self._read(digest, parts)
+        self._gate.sent(self._member(request).id, digest, len(data))
+        return await _send(request, data)
 
     async def _read(self, digest: Digest, parts: list[tuple[int, int]]) -> bytes:
         """(offset, length) parts of a stored buffer, one after the other."""
@@ -244,13 +254,20 @@ class PeerServer:
         fd = os.open(self._blobs.path(digest), os.O_RDONLY)
         self._streams[member.id] = self._streams.get(member.id, 0) + 1
         try:
-            return await self._stream(request, fd, start, total)
+            return await self._stream(
+                request, fd, start, total, lambda n: self._gate.sent(member.id, digest, n)
+            )
         finally:
             self._streams[member.id] -= 1
             os.close(fd)
 
     async def _stream(
-        self, request: web.Request, fd: int, start: int, total: int
+        self,
+        request: web.Request,
+        fd: int,
+        start: int,
+        total: int,
+        sent: Callable[[int], None],
     ) -> web.StreamResponse:
         response = web.StreamResponse(status=206 if start else 200)
         response.content_length = total - start
@@ -270,6 +287,7 @@ class PeerServer:
                 piece = memoryview(await loop.run_in_executor(None, os.pread, fd, size, at))
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
+            sent(size)
             async with asyncio.timeout(TAKE_S):
                 for part in range(0, size, write_bytes):
                     await response.write(piece[part : part + write_bytes])

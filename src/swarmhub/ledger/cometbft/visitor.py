@@ -66,6 +66,10 @@ class CometVisitor:
     async def blocks(self, start: int, stop: int) -> list[Block]:
         return [c.block for c in self._store.blocks(start, stop)]
 
+    def kept(self, start: int, stop: int) -> list[Committed]:
+        """Blocks of heights start to stop (excluded) with their events, if they are kept here."""
+        return self._store.blocks(start, stop)
+
     async def close(self) -> None:
         self._bell.close()
         await self._courier.close()

@@ -1,0 +1,85 @@
+"""What a node deletes when a study that is over is forgotten here.
+
+A marker in the home comes first and stays: whatever a crash leaves undone is done when the node
+starts, and a node neither fetches nor serves what belongs to a marked study.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.blobs import BlobStore
+from swarmhub.contract.records import ROUND, SPEC, STUDY
+from swarmhub.contract.state import Reader, State
+from swarmhub.errors import BadInput
+from swarmhub.files import unseal
+from swarmhub.node.home import Home
+from swarmhub.round import Obtained, Prepared, Signed
+from swarmhub.round.retention import get_model_digests
+from swarmhub.types import Digest
+
+JOURNAL: dict[str, Any] = {"prepared": Prepared, "signed": Signed, "obtained": Obtained}
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was deleted: bytes of models and documents, and files of trainers and the journal."""
+
+    nbytes: int = 0
+    files: int = 0
+
+
+def forget_here(
+    home: Home, state: State, store: BlobStore, name: str, more: Collection[Digest] = ()
+) -> Removed:
+    """Delete a study's blobs (and `more`), unless another study needs them, its journal and its
+    trainers' private state. Does no harm when it is done twice."""
+    wanted: set[Digest] = set()
+    layouts: set[Digest] = set()
+    for path in [p for p in state.values if p.startswith("study/")]:
+        other = path.removeprefix("study/")
+        if other != name and not home.is_forgotten(other):
+            wanted |= digests_of(home, state, other)
+            layouts |= layouts_of(state, other)
+    blobs = {*more} | digests_of(home, state, name)
+    nbytes = store.forget(blobs - wanted, layouts_of(state, name) - layouts)
+    return Removed(nbytes, remove_files(home, name))
+
+
+def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
+    """Blobs of a study: its settled models, its open round's, and what the journal names."""
+    study, r = STUDY.get(state, name), ROUND.get(state, name)
+    found = get_model_digests(study) if study else set()
+    found |= {c.digest for c in r.contributions} if r else set()
+    for ending, kind in JOURNAL.items():
+        try:
+            data = unseal(home.state_path(f"{name}.{ending}").read_bytes())
+            kept = codec.unpack(kind, data or b"")
+        except (OSError, BadInput):
+            continue
+        found |= {kept.digest} if isinstance(kept, Prepared) else set(kept.digests)
+    return found - {""}
+
+
+def layouts_of(state: Reader, name: str) -> set[Digest]:
+    """Layouts of a study's models."""
+    study, spec = STUDY.get(state, name), SPEC.get(state, name)
+    models = (study.current, study.best, *study.released) if study else ()
+    return {m.layout for m in models if m} | ({spec.layout} if spec and spec.layout else set())
+
+
+def remove_files(home: Home, name: str) -> int:
+    """Delete a study's journal and its trainers' private state; returns how many files."""
+    local = home.local_path(name)
+    files = [path for path in local.rglob("*") if path.is_file()] if local.is_dir() else []
+    shutil.rmtree(local, ignore_errors=True)
+    journal = [home.state_path(f"{name}.{ending}") for ending in JOURNAL]
+    journal = [path for path in journal if path.exists()]
+    for path in journal:
+        path.unlink(missing_ok=True)
+    home.run_path(f"{name}.lease").unlink(missing_ok=True)
+    return len(files) + len(journal)

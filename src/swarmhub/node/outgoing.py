@@ -1,0 +1,79 @@
+"""What a running node sends, on its way into the record of what left the hospital."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.state import Reader
+from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.sent import Sent, SentBook, sent_of
+from swarmhub.round import Notes
+from swarmhub.round.retention import get_model_digests
+from swarmhub.types import Digest, MemberId
+
+EVERY_S = 0.2
+
+
+class Outgoing:
+    """What a running node sends, on its way into the book."""
+
+    def __init__(
+        self,
+        book: SentBook,
+        describe: Callable[[MemberId, Digest], tuple[str, str, str]],
+        on_trouble: Callable[[OSError], object],
+    ) -> None:
+        """`describe` gives a blob's (kind, receiver's name, study)."""
+        self._book, self._describe, self._on_trouble = book, describe, on_trouble
+        self._waiting: dict[tuple[MemberId, Digest], tuple[tuple[str, str, str], int]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """So many bytes of a blob went to a member."""
+        key = (member, digest)
+        known, before = self._waiting.get(key) or (self._describe(member, digest), 0)
+        self._waiting[key] = known, before + nbytes
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(EVERY_S, self.flush)
+
+    def add_transaction(self, body: Any, nbytes: int) -> None:
+        """A transaction of this hospital goes to the ledger."""
+        self._write(sent_of(body, nbytes))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, waiting, self._waiting = None, self._waiting, {}
+        now_ms = wall_clock_ms()
+        self._write(*(
+            Sent(now_ms, kind, to, study, nbytes, digest)
+            for (_, digest), ((kind, to, study), nbytes) in waiting.items()
+        ))  # fmt: skip
+
+    def _write(self, *entries: Sent) -> None:
+        try:
+            if entries:
+                self._book.append(*entries)
+        except OSError as error:
+            self._on_trouble(error)
+
+
+def kind_of(state: Reader, notes: Notes, digest: Digest) -> str | None:
+    """What a blob is in a study; None if it is none of it."""
+    study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
+    statistics = r is not None and r.kind == "statistics"
+    own = {c.digest for c in r.contributions if c.member == notes.me} if r else set()
+    if notes.prepared is not None:
+        own.add(notes.prepared.digest)
+    if digest in own:
+        return "statistics" if statistics else "parameters"
+    merged = {m.digest for m in notes.merged.values()}
+    if digest in merged or (study is not None and digest in get_model_digests(study)):
+        return "merged"
+    if r is not None and digest in {c.digest for c in r.contributions}:
+        return "passed on"
+    return None

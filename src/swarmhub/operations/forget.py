@@ -1,0 +1,65 @@
+"""Forget a study at this hospital: its models, statistics and private state leave this node."""
+
+from __future__ import annotations
+
+from swarmhub.contract.records import Study, get_member_of_key
+from swarmhub.errors import BadInput, TrainerError
+from swarmhub.files import lock
+from swarmhub.node.desk import Desk, open_desk
+from swarmhub.node.home import Home
+
+ANSWER_S = 10.0
+
+STAYS = (
+    "the ledger's record of it at every member (terms, samples, metrics, digests); models that "
+    "other members hold; logs, backups and exported files of this hospital"
+)
+
+
+def need_over(desk: Desk, name: str) -> Study:
+    """A study that is over, or in which this hospital takes no part. BadInput else."""
+    study = desk.need_study(name)
+    me = get_member_of_key(desk.ledger.state, desk.account.public)
+    if not study.is_over and me is not None and study.samples_of(me.id) is not None:
+        raise BadInput(
+            f"Expected a study that is over, '{name}' is {study.status}; 'swarmhub study withdraw "
+            f"{name}' first, or wait for its end."
+        )
+    return study
+
+
+async def forget_study(home: Home, name: str) -> tuple[int, int]:
+    """Delete what this node has of the study; returns (bytes of models and statistics, files of
+    journal and trainers). A running node does it itself. BadInput if the study is not over."""
+    from swarmhub.blobs import BlobStore
+    from swarmhub.node.forgetting import forget_here
+
+    async with open_desk(home) as desk:
+        study = need_over(desk, name)
+        lease = lock(home.run_path(f"{name}.lease"))
+        if lease is None:
+            raise BadInput(f"A trainer of '{name}' is running on {home.root}; stop it first.")
+        lease.close()
+        if study.is_over:  # it never runs again; else this hospital may enrol again
+            home.mark_forgotten(name)
+        held = lock(home.run_path("node.lock"))
+        if held is None:
+            return ask_node(home, name)
+        try:
+            removed = forget_here(home, desk.ledger.state, BlobStore(home.blobs_path), name)
+            return removed.nbytes, removed.files
+        finally:
+            held.close()
+
+
+def ask_node(home: Home, name: str) -> tuple[int, int]:
+    """Have the running node forget it. BadInput if it does not answer."""
+    from swarmhub.train.client import NodeClient
+
+    try:
+        found = NodeClient(home.root, ANSWER_S).post(f"/v1/studies/{name}/forget", {})
+    except TrainerError as error:
+        raise BadInput(
+            f"The running node has not forgotten '{name}' yet ({error}); type this again."
+        ) from None
+    return int(found["nbytes"]), int(found["files"])

@@ -1,0 +1,89 @@
+"""Open motions as those read them who vote: about what, moved by a member, what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmhub.contract.deadlines import get_due_ms
+from swarmhub.contract.records import MEMBER, Motion
+from swarmhub.contract.thresholds import compute_quorum
+from swarmhub.node.desk import Desk
+from swarmhub.types import MemberId
+from swarmhub.words import say_time
+
+FINGERPRINT = 32  # digits of an account key that are compared over the telephone
+
+
+@dataclass(frozen=True)
+class MotionShown:
+    """An open motion. Members are named; `needed` is how many more ayes carry it, `lapses_ms` a
+    block time (None if the next block says)."""
+
+    id: int
+    kind: str
+    about: str  # the hospital's name, or the model's study
+    detail: str  # an applicant's fingerprint, a member's number, a model's digest
+    address: str  # of an applicant
+    mover: str  # "" if the ledger does not say
+    ayes: tuple[str, ...]
+    nays: tuple[str, ...]
+    silent: tuple[str, ...]
+    needed: int
+    lapses_ms: int | None
+
+
+def read_inbox(desk: Desk) -> list[MotionShown]:
+    """All open motions, oldest first."""
+    names = desk.names()
+    return [show_motion(desk, motion, names) for motion in desk.motions()]
+
+
+def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
+    """One motion in names."""
+    electors = desk.electors(motion)
+    ayes = [m for m in motion.ayes if m in electors]
+    nays = [m for m in motion.nays if m in electors]
+    about, detail, address = _subject(desk, motion)
+    return MotionShown(
+        id=motion.id,
+        kind=motion.kind,
+        about=about,
+        detail=detail,
+        address=address,
+        mover=names.get(desk.mover(motion), ""),
+        ayes=tuple(names[m] for m in ayes),
+        nays=tuple(names[m] for m in nays),
+        silent=tuple(names[m] for m in electors if m not in {*ayes, *nays}),
+        needed=max(0, compute_quorum(len(electors)) - len(ayes)),
+        lapses_ms=get_due_ms(desk.ledger.state, f"motion/{motion.id}"),
+    )
+
+
+def _subject(desk: Desk, motion: Motion) -> tuple[str, str, str]:
+    if motion.applicant:
+        card = motion.applicant
+        return card.name, f"fingerprint {card.account[:FINGERPRINT]}", card.address
+    if motion.kind == "remove":
+        name = MEMBER.need(desk.ledger.state, motion.member).name
+        return name, f"member {motion.member}", ""
+    return motion.study, f"model {motion.model}", ""
+
+
+VERBS = {"admit": "admit", "remove": "remove", "release": "release a model of"}
+
+
+def say_motion(motion: MotionShown) -> tuple[str, list[tuple[str, str]]]:
+    """A heading, and lines of what to know before one votes."""
+    more = "1 more aye" if motion.needed == 1 else f"{motion.needed} more ayes"
+    lines = [("about", motion.detail)]
+    if motion.address:
+        lines.append(("address", motion.address))
+    lines += [
+        ("moved by", motion.mover or "not recorded"),
+        ("ayes", ", ".join(motion.ayes) or "none"),
+        ("nays", ", ".join(motion.nays) or "none"),
+        ("not voted", ", ".join(motion.silent) or "none"),
+        ("needs", f"{more} to carry"),
+        ("lapses", say_time(motion.lapses_ms) if motion.lapses_ms else "30 days after it began"),
+    ]
+    return f"Motion {motion.id}: {VERBS[motion.kind]} '{motion.about}'", lines

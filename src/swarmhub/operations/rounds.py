@@ -1,0 +1,104 @@
+"""What happened in a study's rounds, site by site, folded from the blocks of the ledger.
+
+A contribution brings two kinds of metrics: of the site's own parameters after local training,
+and of the model that its round started from. So what the merged model of a round is worth is
+known one round later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract.records import Evaluation, Model, Score
+from swarmhub.contract.transactions import Contribute, read_transaction
+from swarmhub.ledger import Committed
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class SiteOfRound:
+    """One member's part in one round. Metrics are in millionths, as the ledger has them."""
+
+    member: MemberId
+    weight: int | None  # samples that it trained on; None if it was not in the merge
+    own: Evaluation | None  # its parameters before the merge
+    merged: Evaluation | None  # the round's merged model, on this member's data
+
+
+@dataclass(frozen=True)
+class SettledRound:
+    """One settled round: its model, and what each site brought and measured."""
+
+    model: Model
+    time_ms: int
+    sites: tuple[SiteOfRound, ...]
+    mean: Score | None  # of the merged model over the sites
+
+
+@dataclass
+class _Settled:
+    model: Model
+    time_ms: int
+    own: dict[MemberId, Evaluation]
+    merged: dict[MemberId, Evaluation] = field(default_factory=dict)
+    mean: Score | None = None
+
+    def shown(self) -> SettledRound:
+        weights = {s.member: s.weight for s in self.model.shares}
+        sites = tuple(
+            SiteOfRound(m, weights.get(m), self.own.get(m), self.merged.get(m))
+            for m in sorted({*weights, *self.merged})
+        )
+        return SettledRound(self.model, self.time_ms, sites, self.mean)
+
+
+class RoundBook:
+    """The newest settled rounds of a study (`last`; 0: all), from blocks in their order."""
+
+    def __init__(self, study: str, last: int) -> None:
+        self._study = study
+        self._rounds: deque[_Settled] = deque(maxlen=last or None)
+        self._own: dict[MemberId, Evaluation] = {}  # of the open round
+
+    def see(self, committed: Committed) -> None:
+        """Take a block's contributions, scores and settlements."""
+        begun = len(committed.events) - sum(len(r.events) for r in committed.results)
+        for name, fields in committed.events[:begun]:
+            self._hear(name, fields, committed)
+        for tx, result in zip(committed.block.txs, committed.results, strict=False):
+            for name, fields in result.events:
+                if name == "contributed" and fields["study"] == self._study:
+                    self._take_contribution(tx, fields["member"])
+                self._hear(name, fields, committed)
+
+    def _hear(self, name: str, fields: dict[str, Any], committed: Committed) -> None:
+        if name not in ("evaluated", "settled") or fields["study"] != self._study:
+            return
+        if name == "settled":
+            shown = {k: v for k, v in fields.items() if k != "lineage"}
+            model = codec.from_json(Model, codec.to_json(shown))
+            self._rounds.append(_Settled(model, committed.block.header.time_ms, self._own))
+            self._own = {}
+        elif found := self._find(fields["digest"]):
+            found.mean = Score(**{f.name: fields[f.name] for f in dataclasses.fields(Score)})
+
+    def _take_contribution(self, tx: bytes, member: MemberId) -> None:
+        body = read_transaction(tx).body
+        assert isinstance(body, Contribute)
+        self._own.pop(member, None)  # of one that was void
+        for measured in body.evaluations:
+            if measured.digest == body.digest:
+                self._own[member] = measured
+            elif found := self._find(measured.digest):
+                found.merged[member] = measured
+
+    def _find(self, digest: Digest) -> _Settled | None:
+        return next((r for r in reversed(self._rounds) if r.model.digest == digest), None)
+
+    def rounds(self) -> tuple[SettledRound, ...]:
+        """The settled rounds, oldest first."""
+        return tuple(r.shown() for r in self._rounds)

@@ -1,0 +1,88 @@
+"""Look at a study: its terms, its members, its rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from swarmhub.contract.election import get_leader
+from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.records import ROUND, Round, Spec, Study
+from swarmhub.contract.thresholds import compute_faults, compute_min_peers
+from swarmhub.ledger import Committed
+from swarmhub.ledger.cometbft import CometVisitor
+from swarmhub.node.desk import Desk, open_desk
+from swarmhub.node.home import Home
+from swarmhub.operations.rounds import RoundBook, SettledRound
+from swarmhub.types import MemberId
+
+PAGE = 500  # blocks
+
+
+@dataclass(frozen=True)
+class StudyShown:
+    """A study as the ledger has it now. `min_peers` is what a round needs with so many enrolled,
+    of whom `faults` may lie."""
+
+    study: Study
+    spec: Spec
+    round: Round | None
+    names: dict[MemberId, str]
+    members: tuple[MemberId, ...]  # that are active
+    min_peers: int
+    faults: int
+    rounds: tuple[SettledRound, ...] = ()
+
+    def name(self, member: MemberId) -> str:
+        """A member's name; its number if the ledger has none."""
+        return self.names.get(member, f"member {member}")
+
+    def training_round(self, number: int) -> int:
+        """Which round of training a round of the ledger is; below 1 before the first."""
+        return compute_training_round(self.spec, number)
+
+    @property
+    def leader(self) -> MemberId | None:
+        """The leader of the open round, if it is merging."""
+        merging = self.round is not None and self.round.phase == "MERGING"
+        return get_leader(self.round) if merging and self.round else None
+
+
+def look_at_study(desk: Desk, name: str) -> StudyShown:
+    """A study's terms and where it stands. BadInput if there is none of this name."""
+    study, spec = desk.need_study(name), desk.need_spec(name)
+    enrolled = len(study.enrolled)
+    return StudyShown(
+        study=study,
+        spec=spec,
+        round=ROUND.get(desk.ledger.state, name),
+        names=desk.names(),
+        members=tuple(m.id for m in desk.members()),
+        min_peers=compute_min_peers(spec.min_peers, enrolled),
+        faults=compute_faults(enrolled),
+    )
+
+
+async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
+    """The same with its newest settled rounds (`last`; 0: all that are kept here)."""
+    book = RoundBook(name, last)
+    async with open_desk(home, book.see) as desk:
+        shown = look_at_study(desk, name)
+        if isinstance(desk.ledger, CometVisitor):
+            read_kept(desk.ledger, book, name, last)
+        return replace(shown, rounds=book.rounds())
+
+
+def read_kept(ledger: CometVisitor, book: RoundBook, study: str, last: int) -> None:
+    """Show a book the kept blocks, from the `last` + 1 newest settlements of the study on."""
+    start, settled = ledger.tip.height + 1, 0
+    while start > 0 and (not last or settled <= last):
+        page = ledger.kept(max(0, start - PAGE), start)
+        settled += sum(_settles(block, study) for block in page)
+        start -= PAGE
+    for height in range(max(0, start), ledger.tip.height + 1, PAGE):
+        for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
+            book.see(block)
+
+
+def _settles(block: Committed, study: str) -> bool:
+    return any(name == "settled" and f["study"] == study for name, f in block.events)

@@ -1,0 +1,219 @@
+"""A study's terms in words: what a person reads before the hospital takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmhub.contract.records import Model, Score, Spec
+from swarmhub.operations.study import StudyShown
+from swarmhub.types import MemberId
+from swarmhub.words import say_bytes, say_duration, say_metric, say_time
+
+Line = tuple[str, str]  # what it is about, and the sentence
+
+RULES = {
+    "weighted_mean": "mean of all contributions, each weighted by its samples",
+    "coordinate_median": "median of each number, so that few false contributions do little",
+    "trimmed_mean": "mean of each number without the {percent} % largest and smallest",
+    "geometric_median": "geometric median of all contributions",
+}
+AUDITS = {
+    "drawn": "drawn members recompute secretly chosen pieces of each merge",
+    "full": "drawn members recompute each merge as a whole",
+}
+PRIVACY = {
+    "plain": "plain: parameters leave without masks and without noise; enrolled members read them"
+}
+OPTIMIZERS = {
+    "keep": "the local optimiser goes on after a merge",
+    "reset": "the local optimiser begins anew after each merge",
+}
+
+
+def say_terms(shown: StudyShown) -> list[Line]:
+    """All that is approved, one line a subject, then who has approved and who is enrolled."""
+    spec, study = shown.spec, shown.study
+    return [
+        ("status", say_status(shown)),
+        ("question", spec.title or "not stated"),
+        ("proposed by", shown.name(study.proposer)),
+        ("rounds", say_rounds(spec)),
+        ("contributions", say_contributions(shown)),
+        ("rule", say_rule(spec)),
+        ("audit", AUDITS[spec.audit]),
+        ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
+        ("training", say_training(spec)),
+        ("privacy", PRIVACY[spec.privacy]),
+        *(("leaves the hospital", line) for line in say_leaving(shown)),
+        ("stays", say_staying(spec)),
+        ("code", _document(spec.code, "not fixed: each hospital runs the trainer that it chooses")),
+        ("model layout", _document(spec.layout, "fixed by the first leader's model")),
+        ("ethics", _document(spec.ethics, "no document is named")),
+        ("data schema", spec.data_schema or "not stated"),
+        ("ends", say_end(spec)),
+        ("approved by", _names(shown, study.approved)),
+        ("refused by", _names(shown, study.refused)),
+        ("not answered", _names(shown, _silent(shown))),
+        ("enrolled", say_enrolled(shown)),
+        ("terms", f"{study.spec} (digest of exactly what is approved)"),
+    ]
+
+
+def say_status(shown: StudyShown) -> str:
+    """Where the study stands, with its open round."""
+    r, study = shown.round, shown.study
+    if r is None:
+        return {"proposed": "proposed, not started"}.get(study.status, study.status)
+    training = shown.training_round(r.number)
+    what = f"round {training} of {shown.spec.rounds}" if r.kind == "parameters" else f"{r.kind}"
+    said = f"running: {what}, {r.phase.lower()}, {len(r.contributions)} of {len(r.roster)} in"
+    leader = shown.leader
+    return f"{said}, led by {shown.name(leader)}" if leader is not None else said
+
+
+def say_rounds(spec: Spec) -> str:
+    """How many rounds there are, and how long one waits."""
+    first = "one that merges statistics, then " if spec.statistics else ""
+    return (
+        f"{first}{spec.rounds} of training with a merge every {spec.sync_every}; a round waits "
+        f"{say_duration(spec.quorum_grace_ms)} for the rest once enough have contributed, and a "
+        f"leader has {say_duration(spec.leader_timeout_ms)} and the time to move the models at "
+        f"{say_bytes(spec.transfer_bytes_per_s)} a second"
+    )
+
+
+def say_contributions(shown: StudyShown) -> str:
+    """The effective minimum of a round, and what it survives."""
+    least, enrolled = shown.min_peers, len(shown.study.enrolled)
+    said = f"at least {least} in each round (min_peers = {shown.spec.min_peers})"
+    if not enrolled:
+        return f"{said}; nobody is enrolled yet"
+    away = max(0, enrolled - least)
+    lie = "none may lie" if not shown.faults else f"{shown.faults} may lie"
+    wait = "none may be away" if not away else f"{away} may be away"
+    return f"{said}; with {enrolled} enrolled {lie}, and {wait} without the round waiting"
+
+
+def say_rule(spec: Spec) -> str:
+    """How contributions become one model."""
+    percent = f"{spec.merge.trim_permille / 10:g}"
+    return f"{spec.merge.name}: {RULES[spec.merge.name].format(percent=percent)}"
+
+
+def say_training(spec: Spec) -> str:
+    """What the trainers are told."""
+    options = ", ".join(f"{k} = {v}" for k, v in sorted(spec.options.items()))
+    return "; ".join(
+        [*([options] if options else []), OPTIMIZERS[spec.optimizer], f"seed {spec.seed}"]
+    )
+
+
+def say_leaving(shown: StudyShown) -> list[str]:
+    """What goes from each hospital to others, one sentence a kind."""
+    spec, current = shown.spec, shown.study.current
+    size = f"{say_bytes(current.nbytes)}" if current else f"at most {say_bytes(spec.max_bytes)}"
+    said = [f"each round, to enrolled members: the model's parameters after training here ({size})"]
+    if spec.statistics:
+        said.append(
+            "once, to enrolled members: a statistics document (rows, rows of each label; of each "
+            "column its name, counts, mean and variance, or its category names with their counts)"
+        )
+    said.append(
+        "each round, on the ledger for every member of the consortium: the number of samples "
+        "trained on, and metrics with the number of samples that they were measured on"
+    )
+    return said
+
+
+def say_staying(spec: Spec) -> str:
+    """What does not leave."""
+    kept = ", ".join(f"'{pattern}'" for pattern in spec.keep_local)
+    return "raw data" + (f"; arrays of the model named {kept}" if kept else "")
+
+
+def say_end(spec: Spec) -> str:
+    """When nothing runs any more."""
+    if not spec.expires_ms:
+        return "after the last round"
+    return f"after the last round, at {say_time(spec.expires_ms)} at the latest"
+
+
+def say_enrolled(shown: StudyShown) -> str:
+    """Who takes part, with samples."""
+    enrolled = shown.study.enrolled
+    if not enrolled:
+        return "nobody"
+    return ", ".join(f"{shown.name(e.member)} ({e.samples} samples)" for e in enrolled)
+
+
+def say_results(shown: StudyShown) -> list[Line]:
+    """The newest, the best and the released models; nothing before the first."""
+    study = shown.study
+    found: list[Line] = []
+    if study.current:
+        found.append(("newest model", say_model(shown, study.current)))
+    if study.best and study.best_score:
+        score = f"{say_model(shown, study.best)}; {say_score(study.best_score)}"
+        found.append(("best model so far", score))
+    if study.statistics:
+        found.append(("merged statistics", f"{study.statistics.digest}"))
+    found += [("released", say_model(shown, model)) for model in study.released]
+    return found
+
+
+def say_model(shown: StudyShown, model: Model) -> str:
+    """A settled model by its round and digest."""
+    training = shown.training_round(model.number)
+    when = f"after round {training}" if model.kind == "parameters" else "before training"
+    return f"{when}, {say_bytes(model.nbytes)}, {model.digest}"
+
+
+def say_score(score: Score) -> str:
+    """Mean metrics, and on how many samples they were measured."""
+    return f"{say_metrics(score.metrics)} on {score.samples} samples"
+
+
+def say_metrics(metrics: dict[str, int]) -> str:
+    """Metrics in their units, by name."""
+    return ", ".join(f"{name} {say_metric(value)}" for name, value in sorted(metrics.items()))
+
+
+ROUND_COLUMNS = ["round", "site", "trained on", "after training here", "merged model"]
+
+
+def say_history(shown: StudyShown) -> list[list[str]]:
+    """One row for each site of each settled round, and one for their mean."""
+    rows = []
+    for settled in shown.rounds:
+        model = settled.model
+        training = shown.training_round(model.number)
+        label = str(training) if model.kind == "parameters" else model.kind
+        for site in settled.sites:
+            own, merged = site.own, site.merged
+            rows.append([
+                label, shown.name(site.member), "" if site.weight is None else str(site.weight),
+                say_metrics(own.metrics) if own else "",
+                f"{say_metrics(merged.metrics)} ({merged.samples} samples)" if merged else "",
+            ])  # fmt: skip
+        if settled.mean:
+            mean, weight = settled.mean, sum(s.weight for s in model.shares)
+            said = f"{say_metrics(mean.metrics)} ({mean.samples} samples)"
+            rows.append([label, "all", str(weight or ""), "", said])
+    return rows
+
+
+def _names(shown: StudyShown, members: Iterable[MemberId]) -> str:
+    return ", ".join(shown.name(m) for m in members) or "nobody"
+
+
+def _silent(shown: StudyShown) -> list[MemberId]:
+    answered = {*shown.study.approved, *shown.study.refused}
+    return [m for m in shown.members if m not in answered]
+
+
+def _document(digest: str, without: str) -> str:
+    return f"the one with sha256 {digest}" if digest else without
+
+
+def _extreme(spec: Spec) -> str:
+    return "highest" if spec.metric.goal == "max" else "lowest"

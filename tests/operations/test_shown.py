@@ -1,0 +1,168 @@
+"""A study in words: its terms, and what each site brought to each round."""
+
+import typing
+
+import pytest
+from builders import HEART, Consortium, auc
+
+from swarmhub.contract.records import Evaluation, MergeRule, Spec
+from swarmhub.contract.thresholds import compute_min_peers
+from swarmhub.node.desk import Desk
+from swarmhub.operations import study, terms
+from swarmhub.operations.rounds import RoundBook
+
+
+class Recorded(Consortium):
+    """A consortium in memory that shows its blocks to a book."""
+
+    def __init__(self, n, last=0):
+        self.book = RoundBook(HEART, last)
+        super().__init__(n)
+
+    def block(self, *txs):
+        made = super().block(*txs)
+        for committed in made:
+            self.book.see(committed)
+        return made
+
+    def begin(self, **spec):
+        self.start(**spec)
+        self.ready(*self.chain.active)
+        self.settle()
+
+
+def said(consortium):
+    return dict(
+        terms.say_terms(study.look_at_study(Desk(consortium, consortium.accounts[1]), HEART))
+    )
+
+
+def test_a_round_has_what_each_site_brought():
+    c = Recorded(2)
+    c.begin()
+    own = c.contribution(1).digest
+    c.contribute(1, evaluations=(Evaluation(own, 100, {"loss": 300_000}),))
+    c.contribute(2)
+    model = c.settle()
+    c.contribute(1, evaluations=(auc(model, 900_000, 40),))
+    c.contribute(2, evaluations=(auc(model, 700_000, 20),))
+    c.settle()
+    trained = next(r for r in c.book.rounds() if r.model.digest == model)
+    one, two = trained.sites
+    assert (one.member, one.weight, one.own.metrics) == (1, 100, {"loss": 300_000})
+    assert (one.merged.metrics, one.merged.samples) == ({"auc": 900_000}, 40)
+    assert (two.own, two.merged.samples) == (None, 20)
+    assert (trained.mean.samples, trained.mean.metrics) == (60, {"auc": 833_333})
+
+
+def test_metrics_of_a_void_contribution_are_not_shown():
+    from swarmhub.contract.transactions import Retract
+
+    c = Recorded(2)
+    c.begin()
+    own = c.contribution(1).digest
+    c.contribute(1, evaluations=(Evaluation(own, 100, {"loss": 300_000}),))
+    c.ok(1, Retract(c.ref()))
+    c.contribute(1, 2)
+    c.settle()
+    assert c.book.rounds()[-1].sites[0].own is None
+
+
+def test_a_last_round_is_measured_by_the_evaluation_after_it():
+    c = Recorded(2)
+    c.begin(rounds=1)
+    c.contribute(1, 2)
+    model = c.settle()
+    for member in (1, 2):
+        c.contribute(member, evaluations=(auc(model, 800_000),))
+    assert c.study().status == "finished"
+    assert c.book.rounds()[-1].mean.metrics == {"auc": 800_000}
+
+
+def test_a_book_keeps_the_newest_rounds():
+    c = Recorded(2, last=2)
+    c.begin(rounds=4)
+    for _ in range(3):
+        c.play()
+    assert [r.model.number for r in c.book.rounds()] == [3, 4]
+
+
+def test_the_terms_name_everyone_who_has_answered():
+    c = Consortium(4)
+    c.propose(title="Who has it?", statistics=True, min_peers=2)
+    for member in (1, 2, 3):
+        c.enrol(member)
+    found = said(c)
+    assert found["question"] == "Who has it?"
+    assert found["approved by"] == "h1, h2, h3"
+    assert found["not answered"] == "h4"
+    assert found["enrolled"] == "h1 (100 samples), h2 (100 samples), h3 (100 samples)"
+    assert "none may lie, and 1 may be away" in found["contributions"]
+
+
+def test_the_minimum_shown_grows_with_the_enrolled():
+    c = Consortium(7)
+    c.propose(min_peers=3)
+    for member in range(1, 8):
+        c.enrol(member)
+    words = said(c)["contributions"]
+    assert "at least 5 in each round (min_peers = 3)" in words
+    assert "with 7 enrolled 2 may lie, and 2 may be away" in words
+
+
+@pytest.mark.parametrize(
+    ("least", "enrolled", "needed"),
+    [(3, 3, 3), (3, 4, 3), (2, 4, 3), (3, 7, 5), (6, 7, 6), (1, 0, 1)],
+)
+def test_the_honest_outnumber_the_liars_of_any_minimum(least, enrolled, needed):
+    assert compute_min_peers(least, enrolled) == needed
+
+
+def test_what_leaves_the_hospital_is_said_of_each_kind():
+    c = Consortium(2)
+    c.propose(statistics=True)
+    leaving = terms.say_leaving(study.look_at_study(Desk(c, c.accounts[1]), HEART))
+    for words in ("parameters after training", "mean and variance", "category names", "metrics"):
+        assert any(words in sentence for sentence in leaving)
+    c.propose(name="plain")
+    shown = study.look_at_study(Desk(c, c.accounts[1]), "plain")
+    assert not any("statistics document" in sentence for sentence in terms.say_leaving(shown))
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "words"),
+    [
+        (MergeRule, "name", terms.RULES), (Spec, "audit", terms.AUDITS),
+        (Spec, "privacy", terms.PRIVACY), (Spec, "optimizer", terms.OPTIMIZERS),
+    ],
+)  # fmt: skip
+def test_every_choice_of_the_terms_has_its_words(record, field, words):
+    assert set(typing.get_args(typing.get_type_hints(record)[field])) == set(words)
+
+
+FULL = Spec(
+    HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
+    sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
+    expires_ms=1_772_373_909_000, layout="a" * 64, code="b" * 64, data_schema="ten columns",
+    ethics="c" * 64, seed=4711, options={"model": "mlp"},
+)  # fmt: skip
+SPOKEN = {
+    "title": "a title", "rounds": "7 of training", "min_peers": "min_peers = 3",
+    "statistics": "merges statistics", "quorum_grace_ms": "1 min 1 s",
+    "leader_timeout_ms": "1 min 2 s", "transfer_bytes_per_s": "5 MB a second",
+    "merge": "without the 15 %", "metric": "highest mean 'auc'", "audit": "secretly chosen",
+    "privacy": "plain", "sync_every": "33 batches", "optimizer": "goes on",
+    "keep_local": "'head.*'", "max_bytes": "77 kB", "expires_ms": "2026-03-01 14:05:09 UTC",
+    "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
+    "seed": "4711", "options": "model = mlp",
+}  # fmt: skip
+
+
+def test_every_part_of_the_terms_is_said():
+    """A field that is added to the terms must be said to those who approve it."""
+    c = Consortium(4)
+    c.propose()
+    shown = study.StudyShown(c.study(), FULL, None, {1: "h1"}, (1,), 3, 0)
+    text = " ".join(sentence for _, sentence in terms.say_terms(shown))
+    assert {name for name, words in SPOKEN.items() if words not in text} == set()
+    assert {*SPOKEN, "name"} == set(Spec.__dataclass_fields__)
