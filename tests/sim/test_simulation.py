@@ -50,7 +50,7 @@ def test_a_plan_is_a_run():
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     acts = [a for seed in range(100) for a in plan_of(seed).acts]
     assert {a.kind for a in acts} == {
-        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "withdraw", "oust",
+        "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "enrol", "withdraw", "oust",
         "rotate", "lie",
     }  # fmt: skip
     plans = [plan_of(seed) for seed in range(100)]
@@ -62,6 +62,69 @@ def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     effects = [a.effect for a in acts if a.effect]
     assert min(effects) < 10
     assert max(effects) > 1000
+
+
+def test_in_the_plans_studies_grow_and_keys_change_in_the_middle_of_something():
+    plans = [plan_of(seed, 7) for seed in range(200)]
+    grown = [p for p in plans if p.joiners]
+    assert len(grown) > 40
+    assert {len(p.founders) for p in grown} >= {4, 5, 6}
+    assert any(p.joiners & p.leavers for p in grown)
+    assert any(p.joiners & p.liars and p.founders & p.liars for p in grown)
+    assert any(a.kind == "rotate" and a.effect for p in plans for a in p.acts)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4, 5, 7, 10])
+def test_no_plan_has_more_liars_than_its_study_survives(nodes):
+    for seed in range(200):
+        plan = plan_of(seed, nodes)
+        assert plan.is_fair
+        assert 2 <= plan.min_peers <= len(plan.founders)
+
+
+def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():
+    acts = tuple(Act("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
+    report = run_plan(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, acts=acts))
+    assert not report.broken
+    sets = [len(model.shares) for model in report.settled if model.kind == "parameters"]
+    assert (sets[0], sets[-1], len(sets)) == (4, 7, 8)
+
+
+def test_a_liar_enrols_when_the_study_survives_it():
+    acts = (
+        Act("lie", (2,), lie="silent"), Act("lie", (7,), lie="silent"),
+        Act("enrol", (5,), at_ms=5000), Act("enrol", (6,), at_ms=5500), Act("enrol", (7,)),
+    )  # fmt: skip
+    plan = dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=10, acts=acts)
+    report = run_plan(plan)
+    assert not report.broken
+    assert [x for x in report.story if "enrolled" in x][-1].endswith("member 7 is enrolled")
+
+
+def test_as_many_are_enrolled_from_the_start_as_it_takes():
+    acts = tuple(Act("enrol", (m,), at_ms=300 * m) for m in (3, 4, 5))
+    plan = dataclasses.replace(CALM, min_peers=4, acts=acts)
+    assert (plan.founders, plan.joiners) == ({1, 2, 3, 4}, {5})
+    assert not run_plan(plan).broken
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_keys_that_change_at_any_moment_strand_nobody(seed):
+    moments = [(2 + i % 4, 12 + 23 * i + 7 * seed) for i in range(12)]
+    acts = tuple(Act("rotate", (who,), effect=effect) for who, effect in moments)
+    report = run_plan(dataclasses.replace(CALM, seed=seed, rounds=6, acts=acts))
+    assert not report.broken
+    assert sum("rotates its keys" in line for line in report.story) >= 5
+
+
+def test_a_shrunk_plan_has_no_more_liars_than_its_study_survives():
+    lies = (Act("lie", (2,), lie="silent"), Act("lie", (7,), lie="silent"))
+    acts = (*lies, *(Act("enrol", (m,)) for m in (5, 6, 7)))
+    plan = Plan(nodes=7, min_peers=3, acts=acts)
+    seen = []
+    shrink(plan, lambda smaller: seen.append(smaller) or False)
+    assert seen
+    assert all(smaller.is_fair for smaller in seen)
 
 
 def test_without_faults_every_leader_is_the_first_in_line():
@@ -214,7 +277,9 @@ def plan_for(mutant, seed):
     plan = plan_of(seed, rounds=6)
     if not mutant.lie:
         return plan
-    acts = tuple(a for a in plan.acts if a.kind not in ("lie", "refuse", "withdraw", "oust"))
+    acts = tuple(
+        a for a in plan.acts if a.kind not in ("lie", "refuse", "enrol", "withdraw", "oust")
+    )
     who = 2 + seed % (plan.nodes - 1)  # not the one that proposes the study
     liar = tuple(Act("lie", (who,), lie=lie) for lie in mutant.lie.split())
     min_peers = 3 if "uninvited" in mutant.lie else 4
@@ -257,10 +322,11 @@ members = st.integers(1, 9)
 acts = st.one_of(
     st.builds(
         Act,
-        st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew", "withdraw"]),
+        st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew", "withdraw", "rotate"]),
         st.tuples(members),
         **times,
     ),
+    st.builds(Act, st.just("enrol"), st.tuples(st.integers(2, 9)), **times),
     st.builds(Act, st.just("cut"), st.lists(members, min_size=1, max_size=3).map(tuple), **times),
     st.builds(Act, st.just("oust"), st.lists(members, min_size=2, max_size=3).map(tuple), **times),
     st.builds(Act, st.just("lie"), st.tuples(members), lie=st.sampled_from(LIES)),
@@ -280,7 +346,7 @@ def test_a_plan_reads_back_from_its_text(acts, seed, drop, statistics):
              "nodes 3, min_peers 4", "at 5 ms crash 9 for 3 ms", "at 0 ms lie 0 silent",
              "at 5 ms slow 1 2 for 3 ms by 5 ms", "nodes ²", f"nodes {'9' * 5000}",
              f"at 5 ms crash {'9' * 5000}",
-             "at 0 ms refuse 1",
+             "at 0 ms refuse 1", "at 0 ms enrol 1", "at 0 ms enrol 2 3",
              "messages drop 0% duplicate 0% delay 9..1 ms until 5 ms"],
 )  # fmt: skip
 def test_a_line_that_is_none_is_named(line):

@@ -236,6 +236,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         roster = tuple(sorted({*r.roster, *study.ready} - {member}))
         STUDY.put(ctx.state, name, record=replace(study, ready=()))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
+        ctx.emit("collects_again", study=name, number=r.number, roster=list(roster))
         advance(ctx, name)
     else:
         put(ctx, r)

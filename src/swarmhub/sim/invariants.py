@@ -18,6 +18,8 @@ reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
     APPROVED      nothing trains that its hospital has not approved, or not any more
     HISTORY       no committed block changes, and no transaction counts twice or after its time
     NEWEST        who contributes has trained on the newest model
+    ENOUGH        a model is made by as many as the terms say, and by 2f + 1 of those who were
+                  enrolled when its round opened, or when a newcomer joined it, and have not left
     NOTHING_LOST  whoever has contributed is in the set that is merged and in the model, unless it
                   was voided
     WEIGHTS       nobody counts twice, or weighs more than it has declared
@@ -85,6 +87,7 @@ class Invariants:
         self._led: set[MemberId] = set()  # this set of contributions
         self._members = set(world.nodes)
         self._enrolled: set[MemberId] = set()
+        self._reckoned: set[MemberId] = set()  # enrolled when the round opened, or newcomers joined
         self._approved: set[MemberId] = set()
         self._ended: dict[MemberId, int] = {}  # whose approval or part is over, since which height
         self._ballots: dict[int, set[MemberId]] = {}  # ayes of a motion
@@ -103,7 +106,12 @@ class Invariants:
 
     @property
     def _faults(self) -> int:
-        return (len(self._enrolled) - 1) // 3
+        return (len(self._reckoned) - 1) // 3
+
+    def _reckon(self, joined: set[MemberId]) -> None:
+        """Somebody has a part in the open round."""
+        if not joined <= self._reckoned:
+            self._reckoned = set(self._enrolled)
 
     def honest_participants(self) -> list[SimNode]:
         """Nodes that have to come to the end."""
@@ -175,11 +183,15 @@ class Invariants:
             case Propose() | Approve():
                 self._approved.add(member)
                 self._ended.pop(member, None)
-            case Refuse() | Withdraw():
+            case Withdraw():  # it may enrol again: what it has approved is the same
+                self._ended[member] = height
+            case Refuse():
                 self._approved.discard(member)
                 self._ended[member] = height
             case Enrol() | Ready() | Contribute() if member not in self._approved:
                 self._break("APPROVED", f"{tx.body.KIND} by member {member}, without its approval")
+            case Enrol():
+                self._ended.pop(member, None)
             case Contribute() if tx.body.base != newest:
                 self._break("NEWEST", f"a contribution to {tx.body.ref} on another model")
             case Contribute() if self._kind != "evaluation" and not self._is_formed(tx.body):
@@ -231,18 +243,25 @@ class Invariants:
         number = int(fields.get("number", 0))
         if name == "opened":
             self._number, self._kind = number, fields["kind"]
-            self._roster = set(fields["roster"])
+            self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
             self._reports.clear()
+        elif name == "collects_again":
+            self._roster = set(fields["roster"])
+            self._reckon(self._roster)
         elif name == "enrolled":
             self._enrolled.add(fields["member"])
         elif name == "withdrawn":
             self._enrolled.discard(fields["member"])
+            self._reckoned.discard(fields["member"])
             self._roster.discard(fields["member"])
         elif name == "removal_moved":
             self._targets[fields["motion"]] = fields["member"]
-        elif name == "ready":
+        elif name == "ready" and number == self._number:
             self._roster.add(fields["member"])
+            self._reckon(self._roster)
         elif name == "contributed":
+            self._roster.add(fields["member"])
+            self._reckon(self._roster)
             self._contributed.setdefault(number, set()).add(fields["member"])
         elif name == "dispute_abandoned":
             self._caught.setdefault(number, set()).add(fields["leader"])
@@ -353,6 +372,7 @@ class Invariants:
             self._break("DURABLE", f"round {model.number}: a power cut may take it")
         members = {s.member for s in model.shares}
         if model.kind == "initial":
+            self._check_enough(model, self._roster)
             self._check_leader(model, self._roster)
             self._check_receipts(model, self._roster)
             start = self.world.blobs[model.digest]
@@ -363,8 +383,7 @@ class Invariants:
         expected = self._sets.get(model.number, set())
         if members != expected:
             self._break("NOTHING_LOST", f"round {model.number}: {members} instead of {expected}")
-        if len(members) < self.world.spec.min_peers:
-            self._break("NOTHING_LOST", f"round {model.number} has {len(members)} contributions")
+        self._check_enough(model, members)
         if any(s.weight > 100 for s in model.shares):
             self._break("WEIGHTS", f"round {model.number}: somebody weighs more than declared")
         self._check_leader(model, members)
@@ -399,6 +418,11 @@ class Invariants:
         many = len(members) - 1 - max(1, self._faults)
         if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
             self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
+
+    def _check_enough(self, model: Model, members: set[MemberId]) -> None:
+        needed = max(self.world.spec.min_peers, 2 * self._faults + 1)
+        if len(members) < needed:
+            self._break("ENOUGH", f"round {model.number} is made by {members}, and needs {needed}")
 
     def _check_leader(self, model: Model, members: set[MemberId]) -> None:
         line = self._line(model.number, members)

@@ -213,7 +213,7 @@ class Liar(SimNode):
         if made is not None and "rotate" in self.lies and made.digest not in self._rotated_for:
             self._rotated_for.add(made.digest)
             for wait_ms in ROTATE_MS:
-                self.later(wait_ms, self.rotate_account)
+                self.later(wait_ms, self.rotate_keys)
         if made is not None and wish.known and "reoffer" in self.lies:
             return self._another(made)
         if made is None or "two_faces" not in self.lies or asker % 2:

@@ -119,13 +119,15 @@ class SimNode:
 
     def __init__(self, world: World, me: MemberId, account: PrivateKey) -> None:
         self.world, self.me, self.account = world, me, account
-        self._next_account: PrivateKey | None = None  # of a rotation that is on its way
+        self.tls = f"{me:02x}" * 16  # the certificate that its connections have
+        self._next: Card | None = None  # of a rotation that is on its way
         self.disk = Disk(world.layout)
         self.up = False
         self.life = 0
         self.height = 0
         self.skew_ms = 0
         self.fatal: dict[int, int] = {}  # effect -> down time (ms): crash there
+        self.rotates: set[int] = set()  # effects at which it replaces its keys
         self.effects = 0
         self.state = State()
         self.notes = Notes(STUDY_NAME, me)
@@ -171,6 +173,8 @@ class SimNode:
     def does(self, what: str) -> None:
         """Something that the world could see; the plan may want the node to die right there."""
         self.effects += 1
+        if self.effects in self.rotates:
+            self.world.at(0, lambda: self.world.rotate(self.me))
         down_ms = self.fatal.pop(self.effects, None)
         if down_ms is not None and self.up:
             self.world.tell(self.me, f"is at a {what}")
@@ -186,22 +190,27 @@ class SimNode:
         else:
             self.react()
 
-    def rotate_account(self) -> None:
-        """The hospital replaces the node's account key; after a refusal, with the same new one."""
-        self.world.tell(self.me, "rotates its account key")
-        made = PrivateKey(bytes.fromhex(codec.digest(self.account.seed)))
-        new = self._next_account = self._next_account or made
-        mine = MEMBER.need(self.state, self.me)
-        card = Card(mine.name, new.public, mine.tls, mine.consensus, mine.address, mine.ledger)
-        card = replace(card, signature=new.sign(CARD_DOMAIN, card_message(card)))
-        self.submit(Submit(Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))))
+    def rotate_keys(self) -> None:
+        """The hospital replaces the node's account key and certificate; after a refusal, with the
+        same new ones."""
+        self.world.tell(self.me, "rotates its keys")
+        new, mine = self._new_account, MEMBER.need(self.state, self.me)
+        tls = codec.digest(self.tls.encode())[:32]
+        card = Card(mine.name, new.public, tls, mine.consensus, mine.address, mine.ledger)
+        self._next = replace(card, signature=new.sign(CARD_DOMAIN, card_message(card)))
+        proof = new.sign(ROTATE_DOMAIN, card_message(card))
+        self.submit(Submit(Rotate(self._next, proof)))
+
+    @property
+    def _new_account(self) -> PrivateKey:
+        return PrivateKey(bytes.fromhex(codec.digest(self.account.seed)))
 
     def finish_rotation(self) -> bool:
-        """Take the new key, if the ledger has it; returns whether."""
-        new = self._next_account
-        if new is None or MEMBER.need(self.state, self.me).account != new.public:
+        """Take the new keys, if the ledger has them; returns whether."""
+        new = self._next
+        if new is None or MEMBER.need(self.state, self.me).account != new.account:
             return False
-        self.account, self._next_account = new, None
+        self.account, self.tls, self._next = self._new_account, new.tls, None
         return True
 
     def has_ended(self, last: Digest) -> bool:

@@ -11,15 +11,19 @@
     at 0 ms skew 2 by -60000 ms
     at 0 ms lie 4 false_merge
     at 0 ms refuse 5
+    at 900 ms enrol 4
     at 900 ms withdraw 5
     at 900 ms oust 5 1 2 3
     at 900 ms rotate 5
+    at effect 41 rotate 5
 
 `at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
-write, a message, a submission. `slow` is a member's network, and `rotate` gives it a new account
-key; who refuses does not approve the study, and its trainer stands there all the same. A plan and
-nothing else determines a run, so a run can be told, shrunk by leaving things out, and replayed. The
-lines before the acts may be left out.
+write, a message, a submission. `slow` is a member's network, and `rotate` gives it new keys, for
+its account and for its connections; who refuses does not approve the study, and its trainer stands
+there all the same. Who enrols at a time has not been enrolled before (but as many are as the study
+needs to start); a liar comes when the study has grown so large that it survives one more. A plan
+and nothing else determines a run, so a run can be told, shrunk by leaving things out, and replayed.
+The lines before the acts may be left out.
 """
 
 from __future__ import annotations
@@ -51,10 +55,10 @@ HEAL_MS = 8_000  # what befalls anybody at random is over by then
 class Act:
     """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
 
-    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, withdraw, oust, rotate, lie
+    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, lie
     members: tuple[MemberId, ...]
     at_ms: int = 0
-    effect: int = 0  # crash at this effect instead of at a time
+    effect: int = 0  # crash, or rotate, at this effect instead of at a time
     for_ms: int = 0
     by_ms: int = 0
     lie: str = ""
@@ -111,6 +115,28 @@ class Plan:
         return {m for a in mine for m in a.members}
 
     @property
+    def joiners(self) -> set[MemberId]:
+        """Members that enrol while the study goes on; the last of those who are to, where it could
+        not start without the first."""
+        acts = sorted((a for a in self.acts if a.kind == "enrol"), key=lambda a: a.at_ms)
+        late = [m for a in acts for m in a.members if m not in self.outsiders]
+        spare = self.nodes - len(self.outsiders) - self.min_peers
+        return set(late[-spare:]) if spare > 0 else set()
+
+    @property
+    def founders(self) -> set[MemberId]:
+        """Members that are enrolled when the study starts."""
+        return set(range(1, self.nodes + 1)) - self.outsiders - self.joiners
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the study survives its liars at any time, also if the honest that leave are gone
+        before anybody comes. (Of those who come, liars wait for that: see `World`.)"""
+        honest_leavers = self.leavers - self.liars
+        f = compute_faults(len(self.founders - honest_leavers))
+        return len(self.liars & self.founders) <= f
+
+    @property
     def leavers(self) -> set[MemberId]:
         """Members that withdraw, or are voted out."""
         going = {a.members[0] for a in self.acts if a.kind == "withdraw"}
@@ -135,7 +161,7 @@ NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
-    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|withdraw|oust|rotate|lie)"
+    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|enrol|withdraw|oust|rotate|lie)"
     rf"(?P<members>(?: {NUMBER})+?)"
     rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
@@ -190,6 +216,11 @@ def _check(plan: Plan) -> None:
         raise BadInput(
             f"Expected at most 100% and a delay from low to high, got drop {plan.drop}% duplicate "
             f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
+        )
+    if 1 in plan.joiners:
+        raise BadInput(
+            "Expected a study that member 1 starts, got one in which it enrols later; let another "
+            "member enrol later."
         )
     if 1 in plan.outsiders:
         raise BadInput(
@@ -255,7 +286,8 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
     for act in _politics(rng, nodes, acts):
         bolder = Plan(nodes=nodes, acts=(*acts, act))
         left = nodes - len(bolder.outsiders | bolder.leavers)
-        if left >= 2 and compute_faults(left) >= len(bolder.liars - bolder.leavers):
+        survives = compute_faults(left) >= len(bolder.liars - bolder.leavers)
+        if left >= 2 and survives and bolder.is_fair:
             acts.append(act)
     left = nodes - len(Plan(nodes=nodes, acts=tuple(acts)).outsiders)
     if compute_faults(left) < len(Plan(acts=tuple(acts)).liars):
@@ -280,13 +312,46 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
         acts.append(Act("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
     plan = Plan(nodes=nodes, acts=tuple(acts))
     left = nodes - len(plan.outsiders | plan.leavers)
-    return Plan(
+    drawn = Plan(
         nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
         merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
         statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         acts=tuple(acts),
     )  # fmt: skip
+    return _growing(rng, _rotating(rng, drawn))
+
+
+def _rotating(rng: random.Random, plan: Plan) -> Plan:
+    """With keys that are replaced in the middle of something."""
+    moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+    acts = [Act("rotate", (rng.randint(1, plan.nodes),), effect=moment) for moment in moments]
+    return replace(plan, acts=(*plan.acts, *acts))
+
+
+def _growing(rng: random.Random, plan: Plan) -> Plan:
+    """With members that enrol while the study goes on, and some of them leave it again; in some
+    plans liars come as the last."""
+    if rng.random() < 0.65:
+        return plan
+    others = [m for m in range(2, plan.nodes + 1) if m not in plan.outsiders]
+    rng.shuffle(others)
+    if rng.random() < 0.5:
+        others.sort(key=lambda m: m not in plan.liars)
+    came = [Act("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: plan.nodes // 2]]
+    gone = [
+        Act("withdraw", act.members, at_ms=rng.randint(act.at_ms, HEAL_MS))
+        for act in came
+        if rng.random() < 0.15
+    ]
+    for count in range(rng.randint(1, len(came) or 1), 0, -1):
+        joining = came[:count]
+        leaving = [act for act in gone if any(act.members == j.members for j in joining)]
+        grown = replace(plan, min_peers=2, acts=(*plan.acts, *joining, *leaving))
+        left = len(grown.founders - grown.leavers)
+        if left >= 2 and grown.is_fair:
+            return replace(grown, min_peers=max(2, left - compute_faults(left)))
+    return plan
 
 
 def _floats(rng: random.Random) -> int:

@@ -23,7 +23,16 @@ from pathlib import Path
 
 from swarmhub import codec, keys
 from swarmhub.contract import Result
-from swarmhub.contract.records import CHAIN, Card, Genesis, MergeRule, Model, Spec
+from swarmhub.contract.records import (
+    CHAIN,
+    MEMBER,
+    STUDY,
+    Card,
+    Genesis,
+    MergeRule,
+    Model,
+    Spec,
+)
 from swarmhub.contract.state import State
 from swarmhub.contract.study import compute_spec_digest
 from swarmhub.contract.transactions import (
@@ -48,6 +57,7 @@ from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 START_MS = 1_000_000_000
 BLOCK_MS = 5  # time from a submission's arrival to its block
+ASK_MS = 500  # how often a hospital that wants to enrol tries to
 LOOK_MS = 200  # how soon a node that was cut off asks for blocks again
 SPAN_MS = 240_000  # most take 20 s, few a minute; a run that has not ended by then never will
 MAX_STEPS = 30_000  # of each member: one that spins is broken, too
@@ -63,7 +73,9 @@ TOLD = {  # how the story puts the ledger's events
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
     "dispute_abandoned": "round {number}: member {leader} flees from the dispute of member {by}",
     "rotated": "member {member} has another {changed}",
+    "enrolled": "member {member} is enrolled",
     "withdrawn": "member {member} is out of the study",
+    "collects_again": "round {number} collects again, from {roster}",
     "removal_moved": "member {by} moves to remove member {member}",
     "removed": "member {member} is removed",
     "settled": "round {number} is settled by member {leader} in term {term}",
@@ -115,6 +127,8 @@ class World:
         self._pending: list[tuple[MemberId, bytes]] = []
         self._making = False
         self._cuts: list[frozenset[MemberId]] = []
+        self._rotates = any("rotate" in (a.kind, a.lie) for a in plan.acts)
+        self._let_in: set[MemberId] = set()  # liars that may enrol
         self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of those who were removed
         self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, plan.nodes + 1)}
         accounts, cards = make_cards(plan.nodes)
@@ -195,6 +209,13 @@ class World:
         """Whether no cut lies between two members."""
         return not self._cuts or all((one in c) == (other in c) for c in self._cuts)
 
+    def knows(self, one: MemberId, other: MemberId) -> bool:
+        """Whether a member, as far as it has seen the ledger, takes another's certificate."""
+        if not self._rotates:
+            return True
+        member = MEMBER.get(self.nodes[one].state, other)
+        return member is not None and member.tls == self.nodes[other].tls
+
     def _delay(self, *members: MemberId) -> int:
         return self.random.randint(*self.plan.delay_ms) + sum(sum(self._slow[m]) for m in members)
 
@@ -210,7 +231,8 @@ class World:
             return
 
         def arrive() -> None:
-            if not self.reaches(sender, receiver):
+            connects = self.knows(receiver, sender) and self.knows(sender, receiver)
+            if not connects or not self.reaches(sender, receiver):
                 lost()
                 return
             try:
@@ -317,7 +339,7 @@ class World:
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
         outside = [accounts[m - 1] for m in self.plan.outsiders]
-        inside = [a for a in accounts if a not in outside]
+        inside = [accounts[m - 1] for m in sorted(self.plan.founders)]
         bodies: list[tuple[keys.PrivateKey, object]] = [(accounts[0], Propose(self.spec))]
         bodies += [(a, Approve(STUDY_NAME, digest)) for a in inside[1:]]
         bodies += [(a, Refuse(STUDY_NAME, digest)) for a in outside]
@@ -334,12 +356,11 @@ class World:
             self.at(0, node.start)
 
     def _plan(self, act: Act) -> None:
-        if act.kind == "crash":
-            node = self.nodes[act.members[0]]
-            if act.effect:
-                node.fatal[act.effect] = act.for_ms
-            else:
-                self.at(act.at_ms, lambda: self.crash(node, act.for_ms))
+        node = self.nodes[act.members[0]]
+        if act.kind == "crash" and act.effect:
+            node.fatal[act.effect] = act.for_ms
+        elif act.kind == "crash":
+            self.at(act.at_ms, lambda: self.crash(node, act.for_ms))
         elif act.kind == "cut":
             cut = frozenset(act.members)
             self._for_a_while(act, lambda: self._cuts.append(cut), lambda: self._cuts.remove(cut))
@@ -347,25 +368,29 @@ class World:
             slow = self._slow[act.members[0]]
             self._for_a_while(act, lambda: slow.append(act.by_ms), lambda: slow.remove(act.by_ms))
         elif act.kind == "slowdisk":
-            drag = self.nodes[act.members[0]].disk
+            disk = node.disk
             self._for_a_while(
-                act, lambda: setattr(drag, "slow_ms", drag.slow_ms + act.by_ms),
-                lambda: setattr(drag, "slow_ms", drag.slow_ms - act.by_ms),
+                act, lambda: setattr(disk, "slow_ms", disk.slow_ms + act.by_ms),
+                lambda: setattr(disk, "slow_ms", disk.slow_ms - act.by_ms),
             )  # fmt: skip
         elif act.kind == "fill":
-            disk = self.nodes[act.members[0]].disk
+            disk = node.disk
             self._for_a_while(
                 act, lambda: setattr(disk, "full", True), lambda: setattr(disk, "full", False)
             )
+        elif act.kind == "enrol":
+            self.at(act.at_ms, lambda: self._enrol(node))
         elif act.kind == "withdraw":
             self.at(act.at_ms, lambda: self._bring(act.members[0], Withdraw(STUDY_NAME)))
         elif act.kind == "oust":
             victim, mover = act.members[:2]
             self.at(act.at_ms, lambda: self._bring(mover, Remove(victim)))
+        elif act.kind == "rotate" and act.effect:
+            node.rotates.add(act.effect)
         elif act.kind == "rotate":
-            self.at(act.at_ms, lambda: self._rotate(act.members[0]))
+            self.at(act.at_ms, lambda: self.rotate(node.me))
         elif act.kind == "skew":
-            self.nodes[act.members[0]].skew_ms = act.by_ms
+            node.skew_ms = act.by_ms
 
     def _bring(self, member: MemberId, body: object) -> None:
         """A command of a hospital, which waits for its node. Nobody gives it a second time, where
@@ -376,12 +401,36 @@ class World:
         else:
             self.at(LOOK_MS, lambda: self._bring(member, body))
 
-    def _rotate(self, member: MemberId) -> None:
+    def rotate(self, member: MemberId) -> None:
+        """A hospital replaces its keys, once its node is up."""
         node = self.nodes[member]
         if not node.up:
-            self.at(LOOK_MS, lambda: self._rotate(member))
+            self.at(LOOK_MS, lambda: self.rotate(member))
         elif member in self.active:
-            node.rotate_account()
+            node.rotate_keys()
+
+    def _enrol(self, node: SimNode) -> None:
+        """A hospital approves the study and enrols, again until the ledger has it."""
+        study = STUDY.need(self.state, STUDY_NAME)
+        enrolled = study.samples_of(node.me) is not None
+        if enrolled or study.status != "running" or node.me not in self.active:
+            return
+        self.at(ASK_MS, lambda: self._enrol(node))
+        if node.up and node.me not in study.approved:
+            node.submit(Submit(Approve(STUDY_NAME, study.spec)))
+        elif node.up and (node.is_honest or self._survives(node.me)):
+            node.submit(Submit(Enrol(STUDY_NAME, study.spec, 100)))
+
+    def _survives(self, liar: MemberId) -> bool:
+        """Whether the study is safe with one more liar, when the honest that leave are gone."""
+        study = STUDY.need(self.state, STUDY_NAME)
+        enrolled = {e.member for e in study.enrolled} | {liar}
+        lying = (enrolled | self._let_in) & self.plan.liars
+        staying = enrolled - (self.plan.leavers - self.plan.liars)
+        if len(lying) <= (len(staying) - 1) // 3:
+            self._let_in.add(liar)
+            return True
+        return False
 
     def _for_a_while(self, act: Act, begin: Callable[[], None], end: Callable[[], None]) -> None:
         def start() -> None:
