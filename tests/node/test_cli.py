@@ -86,7 +86,7 @@ def test_a_network_by_hand(tmp_path):
     ok("consortium", "vote", motion["id"], "--aye", "--home", b)
     members = json.loads(ok("consortium", "members", "--home", c, "--json"))
     assert [m["name"] for m in members] == ["A", "B", "C"]
-    assert "There is no invitation" in sentence(
+    assert "The invitation of A is not good any more: it was used" in sentence(
         "consortium", "apply", tmp_path / "ticket", "--home", c
     )
 

@@ -1,10 +1,10 @@
 """What a hospital keeps elsewhere, so that a lost machine is a matter of minutes.
 
 In a backup: configuration, the keys of account, TLS and ledger, the certificate, the trainers'
-private state (`local/`), which studies were forgotten here, and for a ledger of many machines its genesis, members' doors and one of
-its blocks, so that the restored node can begin with a state that the others have. Not in it: the
-consensus key with what it has signed, because a validator that is set back could sign two blocks
-of one height; blobs, blocks and state, which the other members have.
+private state (`local/`), which studies were forgotten here, and for a ledger of many machines its
+genesis, members' doors and one of its blocks, so that the restored node can begin with a state that
+the others have. Not in it: the consensus key with what it has signed, because a validator that is
+set back could sign two blocks of one height; blobs, blocks and state, which the other members have.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def restore(root: Path, source: Path) -> Home:
                     _copy(content, root / entry.name)
         if not config or not (root / "keys" / "account.pem").exists():
             raise BadInput(f"Expected a backup at {source}, got something else.")
-        made = Home(root, Home.parse(config.decode("utf-8"), root).config)
+        made = Home(root, Home.parse(config.decode("utf-8-sig"), root).config)
         made.key("account"), made.key("tls")
         if not made.key_path("consensus").exists():
             keys.PrivateKey().save(made.key_path("consensus"))
