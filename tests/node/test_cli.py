@@ -135,6 +135,11 @@ def test_a_network_by_hand(tmp_path):
     assert "Settled rounds, the newest 1 at most" in words
     ok("node", "export", "heart", "--home", c, "--out", tmp_path / "m.safetensors")
 
+    left = [e for h in (a, b, c) for e in json.loads(ok("sent", "--home", h, "--json"))]
+    assert {e["kind"] for e in left} >= {"parameters", "statistics", "metrics", "transaction"}
+    assert {e["to"] for e in left} == {"A", "B", "C", "all members"}
+    assert "'heart'" in ok("ledger", "log", "--home", a, "--study", "heart", "--since", "1h")
+
     # govern: release, rotate, remove, leave
     ok("study", "release", "heart", "--model", shown["study"]["current"]["digest"][:12],
        "--home", a)  # fmt: skip
