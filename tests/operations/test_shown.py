@@ -127,6 +127,14 @@ def test_the_terms_name_everyone_who_has_answered():
     assert "none may lie, and 1 may be away" in found["contributions"]
 
 
+def test_a_study_that_cannot_start_says_how_many_more_must_enrol():
+    c = Consortium(4)
+    c.propose(min_peers=3)
+    assert "nobody is enrolled yet" in said(c)["contributions"]
+    c.enrol(1)
+    assert "1 enrolled, so 2 more must enrol" in said(c)["contributions"]
+
+
 def test_the_minimum_shown_grows_with_the_enrolled():
     c = Consortium(7)
     c.propose(min_peers=3)
