@@ -90,6 +90,11 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
+def without_mark(data: bytes) -> bytes:
+    """The bytes of a text file without the byte order mark that some editors put first."""
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
 def seal(data: bytes) -> bytes:
     """The data behind a line with its sha256: a disk's mistake in it will be noticed."""
     return hashlib.sha256(data).hexdigest().encode() + b"\n" + data

@@ -86,7 +86,7 @@ def test_a_network_by_hand(tmp_path):
     ok("consortium", "vote", motion["id"], "--aye", "--home", b)
     members = json.loads(ok("consortium", "members", "--home", c, "--json"))
     assert [m["name"] for m in members] == ["A", "B", "C"]
-    assert "There is no invitation" in sentence(
+    assert "The invitation of A is not good any more: it was used" in sentence(
         "consortium", "apply", tmp_path / "ticket", "--home", c
     )
 
@@ -139,6 +139,11 @@ def test_a_network_by_hand(tmp_path):
     ok("predict", tmp_path / "m.safetensors", "--data", tables[3], "--out", tmp_path / "scores.csv")
     scores = (tmp_path / "scores.csv").read_text().splitlines()
     assert len(scores) == len(tables[3].read_text().splitlines())
+
+    left = [e for h in (a, b, c) for e in json.loads(ok("sent", "--home", h, "--json"))]
+    assert {e["kind"] for e in left} >= {"parameters", "statistics", "metrics", "transaction"}
+    assert {e["to"] for e in left} == {"A", "B", "C", "all members"}
+    assert "'heart'" in ok("ledger", "log", "--home", a, "--study", "heart", "--since", "1h")
 
     # govern: release, rotate, remove, leave
     ok("study", "release", "heart", "--model", shown["study"]["current"]["digest"][:12],

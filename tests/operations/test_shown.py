@@ -16,13 +16,14 @@ class Recorded(Consortium):
     """A consortium in memory that shows its blocks to a book."""
 
     def __init__(self, n, last=0):
-        self.book = RoundBook(HEART, last)
+        self.book, self.kept = RoundBook(HEART, last), []
         super().__init__(n)
 
     def block(self, *txs):
         made = super().block(*txs)
         for committed in made:
             self.book.see(committed)
+        self.kept += made
         return made
 
     def begin(self, **spec):
@@ -87,6 +88,32 @@ def test_a_book_keeps_the_newest_rounds():
     assert [r.model.number for r in c.book.rounds()] == [3, 4]
 
 
+class Kept:
+    """The blocks of a ledger of many machines, as a visitor has them."""
+
+    def __init__(self, blocks):
+        self.blocks, self.tip, self.read = blocks, blocks[-1].block.header, 0
+
+    def kept(self, start, stop):
+        found = [b for b in self.blocks if start <= b.height < stop]
+        self.read += len(found)
+        return found
+
+
+@pytest.mark.parametrize("last", [0, 1, 3, 100])
+def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
+    monkeypatch.setattr(study, "PAGE", 7)
+    c = Recorded(2)
+    c.begin(rounds=8)
+    for _ in range(6):
+        c.play()
+    ledger, book = Kept(c.kept), RoundBook(HEART, last)
+    study.read_kept(ledger, book, HEART, last)
+    assert book.rounds() == c.book.rounds()[-last:]
+    if last == 1:
+        assert ledger.read < len(c.kept)
+
+
 def test_the_terms_name_everyone_who_has_answered():
     c = Consortium(4)
     c.propose(title="Who has it?", statistics=True, min_peers=2)
@@ -98,6 +125,14 @@ def test_the_terms_name_everyone_who_has_answered():
     assert found["not answered"] == "h4"
     assert found["enrolled"] == "h1 (100 samples), h2 (100 samples), h3 (100 samples)"
     assert "none may lie, and 1 may be away" in found["contributions"]
+
+
+def test_a_study_that_cannot_start_says_how_many_more_must_enrol():
+    c = Consortium(4)
+    c.propose(min_peers=3)
+    assert "nobody is enrolled yet" in said(c)["contributions"]
+    c.enrol(1)
+    assert "1 enrolled, so 2 more must enrol" in said(c)["contributions"]
 
 
 def test_the_minimum_shown_grows_with_the_enrolled():

@@ -79,4 +79,5 @@ def say_usage(error: Any) -> str:
     said = " ".join(str(error.format_message()).split())
     context = getattr(error, "ctx", None)
     hint = f" See '{context.command_path} --help'." if context is not None else ""
-    return f"{said.rstrip('.')}.{hint}"
+    said = said.removesuffix(".")
+    return f"{said}{'' if said.endswith('?') else '.'}{hint}"

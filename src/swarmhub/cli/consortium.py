@@ -33,7 +33,7 @@ from swarmhub.node.desk import (
     read_card,
     read_genesis_file,
 )
-from swarmhub.node.home import ROTATABLE, Home
+from swarmhub.node.home import ROTATABLE, Home, check_name
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 
@@ -54,6 +54,7 @@ def found(
     json_: JsonOption = False,
 ) -> None:
     """Found a consortium on this home's ledger, with this hospital as a founder."""
+    check_name(name)
     opened = Home.open(home)
     cards = [opened.card(), *(read_card(path) for path in founder or [])]
     chain = found_consortium(name, cards, opened)

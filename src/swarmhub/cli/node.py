@@ -16,6 +16,8 @@ from swarmhub.errors import BadInput
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
 
+ADDRESS = "127.0.0.1:7400"
+
 app = typer.Typer(help="This hospital's node: its card, keys and models.", no_args_is_help=True)
 
 
@@ -23,8 +25,12 @@ def init(
     name: Annotated[str, typer.Option(help="The hospital's name, as the others will see it.")],
     home: HomeOption = DEFAULT_HOME,
     address: Annotated[
-        str, typer.Option(help="host:port under which the other members reach this node.")
-    ] = "127.0.0.1:7400",
+        str | None,
+        typer.Option(
+            help="host:port under which the other members reach this node; default: "
+            f"{ADDRESS}, for a network on one machine."
+        ),
+    ] = None,
     behind: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,9 +53,13 @@ def init(
     ] = "",
 ) -> None:
     """Make a home: configuration and fresh keys that never leave it."""
-    if behind:
-        address = "@" + ",".join(behind)
-    made = Home.create(home, name, address, listen, ledger, ledger_address)
+    if behind and address is not None:
+        raise BadInput(
+            "Expected --address (others connect to this host) or --behind (nobody can), got both; "
+            "leave one out."
+        )
+    place = "@" + ",".join(behind) if behind else ADDRESS if address is None else address
+    made = Home.create(home, name, place, listen, ledger, ledger_address)
     print(
         f"Made the home of '{name}' at {made.root}.\n"
         f"Fingerprint (read it out over the telephone): {made.key('account').public[:32]}\n"

@@ -48,7 +48,8 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 MAX_NAME = 60
-HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
+HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
+IPV6 = frozenset("abcdefABCDEF0123456789.:")
 DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
 MAX_RELAYS = 4
 MAX_INVITATIONS = 16  # open at once, of one member
@@ -370,9 +371,13 @@ def is_name(text: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """host:port."""
+    """host:port; an IPv6 address stands in brackets."""
     host, _, port = text.rpartition(":")
-    return 0 < len(host) <= 253 and all(c in HOST for c in host) and is_port(port)
+    if host[:1] == "[" and host[-1:] == "]":
+        known = len(host) > 2 and all(c in IPV6 for c in host[1:-1])
+    else:
+        known = all(c in HOST for c in host)
+    return 0 < len(host) <= 253 and known and is_port(port)
 
 
 def is_behind_relays(text: str) -> bool:

@@ -131,7 +131,7 @@ def restore(root: Path, source: Path) -> Home:
                     _copy(content, root / entry.name)
         if not config or not (root / "keys" / "account.pem").exists():
             raise BadInput(f"Expected a backup at {source}, got something else.")
-        made = Home(root, Home.parse(config.decode("utf-8"), root).config)
+        made = Home(root, Home.parse(config.decode("utf-8-sig"), root).config)
         made.key("account"), made.key("tls")
         if not made.key_path("consensus").exists():
             keys.PrivateKey().save(made.key_path("consensus"))

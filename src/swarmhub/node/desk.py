@@ -13,6 +13,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import Result
 from swarmhub.contract.records import (
+    INVITATION,
     MOTION,
     MOTIONS,
     SPEC,
@@ -42,8 +43,8 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.errors import BadInput, LedgerError
-from swarmhub.files import write_durably
+from swarmhub.errors import BadInput, LedgerError, Malformed
+from swarmhub.files import without_mark, write_durably
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
 from swarmhub.ledger.base import Listener
@@ -141,7 +142,14 @@ class Desk:
 
     async def apply(self, card: Card, ticket: Ticket) -> int:
         """Apply for admission with a ticket; returns the motion's number."""
-        result = await self.submit(make_application(card, ticket))
+        application = make_application(card, ticket)
+        if INVITATION.get(self.ledger.state, application.invitation) is None:
+            raise BadInput(
+                f"The invitation of {ticket.sponsor} is not good any more: it was used, or has "
+                "expired. If this hospital has applied with it, the members vote now; else ask for "
+                "a new one."
+            )
+        result = await self.submit(application)
         return int(next(f["motion"] for name, f in result.events if name == "applied"))
 
     def motions(self) -> list[Motion]:
@@ -279,9 +287,13 @@ def found_consortium(name: str, founders: list[Card], home: Home) -> str:
 def read_genesis_file(path: Path) -> Genesis:
     """A genesis as written by 'swarmhub consortium found'."""
     try:
-        return read_genesis_json(codec.parse(path.read_bytes(), MAX_GENESIS_BYTES))
+        return read_genesis_json(codec.parse(without_mark(path.read_bytes()), MAX_GENESIS_BYTES))
     except OSError as error:
         raise BadInput(f"Cannot read the genesis {path} ({error.strerror}).") from None
+    except Malformed as error:
+        raise BadInput(
+            f"Expected a genesis ('consortium found' writes it) in {path}: {error}"
+        ) from None
 
 
 def accept_genesis(home: Home, genesis: Genesis) -> str:
@@ -302,6 +314,8 @@ def accept_genesis(home: Home, genesis: Genesis) -> str:
 def read_card(path: Path) -> Card:
     """A card as written by 'swarmhub node card'."""
     try:
-        return codec.from_json(Card, codec.parse(path.read_bytes()))
+        return codec.from_json(Card, codec.parse(without_mark(path.read_bytes())))
     except OSError as error:
         raise BadInput(f"Cannot read the card {path} ({error.strerror}).") from None
+    except Malformed as error:
+        raise BadInput(f"Expected a card ('node card' prints it) in {path}: {error}") from None

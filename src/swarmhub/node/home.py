@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import ipaddress
 import json
 import logging
 import tomllib
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract.consortium import DIALS_OUT, is_address
+from swarmhub.contract.consortium import DIALS_OUT, IPV6, is_address
 from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
@@ -36,6 +37,7 @@ FORMAT = 1
 FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
+MAX_PORT = 65_535
 HIDDEN = "127.0.0.1:7400"  # where a host listens for its own relays' calls
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
@@ -93,8 +95,9 @@ class Home:
 
         An address `@host:port` says behind which relay (or relays, with commas between) a host
         stands that nobody can connect to; it listens for itself then."""
-        if not 0 < len(name) <= 60 or not name.isprintable():
-            raise BadInput(f"Expected a name of 1 to 60 printable characters, got {name!r}.")
+        check_name(name)
+        if not ledger:
+            raise BadInput(f"Expected --ledger {COMETBFT} or the path of a file, got ''.")
         relays = relays_of(address)
         for place in relays or [address]:
             parse_address(place)
@@ -148,7 +151,7 @@ class Home:
         """Open a home; HomeError where there is none, or one of another format."""
         root = root.absolute()  # a trainer in another directory is given paths of this home
         try:
-            text = (root / CONFIG).read_text("utf-8")
+            text = (root / CONFIG).read_text("utf-8-sig")
         except FileNotFoundError:
             raise HomeError(
                 f"Expected a node's home at {root}, found none; run 'swarmhub init' or give --home."
@@ -165,9 +168,9 @@ class Home:
         except (ValueError, RecursionError) as error:  # no TOML, nests
             raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
         if found.get("format") != FORMAT:
-            came = str(found.get("format"))[:60]
+            came = repr(str(found["format"])[:60]) if "format" in found else "none"
             raise HomeError(
-                f"Expected a home of format {FORMAT} at {root}, got {came!r}; "
+                f"Expected a home of format {FORMAT} at {root}, got {came}; "
                 "use the swarmhub version that made it, or make a new home."
             )
         for key in found:
@@ -191,6 +194,8 @@ class Home:
                     f"{str(value)[:60]!r}."
                 )
         texts: dict[str, Any] = {k: str(v) for k, v in values.items()}
+        for key in [k for k in texts if k not in ("name", "ledger")]:
+            check_places(root / CONFIG, key, texts[key])
         return cls(root, Config(**texts, **numbers))
 
     def use_cometbft(self) -> None:
@@ -432,12 +437,53 @@ def _read_certificate(path: Path) -> bytes:
 def next_port(address: str) -> str:
     """The same host, one port on."""
     host, port = parse_address(address)
+    if port == MAX_PORT:
+        raise BadInput(
+            f"Expected a port below {MAX_PORT}, because the ledger uses the next one, got "
+            f"{address!r}; choose another, or give --ledger-address."
+        )
     return f"{host}:{port + 1}"
 
 
+def check_places(config: Path, key: str, text: str) -> None:
+    """HomeError if a home's configuration has no address there (or addresses of relays)."""
+    places = relays_of(text) or [text]
+    try:
+        for place in [] if text == DIALS_OUT else places:
+            parse_address(place)
+    except BadInput as error:
+        raise HomeError(f"{config}: '{key}': {error}") from None
+
+
+def check_name(name: str) -> None:
+    """BadInput if no hospital or consortium could be told by this name."""
+    if not 0 < len(name) <= 60 or not name.isprintable() or name != name.strip():
+        raise BadInput(
+            "Expected a name of 1 to 60 printable characters without spaces at its ends, got "
+            f"{name[:70]!r}."
+        )
+
+
 def parse_address(text: str) -> tuple[str, int]:
-    """host:port; BadInput where it is not."""
-    if not is_address(text) or ".." in text:
-        raise BadInput(f"Expected an address as host:port, got {text[:80]!r}.")
+    """Return host and port of `host:port`, an IPv6 address in brackets; BadInput if it is not."""
     host, _, port = text.rpartition(":")
+    if ":" in host and all(c in IPV6 for c in host):
+        raise BadInput(
+            "Expected an IPv6 address in brackets and a port, such as [2001:db8::1]:7400, got "
+            f"{text[:80]!r}."
+        )
+    if not is_address(text) or ".." in text or not _is_host(host):
+        raise BadInput(
+            f"Expected an address as host:port (a port from 1 to 65535), got {text[:80]!r}."
+        )
     return host, int(port)
+
+
+def _is_host(host: str) -> bool:
+    """A name or an IPv4 address, or an IPv6 address in brackets."""
+    if "[" not in host and "]" not in host:
+        return True
+    try:
+        return host == f"[{host[1:-1]}]" and bool(ipaddress.IPv6Address(host[1:-1]))
+    except ValueError:
+        return False

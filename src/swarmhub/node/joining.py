@@ -96,7 +96,10 @@ async def _hand_in(
     try:
         result = await guest.hand_in(tx)
     except PeerError as error:
-        raise BadInput(f"No member took it to the ledger ({error}); try again.") from None
+        raise BadInput(
+            f"No member took it to the ledger ({error}); try again, or ask for a new invitation if "
+            "this one was used."
+        ) from None
     if result.get("code") != "ok":
         code, message = plain(result.get("code")), plain(result.get("message"))
         raise BadInput(f"The contract refused ({code}): {message}")

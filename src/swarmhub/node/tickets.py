@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub import codec
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, Malformed
 from swarmhub.types import Digest
 
 PREFIX = "swarmhub1."
@@ -72,17 +72,21 @@ def read_ticket(source: Path | str) -> Ticket:
 
 
 def parse_ticket(data: bytes) -> Ticket:
-    """A ticket from the bytes of its token or its JSON."""
-    text = data.decode("utf-8", "replace").strip()
+    """A ticket from the bytes of its token or its JSON. BadInput if it is none, or cut off."""
+    text = data.decode("utf-8-sig", "replace").strip()
     if text.startswith(PREFIX):
-        packed = text.removeprefix(PREFIX)
+        packed = "".join(text.removeprefix(PREFIX).split())  # a mail program may have broken it
         try:
             data = base64.b64decode(packed + "=" * (-len(packed) % 4), b"-_", validate=True)
-        except (binascii.Error, ValueError):
+            return codec.from_json(Ticket, codec.parse(data, MAX_TICKET_BYTES))
+        except (binascii.Error, ValueError, Malformed):
             raise BadInput(
-                "The invitation's token is damaged; copy it again, whole and on one line."
+                "The invitation's token is damaged or cut off; copy it again, whole and on one "
+                "line."
             ) from None
-    return codec.from_json(Ticket, codec.parse(data, MAX_TICKET_BYTES))
+    if not text.startswith("{"):
+        raise BadInput(f"Expected an invitation (it begins with {PREFIX}), got {text[:20]!r}.")
+    return codec.from_json(Ticket, codec.parse(text.encode(), MAX_TICKET_BYTES))
 
 
 def fingerprint_of(certificate: bytes) -> Digest:

@@ -88,6 +88,8 @@ def say_contributions(shown: StudyShown) -> str:
     said = f"at least {least} in each round (min_peers = {shown.spec.min_peers})"
     if not enrolled:
         return f"{said}; nobody is enrolled yet"
+    if enrolled < least:
+        return f"{said}; {enrolled} enrolled, so {least - enrolled} more must enrol"
     away = max(0, enrolled - least)
     lie = "none may lie" if not shown.faults else f"{shown.faults} may lie"
     wait = "none may be away" if not away else f"{away} may be away"

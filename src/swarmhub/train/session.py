@@ -147,11 +147,12 @@ class Swarm:
 
         `model` is anything that `adapters.adapt` knows, or a function that makes it once the
         merged statistics are known. `evaluate` measures what is in the model, e.g. {"auc": 0.87};
-        the key "samples" says on how many samples (default: those of the last training).
+        the key "samples" says on how many samples (default: those of the last training, or of the
+        enrolment in a process that was started since).
         """
         made: Any = None
         parameters: Parameters | None = None
-        weight = 1
+        weight = self.samples  # until this process has trained itself
         while True:
             task = self._next()
             reach("trainer.task")
