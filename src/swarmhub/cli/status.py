@@ -9,6 +9,7 @@ import typer
 
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, table
 from swarmhub.contract.thresholds import compute_faults
+from swarmhub.errors import NoAnswer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
 
@@ -17,7 +18,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_
 def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """What this node is doing now, from the running node. Exit code 0: all is well here; 1: there
     is something to mend here, which the first line or a line with ! says; 2: no node is running."""
-    from swarmhub.node.asking import NoAnswer, ask_status
+    from swarmhub.node.asking import ask_status
     from swarmhub.node.home import Home
 
     try:

@@ -8,16 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import HomeError, SwarmhubError
+from swarmhub.errors import HomeError, NoAnswer
 from swarmhub.files import lock
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.node.home import Home
 
 ANSWER_S = 1.0  # a node that is well takes some milliseconds
-
-
-class NoAnswer(SwarmhubError):
-    """A node runs on the home, and does not answer now."""
 
 
 def ask_status(home: Home) -> dict[str, Any]:
@@ -53,7 +49,7 @@ def is_running(home: Home) -> bool:
     return held is None
 
 
-def _say_that_none_answers(home: Home) -> SwarmhubError:
+def _say_that_none_answers(home: Home) -> HomeError:
     if is_running(home):
         return NoAnswer(
             f"The node on {home.root} does not answer yet: it starts or ends; ask again in a "
