@@ -147,7 +147,7 @@ def test_a_busy_node_is_said_to_be_busy(tmp_path, monkeypatch):
         pretend(home, port=mute.getsockname()[1]),
         pytest.raises(NoAnswer, match=r"it is busy or hangs \(since .*\); wait"),
     ):
-        asking.ask_status(home)
+        asking.ask_status(home.root)
 
 
 def test_a_node_that_starts_and_one_that_is_gone_differ(tmp_path):
@@ -155,7 +155,7 @@ def test_a_node_that_starts_and_one_that_is_gone_differ(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pretend(home, port=port), pytest.raises(NoAnswer, match="it starts or ends"):
-        asking.ask_status(home)
+        asking.ask_status(home.root)
     done = swarmhub("status", "--home", home.root)
     assert done.returncode == 2
     assert "it has no consortium yet" in done.stderr
