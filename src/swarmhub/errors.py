@@ -4,6 +4,7 @@
     ├── BadInput               a file, an option or a value that a person gave
     │   └── Malformed          bytes or JSON that do not decode (often: from a peer)
     ├── HomeError              a node's home directory: missing, wrong version, locked
+    │   └── NoAnswer           ... a node runs on it, and does not answer now
     ├── LedgerError            the ledger cannot be used
     │   ├── LedgerDamaged      a block is torn, altered or out of order (names its height)
     │   └── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
@@ -43,6 +44,10 @@ class Malformed(BadInput):
 
 class HomeError(SwarmhubError):
     """A node's home directory cannot be used."""
+
+
+class NoAnswer(HomeError):
+    """A node runs on the home, and does not answer now."""
 
 
 class LedgerError(SwarmhubError):

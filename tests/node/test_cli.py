@@ -290,6 +290,16 @@ def test_a_trainers_process_loads_nothing_of_the_node():
     assert not {"aiohttp", "swarmhub.ledger", "swarmhub.node.node"} & set(loaded)
 
 
+def test_status_loads_nothing_of_the_node_nor_of_the_ledger(home):
+    code = "import atexit, sys; from swarmhub.cli import main\n"
+    code += "atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['status', '-h']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: swarmhub status " in done.stdout
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "swarmhub.node.asking" in loaded
+    assert not {"numpy", "swarmhub.contract", "swarmhub.node.home"} & set(loaded)
+
+
 # what others have written
 
 

@@ -15,7 +15,7 @@ from test_joining import found_together, run, wait_until
 from swarmhub import codec
 from swarmhub.contract.transactions import Leave, Remove, Revoke, Vote
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.errors import HungUp, PeerError
+from swarmhub.errors import HungUp, NoAnswer, PeerError
 from swarmhub.files import lock
 from swarmhub.node import asking
 from swarmhub.node.home import Home
@@ -145,17 +145,17 @@ def test_a_busy_node_is_said_to_be_busy(tmp_path, monkeypatch):
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         pretend(home, port=mute.getsockname()[1]),
-        pytest.raises(asking.NoAnswer, match=r"it is busy or hangs \(since .*\); wait"),
+        pytest.raises(NoAnswer, match=r"it is busy or hangs \(since .*\); wait"),
     ):
-        asking.ask_status(home)
+        asking.ask_status(home.root)
 
 
 def test_a_node_that_starts_and_one_that_is_gone_differ(tmp_path):
     home = Home.create(tmp_path / "h", "H", free_address())
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pretend(home, port=port), pytest.raises(asking.NoAnswer, match="it starts or ends"):
-        asking.ask_status(home)
+    with pretend(home, port=port), pytest.raises(NoAnswer, match="it starts or ends"):
+        asking.ask_status(home.root)
     done = swarmhub("status", "--home", home.root)
     assert done.returncode == 2
     assert "it has no consortium yet" in done.stderr

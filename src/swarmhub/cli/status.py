@@ -8,7 +8,8 @@ from typing import Any
 import typer
 
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, table
-from swarmhub.contract.thresholds import compute_faults
+from swarmhub.errors import NoAnswer
+from swarmhub.node.asking import ask_status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
 
@@ -17,11 +18,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_
 def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """What this node is doing now, from the running node. Exit code 0: all is well here; 1: there
     is something to mend here, which the first line or a line with ! says; 2: no node is running."""
-    from swarmhub.node.asking import NoAnswer, ask_status
-    from swarmhub.node.home import Home
-
     try:
-        found = ask_status(Home.open(home))
+        found = ask_status(home)
     except NoAnswer as error:
         silent = {"state": "unknown", "well": False, "said": str(error)}
         print(json.dumps(silent, indent=2) if json_ else error)
@@ -70,6 +68,8 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
 
 def say_what_it_survives(validators: int) -> str:
     """How many may be away, for people."""
+    from swarmhub.contract.thresholds import compute_faults
+
     away = compute_faults(validators)
     if validators == 1:
         return "1 validator: it is the ledger; without it there are no blocks."

@@ -1,4 +1,4 @@
-"""Asking the running node of a home how it is, without waiting for it."""
+"""Asking the running node of a home how it is, without waiting for it, nor for modules to load."""
 
 from __future__ import annotations
 
@@ -8,65 +8,61 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import HomeError, SwarmhubError
+from swarmhub.errors import HomeError, NoAnswer
 from swarmhub.files import lock
-from swarmhub.ledger.cometbft.engine import STATE_FILE
-from swarmhub.node.home import Home
 
 ANSWER_S = 1.0  # a node that is well takes some milliseconds
 
 
-class NoAnswer(SwarmhubError):
-    """A node runs on the home, and does not answer now."""
-
-
-def ask_status(home: Home) -> dict[str, Any]:
-    """What the node says of itself (see `Node.status`), within ANSWER_S. NoAnswer if it runs and
-    does not answer; HomeError if none runs."""
-    path = home.run_path("api.json")
+def ask_status(root: Path) -> dict[str, Any]:
+    """What the node of a home says of itself (see `Node.status`), within ANSWER_S. NoAnswer if it
+    runs and does not answer; HomeError if none runs, or there is no home."""
+    path = root / "run" / "api.json"
     try:
         api = json.loads(path.read_bytes())
         port, pid, token = int(api["port"]), int(api["pid"]), str(api["token"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise _say_that_none_answers(home) from None
+        raise _say_that_none_answers(root) from None
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
     try:
         connection.request("GET", "/v1/status", headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         found = json.loads(response.read()) if response.status == 200 else None
     except TimeoutError:
-        raise NoAnswer(_say_what_it_does(home.root, path, pid)) from None
-    except (OSError, http.client.HTTPException, ValueError):
+        raise NoAnswer(_say_what_it_does(root, path, pid)) from None
+    except (OSError, http.client.HTTPException, ValueError, OverflowError):
         found = None  # what a node has left behind that is gone, or one that ends
     finally:
         connection.close()
     if not isinstance(found, dict):
-        raise _say_that_none_answers(home)
+        raise _say_that_none_answers(root)
     return found
 
 
-def is_running(home: Home) -> bool:
+def is_running(root: Path) -> bool:
     """Whether a node has the home."""
-    held = lock(home.run_path("node.lock"))
+    held = lock(root / "run" / "node.lock")
     if held is not None:
         held.close()
     return held is None
 
 
-def _say_that_none_answers(home: Home) -> SwarmhubError:
-    if is_running(home):
+def _say_that_none_answers(root: Path) -> HomeError:
+    from swarmhub.ledger.cometbft.engine import STATE_FILE
+    from swarmhub.node.home import Home
+
+    home = Home.open(root)
+    if is_running(root):
         return NoAnswer(
-            f"The node on {home.root} does not answer yet: it starts or ends; ask again in a "
-            "moment, or see its log."
+            f"The node on {root} does not answer yet: it starts or ends; ask again in a moment, "
+            "or see its log."
         )
     if not (home.engine_path / STATE_FILE if home.is_networked else home.ledger_path).exists():
         return HomeError(
-            f"No node is running on {home.root}, and it has no consortium yet; join one with "
+            f"No node is running on {root}, and it has no consortium yet; join one with "
             "'swarmhub join INVITATION', or 'swarmhub consortium found NAME'."
         )
-    return HomeError(
-        f"No node is running on {home.root}; start it with 'swarmhub up --home {home.root}'."
-    )
+    return HomeError(f"No node is running on {root}; start it with 'swarmhub up --home {root}'.")
 
 
 def _say_what_it_does(root: Path, api: Path, pid: int) -> str:

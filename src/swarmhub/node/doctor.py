@@ -48,7 +48,7 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
     """All looks: whether this hospital is a member first, then in the order in which they depend on
     each other."""
     account = home.key("account")
-    running = is_running(home)
+    running = is_running(home.root)
     ledger: DeskLedger | None = None
     try:
         try:

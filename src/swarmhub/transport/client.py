@@ -130,7 +130,7 @@ class PeerClient:
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
         except aiohttp.ServerDisconnectedError:
-            raise HungUp(f"Member {member} hangs up on this node.") from None
+            raise HungUp(f"Member {member} does not answer: it hangs up on this node.") from None
         except (
             aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
             UnicodeError,  # of an address that is no name
