@@ -54,6 +54,7 @@ def compare(table: Table, design: Design, merged: bytes) -> list[str]:
             unused[_why_unused(columns.get(name), rows)].append(name)
     for why, names in unused.items():
         found.append(f"Not used by the study, because {why}: {_listed(names)}.")
+    found += _alike(table)
     return found + design.mismatched(table) + _categories(design) + outliers(design, table)
 
 
@@ -135,6 +136,18 @@ def _why_unused(column: Json, rows: int) -> str:
     if column["kind"] == "text" and not column["categories"]:
         return "they are texts without a category that is frequent enough to be published"
     return "they do not vary"
+
+
+def _alike(table: Table) -> list[str]:
+    """A sentence for each group of columns of the table whose names differ in spelling only."""
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for name in table.columns:
+        spelled[fold(name) or name].append(name)
+    return [
+        f"The columns {_listed(names)} of this table differ in spelling only, and count as two."
+        for names in spelled.values()
+        if len(names) > 1
+    ][:LISTED]
 
 
 def _categories(design: Design) -> list[str]:

@@ -25,7 +25,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.data.cells import MAX_NAME, MISSING, Cells, Column, is_number, number_of, tidy
+from swarmhub.data.cells import (
+    MAX_NAME,
+    MISSING,
+    Cells,
+    Column,
+    is_number,
+    number_of,
+    tidy,
+    tidy_row,
+)
 from swarmhub.data.csvfile import Rows, read_rows
 from swarmhub.data.identifiers import find_patient, is_counter, why_identifier
 from swarmhub.errors import BadInput, plain
@@ -178,7 +187,7 @@ def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
     first = next(rows, None)
     if first is None:
         raise BadInput(f"{source} is empty; expected a header line and one line per patient.")
-    header = _header([tidy(cell) for cell in first[1]], source)
+    header = _header(tidy_row(first[1]), source)
     at = None if label is None else _position(label, header, source, "the label", rows)
     lines: list[int] = []
     kept: list[list[str]] = []
@@ -197,7 +206,7 @@ def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
                 continue
             labels.append(value)
         lines.append(line)
-        kept.append([tidy(cell) for cell in row])
+        kept.append(tidy_row(row))
     if not found:
         raise BadInput(f"{source} has a header but no rows; expected one line per patient.")
     columns = {
