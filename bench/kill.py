@@ -73,7 +73,7 @@ from swarmhub.moments import MOMENTS
 from swarmhub.moments import VARIABLE as DIE_AT
 from swarmhub.types import Digest
 
-NODES, MIN_PEERS = 4, 2  # one dies at a time: f of four
+NODES, MIN_PEERS = 4, 3  # one dies at a time: f of four
 KILLS_A_SWARM, ROUNDS_A_KILL, ROUNDS_A_S = 25, 6, 8
 PATIENCE_S, PATIENCE_ROUNDS = 5.0, 8  # a moment not reached by then is missed, and not counted
 TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is there to kill
@@ -381,7 +381,7 @@ class Campaign:
         assert self.aim is not None
         if leader != LIAR:
             return []
-        drawn = get_auditors(r, NODES)
+        drawn = get_auditors(r, len(r.enrolled))
         disputes = self.aim.moment.endswith("dispute")
         others = [i for i in get_candidates(r) if i != LIAR and f"node {i}" not in self.away]
         return [i for i in others if (i in drawn) == disputes]

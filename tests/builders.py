@@ -369,7 +369,7 @@ class Consortium:
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
         form = changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name))
-        enrolled = len(self.study(name).enrolled)
+        enrolled = len(r.enrolled)
         drawn = get_auditors(r, enrolled, ref.term)
         rest = [m for m in candidates if m not in {who, *drawn}]
         others = [*drawn, *rest][: compute_receipts(enrolled, len(candidates))]

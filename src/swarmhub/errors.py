@@ -10,6 +10,7 @@
     ├── BlobError              a stored or received parameter buffer is not what it should be
     │   └── DiskError          ... because this machine has no space, descriptors or sound disk
     ├── PeerError              another member did not answer, or answered wrongly
+    │   └── HungUp             ... it ended the connection behind the handshake, without a word
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
@@ -79,6 +80,11 @@ class DiskError(BlobError):
 
 class PeerError(SwarmhubError):
     """Another member's node did not answer, or answered wrongly."""
+
+
+class HungUp(PeerError):
+    """Another member's node hung up behind the handshake, as on a certificate that is no
+    member's now."""
 
 
 class MergeError(SwarmhubError):

@@ -9,9 +9,11 @@ import fcntl
 import hashlib
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from swarmhub.errors import BlobError
 from swarmhub.moments import reach
 
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
@@ -36,6 +38,25 @@ def raise_file_limit(wanted: int = 8192) -> None:
     if soft != resource.RLIM_INFINITY and soft < most:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of a store that a running node may sweep at any time. FileNotFoundError, also at
+    the end of the block, if it is not there (any more): a node writes over a file that it has let
+    go of, so what was read is to be thrown away."""
+    with path.open("rb", buffering=0) as file:
+        try:
+            yield file
+        except BlobError:  # too short, say: no wonder if it has been swept
+            _need_same(file, path)
+            raise
+        _need_same(file, path)
+
+
+def _need_same(file: IO[bytes], path: Path) -> None:
+    if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -137,7 +137,7 @@ class Step:
         return get_candidates(self.round(study))
 
     def enrolled(self, study):
-        return len(STUDY.need(self.state, study).enrolled)
+        return len(ROUND.need(self.state, study).enrolled)
 
     def key_of(self, member):
         return MEMBER.need(self.state, member).account
@@ -816,9 +816,21 @@ class Law(RuleBasedStateMachine):
             self.places[place] = (r.term, r.revision)
 
     @invariant()
+    def a_round_reckons_with_all_who_may_be_in_it(self):
+        for r in self.open_rounds:
+            faults = (len(r.enrolled) - 1) // 3
+            least = SPEC.need(self.c.state, r.study).min_peers
+            assert r.min_peers == max(least, 2 * faults + 1)
+            enrolled = [e.member for e in STUDY.need(self.c.state, r.study).enrolled]
+            assert set(r.roster) <= set(r.enrolled) <= set(enrolled)
+            assert list(r.enrolled) == [m for m in enrolled if m in r.enrolled]
+            if r.phase == "MERGING":
+                assert len(get_candidates(r)) >= r.min_peers
+
+    @invariant()
     def a_full_set_does_not_wait(self):
         for r in self.open_rounds:
-            enough = SPEC.need(self.c.state, r.study).min_peers
+            enough = r.min_peers
             if r.phase == "OPEN":
                 assert len(r.roster) < enough
             if r.phase == "COLLECTING" and len(r.contributors) >= enough:

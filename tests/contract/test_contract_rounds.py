@@ -115,10 +115,10 @@ def test_a_round_of_statistics_waits_for_everyone_enrolled():
 
 def test_the_initial_round_goes_straight_to_its_leader():
     c = running(4)
-    c.ready(3, 4)
-    assert (c.round().phase, c.round().roster) == ("MERGING", (3, 4))
-    assert c.happened("merging")[-1]["members"] == [3, 4]
-    assert c.leader() in (3, 4)
+    c.ready(2, 3, 4)
+    assert (c.round().phase, c.round().roster) == ("MERGING", (2, 3, 4))
+    assert c.happened("merging")[-1]["members"] == [2, 3, 4]
+    assert c.leader() in (2, 3, 4)
 
 
 def test_who_is_ready_while_the_round_collects_joins_its_roster():
@@ -151,15 +151,15 @@ def test_who_is_ready_while_others_merge_joins_the_next_round():
 
 def test_who_is_ready_in_the_initial_round_joins_it_under_a_new_revision():
     c = running(4)
-    c.ready(1, 2)
+    c.ready(1, 2, 3)
     old = c.settlement(c.leader())
-    c.ready(3)
+    c.ready(4)
     r = c.round()
-    assert (r.phase, r.roster, r.revision, r.term) == ("MERGING", (1, 2, 3), 1, 0)
-    c.refused("AlreadyDone", 3, Ready(HEART))
+    assert (r.phase, r.roster, r.revision, r.term) == ("MERGING", (1, 2, 3, 4), 1, 0)
+    c.refused("AlreadyDone", 4, Ready(HEART))
     c.refused("StaleRound", c.leader(), old)
     c.settle()
-    assert c.round().roster == (1, 2, 3)
+    assert c.round().roster == (1, 2, 3, 4)
 
 
 def test_ready_is_refused_from_who_takes_no_part():
@@ -253,7 +253,7 @@ def test_the_grace_begins_with_the_min_peers_th_contribution_one_block_later():
 
 def test_a_grace_of_nothing_closes_the_set_in_the_follow_up_block():
     c = initialised(4, quorum_grace_ms=0)
-    c.contribute(1, 2)
+    c.contribute(1, 2, 3)
     assert c.round().phase == "MERGING"
 
 
@@ -477,7 +477,7 @@ def test_an_evaluation_round_carries_metrics_only():
 def test_an_evaluation_round_closes_after_its_grace():
     c = initialised(4, rounds=1)
     c.play()
-    c.contribute(1, 2)
+    c.contribute(1, 2, 3)
     c.idle(c.spec().quorum_grace_ms)
     assert c.study().status == "finished"
 
@@ -642,19 +642,19 @@ def test_only_ones_own_contribution_can_be_retracted():
 
 
 def test_below_min_peers_the_grace_stops_and_begins_anew():
-    c = initialised(4, min_peers=2, quorum_grace_ms=25_000)
-    c.contribute(1, 2)
+    c = initialised(5, quorum_grace_ms=25_000)
+    c.contribute(1, 2, 3)
     assert c.deadlines == [f"grace/{HEART}"]
     c.ok(2, Retract(c.ref()))
     assert (c.round().grace, c.deadlines) == ("", [])
     c.idle(26_000)
-    c.contribute(3)
+    c.contribute(4)
     assert c.due_ms(f"grace/{HEART}") == c.now_ms + 25_000
 
 
 def test_with_enough_left_the_grace_goes_on():
-    c = initialised(4, min_peers=2)
-    c.contribute(1, 2, 3)
+    c = initialised(5, min_peers=3)
+    c.contribute(1, 2, 3, 4)
     due = c.due_ms(f"grace/{HEART}")
     c.ok(3, Retract(c.ref()))
     assert c.round().grace == "running"

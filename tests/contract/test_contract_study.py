@@ -303,7 +303,7 @@ def test_an_expiry_that_finds_a_finished_study_leaves_it_alone():
 def test_an_expiry_and_a_leaders_time_that_pass_in_one_idle_hour_do_no_harm(idle_ms):
     c = Consortium()
     c.start(expires_ms=c.now_ms + 15_000, leader_timeout_ms=20_000)
-    c.ready(1, 2)
+    c.ready(1, 2, 3)
     assert c.round().phase == "MERGING"
     c.idle(idle_ms)
     assert c.study().status == "expired"

@@ -148,6 +148,32 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tmp_path, number):
     assert b"Traceback" not in errors
 
 
+def is_over(ledger):
+    """Whether the demo's study is over, as its ledger has it."""
+    done = swarmhub("ledger", "log", "--file", ledger, "--last", 5, "--json")
+    return any(event["event"] == "study_finished" for event in json.loads(done.stdout))
+
+
+def test_a_demo_that_was_stopped_ends_with_the_last_model(tmp_path):
+    child = subprocess.Popen(
+        [*COMMAND, "demo", "--rounds", "8", "--home", str(tmp_path / "d")],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    next(line for line in child.stdout if " 1/8" in line)
+    child.send_signal(signal.SIGSTOP)  # the hospitals go on, and drop the models between
+    end = time.monotonic() + 60
+    while not is_over(tmp_path / "d" / "ledger.sqlite"):
+        assert time.monotonic() < end
+    child.send_signal(signal.SIGCONT)
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
+    rows = [line.split() for line in said.splitlines() if re.match(r" *[0-9]/8 ", line)]
+    assert [row[0] for row in rows] == [f"{k}/8" for k in range(2, 9)]
+    assert rows[2][-2] == "–"
+    assert float(rows[-1][-2]) > 0.8
+    assert re.search(r"[1-9] round\(s\) have no figures of their own", said)
+
+
 def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
     first = subprocess.Popen(
         [*COMMAND, "demo", "--json", "--rounds", "30", "--home", str(tmp_path / "a")],

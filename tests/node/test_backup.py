@@ -11,9 +11,10 @@ import tarfile
 
 import pytest
 from engines import needs_cometbft
-from test_joining import init, members, run, wait_until
+from test_joining import found_together, init, members, run, wait_until
 
-from swarmhub.demo.processes import Processes, free_address
+from swarmhub.demo.processes import Processes
+from swarmhub.node.backup import back_up
 from swarmhub.node.home import Home
 
 
@@ -54,6 +55,25 @@ def test_what_cannot_be_restored_is_not_backed_up_and_nothing_is_left_behind(tmp
     said = run("node", "backup", tmp_path / "a.tar", "--home", home, code=2)
     assert "'local/pipe' is a link, a pipe or a device" in said
     assert not list(tmp_path.glob("a.tar*"))
+
+
+def test_a_backup_beside_a_trainer_has_its_newest_state(tmp_path, monkeypatch):
+    home = init(tmp_path / "a", "A")
+    folder = home / "local" / "s"
+    folder.mkdir()
+    for name in ("1.safetensors", "2.partial"):
+        (folder / name).write_text("state")
+    once, add = [], tarfile.TarFile.gettarinfo
+
+    def look(tar, name=None, *given, **named):
+        if str(name).endswith("1.safetensors") and not once:
+            once.append((folder / "1.safetensors").rename(folder / "2.safetensors"))
+        return add(tar, name, *given, **named)
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", look)
+    back_up(Home.open(home), tmp_path / "a.tar")
+    found = {n for n in names_in(tmp_path / "a.tar") if n.startswith("local/s/")}
+    assert found == {"local/s/2.safetensors"}
 
 
 def test_a_restore_that_was_interrupted_goes_on(tmp_path):
@@ -103,17 +123,7 @@ def test_nonsense_is_one_sentence(tmp_path, data):
 
 @needs_cometbft
 def test_a_lost_validator_of_four_comes_back_from_its_backup(tmp_path):
-    homes = [
-        init(tmp_path / n, n, "--ledger", "cometbft", "--ledger-address", free_address())
-        for n in "ABCD"
-    ]
-    cards = []
-    for home in homes[1:]:
-        cards += ["--founder", tmp_path / f"{home.name}.json"]
-        cards[-1].write_text(run("node", "card", "--home", home))
-    run("consortium", "found", "Hearts", "--home", homes[0], *cards)
-    for home in homes[1:]:
-        run("consortium", "accept", homes[0] / "genesis.json", "--home", home)
+    homes = found_together(tmp_path, "ABCD")
     lost = homes[3]
 
     def log(home):

@@ -62,7 +62,7 @@ MUTANTS = [
     Mutant("grace ignored", C + "phases",
            'if r is not None and r.phase == "COLLECTING":', "if False:"),
     Mutant("min_peers off by one", C + "phases",
-           "if len(have) < spec.min_peers:", "if len(have) < spec.min_peers - 1:"),
+           "if len(have) < r.min_peers:", "if len(have) < r.min_peers - 1:"),
     Mutant("a round left out", C + "rounds",
            "open_round(ctx, r.study, r.number + 1, candidates)",
            "open_round(ctx, r.study, r.number + (2 if r.number == 2 else 1), candidates)"),

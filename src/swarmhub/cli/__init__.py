@@ -21,6 +21,10 @@ def main() -> None:
             from swarmhub.cli.train import app as train
 
             train(sys.argv[2:], prog_name="swarmhub train")
+        if command == "status":  # it answers within a second
+            from swarmhub.cli.status import app as status
+
+            status(sys.argv[2:], prog_name="swarmhub status")
         from swarmhub.cli.app import app
 
         app(prog_name="swarmhub")

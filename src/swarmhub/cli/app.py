@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmhub.cli import consortium, demo, ledger, node, predict, sim, study, train
+from swarmhub.cli import consortium, demo, ledger, node, predict, sim, status, study, train
 from swarmhub.cli.shared import CONTEXT
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
 app.command("init")(node.init)
 app.command("join")(consortium.join)
 app.command("up")(node.up)
-app.command("status")(node.status)
+app.command("status")(status.status)
 app.command("doctor")(node.doctor)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)

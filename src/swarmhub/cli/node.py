@@ -1,4 +1,4 @@
-"""`swarmhub init | up | status | node ...`"""
+"""`swarmhub init | up | doctor | relay | node ...`"""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from swarmhub import codec
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show, table
+from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show
 from swarmhub.contract.phases import compute_training_round
-from swarmhub.contract.thresholds import compute_faults
-from swarmhub.errors import BadInput, SwarmhubError, TrainerError
+from swarmhub.errors import BadInput
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
 
@@ -70,46 +69,6 @@ def up(
     raise typer.Exit(main(arguments))
 
 
-def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """What this node is doing now, from the running node."""
-    from swarmhub.train.client import NodeClient
-
-    Home.open(home)
-    try:
-        found = NodeClient(home, patience_s=0.0).get("/v1/status")
-    except TrainerError:
-        raise SwarmhubError(
-            f"No node is running on {home}; start it with 'swarmhub up --home {home}'."
-        ) from None
-    if json_:
-        print(json.dumps(found, indent=2))
-        return
-    if found["waiting"]:
-        print(f"{found['name']} waits to be let in: the members vote on its application.")
-        return
-    member = found["member"] or "none with its present key"
-    print(f"{found['name']} (member {member}), {found['chain']}, block {found['height']}")
-    if found["networked"]:
-        print(say_what_it_survives(found["validators"]))
-    rows = [
-        [
-            s["study"],
-            f"{s['round']} ({s['kind']})",
-            s["phase"],
-            str(s["leader"] or ""),
-            f"{len(s['contributed'])} of {len(s['roster'])} (at least {s['min_peers']})",
-            "yes" if s["trainer"] else "no",
-        ]
-        for s in found["studies"]
-    ]
-    table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
-    for s in found["studies"]:
-        if s["waits"]:
-            print(f"{s['study']}: {s['waits']}")
-    for problem in found["problems"]:
-        print(f"! {problem}")
-
-
 def relay(
     home: HomeOption = DEFAULT_HOME,
     listen: Annotated[
@@ -155,17 +114,6 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
         print(json.dumps([asdict(f) for f in found], indent=2))
     if not all(f.well for f in found):
         raise typer.Exit(1)
-
-
-def say_what_it_survives(validators: int) -> str:
-    """How many may be away, for people."""
-    away = compute_faults(validators)
-    if validators == 1:
-        return "1 validator: it is the ledger; without it there are no blocks."
-    if not away:
-        return f"{validators} validators: all must be there; with one away no block is made."
-    halts = f"with {away + 1} away no block is made"
-    return f"{validators} validators: {away} may be away or lie; {halts}."
 
 
 @app.command("card")

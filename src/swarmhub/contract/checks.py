@@ -180,7 +180,7 @@ def format_micro(value: int) -> str:
     return f"-{digits}" if value < 0 else digits
 
 
-def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Member) -> None:
+def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
     """Enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
@@ -193,7 +193,7 @@ def check_receipts(ctx: Context, study: Study, r: Round, tx: Settle, leader: Mem
         account = MEMBER.need(ctx.state, p.member).account
         if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):
             raise BadValue("receipts", f"a signature of member {p.member}", p.signature[:16])
-    enrolled = len(study.enrolled)
+    enrolled = len(r.enrolled)
     if not is_backed(r, enrolled, tx.ref.term, signers):
         drawn = list(get_auditors(r, enrolled, tx.ref.term))
         others = compute_substitutes(enrolled, len(candidates))

@@ -31,7 +31,6 @@ from swarmhub.contract.phases import next_term, put
 from swarmhub.contract.records import (
     MEMBER,
     ROUND,
-    STUDY,
     Answer,
     FormerAccount,
     Member,
@@ -99,7 +98,7 @@ def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None
     r = replace(r, dispute=replace(r.dispute, answers=answers))
     put(ctx, r)
     voters = len(get_candidates(r)) - 1
-    needed = compute_verdict(len(STUDY.need(ctx.state, name).enrolled), voters)
+    needed = compute_verdict(len(r.enrolled), voters)
     agreed = [a.leaf for a in answers if sum(b.leaf == a.leaf for b in answers) >= needed]
     if agreed and agreed[0] != claimed:
         convict(ctx, r, agreed[0])

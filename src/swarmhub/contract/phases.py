@@ -11,6 +11,8 @@ OPEN waits until min_peers are ready. COLLECTING closes when the whole roster ha
 when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the
 set of contributions (its revision) and has a leader (its term). SETTLED is never stored: the
 settled model goes to the study, the round's record is replaced by the next one's.
+
+min_peers is the round's own (see `minimum`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Literal
 from swarmhub.contract import deadlines
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.minimum import leave_out, reckon_with_all
 from swarmhub.contract.records import (
     CHAIN,
     ROUND,
@@ -77,7 +80,8 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
     roster = tuple(sorted(enrolled & {*last, *study.ready}))
     base = study.current.digest if study.current else ""
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
-    put(ctx, Round(name, number, kind, PHASES[kind][0], roster, base, ctx.env.time_ms))
+    r = Round(name, number, kind, PHASES[kind][0], roster, base, ctx.env.time_ms)
+    put(ctx, reckon_with_all(spec, study, r))
     ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
     advance(ctx, name)
 
@@ -85,12 +89,12 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
 def advance(ctx: Context, name: str) -> None:
     """Move the round on as far as what it has allows."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
-    if r.phase == "OPEN" and len(r.roster) >= spec.min_peers:
+    if r.phase == "OPEN" and len(r.roster) >= r.min_peers:
         r = enter(ctx, r, PHASES[r.kind][1])
     if r.phase != "COLLECTING":
         return
     have = set(r.contributors)
-    if len(have) < spec.min_peers:
+    if len(have) < r.min_peers:
         return
     if have >= set(r.roster) or r.grace == "over":
         deadlines.clear(ctx.state, f"grace/{name}")
@@ -184,11 +188,14 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     `willing`: it wants that itself, which it may not do again and again; a leader whose merge is
     disputed leads no more in this round then.
 
-    Below min_peers the round is collecting again, with all that it still has.
+    Below min_peers the round is collecting again, with all that it still has; it may need fewer
+    without a member that has left its study.
     """
-    spec, r = SPEC.need(ctx.state, name), ROUND.get(ctx.state, name)
+    study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
     if r is None:
         return
+    if study.samples_of(member) is None:
+        r = leave_out(SPEC.need(ctx.state, name), r, member)
     contributed = r.contribution_of(member) is not None
     part = contributed or member in get_candidates(r)
     r = replace(r, roster=tuple(m for m in r.roster if m != member))
@@ -216,15 +223,16 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     if contributed:
         ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
     if r.phase != "MERGING":
-        enough = len(r.contributions) >= spec.min_peers
+        enough = len(r.contributions) >= r.min_peers
         if not enough:
             deadlines.clear(ctx.state, f"grace/{name}")
         put(ctx, replace(r, grace=r.grace if enough else ""))
         advance(ctx, name)
-    elif len(get_candidates(r)) < spec.min_peers:
+    elif len(get_candidates(r)) < r.min_peers:
         deadlines.clear(ctx.state, f"term/{name}")
         back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
-        study = STUDY.need(ctx.state, name)  # who has come since is waited for, too
+        if not set(study.ready) <= set(r.enrolled):  # who has come since is waited for, too
+            r = reckon_with_all(SPEC.need(ctx.state, name), study, r)
         roster = tuple(sorted({*r.roster, *study.ready} - {member}))
         STUDY.put(ctx.state, name, record=replace(study, ready=()))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))

@@ -18,6 +18,7 @@ from swarmhub.contract.checks import (
 )
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_candidates, get_leader
+from swarmhub.contract.minimum import take_in
 from swarmhub.contract.phases import (
     advance,
     drop_member,
@@ -62,19 +63,20 @@ from swarmhub.contract.transactions import (
 def ready(ctx: Context, tx: Ready) -> None:
     """An enrolled member joins the open roster, or the next one if contributions are fixed."""
     member = ctx.need_member()
-    study, _, r = need_open_round(ctx, tx.study)
+    study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
     expected = get_candidates(r) if r.phase == "MERGING" else r.roster
     if member.id in expected or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
-    if r.phase == "MERGING" and r.kind != "initial":
-        ctx.emit("ready", study=tx.study, member=member.id)
+    joined = take_in(spec, study, r, member.id)
+    if joined is None or (r.phase == "MERGING" and r.kind != "initial"):
+        ctx.emit("ready", study=tx.study, number=r.number + 1, member=member.id)
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
         return
     need_few_strikes(r, member)
-    ctx.emit("ready", study=tx.study, member=member.id)
-    r = replace(r, roster=tuple(sorted((*r.roster, member.id))))
+    ctx.emit("ready", study=tx.study, number=r.number, member=member.id)
+    r = replace(joined, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
         r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
         put(ctx, r)
@@ -91,11 +93,15 @@ def contribute(ctx: Context, tx: Contribute) -> None:
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
     need_few_strikes(r, member)
+    joined = take_in(spec, study, r, member.id)
+    if joined is None:
+        raise NotAllowed("a member that was enrolled when the round opened",
+                         f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
     check_contribution(study, spec, r, member.id, tx)
     entry = Contribution(member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations)
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
-    put(ctx, replace(r, contributions=contributions, roster=roster))
+    put(ctx, replace(joined, contributions=contributions, roster=roster))
     ctx.emit("contributed", study=r.study, number=r.number, member=member.id, weight=tx.weight)
     advance(ctx, r.study)
 
@@ -112,27 +118,27 @@ def retract(ctx: Context, tx: Retract) -> None:
 def suspect(ctx: Context, tx: Suspect) -> None:
     """f + 1 candidates who say that the leader does not answer end its term at once."""
     member = ctx.need_member()
-    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
     if member.id in r.suspects:
         raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
     r = replace(r, suspects=(*r.suspects, member.id))
     put(ctx, r)
     ctx.emit("suspected", study=r.study, number=r.number, term=r.term, by=member.id)
-    if len(r.suspects) >= compute_witnesses(len(study.enrolled), len(get_candidates(r))):
+    if len(r.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
         next_term(ctx, r.study)
 
 
 def unavailable(ctx: Context, tx: Unavailable) -> None:
     """The leader cannot get a contribution. Its term is over; enough such reports exclude."""
     member = ctx.need_member()
-    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
     if member.id != get_leader(r):
         raise NotAllowed("the leader of the term", "report a contribution as unavailable")
     add_report(ctx, r, Report("unavailable", member.id, tx.member))
     r = ROUND.need(ctx.state, r.study)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("unavailable", tx.member)}
-    if len(reporters) >= compute_unavailable(len(study.enrolled), len(r.contributions)):
+    if len(reporters) >= compute_unavailable(len(r.enrolled), len(r.contributions)):
         exclude(ctx, r.study, tx.member, "unavailable")
     else:
         next_term(ctx, r.study)
@@ -141,12 +147,12 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
 def invalid(ctx: Context, tx: Invalid) -> None:
     """f + 1 contributors who checked a contribution and found it unmergeable exclude it."""
     member = ctx.need_member()
-    study, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
     add_report(ctx, r, Report("invalid", member.id, tx.member))
     r = ROUND.need(ctx.state, r.study)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("invalid", tx.member)}
-    if len(reporters) >= compute_witnesses(len(study.enrolled), len(r.contributions)):
+    if len(reporters) >= compute_witnesses(len(r.enrolled), len(r.contributions)):
         exclude(ctx, r.study, tx.member, "invalid")
 
 
@@ -161,7 +167,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     if r.dispute is not None:  # of another merge, too: it may be the true one
         raise Disputed(r.dispute.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
-    check_receipts(ctx, study, r, tx, member)
+    check_receipts(ctx, r, tx, member)
     candidates = get_candidates(r)
     shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
     model = Model(

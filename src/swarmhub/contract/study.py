@@ -24,6 +24,7 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
+from swarmhub.contract.thresholds import compute_min_peers
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -198,8 +199,9 @@ def start(ctx: Context, tx: Start) -> None:
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "start the study")
     here = tuple(e for e in study.enrolled if e.member in ctx.chain.active)
-    if len(here) < spec.min_peers:
-        raise BadValue("enrolled", f"min_peers = {spec.min_peers} members", len(here))
+    min_peers = compute_min_peers(spec.min_peers, len(here))
+    if len(here) < min_peers:
+        raise BadValue("enrolled", f"min_peers = {min_peers} members", len(here))
     STUDY.put(ctx.state, tx.study, record=replace(study, status="running", enrolled=here))
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))

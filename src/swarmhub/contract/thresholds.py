@@ -27,8 +27,26 @@ def compute_quorum(n: int) -> int:
     return n - compute_faults(n)
 
 
-# In a round, f is that of all who are enrolled in the study: whoever is late or away today does not
-# make the others honest. n is how many have contributed, and bounds what can be asked for.
+# In a round, f is that of all members that it reckons with (`Round.enrolled`): whoever is late or
+# away today does not make the others honest. n is how many have contributed, and bounds what can be
+# asked for.
+
+
+def compute_min_peers(min_peers: int, enrolled: int) -> int:
+    """Contributions without which a round of so many enrolled members does not close: those of the
+    terms, and 2f + 1, so that most of any set are honest."""
+    return max(min_peers, 2 * compute_faults(enrolled) + 1)
+
+
+def describe_min_peers(min_peers: int, enrolled: int) -> str:
+    """What a study of so many enrolled members needs in each round, and what it survives."""
+    needed, lying = compute_min_peers(min_peers, enrolled), compute_faults(enrolled)
+    if enrolled < needed:
+        return f"a round needs {needed} contributions: {needed - enrolled} more must enrol"
+    return (
+        f"a round needs {needed} of {enrolled} contributions: {enrolled - needed} may be away, "
+        f"{lying} may lie"
+    )
 
 
 def compute_witnesses(enrolled: int, n: int) -> int:

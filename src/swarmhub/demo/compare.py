@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from swarmhub.data.metrics import auc, log_loss
 from swarmhub.data.statistics import statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput
+from swarmhub.params import Layout
 from swarmhub.params.buffer import arrays_from, layout_of
 from swarmhub.recipes.trainer import Fitted, make_fitted
 
@@ -42,20 +43,25 @@ class HeldOut:
         self._train = {name: read_table(path, label) for name, path in train.items()}
         self._tests = [read_table(path, label) for path in tests]
         self.kind, self.seed = kind, seed
+        self.is_fitted = False
         self.patients = sum(t.rows for t in self._tests)
 
     def use(self, statistics: bytes) -> list[str]:
         """Take the swarm's own merged statistics: everything is measured over its design. Returns
         a sentence for each column that a hospital has as another kind."""
         self.fitted = make_fitted(self.kind, statistics, self.seed)
+        self.is_fitted = True
         tables = self._train.items()
         return [f"{name}: {s}" for name, t in tables for s in self.fitted.design.mismatched(t)]
 
-    def load(self, buffer: Path) -> Parameters:
+    @property
+    def layout(self) -> Layout:
+        """Of the swarm's models."""
+        return layout_of(self.fitted.model.initial())
+
+    def load(self, file: IO[bytes]) -> Parameters:
         """Parameters from a settled model's file."""
-        layout = layout_of(self.fitted.model.initial())
-        with buffer.open("rb") as file:
-            return arrays_from(file, layout)
+        return arrays_from(file, self.layout)
 
     def measure(self, fitted: Fitted, parameters: Parameters) -> dict[str, float | None]:
         """{"auc", "loss"} of a model on all held-out patients."""

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swarmhub import codec
 from swarmhub.contract.phases import compute_training_round
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
 from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import Start
-from swarmhub.demo.compare import HeldOut
+from swarmhub.demo.compare import HeldOut, Parameters
+from swarmhub.demo.models import path_in, read_held
 from swarmhub.demo.outcome import Options, Outcome, RoundLine, Screen, Takeover
+from swarmhub.demo.patience import Patience, say_what_is_missing
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
@@ -26,11 +29,14 @@ from swarmhub.ledger import Committed
 from swarmhub.node.desk import Desk, make_genesis
 from swarmhub.node.home import COMETBFT, Home
 from swarmhub.node.ledgers import found_ledger, open_for_desk
+from swarmhub.params import export_safetensors
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"
 RESTART_AFTER_S = 3.0  # the killed node comes back after its round, or after so long
-STALLED_S = 120.0  # nothing on the ledger for so long: something is wrong, say so
+START_S = 120.0  # for a node to open its ledger
+LOOK_S = 0.5  # between two looks at the children
+STALLED_S = 600.0  # nothing on the ledger for so long: something is wrong, say so
 
 
 def claim_root(root: Path) -> Any:
@@ -47,6 +53,16 @@ def claim_root(root: Path) -> Any:
     return held
 
 
+@dataclass(frozen=True)
+class News:
+    """An event of the ledger: when it was heard here (monotonic), and its block's time."""
+
+    heard_s: float
+    block_ms: int
+    name: str
+    fields: dict[str, Any]
+
+
 @dataclass
 class Demo:
     """A demo at work."""
@@ -57,8 +73,9 @@ class Demo:
     children: Processes
     homes: list[Home] = field(default_factory=list)
     lines: list[RoundLine] = field(default_factory=list)
+    unmeasured: int = 0  # rounds with a model that was gone before it could be measured here
     takeovers: list[Takeover] = field(default_factory=list)
-    news: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
+    news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
 
     async def run(self, started: float) -> Outcome:
         """Everything, from founding to the comparison."""
@@ -83,7 +100,7 @@ class Demo:
         self.screen.step(f"founded {chain} with {len(founders)} member(s)")
         for i in range(len(sites)):
             self._start_node(i)
-        self.ledger = await open_for_desk(founders[0], founders[0].key("account"), STALLED_S)
+        self.ledger = await open_for_desk(founders[0], founders[0].key("account"), START_S)
         try:
             self.ledger.subscribe(self._hear)
             self.held_out = await asyncio.to_thread(self._make_held_out)  # while the nodes start
@@ -99,7 +116,8 @@ class Demo:
 
     def _hear(self, committed: Committed) -> None:
         for name, fields in committed.events:
-            self.news.put_nowait((time.monotonic(), name, fields))
+            block_ms = committed.block.header.time_ms
+            self.news.put_nowait(News(time.monotonic(), block_ms, name, fields))
 
     # founding
 
@@ -163,36 +181,19 @@ class Demo:
     # watching
 
     async def _watch(self, started: float) -> Outcome:
-        news = self.news
+        """Show what happens until the study is over. This process may fall behind the nodes, or be
+        stopped: what it shows follows from the ledger, and from the models that nodes must keep."""
         spec = self._desks[0].need_spec(STUDY_NAME)
-        opened = time.monotonic()
-        last_news = time.monotonic()
+        opened_ms = 0
         killed: tuple[float, int, str] | None = None  # when, round, whom
         wants_kill = self.options.kill_leader
-        final: Model | None = None
         startup_s: float | None = None
-        task = asyncio.current_task()
-        while STUDY.need(self.ledger.state, STUDY_NAME).status == "running" or not news.empty():
-            if task is not None and task.cancelling():  # a Ctrl-C that something below swallowed
-                raise asyncio.CancelledError
-            try:
-                async with asyncio.timeout(0.5):  # wait_for can swallow a Ctrl-C in Python 3.11
-                    at, name, fields = await news.get()
-            except TimeoutError:
-                self.children.check()
-                if self.ledger.failure:
-                    raise self.ledger.failure from None
-                if time.monotonic() - last_news > STALLED_S:
-                    raise LedgerError(
-                        f"Nothing has happened for {STALLED_S:.0f} s; see the logs in "
-                        f"{self.options.root}."
-                    ) from None
-                continue
-            last_news = time.monotonic()
+        while (news := await self._next_news()) is not None:
+            name, fields = news.name, news.fields
             if name == "opened":
-                opened = at
+                opened_ms = news.block_ms
                 if fields["kind"] == "parameters" and startup_s is None:
-                    startup_s = at - started
+                    startup_s = news.heard_s - started
                 self.screen.waiting(
                     f"{fields['kind']} round: waiting for {len(fields['roster'])} hospital(s)"
                 )
@@ -207,17 +208,22 @@ class Demo:
                     loop.call_later(RESTART_AFTER_S, self._restart, killed[2])
             elif name == "settled":
                 if killed and killed[1] == fields["number"]:
-                    self._note_takeover(killed, at, fields, compute_training_round(spec, killed[1]))
+                    number = compute_training_round(spec, killed[1])
+                    self._note_takeover(killed, news.heard_s, fields, number)
                     self._restart(killed[2])  # unless it had to be back before
                     killed = None
-                if fields["kind"] == "statistics":
-                    document = self._find_blob(fields["digest"]).read_bytes()
-                    for sentence in await asyncio.to_thread(self.held_out.use, document):
-                        self.screen.warn(sentence)
                 if fields["kind"] == "parameters":
-                    final = await self._show_round(fields, at - opened, spec)
+                    self._show_round(fields, (news.block_ms - opened_ms) / 1000, spec)
         self.children.check()
-        swarm = self.held_out.load(self._find_blob(final.digest)) if final else None
+        if self.unmeasured:
+            self.screen.warn(
+                f"{self.unmeasured} round(s) have no figures of their own: this command was slower "
+                "than the hospitals, and they no longer keep the models of those rounds."
+            )
+        final = STUDY.need(self.ledger.state, STUDY_NAME).current
+        swarm = self._read_model(final) if final else None
+        if final is not None and swarm is None:
+            raise SwarmhubError(f"No node holds the settled model {final.digest[:16]}….")
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
         scores = await asyncio.to_thread(self.held_out.compare, swarm, self.options.rounds)
         model_file = await asyncio.to_thread(self._export, final)
@@ -236,14 +242,41 @@ class Demo:
             patients=self.held_out.patients,
         )
 
-    async def _show_round(self, fields: dict[str, Any], seconds: float, spec: Spec) -> Model:
-        from swarmhub import codec
+    async def _next_news(self) -> News | None:
+        """The next event; None if the study is over and nothing is left to tell. Says what is
+        waited for. SwarmhubError if a child has failed, or nothing happens for STALLED_S."""
+        patience = Patience(STALLED_S, time.monotonic())
+        task = asyncio.current_task()
+        while True:
+            if task is not None and task.cancelling():  # a Ctrl-C that something below swallowed
+                raise asyncio.CancelledError
+            if self.news.empty() and not self._is_running():
+                return None
+            try:
+                async with asyncio.timeout(LOOK_S):  # wait_for can swallow a Ctrl-C in Python 3.11
+                    return await self.news.get()
+            except TimeoutError:
+                self.children.check()
+            if self.ledger.failure:
+                raise self.ledger.failure
+            is_over = patience.look(time.monotonic())
+            r = ROUND.get(self.ledger.state, STUDY_NAME)
+            said = f"{say_what_is_missing(r, self.names)} ({patience.quiet_s:.0f} s)"
+            self.screen.waiting(said)
+            if is_over:
+                raise LedgerError(f"Nothing happens: {said}; see the logs in {self.options.root}.")
 
+    def _is_running(self) -> bool:
+        return STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
+
+    def _show_round(self, fields: dict[str, Any], seconds: float, spec: Spec) -> None:
         known = {k: v for k, v in fields.items() if k != "lineage"}
         model = codec.from_json(Model, json.loads(json.dumps(known)))
-        path = self._find_blob(model.digest)
-        parameters = self.held_out.load(path)
-        found = self.held_out.measure(self.held_out.fitted, parameters)
+        parameters = self._read_model(model)
+        found: dict[str, float | None] = {"auc": None, "loss": None}
+        if parameters is not None:
+            found = self.held_out.measure(self.held_out.fitted, parameters)
+        self.unmeasured += parameters is None
         line = RoundLine(
             number=compute_training_round(spec, model.number),
             leader=self.names[model.leader],
@@ -257,26 +290,36 @@ class Demo:
         )
         self.lines.append(line)
         self.screen.round(line)
-        return model
 
-    def _find_blob(self, digest: str) -> Path:
-        for home in self.homes:
-            path = home.blobs_path / f"{digest}.bin"
-            if path.exists():
-                return path
-        raise SwarmhubError(f"No node holds the settled model {digest[:16]}…; see the logs.")
+    def _read_model(self, model: Model) -> Parameters | None:
+        """The parameters of a settled model, if a node still keeps them."""
+        if not self.held_out.is_fitted:
+            self._use_statistics()
+        return read_held(self._stores, model.digest, self.held_out.load)
+
+    def _use_statistics(self) -> None:
+        """Measure over the design that follows from the swarm's merged statistics."""
+        merged = STUDY.need(self.ledger.state, STUDY_NAME).statistics
+        document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
+        if not document:
+            raise SwarmhubError("No node holds the merged statistics; see the logs.")
+        for sentence in self.held_out.use(document):
+            self.screen.warn(sentence)
+
+    @property
+    def _stores(self) -> list[Path]:
+        return [home.blobs_path for home in self.homes]
 
     def _export(self, model: Model | None) -> Path:
-        from swarmhub.params import export_safetensors
-        from swarmhub.params.buffer import layout_of
         from swarmhub.recipes.scoring import describe
 
         out = self.options.root / "model.safetensors"
         if model is not None:
-            layout = layout_of(self.held_out.fitted.model.initial())
             facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
             facts |= describe(self.options.model, self.held_out.fitted.design)
-            export_safetensors(self._find_blob(model.digest), layout, out, facts, model.digest)
+            files = [path_in(store, model.digest) for store in self._stores]
+            file = next(f for f in files if f.exists())
+            export_safetensors(file, self.held_out.layout, out, facts, model.digest)
         return out
 
     # killing the leader
@@ -305,8 +348,7 @@ class Demo:
     def _restart(self, name: str) -> None:
         """Start the killed node again: it reads the ledger and takes part as soon as it can."""
         i = next(i for i, s in enumerate(self.sites) if s.name == name)
-        running = STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
-        if running and not self.children.is_running(f"The node of {name}"):
+        if self._is_running() and not self.children.is_running(f"The node of {name}"):
             self._start_node(i)
 
 

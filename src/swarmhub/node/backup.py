@@ -9,6 +9,7 @@ of one height; blobs, blocks and state, which the other members have.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -30,6 +31,7 @@ from swarmhub.node.home import CONFIG, Home
 GENESIS = "genesis.json"
 DOORS = f"ledger/{entrance.FILE}"
 KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
+TRIES = 10
 MAX_CONFIG_BYTES = 1 << 16
 MAX_BYTES = 16 << 30  # of a backup that is read: trainers may keep large models at home
 
@@ -40,10 +42,8 @@ def back_up(home: Home, target: Path) -> list[str]:
     if target.exists():
         raise BadInput(f"There is a file {target} already; give another name.")
     partial = target.with_name(target.name + ".part")
-    partial.unlink(missing_ok=True)  # of a try that was interrupted
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        names = _write(home, fd)
+        names = _insist(home, partial)
         with tarfile.open(partial, "r:") as tar:
             _check(tar.getmembers(), partial)
         partial.rename(target)
@@ -53,7 +53,18 @@ def back_up(home: Home, target: Path) -> list[str]:
     return names
 
 
-def _write(home: Home, fd: int) -> list[str]:
+def _insist(home: Home, partial: Path) -> list[str]:
+    """Write it, from the beginning again if a trainer that runs has replaced private state
+    meanwhile."""
+    for _ in range(TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return _write(home, partial)
+    return _write(home, partial)
+
+
+def _write(home: Home, partial: Path) -> list[str]:
+    partial.unlink(missing_ok=True)  # of a try that was interrupted
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with (
         os.fdopen(fd, "wb") as file,
         tarfile.open(fileobj=file, mode="w", dereference=True) as tar,  # links as what they name
@@ -63,7 +74,11 @@ def _write(home: Home, fd: int) -> list[str]:
                 tar.add(home.root / name, name)
         if home.is_networked and (home.engine_path / STATE_FILE).exists():
             _add_ledger(tar, home)
-        tar.add(home.root / "local", "local")
+        tar.add(
+            home.root / "local",
+            "local",
+            filter=lambda entry: None if entry.name.endswith(".partial") else entry,
+        )
         return tar.getnames()
 
 

@@ -49,6 +49,7 @@ from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.node.membership import find_standing
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
@@ -91,10 +92,10 @@ class Desk:
 
     @property
     def me(self) -> Member:
-        """This hospital's member record; BadInput where it is none."""
+        """This hospital's member record; BadInput, which says why, where it is none."""
         found = get_member_of_key(self.ledger.state, self.account.public)
         if found is None:
-            raise BadInput("This home belongs to no active member; apply with an invitation first.")
+            raise BadInput(find_standing(self.ledger.state, self.account.public).said)
         return found
 
     async def invite(self, home: Home, valid_ms: int) -> Ticket:

@@ -16,11 +16,13 @@ from swarmhub import __version__, keys
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
-from swarmhub.files import lock
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
 from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.asking import is_running
+from swarmhub.node.entrance import is_newcomer
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
+from swarmhub.node.membership import WAITS, Standing, ask_all, find_standing
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reach import try_tcp
 from swarmhub.transport.relay import relays_of
@@ -33,47 +35,59 @@ CLOCK_MS = 5_000  # deadlines of studies are seconds and more
 
 @dataclass(frozen=True)
 class Finding:
-    """One look. `said` is for people; where `well` is false it says what to do."""
+    """One look. `said` is for people; where `well` is false it says what to do. The look at the
+    membership has a word for it as well (see `Standing`)."""
 
     what: str
     well: bool
     said: str
+    state: str = ""
 
 
 async def examine(home: Home) -> AsyncIterator[Finding]:
-    """All looks, in the order in which they depend on each other."""
-    running = _is_locked(home)
-    yield _disk(home)
-    yield _certificate(home)
-    for what, listen in _listens(home).items():
-        yield _port(what, listen, running)
-    if home.is_networked:
-        yield await asyncio.to_thread(_engine)
+    """All looks: whether this hospital is a member first, then in the order in which they depend on
+    each other."""
     account = home.key("account")
+    running = is_running(home)
+    ledger: DeskLedger | None = None
     try:
-        ledger = await open_for_desk(home, account)
-    except SwarmhubError as error:
-        yield Finding("ledger", False, str(error))
-        return
-    try:
-        me = get_member_of_key(ledger.state, account.public)
-        if me is None:
-            said = "This hospital is no member (yet); the others vote on its application."
-            yield Finding("membership", False, said)
-            return
-        yield Finding("membership", True, f"member {me.id} of {ledger.tip.chain_id}")
-        async for finding in _peers(home, ledger, me):
-            yield finding
+        try:
+            ledger = await open_for_desk(home, account)
+            standing = await _ask_for_standing(home, ledger)
+            yield Finding("membership", standing.well, standing.said, standing.state)
+        except SwarmhubError as error:
+            yield Finding("ledger", False, str(error))
+        yield _disk(home)
+        yield _certificate(home)
+        for what, listen in _listens(home).items():
+            yield _port(what, listen, running)
+        if home.is_networked:
+            yield await asyncio.to_thread(_engine)
+        me = get_member_of_key(ledger.state, account.public) if ledger else None
+        if ledger is not None and me is not None:
+            async for finding in _peers(home, ledger, me):
+                yield finding
     finally:
-        await ledger.close()
+        if ledger is not None:
+            await ledger.close()
 
 
-def _is_locked(home: Home) -> bool:
-    """Whether a node is running on it."""
-    held = lock(home.run_path("node.lock"))
-    if held is not None:
-        held.close()
-    return held is None
+async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
+    """What the ledger says, as far as it is here, and the others if it may have gone on without
+    this home."""
+    account = home.key("account").public
+    asked = None
+    if home.is_networked:
+        if ledger.tip.height == 0 and is_newcomer(home):
+            return Standing("waiting", True, WAITS)
+        client = _make_client(home, ledger)
+        try:
+            members = get_members(ledger.state)
+            found = await ask_all(client, [m.id for m in members if m.tls and m.account != account])
+            asked = found if found.is_refused else None  # who is silent has a line of its own
+        finally:
+            await client.close()
+    return find_standing(ledger.state, account, home.config.name, asked)
 
 
 def _listens(home: Home) -> dict[str, str]:
@@ -118,13 +132,16 @@ def _engine() -> Finding:
     return Finding("CometBFT", True, str(binary))
 
 
-async def _peers(home: Home, ledger: DeskLedger, me: Member) -> AsyncIterator[Finding]:
+def _make_client(home: Home, ledger: DeskLedger) -> PeerClient:
     peers = Peers(home.certificate_path, home.key_path("tls"))
-    members = get_members(ledger.state)
-    peers.update(members)
-    client = PeerClient(peers)
+    peers.update(get_members(ledger.state))
+    return PeerClient(peers)
+
+
+async def _peers(home: Home, ledger: DeskLedger, me: Member) -> AsyncIterator[Finding]:
+    client = _make_client(home, ledger)
     try:
-        for other in [m for m in members if m.id != me.id]:
+        for other in [m for m in get_members(ledger.state) if m.id != me.id]:
             async for finding in _peer(client, ledger, me, other):
                 yield finding
     finally:

@@ -239,7 +239,7 @@ class StudyDriver:
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
-        if is_answer_refused(wish.body, result.code, r, self.notes.me):
+        if is_answer_refused(wish.body, result.code, r):
             self.node.forget_prepared(self.study)
             self.learn(AnswerRefused(result.message))
         if is_final(wish.body, result.code) and revision == self._revision:

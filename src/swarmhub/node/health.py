@@ -36,8 +36,8 @@ class _Guard(asyncio.Protocol):
 
 
 class Health:
-    """Status 200 while the node does its work, else 503; JSON with `well`, `height` (the newest
-    block), `waiting` (to be let in) and `problems` (how many sentences `status` has)."""
+    """Status 200 while the node does a member's work, else 503; JSON with `well`, `height` (the
+    newest block), `waiting` (to be let in) and `problems` (how many sentences `status` has)."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -77,13 +77,13 @@ class Health:
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.Response:
-        waiting = self._node.entrance.waiting
+        standing = self._node.standing()
         failed = self._node.ledger.failure is not None
-        well = not (waiting or failed or self._node.stopping.is_set())
+        well = standing.state == "member" and not (failed or self._node.stopping.is_set())
         found = {
             "well": well,
             "height": self._node.ledger.tip.height,
-            "waiting": waiting,
+            "waiting": standing.state == "waiting",
             "problems": len(self._node.problems),
         }
         return web.json_response(found, status=200 if well else 503)

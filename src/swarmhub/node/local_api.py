@@ -128,6 +128,8 @@ class LocalApi:
     async def _look_after_trainers(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AFTER_TRAINERS_S)
+            with contextlib.suppress(OSError):  # a sign of life, for a command that has no answer
+                os.utime(self._node.home.run_path("api.json"))
             try:
                 self._notice_gone_trainers()
             except OSError as error:
@@ -159,7 +161,9 @@ class LocalApi:
         if study is None:
             raise BadInput(f"There is no study '{name[:60]}' on the ledger; check its name.")
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)
-        if me is None or study.samples_of(me.id) is None:
+        if me is None:
+            raise BadInput(self._node.standing().said)
+        if study.samples_of(me.id) is None:
             raise BadInput(
                 f"This node is not enrolled in '{name}'; run 'swarmhub study enrol {name}' first."
             )

@@ -8,7 +8,7 @@ import ctypes
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
@@ -19,7 +19,6 @@ from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,
     ROUND,
-    SPEC,
     STUDY,
     Member,
     get_chain,
@@ -40,6 +39,7 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
+from swarmhub.node.membership import WAITS, Membership, Standing
 from swarmhub.node.waits import find_wait
 from swarmhub.round import (
     Merged,
@@ -59,6 +59,7 @@ from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId, PublicKey
 
+LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
 HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
@@ -69,6 +70,7 @@ NO_BLOCK = (
     "The ledger does not take the transactions of this node: more members may be away than it "
     "survives. 'swarmhub doctor' says which of them can be reached."
 )
+MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
 
 M_ARENA_MAX = -8  # of glibc's mallopt
 
@@ -98,9 +100,13 @@ class Node:
         relays = relays_of(home.config.address)
         self.outpost = Outpost(self.peers, relays, home.config.listen)
         self.entrance = Entrance(home)
+        self.membership = Membership(self.client, self._others, self._is_current)
+        self._watching: asyncio.Task[None] | None = None
+        self._told = ""  # of its standing
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
         self.problems: list[str] = []
+        self._has_wrong_keys = False
         self._troubles: dict[str, asyncio.TimerHandle] = {}  # the problems that pass
         self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # what is tried again
         self.stopping = asyncio.Event()
@@ -116,7 +122,7 @@ class Node:
 
     async def run(self) -> None:
         """Everything from opening to closing. Raises SwarmhubError where it cannot go on."""
-        held = lock(self.home.run_path("node.lock"))
+        held = await self._take_home()
         if held is None:
             raise HomeError(
                 f"A node is running on {self.home.root} already; stop it, or use another --home."
@@ -143,6 +149,7 @@ class Node:
                 reach("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
+                self._watching = asyncio.create_task(self.membership.watch(self._tell_standing))
                 log.info("node '%s' is up", self.home.config.name)
                 await self.stopping.wait()
             finally:
@@ -151,6 +158,16 @@ class Node:
             held.close()
         if self._failure is not None:
             raise self._failure
+
+    async def _take_home(self) -> IO[Any] | None:
+        """The lock that makes this node the home's only one; None if another has it for more than
+        the instant in which a command looks whether a node is running."""
+        for _ in range(LOCK_TRIES):
+            held = lock(self.home.run_path("node.lock"))
+            if held is not None:
+                break
+            await asyncio.sleep(LOCK_PAUSE_S)
+        return held
 
     async def _open_ledger(self) -> None:
         seen = None
@@ -177,8 +194,9 @@ class Node:
         if self._saving_head is not None:
             self._saving_head.cancel()
             self._insist(self._save_head)
-        if self._rising is not None:
-            self._rising.cancel()
+        for task in (self._rising, self._watching):
+            if task is not None:
+                task.cancel()
         await self.api.close()
         await self.outpost.close()
         await self.health.close()
@@ -268,6 +286,8 @@ class Node:
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
+        if happened & MEMBERSHIP_EVENTS:
+            self._tell_standing()
 
     def _renew(self) -> None:
         """Where the ledger has new keys of this hospital, start again with them. Where there are
@@ -283,17 +303,12 @@ class Node:
             self.stopping.set()
 
     def _check_own_keys(self) -> None:
-        """Say so where the ledger has other keys for this hospital than this home."""
+        """Say so where the ledger has another certificate for this hospital than this home."""
         me = get_member_of_key(self.ledger.state, self.account.public)
-        if me is None or self.renewed or self._rotation_seen:
+        if me is None or not me.tls or self.renewed or self._rotation_seen:
             return
-        if not me.tls:
-            self.report(
-                "This hospital's keys are revoked, and the others have cut it off. Ask a member "
-                "for an invitation and type 'swarmhub consortium rotate-key --all --invitation "
-                "TOKEN'."
-            )
-        elif bytes.fromhex(me.tls) != self.peers.own():
+        self._has_wrong_keys = bytes.fromhex(me.tls) != self.peers.own()
+        if self._has_wrong_keys:
             self.report(
                 f"The certificate {self.home.certificate_path} is not the one that the ledger has "
                 "for this hospital; other members refuse it. Restore it from a backup, or replace "
@@ -324,6 +339,35 @@ class Node:
                 self._rising = asyncio.create_task(self._become_validator(self.ledger))
         for driver in self.drivers.values():
             driver.react()
+
+    # whether the others take this node for a member
+
+    def standing(self) -> Standing:
+        """Whether this hospital is a member, and what its people can do if it is not."""
+        if self.entrance.waiting:
+            return Standing("waiting", True, WAITS)
+        name = self.home.config.name
+        return self.membership.standing(self.ledger.state, self.account.public, name)
+
+    def is_well(self) -> bool:
+        """Whether there is nothing that a person here has to mend."""
+        return self.standing().well and not self._troubles and not self._has_wrong_keys
+
+    def _tell_standing(self) -> None:
+        found = self.standing()
+        if found.said != self._told:
+            self._told = found.said
+            log.log(logging.INFO if found.well else logging.ERROR, "%s", found.said)
+
+    def _others(self) -> list[MemberId]:
+        """Members that can be asked; none where all share a machine, and its ledger says it."""
+        if not self.home.is_networked:
+            return []
+        members = get_members(self.ledger.state)
+        return [m.id for m in members if m.tls and m.account != self.account.public]
+
+    async def _is_current(self) -> bool:
+        return not isinstance(self.ledger, CometLedger) or await self.ledger.is_current()
 
     async def _become_validator(self, ledger: CometLedger) -> None:
         """A newcomer's vote counts from when it has caught up, and says so."""
@@ -482,6 +526,7 @@ class Node:
         return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
 
     def greeted(self, member: MemberId) -> None:
+        self.membership.hear()
         self.client.greet(member, back=True)
 
     async def reach(self, member: Member) -> Reach:
@@ -527,6 +572,7 @@ class Node:
         """This node and its studies, as JSON."""
         state, tip = self.ledger.state, self.ledger.tip
         me = get_member_of_key(state, self.account.public)
+        standing = self.standing()
         return {
             "name": self.home.config.name,
             "member": me.id if me else None,
@@ -535,15 +581,19 @@ class Node:
             "address": self.home.config.address,
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
             "studies": [self._study_status(name) for name in get_chain(state).running],
+            "validator": bool(me and me.power),
             "validators": sum(m.power > 0 for m in get_members(state)),
             "networked": self.home.is_networked,
-            "waiting": self.entrance.waiting,
+            "waiting": standing.state == "waiting",
+            "state": standing.state,
+            "said": standing.said,
+            "well": self.is_well(),
             "problems": self.problems,
         }
 
     def _study_status(self, name: str) -> dict[str, Any]:
         state = self.ledger.state
-        r, spec = ROUND.need(state, name), SPEC.need(state, name)
+        r = ROUND.need(state, name)
         driver = self.drivers.get(name)
         return {
             "study": name,
@@ -554,7 +604,7 @@ class Node:
             "leader": get_leader(r) if r.phase == "MERGING" else None,
             "roster": list(r.roster),
             "contributed": list(r.contributors),
-            "min_peers": spec.min_peers,
+            "min_peers": r.min_peers,
             "trainer": bool(driver and driver.notes.attached),
             "waits": self.say_wait(name),
         }

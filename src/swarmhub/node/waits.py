@@ -20,6 +20,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.state import Reader
+from swarmhub.contract.thresholds import compute_min_peers
 from swarmhub.types import MemberId
 
 MAX_NAMED = 5  # members that a sentence names; the record has them all
@@ -61,7 +62,7 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     expected = {e.member for e in study.enrolled} if r.phase == "OPEN" else set(r.roster)
     ids = sorted(expected - set(have))
     missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
-    more = spec.min_peers - len(have)
+    more = r.min_peers - len(have)
     absent = max(0, more - len(missing))
     parts = [_join(missing)] if missing else []
     if missing and r.phase == "OPEN":
@@ -69,7 +70,7 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     elif 0 < more < len(missing):
         parts.append(f"{_count(more)} of them must contribute")
     if absent:
-        parts.append(f"{_count(absent)} more must enrol (at least {spec.min_peers} take part)")
+        parts.append(f"{_count(absent)} more must enrol (at least {r.min_peers} take part)")
     said = "; ".join(parts) or "the next block goes on"
     sentence = f"waiting for {said}" if missing else f"waiting: {said}"
     due_ms = get_due_ms(state, f"grace/{name}")
@@ -90,7 +91,7 @@ def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
         else:
             said = f"{member.name}: has not answered yet"
         missing.append(Missing(member.id, member.name, 0, 0, said))
-    more = spec.min_peers - len(enrolled)
+    more = compute_min_peers(spec.min_peers, len(enrolled)) - len(enrolled)
     if more > 0:
         sentence = f"waiting for {_count(more)} more to enrol: {_join(tuple(missing))}"
     else:

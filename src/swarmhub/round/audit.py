@@ -40,7 +40,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
     if found is None:
         since_ms = notes.arrived.get(offer.digest, 0)  # not since this node has started: long ago
         at_ms = since_ms + notes.patience.audit_ms
-        if view.me in get_auditors(r, len(view.study.enrolled)) or view.now_ms >= at_ms:
+        if view.me in get_auditors(r, len(r.enrolled)) or view.now_ms >= at_ms:
             yield from look_into(view, offer)
             yield from keep(view, offer)
         else:
@@ -75,7 +75,7 @@ def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
     r, c = view.r, view.r.contribution_of(leader)
     if r.kind != "parameters" or c is None or not is_needed_whole(view, c, leader):
         return
-    if c.digest not in view.notes.held and view.me in get_auditors(r, len(view.study.enrolled)):
+    if c.digest not in view.notes.held and view.me in get_auditors(r, len(r.enrolled)):
         yield from pull_contribution(view, c)
 
 

@@ -40,9 +40,9 @@ from swarmhub.contract.election import (
     get_leader,
     is_backed,
 )
+from swarmhub.contract.minimum import take_in
 from swarmhub.contract.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
 from swarmhub.contract.records import (
-    ROUND,
     STUDY,
     Contribution,
     Model,
@@ -198,7 +198,7 @@ def lead(view: View) -> Iterator[Effect]:
 
 def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
     """The first that are enough (a later one must not make another wish), or None."""
-    r, enrolled = view.r, len(view.study.enrolled)
+    r, enrolled = view.r, len(view.r.enrolled)
     for count in range(len(signed) + 1):
         first = tuple(signed[:count])
         if is_backed(r, enrolled, r.term, {receipt.member for receipt in first}):
@@ -254,7 +254,7 @@ def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
     it, while more than half of all contributions are here, and the others are enough."""
     r, notes = view.r, view.notes
     late_ms = get_late_ms(view)
-    if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= view.spec.min_peers:
+    if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= r.min_peers:
         return []
     if 2 * len(missing) >= len(r.contributions):
         return []  # it may well be us, or the network
@@ -424,9 +424,11 @@ class Assignment:
 
 def assign(state: Reader, notes: Notes) -> Assignment | None:
     """The trainer's next task; None while there is nothing to do but wait."""
-    r = ROUND.get(state, notes.study)
-    open_for_work = r is not None and (r.phase in ("OPEN", "COLLECTING") or r.kind == "initial")
-    return expect(state, notes) if open_for_work else None
+    view = look(state, notes, 0)
+    if view is None or (view.r.phase == "MERGING" and view.r.kind != "initial"):
+        return None
+    joined = take_in(view.spec, view.study, view.r, notes.me)  # else in the next round
+    return expect(state, notes) if joined is not None else None
 
 
 def expect(state: Reader, notes: Notes) -> Assignment | None:

@@ -238,14 +238,12 @@ def is_final(body: Any, code: str) -> bool:
     return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
 
 
-def is_answer_refused(body: Any, code: str, r: Round | None, me: MemberId) -> bool:
-    """Whether a refusal says that the trainer's answer itself cannot be accepted: neither that it
-    is there already, nor that the round has moved on or does not take this member for now."""
-    if isinstance(body, Contribute):
-        suspended = code == "NotAllowed" and r is not None and me in r.barred
-        return code in ("BadValue", "NotAllowed") and not suspended
+def is_answer_refused(body: Any, code: str, r: Round | None) -> bool:
+    """Whether a refusal says that the trainer's answer itself can never be accepted: neither that
+    it is there already, nor that the round has moved on or does not take this member for now."""
     starts = r is not None and r.kind == "initial"  # the model is the leader's own answer
-    return isinstance(body, Settle) and starts and code == "BadValue"
+    answered = isinstance(body, Contribute) or (isinstance(body, Settle) and starts)
+    return answered and code == "BadValue"
 
 
 @dataclass

@@ -234,7 +234,7 @@ class Liar(SimNode):
         since_ms = self._offered_ms.setdefault(made.digest, now_ms)
         if r is None or now_ms >= since_ms + LATE_MS:
             return False
-        return asker in get_auditors(r, len(STUDY.need(self.state, STUDY_NAME).enrolled))
+        return asker in get_auditors(r, len(r.enrolled))
 
     def _another(self, made: Merged) -> Merged:
         """A model that it has not offered yet."""

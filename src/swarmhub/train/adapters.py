@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from swarmhub.errors import TrainerError
+from swarmhub.files import held
 from swarmhub.params import Layout, read_into, write_buffer
 from swarmhub.params.buffer import Array, layout_of
 
@@ -114,7 +115,8 @@ class Parameters:
         return layout
 
     def read(self, path: Path, layout_digest: str) -> None:
-        """Load a merged buffer into the model; it must have the model's own layout."""
+        """Load a merged buffer into the model; it must have the model's own layout.
+        FileNotFoundError if the node has let go of the file before it was read to its end."""
         arrays = self.shared()
         layout = layout_of(arrays, [n for n in self._adapter.bf16 if n in arrays])
         if layout.digest != layout_digest:
@@ -122,7 +124,7 @@ class Parameters:
                 "This model's arrays are not those of the study's model (names, types or shapes "
                 "differ); build the same model as the other members."
             )
-        with path.open("rb", buffering=0) as file:
+        with held(path) as file:
             read_into(file, layout, arrays)
         self._adapter.load(arrays)
 

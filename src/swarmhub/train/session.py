@@ -28,7 +28,7 @@ from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
 from swarmhub.contract.study import is_study_name
 from swarmhub.errors import BadInput, BlobError, HomeError, TrainerError
-from swarmhub.files import lock
+from swarmhub.files import held, lock
 from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
@@ -38,6 +38,7 @@ from swarmhub.types import MICRO
 HOME_VARIABLE = "SWARMHUB_HOME"
 DEFAULT_HOME = Path.home() / ".swarmhub"
 WAIT_S = 20
+MISSED_TRIES, MISSED_PAUSE_S = 20, 0.1
 LEASE_TRIES, LEASE_PAUSE_S = 5, 0.02
 
 Evaluate = Callable[[], Mapping[str, float] | None]
@@ -100,6 +101,7 @@ class Swarm:
         self.final: str = ""  # digest of the last settled model, once the study is over
         self._document = statistics
         self._client = client
+        self._missed: list[str] = []  # a file of the node, as often as it was not there
         self._lease = self._take_lease()
         try:
             self._fence, self.samples = 0, 0
@@ -156,26 +158,22 @@ class Swarm:
             if task["state"] == "task" and task["kind"] == "statistics":
                 self._give_statistics(task)
                 continue
-            if task.get("statistics_path"):
-                self.merged_statistics = Path(task["statistics_path"]).read_bytes()
+            if not self._read(task.get("statistics_path", ""), self._take_statistics):
+                continue
             if task["state"] == "over" and not task.get("base_path"):
                 return  # and no model is held here
             if parameters is None:
                 made = model() if callable(model) and not hasattr(model, "state_dict") else model
                 parameters = Parameters(adapt(made), self.spec.keep_local)
+            if not self._read(task["base_path"], parameters.read, task["layout"]):
+                continue  # settled and swept while we were busy: ask for the current task
             if task["state"] == "over":
-                if task.get("base_path"):
-                    parameters.read(Path(task["base_path"]), task["layout"])
-                    self.final = task["base"]
+                self.final = task["base"]
                 return
             if task["kind"] == "initial":
                 layout = parameters.write(Path(task["drop"]))
                 self._answer(task, samples=1, layout=codec.to_json(layout))
                 continue
-            try:
-                parameters.read(Path(task["base_path"]), task["layout"])
-            except FileNotFoundError:
-                continue  # settled and swept while we were busy: ask for the current task
             metrics = dict((evaluate() if evaluate else None) or {})
             if task["kind"] == "evaluation":
                 self._answer(task, samples=weight, metrics=metrics)
@@ -209,6 +207,27 @@ class Swarm:
                 continue
             if task["state"] != "waiting":
                 return task
+
+    def _read(self, path: str, read: Callable[..., None], *given: Any) -> bool:
+        """Read a file of the node, if there is one to read; False if the node has let go of it.
+        TrainerError if it is not there although the node says so again and again."""
+        try:
+            if path:
+                read(Path(path), *given)
+            return True
+        except FileNotFoundError:
+            self._missed = [*self._missed, path] if path in self._missed else [path]
+            if len(self._missed) < MISSED_TRIES:
+                time.sleep(MISSED_PAUSE_S)
+                return False
+        raise TrainerError(
+            f"Expected the node's file {path}, it is gone; start the node again: it looks at its "
+            "files then, and fetches what it lacks from the other members."
+        )
+
+    def _take_statistics(self, path: Path) -> None:
+        with held(path) as file:
+            self.merged_statistics = file.read()
 
     def _give_statistics(self, task: dict[str, Any]) -> None:
         if self._document is None:

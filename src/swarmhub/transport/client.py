@@ -22,7 +22,7 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs.store import parse_fingerprint
 from swarmhub.contract.records import Member
-from swarmhub.errors import BlobError, DiskError, Malformed, PeerError
+from swarmhub.errors import BlobError, DiskError, HungUp, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
@@ -129,6 +129,8 @@ class PeerClient:
                 )
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
+        except aiohttp.ServerDisconnectedError:
+            raise HungUp(f"Member {member} hangs up on this node.") from None
         except (
             aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
             UnicodeError,  # of an address that is no name
@@ -314,6 +316,11 @@ class PeerClient:
             return codec.unpack(Merged, data)
         except Malformed:
             raise PeerError(f"Member {leader} sent an offer that does not decode.") from None
+
+    async def knock(self, member: MemberId) -> None:
+        """Come back if the member lets this node in. HungUp if it does not, other PeerErrors if it
+        cannot be asked."""
+        (await self._request(member, "GET", "/v1/greeting")).release()
 
     async def reach(self, member: MemberId) -> Reach:
         """Have a member look at this node's ports; PeerError where it cannot be asked."""

@@ -1,0 +1,79 @@
+"""`swarmhub status`, in a process of its own that loads little: it answers within a second."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, table
+from swarmhub.contract.thresholds import compute_faults
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
+
+
+@app.command("status")
+def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+    """What this node is doing now, from the running node. Exit code 0: all is well here; 1: there
+    is something to mend here, which the first line or a line with ! says; 2: no node is running."""
+    from swarmhub.node.asking import NoAnswer, ask_status
+    from swarmhub.node.home import Home
+
+    try:
+        found = ask_status(Home.open(home))
+    except NoAnswer as error:
+        silent = {"state": "unknown", "well": False, "said": str(error)}
+        print(json.dumps(silent, indent=2) if json_ else error)
+        raise typer.Exit(1) from None
+    if json_:
+        print(json.dumps(found, indent=2))
+    else:
+        _show(found)
+    if not found["well"]:
+        raise typer.Exit(1)
+
+
+def _show(found: dict[str, Any]) -> None:
+    where = f"{found['chain']}, block {found['height']}"
+    if found["state"] == "member" and found["well"]:
+        print(f"{found['name']} (member {found['member']}), {where}")
+    else:
+        print(f"{found['name']}: {found['said']} ({where})")
+    if found["state"] == "member":
+        if found["networked"]:
+            print(say_what_it_survives(found["validators"]))
+            if not found["validator"]:
+                print("Not a validator yet: its vote counts when its node has read all blocks.")
+        _show_studies(found["studies"])
+    for problem in found["problems"]:
+        print(f"! {problem}")
+
+
+def _show_studies(studies: list[dict[str, Any]]) -> None:
+    rows = [
+        [
+            s["study"],
+            f"{s['round']} ({s['kind']})",
+            s["phase"],
+            str(s["leader"] or ""),
+            f"{len(s['contributed'])} of {len(s['roster'])} (at least {s['min_peers']})",
+            "yes" if s["trainer"] else "no",
+        ]
+        for s in studies
+    ]
+    table("Studies", ["study", "round", "phase", "leader", "contributed", "trainer here"], rows)
+    for s in studies:
+        if s.get("waits"):
+            print(f"{s['study']}: {s['waits']}")
+
+
+def say_what_it_survives(validators: int) -> str:
+    """How many may be away, for people."""
+    away = compute_faults(validators)
+    if validators == 1:
+        return "1 validator: it is the ledger; without it there are no blocks."
+    if not away:
+        return f"{validators} validators: all must be there; with one away no block is made."
+    halts = f"with {away + 1} away no block is made"
+    return f"{validators} validators: {away} may be away or lie; {halts}."

@@ -1,0 +1,34 @@
+"""Settled models as a process beside the nodes reads them.
+
+A node drops a model when newer ones have come, and may write over its file at any moment. Only
+what it has to keep can be counted on: the current, the best and the released models, and the
+statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TypeVar
+
+from swarmhub.errors import BlobError
+from swarmhub.files import held
+
+T = TypeVar("T")
+
+
+def path_in(store: Path, digest: str) -> Path:
+    """The file of a blob in a node's store (its folder)."""
+    return store / f"{digest}.bin"
+
+
+def read_held(stores: Sequence[Path], digest: str, read: Callable[[IO[bytes]], T]) -> T | None:
+    """What `read` makes of the blob's file, from the first store that has it until it is read;
+    None if none has it (any more)."""
+    for store in stores:
+        try:
+            with held(path_in(store, digest)) as file:
+                return read(file)
+        except (FileNotFoundError, BlobError):
+            continue
+    return None
