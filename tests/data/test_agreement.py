@@ -103,6 +103,6 @@ def test_gaps_in_new_rows_are_said():
     design = Design.from_statistics(statistics_of(table(x=X, sex=words("F", "M"))))
     new = table(x=np.where(X < 3, np.nan, X), sex=words("F", "diverse"))
     said = gaps(design, new)
-    assert "Column 'x' is empty in 3 rows" in said[0]
-    assert "categories in 30 rows that the model does not know" in said[1]
+    assert "Column 'x' is empty in 3 of 60 rows" in said[0]
+    assert "categories in 30 of 60 rows that the model does not know" in said[1]
     assert "diverse" not in " ".join(said)

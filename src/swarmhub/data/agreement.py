@@ -85,12 +85,15 @@ def gaps(design: Design, table: Table) -> list[str]:
         values, where = table.columns[name], f"Column '{plain(name, 60)}'"
         missing = int(np.sum([v is None for v in values] if is_text(values) else np.isnan(values)))
         if missing:
-            found.append(f"{where} is empty in {missing} rows: the study's mean counts there.")
+            found.append(
+                f"{where} is empty in {missing} of {table.rows} rows: the study's mean counts."
+            )
         if is_text(values):
             other = sum(1 for v in values if v is not None and v not in categories)
             if other:
                 found.append(
-                    f"{where} has categories in {other} rows that the model does not know."
+                    f"{where} has categories in {other} of {table.rows} rows that the model does "
+                    "not know."
                 )
     return found
 
@@ -130,7 +133,7 @@ def _refuse_other_spellings(
 
 def _why_unused(column: Json, rows: int) -> str:
     if column is None:
-        return "no hospital has published it"
+        return "no hospital published it"
     if column["count"] < (1.0 - MAX_MISSING) * rows or column["count"] == 0:
         return f"they are missing in more than {MAX_MISSING:.0%} of the study's rows"
     if column["kind"] == "text" and not column["categories"]:
@@ -139,7 +142,7 @@ def _why_unused(column: Json, rows: int) -> str:
 
 
 def _alike(table: Table) -> list[str]:
-    """A sentence for each group of columns of the table whose names differ in spelling only."""
+    """A sentence for each group of columns of the table with names that differ in spelling only."""
     spelled: dict[str, list[str]] = defaultdict(list)
     for name in table.columns:
         spelled[fold(name) or name].append(name)

@@ -132,7 +132,7 @@ class Cells:
         return [cell for cell in self.cells if cell.lower() not in MISSING]
 
     def place(self, position: int | None = None) -> str:
-        """Where the column, or one of its cells, is found."""
+        """The column, or one of its cells, as an error names it: file, line, column."""
         line = "" if position is None else f", line {self.lines[position]}"
         return f"{self.source}{line}, column '{plain(self.name, 60)}'"
 

@@ -1,4 +1,4 @@
-"""Columns that say who a patient is, or when they were born or seen.
+"""Columns that identify a patient, or have dates of birth or of visits.
 
 They teach a model nothing about the next patient, and a value that returns at every visit is
 frequent enough to look like a category. So they are found by name and by content before anything

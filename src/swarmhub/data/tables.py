@@ -50,8 +50,7 @@ class Table:
     `columns` are the features: name -> (rows,) float64 with NaN for missing, or (rows,) object of
     str | None. `label` is (rows,) int64 of 0 and 1, None if none was asked for. `dropped` rows had
     no label. `patients` (rows,) says which rows are of the same patient, None if each is of
-    another one; it never leaves this process. `notes` are sentences for the person whose table it
-    is.
+    another one; it never leaves this process. `notes` are sentences for the table's owner.
     """
 
     columns: dict[str, Column]
@@ -144,22 +143,23 @@ def parse_table(
             notes.append(f"{cells.place()} counts the rows; remove it if it is no measurement.")
     if not columns:
         raise BadInput(f"{source} has no column to learn from beside the label; add some.")
-    who = find_patient(identifiers) if patient is None else grid.columns[patient]
+    named = find_patient(identifiers) if patient is None else grid.columns[patient]
     patients = None
-    if who is not None:
-        patients = _patients(who)
+    if named is not None:
+        patients = _patients(named)
         how = "is taken for" if patient is None else "names"
         count = len(set(patients.tolist()))
-        notes.append(f"{who.place()} {how} the patient: {count} patients in {kept} rows.")
+        notes.append(f"{named.place()} {how} the patient: {count} patients in {kept} rows.")
     y = None if label is None else np.array(grid.labels, dtype=np.int64)
     return Table(columns, y, kept, grid.found - kept, patients, tuple(notes))
 
 
-def _patients(who: Cells) -> Column:
+def _patients(named: Cells) -> Column:
     """A name for the patient of each row; a row without an identifier is a patient of its own."""
-    patients = np.empty(len(who.cells), dtype=object)
+    patients = np.empty(len(named.cells), dtype=object)
     patients[:] = [
-        f"row {k}" if cell.lower() in MISSING else f"id {cell}" for k, cell in enumerate(who.cells)
+        f"row {k}" if cell.lower() in MISSING else f"id {cell}"
+        for k, cell in enumerate(named.cells)
     ]
     return patients
 
