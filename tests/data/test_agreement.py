@@ -60,6 +60,11 @@ def test_two_columns_that_one_hospital_has_are_two(pair):
     assert fold("mir-1-1") != fold("mir-11")
 
 
+def test_two_columns_of_a_table_that_look_alike_are_said():
+    (sentence,) = said_to(table(Age=X, age=X + 1))
+    assert sentence.startswith("The columns 'Age', 'age' of this table differ in spelling only")
+
+
 def test_what_is_lacking_and_what_is_not_used_is_said():
     here = table(x=X, alone=X, flat=X * 0, chol_mg=X)
     there = table(x=X, flat=X * 0, chol=X, crp=X)
@@ -98,6 +103,6 @@ def test_gaps_in_new_rows_are_said():
     design = Design.from_statistics(statistics_of(table(x=X, sex=words("F", "M"))))
     new = table(x=np.where(X < 3, np.nan, X), sex=words("F", "diverse"))
     said = gaps(design, new)
-    assert "Column 'x' is empty in 3 rows" in said[0]
-    assert "categories in 30 rows that the model does not know" in said[1]
+    assert "Column 'x' is empty in 3 of 60 rows" in said[0]
+    assert "categories in 30 of 60 rows that the model does not know" in said[1]
     assert "diverse" not in " ".join(said)

@@ -53,6 +53,7 @@ def test_one_stray_cell_in_a_column_of_numbers_is_refused(cell, kind):
     [
         ["<5"] * 25 + ["7", "8"],  # most of them below the limit
         ["12,5", "13,1"],
+        ["<5", "<2.5", "<5"],
         ["<5", "n.d.", "6"],
         [f"{k} mg" for k in range(11)],
         ["0", "1"] * 20 + ["x"],  # a slip in a column of codes
@@ -74,6 +75,17 @@ def test_categories_stay_categories_without_a_word(values):
     found, note = column(values)
     assert is_text(found)
     assert note == ""
+
+
+@pytest.mark.parametrize("cell", ["<5", "below 5", "5-10", "5<", "&lt;5", "?5"])
+def test_a_slip_is_refused_though_all_values_differ(tmp_path, cell):
+    path = tmp_path / "t.csv"
+    path.write_text("y,crp\n" + "".join(f"{k % 2},{n}\n" for k, n in enumerate(NUMBERS)))
+    assert read_table(path, "y").columns["crp"][29] == 29.5
+    with path.open("a") as file:
+        file.write(f"1,{cell}\n")
+    with pytest.raises(BadInput, match="line 32, column 'crp': expected a number as in 30 of 31"):
+        read_table(path, "y")
 
 
 def test_codes_beside_words_are_read_as_text_and_said():

@@ -104,7 +104,7 @@ def test_the_first_evaluation_says_that_no_best_model_is_chosen():
     assert said == []
 
 
-def test_a_table_that_spells_names_otherwise_is_refused_before_round_1():
+def test_a_table_that_spells_names_otherwise_is_refused():
     here, _ = site()
     here._table = read(TABLES / "names-a.csv", "label", hold_out=0.0)[0]
     here.make()
@@ -112,7 +112,7 @@ def test_a_table_that_spells_names_otherwise_is_refused_before_round_1():
         here.evaluate()
 
 
-def test_a_study_without_statistics_is_named_and_one_that_is_over_ends():
+def test_a_study_without_statistics_is_refused_unless_it_is_over():
     here, _ = site(statistics=False)
     with pytest.raises(TrainerError, match="statistics = true"):
         here.make()

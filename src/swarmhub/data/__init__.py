@@ -2,7 +2,7 @@
 
     csvfile      a file's rows of cells
     cells        a column's cells as numbers or categories
-    identifiers  columns that say who a patient is
+    identifiers  columns that identify patients
     tables       a table out of these: columns with missing values, a label, patients
     split        setting patients aside
     statistics   what a hospital says about its table, and the design that all sites build from it

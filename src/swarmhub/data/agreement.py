@@ -54,6 +54,7 @@ def compare(table: Table, design: Design, merged: bytes) -> list[str]:
             unused[_why_unused(columns.get(name), rows)].append(name)
     for why, names in unused.items():
         found.append(f"Not used by the study, because {why}: {_listed(names)}.")
+    found += _alike(table)
     return found + design.mismatched(table) + _categories(design) + outliers(design, table)
 
 
@@ -84,12 +85,15 @@ def gaps(design: Design, table: Table) -> list[str]:
         values, where = table.columns[name], f"Column '{plain(name, 60)}'"
         missing = int(np.sum([v is None for v in values] if is_text(values) else np.isnan(values)))
         if missing:
-            found.append(f"{where} is empty in {missing} rows: the study's mean counts there.")
+            found.append(
+                f"{where} is empty in {missing} of {table.rows} rows: the study's mean counts."
+            )
         if is_text(values):
             other = sum(1 for v in values if v is not None and v not in categories)
             if other:
                 found.append(
-                    f"{where} has categories in {other} rows that the model does not know."
+                    f"{where} has categories in {other} of {table.rows} rows that the model does "
+                    "not know."
                 )
     return found
 
@@ -129,12 +133,24 @@ def _refuse_other_spellings(
 
 def _why_unused(column: Json, rows: int) -> str:
     if column is None:
-        return "no hospital has published it"
+        return "no hospital published it"
     if column["count"] < (1.0 - MAX_MISSING) * rows or column["count"] == 0:
         return f"they are missing in more than {MAX_MISSING:.0%} of the study's rows"
     if column["kind"] == "text" and not column["categories"]:
         return "they are texts without a category that is frequent enough to be published"
     return "they do not vary"
+
+
+def _alike(table: Table) -> list[str]:
+    """A sentence for each group of columns of the table with names that differ in spelling only."""
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for name in table.columns:
+        spelled[fold(name) or name].append(name)
+    return [
+        f"The columns {_listed(names)} of this table differ in spelling only, and count as two."
+        for names in spelled.values()
+        if len(names) > 1
+    ][:LISTED]
 
 
 def _categories(design: Design) -> list[str]:

@@ -24,9 +24,7 @@ from swarmhub.errors import BadInput, plain
 
 Column = npt.NDArray[Any]  # (n,) float64 with NaN, or (n,) object of str | None
 
-MISSING = frozenset(
-    {"", "na", "n/a", "nan", "null", "none", "?", ".", "<na>", "#n/a"}
-)  # in any case
+MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?", ".", "<na>", "#n/a"])  # any case
 LARGEST = 1e100  # above it a square overflows and it is no measurement
 MAX_NAME = 512  # characters of a column name or a category, as in the statistics document
 MAX_CODES = 10  # distinct whole numbers; a column with more of them has measurements, not codes
@@ -65,6 +63,11 @@ def tidy(text: str) -> str:
     if text.isascii():
         return text
     return unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
+
+
+def tidy_row(row: Sequence[str]) -> list[str]:
+    """Each cell as `tidy` gives it."""
+    return list(map(str.strip if "".join(row).isascii() else tidy, row))
 
 
 def number_of(text: str) -> float | None:
@@ -114,13 +117,22 @@ class Cells:
         """Whether no cell has text."""
         return None not in self.numbers
 
+    @functools.cached_property
+    def _mixture(self) -> _Mixture:
+        return _Mixture.of(self.cells, self.numbers)
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether these are numbers among which there are cells that are none."""
+        return bool(self._mixture.numbers) and self._mixture.is_spoilt
+
     @property
     def known(self) -> list[str]:
         """The cells that are not missing."""
         return [cell for cell in self.cells if cell.lower() not in MISSING]
 
     def place(self, position: int | None = None) -> str:
-        """Where the column, or one of its cells, is found."""
+        """The column, or one of its cells, as an error names it: file, line, column."""
         line = "" if position is None else f", line {self.lines[position]}"
         return f"{self.source}{line}, column '{plain(self.name, 60)}'"
 
@@ -134,7 +146,7 @@ class Cells:
             return self._categories(), ""
         if self.is_numeric:
             return self._measurements(), ""
-        mixture = _Mixture.of(self.cells, self.numbers)
+        mixture = self._mixture
         if as_text is False or mixture.is_spoilt:
             raise BadInput(self._refusal(mixture))
         if not mixture.numbers:
@@ -162,10 +174,9 @@ class Cells:
         first = min(found.words, key=lambda k: (found.words[k] == NOT_MEASURED, k))
         kind, words = found.words[first], len(found.words)
         more = f" (and {words - 1} more cells that are no numbers)" if words > 1 else ""
-        return (
-            f"{self.place(first)}: expected a number as in {len(found.numbers)} of "
-            f"{len(self.cells)} rows, got {kind}{more}; {ADVICE[kind]}."
-        )
+        plain = len(found.numbers)
+        others = f" as in {plain} of {len(self.cells)} rows" if plain else ""
+        return f"{self.place(first)}: expected a number{others}, got {kind}{more}; {ADVICE[kind]}."
 
 
 @dataclass(frozen=True)
@@ -174,13 +185,13 @@ class _Mixture:
 
     numbers: list[float]
     words: dict[int, str]
-    distinct: int  # words
+    distinct: set[str]  # words
 
     @classmethod
     def of(cls, cells: list[str], numbers: list[float | None]) -> _Mixture:
         plain = [n for n in numbers if n is not None and not math.isnan(n)]
         kinds = {k: kind_of(cell) for k, cell in enumerate(cells) if numbers[k] is None}
-        return cls(plain, kinds, len({cells[k] for k in kinds}))
+        return cls(plain, kinds, {cells[k] for k in kinds})
 
     @property
     def is_measured(self) -> bool:
@@ -195,8 +206,11 @@ class _Mixture:
         plain, words = len(self.numbers), len(self.words)
         return (
             kinds <= {COMMA}
+            or (
+                kinds <= {LIMIT} and len({word[0] for word in self.distinct}) == 1
+            )  # no '>=' to '<'
             or (plain > 0 and kinds <= {COMMA, LIMIT, NOT_MEASURED})
-            or (TEXT not in kinds and self.distinct > MAX_CODES)
+            or (TEXT not in kinds and len(self.distinct) > MAX_CODES)
             or (plain >= words and self.is_measured)
             or (plain >= 20 and plain >= 19 * words)  # a slip in a column of codes
         )

@@ -1,4 +1,4 @@
-"""Columns that say who a patient is, or when they were born or seen.
+"""Columns that identify a patient, or have dates of birth or of visits.
 
 They teach a model nothing about the next patient, and a value that returns at every visit is
 frequent enough to look like a category. So they are found by name and by content before anything
@@ -46,6 +46,7 @@ _DATE = re.compile(
 )
 _CODE = re.compile(r"\d{3}|@|[0-9a-f]{8}-[0-9a-f]{4}", re.IGNORECASE)
 
+DATES = "it has dates; use an age or a time span instead"
 OWN = "rename or recode it if it is a measurement"
 
 
@@ -56,29 +57,37 @@ def why_identifier(cells: Cells) -> str:
         return f"its name is that of an identifier; {OWN}"
     if cells.is_numeric:
         return _why_number(key, np.array(cells.numbers, dtype=np.float64))
-    return why_text(cells.known)
+    known = cells.known
+    if _are_dates(known):
+        return DATES
+    return "" if cells.is_spoilt else why_text(known)  # numbers with a slip are refused later
 
 
 def _why_number(key: str, values: npt.NDArray[np.float64]) -> str:
     values = values[~np.isnan(values)]
     if not len(values) or not _NAME_OF_DATE.search(key) or np.any(np.abs(values) > 1e9):
         return ""
-    are_dates = all(_DATE.fullmatch(f"{v:.0f}") for v in values)
-    return "it has dates; use an age or a time span instead" if are_dates else ""
+    return DATES if _are_dates([f"{v:.0f}" for v in values]) else ""
 
 
 def is_counter(values: npt.NDArray[np.float64]) -> bool:
     """Whether the values of a numeric column count the rows: a useless feature, or, if the rows are
     sorted, one that gives the label away."""
-    return len(values) >= MIN_RUN and bool(np.all(np.diff(values) == 1))
+    starts = len(values) >= MIN_RUN and values[1] == values[0] + 1
+    return starts and bool(np.all(np.diff(values) == 1))
+
+
+def _are_dates(values: Sequence[str]) -> bool:
+    counts = Counter(values)
+    dates = sum(n for value, n in counts.items() if _DATE.fullmatch(value))
+    return dates > 0 and dates >= MOSTLY * len(values)
 
 
 def why_text(values: Sequence[str]) -> str:
     """Why a column with these texts looks like an identifier or a date, "" if it does not."""
+    if _are_dates(values):
+        return DATES
     counts = Counter(values)
-    dates = sum(n for value, n in counts.items() if _DATE.fullmatch(value))
-    if counts and dates >= MOSTLY * len(values):
-        return "it has dates; use an age or a time span instead"
     if len(counts) < MIN_CODES:
         return ""
     if sum(1 for value in counts if _CODE.search(value)) >= MOSTLY * len(counts):

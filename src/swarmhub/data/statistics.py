@@ -69,8 +69,8 @@ def statistics_of(table: Table, min_count: int = MIN_COUNT) -> bytes:
 def _numeric(values: Column, patients: Column | None, min_count: int) -> Json:
     at = ~np.isnan(values)
     known = values[at]
-    who = known if patients is None else set(patients[at])
-    if len(who) < max(1, min_count):
+    distinct = known if patients is None else set(patients[at])
+    if len(distinct) < max(1, min_count):
         known = known[:0]
     mean = float(known.mean()) if len(known) else 0.0
     m2 = float(((known - mean) ** 2).sum())
@@ -84,11 +84,11 @@ def _text(values: Column, patients: Column | None, min_count: int) -> Json:
     known = sum(counts.values())
     published = {}
     if len(counts) <= MAX_CATEGORIES and not why_text([v for v in values if v is not None]):
-        who = counts
+        patients_of = counts
         if patients is not None:  # a patient's rows count once
             pairs = {(v, p) for v, p in zip(values, patients, strict=True) if v is not None}
-            who = Counter(value for value, _ in pairs)
-        published = {value: n for value, n in counts.items() if who[value] >= min_count}
+            patients_of = Counter(value for value, _ in pairs)
+        published = {value: n for value, n in counts.items() if patients_of[value] >= min_count}
     missing = len(values) - known
     return {"kind": "text", "count": known, "missing": missing, "categories": published}
 

@@ -25,7 +25,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.data.cells import MAX_NAME, MISSING, Cells, Column, is_number, number_of, tidy
+from swarmhub.data.cells import (
+    MAX_NAME,
+    MISSING,
+    Cells,
+    Column,
+    is_number,
+    number_of,
+    tidy,
+    tidy_row,
+)
 from swarmhub.data.csvfile import Rows, read_rows
 from swarmhub.data.identifiers import find_patient, is_counter, why_identifier
 from swarmhub.errors import BadInput, plain
@@ -41,8 +50,7 @@ class Table:
     `columns` are the features: name -> (rows,) float64 with NaN for missing, or (rows,) object of
     str | None. `label` is (rows,) int64 of 0 and 1, None if none was asked for. `dropped` rows had
     no label. `patients` (rows,) says which rows are of the same patient, None if each is of
-    another one; it never leaves this process. `notes` are sentences for the person whose table it
-    is.
+    another one; it never leaves this process. `notes` are sentences for the table's owner.
     """
 
     columns: dict[str, Column]
@@ -135,22 +143,23 @@ def parse_table(
             notes.append(f"{cells.place()} counts the rows; remove it if it is no measurement.")
     if not columns:
         raise BadInput(f"{source} has no column to learn from beside the label; add some.")
-    who = find_patient(identifiers) if patient is None else grid.columns[patient]
+    named = find_patient(identifiers) if patient is None else grid.columns[patient]
     patients = None
-    if who is not None:
-        patients = _patients(who)
+    if named is not None:
+        patients = _patients(named)
         how = "is taken for" if patient is None else "names"
         count = len(set(patients.tolist()))
-        notes.append(f"{who.place()} {how} the patient: {count} patients in {kept} rows.")
+        notes.append(f"{named.place()} {how} the patient: {count} patients in {kept} rows.")
     y = None if label is None else np.array(grid.labels, dtype=np.int64)
     return Table(columns, y, kept, grid.found - kept, patients, tuple(notes))
 
 
-def _patients(who: Cells) -> Column:
+def _patients(named: Cells) -> Column:
     """A name for the patient of each row; a row without an identifier is a patient of its own."""
-    patients = np.empty(len(who.cells), dtype=object)
+    patients = np.empty(len(named.cells), dtype=object)
     patients[:] = [
-        f"row {k}" if cell.lower() in MISSING else f"id {cell}" for k, cell in enumerate(who.cells)
+        f"row {k}" if cell.lower() in MISSING else f"id {cell}"
+        for k, cell in enumerate(named.cells)
     ]
     return patients
 
@@ -178,7 +187,7 @@ def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
     first = next(rows, None)
     if first is None:
         raise BadInput(f"{source} is empty; expected a header line and one line per patient.")
-    header = _header([tidy(cell) for cell in first[1]], source)
+    header = _header(tidy_row(first[1]), source)
     at = None if label is None else _position(label, header, source, "the label", rows)
     lines: list[int] = []
     kept: list[list[str]] = []
@@ -197,7 +206,7 @@ def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
                 continue
             labels.append(value)
         lines.append(line)
-        kept.append([tidy(cell) for cell in row])
+        kept.append(tidy_row(row))
     if not found:
         raise BadInput(f"{source} has a header but no rows; expected one line per patient.")
     columns = {

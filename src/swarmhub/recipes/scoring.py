@@ -47,8 +47,8 @@ def describe(kind: str, design: Design) -> dict[str, str]:
 
 
 def describe_if_table(kind: str, statistics: bytes, layout: str) -> dict[str, str]:
-    """`describe` for a model with this layout digest whose study merged these statistics; {} if it
-    is not a recipe's model over their design, but that of a trainer of somebody's own."""
+    """`describe` for a model with this layout digest, of a study that merged these statistics; {}
+    if it is not a recipe's model over their design, but that of another trainer."""
     known = next((k for k in KINDS if k == kind), None)
     try:
         design = Design.from_statistics(statistics)

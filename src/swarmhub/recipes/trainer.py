@@ -2,7 +2,7 @@
 
 Each site describes its training rows (`data.statistics`), the descriptions are merged, every
 site builds the same design from the merge, and the recipe named in the study's options
-(`model = "logistic"` or `"mlp"`) is trained round by round. Patients who are held out (a file of
+(`model = "logistic"` or `"mlp"`) is trained round by round. Held-out patients (a file of
 their own, or a part of the table) measure every merged model at this site before training goes on.
 """
 
