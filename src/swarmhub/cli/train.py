@@ -41,5 +41,4 @@ def table(
             said.append(sentence)
             print(sentence, flush=True)
 
-    digest = train_table(study, home, data, label, test, say)
-    print(f"The study is over; the last model is {digest or '(none)'}.")
+    train_table(study, home, data, label, test, say)

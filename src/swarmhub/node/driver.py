@@ -395,6 +395,12 @@ class StudyDriver:
         self.node.save_prepared(self.study, prepared)
         self.learn(prepared)
 
+    def take_back(self) -> None:
+        """Forget the trainer's answer: it is asked again."""
+        self.node.drop_prepared(self.study)
+        self.notes.prepared = None
+        self.react()
+
 
 class _Hands(inquiry.Hands):
     """An inquiry's hands: the node's store, threads for the arithmetic, requests to others."""

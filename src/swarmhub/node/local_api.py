@@ -27,12 +27,19 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.records import SPEC, STUDY, Evaluation, Study, get_member_of_key
-from swarmhub.errors import BadContribution, BadInput, BlobError, SwarmhubError, TrainerError
+from swarmhub.contract.records import ROUND, SPEC, STUDY, Evaluation, Study, get_member_of_key
+from swarmhub.errors import (
+    BadContribution,
+    BadInput,
+    BlobError,
+    FenceError,
+    SwarmhubError,
+    TrainerError,
+)
 from swarmhub.files import lock
 from swarmhub.ledger.sqlite import is_passing
 from swarmhub.moments import reach
-from swarmhub.node import work
+from swarmhub.node import forms, work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.node.driver import AGAIN_S
 from swarmhub.params import Fingerprint, Layout
@@ -109,7 +116,7 @@ class LocalApi:
         try:
             return await handler(request)
         except SwarmhubError as error:
-            return _json({"error": str(error)}, status=400)
+            return _json({"error": str(error), "code": type(error).__name__}, status=400)
         except ConnectionError:
             raise  # the trainer is gone: nothing is wrong here
         except OSError as error:
@@ -178,11 +185,18 @@ class LocalApi:
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
         spec = SPEC.need(self._node.ledger.state, study.name)
+        self._ask_again(study.name)
         self._note_attached(study.name)
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)
         samples = study.samples_of(me.id) if me else None
         fence = self._fences[study.name]
         return _json({"fence": fence, "spec": codec.to_json(spec), "samples": samples})
+
+    def _ask_again(self, study: str) -> None:
+        """Before the first round a trainer that has started again may bring another model."""
+        driver, r = self._node.drivers.get(study), ROUND.get(self._node.ledger.state, study)
+        if driver is not None and r is not None and r.kind == "initial":
+            driver.take_back()
 
     def _note_attached(self, study: str) -> None:
         driver = self._node.drivers.get(study)
@@ -192,7 +206,7 @@ class LocalApi:
 
     def _need_fence(self, study: str, fence: int) -> None:
         if fence != self._fences.get(study):
-            raise TrainerError(
+            raise FenceError(
                 f"Another trainer has attached to '{study}' since; this one must stop."
             )
 
@@ -208,7 +222,8 @@ class LocalApi:
             driver = self._node.drivers.get(study.name)
             if study.status in ("finished", "expired"):
                 if study.current is None or study.current.digest in self._node.blobs or left <= 0:
-                    return _json({"state": "over", "why": study.status, **self._model_of(study)})
+                    last = {**self._model_of(study), "layout_path": await self._layout_path(study)}
+                    return _json({"state": "over", "why": study.status, **last})
                 await self._node.wait_for_news(study.name, left)  # the last model is on its way
                 continue
             self._note_attached(study.name)
@@ -219,9 +234,14 @@ class LocalApi:
                     "statistics_path": (
                         str(self._node.blobs.path(task.statistics)) if task.statistics else ""
                     ),
+                    "layout_path": await self._layout_path(study),
                     "drop": str(self._new_drop(study.name, task.base)),
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
+            unlike = await forms.explain(self._node, driver.notes) if driver else ""
+            if unlike:
+                self._node.report_trouble(f"'{study.name}' cannot start: {unlike}")
+                raise TrainerError(unlike)
             if left <= 0 or self._node.stopping.is_set():
                 return _json({"state": "waiting"})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
@@ -237,10 +257,18 @@ class LocalApi:
     def _model_of(self, study: Study) -> dict[str, str]:
         held = study.current is not None and study.current.digest in self._node.blobs
         if study.current is None or not held:
-            return {"base": "", "base_path": "", "layout": ""}
-        path = str(self._node.blobs.path(study.current.digest))
-        model = study.current
-        return {"base": model.digest, "base_path": path, "layout": model.layout}
+            return {"base": "", "base_path": "", "layout": "", "statistics_path": ""}
+        model, statistics = study.current, study.statistics
+        path = str(self._node.blobs.path(model.digest))
+        found = {"base": model.digest, "base_path": path, "layout": model.layout}
+        if statistics is not None and statistics.digest in self._node.blobs:
+            found["statistics_path"] = str(self._node.blobs.path(statistics.digest))
+        return found
+
+    async def _layout_path(self, study: Study) -> str:
+        if study.current is None:
+            return ""
+        return str(await forms.find_document(self._node, study, study.current) or "")
 
     async def _answer(self, request: web.Request) -> web.Response:
         given, layout = read_answer(await request.read())
@@ -278,7 +306,8 @@ class LocalApi:
                 if task.kind == "parameters" and made.layout != task.layout:
                     raise TrainerError(
                         "The model's arrays are not those of the study's model (names, types or "
-                        "shapes differ); build the same model as the other members."
+                        "shapes differ, or classes or columns); build the same model as the "
+                        "other members."
                     )
                 if given.own_metrics:
                     mine = Evaluation(made.digest, weight, given.own_metrics)

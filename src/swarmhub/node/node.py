@@ -364,6 +364,10 @@ class Node:
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
 
+    def drop_prepared(self, study: str) -> None:
+        """Forget the trainer's answer, also over a crash."""
+        self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
+
     def save_signed(self, study: str, signed: Signed) -> None:
         """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
         write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))

@@ -66,7 +66,7 @@ def train_table(
     """
     table = read_table(data, label)
     held_out = read_table(test, label) if test else None
-    with train.join(study, home, statistics_of(table), on_wait=say) as swarm:
+    with train.join(study, home, statistics_of(table), say) as swarm:
         if table.rows > swarm.samples:
             raise TrainerError(
                 f"{data} has {table.rows} training rows, but this hospital enrolled with "
