@@ -6,6 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from types import TracebackType
+
+from swarmhub.errors import SwarmhubError
 
 AGAIN_S = 60.0  # a wait that goes on is said again
 
@@ -15,6 +18,22 @@ Say = Callable[[str], None]
 def to_stderr(sentence: str) -> None:
     """Print a sentence at once, without touching what the trainer itself prints."""
     print(f"swarmhub: {sentence}", file=sys.stderr, flush=True)
+
+
+def end_with_a_sentence() -> None:
+    """Have this process end with one sentence and exit code 2, as every command does, if an error
+    of swarmhub is not caught. A program with an excepthook of its own keeps it."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _say_error
+
+
+def _say_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if isinstance(error, SwarmhubError):
+        to_stderr(str(error))
+        raise SystemExit(2)
+    sys.__excepthook__(kind, error, trace)
 
 
 class Notices:

@@ -32,7 +32,7 @@ from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.client import NodeClient
 from swarmhub.train.figures import to_count, to_metrics, to_micro
-from swarmhub.train.notices import Notices, Say, to_stderr
+from swarmhub.train.notices import Notices, Say, end_with_a_sentence, to_stderr
 from swarmhub.train.shelf import Shelf
 
 HOME_VARIABLE = "SWARMHUB_HOME"
@@ -75,9 +75,11 @@ def join(
     `home` is the node's home (default: $SWARMHUB_HOME, else ~/.swarmhub). `statistics` is this
     site's statistics document, for studies that merge preprocessing statistics first. `say` takes
     each sentence about the study's course (default: on stderr). Waits for the node for up to
-    `patience_s` seconds. TrainerError if another trainer holds the study.
+    `patience_s` seconds. TrainerError if another trainer holds the study. A program that does not
+    catch an error of swarmhub ends with its sentence and exit code 2.
     """
     moments.arm()
+    end_with_a_sentence()
     if not is_study_name(study):
         raise BadInput(
             f"Expected a study's name (1 to 40 of a-z, 0-9 and '-'), got {study[:60]!r}; see "
