@@ -101,7 +101,7 @@ class DictAdapter:
 def is_overlapping(array: Array) -> bool:
     """Whether elements share memory, as those of a broadcast array do."""
     pairs = zip(array.shape, array.strides, strict=True)
-    return any(n > 1 and stride == 0 for n, stride in pairs)
+    return array.size > 0 and any(n > 1 and stride == 0 for n, stride in pairs)
 
 
 class Parameters:

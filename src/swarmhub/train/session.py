@@ -158,11 +158,14 @@ class Swarm:
         `model` is anything that `adapters.adapt` knows, or a function that makes it once the
         merged statistics are known. `evaluate` measures what is in the model, e.g. {"auc": 0.87};
         the key "samples" says on how many samples (default: those of the last training).
+        TrainerError or BadInput, one sentence, if the model or a number cannot take part.
         """
         if evaluate is not None and not callable(evaluate):
             raise TrainerError("Expected a function in rounds(evaluate=...), e.g. a lambda.")
-        parameters: Parameters | None = None
-        weight = 1
+        keep_local, parameters = self.spec.keep_local, None
+        if not _is_maker(model):
+            parameters = Parameters(adapt(model), keep_local)  # says at once what is wrong with it
+        weight = self.samples
         while True:
             task = self._next()
             reach("trainer.task")
@@ -175,8 +178,7 @@ class Swarm:
                 self._notices.say(f"The study '{self.study}' is over; no model of it is held here.")
                 return
             if parameters is None:
-                made = model() if callable(model) and not hasattr(model, "state_dict") else model
-                parameters = Parameters(adapt(made), self.spec.keep_local)
+                parameters = Parameters(adapt(model()), keep_local)
             if task["state"] == "over":
                 self._take_last(task, parameters)
                 return
@@ -298,6 +300,11 @@ class Swarm:
             reach("trainer.answered")
         except FenceError:
             self._attach()  # restarted node: the task comes again
+
+
+def _is_maker(model: Any) -> bool:
+    """Whether it is a function that makes a model, not a model that can be called."""
+    return callable(model) and not hasattr(model, "state_dict") and not hasattr(model, "arrays")
 
 
 def _read(parameters: Parameters, task: dict[str, Any]) -> None:

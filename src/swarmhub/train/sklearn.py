@@ -11,7 +11,6 @@ class at every site, and column 1 for the same measurement.
 from __future__ import annotations
 
 import contextlib
-import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,7 +76,7 @@ class _Forgetful:
         return type(self._model).fit(self._model, *args, **kwargs)
 
     def __reduce__(self) -> Any:
-        return types.MethodType, (type(self._model).fit, self._model)
+        return getattr, (self._model, "fit")
 
 
 def why_not(model: Any) -> str:
@@ -88,7 +87,7 @@ def why_not(model: Any) -> str:
             f"A {name} cannot take part as a whole: its steps learn from this site alone; give its "
             "last step, a linear model, and prepare the inputs in the same way at every site."
         )
-    if hasattr(model, "estimator") or hasattr(model, "estimators"):
+    if {"estimator", "estimators"} & model.get_params(deep=False).keys():
         return (
             f"A {name} is made of other models and has no arrays of its own to merge; give the "
             "model inside it, a linear one (after a search: its best_estimator_)."
