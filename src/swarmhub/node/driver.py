@@ -398,7 +398,7 @@ class StudyDriver:
     def take_back(self) -> None:
         """Forget the trainer's answer: it is asked again."""
         self.node.drop_prepared(self.study)
-        self.notes.prepared = None
+        self.notes.take_back()
         self.react()
 
 

@@ -1,5 +1,5 @@
-"""Each hospital calls the two classes by its own names, as H1 and H2 do; H3 and an argument agree
-with H1. In every model the classes stand in the order of their names."""
+"""Hospital 2 calls the two classes by other names than the others. In every model the classes stand
+in the order of their names."""
 
 import argparse
 
