@@ -38,7 +38,15 @@ def test_a_model_is_refused_if_too_few_may_have_its_form(n, min_peers, unlike, s
     c = running(n, min_peers=min_peers)
     c.ready(*c.chain.active)
     found = find_unlike(c.state, noted(c, *unlike))
-    assert (found is not None and found.leader in unlike) == stops
+    assert (found is not None) == bool(unlike)
+    assert (found is not None and found.stops) == stops
+
+
+def test_members_that_have_yet_to_come_may_have_its_form():
+    c = running(3, min_peers=2)
+    c.ready(1, 2)
+    found = find_unlike(c.state, noted(c, 2))
+    assert (found.offer.leader, found.stops) == (2, False)
 
 
 def test_an_answer_to_another_round_is_not_compared():

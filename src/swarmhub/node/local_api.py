@@ -39,9 +39,10 @@ from swarmhub.errors import (
 from swarmhub.files import lock
 from swarmhub.ledger.sqlite import is_passing
 from swarmhub.moments import reach
-from swarmhub.node import forms, work
+from swarmhub.node import work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.node.driver import AGAIN_S
+from swarmhub.node.forms import Forms, find_unlike
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.round import Held, Prepared, assign, expect
 
@@ -64,6 +65,7 @@ class LocalApi:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._forms = Forms(node)
         self._token = secrets.token_hex(32)
         self._fences: dict[str, int] = {}
         self._drops: dict[str, Path] = {}  # where a study's trainer may leave its next answer
@@ -238,12 +240,15 @@ class LocalApi:
                     "drop": str(self._new_drop(study.name, task.base)),
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
-            unlike = await forms.explain(self._node, driver.notes) if driver else ""
-            if unlike:
-                self._node.report_trouble(f"'{study.name}' cannot start: {unlike}")
-                raise TrainerError(unlike)
+            unlike = find_unlike(self._node.ledger.state, driver.notes) if driver else None
+            sentence = await self._forms.describe(unlike) if unlike else ""
+            if unlike and unlike.stops:
+                self._node.report_trouble(f"'{study.name}' cannot start: {sentence}")
+                raise TrainerError(sentence)
             if left <= 0 or self._node.stopping.is_set():
-                return _json({"state": "waiting"})
+                return _json(
+                    {"state": "waiting", "for": sentence} if sentence else {"state": "waiting"}
+                )
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
 
     def _new_drop(self, study: str, base: str) -> Path:
@@ -268,7 +273,7 @@ class LocalApi:
     async def _layout_path(self, study: Study) -> str:
         if study.current is None:
             return ""
-        return str(await forms.find_document(self._node, study, study.current) or "")
+        return str(await self._forms.find_document(study, study.current) or "")
 
     async def _answer(self, request: web.Request) -> web.Response:
         given, layout = read_answer(await request.read())
