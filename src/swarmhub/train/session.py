@@ -230,9 +230,9 @@ class Swarm:
         named = {n: v for n, v in metrics.items() if n != "samples"}
         if wanted not in named:
             self._notices.once(
-                f"the study's metric is '{wanted}', but evaluate() gives "
-                f"{', '.join(map(repr, named)) or 'no metric'}: without '{wanted}' from here this "
-                "site has no say in which model is the best"
+                f"the study's metric is '{wanted}', but this trainer measures "
+                f"{', '.join(map(repr, named)) or 'nothing'} of the merged model: this site has no "
+                "say in which model is the best"
             )
         if named:
             values = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
