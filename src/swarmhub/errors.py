@@ -15,6 +15,7 @@
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
+        └── FenceError         another trainer has attached to the study since
 
 Refusals by the contract have a tree of their own (`contract.refusals`): they are results
 recorded beside the ledger, not accidents.
@@ -107,3 +108,7 @@ class BadContribution(MergeError):
 
 class TrainerError(SwarmhubError):
     """The trainer's side of a study failed."""
+
+
+class FenceError(TrainerError):
+    """The node knows another fence: a trainer has attached since, or the node has started again."""

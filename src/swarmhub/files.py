@@ -1,5 +1,9 @@
-"""Files that must be whole or not there, seals that show a changed byte, and locks that die with
-their process."""
+"""Files that must be whole or not there, reads and writes of any length, seals that show a changed
+byte, and locks that die with their process.
+
+One read(2) or write(2) moves at most 0x7ffff000 bytes, and a signal or a full pipe cuts it shorter:
+every unbuffered file is read and written by `fill`, `fill_at`, `read_at` and `write_all`.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +97,42 @@ def sync(path: Path) -> None:
 def without_mark(data: bytes) -> bytes:
     """The bytes of a text file without the byte order mark that some editors put first."""
     return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
+    """Write everything, also to an unbuffered file, which may take a part at a time. OSError if
+    it takes nothing more."""
+    view = memoryview(data)
+    while view.nbytes:
+        taken = file.write(view)
+        if not taken:
+            raise OSError(errno.EIO, "a file takes no more bytes")
+        view = view[taken:]
+
+
+def fill(file: IO[bytes], into: memoryview) -> int:
+    """Read until the buffer (bytes) is full or the file ends; returns the bytes read."""
+    at = 0
+    while at < len(into) and (got := file.readinto(into[at:])):  # type: ignore[attr-defined]
+        at += got
+    return at
+
+
+def fill_at(fd: int, into: memoryview, offset: int) -> int:
+    """Read from a place of a file until the buffer (bytes) is full or the file ends; returns the
+    bytes read."""
+    at = 0
+    while at < len(into) and (got := os.preadv(fd, [into[at:]], offset + at)):
+        at += got
+    return at
+
+
+def read_at(fd: int, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from a place of a file; fewer only if it ends before."""
+    data = os.pread(fd, size, offset)
+    while len(data) < size and (more := os.pread(fd, size - len(data), offset + len(data))):
+        data += more
+    return data
 
 
 def seal(data: bytes) -> bytes:

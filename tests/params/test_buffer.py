@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from swarmhub.errors import BlobError, Malformed
+from swarmhub.errors import BlobError, DiskError, Malformed
 from swarmhub.params import (
     ALIGNMENT,
     CHUNK_BYTES,
@@ -26,6 +26,7 @@ from swarmhub.params import (
     export_safetensors,
     import_safetensors,
     read_into,
+    save_safetensors,
     write_buffer,
 )
 from swarmhub.params.buffer import is_in_range, layout_of
@@ -290,3 +291,74 @@ def test_files_that_are_not_there_or_no_safetensors_are_one_sentence(tmp_path):
 def test_what_the_library_writes_is_imported(tmp_path):
     save_file(EVERY, tmp_path / "other")
     same(import_safetensors(tmp_path / "other"), EVERY)
+
+
+class Short(io.BytesIO):
+    """A file that gives and takes at most five bytes at a time, as one system call may."""
+
+    def readinto(self, view):
+        return super().readinto(view[:5])
+
+    def write(self, view):
+        return super().write(view[:5])
+
+
+def test_a_tensor_is_read_and_written_in_as_many_parts_as_it_takes():
+    arrays = {"w": np.arange(30.0)}
+    layout, data = buffer_of(arrays)
+    file = Short()
+    write_buffer(arrays, layout, file)
+    assert file.getvalue() == data
+    into = {"w": np.zeros(30)}
+    read_into(Short(data), layout, into)
+    np.testing.assert_array_equal(into["w"], arrays["w"])
+
+
+UNUSUAL = {
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+    "strided": np.arange(10.0)[::2],
+    "backwards": np.arange(4.0)[::-1],
+    "broadcast": np.broadcast_to(np.array([1.0, 2.0]), (3, 2)),
+    "Fortran order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "big-endian": np.arange(3.0).astype(">f8"),
+    "of no dimension": np.array(3.0),
+    "empty": np.zeros((0, 3)),
+    "a slice of columns": np.arange(12, dtype="i2").reshape(3, 4)[:, 1:3],
+    "unsigned": np.arange(3, dtype="u8"),
+    "complex": np.ones(2, np.complex64),
+    "boolean": np.array([[True, False], [False, False]]).T,
+}
+
+
+@pytest.mark.parametrize("array", UNUSUAL.values(), ids=UNUSUAL)
+def test_safetensors_keeps_values_whatever_the_strides_are(array, tmp_path):
+    save_safetensors({"a": array}, tmp_path / "f.safetensors")
+    found = import_safetensors(tmp_path / "f.safetensors")["a"]
+    np.testing.assert_array_equal(found, array, strict=array.dtype.isnative)
+    assert found.shape == array.shape
+
+
+NO_NUMBERS = {
+    "object": np.array([1, None]),
+    "text": np.array(["a", "b"]),
+    "bytes": np.array([b"a"]),
+    "complex128": np.ones(2, np.complex128),
+    "longdouble": np.ones(2, np.longdouble),
+    "time": np.array(["2020-01-01"], "M8[D]"),
+    "record": np.zeros(2, [("a", "f4")]),
+    "masked": np.ma.masked_equal(np.arange(3.0), 1),
+}
+
+
+@pytest.mark.parametrize("array", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_safetensors_cannot_store_is_refused_by_name(array, tmp_path):
+    with pytest.raises(Malformed, match="'momentum': "):
+        save_safetensors({"momentum": array}, tmp_path / "f.safetensors")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(Malformed, match="'w': "):
+        layout_of({"w": array})
+
+
+def test_a_disk_that_does_not_take_an_array_is_said(tmp_path):
+    with pytest.raises(DiskError, match="check its disk"):
+        save_safetensors({"a": np.zeros(1)}, tmp_path / "none" / "f.safetensors")

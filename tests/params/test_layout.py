@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swarmhub import codec
 from swarmhub.errors import Malformed
 from swarmhub.params import ALIGNMENT, DTYPES, MAX_BYTES, Layout, Tensor
-from swarmhub.params.layout import MAX_NAME, MAX_TENSORS, dtype_name
+from swarmhub.params.layout import MAX_LABELS, MAX_MEANINGS, MAX_NAME, MAX_TENSORS, dtype_name
 
 names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=6)
 shapes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
@@ -162,3 +162,41 @@ def test_the_number_of_tensors_is_bounded_and_the_most_can_be_read_again():
         Layout.of([*most, Tensor("z", "U8", (1,))])
     layout = Layout.of(most)
     assert Layout.parse(layout.pack()) == layout
+
+
+W = Tensor("w", "F32", (1,))
+
+
+def test_what_a_models_places_mean_is_part_of_its_digest():
+    plain = Layout.of([W])
+    meant = [Layout.of([W], {"classes_": labels}) for labels in (["a", "b"], ["b", "a"], [])]
+    assert len({plain.digest, *(layout.digest for layout in meant)}) == 4
+    for layout in meant:
+        assert Layout.parse(layout.pack()) == layout
+    assert plain.pack() == b'{"tensors":[{"dtype":"F32","name":"w","shape":[1]}]}'
+
+
+def test_lists_of_labels_stand_in_one_order():
+    a = Layout.of([W], {"classes_": ["x"], "columns": ["y"]})
+    assert a == Layout.of([W], {"columns": ["y"], "classes_": ["x"]})
+
+
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        {f"m{i}": () for i in range(MAX_MEANINGS + 1)},
+        {"m": ["x"] * (MAX_LABELS + 1)},
+        {"m": ["x" * (MAX_NAME + 1)]},
+        {"m" * (MAX_NAME + 1): []},
+    ],
+    ids=["lists", "labels", "a label", "a name"],
+)
+def test_labels_are_bounded(meanings):
+    with pytest.raises(Malformed):
+        Layout.of([W], meanings)
+
+
+def test_labels_in_disorder_are_malformed():
+    two = b'{"labels":[],"name":"b"},{"labels":[],"name":"a"}'
+    with pytest.raises(Malformed, match="sorted"):
+        Layout.parse(b'{"meanings":[' + two + b'],"tensors":[]}')

@@ -13,7 +13,7 @@ from ends import End, OpenGate, between, put, wish
 from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
 from swarmhub.merge import STRETCH_BYTES
-from swarmhub.params import CHUNK_BYTES
+from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.round import Merged, ReceiptCame
 from swarmhub.transport import client as client_room
 from swarmhub.transport.server import PeerServer
@@ -385,3 +385,27 @@ def test_a_connection_that_has_been_closed_twice_can_be_ended(tmp_path):
         assert writer.transport.is_closing()
 
     between(tmp_path, scenario)
+
+
+def test_a_layout_is_given_to_those_who_may_read_the_model(tmp_path):
+    async def scenario(one, two, client, _):
+        blob = put(one, 64)
+        with pytest.raises(PeerError, match="404"):
+            await client.layout(1, blob.digest, blob.layout)
+        layout = Layout.of([Tensor("x", "U8", (64,))])
+        one.store.put_layout(layout)
+        assert await client.layout(1, blob.digest, blob.layout) == layout
+        with pytest.raises(PeerError, match="another layout"):
+            await client.layout(1, blob.digest, "a" * 64)
+
+    between(tmp_path, scenario)
+
+
+def test_a_layout_is_not_given_to_those_who_may_not(tmp_path):
+    async def scenario(one, two, client, _):
+        one.store.put_layout(Layout.of([Tensor("x", "U8", (64,))]))
+        blob = put(one, 64)
+        with pytest.raises(PeerError, match="404"):
+            await client.layout(1, blob.digest, blob.layout)
+
+    between(tmp_path, scenario, OpenGate(readable=False))

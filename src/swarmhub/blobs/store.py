@@ -32,10 +32,9 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, DiskError, Malformed
-from swarmhub.files import NO_ROOM, sync
+from swarmhub.files import NO_ROOM, fill, fill_at, sync, write_all
 from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
-from swarmhub.params.buffer import write_all
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
@@ -59,7 +58,7 @@ class FileSource:
         if len(self._chunk) < length:
             self._chunk = bytearray(length)
         view = memoryview(self._chunk)[:length]
-        got = os.preadv(self._fd, [view], offset)
+        got = fill_at(self._fd, view, offset)
         if got != length:
             raise BlobError(f"A stored buffer ends at {offset + got}, before its length.")
         if self._hasher is not None:
@@ -287,7 +286,7 @@ class BlobStore:
 
     def put_layout(self, layout: Layout) -> None:
         """Keep a layout document, so that models can be exported by name."""
-        path = self.root / "layouts" / f"{layout.digest}.json"
+        path = self.layout_path(layout.digest)
         if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             try:
@@ -304,7 +303,11 @@ class BlobStore:
 
     def layout(self, digest: Digest) -> Layout | None:
         """A layout document held here, checked against its digest."""
-        return self._read_layout(self.root / "layouts" / f"{digest}.json")
+        return self._read_layout(self.layout_path(digest))
+
+    def layout_path(self, digest: Digest) -> Path:
+        """Where the layout document of a digest lies, if it is held."""
+        return self.root / "layouts" / f"{digest}.json"
 
     def _read_layout(self, path: Path) -> Layout | None:
         try:
@@ -399,8 +402,9 @@ class Incoming:
             raise disk_error(error, store.root) from None
 
     def _resume(self) -> None:
+        room = memoryview(bytearray(self.wanted))
         while self._done < len(self.fingerprint.leaves):
-            chunk = self._file.read(self._size(self._done))
+            chunk = room[: fill(self._file, room[: self.wanted])]
             if not chunk or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
                 break
             self._done += 1
@@ -454,17 +458,9 @@ def fingerprint_of(path: Path, layout: Digest) -> Fingerprint:
     """Hash a file chunk by chunk."""
     hasher, chunk = ChunkHasher(layout), memoryview(bytearray(CHUNK_BYTES))
     with path.open("rb", buffering=0) as file:
-        while got := _fill(file, chunk):
+        while got := fill(file, chunk):
             hasher.feed(chunk[:got])
     return hasher.finish()
-
-
-def _fill(file: IO[bytes], into: memoryview) -> int:
-    """Read until the buffer is full or the file ends; bytes read."""
-    at = 0
-    while at < len(into) and (got := file.readinto(into[at:])):  # type: ignore[attr-defined]
-        at += got
-    return at
 
 
 def disk_error(error: OSError, root: Path) -> DiskError:

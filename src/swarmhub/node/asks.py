@@ -9,8 +9,9 @@ from swarmhub.codec import Json
 from swarmhub.contract.records import Evaluation
 from swarmhub.errors import BadInput
 from swarmhub.params import Layout
+from swarmhub.params.layout import MAX_DOCUMENT_BYTES
 
-MAX_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = MAX_DOCUMENT_BYTES + (1 << 20)  # a layout, and a little
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read_next(data: bytes) -> Next:
 
 
 def read_answer(data: bytes) -> tuple[Answer, Layout | None]:
-    """An answer, and the layout of its parameters if it has any. BadInput where it is none."""
+    """An answer, and the layout of its parameters if it has any. BadInput if it is neither."""
     found = read_object(data)
     said = found.pop("layout", None)
     layout = None if said is None else Layout.parse(codec.encode(said))

@@ -240,7 +240,7 @@ class StudyDriver:
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
         if is_answer_refused(wish.body, result.code, r):
-            self.node.forget_prepared(self.study)
+            self.node.drop_prepared(self.study)
             self.learn(AnswerRefused(result.message))
         if is_final(wish.body, result.code) and revision == self._revision:
             self.learn(Refused(wish.body))
@@ -399,6 +399,12 @@ class StudyDriver:
         """Write the answer down durably, then let the brain act on it."""
         self.node.save_prepared(self.study, prepared)
         self.learn(prepared)
+
+    def take_back(self) -> None:
+        """Forget the trainer's answer: it is asked again."""
+        self.node.drop_prepared(self.study)
+        self.notes.take_back()
+        self.react()
 
 
 class _Hands(inquiry.Hands):

@@ -28,14 +28,22 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.records import SPEC, STUDY, Study, get_member_of_key
-from swarmhub.errors import BadContribution, BadInput, BlobError, SwarmhubError, TrainerError
+from swarmhub.contract.records import ROUND, SPEC, STUDY, Study, get_member_of_key
+from swarmhub.errors import (
+    BadContribution,
+    BadInput,
+    BlobError,
+    FenceError,
+    SwarmhubError,
+    TrainerError,
+)
 from swarmhub.files import lock
 from swarmhub.ledger.sqlite import is_passing
 from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.node.driver import AGAIN_S
+from swarmhub.node.forms import Forms, find_unlike
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.round import Held, Prepared, assign, expect
 from swarmhub.round.answers import UNKNOWN_ROOT, check_answer, prepare_answer
@@ -53,8 +61,8 @@ BEHIND_S = 1.5  # a block whose ring was lost is seen at the next slow look, wit
 ANY_STUDY = ""  # news of the ledger as a whole
 GONE = "The parameters' file is gone; hand it over again."
 OTHER_LAYOUT = (
-    "The model's arrays are not those of the study's model (names, types or shapes differ); "
-    "build the same model as the other members."
+    "The model's arrays are not those of the study's model (names, types or shapes differ, or "
+    "classes or columns); build the same model as the other members."
 )
 
 log = logging.getLogger("swarmhub.trainer")
@@ -65,6 +73,7 @@ class LocalApi:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._forms = Forms(node)
         self._token = secrets.token_hex(32)
         self._fences: dict[str, int] = {}
         self._drops: dict[str, Path] = {}  # where a study's trainer may leave its next answer
@@ -218,11 +227,18 @@ class LocalApi:
         if study.name in self._node.drivers:
             self._node.drivers[study.name].notes.answer_refused = ""  # another trainer, another try
         spec = SPEC.need(self._node.ledger.state, study.name)
+        self._ask_again(study.name)
         self._note_attached(study.name)
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)
         samples = study.samples_of(me.id) if me else None
         fence = self._fences[study.name]
         return _json({"fence": fence, "spec": codec.to_json(spec), "samples": samples})
+
+    def _ask_again(self, study: str) -> None:
+        """Before the first round a trainer that has started again may bring another model."""
+        driver, r = self._node.drivers.get(study), ROUND.get(self._node.ledger.state, study)
+        if driver is not None and r is not None and r.kind == "initial":
+            driver.take_back()
 
     def _note_attached(self, study: str) -> None:
         driver = self._node.drivers.get(study)
@@ -232,7 +248,7 @@ class LocalApi:
 
     def _need_fence(self, study: str, fence: int) -> None:
         if fence != self._fences.get(study):
-            raise TrainerError(
+            raise FenceError(
                 f"Another trainer has attached to '{study}' since; this one must stop."
             )
 
@@ -248,7 +264,8 @@ class LocalApi:
             driver = self._node.drivers.get(study.name)
             if study.is_over:
                 if study.current is None or study.current.digest in self._node.blobs or left <= 0:
-                    return _json({"state": "over", "why": study.status, **self._model_of(study)})
+                    last = {**self._model_of(study), "layout_path": await self._layout_path(study)}
+                    return _json({"state": "over", "why": study.status, **last})
                 await self._node.wait_for_news(study.name, left)  # the last model is on its way
                 continue
             self._note_attached(study.name)
@@ -259,12 +276,19 @@ class LocalApi:
                     "statistics_path": (
                         str(self._node.blobs.path(task.statistics)) if task.statistics else ""
                     ),
+                    "layout_path": await self._layout_path(study),
                     "drop": str(self._new_drop(study.name, task.base)),
                     "refused": driver.notes.answer_refused,
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
+            unlike = find_unlike(self._node.ledger.state, driver.notes) if driver else None
+            sentence = await self._forms.describe(unlike) if unlike else ""
+            if unlike and unlike.stops:
+                self._node.report_trouble(f"'{study.name}' cannot start: {sentence}")
+                raise TrainerError(sentence)
             if left <= 0 or self._node.stopping.is_set():
-                return _json({"state": "waiting", "for": self._node.say_wait(study.name)})
+                waits = sentence or self._node.say_wait(study.name)
+                return _json({"state": "waiting", "for": waits})
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
 
     def _new_drop(self, study: str, base: str) -> Path:
@@ -285,6 +309,11 @@ class LocalApi:
         if statistics is not None and statistics.digest in blobs:
             found["statistics_path"] = str(blobs.path(statistics.digest))
         return found
+
+    async def _layout_path(self, study: Study) -> str:
+        if study.current is None:
+            return ""
+        return str(await self._forms.find_document(study, study.current) or "")
 
     async def _answer(self, request: web.Request) -> web.Response:
         given, layout = read_answer(await request.read())

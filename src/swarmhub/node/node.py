@@ -443,8 +443,8 @@ class Node:
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         reach("journal.after")
 
-    def forget_prepared(self, study: str) -> None:
-        """Take the trainer's answer back: the contract refuses it."""
+    def drop_prepared(self, study: str) -> None:
+        """Forget the trainer's answer, also over a crash."""
         self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
 
     def save_signed(self, study: str, signed: Signed) -> None:

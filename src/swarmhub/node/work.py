@@ -11,10 +11,10 @@ from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
 from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BlobError, MergeError
+from swarmhub.files import write_all
 from swarmhub.merge import check_contribution, merge_statistics
 from swarmhub.moments import reach
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
-from swarmhub.params.buffer import write_all
 from swarmhub.round import Merge, recompute
 from swarmhub.types import MemberId
 

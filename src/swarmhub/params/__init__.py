@@ -6,10 +6,13 @@ from swarmhub.params.buffer import (
     export_safetensors,
     import_safetensors,
     read_into,
+    save_safetensors,
+    storable,
     write_buffer,
 )
 from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher, Fingerprint, chunk_count, leaf_of
-from swarmhub.params.layout import ALIGNMENT, DTYPES, MAX_BYTES, Layout, Tensor
+from swarmhub.params.layout import ALIGNMENT, DTYPES, MAX_BYTES, Layout, Meaning, Tensor
+from swarmhub.params.likeness import describe_difference
 
 __all__ = [
     "ALIGNMENT",
@@ -19,13 +22,17 @@ __all__ = [
     "ChunkHasher",
     "Fingerprint",
     "Layout",
+    "Meaning",
     "Tensor",
     "arrays_from",
     "buffer_of",
     "chunk_count",
+    "describe_difference",
     "export_safetensors",
     "import_safetensors",
     "leaf_of",
     "read_into",
+    "save_safetensors",
+    "storable",
     "write_buffer",
 ]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.errors import BlobError, Malformed, plain
+from swarmhub.errors import BlobError, DiskError, Malformed, plain
+from swarmhub.files import fill, write_all
 from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher
 from swarmhub.params.layout import ALIGNMENT, DTYPES, FLOATS, Layout, Tensor, dtype_name
 
@@ -24,14 +25,28 @@ Array = npt.NDArray[np.generic]
 MAX_F64 = 1e140  # so that no sum of weighted values, or of their squares, overflows
 
 
-def layout_of(arrays: Mapping[str, Array], bf16: Collection[str] = ()) -> Layout:
-    """The layout of named arrays; names in `bf16` are uint16 arrays that hold bfloat16 bits."""
-    return Layout.of(
-        [
-            Tensor(name, "BF16" if name in bf16 else dtype_name(a.dtype), tuple(a.shape))
-            for name, a in arrays.items()
-        ]
-    )
+def layout_of(
+    arrays: Mapping[str, Array],
+    bf16: Collection[str] = (),
+    meanings: Mapping[str, Sequence[str]] | None = None,
+) -> Layout:
+    """The layout of named arrays; names in `bf16` are uint16 arrays that hold bfloat16 bits.
+    Malformed, with its name, if an array has a type that cannot be merged."""
+    tensors = []
+    for name, array in arrays.items():
+        try:
+            need_unmasked(array)
+            dtype = "BF16" if name in bf16 else dtype_name(array.dtype)
+        except Malformed as error:
+            raise Malformed(f"{name!r}: {error}") from None
+        tensors.append(Tensor(name, dtype, tuple(array.shape)))
+    return Layout.of(tensors, meanings)
+
+
+def need_unmasked(array: Array) -> None:
+    """Refuse masked arrays: what is under the mask would be taken for values. Malformed."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise Malformed("A masked array cannot be shared or stored; fill it (array.filled(...)).")
 
 
 def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -> None:
@@ -52,13 +67,6 @@ def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -
             )
         write_all(file, array.view(np.uint8).data)
         write_all(file, bytes(-tensor.nbytes % ALIGNMENT))
-
-
-def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
-    """Write everything, also to an unbuffered file, which may take a part at a time."""
-    view = memoryview(data)
-    while view.nbytes:
-        view = view[file.write(view) :]
 
 
 def is_in_range(part: Array, dtype: str) -> bool:
@@ -83,7 +91,7 @@ def read_into(file: IO[bytes], layout: Layout, into: Mapping[str, Array]) -> Non
         if array.nbytes:
             view = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
             file.seek(offset)
-            if file.readinto(view) != tensor.nbytes:  # type: ignore[attr-defined]
+            if fill(file, view) != tensor.nbytes:
                 raise BlobError("The parameter file is shorter than its layout says.")
 
 
@@ -164,6 +172,46 @@ def export_safetensors(
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
+
+
+# what the format has for NumPy, by kind and size of an element
+STORABLE = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8"}
+
+
+def storable(array: Array) -> Array:
+    """The array as safetensors stores it: little-endian and in C order, of the same shape. A copy
+    if it is anything else (strided, transposed, broadcast): the library writes an array's memory
+    as it lies, whatever its strides are. Malformed for a type that the format does not have."""
+    need_unmasked(array)
+    if array.dtype.kind + str(array.dtype.itemsize) not in STORABLE:
+        raise Malformed(
+            f"Arrays of type {array.dtype} cannot be stored; use numbers or booleans of up to 64 "
+            "bits."
+        )
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+
+
+def save_safetensors(arrays: Mapping[str, Array], path: Path) -> None:
+    """Write arrays of any strides as a safetensors file, which appears when it is whole. Malformed,
+    with its name, if an array cannot be stored; DiskError if the disk does not take them."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    found = {}
+    for name, array in arrays.items():
+        if not name or name == "__metadata__":
+            raise Malformed(f"{name!r} is no name for an array; choose another.")
+        try:
+            found[name] = storable(array)
+        except Malformed as error:
+            raise Malformed(f"{name!r}: {error}") from None
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file(found, partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise DiskError(f"Cannot write {path} ({plain(error)}); check its disk.") from None
 
 
 def import_safetensors(path: Path) -> dict[str, Array]:

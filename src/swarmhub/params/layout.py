@@ -1,15 +1,19 @@
-"""What a canonical buffer contains: names, element types, shapes, and so every offset.
+"""The layout of a canonical buffer: names, element types, shapes, and so every offset; and what its
+places mean, if the framework says so.
 
 Tensors stand in the order of their names (by code point), little-endian, in C order, each
 starting at a multiple of 64 bytes; the gaps and the tail up to the next multiple of 64 are zero.
 A layout is a document of its own: its digest is sha256 over its canonical JSON, and every blob
-digest contains it, so two models that differ in one shape never share a digest.
+digest contains it, so two models that differ in one shape never share a digest. Nor do two
+whose rows or columns mean different things: the classes and the columns that an estimator was
+fitted on are in the layout as labels.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +25,8 @@ from swarmhub.errors import Malformed
 ALIGNMENT = 64  # bytes; a multiple of every element size, so no element straddles a chunk
 MAX_TENSORS = 50_000
 MAX_NAME = 512
+MAX_MEANINGS, MAX_LABELS = 16, 500_000  # lists of labels, and labels in all of them
+MAX_DOCUMENT_BYTES = 64 << 20
 MAX_BYTES = 1 << 40  # 1 TiB: a bound for arithmetic on hostile shapes, not a recommendation
 
 # name -> NumPy type of the stored bits (safetensors' names); BF16 is kept as its 16 bits
@@ -69,6 +75,14 @@ class Tensor:
         return self.count * DTYPES[self.dtype].itemsize
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """Labels of the places along an axis, e.g. `classes_` or `feature_names_in_`."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
 def _extent(tensor: Tensor) -> int:
     """Product of the dimensions that are not zero: what NumPy, too, must be able to hold."""
     return math.prod(n for n in tensor.shape if n)
@@ -76,19 +90,25 @@ def _extent(tensor: Tensor) -> int:
 
 @dataclass(frozen=True)
 class Layout:
-    """Tensors sorted by name. Build it with `Layout.of`; `Layout.parse` reads hostile bytes."""
+    """Tensors and meanings, each sorted by name. Build it with `Layout.of`; `Layout.parse` reads
+    hostile bytes."""
 
     tensors: tuple[Tensor, ...]
+    meanings: tuple[Meaning, ...] = ()
 
     @classmethod
-    def of(cls, tensors: list[Tensor]) -> Layout:
-        """A checked layout of the tensors in canonical order."""
-        return cls(tuple(sorted(tensors, key=lambda t: t.name)))._checked()
+    def of(
+        cls, tensors: list[Tensor], meanings: Mapping[str, Sequence[str]] | None = None
+    ) -> Layout:
+        """A checked layout of the tensors in canonical order, with lists of labels by name."""
+        lists = sorted((meanings or {}).items())
+        meant = tuple(Meaning(name, tuple(labels)) for name, labels in lists)
+        return cls(tuple(sorted(tensors, key=lambda t: t.name)), meant)._checked()
 
     @classmethod
     def parse(cls, data: bytes) -> Layout:
         """Read a layout document; Malformed on anything unexpected, before any allocation."""
-        return codec.unpack(cls, data, limit_bytes=64 << 20)._checked()
+        return codec.unpack(cls, data, limit_bytes=MAX_DOCUMENT_BYTES)._checked()
 
     def _checked(self) -> Layout:
         if len(self.tensors) > MAX_TENSORS:
@@ -106,6 +126,19 @@ class Layout:
             total += t.nbytes + ALIGNMENT
             if total > MAX_BYTES:
                 raise Malformed("The layout is larger than any buffer may be.")
+        return self._checked_meanings()
+
+    def _checked_meanings(self) -> Layout:
+        meant = [m.name for m in self.meanings]
+        if len(meant) > MAX_MEANINGS or sorted(set(meant)) != meant:
+            raise Malformed(f"Expected at most {MAX_MEANINGS} lists of labels, sorted by name.")
+        labels = sum(len(m.labels) for m in self.meanings)
+        if labels > MAX_LABELS:
+            raise Malformed(f"Expected at most {MAX_LABELS} labels in a layout, got {labels}.")
+        texts = (text for m in self.meanings for text in (m.name, *m.labels))
+        long = next((text for text in texts if len(text) > MAX_NAME), None)
+        if long is not None:
+            raise Malformed(f"The label {long[:40]!r}… has more than {MAX_NAME} letters.")
         return self
 
     @functools.cached_property
@@ -130,8 +163,15 @@ class Layout:
         return codec.digest(b"swarmhub/layout/1", self.pack())
 
     def pack(self) -> bytes:
-        """Canonical JSON of the layout."""
-        return codec.pack(self)
+        """Canonical JSON of the layout; without meanings if it has none."""
+        return codec.encode(self.to_json())
+
+    def to_json(self) -> codec.Json:
+        """The layout as a JSON value."""
+        found = codec.to_json(self)
+        if not self.meanings:
+            del found["meanings"]
+        return found
 
     def segments(self, start: int, stop: int) -> list[tuple[Tensor, int, int]]:
         """The tensor parts within bytes [start, stop): (tensor, first byte, end byte) each.

@@ -348,10 +348,19 @@ class Notes:
                 self.prepared, self.answer_refused = None, why
             case Prepared():
                 self.prepared, self.answer_refused = event, ""
+                # in the initial round a corrected trainer may bring another form than it offered
+                self.merged = {k: m for k, m in self.merged.items() if m.layout == event.layout}
             case Signed():
                 self.signed = event
             case Obtained():
                 self.obtained = event
+
+    def take_back(self) -> None:
+        """Forget the trainer's answer, and the offers that were of another form: who made them may
+        have been corrected as well, and is asked again."""
+        if self.prepared is not None:
+            form, self.prepared = self.prepared.layout, None
+            self.offers = {k: o for k, o in self.offers.items() if o.layout == form}
 
     def is_bad(self, digest: Digest, weight: int = 0) -> bool:
         """Whether a contribution with this weight, or an offer (weight 0), was found bad."""

@@ -7,25 +7,37 @@ Integer and boolean buffers travel too; a merge takes their lower median.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import sys
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from swarmhub.errors import TrainerError
+from swarmhub.errors import Malformed, TrainerError
 from swarmhub.files import held
-from swarmhub.params import Layout, read_into, write_buffer
+from swarmhub.params import (
+    DTYPES,
+    Layout,
+    describe_difference,
+    read_into,
+    storable,
+    write_buffer,
+)
 from swarmhub.params.buffer import Array, layout_of
 
 
 class Adapter(Protocol):
-    """A model as named arrays."""
+    """A model as named arrays.
+
+    It may also have `meanings`, lists of labels by name (classes, columns) that must be equal at
+    every site, and `watch_training()`, a context in which a round is trained.
+    """
 
     def arrays(self) -> Mapping[str, Array]:
-        """Current arrays by name; C-contiguous, sharing the model's memory or copies of it."""
+        """Current arrays by name, sharing the model's memory or copies of it."""
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Put arrays (all or some of the names) into the model."""
@@ -36,7 +48,8 @@ class Adapter(Protocol):
 
 
 def adapt(model: Any) -> Adapter:
-    """The adapter for a model: a dict of arrays, a torch module, or a scikit-learn estimator."""
+    """Find the adapter for a model: a dict of arrays, a torch module, or a scikit-learn estimator.
+    TrainerError, with what to use instead, for anything that cannot take part."""
     if isinstance(model, MutableMapping):
         return DictAdapter(model)
     if hasattr(model, "arrays") and hasattr(model, "load"):
@@ -57,19 +70,27 @@ def adapt(model: Any) -> Adapter:
 
 
 class DictAdapter:
-    """A dict of NumPy arrays, updated in place."""
+    """A dict of NumPy arrays, updated in place, whatever their strides and byte order are."""
 
     bf16: Collection[str] = ()
 
     def __init__(self, model: MutableMapping[str, Any]) -> None:
-        for name, value in model.items():
-            if not isinstance(name, str) or not isinstance(value, np.ndarray):
-                raise TrainerError(f"Expected NumPy arrays by name, got {type(value).__name__}.")
-            if not value.flags.c_contiguous:
-                model[name] = np.ascontiguousarray(value)
         self._model = model
+        self.arrays()
 
     def arrays(self) -> Mapping[str, Array]:
+        for name, value in self._model.items():  # training may have replaced some
+            if not isinstance(name, str) or not isinstance(value, np.ndarray):
+                raise TrainerError(
+                    f"Expected NumPy arrays by name, got {type(value).__name__} for {name!r}; "
+                    "make it one with np.array(...)."
+                )
+            if not value.flags.writeable or is_overlapping(value):
+                raise TrainerError(
+                    f"The array {name!r} cannot be written to (it is read-only, or repeats one "
+                    "memory), so merged values cannot be put into it; give a copy of it, "
+                    "np.array(...)."
+                )
         return dict(self._model)
 
     def load(self, arrays: Mapping[str, Array]) -> None:
@@ -78,12 +99,26 @@ class DictAdapter:
                 np.copyto(self._model[name], value)
 
 
+def is_overlapping(array: Array) -> bool:
+    """Whether elements share memory, as those of a broadcast array do."""
+    pairs = zip(array.shape, array.strides, strict=True)
+    return array.size > 0 and any(n > 1 and stride == 0 for n, stride in pairs)
+
+
 class Parameters:
-    """The shared part of a model: what goes to the node and comes back."""
+    """The shared part of a model: what goes to the node and comes back. Malformed or TrainerError,
+    with its name, if an array cannot be shared, or be stored if it stays at home."""
 
     def __init__(self, adapter: Adapter, keep_local: Collection[str]) -> None:
         self._adapter = adapter
         self._keep_local = keep_local
+        self._form: Layout | None = None  # of the study's model, once one has been read
+        self.layout()
+        for name, array in self.local().items():
+            try:
+                storable(array)
+            except Malformed as error:
+                raise Malformed(f"{name!r}: {error}") from None
 
     def _is_local(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._keep_local)
@@ -99,10 +134,22 @@ class Parameters:
         """Arrays that stay at home."""
         return {n: a for n, a in self._adapter.arrays().items() if self._is_local(n)}
 
+    def layout(self, shared: Mapping[str, Array] | None = None) -> Layout:
+        """The layout of the shared arrays as they are now."""
+        arrays = self.shared() if shared is None else shared
+        bf16 = [n for n in self._adapter.bf16 if n in arrays]
+        meanings: Mapping[str, Sequence[object]] = getattr(self._adapter, "meanings", {})
+        return layout_of(arrays, bf16, {n: [*map(str, found)] for n, found in meanings.items()})
+
     def write(self, path: Path) -> Layout:
-        """Write the shared arrays as a canonical buffer; returns their layout."""
+        """Write the shared arrays as a canonical buffer; returns their layout. TrainerError if it
+        is another one than that of the study's model."""
         arrays = self.shared()
-        layout = layout_of(arrays, [n for n in self._adapter.bf16 if n in arrays])
+        layout = self.layout(arrays)
+        if self._form is not None and layout != self._form:
+            raise TrainerError(
+                describe_difference(layout, self._form, "the trained model", "the study's model")
+            )
         try:
             with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
                 write_buffer(arrays, layout, file)
@@ -114,21 +161,60 @@ class Parameters:
             ) from None
         return layout
 
-    def read(self, path: Path, layout_digest: str) -> None:
-        """Load a merged buffer into the model; it must have the model's own layout.
-        FileNotFoundError if the node has let go of the file before it was read to its end."""
+    def read(self, path: Path, layout_digest: str, layout_path: Path | None = None) -> None:
+        """Load a merged buffer into the model. TrainerError if its layout is not the model's own;
+        it says what differs if `layout_path` is the layout's document. FileNotFoundError if the
+        node has let go of the file before it was read to its end."""
         arrays = self.shared()
-        layout = layout_of(arrays, [n for n in self._adapter.bf16 if n in arrays])
+        layout = self.layout(arrays)
         if layout.digest != layout_digest:
-            raise TrainerError(
-                "This model's arrays are not those of the study's model (names, types or shapes "
-                "differ); build the same model as the other members."
-            )
+            raise TrainerError(_say_difference(layout, layout_path))
+        into = {
+            t.name: arrays[t.name]
+            if is_buffer(arrays[t.name])
+            else np.empty(t.shape, DTYPES[t.dtype])
+            for t in layout.tensors
+        }
         with held(path) as file:
-            read_into(file, layout, arrays)
-        self._adapter.load(arrays)
+            read_into(file, layout, into)
+        self._adapter.load(into)
+        self._form = layout
 
-    def load_local(self, arrays: Mapping[str, Array]) -> None:
-        """Put back arrays that stayed at home."""
-        names = set(self.local())
-        self._adapter.load({n: a for n, a in arrays.items() if n in names})
+    def load_local(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Put back arrays that stayed at home; returns those that are none of the model's."""
+        mine = self.local()
+        for name in mine.keys() & arrays.keys():
+            stored, now = arrays[name], storable(mine[name])
+            if (stored.shape, stored.dtype) != (now.shape, now.dtype):
+                raise TrainerError(
+                    f"The array {name!r} that stayed at home is {stored.dtype} of shape "
+                    f"{list(stored.shape)}, the model's is {now.dtype} of shape "
+                    f"{list(now.shape)}; build the model as before."
+                )
+        self._adapter.load({n: a for n, a in arrays.items() if n in mine})
+        return {n: a for n, a in arrays.items() if n not in mine}
+
+    def watch_training(self) -> contextlib.AbstractContextManager[None]:
+        """Let the adapter watch while a round is trained, if it wants to."""
+        watch = getattr(self._adapter, "watch_training", contextlib.nullcontext)
+        return watch()
+
+
+def is_buffer(array: Array) -> bool:
+    """Whether the bytes of a canonical buffer can be read into the array itself."""
+    flags = array.flags
+    plain = type(array) is np.ndarray and array.dtype.isnative
+    return bool(plain and flags.c_contiguous and flags.writeable and flags.aligned)
+
+
+def _say_difference(mine: Layout, layout_path: Path | None) -> str:
+    with contextlib.suppress(OSError, Malformed):
+        if layout_path is not None:
+            theirs = Layout.parse(layout_path.read_bytes())
+            found = describe_difference(mine, theirs, "this model", "the study's model")
+            if found:
+                return found
+    return (
+        "This model's arrays are not those of the study's model (names, types or shapes "
+        "differ, or classes or columns); build the same model as the other members."
+    )

@@ -8,14 +8,15 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import TrainerError
+from swarmhub.errors import FenceError, TrainerError
+from swarmhub.train.notices import Notices
 
 RETRY_S = 0.05
 RETRY_MOST_S = 1.0
+UNSAID_S = 0.5  # a connection that has been idle for long is opened again in less
 SOCKET_TIMEOUT_S = 90.0
 
 
@@ -23,22 +24,23 @@ class NodeClient:
     """One connection to the node of a home."""
 
     def __init__(
-        self, home: Path, patience_s: float = 600.0, on_wait: Callable[[str], None] | None = None
+        self, home: Path, patience_s: float = 600.0, notices: Notices | None = None
     ) -> None:
         self._api = home / "run" / "api.json"
         self._home = home
         self._patience_s = patience_s
-        self._on_wait = on_wait or (lambda sentence: None)
+        self._absent = notices or Notices()  # about a node that does not answer
         self._connection: http.client.HTTPConnection | None = None
         self._token = ""
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The node's answer. Waits through a restart of the node; TrainerError when it refuses
-        or stays away longer than `patience_s`."""
+        """Ask, and return the node's answer. Waits through a restart of the node, and says so;
+        TrainerError if it refuses or stays away longer than `patience_s`, FenceError if it knows
+        another fence."""
         return self._call("POST", path, json.dumps(body).encode())
 
     def get(self, path: str) -> dict[str, Any]:
-        """The node's answer to a GET."""
+        """Return the node's answer to a GET."""
         return self._call("GET", path, None)
 
     def _call(self, method: str, path: str, data: bytes | None) -> dict[str, Any]:
@@ -56,20 +58,23 @@ class NodeClient:
                 self.close()  # another node has started on the home: read its token
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 self.close()
+            start = f"start it with 'swarmhub up --home {self._home}'"
             if time.monotonic() > end:
                 raise TrainerError(
-                    f"Expected a running node on {self._home}, none answers; "
-                    f"start it with 'swarmhub up --home {self._home}'."
+                    f"Expected a running node on {self._home}, none answers; {start}."
                 )
-            self._on_wait("waiting for the node")
+            if time.monotonic() > end - self._patience_s + UNSAID_S:
+                self._absent.waiting(f"no node answers on {self._home}: {start}; waiting for it")
             time.sleep(pause)
             pause = min(pause * 1.5, RETRY_MOST_S)
+        self._absent.goes_on("the node answers; going on")
         try:
             found = json.loads(text) if text else {}
         except ValueError:
             found = {"error": f"The node failed ({status}); see its log."}
         if status != 200:
-            raise TrainerError(str(found.get("error", f"The node answered {status}.")))
+            kind = FenceError if found.get("code") == FenceError.__name__ else TrainerError
+            raise kind(str(found.get("error", f"The node answered {status}.")))
         return dict(found)
 
     def _connect(self) -> http.client.HTTPConnection:

@@ -13,9 +13,7 @@ again, it goes on from the last settled model.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +25,15 @@ from typing import IO, Any
 from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
 from swarmhub.contract.study import is_study_name
-from swarmhub.errors import BadInput, BlobError, HomeError, TrainerError
+from swarmhub.errors import BadInput, FenceError, HomeError, TrainerError
 from swarmhub.files import held, lock
 from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.client import NodeClient
-from swarmhub.types import MICRO
+from swarmhub.train.figures import to_count, to_metrics, to_micro
+from swarmhub.train.notices import Notices, Say, end_with_a_sentence, to_stderr
+from swarmhub.train.shelf import Shelf
 
 HOME_VARIABLE = "SWARMHUB_HOME"
 DEFAULT_HOME = Path.home() / ".swarmhub"
@@ -55,27 +55,32 @@ class SwarmRound:
     local: dict[str, Array] = field(default_factory=dict)
     _samples: int | None = None
     _own: dict[str, float] = field(default_factory=dict)
+    _say: Say = to_stderr
 
     def report(self, samples: int, **metrics: float) -> None:
-        """Say on how many samples this round trained; metrics are those after local training."""
-        self._samples = int(samples)
-        self._own = {k: float(v) for k, v in metrics.items()}
+        """Say on how many samples this round trained; metrics are those after local training.
+        TrainerError if something is not a number that can be recorded."""
+        self._samples = to_count(samples, "round.report(samples=...)")
+        self._own = to_metrics(metrics, "round.report()", self._say)
 
 
 def join(
     study: str,
     home: str | Path | None = None,
     statistics: bytes | None = None,
-    on_wait: Callable[[str], None] | None = None,
+    say: Say = to_stderr,
     patience_s: float = 600.0,
 ) -> Swarm:
     """Attach this process to a study at this hospital's node.
 
     `home` is the node's home (default: $SWARMHUB_HOME, else ~/.swarmhub). `statistics` is this
-    site's statistics document, for studies that merge preprocessing statistics first. Waits for
-    the node for up to `patience_s` seconds. TrainerError where another trainer holds the study.
+    site's statistics document, for studies that merge preprocessing statistics first. `say` takes
+    each sentence about the study's course (default: on stderr). Waits for the node for up to
+    `patience_s` seconds. TrainerError if another trainer holds the study. A program that does not
+    catch an error of swarmhub ends with its sentence and exit code 2.
     """
     moments.arm()
+    end_with_a_sentence()
     if not is_study_name(study):
         raise BadInput(
             f"Expected a study's name (1 to 40 of a-z, 0-9 and '-'), got {study[:60]!r}; see "
@@ -86,14 +91,19 @@ def join(
         raise HomeError(
             f"Expected a node's home at {root}, found none; give home=, or set {HOME_VARIABLE}."
         )
-    return Swarm(study, root, statistics, NodeClient(root, patience_s, on_wait))
+    return Swarm(study, root, statistics, NodeClient(root, patience_s, Notices(say)), Notices(say))
 
 
 class Swarm:
     """A trainer's place in a study. Use it in a `with` block."""
 
     def __init__(
-        self, study: str, home: Path, statistics: bytes | None, client: NodeClient
+        self,
+        study: str,
+        home: Path,
+        statistics: bytes | None,
+        client: NodeClient,
+        notices: Notices,
     ) -> None:
         self.study = study
         self.home = home
@@ -102,6 +112,8 @@ class Swarm:
         self._document = statistics
         self._client = client
         self._missed: list[str] = []  # a file of the node, as often as it was not there
+        self._notices = notices
+        self._shelf = Shelf(home / "local" / study)
         self._lease = self._take_lease()
         try:
             self._fence, self.samples = 0, 0
@@ -148,10 +160,14 @@ class Swarm:
         `model` is anything that `adapters.adapt` knows, or a function that makes it once the
         merged statistics are known. `evaluate` measures what is in the model, e.g. {"auc": 0.87};
         the key "samples" says on how many samples (default: those of the last training, or of the
-        enrolment in a process that was started since).
+        enrolment in a process that was started since). TrainerError or BadInput, one sentence, if
+        the model or a number cannot take part.
         """
-        made: Any = None
-        parameters: Parameters | None = None
+        if evaluate is not None and not callable(evaluate):
+            raise TrainerError("Expected a function in rounds(evaluate=...), e.g. a lambda.")
+        keep_local, parameters = self.spec.keep_local, None
+        if not _is_maker(model):
+            parameters = Parameters(adapt(model), keep_local)  # says at once what is wrong with it
         weight = self.samples  # until this process has trained itself
         while True:
             task = self._next()
@@ -162,52 +178,80 @@ class Swarm:
             if not self._read(task.get("statistics_path", ""), self._take_statistics):
                 continue
             if task["state"] == "over" and not task.get("base_path"):
-                return  # and no model is held here
+                self._notices.say(f"The study '{self.study}' is over; no model of it is held here.")
+                return
             if parameters is None:
-                made = model() if callable(model) and not hasattr(model, "state_dict") else model
-                parameters = Parameters(adapt(made), self.spec.keep_local)
-            if not self._read(task["base_path"], parameters.read, task["layout"]):
+                parameters = Parameters(adapt(model()), keep_local)
+            document = Path(task["layout_path"]) if task.get("layout_path") else None
+            if not self._read(task["base_path"], parameters.read, task["layout"], document):
                 continue  # settled and swept while we were busy: ask for the current task
             if task["state"] == "over":
-                self.final = task["base"]
+                self.final = str(task["base"])
+                self._notices.say(
+                    f"The study '{self.study}' is over; the last model is {self.final}."
+                )
                 return
             if task["kind"] == "initial":
                 layout = parameters.write(Path(task["drop"]))
-                self._answer(task, samples=1, layout=codec.to_json(layout))
+                self._answer(task, samples=1, layout=layout.to_json())
                 continue
-            metrics = dict((evaluate() if evaluate else None) or {})
+            metrics = self._measure(task, evaluate)
             if task["kind"] == "evaluation":
                 self._answer(task, samples=weight, metrics=metrics)
                 continue
-            local = self._load_local(int(task["number"]))
-            parameters.load_local(local)
+            number = int(task["number"])
+            local = parameters.load_local(self._shelf.load(number))
+            base, rounds = str(task["base"]), int(task["rounds"])
             turn = SwarmRound(
-                int(task["training_round"]), int(task["rounds"]), str(task["base"]), metrics, local
+                int(task["training_round"]), rounds, base, metrics, local, _say=self._notices.once
             )
-            yield turn
+            with parameters.watch_training():
+                yield turn
             if turn._samples is None:
                 raise TrainerError("Call round.report(samples=...) in every round of training.")
             weight = turn._samples
-            self._save_local(int(task["number"]), {**turn.local, **parameters.local()})
+            self._shelf.save(number, turn.local, parameters.local())
             reach("trainer.local")
             layout = parameters.write(Path(task["drop"]))
             self._answer(
-                task, samples=weight, layout=codec.to_json(layout), metrics=metrics,
-                own=turn._own,
-            )  # fmt: skip
+                task, samples=weight, layout=layout.to_json(), metrics=metrics, own=turn._own
+            )
+
+    def _measure(self, task: dict[str, Any], evaluate: Evaluate | None) -> dict[str, float]:
+        """The merged model's metrics, said to the person as well."""
+        given = evaluate() if evaluate else None
+        metrics = to_metrics({} if given is None else given, "evaluate()", self._notices.once)
+        wanted = self.spec.metric.name
+        named = {n: v for n, v in metrics.items() if n != "samples"}
+        if wanted not in named:
+            self._notices.once(
+                f"the study's metric is '{wanted}', but this trainer measures "
+                f"{', '.join(map(repr, named)) or 'nothing'} of the merged model: this site has no "
+                "say in which model is the best"
+            )
+        if named:
+            values = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
+            on = f" (on {metrics['samples']:.0f} samples)" if "samples" in metrics else ""
+            merges = int(task["training_round"]) - 1
+            of = f"round {merges} of {task['rounds']}: merged model" if merges else "first model:"
+            self._notices.say(f"{of} {values}{on}")
+        return metrics
 
     def _next(self) -> dict[str, Any]:
         while True:
             body = {"fence": self._fence, "wait_s": WAIT_S}
             try:
                 task = self._client.post(f"/v1/studies/{self.study}/next", body)
-            except TrainerError as error:
-                if "attached to" not in str(error):
-                    raise
+            except FenceError:
                 self._attach()  # the node was restarted and knows no fence; the lease is ours
                 continue
+            if task.get("refused"):
+                raise TrainerError(str(task["refused"]))
             if task["state"] != "waiting":
+                self._notices.goes_on()
                 return task
+            if task.get("for"):
+                self._notices.waiting(str(task["for"]))
 
     def _read(self, path: str, read: Callable[..., None], *given: Any) -> bool:
         """Read a file of the node, if there is one to read; False if the node has let go of it.
@@ -251,10 +295,10 @@ class Swarm:
         own: Mapping[str, float] | None = None,
     ) -> None:
         evaluations = []
-        if metrics:
+        named = {k: v for k, v in (metrics or {}).items() if k != "samples"}
+        if metrics and named:
             measured_on = int(metrics.get("samples", samples))
-            named = {k: v for k, v in metrics.items() if k != "samples"}
-            evaluated = {"digest": task["base"], "samples": measured_on, "metrics": _micro(named)}
+            evaluated = {"digest": task["base"], "samples": measured_on, "metrics": to_micro(named)}
             evaluations.append(evaluated)
         body = {
             "fence": self._fence,
@@ -264,55 +308,16 @@ class Swarm:
             "layout": layout,
             "samples": samples,
             "evaluations": evaluations,
-            "own_metrics": _micro(own or {}),
+            "own_metrics": to_micro(own or {}),
         }
         reach("trainer.written")
         try:
             self._client.post(f"/v1/studies/{self.study}/answer", body)
             reach("trainer.answered")
-        except TrainerError as error:
-            if "attached to" not in str(error):
-                raise
+        except FenceError:
             self._attach()  # restarted node: the task comes again
 
-    # private state, versioned by round
 
-    def _local_folder(self) -> Path:
-        folder = self.home / "local" / self.study
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
-
-    def _load_local(self, number: int) -> dict[str, Array]:
-        from swarmhub.params import import_safetensors
-
-        for older in sorted(self._local_versions(), reverse=True):
-            if older < number:
-                with contextlib.suppress(BlobError):  # torn by a power cut: the one before it
-                    return import_safetensors(self._local_folder() / f"{older}.safetensors")
-        return {}
-
-    def _save_local(self, number: int, arrays: Mapping[str, Array]) -> None:
-        if not arrays:
-            return
-        from safetensors.numpy import save_file
-
-        path = self._local_folder() / f"{number}.safetensors"
-        partial = path.with_suffix(".partial")
-        save_file(dict(arrays), partial)
-        partial.replace(path)
-        for old in sorted(self._local_versions())[:-2]:
-            (self._local_folder() / f"{old}.safetensors").unlink(missing_ok=True)
-
-    def _local_versions(self) -> list[int]:
-        return [
-            int(p.stem) for p in self._local_folder().glob("*.safetensors") if p.stem.isdecimal()
-        ]
-
-
-def _micro(metrics: Mapping[str, float]) -> dict[str, int]:
-    found = {}
-    for name, value in metrics.items():
-        if value is None or not math.isfinite(value):
-            continue  # an AUC over one class, say: no measurement
-        found[name] = round(float(value) * MICRO)
-    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+def _is_maker(model: Any) -> bool:
+    """Whether it is a function that makes a model, not a model that can be called."""
+    return callable(model) and not hasattr(model, "state_dict") and not hasattr(model, "arrays")

@@ -24,7 +24,7 @@ from swarmhub.blobs.store import parse_fingerprint
 from swarmhub.contract.records import Member
 from swarmhub.errors import BlobError, DiskError, HungUp, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
-from swarmhub.params import CHUNK_BYTES, chunk_count, leaf_of
+from swarmhub.params import CHUNK_BYTES, Layout, chunk_count, leaf_of
 from swarmhub.round import Merged, Pull, ReceiptCame
 from swarmhub.transport.body import Body
 from swarmhub.transport.reach import Reach, read_reach
@@ -45,6 +45,7 @@ REACH_S = 10.0  # it tries two ports
 CHUNK_ANSWER_S = 8.0  # a MiB for a recomputation, which has a leader's time: then the next holder
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
+MAX_LAYOUT_BYTES, LAYOUT_S = 8 << 20, 20.0  # to say in what two models differ
 READ_BUFFER_BYTES = 1 << 20
 GREETINGS_AT_ONCE = 8
 GREETING_PAUSE_S = 0.2  # a member cannot have this node make handshakes all the time
@@ -252,6 +253,19 @@ class PeerClient:
                 if not writing.cancelled():
                     writing.exception()  # who is cancelled does not ask
             incoming.close()
+
+    async def layout(self, holder: MemberId, digest: Digest, layout: Digest) -> Layout:
+        """The layout of a blob, compared with its digest; PeerError if the holder does not give
+        it, or gives another."""
+        response = await self._request(holder, "GET", f"/v1/blobs/{digest}/layout")
+        try:
+            async with response, asyncio.timeout(LAYOUT_S):
+                found = Layout.parse(await _read_bounded(response, MAX_LAYOUT_BYTES))
+        except (Malformed, TimeoutError) as error:
+            raise PeerError(f"Member {holder} gives no layout ({type(error).__name__}).") from None
+        if found.digest != layout:
+            raise PeerError(f"Member {holder} sent another layout than the digest says.")
+        return found
 
     async def excerpt(
         self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]

@@ -2,6 +2,7 @@
 
     GET  /v1/blobs/{digest}          the buffer; Range gives a part          -> octets
     GET  /v1/blobs/{digest}/leaves   chunk hashes, 32 bytes each             -> octets
+    GET  /v1/blobs/{digest}/layout   its layout, if it is a model's          -> JSON
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
     GET  /v1/greeting                opens a connection
@@ -30,6 +31,7 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError, Malformed
+from swarmhub.files import read_at
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.merge.audit import MAX_STRETCHES
 from swarmhub.moments import reach
@@ -111,6 +113,7 @@ class PeerServer:
         app = web.Application(middlewares=[self._admit], client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/v1/blobs/{digest}", self._blob)
         app.router.add_get("/v1/blobs/{digest}/leaves", self._leaves)
+        app.router.add_get("/v1/blobs/{digest}/layout", self._layout)
         app.router.add_get("/v1/blobs/{digest}/chunks/{index}", self._chunk)
         app.router.add_post("/v1/blobs/{digest}/excerpt", self._excerpt)
         app.router.add_get("/v1/offer", self._offer)
@@ -207,6 +210,13 @@ class PeerServer:
         found = self._blobs.fingerprint(await self._need_readable(request))
         return web.Response(body=b"".join(found.leaves), content_type="application/octet-stream")
 
+    async def _layout(self, request: web.Request) -> web.StreamResponse:
+        found = self._blobs.fingerprint(await self._need_readable(request))
+        layout = await asyncio.to_thread(self._blobs.layout, found.layout)
+        if layout is None:
+            raise web.HTTPNotFound
+        return await _send(request, layout.pack())
+
     async def _chunk(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))
         index = int(request.match_info["index"])
@@ -236,7 +246,7 @@ class PeerServer:
         def read() -> bytes:
             fd = os.open(self._blobs.path(digest), os.O_RDONLY)
             try:
-                return b"".join(os.pread(fd, size, at) for at, size in parts)
+                return b"".join(read_at(fd, size, at) for at, size in parts)
             finally:
                 os.close(fd)
 
@@ -282,9 +292,9 @@ class PeerServer:
         while at < total:
             size = min(PIECE_BYTES, total - at)
             if total <= CHUNK_BYTES:
-                piece = memoryview(os.pread(fd, size, at))
+                piece = memoryview(read_at(fd, size, at))
             else:
-                piece = memoryview(await loop.run_in_executor(None, os.pread, fd, size, at))
+                piece = memoryview(await loop.run_in_executor(None, read_at, fd, size, at))
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
             sent(size)

@@ -1,0 +1,67 @@
+"""What a trainer says to the person who started it, a sentence at a time."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from swarmhub.errors import SwarmhubError
+
+AGAIN_S = 60.0  # a wait that goes on is said again
+
+Say = Callable[[str], None]
+
+
+def to_stderr(sentence: str) -> None:
+    """Print a sentence at once, without touching what the trainer itself prints."""
+    print(f"swarmhub: {sentence}", file=sys.stderr, flush=True)
+
+
+def end_with_a_sentence() -> None:
+    """Have this process end with one sentence and exit code 2, as every command does, if an error
+    of swarmhub is not caught. A program with an excepthook of its own keeps it."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _say_error
+
+
+def _say_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if isinstance(error, SwarmhubError):
+        to_stderr(str(error))
+        raise SystemExit(2)
+    sys.__excepthook__(kind, error, trace)
+
+
+class Notices:
+    """Says each thing once, and what goes on once a minute. `say` takes a sentence."""
+
+    def __init__(self, say: Say = to_stderr, clock: Callable[[], float] = time.monotonic) -> None:
+        self.say = say
+        self._clock = clock
+        self._said: set[str] = set()
+        self._waits_for = ""
+        self._said_s = 0.0
+
+    def once(self, sentence: str) -> None:
+        """Say it, unless it has been said."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.say(sentence)
+
+    def waiting(self, sentence: str) -> None:
+        """Say for what this waits: when that changes (a new number in it is no change), and again
+        every minute."""
+        what, now_s = re.sub(r"\d+", "", sentence), self._clock()
+        if what != self._waits_for or now_s - self._said_s >= AGAIN_S:
+            self._waits_for, self._said_s = what, now_s
+            self.say(sentence)
+
+    def goes_on(self, sentence: str = "") -> None:
+        """The wait is over: say so if there was one and a sentence is given."""
+        if self._waits_for and sentence:
+            self.say(sentence)
+        self._waits_for = ""

@@ -1,0 +1,188 @@
+"""A trainer's course, played by a node that hands out tasks from a list."""
+
+import numpy as np
+import pytest
+
+from swarmhub import codec
+from swarmhub.contract.records import Spec
+from swarmhub.errors import FenceError, TrainerError
+from swarmhub.params import buffer_of
+from swarmhub.train import Swarm
+from swarmhub.train.notices import Notices
+
+
+class Node:
+    """Answers as a node's door does; keeps what it is asked."""
+
+    def __init__(self, tasks, spec=None):
+        self.tasks, self.asked = list(tasks), []
+        self.spec = spec or Spec("s", 2, 2)
+
+    def post(self, path, body):
+        self.asked.append((path.rsplit("/", 1)[1], body))
+        if path.endswith("attach"):
+            return {"fence": 1, "spec": codec.to_json(self.spec), "samples": 100}
+        found = self.tasks.pop(0) if path.endswith("next") else {"state": "taken"}
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def close(self):
+        pass
+
+    def answers(self):
+        return [body for what, body in self.asked if what == "answer"]
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Run a trainer over a list of tasks; gives (its swarm, what the node heard, what was said)."""
+    (tmp_path / "run").mkdir()
+
+    def run(tasks, model, train=lambda turn: turn.report(samples=10), evaluate=None, spec=None):
+        node, said = Node(tasks, spec), []
+        with Swarm("s", tmp_path, None, node, Notices(said.append, lambda: 0.0)) as swarm:
+            for turn in swarm.rounds(model, evaluate):
+                train(turn)
+        return swarm, node, said
+
+    return run
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A settled model of two weights, as a task names it."""
+    layout, data = buffer_of({"w": np.array([3.0, 4.0])})
+    (tmp_path / "base").write_bytes(data)
+    return {"base": "ab" * 32, "base_path": str(tmp_path / "base"), "layout": layout.digest}
+
+
+def task(base, tmp_path, kind="parameters", number=2, **more):
+    found = {"state": "task", "kind": kind, "number": number, "training_round": number - 1}
+    return {**found, "rounds": 2, "drop": str(tmp_path / "drop"), **base, **more}
+
+
+def over(base, **more):
+    return {"state": "over", "why": "finished", **base, **more}
+
+
+def test_a_trainer_after_the_end_gets_the_last_model(play, base, tmp_path):
+    (tmp_path / "statistics").write_bytes(b"{}")
+    model = {"w": np.zeros(2)}
+    last = over(base, statistics_path=str(tmp_path / "statistics"))
+    swarm, node, said = play([last], lambda: model)
+    np.testing.assert_array_equal(model["w"], [3, 4])
+    assert swarm.merged_statistics == b"{}"
+    assert said == [f"The study 's' is over; the last model is {'ab' * 32}."]
+    assert node.answers() == []
+
+
+def test_a_study_that_is_over_without_a_model_is_said(play):
+    _, _, said = play([{"state": "over", "why": "expired"}], {"w": np.zeros(2)})
+    assert said == ["The study 's' is over; no model of it is held here."]
+
+
+def test_a_last_model_that_is_gone_is_a_sentence(play, base):
+    with pytest.raises(TrainerError, match="gone from this node"):
+        play([over({**base, "base_path": "/none"})], {"w": np.zeros(2)})
+
+
+def test_a_read_only_model_is_refused_before_any_task(play):
+    with pytest.raises(TrainerError, match="'w' cannot be written to"):
+        play([], {"w": np.frombuffer(bytes(16))})
+
+
+def test_the_wait_is_said_when_it_changes(play, base):
+    waits = [{"state": "waiting", "for": f"waiting for {who}"} for who in "AAB"]
+    _, _, said = play([*waits, {"state": "waiting"}, over(base)], {"w": np.zeros(2)})
+    assert said[:2] == ["waiting for A", "waiting for B"]
+    assert len(said) == 3
+
+
+def test_an_answer_that_is_refused_later_ends_the_trainer(play, base, tmp_path):
+    with pytest.raises(TrainerError, match="The loss is too large"):
+        play([task(base, tmp_path, refused="The loss is too large.")], {"w": np.zeros(2)})
+
+
+def test_a_node_that_knows_no_fence_is_attached_to_again(play, base):
+    _, node, _ = play([FenceError("another trainer"), over(base)], {"w": np.zeros(2)})
+    assert [what for what, _ in node.asked] == ["attach", "next", "attach", "next"]
+
+
+def test_a_refusal_that_speaks_of_attaching_is_no_fence(play):
+    with pytest.raises(TrainerError, match="attached to"):
+        play([TrainerError("A virus is attached to the file.")], {"w": np.zeros(2)})
+
+
+def test_the_merged_models_metric_is_said_each_round(play, base, tmp_path):
+    tasks = [task(base, tmp_path, number=n) for n in (2, 3)]
+    tasks += [task(base, tmp_path, "evaluation", 4), over(base)]
+    _, _, said = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.87143, "samples": 120})
+    assert said[:3] == [
+        "first model: auc 0.8714 (on 120 samples)",
+        "round 1 of 2: merged model auc 0.8714 (on 120 samples)",
+        "round 2 of 2: merged model auc 0.8714 (on 120 samples)",
+    ]
+
+
+@pytest.mark.parametrize("found", [{"loss": 0.5}, {}, None, {"auc": float("nan")}])
+def test_a_metric_that_is_not_the_studys_is_said_once(found, play, base, tmp_path):
+    tasks = [task(base, tmp_path, number=n) for n in (2, 3)] + [over(base)]
+    _, _, said = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: found)
+    assert len([s for s in said if "the study's metric is 'auc'" in s]) == 1
+
+
+def test_no_measurement_is_no_evaluation(play, base, tmp_path):
+    tasks = [task(base, tmp_path), over(base)]
+    _, node, _ = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": None, "samples": 9})
+    assert node.answers()[0]["evaluations"] == []
+
+
+def test_a_trainer_that_measures_only_weighs_what_was_enrolled(play, base, tmp_path):
+    tasks = [task(base, tmp_path, "evaluation", 4), over(base)]
+    _, node, _ = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.5})
+    assert node.answers()[0]["evaluations"][0]["samples"] == 100
+
+
+def test_private_arrays_are_apart_from_those_of_the_model(play, tmp_path):
+    layout, data = buffer_of({"w": np.zeros(2)})
+    (tmp_path / "base").write_bytes(data)
+    base = {"base": "ab" * 32, "base_path": str(tmp_path / "base"), "layout": layout.digest}
+    model, seen = {"w": np.zeros(2), "head": np.zeros((2, 3)).T}, []
+
+    def train(turn):
+        seen.append(dict(turn.local))
+        model["head"] += np.arange(6.0).reshape(3, 2)
+        turn.local["t"] = np.arange(6.0).reshape(2, 3).T
+        turn.report(samples=1)
+
+    tasks = [task(base, tmp_path, number=n) for n in (2, 3)] + [over(base)]
+    play(tasks, model, train, spec=Spec("s", 2, 2, keep_local=("head",)))
+    assert [sorted(local) for local in seen] == [[], ["t"]]
+    np.testing.assert_array_equal(seen[1]["t"], [[0, 3], [1, 4], [2, 5]])
+    np.testing.assert_array_equal(model["head"], 2 * np.arange(6.0).reshape(3, 2))
+
+
+def test_an_array_that_changes_its_type_in_training_is_said(play, base, tmp_path):
+    model = {"w": np.zeros(2)}
+
+    def train(turn):
+        model["w"] = model["w"].astype("f4")
+        turn.report(samples=1)
+
+    with pytest.raises(TrainerError, match="array w: the trained model has F32"):
+        play([task(base, tmp_path)], model, train)
+
+
+def test_a_model_of_another_form_is_told_what_differs(play, base, tmp_path):
+    layout, _ = buffer_of({"w": np.array([3.0, 4.0])})
+    (tmp_path / "layout").write_bytes(layout.pack())
+    found = task(base, tmp_path, layout_path=str(tmp_path / "layout"))
+    with pytest.raises(TrainerError, match=r"F64 of shape \[3\], the study's model has F64"):
+        play([found], {"w": np.zeros(3)})
+
+
+@pytest.mark.parametrize("evaluate", [{"auc": 1}, 0.5, "auc"])
+def test_what_is_no_function_cannot_evaluate(evaluate, play):
+    with pytest.raises(TrainerError, match="Expected a function"):
+        play([], {"w": np.zeros(2)}, evaluate=evaluate)
