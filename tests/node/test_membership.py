@@ -13,6 +13,7 @@ from swarm import Network, swarmhub
 from test_joining import found_together, run, wait_until
 
 from swarmhub import codec
+from swarmhub.cli.status import show_status
 from swarmhub.contract.transactions import Leave, Remove, Revoke, Vote
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.errors import HungUp, NoAnswer, PeerError
@@ -229,3 +230,34 @@ def test_a_member_removed_while_it_was_away_learns_it_of_the_others(tmp_path):
         assert re.match(r"D: [23] of 3 other members hang up. The members refuse this", shown)
         looks = run("doctor", "--home", homes[3], code=1, says=True)
         assert "The members refuse this node's certificate" in looks.splitlines()[0]
+
+
+# what status prints
+
+
+def shown(capsys, **changes):
+    """What `status` prints of a well member in one study, changed so."""
+    study = {
+        "study": "heart", "round": 3, "kind": "parameters", "phase": "COLLECTING", "leader": None,
+        "roster": [1, 2], "contributed": [1], "min_peers": 2, "trainer": True,
+        "waits": "waiting for B: last contributed in round 2",
+    }  # fmt: skip
+    found = {
+        "name": "A", "member": 1, "chain": "c-1", "height": 7, "state": "member", "well": True,
+        "said": "This hospital is member 1.", "networked": True, "validator": True,
+        "validators": 4, "studies": [study], "problems": [],
+    }  # fmt: skip
+    show_status({**found, **changes})
+    return capsys.readouterr().out
+
+
+def test_what_a_study_waits_for_stands_under_the_table(capsys):
+    said = shown(capsys).splitlines()
+    assert said[0] == "A (member 1), c-1, block 7"
+    assert said[-1] == "heart: waiting for B: last contributed in round 2"
+    assert "Not a validator yet" in shown(capsys, validator=False)
+
+
+def test_the_first_line_says_what_is_wrong(capsys):
+    said = shown(capsys, state="removed", well=False, said="Removed.", problems=["no space"])
+    assert said.splitlines() == ["A: Removed. (c-1, block 7)", "! no space"]

@@ -7,7 +7,7 @@ from swarmhub import codec
 from swarmhub.contract.records import Spec
 from swarmhub.errors import FenceError, TrainerError
 from swarmhub.params import buffer_of
-from swarmhub.train import Swarm
+from swarmhub.train import Swarm, session
 from swarmhub.train.notices import Notices
 
 
@@ -82,9 +82,11 @@ def test_a_study_that_is_over_without_a_model_is_said(play):
     assert said == ["The study 's' is over; no model of it is held here."]
 
 
-def test_a_last_model_that_is_gone_is_a_sentence(play, base):
-    with pytest.raises(TrainerError, match="gone from this node"):
-        play([over({**base, "base_path": "/none"})], {"w": np.zeros(2)})
+def test_a_last_model_that_is_gone_is_a_sentence(play, base, monkeypatch):
+    monkeypatch.setattr(session, "MISSED_PAUSE_S", 0.0)
+    lost = over({**base, "base_path": "/none"})
+    with pytest.raises(TrainerError, match="it is gone; start the node again"):
+        play([lost] * session.MISSED_TRIES, {"w": np.zeros(2)})
 
 
 def test_a_read_only_model_is_refused_before_any_task(play):

@@ -27,12 +27,13 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     if json_:
         print(json.dumps(found, indent=2))
     else:
-        _show(found)
+        show_status(found)
     if not found["well"]:
         raise typer.Exit(1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def show_status(found: dict[str, Any]) -> None:
+    """Print what a node says of itself (`Node.status`), for people."""
     where = f"{found['chain']}, block {found['height']}"
     if found["state"] == "member" and found["well"]:
         print(f"{found['name']} (member {found['member']}), {where}")
@@ -49,6 +50,9 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _show_studies(studies: list[dict[str, Any]]) -> None:
+    if not studies:
+        print("No study is running.")
+        return
     rows = [
         [
             s["study"],

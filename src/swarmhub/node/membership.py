@@ -13,7 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from swarmhub.contract.records import MEMBER, MOTION, MOTIONS, get_member_of_key, get_members
+from swarmhub.contract.records import (
+    MEMBER,
+    MOTION,
+    MOTIONS,
+    get_chain,
+    get_member_of_key,
+    get_members,
+)
 from swarmhub.contract.state import State
 from swarmhub.contract.thresholds import compute_faults
 from swarmhub.errors import HungUp, PeerError
@@ -99,7 +106,8 @@ def find_standing(
         minutes = f" for {asked.since_s / 60:.0f} min" if asked.since_s >= 60 else ""
         said = f"This hospital is member {me.id}, and no other member answers{minutes}. {ALONE}"
         return Standing("member", False, said)
-    return Standing("member", True, f"This hospital is member {me.id}.")
+    chain = get_chain(state).chain_id
+    return Standing("member", True, f"This hospital is member {me.id} of {chain}.")
 
 
 def _find_outsider(state: State, account: PublicKey, name: str) -> Standing:

@@ -103,7 +103,7 @@ class Swarm:
         home: Path,
         statistics: bytes | None,
         client: NodeClient,
-        notices: Notices,
+        notices: Notices | None = None,
     ) -> None:
         self.study = study
         self.home = home
@@ -112,7 +112,7 @@ class Swarm:
         self._document = statistics
         self._client = client
         self._missed: list[str] = []  # a file of the node, as often as it was not there
-        self._notices = notices
+        self._notices = notices or Notices()
         self._shelf = Shelf(home / "local" / study)
         self._lease = self._take_lease()
         try:
