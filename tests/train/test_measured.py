@@ -27,8 +27,8 @@ class LastEvaluation:
         base = {"base": "b" * 64, "base_path": str(self.base), "layout": self.layout}
         if self.answers:
             return {"state": "over", **base}
-        return {"state": "task", "kind": "evaluation", "number": 4, "training_round": 3, "rounds": 2,
-                "drop": "", **base}  # fmt: skip
+        last = {"kind": "evaluation", "number": 4, "training_round": 3, "rounds": 2, "drop": ""}
+        return {"state": "task", **last, **base}
 
     def close(self):
         pass
