@@ -279,6 +279,8 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
         return f"`{given[0]}`: expected {given[1].rstrip(' ,…')}."
     if cls is refusals.Expired:
         return f"{given[0]} is over."
+    if cls is refusals.OverQuota:
+        return f"The member has as many {given[2]} as one may have; {given[3]}."
     if cls is refusals.StaleRound:
         return f"It names {given[0]}, but the study is in {given[1]}."
     if cls is refusals.Disputed:

@@ -154,18 +154,22 @@ def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """Open motions: who applies, who is to be removed, which model is to be released."""
 
     async def act(desk: Desk, _: Home) -> list[Any]:
-        return [codec.to_json(m) for m in desk.motions()]
+        return [{**codec.to_json(m), "electors": list(desk.electors(m))} for m in desk.motions()]
 
     motions = at_desk(home, act)
     if json_:
         print(json.dumps(motions, indent=2))
         return
+
+    def count(motion: dict[str, Any], votes: str) -> int:
+        return len(set(motion[votes]) & set(motion["electors"]))
+
     rows = [
         [
             str(m["id"]), m["kind"],
             (m["applicant"] or {}).get("name") or m["study"] or str(m["member"]),
             ((m["applicant"] or {}).get("account") or m["model"])[:32],
-            f"{len(m['ayes'])} aye, {len(m['nays'])} nay of {len(m['electorate'])}",
+            f"{count(m, 'ayes')} aye, {count(m, 'nays')} nay of {len(m['electors'])}",
         ]
         for m in motions
     ]  # fmt: skip
@@ -208,13 +212,19 @@ def remove(
     member: Annotated[int, typer.Argument(parser=whole(1), help="The member's id.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Move to remove a member; the others vote."""
+    """Move to remove a member, and vote for it; the others vote."""
 
-    async def act(desk: Desk, _: Home) -> None:
-        await desk.submit(Remove(member))
+    async def act(desk: Desk, _: Home) -> bool:
+        result = await desk.submit(Remove(member))
+        return any(name == "removed" for name, _ in result.events)
 
-    at_desk(home, act)
-    print(f"Moved to remove member {member}; the others vote with 'swarmhub consortium vote'.")
+    if at_desk(home, act):
+        print(f"Member {member} is removed.")
+    else:
+        print(
+            f"Moved to remove member {member}, and voted for it; the others vote with 'swarmhub "
+            "consortium vote'."
+        )
 
 
 @app.command("leave")

@@ -7,7 +7,14 @@ from typing import Literal
 
 from swarmhub.contract import deadlines, disputes, study
 from swarmhub.contract.context import Context
-from swarmhub.contract.motions import close_motion, get_motions, open_motion
+from swarmhub.contract.motions import (
+    cast,
+    close_motion,
+    forget_voter,
+    get_electors,
+    get_motions,
+    open_motion,
+)
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
@@ -30,6 +37,7 @@ from swarmhub.contract.refusals import (
     BadValue,
     Expired,
     NotAllowed,
+    OverQuota,
     Refusal,
     UnknownThing,
 )
@@ -45,7 +53,7 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
+from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId, PublicKey
 
 MAX_NAME = 60
 HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
@@ -101,17 +109,17 @@ def invite(ctx: Context, tx: Invite) -> None:
     if not ctx.env.time_ms < tx.expires_ms <= ctx.env.time_ms + MAX_INVITATION_MS:
         raise BadValue("expires_ms", "a block time within the next 90 days", tx.expires_ms)
     if len(get_invitations(ctx, sponsor.id)) >= MAX_INVITATIONS:
-        raise BadValue("invitation", f"at most {MAX_INVITATIONS} open ones of a member", "more")
+        raise OverQuota(sponsor.id, MAX_INVITATIONS, "open invitations", "wait until one is used")
     INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
     deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
     ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
 
 
-def get_invitations(ctx: Context, sponsor: MemberId) -> list[Invitation]:
-    """A member's open invitations; each has a deadline."""
+def get_invitations(ctx: Context, sponsor: MemberId) -> list[PublicKey]:
+    """Keys of a member's open invitations; each has a deadline."""
     keys = [d.key for d in deadlines.get_deadlines(ctx.state) if d.key.startswith("invitation/")]
-    found = [INVITATION.need(ctx.state, key.partition("/")[2]) for key in keys]
-    return [i for i in found if i.sponsor == sponsor]
+    found = [key.partition("/")[2] for key in keys]
+    return [key for key in found if INVITATION.need(ctx.state, key).sponsor == sponsor]
 
 
 def apply(ctx: Context, tx: Apply) -> None:
@@ -127,25 +135,26 @@ def apply(ctx: Context, tx: Apply) -> None:
         raise BadValue("proof", "the card signed by the invitation's key", tx.proof[:16])
     check_card(ctx, tx.card)
     check_seat(ctx)
-    motion = open_motion(ctx, Motion(0, "admit", ctx.chain.active, applicant=tx.card))
+    motion = open_motion(ctx, Motion(0, "admit", invitation.sponsor, applicant=tx.card))
     INVITATION.put(ctx.state, tx.invitation, record=None)
     deadlines.clear(ctx.state, f"invitation/{tx.invitation}")
     ctx.emit("applied", name=tx.card.name, account=tx.card.account, motion=motion.id)
 
 
 def remove(ctx: Context, tx: Remove) -> None:
-    """A member moves to remove another; the others, without the target, vote."""
+    """A member moves to remove another, and has voted for it; the others, without the target,
+    decide."""
     mover = ctx.need_member()
     target = MEMBER.get(ctx.state, tx.member)
     if target is None or target.status != "active":
         raise UnknownThing("member", tx.member)
     if target.id == mover.id:
         raise NotAllowed("another member", "be moved against; to go, use leave")
-    if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx)):
+    if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx.state)):
         raise AlreadyDone(f"a motion to remove member {target.id} is open")
-    electorate = tuple(m for m in ctx.chain.active if m != target.id)
-    motion = open_motion(ctx, Motion(0, "remove", electorate, member=target.id))
+    motion = open_motion(ctx, Motion(0, "remove", mover.id, member=target.id))
     ctx.emit("removal_moved", member=target.id, by=mover.id, motion=motion.id)
+    decide(ctx, cast(ctx, motion, mover.id, True))
 
 
 def leave(ctx: Context, tx: Leave) -> None:
@@ -223,26 +232,30 @@ def vote(ctx: Context, tx: Vote) -> None:
     motion = MOTION.get(ctx.state, tx.motion)
     if motion is None:
         raise UnknownThing("motion", tx.motion)
-    if voter.id not in motion.electorate:
-        raise NotAllowed("a member of the motion's electorate", "vote on it")
+    if voter.id not in get_electors(ctx.state, motion):
+        raise NotAllowed("an elector of the motion", "vote on it")
     if voter.id in motion.ayes or voter.id in motion.nays:
         raise AlreadyDone(f"member {voter.id} has voted on motion {motion.id}")
-    if tx.aye:
-        motion = replace(motion, ayes=(*motion.ayes, voter.id))
-    else:
-        motion = replace(motion, nays=(*motion.nays, voter.id))
-    MOTION.put(ctx.state, motion.id, record=motion)
-    ctx.emit("voted", motion=motion.id, member=voter.id, aye=tx.aye)
-    decide(ctx, motion)
+    decide(ctx, cast(ctx, motion, voter.id, tx.aye))
 
 
 # motions
 
 
+def recount(ctx: Context) -> None:
+    """Count the open votes again if who may vote has changed; what is decided by it may change
+    that once more."""
+    while ctx.recount:
+        ctx.recount = False
+        for motion in get_motions(ctx.state):
+            still_open = MOTION.get(ctx.state, motion.id)
+            if still_open:
+                decide(ctx, still_open)
+
+
 def decide(ctx: Context, motion: Motion) -> None:
-    """Carry or lose a motion once its active electors have settled it."""
-    active = set(ctx.chain.active)
-    electors = [m for m in motion.electorate if m in active]  # departed members' votes lapse
+    """Carry or lose a motion once the electors of now have settled it."""
+    electors = get_electors(ctx.state, motion)
     ayes = sum(m in motion.ayes for m in electors)
     nays = sum(m in motion.nays for m in electors)
     quorum = compute_quorum(len(electors))
@@ -327,7 +340,7 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
 
 
 def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> None:
-    """End a membership: keys, studies, power; then re-count the votes it was part of."""
+    """End a membership, and what hangs on it: power, studies, invitations, motions."""
     chain = ctx.chain
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
@@ -338,10 +351,11 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
         give_up_power(ctx, member)
     for name in chain.running:
         study.withdraw_member(ctx, name, member.id, willing=status == "left")
-    for motion in get_motions(ctx):
-        still_open = MOTION.get(ctx.state, motion.id)  # one decision may carry another
-        if still_open:
-            decide(ctx, still_open)
+    for key in get_invitations(ctx, member.id):
+        deadlines.clear(ctx.state, f"invitation/{key}")
+        drop_invitation(ctx, key)
+    forget_voter(ctx, member.id)
+    ctx.recount = True
 
 
 def give_up_power(ctx: Context, member: Member) -> None:

@@ -125,6 +125,7 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
         _check_envelope(ctx, tx)
         _check_share(ctx, tx)
         RULES[type(tx.body)](ctx, tx.body)
+        consortium.recount(ctx)
         _remember(work, tx)
     except Refusal as refusal:
         return Result(tx.id, refusal.code, str(refusal))

@@ -30,7 +30,7 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
     for path, value in read_state(will).items():
         ctx.state.put(path, value)
     check_will(ctx, genesis)
-    for motion in get_motions(ctx):  # or votes of those who are gone would decide it now
+    for motion in get_motions(ctx.state):  # or votes of those who are gone would decide it now
         close_motion(ctx, motion, "lapsed")
     CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
     ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,

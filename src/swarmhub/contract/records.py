@@ -111,11 +111,11 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Motion:
-    """An open vote. `electorate` is fixed when it opens; the target is not in it."""
+    """An open vote (see `motions` for who decides it)."""
 
     id: int
     kind: Literal["admit", "remove", "release"]
-    electorate: tuple[MemberId, ...]
+    by: MemberId  # who moved it; of an application the member whose invitation it used
     applicant: Card | None = None
     member: MemberId = 0
     study: str = ""

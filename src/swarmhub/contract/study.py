@@ -11,7 +11,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract import deadlines, phases
 from swarmhub.contract.context import Context
-from swarmhub.contract.motions import get_motions, open_motion
+from swarmhub.contract.motions import cast, get_motions, open_motion
 from swarmhub.contract.records import (
     CHAIN,
     SPEC,
@@ -182,6 +182,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ready = tuple(m for m in study.ready if m != member)
     STUDY.put(ctx.state, name, record=replace(study, enrolled=enrolled, ready=ready))
     ctx.emit("withdrawn", study=name, member=member)
+    ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
 
@@ -216,7 +217,8 @@ def finish(ctx: Context, tx: Finish) -> None:
 
 
 def release(ctx: Context, tx: Release) -> None:
-    """An enrolled member moves to release the current or best model; the enrolled vote."""
+    """An enrolled member moves to release the current or best model, and has voted for it; the
+    enrolled decide."""
     member = ctx.need_member()
     study = need_study(ctx, tx.study)
     if not _is_enrolled(study, member):
@@ -225,13 +227,15 @@ def release(ctx: Context, tx: Release) -> None:
         raise UnknownThing("current or best model", tx.model)
     if any(m.digest == tx.model for m in study.released):
         raise AlreadyDone("this model is released")
-    if any((m.study, m.model) == (tx.study, tx.model) for m in get_motions(ctx)):
+    if any((m.study, m.model) == (tx.study, tx.model) for m in get_motions(ctx.state)):
         raise AlreadyDone("a motion to release this model is open")
     if len(study.released) >= MAX_RELEASED:
         raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
-    electorate = tuple(e.member for e in study.enrolled if e.member in ctx.chain.active)
-    motion = open_motion(ctx, Motion(0, "release", electorate, study=tx.study, model=tx.model))
+    moved = Motion(0, "release", member.id, study=tx.study, model=tx.model)
+    motion = open_motion(ctx, moved)
     ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
+    cast(ctx, motion, member.id, True)
+    ctx.recount = True
 
 
 def release_model(ctx: Context, name: str, digest: str) -> None:

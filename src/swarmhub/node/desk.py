@@ -12,9 +12,8 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result
+from swarmhub.contract.motions import get_electors, get_motions
 from swarmhub.contract.records import (
-    MOTION,
-    MOTIONS,
     SPEC,
     STUDY,
     Card,
@@ -51,7 +50,7 @@ from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.node.tickets import DOORS, DoorPlate, Ticket, fingerprint_of
 from swarmhub.transport.relay import relays_of
-from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
@@ -136,8 +135,11 @@ class Desk:
 
     def motions(self) -> list[Motion]:
         """Open motions, oldest first."""
-        found = MOTIONS.get(self.ledger.state)
-        return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
+        return get_motions(self.ledger.state)
+
+    def electors(self, motion: Motion) -> tuple[MemberId, ...]:
+        """Ids of the members that decide the motion as things stand."""
+        return get_electors(self.ledger.state, motion)
 
     def members(self) -> list[Member]:
         """Active members."""
