@@ -9,7 +9,7 @@ from builders import HEART, Consortium, card_of, genesis_of, initialised, key, s
 
 from swarmhub import contract, keys
 from swarmhub.contract.consortium import MAX_INVITATION_MS
-from swarmhub.contract.motions import MAX_MOTIONS
+from swarmhub.contract.quotas import MAX_MOTIONS
 from swarmhub.contract.records import INVITATION, KEY_OWNER, get_member_of_key
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay

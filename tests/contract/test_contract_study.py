@@ -51,10 +51,17 @@ def test_a_stranger_cannot_propose():
 
 
 def test_a_name_is_taken_once_even_when_its_study_is_over():
-    c = proposed()
+    c = running()
     c.refused("AlreadyDone", 2, Propose(spec_of(title="another")))
     c.ok(1, Finish(HEART))
-    c.refused("AlreadyDone", 1, Propose(spec_of()))
+    c.refused("AlreadyDone", 1, Propose(spec_of()))  # receipts for its rounds may be about
+
+
+def test_a_proposal_that_its_proposer_ends_leaves_its_name_free():
+    c = proposed()
+    c.ok(1, Finish(HEART))
+    c.refused("UnknownThing", 2, Approve(HEART, digest("terms")))
+    c.ok(2, Propose(spec_of(title="another")))
 
 
 BOUNDS = {
@@ -278,13 +285,13 @@ def test_a_study_ends_at_its_expiry_whatever_it_does():
 def test_a_proposed_study_expires_too():
     c = Consortium()
     c.propose(expires_ms=c.now_ms + 60_000)
-    c.idle(60_000)
-    assert c.study().status == "expired"
+    assert ("study_expired", {"study": HEART}) in c.idle(60_000)
+    assert STUDY.get(c.state, HEART) is None
 
 
 def test_a_study_that_is_over_does_not_expire():
     c = Consortium()
-    c.propose(expires_ms=c.now_ms + 60_000)
+    c.start(expires_ms=c.now_ms + 60_000)
     c.ok(1, Finish(HEART))
     c.idle(60_000)
     assert c.study().status == "finished"

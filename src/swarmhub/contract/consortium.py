@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, disputes, study
+from swarmhub.contract import deadlines, disputes, quotas, study
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import (
     cast,
@@ -37,7 +37,6 @@ from swarmhub.contract.refusals import (
     BadValue,
     Expired,
     NotAllowed,
-    OverQuota,
     Refusal,
     UnknownThing,
 )
@@ -53,13 +52,14 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId, PublicKey
+from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
 
 MAX_NAME = 60
+MAX_MEMBERS = 64  # what all of them can put into the state stays below its bound
+MAX_CERTIFICATE_BYTES = 2048
 HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
 MAX_RELAYS = 4
-MAX_INVITATIONS = 16  # open at once, of one member
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
@@ -92,7 +92,7 @@ def check_genesis(genesis: Genesis) -> None:
         ("time_ms", 1, 1 << 52),
         ("horizon_ms", 1000, 7 * 86_400_000),
         ("vote_period_ms", 1000, 366 * 86_400_000),
-        ("max_members", len(genesis.founders), 1000),
+        ("max_members", len(genesis.founders), MAX_MEMBERS),
     )
     for field, low, high in bounds:
         if not low <= getattr(genesis, field) <= high:
@@ -108,18 +108,11 @@ def invite(ctx: Context, tx: Invite) -> None:
         raise AlreadyDone("this invitation is registered")
     if not ctx.env.time_ms < tx.expires_ms <= ctx.env.time_ms + MAX_INVITATION_MS:
         raise BadValue("expires_ms", "a block time within the next 90 days", tx.expires_ms)
-    if len(get_invitations(ctx, sponsor.id)) >= MAX_INVITATIONS:
-        raise OverQuota(sponsor.id, MAX_INVITATIONS, "open invitations", "wait until one is used")
+    quotas.need_invitation(ctx.state, sponsor.id)
+    quotas.hold(ctx.state, sponsor.id, "invitations", tx.invitation)
     INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
     deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
     ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
-
-
-def get_invitations(ctx: Context, sponsor: MemberId) -> list[PublicKey]:
-    """Keys of a member's open invitations; each has a deadline."""
-    keys = [d.key for d in deadlines.get_deadlines(ctx.state) if d.key.startswith("invitation/")]
-    found = [key.partition("/")[2] for key in keys]
-    return [key for key in found if INVITATION.need(ctx.state, key).sponsor == sponsor]
 
 
 def apply(ctx: Context, tx: Apply) -> None:
@@ -136,8 +129,7 @@ def apply(ctx: Context, tx: Apply) -> None:
     check_card(ctx, tx.card)
     check_seat(ctx)
     motion = open_motion(ctx, Motion(0, "admit", invitation.sponsor, applicant=tx.card))
-    INVITATION.put(ctx.state, tx.invitation, record=None)
-    deadlines.clear(ctx.state, f"invitation/{tx.invitation}")
+    drop_invitation(ctx, tx.invitation)
     ctx.emit("applied", name=tx.card.name, account=tx.card.account, motion=motion.id)
 
 
@@ -300,8 +292,8 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
         raise BadValue("name", f"1 to {MAX_NAME} printable characters", card.name)
     if not _is_key(card.account) or not _is_key(card.consensus):
         raise BadValue("account", "public keys of 64 hex digits", card.account)
-    if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
-        raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
+    if not 0 < len(card.tls) <= 2 * MAX_CERTIFICATE_BYTES or not _is_hex(card.tls):
+        raise BadValue("tls", "a certificate of at most 2 KiB in hex", card.tls[:16])
     if not is_address(card.address) and not is_behind_relays(card.address):
         raise BadValue("address", "host:port, or @host:port of relays", card.address)
     node, _, place = card.ledger.partition("@")
@@ -345,14 +337,16 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
     KEY_OWNER.put(ctx.state, member.account, record=None)
-    MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0))
+    MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0, tls=""))
     ctx.emit(status, member=member.id)
     if member.power:
         give_up_power(ctx, member)
     for name in chain.running:
         study.withdraw_member(ctx, name, member.id, willing=status == "left")
-    for key in get_invitations(ctx, member.id):
-        deadlines.clear(ctx.state, f"invitation/{key}")
+    held = quotas.get_holdings(ctx.state, member.id)
+    for name in held.proposals:
+        study.lapse(ctx, name)
+    for key in held.invitations:
         drop_invitation(ctx, key)
     forget_voter(ctx, member.id)
     ctx.recount = True
@@ -371,8 +365,12 @@ def give_up_power(ctx: Context, member: Member) -> None:
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:
-    """An invitation's time is over."""
-    INVITATION.put(ctx.state, invitation, record=None)
+    """An invitation is used, its time is over, or its sponsor departs."""
+    found = INVITATION.get(ctx.state, invitation)
+    if found is not None:
+        INVITATION.put(ctx.state, invitation, record=None)
+        deadlines.clear(ctx.state, f"invitation/{invitation}")
+        quotas.release(ctx.state, found.sponsor, "invitations", invitation)
 
 
 def is_name(text: str) -> bool:

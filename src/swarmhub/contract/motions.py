@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swarmhub.contract import deadlines
+from swarmhub.contract import deadlines, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import CHAIN, MOTION, MOTIONS, STUDY, Motion, Motions, get_chain
-from swarmhub.contract.refusals import OverQuota
 from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
-
-MAX_MOTIONS = 8  # open at once, of one member; removals are bounded by the members instead
 
 
 def get_motions(state: Reader) -> list[Motion]:
@@ -37,14 +34,15 @@ def get_electors(state: Reader, motion: Motion) -> tuple[MemberId, ...]:
 
 def open_motion(ctx: Context, motion: Motion) -> Motion:
     """Number and store a motion. Refuses one more than its mover may have open."""
-    if motion.kind != "remove":  # always possible: one for each member
-        moved = [m for m in get_motions(ctx.state) if m.by == motion.by and m.kind != "remove"]
-        if len(moved) >= MAX_MOTIONS:
-            raise OverQuota(motion.by, len(moved), "open motions", "wait for the votes on one")
+    is_counted = motion.kind != "remove"  # always possible: one for each member
+    if is_counted:
+        quotas.need_motion(ctx.state, motion.by)
     chain = ctx.chain
     motion = replace(motion, id=chain.next_motion)
     CHAIN.put(ctx.state, record=replace(chain, next_motion=chain.next_motion + 1))
     MOTION.put(ctx.state, motion.id, record=motion)
+    if is_counted:
+        quotas.hold(ctx.state, motion.by, "motions", motion.id)
     open_now = MOTIONS.get(ctx.state) or Motions()
     MOTIONS.put(ctx.state, record=Motions((*open_now.open, motion.id)))
     deadlines.mark(ctx.state, f"motion/{motion.id}", chain.vote_period_ms)
@@ -67,6 +65,7 @@ def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
     motions = MOTIONS.need(ctx.state)
     left = tuple(i for i in motions.open if i != motion.id)
     MOTION.put(ctx.state, motion.id, record=None)
+    quotas.release(ctx.state, motion.by, "motions", motion.id)
     MOTIONS.put(ctx.state, record=Motions(left) if left else None)
     deadlines.clear(ctx.state, f"motion/{motion.id}")
     ctx.emit("motion_" + outcome, motion=motion.id, kind=motion.kind)

@@ -68,9 +68,9 @@ class Disputed(Refusal):
 class TooMany(Refusal):
     """A flood. Nothing is wrong with the transaction itself: it may come again."""
 
-    def __init__(self, who: str, most: int, number: int) -> None:
+    def __init__(self, who: str, most: int, number: int, where: str = "in a block") -> None:
         super().__init__(
-            f"{who} may have {most} transactions in a block, and this is number {number}; "
+            f"{who} may have {most} transactions {where}, and this is number {number}; "
             "send it again in a later block."
         )
 

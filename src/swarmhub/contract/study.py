@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, phases
+from swarmhub.contract import deadlines, phases, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import cast, get_motions, open_motion
 from swarmhub.contract.records import (
@@ -51,13 +51,16 @@ def propose(ctx: Context, tx: Propose) -> None:
     spec = tx.spec
     check_spec(ctx, spec)
     size = len(codec.pack(spec))
-    if size > MAX_SPEC_BYTES:  # it stays in the state for good
+    if size > MAX_SPEC_BYTES:
         raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
     study = Study(spec.name, digest, proposer.id, approved=(proposer.id,))
+    quotas.need_proposal(ctx.state, spec, study)
+    quotas.hold(ctx.state, proposer.id, "proposals", spec.name)
     STUDY.put(ctx.state, spec.name, record=study)
+    deadlines.mark(ctx.state, f"proposal/{spec.name}", ctx.chain.vote_period_ms)
     SPEC.put(ctx.state, spec.name, record=spec)
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
@@ -202,6 +205,9 @@ def start(ctx: Context, tx: Start) -> None:
     STUDY.put(ctx.state, tx.study, record=replace(study, status="running", enrolled=here))
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
+    deadlines.clear(ctx.state, f"proposal/{tx.study}")
+    quotas.release(ctx.state, study.proposer, "proposals", tx.study)
+    quotas.hold(ctx.state, study.proposer, "studies", tx.study)
     ctx.emit("started", study=tx.study)
     phases.open_round(ctx, tx.study, 1, ())
 
@@ -223,7 +229,8 @@ def release(ctx: Context, tx: Release) -> None:
     study = need_study(ctx, tx.study)
     if not _is_enrolled(study, member):
         raise NotAllowed("an enrolled member", "move to release a model")
-    if tx.model not in {m.digest for m in (study.current, study.best) if m}:
+    model = next((m for m in (study.best, study.current) if m and m.digest == tx.model), None)
+    if model is None:
         raise UnknownThing("current or best model", tx.model)
     if any(m.digest == tx.model for m in study.released):
         raise AlreadyDone("this model is released")
@@ -231,6 +238,9 @@ def release(ctx: Context, tx: Release) -> None:
         raise AlreadyDone("a motion to release this model is open")
     if len(study.released) >= MAX_RELEASED:
         raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
+    more = quotas.compute_text_bytes(codec.pack(model)) // len(study.enrolled)
+    advice = "no more models of its studies can be released"
+    quotas.need_study_bytes(ctx.state, study.proposer, more, advice)
     moved = Motion(0, "release", member.id, study=tx.study, model=tx.model)
     motion = open_motion(ctx, moved)
     ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
@@ -254,6 +264,15 @@ def expire(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
         phases.end_study(ctx, name, "expired")
+
+
+def lapse(ctx: Context, name: str) -> None:
+    """Nobody has started a proposal in time, or its proposer departs: it leaves the state, and
+    its name is free again. Nothing happens to a study that has been started."""
+    study = STUDY.get(ctx.state, name)
+    if study is not None and study.status == "proposed":
+        ctx.emit("proposal_lapsed", study=name, by=study.proposer)
+        phases.drop_study(ctx, study)
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:
