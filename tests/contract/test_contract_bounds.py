@@ -10,8 +10,9 @@ from builders import HEART, Consortium, card_of, initialised, key, proposed, run
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract import deadlines, quotas
-from swarmhub.contract.consortium import MAX_CERTIFICATE_BYTES, MAX_MEMBERS, MAX_NAME
+from swarmhub.contract.consortium import MAX_CERTIFICATE_BYTES, MAX_MEMBERS
 from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
+from swarmhub.contract.names import MAX_NAME
 from swarmhub.contract.records import HOLDINGS, SPEC, STUDY
 from swarmhub.contract.replay import MAX_REMEMBERED
 from swarmhub.contract.state import Overlay, State

@@ -7,7 +7,7 @@ motions      votes                      deadlines time
 quotas       what a member may have        replay    what was accepted already
 thresholds   how many must agree        records  what the state holds
 transactions every act on the wire      refusals every no
-state        the map and its Merkle root
+state        the map and its Merkle root   names     what may be a name or an address
 """
 
 from swarmhub.contract.context import Env

@@ -15,6 +15,15 @@ from swarmhub.contract.motions import (
     get_motions,
     open_motion,
 )
+from swarmhub.contract.names import (
+    MAX_RELAYS,
+    check_name,
+    find_address_fault,
+    fold_address,
+    fold_name,
+    is_address,
+    is_behind_relays,
+)
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
@@ -54,12 +63,9 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
 
-MAX_NAME = 60
 MAX_MEMBERS = 64  # what all of them can put into the state stays below its bound
 MAX_CERTIFICATE_BYTES = 2048
-HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
-MAX_RELAYS = 4
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
@@ -86,8 +92,7 @@ def check_genesis(genesis: Genesis) -> None:
     """Refuse terms that no consortium could live under."""
     if not genesis.founders:
         raise BadValue("founders", "at least one card", "none")
-    if not is_name(genesis.name):
-        raise BadValue("name", f"1 to {MAX_NAME} printable characters", genesis.name)
+    check_name(genesis.name)
     bounds = (
         ("time_ms", 1, 1 << 52),
         ("horizon_ms", 1000, 7 * 86_400_000),
@@ -288,14 +293,16 @@ def check_seat(ctx: Context) -> None:
 
 def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     """Refuse a card that is malformed, unsigned, or collides with another member's."""
-    if not is_name(card.name):
-        raise BadValue("name", f"1 to {MAX_NAME} printable characters", card.name)
+    check_name(card.name)
     if not _is_key(card.account) or not _is_key(card.consensus):
         raise BadValue("account", "public keys of 64 hex digits", card.account)
     if not 0 < len(card.tls) <= 2 * MAX_CERTIFICATE_BYTES or not _is_hex(card.tls):
         raise BadValue("tls", "a certificate of at most 2 KiB in hex", card.tls[:16])
-    if not is_address(card.address) and not is_behind_relays(card.address):
-        raise BadValue("address", "host:port, or @host:port of relays", card.address)
+    if card.address[:1] == "@":
+        if not is_behind_relays(card.address):
+            raise BadValue("address", f"@host:port of 1 to {MAX_RELAYS} relays", card.address)
+    elif fault := find_address_fault(card.address):
+        raise BadValue("address", fault, card.address)
     node, _, place = card.ledger.partition("@")
     known = len(node) == 40 and _is_hex(node) and (is_address(place) or place == DIALS_OUT)
     if card.ledger and not known:
@@ -308,11 +315,24 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     for other in get_members(ctx.state):
         if member is not None and other.id == member.id:
             continue
-        if other.name == card.name:
-            raise AlreadyDone(f"a member is named {card.name!r}; choose another name")
+        if fold_name(other.name) == fold_name(card.name):
+            raise AlreadyDone(
+                f"a member is named {other.name!r}; choose a name that looks different"
+            )
+        for address in get_places(card.address, card.ledger):
+            if address in get_places(other.address, other.ledger):
+                host, port = address
+                raise AlreadyDone(f"member {other.id} is at {host}:{port}; give another address")
         same_ledger = node and other.ledger.partition("@")[0] == node
         if other.tls == card.tls or other.consensus == card.consensus or same_ledger:
             raise AlreadyDone(f"a key of the card belongs to member {other.id}")
+
+
+def get_places(address: str, ledger: str) -> list[tuple[str, int]]:
+    """Hosts and ports at which a member itself listens: not those of the relays before it."""
+    own = [] if address[:1] == "@" else [address]
+    place = ledger.partition("@")[2]
+    return [fold_address(a) for a in (*own, place) if a not in ("", DIALS_OUT)]
 
 
 def admit(ctx: Context, card: Card, power: int = 0) -> None:
@@ -371,32 +391,6 @@ def drop_invitation(ctx: Context, invitation: str) -> None:
         INVITATION.put(ctx.state, invitation, record=None)
         deadlines.clear(ctx.state, f"invitation/{invitation}")
         quotas.release(ctx.state, found.sponsor, "invitations", invitation)
-
-
-def is_name(text: str) -> bool:
-    """1 to 60 characters, none of them a control character (asked of no Unicode table, which
-    differ between Python versions)."""
-    return 0 < len(text) <= MAX_NAME and all(
-        c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\u2028\u2029" for c in text
-    )
-
-
-def is_address(text: str) -> bool:
-    """host:port."""
-    host, _, port = text.rpartition(":")
-    return 0 < len(host) <= 253 and all(c in HOST for c in host) and is_port(port)
-
-
-def is_behind_relays(text: str) -> bool:
-    """@host:port of one to MAX_RELAYS relays, with commas between."""
-    relays = text[1:].split(",")
-    return text[:1] == "@" and len(relays) <= MAX_RELAYS and all(is_address(r) for r in relays)
-
-
-def is_port(text: str) -> bool:
-    """1 to 65535 in plain digits."""
-    digits = 0 < len(text) <= 5 and all(c in "0123456789" for c in text)
-    return digits and 0 < int(text) < 65536
 
 
 def _is_hex(text: str) -> bool:

@@ -168,7 +168,7 @@ class Metric:
 class Spec:
     """A study's terms: what every member approves, to the digest. Times in ms, sizes in bytes."""
 
-    name: str  # the study's id: a-z, 0-9 and '-', at most 40 characters
+    name: str  # the study's id: 1 to 40 of a-z, 0-9 and '-', with no '-' at either end
     rounds: int  # rounds in which parameters are merged
     min_peers: int  # a round closes with no fewer contributions
     title: str = ""

@@ -35,6 +35,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import MemberId
 
+STUDY_NAME = "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends"
 MAX_SAMPLES = 1_000_000_000
 MAX_RELEASED = 32
 MAX_SPEC_BYTES = 16 * 1024
@@ -68,15 +69,16 @@ def propose(ctx: Context, tx: Propose) -> None:
 
 
 def is_study_name(text: str) -> bool:
-    """1 to 40 of a-z, 0-9 and '-'."""
+    """1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be read as an option)."""
     allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
-    return 0 < len(text) <= 40 and all(c in allowed for c in text)
+    inner = 0 < len(text) <= 40 and all(c in allowed for c in text)
+    return inner and text[0] != "-" and text[-1] != "-"
 
 
 def check_spec(ctx: Context, spec: Spec) -> None:
     """Refuse terms that could never run."""
     if not is_study_name(spec.name):
-        raise BadValue("name", "1 to 40 of a-z, 0-9 and '-'", spec.name)
+        raise BadValue("name", STUDY_NAME, spec.name)
     bounds = (
         ("rounds", 1, 100_000),
         ("min_peers", 1, 1000),

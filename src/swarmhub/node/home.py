@@ -15,13 +15,15 @@ import difflib
 import json
 import logging
 import tomllib
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract.consortium import DIALS_OUT, is_address
+from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
@@ -93,8 +95,9 @@ class Home:
 
         An address `@host:port` says behind which relay (or relays, with commas between) a host
         stands that nobody can connect to; it listens for itself then."""
-        if not 0 < len(name) <= 60 or not name.isprintable():
-            raise BadInput(f"Expected a name of 1 to 60 printable characters, got {name!r}.")
+        name = unicodedata.normalize("NFC", name)  # some machines type é as two characters
+        if fault := find_name_fault(name):
+            raise BadInput(f"Expected of a hospital's name {fault}, got {name[:80]!r}.")
         relays = relays_of(address)
         for place in relays or [address]:
             parse_address(place)
@@ -419,7 +422,7 @@ def next_port(address: str) -> str:
 
 def parse_address(text: str) -> tuple[str, int]:
     """host:port; BadInput where it is not."""
-    if not is_address(text) or ".." in text:
-        raise BadInput(f"Expected an address as host:port, got {text[:80]!r}.")
+    if fault := find_address_fault(text):
+        raise BadInput(f"Expected as an address {fault}, got {text[:80]!r}.")
     host, _, port = text.rpartition(":")
     return host, int(port)
