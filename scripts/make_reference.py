@@ -279,6 +279,8 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
         return f"`{given[0]}`: expected {given[1].rstrip(' ,…')}."
     if cls is refusals.Expired:
         return f"{given[0]} is over."
+    if cls is refusals.OverQuota:
+        return f"The member has as many {given[2]} as one may have; {given[3]}."
     if cls is refusals.StaleRound:
         return f"It names {given[0]}, but the study is in {given[1]}."
     if cls is refusals.Disputed:
@@ -288,6 +290,9 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
 
 # What a variable part of a sentence stands for; anything else shows its expression.
 PARTS = {
+    "name_fault": "1 to 60 letters of one script (Latin, Greek, Cyrillic), digits, -'.,&()/, spaces",
+    "fault": "host:port, an IPv6 address in brackets",
+    "STUDY_NAME": "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends",
     "tx.ref": "another round, phase, revision or term",
     "ref": "another round, phase, revision or term",
     "current": "another one",

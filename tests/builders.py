@@ -105,11 +105,12 @@ def sign_card(card: Card, account: PrivateKey) -> Card:
 def card_of(name: str, account: PrivateKey | None = None, **changes: Any) -> Card:
     """A signed card of a hospital whose keys come from its name."""
     account = account or key(name)
+    host = name.encode("ascii", "ignore").decode().replace(" ", "-")
     fields = {
         "account": account.public,
         "tls": f"tls of {name}".encode().hex(),
         "consensus": key(f"{name}/consensus").public,
-        "address": f"{name.replace(' ', '-')}.example:7000",
+        "address": f"{host}.example:7000",
         **changes,
     }
     return sign_card(Card(name, **fields), account)

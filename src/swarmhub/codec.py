@@ -17,6 +17,7 @@ import difflib
 import functools
 import hashlib
 import json
+import re
 import types
 import typing
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exac
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
 WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
 MAX_NESTED = 200_000  # brackets: each becomes an object of some 60 bytes
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 REMEMBERED = "_canonical"  # where a record keeps its own text
 
 T = TypeVar("T")
@@ -108,10 +110,10 @@ def decode(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NEST
 
 def parse(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTED) -> Json:
     """JSON written by a person or a local process: integers only, any spacing. `limit_values` is
-    how many brackets may be opened, those in strings included."""
+    how many brackets may be opened (outside of strings)."""
     if len(data) > limit_bytes:
         raise Malformed(f"Expected at most {limit_bytes} bytes of JSON, got {len(data)}.")
-    if data.count(b"[") + data.count(b"{") > limit_values:
+    if _count_brackets(data) > limit_values < _count_brackets(STRING.sub(b"", data)):
         raise Malformed("The JSON has too many nested values.")
     try:
         return json.loads(
@@ -124,6 +126,10 @@ def parse(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTE
         raise
     except (ValueError, RecursionError) as error:
         raise Malformed(f"Expected JSON, got bytes that do not parse ({error}).") from None
+
+
+def _count_brackets(data: bytes) -> int:
+    return data.count(b"[") + data.count(b"{")
 
 
 def digest(*parts: bytes) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from builders import Consortium, card_of, genesis_of, key, sign_card
+from builders import HEART, Consortium, card_of, genesis_of, initialised, key, sign_card
 
 from swarmhub import contract, keys
 from swarmhub.contract.consortium import MAX_INVITATION_MS
-from swarmhub.contract.motions import MAX_OPEN_MOTIONS
+from swarmhub.contract.quotas import MAX_MOTIONS
 from swarmhub.contract.records import INVITATION, KEY_OWNER, get_member_of_key
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
@@ -18,11 +18,13 @@ from swarmhub.contract.transactions import (
     Apply,
     Invite,
     Leave,
+    Release,
     Remove,
     Revoke,
     Rotate,
     Validate,
     Vote,
+    Withdraw,
     card_message,
     read_transaction,
 )
@@ -142,12 +144,12 @@ def test_an_invitation_past_its_time_is_refused_even_before_it_is_forgotten():
     assert contract.apply(Overlay(c.state), tx, env).code == "Expired"
 
 
-def test_an_application_uses_its_invitation_and_opens_a_motion_of_all_members():
+def test_an_application_uses_its_invitation_and_opens_a_motion():
     c = Consortium()
     token = c.invite(1, "newcomer")
     c.ok(key("newcomer"), c.application(token, card_of("newcomer")))
     motion = c.motion(c.open_motions[0])
-    assert (motion.kind, motion.electorate) == ("admit", (1, 2, 3, 4))
+    assert (motion.kind, motion.by, motion.ayes) == ("admit", 1, ())
     assert c.deadlines == [f"motion/{motion.id}"]
     c.refused("UnknownThing", key("newcomer"), c.application(token, card_of("newcomer")))
 
@@ -267,6 +269,7 @@ def test_two_applications_for_the_last_seat_admit_one():
     for motion in motions:
         c.ok(1, Vote(motion, True))
         c.ok(2, Vote(motion, True))
+    c.ok(key("a"), Vote(motions[1], True))
     assert len(c.chain.active) == 3
     assert c.happened("motion_lost") == [{"motion": motions[1], "kind": "admit"}]
 
@@ -321,11 +324,58 @@ def test_votes_are_refused_from_strangers_on_nothing_and_twice():
     c.refused("AlreadyDone", 2, Vote(motion, True))
 
 
-def test_the_electorate_is_fixed_when_a_vote_opens():
+def test_who_is_admitted_while_a_vote_is_open_votes_too():
     c = Consortium(3)
     motion = c.apply("late")
     fifth = c.admit("newcomer")
-    c.refused("NotAllowed", fifth, Vote(motion, True))
+    c.ok(fifth, Vote(motion, True))
+    assert c.motion(motion).ayes == (fifth,)
+
+
+def test_a_motion_is_decided_by_the_members_of_the_deciding_block():
+    c = Consortium(1, vote_period_ms=DAY_MS)
+    early = [c.apply(f"early {i}") for i in range(MAX_MOTIONS - 1)]  # a founder alone
+    for i in range(6):
+        c.admit(f"grown {i}")
+    for motion in early:
+        c.ok(1, Vote(motion, True))
+    assert c.open_motions == tuple(early), "one of seven votes carries nothing"
+    assert len(c.chain.active) == 7
+
+
+def test_an_old_removal_needs_the_votes_of_all_who_came_since():
+    c = Consortium(3)
+    c.ok(1, Remove(2))  # member 3 does not agree yet
+    removal = c.open_motions[0]
+    for i in range(5):
+        c.admit(f"grown {i}")
+    for voter in (3, 4, 5):
+        c.ok(voter, Vote(removal, True))
+    assert c.member(2).status == "active", "four of seven electors"
+    c.ok(6, Vote(removal, True))
+    assert c.member(2).status == "removed"
+
+
+def test_a_withdrawal_decides_a_release_that_waits_for_it():
+    c = initialised(5)
+    c.ok(1, Release(HEART, c.study().current.digest))
+    for voter in (2, 3):
+        c.ok(voter, Vote(c.open_motions[0], True))
+    assert not c.study().released, "three of five enrolled; four are needed"
+    c.ok(5, Withdraw(HEART))
+    assert [m.digest for m in c.study().released] == [c.study().current.digest]
+
+
+def test_what_a_member_moved_lapses_when_it_departs():
+    c = Consortium(4)
+    admission, token = c.apply("newcomer", sponsor=4), c.invite(4, "later")
+    c.ok(4, Remove(3))
+    c.ok(4, Leave())
+    assert c.open_motions == ()
+    assert [f["kind"] for f in c.happened("motion_lapsed")] == ["admit", "remove"]
+    assert c.deadlines == []
+    c.refused("UnknownThing", 1, Vote(admission, True))
+    c.refused("UnknownThing", key("later"), c.application(token, card_of("later")))
 
 
 def test_votes_of_departed_members_lapse():
@@ -358,15 +408,21 @@ def test_a_departure_can_lose_a_motion():
     assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
 
 
-def test_a_motion_whose_electors_are_all_gone_is_lost():
+def test_one_of_two_removes_the_other_at_once():
     c = Consortium(2)
-    c.ok(1, Remove(2))  # member 1 alone decides
-    motion = c.open_motions[0]
-    later = c.apply("newcomer")
-    c.ok(1, Vote(later, True))
-    c.ok(2, Vote(later, True))
-    c.ok(1, Leave())
-    assert c.happened("motion_lost") == [{"motion": motion, "kind": "remove"}]
+    c.ok(1, Remove(2))
+    assert (c.chain.active, c.open_motions) == ((1,), ())
+    assert c.happened("motion_carried") == [{"motion": 1, "kind": "remove"}]
+
+
+def test_a_release_is_decided_by_those_still_enrolled():
+    c = initialised(3)
+    c.ok(1, Release(HEART, c.study().current.digest))
+    c.ok(2, Withdraw(HEART))
+    assert len(c.open_motions) == 1, "member 3 has not voted"
+    c.refused("NotAllowed", 2, Vote(c.open_motions[0], True))
+    c.ok(3, Withdraw(HEART))
+    assert c.happened("motion_carried") == [{"motion": 1, "kind": "release"}]
 
 
 def test_each_motion_has_one_outcome_when_one_departure_causes_another():
@@ -376,7 +432,8 @@ def test_each_motion_has_one_outcome_when_one_departure_causes_another():
     admission = c.apply("newcomer")
     for motion in (removal, admission):
         for voter in (1, 2, 3):
-            c.ok(voter, Vote(motion, True))
+            if voter not in c.motion(motion).ayes:
+                c.ok(voter, Vote(motion, True))
     c.ok(5, Leave())  # carries the removal of 6, which carries the admission
     assert c.chain.active == (1, 2, 3, 4, 7)
     outcomes = [f["motion"] for name, f in c.events if name in ("motion_carried", "motion_lost")]
@@ -408,21 +465,25 @@ def test_an_applicant_whose_name_was_taken_meanwhile_is_not_admitted():
     assert len(c.chain.active) == 4
 
 
-def test_open_motions_are_bounded():
-    c = Consortium(2)
-    for i in range(MAX_OPEN_MOTIONS):
-        c.apply(f"n{i}")
-    token = c.invite(1, "too many")
-    c.refused("BadValue", key("too many"), c.application(token, card_of("too many")))
+def test_the_open_motions_of_a_member_are_bounded():
+    c = Consortium(3)
+    for i in range(MAX_MOTIONS):
+        c.apply(f"n{i}", sponsor=3)
+    token = c.invite(3, "too many")
+    result = c.refused("OverQuota", key("too many"), c.application(token, card_of("too many")))
+    assert result.message == (
+        "Member 3 has 8 open motions, and may have no more; wait for the votes on one."
+    )
+    assert c.apply("of another", sponsor=1)
+    c.ok(1, Remove(3))
 
 
-def test_a_member_cannot_prevent_its_removal_by_filling_the_motions():
-    c = Consortium(4)
-    for i in range(MAX_OPEN_MOTIONS):
-        token = key(f"invitation n{i}")
-        c.act(4, Invite(token.public, c.now_ms + DAY_MS))
-        c.act(key(f"n{i}"), c.application(token, card_of(f"n{i}")))
-    c.ok(1, Remove(4))
+def test_a_removal_does_not_count_in_its_movers_quota():
+    c = Consortium(12)
+    for target in range(2, 12):
+        c.ok(1, Remove(target))
+    assert len(c.open_motions) == 10
+    c.apply("newcomer", sponsor=1)
 
 
 # leaving and removing
@@ -454,9 +515,10 @@ def test_the_others_remove_a_member_and_the_target_does_not_vote():
     c = Consortium(4)
     c.ok(1, Remove(4))
     motion = c.motion(c.open_motions[0])
-    assert motion.electorate == (1, 2, 3)
+    assert (motion.by, motion.ayes) == (1, (1,)), "who moves has voted"
+    c.refused("AlreadyDone", 1, Vote(motion.id, False))
     c.refused("NotAllowed", 4, Vote(motion.id, False))
-    for voter in (1, 2, 3):
+    for voter in (2, 3):
         c.ok(voter, Vote(motion.id, True))
     assert c.chain.active == (1, 2, 3)
     assert c.member(4).status == "removed"
@@ -479,7 +541,7 @@ def test_removing_who_has_left_meanwhile_changes_nothing_more():
     c.ok(1, Remove(4))
     motion = c.open_motions[0]
     c.ok(4, Leave())
-    for voter in (1, 2, 3):
+    for voter in (2, 3):
         c.ok(voter, Vote(motion, True))
     assert c.member(4).status == "left"
     assert c.happened("motion_carried") == [{"motion": motion, "kind": "remove"}]

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmhub import codec, contract, keys
-from swarmhub.contract.execution import BUCKET_MS, RULES
+from swarmhub.contract.execution import RULES
 from swarmhub.contract.refusals import Refusal
+from swarmhub.contract.replay import BUCKET_MS, PREFIXES
 from swarmhub.contract.state import Overlay, State
 from swarmhub.contract.transactions import (
     BODIES,
@@ -104,7 +105,7 @@ def test_a_refused_transaction_may_come_again():
 
 
 def seen(c):
-    return sorted(p for p in c.state.values if p.split("/")[0] in ("seen", "due"))
+    return sorted(p for p in c.state.values if p.split("/")[0] in PREFIXES)
 
 
 def test_transactions_are_forgotten_when_they_could_not_be_replayed_any_more():
@@ -305,8 +306,8 @@ def test_a_transaction_in_another_form_of_json_is_malformed():
 
 def test_every_refusal_is_one_sentence_with_a_code():
     assert sorted(cls.__name__ for cls in Refusal.__subclasses__()) == [
-        "AlreadyDone", "BadValue", "Disputed", "Expired", "NotAMember", "NotAllowed", "StaleRound",
-        "TooMany", "UnknownThing",
+        "AlreadyDone", "BadValue", "Disputed", "Expired", "NotAMember", "NotAllowed", "OverQuota",
+        "StaleRound", "TooMany", "UnknownThing",
     ]  # fmt: skip
     c = running()
     for result in (

@@ -8,7 +8,7 @@ from builders import HEART, START_MS, Consortium, merging
 
 from swarmhub import contract, keys
 from swarmhub.contract import State
-from swarmhub.contract.inheritance import will_message
+from swarmhub.contract.inheritance import get_heritage, will_message
 from swarmhub.contract.records import (
     Inheritance,
     Revival,
@@ -24,7 +24,7 @@ from swarmhub.types import RESTART_DOMAIN
 
 def heir_of(c: Consortium, *survivors: int, **changes) -> Revival:
     """The restart of a consortium, signed by these members."""
-    values = dict(c.state.values)
+    values = get_heritage(c.state.values)
     text = json.dumps({k: v.decode() for k, v in values.items()})
     will = Inheritance(
         c.chain.chain_id, c.ledger.tip.height, State(values).app_hash.hex(), survivors, text

@@ -25,7 +25,7 @@ from swarmhub.contract import deadlines, phases
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import compute_leader_order, get_leader
 from swarmhub.contract.phases import MAX_DOUBLINGS
-from swarmhub.contract.records import ROUND, Contribution, Deadlines, Receipt, Round
+from swarmhub.contract.records import ROUND, Contribution, Deadline, Receipt, Round
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.thresholds import (
     compute_faults,
@@ -248,7 +248,7 @@ def test_the_longest_time_that_a_spec_allows_can_be_written_down():
     r = replace(c.round(), phase="MERGING", contributions=entries, term=64 * MAX_DOUBLINGS)
     phases.mark_term(ctx, r)
     contract.begin_block(ctx.state, ctx.env)
-    unpack(Deadlines, ctx.state.get("deadlines"))  # as a node reads it after a restart
+    unpack(Deadline, ctx.state.get(f"deadline/term/{HEART}"))  # as a node reads it after a restart
 
 
 @pytest.mark.parametrize("timer", [phases.next_term, phases.end_grace])

@@ -35,19 +35,23 @@ from swarmhub import codec
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block, records
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
 from swarmhub.contract.election import get_auditors, get_candidates, get_leader
+from swarmhub.contract.inheritance import get_heritage
+from swarmhub.contract.motions import get_electors, get_motions
 from swarmhub.contract.phases import PHASES
 from swarmhub.contract.records import (
+    HOLDINGS,
     MEMBER,
     ROUND,
     SPEC,
     STUDY,
     Receipt,
     RoundRef,
+    Study,
     get_member_of_key,
 )
 from swarmhub.contract.state import Table
 from swarmhub.contract.study import compute_spec_digest
-from swarmhub.contract.thresholds import compute_receipts, compute_verdict
+from swarmhub.contract.thresholds import compute_quorum, compute_receipts, compute_verdict
 from swarmhub.contract.transactions import (
     Approve,
     Dispute,
@@ -452,8 +456,8 @@ class Law(RuleBasedStateMachine):
     @rule(who=st.none() | members, name=studies, samples=st.integers(0, 200))
     def enrol(self, who, name, samples):
         """One, or all who are not, take part."""
-        spec = self.c.study(name).spec
-        out = [m for m in self.c.chain.active if self.c.study(name).samples_of(m) is None]
+        spec = self.study(name).spec
+        out = [m for m in self.c.chain.active if self.study(name).samples_of(m) is None]
         for member in [who] if who else out:
             self.act(member, Approve(name, spec))
             self.act(member, Enrol(name, spec, samples if who else 100))
@@ -463,7 +467,7 @@ class Law(RuleBasedStateMachine):
         if how == "withdraw":
             self.act(who, Withdraw(name))
         elif how == "refuse":
-            self.act(who, Refuse(name, self.c.study(name).spec))
+            self.act(who, Refuse(name, self.study(name).spec))
         elif how == "retract":
             if self.c.has_round(name):
                 self.act(who, Retract(self.c.ref(name)))
@@ -472,7 +476,7 @@ class Law(RuleBasedStateMachine):
 
     @rule(who=members, name=studies, what=st.sampled_from(["start", "release", "finish"]))
     def decide(self, who, name, what):
-        current = self.c.study(name).current
+        current = self.study(name).current
         if what == "start":
             self.act(who, Start(name))
         elif what == "finish" and len(self.settled) > 5:
@@ -499,7 +503,7 @@ class Law(RuleBasedStateMachine):
                 self.act(who, self.c.contribution(who, name, weight=1))
 
     def is_ready(self, who, name):
-        return who in {*self.c.round(name).roster, *self.c.study(name).ready}
+        return who in {*self.c.round(name).roster, *self.study(name).ready}
 
     @rule(name=studies)
     def go_on_by_itself(self, name):
@@ -713,8 +717,12 @@ class Law(RuleBasedStateMachine):
     def has_merge(self, name):
         return self.is_merging(name) and self.c.round(name).kind != "initial"
 
+    def study(self, name):
+        """A study; a blank one if nobody has started it in time."""
+        return STUDY.get(self.c.state, name) or Study(name, "", 0)
+
     def enrolled(self, name):
-        return [e.member for e in self.c.study(name).enrolled]
+        return [e.member for e in self.study(name).enrolled]
 
     def turned(self, items, by):
         return [*items[by % len(items) :], *items[: by % len(items)]]
@@ -755,7 +763,7 @@ class Law(RuleBasedStateMachine):
     @invariant()
     def a_running_study_has_an_open_round_and_no_other_has(self):
         for name in STUDIES:
-            running = STUDY.need(self.c.state, name).status == "running"
+            running = self.study(name).status == "running"
             assert running == self.c.has_round(name) == (name in self.c.chain.running)
 
     @invariant()
@@ -842,7 +850,7 @@ class Law(RuleBasedStateMachine):
     def deadlines_are_stamped_few_and_not_far(self):
         assert not is_waiting(self.c.state)
         items = get_deadlines(self.c.state)
-        assert len(items) <= 4 * len(STUDIES) + len(self.c.open_motions) + self.newcomers
+        assert len(items) <= 5 * len(STUDIES) + len(self.c.open_motions) + self.newcomers
         for d in items:
             assert d.due_ms > self.c.ledger.tip.time_ms
             if d.key.startswith("term/"):
@@ -857,9 +865,35 @@ class Law(RuleBasedStateMachine):
 
     @invariant()
     def the_state_is_as_large_as_members_and_studies(self):
-        kept = [p for p in self.c.state.values if p.split("/")[0] not in ("seen", "due")]
-        bound = 2 * (self.c.chain.next_member - 1) + 3 * len(STUDIES) + 10
+        kept = get_heritage(self.c.state.values)
+        deadlines = 2 * len(get_deadlines(self.c.state))  # each, and its minute
+        bound = 3 * (self.c.chain.next_member - 1) + 3 * len(STUDIES) + 10 + deadlines
         assert len(kept) <= bound + len(self.c.open_motions) + self.newcomers
+
+    @invariant()
+    def what_a_member_holds_is_what_is_there(self):
+        state = self.c.state
+        held = {p.partition("/")[2]: p for p in state.values if p.startswith("holdings/")}
+        holdings = [HOLDINGS.need(state, m) for m in held]
+        motions = [i for h in holdings for i in h.motions]
+        counted = [m.id for m in get_motions(state) if m.kind != "remove"]
+        assert sorted(motions) == sorted(counted)
+        studies = {p.partition("/")[2] for p in state.values if p.startswith("study/")}
+        assert {s for h in holdings for s in (*h.proposals, *h.studies)} == studies
+        proposals = {s for s in studies if self.study(s).status == "proposed"}
+        assert {s for h in holdings for s in h.proposals} == proposals
+        invitations = {p.partition("/")[2] for p in state.values if p.startswith("invitation/")}
+        assert {i for h in holdings for i in h.invitations} == invitations
+
+    @invariant()
+    def no_open_motion_is_decided(self):
+        for motion in get_motions(self.c.state):
+            electors = get_electors(self.c.state, motion)
+            ayes, nays = set(electors) & {*motion.ayes}, set(electors) & {*motion.nays}
+            quorum = compute_quorum(len(electors))
+            assert electors
+            assert len(ayes) < quorum <= len(electors) - len(nays)
+            assert motion.by in self.c.chain.active
 
     @invariant()
     def each_motion_has_one_outcome(self):

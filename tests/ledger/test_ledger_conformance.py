@@ -225,7 +225,7 @@ def test_identical_bytes_may_be_submitted_again_at_any_time(driver, tmp_path):
 @on_all
 def test_a_refused_transaction_may_be_submitted_again_and_be_accepted(driver, tmp_path):
     async def story(ledger):
-        poke = signed(ledger, Vote(1, True))
+        poke = signed(ledger, Vote(1, True), "h2")
         (result,) = await done(ledger, poke)
         assert result.code == "UnknownThing"
         await done(ledger, signed(ledger, Remove(3)))

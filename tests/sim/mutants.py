@@ -165,8 +165,8 @@ MUTANTS = [
            "return (STUDY.get(state, 'sim') and MEMBER.need(state, 1)) if found is None"
            " else MEMBER.need(state, found.member)"),
     Mutant("deadlines never fire", C + "deadlines",
-           "due = sorted((d.due_ms, d.key) for d in items if 0 < d.due_ms <= time_ms)",
-           "due = sorted((d.due_ms, d.key) for d in items if 0 > d.due_ms)"),
+           "now = [d for d in listed if d.due_ms <= time_ms]",
+           "now = [d for d in listed if d.due_ms < 0]"),
     Mutant("nobody pokes", R + "brain", "            yield Submit(Poke(view.r.study))",
            "            yield Wake(at_ms + 1000)"),
     Mutant("what cannot be had is not reported", R + "brain",

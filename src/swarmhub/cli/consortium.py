@@ -33,7 +33,7 @@ from swarmhub.node.desk import (
     read_card,
     read_genesis_file,
 )
-from swarmhub.node.home import ROTATABLE, Home, check_name
+from swarmhub.node.home import ROTATABLE, Home, read_name
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 
@@ -54,7 +54,7 @@ def found(
     json_: JsonOption = False,
 ) -> None:
     """Found a consortium on this home's ledger, with this hospital as a founder."""
-    check_name(name)
+    name = read_name(name)
     opened = Home.open(home)
     cards = [opened.card(), *(read_card(path) for path in founder or [])]
     chain = found_consortium(name, cards, opened)
@@ -210,7 +210,7 @@ def remove(
     home: HomeOption = DEFAULT_HOME,
     yes: YesOption = False,
 ) -> None:
-    """Move to remove a member; the others vote."""
+    """Move to remove a member, and vote for it; the others vote."""
 
     async def look(desk: Desk, _: Home) -> str:
         return desk.need_member(member).name
@@ -218,11 +218,17 @@ def remove(
     name = plain(at_desk(home, look))
     ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
-    async def act(desk: Desk, _: Home) -> None:
-        await desk.submit(Remove(member))
+    async def act(desk: Desk, _: Home) -> bool:
+        result = await desk.submit(Remove(member))
+        return any(event == "removed" for event, _ in result.events)
 
-    at_desk(home, act)
-    print(f"Moved to remove '{name}'; the others vote with 'swarmhub consortium vote'.")
+    if at_desk(home, act):
+        print(f"'{name}' (member {member}) is removed.")
+    else:
+        print(
+            f"Moved to remove '{name}', and voted for it; the others vote with 'swarmhub "
+            "consortium vote'."
+        )
 
 
 @app.command("leave")

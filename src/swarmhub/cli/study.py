@@ -178,13 +178,19 @@ def release(
     model: Annotated[str, typer.Option(help="Digest (or its beginning) of current or best model.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Move to release a model; the enrolled members vote."""
+    """Move to release a model, and vote for it; the enrolled members vote."""
 
-    async def act(desk: Desk, _: Home) -> None:
-        await desk.release(study, model)
+    async def act(desk: Desk, _: Home) -> bool:
+        result = await desk.release(study, model)
+        return any(name == "released" for name, _ in result.events)
 
-    at_desk(home, act)
-    print("Moved; the enrolled members vote with 'swarmhub consortium vote'.")
+    if at_desk(home, act):
+        print("Released.")
+    else:
+        print(
+            "Moved, and voted for it; the other enrolled members vote with 'swarmhub consortium "
+            "vote'."
+        )
 
 
 @app.command("list")

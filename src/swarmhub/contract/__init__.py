@@ -4,9 +4,10 @@ execution    found, begin_block, apply, end_block: the transition
 consortium   who is a member            study    what may run, and where
 rounds       collect, merge, settle     election who leads
 motions      votes                      deadlines time
+quotas       what a member may have        replay    what was accepted already
 thresholds   how many must agree        records  what the state holds
 transactions every act on the wire      refusals every no
-state        the map and its Merkle root
+state        the map and its Merkle root   names     what may be a name or an address
 """
 
 from swarmhub.contract.context import Env

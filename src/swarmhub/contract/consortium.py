@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, disputes, study
+from swarmhub.contract import deadlines, disputes, quotas, study
 from swarmhub.contract.context import Context
-from swarmhub.contract.motions import close_motion, get_motions, open_motion
+from swarmhub.contract.motions import (
+    cast,
+    close_motion,
+    forget_voter,
+    get_electors,
+    get_motions,
+    open_motion,
+)
+from swarmhub.contract.names import (
+    MAX_RELAYS,
+    check_name,
+    find_address_fault,
+    fold_address,
+    fold_name,
+    is_address,
+    is_behind_relays,
+)
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
@@ -45,14 +61,11 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
+from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
 
-MAX_NAME = 60
-HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
-IPV6 = frozenset("abcdefABCDEF0123456789.:")
+MAX_MEMBERS = 64  # what all of them can put into the state stays below its bound
+MAX_CERTIFICATE_BYTES = 2048
 DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
-MAX_RELAYS = 4
-MAX_INVITATIONS = 16  # open at once, of one member
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
@@ -79,13 +92,12 @@ def check_genesis(genesis: Genesis) -> None:
     """Refuse terms that no consortium could live under."""
     if not genesis.founders:
         raise BadValue("founders", "at least one card", "none")
-    if not is_name(genesis.name):
-        raise BadValue("name", f"1 to {MAX_NAME} printable characters", genesis.name)
+    check_name(genesis.name)
     bounds = (
         ("time_ms", 1, 1 << 52),
         ("horizon_ms", 1000, 7 * 86_400_000),
         ("vote_period_ms", 1000, 366 * 86_400_000),
-        ("max_members", len(genesis.founders), 1000),
+        ("max_members", len(genesis.founders), MAX_MEMBERS),
     )
     for field, low, high in bounds:
         if not low <= getattr(genesis, field) <= high:
@@ -101,18 +113,11 @@ def invite(ctx: Context, tx: Invite) -> None:
         raise AlreadyDone("this invitation is registered")
     if not ctx.env.time_ms < tx.expires_ms <= ctx.env.time_ms + MAX_INVITATION_MS:
         raise BadValue("expires_ms", "a block time within the next 90 days", tx.expires_ms)
-    if len(get_invitations(ctx, sponsor.id)) >= MAX_INVITATIONS:
-        raise BadValue("invitation", f"at most {MAX_INVITATIONS} open ones of a member", "more")
+    quotas.need_invitation(ctx.state, sponsor.id)
+    quotas.hold(ctx.state, sponsor.id, "invitations", tx.invitation)
     INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
     deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
     ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
-
-
-def get_invitations(ctx: Context, sponsor: MemberId) -> list[Invitation]:
-    """A member's open invitations; each has a deadline."""
-    keys = [d.key for d in deadlines.get_deadlines(ctx.state) if d.key.startswith("invitation/")]
-    found = [INVITATION.need(ctx.state, key.partition("/")[2]) for key in keys]
-    return [i for i in found if i.sponsor == sponsor]
 
 
 def apply(ctx: Context, tx: Apply) -> None:
@@ -128,25 +133,25 @@ def apply(ctx: Context, tx: Apply) -> None:
         raise BadValue("proof", "the card signed by the invitation's key", tx.proof[:16])
     check_card(ctx, tx.card)
     check_seat(ctx)
-    motion = open_motion(ctx, Motion(0, "admit", ctx.chain.active, applicant=tx.card))
-    INVITATION.put(ctx.state, tx.invitation, record=None)
-    deadlines.clear(ctx.state, f"invitation/{tx.invitation}")
+    motion = open_motion(ctx, Motion(0, "admit", invitation.sponsor, applicant=tx.card))
+    drop_invitation(ctx, tx.invitation)
     ctx.emit("applied", name=tx.card.name, account=tx.card.account, motion=motion.id)
 
 
 def remove(ctx: Context, tx: Remove) -> None:
-    """A member moves to remove another; the others, without the target, vote."""
+    """A member moves to remove another, and has voted for it; the others, without the target,
+    decide."""
     mover = ctx.need_member()
     target = MEMBER.get(ctx.state, tx.member)
     if target is None or target.status != "active":
         raise UnknownThing("member", tx.member)
     if target.id == mover.id:
         raise NotAllowed("another member", "be moved against; to go, use leave")
-    if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx)):
+    if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx.state)):
         raise AlreadyDone(f"a motion to remove member {target.id} is open")
-    electorate = tuple(m for m in ctx.chain.active if m != target.id)
-    motion = open_motion(ctx, Motion(0, "remove", electorate, member=target.id))
+    motion = open_motion(ctx, Motion(0, "remove", mover.id, member=target.id))
     ctx.emit("removal_moved", member=target.id, by=mover.id, motion=motion.id)
+    decide(ctx, cast(ctx, motion, mover.id, True))
 
 
 def leave(ctx: Context, tx: Leave) -> None:
@@ -224,26 +229,30 @@ def vote(ctx: Context, tx: Vote) -> None:
     motion = MOTION.get(ctx.state, tx.motion)
     if motion is None:
         raise UnknownThing("motion", tx.motion)
-    if voter.id not in motion.electorate:
-        raise NotAllowed("a member of the motion's electorate", "vote on it")
+    if voter.id not in get_electors(ctx.state, motion):
+        raise NotAllowed("an elector of the motion", "vote on it")
     if voter.id in motion.ayes or voter.id in motion.nays:
         raise AlreadyDone(f"member {voter.id} has voted on motion {motion.id}")
-    if tx.aye:
-        motion = replace(motion, ayes=(*motion.ayes, voter.id))
-    else:
-        motion = replace(motion, nays=(*motion.nays, voter.id))
-    MOTION.put(ctx.state, motion.id, record=motion)
-    ctx.emit("voted", motion=motion.id, member=voter.id, aye=tx.aye)
-    decide(ctx, motion)
+    decide(ctx, cast(ctx, motion, voter.id, tx.aye))
 
 
 # motions
 
 
+def recount(ctx: Context) -> None:
+    """Count the open votes again if who may vote has changed; what is decided by it may change
+    that once more."""
+    while ctx.recount:
+        ctx.recount = False
+        for motion in get_motions(ctx.state):
+            still_open = MOTION.get(ctx.state, motion.id)
+            if still_open:
+                decide(ctx, still_open)
+
+
 def decide(ctx: Context, motion: Motion) -> None:
-    """Carry or lose a motion once its active electors have settled it."""
-    active = set(ctx.chain.active)
-    electors = [m for m in motion.electorate if m in active]  # departed members' votes lapse
+    """Carry or lose a motion once the electors of now have settled it."""
+    electors = get_electors(ctx.state, motion)
     ayes = sum(m in motion.ayes for m in electors)
     nays = sum(m in motion.nays for m in electors)
     quorum = compute_quorum(len(electors))
@@ -284,14 +293,16 @@ def check_seat(ctx: Context) -> None:
 
 def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     """Refuse a card that is malformed, unsigned, or collides with another member's."""
-    if not is_name(card.name):
-        raise BadValue("name", f"1 to {MAX_NAME} printable characters", card.name)
+    check_name(card.name)
     if not _is_key(card.account) or not _is_key(card.consensus):
         raise BadValue("account", "public keys of 64 hex digits", card.account)
-    if not 0 < len(card.tls) <= 8192 or not _is_hex(card.tls):
-        raise BadValue("tls", "a certificate of at most 4 KiB in hex", card.tls[:16])
-    if not is_address(card.address) and not is_behind_relays(card.address):
-        raise BadValue("address", "host:port, or @host:port of relays", card.address)
+    if not 0 < len(card.tls) <= 2 * MAX_CERTIFICATE_BYTES or not _is_hex(card.tls):
+        raise BadValue("tls", "a certificate of at most 2 KiB in hex", card.tls[:16])
+    if card.address[:1] == "@":
+        if not is_behind_relays(card.address):
+            raise BadValue("address", f"@host:port of 1 to {MAX_RELAYS} relays", card.address)
+    elif fault := find_address_fault(card.address):
+        raise BadValue("address", fault, card.address)
     node, _, place = card.ledger.partition("@")
     known = len(node) == 40 and _is_hex(node) and (is_address(place) or place == DIALS_OUT)
     if card.ledger and not known:
@@ -304,11 +315,24 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     for other in get_members(ctx.state):
         if member is not None and other.id == member.id:
             continue
-        if other.name == card.name:
-            raise AlreadyDone(f"a member is named {card.name!r}; choose another name")
+        if fold_name(other.name) == fold_name(card.name):
+            raise AlreadyDone(
+                f"a member is named {other.name!r}; choose a name that looks different"
+            )
+        for address in get_places(card.address, card.ledger):
+            if address in get_places(other.address, other.ledger):
+                host, port = address
+                raise AlreadyDone(f"member {other.id} is at {host}:{port}; give another address")
         same_ledger = node and other.ledger.partition("@")[0] == node
         if other.tls == card.tls or other.consensus == card.consensus or same_ledger:
             raise AlreadyDone(f"a key of the card belongs to member {other.id}")
+
+
+def get_places(address: str, ledger: str) -> list[tuple[str, int]]:
+    """Hosts and ports at which a member itself listens: not those of the relays before it."""
+    own = [] if address[:1] == "@" else [address]
+    place = ledger.partition("@")[2]
+    return [fold_address(a) for a in (*own, place) if a not in ("", DIALS_OUT)]
 
 
 def admit(ctx: Context, card: Card, power: int = 0) -> None:
@@ -328,21 +352,24 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
 
 
 def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> None:
-    """End a membership: keys, studies, power; then re-count the votes it was part of."""
+    """End a membership, and what hangs on it: power, studies, invitations, motions."""
     chain = ctx.chain
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
     KEY_OWNER.put(ctx.state, member.account, record=None)
-    MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0))
+    MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0, tls=""))
     ctx.emit(status, member=member.id)
     if member.power:
         give_up_power(ctx, member)
     for name in chain.running:
         study.withdraw_member(ctx, name, member.id, willing=status == "left")
-    for motion in get_motions(ctx):
-        still_open = MOTION.get(ctx.state, motion.id)  # one decision may carry another
-        if still_open:
-            decide(ctx, still_open)
+    held = quotas.get_holdings(ctx.state, member.id)
+    for name in held.proposals:
+        study.lapse(ctx, name)
+    for key in held.invitations:
+        drop_invitation(ctx, key)
+    forget_voter(ctx, member.id)
+    ctx.recount = True
 
 
 def give_up_power(ctx: Context, member: Member) -> None:
@@ -358,38 +385,12 @@ def give_up_power(ctx: Context, member: Member) -> None:
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:
-    """An invitation's time is over."""
-    INVITATION.put(ctx.state, invitation, record=None)
-
-
-def is_name(text: str) -> bool:
-    """1 to 60 characters, none of them a control character (asked of no Unicode table, which
-    differ between Python versions)."""
-    return 0 < len(text) <= MAX_NAME and all(
-        c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\u2028\u2029" for c in text
-    )
-
-
-def is_address(text: str) -> bool:
-    """host:port; an IPv6 address stands in brackets."""
-    host, _, port = text.rpartition(":")
-    if host[:1] == "[" and host[-1:] == "]":
-        known = len(host) > 2 and all(c in IPV6 for c in host[1:-1])
-    else:
-        known = all(c in HOST for c in host)
-    return 0 < len(host) <= 253 and known and is_port(port)
-
-
-def is_behind_relays(text: str) -> bool:
-    """@host:port of one to MAX_RELAYS relays, with commas between."""
-    relays = text[1:].split(",")
-    return text[:1] == "@" and len(relays) <= MAX_RELAYS and all(is_address(r) for r in relays)
-
-
-def is_port(text: str) -> bool:
-    """1 to 65535 in plain digits."""
-    digits = 0 < len(text) <= 5 and all(c in "0123456789" for c in text)
-    return digits and 0 < int(text) < 65536
+    """An invitation is used, its time is over, or its sponsor departs."""
+    found = INVITATION.get(ctx.state, invitation)
+    if found is not None:
+        INVITATION.put(ctx.state, invitation, record=None)
+        deadlines.clear(ctx.state, f"invitation/{invitation}")
+        quotas.release(ctx.state, found.sponsor, "invitations", invitation)
 
 
 def _is_hex(text: str) -> bool:

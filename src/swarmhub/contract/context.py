@@ -51,6 +51,7 @@ class Context:
     env: Env
     signer: PublicKey = ""
     events: list[Event] = field(default_factory=list)
+    recount: bool = False  # a member departed or withdrew: open votes are counted again
 
     def emit(self, name: str, /, **fields: Any) -> None:
         """Record what happened; events are committed with the block's results."""

@@ -18,16 +18,17 @@ from swarmhub.contract import (
     inheritance,
     motions,
     phases,
+    replay,
     rounds,
     study,
 )
 from swarmhub.contract import transactions as t
 from swarmhub.contract.context import Context, Env
-from swarmhub.contract.records import DUE, DueMinutes, Genesis, Revival, get_member_of_key
+from swarmhub.contract.records import Genesis, Revival, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Transaction
-from swarmhub.types import TX_DOMAIN, Event, PublicKey
+from swarmhub.types import TX_DOMAIN, Event, MemberId, PublicKey
 
 RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Invite: consortium.invite,
@@ -64,11 +65,11 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
     "dispute": disputes.end_dispute,
     "pardon": phases.end_pardon,
     "expiry": study.expire,
+    "proposal": study.lapse,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
     "invitation": consortium.drop_invitation,
 }
 
-BUCKET_MS = 60_000  # replay protection is forgotten minute by minute
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
 MAX_TXS_OF_STRANGERS = 16  # in a block, all together: strangers can only apply
 
@@ -110,7 +111,7 @@ def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
     """Stamp what waits for a time, forget old transactions, fire what is due."""
     ctx = Context(state, env)
     deadlines.stamp(state, env.time_ms)
-    _clear_seen(state, env.time_ms)
+    replay.forget(state, env.time_ms)
     for key in deadlines.take_due(state, env.time_ms):
         kind, _, rest = key.partition("/")
         TIMERS[kind](ctx, rest)
@@ -123,9 +124,10 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
     ctx = Context(work, env, tx.signer)
     try:
         _check_envelope(ctx, tx)
-        _check_share(ctx, tx)
+        member = _check_share(ctx, tx)
         RULES[type(tx.body)](ctx, tx.body)
-        _remember(work, tx)
+        consortium.recount(ctx)
+        replay.remember(work, tx, member)
     except Refusal as refusal:
         return Result(tx.id, refusal.code, str(refusal))
     state.absorb(work)
@@ -159,43 +161,18 @@ def _check_envelope(ctx: Context, tx: Transaction) -> None:
         raise BadValue("signature", "a valid ed25519 signature of the signer", tx.signature[:16])
 
 
-def _check_share(ctx: Context, tx: Transaction) -> None:
-    """Bound a flood. Asked after the signature, so nobody can use up another one's share."""
+def _check_share(ctx: Context, tx: Transaction) -> MemberId:
+    """Bound a flood; returns the member (0: a stranger). Asked after the signature, so nobody can
+    use up another one's share."""
     member = get_member_of_key(ctx.state, tx.signer)
     number = ctx.env.shares.take(member.id if member else 0, tx.id)
     most = MAX_TXS_PER_MEMBER if member else MAX_TXS_OF_STRANGERS
+    who = f"Member {member.id}" if member else "All who are no members together"
     if number > most:
-        who = f"Member {member.id}" if member else "All who are no members together"
         raise TooMany(who, most, number)
-
-
-# Replay protection: `seen/<id>` until the transaction's expiry. `expiring` lists the minutes in
-# which something expires, `due/<minute>/<i>` the ids; forgetting costs what was remembered, never
-# a scan, and a block in which nothing expires writes nothing.
-
-
-def _remember(state: Overlay, tx: Transaction) -> None:
-    minute = tx.expires_ms // BUCKET_MS
-    minutes = DUE.get(state) or DueMinutes()
-    if minute not in minutes.minutes:
-        DUE.put(state, record=DueMinutes(tuple(sorted((*minutes.minutes, minute)))))
-    count = int(state.get(f"due/{minute}") or b"0")
-    state.put(f"seen/{tx.id}", b"1")
-    state.put(f"due/{minute}/{count}", tx.id.encode())
-    state.put(f"due/{minute}", str(count + 1).encode())
-
-
-def _clear_seen(state: Overlay, time_ms: int) -> None:
-    minutes = (DUE.get(state) or DueMinutes()).minutes
-    over = [m for m in minutes if m < time_ms // BUCKET_MS]
-    if not over:
-        return
-    for minute in over:
-        for i in range(int(state.get(f"due/{minute}") or b"0")):
-            seen = state.get(f"due/{minute}/{i}")
-            if seen is not None:
-                state.put(f"seen/{seen.decode()}", None)
-            state.put(f"due/{minute}/{i}", None)
-        state.put(f"due/{minute}", None)
-    left = tuple(m for m in minutes if m not in over)
-    DUE.put(state, record=DueMinutes(left) if left else None)
+    if member is None:
+        return 0  # an application, which uses up an invitation
+    known = replay.get_count(ctx.state, member.id)
+    if known >= replay.MAX_REMEMBERED:
+        raise TooMany(who, replay.MAX_REMEMBERED, known + 1, "that have not expired")
+    return member.id

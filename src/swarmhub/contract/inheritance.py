@@ -9,6 +9,7 @@ Studies, models and their lineage go on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from swarmhub import codec
@@ -17,11 +18,18 @@ from swarmhub.contract.context import Context
 from swarmhub.contract.motions import close_motion, get_motions
 from swarmhub.contract.records import CHAIN, CONTRACT_VERSION, MEMBER, Inheritance, Revival
 from swarmhub.contract.refusals import BadValue
+from swarmhub.contract.replay import is_replay_protection
 from swarmhub.contract.state import State
 from swarmhub.errors import Malformed
 from swarmhub.types import RESTART_DOMAIN
 
-MAX_STATE_BYTES = 8 << 20
+MAX_STATE_BYTES = 16 << 20  # of the text; what 64 members can have by their quotas is less
+
+
+def get_heritage(values: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What of a state a new chain takes over: all but the transactions that the old one has seen,
+    which are good for no other chain."""
+    return {path: v for path, v in values.items() if not is_replay_protection(path)}
 
 
 def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
@@ -30,7 +38,7 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
     for path, value in read_state(will).items():
         ctx.state.put(path, value)
     check_will(ctx, genesis)
-    for motion in get_motions(ctx):  # or votes of those who are gone would decide it now
+    for motion in get_motions(ctx.state):  # or votes of those who are gone would decide it now
         close_motion(ctx, motion, "lapsed")
     CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
     ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,

@@ -1,43 +1,72 @@
-"""Open votes. A decided motion leaves the state; its events are the record."""
+"""Open votes. A decided motion leaves the state; its events are the record.
+
+The electors of a motion are the members of the block that decides it, not of the one that opened
+it: each vote and each departure is counted against them anew.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from swarmhub.contract import deadlines
+from swarmhub.contract import deadlines, quotas
 from swarmhub.contract.context import Context
-from swarmhub.contract.records import CHAIN, MOTION, MOTIONS, Motion, Motions
-from swarmhub.contract.refusals import BadValue
+from swarmhub.contract.records import CHAIN, MOTION, MOTIONS, STUDY, Motion, Motions, get_chain
+from swarmhub.contract.state import Reader
+from swarmhub.types import MemberId
 
-MAX_OPEN_MOTIONS = 64
 
-
-def get_motions(ctx: Context) -> list[Motion]:
+def get_motions(state: Reader) -> list[Motion]:
     """Open motions by id."""
-    found = MOTIONS.get(ctx.state)
-    return [MOTION.need(ctx.state, i) for i in found.open] if found else []
+    found = MOTIONS.get(state)
+    return [MOTION.need(state, i) for i in found.open] if found else []
+
+
+def get_electors(state: Reader, motion: Motion) -> tuple[MemberId, ...]:
+    """Ids of the members that decide the motion now: all active ones without the target of a
+    removal; on a release those enrolled in the study."""
+    active = get_chain(state).active
+    if motion.kind == "release":
+        study = STUDY.get(state, motion.study)
+        enrolled = {e.member for e in study.enrolled} if study else set()
+        return tuple(m for m in active if m in enrolled)
+    return tuple(m for m in active if m != motion.member)
 
 
 def open_motion(ctx: Context, motion: Motion) -> Motion:
-    """Number and store a motion."""
-    motions = MOTIONS.get(ctx.state) or Motions()
-    # removals are bounded by the members: who fills the list cannot escape its own
-    if len(motions.open) >= MAX_OPEN_MOTIONS and motion.kind != "remove":
-        raise BadValue("motions", f"at most {MAX_OPEN_MOTIONS} open", len(motions.open) + 1)
+    """Number and store a motion. Refuses one more than its mover may have open."""
+    is_counted = motion.kind != "remove"  # always possible: one for each member
+    if is_counted:
+        quotas.need_motion(ctx.state, motion.by)
     chain = ctx.chain
     motion = replace(motion, id=chain.next_motion)
     CHAIN.put(ctx.state, record=replace(chain, next_motion=chain.next_motion + 1))
     MOTION.put(ctx.state, motion.id, record=motion)
-    MOTIONS.put(ctx.state, record=Motions((*motions.open, motion.id)))
+    if is_counted:
+        quotas.hold(ctx.state, motion.by, "motions", motion.id)
+    open_now = MOTIONS.get(ctx.state) or Motions()
+    MOTIONS.put(ctx.state, record=Motions((*open_now.open, motion.id)))
     deadlines.mark(ctx.state, f"motion/{motion.id}", chain.vote_period_ms)
+    return motion
+
+
+def cast(ctx: Context, motion: Motion, voter: MemberId, aye: bool) -> Motion:
+    """Store a vote."""
+    if aye:
+        motion = replace(motion, ayes=(*motion.ayes, voter))
+    else:
+        motion = replace(motion, nays=(*motion.nays, voter))
+    MOTION.put(ctx.state, motion.id, record=motion)
+    ctx.emit("voted", motion=motion.id, member=voter, aye=aye)
     return motion
 
 
 def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
     """Take a motion out of the live state; the event is its record."""
     motions = MOTIONS.need(ctx.state)
+    left = tuple(i for i in motions.open if i != motion.id)
     MOTION.put(ctx.state, motion.id, record=None)
-    MOTIONS.put(ctx.state, record=Motions(tuple(i for i in motions.open if i != motion.id)))
+    quotas.release(ctx.state, motion.by, "motions", motion.id)
+    MOTIONS.put(ctx.state, record=Motions(left) if left else None)
     deadlines.clear(ctx.state, f"motion/{motion.id}")
     ctx.emit("motion_" + outcome, motion=motion.id, kind=motion.kind)
 
@@ -47,3 +76,14 @@ def lapse_motion(ctx: Context, motion_id: int) -> None:
     motion = MOTION.get(ctx.state, motion_id)
     if motion is not None:
         close_motion(ctx, motion, "lapsed")
+
+
+def forget_voter(ctx: Context, member: MemberId) -> None:
+    """A member departs: what it moved lapses, and its votes on the rest are void."""
+    for motion in get_motions(ctx.state):
+        if motion.by == member:
+            close_motion(ctx, motion, "lapsed")
+        elif member in (*motion.ayes, *motion.nays):
+            ayes = tuple(m for m in motion.ayes if m != member)
+            nays = tuple(m for m in motion.nays if m != member)
+            MOTION.put(ctx.state, motion.id, record=replace(motion, ayes=ayes, nays=nays))

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines
+from swarmhub.contract import deadlines, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_candidates, get_leader
 from swarmhub.contract.minimum import leave_out, reckon_with_all
@@ -245,7 +245,9 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
 
 
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
-    """No round is open any more; models and lineage stay."""
+    """No round is open any more; models and lineage stay. What has never been started leaves the
+    state. What has keeps its name: receipts and offers that were signed for its rounds name it,
+    and would be good for another study of this name."""
     study = STUDY.need(ctx.state, name)
     STUDY.put(ctx.state, name, record=replace(study, status=status, ready=()))
     ROUND.put(ctx.state, name, record=None)
@@ -255,6 +257,17 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
     running = tuple(s for s in chain.running if s != name)
     CHAIN.put(ctx.state, record=replace(chain, running=running))
     ctx.emit("study_" + status, study=name)
+    if study.status == "proposed":
+        drop_study(ctx, study)
+
+
+def drop_study(ctx: Context, study: Study) -> None:
+    """Take a study that has never been started out of the state; its events stay."""
+    for timer in ("expiry", "proposal"):
+        deadlines.clear(ctx.state, f"{timer}/{study.name}")
+    STUDY.put(ctx.state, study.name, record=None)
+    SPEC.put(ctx.state, study.name, record=None)
+    quotas.release(ctx.state, study.proposer, "proposals", study.name)
 
 
 def end_grace(ctx: Context, name: str) -> None:

@@ -50,9 +50,9 @@ class Inheritance:
 
     chain: str  # the halted one
     height: int
-    app_hash: Digest
+    app_hash: Digest  # root of `state`
     survivors: tuple[MemberId, ...]  # ascending
-    state: str  # {path: text} as JSON
+    state: str  # {path: text} as JSON: what that chain had, without its replay protection
     signatures: tuple[Signature, ...] = ()  # of the survivors, in their order
 
 
@@ -111,11 +111,11 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Motion:
-    """An open vote. `electorate` is fixed when it opens; the target is not in it."""
+    """An open vote (see `motions` for who decides it)."""
 
     id: int
     kind: Literal["admit", "remove", "release"]
-    electorate: tuple[MemberId, ...]
+    by: MemberId  # who moved it; of an application the member whose invitation it used
     applicant: Card | None = None
     member: MemberId = 0
     study: str = ""
@@ -129,6 +129,16 @@ class Motions:
     """Ids of the open motions."""
 
     open: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a member has in the state, as its quotas count it (see `quotas`)."""
+
+    invitations: tuple[PublicKey, ...] = ()
+    motions: tuple[int, ...] = ()  # without removals
+    proposals: tuple[str, ...] = ()  # studies that nobody has started
+    studies: tuple[str, ...] = ()  # and those that run or are over
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,7 @@ class Metric:
 class Spec:
     """A study's terms: what every member approves, to the digest. Times in ms, sizes in bytes."""
 
-    name: str  # the study's id: a-z, 0-9 and '-', at most 40 characters
+    name: str  # the study's id: 1 to 40 of a-z, 0-9 and '-', with no '-' at either end
     rounds: int  # rounds in which parameters are merged
     min_peers: int  # a round closes with no fewer contributions
     title: str = ""
@@ -409,15 +419,16 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Deadlines:
-    """All deadlines, stamped and not: at most a few for each running study and open motion."""
+class DeadlineKeys:
+    """Keys of the deadlines that are due in one minute, or that wait to be stamped."""
 
-    items: tuple[Deadline, ...] = ()
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class DueMinutes:
-    """Minutes (of block time) in which remembered transactions expire; at most the horizon's."""
+    """Minutes of block time in which something is due (deadlines), or in which remembered
+    transactions expire (at most the horizon's), ascending."""
 
     minutes: tuple[int, ...] = ()
 
@@ -435,11 +446,15 @@ KEY_OWNER = Table("key", KeyOwner)
 INVITATION = Table("invitation", Invitation)
 MOTION = Table("motion", Motion)
 MOTIONS = Table("motions", Motions)
+HOLDINGS = Table("holdings", Holdings)  # by member
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
 DUE = Table("expiring", DueMinutes)
-DEADLINES = Table("deadlines", Deadlines)
+DEADLINE = Table("deadline", Deadline)
+DUE_KEYS = Table("deadlines", DeadlineKeys)  # by minute
+DEADLINE_MINUTES = Table("deadline-minutes", DueMinutes)
+UNSTAMPED = Table("unstamped", DeadlineKeys)
 
 
 def get_chain(state: Reader) -> Chain:

@@ -11,6 +11,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── Expired             the transaction, invitation or study is over
     ├── Disputed            somebody doubts a merge; settle the round when that is decided
     ├── TooMany             the signer's share of this block is used up
+    ├── OverQuota           a member has as much of this in the state as one member may
     └── StaleRound          the round has moved on; carries the model to go on from
 """
 
@@ -67,11 +68,18 @@ class Disputed(Refusal):
 class TooMany(Refusal):
     """A flood. Nothing is wrong with the transaction itself: it may come again."""
 
-    def __init__(self, who: str, most: int, number: int) -> None:
+    def __init__(self, who: str, most: int, number: int, where: str = "in a block") -> None:
         super().__init__(
-            f"{who} may have {most} transactions in a block, and this is number {number}; "
+            f"{who} may have {most} transactions {where}, and this is number {number}; "
             "send it again in a later block."
         )
+
+
+class OverQuota(Refusal):
+    """The state is everyone's: a member has a part of it, and this one's is used up."""
+
+    def __init__(self, member: int, count: int, what: str, advice: str) -> None:
+        super().__init__(f"Member {member} has {count} {what}, and may have no more; {advice}.")
 
 
 class StaleRound(Refusal):

@@ -105,6 +105,10 @@ class Table(Generic[R]):
             raise LookupError(f"state has no {self._path(key)}")
         return found
 
+    def read(self, state: Reader, *key: object) -> bytes:
+        """The record's bytes; none if it is not there."""
+        return state.get(self._path(key)) or b""
+
     def put(self, state: Overlay, *key: object, record: R | None) -> None:
         """Write the record; None deletes it."""
         if record is None:

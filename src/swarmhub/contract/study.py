@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, phases
+from swarmhub.contract import deadlines, phases, quotas
 from swarmhub.contract.checks import MAX_SAMPLES
 from swarmhub.contract.context import Context
-from swarmhub.contract.motions import get_motions, open_motion
+from swarmhub.contract.motions import cast, get_motions, open_motion
 from swarmhub.contract.records import (
     CHAIN,
     SPEC,
@@ -37,6 +37,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import MemberId
 
+STUDY_NAME = "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends"
 MAX_RELEASED = 32
 MAX_SPEC_BYTES = 16 * 1024
 
@@ -52,13 +53,16 @@ def propose(ctx: Context, tx: Propose) -> None:
     spec = tx.spec
     check_spec(ctx, spec)
     size = len(codec.pack(spec))
-    if size > MAX_SPEC_BYTES:  # it stays in the state for good
+    if size > MAX_SPEC_BYTES:
         raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
     study = Study(spec.name, digest, proposer.id, approved=(proposer.id,))
+    quotas.need_proposal(ctx.state, spec, study)
+    quotas.hold(ctx.state, proposer.id, "proposals", spec.name)
     STUDY.put(ctx.state, spec.name, record=study)
+    deadlines.mark(ctx.state, f"proposal/{spec.name}", ctx.chain.vote_period_ms)
     SPEC.put(ctx.state, spec.name, record=spec)
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
@@ -66,15 +70,16 @@ def propose(ctx: Context, tx: Propose) -> None:
 
 
 def is_study_name(text: str) -> bool:
-    """1 to 40 of a-z, 0-9 and '-'."""
+    """1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be read as an option)."""
     allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
-    return 0 < len(text) <= 40 and all(c in allowed for c in text)
+    inner = 0 < len(text) <= 40 and all(c in allowed for c in text)
+    return inner and text[0] != "-" and text[-1] != "-"
 
 
 def check_spec(ctx: Context, spec: Spec) -> None:
     """Refuse terms that could never run."""
     if not is_study_name(spec.name):
-        raise BadValue("name", "1 to 40 of a-z, 0-9 and '-'", spec.name)
+        raise BadValue("name", STUDY_NAME, spec.name)
     bounds = (
         ("rounds", 1, 100_000),
         ("min_peers", 1, 1000),
@@ -185,6 +190,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     study = replace(study, enrolled=enrolled, ready=ready, settled=settled)
     STUDY.put(ctx.state, name, record=study)
     ctx.emit("withdrawn", study=name, member=member)
+    ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
 
@@ -205,6 +211,9 @@ def start(ctx: Context, tx: Start) -> None:
     STUDY.put(ctx.state, tx.study, record=replace(study, status="running", enrolled=here))
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
+    deadlines.clear(ctx.state, f"proposal/{tx.study}")
+    quotas.release(ctx.state, study.proposer, "proposals", tx.study)
+    quotas.hold(ctx.state, study.proposer, "studies", tx.study)
     ctx.emit("started", study=tx.study)
     phases.open_round(ctx, tx.study, 1, ())
 
@@ -220,22 +229,29 @@ def finish(ctx: Context, tx: Finish) -> None:
 
 
 def release(ctx: Context, tx: Release) -> None:
-    """An enrolled member moves to release the current or best model; the enrolled vote."""
+    """An enrolled member moves to release the current or best model, and has voted for it; the
+    enrolled decide."""
     member = ctx.need_member()
     study = need_study(ctx, tx.study)
     if not _is_enrolled(study, member):
         raise NotAllowed("an enrolled member", "move to release a model")
-    if tx.model not in {m.digest for m in (study.current, study.best) if m}:
+    model = next((m for m in (study.best, study.current) if m and m.digest == tx.model), None)
+    if model is None:
         raise UnknownThing("current or best model", tx.model)
     if any(m.digest == tx.model for m in study.released):
         raise AlreadyDone("this model is released")
-    if any((m.study, m.model) == (tx.study, tx.model) for m in get_motions(ctx)):
+    if any((m.study, m.model) == (tx.study, tx.model) for m in get_motions(ctx.state)):
         raise AlreadyDone("a motion to release this model is open")
     if len(study.released) >= MAX_RELEASED:
         raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
-    electorate = tuple(e.member for e in study.enrolled if e.member in ctx.chain.active)
-    motion = open_motion(ctx, Motion(0, "release", electorate, study=tx.study, model=tx.model))
+    more = quotas.compute_text_bytes(codec.pack(model)) // len(study.enrolled)
+    advice = "no more models of its studies can be released"
+    quotas.need_study_bytes(ctx.state, study.proposer, more, advice)
+    moved = Motion(0, "release", member.id, study=tx.study, model=tx.model)
+    motion = open_motion(ctx, moved)
     ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
+    cast(ctx, motion, member.id, True)
+    ctx.recount = True
 
 
 def release_model(ctx: Context, name: str, digest: str) -> None:
@@ -254,6 +270,15 @@ def expire(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
         phases.end_study(ctx, name, "expired")
+
+
+def lapse(ctx: Context, name: str) -> None:
+    """Nobody has started a proposal in time, or its proposer departs: it leaves the state, and
+    its name is free again. Nothing happens to a study that has been started."""
+    study = STUDY.get(ctx.state, name)
+    if study is not None and study.status == "proposed":
+        ctx.emit("proposal_lapsed", study=name, by=study.proposer)
+        phases.drop_study(ctx, study)
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:

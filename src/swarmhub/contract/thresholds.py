@@ -6,7 +6,7 @@ is n - f: any two quorums then share an honest member, and the honest alone form
 | n | f | quorum (votes) | witnesses (suspect, invalid) | what it does not survive |
 |---|---|---|---|---|
 | 1 | 0 | 1 | 1 | the loss of its only member |
-| 2 | 0 | 2 | 1 | either member away: no vote passes; one liar can disturb a round |
+| 2 | 0 | 2 | 1 | either away: no vote passes; either can remove the other at once |
 | 3 | 0 | 3 | 1 | any member away: no vote passes; one liar can disturb a round |
 | 4 | 1 | 3 | 2 | two away or lying |
 | 5 | 1 | 4 | 2 | two away or lying |

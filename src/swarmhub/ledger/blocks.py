@@ -25,7 +25,7 @@ from swarmhub.types import BLOCK_DOMAIN, Digest, Event, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
-MAX_GENESIS_BYTES = 24 << 20  # it may hold the state of another chain, as text in a text
+MAX_GENESIS_BYTES = 48 << 20  # it may hold the state of another chain, as text in a text
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Result
+from swarmhub.contract.motions import get_electors, get_motions
 from swarmhub.contract.records import (
     INVITATION,
-    MOTION,
-    MOTIONS,
     SPEC,
     STUDY,
     Card,
@@ -24,7 +23,6 @@ from swarmhub.contract.records import (
     Motion,
     Spec,
     Study,
-    get_chain,
     get_member_of_key,
     get_members,
     get_names,
@@ -154,17 +152,11 @@ class Desk:
 
     def motions(self) -> list[Motion]:
         """Open motions, oldest first."""
-        found = MOTIONS.get(self.ledger.state)
-        return [MOTION.need(self.ledger.state, i) for i in found.open] if found else []
+        return get_motions(self.ledger.state)
 
     def electors(self, motion: Motion) -> tuple[MemberId, ...]:
-        """Members whose votes on a motion count now."""
-        active = get_chain(self.ledger.state).active
-        return tuple(m for m in motion.electorate if m in active)
-
-    def mover(self, motion: Motion) -> MemberId:
-        """The member that has moved a motion; 0 if the ledger does not say."""
-        return int(getattr(motion, "by", 0))
+        """Ids of the members that decide the motion as things stand."""
+        return get_electors(self.ledger.state, motion)
 
     def names(self) -> dict[MemberId, str]:
         """Maps the id of every member, departed ones included, to its name."""

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import ipaddress
 import json
 import logging
 import tomllib
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract.consortium import DIALS_OUT, IPV6, is_address
+from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.contract.records import Card, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
@@ -95,7 +96,7 @@ class Home:
 
         An address `@host:port` says behind which relay (or relays, with commas between) a host
         stands that nobody can connect to; it listens for itself then."""
-        check_name(name)
+        name = read_name(name)
         if not ledger:
             raise BadInput(f"Expected --ledger {COMETBFT} or the path of a file, got ''.")
         relays = relays_of(address)
@@ -455,35 +456,18 @@ def check_places(config: Path, key: str, text: str) -> None:
         raise HomeError(f"{config}: '{key}': {error}") from None
 
 
-def check_name(name: str) -> None:
-    """BadInput if no hospital or consortium could be told by this name."""
-    if not 0 < len(name) <= 60 or not name.isprintable() or name != name.strip():
-        raise BadInput(
-            "Expected a name of 1 to 60 printable characters without spaces at its ends, got "
-            f"{name[:70]!r}."
-        )
+def read_name(name: str) -> str:
+    """Return a hospital's or consortium's name with é as one character (some machines type two);
+    BadInput if it cannot be one."""
+    name = unicodedata.normalize("NFC", name)
+    if fault := find_name_fault(name):
+        raise BadInput(f"Expected as a name {fault}, got {name[:80]!r}.")
+    return name
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """Return host and port of `host:port`, an IPv6 address in brackets; BadInput if it is not."""
+    if fault := find_address_fault(text):
+        raise BadInput(f"Expected as an address {fault}, got {text[:80]!r}.")
     host, _, port = text.rpartition(":")
-    if ":" in host and all(c in IPV6 for c in host):
-        raise BadInput(
-            "Expected an IPv6 address in brackets and a port, such as [2001:db8::1]:7400, got "
-            f"{text[:80]!r}."
-        )
-    if not is_address(text) or ".." in text or not _is_host(host):
-        raise BadInput(
-            f"Expected an address as host:port (a port from 1 to 65535), got {text[:80]!r}."
-        )
     return host, int(port)
-
-
-def _is_host(host: str) -> bool:
-    """A name or an IPv4 address, or an IPv6 address in brackets."""
-    if "[" not in host and "]" not in host:
-        return True
-    try:
-        return host == f"[{host[1:-1]}]" and bool(ipaddress.IPv6Address(host[1:-1]))
-    except ValueError:
-        return False

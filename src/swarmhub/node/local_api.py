@@ -150,7 +150,8 @@ class LocalApi:
         for study, driver in self._node.drivers.items():
             if driver.notes.attached and not self._is_leased(study):
                 driver.notes.attached = False
-                if STUDY.need(self._node.ledger.state, study).status == "running":
+                found = STUDY.get(self._node.ledger.state, study)
+                if found is not None and found.status == "running":
                     log.warning("the trainer of '%s' is gone; start it again to go on", study)
 
     def _lease_path(self, study: str) -> Path:
@@ -170,7 +171,10 @@ class LocalApi:
         name = request.match_info["study"]
         study = STUDY.get(self._node.ledger.state, name)
         if study is None:
-            raise BadInput(f"There is no study '{name[:60]}' on the ledger; check its name.")
+            raise BadInput(
+                f"There is no study '{name[:60]}' on the ledger (any more: a proposal that "
+                "nobody starts lapses); check its name."
+            )
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)
         if me is None:
             raise BadInput(self._node.standing().said)

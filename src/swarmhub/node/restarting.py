@@ -17,7 +17,7 @@ from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.execution import compute_chain_id
-from swarmhub.contract.inheritance import inherit, read_state, will_message
+from swarmhub.contract.inheritance import get_heritage, inherit, read_state, will_message
 from swarmhub.contract.records import (
     Inheritance,
     Member,
@@ -101,9 +101,14 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
     survivors = tuple(sorted(m.id for m in members if m.name not in without and m.tls))
     if len(survivors) == len(members):
         raise BadInput("Say who is gone for good, with --without NAME for each.")
-    text = pack_state(state.values).decode()
+    values = get_heritage(state.values)
     will = Inheritance(
-        tip.chain_id, tip.height, state.app_hash.hex(), survivors, text, ("",) * len(survivors)
+        chain=tip.chain_id,
+        height=tip.height,
+        app_hash=State(values).app_hash.hex(),
+        survivors=survivors,
+        state=pack_state(values).decode(),
+        signatures=("",) * len(survivors),
     )
     return Revival(get_chain(state).name, (), wall_clock_ms(), inherits=will)
 
@@ -124,7 +129,8 @@ def read_restart(file: Path, tip: Tip, state: State) -> Revival:
             f"The file begins from block {will.height}, and this hospital has block {tip.height}: "
             "write it here instead, so that nothing is lost."
         )
-    if tip.height == will.height and will.app_hash != state.app_hash.hex():
+    mine = State(get_heritage(state.values)).app_hash.hex()
+    if tip.height == will.height and will.app_hash != mine:
         raise BadInput(f"The file's state is not the one that this hospital has at {tip.height}.")
     if len(will.signatures) != len(will.survivors):
         raise BadInput(f"The file {file} is damaged: it has not a place for each signature.")

@@ -50,7 +50,7 @@ def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> Motio
         about=about,
         detail=detail,
         address=address,
-        mover=names.get(desk.mover(motion), ""),
+        mover=names.get(motion.by, ""),
         ayes=tuple(names[m] for m in ayes),
         nays=tuple(names[m] for m in nays),
         silent=tuple(names[m] for m in electors if m not in {*ayes, *nays}),

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from swarmhub.contract.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.deadlines import get_deadlines
+from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.election import (
     compute_leader_order,
     get_candidates,
@@ -390,8 +390,8 @@ def witness(view: View) -> Iterator[Effect]:
 
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
-    notes, keys = view.notes, {f"{timer}/{view.r.study}" for timer in TIMERS}
-    due = [d.due_ms for d in get_deadlines(state) if d.due_ms and d.key in keys]
+    notes, keys = view.notes, [f"{timer}/{view.r.study}" for timer in TIMERS]
+    due = [due_ms for key in keys if (due_ms := get_due_ms(state, key))]
     if not due:
         return
     enrolled = tuple(e.member for e in view.study.enrolled)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.motions import get_electors
 from swarmhub.contract.records import (
     MEMBER,
     MOTION,
@@ -303,7 +304,7 @@ class SimNode:
             motion = MOTION.need(self.state, number)
             ayes = self.world.opinions.get(motion.member)
             spoken = self.me in (*motion.ayes, *motion.nays)
-            if ayes is not None and self.me in motion.electorate and not spoken:
+            if ayes is not None and self.me in get_electors(self.state, motion) and not spoken:
                 wish = Submit(Vote(number, self.me in ayes))
                 if wish not in self._under_way and wish.body not in self.notes.refused:
                     self._under_way.add(wish)

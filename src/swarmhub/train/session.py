@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from swarmhub import codec, moments
 from swarmhub.contract.records import Spec
-from swarmhub.contract.study import is_study_name
+from swarmhub.contract.study import STUDY_NAME, is_study_name
 from swarmhub.errors import BadInput, FenceError, HomeError, TrainerError
 from swarmhub.files import held, lock
 from swarmhub.moments import reach
@@ -83,7 +83,7 @@ def join(
     end_with_a_sentence()
     if not is_study_name(study):
         raise BadInput(
-            f"Expected a study's name (1 to 40 of a-z, 0-9 and '-'), got {study[:60]!r}; see "
+            f"Expected a study's name ({STUDY_NAME}), got {study[:60]!r}; see "
             "'swarmhub study list'."
         )
     root = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)

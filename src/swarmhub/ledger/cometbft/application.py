@@ -370,7 +370,7 @@ def choose_kept(snapshots: Sequence[int], base: int, keep_blocks: int) -> tuple[
 def pack_state(values: dict[str, bytes]) -> bytes:
     """The state's map as JSON: {path: text}."""
     texts = {place: value.decode() for place, value in values.items()}
-    return json.dumps(texts, sort_keys=True).encode()
+    return json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()
 
 
 def unpack_state(data: bytes) -> dict[str, bytes]:

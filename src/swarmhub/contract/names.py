@@ -1,0 +1,114 @@
+"""Names and addresses: what may be one, and which two are taken for the same.
+
+Names are read by people, so two that look alike are one: they are compared without case, accents,
+punctuation, and with letters and digits that look alike folded into one. The table of letters ships
+with the contract (`letters`); `unicodedata` differs between Python versions, and members would
+disagree about a block.
+"""
+
+from __future__ import annotations
+
+from swarmhub.contract.letters import LETTERS
+from swarmhub.contract.refusals import BadValue
+
+MAX_NAME = 60
+DIGITS = "0123456789"
+PUNCTUATION = " -'.,&()/"
+ALLOWED = f"Latin, Greek or Cyrillic letters, digits, spaces and {PUNCTUATION[1:]}"
+SCRIPT_OF = {c: script for script, folds in LETTERS.items() for cs in folds.values() for c in cs}
+FOLDED = {
+    **{c: folded for folds in LETTERS.values() for folded, cs in folds.items() for c in cs},
+    **{d: d for d in DIGITS},
+    "0": "o",
+    "1": "l",
+}
+MAX_HOST = 253
+MAX_LABEL = 63
+LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+HEX = frozenset("0123456789abcdefABCDEF")
+MAX_RELAYS = 4
+
+
+def check_name(text: str) -> None:
+    """Refuse what cannot be a name."""
+    name_fault = find_name_fault(text)
+    if name_fault:
+        raise BadValue("name", name_fault, text)
+
+
+def find_name_fault(text: str) -> str:
+    """What is expected of a name and not so here; "" if it is one."""
+    if not 0 < len(text) <= MAX_NAME or not text.strip():
+        return f"1 to {MAX_NAME} letters, digits and spaces"
+    for c in text:
+        if c not in FOLDED and c not in PUNCTUATION:
+            return f"{ALLOWED} (not the character U+{ord(c):04X}; write é as one character)"
+    scripts = [script for script in LETTERS if any(SCRIPT_OF.get(c) == script for c in text)]
+    if len(scripts) > 1:
+        return f"letters of one script, not {' and '.join(scripts)} ones together"
+    if text[0] not in FOLDED or (text[-1] not in FOLDED and text[-1] not in ".)"):
+        return "a letter or digit at its beginning and its end"
+    return ""
+
+
+def fold_name(text: str) -> str:
+    """What a name is compared as; equal for names that look alike."""
+    words = "".join(" " if c in PUNCTUATION else FOLDED.get(c, c) for c in text)
+    return " ".join(words.split())
+
+
+def find_address_fault(text: str) -> str:
+    """What is expected of host:port and not so here; "" if it is an address."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not is_port(port):
+        if text.count(":") > 1 and is_ipv6(text):
+            return "an IPv6 address in brackets and a port, as [fd00::1]:7400"
+        return "host:port with a port of 1 to 65535"
+    if host[0] == "[" and host[-1] == "]" and is_ipv6(host[1:-1]):
+        return ""
+    if ":" in host or "[" in host:
+        return "an IPv6 address in brackets and a port, as [fd00::1]:7400"
+    labels = host.split(".")
+    if len(host) > MAX_HOST or not all(0 < len(x) <= MAX_LABEL and set(x) <= LABEL for x in labels):
+        return f"host:port; a host is 1 to {MAX_LABEL} letters, digits and - between its dots"
+    return ""
+
+
+def is_address(text: str) -> bool:
+    """host:port, with a host name, an IPv4 address, or an IPv6 address in brackets."""
+    return not find_address_fault(text)
+
+
+def is_behind_relays(text: str) -> bool:
+    """@host:port of one to MAX_RELAYS relays, with commas between."""
+    relays = text[1:].split(",")
+    return text[:1] == "@" and len(relays) <= MAX_RELAYS and all(is_address(r) for r in relays)
+
+
+def fold_address(text: str) -> tuple[str, int]:
+    """What an address is compared as: two that are equal lead to the same place."""
+    host, _, port = text.rpartition(":")
+    if host[0] == "[":
+        left, gap, right = host[1:-1].lower().partition("::")
+        before, after = ([f"{int(g, 16):x}" for g in s.split(":") if g] for s in (left, right))
+        middle = ["0"] * (8 - len(before) - len(after)) if gap else []
+        host = ":".join([*before, *middle, *after])
+    return "".join(LOWER.get(c, c) for c in host), int(port)
+
+
+LOWER = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", strict=True))
+
+
+def is_ipv6(text: str) -> bool:
+    """Eight groups of hex digits, or fewer with one "::"."""
+    halves = text.split("::")
+    groups = [g for half in halves if half for g in half.split(":")]
+    if not all(0 < len(g) <= 4 and set(g) <= HEX for g in groups):
+        return False
+    return len(groups) == 8 if len(halves) == 1 else len(halves) == 2 and len(groups) < 8
+
+
+def is_port(text: str) -> bool:
+    """1 to 65535 in plain digits."""
+    digits = 0 < len(text) <= 5 and all(c in DIGITS for c in text)
+    return digits and 0 < int(text) < 65536

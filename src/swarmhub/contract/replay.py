@@ -1,0 +1,68 @@
+"""Replay protection: which transactions the chain has accepted, until they expire.
+
+`seen/<id>` until the transaction's expiry. `expiring` lists the minutes in which something
+expires, `due/<minute>/<i>` the ids with their members; `remembered/<member>` is how many a member
+has. Forgetting costs what was remembered, never a scan, and a block in which nothing expires
+writes nothing.
+"""
+
+from __future__ import annotations
+
+from swarmhub.contract.records import DUE, DueMinutes
+from swarmhub.contract.state import Overlay, Reader
+from swarmhub.contract.transactions import Transaction
+from swarmhub.types import MemberId
+
+BUCKET_MS = 60_000  # what expires is forgotten minute by minute
+MAX_REMEMBERED = 16_384  # of a member: 25 a second; of 64 members less than 200 MB of a snapshot
+PREFIXES = ("seen", "due", "remembered", DUE.prefix)
+
+
+def is_replay_protection(path: str) -> bool:
+    """Whether a path of the state only says which transactions this chain has seen."""
+    return path.partition("/")[0] in PREFIXES
+
+
+def remember(state: Overlay, tx: Transaction, member: MemberId) -> None:
+    """Remember a transaction of the member (0: of a stranger) until it expires."""
+    minute = tx.expires_ms // BUCKET_MS
+    minutes = DUE.get(state) or DueMinutes()
+    if minute not in minutes.minutes:
+        DUE.put(state, record=DueMinutes(tuple(sorted((*minutes.minutes, minute)))))
+    count = _count(state, f"due/{minute}", 1)
+    state.put(f"seen/{tx.id}", b"1")
+    state.put(f"due/{minute}/{count - 1}", f"{tx.id} {member}".encode())
+    if member:
+        _count(state, f"remembered/{member}", 1)
+
+
+def forget(state: Overlay, time_ms: int) -> None:
+    """Forget what has expired."""
+    minutes = (DUE.get(state) or DueMinutes()).minutes
+    over = [m for m in minutes if m < time_ms // BUCKET_MS]
+    if not over:
+        return
+    for minute in over:
+        for i in range(int(state.get(f"due/{minute}") or b"0")):
+            seen = state.get(f"due/{minute}/{i}")
+            if seen is not None:
+                tx, _, member = seen.decode().partition(" ")
+                state.put(f"seen/{tx}", None)
+                if member != "0":
+                    _count(state, f"remembered/{member}", -1)
+            state.put(f"due/{minute}/{i}", None)
+        state.put(f"due/{minute}", None)
+    left = tuple(m for m in minutes if m not in over)
+    DUE.put(state, record=DueMinutes(left) if left else None)
+
+
+def get_count(state: Reader, member: MemberId) -> int:
+    """Transactions of the member that are remembered."""
+    return int(state.get(f"remembered/{member}") or b"0")
+
+
+def _count(state: Overlay, path: str, by: int) -> int:
+    """Count on at a path; nothing stands there for 0."""
+    number = int(state.get(path) or b"0") + by
+    state.put(path, str(number).encode() if number else None)
+    return number
