@@ -339,3 +339,9 @@ def test_a_digest_is_64_lower_case_hex_digits():
     assert codec.is_digest(digest(b"x"))
     for text in ("", "ab", "AB" * 32, "zz" * 32, "ab" * 33, "١" * 64):
         assert not codec.is_digest(text)
+
+
+def test_a_string_without_an_end_is_looked_at_once():
+    unclosed = b'"' + rb"\"" * 9
+    assert codec.STRING.findall(b"[" + unclosed) == [unclosed]
+    assert codec.STRING.sub(b"", rb'["a[\"{", {"b": "\\"}]') == b"[, {: }]"

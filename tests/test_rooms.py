@@ -27,7 +27,7 @@ LEVELS = [
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 PURE = {
     "__future__", "bisect", "collections", "collections.abc", "dataclasses", "difflib",
-    "functools", "hashlib", "json", "math", "types", "typing",
+    "functools", "hashlib", "json", "math", "re", "types", "typing",
 }  # fmt: skip
 
 

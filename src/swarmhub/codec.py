@@ -28,7 +28,9 @@ MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exac
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
 WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
 MAX_NESTED = 200_000  # brackets: each becomes an object of some 60 bytes
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+# A string of JSON; one that is never closed is one to the end, or each quote in it would begin
+# another search for its end.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 REMEMBERED = "_canonical"  # where a record keeps its own text
 
 T = TypeVar("T")

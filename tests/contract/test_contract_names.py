@@ -130,7 +130,7 @@ def test_the_letters_are_what_the_script_makes():
 
 @pytest.mark.parametrize("name", ["", "  ", "--help", "Ma\u200byo", "Mаyo", "x[/x]"])
 def test_a_home_does_not_take_a_name_that_the_contract_refuses(name, tmp_path):
-    with pytest.raises(BadInput, match="Expected of a hospital's name "):
+    with pytest.raises(BadInput, match="Expected as a name "):
         Home.create(tmp_path / "h", name, "127.0.0.1:7401")
     assert not (tmp_path / "h").exists()
 
