@@ -21,7 +21,7 @@ from swarmhub.node.home import Home
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.round import Obtained, Prepared, Signed
-from swarmhub.train.session import Swarm
+from swarmhub.train.shelf import Shelf
 from swarmhub.transport.tls import Peers
 
 SEEDS = range(6)
@@ -328,14 +328,13 @@ def test_a_damaged_address_of_the_node_makes_a_trainer_wait(home, content):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_torn_private_state_of_a_trainer_gives_way_to_the_round_before(home, seed):
-    swarm = Swarm.__new__(Swarm)
-    swarm.home, swarm.study = home.root, "heart"
-    swarm._save_local(3, {"seen": np.arange(3.0)})
-    swarm._save_local(4, {"seen": np.arange(4.0)})
+    shelf = Shelf(home.local_path("heart"))
+    shelf.save(3, {"seen": np.arange(3.0)}, {})
+    shelf.save(4, {"seen": np.arange(4.0)}, {})
     path = home.local_path("heart") / "4.safetensors"
     for what in each_damage(path, seed, 15):
         if "cut" in what or what == "emptied":
-            np.testing.assert_array_equal(swarm._load_local(5)["seen"], np.arange(3.0), what)
+            np.testing.assert_array_equal(shelf.load(5)["seen"], np.arange(3.0), what)
 
 
 # real processes
