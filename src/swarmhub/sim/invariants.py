@@ -28,11 +28,15 @@ reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
     VERDICT       a dispute is decided as most of those say alike who may recompute the chunk, if
                   they are more than f, and nothing is settled before
     ANSWERABLE    a leader answers for what it has signed with any key that it had since it led
+    CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
+                  settled, to those who are on its roster, a settled model to the enrolled,
+                  and nothing else to anybody
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
@@ -62,12 +66,23 @@ from swarmhub.round import recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import STUDY_NAME, SimNode
-from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, MemberId
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
     from swarmhub.round import Assignment
     from swarmhub.sim.world import World
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may read what, as of a block."""
+
+    number: int = 0  # of the open round
+    roster: frozenset[MemberId] = frozenset()
+    contributions: frozenset[Digest] = frozenset()
+    enrolled: frozenset[MemberId] = frozenset()
+    models: frozenset[Digest] = frozenset()  # that are settled
 
 
 class Invariants:
@@ -102,6 +117,9 @@ class Invariants:
         self._signed: set[MemberId] = set()  # for what the newest settlement settles
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
+        self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
+        self._merges: set[tuple[MemberId, int, Digest]] = set()  # by whom, in which round
+        self._access = [Access()]  # by height
         self._right: list[Blob] = []  # settled models, as they have to be
 
     @property
@@ -167,6 +185,13 @@ class Invariants:
                 self._check_act(tx, member, committed.height)
             for name, fields in result.events:
                 self._hear(name, fields, committed.height)
+        self._note_access()
+
+    def _note_access(self) -> None:
+        roster, brought = frozenset(self._roster), frozenset(self._brought.values())
+        models = frozenset(m.digest for m in self.models)
+        enrolled = frozenset(self._enrolled)
+        self._access.append(Access(self._number, roster, brought, enrolled, models))
 
     def _check_time(self, tx: Transaction, time_ms: int) -> None:
         if tx.id in self._accepted:
@@ -179,6 +204,8 @@ class Invariants:
         """What an accepted transaction may do."""
         models = [m for m in self.models if m.kind != "statistics"]
         newest = models[-1].digest if models else ""
+        if isinstance(tx.body, Contribute):
+            self._brought[member] = tx.body.digest
         match tx.body:
             case Propose() | Approve():
                 self._approved.add(member)
@@ -245,6 +272,7 @@ class Invariants:
             self._number, self._kind = number, fields["kind"]
             self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
             self._reports.clear()
+            self._brought.clear()
         elif name == "collects_again":
             self._roster = set(fields["roster"])
             self._reckon(self._roster)
@@ -283,6 +311,8 @@ class Invariants:
         elif name == "voided":
             self._forget_offers()
             self._reports.clear()
+            self._brought.pop(fields["member"], None)
+            self._roster.discard(fields["member"])
             self._sets.get(number, set()).discard(fields["member"])
             self._contributed.get(number, set()).discard(fields["member"])
         elif name == "unavailable":
@@ -447,6 +477,23 @@ class Invariants:
         right = {b.digest: b for b in self._right}.get(task.base)
         if held is None or right is None or held.data != right.data:
             self._break("SAME_BITS", f"member {node.me} trains round {task.number} on other bytes")
+
+    # every merge, and every blob that is given
+
+    def after_merge(self, node: SimNode, number: int, digest: Digest) -> None:
+        """A node has merged a round."""
+        self._merges.add((node.me, number, digest))
+
+    def before_giving(self, node: SimNode, digest: Digest, asker: MemberId) -> None:
+        """A node is about to give a blob to another one; it knows the ledger up to its block."""
+        if not node.is_honest:
+            return
+        access = self._access[node.height]
+        settled = digest in access.models and asker in access.enrolled
+        merged = (node.me, access.number, digest) in self._merges
+        takes_part = asker in access.roster & access.enrolled
+        if not settled and not (takes_part and (merged or digest in access.contributions)):
+            self._break("CONFIDENTIAL", f"member {node.me} gives {digest[:8]}… to member {asker}")
 
     # the end
 

@@ -28,6 +28,7 @@ copy           contributes what another one has, by its name on the ledger, and 
 late_offer     as leader: shows its offer to the drawn auditors only when the others have looked
 flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
+curious        takes no part in rounds, and asks everybody for contributions, merges and models
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -250,7 +251,7 @@ class Liar(SimNode):
         )
 
     def _train(self) -> None:
-        if "silent" not in self.lies:
+        if not self.lies & {"silent", "curious"}:
             super()._train()
 
     # audits
@@ -301,6 +302,8 @@ class Liar(SimNode):
             made = self._forged(wish.body.layout)
             self._send(replace(wish.body, root=made.fingerprint.root, nbytes=len(made.data)))
             self._send(replace(wish.body, weight=10_000))
+        if "curious" in self.lies and isinstance(wish.body, Ready):
+            return
         if "copy" in self.lies and isinstance(wish.body, Contribute) and self._copy(wish.body):
             return
         if isinstance(wish.body, Settle):
@@ -324,7 +327,7 @@ class Liar(SimNode):
 
     def _mischief_soon(self) -> None:
         if self.lies & {"slander", "replay", "forge", "impersonate", "retract", "stale",
-                        "self_vote", "uninvited", "forged_dispute"}:  # fmt: skip
+                        "self_vote", "uninvited", "forged_dispute", "curious"}:  # fmt: skip
             self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
 
     def _mischief(self) -> None:
@@ -350,6 +353,8 @@ class Liar(SimNode):
                 self._intrude(r)
             if "forged_dispute" in self.lies:
                 self._dispute(r)
+            if "curious" in self.lies:
+                self._pry(r)
         self._mischief_soon()
 
     def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
@@ -358,6 +363,18 @@ class Liar(SimNode):
         spec = STUDY.need(self.state, STUDY_NAME).spec
         root, nbytes = made.fingerprint.root, len(made.data)
         return Contribute(ref, spec, base, root, nbytes, made.form, weight)
+
+    def _pry(self, r: Round) -> None:
+        """Ask somebody for something that there is: what it learns the name of from the ledger,
+        and from others."""
+        study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
+        asked = rng.choice([m for m in self.world.nodes if m != self.me])
+        models = [m.digest for m in (study.current, study.statistics) if m is not None]
+        offers = [m.digest for m in self.world.nodes[asked].notes.merged.values()]
+        for digests in (models, offers, [c.digest for c in r.contributions if c.digest]):
+            if digests:
+                digest = rng.choice(digests)
+                self.ask(asked, lambda peer, d=digest: peer.give(d, self.me), lambda _: None)  # type: ignore[misc]
 
     def _dispute(self, r: Round) -> None:
         """Accuse the leader of what it has not offered, and of what is not in its offer."""

@@ -379,7 +379,10 @@ class SimNode:
         """A blob, if the asker may have it."""
         if not may_read(self.state, self.notes, asker, digest):
             return None
-        return self.disk.blobs.get(digest)
+        found = self.disk.blobs.get(digest)
+        if found is not None:
+            self.world.invariants.before_giving(self, digest, asker)
+        return found
 
     def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
         """Stretches of a blob, if the asker may have it."""
@@ -518,6 +521,7 @@ class SimNode:
             self.failed(wish)
             return
         found = made.fingerprint
+        self.world.invariants.after_merge(self, wish.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, found)
         offer = Merged(
             wish.number, wish.revision, found.digest, found.nbytes, found.layout, signature

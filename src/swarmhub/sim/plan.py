@@ -42,7 +42,7 @@ LIES = (
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
     "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
-    "reoffer", "copy", "rotate", "late_offer", "flee",
+    "reoffer", "copy", "rotate", "late_offer", "flee", "curious",
 )  # fmt: skip
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
@@ -319,7 +319,15 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         acts=tuple(acts),
     )  # fmt: skip
-    return _growing(rng, _rotating(rng, drawn))
+    return _prying(rng, _growing(rng, _rotating(rng, drawn)))
+
+
+def _prying(rng: random.Random, plan: Plan) -> Plan:
+    """Where nobody lies, who has no part in the study may want to read what is in it."""
+    if plan.liars or rng.random() < 0.3:
+        return plan
+    curious = [Act("lie", (m,), lie="curious") for m in sorted(plan.outsiders)]
+    return replace(plan, acts=(*plan.acts, *curious))
 
 
 def _rotating(rng: random.Random, plan: Plan) -> Plan:
