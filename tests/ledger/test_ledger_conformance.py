@@ -107,7 +107,7 @@ def test_malformed_bytes_are_refused_at_once_and_make_no_block(driver, tmp_path,
 @on_all
 def test_transactions_are_applied_in_the_order_of_submission(driver, tmp_path):
     async def story(ledger):
-        txs = [signed(ledger, propose(f"s{i}")) for i in range(20)]
+        txs = [signed(ledger, propose(f"s{i}")) for i in range(8)]
         submissions = [await ledger.submit(tx) for tx in txs]
         results = [await s.result(WAIT_S) for s in submissions]
         assert all(r.ok for r in results)
