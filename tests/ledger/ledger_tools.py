@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -12,15 +13,22 @@ import sqlite3
 
 import engines
 import pytest
-from builders import START_MS, genesis_of, key
+from builders import START_MS, card_of, genesis_of, key
 from engines import needs_cometbft
 
-from swarmhub.contract.records import Spec, get_chain
-from swarmhub.contract.transactions import Invite, Poke, Propose, write_transaction
+from swarmhub.contract.records import Spec, get_chain, get_member_of_key
+from swarmhub.contract.transactions import (
+    Invite,
+    Poke,
+    Propose,
+    Rotate,
+    card_message,
+    write_transaction,
+)
 from swarmhub.errors import LedgerDamaged
 from swarmhub.ledger import MemoryChain, MemoryLedger, SqliteLedger, create_ledger
 from swarmhub.ledger.blocks import MAX_BLOCK_TXS
-from swarmhub.types import TX_DOMAIN
+from swarmhub.types import ROTATE_DOMAIN, TX_DOMAIN
 
 NAMES = ["h1", "h2", "h3"]
 GENESIS = genesis_of(NAMES)
@@ -61,8 +69,30 @@ async def opened(driver, folder, clock=None, handles=1, genesis=GENESIS):
         await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A change that marks no deadline and uses up no quota: whoever signs moves elsewhere."""
+
+    word: str
+
+    def of(self, who):
+        card = card_of(who, address=f"{self.word}.{who}.example:7000")
+        return Rotate(card, key(who).sign(ROTATE_DOMAIN, card_message(card)))
+
+
+def change(word="heart"):
+    return Change(word)
+
+
+def is_changed(ledger, word, who="h1"):
+    """Whether the ledger has the change."""
+    member = get_member_of_key(ledger.state, key(who).public)
+    return member.address == Change(word).of(who).card.address
+
+
 def signed(ledger_or_chain, body, who="h1", expires_in_ms=600_000, **changes):
     """Bytes of a transaction of a hospital."""
+    body = body.of(who) if isinstance(body, Change) else body
     known = not isinstance(ledger_or_chain, str)
     now_ms = ledger_or_chain.estimate_ms() if known and ledger_or_chain.sleeps else START_MS
     fields = {
@@ -127,7 +157,7 @@ async def write_chain(path, blocks=5, writer="h1"):
     ledger = await SqliteLedger.open(path, key(writer), clock=Clock())
     try:
         for i in range(1, blocks + 1):
-            body = Poke("lock") if i == 3 else propose(f"s{i}")
+            body = Poke("lock") if i == 3 else change(f"s{i}")
             (result,) = await done(ledger, signed(ledger, body, writer))
             assert result.code == ("UnknownThing" if i == 3 else "ok")
         assert ledger.tip.height == blocks

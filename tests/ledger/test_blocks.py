@@ -11,10 +11,10 @@ from builders import key
 from ledger_tools import (
     GENESIS,
     Clock,
+    change,
     done,
     invite,
     opened,
-    propose,
     signed,
 )
 
@@ -39,7 +39,7 @@ def chain_of(n=1):
     """A tip, its state and the next good block."""
     overlay = Overlay(State())
     tip, _ = replay_genesis(make_genesis_block(GENESIS, key("h1")), overlay)
-    tx = signed(tip.chain_id, propose())
+    tx = signed(tip.chain_id, change())
     _, committed = build(tip, Overlay(overlay), [tx] * n, tip.time_ms + 1, key("h1"))
     return tip, overlay, committed.block
 

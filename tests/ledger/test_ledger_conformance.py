@@ -13,10 +13,11 @@ from ledger_tools import (
     GENESIS,
     WAIT_S,
     Clock,
+    change,
     done,
     invite,
+    is_changed,
     opened,
-    propose,
     signed,
     until,
 )
@@ -24,7 +25,7 @@ from ledger_tools import (
 from swarmhub import codec
 from swarmhub.contract import State, compute_chain_id
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
-from swarmhub.contract.records import STUDY, Genesis
+from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import Leave, Poke, Remove, Vote, read_transaction
 from swarmhub.errors import BadInput, Malformed
 from swarmhub.ledger import create_ledger, make_genesis_block
@@ -63,13 +64,13 @@ def test_a_new_chain_stands_at_its_genesis(driver, tmp_path):
 @on_all
 def test_a_submission_gives_a_result(driver, tmp_path):
     async def story(ledger):
-        tx = signed(ledger, propose())
+        tx = signed(ledger, change())
         submission = await ledger.submit(tx)
         assert submission.id == read_transaction(tx).id
         result = await submission.result(WAIT_S)
         assert (result.id, result.code) == (submission.id, "ok")
-        assert [name for name, _ in result.events] == ["proposed"]
-        assert STUDY.need(ledger.state, "heart").proposer == 1
+        assert [name for name, _ in result.events] == ["rotated"]
+        assert is_changed(ledger, "heart")
         assert ledger.tip.height >= 1
 
     run(story, driver, tmp_path)
@@ -97,7 +98,7 @@ def test_malformed_bytes_are_refused_at_once_and_make_no_block(driver, tmp_path,
     async def story(ledger):
         with pytest.raises(Malformed):
             await ledger.submit(data)
-        (result,) = await done(ledger, signed(ledger, propose()))
+        (result,) = await done(ledger, signed(ledger, change()))
         assert result.ok
         assert ledger.tip.height >= 1
 
@@ -107,7 +108,7 @@ def test_malformed_bytes_are_refused_at_once_and_make_no_block(driver, tmp_path,
 @on_all
 def test_transactions_are_applied_in_the_order_of_submission(driver, tmp_path):
     async def story(ledger):
-        txs = [signed(ledger, propose(f"s{i}")) for i in range(20)]
+        txs = [signed(ledger, change(f"s{i}")) for i in range(20)]
         submissions = [await ledger.submit(tx) for tx in txs]
         results = [await s.result(WAIT_S) for s in submissions]
         assert all(r.ok for r in results)
@@ -121,7 +122,7 @@ def test_transactions_are_applied_in_the_order_of_submission(driver, tmp_path):
 def test_blocks_are_numbered_chained_and_later_than_each_other(driver, tmp_path):
     async def story(ledger):
         for i in range(5):
-            await done(ledger, signed(ledger, propose(f"s{i}")))
+            await done(ledger, signed(ledger, change(f"s{i}")))
         blocks = await ledger.blocks(0, 100)
         assert [b.header.height for b in blocks] == list(range(len(blocks)))
         assert sum(len(b.txs) for b in blocks[1:]) == 5
@@ -141,11 +142,11 @@ def test_block_time_follows_the_clock_and_never_stands_still(driver, tmp_path):
     async def story(ledger):
         clock.now_ms = START_MS + 5000
         assert ledger.estimate_ms() == START_MS + 5000
-        await done(ledger, signed(ledger, propose("a")))
+        await done(ledger, signed(ledger, change("a")))
         assert ledger.tip.time_ms == START_MS + 5000
         clock.now_ms = START_MS
         assert ledger.estimate_ms() == START_MS + 5001
-        await done(ledger, signed(ledger, propose("b")))
+        await done(ledger, signed(ledger, change("b")))
         assert ledger.tip.time_ms == START_MS + 5001
 
     run(story, driver, tmp_path, clock=clock)
@@ -185,18 +186,18 @@ def test_subscribers_see_each_block_once_in_order_until_they_unsubscribe(driver,
         one.subscribe(heard("one"))
         two.subscribe(heard("two"))
         unsubscribe = one.subscribe(heard("gone"))
-        await done(one, signed(one, propose("a")))
+        await done(one, signed(one, change("a")))
         unsubscribe()
         left_at = one.tip.height  # an engine may have made an empty block by now
         for ledger, name in ((two, "b"), (one, "c"), (two, "d"), (two, "e"), (one, "f")):
-            await done(ledger, signed(ledger, propose(name)))
+            await done(ledger, signed(ledger, change(name)))
         await asyncio.wait_for(both.wait(), WAIT_S)
         for name in ("one", "two"):
             assert [c.height for c in seen[name]] == list(range(1, len(seen[name]) + 1))
         assert [c.height for c in seen["gone"]] == list(range(1, left_at + 1))
         assert left_at < len(seen["one"])
         events = [name for c in seen["one"] for name, _ in c.events]
-        assert events == ["proposed"] * 6
+        assert events == ["rotated"] * 6
         for ours, theirs in zip(seen["one"], seen["two"], strict=False):
             assert ours.block.header.app_hash == theirs.block.header.app_hash
             assert ours.block.id == theirs.block.id
@@ -207,7 +208,7 @@ def test_subscribers_see_each_block_once_in_order_until_they_unsubscribe(driver,
 @on_all
 def test_identical_bytes_may_be_submitted_again_at_any_time(driver, tmp_path):
     async def story(ledger):
-        tx = signed(ledger, propose())
+        tx = signed(ledger, change())
         first, second = await ledger.submit(tx), await ledger.submit(tx)
         assert first.id == second.id
         assert (await first.result(WAIT_S)).ok
@@ -238,7 +239,7 @@ def test_a_refused_transaction_may_be_submitted_again_and_be_accepted(driver, tm
 @on_all
 def test_the_result_is_known_to_every_handle_that_waits_for_it(driver, tmp_path):
     async def story(one, two):
-        tx = signed(one, propose())
+        tx = signed(one, change())
         submissions = [await one.submit(tx), await two.submit(tx)]
         codes = sorted([(await s.result(WAIT_S)).code for s in submissions])
         assert codes == ["ok", "ok"]
@@ -249,7 +250,7 @@ def test_the_result_is_known_to_every_handle_that_waits_for_it(driver, tmp_path)
 @on_all
 def test_who_waits_too_short_hears_so_and_may_wait_on(driver, tmp_path):
     async def story(ledger):
-        submission = await ledger.submit(signed(ledger, propose()))
+        submission = await ledger.submit(signed(ledger, change()))
         with pytest.raises(TimeoutError):
             await submission.result(0)
         assert (await submission.result(WAIT_S)).ok
@@ -260,7 +261,7 @@ def test_who_waits_too_short_hears_so_and_may_wait_on(driver, tmp_path):
 @on_all
 def test_a_transaction_for_another_chain_is_refused_by_the_contract(driver, tmp_path):
     async def story(ledger):
-        (result,) = await done(ledger, signed(ledger, propose(), chain="other-chain"))
+        (result,) = await done(ledger, signed(ledger, change(), chain="other-chain"))
         assert result.code == "BadValue"
 
     run(story, driver, tmp_path)
@@ -297,7 +298,7 @@ def test_the_drivers_agree_to_the_byte(driver, tmp_path):
         ledger.subscribe(heard.append)
         chain = ledger.tip.chain_id
         for body, who in (
-            (propose(), "h1"), (invite(), "h2"), (Remove(3), "h1"), (Poke("lung"), "h1"),
+            (change(), "h1"), (invite(), "h2"), (Remove(3), "h1"), (Poke("lung"), "h1"),
             (Vote(1, True), "h1"), (Vote(1, True), "h2"), (Remove(9), "h1"), (Leave(), "h2"),
         ):  # fmt: skip
             clock.now_ms += 1000
@@ -332,7 +333,7 @@ def forged(tx):
 def test_a_forged_copy_on_its_way_at_the_same_time_reaches_no_honest_waiter(driver, tmp_path):
     async def story(one, two):
         for i, order in enumerate([(0, 1), (1, 0)]):
-            tx = signed(one, propose(f"s{i}"))
+            tx = signed(one, change(f"s{i}"))
             copies = [(one, tx), (two, forged(tx))]
             sent = {k: await copies[k][0].submit(copies[k][1]) for k in order}
             assert (await sent[0].result(WAIT_S)).ok
@@ -344,7 +345,7 @@ def test_a_forged_copy_on_its_way_at_the_same_time_reaches_no_honest_waiter(driv
 @on_all
 def test_a_forged_copy_before_and_after_changes_nothing_for_the_genuine_one(driver, tmp_path):
     async def story(ledger):
-        tx = signed(ledger, propose())
+        tx = signed(ledger, change())
         (result,) = await done(ledger, forged(tx))
         assert result.code == "BadValue"
         (result,) = await done(ledger, tx)
@@ -362,7 +363,7 @@ def test_a_board_remembers_the_newest_results(driver, tmp_path, monkeypatch):
 
     async def story(ledger):
         for i in range(4):
-            await done(ledger, signed(ledger, propose(f"s{i}")))
+            await done(ledger, signed(ledger, change(f"s{i}")))
         board = ledger.board if driver in ("memory", "abci") else ledger._board
         assert len(board._recent) == 2
 

@@ -13,12 +13,12 @@ from ledger_tools import (
     Clock,
     alter,
     altered,
+    change,
     done,
     failing,
     header_of,
     open_and_close,
     opened,
-    propose,
     rows,
     signed,
     write_chain,
@@ -129,7 +129,7 @@ def test_a_file_that_was_rolled_back_is_found_by_what_the_node_has_seen(path):
 
     async def go_on():
         ledger = await SqliteLedger.open(path, key("h1"), clock=Clock())
-        await done(ledger, *[signed(ledger, propose(f"late{i}")) for i in range(3)])
+        await done(ledger, *[signed(ledger, change(f"late{i}")) for i in range(3)])
         await ledger.close()
         return ledger.tip
 
@@ -205,14 +205,14 @@ def test_damage_under_an_open_ledger_is_reported_once_and_ends_submissions(path)
             ledger.on_failure = told.append
             bad = list(rows(path)[5])
             alter(path, "INSERT INTO blocks VALUES (6, ?, ?, ?)", *bad[1:])
-            submission = await ledger.submit(signed(ledger, propose("late")))
+            submission = await ledger.submit(signed(ledger, change("late")))
             for _ in range(500):
                 if told:
                     break
                 await asyncio.sleep(0.01)
             assert [e.height for e in told] == [6]
             with pytest.raises(LedgerDamaged):
-                await ledger.submit(signed(ledger, propose("later")))
+                await ledger.submit(signed(ledger, change("later")))
             assert ledger.tip.height == 5
             with pytest.raises((TimeoutError, LedgerDamaged)):
                 await submission.result(0.05)
@@ -236,7 +236,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(path):
             told = []
             ledger.on_failure = told.append
             ledger._db.execute("PRAGMA query_only = 1")
-            await ledger.submit(signed(ledger, propose()))
+            await ledger.submit(signed(ledger, change()))
             for _ in range(500):
                 if told:
                     break

@@ -11,19 +11,18 @@ from ledger_tools import (
     GENESIS,
     WAIT_S,
     Clock,
+    change,
     done,
     invite,
     members,
     open_and_close,
     opened,
     poke,
-    propose,
     signed,
     taken,
 )
 
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
-from swarmhub.contract.records import STUDY
 from swarmhub.contract.transactions import (
     MAX_TX_BYTES,
     Apply,
@@ -43,8 +42,8 @@ def test_who_has_the_turn_takes_what_all_others_wait_for(path, no_safety_look):
     async def story():
         async with opened("sqlite", path.parent, handles=3) as ledgers:
             for i, ledger in enumerate(ledgers):  # as if each were about to take its turn
-                ledger._pool.put(signed(ledger, propose(f"other{i}")))
-            (result,) = await done(ledgers[0], signed(ledgers[0], propose("mine")))
+                ledger._pool.put(signed(ledger, change(f"other{i}")))
+            (result,) = await done(ledgers[0], signed(ledgers[0], change("mine")))
             assert result.ok
             return ledgers[0].tip.height, [r for b in await ledgers[0].blocks(1, 9) for r in b.txs]
 
@@ -56,12 +55,12 @@ def test_who_has_the_turn_takes_what_all_others_wait_for(path, no_safety_look):
 def test_what_a_dead_process_left_in_the_pool_reaches_a_block(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
-            left = signed(ledger, propose("left"))
+            left = signed(ledger, change("left"))
             Pool(path).put(left)
-            assert (await done(ledger, signed(ledger, propose("mine"))))[0].ok
+            assert (await done(ledger, signed(ledger, change("mine"))))[0].ok
             # it comes back and submits the same bytes again: they count once
             assert (await (await ledger.submit(left)).result(WAIT_S)).ok
-            assert STUDY.get(ledger.state, "left") is not None
+            assert len([tx for b in await ledger.blocks(1, 9) for tx in b.txs if tx == left]) == 1
 
     asyncio.run(story())
 
@@ -72,7 +71,7 @@ def test_rubbish_in_the_pool_stops_nobody(path):
             pool = Pool(path)
             pool.put(b"{")
             pool.put(b"x" * (MAX_TX_BYTES + 1))
-            assert (await done(ledger, signed(ledger, propose("mine"))))[0].ok
+            assert (await done(ledger, signed(ledger, change("mine"))))[0].ok
             (block,) = await ledger.blocks(1, 9)
             assert len(block.txs) == 2  # malformed, and good; what is too large is thrown away
             assert not pool.waiting(100, 1 << 20, ())
@@ -152,7 +151,7 @@ def test_a_flood_of_one_member_does_not_hold_up_another(path):
             for tx in flood:
                 Pool(path).put(tx)
             other = await SqliteLedger.open(path, key("h2"), clock=Clock())
-            (result,) = await done(other, signed(ledger, propose(), "h2"))
+            (result,) = await done(other, signed(ledger, change(), "h2"))
             height = other.tip.height
             await other.close()
             return result, height, len((await ledger.blocks(1, 2))[0].txs)
@@ -181,7 +180,7 @@ def test_a_stranger_leaves_what_others_wait_for_in_the_pool(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
             await done(ledger, signed(ledger, invite("newcomer")))
-            Pool(path).put(signed(ledger, propose("others")))
+            Pool(path).put(signed(ledger, change("others")))
             applicant = await SqliteLedger.open(path, key("newcomer"), clock=Clock())
             card, token = card_of("newcomer"), key("invitation newcomer")
             body = Apply(card, token.public, token.sign(INVITE_DOMAIN, card_message(card)))
@@ -217,7 +216,7 @@ def test_a_stranger_does_not_write_what_others_signed_into_the_file(path):
         create_ledger(path, GENESIS, key("h1"))
         stranger = await SqliteLedger.open(path, key("stranger"), clock=Clock())
         with contextlib.suppress(LedgerError, TimeoutError):
-            submission = await stranger.submit(signed(stranger, propose(), "h1"))
+            submission = await stranger.submit(signed(stranger, change(), "h1"))
             await submission.result(0.2)
         await stranger.close()
         tip, _ = await open_and_close(path)  # the file is still good

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from ledger_tools import (
     WAIT_S,
+    change,
     done,
     open_and_close,
     opened,
     poke,
-    propose,
     signed,
     taken,
     until,
@@ -76,7 +76,7 @@ def test_what_waits_is_written_once_when_the_machine_has_what_it_was_short_of(
             ledger.on_trouble = lambda error: (told.append(str(error)), again.set())
             ledger.on_failure = pytest.fail
             short.append(True)
-            tx = signed(ledger, propose())
+            tx = signed(ledger, change())
             submissions = [await ledger.submit(tx)]
             await until(lambda: len(told) >= 3, again)
             assert ledger.trouble is not None
@@ -107,7 +107,7 @@ def test_a_database_without_space_is_written_when_there_is_some(path, monkeypatc
             ledger.on_failure = pytest.fail
             (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
             ledger._db.execute(f"PRAGMA max_page_count = {pages}")
-            submissions = [await ledger.submit(signed(ledger, propose(f"s{i}"))) for i in range(50)]
+            submissions = [await ledger.submit(signed(ledger, change(f"s{i}"))) for i in range(50)]
             await until(lambda: len(told) >= 3, again)
             assert ledger.tip.height == 0
             ledger._db.execute("PRAGMA max_page_count = 100000")
@@ -157,7 +157,7 @@ def test_a_block_whose_bells_could_not_be_rung_is_written(path, monkeypatch):
             changed, told = asyncio.Event(), []
             one.on_trouble = told.append
             two.subscribe(lambda c: changed.set())
-            (result,) = await done(one, signed(one, propose()))
+            (result,) = await done(one, signed(one, change()))
             assert result.ok
             await until(lambda: two.tip == one.tip, changed)  # it has looked by itself
             assert told == []
@@ -175,7 +175,7 @@ def test_a_look_that_fails_for_want_of_something_is_done_again(path, monkeypatch
             two.subscribe(lambda c: changed.set())
             fail_while(monkeypatch, two, "_catch_up", sqlite_error(sqlite3.SQLITE_CANTOPEN), short)
             short.append(True)
-            await done(one, signed(one, propose()))
+            await done(one, signed(one, change()))
             await until(lambda: len(told) >= 2, changed)
             short.clear()
             await until(lambda: two.tip == one.tip, changed)
@@ -192,7 +192,7 @@ def test_what_does_not_pass_by_itself_ends_the_ledger_with_a_sentence(path, monk
         async with opened("sqlite", path.parent) as (ledger,):
             told, changed = [], asyncio.Event()
             ledger.on_failure = lambda error: (told.append(error), changed.set())
-            submission = await ledger.submit(signed(ledger, propose()))
+            submission = await ledger.submit(signed(ledger, change()))
             await until(lambda: told, changed)
             assert os.strerror(number) in str(told[0])
             with pytest.raises(LedgerError, match="cannot be written"):

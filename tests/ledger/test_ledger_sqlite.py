@@ -16,11 +16,12 @@ from ledger_tools import (
     GENESIS,
     WAIT_S,
     altered,
+    change,
     done,
     failing,
+    is_changed,
     open_and_close,
     opened,
-    propose,
     rows,
     signed,
     until,
@@ -28,7 +29,6 @@ from ledger_tools import (
 )
 
 from swarmhub.contract import State
-from swarmhub.contract.records import STUDY
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger import SqliteLedger, create_ledger, sqlite
 from swarmhub.ledger.doorbell import Doorbell
@@ -44,8 +44,8 @@ def test_two_handles_that_write_at_once_make_one_chain(path, no_safety_look):
             two.subscribe(lambda c: changed.set())
             submissions = []
             for i in range(20):
-                submissions.append(await one.submit(signed(one, propose(f"a{i}"))))
-                submissions.append(await two.submit(signed(two, propose(f"b{i}"), "h2")))
+                submissions.append(await one.submit(signed(one, change(f"a{i}"))))
+                submissions.append(await two.submit(signed(two, change(f"b{i}"), "h2")))
             assert all([(await s.result(WAIT_S)).ok for s in submissions])
             await until(lambda: one.tip.height == two.tip.height, changed)
             assert one.tip.head == two.tip.head
@@ -61,7 +61,7 @@ PROCESS = """
     import asyncio, sys
     from pathlib import Path
     from builders import key
-    from ledger_tools import propose, signed, WAIT_S
+    from ledger_tools import change, signed, WAIT_S
     from swarmhub.ledger import SqliteLedger, sqlite
 
     sqlite.SAFETY_LOOK_S = 1e6
@@ -76,7 +76,7 @@ PROCESS = """
         print("open", flush=True)
         sys.stdin.readline()
         for i in range(count):
-            tx = signed(ledger, propose(f"{who}-{i}"), who, expires_in_ms=LIFE)
+            tx = signed(ledger, change(f"{who}-{i}"), who, expires_in_ms=LIFE)
             result = await (await ledger.submit(tx)).result(WAIT_S)
             assert result.ok, result
         print("written", flush=True)
@@ -128,7 +128,7 @@ def test_real_processes_that_write_at_once_agree_on_one_chain(path):
         assert {one.wait(WAIT_S), two.wait(WAIT_S)} == {0}
     tip, state = asyncio.run(open_and_close(path))
     assert [str(tip.height), tip.head, state.app_hash.hex()] == ends[0]
-    assert sum(p.startswith("study/") for p in state.values) == 30
+    assert sum(p.startswith("seen/") for p in state.values) == 30
 
 
 def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look):
@@ -141,7 +141,7 @@ def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look
         with process(path, "h2", 1) as child:
             assert await asyncio.to_thread(child.stdout.readline) == "open\n"
             child.stdin.write("go\n")
-            await until(lambda: STUDY.get(ledger.state, "h2-0") is not None, changed)
+            await until(lambda: is_changed(ledger, "h2-0", "h2"), changed)
         await ledger.close()
 
     asyncio.run(story())
@@ -155,7 +155,7 @@ def test_a_lost_ring_does_no_harm(path, monkeypatch):
         async with opened("sqlite", path.parent, handles=2) as (one, two):
             changed = asyncio.Event()
             two.subscribe(lambda c: changed.set())
-            await done(one, signed(one, propose()))
+            await done(one, signed(one, change()))
             await until(lambda: two.tip == one.tip, changed)
 
     asyncio.run(story())
@@ -167,7 +167,7 @@ def test_closing_takes_the_bells_down_and_a_dead_process_bell_is_removed(path):
         async with opened("sqlite", path.parent, handles=2) as (one, _):
             assert len(list(bells.iterdir())) == 2
             os.mkfifo(bells / "dead")
-            await done(one, signed(one, propose()))
+            await done(one, signed(one, change()))
             assert len(list(bells.iterdir())) == 2
         assert list(bells.iterdir()) == []
 
@@ -206,7 +206,7 @@ def test_ringing_where_nobody_listens_is_nothing(path):
 def test_many_transactions_at_once_share_blocks(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
-            submissions = [await ledger.submit(signed(ledger, propose(f"s{i}"))) for i in range(50)]
+            submissions = [await ledger.submit(signed(ledger, change(f"s{i}"))) for i in range(50)]
             assert all([(await s.result(WAIT_S)).ok for s in submissions])
             assert ledger.tip.height < 10
 
@@ -233,7 +233,7 @@ def test_a_handle_without_a_key_reads_and_does_not_write(path):
         try:
             assert len(await ledger.blocks(0, 100)) == 6
             with pytest.raises(LedgerError, match="reading only"):
-                await ledger.submit(signed(ledger, propose("late")))
+                await ledger.submit(signed(ledger, change("late")))
         finally:
             await ledger.close()
 
