@@ -177,6 +177,7 @@ def rotate(ctx: Context, tx: Rotate) -> None:
         consensus=tx.card.consensus,
         address=tx.card.address,
         ledger=tx.card.ledger,
+        rotated=ctx.env.height,
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
     names = ("account", "tls", "consensus", "ledger", "address")

@@ -99,6 +99,7 @@ class Member:
     ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
+    rotated: int = 0  # the block that has its newest keys; the next one is signed by the former
 
 
 @dataclass(frozen=True)

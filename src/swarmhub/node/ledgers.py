@@ -43,7 +43,7 @@ async def open_for_node(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
         home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,
         home.config.gossip_ms, home.config.commit_ms, home.config.propose_ms,
-        home.config.keep_blocks,
+        home.config.keep_blocks, home.newest_ledger_key,
     )  # fmt: skip
     if not is_newcomer(home):
         return await CometLedger.open(settings, verbose=verbose)

@@ -27,7 +27,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
-from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
+from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
@@ -36,6 +36,7 @@ from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
+from swarmhub.node.foreign import find_foreign_keys
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
@@ -100,7 +101,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
-        self._rotation_seen = False  # somebody's, in the newest block
+        self._may_renew = True  # somebody's keys were rotated, and this node has not looked since
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
@@ -155,12 +156,7 @@ class Node:
         self.ledger = await open_for_node(
             self.home, self.account, seen, self.verbose, self.entrance.find
         )
-        newest = await self.ledger.blocks(self.ledger.tip.height, self.ledger.tip.height + 1)
-        self._rotation_seen = self.home.is_networked and any(
-            is_rotation(tx) for block in newest for tx in block.txs
-        )
-        if not self._rotation_seen:
-            self._renew()
+        self._renew()
         self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
@@ -252,11 +248,10 @@ class Node:
         self._save_head_soon()
         self.pulse(ANY_STUDY)
         happened = {name for name, _ in committed.events}
-        rotation = "rotated" in happened
-        if self._rotation_seen or (rotation and not self.home.is_networked):
+        self._may_renew |= "rotated" in happened or self.home.is_rotating()
+        if self._may_renew:
             self._insist(self._renew)
-        self._rotation_seen = rotation and self.home.is_networked
-        if "revoked" in happened:
+        if not happened.isdisjoint({"revoked", "rotated"}):
             self._insist(self._check_own_keys)
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
@@ -266,10 +261,17 @@ class Node:
         """Where the ledger has new keys of this hospital, start again with them. Where there are
         validators, the next block still needs the vote of the old one: until it is there, the old
         keys stay in use."""
+        state = self.ledger.state
         try:
-            self.home.finish_rotation(self.ledger.state)
+            new = self.home.new_keys(state)
+            me = next(iter(new.values()), get_member_of_key(state, self.account.public))
+            if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
+                return
+            self.home.finish_rotation(state)
         except HomeError as error:  # the new key; those in use may be good
-            self.report(str(error))
+            if str(error) not in self.problems:
+                self.report(str(error))
+        self._may_renew = False
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True
@@ -277,21 +279,14 @@ class Node:
 
     def _check_own_keys(self) -> None:
         """Say so where the ledger has other keys for this hospital than this home."""
-        me = get_member_of_key(self.ledger.state, self.account.public)
-        if me is None or self.renewed or self._rotation_seen:
+        if self.renewed:
             return
-        if not me.tls:
-            self.report(
-                "This hospital's keys are revoked, and the others have cut it off. Ask a member "
-                "for an invitation and type 'swarmhub consortium rotate-key --all --invitation "
-                "TOKEN'."
-            )
-        elif bytes.fromhex(me.tls) != self.peers.own():
-            self.report(
-                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
-                "for this hospital; other members refuse it. Restore it from a backup, or replace "
-                "it with 'swarmhub consortium rotate-key tls'."
-            )
+        with contextlib.suppress(HomeError):  # said by `_renew`
+            if self.home.new_keys(self.ledger.state):
+                return  # they will be in use after the next block
+            sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
+            if sentence:
+                self.report(sentence)
 
     def _save_head_soon(self) -> None:
         """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
@@ -321,7 +316,9 @@ class Node:
     async def _become_validator(self, ledger: CometLedger) -> None:
         """A newcomer's vote counts from when it has caught up, and says so."""
         while True:
-            if await ledger.is_current():
+            me = get_member_of_key(ledger.state, self.account.public)
+            mine = self.home.key("consensus").public
+            if me and me.consensus == mine and await ledger.is_current():
                 result = await self.submit(Validate())
                 if result.ok or result.code == "AlreadyDone":
                     log.info("validates from now on")
@@ -559,14 +556,6 @@ def give_memory_back() -> None:
     """Return what a merge has freed to the system: glibc keeps it."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def is_rotation(tx: bytes) -> bool:
-    """Whether a transaction of a block replaces keys."""
-    try:
-        return isinstance(read_transaction(tx).body, Rotate)
-    except Malformed:
-        return False
 
 
 def _short(fields: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from swarmhub.ledger.blocks import (
 )
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import Application
+from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.clock import BlockClock
 from swarmhub.ledger.cometbft.courier import Courier, end
 from swarmhub.ledger.cometbft.engine import (
@@ -33,7 +34,6 @@ from swarmhub.ledger.cometbft.engine import (
     Engine,
     Entry,
     Settings,
-    compute_peer_id,
 )
 from swarmhub.ledger.cometbft.folder import TAKING_OVER, begin_anew_after_crash, read_peers
 from swarmhub.ledger.cometbft.recorder import CHANGES, Recorder
@@ -78,6 +78,7 @@ class CometLedger:
         self._closed = False
         self._entering: asyncio.Task[None] | None = None
         self._recorder = Recorder(store, self.engine.rpc)
+        self._badge = Badge(self.engine, self._app, self.peers, self._trouble)
         self._departed = False  # a member, with the newest block
 
     @classmethod
@@ -104,6 +105,7 @@ class CometLedger:
                 await ledger.engine.start(ledger.peers, verbose)
                 await ledger._wait_for_start()
                 ledger._recorder.catch_up()
+            ledger._badge.start()
         except BaseException:
             await ledger.close()
             raise
@@ -153,11 +155,11 @@ class CometLedger:
     def peers(self) -> list[str]:
         """ID@host:port of every other member's engine: as the state has them, and, for a
         newcomer that has no block yet, as a member has told."""
-        mine = compute_peer_id(self.settings.peer.public)
+        mine = self._badge.ids()
         known = {m.ledger.partition("@")[0]: m.ledger for m in get_members(self.state) if m.ledger}
-        if mine not in known:
+        if mine.isdisjoint(known):
             known |= {p.partition("@")[0]: p for p in read_peers(self.settings.folder)}
-        return [place for peer, place in known.items() if peer != mine]
+        return [place for peer, place in known.items() if peer not in mine]
 
     def estimate_ms(self) -> int:
         return self._clock.estimate_ms(self.tip)
@@ -207,6 +209,7 @@ class CometLedger:
         if self._letting_go is not None:
             self._letting_go.cancel()
         await end(self._entering, self._dialing)
+        await self._badge.close()
         await self._recorder.close()
         await self._courier.close()
         await self.engine.stop()
@@ -236,8 +239,8 @@ class CometLedger:
         """The engine keeps a connection that is open. So that a member that is gone hears nothing
         more, all engines start again at once: there are no blocks for a second or two. What waited
         in them is sent again. Nobody can have them start more often than every LET_GO_S."""
-        mine = compute_peer_id(self.settings.peer.public)
-        if self._letting_go is None and mine in self._ids and not self._replaying:
+        is_member = not self._ids.isdisjoint(self._badge.ids())
+        if self._letting_go is None and is_member and not self._replaying:
 
             def let_go() -> None:
                 self._letting_go = None

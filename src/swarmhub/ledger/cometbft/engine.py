@@ -80,6 +80,8 @@ class Settings:
     commit_ms: int = 0
     propose_ms: int = 400  # a proposer that is away costs so much, and the next one proposes
     keep_blocks: int = 100_000  # at least so many; older ones are forgotten, but for milestones
+    # the newest key for `peer`: another one while a rotation is under way, None if it is unknown
+    newest_peer: Callable[[], PrivateKey | None] = lambda: None
 
 
 @dataclass(frozen=True)
