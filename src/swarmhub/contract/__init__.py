@@ -6,10 +6,10 @@ rounds       collect, merge, settle     election who leads
 motions      votes                      deadlines time
 thresholds   how many must agree        records  what the state holds
 transactions every act on the wire      refusals every no
-state        the map and its Merkle root
+state        the map and its Merkle root    misbehaviour  who signs twice
 """
 
-from swarmhub.contract.context import Env
+from swarmhub.contract.context import Env, Misbehaviour
 from swarmhub.contract.execution import (
     Result,
     apply,
@@ -22,6 +22,7 @@ from swarmhub.contract.state import Overlay, Reader, State
 
 __all__ = [
     "Env",
+    "Misbehaviour",
     "Overlay",
     "Reader",
     "Result",

@@ -11,6 +11,7 @@ from swarmhub.contract.motions import close_motion, get_motions, open_motion
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
+    DOUBLE_SIGN,
     INVITATION,
     KEY_OWNER,
     MEMBER,
@@ -22,6 +23,7 @@ from swarmhub.contract.records import (
     KeyOwner,
     Member,
     Motion,
+    get_double_sign,
     get_member_of_key,
     get_members,
 )
@@ -213,6 +215,11 @@ def validate(ctx: Context, tx: Validate) -> None:
         raise AlreadyDone(f"member {member.id} is a validator")
     if not member.tls:
         raise NotAllowed("a member with keys that are valid", "validate; rotate them first")
+    if get_double_sign(ctx.state, member):
+        raise NotAllowed(
+            "a member whose consensus key has not signed two blocks of one height",
+            "validate; rotate the key first",
+        )
     MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
     ctx.emit("validates", member=member.id)
     ctx.emit("power", key=member.consensus, power=1)
@@ -333,6 +340,8 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
     KEY_OWNER.put(ctx.state, member.account, record=None)
+    if DOUBLE_SIGN.get(ctx.state, member.id):
+        DOUBLE_SIGN.put(ctx.state, member.id, record=None)
     MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0))
     ctx.emit(status, member=member.id)
     if member.power:
@@ -352,7 +361,8 @@ def give_up_power(ctx: Context, member: Member) -> None:
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):
         return
-    for heir in [m for m in others if m.tls] or others:
+    heirs = [m for m in others if m.tls] or others
+    for heir in [m for m in heirs if not get_double_sign(ctx.state, m)] or heirs:
         MEMBER.put(ctx.state, heir.id, record=replace(heir, power=1))
         ctx.emit("power", key=heir.consensus, power=1)
 

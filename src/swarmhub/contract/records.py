@@ -407,6 +407,15 @@ class KeyOwner:
     member: MemberId
 
 
+@dataclass(frozen=True)
+class DoubleSign:
+    """A member's consensus key that has signed two blocks of one height: it has no vote any more,
+    the member's next one has."""
+
+    key: PublicKey
+    height: int
+
+
 CHAIN = Table("chain", Chain)
 MEMBER = Table("member", Member)
 KEY_OWNER = Table("key", KeyOwner)
@@ -416,6 +425,7 @@ MOTIONS = Table("motions", Motions)
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
+DOUBLE_SIGN = Table("double_sign", DoubleSign)
 DUE = Table("expiring", DueMinutes)
 DEADLINES = Table("deadlines", Deadlines)
 
@@ -428,6 +438,12 @@ def get_chain(state: Reader) -> Chain:
 def get_members(state: Reader) -> list[Member]:
     """Active members by id."""
     return [MEMBER.need(state, m) for m in get_chain(state).active]
+
+
+def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
+    """What is held against a member's consensus key, if anything."""
+    found = DOUBLE_SIGN.get(state, member.id)
+    return found if found is not None and found.key == member.consensus else None
 
 
 def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:

@@ -23,6 +23,7 @@ from swarmhub.contract.records import (
     STUDY,
     Member,
     get_chain,
+    get_double_sign,
     get_member_of_key,
     get_members,
 )
@@ -34,6 +35,7 @@ from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
+from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
 from swarmhub.node.foreign import find_foreign_keys
@@ -251,6 +253,9 @@ class Node:
         self._may_renew |= "rotated" in happened or self.home.is_rotating()
         if self._may_renew:
             self._insist(self._renew)
+        if "double_signed" in happened:
+            for sentence in find_double_signs(self.ledger.state, None):
+                log.error("%s", sentence)
         if not happened.isdisjoint({"revoked", "rotated"}):
             self._insist(self._check_own_keys)
         for name, fields in committed.events:
@@ -318,7 +323,8 @@ class Node:
         while True:
             me = get_member_of_key(ledger.state, self.account.public)
             mine = self.home.key("consensus").public
-            if me and me.consensus == mine and await ledger.is_current():
+            able = me and me.consensus == mine and not get_double_sign(ledger.state, me)
+            if able and await ledger.is_current():
                 result = await self.submit(Validate())
                 if result.ok or result.code == "AlreadyDone":
                     log.info("validates from now on")
@@ -524,8 +530,13 @@ class Node:
             "validators": sum(m.power > 0 for m in get_members(state)),
             "networked": self.home.is_networked,
             "waiting": self.entrance.waiting,
-            "problems": self.problems,
+            "problems": self.all_problems(),
         }
+
+    def all_problems(self) -> list[str]:
+        """Sentences for the operator: of this node, and of what the ledger says of members."""
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        return [*self.problems, *find_double_signs(self.ledger.state, me.id if me else None)]
 
     def _study_status(self, name: str) -> dict[str, Any]:
         state = self.ledger.state

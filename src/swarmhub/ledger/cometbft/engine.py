@@ -49,6 +49,7 @@ STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "rpc.sock",
     "engine.log",
 )
+MAX_EVIDENCE_BYTES = 1 << 15  # of votes that contradict each other, some 400 bytes each
 STOP_S = 5.0
 MAX_LOG_BYTES = 16 << 20
 MAX_LINE = 4096  # of what it says, where a line does not end
@@ -211,7 +212,7 @@ def _genesis(genesis: Genesis) -> dict[str, Any]:
             "block": {"max_bytes": str(MAX_BLOCK_BYTES), "max_gas": "-1"},
             "evidence": {
                 "max_age_num_blocks": "100000", "max_age_duration": "1209600000000000",
-                "max_bytes": "1048576",
+                "max_bytes": str(MAX_EVIDENCE_BYTES),
             },
             "validator": {"pub_key_types": ["ed25519"]},
             "version": {"app": "1"},

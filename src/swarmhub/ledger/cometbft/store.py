@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import Result, State
+from swarmhub.contract import Misbehaviour, Result, State
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerError
@@ -40,7 +40,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE state (path TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (
   height INTEGER PRIMARY KEY, header TEXT NOT NULL, agreed TEXT NOT NULL, txs TEXT NOT NULL,
-  results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL
+  results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL,
+  misbehaviour TEXT NOT NULL
 );
 CREATE TABLE snapshots (
   height INTEGER, chunk INTEGER, head TEXT NOT NULL, time_ms INTEGER NOT NULL, data BLOB NOT NULL,
@@ -218,8 +219,9 @@ class Store:
             _dump([[r.id, r.code, r.message, r.events] for r in committed.results]),
             _dump(committed.events[:begun]),
             _dump(committed.validators),
+            _dump([[m.address, m.height] for m in block.misbehaviour]),
         )
-        self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _put_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
         rows = [(tip.height, i, tip.head, tip.time_ms, chunk) for i, chunk in enumerate(chunks)]
@@ -280,7 +282,7 @@ class Store:
         """Blocks of heights start to stop (excluded) that are kept here."""
         try:
             rows = self._read(
-                "SELECT header, agreed, txs, results, events, validators FROM blocks"
+                "SELECT header, agreed, txs, results, events, validators, misbehaviour FROM blocks"
                 " WHERE height >= ? AND height < ? ORDER BY height",
                 start,
                 stop,
@@ -361,16 +363,17 @@ def _dump(value: Any) -> str:
     return json.dumps(codec.to_json(value), ensure_ascii=True, separators=(",", ":"))
 
 
-def _committed(
-    header: str, agreed: str, txs: str, results: str, events: str, validators: str
-) -> Committed:
+def _committed(*row: str) -> Committed:
+    """A block from the columns of its row."""
+    header, agreed, txs, results, events, validators, misbehaviour = row
     found = tuple(
         Result(tx, code, message, tuple((n, f) for n, f in its))
         for tx, code, message, its in json.loads(results)
     )
     begun = [(name, fields) for name, fields in json.loads(events)]
+    shown = tuple(Misbehaviour(str(a), int(height)) for a, height in json.loads(misbehaviour))
     return Committed(
-        Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed),
+        Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed, shown),
         found,
         (*begun, *(e for r in found for e in r.events)),
         tuple((key, power) for key, power in json.loads(validators)),
