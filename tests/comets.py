@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,6 +59,13 @@ class Comets:
 
     def thaw(self, i):
         self.children.signal(f"node {i}", signal.SIGCONT)
+
+    def type(self, i, *words):
+        """A command at hospital i, which must succeed; returns what it prints."""
+        words = [sys.executable, "-m", "swarmhub", *words, "--home", str(self.homes[i - 1].root)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def log(self, i):
         path = self.homes[i - 1].root / "logs" / "node.log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -10,11 +11,13 @@ import pytest
 from comets import Comets
 from engines import needs_cometbft
 
+from swarmhub.contract.records import get_double_sign
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain, sign_transaction
 from swarmhub.ledger.cometbft import badge as badge_room
 from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.rpc import RpcError
+from swarmhub.ledger.cometbft.signing import SIGNED_FILE
 from swarmhub.node.desk import make_genesis, make_rotation
 from swarmhub.node.foreign import find_foreign_keys
 from swarmhub.node.home import COMETBFT, ROTATABLE, Home
@@ -50,6 +53,47 @@ def test_a_start_amid_a_rotation_strands_nobody(four):
     four.children.kill("node 4")
     four.up(4)
     four.wait_until(lambda: four.is_back(4))
+
+
+def last_signed(home):
+    """Height that the validator of this home has signed last."""
+    return int(json.loads((home / "ledger" / SIGNED_FILE).read_bytes())["height"])
+
+
+@needs_cometbft
+def test_an_old_copy_of_a_home_that_is_put_back_signs_nothing(four, tmp_path):
+    four.children.kill("node 4")
+    home, copy = four.homes[3].root, tmp_path / "old"
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("*.sock", "*.bells"))
+    four.up(4)
+    for _ in range(14):  # of an account are at most 16 open
+        four.at_desk(1, lambda desk: desk.invite(four.homes[0], 86_400_000))
+        four.wait_until(lambda: four.look(4)[0] >= four.look(1)[0])
+        if last_signed(home) > last_signed(copy):
+            break
+    four.at_desk(2, lambda desk: desk.invite(four.homes[1], 86_400_000))
+    four.children.kill("node 4")
+    shutil.rmtree(home)
+    copy.rename(home)
+    four.up(4)
+    four.wait_until(lambda: "does not sign blocks" in four.log(4))
+    four.wait_until(lambda: four.look(4)[0] == four.look(1)[0])
+    assert get_double_sign(four.look(1)[1], four.member(4, seen_by=1)) is None
+
+
+@needs_cometbft
+def test_an_old_signing_state_has_no_vote_until_the_key_is_replaced(four):
+    four.at_desk(1, lambda desk: desk.invite(four.homes[0], 86_400_000))
+    four.wait_until(lambda: four.look(4)[0] > 1)
+    four.children.kill("node 4")
+    (four.homes[3].engine_path / SIGNED_FILE).unlink()
+    four.up(4)
+    four.wait_until(lambda: "does not sign blocks: its key has signed" in four.log(4))
+    four.wait_until(lambda: four.log(4).count("is up") == 2)
+    assert "does not sign blocks" in four.type(4, "status")
+    four.type(4, "consortium", "rotate-key", "consensus")
+    four.wait_until(lambda: four.is_back(4))
+    assert "does not sign blocks" not in four.type(4, "status")
 
 
 # keys that were rotated elsewhere

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
-from swarmhub.contract import Result
+from swarmhub.contract import Result, State
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
@@ -32,6 +32,7 @@ from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
+from swarmhub.ledger.cometbft.courier import end
 from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
@@ -64,6 +65,7 @@ from swarmhub.types import Digest, MemberId, PublicKey
 HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
+HEIGHTS_S = 2.0  # to hear how far the others are, before this node signs a block
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
 
@@ -156,7 +158,7 @@ class Node:
         except HomeError as error:
             self.report(str(error))
         self.ledger = await open_for_node(
-            self.home, self.account, seen, self.verbose, self.entrance.find
+            self.home, self.account, seen, self.verbose, self.entrance.find, self.ask_heights
         )
         self._renew()
         self._check_own_keys()
@@ -164,6 +166,16 @@ class Node:
         self.ledger.on_failure = self._ledger_failed
         self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
         self.ledger.subscribe(self._on_block)
+
+    async def ask_heights(self, state: State) -> list[int]:
+        """The newest block of each member that answers within a moment."""
+        self.peers.update(get_members(state))
+        me = get_member_of_key(state, self.account.public)
+        others = [m.id for m in get_members(state) if me is None or m.id != me.id]
+        asking = [asyncio.create_task(self.client.height(m)) for m in others]
+        done, late = await asyncio.wait(asking, timeout=HEIGHTS_S) if asking else (set(), set())
+        await end(*late)
+        return [task.result() for task in done if task.exception() is None]
 
     async def _close(self) -> None:
         if self._saving_head is not None:
@@ -324,7 +336,7 @@ class Node:
             me = get_member_of_key(ledger.state, self.account.public)
             mine = self.home.key("consensus").public
             able = me and me.consensus == mine and not get_double_sign(ledger.state, me)
-            if able and await ledger.is_current():
+            if able and ledger.signing.may_sign and await ledger.is_current():
                 result = await self.submit(Validate())
                 if result.ok or result.code == "AlreadyDone":
                     log.info("validates from now on")
@@ -536,7 +548,9 @@ class Node:
     def all_problems(self) -> list[str]:
         """Sentences for the operator: of this node, and of what the ledger says of members."""
         me = get_member_of_key(self.ledger.state, self.account.public)
-        return [*self.problems, *find_double_signs(self.ledger.state, me.id if me else None)]
+        unsigned = self.ledger.signing.why_not if isinstance(self.ledger, CometLedger) else ""
+        own = [*self.problems, *([unsigned] if unsigned else [])]
+        return [*own, *find_double_signs(self.ledger.state, me.id if me else None)]
 
     def _study_status(self, name: str) -> dict[str, Any]:
         state = self.ledger.state

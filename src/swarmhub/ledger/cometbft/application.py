@@ -40,6 +40,7 @@ from swarmhub.ledger.blocks import (
     agree,
 )
 from swarmhub.ledger.cometbft import messages
+from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Snapshot, Store
 from swarmhub.ledger.sqlite import AGAIN_S
 from swarmhub.moments import reach
@@ -64,8 +65,10 @@ class Application:
         publish: Callable[[Committed], None],
         keep_blocks: int = 0,
         on_trouble: Callable[[LedgerError], None] = lambda error: None,
+        signing: Signing | None = None,
     ) -> None:
         self.store = store
+        self._signing = signing  # None: of no validator
         self._on_trouble = on_trouble  # told at every try
         self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
         self.offered: set[str] = set()  # hashes of the snapshots that may be taken over
@@ -153,6 +156,8 @@ class Application:
     # blocks
 
     async def _finalize_block(self, request: Any) -> Any:
+        if self._signing is not None:
+            self._signing.look(request.height - 1, request.decided_last_commit.votes)
         overlay = Overlay(self.state)
         agreed = Agreed(
             request.time.ToMilliseconds(), request.proposer_address.hex(), request.hash.hex(),
@@ -200,9 +205,12 @@ class Application:
     async def _save(self, tip: Tip, overlay: Overlay, committed: Committed) -> None:
         """Write the block down. The engine waits for as long as this machine is short of
         something; nothing else in it would be right."""
+        mine = (self._signing.address, self._signing.newest) if self._signing else ("", 0)
         while True:
             try:
-                return await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+                return await asyncio.to_thread(
+                    self.store.save, tip, overlay.writes, committed, mine
+                )
             except LedgerShortage as error:
                 if not error.is_passing:
                     raise

@@ -125,9 +125,15 @@ class Store:
         self._settle()
         return tip.chain_id
 
-    def save(self, tip: Tip, writes: Writes, committed: Committed) -> None:
-        """Commit a block: its writes, its record, and where the chain stands now."""
+    def save(
+        self, tip: Tip, writes: Writes, committed: Committed, signed: tuple[str, int] = ("", 0)
+    ) -> None:
+        """Commit a block: its writes, its record, and where the chain stands now; and by which
+        address (of a consensus key) this node knows a signature in the chain, at which height."""
         with self._transaction():
+            if signed[1]:
+                row = ("signed", json.dumps(signed))
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
             self._put_state(writes)
             self._put_block(committed)
             self._put_tip(tip)
@@ -296,6 +302,21 @@ class Store:
         try:
             return int(self._meta().get("base", "0"))
         except ValueError as error:
+            raise self._unreadable(error) from None
+
+    def height(self) -> int:
+        """Where the chain stands."""
+        try:
+            return int(self._meta()["height"])
+        except (KeyError, ValueError) as error:
+            raise self._unreadable(error) from None
+
+    def signed(self, address: str) -> int:
+        """Height of the newest signature of this address that `save` was told of; 0: none."""
+        try:
+            found, height = json.loads(self._meta().get("signed", '["", 0]'))
+            return int(height) if found == address else 0
+        except (ValueError, TypeError) as error:
             raise self._unreadable(error) from None
 
     def snapshots(self) -> list[int]:
