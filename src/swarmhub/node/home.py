@@ -26,7 +26,7 @@ from swarmhub.contract.records import Card, Member, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.files import seal, unseal, write_durably, write_whole
+from swarmhub.files import seal, shut_out_others, unseal, write_durably, write_whole
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.moments import reach
 from swarmhub.transport.relay import relays_of
@@ -132,6 +132,7 @@ class Home:
         """Those that are not there: a backup may have left out what is empty."""
         for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            shut_out_others(self.root / folder)
 
     def _make_keys(self) -> None:
         tls = keys.PrivateKey()

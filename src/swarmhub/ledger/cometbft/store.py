@@ -21,6 +21,7 @@ from swarmhub.contract import Misbehaviour, Result, State
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerError
+from swarmhub.files import shut_out_others
 from swarmhub.ledger.blocks import (
     MAX_GENESIS_BYTES,
     Block,
@@ -91,6 +92,8 @@ class Store:
                 f"Expected the ledger's state at {path}, found no file; found a consortium, accept "
                 "a genesis ('swarmhub consortium ...'), or join one ('swarmhub join')."
             )
+        for place in (path.parent, path):
+            shut_out_others(place)
         db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         store = cls(path, db)
         try:
