@@ -42,6 +42,7 @@ bench-cometbft:
     python bench/round_overhead.py --ledger cometbft --nodes 10 --mb 1
     python bench/takeover.py --ledger cometbft --kills 20
     python bench/join.py
+    python bench/rotate.py --rotations 30 --load 2
     python bench/ledger_cost.py --idle-s 60
     python bench/ledger_cost.py --missed 1000
 

@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "src" / "swarmhub" / "ledger" / "cometbft" / "abci.proto"
 MODULE = "github.com/cometbft/cometbft@v0.38.25"
-THEIRS = ("abci/types.proto", "crypto/keys.proto", "crypto/proof.proto")
+# of two messages with one name the later counts
+THEIRS = ("types/validator.proto", "abci/types.proto", "crypto/keys.proto", "crypto/proof.proto")
 
 
 def definitions(text: str) -> dict[str, dict[str, str]]:

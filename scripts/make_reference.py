@@ -363,10 +363,10 @@ def event_names(said: ast.expr, step: Step) -> list[str]:
 
 def events_table() -> str:
     """All events with their fields."""
-    from swarmhub.contract import consortium, execution, motions, study
+    from swarmhub.contract import consortium, execution, misbehaviour, motions, study
 
     found: dict[str, list[str]] = {}
-    for module in (consortium, study, rounds, motions, execution):
+    for module in (consortium, study, rounds, motions, execution, misbehaviour):
         for _, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__:
                 steps = [Step(function, node) for node in ast.walk(tree_of(function))]

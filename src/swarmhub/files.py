@@ -1,8 +1,10 @@
 """Files that must be whole or not there, reads and writes of any length, seals that show a changed
-byte, and locks that die with their process.
+byte, locks that die with their process, and files that a group of users shares and nobody else can
+open.
 
 One read(2) or write(2) moves at most 0x7ffff000 bytes, and a signal or a full pipe cuts it shorter:
-every unbuffered file is read and written by `fill`, `fill_at`, `read_at` and `write_all`.
+every unbuffered file is read and written by `fill`, `fill_at`, `read_at` and `write_all`. Any user
+that may read a file may lock it, and can then hold up all that wait for the lock.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import fcntl
 import hashlib
 import os
 import resource
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -20,18 +23,50 @@ from typing import IO, Any
 from swarmhub.errors import BlobError
 from swarmhub.moments import reach
 
+SHARED, SHARED_FOLDER = 0o660, 0o770
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
 
 
 def lock(path: Path) -> IO[Any] | None:
     """Take an exclusive lock that the kernel frees when this process ends; None if it is taken."""
-    file = path.open("a+")
+    file = open_shared(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
         return None
     return file
+
+
+def open_shared(path: Path) -> IO[Any]:
+    """Open a file that this user's group may write to and others may not open; made if it is not
+    there."""
+    flags = os.O_RDWR | os.O_APPEND
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED)
+        os.fchmod(fd, SHARED)  # whatever the umask
+    except FileExistsError:
+        shut_out_others(path)
+        fd = os.open(path, flags | os.O_CREAT, SHARED)
+    return os.fdopen(fd, "a+b")
+
+
+def make_shared_folder(path: Path) -> None:
+    """The same for a folder."""
+    try:
+        path.mkdir(mode=SHARED_FOLDER)
+        path.chmod(SHARED_FOLDER)
+    except FileExistsError:
+        shut_out_others(path)
+
+
+def shut_out_others(path: Path) -> None:
+    """Take from others what they may do with this user's file or folder; owner and group keep what
+    they have. Nothing if it is another user's, or not there."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        if found.st_uid == os.getuid() and found.st_mode & stat.S_IRWXO:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~stat.S_IRWXO)
 
 
 def raise_file_limit(wanted: int = 8192) -> None:

@@ -89,8 +89,8 @@ class Player:
                 target.time.FromMilliseconds(value)
             elif isinstance(value, list):
                 getattr(target, field).extend(value)
-            elif field == "snapshot":
-                target.snapshot.CopyFrom(value)
+            elif field in ("snapshot", "decided_last_commit"):
+                getattr(target, field).CopyFrom(value)
             else:
                 setattr(target, field, value)
         self._writer.write(frame(request))

@@ -8,9 +8,10 @@ quotas       what a member may have        replay    what was accepted already
 thresholds   how many must agree        records  what the state holds
 transactions every act on the wire      refusals every no
 state        the map and its Merkle root   names     what may be a name or an address
+misbehaviour who signs twice
 """
 
-from swarmhub.contract.context import Env
+from swarmhub.contract.context import Env, Misbehaviour
 from swarmhub.contract.execution import (
     Result,
     apply,
@@ -23,6 +24,7 @@ from swarmhub.contract.state import Overlay, Reader, State
 
 __all__ = [
     "Env",
+    "Misbehaviour",
     "Overlay",
     "Reader",
     "Result",

@@ -27,6 +27,7 @@ from swarmhub.contract.names import (
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
+    DOUBLE_SIGN,
     INVITATION,
     KEY_OWNER,
     MEMBER,
@@ -38,6 +39,7 @@ from swarmhub.contract.records import (
     KeyOwner,
     Member,
     Motion,
+    get_double_sign,
     get_member_of_key,
     get_members,
 )
@@ -183,6 +185,7 @@ def rotate(ctx: Context, tx: Rotate) -> None:
         consensus=tx.card.consensus,
         address=tx.card.address,
         ledger=tx.card.ledger,
+        rotated=ctx.env.height,
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
     names = ("account", "tls", "consensus", "ledger", "address")
@@ -218,6 +221,11 @@ def validate(ctx: Context, tx: Validate) -> None:
         raise AlreadyDone(f"member {member.id} is a validator")
     if not member.tls:
         raise NotAllowed("a member with keys that are valid", "validate; rotate them first")
+    if get_double_sign(ctx.state, member):
+        raise NotAllowed(
+            "a member whose consensus key has not signed two blocks of one height",
+            "validate; rotate the key first",
+        )
     MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
     ctx.emit("validates", member=member.id)
     ctx.emit("power", key=member.consensus, power=1)
@@ -357,6 +365,8 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
     KEY_OWNER.put(ctx.state, member.account, record=None)
+    if DOUBLE_SIGN.get(ctx.state, member.id):
+        DOUBLE_SIGN.put(ctx.state, member.id, record=None)
     MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0, tls=""))
     ctx.emit(status, member=member.id)
     if member.power:
@@ -379,7 +389,8 @@ def give_up_power(ctx: Context, member: Member) -> None:
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):
         return
-    for heir in [m for m in others if m.tls] or others:
+    heirs = [m for m in others if m.tls] or others
+    for heir in [m for m in heirs if not get_double_sign(ctx.state, m)] or heirs:
         MEMBER.put(ctx.state, heir.id, record=replace(heir, power=1))
         ctx.emit("power", key=heir.consensus, power=1)
 

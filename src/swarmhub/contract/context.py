@@ -31,6 +31,16 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Misbehaviour:
+    """What the validators have shown each other of one of them: two different votes of its key at
+    one height, which nobody can forge. `address`: the first 20 bytes of the sha256 of its consensus
+    key, in hex."""
+
+    address: str
+    height: int
+
+
+@dataclass(frozen=True)
 class Env:
     """Everything external to the contract, made anew for each block.
 
@@ -41,6 +51,7 @@ class Env:
     time_ms: int
     verify: Verify
     shares: Shares = field(default_factory=Shares, compare=False)
+    misbehaviour: tuple[Misbehaviour, ...] = ()
 
 
 @dataclass

@@ -16,6 +16,7 @@ from swarmhub.contract import (
     deadlines,
     disputes,
     inheritance,
+    misbehaviour,
     motions,
     phases,
     replay,
@@ -108,8 +109,11 @@ def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
 
 
 def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
-    """Stamp what waits for a time, forget old transactions, fire what is due."""
+    """Hear of misbehaviour, stamp what waits for a time, forget old transactions, fire what is
+    due."""
     ctx = Context(state, env)
+    for seen in env.misbehaviour:
+        misbehaviour.note_double_sign(ctx, seen)
     deadlines.stamp(state, env.time_ms)
     replay.forget(state, env.time_ms)
     for key in deadlines.take_due(state, env.time_ms):

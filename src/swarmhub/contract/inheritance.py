@@ -16,7 +16,15 @@ from swarmhub import codec
 from swarmhub.contract.consortium import depart
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import close_motion, get_motions
-from swarmhub.contract.records import CHAIN, CONTRACT_VERSION, MEMBER, Inheritance, Revival
+from swarmhub.contract.records import (
+    CHAIN,
+    CONTRACT_VERSION,
+    MEMBER,
+    Inheritance,
+    Revival,
+    get_double_sign,
+    get_members,
+)
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.replay import is_replay_protection
 from swarmhub.contract.state import State
@@ -47,10 +55,13 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
         member = MEMBER.need(ctx.state, gone)
         MEMBER.put(ctx.state, gone, record=replace(member, power=0))  # it has none in this chain
         depart(ctx, MEMBER.need(ctx.state, gone), "removed")
-    for left in will.survivors:
-        member = MEMBER.need(ctx.state, left)
-        MEMBER.put(ctx.state, left, record=replace(member, power=1))
-        ctx.emit("power", key=member.consensus, power=1)
+    survivors = get_members(ctx.state)
+    voting = [m for m in survivors if not get_double_sign(ctx.state, m)] or survivors
+    for member in survivors:
+        power = int(member in voting)
+        MEMBER.put(ctx.state, member.id, record=replace(member, power=power))
+        if power:
+            ctx.emit("power", key=member.consensus, power=power)
 
 
 def read_state(will: Inheritance) -> dict[str, bytes]:

@@ -99,6 +99,7 @@ class Member:
     ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
+    rotated: int = 0  # the block that has its newest keys; the next one is signed by the former
 
 
 @dataclass(frozen=True)
@@ -440,6 +441,15 @@ class KeyOwner:
     member: MemberId
 
 
+@dataclass(frozen=True)
+class DoubleSign:
+    """A member's consensus key that has signed two blocks of one height: it has no vote any more,
+    the member's next one has."""
+
+    key: PublicKey
+    height: int
+
+
 CHAIN = Table("chain", Chain)
 MEMBER = Table("member", Member)
 KEY_OWNER = Table("key", KeyOwner)
@@ -450,6 +460,7 @@ HOLDINGS = Table("holdings", Holdings)  # by member
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
+DOUBLE_SIGN = Table("double_sign", DoubleSign)
 DUE = Table("expiring", DueMinutes)
 DEADLINE = Table("deadline", Deadline)
 DUE_KEYS = Table("deadlines", DeadlineKeys)  # by minute
@@ -465,6 +476,12 @@ def get_chain(state: Reader) -> Chain:
 def get_members(state: Reader) -> list[Member]:
     """Active members by id."""
     return [MEMBER.need(state, m) for m in get_chain(state).active]
+
+
+def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
+    """What is held against a member's consensus key, if anything."""
+    found = DOUBLE_SIGN.get(state, member.id)
+    return found if found is not None and found.key == member.consensus else None
 
 
 def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:

@@ -46,17 +46,29 @@ class Block:
     """A header, its signature, and the transactions (canonical JSON texts).
 
     Where many validators agree on a block (`agree`), its writer is who proposed it, `agreed` is
-    the hash that they signed, and there is no signature here.
+    the hash that they signed, `misbehaviour` what the block shows of validators, and there is no
+    signature here.
     """
 
     header: Header
     signature: Signature
     txs: tuple[bytes, ...]
     agreed: Digest = ""
+    misbehaviour: tuple[contract.Misbehaviour, ...] = ()
 
     @functools.cached_property
     def id(self) -> Digest:
         return self.agreed or codec.digest(b"swarmhub/block/1", codec.pack(self.header))
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What validators have agreed on about a block beside its transactions."""
+
+    time_ms: int
+    proposer: PublicKey
+    hash: Digest
+    misbehaviour: tuple[contract.Misbehaviour, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,23 +167,16 @@ def agree_on_genesis(genesis: Genesis, into: Overlay) -> tuple[Tip, Committed]:
     return Tip(chain_id, 0, genesis.time_ms, block.id, tree), committed
 
 
-def agree(
-    tip: Tip,
-    state: Overlay,
-    txs: Sequence[bytes],
-    time_ms: int,
-    proposer: PublicKey,
-    agreed: Digest,
-) -> tuple[Tip, Committed]:
+def agree(tip: Tip, state: Overlay, txs: Sequence[bytes], agreed: Agreed) -> tuple[Tip, Committed]:
     """The next block, as validators have agreed on it; its writes go into `state`."""
-    time_ms = max(tip.time_ms + 1, time_ms)
-    overlay, results, events = _execute(tip, state, txs, time_ms)
+    time_ms = max(tip.time_ms + 1, agreed.time_ms)
+    overlay, results, events = _execute(tip, state, txs, time_ms, agreed.misbehaviour)
     tree = write_tree(tip.tree, overlay.writes)
     header = Header(
         tip.height + 1, time_ms, tip.head, _txs_digest(txs), _results_digest(results, events),
-        hash_of(tree).hex(), writer=proposer,
+        hash_of(tree).hex(), writer=agreed.proposer,
     )  # fmt: skip
-    block = Block(header, "", tuple(txs), agreed)
+    block = Block(header, "", tuple(txs), agreed.hash, agreed.misbehaviour)
     state.absorb(overlay)
     new = Tip(tip.chain_id, header.height, time_ms, block.id, tree)
     return new, Committed(block, results, events, contract.end_block(events))
@@ -222,10 +227,14 @@ def _readable(txs: Sequence[bytes]) -> list[Transaction]:
 
 
 def _execute(
-    tip: Tip, state: Reader, txs: Sequence[bytes], time_ms: int
+    tip: Tip,
+    state: Reader,
+    txs: Sequence[bytes],
+    time_ms: int,
+    misbehaviour: tuple[contract.Misbehaviour, ...] = (),
 ) -> tuple[Overlay, tuple[contract.Result, ...], tuple[Event, ...]]:
     overlay = Overlay(state)
-    env = contract.Env(tip.height + 1, time_ms, keys.verify)
+    env = contract.Env(tip.height + 1, time_ms, keys.verify, misbehaviour=misbehaviour)
     events = list(contract.begin_block(overlay, env))
     results = []
     for data in txs:

@@ -16,6 +16,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from swarmhub.files import SHARED, make_shared_folder
+
 
 class Doorbell:
     """One process' bell at a ledger file."""
@@ -27,10 +29,11 @@ class Doorbell:
 
     def listen(self, answer: Callable[[], None]) -> None:
         """Call `answer` on the running loop whenever another process rings."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        make_shared_folder(self._folder)
         self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{self._path.name}"  # nobody rings before somebody listens
-        os.mkfifo(hidden, 0o600)
+        os.mkfifo(hidden, SHARED)
+        hidden.chmod(SHARED)  # whatever the umask
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
         hidden.rename(self._path)
 

@@ -24,7 +24,7 @@ from swarmhub import keys
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
-from swarmhub.files import NO_ROOM
+from swarmhub.files import NO_ROOM, make_shared_folder, open_shared
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, PublicKey
 
@@ -40,11 +40,12 @@ class Pool:
 
     def put(self, tx: bytes) -> Path:
         """Add a transaction, behind those that are there; returns its place."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        make_shared_folder(self._folder)
         path = self._folder / f"{time.time_ns():020d}-{signer_of(tx)}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
         try:
-            hidden.write_bytes(tx)
+            with open_shared(hidden) as file:
+                file.write(tx)
             reach("pool.hidden")
             hidden.rename(path)
         except OSError:

@@ -31,7 +31,7 @@ from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, LedgerShortage, Malformed
-from swarmhub.files import sync
+from swarmhub.files import SHARED, SHARED_FOLDER, open_shared, shut_out_others, sync
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Board, Listener, Submission
 from swarmhub.ledger.blocks import (
@@ -107,12 +107,15 @@ def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
 
 @contextlib.contextmanager
 def making(path: Path) -> Iterator[Path]:
-    """Where to make a ledger's file, which gets its name when it is whole and closed.
-    LedgerShortage where it cannot be made; nothing is left of it then."""
+    """Where to make a ledger's file, which gets its name when it is whole and closed; others than
+    this user's group cannot open it. LedgerShortage where it cannot be made; nothing is left of it
+    then."""
     partial = path.with_name(f"{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=SHARED_FOLDER)
         _remove(partial)  # of a try that was killed
+        partial.touch()
+        partial.chmod(SHARED)  # SQLite makes its files beside it alike
         yield partial
         sync(partial)
         partial.replace(path)
@@ -212,7 +215,7 @@ def _code(error: Exception) -> int:
 def _turn(path: Path) -> Iterator[None]:
     """Wait for this process' turn to write. The kernel wakes the next in line at once, where
     SQLite's own lock is tried again after pauses that grow with the number of writers."""
-    with path.open("a") as file:
+    with open_shared(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -276,6 +279,8 @@ class SqliteLedger:
         from the first on."""
         if not path.is_file():
             raise LedgerError(f"Expected a ledger at {path}, found no file; check the path.")
+        for end in ("", "-wal", "-shm"):
+            shut_out_others(path.with_name(path.name + end))
         try:
             db = _connect(path)
             row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()

@@ -84,6 +84,6 @@ class Health:
             "well": well,
             "height": self._node.ledger.tip.height,
             "waiting": standing.state == "waiting",
-            "problems": len(self._node.problems),
+            "problems": len(self._node.all_problems()),
         }
         return web.json_response(found, status=200 if well else 503)

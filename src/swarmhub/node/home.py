@@ -24,11 +24,11 @@ from typing import Any
 from swarmhub import codec, keys
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.names import find_address_fault, find_name_fault
-from swarmhub.contract.records import Card, get_members
+from swarmhub.contract.records import Card, Member, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.files import seal, unseal, write_durably, write_whole
+from swarmhub.files import seal, shut_out_others, unseal, write_durably, write_whole
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.moments import reach
 from swarmhub.transport.relay import relays_of
@@ -136,6 +136,7 @@ class Home:
         """Those that are not there: a backup may have left out what is empty."""
         for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            shut_out_others(self.root / folder)
 
     def _make_keys(self) -> None:
         tls = keys.PrivateKey()
@@ -340,18 +341,16 @@ class Home:
         account = self.key_path("account")
         return keys.PrivateKey.load(next_to(account) if "account" in names else account)
 
-    def finish_rotation(self, state: Reader) -> list[str]:
-        """Put the new keys in their places that the ledger has by now; returns their names. Does
-        no harm when it is done twice, or by a command and the node at the same time."""
+    def new_keys(self, state: Reader) -> dict[str, Member]:
+        """The new keys beside those in use that the ledger has by now: the member of each name."""
         members = get_members(state)
-        certificates = {m.tls for m in members}
-        registered: dict[str, set[str | None]] = {
-            "account": {m.account for m in members},
-            "tls": {keys.read_public(bytes.fromhex(c)) for c in certificates if c},
-            "consensus": {m.consensus for m in members},
-            "ledger": {m.ledger.partition("@")[0] for m in members},
+        owners: dict[str, dict[str | None, Member]] = {
+            "account": {m.account: m for m in members},
+            "tls": {keys.read_public(bytes.fromhex(m.tls)): m for m in members if m.tls},
+            "consensus": {m.consensus: m for m in members},
+            "ledger": {m.ledger.partition("@")[0]: m for m in members},
         }
-        done = []
+        found = {}
         for name in ROTATABLE:
             path = next_to(self.key_path(name))
             if not path.exists():
@@ -361,12 +360,31 @@ class Home:
             except HomeError:
                 if path.exists():
                     raise
-                continue  # the other one was faster
-            public = compute_peer_id(public) if name == "ledger" else public
-            if public in registered[name]:
-                self.put_in_place(name)
-                done.append(name)
+                continue  # a command, or the node, was faster
+            owner = owners[name].get(compute_peer_id(public) if name == "ledger" else public)
+            if owner is not None:
+                found[name] = owner
+        return found
+
+    def finish_rotation(self, state: Reader) -> list[str]:
+        """Put the new keys in their places that the ledger has by now; returns their names. Does
+        no harm when it is done twice, or by a command and the node at the same time."""
+        done = list(self.new_keys(state))
+        for name in done:
+            self.put_in_place(name)
         return done
+
+    def is_rotating(self) -> bool:
+        """Whether there are new keys beside those in use."""
+        return any(next_to(self.key_path(name)).exists() for name in ROTATABLE)
+
+    def newest_ledger_key(self) -> keys.PrivateKey | None:
+        """The engine's newest key, registered or not; None if it cannot be read just now."""
+        path = self.key_path("ledger")
+        for place in (next_to(path), path):  # the first may move to the second's place meanwhile
+            with contextlib.suppress(HomeError):
+                return keys.PrivateKey.load(place)
+        return None
 
     def put_in_place(self, name: str) -> None:
         """Use the new key (and certificate) of this name from now on."""

@@ -7,7 +7,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from swarmhub.contract.records import Genesis
+from swarmhub.contract import State
+from swarmhub.contract.records import Genesis, get_members
+from swarmhub.contract.thresholds import compute_faults
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.base import Listener
@@ -33,22 +35,39 @@ async def open_for_node(
     seen: tuple[int, str] | None,
     verbose: bool,
     find_entry: Callable[[], Awaitable[Entry | None]],
+    ask_heights: Callable[[State], Awaitable[list[int]]],
 ) -> NodeLedger:
     """The ledger of a node that starts; it runs the engine where there is one, which begins as
-    `find_entry` says where this node is a newcomer's."""
+    `find_entry` says where this node is a newcomer's. `ask_heights`: the newest blocks of other
+    members, as they say."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
+
+    async def find_height(state: State) -> int:
+        """Of the block that is there for sure: one honest member says so, or this home."""
+        told = find_credible_height(await ask_heights(state), len(get_members(state)))
+        return max(told, seen[0] if seen else 0)
+
     from swarmhub.node.entrance import is_newcomer  # loads an HTTP server; no command needs it
 
     settings = Settings(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
         home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,
         home.config.gossip_ms, home.config.commit_ms, home.config.propose_ms,
-        home.config.keep_blocks,
+        home.config.keep_blocks, home.newest_ledger_key,
     )  # fmt: skip
     if not is_newcomer(home):
-        return await CometLedger.open(settings, verbose=verbose)
-    return await CometLedger.open(settings, verbose=verbose, find_entry=find_entry)
+        return await CometLedger.open(settings, verbose=verbose, find_height=find_height)
+    return await CometLedger.open(
+        settings, verbose=verbose, find_entry=find_entry, find_height=find_height
+    )
+
+
+def find_credible_height(told: list[int], members: int) -> int:
+    """The newest block that there is for sure: so many of the answers as may be lies are higher.
+    0 if too few have answered."""
+    lies = compute_faults(members)
+    return (sorted(told, reverse=True)[lies:] or [0])[0]
 
 
 async def open_for_desk(

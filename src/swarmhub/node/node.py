@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
-from swarmhub.contract import Result
+from swarmhub.contract import Result, State
 from swarmhub.contract.consortium import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
@@ -23,19 +23,23 @@ from swarmhub.contract.records import (
     STUDY,
     Member,
     get_chain,
+    get_double_sign,
     get_member_of_key,
     get_members,
 )
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
-from swarmhub.errors import BadInput, HomeError, LedgerError, Malformed
+from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
 from swarmhub.ledger import Committed, freshen, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
+from swarmhub.ledger.cometbft.courier import end
 from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
+from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
+from swarmhub.node.foreign import find_foreign_keys
 from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
@@ -67,6 +71,7 @@ LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
 HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
+HEIGHTS_S = 2.0  # to hear how far the others are, before this node signs a block
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
 QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
 
@@ -117,7 +122,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
-        self._rotation_seen = False  # somebody's, in the newest block
+        self._may_renew = True  # somebody's keys were rotated, and this node has not looked since
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
@@ -181,19 +186,24 @@ class Node:
         except HomeError as error:
             self.report(str(error))
         self.ledger = await open_for_node(
-            self.home, self.account, seen, self.verbose, self.entrance.find
+            self.home, self.account, seen, self.verbose, self.entrance.find, self.ask_heights
         )
-        newest = await self.ledger.blocks(self.ledger.tip.height, self.ledger.tip.height + 1)
-        self._rotation_seen = self.home.is_networked and any(
-            is_rotation(tx) for block in newest for tx in block.txs
-        )
-        if not self._rotation_seen:
-            self._renew()
+        self._renew()
         self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
         self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
         self.ledger.subscribe(self._on_block)
+
+    async def ask_heights(self, state: State) -> list[int]:
+        """The newest block of each member that answers within a moment."""
+        self.peers.update(get_members(state))
+        me = get_member_of_key(state, self.account.public)
+        others = [m.id for m in get_members(state) if me is None or m.id != me.id]
+        asking = [asyncio.create_task(self.client.height(m)) for m in others]
+        done, late = await asyncio.wait(asking, timeout=HEIGHTS_S) if asking else (set(), set())
+        await end(*late)
+        return [task.result() for task in done if task.exception() is None]
 
     async def _close(self) -> None:
         if self._saving_head is not None:
@@ -284,11 +294,13 @@ class Node:
         self._save_head_soon()
         self.pulse(ANY_STUDY)
         happened = {name for name, _ in committed.events}
-        rotation = "rotated" in happened
-        if self._rotation_seen or (rotation and not self.home.is_networked):
+        self._may_renew |= "rotated" in happened or self.home.is_rotating()
+        if self._may_renew:
             self._insist(self._renew)
-        self._rotation_seen = rotation and self.home.is_networked
-        if "revoked" in happened:
+        if "double_signed" in happened:
+            for sentence in find_double_signs(self.ledger.state, None):
+                log.error("%s", sentence)
+        if not happened.isdisjoint({"revoked", "rotated"}):
             self._insist(self._check_own_keys)
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
@@ -300,27 +312,33 @@ class Node:
         """Where the ledger has new keys of this hospital, start again with them. Where there are
         validators, the next block still needs the vote of the old one: until it is there, the old
         keys stay in use."""
+        state = self.ledger.state
         try:
-            self.home.finish_rotation(self.ledger.state)
+            new = self.home.new_keys(state)
+            me = next(iter(new.values()), get_member_of_key(state, self.account.public))
+            if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
+                return
+            self.home.finish_rotation(state)
         except HomeError as error:  # the new key; those in use may be good
-            self.report(str(error))
+            if str(error) not in self.problems:
+                self.report(str(error))
+        self._may_renew = False
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True
             self.stopping.set()
 
     def _check_own_keys(self) -> None:
-        """Say so where the ledger has another certificate for this hospital than this home."""
-        me = get_member_of_key(self.ledger.state, self.account.public)
-        if me is None or not me.tls or self.renewed or self._rotation_seen:
+        """Say so if the ledger has other keys for this hospital than this home."""
+        if self.renewed:
             return
-        self._has_wrong_keys = bytes.fromhex(me.tls) != self.peers.own()
-        if self._has_wrong_keys:
-            self.report(
-                f"The certificate {self.home.certificate_path} is not the one that the ledger has "
-                "for this hospital; other members refuse it. Restore it from a backup, or replace "
-                "it with 'swarmhub consortium rotate-key tls'."
-            )
+        with contextlib.suppress(HomeError):  # said by `_renew`
+            if self.home.new_keys(self.ledger.state):
+                return  # they will be in use after the next block
+            sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
+            self._has_wrong_keys = bool(sentence)
+            if sentence:
+                self.report(sentence)
 
     def _save_head_soon(self) -> None:
         """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
@@ -379,7 +397,10 @@ class Node:
     async def _become_validator(self, ledger: CometLedger) -> None:
         """A newcomer's vote counts from when it has caught up, and says so."""
         while True:
-            if await ledger.is_current():
+            me = get_member_of_key(ledger.state, self.account.public)
+            mine = self.home.key("consensus").public
+            able = me and me.consensus == mine and not get_double_sign(ledger.state, me)
+            if able and ledger.signing.may_sign and await ledger.is_current():
                 result = await self.submit(Validate())
                 if result.ok or result.code == "AlreadyDone":
                     log.info("validates from now on")
@@ -630,8 +651,15 @@ class Node:
             "state": standing.state,
             "said": standing.said,
             "well": self.is_well(),
-            "problems": self.problems,
+            "problems": self.all_problems(),
         }
+
+    def all_problems(self) -> list[str]:
+        """Sentences for the operator: of this node, and of what the ledger says of members."""
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        unsigned = self.ledger.signing.why_not if isinstance(self.ledger, CometLedger) else ""
+        own = [*self.problems, *([unsigned] if unsigned else [])]
+        return [*own, *find_double_signs(self.ledger.state, me.id if me else None)]
 
     def _study_status(self, name: str) -> dict[str, Any]:
         state = self.ledger.state
@@ -683,14 +711,6 @@ def give_memory_back() -> None:
     """Return what a merge has freed to the system: glibc keeps it."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def is_rotation(tx: bytes) -> bool:
-    """Whether a transaction of a block replaces keys."""
-    try:
-        return isinstance(read_transaction(tx).body, Rotate)
-    except Malformed:
-        return False
 
 
 def _short(fields: dict[str, Any]) -> str:

@@ -344,6 +344,21 @@ class PeerClient:
                 raise PeerError(f"Member {member} answered {response.status}.")
             return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES))
 
+    async def height(self, member: MemberId) -> int:
+        """The newest block that a member has, as it says; PeerError if it does not answer."""
+        response = await self._request(member, "GET", "/v1/ledger")
+        async with response:
+            if response.status != 200:
+                raise PeerError(f"Member {member} answered {response.status}.")
+            try:
+                told = codec.parse(await _read_bounded(response, MAX_ANSWER_BYTES))
+            except Malformed:
+                told = None
+        height = told.get("height") if isinstance(told, dict) else None
+        if type(height) is not int or not 0 <= height < 1 << 62:
+            raise PeerError(f"Member {member} did not say how far its ledger is.")
+        return height
+
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> bool:
         """Hand a receipt to the leader; whether it has taken it (it may still merge, or know
         another key of this node). PeerError where it cannot be reached."""

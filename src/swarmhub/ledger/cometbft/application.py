@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract import State
+from swarmhub.contract import Misbehaviour, State
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay, Reader, prove
@@ -34,17 +34,20 @@ from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TXS,
     MAX_GENESIS_BYTES,
+    Agreed,
     Committed,
     Tip,
     agree,
 )
 from swarmhub.ledger.cometbft import messages
+from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Snapshot, Store
 from swarmhub.ledger.sqlite import AGAIN_S
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, MemberId
 
 MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # of one member in the mempool
+MAX_MISBEHAVIOUR = 100  # validators of which one block may show some, by what it may weigh
 SNAPSHOT_EVERY = 500  # blocks
 SNAPSHOTS_KEPT = 2
 SNAPSHOT_FORMAT = 1
@@ -62,8 +65,10 @@ class Application:
         publish: Callable[[Committed], None],
         keep_blocks: int = 0,
         on_trouble: Callable[[LedgerError], None] = lambda error: None,
+        signing: Signing | None = None,
     ) -> None:
         self.store = store
+        self._signing = signing  # None: of no validator
         self._on_trouble = on_trouble  # told at every try
         self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
         self.offered: set[str] = set()  # hashes of the snapshots that may be taken over
@@ -151,11 +156,14 @@ class Application:
     # blocks
 
     async def _finalize_block(self, request: Any) -> Any:
+        if self._signing is not None:
+            self._signing.look(request.height - 1, request.decided_last_commit.votes)
         overlay = Overlay(self.state)
-        tip, committed = agree(
-            self.tip, overlay, list(request.txs), request.time.ToMilliseconds(),
-            request.proposer_address.hex(), request.hash.hex(),
+        agreed = Agreed(
+            request.time.ToMilliseconds(), request.proposer_address.hex(), request.hash.hex(),
+            read_misbehaviour(request),
         )  # fmt: skip
+        tip, committed = agree(self.tip, overlay, list(request.txs), agreed)
         if tip.height != request.height:
             raise LedgerError(
                 f"The engine has block {request.height}, the state is at {self.tip.height}; one of "
@@ -197,9 +205,12 @@ class Application:
     async def _save(self, tip: Tip, overlay: Overlay, committed: Committed) -> None:
         """Write the block down. The engine waits for as long as this machine is short of
         something; nothing else in it would be right."""
+        mine = (self._signing.address, self._signing.newest) if self._signing else ("", 0)
         while True:
             try:
-                return await asyncio.to_thread(self.store.save, tip, overlay.writes, committed)
+                return await asyncio.to_thread(
+                    self.store.save, tip, overlay.writes, committed, mine
+                )
             except LedgerShortage as error:
                 if not error.is_passing:
                     raise
@@ -299,6 +310,16 @@ class Application:
         await asyncio.to_thread(self.store.replace, tip, state.values, chunks)
         self.state.values, self.state.tree, self.tip = state.values, state.tree, tip
         return messages.ResponseApplySnapshotChunk(result="ACCEPT")
+
+
+def read_misbehaviour(request: Any) -> tuple[Misbehaviour, ...]:
+    """What a block shows of validators: of each the first height, by address, bounded."""
+    found: dict[str, int] = {}
+    for seen in request.misbehavior:
+        address = seen.validator.address.hex()
+        found[address] = min(seen.height, found.get(address, seen.height))
+    pairs = sorted(found.items())[:MAX_MISBEHAVIOUR]
+    return tuple(Misbehaviour(address, height) for address, height in pairs)
 
 
 class Refused(Exception):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 from collections import deque
+from typing import Any
 
 from swarmhub.contract import Result
 from swarmhub.contract.transactions import read_transaction
@@ -68,7 +69,7 @@ class Courier:
         await end(self._sending)
 
 
-async def end(*tasks: asyncio.Task[None] | None) -> None:
+async def end(*tasks: asyncio.Task[Any] | None) -> None:
     """Cancel tasks, and wait until they are over, however they end."""
     running = [task for task in tasks if task is not None]
     for task in running:

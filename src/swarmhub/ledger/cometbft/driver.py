@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from swarmhub.contract import State
 from swarmhub.contract.records import get_members
 from swarmhub.errors import LedgerError
+from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Board, Listener, Submission
 from swarmhub.ledger.blocks import (
     Block,
@@ -25,6 +27,7 @@ from swarmhub.ledger.blocks import (
 )
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import Application
+from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.clock import BlockClock
 from swarmhub.ledger.cometbft.courier import Courier, end
 from swarmhub.ledger.cometbft.engine import (
@@ -33,11 +36,11 @@ from swarmhub.ledger.cometbft.engine import (
     Engine,
     Entry,
     Settings,
-    compute_peer_id,
 )
 from swarmhub.ledger.cometbft.folder import TAKING_OVER, begin_anew_after_crash, read_peers
 from swarmhub.ledger.cometbft.recorder import CHANGES, Recorder
 from swarmhub.ledger.cometbft.rpc import RETRY_S, RpcError, short_path
+from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.sqlite import make_steady_clock
@@ -45,6 +48,7 @@ from swarmhub.ledger.sqlite import make_steady_clock
 START_S = 60.0  # to open the application's connections, behind whatever is to be replayed
 REPLAY_MS = 60_000
 LET_GO_S = 30.0  # at least, between two starts of the engine that members' departures ask for
+SIGNS = "this node signs blocks with its consensus key"
 LIGHT = ("commit", "validators", "consensus_params")
 
 log = logging.getLogger("swarmhub.ledger")
@@ -57,6 +61,7 @@ class CometLedger:
 
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], int]) -> None:
         self.settings = settings
+        self.signing = Signing(settings.folder, settings.consensus.public, store)
         self.path = store.path
         self.failure: LedgerError | None = None
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
@@ -64,11 +69,15 @@ class CometLedger:
         self._store = store
         self._board = Board()
         self._clock = BlockClock(clock)
-        self._app = Application(store, self._committed, settings.keep_blocks, self._trouble)
+        self._app = Application(
+            store, self._committed, settings.keep_blocks, self._trouble, self.signing
+        )
         self._abci = AbciServer(self._app.handle, self._fail_because)
         self.engine = Engine(
             settings, self._fail, lambda: self._courier.send_again(), self._trouble
         )
+        self.signing.on_change = self._signing_changed
+        self._settling: asyncio.Task[None] | None = None
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
@@ -78,6 +87,7 @@ class CometLedger:
         self._closed = False
         self._entering: asyncio.Task[None] | None = None
         self._recorder = Recorder(store, self.engine.rpc)
+        self._badge = Badge(self.engine, self._app, self.peers, self._trouble)
         self._departed = False  # a member, with the newest block
 
     @classmethod
@@ -87,15 +97,20 @@ class CometLedger:
         clock: Callable[[], int] | None = None,
         verbose: bool = False,
         find_entry: Callable[[], Awaitable[Entry | None]] | None = None,
+        find_height: Callable[[State], Awaitable[int]] | None = None,
     ) -> CometLedger:
         """Start the engine on this member's folder, and wait until it knows where the state
         stands. LedgerError where it does not start.
 
         With `find_entry`, an engine without blocks is started when that has found out how a
-        newcomer begins; this returns at once."""
+        newcomer begins; this returns at once. `find_height` tells a validator
+        which block it must have before it signs any."""
         begin_anew_after_crash(settings.folder)
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
+        if find_height is not None and ledger.is_validator:
+            ledger.signing.expect(await find_height(ledger.state), ledger.tip.height)
+        ledger._sign_or_not()
         try:
             await ledger._abci.start(Path(short_path(settings.folder / ABCI_SOCKET)))
             if find_entry is not None and ledger.tip.height == 0:
@@ -104,6 +119,8 @@ class CometLedger:
                 await ledger.engine.start(ledger.peers, verbose)
                 await ledger._wait_for_start()
                 ledger._recorder.catch_up()
+                ledger._settle_signing()
+            ledger._badge.start()
         except BaseException:
             await ledger.close()
             raise
@@ -153,11 +170,11 @@ class CometLedger:
     def peers(self) -> list[str]:
         """ID@host:port of every other member's engine: as the state has them, and, for a
         newcomer that has no block yet, as a member has told."""
-        mine = compute_peer_id(self.settings.peer.public)
+        mine = self._badge.ids()
         known = {m.ledger.partition("@")[0]: m.ledger for m in get_members(self.state) if m.ledger}
-        if mine not in known:
+        if mine.isdisjoint(known):
             known |= {p.partition("@")[0]: p for p in read_peers(self.settings.folder)}
-        return [place for peer, place in known.items() if peer != mine]
+        return [place for peer, place in known.items() if peer not in mine]
 
     def estimate_ms(self) -> int:
         return self._clock.estimate_ms(self.tip)
@@ -206,7 +223,8 @@ class CometLedger:
         self._closed = True
         if self._letting_go is not None:
             self._letting_go.cancel()
-        await end(self._entering, self._dialing)
+        await end(self._entering, self._dialing, self._settling)
+        await self._badge.close()
         await self._recorder.close()
         await self._courier.close()
         await self.engine.stop()
@@ -219,6 +237,7 @@ class CometLedger:
         with contextlib.suppress(OSError):  # who is not woken looks by itself
             self._bell.ring()
         self._recorder.heard(committed)
+        self._settle_signing()
         (self.settings.folder / TAKING_OVER).unlink(missing_ok=True)  # a block came after it
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
@@ -228,6 +247,50 @@ class CometLedger:
             self._departed = not before <= self._ids
             self._dialing = asyncio.create_task(self._dial())
 
+    # whether it signs
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether its key has a vote."""
+        mine = self.settings.consensus.public
+        return any(m.power for m in get_members(self.state) if m.consensus == mine)
+
+    def _sign_or_not(self) -> None:
+        """Give the engine the validator's key, or one that nobody knows."""
+        may = self.signing.may_sign
+        log.log(logging.INFO if may else logging.ERROR, "%s", self.signing.why_not or SIGNS)
+        key = self.settings.consensus if may else PrivateKey()
+        self.engine.settings = replace(self.engine.settings, consensus=key)
+
+    def _signing_changed(self) -> None:
+        self._sign_or_not()
+        self.engine.kill()
+
+    def _settle_signing(self) -> None:
+        """When the block is here that the home had seen: see whether this key has signed it. What
+        it signed before, the blocks in between have told."""
+        behind = self.tip.height < self.signing.seen
+        if not self.signing.is_waiting or behind or self._settling is not None:
+            return
+
+        async def settle() -> None:
+            while self.signing.is_waiting:
+                try:
+                    told = await self.engine.rpc.call("commit", height=str(self.signing.seen))
+                except RpcError as error:
+                    log.debug("no votes on block %d yet: %s", self.signing.seen, error)
+                    if error.data:  # it is older than the state that this node began with
+                        self.signing.settle()
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                signatures = told["signed_header"]["commit"]["signatures"]
+                mine = self.signing.address.upper()
+                if any(s["validator_address"].upper() == mine for s in signatures):
+                    self.signing.found(self.signing.seen)
+                self.signing.settle()
+
+        self._settling = asyncio.create_task(settle())
+
     def _peer_ids(self) -> set[str]:
         """Of the engines that may be connected to this one."""
         return {m.ledger.partition("@")[0] for m in get_members(self.state) if m.ledger}
@@ -236,8 +299,8 @@ class CometLedger:
         """The engine keeps a connection that is open. So that a member that is gone hears nothing
         more, all engines start again at once: there are no blocks for a second or two. What waited
         in them is sent again. Nobody can have them start more often than every LET_GO_S."""
-        mine = compute_peer_id(self.settings.peer.public)
-        if self._letting_go is None and mine in self._ids and not self._replaying:
+        is_member = not self._ids.isdisjoint(self._badge.ids())
+        if self._letting_go is None and is_member and not self._replaying:
 
             def let_go() -> None:
                 self._letting_go = None

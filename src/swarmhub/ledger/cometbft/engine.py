@@ -49,6 +49,7 @@ STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "rpc.sock",
     "engine.log",
 )
+MAX_EVIDENCE_BYTES = 1 << 15  # of votes that contradict each other, some 400 bytes each
 STOP_S = 5.0
 MAX_LOG_BYTES = 16 << 20
 MAX_LINE = 4096  # of what it says, where a line does not end
@@ -80,6 +81,8 @@ class Settings:
     commit_ms: int = 0
     propose_ms: int = 400  # a proposer that is away costs so much, and the next one proposes
     keep_blocks: int = 100_000  # at least so many; older ones are forgotten, but for milestones
+    # the newest key for `peer`: another one while a rotation is under way, None if it is unknown
+    newest_peer: Callable[[], PrivateKey | None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _genesis(genesis: Genesis) -> dict[str, Any]:
             "block": {"max_bytes": str(MAX_BLOCK_BYTES), "max_gas": "-1"},
             "evidence": {
                 "max_age_num_blocks": "100000", "max_age_duration": "1209600000000000",
-                "max_bytes": "1048576",
+                "max_bytes": str(MAX_EVIDENCE_BYTES),
             },
             "validator": {"pub_key_types": ["ed25519"]},
             "version": {"app": "1"},
@@ -405,6 +408,13 @@ class Engine:
             with contextlib.suppress(ProcessLookupError):
                 self._child.send_signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(STOP_S, self._kill, self._child)
+
+    def kill(self) -> None:
+        """End it before it does anything more; it comes back at once."""
+        if self._child is not None and self._child.returncode is None:
+            self._wanted = True
+            with contextlib.suppress(ProcessLookupError):
+                self._child.kill()
 
     def _kill(self, child: asyncio.subprocess.Process) -> None:
         """It was asked to end, or has given up, and hangs."""

@@ -12,6 +12,7 @@ from swarmhub.contract.state import Overlay
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger.blocks import (
     MAX_GENESIS_BYTES,
+    Agreed,
     Block,
     Committed,
     Tip,
@@ -100,7 +101,8 @@ def agree_again(tip: Tip, state: State, block: Block) -> tuple[Tip, Committed]:
     """Execute a block that has been agreed on, and commit its writes."""
     overlay = Overlay(state)
     header = block.header
-    tip, committed = agree(tip, overlay, block.txs, header.time_ms, header.writer, block.agreed)
+    agreed = Agreed(header.time_ms, header.writer, block.agreed, block.misbehaviour)
+    tip, committed = agree(tip, overlay, block.txs, agreed)
     state.commit(overlay.writes, tip.tree)
     return tip, committed
 

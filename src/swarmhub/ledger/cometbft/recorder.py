@@ -17,8 +17,8 @@ from swarmhub.ledger.sqlite import AGAIN_S
 
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 MILESTONES = CHANGES | {
-    "validates", "power", "proposed", "approved", "refused", "enrolled", "withdrawn", "started",
-    "settled", "false_merge", "released", "study_finished",
+    "double_signed", "validates", "power", "proposed", "approved", "refused", "enrolled",
+    "withdrawn", "started", "settled", "false_merge", "released", "study_finished",
 }  # fmt: skip
 
 PAGE = 100  # validators; the engine gives no more at a time

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import Result, State
+from swarmhub.contract import Misbehaviour, Result, State
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerError
+from swarmhub.files import shut_out_others
 from swarmhub.ledger.blocks import (
     MAX_GENESIS_BYTES,
     Block,
@@ -40,7 +41,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE state (path TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (
   height INTEGER PRIMARY KEY, header TEXT NOT NULL, agreed TEXT NOT NULL, txs TEXT NOT NULL,
-  results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL
+  results TEXT NOT NULL, events TEXT NOT NULL, validators TEXT NOT NULL,
+  misbehaviour TEXT NOT NULL
 );
 CREATE TABLE snapshots (
   height INTEGER, chunk INTEGER, head TEXT NOT NULL, time_ms INTEGER NOT NULL, data BLOB NOT NULL,
@@ -90,6 +92,8 @@ class Store:
                 f"Expected the ledger's state at {path}, found no file; found a consortium, accept "
                 "a genesis ('swarmhub consortium ...'), or join one ('swarmhub join')."
             )
+        for place in (path.parent, path):
+            shut_out_others(place)
         db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         store = cls(path, db)
         try:
@@ -124,9 +128,15 @@ class Store:
         self._settle()
         return tip.chain_id
 
-    def save(self, tip: Tip, writes: Writes, committed: Committed) -> None:
-        """Commit a block: its writes, its record, and where the chain stands now."""
+    def save(
+        self, tip: Tip, writes: Writes, committed: Committed, signed: tuple[str, int] = ("", 0)
+    ) -> None:
+        """Commit a block: its writes, its record, and where the chain stands now; and by which
+        address (of a consensus key) this node knows a signature in the chain, at which height."""
         with self._transaction():
+            if signed[1]:
+                row = ("signed", json.dumps(signed))
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
             self._put_state(writes)
             self._put_block(committed)
             self._put_tip(tip)
@@ -218,8 +228,9 @@ class Store:
             _dump([[r.id, r.code, r.message, r.events] for r in committed.results]),
             _dump(committed.events[:begun]),
             _dump(committed.validators),
+            _dump([[m.address, m.height] for m in block.misbehaviour]),
         )
-        self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _put_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
         rows = [(tip.height, i, tip.head, tip.time_ms, chunk) for i, chunk in enumerate(chunks)]
@@ -280,7 +291,7 @@ class Store:
         """Blocks of heights start to stop (excluded) that are kept here."""
         try:
             rows = self._read(
-                "SELECT header, agreed, txs, results, events, validators FROM blocks"
+                "SELECT header, agreed, txs, results, events, validators, misbehaviour FROM blocks"
                 " WHERE height >= ? AND height < ? ORDER BY height",
                 start,
                 stop,
@@ -294,6 +305,21 @@ class Store:
         try:
             return int(self._meta().get("base", "0"))
         except ValueError as error:
+            raise self._unreadable(error) from None
+
+    def height(self) -> int:
+        """Where the chain stands."""
+        try:
+            return int(self._meta()["height"])
+        except (KeyError, ValueError) as error:
+            raise self._unreadable(error) from None
+
+    def signed(self, address: str) -> int:
+        """Height of the newest signature of this address that `save` was told of; 0: none."""
+        try:
+            found, height = json.loads(self._meta().get("signed", '["", 0]'))
+            return int(height) if found == address else 0
+        except (ValueError, TypeError) as error:
             raise self._unreadable(error) from None
 
     def snapshots(self) -> list[int]:
@@ -361,16 +387,17 @@ def _dump(value: Any) -> str:
     return json.dumps(codec.to_json(value), ensure_ascii=True, separators=(",", ":"))
 
 
-def _committed(
-    header: str, agreed: str, txs: str, results: str, events: str, validators: str
-) -> Committed:
+def _committed(*row: str) -> Committed:
+    """A block from the columns of its row."""
+    header, agreed, txs, results, events, validators, misbehaviour = row
     found = tuple(
         Result(tx, code, message, tuple((n, f) for n, f in its))
         for tx, code, message, its in json.loads(results)
     )
     begun = [(name, fields) for name, fields in json.loads(events)]
+    shown = tuple(Misbehaviour(str(a), int(height)) for a, height in json.loads(misbehaviour))
     return Committed(
-        Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed),
+        Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed, shown),
         found,
         (*begun, *(e for r in found for e in r.events)),
         tuple((key, power) for key, power in json.loads(validators)),

@@ -1,0 +1,96 @@
+"""Whether this validator may sign blocks.
+
+CometBFT writes down what it signs before it sends it (`priv_validator_state.json`), and so never
+signs two blocks of one height. Where an old copy of that file is put back, it would; where it is
+gone, too. Two looks keep it from that. A block that the others had before this node started is
+never signed here: until it has caught up with that one, its engine gets a key that nobody knows.
+And each block names validators that signed the one before: if there is a signature of this key that
+the file does not know of, the engine does not get the key back until the operator puts the newest
+file in its place, or replaces the consensus key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.types import PublicKey
+
+SIGNED_FILE = Path("data") / "priv_validator_state.json"
+SIGNED = (2, 3)  # BLOCK_ID_FLAG_COMMIT, BLOCK_ID_FLAG_NIL: of votes that were received
+
+
+class Signing:
+    """What one key has signed, as the file has it and as the chain has it."""
+
+    def __init__(self, folder: Path, key: PublicKey, store: Store) -> None:
+        self.address = compute_address(key)
+        self.path = folder / SIGNED_FILE
+        self.newest = store.signed(self.address)  # height of its newest signature in the chain
+        self.seen = 0  # a block that must be here before anything is signed
+        self.why_not = ""  # a sentence while this node does not sign
+        self.on_change: Callable[[], None] = lambda: None
+        self._compare()
+
+    def expect(self, seen: int, tip: int) -> None:
+        """Sign nothing before block `seen` is here, which others have, or which this home remembers
+        outside its ledger; `tip` is the newest block here."""
+        if self.why_not or seen <= max(tip, self.known()):
+            return
+        self.seen = seen
+        self.why_not = (
+            f"This node does not sign blocks yet: there is a block {seen} already, and this "
+            f"ledger is at {tip}; it signs when it has caught up. If no other member has those "
+            f"blocks, {self.path.parent.parent} is an old copy: put the newest one back."
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it may sign when it has caught up."""
+        return self.seen > 0
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether the engine may have the key."""
+        return not self.why_not
+
+    def known(self) -> int:
+        """Height that the engine has signed last, by its own file; 0 if that is not there."""
+        try:
+            return int(json.loads(self.path.read_bytes())["height"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return 0
+
+    def look(self, height: int, votes: Any) -> None:
+        """Validators' votes on the block at a height, as the engine names them (VoteInfo)."""
+        if any(v.validator.address.hex() == self.address and v.block_id_flag in SIGNED
+               for v in votes):  # fmt: skip
+            self.found(height)
+
+    def found(self, height: int) -> None:
+        """The chain has a signature of this key at a height."""
+        self.newest = max(self.newest, height)
+        self._compare()
+
+    def settle(self) -> None:
+        """Every block up to `seen` is here, and `found` knows all signatures in them."""
+        if self.is_waiting:
+            self.seen, self.why_not = 0, ""
+            self.on_change()
+
+    def _compare(self) -> None:
+        known = self.known()
+        if self.newest <= known or (self.why_not and not self.is_waiting):
+            return
+        self.seen = 0
+        self.why_not = (
+            f"This node does not sign blocks: its key has signed block {self.newest} of the chain, "
+            f"and {self.path} knows of none after {known}, so an old copy of the home was put "
+            "back, or another copy of it runs. Stop any other copy; then put the newest file back "
+            "and start again, or type 'swarmhub consortium rotate-key consensus'."
+        )
+        self.on_change()

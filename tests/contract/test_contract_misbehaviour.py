@@ -1,0 +1,147 @@
+"""A key that signs two blocks of one height loses its vote until its owner replaces it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from builders import Consortium, card_of, key
+
+from swarmhub import contract, keys
+from swarmhub.contract import Misbehaviour
+from swarmhub.contract.context import Context
+from swarmhub.contract.inheritance import inherit, will_message
+from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.contract.records import (
+    DOUBLE_SIGN,
+    MEMBER,
+    Inheritance,
+    Revival,
+    get_double_sign,
+    get_members,
+)
+from swarmhub.contract.transactions import Leave, Revoke, Rotate, Validate, card_message
+from swarmhub.ledger.cometbft import compute_peer_id
+from swarmhub.ledger.cometbft.application import pack_state
+from swarmhub.types import RESTART_DOMAIN, ROTATE_DOMAIN
+
+
+class Validators(Consortium):
+    """Members, and blocks that show what some of them did."""
+
+    def show(self, *names, height=7):
+        """A block that shows double votes of these members' first consensus keys; its events."""
+        seen = [Misbehaviour(compute_address(key(f"{n}/consensus").public), height) for n in names]
+        overlay = contract.Overlay(self.state)
+        env = contract.Env(9, self.now_ms, keys.verify, misbehaviour=tuple(seen))
+        events = contract.begin_block(overlay, env)
+        self.state.commit(overlay.writes)
+        return events
+
+    def rotate(self, i, consensus):
+        """Member i replaces its consensus key."""
+        card = card_of(f"h{i}", consensus=key(consensus).public)
+        self.ok(i, Rotate(card, key(f"h{i}").sign(ROTATE_DOMAIN, card_message(card))))
+
+    @property
+    def powers(self):
+        return [m.power for m in get_members(self.state)]
+
+    def held_against(self, i):
+        return get_double_sign(self.state, MEMBER.need(self.state, i))
+
+
+def test_a_double_vote_takes_the_power_of_its_key():
+    c = Validators()
+    events = c.show("h2")
+    assert [name for name, _ in events] == ["double_signed", "power"]
+    assert events[0][1] == {"member": 2, "height": 7}
+    assert contract.end_block(events) == ((key("h2/consensus").public, 0),)
+    assert c.powers == [1, 0, 1, 1]
+    assert c.held_against(2).height == 7
+
+
+def test_what_is_held_against_a_key_is_recorded_once():
+    c = Validators()
+    c.show("h2")
+    before = c.app_hash
+    assert c.show("h2", height=8) == ()
+    assert c.app_hash == before
+
+
+def test_a_key_of_nobody_changes_nothing():
+    c = Validators()
+    before = c.app_hash
+    assert c.show("nobody") == ()
+    assert c.app_hash == before
+
+
+def test_only_another_consensus_key_gives_the_vote_back():
+    c = Validators()
+    c.show("h2")
+    c.refused("NotAllowed", 2, Validate())
+    c.rotate(2, "new")
+    assert c.held_against(2) is None
+    c.ok(2, Validate())
+    assert c.powers == [1, 1, 1, 1]
+
+
+def test_the_key_that_signed_twice_never_votes_again():
+    c = Validators()
+    c.show("h2")
+    c.rotate(2, "new")
+    c.rotate(2, "h2/consensus")
+    c.refused("NotAllowed", 2, Validate())
+
+
+def test_evidence_of_a_replaced_key_takes_no_vote():
+    c = Validators()
+    c.rotate(2, "new")
+    c.ok(2, Validate())
+    assert c.show("h2") == ()
+    assert c.powers == [1, 1, 1, 1]
+
+
+def test_the_last_validator_keeps_its_vote():
+    c = Validators()
+    events = c.show("h1", "h2", "h3", "h4")
+    assert c.powers == [0, 0, 0, 1]
+    assert [name for name, _ in events].count("double_signed") == 4
+    assert len(contract.end_block(events)) == 3
+
+
+@pytest.mark.parametrize("gone", [Leave(), Revoke()])
+def test_the_last_validators_power_goes_to_good_keys(gone):
+    c = Validators()
+    c.show("h1", "h2")
+    c.rotate(3, "new")  # and has not validated
+    assert c.powers == [0, 0, 0, 1]
+    c.ok(4, gone)
+    assert c.powers[:3] == [0, 0, 1]
+
+
+def test_a_member_that_goes_leaves_nothing_held_against_it():
+    c = Validators()
+    c.show("h2")
+    c.ok(2, Leave())
+    assert DOUBLE_SIGN.get(c.state, 2) is None
+
+
+def test_a_restart_gives_no_vote_to_a_key_that_signed_twice():
+    c = Validators()
+    c.show("h2")
+    will = Inheritance(
+        c.chain.chain_id, 9, c.app_hash.hex(), (1, 2), pack_state(c.state.values).decode(), ("", "")
+    )
+    genesis = Revival(c.chain.name, (), c.now_ms, inherits=will)
+    signed = tuple(key(f"h{i}").sign(RESTART_DOMAIN, will_message(genesis)) for i in (1, 2))
+    genesis = dataclasses.replace(genesis, inherits=dataclasses.replace(will, signatures=signed))
+    state = contract.Overlay(contract.State())
+    ctx = Context(state, contract.Env(0, c.now_ms, keys.verify))
+    inherit(ctx, genesis, "new")
+    assert [m.power for m in get_members(state)] == [1, 0]
+
+
+def test_validators_are_named_as_their_engines_name_them():
+    public = key("h1").public
+    assert compute_address(public) == compute_peer_id(public)
