@@ -8,7 +8,7 @@ import ssl
 import numpy as np
 import pytest
 from builders import key
-from ledger_tools import GENESIS, Clock, done, invite, propose, signed
+from ledger_tools import GENESIS, Clock, change, done, invite, signed
 from swarm import Network, make_spec, swarmhub
 
 from swarmhub import keys
@@ -75,7 +75,7 @@ def chain(tmp_path_factory):
         ledger = await SqliteLedger.open(path, key("h1"), clock=Clock())
         for i in range(8):
             await done(ledger, signed(ledger, invite(f"{i}")))
-        await done(ledger, signed(ledger, propose()))
+        await done(ledger, signed(ledger, change()))
         tip = ledger.tip
         await ledger.close()
         return tip

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from builders import START_MS, genesis_of, key
 from engines import Player, StandIn, needs_cometbft, networked, start
-from ledger_tools import GENESIS, WAIT_S, Clock, done, members, propose, signed, until
+from ledger_tools import GENESIS, WAIT_S, Clock, change, done, members, propose, signed, until
 
 from swarmhub import codec
 from swarmhub.contract import State
@@ -124,7 +124,7 @@ def test_a_block_that_was_not_committed_is_handed_over_again(tmp_path):
 def test_every_value_of_the_state_can_be_proven_and_no_other(tmp_path):
     async def story(ledger):
         for name in "abcdef":
-            await done(ledger, signed(ledger, propose(name)))
+            await done(ledger, signed(ledger, change(name)))
         engine = await player(ledger)
         root = ledger.state.app_hash
         for place, value in ledger.state.values.items():
@@ -258,7 +258,7 @@ async def with_snapshot(folder, monkeypatch, chunk_bytes=200):
     monkeypatch.setattr(application, "SNAPSHOT_CHUNK_BYTES", chunk_bytes)
     ledger = await StandIn.open(folder, GENESIS, Clock())
     for name in "abcd":
-        await done(ledger, signed(ledger, propose(name)))
+        await done(ledger, signed(ledger, change(name)))
     engine = await player(ledger)
     (snapshot,) = (await engine.ask("list_snapshots")).snapshots
     assert snapshot.height == ledger.tip.height == 4
@@ -394,7 +394,7 @@ def test_a_socket_in_a_deep_folder_has_a_short_name(tmp_path):
 
 def test_a_state_that_was_altered_is_never_used(tmp_path):
     async def story(ledger):
-        await done(ledger, signed(ledger, propose("a")))
+        await done(ledger, signed(ledger, change("a")))
 
     played(tmp_path / "x", story)
     path = tmp_path / "x" / STATE_FILE
@@ -409,7 +409,7 @@ def test_a_state_that_was_altered_is_never_used(tmp_path):
 def test_an_auditor_executes_everything_again_and_names_the_block(tmp_path):
     async def story(ledger):
         for name in "abc":
-            await done(ledger, signed(ledger, propose(name)))
+            await done(ledger, signed(ledger, change(name)))
 
     played(tmp_path / "x", story)
     tip, state, blocks = verify_comet_ledger(tmp_path / "x")
