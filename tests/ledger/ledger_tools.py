@@ -71,12 +71,13 @@ async def opened(driver, folder, clock=None, handles=1, genesis=GENESIS):
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A change that marks no deadline and uses up no quota: whoever signs moves elsewhere."""
+    """A change that marks no deadline and uses up no quota: the signer's node moves elsewhere. Its
+    engine stays where it is, or the others' engines would let it go."""
 
     word: str
 
-    def of(self, who):
-        card = card_of(who, address=f"{self.word}.{who}.example:7000")
+    def of(self, who, engine=""):
+        card = card_of(who, address=f"{self.word}.{who}.example:7000", ledger=engine)
         return Rotate(card, key(who).sign(ROTATE_DOMAIN, card_message(card)))
 
 
@@ -92,7 +93,10 @@ def is_changed(ledger, word, who="h1"):
 
 def signed(ledger_or_chain, body, who="h1", expires_in_ms=600_000, **changes):
     """Bytes of a transaction of a hospital."""
-    body = body.of(who) if isinstance(body, Change) else body
+    if isinstance(body, Change):
+        state = getattr(ledger_or_chain, "state", None)
+        member = get_member_of_key(state, key(who).public) if state else None
+        body = body.of(who, member.ledger if member else "")
     known = not isinstance(ledger_or_chain, str)
     now_ms = ledger_or_chain.estimate_ms() if known and ledger_or_chain.sleeps else START_MS
     fields = {

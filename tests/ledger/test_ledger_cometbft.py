@@ -399,7 +399,7 @@ def test_a_state_that_was_altered_is_never_used(tmp_path):
     played(tmp_path / "x", story)
     path = tmp_path / "x" / STATE_FILE
     db = sqlite3.connect(path)
-    db.execute("UPDATE state SET value = x'31' WHERE path = 'study/a'")
+    db.execute("UPDATE state SET value = x'31' WHERE path = 'member/1'")
     db.commit()
     db.close()
     with pytest.raises(LedgerError, match="not the state whose hash is noted"):

@@ -22,6 +22,7 @@ from ledger_tools import (
 )
 
 from swarmhub.errors import LedgerError
+from swarmhub.ledger import pool as pool_room
 from swarmhub.ledger import sqlite
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.pool import Pool
@@ -124,11 +125,11 @@ def test_a_pool_without_space_keeps_no_litter(path, monkeypatch):
     pool = Pool(path)
     path.with_name(path.name + ".pool").mkdir()
 
-    def fill(place, data):
-        place.touch()
-        raise NO_SPACE
+    def fill(moment):
+        if moment == "pool.hidden":
+            raise NO_SPACE
 
-    monkeypatch.setattr(Path, "write_bytes", fill)
+    monkeypatch.setattr(pool_room, "reach", fill)
     with pytest.raises(OSError, match="No space"):
         pool.put(poke("h1", 1))
     assert list(path.with_name(path.name + ".pool").iterdir()) == []

@@ -185,7 +185,7 @@ def test_a_stopped_node_is_said_to_be_stopped(tmp_path):
 
 def vote_out(homes, member):
     """The others remove a member."""
-    assert swarmhub("consortium", "remove", member, "--home", homes[0]).returncode == 0
+    assert swarmhub("consortium", "remove", member, "--yes", "--home", homes[0]).returncode == 0
     (motion,) = json.loads(swarmhub("consortium", "inbox", "--json", "--home", homes[0]).stdout)
     for home in homes:
         swarmhub("consortium", "vote", motion["id"], "--aye", "--home", home)

@@ -165,7 +165,10 @@ def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 
     motions = at_desk(home, act)
     if json_:
-        found = [{**codec.to_json(m), "shown": codec.to_json(shown)} for m, shown in motions]
+        found = [
+            {**codec.to_json(m), "electors": list(shown.electors), "shown": codec.to_json(shown)}
+            for m, shown in motions
+        ]
         print(json.dumps(found, indent=2))
         return
     for _, shown in motions:

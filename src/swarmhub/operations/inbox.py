@@ -25,6 +25,7 @@ class MotionShown:
     detail: str  # an applicant's fingerprint, a member's number, a model's digest
     address: str  # of an applicant
     mover: str  # "" if the ledger does not say
+    electors: tuple[MemberId, ...]
     ayes: tuple[str, ...]
     nays: tuple[str, ...]
     silent: tuple[str, ...]
@@ -51,6 +52,7 @@ def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> Motio
         detail=detail,
         address=address,
         mover=names.get(motion.by, ""),
+        electors=electors,
         ayes=tuple(names[m] for m in ayes),
         nays=tuple(names[m] for m in nays),
         silent=tuple(names[m] for m in electors if m not in {*ayes, *nays}),

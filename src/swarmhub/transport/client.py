@@ -130,7 +130,9 @@ class PeerClient:
                 )
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError(f"Somebody else answers at the address of member {member}.") from None
-        except aiohttp.ServerDisconnectedError:
+        except aiohttp.ClientConnectorError as error:
+            raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):  # after the handshake
             raise HungUp(f"Member {member} does not answer: it hangs up on this node.") from None
         except (
             aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
