@@ -208,6 +208,9 @@ class Consortium:
     def chain(self) -> Chain:
         return get_chain(self.state)
 
+    def estimate_ms(self) -> int:
+        return self.now_ms
+
     def member(self, member: int) -> Member:
         return MEMBER.need(self.state, member)
 

@@ -27,6 +27,18 @@ def say_duration(ms: int) -> str:
     return " ".join(words)
 
 
+def say_age(ms: int) -> str:
+    """A duration in one unit, rounded down: `45 s`, `14 min`, `3 h`, `12 days`."""
+    seconds = ms // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    if seconds < 2 * 86_400:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} days"
+
+
 def say_time(ms: int) -> str:
     """A moment in milliseconds since 1970: `2026-03-01 14:05:09 UTC`."""
     moment = dt.datetime.fromtimestamp(min(ms, LAST_MS) / 1000, dt.UTC)

@@ -4,7 +4,8 @@ import pytest
 from builders import HEART, Consortium, initialised
 
 from swarmhub.contract.transactions import Refuse, Withdraw
-from swarmhub.node.waits import find_wait, say_duration
+from swarmhub.node.waits import find_wait
+from swarmhub.words import say_age
 
 
 def said(c, later_ms=0, name=HEART):
@@ -91,5 +92,5 @@ def test_who_withdraws_is_not_remembered():
     ("ms", "words"),
     [(999, "0 s"), (119_999, "119 s"), (120_000, "2 min"), (7_200_000, "2 h"), (3e8, "3 days")],
 )
-def test_a_duration_in_words(ms, words):
-    assert say_duration(int(ms)) == words
+def test_an_age_in_words(ms, words):
+    assert say_age(int(ms)) == words

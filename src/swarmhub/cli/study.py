@@ -247,5 +247,6 @@ def to_json(shown: StudyShown) -> dict[str, Any]:
         "members": {str(m): name for m, name in shown.names.items()},
         "min_peers": shown.min_peers,
         "faults": shown.faults,
+        "waits": shown.waits,
         "rounds": [codec.to_json(r) for r in shown.rounds],
     }

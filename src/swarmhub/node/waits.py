@@ -22,6 +22,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.state import Reader
 from swarmhub.contract.thresholds import compute_min_peers
 from swarmhub.types import MemberId
+from swarmhub.words import say_age
 
 MAX_NAMED = 5  # members that a sentence names; the record has them all
 
@@ -75,7 +76,7 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     sentence = f"waiting for {said}" if missing else f"waiting: {said}"
     due_ms = get_due_ms(state, f"grace/{name}")
     if due_ms is not None and more <= 0:
-        sentence += f"; in {say_duration(max(0, due_ms - now_ms))} the round goes on without them"
+        sentence += f"; in {say_age(max(0, due_ms - now_ms))} the round goes on without them"
     return Wait(name, r.phase, r.opened_ms, missing, sentence)
 
 
@@ -110,7 +111,7 @@ def _await_leader(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int
     due_ms = get_due_ms(state, f"term/{study.name}")
     sentence = f"waiting for {missing.name}, the leader, to merge"
     if due_ms is not None:
-        left = say_duration(max(0, due_ms - now_ms))
+        left = say_age(max(0, due_ms - now_ms))
         sentence += f"; it has {left} before the next member leads"
     return Wait(study.name, r.phase, r.opened_ms, (missing,), sentence)
 
@@ -120,7 +121,7 @@ def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms:
     last = study.last_settled_of(member)
     if last is None:
         return Missing(member, name, 0, 0, f"{name}: has not contributed yet")
-    ago = say_duration(max(0, now_ms - last.time_ms))
+    ago = say_age(max(0, now_ms - last.time_ms))
     said = f"{name}: last contributed {say_round(spec, last)}, {ago} ago"
     return Missing(member, name, last.number, last.time_ms, said)
 
@@ -131,18 +132,6 @@ def say_round(spec: Spec, last: LastSettled) -> str:
     if kind == "parameters":
         return f"in round {compute_training_round(spec, last.number)}"
     return "to the statistics" if kind == "statistics" else "to the last evaluation"
-
-
-def say_duration(ms: int) -> str:
-    """A duration in the largest unit that fits: "45 s", "14 min", "3 h", "12 days"."""
-    seconds = ms // 1000
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    if seconds < 2 * 86_400:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 86_400} days"
 
 
 def _join(missing: tuple[Missing, ...]) -> str:

@@ -25,6 +25,7 @@ SAID = {
     "dispute_abandoned": "{leader} leaves round {number} of '{study}', disputed by {by}",
     "dispute_dismissed": "the merge of {leader} in round {number} of '{study}' is right, not {by}",
     "disputed": "{by} disputes the merge of {leader} in round {number} of '{study}'",
+    "double_signed": "a key of {member} signed two blocks of height {height}: it has no vote",
     "enrolled": "{member} takes part in '{study}' with {samples} samples",
     "evaluated": "the model of round {number} of '{study}' has {metrics} on {samples} samples",
     "excluded": "the contribution of {member} to '{study}' is excluded: {why}",

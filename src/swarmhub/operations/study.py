@@ -12,6 +12,7 @@ from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometVisitor
 from swarmhub.node.desk import Desk, open_desk
 from swarmhub.node.home import Home
+from swarmhub.node.waits import find_wait
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import MemberId
 
@@ -30,6 +31,7 @@ class StudyShown:
     members: tuple[MemberId, ...]  # that are active
     min_peers: int
     faults: int
+    waits: str = ""  # for which members, and since when
     rounds: tuple[SettledRound, ...] = ()
 
     def name(self, member: MemberId) -> str:
@@ -51,6 +53,7 @@ def look_at_study(desk: Desk, name: str) -> StudyShown:
     """A study's terms and where it stands. BadInput if there is none of this name."""
     study, spec = desk.need_study(name), desk.need_spec(name)
     enrolled = len(study.enrolled)
+    wait = find_wait(desk.ledger.state, name, desk.ledger.estimate_ms())
     return StudyShown(
         study=study,
         spec=spec,
@@ -59,6 +62,7 @@ def look_at_study(desk: Desk, name: str) -> StudyShown:
         members=tuple(m.id for m in desk.members()),
         min_peers=compute_min_peers(spec.min_peers, enrolled),
         faults=compute_faults(enrolled),
+        waits=wait.sentence if wait else "",
     )
 
 

@@ -35,6 +35,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
     spec, study = shown.spec, shown.study
     return [
         ("status", say_status(shown)),
+        *([("now", shown.waits)] if shown.waits else []),
         ("question", spec.title or "not stated"),
         ("proposed by", shown.name(study.proposer)),
         ("rounds", say_rounds(spec)),
