@@ -284,6 +284,7 @@ class Invariants:
             self._roster.discard(fields["member"])
         elif name == "removal_moved":
             self._targets[fields["motion"]] = fields["member"]
+            self._ballots[fields["motion"]] = {fields["by"]}  # the mover has voted
         elif name == "ready" and number == self._number:
             self._roster.add(fields["member"])
             self._reckon(self._roster)
