@@ -10,7 +10,7 @@ import sqlite3
 import pytest
 from builders import genesis_of, key
 from engines import Player, StandIn, needs_cometbft, start
-from ledger_tools import GENESIS, Clock, done, propose, signed
+from ledger_tools import GENESIS, Clock, change, done, signed
 
 from swarmhub.contract import Misbehaviour
 from swarmhub.contract.misbehaviour import compute_address
@@ -35,11 +35,11 @@ def played(folder):
 
     async def main():
         ledger = await StandIn.open(folder, GENESIS, Clock())
-        await done(ledger, signed(ledger, propose("a")))
+        await done(ledger, signed(ledger, change("a")))
         visitor = await CometVisitor.open(folder)
         engine = await Player.connect(folder / "abci.sock")
         answer = await engine.ask(
-            "finalize_block", txs=[signed(ledger, propose("b"))], height=2, hash=b"h" * 32,
+            "finalize_block", txs=[signed(ledger, change("b"))], height=2, hash=b"h" * 32,
             time_ms=ledger.tip.time_ms + 9, misbehavior=[evidence(H2, 1)] * 3,
         )  # fmt: skip
         await engine.ask("commit")
@@ -90,16 +90,16 @@ def test_two_engines_with_one_key_lose_its_vote(tmp_path):
     async def main():
         ledgers = await start(tmp_path, genesis_of(["h1", "h2", "h3", "h4", "h5"]))
         one, copy = ledgers[0], ledgers[4]
-        await done(one, signed(one, propose("a")))
+        await done(one, signed(one, change("a")))
         settings = dataclasses.replace(copy.settings, consensus=key("h3/consensus"))
         await copy.close()
         ledgers[4] = await CometLedger.open(settings)
         for i in range(60):
-            await done(one, signed(one, propose(f"s{i}")))
+            await done(one, signed(one, change(f"s{i}")))
             if get_double_sign(one.state, MEMBER.need(one.state, 3)):
                 break
         assert MEMBER.need(one.state, 3).power == 0
-        await done(one, signed(one, propose("after")), signed(one, propose("that")))
+        await done(one, signed(one, change("after")), signed(one, change("that")))
         await asyncio.gather(*(ledger.close() for ledger in ledgers))
         return verify_comet_ledger(tmp_path / "h1")[1]
 

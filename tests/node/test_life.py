@@ -205,7 +205,7 @@ except swarmhub.SwarmhubError as error:
     [
         ("4", "model['w'][2] = float('nan'); turn.report(samples=5)", "finite numbers in 'w'"),
         ("4", "model['w'][0] = float('inf'); turn.report(samples=5)", "finite numbers in 'w'"),
-        ("4", "turn.report(samples=5000)", "1 to 1000 samples"),
+        ("4", "turn.report(samples=5000)", "1 to the 1000 declared"),
         ("4", "pass", "round.report(samples=...)"),
     ],
 )

@@ -45,12 +45,12 @@ def home(tmp_path, typed):
 
 WRONG = [
     (["init"], "Missing option '--name'"),
-    (["init", "--name", "  "], "without spaces at its ends, got '  '"),
+    (["init", "--name", "  "], "1 to 60 letters, digits and spaces, for a name; got '  '"),
     (["init", "--name", "A", "--address", "::1:7400"], "Expected an IPv6 address in brackets"),
-    (["init", "--name", "A", "--address", "2001:db8::1"], "such as [2001:db8::1]:7400"),
-    (["init", "--name", "A", "--address", "[zz]:7400"], "Expected an address as host:port"),
-    (["init", "--name", "A", "--address", "http://h:80"], "Expected an address as host:port"),
-    (["init", "--name", "A", "--address", ""], "Expected an address as host:port"),
+    (["init", "--name", "A", "--address", "2001:db8::1"], "as [fd00::1]:7400, for an address; got"),
+    (["init", "--name", "A", "--address", "[zz]:7400"], "Expected an IPv6 address in brackets"),
+    (["init", "--name", "A", "--address", "http://h:80"], "Expected host:port; a host is"),
+    (["init", "--name", "A", "--address", ""], "Expected host:port with a port of"),
     (["init", "--name", "A", "--address", "h:1", "--behind", "r:2"], "got both; leave one out"),
     (["init", "--name", "A", "--ledger", ""], "Expected --ledger cometbft or the path"),
     (["init", "--name", "A", "--address", "h:65535", "--ledger", "cometbft"], "below 65535"),
@@ -60,7 +60,7 @@ WRONG = [
     (["demo", "--rounds", "x"], "Expected a whole number from 1 to 1000, got 'x'"),
     (["train", "table", "x"], "Missing option '--data'"),
     (["up", "--foo"], "Unrecognized arguments: --foo. See 'swarmhub up --help'"),
-    (["consortium", "found", " "], "without spaces at its ends"),
+    (["consortium", "found", " "], "letters, digits and spaces, for a name"),
 ]
 
 
@@ -127,7 +127,7 @@ def test_a_homes_configuration_may_begin_with_a_mark(home):
     ("before", "after", "words"),
     [
         ('address = "127.0.0.1:7999"', 'address = "::1:7400"', "'address': Expected an IPv6"),
-        ('listen = "127.0.0.1:7999"', 'listen = "x"', "'listen': Expected an address"),
+        ('listen = "127.0.0.1:7999"', 'listen = "x"', "'listen': Expected host:port"),
         ("format = 1\n", "", "got none"),
     ],
 )

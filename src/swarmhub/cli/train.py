@@ -48,12 +48,9 @@ def table(
 
     if test is not None and hold_out:
         raise BadInput("--test has the held-out patients already; give it or --hold-out, not both.")
-    said: list[str] = []
 
     def say(sentence: str) -> None:
-        if not said or said[-1] != sentence:
-            said.append(sentence)
-            print(sentence, flush=True)
+        print(sentence, flush=True)
 
     share = HOLD_OUT if hold_out is None else hold_out
     train_table(study, home, Source(data, label, test, id_, share), say)

@@ -66,7 +66,7 @@ def find_address_fault(text: str) -> str:
         return "host:port with a port of 1 to 65535"
     if host[0] == "[" and host[-1] == "]" and is_ipv6(host[1:-1]):
         return ""
-    if ":" in host or "[" in host:
+    if host[0] == "[" or (":" in host and set(host) <= HEX | {":"}):
         return "an IPv6 address in brackets and a port, as [fd00::1]:7400"
     labels = host.split(".")
     if len(host) > MAX_HOST or not all(0 < len(x) <= MAX_LABEL and set(x) <= LABEL for x in labels):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,8 @@ from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 
+log = logging.getLogger("swarmhub.desk")
+
 
 class Desk:
     """One hospital's pen: an open ledger and an account key."""
@@ -77,7 +80,10 @@ class Desk:
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
         if self.sent is not None:
-            self.sent.append(sent_of(body, len(tx)))
+            try:
+                self.sent.append(sent_of(body, len(tx)))
+            except OSError as error:  # an act may be urgent: it does not wait for its record
+                log.warning("what is sent now is not in the record: %s", error)
         result = None
         for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
             submission = await self.ledger.submit(tx)

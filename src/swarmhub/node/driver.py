@@ -58,12 +58,12 @@ from swarmhub.round import (
     Watch,
     decide,
     inquiry,
-    is_answer_refused,
     is_final,
     is_offer,
     offer_message,
     recompute,
 )
+from swarmhub.round.answers import find_fault
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
@@ -239,9 +239,10 @@ class StudyDriver:
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
-        if is_answer_refused(wish.body, result.code, r):
+        fault = find_fault(self.node.ledger.state, self.notes) if result.code == "BadValue" else ""
+        if fault:
             self.node.drop_prepared(self.study)
-            self.learn(AnswerRefused(result.message))
+            self.learn(AnswerRefused(fault))
         if is_final(wish.body, result.code) and revision == self._revision:
             self.learn(Refused(wish.body))
 

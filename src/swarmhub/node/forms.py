@@ -64,6 +64,7 @@ class Forms:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._known: dict[Digest, Layout] = {}
+        self._checked: set[Digest] = set()  # documents of settled models that are here and whole
 
     async def describe(self, unlike: Unlike) -> str:
         """Say in one sentence how this site's model differs from the other's."""
@@ -82,11 +83,14 @@ class Forms:
     async def find_document(self, study: Study, model: Model) -> Path | None:
         """Where the layout of a settled model lies, fetched if no trainer here has brought it."""
         blobs = self._node.blobs
-        if blobs.layout(model.layout) is None:
+        if model.layout in self._checked:
+            return blobs.layout_path(model.layout)
+        if await asyncio.to_thread(blobs.layout, model.layout) is None:
             found = await self._find(get_holders(model, study), model.digest, model.layout)
             if found is None:
                 return None
             await asyncio.to_thread(blobs.put_layout, found)
+        self._checked.add(model.layout)
         return blobs.layout_path(model.layout)
 
     async def _find(

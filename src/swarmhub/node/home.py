@@ -479,13 +479,13 @@ def read_name(name: str) -> str:
     BadInput if it cannot be one."""
     name = unicodedata.normalize("NFC", name)
     if fault := find_name_fault(name):
-        raise BadInput(f"Expected as a name {fault}, got {name[:80]!r}.")
+        raise BadInput(f"Expected {fault}, for a name; got {name[:80]!r}.")
     return name
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """Return host and port of `host:port`, an IPv6 address in brackets; BadInput if it is not."""
     if fault := find_address_fault(text):
-        raise BadInput(f"Expected as an address {fault}, got {text[:80]!r}.")
+        raise BadInput(f"Expected {fault}, for an address; got {text[:80]!r}.")
     host, _, port = text.rpartition(":")
     return host, int(port)

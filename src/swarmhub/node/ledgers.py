@@ -39,13 +39,14 @@ async def open_for_node(
 ) -> NodeLedger:
     """The ledger of a node that starts; it runs the engine where there is one, which begins as
     `find_entry` says where this node is a newcomer's. `ask_heights`: the newest blocks of other
-    members, as they say."""
+    validators, as they say."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
 
     async def find_height(state: State) -> int:
         """Of the block that is there for sure: one honest member says so, or this home."""
-        told = find_credible_height(await ask_heights(state), len(get_members(state)))
+        validators = sum(m.power > 0 for m in get_members(state))
+        told = find_credible_height(await ask_heights(state), validators)
         return max(told, seen[0] if seen else 0)
 
     from swarmhub.node.entrance import is_newcomer  # loads an HTTP server; no command needs it
@@ -63,10 +64,10 @@ async def open_for_node(
     )
 
 
-def find_credible_height(told: list[int], members: int) -> int:
+def find_credible_height(told: list[int], validators: int) -> int:
     """The newest block that there is for sure: so many of the answers as may be lies are higher.
     0 if too few have answered."""
-    lies = compute_faults(members)
+    lies = compute_faults(validators)
     return (sorted(told, reverse=True)[lies:] or [0])[0]
 
 

@@ -28,7 +28,7 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.records import ROUND, SPEC, STUDY, Study, get_member_of_key
+from swarmhub.contract.records import SPEC, STUDY, Study, get_member_of_key
 from swarmhub.errors import (
     BadContribution,
     BadInput,
@@ -239,9 +239,10 @@ class LocalApi:
         return _json({"fence": fence, "spec": codec.to_json(spec), "samples": samples})
 
     def _ask_again(self, study: str) -> None:
-        """Before the first round a trainer that has started again may bring another model."""
-        driver, r = self._node.drivers.get(study), ROUND.get(self._node.ledger.state, study)
-        if driver is not None and r is not None and r.kind == "initial":
+        """Before the first round a trainer that has started again may bring another model, if the
+        others have refused its form. Else the model stays: it may have been offered already."""
+        driver = self._node.drivers.get(study)
+        if driver is not None and find_unlike(self._node.ledger.state, driver.notes) is not None:
             driver.take_back()
 
     def _note_attached(self, study: str) -> None:
@@ -353,6 +354,7 @@ class LocalApi:
                 buffer = (made.root, made.nbytes, buffer[2])
                 answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
                 driver.notes.learn(Held(made.digest), self._node.now_ms())
+            self._need_fence(study.name, given.fence)  # another trainer may have come meanwhile
             await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})
         except _StillShort:

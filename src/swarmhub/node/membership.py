@@ -174,7 +174,7 @@ class Membership:
         block behind."""
         counts = self._bad_looks >= LOOKS
         found = find_standing(state, account, name, self._asked if counts else None)
-        if self._reads and get_member_of_key(state, account) is None:
+        if self._reads and not counts and get_member_of_key(state, account) is None:
             return Standing("waiting", True, READS)
         return found
 

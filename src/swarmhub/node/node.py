@@ -196,11 +196,13 @@ class Node:
         self.ledger.subscribe(self._on_block)
 
     async def ask_heights(self, state: State) -> list[int]:
-        """The newest block of each member that answers within a moment."""
+        """The newest block of each other validator that answers within a moment: who has no vote
+        has no word here either, or one that is not let in yet could keep others from signing."""
         self.peers.update(get_members(state))
         me = get_member_of_key(state, self.account.public)
-        others = [m.id for m in get_members(state) if me is None or m.id != me.id]
-        asking = [asyncio.create_task(self.client.height(m)) for m in others]
+        others = [m.id for m in get_members(state) if m.power and (me is None or m.id != me.id)]
+        chain = get_chain(state).chain_id
+        asking = [asyncio.create_task(self.client.height(m, chain)) for m in others]
         done, late = await asyncio.wait(asking, timeout=HEIGHTS_S) if asking else (set(), set())
         await end(*late)
         return [task.result() for task in done if task.exception() is None]

@@ -116,6 +116,10 @@ def say_leaving(shown: StudyShown) -> list[str]:
     spec, current = shown.spec, shown.study.current
     size = f"{say_bytes(current.nbytes)}" if current else f"at most {say_bytes(spec.max_bytes)}"
     said = [f"each round, to enrolled members: the model's parameters after training here ({size})"]
+    said.append(
+        "once, to enrolled members: names, types and shapes of the model's arrays, and the classes "
+        "and columns that a scikit-learn model was fitted on"
+    )
     if spec.statistics:
         said.append(
             "once, to enrolled members: a statistics document (rows, rows of each label; of each "

@@ -143,9 +143,7 @@ def train_table(study: str, home: Path, source: Source, say: Say = lambda senten
                 site.fit(turn)
                 say(f"round {turn.number}/{turn.rounds} trained on {table.rows} rows")
         except _Over:
-            pass
-        last = f"the last model is {swarm.final}" if swarm.final else "no model of it is held here"
-        say(f"The study '{study}' is over; {last}.")
+            say(f"The study '{study}' is over; its merged statistics are not held here.")
         return swarm.final
 
 

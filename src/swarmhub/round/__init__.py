@@ -49,7 +49,6 @@ from swarmhub.round.notes import (
     Refused,
     Signed,
     Synced,
-    is_answer_refused,
     is_final,
 )
 from swarmhub.round.retention import compute_kept, may_read
@@ -99,7 +98,6 @@ __all__ = [
     "compute_kept",
     "decide",
     "expect",
-    "is_answer_refused",
     "is_final",
     "is_offer",
     "is_receipt",

@@ -9,7 +9,7 @@ from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import TrainerError
-from swarmhub.round.notes import Prepared
+from swarmhub.round.notes import Notes, Prepared
 from swarmhub.types import Digest, MemberId
 
 UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet
@@ -45,6 +45,19 @@ def prepare_answer(
     if own:
         evaluations = (*evaluations, Evaluation(digest, weight, own))
     return Prepared(number, base, digest, root, nbytes, layout, weight, evaluations)
+
+
+def find_fault(state: Reader, notes: Notes) -> str:
+    """Why the trainer's answer to the open round can never be accepted, in the contract's words; ""
+    if it can, or is to another round."""
+    r, prepared = ROUND.get(state, notes.study), notes.prepared
+    if r is None or prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+        return ""
+    try:
+        check_answer(state, notes.study, notes.me, prepared)
+    except TrainerError as error:
+        return str(error)
+    return ""
 
 
 def check_answer(state: Reader, study_name: str, me: MemberId, draft: Prepared) -> None:

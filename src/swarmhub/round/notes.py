@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
-from swarmhub.contract.records import Evaluation, Round
+from swarmhub.contract.records import Evaluation
 from swarmhub.contract.transactions import Contribute, Dispute, Ready, Settle
 from swarmhub.types import Digest, MemberId, Signature
 
@@ -236,14 +236,6 @@ def is_final(body: Any, code: str) -> bool:
     it is now."""
     passing = ("Expired", "Disputed", "TooMany")
     return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
-
-
-def is_answer_refused(body: Any, code: str, r: Round | None) -> bool:
-    """Whether a refusal says that the trainer's answer itself can never be accepted: neither that
-    it is there already, nor that the round has moved on or does not take this member for now."""
-    starts = r is not None and r.kind == "initial"  # the model is the leader's own answer
-    answered = isinstance(body, Contribute) or (isinstance(body, Settle) and starts)
-    return answered and code == "BadValue"
 
 
 @dataclass

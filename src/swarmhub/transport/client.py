@@ -346,8 +346,9 @@ class PeerClient:
                 raise PeerError(f"Member {member} answered {response.status}.")
             return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES))
 
-    async def height(self, member: MemberId) -> int:
-        """The newest block that a member has, as it says; PeerError if it does not answer."""
+    async def height(self, member: MemberId, chain: str) -> int:
+        """The newest block of a chain that a member has, as it says; 0 if it has another chain's,
+        PeerError if it does not answer."""
         response = await self._request(member, "GET", "/v1/ledger")
         async with response:
             if response.status != 200:
@@ -359,7 +360,7 @@ class PeerClient:
         height = told.get("height") if isinstance(told, dict) else None
         if type(height) is not int or not 0 <= height < 1 << 62:
             raise PeerError(f"Member {member} did not say how far its ledger is.")
-        return height
+        return height if told.get("chain") == chain else 0
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> bool:
         """Hand a receipt to the leader; whether it has taken it (it may still merge, or know

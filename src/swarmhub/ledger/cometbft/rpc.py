@@ -50,7 +50,9 @@ class Rpc:
             raise RpcError(f"CometBFT does not answer ({type(error).__name__}).") from None
         if "error" in answer:
             said = answer["error"]
-            raise RpcError(f"CometBFT refused {method}: {said}", str(said.get("data")))
+            raise RpcError(f"CometBFT refused {method}: {said}", str(said.get("data") or ""))
+        if not isinstance(answer.get("result"), dict):
+            raise RpcError(f"CometBFT gave no result of {method}.")
         return dict(answer["result"])
 
     async def close(self) -> None:

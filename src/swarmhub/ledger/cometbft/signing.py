@@ -39,7 +39,7 @@ class Signing:
     def expect(self, seen: int, tip: int) -> None:
         """Sign nothing before block `seen` is here, which others have, or which this home remembers
         outside its ledger; `tip` is the newest block here."""
-        if self.why_not or seen <= max(tip, self.known()):
+        if self.why_not or seen <= max(tip, self.known() or 0):
             return
         self.seen = seen
         self.why_not = (
@@ -58,12 +58,15 @@ class Signing:
         """Whether the engine may have the key."""
         return not self.why_not
 
-    def known(self) -> int:
-        """Height that the engine has signed last, by its own file; 0 if that is not there."""
+    def known(self) -> int | None:
+        """Height that the engine has signed last, by its own file; 0 if that is not there, None if
+        this machine cannot read it now."""
         try:
             return int(json.loads(self.path.read_bytes())["height"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return 0
+        except OSError:
+            return None
 
     def look(self, height: int, votes: Any) -> None:
         """Validators' votes on the block at a height, as the engine names them (VoteInfo)."""
@@ -84,6 +87,8 @@ class Signing:
 
     def _compare(self) -> None:
         known = self.known()
+        if known is None:
+            return  # the next block looks again
         if self.newest <= known or (self.why_not and not self.is_waiting):
             return
         self.seen = 0
