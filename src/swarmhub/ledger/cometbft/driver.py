@@ -202,8 +202,8 @@ class CometLedger:
         return not status["sync_info"]["catching_up"]
 
     def describe(self) -> dict[str, Any]:
-        """Tell a newcomer what it has to know in order to begin: `chain`, `height`, the `base` up to
-        which blocks are forgotten here, and the `snapshots` that it could begin with."""
+        """Tell a newcomer what it needs to begin: `chain`, `height`, the `base` up to which blocks
+        are forgotten here, and the `snapshots` that it could begin with."""
         return {
             "chain": self.tip.chain_id, "height": self.tip.height, "base": self._store.base(),
             "snapshots": self._app.announce(),
