@@ -293,11 +293,11 @@ def test_an_altered_ledger_is_reported_with_its_height_and_never_used(tmp_path):
     with Network(tmp_path, 1) as network:
         network.open_study(make_spec(min_peers=1))
         db = sqlite3.connect(network.homes[0].ledger_path)
-        db.execute("UPDATE blocks SET txs = replace(txs, '1000', '9999') WHERE height = 2")
+        db.execute("UPDATE blocks SET txs = replace(txs, '1000', '9999') WHERE height = 3")
         db.commit()
         db.close()
         network.up(1)
-        assert "damaged at block 2" in sentence_of(network, 1)
+        assert "damaged at block 3" in sentence_of(network, 1)
 
 
 def test_a_ledger_that_was_rolled_back_is_noticed(tmp_path):
