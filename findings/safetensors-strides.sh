@@ -1,10 +1,8 @@
 #!/bin/sh
 # safetensors 0.8.0 (Python, NumPy side) writes an array's memory as it lies, and ignores strides.
 #
-# save_file of a transposed, strided, reversed, Fortran-ordered or broadcast array raises nothing;
-# load_file gives an array of the same shape with other values. For a broadcast array, or one that
-# is reversed or strided, what is written has memory in it that never belonged to the array.
-# Version 0.7.0 gives the values back as they were. Contiguous arrays are right in both. Known there
+# save_file of a transposed or Fortran-ordered array raises nothing; load_file gives an array of the
+# same shape with other values. Version 0.7.0 gives the values back as they were. Contiguous arrays are right in both. Known there
 # as safetensors/safetensors issue 825 (Fortran order), open when this was written.
 #
 # Exits with 0 as long as this is so, with 1 once it is not (then the copies in
@@ -21,10 +19,7 @@ from safetensors.numpy import load_file, save_file
 arrays = {
     "contiguous": np.arange(6.0).reshape(2, 3),
     "transposed": np.arange(6.0).reshape(2, 3).T,
-    "strided": np.arange(10.0)[::2],
-    "reversed": np.arange(4.0)[::-1],
     "Fortran order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-    "broadcast": np.broadcast_to(np.array([1.0, 2.0]), (3, 2)),
 }
 right = []
 for name, array in arrays.items():
@@ -32,7 +27,7 @@ for name, array in arrays.items():
     is_right = np.array_equal(load_file(sys.argv[1])["a"], array)
     right.append(is_right)
     print(f"  {name}: {'comes back as it was' if is_right else 'comes back with OTHER VALUES'}")
-expected = [True] + [sys.argv[2] == "copies"] * 5
+expected = [True] + [sys.argv[2] == "copies"] * 2
 sys.exit(right != expected)
 PYTHON
 
