@@ -2,7 +2,8 @@
 # safetensors 0.8.0 (Python, NumPy side) writes an array's memory as it lies, and ignores strides.
 #
 # save_file of a transposed or Fortran-ordered array raises nothing; load_file gives an array of the
-# same shape with other values. Version 0.7.0 gives the values back as they were. Contiguous arrays are right in both. Known there
+# same shape with other values. Version 0.7.0 gives the values back as they were. Contiguous arrays
+# are right in both. Known there
 # as safetensors/safetensors issue 825 (Fortran order), open when this was written.
 #
 # Exits with 0 as long as this is so, with 1 once it is not (then the copies in
