@@ -76,7 +76,7 @@ def pid_of(network, name):
 def problems(network, i):
     """What `swarmhub status` shows of node i's."""
     done = swarmhub("status", "--json", "--home", network.homes[i - 1].root)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 1), done.stderr  # 1: there is something to mend
     return json.loads(done.stdout)["problems"]
 
 
