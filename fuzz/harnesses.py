@@ -148,8 +148,8 @@ def card(word: str) -> Card:
         key(word).public,
         tls,
         key(word + "/c").public,
-        "h.example:7000",
-        f"{key(word + '/l').public[:40]}@h.example:7001",
+        f"{word}.example:7000",
+        f"{key(word + '/l').public[:40]}@{word}.example:7001",
         "00" * 64,
     )
 

@@ -246,7 +246,8 @@ def test_a_full_disk_under_homes_and_ledger_holds_a_round_up_and_loses_nothing(t
         assert members(network) == {1, 2, 3}
         for i in (1, 2, 3):
             np.testing.assert_array_equal(export(network, i)["w"], np.full(4, 6.0))
-            trained = trainer_said(network, i).splitlines()
+            said = trainer_said(network, i).splitlines()
+            trained = [line for line in said if line.startswith("round ")]
             assert trained[:6] == [f"round {n}" for n in range(1, 7)], "each of them once"
             network.wait_until(lambda i=i: problems(network, i) == [])
         network.children.check()
@@ -274,7 +275,7 @@ def test_a_full_disk_under_an_engine_ends_no_node_and_loses_nothing(tmp_path):
             said = json.loads(swarmhub("status", "--json", "--home", home).stdout)["problems"]
             assert any("no space left" in p or "is full" in p for p in said)
         token, wrong = inviting.communicate(timeout=60)
-        assert (inviting.returncode, wrong) == (0, "")
+        assert inviting.returncode == 0, wrong
         assert token.startswith("swarmhub1.")
         children.check()
         assert "Traceback" not in log.read_text()
