@@ -24,7 +24,7 @@ from swarmhub import keys
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
-from swarmhub.files import NO_ROOM, make_shared_folder, open_shared
+from swarmhub.files import NO_ROOM, SHARED, make_shared_folder
 from swarmhub.moments import reach
 from swarmhub.types import TX_DOMAIN, PublicKey
 
@@ -44,8 +44,9 @@ class Pool:
         path = self._folder / f"{time.time_ns():020d}-{signer_of(tx)}-{uuid.uuid4().hex[:8]}"
         hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
         try:
-            with open_shared(hidden) as file:
-                file.write(tx)
+            hidden.touch()
+            hidden.chmod(SHARED)
+            hidden.write_bytes(tx)
             reach("pool.hidden")
             hidden.rename(path)
         except OSError:
