@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from swarmhub import codec
@@ -52,5 +53,11 @@ def read_answer(data: bytes) -> tuple[Answer, Layout | None]:
     """An answer, and the layout of its parameters if it has any. BadInput if it is neither."""
     found = read_object(data)
     said = found.pop("layout", None)
-    layout = None if said is None else Layout.parse(codec.encode(said))
+    layout = None if said is None else _parse_layout(codec.encode(said))
     return codec.from_json(Answer, found), layout
+
+
+@functools.lru_cache(maxsize=2)
+def _parse_layout(document: bytes) -> Layout:
+    """Parse a layout document; a trainer's own comes with each of its answers."""
+    return Layout.parse(document)

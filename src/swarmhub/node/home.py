@@ -14,6 +14,7 @@ import contextlib
 import difflib
 import json
 import logging
+import os
 import tomllib
 import unicodedata
 from collections.abc import Collection, Iterable
@@ -377,6 +378,14 @@ class Home:
     def is_rotating(self) -> bool:
         """Whether there are new keys beside those in use."""
         return any(next_to(self.key_path(name)).exists() for name in ROTATABLE)
+
+    def keys_changed_ns(self) -> int:
+        """Modification time of the folder of keys: a cheap sign that `is_rotating` may differ. 0
+        if the folder cannot be seen."""
+        try:
+            return os.stat(f"{self.root}/keys").st_mtime_ns
+        except OSError:
+            return 0
 
     def newest_ledger_key(self) -> keys.PrivateKey | None:
         """The engine's newest key, registered or not; None if it cannot be read just now."""

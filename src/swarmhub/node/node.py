@@ -123,6 +123,7 @@ class Node:
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
         self._may_renew = True  # somebody's keys were rotated, and this node has not looked since
+        self._keys_seen_ns = 0  # when the folder of keys had changed, as of the last block
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
@@ -296,7 +297,11 @@ class Node:
         self._save_head_soon()
         self.pulse(ANY_STUDY)
         happened = {name for name, _ in committed.events}
-        self._may_renew |= "rotated" in happened or self.home.is_rotating()
+        keys_ns = self.home.keys_changed_ns()
+        if keys_ns != self._keys_seen_ns:
+            self._keys_seen_ns = keys_ns
+            self._may_renew |= self.home.is_rotating()
+        self._may_renew |= "rotated" in happened
         if self._may_renew:
             self._insist(self._renew)
         if "double_signed" in happened:
@@ -321,10 +326,10 @@ class Node:
             if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
                 return
             self.home.finish_rotation(state)
+            self._may_renew = False
         except HomeError as error:  # the new key; those in use may be good
             if str(error) not in self.problems:
                 self.report(str(error))
-        self._may_renew = False
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True

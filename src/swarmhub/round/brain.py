@@ -390,8 +390,8 @@ def witness(view: View) -> Iterator[Effect]:
 
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
-    notes, keys = view.notes, [f"{timer}/{view.r.study}" for timer in TIMERS]
-    due = [due_ms for key in keys if (due_ms := get_due_ms(state, key))]
+    notes, study = view.notes, view.r.study
+    due = [due_ms for timer in TIMERS if (due_ms := get_due_ms(state, f"{timer}/{study}"))]
     if not due:
         return
     enrolled = tuple(e.member for e in view.study.enrolled)
