@@ -265,6 +265,32 @@ def test_the_contracts_records_go_in_and_come_out():
     assert unpack(Study, pack(study)) == study
 
 
+@dataclasses.dataclass(frozen=True)
+class Older:
+    name: str
+    rounds: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Newer:
+    name: str
+    rounds: int = 10
+    audit: bool = False  # added by a later version
+    stages: tuple[str, ...] = ()
+
+
+def test_a_new_field_with_a_default_changes_no_bytes_of_old_records():
+    assert pack(Newer("a")) == pack(Older("a")) == b'{"name":"a"}'
+    assert unpack(Newer, pack(Older("a", 3))) == Newer("a", 3)
+    assert pack(Newer("a", audit=True)) == b'{"audit":true,"name":"a"}'
+
+
+def test_a_record_has_one_form_without_fields_at_their_default():
+    assert from_json(Older, {"name": "a", "rounds": 10}) == Older("a")  # a person may write it
+    with pytest.raises(Malformed, match="no field at its default"):
+        unpack(Older, b'{"name":"a","rounds":10}')
+
+
 def test_what_has_a_default_may_be_left_out():
     assert unpack(Small, b'{"n":5}') == Small(5)
 

@@ -7,7 +7,8 @@ canonical encoding of what they say, keys must be known, types must match.
 
 Records are frozen dataclasses. `pack(record)` gives bytes, `unpack(cls, bytes)` gives the record
 back or raises `Malformed` with the path of the offending value and, for an unknown key, the
-nearest valid one.
+nearest valid one. A field at its default is not packed: a field that a later version adds, with a
+default, changes neither the bytes nor the digest of what was written before.
 """
 
 from __future__ import annotations
@@ -87,7 +88,12 @@ def _write_record(record: Any, depth: int) -> str:
     memory = vars(record)
     text: str | None = memory.get(REMEMBERED)
     if text is None:
-        pairs = [f'"{n}":{_write(memory[n], depth + 1)}' for n in _sorted_names(cls)]
+        pairs = [
+            f'"{name}":{_write(value, depth + 1)}'
+            for name, default in _defaults(cls)
+            if (value := memory[name]) is not default
+            and (value != default or type(value) is not type(default))
+        ]
         memory[REMEMBERED] = text = "{" + ",".join(pairs) + "}"
     return text
 
@@ -169,8 +175,14 @@ def pack(record: Any) -> bytes:
 
 
 def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
-    """The record of canonical bytes."""
-    return from_json(cls, decode(data, limit_bytes))
+    """The record of canonical bytes: those that `pack` gives of it, and no others."""
+    found = from_json(cls, parse(data, limit_bytes))
+    if pack(found) != data:
+        raise Malformed(
+            f"{cls.__name__} is not in canonical form (sorted keys, no spaces, no field at its "
+            "default)."
+        )
+    return found
 
 
 def from_json(cls: type[T], value: Json, where: str = "") -> T:
@@ -184,8 +196,13 @@ def is_record(value: object) -> bool:
 
 
 @functools.cache
-def _sorted_names(cls: type) -> tuple[str, ...]:
-    return tuple(sorted(name for name, _, _ in _fields(cls)))
+def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
+    """Names of a record's fields, sorted, with their defaults (or dataclasses.MISSING)."""
+    found = {}
+    for f in dataclasses.fields(cls):
+        makes = f.default_factory
+        found[f.name] = f.default if makes is dataclasses.MISSING else makes()
+    return tuple(sorted(found.items()))
 
 
 @functools.cache

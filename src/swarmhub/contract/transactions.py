@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from swarmhub import codec, merkle
@@ -339,7 +339,7 @@ def _read_again(data: bytes) -> Transaction:
 
 
 def _read(data: bytes) -> Transaction:
-    envelope = codec.decode(data, MAX_TX_BYTES)
+    envelope = codec.parse(data, MAX_TX_BYTES)
     expected = {"body", "chain", "expires_ms", "kind", "signature", "signer"}
     if not isinstance(envelope, dict) or set(envelope) != expected:
         raise Malformed(f"A transaction has exactly the keys {', '.join(sorted(expected))}.")
@@ -352,6 +352,10 @@ def _read(data: bytes) -> Transaction:
     if kind not in BODIES:
         raise Malformed(f"Unknown kind of transaction {kind[:60]!r}.")
     body = codec.from_json(BODIES[kind], envelope["body"])
+    if codec.encode({**envelope, "body": body}) != data:
+        raise Malformed(
+            "A transaction is in canonical form (sorted keys, no spaces, no field at its default)."
+        )
     signature, signer = envelope["signature"], codec.encode(envelope["signer"])
     # canonical: the keys are in order, so the signature stands before the signer, at the end
     end = b'"signer":' + signer + b"}"
@@ -381,6 +385,4 @@ def receipt_message(
 
 def card_message(card: Card) -> bytes:
     """What a card's signature (and a rotation's or an invitation's proof) signs."""
-    fields = codec.to_json(card)
-    del fields["signature"]
-    return codec.encode(fields)
+    return codec.pack(replace(card, signature=""))

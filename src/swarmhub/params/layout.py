@@ -163,15 +163,8 @@ class Layout:
         return codec.digest(b"swarmhub/layout/1", self.pack())
 
     def pack(self) -> bytes:
-        """Canonical JSON of the layout; without meanings if it has none."""
-        return codec.encode(self.to_json())
-
-    def to_json(self) -> codec.Json:
-        """The layout as a JSON value."""
-        found = codec.to_json(self)
-        if not self.meanings:
-            del found["meanings"]
-        return found
+        """Canonical JSON of the layout."""
+        return codec.pack(self)
 
     def segments(self, start: int, stop: int) -> list[tuple[Tensor, int, int]]:
         """The tensor parts within bytes [start, stop): (tensor, first byte, end byte) each.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from swarmhub import codec
 from swarmhub.errors import FenceError, TrainerError
 from swarmhub.train.notices import Notices
 
@@ -34,10 +35,10 @@ class NodeClient:
         self._token = ""
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask, and return the node's answer. Waits through a restart of the node, and says so;
-        TrainerError if it refuses or stays away longer than `patience_s`, FenceError if it knows
-        another fence."""
-        return self._call("POST", path, json.dumps(body).encode())
+        """Ask (records may stand in the body), and return the node's answer. Waits through a
+        restart of the node, and says so; TrainerError if it refuses or stays away longer than
+        `patience_s`, FenceError if it knows another fence."""
+        return self._call("POST", path, codec.encode(body))
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the node's answer to a GET."""

@@ -193,7 +193,7 @@ class Swarm:
                 return
             if task["kind"] == "initial":
                 layout = parameters.write(Path(task["drop"]))
-                self._answer(task, samples=1, layout=layout.to_json())
+                self._answer(task, samples=1, layout=layout)
                 continue
             metrics = self._measure(task, evaluate)
             if task["kind"] == "evaluation":
@@ -213,9 +213,7 @@ class Swarm:
             self._shelf.save(number, turn.local, parameters.local())
             reach("trainer.local")
             layout = parameters.write(Path(task["drop"]))
-            self._answer(
-                task, samples=weight, layout=layout.to_json(), metrics=metrics, own=turn._own
-            )
+            self._answer(task, samples=weight, layout=layout, metrics=metrics, own=turn._own)
 
     def _measure(self, task: dict[str, Any], evaluate: Evaluate | None) -> dict[str, float]:
         """The merged model's metrics, said to the person as well."""
