@@ -1,8 +1,46 @@
-"""Puts this folder on the path, so that every room's tests can import `builders`."""
+"""Puts this folder on the path, so that every room's tests can import `builders`; and tiers.
+
+A test belongs to one tier: `unit` (no sockets, no other processes; that of a test that names
+none), `process` (nodes, trainers, TLS on this machine), `engine` (CometBFT), `campaign` (minutes
+of kills, schedules, fuzzing). A unit test that opens a connection or starts a process fails.
+"""
+
+import sys
 
 import pytest
 
 from swarmhub.blobs import BlobStore
+
+TIERS = ("unit", "process", "engine", "campaign")
+BEYOND_UNIT = ("socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn")
+guarded = []  # the unit test that runs
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not any(item.get_closest_marker(tier) for tier in TIERS):
+            item.add_marker(pytest.mark.unit)
+            item.guarded = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    if getattr(item, "guarded", False):
+        guarded.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        guarded.clear()
+
+
+def refuse(event, arguments):
+    if guarded and event in BEYOND_UNIT:
+        where = ", ".join(TIERS[1:])
+        raise RuntimeError(f"{event} in a unit test; mark it as one of {where}: {arguments}")
+
+
+sys.addaudithook(refuse)
 
 
 @pytest.fixture(autouse=True)
