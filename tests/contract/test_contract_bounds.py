@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from brim import METRICS, fill_study
 from builders import HEART, Consortium, card_of, initialised, key, proposed, running, spec_of
 
 from swarmhub import codec, contract, keys
-from swarmhub.contract import deadlines, quotas
-from swarmhub.contract.consortium import MAX_CERTIFICATE_BYTES, MAX_MEMBERS
+from swarmhub.contract import deadlines, quotas, replay
+from swarmhub.contract.cards import MAX_CERTIFICATE_BYTES
+from swarmhub.contract.checks import MAX_METRICS
+from swarmhub.contract.consortium import MAX_MEMBERS
 from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
+from swarmhub.contract.misbehaviour import MAX_FORMER_KEYS
 from swarmhub.contract.names import MAX_NAME
-from swarmhub.contract.records import HOLDINGS, SPEC, STUDY
-from swarmhub.contract.replay import MAX_REMEMBERED
+from swarmhub.contract.records import (
+    DUE,
+    HOLDINGS,
+    STUDY,
+    Enrolment,
+    Evaluation,
+    Holdings,
+    MovedRelease,
+    Study,
+)
+from swarmhub.contract.replay import MAX_FORGOTTEN, MAX_REMEMBERED
 from swarmhub.contract.state import Overlay, State
 from swarmhub.contract.study import MAX_SPEC_BYTES
 from swarmhub.contract.transactions import (
     Approve,
+    Enrol,
     Finish,
     Invite,
     Leave,
@@ -26,6 +41,8 @@ from swarmhub.contract.transactions import (
     Propose,
     Release,
     Start,
+    Vote,
+    Withdraw,
     read_transaction,
 )
 
@@ -39,12 +56,8 @@ def size_of(state):
     return len(json.dumps(texts, ensure_ascii=False).encode())
 
 
-def fill(c, member):
-    """A member proposes, invites and has others apply for as long as it may."""
-    for i in range(2 * quotas.MAX_PROPOSALS):
-        title = WIDE if i < quotas.MAX_PROPOSALS else ""
-        last = c.act(member, Propose(spec_of(name=f"s{member}-{i}", min_peers=1, title=title)))
-    assert last.code == "OverQuota"
+def apply_and_invite(c, member):
+    """A member invites, and has others apply, for as long as it may."""
     tls = "ab" * MAX_CERTIFICATE_BYTES
     for i in range(quotas.MAX_MOTIONS + quotas.MAX_INVITATIONS):
         word = f"{member}-{i:058}"[:MAX_NAME]
@@ -58,12 +71,101 @@ def fill(c, member):
 def test_what_members_fill_alone_stays_below_the_bound():
     c = Consortium(2)
     before = size_of(c.state)
-    fill(c, 1)
+    apply_and_invite(c, 1)
     filled = size_of(c.state) - before
-    votes = quotas.MAX_MOTIONS * MAX_MEMBERS * 4 + quotas.MAX_PROPOSALS * MAX_MEMBERS * 40
-    member = 2 * MAX_CERTIFICATE_BYTES + 1000  # its own record
-    assert filled > quotas.MAX_STUDY_BYTES / 2, "the case is none if nothing is filled"
-    assert MAX_MEMBERS * (filled + votes + member) < MAX_STATE_BYTES
+    votes = quotas.MAX_MOTIONS * (MAX_MEMBERS * 6 + 200)  # and why an applicant waits
+    member = 2 * MAX_CERTIFICATE_BYTES + 1000 + MAX_FORMER_KEYS * 160  # its own records
+    assert filled > quotas.MAX_MOTIONS * MAX_CERTIFICATE_BYTES, "else nothing is filled"
+    assert MAX_MEMBERS * (quotas.MAX_STUDY_BYTES + filled + votes + member) < MAX_STATE_BYTES
+
+
+def test_terms_to_the_brim_stay_in_their_proposers_part():
+    c = Consortium(2)
+    before = size_of(c.state)
+    for i in range(2 * quotas.MAX_PROPOSALS):
+        title = WIDE if i < quotas.MAX_PROPOSALS else ""
+        last = c.act(1, Propose(spec_of(name=f"s{i}", min_peers=1, title=title)))
+    assert last.code == "OverQuota"
+    assert quotas.MAX_STUDY_BYTES / 2 < size_of(c.state) - before <= quotas.MAX_STUDY_BYTES
+
+
+# studies and rounds to the brim
+
+
+def brimming(n, **how):
+    """A state with a study of n members to the brim, and the sum of what they are charged."""
+    work, state = Overlay(State()), State()
+    ids = fill_study(work, n, **how)
+    state.commit(work.writes)
+    return state, sum(quotas.compute_bytes(state, m) for m in ids)
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["running", "over"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 31, 63, 64])
+def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
+    state, charged = brimming(n, is_over=is_over)
+    assert size_of(state) <= charged, "what is charged is too little"
+    assert n < 64 or size_of(state) > 0.85 * charged, "the brim is higher than this"
+
+
+def test_a_contribution_to_the_brim_is_accepted_and_nothing_above():
+    c = initialised(3)
+    base = c.round().base
+    c.contribute(1, evaluations=(Evaluation(base, 9, METRICS),))
+    for name in ("x" * 41, "é" * 21, "a\nb", "zero\u200bwidth", 'a"b', "a\\b", ""):
+        wrong = c.contribution(2, evaluations=(Evaluation(base, 9, {name: 1}),))
+        c.refused("BadValue", 2, wrong)
+    c.contribute(2, evaluations=(Evaluation(base, 9, {"é" * 20: 1}),))
+
+
+def test_the_best_score_has_as_many_metrics_as_one_contribution():
+    c = initialised(3)
+    base = c.round().base
+    for m in (1, 2, 3):
+        own = {f"{m}{i}": 1 for i in range(MAX_METRICS - 1)}
+        c.contribute(m, evaluations=(Evaluation(base, 9, {"auc": m, **own}),))
+    c.settle()
+    kept = c.study().best_score.metrics
+    assert (len(kept), kept["auc"]) == (MAX_METRICS, 2)
+
+
+def test_a_running_study_is_charged_to_each_enrolled_member():
+    c = running(3)
+    used = [quotas.compute_bytes(c.state, m) for m in (1, 2, 3)]
+    assert used[1:] == [quotas.PART_BYTES] * 2
+    assert used[0] == quotas.PART_BYTES + quotas.compute_study_bytes(c.state, HEART)
+    c.ok(2, Withdraw(HEART))
+    assert quotas.compute_bytes(c.state, 2) == quotas.KEPT_BYTES
+    c.ok(2, Enrol(HEART, c.study().spec, 9))
+    assert quotas.compute_bytes(c.state, 2) == quotas.PART_BYTES
+    c.ok(1, Finish(HEART))
+    assert quotas.compute_bytes(c.state, 2) == quotas.KEPT_BYTES
+
+
+def test_what_leaves_the_state_is_charged_to_nobody():
+    c = proposed(3)
+    for m in (1, 2, 3):
+        c.enrol(m)
+    c.ok(3, Withdraw(HEART))
+    assert HOLDINGS.get(c.state, 3) is None
+    c.ok(1, Finish(HEART))
+    assert [HOLDINGS.get(c.state, m) for m in (1, 2)] == [None, None]
+
+
+def test_an_enrolment_too_many_is_refused_and_no_other_members():
+    c = Consortium(3)
+    names = tuple(f"s{i}" for i in range(quotas.MAX_STUDY_BYTES // quotas.PART_BYTES))
+    work = Overlay(c.state)
+    for name in names:
+        STUDY.put(work, name, record=Study(name, "", 9, "running", enrolled=(Enrolment(2, 1),)))
+    HOLDINGS.put(work, 2, record=Holdings(enrolments=names))
+    c.state.commit(work.writes)
+    c.propose(1, min_peers=1)
+    for m in (2, 3):
+        c.ok(m, Approve(HEART, c.study().spec))
+    said = c.refused("OverQuota", 2, Enrol(HEART, c.study().spec, 1)).message
+    assert said.endswith("wait until a study is over, or withdraw from one.")
+    c.enrol(3)
 
 
 def test_proposals_without_end_of_one_member_do_no_harm():
@@ -103,19 +205,49 @@ def test_studies_that_are_over_count_in_their_proposers_part():
     c.propose(1, min_peers=1)
 
 
-def test_releases_stay_within_the_proposers_part_of_the_state():
-    c = initialised(1, min_peers=1)
+def without_room(c, member):
+    """A member's part of the state is used up by a release of another study's model."""
     work = Overlay(c.state)
-    models = tuple(replace(c.study().current, digest=f"{i:064}") for i in range(31))
-    STUDY.put(work, HEART, record=replace(c.study(), released=models))
-    big = spec_of(name="big", title="x" * 130_000)
-    SPEC.put(work, "big", record=big)
-    STUDY.put(work, "big", record=replace(c.study(), name="big"))
-    HOLDINGS.put(work, 1, record=quotas.Holdings(studies=(HEART, "big")))
-    tx = c.write(1, Release(HEART, c.study().current.digest))
-    env = contract.Env(99, c.now_ms, keys.verify)
-    result = contract.apply(work, read_transaction(tx), env)
-    assert (result.code, "released" in result.message) == ("OverQuota", True)
+    held = HOLDINGS.get(work, member) or Holdings()
+    filled = MovedRelease("other", "", quotas.MAX_STUDY_BYTES)
+    HOLDINGS.put(work, member, record=replace(held, releases=(filled,)))
+    c.state.commit(work.writes)
+
+
+def test_a_release_is_charged_to_its_mover():
+    c = initialised(2)
+    without_room(c, 2)
+    before, model = quotas.compute_bytes(c.state, 1), c.study().current
+    said = c.refused("OverQuota", 2, Release(HEART, model.digest)).message
+    assert said.endswith("let another enrolled member move to release it.")
+    c.ok(1, Release(HEART, model.digest))
+    c.ok(2, Vote(c.open_motions[0], True))
+    taken = quotas.compute_text_bytes(codec.pack(model)) + quotas.RELEASE_BYTES
+    assert quotas.compute_bytes(c.state, 1) == before + taken
+
+
+def test_a_proposer_without_room_blocks_no_release_by_others():
+    c = initialised(3)
+    without_room(c, 1)
+    c.ok(2, Release(HEART, c.study().current.digest))
+    for m in (1, 3):
+        c.ok(m, Vote(c.open_motions[0], True))
+    assert [m.digest for m in c.study().released] == [c.study().current.digest]
+
+
+def test_a_release_that_is_lost_or_missed_is_charged_to_nobody():
+    c = initialised(3)
+    before = quotas.compute_bytes(c.state, 1)
+    c.ok(1, Release(HEART, c.study().current.digest))
+    c.ok(2, Vote(c.open_motions[0], False))
+    assert c.happened("motion_lost")
+    assert quotas.compute_bytes(c.state, 1) == before
+    c.ok(1, Release(HEART, c.study().current.digest))
+    c.play()  # the model is not current any more, and was never the best
+    for m in (2, 3):
+        c.ok(m, Vote(c.open_motions[0], True))
+    assert c.happened("release_missed")
+    assert quotas.compute_bytes(c.state, 1) == before
 
 
 def test_a_proposal_that_nobody_starts_lapses():
@@ -164,6 +296,54 @@ def test_what_is_remembered_is_counted_down_when_it_expires():
     assert int(c.state.get("remembered/2")) == 3  # approval, enrolment, this one
     c.idle(3_600_000)
     assert c.state.get("remembered/2") is None
+
+
+def remembering(*counts):
+    """A state that remembers so many transactions of member 1, minute by minute from minute 1."""
+    work, state = Overlay(State()), State()
+    for minute, count in enumerate(counts, 1):
+        for i in range(count):
+            tx = SimpleNamespace(id=f"{minute}/{i}", expires_ms=minute * replay.BUCKET_MS)
+            replay.remember(work, tx, 1)
+    state.commit(work.writes)
+    return state
+
+
+def forget(state, time_ms):
+    """One block's part; returns how many transactions it has forgotten."""
+    before = len([p for p in state.values if p.startswith("seen/")])
+    work = Overlay(state)
+    replay.forget(work, time_ms)
+    state.commit(work.writes)
+    return before - len([p for p in state.values if p.startswith("seen/")])
+
+
+def test_one_block_forgets_a_bounded_number_and_the_next_the_rest():
+    state = remembering(MAX_FORGOTTEN + 700, 500, 900)
+    late = 60 * replay.BUCKET_MS
+    assert forget(state, late) == MAX_FORGOTTEN
+    assert (replay.get_count(state, 1), DUE.need(state).minutes) == (2100, (1, 2, 3))
+    assert forget(state, late) == MAX_FORGOTTEN
+    assert (replay.get_count(state, 1), DUE.need(state).minutes) == (100, (3,))
+    assert forget(state, late) == 100
+    assert state.values == {}
+
+
+def test_a_block_forgets_no_minute_that_is_not_over():
+    state = remembering(3, 4)
+    assert forget(state, 2 * replay.BUCKET_MS) == 3
+    assert sorted(p for p in state.values if p.startswith("seen/")) == [
+        f"seen/2/{i}" for i in range(4)
+    ]
+
+
+def test_what_is_not_forgotten_yet_is_refused_as_expired():
+    c = running(3)
+    tx = read_transaction(c.write(1, Poke(HEART)))
+    work = Overlay(c.state)
+    work.put(f"seen/{tx.id}", b"1")
+    env = contract.Env(99, tx.expires_ms + 1, keys.verify)
+    assert contract.apply(work, tx, env).code == "Expired"
 
 
 # deadlines

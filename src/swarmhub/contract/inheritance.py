@@ -15,6 +15,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract.consortium import depart
 from swarmhub.contract.context import Context
+from swarmhub.contract.misbehaviour import keep_former_keys
 from swarmhub.contract.motions import close_motion, get_motions
 from swarmhub.contract.records import (
     CHAIN,
@@ -56,10 +57,12 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
         MEMBER.put(ctx.state, gone, record=replace(member, power=0))  # it has none in this chain
         depart(ctx, MEMBER.need(ctx.state, gone), "removed")
     survivors = get_members(ctx.state)
+    for member in survivors:
+        keep_former_keys(ctx, member)
     voting = [m for m in survivors if not get_double_sign(ctx.state, m)] or survivors
     for member in survivors:
         power = int(member in voting)
-        MEMBER.put(ctx.state, member.id, record=replace(member, power=power))
+        MEMBER.put(ctx.state, member.id, record=replace(member, power=power, rotated=0))
         if power:
             ctx.emit("power", key=member.consensus, power=power)
 

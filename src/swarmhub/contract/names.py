@@ -22,6 +22,9 @@ FOLDED = {
     "0": "o",
     "1": "l",
 }
+MAX_METRIC_NAME = 40  # bytes: a contribution has up to 32 of them
+METRIC_SIGNS = " !#$%&'()*+,-./:;<=>?@[]^_`{|}~"  # \" and \\ take four bytes each in the state
+METRIC_ALLOWED = 'Latin, Greek or Cyrillic letters, digits, spaces and signs but not " or \\'
 MAX_HOST = 253
 MAX_LABEL = 63
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -48,6 +51,15 @@ def find_name_fault(text: str) -> str:
         return f"letters of one script, not {' and '.join(scripts)} ones together"
     if text[0] not in FOLDED or (text[-1] not in FOLDED and text[-1] not in ".)"):
         return "a letter or digit at its beginning and its end"
+    return ""
+
+
+def find_metric_fault(text: str) -> str:
+    """What is expected of a metric's name and not so here; "" if it is one."""
+    if not text or not all(c in FOLDED or c in METRIC_SIGNS for c in text):
+        return f"a name of {METRIC_ALLOWED}"
+    if len(text.encode()) > MAX_METRIC_NAME:
+        return f"a name of at most {MAX_METRIC_NAME} bytes in UTF-8"
     return ""
 
 

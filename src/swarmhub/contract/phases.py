@@ -268,6 +268,8 @@ def drop_study(ctx: Context, study: Study) -> None:
     STUDY.put(ctx.state, study.name, record=None)
     SPEC.put(ctx.state, study.name, record=None)
     quotas.release(ctx.state, study.proposer, "proposals", study.name)
+    for entry in study.enrolled:
+        quotas.release(ctx.state, entry.member, "enrolments", study.name)
 
 
 def end_grace(ctx: Context, name: str) -> None:

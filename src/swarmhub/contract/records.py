@@ -123,6 +123,7 @@ class Motion:
     model: Digest = ""
     ayes: tuple[MemberId, ...] = ()
     nays: tuple[MemberId, ...] = ()
+    waits: str = ""  # why the applicant cannot be admitted yet although the votes are there
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,15 @@ class Motions:
 
 
 @dataclass(frozen=True)
+class MovedRelease:
+    """A model whose release the member has moved: a copy of its record in the state."""
+
+    study: str
+    model: Digest
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class Holdings:
     """What a member has in the state, as its quotas count it (see `quotas`)."""
 
@@ -140,6 +150,8 @@ class Holdings:
     motions: tuple[int, ...] = ()  # without removals
     proposals: tuple[str, ...] = ()  # studies that nobody has started
     studies: tuple[str, ...] = ()  # and those that run or are over
+    enrolments: tuple[str, ...] = ()  # studies in which it takes part, or has taken part
+    releases: tuple[MovedRelease, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -450,6 +462,23 @@ class DoubleSign:
     height: int
 
 
+@dataclass(frozen=True)
+class FormerKey:
+    """A consensus key that a member has replaced."""
+
+    key: PublicKey
+    replaced: int  # in this block; 0: in another chain, before a restart
+    double_signed: int = 0  # height at which it signed two blocks; 0: not known to have
+    late: bool = False  # that became known after the key had been replaced
+
+
+@dataclass(frozen=True)
+class FormerKeys:
+    """Consensus keys that a member has replaced, the last ones, oldest first."""
+
+    keys: tuple[FormerKey, ...] = ()
+
+
 CHAIN = Table("chain", Chain)
 MEMBER = Table("member", Member)
 KEY_OWNER = Table("key", KeyOwner)
@@ -460,7 +489,8 @@ HOLDINGS = Table("holdings", Holdings)  # by member
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
-DOUBLE_SIGN = Table("double_sign", DoubleSign)
+DOUBLE_SIGN = Table("double_sign", DoubleSign)  # by member, of its present key
+FORMER_KEYS = Table("former_keys", FormerKeys)  # by member
 DUE = Table("expiring", DueMinutes)
 DEADLINE = Table("deadline", Deadline)
 DUE_KEYS = Table("deadlines", DeadlineKeys)  # by minute
@@ -482,6 +512,12 @@ def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
     """What is held against a member's consensus key, if anything."""
     found = DOUBLE_SIGN.get(state, member.id)
     return found if found is not None and found.key == member.consensus else None
+
+
+def get_former_keys(state: Reader, member: MemberId) -> tuple[FormerKey, ...]:
+    """Consensus keys that the member has replaced and that are remembered, oldest first."""
+    found = FORMER_KEYS.get(state, member)
+    return found.keys if found else ()
 
 
 def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:

@@ -43,6 +43,7 @@ class UnknownThing(Refusal):
 
 class AlreadyDone(Refusal):
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(f"Already done: {what}.")
 
 
