@@ -1,4 +1,4 @@
-"""A study whose records are as long as any act can make them, and what waits for a time in it."""
+"""A study with records as long as any act can make them, and with all of its deadlines."""
 
 from __future__ import annotations
 

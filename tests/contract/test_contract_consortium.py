@@ -1,4 +1,4 @@
-"""Who is a member, and how that changes."""
+"""Membership, and how it changes."""
 
 from __future__ import annotations
 

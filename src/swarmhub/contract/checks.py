@@ -1,4 +1,4 @@
-"""What the rules of a round refuse, each check by itself."""
+"""Checks of the rules of a round, each by itself."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def need_candidate(r: Round, member: Member) -> None:
 
 
 def need_few_strikes(r: Round, member: Member) -> None:
-    """Refuse who has changed the set of this round too often already: each time makes a new
-    revision, and what the others have sent or signed for the old one is void."""
+    """Refuse a member that has changed the set of this round too often already: each time makes a
+    new revision, and what the others have sent or signed for the old one is void."""
     if member.id in r.barred:
         raise NotAllowed(
             f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
@@ -121,7 +121,7 @@ def check_contribution(
 
 
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
-    """What a contribution of this kind of round carries."""
+    """Check what a contribution to this kind of round carries."""
     if r.kind == "evaluation":
         if tx.root or tx.nbytes or tx.layout:
             raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)

@@ -349,8 +349,8 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
 
 
 def give_up_power(ctx: Context, member: Member) -> None:
-    """A validator is one no longer (its record says so already). The last one's power passes to
-    all who remain: without a validator there would never be a block again."""
+    """Announce that a validator is one no longer (its record says so already). The last one's power
+    passes to all members that remain: without a validator there would never be a block again."""
     ctx.emit("power", key=member.consensus, power=0)
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):

@@ -1,4 +1,4 @@
-"""What each member has in the state, and how much that may be.
+"""Quotas: the part of the state that each member has, and how large it may be.
 
 The state is everyone's: a newcomer reads all of it, and a restart after a halt needs it in one
 piece (`inheritance.MAX_STATE_BYTES`). So what one member alone can put there is bounded by its own
@@ -43,7 +43,7 @@ Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "
 
 
 def get_holdings(state: Reader, member: MemberId) -> Holdings:
-    """What the member has in the state."""
+    """Return what the member has in the state."""
     return HOLDINGS.get(state, member) or Holdings()
 
 

@@ -1,4 +1,4 @@
-"""What the state holds, as frozen records, and the path of each.
+"""Frozen records of the state, and the path of each.
 
 Everything here is bounded by members and running studies: what is history (decided motions,
 settled rounds) leaves the state as events and lives on in `Study.lineage`, a hash chain.
@@ -20,7 +20,7 @@ MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 
 @dataclass(frozen=True)
 class Card:
-    """What a hospital shows of itself; signed by its account key, so nobody can alter it."""
+    """A hospital's keys, name and addresses; signed by its account key, so nobody can alter it."""
 
     name: str
     account: PublicKey  # signs transactions and receipts
@@ -33,7 +33,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Genesis:
-    """Block 0: who founded the consortium. Its digest is part of the chain id."""
+    """Block 0: the founders of the consortium. Its digest is part of the chain id."""
 
     name: str
     founders: tuple[Card, ...]
@@ -46,7 +46,7 @@ class Genesis:
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What a restarted consortium begins with (see `inheritance`)."""
+    """The beginning of a restarted consortium (see `inheritance`)."""
 
     chain: str  # the halted one
     height: int
@@ -112,11 +112,11 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Motion:
-    """An open vote (see `motions` for who decides it)."""
+    """An open vote (see `motions` for its electors)."""
 
     id: int
     kind: Literal["admit", "remove", "release"]
-    by: MemberId  # who moved it; of an application the member whose invitation it used
+    by: MemberId  # its mover; of an application the member that made the invitation
     applicant: Card | None = None
     member: MemberId = 0
     study: str = ""
@@ -135,7 +135,7 @@ class Motions:
 
 @dataclass(frozen=True)
 class MovedRelease:
-    """A model whose release the member has moved: a copy of its record in the state."""
+    """A model that the member has moved to release: a copy of its record in the state."""
 
     study: str
     model: Digest
@@ -144,7 +144,7 @@ class MovedRelease:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a member has in the state, as its quotas count it (see `quotas`)."""
+    """A member's part of the state, as its quotas count it (see `quotas`)."""
 
     invitations: tuple[PublicKey, ...] = ()
     motions: tuple[int, ...] = ()  # without removals
@@ -156,7 +156,7 @@ class Holdings:
 
 @dataclass(frozen=True)
 class MergeRule:
-    """How contributions become one model (room `merge` has the arithmetic)."""
+    """A rule that makes one model of contributions (room `merge` has the arithmetic)."""
 
     name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
         "weighted_mean"
@@ -165,13 +165,13 @@ class MergeRule:
 
     @property
     def is_chunk_local(self) -> bool:
-        """Whether a merged chunk follows from the same chunk of each contribution."""
+        """Return whether a merged chunk follows from the same chunk of each contribution."""
         return self.name != "geometric_median"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What "best model" means."""
+    """The metric that decides which model is best."""
 
     name: str = "auc"
     goal: Literal["max", "min"] = "max"
@@ -264,7 +264,7 @@ class LastSettled:
 
 @dataclass(frozen=True)
 class Study:
-    """Where a study stands."""
+    """The standing of a study."""
 
     name: str
     spec: Digest
@@ -284,7 +284,7 @@ class Study:
 
     @property
     def is_over(self) -> bool:
-        """Whether no round of it will ever open again."""
+        """Return whether no round of it will ever open again."""
         return self.status in ("finished", "expired")
 
     def samples_of(self, member: MemberId) -> int | None:
@@ -366,7 +366,9 @@ class Round:
     base: Digest = ""
     opened_ms: int = 0  # time of the block that opened it
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
-    enrolled: tuple[MemberId, ...] = ()  # it reckons with these: their f bounds who may lie
+    enrolled: tuple[
+        MemberId, ...
+    ] = ()  # it reckons with these: so many of them may lie as their f says
     revision: int = 0  # of the set of contributions
     term: int = 0  # index of the leadership attempt; never falls within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set
@@ -374,10 +376,12 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
-    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went
+    strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
-    unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
+    unfounded: tuple[
+        MemberId, ...
+    ] = ()  # members with a dispute that was dismissed: they open no more
     former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
 
     @property
@@ -386,7 +390,7 @@ class Round:
 
     @property
     def barred(self) -> frozenset[MemberId]:
-        """Who has to wait for a leader's time before it may join this round again."""
+        """Members that have to wait for a leader's time before they may join this round again."""
         return frozenset(m for m in self.strikes if self.strikes.count(m) >= MAX_STRIKES)
 
     def contribution_of(self, member: MemberId) -> Contribution | None:
@@ -395,7 +399,7 @@ class Round:
 
 @dataclass(frozen=True)
 class RoundRef:
-    """What a round transaction is about; refused when the round has moved on."""
+    """The subject of a round transaction; refused when the round has moved on."""
 
     study: str
     number: int
@@ -448,7 +452,7 @@ class DueMinutes:
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """Whose an account key is."""
+    """Maps an account key to its member."""
 
     member: MemberId
 
@@ -509,7 +513,7 @@ def get_members(state: Reader) -> list[Member]:
 
 
 def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
-    """What is held against a member's consensus key, if anything."""
+    """Return what is held against a member's present consensus key, if anything."""
     found = DOUBLE_SIGN.get(state, member.id)
     return found if found is not None and found.key == member.consensus else None
 

@@ -20,7 +20,7 @@ PREFIXES = ("seen", "due", "remembered", DUE.prefix)
 
 
 def is_replay_protection(path: str) -> bool:
-    """Whether a path of the state only says which transactions this chain has seen."""
+    """Return whether a path of the state only says which transactions this chain has seen."""
     return path.partition("/")[0] in PREFIXES
 
 

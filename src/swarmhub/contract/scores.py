@@ -1,4 +1,4 @@
-"""What was measured of a model: the score of a round, and the best model."""
+"""Measurements of a model: the score of a round, and the best model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A study's law: what may run, where, and by whose leave.
+"""Rules of a study's life: proposal, approval, enrolment, start, end, release.
 
 proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
-its own hospital; only who approved can enrol, only who is enrolled takes part.
+its own hospital; only members that approved can enrol, only enrolled ones take part.
 """
 
 from __future__ import annotations
