@@ -4,11 +4,11 @@ A merge has one right result, so a dispute names a chunk and what it should be. 
 other than the leader recompute that chunk; what more than half of them say decides, if those are
 more than f, the liars that the study survives. A merge that is found false costs its leader this
 round; a dispute that is not upheld costs its author the right to open another in this round. What
-stays undecided for a leader's time is not upheld: a settlement needs receipts of members who have
+stays undecided for a leader's time is not upheld: a settlement needs receipts of members that have
 audited it in any case.
 
-A leader is answerable for what it has offered, also when it rotates its account key
-afterwards: a round keeps the keys that a leader had, until its set of contributions is another. It
+A leader is answerable for what it has offered, also when it rotates its account key afterwards:
+a round keeps the keys that a leader had, until its set of contributions is another. It
 is answerable as long as it may settle, also when another one leads by now; and if it takes its
 contribution back while its merge is disputed, it leads no more in this round.
 """

@@ -2,8 +2,8 @@
 
 A BFT ledger stands still when a third of its validators are away. If they are gone for good, the
 members that are left take the last state that they have, sign it with the list of themselves, and
-begin a new chain with it. Block 0 holds all of this, so each reader of the new chain sees what it came from
-and by whose word. Members that did not sign are members no longer; they can apply again.
+begin a new chain with it. Block 0 holds all of this, so each reader of the new chain sees what it
+came from and by which word. Members that did not sign are members no longer; they can apply again.
 Studies, models and their lineage go on.
 """
 
