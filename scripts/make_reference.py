@@ -291,6 +291,10 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
 # What a variable part of a sentence stands for; anything else shows its expression.
 PARTS = {
     "name_fault": "1 to 60 letters (Latin, Greek or Cyrillic), digits, -'.,&()/ and spaces",
+    "metric_fault": "a name of 1 to 40 bytes: letters (Latin, Greek or Cyrillic), digits, spaces, "
+    'signs but not " or \\',
+    "common.kind": "⟨key or address⟩",
+    "common.value": "⟨host⟩:⟨port⟩",
     "fault": "host:port, an IPv6 address in brackets",
     "STUDY_NAME": "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends",
     "tx.ref": "another round, phase, revision or term",

@@ -173,6 +173,22 @@ def membership() -> Recorder:
     return c
 
 
+def collisions() -> Recorder:
+    """An applicant waits for a place that a member gives up; a key that was replaced stays so."""
+    c = Recorder(3)
+    twin, token = key("twin"), c.invite(1, "twin")
+    c.ok(twin, c.application(token, card_of("twin", twin, address="fourth.example:7000")))
+    c.refused("AlreadyDone", 2, Rotate(*c.rotated(2, address="fourth.example:7000")))
+    waiting = c.open_motions[-1]
+    c.admit("fourth")
+    for member in (1, 2, 3, 4):
+        c.ok(member, Vote(waiting, True))
+    moved = c.rotated(4, by=key("fourth"), address="new.example:7000", consensus=key("k").public)
+    c.ok(4, Rotate(*moved))
+    c.refused("AlreadyDone", 4, Rotate(*c.rotated(4)))
+    return c
+
+
 def alone() -> Recorder:
     """What the only member cannot do."""
     c = Recorder(1)
@@ -356,7 +372,8 @@ def envelopes() -> Recorder:
 
 
 STORIES: dict[str, Callable[[], Recorder]] = {
-    f.__name__: f for f in (membership, alone, study, rounds, leaders, disputes, envelopes)
+    f.__name__: f
+    for f in (membership, collisions, alone, study, rounds, leaders, disputes, envelopes)
 }
 
 

@@ -1,4 +1,4 @@
-"""The state is bounded: what one member alone can put there, and what waiting costs."""
+"""The state is bounded: what one member alone can put there, and to which member it is charged."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ import json
 from dataclasses import replace
 
 import pytest
+from brim import METRICS, fill_study
 from builders import HEART, Consortium, card_of, initialised, key, proposed, running, spec_of
 
-from swarmhub import codec, contract, keys
-from swarmhub.contract import deadlines, quotas
-from swarmhub.contract.consortium import MAX_CERTIFICATE_BYTES, MAX_MEMBERS
+from swarmhub import codec
+from swarmhub.contract import quotas
+from swarmhub.contract.cards import MAX_CERTIFICATE_BYTES
+from swarmhub.contract.checks import MAX_METRICS
+from swarmhub.contract.consortium import MAX_MEMBERS
 from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
+from swarmhub.contract.misbehaviour import MAX_FORMER_KEYS
 from swarmhub.contract.names import MAX_NAME
-from swarmhub.contract.records import HOLDINGS, SPEC, STUDY
-from swarmhub.contract.replay import MAX_REMEMBERED
+from swarmhub.contract.records import (
+    HOLDINGS,
+    STUDY,
+    Enrolment,
+    Evaluation,
+    Holdings,
+    MovedRelease,
+    Study,
+)
 from swarmhub.contract.state import Overlay, State
 from swarmhub.contract.study import MAX_SPEC_BYTES
 from swarmhub.contract.transactions import (
     Approve,
+    Enrol,
     Finish,
     Invite,
     Leave,
-    Poke,
     Propose,
     Release,
     Start,
-    read_transaction,
+    Vote,
+    Withdraw,
 )
 
 DAY_MS = 86_400_000
@@ -39,12 +51,8 @@ def size_of(state):
     return len(json.dumps(texts, ensure_ascii=False).encode())
 
 
-def fill(c, member):
-    """A member proposes, invites and has others apply for as long as it may."""
-    for i in range(2 * quotas.MAX_PROPOSALS):
-        title = WIDE if i < quotas.MAX_PROPOSALS else ""
-        last = c.act(member, Propose(spec_of(name=f"s{member}-{i}", min_peers=1, title=title)))
-    assert last.code == "OverQuota"
+def apply_and_invite(c, member):
+    """A member invites, and has others apply, for as long as it may."""
     tls = "ab" * MAX_CERTIFICATE_BYTES
     for i in range(quotas.MAX_MOTIONS + quotas.MAX_INVITATIONS):
         word = f"{member}-{i:058}"[:MAX_NAME]
@@ -58,12 +66,101 @@ def fill(c, member):
 def test_what_members_fill_alone_stays_below_the_bound():
     c = Consortium(2)
     before = size_of(c.state)
-    fill(c, 1)
+    apply_and_invite(c, 1)
     filled = size_of(c.state) - before
-    votes = quotas.MAX_MOTIONS * MAX_MEMBERS * 4 + quotas.MAX_PROPOSALS * MAX_MEMBERS * 40
-    member = 2 * MAX_CERTIFICATE_BYTES + 1000  # its own record
-    assert filled > quotas.MAX_STUDY_BYTES / 2, "the case is none if nothing is filled"
-    assert MAX_MEMBERS * (filled + votes + member) < MAX_STATE_BYTES
+    votes = quotas.MAX_MOTIONS * (MAX_MEMBERS * 6 + 200)  # and why an applicant waits
+    member = 2 * MAX_CERTIFICATE_BYTES + 1000 + MAX_FORMER_KEYS * 160  # its own records
+    assert filled > quotas.MAX_MOTIONS * MAX_CERTIFICATE_BYTES, "else nothing is filled"
+    assert MAX_MEMBERS * (quotas.MAX_STUDY_BYTES + filled + votes + member) < MAX_STATE_BYTES
+
+
+def test_terms_to_the_brim_stay_in_their_proposers_part():
+    c = Consortium(2)
+    before = size_of(c.state)
+    for i in range(2 * quotas.MAX_PROPOSALS):
+        title = WIDE if i < quotas.MAX_PROPOSALS else ""
+        last = c.act(1, Propose(spec_of(name=f"s{i}", min_peers=1, title=title)))
+    assert last.code == "OverQuota"
+    assert quotas.MAX_STUDY_BYTES / 2 < size_of(c.state) - before <= quotas.MAX_STUDY_BYTES
+
+
+# studies and rounds to the brim
+
+
+def brimming(n, **how):
+    """A state with a study of n members to the brim, and the sum of what they are charged."""
+    work, state = Overlay(State()), State()
+    ids = fill_study(work, n, **how)
+    state.commit(work.writes)
+    return state, sum(quotas.compute_bytes(state, m) for m in ids)
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["running", "over"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 31, 63, 64])
+def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
+    state, charged = brimming(n, is_over=is_over)
+    assert size_of(state) <= charged, "what is charged is too little"
+    assert n < 64 or size_of(state) > 0.85 * charged, "the brim is higher than this"
+
+
+def test_a_contribution_to_the_brim_is_accepted_and_nothing_above():
+    c = initialised(3)
+    base = c.round().base
+    c.contribute(1, evaluations=(Evaluation(base, 9, METRICS),))
+    for name in ("x" * 41, "é" * 21, "a\nb", "zero\u200bwidth", 'a"b', "a\\b", ""):
+        wrong = c.contribution(2, evaluations=(Evaluation(base, 9, {name: 1}),))
+        c.refused("BadValue", 2, wrong)
+    c.contribute(2, evaluations=(Evaluation(base, 9, {"é" * 20: 1}),))
+
+
+def test_the_best_score_has_as_many_metrics_as_one_contribution():
+    c = initialised(3)
+    base = c.round().base
+    for m in (1, 2, 3):
+        own = {f"{m}{i}": 1 for i in range(MAX_METRICS - 1)}
+        c.contribute(m, evaluations=(Evaluation(base, 9, {"auc": m, **own}),))
+    c.settle()
+    kept = c.study().best_score.metrics
+    assert (len(kept), kept["auc"]) == (MAX_METRICS, 2)
+
+
+def test_a_running_study_is_charged_to_each_enrolled_member():
+    c = running(3)
+    used = [quotas.compute_bytes(c.state, m) for m in (1, 2, 3)]
+    assert used[1:] == [quotas.PART_BYTES] * 2
+    assert used[0] == quotas.PART_BYTES + quotas.compute_study_bytes(c.state, HEART)
+    c.ok(2, Withdraw(HEART))
+    assert quotas.compute_bytes(c.state, 2) == quotas.KEPT_BYTES
+    c.ok(2, Enrol(HEART, c.study().spec, 9))
+    assert quotas.compute_bytes(c.state, 2) == quotas.PART_BYTES
+    c.ok(1, Finish(HEART))
+    assert quotas.compute_bytes(c.state, 2) == quotas.KEPT_BYTES
+
+
+def test_what_leaves_the_state_is_charged_to_nobody():
+    c = proposed(3)
+    for m in (1, 2, 3):
+        c.enrol(m)
+    c.ok(3, Withdraw(HEART))
+    assert HOLDINGS.get(c.state, 3) is None
+    c.ok(1, Finish(HEART))
+    assert [HOLDINGS.get(c.state, m) for m in (1, 2)] == [None, None]
+
+
+def test_an_enrolment_too_many_is_refused_and_no_other_members():
+    c = Consortium(3)
+    names = tuple(f"s{i}" for i in range(quotas.MAX_STUDY_BYTES // quotas.PART_BYTES))
+    work = Overlay(c.state)
+    for name in names:
+        STUDY.put(work, name, record=Study(name, "", 9, "running", enrolled=(Enrolment(2, 1),)))
+    HOLDINGS.put(work, 2, record=Holdings(enrolments=names))
+    c.state.commit(work.writes)
+    c.propose(1, min_peers=1)
+    for m in (2, 3):
+        c.ok(m, Approve(HEART, c.study().spec))
+    said = c.refused("OverQuota", 2, Enrol(HEART, c.study().spec, 1)).message
+    assert said.endswith("wait until a study is over, or withdraw from one.")
+    c.enrol(3)
 
 
 def test_proposals_without_end_of_one_member_do_no_harm():
@@ -103,19 +200,49 @@ def test_studies_that_are_over_count_in_their_proposers_part():
     c.propose(1, min_peers=1)
 
 
-def test_releases_stay_within_the_proposers_part_of_the_state():
-    c = initialised(1, min_peers=1)
+def without_room(c, member):
+    """A member's part of the state is used up by a release of another study's model."""
     work = Overlay(c.state)
-    models = tuple(replace(c.study().current, digest=f"{i:064}") for i in range(31))
-    STUDY.put(work, HEART, record=replace(c.study(), released=models))
-    big = spec_of(name="big", title="x" * 130_000)
-    SPEC.put(work, "big", record=big)
-    STUDY.put(work, "big", record=replace(c.study(), name="big"))
-    HOLDINGS.put(work, 1, record=quotas.Holdings(studies=(HEART, "big")))
-    tx = c.write(1, Release(HEART, c.study().current.digest))
-    env = contract.Env(99, c.now_ms, keys.verify)
-    result = contract.apply(work, read_transaction(tx), env)
-    assert (result.code, "released" in result.message) == ("OverQuota", True)
+    held = HOLDINGS.get(work, member) or Holdings()
+    filled = MovedRelease("other", "", quotas.MAX_STUDY_BYTES)
+    HOLDINGS.put(work, member, record=replace(held, releases=(filled,)))
+    c.state.commit(work.writes)
+
+
+def test_a_release_is_charged_to_its_mover():
+    c = initialised(2)
+    without_room(c, 2)
+    before, model = quotas.compute_bytes(c.state, 1), c.study().current
+    said = c.refused("OverQuota", 2, Release(HEART, model.digest)).message
+    assert said.endswith("let another enrolled member move to release it.")
+    c.ok(1, Release(HEART, model.digest))
+    c.ok(2, Vote(c.open_motions[0], True))
+    taken = quotas.compute_text_bytes(codec.pack(model)) + quotas.RELEASE_BYTES
+    assert quotas.compute_bytes(c.state, 1) == before + taken
+
+
+def test_a_proposer_without_room_blocks_no_release_by_others():
+    c = initialised(3)
+    without_room(c, 1)
+    c.ok(2, Release(HEART, c.study().current.digest))
+    for m in (1, 3):
+        c.ok(m, Vote(c.open_motions[0], True))
+    assert [m.digest for m in c.study().released] == [c.study().current.digest]
+
+
+def test_a_release_that_is_lost_or_missed_is_charged_to_nobody():
+    c = initialised(3)
+    before = quotas.compute_bytes(c.state, 1)
+    c.ok(1, Release(HEART, c.study().current.digest))
+    c.ok(2, Vote(c.open_motions[0], False))
+    assert c.happened("motion_lost")
+    assert quotas.compute_bytes(c.state, 1) == before
+    c.ok(1, Release(HEART, c.study().current.digest))
+    c.play()  # the model is not current any more, and was never the best
+    for m in (2, 3):
+        c.ok(m, Vote(c.open_motions[0], True))
+    assert c.happened("release_missed")
+    assert quotas.compute_bytes(c.state, 1) == before
 
 
 def test_a_proposal_that_nobody_starts_lapses():
@@ -143,88 +270,6 @@ def test_a_proposal_lapses_when_its_proposer_departs():
     assert STUDY.get(c.state, HEART) is None
     assert c.study("lung").status == "running"
     assert HOLDINGS.need(c.state, 1).studies == ("lung",)
-
-
-def test_a_member_has_so_many_transactions_that_can_be_replayed():
-    c = running(3)
-    work, env = Overlay(c.state), contract.Env(99, c.now_ms, keys.verify)
-    work.put("remembered/1", str(MAX_REMEMBERED - 1).encode())
-    txs = [read_transaction(c.write(1, Poke(HEART))) for _ in range(2)]
-    first, second = (contract.apply(work, tx, env) for tx in txs)
-    assert first.ok
-    assert second.message == (
-        f"Member 1 may have {MAX_REMEMBERED} transactions that have not expired, and this is "
-        f"number {MAX_REMEMBERED + 1}; send it again in a later block."
-    )
-
-
-def test_what_is_remembered_is_counted_down_when_it_expires():
-    c = running(3)
-    c.ok(2, Poke(HEART))
-    assert int(c.state.get("remembered/2")) == 3  # approval, enrolment, this one
-    c.idle(3_600_000)
-    assert c.state.get("remembered/2") is None
-
-
-# deadlines
-
-
-class Counting:
-    """A state that counts what is read of it."""
-
-    def __init__(self, state):
-        self.state, self.reads = state, []
-
-    def get(self, path):
-        self.reads.append(path)
-        return self.state.get(path)
-
-
-def waiting(n):
-    """A state with so many deadlines, each in a minute of its own."""
-    work = Overlay(State())
-    for i in range(n):
-        deadlines.mark_at(work, f"expiry/s{i}", (i + 100) * 60_000)
-    state = State()
-    state.commit(work.writes)
-    return state
-
-
-@pytest.mark.parametrize("n", [0, 1, 500])
-def test_a_block_in_which_nothing_is_due_reads_no_deadline(n):
-    counting = Counting(waiting(n))
-    work = Overlay(counting)
-    assert not deadlines.is_waiting(work)
-    deadlines.stamp(work, 60_000)
-    assert deadlines.take_due(work, 60_000) == []
-    assert counting.reads == ["unstamped", "unstamped", "deadline-minutes"]
-    assert work.writes == {}
-
-
-def test_deadlines_fire_in_the_order_of_their_times():
-    work = Overlay(State())
-    for key_, due_ms in (("c", 61_000), ("a", 62_000), ("b", 59_000), ("d", 61_000)):
-        deadlines.mark_at(work, key_, due_ms)
-    assert deadlines.take_due(work, 58_999) == []
-    assert deadlines.take_due(work, 61_000) == ["b", "c", "d"]
-    assert [d.key for d in deadlines.get_deadlines(work)] == ["a"]
-    assert deadlines.take_due(work, 10**9) == ["a"]
-    assert all(value is None for value in work.writes.values()), "nothing is left behind"
-
-
-def test_a_deadline_that_is_marked_again_or_cleared_leaves_nothing():
-    work = Overlay(State())
-    for _ in range(2):
-        deadlines.mark(work, "a", 1000)
-        deadlines.mark_at(work, "b", 120_000)
-    assert deadlines.is_waiting(work)
-    deadlines.stamp(work, 5000)
-    assert (deadlines.get_due_ms(work, "a"), deadlines.get_began_ms(work, "a")) == (6000, 5000)
-    deadlines.mark(work, "a", 1000)
-    assert deadlines.get_due_ms(work, "a") is None
-    for key_ in ("a", "b", "c"):
-        deadlines.clear(work, key_)
-    assert all(value is None for value in work.writes.values())
 
 
 def test_brackets_in_a_text_are_none_of_the_json():

@@ -1,4 +1,4 @@
-"""Who is a member, and how that changes."""
+"""Membership, and how it changes."""
 
 from __future__ import annotations
 
@@ -271,7 +271,9 @@ def test_two_applications_for_the_last_seat_admit_one():
         c.ok(2, Vote(motion, True))
     c.ok(key("a"), Vote(motions[1], True))
     assert len(c.chain.active) == 3
-    assert c.happened("motion_lost") == [{"motion": motions[1], "kind": "admit"}]
+    assert c.motion(motions[1]).waits == "all 3 seats are taken"
+    c.ok(2, Leave())
+    assert c.happened("admitted")[-1] == {"member": 4, "name": "b"}
 
 
 def test_the_invitations_of_a_member_are_bounded():
@@ -452,17 +454,84 @@ def test_a_motion_lapses_after_its_period():
     c.refused("UnknownThing", 2, Vote(motion, True))
 
 
-def test_an_applicant_whose_name_was_taken_meanwhile_is_not_admitted():
-    c = Consortium(3)
-    twin = key("twin")
-    token = c.invite(1, "twin")
-    c.ok(twin, c.application(token, card_of("newcomer", twin, tls="ab", consensus="ab" * 32)))
+def waiting(c, **same):
+    """Two hospitals apply with something in common, and the first is admitted: as member 4."""
+    twin, token = key("twin"), c.invite(1, "twin")
+    c.ok(twin, c.application(token, card_of(**{"name": "twin", "account": twin} | same)))
     motion = c.open_motions[0]
     c.admit("newcomer")
     for voter in (1, 2, 3):
         c.ok(voter, Vote(motion, True))
-    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+    c.ok(key("newcomer"), Vote(motion, True))
+    return motion
+
+
+def test_an_applicant_whose_name_was_taken_meanwhile_waits():
+    c = Consortium(3)
+    motion = waiting(c, name="newcomer", tls="ab", consensus="ab" * 32, address="twin.example:1")
+    why = "a member is named 'newcomer'; choose a name that looks different"
+    assert c.motion(motion).waits == why
+    c.rotate(1)  # all is counted again
+    assert c.happened("motion_waits") == [{"motion": motion, "kind": "admit", "why": why}], "once"
+    assert c.happened("motion_lost") == []
+    c.ok(key("newcomer"), Leave())
+    assert c.happened("admitted")[-1] == {"member": 5, "name": "newcomer"}
+    assert c.open_motions == ()
+
+
+def test_an_applicant_that_waits_is_admitted_when_a_member_moves():
+    c = Consortium(3)
+    motion = waiting(c, address="newcomer.example:7000")
+    assert c.motion(motion).waits == "member 4 is at newcomer.example:7000; give another address"
+    moved, proof = c.rotated(4, by=key("newcomer"), address="new.example:1")
+    c.ok(key("newcomer"), Rotate(moved, proof))
+    assert c.happened("admitted")[-1] == {"member": 5, "name": "twin"}
+
+
+def test_an_applicant_that_waits_for_ever_lapses():
+    c = Consortium(3, vote_period_ms=DAY_MS)
+    motion = waiting(c, address="newcomer.example:7000")
+    assert c.idle(DAY_MS) == [("motion_lapsed", {"motion": motion, "kind": "admit"})]
+    assert c.deadlines == []
+
+
+def test_who_lacks_votes_again_waits_for_these_alone():
+    c = Consortium(3)
+    motion = waiting(c, address="newcomer.example:7000")
+    for i in range(3):  # seven members need five ayes, and there are four
+        c.admit(f"grown {i}")
+    c.ok(5, Vote(motion, False))
+    assert c.motion(motion).waits == ""
+    c.ok(6, Vote(motion, True))
+    assert c.motion(motion).waits != ""
+    assert len(c.happened("motion_waits")) == 2
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"address": "newcomer.example:7000"},
+        {"ledger": f"{'ab' * 20}@newcomer.example:7000"},
+        {"tls": card_of("newcomer").tls},
+        {"consensus": card_of("newcomer").consensus},
+        {"by": key("newcomer")},
+    ],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_rotation_takes_nothing_that_an_applicant_has(taken):
+    c = Consortium(3)
+    motion = c.apply("newcomer")
+    said = c.refused("AlreadyDone", 2, Rotate(*c.rotated(2, **taken))).message
+    assert said.endswith(f"of the card belongs to the applicant of motion {motion}.")
+    for voter in (1, 2, 3):
+        c.ok(voter, Vote(motion, True))
     assert len(c.chain.active) == 4
+
+
+def test_a_member_rotates_what_it_has_beside_an_applicant_that_waits():
+    c = Consortium(3)
+    waiting(c, address="newcomer.example:7000")
+    c.ok(key("newcomer"), Rotate(*c.rotated(4)))
 
 
 def test_the_open_motions_of_a_member_are_bounded():

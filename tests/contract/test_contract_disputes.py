@@ -1,4 +1,4 @@
-"""A merge is doubted: who may say so, who recomputes, and what is decided."""
+"""A merge is doubted: its accuser, those that recompute it, and the decision."""
 
 from __future__ import annotations
 

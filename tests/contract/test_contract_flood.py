@@ -1,4 +1,4 @@
-"""Floods: what one signer may have of a block, whoever makes the block."""
+"""Floods: the share of a block that one signer may have, in blocks of anybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study that grows or shrinks: how many contributions a round needs, and who is in it."""
+"""A study that grows or shrinks: the contributions that a round needs, and its members."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_study_that_has_grown_needs_more_from_the_next_round_on():
 
 
 def test_two_liars_of_seven_settle_no_false_merge_alone():
-    """Whichever five have contributed: they sign for each other, and for nothing that others do."""
+    """Any five have contributed: they sign for each other, and for nothing that others do."""
     c = grown()
     c.settle()
     c.contribute(1, 2, 3, 4, 6)

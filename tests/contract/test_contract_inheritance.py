@@ -1,4 +1,4 @@
-"""A consortium goes on from a halted one's state by the word of all who are left."""
+"""A consortium goes on from a halted one's state by the word of all that are left."""
 
 import dataclasses
 import json

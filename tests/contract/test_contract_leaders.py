@@ -1,4 +1,4 @@
-"""Merge: who leads, who takes over, which contributions are excluded, what settles."""
+"""Merge: leaders, takeovers, contributions that are excluded, settlements."""
 
 from __future__ import annotations
 

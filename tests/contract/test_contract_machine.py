@@ -149,7 +149,7 @@ class Step:
 
 @dataclasses.dataclass
 class Made:
-    """What there is to know of a block."""
+    """All there is to know of a block."""
 
     results: tuple
     events: tuple
@@ -208,7 +208,7 @@ class Watch:
         self.c = c
         self.cases = {}  # study: Case
         self.convicted = set()  # (study, round, leader)
-        self.unfounded = set()  # (study, round, who disputed)
+        self.unfounded = set()  # (study, round, accuser)
         c.ledger.watch = self
 
     def look_at_the_beginning(self, step):
@@ -266,7 +266,7 @@ class Watch:
         case.answers[step.who] = step.body.leaf
 
     def decided(self, step, study, leaf):
-        """Whether a majority of those who may recompute (and enough) say so."""
+        """Return whether a majority of those that may recompute (and enough) say so."""
         case = self.cases[study]
         voters = set(step.candidates(study)) - {case.leader}
         assert set(case.answers) <= voters
@@ -322,7 +322,7 @@ class Watch:
             reach("another leader settles after a conviction")
 
     def signed(self, tx):
-        """What whoever signs an offer or a receipt has signed."""
+        """Return the bytes that the signature of an offer or a receipt covers."""
         return receipt_message(self.c.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
 
     def gone(self, step, name, fields):
@@ -383,7 +383,7 @@ class Law(RuleBasedStateMachine):
             acts += [(m, Approve(name, terms)) for m in members if m != 1]
             acts += [(m, Enrol(name, terms, 100)) for m in members]
             acts += [(1, Start(name))]
-            if not spec.statistics:  # whose round expects everybody
+            if not spec.statistics:  # its first round expects everybody
                 acts += [(m, Ready(name)) for m in members]
         made = self.c.block(*(self.c.write(who, body) for who, body in acts))
         assert all(r.ok for r in made[0].results)
@@ -455,7 +455,7 @@ class Law(RuleBasedStateMachine):
 
     @rule(who=st.none() | members, name=studies, samples=st.integers(0, 200))
     def enrol(self, who, name, samples):
-        """One, or all who are not, take part."""
+        """Enrol one member, or all that are not enrolled."""
         spec = self.study(name).spec
         out = [m for m in self.c.chain.active if self.study(name).samples_of(m) is None]
         for member in [who] if who else out:
@@ -492,7 +492,7 @@ class Law(RuleBasedStateMachine):
 
     @rule(name=studies, missing=st.sampled_from([0, 0, 1, 2]))
     def go_on(self, name, missing):
-        """What all nodes but some would do next."""
+        """Do what all nodes but some would do next."""
         if not self.c.has_round(name):
             return
         self.settle_by(name, 0, "right")
@@ -614,8 +614,8 @@ class Law(RuleBasedStateMachine):
     )
     def doubt(self, name, first, cases, liar, then):
         """A contributor doubts a merge, rightly or not; the others but a liar recompute it. Then
-        leaders or contributions may change, the same one doubts again, and who led in the beginning
-        tries to settle, and who leads now."""
+        leaders or contributions may change, the same one doubts again, and the first leader
+        tries to settle, and so does the present one."""
         for founded in cases:
             if self.come_to_a_merge(name):
                 ref, accused = self.c.ref(name), self.c.leader(name)
@@ -673,7 +673,7 @@ class Law(RuleBasedStateMachine):
             self.dispute_by(who, name, "wrong", "right", signer=who)
 
     def attempt_answers(self, name, word, voters):
-        """A second dispute, and answers of whoever may not recompute the chunk."""
+        """A second dispute, and answers of members that may not recompute the chunk."""
         self.dispute_by(self.others(name)[-1], name, word, "odd")
         for who in sorted({*self.c.accounts, 99} - set(voters)):
             self.recompute_by(who, name, word, "right")
@@ -688,13 +688,13 @@ class Law(RuleBasedStateMachine):
             self.go(self.others(name)[0], name, "retract")
 
     def others(self, name):
-        """Who may lead next; the leader where it is alone, 99 where nothing is merged."""
+        """Return the members that may lead next; the leader if it is alone; 99 without a merge."""
         found = self.c.followers(name) if self.is_merging(name) else [99]
         return found or [self.c.leader(name)]
 
     def doubt_of_one(self, name, first, founded):
-        """Opens a dispute, in spite of which the leader tries to settle; returns what it is about,
-        who else may be asked, and who has opened it."""
+        """Open a dispute, in spite of which the leader tries to settle; return its subject, the
+        others that may be asked, and its author."""
         accuser, *voters = self.turned(self.others(name), first)
         word, leaf = ("wrong", "right") if founded else ("right", "wrong")
         self.dispute_by(accuser, name, word, leaf)

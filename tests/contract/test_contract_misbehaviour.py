@@ -11,13 +11,19 @@ from swarmhub import contract, keys
 from swarmhub.contract import Misbehaviour
 from swarmhub.contract.context import Context
 from swarmhub.contract.inheritance import inherit, will_message
-from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.contract.misbehaviour import (
+    FORMER_KEY_BLOCKS,
+    MAX_FORMER_KEYS,
+    compute_address,
+)
 from swarmhub.contract.records import (
     DOUBLE_SIGN,
+    FORMER_KEYS,
     MEMBER,
     Inheritance,
     Revival,
     get_double_sign,
+    get_former_keys,
     get_members,
 )
 from swarmhub.contract.transactions import Leave, Revoke, Rotate, Validate, card_message
@@ -38,10 +44,14 @@ class Validators(Consortium):
         self.state.commit(overlay.writes)
         return events
 
+    def rotation(self, i, consensus, **changes):
+        """Another card of member i, with this consensus key and the account key that it has."""
+        card = card_of(f"h{i}", consensus=key(consensus).public, **changes)
+        return Rotate(card, key(f"h{i}").sign(ROTATE_DOMAIN, card_message(card)))
+
     def rotate(self, i, consensus):
         """Member i replaces its consensus key."""
-        card = card_of(f"h{i}", consensus=key(consensus).public)
-        self.ok(i, Rotate(card, key(f"h{i}").sign(ROTATE_DOMAIN, card_message(card))))
+        self.ok(i, self.rotation(i, consensus))
 
     @property
     def powers(self):
@@ -90,16 +100,70 @@ def test_the_key_that_signed_twice_never_votes_again():
     c = Validators()
     c.show("h2")
     c.rotate(2, "new")
-    c.rotate(2, "h2/consensus")
-    c.refused("NotAllowed", 2, Validate())
+    c.refused("AlreadyDone", 2, c.rotation(2, "h2/consensus"))
+    c.rotate(2, "newer")
+    c.refused("AlreadyDone", 2, c.rotation(2, "h2/consensus"))
 
 
-def test_evidence_of_a_replaced_key_takes_no_vote():
+def test_evidence_of_a_replaced_key_is_recorded_and_takes_no_vote():
     c = Validators()
     c.rotate(2, "new")
     c.ok(2, Validate())
-    assert c.show("h2") == ()
+    assert c.show("h2") == (("double_signed", {"member": 2, "height": 7}),)
     assert c.powers == [1, 1, 1, 1]
+    (former,) = get_former_keys(c.state, 2)
+    assert (former.key, former.double_signed) == (key("h2/consensus").public, 7)
+    assert former.late
+    assert c.show("h2", height=8) == (), "once"
+
+
+def test_evidence_outlives_further_rotations():
+    c = Validators()
+    c.show("h2")
+    for i in range(MAX_FORMER_KEYS - 1):
+        c.rotate(2, f"new {i}")
+    first = get_former_keys(c.state, 2)[0]
+    assert (first.double_signed, first.late) == (7, False)
+    assert c.held_against(2) is None
+
+
+@pytest.mark.parametrize("before", [Revoke(), None], ids=["revoked", "at once"])
+def test_no_way_of_rotating_hides_a_double_signing(before):
+    c = Validators()
+    if before:
+        c.ok(2, before)
+    for i in range(MAX_FORMER_KEYS):
+        c.rotate(2, f"new {i}")
+    said = c.refused("AlreadyDone", 2, c.rotation(2, "one more")).message
+    assert said.endswith("8 times within 100 blocks; replace it again later.")
+    assert c.show("h2") == (("double_signed", {"member": 2, "height": 7}),)
+
+
+def test_keys_of_a_hundred_blocks_ago_make_room():
+    c = Validators()
+    for i in range(MAX_FORMER_KEYS):
+        c.rotate(2, f"new {i}")
+    while c.ledger.tip.height < FORMER_KEY_BLOCKS:
+        c.idle(1)
+    c.rotate(2, "one more")
+    assert len(get_former_keys(c.state, 2)) == MAX_FORMER_KEYS
+    assert c.show("h2") == ()
+
+
+def test_a_key_that_a_member_replaced_is_good_for_nobody():
+    c = Validators()
+    c.rotate(2, "new")
+    former = key("h2/consensus").public
+    c.refused("AlreadyDone", 3, c.rotation(3, "h2/consensus"))
+    token = c.invite(1, "newcomer")
+    card = card_of("newcomer", consensus=former)
+    c.refused("AlreadyDone", key("newcomer"), c.application(token, card))
+
+
+def test_a_rotation_without_another_consensus_key_remembers_none():
+    c = Validators()
+    c.ok(2, c.rotation(2, "h2/consensus", address="elsewhere:1"))
+    assert get_former_keys(c.state, 2) == ()
 
 
 def test_the_last_validator_keeps_its_vote():
@@ -123,13 +187,17 @@ def test_the_last_validators_power_goes_to_good_keys(gone):
 def test_a_member_that_goes_leaves_nothing_held_against_it():
     c = Validators()
     c.show("h2")
+    c.rotate(2, "new")
+    c.show("new")
     c.ok(2, Leave())
     assert DOUBLE_SIGN.get(c.state, 2) is None
+    assert FORMER_KEYS.get(c.state, 2) is None
 
 
 def test_a_restart_gives_no_vote_to_a_key_that_signed_twice():
     c = Validators()
-    c.show("h2")
+    c.rotate(1, "new")
+    c.show("h1", "h2")
     will = Inheritance(
         c.chain.chain_id, 9, c.app_hash.hex(), (1, 2), pack_state(c.state.values).decode(), ("", "")
     )
@@ -140,6 +208,8 @@ def test_a_restart_gives_no_vote_to_a_key_that_signed_twice():
     ctx = Context(state, contract.Env(0, c.now_ms, keys.verify))
     inherit(ctx, genesis, "new")
     assert [m.power for m in get_members(state)] == [1, 0]
+    (former,) = get_former_keys(state, 1)
+    assert (former.double_signed, former.late, former.replaced) == (7, True, 0)
 
 
 def test_validators_are_named_as_their_engines_name_them():

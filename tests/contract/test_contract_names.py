@@ -1,4 +1,4 @@
-"""What may be a name or an address, and which two are taken for the same."""
+"""Names and addresses: which are accepted, and which two are taken for the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collect: who is on the roster, what counts as a contribution, when the set closes."""
+"""Collect: the roster, what counts as a contribution, when the set closes."""
 
 from __future__ import annotations
 
@@ -396,7 +396,7 @@ def test_before_there_is_a_model_nothing_can_be_evaluated():
 
 
 def evaluated(*aucs, **spec):
-    """A study whose models (the initial one first) have these metrics (value, samples) each."""
+    """A study with models (the initial one first) that have these metrics (value, samples) each."""
     c = initialised(2, rounds=len(aucs) - 1, **spec)
     for measured in aucs:
         for member, (value, samples) in zip((1, 2), measured, strict=True):

@@ -1,4 +1,4 @@
-"""What may run, where, and by whose leave."""
+"""The life of a study: proposal, approval, enrolment, start, end, release."""
 
 from __future__ import annotations
 

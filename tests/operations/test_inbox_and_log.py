@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from builders import HEART, Consortium, initialised
+from builders import HEART, Consortium, initialised, key
 
 import swarmhub.contract
 from swarmhub.contract.transactions import Release, Remove, Vote
@@ -53,6 +53,18 @@ def test_an_inbox_says_how_many_ayes_are_missing():
     assert after.nays == ("h3",)
     assert "fingerprint" in after.detail
     assert after.address == "newcomer.example:7000"
+
+
+def test_an_inbox_says_why_an_applicant_with_the_votes_waits():
+    c = Consortium(2, max_members=3)
+    motions = [c.apply("a"), c.apply("b")]
+    for motion in motions:
+        c.ok(1, Vote(motion, True))
+        c.ok(2, Vote(motion, True))
+    c.ok(key("a"), Vote(motions[1], True))
+    (shown,) = inbox(c)
+    assert ("waits", "it has the votes, but all 3 seats are taken; it is admitted as soon as that "
+            "has changed") in say_motion(shown)[1]  # fmt: skip
 
 
 def test_a_motion_to_release_names_the_study_and_its_model():

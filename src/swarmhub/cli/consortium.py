@@ -35,7 +35,7 @@ from swarmhub.node.desk import (
 )
 from swarmhub.node.home import ROTATABLE, Home, read_name
 from swarmhub.node.tickets import Ticket, read_ticket, write_token
-from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
+from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion, say_waits
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
@@ -186,7 +186,10 @@ def vote(
 
     async def act(desk: Desk, _: Home) -> str:
         result = await desk.vote(motion, aye)
-        ended = [n for n, f in result.events if n in MOTION_ENDS and f["motion"] == motion]
+        about = {n: f for n, f in result.events if f.get("motion") == motion}
+        if "motion_waits" in about:
+            return f"open: {say_waits(about['motion_waits']['why'])}"
+        ended = [n for n in about if n in MOTION_ENDS]
         return ended[0].removeprefix("motion_") if ended else "open"
 
     print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {at_desk(home, act)}.")

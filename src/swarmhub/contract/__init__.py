@@ -1,14 +1,14 @@
 """The law: a pure state machine. No clock, no randomness, no float, no set order, no I/O.
 
 execution    found, begin_block, apply, end_block: the transition
-consortium   who is a member            study    what may run, and where
-rounds       collect, merge, settle     election who leads
+consortium   membership                 study    the life of a study
+rounds       collect, merge, settle     election leaders
 motions      votes                      deadlines time
-quotas       what a member may have        replay    what was accepted already
-thresholds   how many must agree        records  what the state holds
+quotas       parts of the state            replay    replay protection
+thresholds   quorums                    records  the records of the state
 transactions every act on the wire      refusals every no
 state        the map and its Merkle root   names     what may be a name or an address
-misbehaviour who signs twice
+misbehaviour double signing              cards    keys, names, addresses of members
 """
 
 from swarmhub.contract.context import Env, Misbehaviour

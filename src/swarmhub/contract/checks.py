@@ -1,4 +1,4 @@
-"""What the rules of a round refuse, each check by itself."""
+"""Checks of the rules of a round, each by itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_auditors, get_candidates, is_backed
+from swarmhub.contract.names import find_metric_fault
 from swarmhub.contract.records import (
     MAX_STRIKES,
     MEMBER,
@@ -40,7 +41,6 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
 
 MAX_METRICS = 16  # of one model, in one evaluation
-MAX_METRIC_NAME = 40  # characters
 MAX_METRIC = 1_000_000  # either way; the contract counts in micro-units
 MAX_SAMPLES = 1_000_000_000
 MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
@@ -90,8 +90,8 @@ def need_candidate(r: Round, member: Member) -> None:
 
 
 def need_few_strikes(r: Round, member: Member) -> None:
-    """Refuse who has changed the set of this round too often already: each time makes a new
-    revision, and what the others have sent or signed for the old one is void."""
+    """Refuse a member that has changed the set of this round too often already: each time makes a
+    new revision, and what the others have sent or signed for the old one is void."""
     if member.id in r.barred:
         raise NotAllowed(
             f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
@@ -121,7 +121,7 @@ def check_contribution(
 
 
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
-    """What a contribution of this kind of round carries."""
+    """Check what a contribution to this kind of round carries."""
     if r.kind == "evaluation":
         if tx.root or tx.nbytes or tx.layout:
             raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)
@@ -166,8 +166,8 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
         if len(e.metrics) > MAX_METRICS:
             raise BadValue("metrics", f"at most {MAX_METRICS} of one model", len(e.metrics))
         for name, value in e.metrics.items():
-            if not 0 < len(name) <= MAX_METRIC_NAME:
-                raise BadValue("metrics", f"names of 1 to {MAX_METRIC_NAME} characters", name)
+            if metric_fault := find_metric_fault(name):
+                raise BadValue("metrics", metric_fault, name)
             if abs(value) > MAX_METRIC * MICRO:
                 expected = f"a number from -{MAX_METRIC} to {MAX_METRIC}"
                 raise BadValue(f"metrics.{name}", expected, format_micro(value))

@@ -1,4 +1,4 @@
-"""The consortium's law: who is a member, and how that changes."""
+"""Rules of membership: admission, removal, and the keys and addresses of members."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Literal
 
 from swarmhub.contract import deadlines, disputes, quotas, study
+from swarmhub.contract.cards import check_applicants, check_card, is_key
 from swarmhub.contract.context import Context
+from swarmhub.contract.misbehaviour import forget_keys, remember_key
 from swarmhub.contract.motions import (
     cast,
     close_motion,
@@ -14,20 +16,12 @@ from swarmhub.contract.motions import (
     get_electors,
     get_motions,
     open_motion,
+    wait_to_admit,
 )
-from swarmhub.contract.names import (
-    MAX_RELAYS,
-    check_name,
-    find_address_fault,
-    fold_address,
-    fold_name,
-    is_address,
-    is_behind_relays,
-)
+from swarmhub.contract.names import check_name
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
-    DOUBLE_SIGN,
     INVITATION,
     KEY_OWNER,
     MEMBER,
@@ -40,7 +34,6 @@ from swarmhub.contract.records import (
     Member,
     Motion,
     get_double_sign,
-    get_member_of_key,
     get_members,
 )
 from swarmhub.contract.refusals import (
@@ -63,11 +56,9 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
-from swarmhub.types import CARD_DOMAIN, INVITE_DOMAIN, ROTATE_DOMAIN
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 MAX_MEMBERS = 64  # what all of them can put into the state stays below its bound
-MAX_CERTIFICATE_BYTES = 2048
-DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
@@ -109,7 +100,7 @@ def check_genesis(genesis: Genesis) -> None:
 def invite(ctx: Context, tx: Invite) -> None:
     """A member registers an invitation; it admits nobody by itself."""
     sponsor = ctx.need_member()
-    if not _is_key(tx.invitation):
+    if not is_key(tx.invitation):
         raise BadValue("invitation", "a public key of 64 hex digits", tx.invitation)
     if INVITATION.get(ctx.state, tx.invitation):
         raise AlreadyDone("this invitation is registered")
@@ -173,6 +164,9 @@ def rotate(ctx: Context, tx: Rotate) -> None:
     if not ctx.env.verify(tx.card.account, ROTATE_DOMAIN, card_message(tx.card), tx.proof):
         raise BadValue("proof", "the card signed by the new account key", tx.proof[:16])
     check_card(ctx, tx.card, member)
+    check_applicants(ctx, tx.card, member)
+    if tx.card.consensus != member.consensus:
+        remember_key(ctx, member)
     if tx.card.account != member.account:
         for name in ctx.chain.running:
             disputes.keep_account(ctx, name, member)
@@ -191,6 +185,7 @@ def rotate(ctx: Context, tx: Rotate) -> None:
     names = ("account", "tls", "consensus", "ledger", "address")
     changed = [n for n in names if getattr(rotated, n) != getattr(member, n)]
     ctx.emit("rotated", member=member.id, changed=changed)
+    ctx.recount = True  # an applicant may have waited for what the member has given up
     if member.power and rotated.consensus != member.consensus:
         ctx.emit("power", key=member.consensus, power=0)
         if any(m.power for m in get_members(ctx.state) if m.id != member.id):
@@ -209,6 +204,7 @@ def revoke(ctx: Context, tx: Revoke) -> None:
         raise NotAllowed("one of several members", "revoke its keys; the last one rotates them")
     MEMBER.put(ctx.state, member.id, record=replace(member, tls="", ledger="", power=0))
     ctx.emit("revoked", member=member.id)
+    ctx.recount = True
     if member.power:
         give_up_power(ctx, member)
 
@@ -248,8 +244,8 @@ def vote(ctx: Context, tx: Vote) -> None:
 
 
 def recount(ctx: Context) -> None:
-    """Count the open votes again if who may vote has changed; what is decided by it may change
-    that once more."""
+    """Decide the open motions again if the electors, or members' keys and addresses, have changed;
+    a decision may change them once more."""
     while ctx.recount:
         ctx.recount = False
         for motion in get_motions(ctx.state):
@@ -259,23 +255,38 @@ def recount(ctx: Context) -> None:
 
 
 def decide(ctx: Context, motion: Motion) -> None:
-    """Carry or lose a motion once the electors of now have settled it."""
+    """Carry or lose a motion once the electors of now have settled it. An applicant that has the
+    votes but no seat, or something in common with a member, waits until that has changed."""
     electors = get_electors(ctx.state, motion)
     ayes = sum(m in motion.ayes for m in electors)
     nays = sum(m in motion.nays for m in electors)
     quorum = compute_quorum(len(electors))
     if electors and ayes >= quorum:
-        try:
-            if motion.applicant:  # its seat, name or keys may be taken by now
-                check_seat(ctx)
-                check_card(ctx, motion.applicant)
-        except Refusal:
-            close_motion(ctx, motion, "lost")
+        hindrance = find_hindrance(ctx, motion)
+        if hindrance:
+            wait_to_admit(ctx, motion, hindrance)
             return
         close_motion(ctx, motion, "carried")
         carry(ctx, motion)
     elif nays > len(electors) - quorum or not electors:
         close_motion(ctx, motion, "lost")
+    else:
+        wait_to_admit(ctx, motion, "")
+
+
+def find_hindrance(ctx: Context, motion: Motion) -> str:
+    """Return why the applicant of a motion cannot be admitted now; "" if nothing hinders it."""
+    if motion.applicant is None:
+        return ""
+    if len(ctx.chain.active) >= ctx.chain.max_members:
+        return f"all {ctx.chain.max_members} seats are taken"
+    try:
+        check_card(ctx, motion.applicant)
+    except AlreadyDone as refusal:
+        return refusal.what
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
 
 
 def carry(ctx: Context, motion: Motion) -> None:
@@ -287,7 +298,7 @@ def carry(ctx: Context, motion: Motion) -> None:
         if member.status == "active":
             depart(ctx, member, "removed")
     elif motion.kind == "release":
-        study.release_model(ctx, motion.study, motion.model)
+        study.release_model(ctx, motion)
 
 
 # members
@@ -297,50 +308,6 @@ def check_seat(ctx: Context) -> None:
     """Refuse one member more than the genesis allows."""
     if len(ctx.chain.active) >= ctx.chain.max_members:
         raise BadValue("members", f"at most {ctx.chain.max_members}", len(ctx.chain.active) + 1)
-
-
-def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
-    """Refuse a card that is malformed, unsigned, or collides with another member's."""
-    check_name(card.name)
-    if not _is_key(card.account) or not _is_key(card.consensus):
-        raise BadValue("account", "public keys of 64 hex digits", card.account)
-    if not 0 < len(card.tls) <= 2 * MAX_CERTIFICATE_BYTES or not _is_hex(card.tls):
-        raise BadValue("tls", "a certificate of at most 2 KiB in hex", card.tls[:16])
-    if card.address[:1] == "@":
-        if not is_behind_relays(card.address):
-            raise BadValue("address", f"@host:port of 1 to {MAX_RELAYS} relays", card.address)
-    elif fault := find_address_fault(card.address):
-        raise BadValue("address", fault, card.address)
-    node, _, place = card.ledger.partition("@")
-    known = len(node) == 40 and _is_hex(node) and (is_address(place) or place == DIALS_OUT)
-    if card.ledger and not known:
-        raise BadValue("ledger", "ID@host:port with an ID of 40 hex digits", card.ledger)
-    if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
-        raise BadValue("signature", "the card signed by its account key", card.signature[:16])
-    owner = get_member_of_key(ctx.state, card.account)
-    if owner is not None and (member is None or owner.id != member.id):
-        raise AlreadyDone(f"the account key belongs to member {owner.id}")
-    for other in get_members(ctx.state):
-        if member is not None and other.id == member.id:
-            continue
-        if fold_name(other.name) == fold_name(card.name):
-            raise AlreadyDone(
-                f"a member is named {other.name!r}; choose a name that looks different"
-            )
-        for address in get_places(card.address, card.ledger):
-            if address in get_places(other.address, other.ledger):
-                host, port = address
-                raise AlreadyDone(f"member {other.id} is at {host}:{port}; give another address")
-        same_ledger = node and other.ledger.partition("@")[0] == node
-        if other.tls == card.tls or other.consensus == card.consensus or same_ledger:
-            raise AlreadyDone(f"a key of the card belongs to member {other.id}")
-
-
-def get_places(address: str, ledger: str) -> list[tuple[str, int]]:
-    """Hosts and ports at which a member itself listens: not those of the relays before it."""
-    own = [] if address[:1] == "@" else [address]
-    place = ledger.partition("@")[2]
-    return [fold_address(a) for a in (*own, place) if a not in ("", DIALS_OUT)]
 
 
 def admit(ctx: Context, card: Card, power: int = 0) -> None:
@@ -365,8 +332,7 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
     KEY_OWNER.put(ctx.state, member.account, record=None)
-    if DOUBLE_SIGN.get(ctx.state, member.id):
-        DOUBLE_SIGN.put(ctx.state, member.id, record=None)
+    forget_keys(ctx, member)
     MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0, tls=""))
     ctx.emit(status, member=member.id)
     if member.power:
@@ -383,8 +349,8 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
 
 
 def give_up_power(ctx: Context, member: Member) -> None:
-    """A validator is one no longer (its record says so already). The last one's power passes to
-    all who remain: without a validator there would never be a block again."""
+    """Announce that a validator is one no longer (its record says so already). The last one's power
+    passes to all members that remain: without a validator there would never be a block again."""
     ctx.emit("power", key=member.consensus, power=0)
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):
@@ -402,11 +368,3 @@ def drop_invitation(ctx: Context, invitation: str) -> None:
         INVITATION.put(ctx.state, invitation, record=None)
         deadlines.clear(ctx.state, f"invitation/{invitation}")
         quotas.release(ctx.state, found.sponsor, "invitations", invitation)
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and all(c in "0123456789abcdef" for c in text)
-
-
-def _is_key(text: str) -> bool:
-    return len(text) == 64 and _is_hex(text)

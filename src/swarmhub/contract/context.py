@@ -1,4 +1,4 @@
-"""What a rule sees: the state it may write, the block around it, and who speaks."""
+"""The view of a rule: the state that it may write, the block around it, and the signer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Verify = Callable[[PublicKey, str, bytes, Signature], bool]
 
 
 class Shares:
-    """Who has had how much of one block: ids of transactions by member (0: all strangers).
+    """Shares of one block that are used: ids of transactions by member (0: all strangers).
 
-    Ids, not a count: whoever repeats a member's bytes does not use up that member's share.
+    Ids, not a count: a repetition of a member's bytes does not use up that member's share.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Shares:
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """What the validators have shown each other of one of them: two different votes of its key at
-    one height, which nobody can forge. `address`: the first 20 bytes of the sha256 of its consensus
+    """Evidence that validators have against one of them: two different votes of its key at one
+    height, which nobody can forge. `address`: the first 20 bytes of the sha256 of its consensus
     key, in hex."""
 
     address: str
@@ -73,7 +73,7 @@ class Context:
         return get_chain(self.state)
 
     def need_member(self) -> Member:
-        """The active member who signed; refuses strangers."""
+        """Return the active member that signed; refuses strangers."""
         member = get_member_of_key(self.state, self.signer)
         if member is None:
             raise NotAMember(self.signer)

@@ -54,12 +54,12 @@ def get_began_ms(state: Reader, key: str) -> int | None:
 
 
 def is_marked(state: Reader, key: str) -> bool:
-    """Whether there is a deadline of this key, stamped or not."""
+    """Return whether there is a deadline of this key, stamped or not."""
     return DEADLINE.get(state, key) is not None
 
 
 def is_waiting(state: Reader) -> bool:
-    """Whether a deadline waits to be stamped, so that a follow-up block is needed."""
+    """Return whether a deadline waits to be stamped, so that a follow-up block is needed."""
     return UNSTAMPED.get(state) is not None
 
 

@@ -1,14 +1,14 @@
 """A leader's merge is doubted, recomputed, and found true or false.
 
-A merge has one right result, so who doubts it names a chunk and what it should be. The candidates
+A merge has one right result, so a dispute names a chunk and what it should be. The candidates
 other than the leader recompute that chunk; what more than half of them say decides, if those are
 more than f, the liars that the study survives. A merge that is found false costs its leader this
 round; a dispute that is not upheld costs its author the right to open another in this round. What
-stays undecided for a leader's time is not upheld: a settlement needs receipts of members who have
+stays undecided for a leader's time is not upheld: a settlement needs receipts of members that have
 audited it in any case.
 
-Whoever leads is answerable for what it has offered, also when it rotates its account key
-afterwards: a round keeps the keys that a leader had, until its set of contributions is another. It
+A leader is answerable for what it has offered, also when it rotates its account key afterwards:
+a round keeps the keys that a leader had, until its set of contributions is another. It
 is answerable as long as it may settle, also when another one leads by now; and if it takes its
 contribution back while its merge is disputed, it leads no more in this round.
 """
@@ -122,7 +122,7 @@ def convict(ctx: Context, r: Round, leaf: Digest) -> None:
 
 
 def dismiss(ctx: Context, r: Round) -> None:
-    """The merge is not found false; who has disputed it disputes nothing more in this round."""
+    """End a dispute that is not upheld; its author opens no other in this round."""
     found = r.dispute
     assert found is not None
     ctx.emit("dispute_dismissed", study=r.study, number=r.number, leader=found.leader,

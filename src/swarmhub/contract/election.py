@@ -1,4 +1,4 @@
-"""Who leads a round.
+"""Election of the leaders of a round.
 
 One permutation of member ids for each (study, round, shard), sorted by a hash of exactly those,
 so nobody can bend it by choosing bits of a contribution. Filtered to the candidates, it is the
@@ -33,17 +33,18 @@ def compute_leader_order(
 
 
 def get_auditors(r: Round, enrolled: int, term: int | None = None) -> tuple[MemberId, ...]:
-    """Who is drawn to recompute parts of the merge of a term's leader (the current one's by
-    default): as many as a settlement needs receipts (of so many enrolled members), in another order
-    than that of the leaders."""
+    """Return the members drawn to recompute parts of the merge of a term's leader (the current
+    one's by default): as many as a settlement needs receipts (of so many enrolled members), in
+    another order than that of the leaders."""
     order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
     others = [m for m in order if m != get_leader(r, term) and m not in r.false_leaders]
     return tuple(others[: compute_receipts(enrolled, len(get_candidates(r)))])
 
 
 def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId]) -> bool:
-    """Whether receipts of these settle what the leader of a term offers: of all drawn auditors, or
-    of all others but f. In the initial round nothing is recomputed, and nobody is drawn."""
+    """Return whether receipts of these settle what the leader of a term offers: of all drawn
+    auditors, or of all others but f. In the initial round nothing is recomputed, and nobody is
+    drawn."""
     n = len(get_candidates(r))
     if len(signers) < compute_receipts(enrolled, n):
         return False
@@ -53,12 +54,13 @@ def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId])
 
 
 def get_candidates(r: Round) -> tuple[MemberId, ...]:
-    """Who may lead: the contributors; in the initial round everyone on the roster."""
+    """Return the members that may lead: the contributors; in the initial round everyone on the
+    roster."""
     return r.roster if r.kind == "initial" else r.contributors
 
 
 def has_led(r: Round, member: MemberId) -> bool:
-    """Whether a member leads a term of this revision, or has led one."""
+    """Return whether a member leads a term of this revision, or has led one."""
     return any(get_leader(r, term) == member for term in get_terms(r))
 
 

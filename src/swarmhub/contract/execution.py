@@ -77,7 +77,7 @@ MAX_TXS_OF_STRANGERS = 16  # in a block, all together: strangers can only apply
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a transaction. `code` is "ok" or the refusal's class name."""
+    """The outcome of a transaction. `code` is "ok" or the refusal's class name."""
 
     id: str
     code: str

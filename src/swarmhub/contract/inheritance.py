@@ -1,9 +1,9 @@
 """A consortium that goes on from another's state, because too many of its validators are gone.
 
-A BFT ledger stands still when a third of its validators are away. Where they are gone for good,
-the members that are left take the last state that they have, sign who they are, and begin a new
-chain with it. Block 0 holds all of this, so whoever reads the new chain sees what it came from
-and by whose word. Members that did not sign are members no longer; they can apply again.
+A BFT ledger stands still when a third of its validators are away. If they are gone for good, the
+members that are left take the last state that they have, sign it with the list of themselves, and
+begin a new chain with it. Block 0 holds all of this, so each reader of the new chain sees what it
+came from and by which word. Members that did not sign are members no longer; they can apply again.
 Studies, models and their lineage go on.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract.consortium import depart
 from swarmhub.contract.context import Context
+from swarmhub.contract.misbehaviour import keep_former_keys
 from swarmhub.contract.motions import close_motion, get_motions
 from swarmhub.contract.records import (
     CHAIN,
@@ -35,8 +36,8 @@ MAX_STATE_BYTES = 16 << 20  # of the text; what 64 members can have by their quo
 
 
 def get_heritage(values: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What of a state a new chain takes over: all but the transactions that the old one has seen,
-    which are good for no other chain."""
+    """Return what a new chain takes over of a state: all but the transactions that the old one has
+    seen, which are good for no other chain."""
     return {path: v for path, v in values.items() if not is_replay_protection(path)}
 
 
@@ -46,7 +47,7 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
     for path, value in read_state(will).items():
         ctx.state.put(path, value)
     check_will(ctx, genesis)
-    for motion in get_motions(ctx.state):  # or votes of those who are gone would decide it now
+    for motion in get_motions(ctx.state):  # or votes of departed members would decide it now
         close_motion(ctx, motion, "lapsed")
     CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
     ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,
@@ -56,10 +57,12 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
         MEMBER.put(ctx.state, gone, record=replace(member, power=0))  # it has none in this chain
         depart(ctx, MEMBER.need(ctx.state, gone), "removed")
     survivors = get_members(ctx.state)
+    for member in survivors:
+        keep_former_keys(ctx, member)
     voting = [m for m in survivors if not get_double_sign(ctx.state, m)] or survivors
     for member in survivors:
         power = int(member in voting)
-        MEMBER.put(ctx.state, member.id, record=replace(member, power=power))
+        MEMBER.put(ctx.state, member.id, record=replace(member, power=power, rotated=0))
         if power:
             ctx.emit("power", key=member.consensus, power=power)
 
@@ -104,6 +107,6 @@ def check_will(ctx: Context, genesis: Revival) -> None:
 
 
 def will_message(genesis: Revival) -> bytes:
-    """What every survivor signs: all but the signatures (the state by its root)."""
+    """Return the bytes that each survivor signs: all but the signatures (the state by its root)."""
     bare = replace(genesis.inherits, signatures=(), state="")
     return codec.pack(replace(genesis, inherits=bare))

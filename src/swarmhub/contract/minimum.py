@@ -1,10 +1,10 @@
-"""How many contributions a round needs, and who may take part in it.
+"""The number of contributions that a round needs, and the members that may take part in it.
 
 A round reckons with the members that were enrolled when it opened (`Round.enrolled`): it needs as
 many contributions as the terms say, and 2f + 1 of these, so that a study that grows keeps its
-guarantee. Who leaves lowers the number. Who enrols later takes part from the next round on if it
-would raise the number; but a round that has too few anyway takes in all who come, or it might wait
-for ever beside those who could make it go on.
+guarantee. A member that leaves lowers the number. One that enrols later takes part from the next
+round on if it would raise the number; but a round that has too few anyway takes in all that come,
+or it might wait for ever beside those that could make it go on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def reckon(spec: Spec, r: Round, enrolled: tuple[MemberId, ...]) -> Round:
 
 
 def reckon_with_all(spec: Spec, study: Study, r: Round) -> Round:
-    """The round with all who are enrolled now."""
+    """Return the round with all members that are enrolled now."""
     return reckon(spec, r, tuple(e.member for e in study.enrolled))
 
 

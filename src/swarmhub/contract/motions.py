@@ -67,8 +67,20 @@ def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
     MOTION.put(ctx.state, motion.id, record=None)
     quotas.release(ctx.state, motion.by, "motions", motion.id)
     MOTIONS.put(ctx.state, record=Motions(left) if left else None)
+    if motion.kind == "release" and outcome != "carried":
+        quotas.drop_release(ctx.state, motion.by, motion.study, motion.model)
     deadlines.clear(ctx.state, f"motion/{motion.id}")
     ctx.emit("motion_" + outcome, motion=motion.id, kind=motion.kind)
+
+
+def wait_to_admit(ctx: Context, motion: Motion, why: str) -> None:
+    """Record why an applicant that has the votes has to wait; "" if it does not. The event comes
+    once for each reason."""
+    if motion.waits == why:
+        return
+    MOTION.put(ctx.state, motion.id, record=replace(motion, waits=why))
+    if why:
+        ctx.emit("motion_waits", motion=motion.id, kind=motion.kind, why=why)
 
 
 def lapse_motion(ctx: Context, motion_id: int) -> None:

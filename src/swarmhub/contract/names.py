@@ -22,6 +22,9 @@ FOLDED = {
     "0": "o",
     "1": "l",
 }
+MAX_METRIC_NAME = 40  # bytes: a contribution has up to 32 of them
+METRIC_SIGNS = " !#$%&'()*+,-./:;<=>?@[]^_`{|}~"  # \" and \\ take four bytes each in the state
+METRIC_ALLOWED = 'Latin, Greek or Cyrillic letters, digits, spaces and signs but not " or \\'
 MAX_HOST = 253
 MAX_LABEL = 63
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -37,7 +40,7 @@ def check_name(text: str) -> None:
 
 
 def find_name_fault(text: str) -> str:
-    """What is expected of a name and not so here; "" if it is one."""
+    """Return what is expected of a name and not so here; "" if it is one."""
     if not 0 < len(text) <= MAX_NAME or not text.strip():
         return f"1 to {MAX_NAME} letters, digits and spaces"
     for c in text:
@@ -51,14 +54,23 @@ def find_name_fault(text: str) -> str:
     return ""
 
 
+def find_metric_fault(text: str) -> str:
+    """Return what is expected of a metric's name and not so here; "" if it is one."""
+    if not text or not all(c in FOLDED or c in METRIC_SIGNS for c in text):
+        return f"a name of {METRIC_ALLOWED}"
+    if len(text.encode()) > MAX_METRIC_NAME:
+        return f"a name of at most {MAX_METRIC_NAME} bytes in UTF-8"
+    return ""
+
+
 def fold_name(text: str) -> str:
-    """What a name is compared as; equal for names that look alike."""
+    """Return the text that a name is compared as; equal for names that look alike."""
     words = "".join(" " if c in PUNCTUATION else FOLDED.get(c, c) for c in text)
     return " ".join(words.split())
 
 
 def find_address_fault(text: str) -> str:
-    """What is expected of host:port and not so here; "" if it is an address."""
+    """Return what is expected of host:port and not so here; "" if it is an address."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not is_port(port):
         if text.count(":") > 1 and is_ipv6(text):
@@ -86,7 +98,8 @@ def is_behind_relays(text: str) -> bool:
 
 
 def fold_address(text: str) -> tuple[str, int]:
-    """What an address is compared as: two that are equal lead to the same place."""
+    """Return the host and port that an address is compared as: equal ones lead to the same
+    place."""
     host, _, port = text.rpartition(":")
     if host[0] == "[":
         left, gap, right = host[1:-1].lower().partition("::")

@@ -1,4 +1,4 @@
-"""How a round walks: its phases, the set of contributions, the line of leaders.
+"""The walk of a round: its phases, the set of contributions, the line of leaders.
 
 Each kind of round walks its own row of PHASES; keying, unmasking and auditing will be columns.
 
@@ -62,12 +62,12 @@ def compute_kind(spec: Spec, number: int) -> str | None:
 
 
 def compute_training_round(spec: Spec, number: int) -> int:
-    """Which parameter round (1 to spec.rounds) round `number` is; 0 or less before the first."""
+    """Return which parameter round (1 to spec.rounds) this round is; 0 or less before the first."""
     return number - (2 if spec.statistics else 1)
 
 
 def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -> None:
-    """The next round, with last round's candidates and whoever said ready since on its roster."""
+    """Open the next round; its roster has last round's candidates and all that were ready since."""
     study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
     clear_deadlines(ctx, name)
     kind = compute_kind(spec, number)
@@ -112,9 +112,9 @@ def note_settled(ctx: Context, study: Study, r: Round) -> Study:
 
 
 def compute_grace_ms(spec: Spec, r: Round) -> int:
-    """How long a round waits for the rest of its roster. Once a part of it was void, a leader's
-    time at least: who is always first, and serves its contribution to nobody, would else be in
-    each set instead of an honest member."""
+    """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
+    a leader's time at least: a member that is always first, and serves its contribution to nobody,
+    would else be in each set instead of an honest one."""
     return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
 
 
@@ -150,7 +150,7 @@ def next_term(ctx: Context, name: str) -> None:
 
 
 def pass_over_false_leaders(r: Round) -> Round:
-    """Whose merge was found false leads no more in this round."""
+    """Pass over leaders with a merge that was found false in this round."""
     for _ in get_candidates(r):
         if get_leader(r) in r.false_leaders:
             r = replace(r, term=r.term + 1)
@@ -185,8 +185,8 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
 
 def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
     """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: it wants that itself, which it may not do again and again; a leader whose merge is
-    disputed leads no more in this round then.
+    `willing`: it wants that itself, which it may not do again and again; a leader with a merge
+    that is disputed leads no more in this round then.
 
     Below min_peers the round is collecting again, with all that it still has; it may need fewer
     without a member that has left its study.
@@ -231,7 +231,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     elif len(get_candidates(r)) < r.min_peers:
         deadlines.clear(ctx.state, f"term/{name}")
         back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
-        if not set(study.ready) <= set(r.enrolled):  # who has come since is waited for, too
+        if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
             r = reckon_with_all(SPEC.need(ctx.state, name), study, r)
         roster = tuple(sorted({*r.roster, *study.ready} - {member}))
         STUDY.put(ctx.state, name, record=replace(study, ready=()))
@@ -268,6 +268,8 @@ def drop_study(ctx: Context, study: Study) -> None:
     STUDY.put(ctx.state, study.name, record=None)
     SPEC.put(ctx.state, study.name, record=None)
     quotas.release(ctx.state, study.proposer, "proposals", study.name)
+    for entry in study.enrolled:
+        quotas.release(ctx.state, entry.member, "enrolments", study.name)
 
 
 def end_grace(ctx: Context, name: str) -> None:
@@ -279,16 +281,16 @@ def end_grace(ctx: Context, name: str) -> None:
 
 
 def mark_pardon(ctx: Context, name: str) -> None:
-    """Who is barred waits for a leader's time, in which it cannot disturb the others. Nothing
-    starts that time anew: whoever could, would put off an honest member for ever."""
+    """Let barred members wait for a leader's time, in which they cannot disturb the others. Nothing
+    starts that time anew: a liar that could do that would put off an honest member for ever."""
     r, key = ROUND.get(ctx.state, name), f"pardon/{name}"
     if r is not None and r.barred and not deadlines.is_marked(ctx.state, key):
         deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
 
 
 def end_pardon(ctx: Context, name: str) -> None:
-    """Whom the round has barred may join again: the round may need it, if it is honest and others
-    never come. Where it still collects, in a new revision: what was refused can be sent again."""
+    """Let barred members join again: the round may need them, if they are honest and others never
+    come. If it still collects, in a new revision: what was refused can be sent again."""
     r = ROUND.get(ctx.state, name)
     if r is None:
         return

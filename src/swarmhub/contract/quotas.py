@@ -1,9 +1,10 @@
-"""What each member has in the state, and how much that may be.
+"""Quotas: the part of the state that each member has, and how large it may be.
 
-The state is everyone's: a newcomer reads all of it, and who goes on after a halt needs it in one
+The state is everyone's: a newcomer reads all of it, and a restart after a halt needs it in one
 piece (`inheritance.MAX_STATE_BYTES`). So what one member alone can put there is bounded by its own
-quota, and nobody can use up another one's. What is counted is kept as a list of each member, so
-that counting costs nothing.
+quota. An act is charged to the member that makes it: terms to the proposer, a part in the rounds to
+the enrolled member, the copy of a released model to the mover of the release. Nobody can use up
+another member's quota. A list for each member has what is counted, so that counting costs little.
 """
 
 from __future__ import annotations
@@ -12,29 +13,45 @@ from dataclasses import replace
 from typing import Literal
 
 from swarmhub import codec
-from swarmhub.contract.records import HOLDINGS, SPEC, STUDY, Holdings, Spec, Study
+from swarmhub.contract.records import (
+    HOLDINGS,
+    SPEC,
+    STUDY,
+    Holdings,
+    Model,
+    MovedRelease,
+    Spec,
+    Study,
+)
 from swarmhub.contract.refusals import OverQuota
 from swarmhub.contract.state import Overlay, Reader
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 MAX_INVITATIONS = 16  # open at once
 MAX_MOTIONS = 8  # open at once; removals are bounded by the members instead
 MAX_PROPOSALS = 8  # studies that nobody has started yet
-MAX_STUDY_BYTES = 128 * 1024  # of all studies that the member has proposed and that are kept
-STUDY_RESERVE_BYTES = 2 * 1024  # a record's least: models are yet to come
+MAX_STUDY_BYTES = 160 * 1024  # of all that the member's acts have put into studies
 
-Kind = Literal["invitations", "motions", "proposals", "studies"]
+# What the records of a study take at most, as texts in a text; a test fills them to the brim.
+STUDY_BYTES = 6 * 1024  # of its proposer's part, beside the terms, while rounds may open
+OVER_BYTES = 3_584  # and when it is over
+PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24 studies at a time
+KEPT_BYTES = 768  # and when it has withdrawn, or the study is over: its shares of models
+RELEASE_BYTES = 256  # of a mover's part, beside the model's record
+
+Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
 
 
 def get_holdings(state: Reader, member: MemberId) -> Holdings:
-    """What the member has in the state."""
+    """Return what the member has in the state."""
     return HOLDINGS.get(state, member) or Holdings()
 
 
 def hold(state: Overlay, member: MemberId, kind: Kind, item: object) -> None:
-    """Count an item as the member's."""
+    """Count an item as the member's, once."""
     held = get_holdings(state, member)
-    HOLDINGS.put(state, member, record=replace(held, **{kind: (*getattr(held, kind), item)}))
+    if item not in getattr(held, kind):
+        HOLDINGS.put(state, member, record=replace(held, **{kind: (*getattr(held, kind), item)}))
 
 
 def release(state: Overlay, member: MemberId, kind: Kind, item: object) -> None:
@@ -42,6 +59,13 @@ def release(state: Overlay, member: MemberId, kind: Kind, item: object) -> None:
     held = get_holdings(state, member)
     left = replace(held, **{kind: tuple(i for i in getattr(held, kind) if i != item)})
     HOLDINGS.put(state, member, record=None if left == Holdings() else left)
+
+
+def drop_release(state: Overlay, member: MemberId, study: str, model: Digest) -> None:
+    """Count a model no longer that the member moved to release: it is not released."""
+    for moved in get_holdings(state, member).releases:
+        if (moved.study, moved.model) == (study, model):
+            release(state, member, "releases", moved)
 
 
 def need_invitation(state: Reader, member: MemberId) -> None:
@@ -64,29 +88,54 @@ def need_proposal(state: Reader, spec: Spec, study: Study) -> None:
     if count >= MAX_PROPOSALS:
         advice = "start one, or end it with 'study finish'"
         raise OverQuota(study.proposer, count, "proposals", advice)
-    more = compute_text_bytes(codec.pack(spec)) + STUDY_RESERVE_BYTES
+    more = compute_text_bytes(codec.pack(spec)) + STUDY_BYTES
     need_study_bytes(state, study.proposer, more, "shorten the terms, or let another propose them")
 
 
+def need_enrolment(state: Reader, member: MemberId, name: str) -> None:
+    """Refuse a part in one more study than a member has room for."""
+    has_had = name in get_holdings(state, member).enrolments
+    more = PART_BYTES - (KEPT_BYTES if has_had else 0)
+    need_study_bytes(state, member, more, "wait until a study is over, or withdraw from one")
+
+
+def need_release(state: Reader, member: MemberId, model: Model) -> MovedRelease:
+    """Refuse one more release than the mover has room for; returns what it takes."""
+    moved = MovedRelease(model.study, model.digest, compute_text_bytes(codec.pack(model)))
+    advice = "let another enrolled member move to release it"
+    need_study_bytes(state, member, moved.nbytes + RELEASE_BYTES, advice)
+    return moved
+
+
 def need_study_bytes(state: Reader, member: MemberId, more: int, advice: str) -> None:
-    """Refuse so many bytes more in studies of the member if its part of the state is used up."""
-    held = get_holdings(state, member)
-    names = (*held.proposals, *held.studies)
-    used = sum(compute_study_bytes(state, name) for name in names)
+    """Refuse so many bytes more in studies if the member's part of the state is used up."""
+    used = compute_bytes(state, member)
     if used + more > MAX_STUDY_BYTES:
         what = f"of its {MAX_STUDY_BYTES} bytes of studies in the ledger's state"
         raise OverQuota(member, used, what, advice)
 
 
+def compute_bytes(state: Reader, member: MemberId) -> int:
+    """Return the bytes that a member's acts have put, or may still put, into studies."""
+    held = get_holdings(state, member)
+    proposed = sum(compute_study_bytes(state, n) for n in (*held.proposals, *held.studies))
+    parts = sum(compute_part_bytes(state, member, name) for name in held.enrolments)
+    return proposed + parts + sum(r.nbytes + RELEASE_BYTES for r in held.releases)
+
+
 def compute_study_bytes(state: Reader, name: str) -> int:
-    """What a study takes of its proposer's quota: its terms and its record. A model is the work of
-    all who are enrolled, so a long record is shared among them."""
-    terms = compute_text_bytes(SPEC.read(state, name))
-    record = compute_text_bytes(STUDY.read(state, name))
-    if record <= STUDY_RESERVE_BYTES:
-        return terms + STUDY_RESERVE_BYTES
-    shared = record // max(1, len(STUDY.need(state, name).enrolled))
-    return terms + max(STUDY_RESERVE_BYTES, shared)
+    """Return the bytes that a study takes of its proposer's part: its terms, and the most of its
+    record and open round that is no enrolled member's part."""
+    is_over = STUDY.need(state, name).is_over
+    return compute_text_bytes(SPEC.read(state, name)) + (OVER_BYTES if is_over else STUDY_BYTES)
+
+
+def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:
+    """Return the bytes that a study takes of the part of a member that is enrolled, or was: the
+    most that it may have in a round, and what is left of it afterwards."""
+    study = STUDY.need(state, name)
+    takes_part = not study.is_over and study.samples_of(member) is not None
+    return PART_BYTES if takes_part else KEPT_BYTES
 
 
 def compute_text_bytes(data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What the state holds, as frozen records, and the path of each.
+"""Frozen records of the state, and the path of each.
 
 Everything here is bounded by members and running studies: what is history (decided motions,
 settled rounds) leaves the state as events and lives on in `Study.lineage`, a hash chain.
@@ -20,7 +20,7 @@ MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
 
 @dataclass(frozen=True)
 class Card:
-    """What a hospital shows of itself; signed by its account key, so nobody can alter it."""
+    """A hospital's keys, name and addresses; signed by its account key, so nobody can alter it."""
 
     name: str
     account: PublicKey  # signs transactions and receipts
@@ -33,7 +33,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Genesis:
-    """Block 0: who founded the consortium. Its digest is part of the chain id."""
+    """Block 0: the founders of the consortium. Its digest is part of the chain id."""
 
     name: str
     founders: tuple[Card, ...]
@@ -46,7 +46,7 @@ class Genesis:
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What a restarted consortium begins with (see `inheritance`)."""
+    """The beginning of a restarted consortium (see `inheritance`)."""
 
     chain: str  # the halted one
     height: int
@@ -112,17 +112,18 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Motion:
-    """An open vote (see `motions` for who decides it)."""
+    """An open vote (see `motions` for its electors)."""
 
     id: int
     kind: Literal["admit", "remove", "release"]
-    by: MemberId  # who moved it; of an application the member whose invitation it used
+    by: MemberId  # its mover; of an application the member that made the invitation
     applicant: Card | None = None
     member: MemberId = 0
     study: str = ""
     model: Digest = ""
     ayes: tuple[MemberId, ...] = ()
     nays: tuple[MemberId, ...] = ()
+    waits: str = ""  # why the applicant cannot be admitted yet although the votes are there
 
 
 @dataclass(frozen=True)
@@ -133,18 +134,29 @@ class Motions:
 
 
 @dataclass(frozen=True)
+class MovedRelease:
+    """A model that the member has moved to release: a copy of its record in the state."""
+
+    study: str
+    model: Digest
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class Holdings:
-    """What a member has in the state, as its quotas count it (see `quotas`)."""
+    """A member's part of the state, as its quotas count it (see `quotas`)."""
 
     invitations: tuple[PublicKey, ...] = ()
     motions: tuple[int, ...] = ()  # without removals
     proposals: tuple[str, ...] = ()  # studies that nobody has started
     studies: tuple[str, ...] = ()  # and those that run or are over
+    enrolments: tuple[str, ...] = ()  # studies in which it takes part, or has taken part
+    releases: tuple[MovedRelease, ...] = ()
 
 
 @dataclass(frozen=True)
 class MergeRule:
-    """How contributions become one model (room `merge` has the arithmetic)."""
+    """A rule that makes one model of contributions (room `merge` has the arithmetic)."""
 
     name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
         "weighted_mean"
@@ -153,13 +165,13 @@ class MergeRule:
 
     @property
     def is_chunk_local(self) -> bool:
-        """Whether a merged chunk follows from the same chunk of each contribution."""
+        """Return whether a merged chunk follows from the same chunk of each contribution."""
         return self.name != "geometric_median"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What "best model" means."""
+    """The metric that decides which model is best."""
 
     name: str = "auc"
     goal: Literal["max", "min"] = "max"
@@ -252,7 +264,7 @@ class LastSettled:
 
 @dataclass(frozen=True)
 class Study:
-    """Where a study stands."""
+    """The standing of a study."""
 
     name: str
     spec: Digest
@@ -272,7 +284,7 @@ class Study:
 
     @property
     def is_over(self) -> bool:
-        """Whether no round of it will ever open again."""
+        """Return whether no round of it will ever open again."""
         return self.status in ("finished", "expired")
 
     def samples_of(self, member: MemberId) -> int | None:
@@ -354,7 +366,9 @@ class Round:
     base: Digest = ""
     opened_ms: int = 0  # time of the block that opened it
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
-    enrolled: tuple[MemberId, ...] = ()  # it reckons with these: their f bounds who may lie
+    enrolled: tuple[
+        MemberId, ...
+    ] = ()  # it reckons with these: so many of them may lie as their f says
     revision: int = 0  # of the set of contributions
     term: int = 0  # index of the leadership attempt; never falls within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set
@@ -362,10 +376,12 @@ class Round:
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
-    strikes: tuple[MemberId, ...] = ()  # whose contribution was invalid, or went
+    strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
     dispute: OpenDispute | None = None  # of this revision
     false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
-    unfounded: tuple[MemberId, ...] = ()  # whose dispute was dismissed: they open no more
+    unfounded: tuple[
+        MemberId, ...
+    ] = ()  # members with a dispute that was dismissed: they open no more
     former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
 
     @property
@@ -374,7 +390,7 @@ class Round:
 
     @property
     def barred(self) -> frozenset[MemberId]:
-        """Who has to wait for a leader's time before it may join this round again."""
+        """Members that have to wait for a leader's time before they may join this round again."""
         return frozenset(m for m in self.strikes if self.strikes.count(m) >= MAX_STRIKES)
 
     def contribution_of(self, member: MemberId) -> Contribution | None:
@@ -383,7 +399,7 @@ class Round:
 
 @dataclass(frozen=True)
 class RoundRef:
-    """What a round transaction is about; refused when the round has moved on."""
+    """The subject of a round transaction; refused when the round has moved on."""
 
     study: str
     number: int
@@ -436,7 +452,7 @@ class DueMinutes:
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """Whose an account key is."""
+    """Maps an account key to its member."""
 
     member: MemberId
 
@@ -450,6 +466,23 @@ class DoubleSign:
     height: int
 
 
+@dataclass(frozen=True)
+class FormerKey:
+    """A consensus key that a member has replaced."""
+
+    key: PublicKey
+    replaced: int  # in this block; 0: in another chain, before a restart
+    double_signed: int = 0  # height at which it signed two blocks; 0: not known to have
+    late: bool = False  # that became known after the key had been replaced
+
+
+@dataclass(frozen=True)
+class FormerKeys:
+    """Consensus keys that a member has replaced, the last ones, oldest first."""
+
+    keys: tuple[FormerKey, ...] = ()
+
+
 CHAIN = Table("chain", Chain)
 MEMBER = Table("member", Member)
 KEY_OWNER = Table("key", KeyOwner)
@@ -460,7 +493,8 @@ HOLDINGS = Table("holdings", Holdings)  # by member
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
 ROUND = Table("round", Round)
-DOUBLE_SIGN = Table("double_sign", DoubleSign)
+DOUBLE_SIGN = Table("double_sign", DoubleSign)  # by member, of its present key
+FORMER_KEYS = Table("former_keys", FormerKeys)  # by member
 DUE = Table("expiring", DueMinutes)
 DEADLINE = Table("deadline", Deadline)
 DUE_KEYS = Table("deadlines", DeadlineKeys)  # by minute
@@ -479,9 +513,15 @@ def get_members(state: Reader) -> list[Member]:
 
 
 def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
-    """What is held against a member's consensus key, if anything."""
+    """Return what is held against a member's present consensus key, if anything."""
     found = DOUBLE_SIGN.get(state, member.id)
     return found if found is not None and found.key == member.consensus else None
+
+
+def get_former_keys(state: Reader, member: MemberId) -> tuple[FormerKey, ...]:
+    """Consensus keys that the member has replaced and that are remembered, oldest first."""
+    found = FORMER_KEYS.get(state, member)
+    return found.keys if found else ()
 
 
 def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:

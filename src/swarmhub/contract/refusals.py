@@ -1,10 +1,10 @@
-"""What the contract answers when it does not accept a transaction.
+"""Refusals: the contract's answers to transactions that it does not accept.
 
 A refusal changes nothing and is recorded with its code and one sentence.
 
     Refusal
     ├── NotAMember          the signer is not an active member
-    ├── NotAllowed          a member, but not the one who may do this
+    ├── NotAllowed          a member, but not the one that may do this
     ├── UnknownThing        names a member, motion, study, model or invitation that is not there
     ├── AlreadyDone         the act has been done
     ├── BadValue            a field has a value that can never be accepted
@@ -43,6 +43,7 @@ class UnknownThing(Refusal):
 
 class AlreadyDone(Refusal):
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(f"Already done: {what}.")
 
 

@@ -2,8 +2,8 @@
 
 `seen/<id>` until the transaction's expiry. `expiring` lists the minutes in which something
 expires, `due/<minute>/<i>` the ids with their members; `remembered/<member>` is how many a member
-has. Forgetting costs what was remembered, never a scan, and a block in which nothing expires
-writes nothing.
+has. Forgetting costs what was remembered, never a scan; one block forgets a bounded number, and a
+block in which nothing expires writes nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from swarmhub.types import MemberId
 
 BUCKET_MS = 60_000  # what expires is forgotten minute by minute
 MAX_REMEMBERED = 16_384  # of a member: 25 a second; of 64 members less than 200 MB of a snapshot
+MAX_FORGOTTEN = 2_000  # in a block, 0.1 s of work; twice as many as a block can bring
 PREFIXES = ("seen", "due", "remembered", DUE.prefix)
 
 
 def is_replay_protection(path: str) -> bool:
-    """Whether a path of the state only says which transactions this chain has seen."""
+    """Return whether a path of the state only says which transactions this chain has seen."""
     return path.partition("/")[0] in PREFIXES
 
 
@@ -37,23 +38,35 @@ def remember(state: Overlay, tx: Transaction, member: MemberId) -> None:
 
 
 def forget(state: Overlay, time_ms: int) -> None:
-    """Forget what has expired."""
+    """Forget what has expired: of the oldest minutes first, MAX_FORGOTTEN at most, the rest in the
+    next blocks. What is remembered for longer is refused for longer, as expired."""
     minutes = (DUE.get(state) or DueMinutes()).minutes
     over = [m for m in minutes if m < time_ms // BUCKET_MS]
-    if not over:
-        return
+    room, done = MAX_FORGOTTEN, 0
     for minute in over:
-        for i in range(int(state.get(f"due/{minute}") or b"0")):
-            seen = state.get(f"due/{minute}/{i}")
-            if seen is not None:
-                tx, _, member = seen.decode().partition(" ")
-                state.put(f"seen/{tx}", None)
-                if member != "0":
-                    _count(state, f"remembered/{member}", -1)
-            state.put(f"due/{minute}/{i}", None)
-        state.put(f"due/{minute}", None)
-    left = tuple(m for m in minutes if m not in over)
-    DUE.put(state, record=DueMinutes(left) if left else None)
+        count = int(state.get(f"due/{minute}") or b"0")
+        first = max(0, count - room)
+        for i in range(first, count):
+            _forget_one(state, f"due/{minute}/{i}")
+        state.put(f"due/{minute}", str(first).encode() if first else None)
+        room -= count - first
+        if first:
+            break
+        done += 1
+    if done:
+        left = minutes[done:]  # ascending: those that are over come first
+        DUE.put(state, record=DueMinutes(left) if left else None)
+
+
+def _forget_one(state: Overlay, path: str) -> None:
+    """Forget the transaction that is listed at a path, and the entry."""
+    seen = state.get(path)
+    if seen is not None:
+        tx, _, member = seen.decode().partition(" ")
+        state.put(f"seen/{tx}", None)
+        if member != "0":
+            _count(state, f"remembered/{member}", -1)
+    state.put(path, None)
 
 
 def get_count(state: Reader, member: MemberId) -> int:

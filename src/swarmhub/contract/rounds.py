@@ -1,4 +1,4 @@
-"""What members may do in a round, one function for each transaction. The walk is in `phases`."""
+"""Acts of members in a round, one function for each transaction. The walk is in `phases`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def retract(ctx: Context, tx: Retract) -> None:
 
 
 def suspect(ctx: Context, tx: Suspect) -> None:
-    """f + 1 candidates who say that the leader does not answer end its term at once."""
+    """End a term at once if f + 1 candidates say that its leader does not answer."""
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
@@ -145,7 +145,7 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
 
 
 def invalid(ctx: Context, tx: Invalid) -> None:
-    """f + 1 contributors who checked a contribution and found it unmergeable exclude it."""
+    """Exclude a contribution that f + 1 contributors have checked and found unmergeable."""
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, "MERGING")
     need_candidate(r, member)
@@ -198,7 +198,7 @@ def settle(ctx: Context, tx: Settle) -> None:
 
 
 def poke(ctx: Context, tx: Poke) -> None:
-    """Makes a block, in whose beginning due deadlines have fired. Changes nothing itself."""
+    """Accept a block at the beginning of which due deadlines have fired. Changes nothing itself."""
     ctx.need_member()
     if ROUND.get(ctx.state, tx.study) is None:
         raise UnknownThing("running study", tx.study)

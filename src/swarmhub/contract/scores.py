@@ -1,9 +1,10 @@
-"""What was measured of a model: the score of a round, and the best model."""
+"""Measurements of a model: the score of a round, and the best model."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from swarmhub.contract.checks import MAX_METRICS
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     Round,
@@ -49,5 +50,13 @@ def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
         return study
     best = study.best_score
     if best is None or sign * score.metrics[name] > sign * best.metrics[name]:
-        return replace(study, best=study.current, best_score=score)
+        return replace(study, best=study.current, best_score=shorten(score, name))
     return study
+
+
+def shorten(score: Score, name: str) -> Score:
+    """Return the score with as many metrics as one contribution may have, the study's first: each
+    member may measure others, and the record of a study has to stay small."""
+    others = [n for n in sorted(score.metrics) if n != name]
+    kept = [name, *others[: MAX_METRICS - 1]]
+    return replace(score, metrics={n: score.metrics[n] for n in kept})

@@ -203,7 +203,7 @@ def prove(tree: Node, path: str) -> list[bytes]:
 
 
 def check_proof(root: bytes, path: str, value: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether a proof shows that `path` holds `value` under the root (32 bytes)."""
+    """Return whether a proof shows that `path` holds `value` under the root (32 bytes)."""
     key = hashlib.sha256(path.encode()).digest()
     if len(proof) > 256 or any(len(h) != 32 for h in proof):
         return False

@@ -1,7 +1,7 @@
-"""A study's law: what may run, where, and by whose leave.
+"""Rules of a study's life: proposal, approval, enrolment, start, end, release.
 
 proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
-its own hospital; only who approved can enrol, only who is enrolled takes part.
+its own hospital; only members that approved can enrol, only enrolled ones take part.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from swarmhub.contract import deadlines, phases, quotas
 from swarmhub.contract.checks import MAX_SAMPLES
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import cast, get_motions, open_motion
+from swarmhub.contract.names import find_metric_fault
 from swarmhub.contract.records import (
     CHAIN,
     SPEC,
@@ -97,8 +98,8 @@ def check_spec(ctx: Context, spec: Spec) -> None:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
     if not 0 <= spec.merge.trim_permille < 500:
         raise BadValue("merge.trim_permille", "0 to 499", spec.merge.trim_permille)
-    if not 0 < len(spec.metric.name) <= 40:
-        raise BadValue("metric.name", "1 to 40 characters", spec.metric.name)
+    if metric_fault := find_metric_fault(spec.metric.name):
+        raise BadValue("metric.name", metric_fault, spec.metric.name)
     if spec.expires_ms and spec.expires_ms <= ctx.env.time_ms:
         raise BadValue("expires_ms", "a time to come", spec.expires_ms)
     for field in ("layout", "code", "ethics"):
@@ -163,6 +164,8 @@ def enrol(ctx: Context, tx: Enrol) -> None:
         raise AlreadyDone(f"member {member.id} is enrolled in '{tx.study}'")
     if not 1 <= tx.samples <= MAX_SAMPLES:
         raise BadValue("samples", f"1 to {MAX_SAMPLES}", tx.samples)
+    quotas.need_enrolment(ctx.state, member.id, tx.study)
+    quotas.hold(ctx.state, member.id, "enrolments", tx.study)
     entry = Enrolment(member.id, tx.samples)
     enrolled = tuple(sorted((*study.enrolled, entry), key=lambda e: e.member))
     STUDY.put(ctx.state, tx.study, record=replace(study, enrolled=enrolled))
@@ -193,6 +196,8 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
+    else:  # nothing of the member's is in its record
+        quotas.release(ctx.state, member, "enrolments", name)
 
 
 def start(ctx: Context, tx: Start) -> None:
@@ -244,9 +249,7 @@ def release(ctx: Context, tx: Release) -> None:
         raise AlreadyDone("a motion to release this model is open")
     if len(study.released) >= MAX_RELEASED:
         raise BadValue("released", f"at most {MAX_RELEASED} models", len(study.released) + 1)
-    more = quotas.compute_text_bytes(codec.pack(model)) // len(study.enrolled)
-    advice = "no more models of its studies can be released"
-    quotas.need_study_bytes(ctx.state, study.proposer, more, advice)
+    quotas.hold(ctx.state, member.id, "releases", quotas.need_release(ctx.state, member.id, model))
     moved = Motion(0, "release", member.id, study=tx.study, model=tx.model)
     motion = open_motion(ctx, moved)
     ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
@@ -254,11 +257,13 @@ def release(ctx: Context, tx: Release) -> None:
     ctx.recount = True
 
 
-def release_model(ctx: Context, name: str, digest: str) -> None:
+def release_model(ctx: Context, motion: Motion) -> None:
     """Mark a model as released, if it is still current or best."""
+    name, digest = motion.study, motion.model
     study = STUDY.need(ctx.state, name)
     model = next((m for m in (study.best, study.current) if m and m.digest == digest), None)
     if model is None or any(m.digest == digest for m in study.released):
+        quotas.drop_release(ctx.state, motion.by, name, digest)
         ctx.emit("release_missed", study=name, model=digest)
         return
     STUDY.put(ctx.state, name, record=replace(study, released=(*study.released, model)))

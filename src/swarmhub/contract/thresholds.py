@@ -1,4 +1,5 @@
-"""How many must agree. `f` is the number of faulty members that n members survive.
+"""Quorums and other numbers of members that must agree. `f` is the number of faulty members that n
+members survive.
 
 f = floor((n - 1) / 3), the bound of Byzantine agreement (Pease, Shostak, Lamport 1980); a quorum
 is n - f: any two quorums then share an honest member, and the honest alone form one.
@@ -27,9 +28,9 @@ def compute_quorum(n: int) -> int:
     return n - compute_faults(n)
 
 
-# In a round, f is that of all members that it reckons with (`Round.enrolled`): whoever is late or
-# away today does not make the others honest. n is how many have contributed, and bounds what can be
-# asked for.
+# In a round, f is that of all members that it reckons with (`Round.enrolled`): that some are
+# late or away today does not make the others honest. n is how many have contributed, and bounds
+# what can be asked for.
 
 
 def compute_min_peers(min_peers: int, enrolled: int) -> int:
@@ -39,7 +40,7 @@ def compute_min_peers(min_peers: int, enrolled: int) -> int:
 
 
 def describe_min_peers(min_peers: int, enrolled: int) -> str:
-    """What a study of so many enrolled members needs in each round, and what it survives."""
+    """Say what a study of so many enrolled members needs in each round, and what it survives."""
     needed, lying = compute_min_peers(min_peers, enrolled), compute_faults(enrolled)
     if enrolled < needed:
         return f"a round needs {needed} contributions: {needed - enrolled} more must enrol"
@@ -50,8 +51,8 @@ def describe_min_peers(min_peers: int, enrolled: int) -> str:
 
 
 def compute_witnesses(enrolled: int, n: int) -> int:
-    """Contributors who must say the same of another one so that one honest is among them: f + 1,
-    or all others where these are fewer."""
+    """Contributors that must say the same of another one so that one honest is among them: f + 1,
+    or all others if these are fewer."""
     return max(1, min(compute_faults(enrolled) + 1, n - 1))
 
 
@@ -64,7 +65,7 @@ def compute_receipts(enrolled: int, n: int) -> int:
 def compute_substitutes(enrolled: int, n: int) -> int:
     """Receipts that settle a merge which not all drawn auditors have signed: of all others but f
     (but one where f is 0), so that neither the dead nor a leader that keeps its offer from the
-    drawn decide who looks."""
+    drawn decide which members look."""
     away = max(1, compute_faults(enrolled))
     return max(compute_receipts(enrolled, n), n - 1 - away)
 

@@ -22,7 +22,7 @@ MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 3 MB
 
 
 class Body(Protocol):
-    """What is asked of the contract; `KIND` is its name on the wire."""
+    """An act that is asked of the contract; `KIND` is its name on the wire."""
 
     KIND: ClassVar[str]
 
@@ -375,8 +375,8 @@ def _read(data: bytes) -> Transaction:
 def receipt_message(
     chain: str, ref: RoundRef, digest: Digest, nbytes: int, layout: Digest
 ) -> bytes:
-    """What a receipt (and a leader's offer) signs: a model in the form that it has. Not the term: a
-    correct merge of a revision has one digest."""
+    """Return the bytes that a receipt (and a leader's offer) signs: a model in the form that it
+    has. Not the term: a correct merge of a revision has one digest."""
     return codec.encode(
         {"chain": chain, "digest": digest, "layout": layout, "nbytes": nbytes,
          "number": ref.number, "revision": ref.revision, "study": ref.study}
@@ -384,5 +384,12 @@ def receipt_message(
 
 
 def card_message(card: Card) -> bytes:
+<<<<<<< HEAD
     """What a card's signature (and a rotation's or an invitation's proof) signs."""
     return codec.pack(replace(card, signature=""))
+=======
+    """Return the bytes under a card's signature (and a rotation's or an application's proof)."""
+    fields = codec.to_json(card)
+    del fields["signature"]
+    return codec.encode(fields)
+>>>>>>> law

@@ -1,4 +1,4 @@
-"""What a hospital's table and the study's columns have in common, and what they do not.
+"""Comparison of a hospital's table with the study's columns: what they share and what not.
 
 Columns meet by their names. A name that one hospital spells in another way makes two columns, each
 missing at some hospitals, and the best of them may be left out everywhere. So before the first
@@ -99,7 +99,7 @@ def gaps(design: Design, table: Table) -> list[str]:
 
 
 def fold(name: str) -> str:
-    """What two spellings of one name have in common: no case, one '_' for spaces and
+    """Return the form that two spellings of one name share: no case, one '_' for spaces and
     punctuation."""
     return re.sub(r"[\W_]+", "_", name).strip("_").casefold()
 

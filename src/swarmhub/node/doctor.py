@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from swarmhub import __version__, keys
-from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.cards import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary

@@ -1,4 +1,4 @@
-"""What a node deletes when a study that is over is forgotten here.
+"""Deletion of what a node holds of a study that is over and is forgotten here.
 
 A marker in the home comes first and stays: whatever a crash leaves undone is done when the node
 starts, and a node neither fetches nor serves what belongs to a marked study.
@@ -27,7 +27,7 @@ JOURNAL: dict[str, Any] = {"prepared": Prepared, "signed": Signed, "obtained": O
 
 @dataclass(frozen=True)
 class Removed:
-    """What was deleted: bytes of models and documents, and files of trainers and the journal."""
+    """Totals of what was deleted: bytes of models and documents, files of trainers and journal."""
 
     nbytes: int = 0
     files: int = 0

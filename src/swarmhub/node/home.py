@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.cards import DIALS_OUT
 from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.contract.records import Card, Member, get_members
 from swarmhub.contract.state import Reader

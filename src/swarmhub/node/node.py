@@ -14,7 +14,7 @@ from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result, State
-from swarmhub.contract.consortium import DIALS_OUT
+from swarmhub.contract.cards import DIALS_OUT
 from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import (
     INVITATION,

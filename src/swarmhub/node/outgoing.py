@@ -1,4 +1,4 @@
-"""What a running node sends, on its way into the record of what left the hospital."""
+"""The way of all that a running node sends into the record of what left the hospital."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY_S = 0.2
 
 
 class Outgoing:
-    """What a running node sends, on its way into the book."""
+    """Notes all that a running node sends in the book."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Outgoing:
 
 
 def kind_of(state: Reader, notes: Notes, digest: Digest) -> str | None:
-    """What a blob is in a study; None if it is none of it."""
+    """Return what a blob is in a study; None if it is none of it."""
     study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
     statistics = r is not None and r.kind == "statistics"
     own = {c.digest for c in r.contributions if c.member == notes.me} if r else set()

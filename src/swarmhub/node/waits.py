@@ -1,5 +1,5 @@
-"""For whom a study waits, and since when. It follows from the ledger alone: the state of a member
-is its last settled contribution, never whether a process of it is alive."""
+"""The members that a study waits for, and since when. It follows from the ledger alone: the state
+of a member is its last settled contribution, never whether a process of it is alive."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Wait:
-    """What a study waits for. `since_ms` is block time; `sentence` says all of it."""
+    """The reason for which a study waits. `since_ms` is block time; `sentence` says all of it."""
 
     study: str
     phase: str
@@ -51,7 +51,7 @@ class Wait:
 
 
 def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
-    """What the study waits for at `now_ms` (block time, in ms); None if it is over or unknown."""
+    """Return what the study waits for at `now_ms` (block time); None if it is over or unknown."""
     study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
     if study is None or spec is None or study.status in ("finished", "expired"):
         return None

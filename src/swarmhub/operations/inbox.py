@@ -1,4 +1,4 @@
-"""Open motions as those read them who vote: about what, moved by a member, what is missing."""
+"""Open motions as voters read them: subject, mover, votes, and what is still missing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ FINGERPRINT = 32  # digits of an account key that are compared over the telephon
 
 @dataclass(frozen=True)
 class MotionShown:
-    """An open motion. Members are named; `needed` is how many more ayes carry it, `lapses_ms` a
-    block time (None if the next block says)."""
+    """An open motion. Members are named; `needed` is how many more ayes carry it, `waits` why an
+    applicant with enough ayes is not admitted yet ("" if nothing hinders it), `lapses_ms` a block
+    time (None if the next block says)."""
 
     id: int
     kind: str
@@ -30,6 +31,7 @@ class MotionShown:
     nays: tuple[str, ...]
     silent: tuple[str, ...]
     needed: int
+    waits: str
     lapses_ms: int | None
 
 
@@ -57,6 +59,7 @@ def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> Motio
         nays=tuple(names[m] for m in nays),
         silent=tuple(names[m] for m in electors if m not in {*ayes, *nays}),
         needed=max(0, compute_quorum(len(electors)) - len(ayes)),
+        waits=motion.waits,
         lapses_ms=get_due_ms(desk.ledger.state, f"motion/{motion.id}"),
     )
 
@@ -74,6 +77,11 @@ def _subject(desk: Desk, motion: Motion) -> tuple[str, str, str]:
 VERBS = {"admit": "admit", "remove": "remove", "release": "release a model of"}
 
 
+def say_waits(why: str) -> str:
+    """Why an applicant that has the votes waits, and what ends that."""
+    return f"it has the votes, but {why}; it is admitted as soon as that has changed"
+
+
 def say_motion(motion: MotionShown) -> tuple[str, list[tuple[str, str]]]:
     """A heading, and lines of what to know before one votes."""
     more = "1 more aye" if motion.needed == 1 else f"{motion.needed} more ayes"
@@ -86,6 +94,7 @@ def say_motion(motion: MotionShown) -> tuple[str, list[tuple[str, str]]]:
         ("nays", ", ".join(motion.nays) or "none"),
         ("not voted", ", ".join(motion.silent) or "none"),
         ("needs", f"{more} to carry"),
+        *([("waits", say_waits(motion.waits))] if motion.waits else []),
         ("lapses", say_time(motion.lapses_ms) if motion.lapses_ms else "30 days after it began"),
     ]
     return f"Motion {motion.id}: {VERBS[motion.kind]} '{motion.about}'", lines

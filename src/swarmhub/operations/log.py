@@ -38,6 +38,7 @@ SAID = {
     "motion_carried": "motion {motion} ({kind}) is carried",
     "motion_lapsed": "motion {motion} ({kind}) has lapsed",
     "motion_lost": "motion {motion} ({kind}) is lost",
+    "motion_waits": "motion {motion} ({kind}) has the votes, but {why}",
     "opened": "round {number} of '{study}' ({kind}) opens for {roster}",
     "pardoned": "{members} may join round {number} of '{study}' again",
     "power": "the key {key} has {power} vote(s) in block agreement",

@@ -1,4 +1,4 @@
-"""What happened in a study's rounds, site by site, folded from the blocks of the ledger.
+"""The history of a study's rounds, site by site, folded from the blocks of the ledger.
 
 A contribution brings two kinds of metrics: of the site's own parameters after local training,
 and of the model that its round started from. So what the merged model of a round is worth is

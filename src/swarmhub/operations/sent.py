@@ -1,4 +1,4 @@
-"""What left this hospital, by the node's own record; needs neither a ledger nor a running node."""
+"""The node's record of what left this hospital; needs neither a ledger nor a running node."""
 
 from __future__ import annotations
 

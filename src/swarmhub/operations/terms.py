@@ -31,7 +31,8 @@ OPTIMIZERS = {
 
 
 def say_terms(shown: StudyShown) -> list[Line]:
-    """All that is approved, one line a subject, then who has approved and who is enrolled."""
+    """List what that is approved, one line a subject, then the members that approved or
+    enrolled."""
     spec, study = shown.spec, shown.study
     return [
         ("status", say_status(shown)),
@@ -61,7 +62,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
 
 
 def say_status(shown: StudyShown) -> str:
-    """Where the study stands, with its open round."""
+    """Say how the study stands, with its open round."""
     r, study = shown.round, shown.study
     if r is None:
         return {"proposed": "proposed, not started"}.get(study.status, study.status)
@@ -73,7 +74,7 @@ def say_status(shown: StudyShown) -> str:
 
 
 def say_rounds(spec: Spec) -> str:
-    """How many rounds there are, and how long one waits."""
+    """Say how many rounds there are, and how long one waits."""
     first = "one that merges statistics, then " if spec.statistics else ""
     return (
         f"{first}{spec.rounds} of training with a merge every {spec.sync_every}; a round waits "
@@ -98,13 +99,13 @@ def say_contributions(shown: StudyShown) -> str:
 
 
 def say_rule(spec: Spec) -> str:
-    """How contributions become one model."""
+    """Say how contributions become one model."""
     percent = f"{spec.merge.trim_permille / 10:g}"
     return f"{spec.merge.name}: {RULES[spec.merge.name].format(percent=percent)}"
 
 
 def say_training(spec: Spec) -> str:
-    """What the trainers are told."""
+    """Say what the trainers are told."""
     options = ", ".join(f"{k} = {v}" for k, v in sorted(spec.options.items()))
     return "; ".join(
         [*([options] if options else []), OPTIMIZERS[spec.optimizer], f"seed {spec.seed}"]
@@ -112,7 +113,7 @@ def say_training(spec: Spec) -> str:
 
 
 def say_leaving(shown: StudyShown) -> list[str]:
-    """What goes from each hospital to others, one sentence a kind."""
+    """Say what goes from each hospital to others, one sentence a kind."""
     spec, current = shown.spec, shown.study.current
     size = f"{say_bytes(current.nbytes)}" if current else f"at most {say_bytes(spec.max_bytes)}"
     said = [f"each round, to enrolled members: the model's parameters after training here ({size})"]
@@ -133,20 +134,20 @@ def say_leaving(shown: StudyShown) -> list[str]:
 
 
 def say_staying(spec: Spec) -> str:
-    """What does not leave."""
+    """Say what does not leave."""
     kept = ", ".join(f"'{pattern}'" for pattern in spec.keep_local)
     return "raw data" + (f"; arrays of the model named {kept}" if kept else "")
 
 
 def say_end(spec: Spec) -> str:
-    """When nothing runs any more."""
+    """Say when nothing runs any more."""
     if not spec.expires_ms:
         return "after the last round"
     return f"after the last round, at {say_time(spec.expires_ms)} at the latest"
 
 
 def say_enrolled(shown: StudyShown) -> str:
-    """Who takes part, with samples."""
+    """Name the members that take part, with samples."""
     enrolled = shown.study.enrolled
     if not enrolled:
         return "nobody"

@@ -1,4 +1,4 @@
-"""What a trainer says to the person who started it, a sentence at a time."""
+"""Notices of a trainer to the person at its terminal, a sentence at a time."""
 
 from __future__ import annotations
 

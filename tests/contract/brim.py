@@ -1,0 +1,100 @@
+"""A study with records as long as any act can make them, and with all of its deadlines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from builders import digest, spec_of
+
+from swarmhub.contract import deadlines
+from swarmhub.contract.checks import MAX_METRIC, MAX_METRICS, MAX_SAMPLES
+from swarmhub.contract.disputes import MAX_FORMER
+from swarmhub.contract.names import MAX_METRIC_NAME
+from swarmhub.contract.records import (
+    HOLDINGS,
+    ROUND,
+    SPEC,
+    STUDY,
+    Answer,
+    Contribution,
+    Enrolment,
+    Evaluation,
+    FormerAccount,
+    Holdings,
+    LastSettled,
+    Model,
+    OpenDispute,
+    Report,
+    Round,
+    Score,
+    Share,
+    Study,
+)
+from swarmhub.contract.thresholds import compute_faults
+from swarmhub.types import MICRO
+
+NAME = "n" * 40
+LONG = digest("any")
+BIG = 2**53 - 1  # the largest integer of a record
+BYTES = 1 << 40
+FIRST = 10_001  # ids of members have five digits
+METRICS = {f"{i:02}".ljust(MAX_METRIC_NAME, "m"): -MAX_METRIC * MICRO for i in range(MAX_METRICS)}
+TIMERS = ("expiry", "term", "grace", "dispute", "pardon")
+
+
+def model_of(ids):
+    """A settled model with a share of each of these members."""
+    shares = tuple(Share(m, MAX_SAMPLES, LONG) for m in ids)
+    return Model(
+        NAME, 100_003, "parameters", LONG, BYTES, LONG, LONG, LONG, "coordinate_median", ids[0],
+        BIG, BIG, shares, ids,
+    )  # fmt: skip
+
+
+def study_of(ids):
+    """The record of a study in which these members are enrolled."""
+    model = model_of(ids)
+    return Study(
+        NAME, LONG, ids[0], "running", approved=ids, ready=ids, lineage=LONG,
+        enrolled=tuple(Enrolment(m, MAX_SAMPLES) for m in ids),
+        settled=tuple(LastSettled(m, 100_003, 1 << 52) for m in ids),
+        statistics=model, current=model, best=model,
+        best_score=Score(LONG, BIG, BIG, METRICS),
+    )  # fmt: skip
+
+
+def round_of(ids):
+    """The open round of such a study: all have contributed, reported, doubted and rotated keys."""
+    seen = tuple(Evaluation(LONG, MAX_SAMPLES, METRICS) for _ in range(2))
+    faults = compute_faults(len(ids))
+    kinds = [("invalid", faults), ("unavailable", max(1, faults))]  # one more excludes
+    reports = [Report(kind, r, m) for kind, most in kinds for m in ids for r in ids[:most]]
+    answers = tuple(Answer(m, LONG) for m in ids)
+    return Round(
+        NAME, 100_003, "evaluation", "COLLECTING", ids, LONG, 1 << 52, 1000, ids, BIG, BIG, BIG,
+        contributions=tuple(
+            Contribution(m, LONG, BYTES, LONG, MAX_SAMPLES, seen) for m in ids
+        ),
+        grace="running", suspects=ids, reports=tuple(reports), strikes=ids * 2,
+        dispute=OpenDispute(LONG, ids[0], BIG, LONG, ids[0], answers),
+        false_leaders=ids, unfounded=ids,
+        former_accounts=tuple(FormerAccount(m, LONG) for m in ids * MAX_FORMER),
+    )  # fmt: skip
+
+
+def fill_study(state, n, *, is_over=False):
+    """Write a study with n members to the brim into a state; returns their ids."""
+    ids = tuple(range(FIRST, FIRST + n))
+    study = study_of(ids)
+    SPEC.put(state, NAME, record=spec_of(name=NAME))
+    for i in ids:
+        HOLDINGS.put(state, i, record=Holdings(enrolments=(NAME,)))
+    HOLDINGS.put(state, ids[0], record=Holdings(studies=(NAME,), enrolments=(NAME,)))
+    if is_over:
+        STUDY.put(state, NAME, record=replace(study, status="finished", ready=()))
+        return ids
+    STUDY.put(state, NAME, record=study)
+    ROUND.put(state, NAME, record=round_of(ids))
+    for i, timer in enumerate(TIMERS):
+        deadlines.mark_at(state, f"{timer}/{NAME}", (1 << 52) + i * 60_000)
+    return ids
