@@ -64,6 +64,9 @@ class Gate(Protocol):
     def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """So many bytes of the blob went out to the member."""
 
+    def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """Note that so many bytes of the blob's layout went out to the member."""
+
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
     ) -> Merged | None:
@@ -215,7 +218,9 @@ class PeerServer:
         layout = await asyncio.to_thread(self._blobs.layout, found.layout)
         if layout is None:
             raise web.HTTPNotFound
-        return await _send(request, layout.pack())
+        data = layout.pack()
+        self._gate.sent_layout(self._member(request).id, found.digest, len(data))
+        return await _send(request, data)
 
     async def _chunk(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))

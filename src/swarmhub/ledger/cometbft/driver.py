@@ -49,6 +49,10 @@ START_S = 60.0  # to open the application's connections, behind whatever is to b
 REPLAY_MS = 60_000
 LET_GO_S = 30.0  # at least, between two starts of the engine that members' departures ask for
 SIGNS = "this node signs blocks with its consensus key"
+NO_BLOCK = (
+    "The ledger does not take the transactions of this node: more members may be away than it "
+    "survives. 'swarmhub doctor' says which of them can be reached."
+)
 LIGHT = ("commit", "validators", "consensus_params")
 
 log = logging.getLogger("swarmhub.ledger")
@@ -58,6 +62,7 @@ class CometLedger:
     """The handle of a member's node. Make it with `CometLedger.open`."""
 
     sleeps = True
+    why_late = NO_BLOCK  # what may be the cause if no block has a transaction for seconds
 
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], int]) -> None:
         self.settings = settings
@@ -258,7 +263,8 @@ class CometLedger:
     def _sign_or_not(self) -> None:
         """Give the engine the validator's key, or one that nobody knows."""
         may = self.signing.may_sign
-        log.log(logging.INFO if may else logging.ERROR, "%s", self.signing.why_not or SIGNS)
+        level = logging.WARNING if self.signing.is_waiting else logging.ERROR
+        log.log(logging.INFO if may else level, "%s", self.signing.why_not or SIGNS)
         key = self.settings.consensus if may else PrivateKey()
         self.engine.settings = replace(self.engine.settings, consensus=key)
 
