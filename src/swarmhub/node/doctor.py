@@ -20,10 +20,10 @@ from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.asking import is_running
-from swarmhub.node.entrance import is_newcomer
+from swarmhub.node.entrance import Entrance, is_newcomer
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
-from swarmhub.node.membership import WAITS, Standing, ask_all, find_standing
+from swarmhub.node.membership import Standing, ask_all, find_standing
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reach import try_tcp
 from swarmhub.transport.relay import relays_of
@@ -80,7 +80,9 @@ async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
     asked = None
     if home.is_networked:
         if ledger.tip.height == 0 and is_newcomer(home):
-            return Standing("waiting", True, WAITS)
+            entrance = Entrance(home)
+            await entrance.look()
+            return entrance.standing()
         client = make_client(home, ledger.state)
         try:
             members = get_members(ledger.state)

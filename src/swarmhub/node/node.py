@@ -42,7 +42,7 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
-from swarmhub.node.membership import WAITS, Membership, Standing
+from swarmhub.node.membership import Membership, Standing, find_applicants
 from swarmhub.node.outgoing import Description, Outgoing, kind_of
 from swarmhub.node.problems import Problems
 from swarmhub.node.sent import SentBook
@@ -310,6 +310,8 @@ class Node:
     def _follow_ledger(self) -> None:
         state = self.ledger.state
         new = self.peers.update(get_members(state))
+        if self.home.is_networked:
+            self.peers.update_applicants(find_applicants(state))
         me = get_member_of_key(state, self.account.public)
         if me is not None:
             for member in new:
@@ -327,7 +329,7 @@ class Node:
     def standing(self) -> Standing:
         """Whether this hospital is a member, and what its people can do if it is not."""
         if self.entrance.waiting:
-            return Standing("waiting", True, WAITS)
+            return self.entrance.standing()
         name = self.home.config.name
         return self.membership.standing(self.ledger.state, self.account.public, name)
 

@@ -97,6 +97,7 @@ class Gate(Protocol):
 
 
 GUESTS = ("/v1/consortium", "/v1/applications")  # all that an invitation opens
+APPLICANTS = GUESTS[:1]  # all that an application opens, which says to its sender that it is open
 
 
 class PeerServer:
@@ -158,7 +159,7 @@ class PeerServer:
         assert isinstance(conversation, Conversation)
         conversation.begin()
         try:
-            if request.path not in GUESTS or not self._room.is_guest(request.protocol):
+            if not self._is_for_guest(request):
                 self._member(request)  # it may have been removed since the last request
             response = await self._answer(request, handler)
             async with asyncio.timeout(TAKE_S):
@@ -193,6 +194,11 @@ class PeerServer:
         if request.can_read_body:
             response.force_close()  # the rest of the body is not waited for
         return response
+
+    def _is_for_guest(self, request: web.Request) -> bool:
+        """Whether one that is no member asks for what it may ask for."""
+        paths = APPLICANTS if self._room.is_applicant(request.protocol) else GUESTS
+        return request.path in paths and self._room.is_guest(request.protocol)
 
     def _member(self, request: web.Request) -> Member:
         """Who asks."""
