@@ -48,6 +48,9 @@ class OpenGate:
     def sent(self, member, digest, nbytes):
         self.bytes_sent[member, digest] = self.bytes_sent.get((member, digest), 0) + nbytes
 
+    def sent_layout(self, member, digest, nbytes):
+        self.sent(member, f"layout of {digest}", nbytes)
+
     async def offer(self, member, study, number, revision, known):
         return self.merged
 

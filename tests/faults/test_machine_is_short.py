@@ -16,7 +16,7 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
-from swarmhub.node import driver, local_api, node, work
+from swarmhub.node import driver, local_api, problems, work
 from swarmhub.node.home import Home
 from swarmhub.node.local_api import LocalApi
 from swarmhub.node.node import Node
@@ -42,16 +42,16 @@ def test_trouble_is_said_once_shown_while_it_lasts_and_forgotten(tmp_path, monke
     caplog.set_level(logging.INFO)
 
     async def story():
-        there.report("something else")
-        monkeypatch.setattr(node, "QUIET_S", 1e6)
+        there.problems.report("something else")
+        monkeypatch.setattr(problems, "QUIET_S", 1e6)
         for _ in range(5):
-            there.report_trouble("no space")
-        assert there.problems == ["something else", "no space"]
+            there.problems.report_trouble("no space")
+        assert there.problems.sentences == ["something else", "no space"]
         assert [r.message for r in caplog.records].count("no space") == 1
-        monkeypatch.setattr(node, "QUIET_S", 0.01)
-        there.report_trouble("no space")
-        await until(lambda: there.problems == ["something else"])
-        there.report_trouble("no space")  # another time
+        monkeypatch.setattr(problems, "QUIET_S", 0.01)
+        there.problems.report_trouble("no space")
+        await until(lambda: there.problems.sentences == ["something else"])
+        there.problems.report_trouble("no space")  # another time
         assert [r.message for r in caplog.records].count("no space") == 2
 
     asyncio.run(story())
@@ -74,7 +74,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
         monkeypatch.setattr(driver.inquiry, "answer_dispute", nobody_gives)
         await here._carry_out(look)
         assert here._has_just_failed(look), "it is tried again after a pause"
-        assert bool(there.problems) == (error is NO_DESCRIPTOR)
+        assert bool(there.problems.sentences) == (error is NO_DESCRIPTOR)
 
     asyncio.run(story())
 
@@ -98,7 +98,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
         monkeypatch.setattr(here, "react", lambda: None)
         await here._submit(Submit(dispute))
         assert dispute in here.notes.refused
-        return there.problems
+        return there.problems.sentences
 
     assert asyncio.run(story(one)) == []
     (said,) = asyncio.run(story(two))  # who has not disputed before hears of a refusal
@@ -107,7 +107,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
 
 def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypatch):
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-    monkeypatch.setattr(node, "AGAIN_S", 0.01)
+    monkeypatch.setattr(problems, "AGAIN_S", 0.01)
     there.ledger = SimpleNamespace(tip=SimpleNamespace(height=7, head="a" * 64))
     failures, real = [NO_SPACE] * 3, there.home.save_head
 
@@ -119,8 +119,8 @@ def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypa
     monkeypatch.setattr(there.home, "save_head", save_head)
 
     async def story():
-        there._insist(there._save_head)
-        assert "is full" in there.problems[0]
+        there.problems.insist(there._save_head)
+        assert "is full" in there.problems.sentences[0]
         await until(lambda: there.home.last_head() == (7, "a" * 64))
 
     asyncio.run(story())
@@ -141,6 +141,7 @@ class Board:
 
     def __init__(self, folder):
         self.said = []
+        self.problems = self
         self.home = SimpleNamespace(run_path=lambda name: folder / name)
         self.blobs = SimpleNamespace(root=folder)
         self.drivers = {"s": SimpleNamespace(notes=SimpleNamespace(attached=True))}

@@ -238,9 +238,9 @@ def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
     node.save_prepared("heart", prepared)
     assert node.load_prepared("heart") == prepared
     for what in each_damage(home.state_path("heart.prepared"), seed):
-        node.problems.clear()
+        node.problems.sentences.clear()
         assert node.load_prepared("heart") is None, what
-        (sentence,) = node.problems
+        (sentence,) = node.problems.sentences
         assert "heart.prepared was damaged and is left aside" in sentence, what
 
 
@@ -251,9 +251,9 @@ def test_a_damaged_journal_of_what_was_signed_is_left_aside_with_a_sentence(home
     node.save_signed("heart", signed)
     assert node.load_signed("heart") == signed
     for what in each_damage(home.state_path("heart.signed"), seed):
-        node.problems.clear()
+        node.problems.sentences.clear()
         assert node.load_signed("heart") == Signed(0, ()), what
-        (sentence,) = node.problems
+        (sentence,) = node.problems.sentences
         assert "heart.signed was damaged and is left aside" in sentence, what
 
 
@@ -265,7 +265,7 @@ def test_what_was_pulled_is_remembered_over_a_crash_and_forgotten_where_it_is_da
     assert node.load_obtained("heart") == obtained
     for what in each_damage(home.state_path("heart.obtained"), seed):
         assert node.load_obtained("heart") == Obtained(), what
-    assert node.problems == [], "a power cut may take it, like what was pulled"
+    assert node.problems.sentences == [], "a power cut may take it, like what was pulled"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -7,11 +7,11 @@ import json
 
 import pytest
 from builders import key
-from engines import Player, StandIn
+from engines import Player, StandIn, networked
 from ledger_tools import GENESIS, Clock, done, propose, signed
 
 from swarmhub.contract.misbehaviour import compute_address
-from swarmhub.ledger.cometbft import create_comet_ledger
+from swarmhub.ledger.cometbft import CometLedger, Settings, create_comet_ledger, driver
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, Signing
@@ -114,3 +114,57 @@ def test_a_home_that_has_seen_more_looks_before_it_signs(tmp_path, store):
 )  # fmt: skip
 def test_a_liar_cannot_have_a_validator_wait_for_ever(told, members, height):
     assert find_credible_height(told, members) == height
+
+
+def test_a_height_that_is_told_later_moves_the_block_to_wait_for(tmp_path, store):
+    write_file(tmp_path, 3)
+    signing = Signing(tmp_path, OURS, store)
+    assert not signing.expect(3, tip=3)
+    assert signing.expect(10, tip=3), "it has signed until now"
+    assert not signing.expect(20, tip=5), "its engine has no key already"
+    assert not signing.expect(15, tip=5), "an older word"
+    assert (signing.seen, "a block 20 already" in signing.why_not) == (20, True)
+    signing.found(12)
+    assert not signing.expect(30, tip=5)
+    assert "its key has signed block 12" in signing.why_not
+
+
+@pytest.fixture
+def validator(tmp_path, monkeypatch):
+    """A validator's handle without an engine; `kills` counts the ends of the one it would have."""
+    monkeypatch.setattr(driver, "ASK_AGAIN_S", 0)
+    genesis, ((name, peer, address), *_) = networked(GENESIS)
+    create_comet_ledger(tmp_path, genesis)
+    write_file(tmp_path, 0)
+    settings = Settings(tmp_path, genesis, key(f"{name}/consensus"), peer, address, address)
+    ledger = CometLedger(settings, Store.open(tmp_path / STATE_FILE), Clock())
+    ledger.kills = 0
+
+    def kill():
+        ledger.kills += 1
+
+    monkeypatch.setattr(ledger.engine, "kill", kill)
+    return ledger
+
+
+def test_a_member_that_comes_later_is_heard(validator):
+    mine = validator.settings.consensus.public
+    answers, seen = [(0, False), (7, False), (9, True)], []
+
+    async def find_height(state):
+        seen.append((validator.signing.seen, validator.engine.settings.consensus.public == mine))
+        if not answers:
+            validator.signing.seen = 0  # all blocks are here
+            return 9, True
+        return answers.pop(0)
+
+    asyncio.run(validator._ask_again(find_height, False))
+    assert seen == [(0, True), (0, True), (7, False), (9, False)]
+    assert validator.kills == 1
+
+
+def test_nobody_is_asked_again_when_all_is_known(validator):
+    async def find_height(state):
+        raise AssertionError
+
+    asyncio.run(validator._ask_again(find_height, True))

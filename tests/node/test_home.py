@@ -60,8 +60,8 @@ def test_a_damaged_new_key_keeps_no_node_from_its_work(tmp_path, monkeypatch):
     next_to(home.key_path("account")).write_bytes(b"")
     node = Node(home)
     node.ledger = SimpleNamespace(state={})
-    node._insist(node._renew)
-    (said,) = node.problems
+    node.problems.insist(node._renew)
+    (said,) = node.problems.sentences
     assert "account.next.pem of a rotation that has begun is damaged" in said
     assert not node.stopping.is_set()
 

@@ -10,7 +10,7 @@ import pytest
 from builders import Consortium, key
 from engines import needs_cometbft
 from swarm import Network, swarmhub
-from test_joining import found_together, run, wait_until
+from test_joining import found_together, init, run, wait_until
 
 from swarmhub import codec
 from swarmhub.cli.status import show_status
@@ -230,6 +230,26 @@ def test_a_member_removed_while_it_was_away_learns_it_of_the_others(tmp_path):
         assert re.match(r"D: [23] of 3 other members hang up. The members refuse this", shown)
         looks = run("doctor", "--home", homes[3], code=1, says=True)
         assert "The members refuse this node's certificate" in looks.splitlines()[0]
+
+
+@needs_cometbft
+def test_a_newcomer_that_is_declined_learns_it_of_the_members(tmp_path):
+    (home,) = found_together(tmp_path, "A")
+    with Processes() as children:
+        children.start("A", ["up", "--home", str(home)], home / "logs" / "node.log")
+        wait_until(lambda: "is up" in (home / "logs" / "node.log").read_text())
+        new = init(tmp_path / "new", "New")
+        run("join", run("consortium", "invite", "--home", home).strip(), "--home", new)
+        log = new / "logs" / "node.log"
+        children.start("New", ["up", "--home", str(new)], log)
+        wait_until(lambda: "is up" in log.read_text())
+        assert "waits to be let in" in run("status", "--home", new)
+        run("consortium", "vote", 1, "--nay", "--home", home)
+        wait_until(lambda: "declined or has lapsed" in log.read_text())
+        shown = json.loads(run("status", "--json", "--home", new, code=1, says=True))
+        assert (shown["state"], shown["well"], shown["waiting"]) == ("declined", False, False)
+        looks = run("doctor", "--home", new, code=1, says=True).splitlines()
+        assert "declined or has lapsed" in looks[0]
 
 
 # what status prints

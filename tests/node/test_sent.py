@@ -8,7 +8,7 @@ from builders import HEART, digest, initialised, merging
 
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.transactions import Leave, Propose, Ready
-from swarmhub.node import sent
+from swarmhub.node import outgoing, sent
 from swarmhub.node.outgoing import Outgoing, kind_of
 from swarmhub.node.sent import ALL, Sent, SentBook, sent_of
 from swarmhub.operations.sent import Total, add_up
@@ -60,6 +60,58 @@ def test_bytes_of_one_blob_to_one_member_are_one_entry(book):
 
     asyncio.run(scenario())
     assert [(e.to, e.nbytes) for e in book.read()] == [("h2", 300), ("h3", 7)]
+
+
+def test_an_upload_keeps_its_description_across_a_settlement(book):
+    described = iter([("parameters", "h2", HEART), ("", "h2", "")])
+
+    async def scenario():
+        out = Outgoing(book, lambda m, d: next(described), pytest.fail)
+        for _ in range(2):
+            out.add(2, digest("x"), 100)
+            out.flush()
+
+    asyncio.run(scenario())
+    assert [(e.kind, e.study, e.nbytes) for e in book.read()] == [("parameters", HEART, 100)] * 2
+
+
+def test_a_blob_that_was_unknown_is_described_when_it_is_known(book):
+    described = iter([("", "h2", ""), ("merged", "h2", HEART)])
+
+    async def scenario():
+        out = Outgoing(book, lambda m, d: next(described), pytest.fail)
+        out.add(2, digest("x"), 1)
+        out.add(2, digest("x"), 2)
+        out.flush()
+
+    asyncio.run(scenario())
+    assert [(e.kind, e.nbytes) for e in book.read()] == [("passed on", 1), ("merged", 2)]
+
+
+def test_descriptions_that_are_kept_are_bounded(book, monkeypatch):
+    monkeypatch.setattr(outgoing, "MOST_KNOWN", 10)
+
+    async def scenario():
+        out = Outgoing(book, lambda m, d: ("merged", "h2", HEART), pytest.fail)
+        for i in range(30):
+            out.add(2, digest(f"blob {i}"), 1)
+        out.flush()
+        return len(out._known)
+
+    assert asyncio.run(scenario()) == 10
+
+
+def test_a_layout_is_recorded_as_one_of_its_study(book):
+    async def scenario():
+        out = Outgoing(book, lambda m, d: ("parameters", "h2", HEART), pytest.fail)
+        out.add(2, digest("x"), 100)
+        out.add_layout(2, digest("x"), 7)
+        out.flush()
+
+    asyncio.run(scenario())
+    assert [(e.kind, e.study, e.nbytes) for e in book.read()] == [
+        ("parameters", HEART, 100), ("layout", HEART, 7),
+    ]  # fmt: skip
 
 
 def test_a_record_that_cannot_be_written_is_trouble_said(tmp_path):

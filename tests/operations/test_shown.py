@@ -7,6 +7,7 @@ from builders import HEART, Consortium, auc
 
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
 from swarmhub.contract.thresholds import compute_min_peers
+from swarmhub.contract.transactions import Poke
 from swarmhub.node.desk import Desk
 from swarmhub.operations import study, terms
 from swarmhub.operations.rounds import RoundBook
@@ -93,10 +94,12 @@ class Kept:
 
     def __init__(self, blocks):
         self.blocks, self.tip, self.read = blocks, blocks[-1].block.header, 0
+        self.lowest = self.tip.height
 
     def kept(self, start, stop):
         found = [b for b in self.blocks if start <= b.height < stop]
         self.read += len(found)
+        self.lowest = min(self.lowest, start)
         return found
 
 
@@ -112,6 +115,21 @@ def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
     assert book.rounds() == c.book.rounds()[-last:]
     if last == 1:
         assert ledger.read < len(c.kept)
+
+
+@pytest.mark.parametrize("last", [0, 20])
+def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
+    monkeypatch.setattr(study, "PAGE", 7)
+    c = Recorded(2)
+    for _ in range(50):
+        c.act(1, Poke(""))
+    c.begin(rounds=8)
+    c.play()
+    ledger, book = Kept(c.kept), RoundBook(HEART, last)
+    study.read_kept(ledger, book, HEART, last)
+    assert book.rounds() == c.book.rounds()
+    proposed = next(b.height for b in c.kept if b.events and b.events[0][0] == "proposed")
+    assert ledger.lowest > proposed - study.PAGE
 
 
 def test_the_terms_name_everyone_who_has_answered():

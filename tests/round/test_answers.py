@@ -103,7 +103,7 @@ def test_a_refused_answer_is_taken_back_and_asked_for_again(tmp_path, monkeypatc
     assert assign(c.state, here.notes).number == c.round().number
     assert "1 to the 50 declared" in here.notes.answer_refused
     assert there.load_prepared(HEART) is None
-    assert any("1 to the 50 declared" in problem for problem in there.problems)
+    assert any("1 to the 50 declared" in problem for problem in there.problems.sentences)
 
 
 def test_an_answer_that_is_there_already_is_not_taken_back(tmp_path, monkeypatch):

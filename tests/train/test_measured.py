@@ -3,8 +3,11 @@
 import numpy as np
 from builders import spec_of
 
-from swarmhub import codec
+from swarmhub import codec, train
+from swarmhub.data.statistics import statistics_of
+from swarmhub.recipes.trainer import Source, make_fitted, train_table
 from swarmhub.train.adapters import Parameters, adapt
+from swarmhub.train.notices import Notices
 from swarmhub.train.session import Swarm
 
 ENROLLED = 70
@@ -13,18 +16,22 @@ ENROLLED = 70
 class LastEvaluation:
     """A node whose study has only its last evaluation to do; keeps the answer."""
 
-    def __init__(self, folder):
-        self.folder, self.answers = folder, []
+    def __init__(self, folder, spec=None, model=None, statistics=""):
+        (folder / "run").mkdir()
+        self.folder, self.answers, self.statistics = folder, [], str(statistics)
+        self.spec = spec or spec_of(layout="")
         self.base = folder / "base"
-        self.layout = Parameters(adapt({"w": np.zeros(3)}), ()).write(self.base).digest
+        model = model or {"w": np.zeros(3)}
+        self.layout = Parameters(adapt(model), ()).write(self.base).digest
 
     def post(self, path, body):
         if path.endswith("/attach"):
-            return {"fence": 1, "samples": ENROLLED, "spec": codec.to_json(spec_of(layout=""))}
+            return {"fence": 1, "samples": ENROLLED, "spec": codec.to_json(self.spec)}
         if path.endswith("/answer"):
             self.answers.append(body)
             return {}
-        base = {"base": "b" * 64, "base_path": str(self.base), "layout": self.layout}
+        base = {"base": "b" * 64, "base_path": str(self.base), "layout": self.layout,
+                "statistics_path": self.statistics}  # fmt: skip
         if self.answers:
             return {"state": "over", **base}
         last = {"kind": "evaluation", "number": 4, "training_round": 3, "rounds": 2, "drop": ""}
@@ -35,7 +42,6 @@ class LastEvaluation:
 
 
 def answer(tmp_path, metrics):
-    (tmp_path / "run").mkdir()
     node = LastEvaluation(tmp_path)
     with Swarm("heart", tmp_path, None, node) as swarm:
         assert list(swarm.rounds({"w": np.zeros(3)}, evaluate=lambda: metrics)) == []
@@ -48,3 +54,27 @@ def test_a_trainer_that_starts_with_the_evaluation_counts_its_rows(tmp_path):
 
 def test_the_rows_that_a_trainer_names_are_recorded(tmp_path):
     assert answer(tmp_path, {"auc": 0.8, "samples": 150}) == 150
+
+
+def test_a_site_that_lacks_the_metric_is_told_so_once(tmp_path):
+    said = []
+    with Swarm("heart", tmp_path, None, LastEvaluation(tmp_path), Notices(said.append)) as swarm:
+        assert list(swarm.rounds({"w": np.zeros(3)}, evaluate=lambda: {"loss": 0.5})) == []
+    (sentence,) = [s for s in said if "no say" in s]
+    assert sentence.startswith("the study's metric is 'auc', but this trainer measures 'loss'")
+
+
+def test_the_trainer_of_tables_says_once_why_it_has_no_say(tmp_path, monkeypatch):
+    table = tmp_path / "rows.csv"
+    table.write_text("label,age\n" + "".join(f"{k % 2},{k + 30}\n" for k in range(40)))
+    source, said = Source(table, "label", hold_out=0.0), []
+    document = tmp_path / "statistics"
+    document.write_bytes(statistics_of(source.read("heart", said.append)[0]))
+    spec = spec_of(layout="", statistics=True)
+    model = make_fitted("logistic", document.read_bytes(), spec.seed).model.initial()
+    node = LastEvaluation(tmp_path, spec, model, document)
+    swarm = Swarm("heart", tmp_path, None, node, Notices(said.append))
+    monkeypatch.setattr(train, "join", lambda *given: swarm)
+    train_table("heart", tmp_path, source, said.append)
+    (sentence,) = [s for s in said if "no say" in s]
+    assert sentence.startswith("No patients are held out here: this hospital has no say")

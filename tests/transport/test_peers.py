@@ -32,6 +32,10 @@ def test_what_goes_out_is_counted_for_its_member(tmp_path):
         assert gate.bytes_sent.pop((2, blob.digest)) == blob.nbytes - 5 * CHUNK_BYTES
         await client.excerpt(1, blob.digest, blob.nbytes, [0, CHUNK_BYTES])
         assert gate.bytes_sent == {(2, blob.digest): 2 * STRETCH_BYTES}
+        layout = Layout.of([Tensor("x", "U8", (blob.nbytes,))])
+        one.store.put_layout(layout)
+        await client.layout(1, blob.digest, blob.layout)
+        assert gate.bytes_sent[2, f"layout of {blob.digest}"] == len(layout.pack())
 
     between(tmp_path, scenario, gate)
 

@@ -10,9 +10,19 @@ from typing import Annotated
 import typer
 
 from swarmhub import codec
-from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, at_desk, show
+from swarmhub.cli.shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    YesOption,
+    ask,
+    at_desk,
+    need_answer,
+    show,
+    whole,
+)
 from swarmhub.contract.phases import compute_training_round
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 from swarmhub.node.desk import Desk
 from swarmhub.node.home import Home
 
@@ -157,6 +167,52 @@ def restore(
     print(f"Restored the home of '{made.config.name}' at {made.root}.")
     if made.is_networked:
         print("Next: 'swarmhub up', and beside it 'swarmhub consortium rotate-key consensus'.")
+
+
+@app.command("reset-signing")
+def reset_signing(
+    seen: Annotated[
+        int,
+        typer.Option(
+            parser=whole(), help="The newest block of validators that do not answer, as they say."
+        ),
+    ] = 0,
+    home: HomeOption = DEFAULT_HOME,
+    yes: YesOption = False,
+) -> None:
+    """Let this validator sign blocks again if the file of what it has signed is lost or old, and
+    cannot be put back. Its node must be stopped."""
+    from swarmhub.node.asking import need_stopped
+    from swarmhub.node.resetting import look_ahead, reset
+
+    opened = Home.open(home)
+    with need_stopped(opened.root):
+        need_answer(yes)
+        found = asyncio.run(look_ahead(opened, seen))
+        if not found.is_needed:
+            print(f"The file knows of block {found.known}, the newest there is; nothing was done.")
+            return
+        file = "damaged or gone" if found.is_damaged else f"of block {found.known}"
+        told = "".join(f"; {name}: block {height}" for name, height in found.told.items())
+        print(plain(f"The file of what was signed is {file}. Here: block {found.here}{told}."))
+        print(
+            f"This node would sign from block {found.height} on. If another process with its "
+            "consensus key runs (a copy of this home, an old machine), both sign, and the key "
+            "loses its vote: switch it off for good."
+        )
+        if not found.is_held:
+            print(
+                f"Nobody who answers has block {found.newest}: if it is lost, the ledger stands "
+                "still after this, and 'swarmhub consortium restart' goes on."
+            )
+        if found.validators > 3:
+            print(
+                f"With {found.validators} validators there is a way without this danger: start "
+                "the node and type 'swarmhub consortium rotate-key consensus'."
+            )
+        ask("Is every other process with this key off for good?", yes)
+        reset(opened, found)
+    print(f"This node signs from block {found.height} on. Next: 'swarmhub up'.")
 
 
 @app.command("export")

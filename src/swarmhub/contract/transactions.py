@@ -384,12 +384,5 @@ def receipt_message(
 
 
 def card_message(card: Card) -> bytes:
-<<<<<<< HEAD
-    """What a card's signature (and a rotation's or an invitation's proof) signs."""
-    return codec.pack(replace(card, signature=""))
-=======
     """Return the bytes under a card's signature (and a rotation's or an application's proof)."""
-    fields = codec.to_json(card)
-    del fields["signature"]
-    return codec.encode(fields)
->>>>>>> law
+    return codec.pack(replace(card, signature=""))

@@ -265,6 +265,15 @@ class SqliteLedger:
         self._pool = Pool(path)
         self._turns = path.with_name(path.name + ".turns")
 
+    @property
+    def why_late(self) -> str:
+        """What may be the cause if no block has a transaction for seconds."""
+        return (
+            f"The ledger {self.path} has not taken a transaction of this node for some seconds: "
+            "this machine is busy, or a program that stands still (a stopped process) has its turn "
+            "to write. The transaction waits; nothing is lost."
+        )
+
     @classmethod
     async def open(
         cls,

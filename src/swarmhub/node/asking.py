@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import HomeError, NoAnswer
+from swarmhub.errors import BadInput, HomeError, NoAnswer
 from swarmhub.files import lock
 
 ANSWER_S = 1.0  # a node that is well takes some milliseconds
@@ -45,6 +47,18 @@ def is_running(root: Path) -> bool:
     if held is not None:
         held.close()
     return held is None
+
+
+@contextlib.contextmanager
+def need_stopped(root: Path) -> Iterator[None]:
+    """Keep the node of a home from starting meanwhile. BadInput if it runs."""
+    held = lock(root / "run" / "node.lock")
+    if held is None:
+        raise BadInput(f"A node is running on {root}; stop it first.")
+    try:
+        yield
+    finally:
+        held.close()
 
 
 def _say_that_none_answers(root: Path) -> HomeError:

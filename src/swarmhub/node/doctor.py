@@ -13,16 +13,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from swarmhub import __version__, keys
+from swarmhub.contract import State
 from swarmhub.contract.cards import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
 from swarmhub.ledger.sqlite import wall_clock_ms
 from swarmhub.node.asking import is_running
-from swarmhub.node.entrance import is_newcomer
+from swarmhub.node.entrance import Entrance, is_newcomer
 from swarmhub.node.home import Home
 from swarmhub.node.ledgers import DeskLedger, open_for_desk
-from swarmhub.node.membership import WAITS, Standing, ask_all, find_standing
+from swarmhub.node.membership import Standing, ask_all, find_standing
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reach import try_tcp
 from swarmhub.transport.relay import relays_of
@@ -79,8 +80,10 @@ async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
     asked = None
     if home.is_networked:
         if ledger.tip.height == 0 and is_newcomer(home):
-            return Standing("waiting", True, WAITS)
-        client = _make_client(home, ledger)
+            entrance = Entrance(home)
+            await entrance.look()
+            return entrance.standing()
+        client = make_client(home, ledger.state)
         try:
             members = get_members(ledger.state)
             found = await ask_all(client, [m.id for m in members if m.tls and m.account != account])
@@ -132,14 +135,15 @@ def _engine() -> Finding:
     return Finding("CometBFT", True, str(binary))
 
 
-def _make_client(home: Home, ledger: DeskLedger) -> PeerClient:
+def make_client(home: Home, state: State) -> PeerClient:
+    """Return a client for requests to the members that a state has."""
     peers = Peers(home.certificate_path, home.key_path("tls"))
-    peers.update(get_members(ledger.state))
+    peers.update(get_members(state))
     return PeerClient(peers)
 
 
 async def _peers(home: Home, ledger: DeskLedger, me: Member) -> AsyncIterator[Finding]:
-    client = _make_client(home, ledger)
+    client = make_client(home, ledger.state)
     try:
         for other in [m for m in get_members(ledger.state) if m.id != me.id]:
             async for finding in _peer(client, ledger, me, other):

@@ -180,12 +180,15 @@ class StudyDriver:
             await self._handler(effect)
         except asyncio.CancelledError:
             raise
-        except (BlobError, MergeError, LedgerError, PeerError) as error:
+        except (BlobError, MergeError, LedgerError) as error:
             self._note_failure(effect)
-            self.node.report_trouble(str(error))
+            self.node.problems.report_trouble(str(error))
+        except PeerError as error:  # the others are away: nothing is wrong here
+            self._note_failure(effect)
+            self.node.problems.report_trouble(str(error), logging.WARNING)
         except OSError as error:
             self._note_failure(effect)
-            self.node.report_shortage(error, self.node.blobs.root)
+            self.node.problems.report_shortage(error, self.node.blobs.root)
         except Exception:
             self._note_failure(effect)
             log.exception("an effect failed: %r", effect)
@@ -223,7 +226,9 @@ class StudyDriver:
         reach(f"submit.{wish.body.KIND}")
         result = await self.node.submit(wish.body)
         reach(f"result.{wish.body.KIND}")
+        topic = f"{self.study} {wish.body.KIND}"
         if result.ok:
+            self.node.problems.update(topic, "")
             self.notes.learn(Accepted(wish.body), self.node.now_ms())
             return
         log.info("%s refused: %s", wish.body.KIND, result.message)
@@ -238,7 +243,9 @@ class StudyDriver:
             is_over = True  # it was sent before this node was started again, and has been judged
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
-            self.node.report(f"The contract refused {wish.body.KIND}: {result.message}")
+            self.node.problems.update(
+                topic, f"The contract refused {wish.body.KIND}: {result.message}"
+            )
         fault = find_fault(self.node.ledger.state, self.notes) if result.code == "BadValue" else ""
         if fault:
             self.node.drop_prepared(self.study)
@@ -287,7 +294,7 @@ class StudyDriver:
             return
         except BadContribution as error:
             share = next(s for s in wish.shares if s.member == error.member)
-            self.node.report(str(error))
+            self.node.problems.report(str(error))
             self.learn(CheckedBad(share.digest, error.why, share.weight))
             return
         reach("merge.stored")
@@ -324,7 +331,7 @@ class StudyDriver:
                         event.number, event.member,
                     )  # fmt: skip
                 case Audited(doubt=Doubt()):
-                    self.node.report(
+                    self.node.problems.report(
                         f"The merge of round {wish.number} of '{wish.study}' is false."
                     )
             self.learn(event)

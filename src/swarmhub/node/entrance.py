@@ -24,6 +24,7 @@ from swarmhub.errors import Malformed, PeerError
 from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft import PEERS_FILE, Entry, short_path
 from swarmhub.node.home import Home
+from swarmhub.node.membership import DECLINED, LOOKS, WAITS, Standing, ask_all
 from swarmhub.node.tickets import DoorPlate, Ticket
 from swarmhub.transport.guest import Guest, Place
 from swarmhub.types import Digest
@@ -82,16 +83,14 @@ class Entrance:
         self._home = home
         self._runners: list[web.AppRunner] = []
         self.waiting = False  # to be let in
+        self._refused = 0  # so many looks in a row found that the application is not open
 
     async def find(self) -> Entry | None:
         """Wait for a member's answer; how to begin (None: with the first block)."""
-        try:
-            data = (self._home.engine_path / FILE).read_bytes()
-            known = codec.unpack(Known, data, MAX_FILE_BYTES)
-        except (OSError, Malformed):
+        known = self._read()
+        if known is None:
             return None  # a founder's home, or an old one
-        places = [Place(d.address, d.tls) for d in known.doors]
-        guest = Guest(places, self._home.certificate_path, self._home.key_path("tls"))
+        guest = self._make_guest(known)
         self.waiting = True
         while True:
             try:
@@ -99,6 +98,7 @@ class Entrance:
                 break
             except PeerError as error:
                 log.debug("no member lets this node in yet: %s", error)
+                await self._look(guest, known)
                 await asyncio.sleep(ASK_S)
         self.waiting = False
         _note_engines(self._home, [e for one in told for e in read_engines(one)])
@@ -111,6 +111,35 @@ class Entrance:
         for i, name in enumerate(SOCKETS):
             await self._serve(name, guest, i)
         return Entry(known.height, known.hash, SOCKETS, frozenset(snapshots))
+
+    def standing(self) -> Standing:
+        """Say whether a newcomer that no member lets in waits for a vote, or has been declined. A
+        single bad look does not count: a member may be a block behind."""
+        if self._refused >= LOOKS:
+            return Standing("declined", False, DECLINED)
+        return Standing("waiting", True, WAITS)
+
+    async def look(self) -> None:
+        """Ask the members whether the application is open, as often as it takes to be sure."""
+        known = self._read()
+        if known is not None:
+            for _ in range(LOOKS):
+                await self._look(self._make_guest(known), known)
+
+    async def _look(self, guest: Guest, known: Known) -> None:
+        asked = await ask_all(guest, list(range(len(known.doors))))
+        self._refused = self._refused + 1 if asked.is_refused else 0
+
+    def _read(self) -> Known | None:
+        try:
+            data = (self._home.engine_path / FILE).read_bytes()
+            return codec.unpack(Known, data, MAX_FILE_BYTES)
+        except (OSError, Malformed):
+            return None
+
+    def _make_guest(self, known: Known) -> Guest:
+        places = [Place(d.address, d.tls) for d in known.doors]
+        return Guest(places, self._home.certificate_path, self._home.key_path("tls"))
 
     async def _serve(self, name: str, guest: Guest, first: int) -> None:
         """Answer the engine's light client on a socket in its folder, from the members."""

@@ -43,11 +43,13 @@ async def open_for_node(
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
 
-    async def find_height(state: State) -> int:
-        """Of the block that is there for sure: one honest member says so, or this home."""
+    async def find_height(state: State) -> tuple[int, bool]:
+        """Find the newest block that there is for sure, because one honest member says so, or this
+        home; and whether so many have answered that one of them is honest."""
         validators = sum(m.power > 0 for m in get_members(state))
-        told = find_credible_height(await ask_heights(state), validators)
-        return max(told, seen[0] if seen else 0)
+        told = await ask_heights(state)
+        is_sure = validators <= 1 or len(told) > compute_faults(validators)
+        return max(find_credible_height(told, validators), seen[0] if seen else 0), is_sure
 
     from swarmhub.node.entrance import is_newcomer  # loads an HTTP server; no command needs it
 

@@ -131,7 +131,7 @@ class LocalApi:
         except ConnectionError:
             raise  # the trainer is gone: nothing is wrong here
         except OSError as error:
-            sentence = self._node.report_shortage(error)
+            sentence = self._node.problems.report_shortage(error)
             if is_passing(error):
                 raise ConnectionResetError from None  # the trainer waits, and asks again
             return _json({"error": sentence}, status=400)
@@ -144,7 +144,7 @@ class LocalApi:
             try:
                 self._notice_gone_trainers()
             except OSError as error:
-                self._node.report_shortage(error)
+                self._node.problems.report_shortage(error)
 
     def _notice_gone_trainers(self) -> None:
         for study, driver in self._node.drivers.items():
@@ -289,7 +289,7 @@ class LocalApi:
             unlike = find_unlike(self._node.ledger.state, driver.notes) if driver else None
             sentence = await self._forms.describe(unlike) if unlike else ""
             if unlike and unlike.stops:
-                self._node.report_trouble(f"'{study.name}' cannot start: {sentence}")
+                self._node.problems.report_trouble(f"'{study.name}' cannot start: {sentence}")
                 raise TrainerError(sentence)
             if left <= 0 or self._node.stopping.is_set():
                 waits = sentence or self._node.say_wait(study.name)
@@ -386,7 +386,7 @@ class LocalApi:
                 cause = error.__context__ if isinstance(error, BlobError) else error  # of a disk
                 if not isinstance(cause, OSError) or not is_passing(cause):
                     raise
-                self._node.report_shortage(cause, self._node.blobs.root)
+                self._node.problems.report_shortage(cause, self._node.blobs.root)
             if loop.time() > end or self._node.stopping.is_set():
                 raise _StillShort
             await asyncio.sleep(AGAIN_S)

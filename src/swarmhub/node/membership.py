@@ -30,9 +30,13 @@ LOOK_S = 10.0  # between two looks at whether the others let this node in
 DOUBT_S = 1.0  # ... if the last look found nobody that does: it takes two in a row
 LOOKS = 2
 
-Word = Literal["member", "removed", "left", "revoked", "waiting", "unknown"]
+Word = Literal["member", "removed", "left", "revoked", "waiting", "declined", "unknown"]
 
 WAITS = "This hospital waits to be let in: the members vote on its application."
+DECLINED = (
+    "The members do not let this hospital in: its application was declined or has lapsed. Ask a "
+    "member why, and for another invitation; then type 'swarmhub join INVITATION'."
+)
 READS = "This node reads the ledger; whether the hospital is a member shows at its end."
 REVOKED = (
     "This hospital's keys are revoked, and the others have cut it off. Ask a member for an "
@@ -129,10 +133,17 @@ def _find_outsider(state: State, account: PublicKey, name: str) -> Standing:
     return Standing("unknown", False, STRANGER)
 
 
+def find_applicants(state: State) -> dict[bytes, MemberId]:
+    """Find the certificates (DER) of open applications, and the member that has invited each."""
+    motions = MOTIONS.get(state)
+    found = [MOTION.need(state, i) for i in motions.open] if motions else []
+    return {bytes.fromhex(m.applicant.tls): m.by for m in found if m.applicant is not None}
+
+
 class Client(Protocol):
     """What asks other members' nodes (transport.client.PeerClient)."""
 
-    async def knock(self, member: MemberId) -> None:
+    async def knock(self, member: MemberId, /) -> None:
         """Come back if the member lets this node in. HungUp if it does not, PeerError if it does
         not answer."""
 

@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import ctypes
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import disk_error
 from swarmhub.contract import Result, State
 from swarmhub.contract.cards import DIALS_OUT
 from swarmhub.contract.election import get_leader
@@ -37,7 +34,7 @@ from swarmhub.ledger.sqlite import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.moments import reach
 from swarmhub.node.double_signing import find_double_signs
-from swarmhub.node.driver import AGAIN_S, RESUBMIT_S, StudyDriver
+from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
 from swarmhub.node.foreign import find_foreign_keys
 from swarmhub.node.forgetting import Removed, forget_here
@@ -45,8 +42,9 @@ from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
 from swarmhub.node.local_api import ANY_STUDY, LocalApi
-from swarmhub.node.membership import WAITS, Membership, Standing
-from swarmhub.node.outgoing import Outgoing, kind_of
+from swarmhub.node.membership import Membership, Standing, find_applicants
+from swarmhub.node.outgoing import Description, Outgoing, kind_of
+from swarmhub.node.problems import Problems
 from swarmhub.node.sent import SentBook
 from swarmhub.node.waits import find_wait
 from swarmhub.round import (
@@ -73,12 +71,6 @@ APPLY_TIMEOUT_S = 60.0
 CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
 HEIGHTS_S = 2.0  # to hear how far the others are, before this node signs a block
 BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
-QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
-
-NO_BLOCK = (
-    "The ledger does not take the transactions of this node: more members may be away than it "
-    "survives. 'swarmhub doctor' says which of them can be reached."
-)
 MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
 
 M_ARENA_MAX = -8  # of glibc's mallopt
@@ -112,13 +104,12 @@ class Node:
         self.membership = Membership(self.client, self._others, self._is_current)
         self._watching: asyncio.Task[None] | None = None
         self._told = ""  # of its standing
-        self.outgoing = Outgoing(SentBook(home.sent_path), self._describe, self.report_shortage)
+        self.problems = Problems(home.root)
+        self.outgoing = Outgoing(
+            SentBook(home.sent_path), self._describe, self.problems.report_shortage
+        )
         self.held: set[Digest] = set()
         self.drivers: dict[str, StudyDriver] = {}
-        self.problems: list[str] = []
-        self._has_wrong_keys = False
-        self._troubles: dict[str, asyncio.TimerHandle] = {}  # the problems that pass
-        self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # what is tried again
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
@@ -144,7 +135,7 @@ class Node:
             share_one_heap()
             await asyncio.to_thread(self_test)
             for sentence in await asyncio.to_thread(self.blobs.load):
-                self.report(sentence)
+                self.problems.report(sentence)
             self.held.update(self.blobs.digests())
             reach("start.blobs")
             await self._open_ledger()
@@ -185,7 +176,7 @@ class Node:
         try:
             seen = self.home.last_head()
         except HomeError as error:
-            self.report(str(error))
+            self.problems.report(str(error))
         self.ledger = await open_for_node(
             self.home, self.account, seen, self.verbose, self.entrance.find, self.ask_heights
         )
@@ -193,7 +184,7 @@ class Node:
         self._check_own_keys()
         self._save_head()
         self.ledger.on_failure = self._ledger_failed
-        self.ledger.on_trouble = lambda error: self.report_trouble(str(error))
+        self.ledger.on_trouble = lambda error: self.problems.report_trouble(str(error))
         self.ledger.subscribe(self._on_block)
 
     async def ask_heights(self, state: State) -> list[int]:
@@ -211,7 +202,7 @@ class Node:
     async def _close(self) -> None:
         if self._saving_head is not None:
             self._saving_head.cancel()
-            self._insist(self._save_head)
+            self.problems.insist(self._save_head)
         for task in (self._rising, self._watching):
             if task is not None:
                 task.cancel()
@@ -234,47 +225,9 @@ class Node:
         """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
         error = context.get("exception")
         if isinstance(error, OSError) and is_passing(error):
-            self.report_shortage(error)
+            self.problems.report_shortage(error)
         else:
             loop.default_exception_handler(context)
-
-    def report(self, sentence: str) -> None:
-        """Something that the operator should read; shown by `swarmhub status`."""
-        log.error("%s", sentence)
-        self.problems = [*[p for p in self.problems if p != sentence], sentence][-20:]
-
-    def report_trouble(self, sentence: str) -> None:
-        """The same for what is tried again: said once, and shown until it has not come for
-        QUIET_S."""
-        if sentence in self._troubles:
-            self._troubles[sentence].cancel()
-        else:
-            self.report(sentence)
-        loop = asyncio.get_running_loop()
-        self._troubles[sentence] = loop.call_later(QUIET_S, self._forget, sentence)
-
-    def report_shortage(self, error: OSError, folder: Path | None = None) -> str:
-        """Trouble with this machine (no space, no descriptors), in a folder of the home; returns
-        the sentence."""
-        sentence = str(disk_error(error, folder or self.home.root))
-        self.report_trouble(sentence)
-        return sentence
-
-    def _insist(self, work: Callable[[], None]) -> None:
-        """Do it; where this machine fails, say so, and do it again later."""
-        if work in self._again:
-            self._again.pop(work).cancel()
-        try:
-            work()
-        except OSError as error:
-            self.report_shortage(error)
-            loop = asyncio.get_running_loop()
-            self._again[work] = loop.call_later(AGAIN_S, self._insist, work)
-
-    def _forget(self, sentence: str) -> None:
-        del self._troubles[sentence]
-        self.problems = [p for p in self.problems if p != sentence]
-        log.info("over: %s", sentence)
 
     # the ledger
 
@@ -289,9 +242,13 @@ class Node:
         self.outgoing.add_transaction(body, len(tx))
         while True:
             submission = await self.ledger.submit(tx)
-            with contextlib.suppress(TimeoutError):
-                return await submission.result(RESUBMIT_S)
-            self.report_trouble(NO_BLOCK)
+            try:
+                result = await submission.result(RESUBMIT_S)
+            except TimeoutError:
+                self.problems.report_trouble(self.ledger.why_late, logging.WARNING)
+                continue
+            self.problems.withdraw(self.ledger.why_late)
+            return result
 
     def _on_block(self, committed: Committed) -> None:
         self._save_head_soon()
@@ -303,12 +260,12 @@ class Node:
             self._may_renew |= self.home.is_rotating()
         self._may_renew |= "rotated" in happened
         if self._may_renew:
-            self._insist(self._renew)
+            self.problems.insist(self._renew)
         if "double_signed" in happened:
             for sentence in find_double_signs(self.ledger.state, None):
                 log.error("%s", sentence)
         if not happened.isdisjoint({"revoked", "rotated"}):
-            self._insist(self._check_own_keys)
+            self.problems.insist(self._check_own_keys)
         for name, fields in committed.events:
             log.info("block %d: %s %s", committed.height, name, _short(fields))
         self._follow_ledger()
@@ -326,10 +283,10 @@ class Node:
             if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
                 return
             self.home.finish_rotation(state)
+            self.problems.update("rotation", "")
             self._may_renew = False
         except HomeError as error:  # the new key; those in use may be good
-            if str(error) not in self.problems:
-                self.report(str(error))
+            self.problems.update("rotation", str(error))
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True
@@ -343,15 +300,13 @@ class Node:
             if self.home.new_keys(self.ledger.state):
                 return  # they will be in use after the next block
             sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
-            self._has_wrong_keys = bool(sentence)
-            if sentence:
-                self.report(sentence)
+            self.problems.update("keys", sentence)
 
     def _save_head_soon(self) -> None:
         """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
         if self._saving_head is None:
             loop = asyncio.get_running_loop()
-            self._saving_head = loop.call_later(HEAD_EVERY_S, self._insist, self._save_head)
+            self._saving_head = loop.call_later(HEAD_EVERY_S, self.problems.insist, self._save_head)
 
     def _save_head(self) -> None:
         self._saving_head = None
@@ -360,6 +315,8 @@ class Node:
     def _follow_ledger(self) -> None:
         state = self.ledger.state
         new = self.peers.update(get_members(state))
+        if self.home.is_networked:
+            self.peers.update_applicants(find_applicants(state))
         me = get_member_of_key(state, self.account.public)
         if me is not None:
             for member in new:
@@ -377,19 +334,22 @@ class Node:
     def standing(self) -> Standing:
         """Whether this hospital is a member, and what its people can do if it is not."""
         if self.entrance.waiting:
-            return Standing("waiting", True, WAITS)
+            return self.entrance.standing()
         name = self.home.config.name
         return self.membership.standing(self.ledger.state, self.account.public, name)
 
     def is_well(self) -> bool:
         """Whether there is nothing that a person here has to mend."""
-        return self.standing().well and not self._troubles and not self._has_wrong_keys
+        return self.standing().well and not self.all_problems()
 
     def _tell_standing(self) -> None:
         found = self.standing()
         if found.said != self._told:
             self._told = found.said
-            log.log(logging.INFO if found.well else logging.ERROR, "%s", found.said)
+            level = (
+                logging.WARNING if found.state == "member" else logging.ERROR
+            )  # alone: it passes
+            log.log(logging.INFO if found.well else level, "%s", found.said)
 
     def _others(self) -> list[MemberId]:
         """Members that can be asked; none where all share a machine, and its ledger says it."""
@@ -507,9 +467,11 @@ class Node:
             return None
         except (BadInput, OSError) as error:
             if isinstance(error, OSError) and is_passing(error):
-                self.report_shortage(error)  # the trainer answers again
+                self.problems.report_shortage(error)  # the trainer answers again
             elif synced:
-                self.report(f"The journal {path} was damaged and is left aside; training goes on.")
+                self.problems.report(
+                    f"The journal {path} was damaged and is left aside; training goes on."
+                )
             return None
 
     # waiting for anything to happen in a study
@@ -544,8 +506,10 @@ class Node:
     def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         self.outgoing.add(member, digest, nbytes)
 
-    def _describe(self, member: MemberId, digest: Digest) -> tuple[str, str, str]:
-        """Kind, receiver's name and study of a blob that is served."""
+    def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        self.outgoing.add_layout(member, digest, nbytes)
+
+    def _describe(self, member: MemberId, digest: Digest) -> Description:
         state = self.ledger.state
         found = MEMBER.get(state, member)
         to = found.name if found else f"member {member}"
@@ -553,7 +517,7 @@ class Node:
             kind = kind_of(state, driver.notes, digest)
             if kind is not None:
                 return kind, to, driver.study
-        return "passed on", to, ""
+        return "", to, ""
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
@@ -665,7 +629,7 @@ class Node:
         """Sentences for the operator: of this node, and of what the ledger says of members."""
         me = get_member_of_key(self.ledger.state, self.account.public)
         unsigned = self.ledger.signing.why_not if isinstance(self.ledger, CometLedger) else ""
-        own = [*self.problems, *([unsigned] if unsigned else [])]
+        own = [*self.problems.sentences, *([unsigned] if unsigned else [])]
         return [*own, *find_double_signs(self.ledger.state, me.id if me else None)]
 
     def _study_status(self, name: str) -> dict[str, Any]:

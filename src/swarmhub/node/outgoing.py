@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ from swarmhub.round.retention import get_model_digests
 from swarmhub.types import Digest, MemberId
 
 EVERY_S = 0.2
+MOST_KNOWN = 4096  # descriptions that are kept: of more than any round has uploads
+
+Description = tuple[str, str, str]  # a blob's kind ("" if no study here knows it), receiver, study
 
 
 class Outgoing:
@@ -23,19 +27,38 @@ class Outgoing:
     def __init__(
         self,
         book: SentBook,
-        describe: Callable[[MemberId, Digest], tuple[str, str, str]],
+        describe: Callable[[MemberId, Digest], Description],
         on_trouble: Callable[[OSError], object],
     ) -> None:
-        """`describe` gives a blob's (kind, receiver's name, study)."""
         self._book, self._describe, self._on_trouble = book, describe, on_trouble
-        self._waiting: dict[tuple[MemberId, Digest], tuple[tuple[str, str, str], int]] = {}
+        self._known: OrderedDict[tuple[MemberId, Digest], Description] = OrderedDict()
+        self._waiting: dict[tuple[Description, Digest], int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, member: MemberId, digest: Digest, nbytes: int) -> None:
-        """So many bytes of a blob went to a member."""
+        """Note that so many bytes of a blob went to a member."""
+        kind, to, study = self._recall(member, digest)
+        self._add((kind or "passed on", to, study), digest, nbytes)
+
+    def add_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """Note that so many bytes of a blob's layout went to a member."""
+        _, to, study = self._recall(member, digest)
+        self._add(("layout", to, study), digest, nbytes)
+
+    def _recall(self, member: MemberId, digest: Digest) -> Description:
+        """Return what the blob was when this member first got any of it: a contribution that is
+        uploaded across a settlement stays one."""
         key = (member, digest)
-        known, before = self._waiting.get(key) or (self._describe(member, digest), 0)
-        self._waiting[key] = known, before + nbytes
+        known = self._known.get(key) or self._describe(member, digest)
+        if known[0]:
+            self._known[key] = known
+            self._known.move_to_end(key)
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return known
+
+    def _add(self, known: Description, digest: Digest, nbytes: int) -> None:
+        self._waiting[known, digest] = self._waiting.get((known, digest), 0) + nbytes
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(EVERY_S, self.flush)
 
@@ -51,7 +74,7 @@ class Outgoing:
         now_ms = wall_clock_ms()
         self._write(*(
             Sent(now_ms, kind, to, study, nbytes, digest)
-            for (_, digest), ((kind, to, study), nbytes) in waiting.items()
+            for ((kind, to, study), digest), nbytes in waiting.items()
         ))  # fmt: skip
 
     def _write(self, *entries: Sent) -> None:

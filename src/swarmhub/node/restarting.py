@@ -29,13 +29,14 @@ from swarmhub.contract.records import (
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
 from swarmhub.errors import BadInput, LedgerError, Malformed, plain
-from swarmhub.files import lock, write_durably
+from swarmhub.files import write_durably
 from swarmhub.ledger import Tip
 from swarmhub.ledger.cometbft import create_comet_ledger
 from swarmhub.ledger.cometbft.application import pack_state
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.node.asking import need_stopped
 from swarmhub.node.desk import read_genesis_file
 from swarmhub.node.home import Home
 from swarmhub.types import RESTART_DOMAIN
@@ -60,10 +61,7 @@ class Step:
 def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
     """Write the file (without the members of these names), sign it, or begin with it where it is
     complete. BadInput where it does not fit what this home knows."""
-    held = lock(home.run_path("node.lock"))
-    if held is None:
-        raise BadInput(f"A node is running on {home.root}; stop it first.")
-    try:
+    with need_stopped(home.root):
         if not home.is_networked:
             raise BadInput("This ledger is a file of one machine; it cannot halt like that.")
         _end_interrupted(home)
@@ -79,8 +77,6 @@ def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
         genesis = _sign(home, me, genesis)
         write_durably(file, json.dumps(codec.to_json(genesis), indent=1).encode())
         return _finish(home, genesis, tip)
-    finally:
-        held.close()
 
 
 def _load(home: Home) -> tuple[Tip, State]:

@@ -28,6 +28,7 @@ KINDS = {
     "statistics": "this hospital's own statistics document",
     "merged": "a merged model, or merged statistics",
     "passed on": "another member's contribution, for those who audit a merge",
+    "layout": "names and shapes of a model's arrays, without numbers",
     "metrics": "a transaction with metrics and their numbers of samples",
     "transaction": "another transaction",
 }

@@ -77,16 +77,18 @@ async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
 
 
 def read_kept(ledger: CometVisitor, book: RoundBook, study: str, last: int) -> None:
-    """Show a book the kept blocks, from the `last` + 1 newest settlements of the study on."""
-    start, settled = ledger.tip.height + 1, 0
-    while start > 0 and (not last or settled <= last):
+    """Show a book the kept blocks, from the `last` + 1 newest settlements of the study on, or from
+    its proposal."""
+    start, settled, is_young = ledger.tip.height + 1, 0, False
+    while start > 0 and not is_young and (not last or settled <= last):
         page = ledger.kept(max(0, start - PAGE), start)
-        settled += sum(_settles(block, study) for block in page)
+        settled += sum(_has(block, "settled", study) for block in page)
+        is_young = any(_has(block, "proposed", study) for block in page)
         start -= PAGE
     for height in range(max(0, start), ledger.tip.height + 1, PAGE):
         for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
             book.see(block)
 
 
-def _settles(block: Committed, study: str) -> bool:
-    return any(name == "settled" and f["study"] == study for name, f in block.events)
+def _has(block: Committed, event: str, study: str) -> bool:
+    return any(name == event and f["study"] == study for name, f in block.events)

@@ -9,7 +9,7 @@ their own, or a part of the table) measure every merged model at this site befor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,7 @@ def train_table(study: str, home: Path, source: Source, say: Say = lambda senten
                 f"with --samples {table.rows}."
             )
         site = _Site(swarm, table, held_out, say)
+        swarm.explain_no_say = explain_no_say
         try:
             for turn in swarm.rounds(site.make, site.evaluate):
                 site.fit(turn)
@@ -175,17 +176,17 @@ class _Site:
         return self.parameters
 
     def evaluate(self) -> dict[str, float] | None:
-        """What the model in `parameters` is worth on the held-out patients of this site; before
-        the first round what this site and the study do not have in common is said, or refused."""
+        """Measure the model in `parameters` on the held-out patients of this site; before the
+        first round, say or refuse what this site and the study do not have in common."""
         found = None
         if self._held_out is not None:
             found = self.fitted.score(self.parameters, self._held_out)
         if not self._has_looked:
             self._has_looked = True
-            self._look(found)
+            self._look()
         return found
 
-    def _look(self, found: dict[str, float] | None) -> None:
+    def _look(self) -> None:
         assert self._swarm.merged_statistics is not None
         design = self.fitted.design
         for sentence in compare(self._table, design, self._swarm.merged_statistics):
@@ -193,12 +194,6 @@ class _Site:
         if self._held_out is not None:
             for sentence in design.mismatched(self._held_out):
                 self._say(f"Held-out rows: {sentence}")
-        why = why_no_best(self._swarm.spec.metric.name, found)
-        if why:
-            self._say(
-                f"{why}: this hospital has no say in which model is the best, and if no hospital "
-                "has, no best model is chosen."
-            )
 
     def fit(self, turn: SwarmRound) -> None:
         """One round's local training, in place."""
@@ -211,15 +206,19 @@ class _Site:
         turn.report(samples=self._table.rows)
 
 
-def why_no_best(metric: str, found: dict[str, float] | None) -> str:
-    """Why a site that measured this says nothing on the study's metric; "" if it does."""
-    if found is None:
-        return "No patients are held out here"
-    if metric not in MEASURED:
-        return (
-            f"The study's metric is '{plain(metric, 40)}', and this trainer measures "
-            f"{' and '.join(MEASURED)}"
-        )
-    if metric not in found:
-        return f"The patients held out here have one label only, which gives no {metric}"
-    return ""
+def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
+    """Say why a site that has measured this on its held-out patients has no say in which model is
+    the best; "" if it has one."""
+    if metric in measured:
+        return ""
+    if not measured:
+        why = "No patients are held out here"
+    elif metric not in MEASURED:
+        known = " and ".join(MEASURED)
+        why = f"The study's metric is '{plain(metric, 40)}', and this trainer measures {known}"
+    else:
+        why = f"The patients held out here have one label only, which gives no {metric}"
+    return (
+        f"{why}: this hospital has no say in which model is the best, and if no hospital has, no "
+        "best model is chosen."
+    )

@@ -113,6 +113,7 @@ class Swarm:
         self._client = client
         self._missed: list[str] = []  # a file of the node, as often as it was not there
         self._notices = notices or Notices()
+        self.explain_no_say = explain_no_say  # a recipe that knows more of the site has its own
         self._shelf = Shelf(home / "local" / study)
         self._lease = self._take_lease()
         try:
@@ -221,12 +222,9 @@ class Swarm:
         metrics = to_metrics({} if given is None else given, "evaluate()", self._notices.once)
         wanted = self.spec.metric.name
         named = {n: v for n, v in metrics.items() if n != "samples"}
-        if wanted not in named:
-            self._notices.once(
-                f"the study's metric is '{wanted}', but this trainer measures "
-                f"{', '.join(map(repr, named)) or 'nothing'} of the merged model: this site has no "
-                "say in which model is the best"
-            )
+        why = self.explain_no_say(wanted, named)
+        if why:
+            self._notices.once(why)
         if named:
             values = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
             on = f" (on {metrics['samples']:.0f} samples)" if "samples" in metrics else ""
@@ -314,6 +312,18 @@ class Swarm:
             reach("trainer.answered")
         except FenceError:
             self._attach()  # restarted node: the task comes again
+
+
+def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
+    """Say why a site that has measured this of the merged model has no say in which model is the
+    best by the study's metric; "" if it has one."""
+    if metric in measured:
+        return ""
+    return (
+        f"the study's metric is '{metric}', but this trainer measures "
+        f"{', '.join(map(repr, measured)) or 'nothing'} of the merged model: this site has no "
+        "say in which model is the best"
+    )
 
 
 def _is_maker(model: Any) -> bool:

@@ -45,8 +45,8 @@ class Room:
         peers.on_gone.append(self._close_gone)
 
     def enter(self, conversation: Conversation, certificate: bytes | None) -> bool:
-        """Whether this is an active member, or has an open invitation. Where it has too many
-        connections, its oldest ends: they may be what a crash of its node left behind."""
+        """Whether this is an active member, or has an open invitation or application. If it has too
+        many connections, its oldest ends: they may be what a crash of its node left behind."""
         if certificate is None:
             return False
         if self._peers.member_of(certificate):
@@ -79,10 +79,16 @@ class Room:
         return self._peers.member_of(self.open.get(conversation))
 
     def is_guest(self, conversation: object) -> bool:
-        """Whether who speaks has an invitation that is still open."""
+        """Whether the other side has an invitation or an application that is still open."""
         if not isinstance(conversation, Conversation):
             return False
         return self._peers.host_of(self.open.get(conversation)) is not None
+
+    def is_applicant(self, conversation: object) -> bool:
+        """Whether the other side waits for the vote on its application."""
+        if not isinstance(conversation, Conversation):
+            return False
+        return self._peers.is_applicant(self.open.get(conversation))
 
     def _close_gone(self, certificates: set[bytes]) -> None:
         for conversation, certificate in list(self.open.items()):

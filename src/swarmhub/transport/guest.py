@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from swarmhub import codec
-from swarmhub.errors import Malformed, PeerError
+from swarmhub.errors import HungUp, Malformed, PeerError
 
 APPLICATION_S = 90.0  # an application waits for its block
 KNOCK_S = 5.0
@@ -59,6 +59,11 @@ class Guest:
         if not found:
             raise PeerError("; ".join(str(answer) for answer in answers) or "nobody to ask")
         return found
+
+    async def knock(self, place: int) -> None:
+        """Ask the member at a place whether this newcomer's application is open. HungUp if it is
+        not there (any more), other PeerErrors if the member cannot be asked."""
+        await self._request_at(self._places[place], "GET", "/v1/consortium", None)
 
     async def light(self, method: str, height: int, page: int, first: int) -> dict[str, Any]:
         """What a light client needs of a block (see `CometLedger.light`), of the member's engine
@@ -108,6 +113,10 @@ class Guest:
                         raise PeerError("answered with too much")
         except aiohttp.ServerFingerprintMismatch:
             raise PeerError("somebody else answers there") from None
+        except aiohttp.ClientConnectorError as error:
+            raise PeerError(f"no answer ({type(error).__name__})") from None
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:  # it hangs up
+            raise HungUp(f"no answer ({type(error).__name__})") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, UnicodeError) as error:
             raise PeerError(f"no answer ({type(error).__name__})") from None
         return read_told(bytes(data))

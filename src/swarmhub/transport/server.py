@@ -64,6 +64,9 @@ class Gate(Protocol):
     def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """So many bytes of the blob went out to the member."""
 
+    def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """Note that so many bytes of the blob's layout went out to the member."""
+
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
     ) -> Merged | None:
@@ -94,6 +97,7 @@ class Gate(Protocol):
 
 
 GUESTS = ("/v1/consortium", "/v1/applications")  # all that an invitation opens
+APPLICANTS = GUESTS[:1]  # all that an application opens, which says to its sender that it is open
 
 
 class PeerServer:
@@ -155,7 +159,7 @@ class PeerServer:
         assert isinstance(conversation, Conversation)
         conversation.begin()
         try:
-            if request.path not in GUESTS or not self._room.is_guest(request.protocol):
+            if not self._is_for_guest(request):
                 self._member(request)  # it may have been removed since the last request
             response = await self._answer(request, handler)
             async with asyncio.timeout(TAKE_S):
@@ -191,6 +195,11 @@ class PeerServer:
             response.force_close()  # the rest of the body is not waited for
         return response
 
+    def _is_for_guest(self, request: web.Request) -> bool:
+        """Whether one that is no member asks for what it may ask for."""
+        paths = APPLICANTS if self._room.is_applicant(request.protocol) else GUESTS
+        return request.path in paths and self._room.is_guest(request.protocol)
+
     def _member(self, request: web.Request) -> Member:
         """Who asks."""
         member = self._room.member_of(request.protocol)
@@ -215,7 +224,9 @@ class PeerServer:
         layout = await asyncio.to_thread(self._blobs.layout, found.layout)
         if layout is None:
             raise web.HTTPNotFound
-        return await _send(request, layout.pack())
+        data = layout.pack()
+        self._gate.sent_layout(self._member(request).id, found.digest, len(data))
+        return await _send(request, data)
 
     async def _chunk(self, request: web.Request) -> web.StreamResponse:
         found = self._blobs.fingerprint(await self._need_readable(request))

@@ -53,6 +53,8 @@ class Peers:
         self._anchors: list[ssl.SSLContext] = []
         # who has registered the open invitation with this key, asked of the ledger
         self.sponsor_of: Callable[[PublicKey], MemberId | None] = lambda key: None
+        # certificates of those that wait for a vote, and the member that has invited each
+        self._applicants: dict[bytes, MemberId] = {}
         self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
 
     def update(self, members: list[Member]) -> list[MemberId]:
@@ -65,25 +67,47 @@ class Peers:
         new = [m.id for der, m in by_certificate.items() if der not in self._by_certificate]
         self._by_certificate = by_certificate
         self.members = {m.id: m for m in members}
-        for der in set(by_certificate) - self._trusted:
+        self._trust(set(by_certificate))
+        self._tell_gone(gone - set(self._applicants))
+        return new
+
+    def update_applicants(self, applicants: dict[bytes, MemberId]) -> None:
+        """Take over those that wait for a vote: certificate (DER) and the member that has invited
+        each. They may ask whether their application is still open, and nothing else."""
+        if applicants == self._applicants:
+            return
+        gone = set(self._applicants) - set(applicants) - set(self._by_certificate)
+        self._applicants = applicants
+        self._trust(set(applicants))
+        self._tell_gone(gone)
+
+    def _trust(self, certificates: set[bytes]) -> None:
+        for der in certificates - self._trusted:
             self._trusted.add(der)
             for context in self._anchors:
                 _trust(context, der)
-        if gone:
+
+    def _tell_gone(self, certificates: set[bytes]) -> None:
+        if certificates:
             for tell in self.on_gone:
-                tell(gone)
-        return new
+                tell(certificates)
 
     def member_of(self, certificate: bytes | None) -> Member | None:
         """The active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
 
     def host_of(self, certificate: bytes | None) -> MemberId | None:
-        """The member that has registered the open invitation whose key this certificate (DER) is
-        for. The guest proved in the handshake that it has the key; a member issued the certificate,
-        or OpenSSL would not have let it in."""
+        """Find the member that has invited the applicant with this certificate (DER), or that has
+        registered the open invitation whose key it is for. The guest proved in the handshake that
+        it has the key; a member issued the certificate, or OpenSSL would not have let it in."""
+        if self.is_applicant(certificate):
+            return self._applicants[certificate or b""]
         key = keys.read_public(certificate) if certificate else None
         return None if key is None else self.sponsor_of(key)
+
+    def is_applicant(self, certificate: bytes | None) -> bool:
+        """Whether this certificate (DER) is of an application that the members vote on."""
+        return certificate in self._applicants
 
     def own(self) -> bytes:
         """This node's own certificate (DER)."""

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from swarmhub.contract import State
 from swarmhub.contract.records import get_members
@@ -45,10 +45,17 @@ from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.doorbell import Doorbell
 from swarmhub.ledger.sqlite import make_steady_clock
 
+FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # is it sure?
+
+ASK_AGAIN_S = 2.0  # between two looks at how far the others are
 START_S = 60.0  # to open the application's connections, behind whatever is to be replayed
 REPLAY_MS = 60_000
 LET_GO_S = 30.0  # at least, between two starts of the engine that members' departures ask for
 SIGNS = "this node signs blocks with its consensus key"
+NO_BLOCK = (
+    "The ledger does not take the transactions of this node: more members may be away than it "
+    "survives. 'swarmhub doctor' says which of them can be reached."
+)
 LIGHT = ("commit", "validators", "consensus_params")
 
 log = logging.getLogger("swarmhub.ledger")
@@ -58,6 +65,7 @@ class CometLedger:
     """The handle of a member's node. Make it with `CometLedger.open`."""
 
     sleeps = True
+    why_late = NO_BLOCK  # what may be the cause if no block has a transaction for seconds
 
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], int]) -> None:
         self.settings = settings
@@ -78,6 +86,7 @@ class CometLedger:
         )
         self.signing.on_change = self._signing_changed
         self._settling: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._courier = Courier(self.engine.rpc, self._board)
         self._bell = Doorbell(store.path)
         self._dialing: asyncio.Task[None] | None = None
@@ -97,19 +106,21 @@ class CometLedger:
         clock: Callable[[], int] | None = None,
         verbose: bool = False,
         find_entry: Callable[[], Awaitable[Entry | None]] | None = None,
-        find_height: Callable[[State], Awaitable[int]] | None = None,
+        find_height: FindHeight | None = None,
     ) -> CometLedger:
         """Start the engine on this member's folder, and wait until it knows where the state
         stands. LedgerError where it does not start.
 
         With `find_entry`, an engine without blocks is started when that has found out how a
         newcomer begins; this returns at once. `find_height` tells a validator
-        which block it must have before it signs any."""
+        which block it must have before it signs any, and is asked again until it is sure."""
         begin_anew_after_crash(settings.folder)
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
+        is_sure = True
         if find_height is not None and ledger.is_validator:
-            ledger.signing.expect(await find_height(ledger.state), ledger.tip.height)
+            height, is_sure = await find_height(ledger.state)
+            ledger.signing.expect(height, ledger.tip.height)
         ledger._sign_or_not()
         try:
             await ledger._abci.start(Path(short_path(settings.folder / ABCI_SOCKET)))
@@ -121,6 +132,8 @@ class CometLedger:
                 ledger._recorder.catch_up()
                 ledger._settle_signing()
             ledger._badge.start()
+            if find_height is not None:
+                ledger._asking = asyncio.create_task(ledger._ask_again(find_height, is_sure))
         except BaseException:
             await ledger.close()
             raise
@@ -223,7 +236,7 @@ class CometLedger:
         self._closed = True
         if self._letting_go is not None:
             self._letting_go.cancel()
-        await end(self._entering, self._dialing, self._settling)
+        await end(self._entering, self._dialing, self._settling, self._asking)
         await self._badge.close()
         await self._recorder.close()
         await self._courier.close()
@@ -258,7 +271,8 @@ class CometLedger:
     def _sign_or_not(self) -> None:
         """Give the engine the validator's key, or one that nobody knows."""
         may = self.signing.may_sign
-        log.log(logging.INFO if may else logging.ERROR, "%s", self.signing.why_not or SIGNS)
+        level = logging.WARNING if self.signing.is_waiting else logging.ERROR
+        log.log(logging.INFO if may else level, "%s", self.signing.why_not or SIGNS)
         key = self.settings.consensus if may else PrivateKey()
         self.engine.settings = replace(self.engine.settings, consensus=key)
 
@@ -266,28 +280,40 @@ class CometLedger:
         self._sign_or_not()
         self.engine.kill()
 
+    async def _ask_again(self, find_height: FindHeight, is_sure: bool) -> None:
+        """Ask how far the others are until enough of them have said it and this node has caught
+        up: one that comes later may have more blocks."""
+        while not is_sure or self.signing.is_waiting:
+            await asyncio.sleep(ASK_AGAIN_S)
+            height, is_sure = await find_height(self.state)
+            if self.signing.expect(height, self.tip.height):
+                self._signing_changed()
+
     def _settle_signing(self) -> None:
         """When the block is here that the home had seen: see whether this key has signed it. What
         it signed before, the blocks in between have told."""
         behind = self.tip.height < self.signing.seen
-        if not self.signing.is_waiting or behind or self._settling is not None:
+        if not self.signing.is_waiting or behind:
+            return
+        if self._settling is not None and not self._settling.done():
             return
 
         async def settle() -> None:
-            while self.signing.is_waiting:
+            while 0 < (seen := self.signing.seen) <= self.tip.height:
                 try:
-                    told = await self.engine.rpc.call("commit", height=str(self.signing.seen))
+                    told = await self.engine.rpc.call("commit", height=str(seen))
                 except RpcError as error:
-                    log.debug("no votes on block %d yet: %s", self.signing.seen, error)
-                    if error.data:  # it is older than the state that this node began with
-                        self.signing.settle()
+                    log.debug("no votes on block %d yet: %s", seen, error)
+                    if error.data and self.signing.seen == seen:
+                        self.signing.settle()  # older than the state that this node began with
                     await asyncio.sleep(RETRY_S)
                     continue
                 signatures = told["signed_header"]["commit"]["signatures"]
                 mine = self.signing.address.upper()
                 if any(s["validator_address"].upper() == mine for s in signatures):
-                    self.signing.found(self.signing.seen)
-                self.signing.settle()
+                    self.signing.found(seen)
+                if self.signing.seen == seen:  # nobody has told of a later one meanwhile
+                    self.signing.settle()
 
         self._settling = asyncio.create_task(settle())
 

@@ -30,11 +30,12 @@ from swarmhub import codec
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import MAX_TX_BYTES
-from swarmhub.errors import LedgerError
+from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
 from swarmhub.ledger.cometbft.rpc import Rpc
+from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
 from swarmhub.ledger.sqlite import AGAIN_S, is_passing
 
 VERSION = "0.38.25"
@@ -183,9 +184,11 @@ def write_files(
             "priv_key": _private(consensus),
         },
     )
-    signed = data / "priv_validator_state.json"  # what it has signed: never to be set back
-    if not signed.exists():
-        write_durably(signed, b'{"height": "0", "round": 0, "step": 0}')
+    signed = settings.folder / SIGNED_FILE  # never to be set back
+    if signed.exists():
+        read_height(signed)  # the engine would end without a clear word
+    else:
+        write_height(signed, 0)
 
 
 def _private(key: PrivateKey) -> dict[str, str]:
@@ -355,6 +358,8 @@ class Engine:
     async def _keep_up(self, spawn: Callable[[], Awaitable[None]]) -> None:
         try:
             await self._start_again_and_again(spawn)
+        except BadInput as error:
+            self._on_failure(LedgerError(str(error)))
         except Exception as error:  # the node ends with a sentence
             log.exception("the engine is not looked after any more")
             self._on_failure(LedgerError(f"CometBFT cannot be started again ({error})."))

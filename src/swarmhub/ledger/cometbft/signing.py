@@ -6,7 +6,7 @@ gone, too. Two looks keep it from that. A block that the others had before this 
 never signed here: until it has caught up with that one, its engine gets a key that nobody knows.
 And each block names validators that signed the one before: if there is a signature of this key that
 the file does not know of, the engine does not get the key back until the operator puts the newest
-file in its place, or replaces the consensus key.
+file in its place, replaces the consensus key, or writes a file that is ahead of all blocks.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.errors import BadInput
+from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.types import PublicKey
 
+RESET = "swarmhub node reset-signing"
 SIGNED_FILE = Path("data") / "priv_validator_state.json"
 SIGNED = (2, 3)  # BLOCK_ID_FLAG_COMMIT, BLOCK_ID_FLAG_NIL: of votes that were received
 
@@ -36,17 +39,21 @@ class Signing:
         self.on_change: Callable[[], None] = lambda: None
         self._compare()
 
-    def expect(self, seen: int, tip: int) -> None:
+    def expect(self, seen: int, tip: int) -> bool:
         """Sign nothing before block `seen` is here, which others have, or which this home remembers
-        outside its ledger; `tip` is the newest block here."""
-        if self.why_not or seen <= max(tip, self.known() or 0):
-            return
+        outside its ledger; `tip` is the newest block here. Returns whether this ends signing."""
+        before = self.why_not
+        if before and not self.is_waiting:
+            return False
+        if seen <= max(tip, self.known() or 0, self.seen):
+            return False
         self.seen = seen
         self.why_not = (
             f"This node does not sign blocks yet: there is a block {seen} already, and this "
             f"ledger is at {tip}; it signs when it has caught up. If no other member has those "
             f"blocks, {self.path.parent.parent} is an old copy: put the newest one back."
         )
+        return not before
 
     @property
     def is_waiting(self) -> bool:
@@ -62,8 +69,8 @@ class Signing:
         """Height that the engine has signed last, by its own file; 0 if that is not there, None if
         this machine cannot read it now."""
         try:
-            return int(json.loads(self.path.read_bytes())["height"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+            return read_height(self.path)
+        except (FileNotFoundError, BadInput):
             return 0
         except OSError:
             return None
@@ -96,6 +103,26 @@ class Signing:
             f"This node does not sign blocks: its key has signed block {self.newest} of the chain, "
             f"and {self.path} knows of none after {known}, so an old copy of the home was put "
             "back, or another copy of it runs. Stop any other copy; then put the newest file back "
-            "and start again, or type 'swarmhub consortium rotate-key consensus'."
+            "and start again. If it is lost, type 'swarmhub consortium rotate-key consensus' (with "
+            f"four validators or more), or stop this node and type '{RESET}'."
         )
         self.on_change()
+
+
+def read_height(path: Path) -> int:
+    """Return the height that an engine has signed last. BadInput, with what to do, if its file is
+    damaged; OSError if it cannot be read."""
+    try:
+        return int(json.loads(path.read_bytes())["height"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadInput(
+            f"Expected the state of a validator's signatures at {path}, the file is damaged; put "
+            f"the newest copy back, or type '{RESET}'."
+        ) from None
+
+
+def write_height(path: Path, height: int) -> None:
+    """Have the engine sign from this height on, and nothing below it."""
+    state = {"height": str(height), "round": 0, "step": 0}
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_durably(path, json.dumps(state).encode())
