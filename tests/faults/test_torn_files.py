@@ -17,6 +17,7 @@ from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.records import Evaluation
 from swarmhub.errors import HomeError, LedgerDamaged, LedgerError, SwarmhubError
 from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.moments import VARIABLE
 from swarmhub.node.home import Home
 from swarmhub.node.node import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
@@ -364,6 +365,26 @@ def test_a_node_with_a_damaged_journal_head_and_layout_says_so_and_goes_on(tmp_p
         for path in damaged:
             assert f"{path.name} was damaged and is" in log
         assert "Traceback" not in log
+        assert {s.member for s in network.study("s").current.shares} == {1, 2}
+
+
+def test_a_layout_lost_amid_a_round_comes_from_another_member(tmp_path):
+    from test_life import add_one, finished
+
+    with Network(tmp_path, 2) as network:
+        network.up(1)
+        up = ["up", "--home", str(network.homes[1].root)]
+        dies = {VARIABLE: "result.round.contribute:3"}  # its trainer has answered
+        network.children.start("node 2", up, network.log(2), **dies)
+        network.open_study(make_spec(rounds=4))
+        for i in (1, 2):
+            network.train(i, add_one(tmp_path))
+        network.wait_until(lambda: not network.children.is_running("node 2"))
+        network.children.kill("node 2")
+        for path in (network.homes[1].blobs_path / "layouts").glob("*.json"):
+            path.write_bytes(b"{}")
+        network.up(2)
+        network.wait_until(finished(network))
         assert {s.member for s in network.study("s").current.shares} == {1, 2}
 
 

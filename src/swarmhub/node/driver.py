@@ -177,6 +177,8 @@ class StudyDriver:
 
     async def _carry_out(self, effect: Effect) -> None:
         try:
+            if isinstance(effect, Check | Merge | Audit | Examine):
+                await self._restore_layout()
             await self._handler(effect)
         except asyncio.CancelledError:
             raise
@@ -196,6 +198,13 @@ class StudyDriver:
             if self._under_way.get(effect) is asyncio.current_task():
                 del self._under_way[effect]
             self.react()
+
+    async def _restore_layout(self) -> None:
+        """Fetch the layout of the study's model if this machine has lost it: the trainer has
+        answered already, and does not bring it again in this round."""
+        study = STUDY.get(self.node.ledger.state, self.study)
+        if study is not None and study.current is not None:
+            await self.node.forms.find_document(study, study.current)
 
     def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
         match effect:

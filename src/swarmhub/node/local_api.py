@@ -43,7 +43,7 @@ from swarmhub.moments import reach
 from swarmhub.node import work
 from swarmhub.node.asks import MAX_BODY_BYTES, read_answer, read_next, read_object
 from swarmhub.node.driver import AGAIN_S
-from swarmhub.node.forms import Forms, find_unlike
+from swarmhub.node.forms import find_unlike
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.round import Held, Prepared, assign, expect
 from swarmhub.round.answers import UNKNOWN_ROOT, check_answer, prepare_answer
@@ -73,7 +73,6 @@ class LocalApi:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._forms = Forms(node)
         self._token = secrets.token_hex(32)
         self._fences: dict[str, int] = {}
         self._drops: dict[str, Path] = {}  # where a study's trainer may leave its next answer
@@ -287,7 +286,7 @@ class LocalApi:
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
             unlike = find_unlike(self._node.ledger.state, driver.notes) if driver else None
-            sentence = await self._forms.describe(unlike) if unlike else ""
+            sentence = await self._node.forms.describe(unlike) if unlike else ""
             if unlike and unlike.stops:
                 self._node.problems.report_trouble(f"'{study.name}' cannot start: {sentence}")
                 raise TrainerError(sentence)
@@ -318,7 +317,7 @@ class LocalApi:
     async def _layout_path(self, study: Study) -> str:
         if study.current is None:
             return ""
-        return str(await self._forms.find_document(study, study.current) or "")
+        return str(await self._node.forms.find_document(study, study.current) or "")
 
     async def _answer(self, request: web.Request) -> web.Response:
         given, layout = read_answer(await request.read())

@@ -38,6 +38,7 @@ from swarmhub.node.driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.entrance import Entrance
 from swarmhub.node.foreign import find_foreign_keys
 from swarmhub.node.forgetting import Removed, forget_here
+from swarmhub.node.forms import Forms
 from swarmhub.node.health import Health
 from swarmhub.node.home import Home, parse_address
 from swarmhub.node.ledgers import NodeLedger, open_for_node
@@ -96,6 +97,7 @@ class Node:
         self.peers = Peers(home.certificate_path, home.key_path("tls"))
         self.client = PeerClient(self.peers)
         self.server = PeerServer(self.peers, self.blobs, self)
+        self.forms = Forms(self)
         self.api = LocalApi(self)
         self.health = Health(self)
         relays = relays_of(home.config.address)
