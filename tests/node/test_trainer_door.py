@@ -62,7 +62,7 @@ BAD = {
         "evaluations": evaluation(t, loss=2_500_000_000_000)
     },
     "'evaluations.samples'": lambda t: {"evaluations": evaluation(t, samples=0, loss=1)},
-    "names of 1 to 40": lambda t: {"evaluations": evaluation(t, **{"": 1})},
+    "a name of 1 to 40 bytes": lambda t: {"evaluations": evaluation(t, **{"": 1})},
     "at most 16": lambda t: {"own_metrics": {f"m{i}": 1 for i in range(17)}},
     "'samples': expected 1 to the 1000 declared at enrolment, got '0'": lambda t: {"samples": 0},
     "got '1001'": lambda t: {"samples": 1001},

@@ -7,7 +7,7 @@ from dataclasses import replace
 from swarmhub import codec
 from swarmhub.contract.context import Context
 from swarmhub.contract.election import get_auditors, get_candidates, is_backed
-from swarmhub.contract.names import find_metric_fault
+from swarmhub.contract.names import METRIC_NAME, is_metric_name
 from swarmhub.contract.records import (
     MAX_STRIKES,
     MEMBER,
@@ -166,8 +166,8 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
         if len(e.metrics) > MAX_METRICS:
             raise BadValue("metrics", f"at most {MAX_METRICS} of one model", len(e.metrics))
         for name, value in e.metrics.items():
-            if metric_fault := find_metric_fault(name):
-                raise BadValue("metrics", metric_fault, name)
+            if not is_metric_name(name):
+                raise BadValue("metrics", METRIC_NAME, name)
             if abs(value) > MAX_METRIC * MICRO:
                 expected = f"a number from -{MAX_METRIC} to {MAX_METRIC}"
                 raise BadValue(f"metrics.{name}", expected, format_micro(value))

@@ -24,7 +24,10 @@ FOLDED = {
 }
 MAX_METRIC_NAME = 40  # bytes: a contribution has up to 32 of them
 METRIC_SIGNS = " !#$%&'()*+,-./:;<=>?@[]^_`{|}~"  # \" and \\ take four bytes each in the state
-METRIC_ALLOWED = 'Latin, Greek or Cyrillic letters, digits, spaces and signs but not " or \\'
+METRIC_NAME = (
+    f"a name of 1 to {MAX_METRIC_NAME} bytes: Latin, Greek or Cyrillic letters, digits, spaces and "
+    'signs but not " or \\'
+)
 MAX_HOST = 253
 MAX_LABEL = 63
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -54,13 +57,10 @@ def find_name_fault(text: str) -> str:
     return ""
 
 
-def find_metric_fault(text: str) -> str:
-    """Return what is expected of a metric's name and not so here; "" if it is one."""
-    if not text or not all(c in FOLDED or c in METRIC_SIGNS for c in text):
-        return f"a name of {METRIC_ALLOWED}"
-    if len(text.encode()) > MAX_METRIC_NAME:
-        return f"a name of at most {MAX_METRIC_NAME} bytes in UTF-8"
-    return ""
+def is_metric_name(text: str) -> bool:
+    """Return whether a text can name a metric (METRIC_NAME says what can)."""
+    good = all(c in FOLDED or c in METRIC_SIGNS for c in text)
+    return good and 0 < len(text.encode()) <= MAX_METRIC_NAME
 
 
 def fold_name(text: str) -> str:

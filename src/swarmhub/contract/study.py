@@ -13,7 +13,7 @@ from swarmhub.contract import deadlines, phases, quotas
 from swarmhub.contract.checks import MAX_SAMPLES
 from swarmhub.contract.context import Context
 from swarmhub.contract.motions import cast, get_motions, open_motion
-from swarmhub.contract.names import find_metric_fault
+from swarmhub.contract.names import METRIC_NAME, is_metric_name
 from swarmhub.contract.records import (
     CHAIN,
     SPEC,
@@ -98,8 +98,8 @@ def check_spec(ctx: Context, spec: Spec) -> None:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
     if not 0 <= spec.merge.trim_permille < 500:
         raise BadValue("merge.trim_permille", "0 to 499", spec.merge.trim_permille)
-    if metric_fault := find_metric_fault(spec.metric.name):
-        raise BadValue("metric.name", metric_fault, spec.metric.name)
+    if not is_metric_name(spec.metric.name):
+        raise BadValue("metric.name", METRIC_NAME, spec.metric.name)
     if spec.expires_ms and spec.expires_ms <= ctx.env.time_ms:
         raise BadValue("expires_ms", "a time to come", spec.expires_ms)
     for field in ("layout", "code", "ethics"):
