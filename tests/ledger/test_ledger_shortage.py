@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import sqlite3
@@ -200,3 +201,14 @@ def test_what_does_not_pass_by_itself_ends_the_ledger_with_a_sentence(path, monk
                 await submission.result(WAIT_S)
 
     asyncio.run(story())
+
+
+def test_a_ledger_that_another_program_holds_is_no_fault_of_the_disk(path):
+    one, other = (sqlite3.connect(path, timeout=0, isolation_level=None) for _ in range(2))
+    with contextlib.closing(one), contextlib.closing(other):
+        one.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError) as held:
+            other.execute("BEGIN IMMEDIATE")
+    found = sqlite.shortage_of(held.value, path)
+    assert "a program that has it open and stands still" in str(found)
+    assert found.is_passing

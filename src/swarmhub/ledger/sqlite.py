@@ -200,6 +200,8 @@ def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
         hint = "free disk space"
     elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
         hint = "check the limit of open files (ulimit -n)"
+    elif _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        hint = "look for a program that has it open and stands still"
     else:
         hint = "check the disk and the file's permissions"
     sentence = f"The ledger {path} cannot be written ({why}); {hint}."
