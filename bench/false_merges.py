@@ -35,10 +35,10 @@ from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes
 from swarmhub.merge.audit import count_stretches
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round.audit import AUDIT_ALL_BYTES
+from swarmhub.protocol.audit import AUDIT_ALL_BYTES
 from swarmhub.sim import Act, Plan, World
-from swarmhub.sim.liars import Liar
-from swarmhub.sim.plan import RULES
+from swarmhub.sim.adversaries import Liar
+from swarmhub.sim.schedule import RULES
 
 LIAR = 2
 ONE_BIT = 0.0  # the share of a model in which one bit is false

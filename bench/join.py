@@ -23,10 +23,10 @@ from local_swarm import LocalSwarm
 
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.node.desk import Desk
-from swarmhub.node.home import COMETBFT, Home
-from swarmhub.node.joining import join
-from swarmhub.node.ledgers import open_for_desk
+from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.ledgers import open_for_desk
+from swarmhub.operations.client import Desk
+from swarmhub.operations.join import join
 
 WAIT_S = 90.0
 

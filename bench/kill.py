@@ -59,18 +59,18 @@ from local_swarm import LocalSwarm
 from nursery import Nursery, Ward
 
 from swarmhub.blobs.store import fingerprint_of
-from swarmhub.contract.election import (
+from swarmhub.contract.records import ROUND, STUDY, Round, Spec
+from swarmhub.contract.round.election import (
     compute_leader_order,
     get_auditors,
     get_candidates,
     get_leader,
 )
-from swarmhub.contract.records import ROUND, STUDY, Round, Spec
 from swarmhub.contract.transactions import Finish
 from swarmhub.errors import BadInput
+from swarmhub.failpoints import MOMENTS
+from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import Committed
-from swarmhub.moments import MOMENTS
-from swarmhub.moments import VARIABLE as DIE_AT
 from swarmhub.types import Digest
 
 NODES, MIN_PEERS = 4, 3  # one dies at a time: f of four

@@ -24,12 +24,12 @@ import psutil
 
 from swarmhub.contract.transactions import Poke
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.desk import make_genesis
-from swarmhub.node.home import COMETBFT, Home
-from swarmhub.node.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.operations.client import make_genesis
 
 BATCH = 60  # transactions of one member in a block: below its share
 

@@ -14,10 +14,10 @@ from typing import Any
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
-from swarmhub.node.desk import Desk, make_genesis
-from swarmhub.node.home import COMETBFT, Home
-from swarmhub.node.ledgers import found_ledger, open_for_desk
+from swarmhub.operations.client import Desk, make_genesis
 
 
 @dataclass

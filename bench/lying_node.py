@@ -17,7 +17,7 @@ from swarmhub.blobs.store import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import Fingerprint
-from swarmhub.round import Merge
+from swarmhub.protocol import Merge
 
 SHARE = float(os.environ.get("SHARE", "1"))
 honest_merge = work.merge

@@ -4,7 +4,7 @@ Starting Python and importing a node takes most of a second of work, executing t
 opening the doors a few hundredths. So a campaign has one process import everything and fork the
 others from it (multiprocessing's forkserver): each has a process id, memory, descriptors and locks
 of its own and runs the same `swarmhub up` or trainer script as ever. A thread in each waits for
-orders: the name of a moment (see `swarmhub.moments`) arms it. When the campaign dies, all do.
+orders: the name of a moment (see `swarmhub.failpoints`) arms it. When the campaign dies, all do.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from swarmhub import moments
+from swarmhub import failpoints
 
-PRELOADED = ["nursery", "swarmhub.cli.up", "swarmhub.node.node", "swarmhub.train.session"]
+PRELOADED = ["nursery", "swarmhub.cli.up", "swarmhub.node.service", "swarmhub.train.session"]
 
 
 class Nursery:
@@ -120,7 +120,7 @@ def _live(command: list[str], log: str, variables: dict[str, str], orders: Conne
     for fd in (1, 2):
         os.dup2(out, fd)
     os.environ.update(variables)
-    moments.arm()
+    failpoints.arm()
     threading.Thread(target=_obey, args=(orders,), daemon=True).start()
     sys.argv = command
     if command[0] == "up":
@@ -133,6 +133,6 @@ def _live(command: list[str], log: str, variables: dict[str, str], orders: Conne
 def _obey(orders: Connection) -> None:
     try:
         while True:
-            moments.arm(orders.recv())
+            failpoints.arm(orders.recv())
     except EOFError:  # nobody is there any more
         os._exit(143)

@@ -24,11 +24,11 @@ from pathlib import Path
 
 from swarmhub.contract.records import Member, get_members
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.ledgers import found_ledger
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.desk import make_genesis
-from swarmhub.node.home import COMETBFT, Home
-from swarmhub.node.ledgers import found_ledger
+from swarmhub.operations.client import make_genesis
 
 LOOK_S = 0.1
 START_S = 120.0

@@ -28,8 +28,8 @@ from bed import Bed  # noqa: E402
 
 from swarmhub.contract.records import Spec  # noqa: E402
 from swarmhub.contract.transactions import Start  # noqa: E402
-from swarmhub.node.desk import Desk  # noqa: E402
-from swarmhub.node.ledgers import open_for_desk  # noqa: E402
+from swarmhub.home.ledgers import open_for_desk  # noqa: E402
+from swarmhub.operations.client import Desk  # noqa: E402
 
 TRAINER = Path(__file__).with_name("trivial_trainer.py")
 

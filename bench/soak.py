@@ -47,9 +47,9 @@ from typing import Any
 
 from local_swarm import LocalSwarm
 
-from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, Spec
-from swarmhub.contract.thresholds import compute_faults
+from swarmhub.contract.round.phases import compute_training_round
 from swarmhub.demo.processes import Processes
 
 FIRST = 10

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from swarmhub.cli import main
-from swarmhub.round import audit, brain
+from swarmhub.protocol import audit, decide
 
 if __name__ == "__main__":
-    brain.audit = audit.sign
-    brain.prepare_audit = lambda view, leader: iter(())
+    decide.audit = audit.sign
+    decide.prepare_audit = lambda view, leader: iter(())
     sys.exit(main())

@@ -56,6 +56,9 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.data import Design, read_table
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
+from swarmhub.home.bootstrap import Known, choose_snapshots, pack_known, read_engines
+from swarmhub.home.home import Home, parse_address
+from swarmhub.home.invitations import DoorPlate, Ticket, parse_ticket, write_token
 from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
@@ -63,19 +66,16 @@ from swarmhub.ledger.cometbft.abci import frame, read_message
 from swarmhub.ledger.cometbft.application import Restoring, pack_state
 from swarmhub.ledger.cometbft.folder import read_peers
 from swarmhub.merge import merge_statistics
-from swarmhub.node.asks import read_answer, read_next
-from swarmhub.node.backup import back_up, restore
-from swarmhub.node.desk import read_card
-from swarmhub.node.entrance import Known, choose_snapshots, pack_known, read_engines
-from swarmhub.node.home import Home, parse_address
-from swarmhub.node.restarting import read_restart
-from swarmhub.node.tickets import DoorPlate, Ticket, parse_ticket, write_token
+from swarmhub.node.trainer_api.messages import read_answer, read_next
+from swarmhub.operations.backup import back_up, restore
+from swarmhub.operations.client import read_card
+from swarmhub.operations.recovery import read_restart
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
-from swarmhub.round import Merged, Prepared, ReceiptCame, Signed
-from swarmhub.sim.plan import parse_plan, plan_of
+from swarmhub.protocol import Merged, Prepared, ReceiptCame, Signed
+from swarmhub.sim.schedule import parse_plan, plan_of
 from swarmhub.transport import relay as relays
-from swarmhub.transport.guest import read_told
-from swarmhub.transport.reach import Reach, read_reach
+from swarmhub.transport.join_client import read_told
+from swarmhub.transport.reachability import Reach, read_reach
 from swarmhub.transport.relay import MAX_LINE_BYTES, Relay
 from swarmhub.transport.server import read_receipt, read_starts
 from swarmhub.types import RESTART_DOMAIN

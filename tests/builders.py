@@ -14,9 +14,8 @@ from typing import Any
 
 from swarmhub import codec, merkle
 from swarmhub.contract import Result
-from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.consortium.thresholds import compute_receipts
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
-from swarmhub.contract.election import get_auditors, get_leader
 from swarmhub.contract.records import (
     MEMBER,
     MOTION,
@@ -37,7 +36,8 @@ from swarmhub.contract.records import (
     Study,
     get_chain,
 )
-from swarmhub.contract.thresholds import compute_receipts
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.election import get_auditors, get_leader
 from swarmhub.contract.transactions import (
     Apply,
     Approve,

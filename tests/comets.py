@@ -12,11 +12,11 @@ from pathlib import Path
 
 from swarmhub.contract.records import get_members
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import COMETBFT, ROTATABLE, Home
+from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.desk import Desk, make_genesis, make_rotation
-from swarmhub.node.home import COMETBFT, ROTATABLE, Home
-from swarmhub.node.ledgers import found_ledger, open_for_desk
+from swarmhub.operations.client import Desk, make_genesis, make_rotation
 
 
 class Comets:

@@ -9,7 +9,7 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.records import Member
 from swarmhub.params import Layout, Tensor
-from swarmhub.round import Pull
+from swarmhub.protocol import Pull
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import Peers

@@ -11,9 +11,9 @@ import time
 from swarmhub.contract.records import ROUND, STUDY, Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
-from swarmhub.node.desk import Desk, found_consortium
-from swarmhub.node.home import Home
+from swarmhub.operations.client import Desk, found_consortium
 
 COMMAND = [sys.executable, "-m", "swarmhub"]
 

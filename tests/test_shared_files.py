@@ -11,11 +11,11 @@ from builders import key
 from ledger_tools import GENESIS, done, propose, signed
 
 from swarmhub import files
+from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.cometbft import create_comet_ledger
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.home import Home
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct, autouse=True)

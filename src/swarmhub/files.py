@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from swarmhub.errors import BlobError
-from swarmhub.moments import reach
+from swarmhub.failpoints import reach
 
 SHARED, SHARED_FOLDER = 0o660, 0o770
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it

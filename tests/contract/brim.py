@@ -7,8 +7,7 @@ from dataclasses import replace
 from builders import digest, spec_of
 
 from swarmhub.contract import deadlines
-from swarmhub.contract.checks import MAX_METRIC, MAX_METRICS, MAX_SAMPLES
-from swarmhub.contract.disputes import MAX_FORMER
+from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.names import MAX_METRIC_NAME
 from swarmhub.contract.records import (
     HOLDINGS,
@@ -30,7 +29,8 @@ from swarmhub.contract.records import (
     Share,
     Study,
 )
-from swarmhub.contract.thresholds import compute_faults
+from swarmhub.contract.round.checks import MAX_METRIC, MAX_METRICS, MAX_SAMPLES
+from swarmhub.contract.round.disputes import MAX_FORMER
 from swarmhub.types import MICRO
 
 NAME = "n" * 40

@@ -11,11 +11,10 @@ from builders import HEART, Consortium, card_of, initialised, key, proposed, run
 
 from swarmhub import codec
 from swarmhub.contract import quotas
-from swarmhub.contract.cards import MAX_CERTIFICATE_BYTES
-from swarmhub.contract.checks import MAX_METRICS
-from swarmhub.contract.consortium import MAX_MEMBERS
+from swarmhub.contract.consortium.cards import MAX_CERTIFICATE_BYTES
+from swarmhub.contract.consortium.membership import MAX_MEMBERS
+from swarmhub.contract.consortium.misbehaviour import MAX_FORMER_KEYS
 from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
-from swarmhub.contract.misbehaviour import MAX_FORMER_KEYS
 from swarmhub.contract.names import MAX_NAME
 from swarmhub.contract.records import (
     HOLDINGS,
@@ -26,8 +25,9 @@ from swarmhub.contract.records import (
     MovedRelease,
     Study,
 )
+from swarmhub.contract.round.checks import MAX_METRICS
 from swarmhub.contract.state import Overlay, State
-from swarmhub.contract.study import MAX_SPEC_BYTES
+from swarmhub.contract.study.lifecycle import MAX_SPEC_BYTES
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,

@@ -8,12 +8,12 @@ import pytest
 from builders import HEART, Consortium, card_of, genesis_of, initialised, key, sign_card
 
 from swarmhub import contract, keys
-from swarmhub.contract.consortium import MAX_INVITATION_MS
+from swarmhub.contract.consortium.membership import MAX_INVITATION_MS
+from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.quotas import MAX_MOTIONS
 from swarmhub.contract.records import INVITATION, KEY_OWNER, get_member_of_key
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.thresholds import compute_quorum
 from swarmhub.contract.transactions import (
     Apply,
     Invite,

@@ -21,8 +21,8 @@ from builders import (
     running,
 )
 
-from swarmhub.contract.election import get_auditors, get_leader
-from swarmhub.contract.thresholds import compute_receipts
+from swarmhub.contract.consortium.thresholds import compute_receipts
+from swarmhub.contract.round.election import get_auditors, get_leader
 from swarmhub.contract.transactions import (
     Poke,
     Recompute,

@@ -7,7 +7,7 @@ from builders import CLAIMED, FALSE, HEART, Consortium, initialised, merging, mo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmhub.contract.thresholds import (
+from swarmhub.contract.consortium.thresholds import (
     compute_faults,
     compute_min_peers,
     compute_quorum,

@@ -21,13 +21,8 @@ from hypothesis import strategies as st
 
 from swarmhub import contract, keys
 from swarmhub.codec import unpack
-from swarmhub.contract import deadlines, phases
-from swarmhub.contract.context import Context
-from swarmhub.contract.election import compute_leader_order, get_leader
-from swarmhub.contract.phases import MAX_DOUBLINGS
-from swarmhub.contract.records import ROUND, Contribution, Deadline, Receipt, Round
-from swarmhub.contract.state import Overlay
-from swarmhub.contract.thresholds import (
+from swarmhub.contract import deadlines
+from swarmhub.contract.consortium.thresholds import (
     compute_faults,
     compute_quorum,
     compute_receipts,
@@ -36,6 +31,12 @@ from swarmhub.contract.thresholds import (
     compute_verdict,
     compute_witnesses,
 )
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import ROUND, Contribution, Deadline, Receipt, Round
+from swarmhub.contract.round import phases
+from swarmhub.contract.round.election import compute_leader_order, get_leader
+from swarmhub.contract.round.phases import MAX_DOUBLINGS
+from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import (
     Invalid,
     Leave,

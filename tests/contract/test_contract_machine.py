@@ -33,11 +33,14 @@ from hypothesis.stateful import (
 
 from swarmhub import codec
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block, records
+from swarmhub.contract.consortium.motions import get_electors, get_motions
+from swarmhub.contract.consortium.thresholds import (
+    compute_quorum,
+    compute_receipts,
+    compute_verdict,
+)
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
-from swarmhub.contract.election import get_auditors, get_candidates, get_leader
 from swarmhub.contract.inheritance import get_heritage
-from swarmhub.contract.motions import get_electors, get_motions
-from swarmhub.contract.phases import PHASES
 from swarmhub.contract.records import (
     HOLDINGS,
     MEMBER,
@@ -49,9 +52,10 @@ from swarmhub.contract.records import (
     Study,
     get_member_of_key,
 )
+from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
+from swarmhub.contract.round.phases import PHASES
 from swarmhub.contract.state import Table
-from swarmhub.contract.study import compute_spec_digest
-from swarmhub.contract.thresholds import compute_quorum, compute_receipts, compute_verdict
+from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
     Dispute,

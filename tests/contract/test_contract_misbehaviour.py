@@ -9,13 +9,13 @@ from builders import Consortium, card_of, key
 
 from swarmhub import contract, keys
 from swarmhub.contract import Misbehaviour
-from swarmhub.contract.context import Context
-from swarmhub.contract.inheritance import inherit, will_message
-from swarmhub.contract.misbehaviour import (
+from swarmhub.contract.consortium.misbehaviour import (
     FORMER_KEY_BLOCKS,
     MAX_FORMER_KEYS,
     compute_address,
 )
+from swarmhub.contract.context import Context
+from swarmhub.contract.inheritance import inherit, will_message
 from swarmhub.contract.records import (
     DOUBLE_SIGN,
     FORMER_KEYS,

@@ -23,7 +23,7 @@ from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.state import Overlay, State
 from swarmhub.contract.transactions import Propose, Rotate
 from swarmhub.errors import BadInput
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = [

@@ -16,9 +16,9 @@ from builders import (
     spec_of,
 )
 
-from swarmhub.contract.checks import MAX_METRICS, MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.phases import compute_kind, compute_training_round
 from swarmhub.contract.records import Evaluation, RoundRef
+from swarmhub.contract.round.checks import MAX_METRICS, MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
+from swarmhub.contract.round.phases import compute_kind, compute_training_round
 from swarmhub.contract.transactions import (
     Finish,
     Leave,

@@ -8,12 +8,12 @@ import pytest
 from builders import HEART, Consortium, auc, digest, initialised, key, proposed, running, spec_of
 
 from swarmhub import contract, keys
-from swarmhub.contract import study
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import STUDY, MergeRule, Metric
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.study import MAX_RELEASED, compute_spec_digest
+from swarmhub.contract.study import lifecycle
+from swarmhub.contract.study.lifecycle import MAX_RELEASED, compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -302,7 +302,7 @@ def test_an_expiry_that_finds_a_finished_study_leaves_it_alone():
     c.ok(1, Finish(HEART))
     for name in (HEART, "lung"):
         ctx = context_of(c)
-        study.expire(ctx, name)
+        lifecycle.expire(ctx, name)
         assert ctx.state.writes == {}
 
 
@@ -385,7 +385,7 @@ def test_released_models_are_bounded():
     STUDY.put(ctx.state, HEART, record=replace(c.study(), released=tuple(old)))
     ctx.signer = key("h1").public
     with pytest.raises(BadValue):
-        study.release(ctx, Release(HEART, c.study().current.digest))
+        lifecycle.release(ctx, Release(HEART, c.study().current.digest))
 
 
 def test_one_release_motion_at_a_time_for_a_model():

@@ -17,9 +17,9 @@ from swarmhub.contract.records import STUDY
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
-from swarmhub.node.desk import Desk, found_consortium
-from swarmhub.node.home import Home
+from swarmhub.operations.client import Desk, found_consortium
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guides" / "own-training.md"

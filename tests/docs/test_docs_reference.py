@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from swarmhub import errors
-from swarmhub.contract import phases, records, refusals, thresholds, transactions
+from swarmhub.contract import records, refusals, transactions
+from swarmhub.contract.consortium import thresholds
+from swarmhub.contract.round import phases
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
-from swarmhub.round import Patience
+from swarmhub.protocol import Patience
 from swarmhub.sim import invariants
 
 ROOT = Path(__file__).resolve().parents[2]

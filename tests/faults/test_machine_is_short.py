@@ -16,12 +16,13 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
-from swarmhub.node import driver, local_api, problems, work
-from swarmhub.node.home import Home
-from swarmhub.node.local_api import LocalApi
-from swarmhub.node.node import Node
+from swarmhub.home.home import Home
+from swarmhub.node import problems, study_driver, work
+from swarmhub.node.service import Node
+from swarmhub.node.trainer_api import server as local_api
+from swarmhub.node.trainer_api.server import LocalApi
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round import Examine, Notes, Submit
+from swarmhub.protocol import Examine, Notes, Submit
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -63,7 +64,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 ):
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
     there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
-    here = driver.StudyDriver(there, Notes("heart", 1))
+    here = study_driver.StudyDriver(there, Notes("heart", 1))
     look = Examine("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 
     async def nobody_gives(hands, wish):
@@ -71,7 +72,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 
     async def story():
         monkeypatch.setattr(here, "react", lambda: None)
-        monkeypatch.setattr(driver.inquiry, "answer_dispute", nobody_gives)
+        monkeypatch.setattr(study_driver.inquiry, "answer_dispute", nobody_gives)
         await here._carry_out(look)
         assert here._has_just_failed(look), "it is tried again after a pause"
         assert bool(there.problems.sentences) == (error is NO_DESCRIPTOR)
@@ -93,7 +94,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
     async def story(me):
         there = Node(Home.create(tmp_path / str(me), "Hospital", "127.0.0.1:7000"))
         there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
-        here = driver.StudyDriver(there, Notes(HEART, me))
+        here = study_driver.StudyDriver(there, Notes(HEART, me))
         monkeypatch.setattr(there, "submit", refuse)
         monkeypatch.setattr(here, "react", lambda: None)
         await here._submit(Submit(dispute))

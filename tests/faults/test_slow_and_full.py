@@ -31,11 +31,11 @@ from test_life import (
 )
 
 from swarmhub import keys
-from swarmhub.contract.election import compute_leader_order
+from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import SqliteLedger
-from swarmhub.ledger.sqlite import CLOCK_VARIABLE
-from swarmhub.moments import VARIABLE as DIE_AT
+from swarmhub.ledger.sqlite.driver import CLOCK_VARIABLE
 
 long = pytest.mark.skipif(
     not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1"
@@ -143,7 +143,7 @@ def test_a_member_stopped_while_it_writes_a_block_holds_all_up_and_loses_nothing
 
 STARVED = """
 import resource, sys
-import swarmhub.node.node
+import swarmhub.node.service
 from swarmhub.cli import up
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
 sys.exit(up.main(sys.argv[2:]))

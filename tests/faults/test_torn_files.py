@@ -16,12 +16,12 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.records import Evaluation
 from swarmhub.errors import HomeError, LedgerDamaged, LedgerError, SwarmhubError
+from swarmhub.failpoints import VARIABLE
+from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger, create_ledger
-from swarmhub.moments import VARIABLE
-from swarmhub.node.home import Home
-from swarmhub.node.node import Node
+from swarmhub.node.service import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.round import Obtained, Prepared, Signed
+from swarmhub.protocol import Obtained, Prepared, Signed
 from swarmhub.train.shelf import Shelf
 from swarmhub.transport.tls import Peers
 

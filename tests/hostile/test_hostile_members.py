@@ -17,7 +17,7 @@ from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.transport import conversation, door, server
+from swarmhub.transport import connection, listener, server
 from swarmhub.transport.client import PeerClient
 
 VERSIONS = (b"aiohttp", b"Python", b"3.1")
@@ -90,7 +90,7 @@ def test_what_does_not_parse_is_answered_with_a_bare_number_or_not_at_all(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_and_mutilated_requests_leave_the_server_whole(tmp_path, seed, monkeypatch):
-    for module, name in ((conversation, "REQUEST_S"), (conversation, "IDLE_S"), (server, "BODY_S")):
+    for module, name in ((connection, "REQUEST_S"), (connection, "IDLE_S"), (server, "BODY_S")):
         monkeypatch.setattr(module, name, 0.2)  # many of them are never complete
 
     async def scenario(one, two, client, server):
@@ -259,7 +259,7 @@ async def is_cut_off_while_it_drips(port, two, words, piece=b"x"):
 
 
 def test_who_says_nothing_or_stops_in_mid_request_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation, "REQUEST_S", 0.3)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.3)
 
     async def scenario(one, two, client, server):
         for words in (b"", b"GET /v1/off"):
@@ -273,7 +273,7 @@ def test_who_says_nothing_or_stops_in_mid_request_is_cut_off(tmp_path, monkeypat
 
 
 def test_headers_that_trickle_are_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation, "REQUEST_S", 0.4)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.4)
 
     async def scenario(one, two, client, server):
         await is_cut_off_while_it_drips(server.port, two, b"GET /v1/off")
@@ -293,7 +293,7 @@ def test_headers_that_trickle_are_cut_off(tmp_path, monkeypatch):
 
 
 def test_a_connection_between_two_requests_may_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation, "REQUEST_S", 0.2)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
 
     async def scenario(one, two, client, server):
         reader, writer = await connect(server.port, knocking(two))
@@ -425,7 +425,7 @@ def silent(port, n, local="127.0.0.1"):
 
 
 def test_who_does_not_shake_hands_in_time_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "HANDSHAKE_S", 0.3)
+    monkeypatch.setattr(listener, "HANDSHAKE_S", 0.3)
 
     async def scenario(one, two, client, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -494,7 +494,7 @@ def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, room_for_m
                 await comes_in(one, two, client)
                 served += not pouring.done()
             await pouring
-            assert 0 < flood.guests <= door.MAX_GUESTS
+            assert 0 < flood.guests <= listener.MAX_GUESTS
             assert served, "while the flood went on"
             await comes_in(one, two, client)
         finally:
@@ -507,7 +507,7 @@ def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, room_for_m
 
 
 def test_a_crowd_at_one_address_does_not_displace_a_guest_from_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "MAX_GUESTS", 8)
+    monkeypatch.setattr(listener, "MAX_GUESTS", 8)
 
     async def scenario(one, two, client, server):
         patient = silent(server.port, 1, "127.0.0.3")
@@ -527,7 +527,7 @@ def test_a_crowd_at_one_address_does_not_displace_a_guest_from_another(tmp_path,
 
 
 def test_without_descriptors_a_guest_goes_and_the_door_opens_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "PAUSE_S", 0.05)
+    monkeypatch.setattr(listener, "PAUSE_S", 0.05)
 
     async def scenario(one, two, client, server):
         crowd = silent(server.port, 1)

@@ -14,7 +14,7 @@ from strangers import WAIT_S
 from swarmhub.blobs import Incoming
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round import ReceiptCame
+from swarmhub.protocol import ReceiptCame
 from swarmhub.transport import client
 from swarmhub.transport.client import PeerClient
 

@@ -7,7 +7,7 @@ from swarm import Network, make_spec, swarmhub
 from test_audits import ADD_OWN
 
 from swarmhub.cli import ledger as ledger_cli
-from swarmhub.contract.election import compute_leader_order
+from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.params import import_safetensors
 
 LIAR = 3
@@ -70,11 +70,11 @@ FALSE_RECEIPTS = """
 import asyncio, sys
 from swarmhub import codec
 from swarmhub.cli import main
-from swarmhub.contract.election import get_leader
+from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.records import ROUND
 from swarmhub.errors import PeerError
-from swarmhub.node.driver import StudyDriver
-from swarmhub.round import Offered, ReceiptCame
+from swarmhub.node.study_driver import StudyDriver
+from swarmhub.protocol import Offered, ReceiptCame
 learn, tasks = StudyDriver.learn, set()
 async def hand_in(driver, offer):
     receipt = ReceiptCame(offer.number, offer.revision, offer.digest, driver.notes.me, "00" * 64)

@@ -23,7 +23,7 @@ from strangers import (
 
 from swarmhub import keys
 from swarmhub.errors import PeerError
-from swarmhub.transport import conversation
+from swarmhub.transport import connection
 
 SAID = [
     get("/v1/offer?study=x&number=1&revision=0"),
@@ -225,7 +225,7 @@ class Describing(OpenGate):
 
 def test_a_members_guests_have_its_connections_together_whatever_it_issues_them(tmp_path):
     """A member's certificate can sign any number of others for one invitation's key."""
-    most = conversation.MAX_CONNECTIONS_PER_MEMBER
+    most = connection.MAX_CONNECTIONS_PER_MEMBER
 
     async def scenario(one, two, client, server):
         keys_ = [new_key() for _ in range(3)]

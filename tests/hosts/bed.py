@@ -23,12 +23,12 @@ from swarmhub.contract.records import ROUND, STUDY, Spec, get_members
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes
+from swarmhub.home.home import Home
+from swarmhub.home.invitations import write_token
+from swarmhub.home.ledgers import open_for_desk
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.desk import Desk, accept_genesis, found_consortium, read_genesis_file
-from swarmhub.node.home import Home
-from swarmhub.node.ledgers import open_for_desk
-from swarmhub.node.tickets import write_token
+from swarmhub.operations.client import Desk, accept_genesis, found_consortium, read_genesis_file
 
 STUDY_NAME = "heart"
 RELAY_PORT = 7402

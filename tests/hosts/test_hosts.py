@@ -12,18 +12,18 @@ import pytest
 from bed import STUDY_NAME, Bed, needs_namespaces
 from engines import needs_cometbft
 
-from swarmhub.contract.election import compute_leader_order
 from swarmhub.contract.execution import MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import MOTIONS
+from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.transactions import Poke, Remove, read_transaction
 from swarmhub.errors import BadInput
+from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import verify_comet_ledger
 from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.sqlite import CLOCK_VARIABLE
-from swarmhub.moments import VARIABLE as DIE_AT
+from swarmhub.ledger.sqlite.driver import CLOCK_VARIABLE
 
 pytestmark = [needs_namespaces, needs_cometbft]
 

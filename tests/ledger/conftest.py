@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from ledger_tools import write_chain
 
-from swarmhub.ledger import sqlite
+from swarmhub.ledger.sqlite import driver
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def path(tmp_path):
 @pytest.fixture
 def no_safety_look(monkeypatch):
     """What arrives, arrives because somebody rang."""
-    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 1e6)
+    monkeypatch.setattr(driver, "SAFETY_LOOK_S", 1e6)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.state import Overlay
 from swarmhub.errors import LedgerDamaged, Malformed
-from swarmhub.ledger import SqliteLedger, sqlite
+from swarmhub.ledger import SqliteLedger
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_TXS,
     Block,
@@ -33,6 +33,7 @@ from swarmhub.ledger.blocks import (
     replay_genesis,
     unpack_txs,
 )
+from swarmhub.ledger.sqlite import driver
 
 
 def chain_of(n=1):
@@ -169,7 +170,7 @@ def test_time_goes_on_for_all_when_a_writer_whose_clock_was_ahead_is_gone(tmp_pa
 
 def test_the_clock_of_a_ledger_takes_no_steps(monkeypatch):
 
-    clock = sqlite.make_steady_clock()
+    clock = driver.make_steady_clock()
     before_ms = clock()
-    monkeypatch.setattr(sqlite.time, "time_ns", lambda: 0)
+    monkeypatch.setattr(driver.time, "time_ns", lambda: 0)
     assert 0 <= clock() - before_ms < 60_000

@@ -57,7 +57,7 @@ from swarmhub.ledger.cometbft.engine import (
 )
 from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.ledger.notify import Doorbell
 
 ROOT = Path(__file__).parents[2]
 

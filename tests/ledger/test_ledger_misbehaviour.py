@@ -13,7 +13,7 @@ from engines import Player, StandIn, needs_cometbft, start
 from ledger_tools import GENESIS, Clock, change, done, signed
 
 from swarmhub.contract import Misbehaviour
-from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.contract.consortium.misbehaviour import compute_address
 from swarmhub.contract.records import MEMBER, get_double_sign
 from swarmhub.errors import LedgerDamaged
 from swarmhub.ledger.cometbft import CometLedger, CometVisitor, application, verify_comet_ledger

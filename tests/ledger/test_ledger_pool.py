@@ -33,8 +33,8 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import LedgerError
 from swarmhub.ledger import SqliteLedger, create_ledger
-from swarmhub.ledger import pool as pool_module
-from swarmhub.ledger.pool import Pool
+from swarmhub.ledger.sqlite import mempool as pool_module
+from swarmhub.ledger.sqlite.mempool import Pool
 from swarmhub.types import INVITE_DOMAIN
 
 

@@ -23,10 +23,10 @@ from ledger_tools import (
 )
 
 from swarmhub.errors import LedgerError
-from swarmhub.ledger import pool as pool_room
-from swarmhub.ledger import sqlite
-from swarmhub.ledger.doorbell import Doorbell
-from swarmhub.ledger.pool import Pool
+from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.sqlite import driver
+from swarmhub.ledger.sqlite import mempool as pool_room
+from swarmhub.ledger.sqlite.mempool import Pool
 
 
 def sqlite_error(code):
@@ -40,13 +40,13 @@ NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 SHORTAGES = {  # what fails, and how
     "pool, descriptors": (Pool, "put", NO_DESCRIPTOR),
     "pool, space": (Pool, "put", NO_SPACE),
-    "turn, descriptors": (sqlite, "_turn", NO_DESCRIPTOR),
+    "turn, descriptors": (driver, "_turn", NO_DESCRIPTOR),
     "queues, descriptors": (Pool, "_queues", NO_DESCRIPTOR),
     "reading, descriptors": (Pool, "_read", NO_DESCRIPTOR),
-    "rows, space": (sqlite, "_insert", sqlite_error(sqlite3.SQLITE_FULL)),
-    "rows, no file": (sqlite, "_insert", sqlite_error(sqlite3.SQLITE_CANTOPEN)),
-    "rows, disk": (sqlite, "_insert", sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)),
-    "rows, locked": (sqlite, "_insert", sqlite_error(sqlite3.SQLITE_BUSY)),
+    "rows, space": (driver, "_insert", sqlite_error(sqlite3.SQLITE_FULL)),
+    "rows, no file": (driver, "_insert", sqlite_error(sqlite3.SQLITE_CANTOPEN)),
+    "rows, disk": (driver, "_insert", sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)),
+    "rows, locked": (driver, "_insert", sqlite_error(sqlite3.SQLITE_BUSY)),
     "bells, descriptors": (Doorbell, "count", NO_DESCRIPTOR),
 }
 
@@ -67,7 +67,7 @@ def fail_while(monkeypatch, place, name, error, short):
 def test_what_waits_is_written_once_when_the_machine_has_what_it_was_short_of(
     path, monkeypatch, what
 ):
-    monkeypatch.setattr(sqlite, "AGAIN_S", 0.01)
+    monkeypatch.setattr(driver, "AGAIN_S", 0.01)
     short, told = [], []
     place, name, error = SHORTAGES[what]
     fail_while(monkeypatch, place, name, error, short)
@@ -100,7 +100,7 @@ def test_what_waits_is_written_once_when_the_machine_has_what_it_was_short_of(
 
 def test_a_database_without_space_is_written_when_there_is_some(path, monkeypatch):
     """SQLite's own error, in the middle of a transaction of several pages."""
-    monkeypatch.setattr(sqlite, "AGAIN_S", 0.01)
+    monkeypatch.setattr(driver, "AGAIN_S", 0.01)
 
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
@@ -151,7 +151,7 @@ def test_a_pool_without_descriptors_says_so_instead_of_passing_over_what_waits(p
 
 
 def test_a_block_whose_bells_could_not_be_rung_is_written(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 0.02)
+    monkeypatch.setattr(driver, "SAFETY_LOOK_S", 0.02)
     fail_while(monkeypatch, Doorbell, "ring", NO_DESCRIPTOR, [True])
 
     async def story():
@@ -168,7 +168,7 @@ def test_a_block_whose_bells_could_not_be_rung_is_written(path, monkeypatch):
 
 
 def test_a_look_that_fails_for_want_of_something_is_done_again(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 0.02)
+    monkeypatch.setattr(driver, "SAFETY_LOOK_S", 0.02)
 
     async def story():
         async with opened("sqlite", path.parent, handles=2) as (one, two):
@@ -188,7 +188,7 @@ def test_a_look_that_fails_for_want_of_something_is_done_again(path, monkeypatch
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOENT])
 def test_what_does_not_pass_by_itself_ends_the_ledger_with_a_sentence(path, monkeypatch, number):
-    fail_while(monkeypatch, sqlite, "_turn", OSError(number, os.strerror(number)), [True])
+    fail_while(monkeypatch, driver, "_turn", OSError(number, os.strerror(number)), [True])
 
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
@@ -209,6 +209,6 @@ def test_a_ledger_that_another_program_holds_is_no_fault_of_the_disk(path):
         one.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError) as held:
             other.execute("BEGIN IMMEDIATE")
-    found = sqlite.shortage_of(held.value, path)
+    found = driver.shortage_of(held.value, path)
     assert "a program that has it open and stands still" in str(found)
     assert found.is_passing

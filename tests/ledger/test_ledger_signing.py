@@ -10,13 +10,13 @@ from builders import key
 from engines import Player, StandIn, networked
 from ledger_tools import GENESIS, Clock, done, propose, signed
 
-from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.contract.consortium.misbehaviour import compute_address
+from swarmhub.home.ledgers import find_credible_height
 from swarmhub.ledger.cometbft import CometLedger, Settings, create_comet_ledger, driver
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, Signing
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.ledgers import find_credible_height
 
 OURS, OTHER = key("h1/consensus").public, key("h2/consensus").public
 ABSENT, COMMIT, NIL = 1, 2, 3

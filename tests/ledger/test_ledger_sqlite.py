@@ -30,8 +30,9 @@ from ledger_tools import (
 
 from swarmhub.contract import State
 from swarmhub.errors import LedgerDamaged, LedgerError
-from swarmhub.ledger import SqliteLedger, create_ledger, sqlite
-from swarmhub.ledger.doorbell import Doorbell
+from swarmhub.ledger import SqliteLedger, create_ledger
+from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.sqlite import driver
 
 TESTS = Path(__file__).parent
 
@@ -148,7 +149,7 @@ def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look
 
 
 def test_a_lost_ring_does_no_harm(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "SAFETY_LOOK_S", 0.02)
+    monkeypatch.setattr(driver, "SAFETY_LOOK_S", 0.02)
     monkeypatch.setattr(Doorbell, "ring", lambda self: None)
 
     async def story():

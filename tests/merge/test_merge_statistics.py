@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from swarmhub import codec
 from swarmhub.data import Design
 from swarmhub.errors import BadContribution, MergeError
-from swarmhub.merge import merge_statistics, statistics
-from swarmhub.merge.statistics import MAX_CATEGORIES
+from swarmhub.merge import documents as statistics
+from swarmhub.merge import merge_statistics
+from swarmhub.merge.documents import MAX_CATEGORIES
 
 
 def numeric(values, missing: int = 0) -> dict:

@@ -10,9 +10,9 @@ from test_life import ADD_ONE, export, finished
 
 from swarmhub import merkle
 from swarmhub.cli import ledger as ledger_cli
-from swarmhub.contract.election import compute_leader_order
+from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.transactions import Dispute, read_transaction
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
 
 LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 

@@ -277,7 +277,7 @@ def test_version_and_help():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.split())
-    assert "swarmhub.node.desk" in loaded
+    assert "swarmhub.operations.client" in loaded
     assert not {"torch", "sklearn", "aiohttp", "numpy"} & loaded  # a command starts at once
 
 
@@ -288,7 +288,7 @@ def test_a_trainers_process_loads_nothing_of_the_node():
     assert "Usage: swarmhub train " in done.stdout
     loaded = done.stdout.splitlines()[-1].split()
     assert "swarmhub.cli.train" in loaded
-    assert not {"aiohttp", "swarmhub.ledger", "swarmhub.node.node"} & set(loaded)
+    assert not {"aiohttp", "swarmhub.ledger", "swarmhub.node.service"} & set(loaded)
 
 
 def test_status_loads_nothing_of_the_node_nor_of_the_ledger(home):
@@ -297,8 +297,8 @@ def test_status_loads_nothing_of_the_node_nor_of_the_ledger(home):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Usage: swarmhub status " in done.stdout
     loaded = done.stdout.splitlines()[-1].split()
-    assert "swarmhub.node.asking" in loaded
-    assert not {"numpy", "swarmhub.contract", "swarmhub.node.home"} & set(loaded)
+    assert "swarmhub.operations.running_node" in loaded
+    assert not {"numpy", "swarmhub.contract", "swarmhub.home.home"} & set(loaded)
 
 
 # what others have written

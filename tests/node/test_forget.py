@@ -12,11 +12,11 @@ from swarmhub.blobs import BlobStore
 from swarmhub.contract.transactions import Finish, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.files import seal
-from swarmhub.node.desk import Desk
+from swarmhub.home.home import Home
 from swarmhub.node.forgetting import Removed, forget_here
-from swarmhub.node.home import Home
+from swarmhub.operations.client import Desk
 from swarmhub.operations.forget import need_over
-from swarmhub.round import Obtained
+from swarmhub.protocol import Obtained
 
 TRAINER = Path(__file__).with_name("add_one.py")
 

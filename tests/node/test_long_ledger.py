@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 from engines import needs_cometbft
-from test_joining import init, members, run, wait_until
+from test_join import init, members, run, wait_until
 
 from swarmhub.contract.transactions import Poke
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.home import Home
+from swarmhub.home.ledgers import open_for_desk
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.node.home import Home
-from swarmhub.node.ledgers import open_for_desk
 
 pytestmark = needs_cometbft
 SCRIPT = Path(__file__).with_name("short_ledger.py")

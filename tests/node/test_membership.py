@@ -10,7 +10,7 @@ import pytest
 from builders import Consortium, key
 from engines import needs_cometbft
 from swarm import Network, swarmhub
-from test_joining import found_together, init, run, wait_until
+from test_join import found_together, init, run, wait_until
 
 from swarmhub import codec
 from swarmhub.cli.status import show_status
@@ -18,9 +18,9 @@ from swarmhub.contract.transactions import Leave, Remove, Revoke, Vote
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.errors import HungUp, NoAnswer, PeerError
 from swarmhub.files import lock
-from swarmhub.node import asking
-from swarmhub.node.home import Home
-from swarmhub.node.membership import Asked, Membership, find_standing
+from swarmhub.home.home import Home
+from swarmhub.home.membership import Asked, Membership, find_standing
+from swarmhub.operations import running_node
 
 # what the ledger says
 
@@ -141,14 +141,14 @@ def pretend(home, **api):
 
 
 def test_a_busy_node_is_said_to_be_busy(tmp_path, monkeypatch):
-    monkeypatch.setattr(asking, "ANSWER_S", 0.05)
+    monkeypatch.setattr(running_node, "ANSWER_S", 0.05)
     home = Home.create(tmp_path / "h", "H", free_address())
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         pretend(home, port=mute.getsockname()[1]),
         pytest.raises(NoAnswer, match=r"it is busy or hangs \(since .*\); wait"),
     ):
-        asking.ask_status(home.root)
+        running_node.ask_status(home.root)
 
 
 def test_a_node_that_starts_and_one_that_is_gone_differ(tmp_path):
@@ -156,7 +156,7 @@ def test_a_node_that_starts_and_one_that_is_gone_differ(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pretend(home, port=port), pytest.raises(NoAnswer, match="it starts or ends"):
-        asking.ask_status(home.root)
+        running_node.ask_status(home.root)
     done = swarmhub("status", "--home", home.root)
     assert done.returncode == 2
     assert "it has no consortium yet" in done.stderr

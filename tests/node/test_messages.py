@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from swarmhub import cli
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
 
 SPEC = 'name = "heart"\nrounds = 3\nmin_peers = 1\n'
 

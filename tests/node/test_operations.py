@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_joining import init, run, wait_until
+from test_join import init, run, wait_until
 
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.node.health import MAX_CONNECTIONS

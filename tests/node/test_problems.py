@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from swarmhub.contract.transactions import Leave
-from swarmhub.node import node
-from swarmhub.node.home import Home
-from swarmhub.node.membership import Standing
-from swarmhub.node.node import Node
+from swarmhub.home.home import Home
+from swarmhub.home.membership import Standing
+from swarmhub.node import service
 from swarmhub.node.problems import MOST, Problems
+from swarmhub.node.service import Node
 
 LATE = "No block has it."
 
@@ -52,8 +52,8 @@ def there(tmp_path, monkeypatch):
     """A node that is a member in good standing, without a ledger."""
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
     monkeypatch.setattr(there, "standing", lambda: Standing("member", True, "A member."))
-    monkeypatch.setattr(node, "get_member_of_key", lambda state, key: None)
-    monkeypatch.setattr(node, "find_double_signs", lambda state, me: [])
+    monkeypatch.setattr(service, "get_member_of_key", lambda state, key: None)
+    monkeypatch.setattr(service, "find_double_signs", lambda state, me: [])
     there.ledger = SimpleNamespace(state=None, why_late=LATE)
     return there
 
@@ -78,8 +78,8 @@ def test_a_ledger_that_is_late_is_a_warning_with_an_end(there, monkeypatch, capl
         return SimpleNamespace(result=result)
 
     async def story():
-        monkeypatch.setattr(node, "freshen", nothing)
-        monkeypatch.setattr(node, "sign_transaction", lambda *given: b"tx")
+        monkeypatch.setattr(service, "freshen", nothing)
+        monkeypatch.setattr(service, "sign_transaction", lambda *given: b"tx")
         monkeypatch.setattr(there, "now_ms", lambda: 0)
         there.ledger.submit, there.ledger.tip = nothing, SimpleNamespace(chain_id="c")
         return await there.submit(Leave())

@@ -11,11 +11,11 @@ from ledger_tools import GENESIS
 
 from swarmhub.errors import BadInput
 from swarmhub.files import lock
+from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft.engine import Settings, write_files
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
-from swarmhub.node import resetting
-from swarmhub.node.home import Home
-from swarmhub.node.resetting import Outlook, look_ahead, reset
+from swarmhub.operations import reset_signing
+from swarmhub.operations.reset_signing import Outlook, look_ahead, reset
 
 LOST = "does not sign blocks: its key has signed"
 
@@ -52,7 +52,7 @@ def told(monkeypatch, **heights):
     async def ask(home, state, me):
         return {name.replace("_", " "): height for name, height in heights.items()}
 
-    monkeypatch.setattr(resetting, "_ask", ask)
+    monkeypatch.setattr(reset_signing, "_ask", ask)
 
 
 def look(home, seen=0):

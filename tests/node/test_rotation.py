@@ -12,16 +12,16 @@ from comets import Comets
 from engines import needs_cometbft
 
 from swarmhub.contract.records import get_double_sign
+from swarmhub.home.foreign_keys import find_foreign_keys
+from swarmhub.home.home import COMETBFT, ROTATABLE, Home
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain, sign_transaction
 from swarmhub.ledger.cometbft import badge as badge_room
 from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.rpc import RpcError
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE
-from swarmhub.node.desk import make_genesis, make_rotation
-from swarmhub.node.foreign import find_foreign_keys
-from swarmhub.node.home import COMETBFT, ROTATABLE, Home
-from swarmhub.node.node import Node
+from swarmhub.node.service import Node
+from swarmhub.operations.client import make_genesis, make_rotation
 
 
 @pytest.fixture

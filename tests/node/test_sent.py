@@ -12,7 +12,7 @@ from swarmhub.node import outgoing, sent
 from swarmhub.node.outgoing import Outgoing, kind_of
 from swarmhub.node.sent import ALL, Sent, SentBook, sent_of
 from swarmhub.operations.sent import Total, add_up
-from swarmhub.round import Notes
+from swarmhub.protocol import Notes
 
 
 def entry(i=0, **changes):

@@ -9,7 +9,7 @@ from builders import HEART, Consortium, initialised, key
 import swarmhub.contract
 from swarmhub.contract.transactions import Release, Remove, Vote
 from swarmhub.errors import BadInput
-from swarmhub.node.desk import Desk
+from swarmhub.operations.client import Desk
 from swarmhub.operations.inbox import read_inbox, say_motion
 from swarmhub.operations.log import (
     SAID,

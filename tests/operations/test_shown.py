@@ -5,11 +5,11 @@ import typing
 import pytest
 from builders import HEART, Consortium, auc
 
+from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
-from swarmhub.contract.thresholds import compute_min_peers
 from swarmhub.contract.transactions import Poke
-from swarmhub.node.desk import Desk
 from swarmhub.operations import study, terms
+from swarmhub.operations.client import Desk
 from swarmhub.operations.rounds import RoundBook
 
 

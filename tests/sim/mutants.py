@@ -17,7 +17,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarmhub.sim.plan import DRAWN_FLOATS
+from swarmhub.sim.schedule import DRAWN_FLOATS
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Mutant:
     story: str = ""  # a scenario that shows a fault which the seeds show too seldom
 
 
-C, R = "swarmhub.contract.", "swarmhub.round."
+C, R = "swarmhub.contract.", "swarmhub.protocol."
 
 MUTANTS = [
     Mutant("no receipts asked for", C + "thresholds",
@@ -229,7 +229,7 @@ def pairs(real, other, name):
 
 def clear_caches():
     """Forget what was computed by the other code."""
-    from swarmhub.contract.election import compute_leader_order
+    from swarmhub.contract.round.election import compute_leader_order
 
     assert isinstance(compute_leader_order, functools._lru_cache_wrapper)
     compute_leader_order.cache_clear()

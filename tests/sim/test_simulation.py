@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from mutants import MUTANTS, planted
 from swarm import swarmhub
 
-from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import ROUND
+from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import BadInput
-from swarmhub.round import brain
+from swarmhub.protocol import decide
 from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.node import SimNode
-from swarmhub.sim.plan import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
+from swarmhub.sim.schedule import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
 from swarmhub.sim.shrink import breaks_like, kinds
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -35,7 +35,7 @@ def test_schedules_break_no_invariant(nodes, rounds, schedules):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parent / "once_broken").glob("*.txt")), ids=lambda p: p.stem
+    "path", sorted((Path(__file__).parent / "regressions").glob("*.txt")), ids=lambda p: p.stem
 )
 def test_a_schedule_that_once_broke_holds(path):
     assert not run_plan(parse_plan(path.read_text())).broken
@@ -174,7 +174,7 @@ def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkey
     def fail(view):
         raise KeyError("planted")
 
-    monkeypatch.setattr(brain, "follow", fail)
+    monkeypatch.setattr(decide, "follow", fail)
     (broken,) = run_plan(plan_of(3)).broken
     assert broken.startswith("CRASH: KeyError('planted') at ")
 
@@ -205,7 +205,7 @@ def takeover_ms():
 
 def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch):
     assert takeover_ms() < 2500
-    monkeypatch.setattr(brain, "doubt", lambda view, lost: iter(()))
+    monkeypatch.setattr(decide, "doubt", lambda view, lost: iter(()))
     assert takeover_ms() > 3000  # the contract's own timeout
 
 

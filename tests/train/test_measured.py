@@ -4,7 +4,7 @@ import numpy as np
 from builders import spec_of
 
 from swarmhub import codec, train
-from swarmhub.data.statistics import statistics_of
+from swarmhub.data.summaries import statistics_of
 from swarmhub.recipes.trainer import Source, make_fitted, train_table
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.notices import Notices

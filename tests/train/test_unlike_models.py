@@ -6,8 +6,8 @@ import pytest
 from builders import HEART, digest, running
 from swarm import Network, make_spec
 
-from swarmhub.node.forms import find_unlike
-from swarmhub.round import Merged, Notes, Offered, Prepared
+from swarmhub.node.layouts import find_unlike
+from swarmhub.protocol import Merged, Notes, Offered, Prepared
 
 TRAINERS = Path(__file__).parent / "trainers"
 

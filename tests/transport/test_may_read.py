@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from builders import HEART, Consortium
 from ends import OpenGate, between, put
 
-from swarmhub.node.node import Node
-from swarmhub.round import Notes, Obtained
+from swarmhub.node.service import Node
+from swarmhub.protocol import Notes, Obtained
 
 PATHS = {
     "GET": ("/v1/blobs/{}", "/v1/blobs/{}/leaves", "/v1/blobs/{}/chunks/0"),

@@ -14,7 +14,7 @@ from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.round import Merged, ReceiptCame
+from swarmhub.protocol import Merged, ReceiptCame
 from swarmhub.transport import client as client_room
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort

@@ -9,7 +9,7 @@ from ends import End, OpenGate, put, wish
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round import ReceiptCame
+from swarmhub.protocol import ReceiptCame
 from swarmhub.transport import relay
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.relay import Outpost, Relay, reach_relay, relays_of

@@ -32,8 +32,8 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, DiskError, Malformed
+from swarmhub.failpoints import reach
 from swarmhub.files import NO_ROOM, fill, fill_at, sync, write_all
-from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.types import Digest
 

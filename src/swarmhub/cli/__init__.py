@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """Entry point: one sentence and exit code 2 for everything that a person can mend."""
     from swarmhub.errors import SwarmhubError, plain
-    from swarmhub.node import lifeline
+    from swarmhub.node import parent_watch
 
-    lifeline.hold()
+    parent_watch.hold()
     for stream in (sys.stdout, sys.stderr):  # an argument may be no text in this terminal's code
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

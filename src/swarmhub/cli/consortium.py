@@ -25,7 +25,9 @@ from swarmhub.cli.shared import (
 from swarmhub.contract.records import Motion
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
-from swarmhub.node.desk import (
+from swarmhub.home.home import ROTATABLE, Home, read_name
+from swarmhub.home.invitations import Ticket, read_ticket, write_token
+from swarmhub.operations.client import (
     Desk,
     accept_genesis,
     found_consortium,
@@ -33,8 +35,6 @@ from swarmhub.node.desk import (
     read_card,
     read_genesis_file,
 )
-from swarmhub.node.home import ROTATABLE, Home, read_name
-from swarmhub.node.tickets import Ticket, read_ticket, write_token
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion, say_waits
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
@@ -143,7 +143,7 @@ def join(
     json_: JsonOption = False,
 ) -> None:
     """Join a consortium with an invitation: learn what it is, and apply for membership."""
-    from swarmhub.node import joining
+    from swarmhub.operations import join as joining
 
     joined = asyncio.run(joining.join(Home.open(home), read_ticket(invitation)))
     show(
@@ -274,7 +274,7 @@ def rotate_key(
     new = opened.begin_rotation(chosen)
     card = opened.card(rotated=chosen)
     if invitation:
-        from swarmhub.node import joining
+        from swarmhub.operations import join as joining
 
         asyncio.run(joining.come_back(opened, read_ticket(invitation), make_rotation(card, new)))
         for name in chosen:  # the ledger has them; this home hears of it when its node is up
@@ -304,7 +304,7 @@ def restart(
     is left types this with the same file, until all have signed."""
     from dataclasses import asdict
 
-    from swarmhub.node.restarting import restart as run
+    from swarmhub.operations.recovery import restart as run
 
     step = run(Home.open(home), file, without or [])
     words = (

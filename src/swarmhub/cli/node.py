@@ -21,10 +21,10 @@ from swarmhub.cli.shared import (
     show,
     whole,
 )
-from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.round.phases import compute_training_round
 from swarmhub.errors import BadInput, plain
-from swarmhub.node.desk import Desk
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
+from swarmhub.operations.client import Desk
 
 ADDRESS = "127.0.0.1:7400"
 
@@ -99,7 +99,7 @@ def relay(
     encrypted from end to end."""
     import signal
 
-    from swarmhub.node.relaying import relay as run
+    from swarmhub.operations.relay import relay as run
 
     opened = Home.open(home)
 
@@ -117,7 +117,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     something is wrong."""
     from dataclasses import asdict
 
-    from swarmhub.node.doctor import Finding, examine
+    from swarmhub.operations.doctor import Finding, examine
 
     opened = Home.open(home)
 
@@ -149,7 +149,7 @@ def backup(
 ) -> None:
     """Write configuration, keys (without the consensus key) and trainers' private state to a
     file."""
-    from swarmhub.node.backup import back_up
+    from swarmhub.operations.backup import back_up
 
     names = back_up(Home.open(home), file)
     print(f"Wrote {len(names)} entries to {file}. It holds private keys: keep it like them.")
@@ -161,7 +161,7 @@ def restore(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make a home of a backup, on a new machine. The old one must not run any more."""
-    from swarmhub.node.backup import restore as run
+    from swarmhub.operations.backup import restore as run
 
     made = run(home, file)
     print(f"Restored the home of '{made.config.name}' at {made.root}.")
@@ -182,8 +182,8 @@ def reset_signing(
 ) -> None:
     """Let this validator sign blocks again if the file of what it has signed is lost or old, and
     cannot be put back. Its node must be stopped."""
-    from swarmhub.node.asking import need_stopped
-    from swarmhub.node.resetting import look_ahead, reset
+    from swarmhub.operations.reset_signing import look_ahead, reset
+    from swarmhub.operations.running_node import need_stopped
 
     opened = Home.open(home)
     with need_stopped(opened.root):

@@ -15,8 +15,8 @@ import typer
 from swarmhub.errors import BadInput, plain
 
 if TYPE_CHECKING:
-    from swarmhub.node.desk import Desk
-    from swarmhub.node.home import Home
+    from swarmhub.home.home import Home
+    from swarmhub.operations.client import Desk
 
 T = TypeVar("T")
 
@@ -63,8 +63,8 @@ def ask(question: str, yes: bool) -> None:
 
 def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:
     """Open the home's ledger, do one act, close it."""
-    from swarmhub.node.desk import open_desk
-    from swarmhub.node.home import Home
+    from swarmhub.home.home import Home
+    from swarmhub.operations.client import open_desk
 
     async def run() -> T:
         opened = Home.open(home)

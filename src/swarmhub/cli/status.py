@@ -9,7 +9,7 @@ import typer
 
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, table
 from swarmhub.errors import NoAnswer
-from swarmhub.node.asking import ask_status
+from swarmhub.operations.running_node import ask_status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
 
@@ -72,7 +72,7 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
 
 def say_what_it_survives(validators: int) -> str:
     """How many may be away, for people."""
-    from swarmhub.contract.thresholds import compute_faults
+    from swarmhub.contract.consortium.thresholds import compute_faults
 
     away = compute_faults(validators)
     if validators == 1:

@@ -28,9 +28,9 @@ from swarmhub.cli.shared import (
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Approve, Finish, Start, Withdraw
 from swarmhub.errors import BadInput
-from swarmhub.node.desk import Desk
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
 from swarmhub.operations import study as operations
+from swarmhub.operations.client import Desk
 from swarmhub.operations.forget import STAYS, forget_study, need_over
 from swarmhub.operations.study import StudyShown, look_at_study
 from swarmhub.operations.terms import (

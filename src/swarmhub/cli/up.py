@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from swarmhub import moments
+from swarmhub import failpoints
 from swarmhub.errors import SwarmhubError
 
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # peers' failed handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
-        moments.arm()
+        failpoints.arm()
         asyncio.run(_run(options.home, options.verbose))
     except SwarmhubError as error:
         print(f"swarmhub: {error}", file=sys.stderr)
@@ -59,8 +59,8 @@ def main(arguments: list[str]) -> int:
 
 
 async def _run(root: Path, verbose: bool) -> None:
-    from swarmhub.node.home import Home
-    from swarmhub.node.node import Node
+    from swarmhub.home.home import Home
+    from swarmhub.node.service import Node
 
     # What has been imported stays: without it in the account, garbage is looked for (and found)
     # as soon as there is a quarter of what the node itself holds.

@@ -11,53 +11,45 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import (
-    consortium,
-    deadlines,
-    disputes,
-    inheritance,
-    misbehaviour,
-    motions,
-    phases,
-    replay,
-    rounds,
-    study,
-)
+from swarmhub.contract import deadlines, inheritance, replay
 from swarmhub.contract import transactions as t
+from swarmhub.contract.consortium import membership, misbehaviour, motions
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.records import Genesis, Revival, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
+from swarmhub.contract.round import disputes, phases, progress
 from swarmhub.contract.state import Overlay
+from swarmhub.contract.study import lifecycle
 from swarmhub.contract.transactions import Transaction
 from swarmhub.types import TX_DOMAIN, Event, MemberId, PublicKey
 
 RULES: dict[type[Any], Callable[[Context, Any], None]] = {
-    t.Invite: consortium.invite,
-    t.Apply: consortium.apply,
-    t.Vote: consortium.vote,
-    t.Leave: consortium.leave,
-    t.Remove: consortium.remove,
-    t.Rotate: consortium.rotate,
-    t.Revoke: consortium.revoke,
-    t.Validate: consortium.validate,
-    t.Propose: study.propose,
-    t.Approve: study.approve,
-    t.Refuse: study.refuse,
-    t.Enrol: study.enrol,
-    t.Withdraw: study.withdraw,
-    t.Start: study.start,
-    t.Finish: study.finish,
-    t.Release: study.release,
-    t.Ready: rounds.ready,
-    t.Contribute: rounds.contribute,
-    t.Retract: rounds.retract,
-    t.Suspect: rounds.suspect,
-    t.Unavailable: rounds.unavailable,
-    t.Invalid: rounds.invalid,
-    t.Settle: rounds.settle,
+    t.Invite: membership.invite,
+    t.Apply: membership.apply,
+    t.Vote: membership.vote,
+    t.Leave: membership.leave,
+    t.Remove: membership.remove,
+    t.Rotate: membership.rotate,
+    t.Revoke: membership.revoke,
+    t.Validate: membership.validate,
+    t.Propose: lifecycle.propose,
+    t.Approve: lifecycle.approve,
+    t.Refuse: lifecycle.refuse,
+    t.Enrol: lifecycle.enrol,
+    t.Withdraw: lifecycle.withdraw,
+    t.Start: lifecycle.start,
+    t.Finish: lifecycle.finish,
+    t.Release: lifecycle.release,
+    t.Ready: progress.ready,
+    t.Contribute: progress.contribute,
+    t.Retract: progress.retract,
+    t.Suspect: progress.suspect,
+    t.Unavailable: progress.unavailable,
+    t.Invalid: progress.invalid,
+    t.Settle: progress.settle,
     t.Dispute: disputes.dispute,
     t.Recompute: disputes.recompute,
-    t.Poke: rounds.poke,
+    t.Poke: progress.poke,
 }
 
 TIMERS: dict[str, Callable[[Context, str], None]] = {
@@ -65,10 +57,10 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
     "pardon": phases.end_pardon,
-    "expiry": study.expire,
-    "proposal": study.lapse,
+    "expiry": lifecycle.expire,
+    "proposal": lifecycle.lapse,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
-    "invitation": consortium.drop_invitation,
+    "invitation": membership.drop_invitation,
 }
 
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
@@ -104,7 +96,7 @@ def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
     if isinstance(genesis, Revival):
         inheritance.inherit(ctx, genesis, compute_chain_id(genesis))
     else:
-        consortium.found(ctx, genesis, compute_chain_id(genesis))
+        membership.found(ctx, genesis, compute_chain_id(genesis))
     return tuple(ctx.events)
 
 
@@ -130,7 +122,7 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
         _check_envelope(ctx, tx)
         member = _check_share(ctx, tx)
         RULES[type(tx.body)](ctx, tx.body)
-        consortium.recount(ctx)
+        membership.recount(ctx)
         replay.remember(work, tx, member)
     except Refusal as refusal:
         return Result(tx.id, refusal.code, str(refusal))

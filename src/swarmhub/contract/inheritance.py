@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract.consortium import depart
+from swarmhub.contract.consortium.membership import depart
+from swarmhub.contract.consortium.misbehaviour import keep_former_keys
+from swarmhub.contract.consortium.motions import close_motion, get_motions
 from swarmhub.contract.context import Context
-from swarmhub.contract.misbehaviour import keep_former_keys
-from swarmhub.contract.motions import close_motion, get_motions
 from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,

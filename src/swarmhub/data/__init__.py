@@ -17,7 +17,7 @@ leaves a hospital.
 from swarmhub.data.heart import load_heart, write_heart
 from swarmhub.data.metrics import auc, log_loss
 from swarmhub.data.split import split_holdout, split_patients
-from swarmhub.data.statistics import Design, statistics_of
+from swarmhub.data.summaries import Design, statistics_of
 from swarmhub.data.tables import Table, read_table
 
 __all__ = [

@@ -18,7 +18,7 @@ import numpy as np
 
 from swarmhub import codec
 from swarmhub.codec import Json
-from swarmhub.data.statistics import MAX_DEVIATIONS, MAX_DOCUMENT, MAX_MISSING, Design
+from swarmhub.data.summaries import MAX_DEVIATIONS, MAX_DOCUMENT, MAX_MISSING, Design
 from swarmhub.data.tables import Table, is_text
 from swarmhub.errors import BadInput, plain
 

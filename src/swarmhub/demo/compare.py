@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from swarmhub.data.metrics import auc, log_loss
-from swarmhub.data.statistics import statistics_of
+from swarmhub.data.summaries import statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput
 from swarmhub.params import Layout

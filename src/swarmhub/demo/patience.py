@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from swarmhub.contract.election import get_leader
 from swarmhub.contract.records import Round
+from swarmhub.contract.round.election import get_leader
 from swarmhub.types import MemberId
 
 STEP_S = 1.0  # the most that counts between two looks: more, and this process itself was stopped

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from swarmhub.errors import SwarmhubError
-from swarmhub.node.lifeline import VARIABLE
+from swarmhub.node.parent_watch import VARIABLE
 
 STOP_S = 3.0
 

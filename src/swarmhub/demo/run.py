@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
-from swarmhub.contract.thresholds import compute_quorum
+from swarmhub.contract.round.phases import compute_training_round
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import path_in, read_held
@@ -25,10 +25,10 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
 from swarmhub.files import lock
+from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
-from swarmhub.node.desk import Desk, make_genesis
-from swarmhub.node.home import COMETBFT, Home
-from swarmhub.node.ledgers import found_ledger, open_for_desk
+from swarmhub.operations.client import Desk, make_genesis
 from swarmhub.params import export_safetensors
 
 MARKER = "demo.json"

@@ -3,7 +3,7 @@
 from swarmhub.ledger.base import Ledger, Submission, freshen, sign_transaction
 from swarmhub.ledger.blocks import Block, Committed, Tip, make_genesis_block
 from swarmhub.ledger.memory import MemoryChain, MemoryLedger
-from swarmhub.ledger.sqlite import SqliteLedger, create_ledger
+from swarmhub.ledger.sqlite.driver import SqliteLedger, create_ledger
 
 __all__ = [
     "Block",

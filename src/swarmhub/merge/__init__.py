@@ -35,10 +35,10 @@ from swarmhub.merge.audit import (
     find_false_stretch,
     recompute_leaf,
 )
+from swarmhub.merge.documents import merge_statistics
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Contribution, Source, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, Rule
-from swarmhub.merge.statistics import merge_statistics
 from swarmhub.merge.vectors import self_test
 
 __all__ = [

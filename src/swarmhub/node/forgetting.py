@@ -17,9 +17,9 @@ from swarmhub.contract.records import ROUND, SPEC, STUDY
 from swarmhub.contract.state import Reader, State
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
-from swarmhub.node.home import Home
-from swarmhub.round import Obtained, Prepared, Signed
-from swarmhub.round.retention import get_model_digests
+from swarmhub.home.home import Home
+from swarmhub.protocol import Obtained, Prepared, Signed
+from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest
 
 JOURNAL: dict[str, Any] = {"prepared": Prepared, "signed": Signed, "obtained": Obtained}

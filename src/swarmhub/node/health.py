@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from swarmhub.errors import BadInput
-from swarmhub.node.home import parse_address
+from swarmhub.home.home import parse_address
 
 if TYPE_CHECKING:
-    from swarmhub.node.node import Node
+    from swarmhub.node.service import Node
 
 
 MAX_CONNECTIONS = 64  # more are hung up on at once

@@ -9,10 +9,10 @@ from typing import Any
 
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.state import Reader
-from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import Sent, SentBook, sent_of
-from swarmhub.round import Notes
-from swarmhub.round.retention import get_model_digests
+from swarmhub.protocol import Notes
+from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest, MemberId
 
 EVERY_S = 0.2

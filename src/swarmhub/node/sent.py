@@ -21,7 +21,7 @@ from swarmhub import codec
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import BadInput
 from swarmhub.files import lock
-from swarmhub.ledger.sqlite import wall_clock_ms
+from swarmhub.ledger.sqlite.driver import wall_clock_ms
 
 KINDS = {
     "parameters": "this hospital's own parameters after training",

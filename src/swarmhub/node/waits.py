@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.deadlines import get_due_ms
-from swarmhub.contract.election import get_leader
-from swarmhub.contract.phases import compute_kind, compute_training_round
 from swarmhub.contract.records import (
     MEMBER,
     ROUND,
@@ -19,8 +18,9 @@ from swarmhub.contract.records import (
     Study,
     get_members,
 )
+from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.phases import compute_kind, compute_training_round
 from swarmhub.contract.state import Reader
-from swarmhub.contract.thresholds import compute_min_peers
 from swarmhub.types import MemberId
 from swarmhub.words import say_age
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
-from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BlobError, MergeError
+from swarmhub.failpoints import reach
 from swarmhub.files import write_all
 from swarmhub.merge import check_contribution, merge_statistics
-from swarmhub.moments import reach
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
-from swarmhub.round import Merge, recompute
+from swarmhub.protocol import Merge, recompute
 from swarmhub.types import MemberId
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from swarmhub.contract.records import Study, get_member_of_key
 from swarmhub.errors import BadInput, TrainerError
 from swarmhub.files import lock
-from swarmhub.node.desk import Desk, open_desk
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
+from swarmhub.operations.client import Desk, open_desk
 
 ANSWER_S = 10.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import MEMBER, Motion
-from swarmhub.contract.thresholds import compute_quorum
-from swarmhub.node.desk import Desk
+from swarmhub.operations.client import Desk
 from swarmhub.types import MemberId
 from swarmhub.words import say_time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmhub.node.home import Home
+from swarmhub.home.home import Home
 from swarmhub.node.sent import Sent, SentBook
 
 

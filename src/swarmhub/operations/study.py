@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from swarmhub.contract.election import get_leader
-from swarmhub.contract.phases import compute_training_round
+from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
 from swarmhub.contract.records import ROUND, Round, Spec, Study
-from swarmhub.contract.thresholds import compute_faults, compute_min_peers
+from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.phases import compute_training_round
+from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometVisitor
-from swarmhub.node.desk import Desk, open_desk
-from swarmhub.node.home import Home
 from swarmhub.node.waits import find_wait
+from swarmhub.operations.client import Desk, open_desk
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import MemberId
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from swarmhub.data.agreement import gaps, outliers
 from swarmhub.data.csvfile import read_rows
-from swarmhub.data.statistics import MAX_FEATURES, Design
+from swarmhub.data.summaries import MAX_FEATURES, Design
 from swarmhub.data.tables import parse_columns
 from swarmhub.errors import BadInput, BlobError, SwarmhubError, plain
 from swarmhub.params import import_safetensors

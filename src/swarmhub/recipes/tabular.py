@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy.typing as npt
 
-from swarmhub.data.statistics import Design
+from swarmhub.data.summaries import Design
 from swarmhub.errors import BadInput
 from swarmhub.recipes.logistic import Logistic, Objective, Parameters
 from swarmhub.recipes.mlp import Mlp

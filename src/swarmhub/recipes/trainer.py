@@ -21,7 +21,7 @@ from swarmhub import train
 from swarmhub.data.agreement import compare, fold
 from swarmhub.data.metrics import auc, log_loss
 from swarmhub.data.split import split_patients
-from swarmhub.data.statistics import Design, statistics_of
+from swarmhub.data.summaries import Design, statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes.tabular import KINDS, TabularModel, make_model

@@ -13,7 +13,7 @@ Nothing here decides anything about a round.
 """
 
 from swarmhub.sim.campaign import run_campaign
-from swarmhub.sim.plan import Act, Plan, parse_plan, plan_of
+from swarmhub.sim.schedule import Act, Plan, parse_plan, plan_of
 from swarmhub.sim.shrink import shrink
 from swarmhub.sim.world import Report, World, run_plan, simulate
 

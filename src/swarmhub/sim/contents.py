@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from swarmhub import codec
-from swarmhub.contract.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, Tensor, buffer_of
 from swarmhub.types import Digest, MemberId

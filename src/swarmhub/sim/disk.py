@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.round import Obtained, Prepared, Signed, recompute
+from swarmhub.protocol import Obtained, Prepared, Signed, recompute
 from swarmhub.sim.contents import Blob
 from swarmhub.types import Digest
 

@@ -40,8 +40,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmhub import codec
-from swarmhub.contract.checks import STATISTICS_LAYOUT
 from swarmhub.contract.records import ROUND, Model, Receipt, Round
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.transactions import (
     Approve,
     Contribute,
@@ -62,7 +62,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.keys import verify
 from swarmhub.merge import Contribution, Rule, merge_parameters, merge_statistics
-from swarmhub.round import recompute
+from swarmhub.protocol import recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import STUDY_NAME, SimNode
@@ -70,7 +70,7 @@ from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, Memb
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
-    from swarmhub.round import Assignment
+    from swarmhub.protocol import Assignment
     from swarmhub.sim.world import World
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from swarmhub import codec
-from swarmhub.contract.checks import STATISTICS_LAYOUT
-from swarmhub.contract.motions import get_electors
+from swarmhub.contract.consortium.motions import get_electors
 from swarmhub.contract.records import (
     MEMBER,
     MOTION,
@@ -18,13 +17,14 @@ from swarmhub.contract.records import (
     Card,
     Evaluation,
 )
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Poke, Rotate, Vote, card_message, read_transaction
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.keys import PrivateKey
 from swarmhub.merge import excerpt
 from swarmhub.params import Fingerprint
-from swarmhub.round import (
+from swarmhub.protocol import (
     Accepted,
     Audit,
     Check,
@@ -56,10 +56,10 @@ from swarmhub.round import (
     Wake,
     Watch,
     assign,
+    audit_procedure,
     compute_kept,
     decide,
     expect,
-    inquiry,
     is_final,
     is_offer,
     is_receipt,
@@ -68,9 +68,9 @@ from swarmhub.round import (
     recompute,
 )
 from swarmhub.sim import contents
+from swarmhub.sim.audit_io import Hands, drive
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
-from swarmhub.sim.hands import Hands, drive
 from swarmhub.types import (
     CARD_DOMAIN,
     MICRO,
@@ -82,7 +82,7 @@ from swarmhub.types import (
 )
 
 if TYPE_CHECKING:
-    from swarmhub.round import Assignment
+    from swarmhub.protocol import Assignment
     from swarmhub.sim.world import World
 
 STUDY_NAME = "sim"
@@ -567,13 +567,13 @@ class SimNode:
                 self.notes.learn(event, self.now_ms)
             self.done(wish, None)
 
-        looking = inquiry.audit_offer(Hands(self), wish, self.notes.drawn)
+        looking = audit_procedure.audit_offer(Hands(self), wish, self.notes.drawn)
         drive(looking, finish, lambda: self.failed(wish))
 
     def examine(self, wish: Examine) -> None:
         """Recompute the disputed chunk, from what is held and what others give."""
         drive(
-            inquiry.answer_dispute(Hands(self), wish),
+            audit_procedure.answer_dispute(Hands(self), wish),
             lambda event: self.done(wish, event),
             lambda: self.failed(wish),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from swarmhub.sim.plan import Plan
+from swarmhub.sim.schedule import Plan
 from swarmhub.sim.world import run_plan
 
 MAX_TRIALS = 300

@@ -34,7 +34,7 @@ from swarmhub.contract.records import (
     Spec,
 )
 from swarmhub.contract.state import State
-from swarmhub.contract.study import compute_spec_digest
+from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
@@ -47,12 +47,12 @@ from swarmhub.contract.transactions import (
     write_transaction,
 )
 from swarmhub.ledger import Committed, MemoryChain
-from swarmhub.round import Submit
+from swarmhub.protocol import Submit
+from swarmhub.sim.adversaries import Liar
 from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
-from swarmhub.sim.liars import Liar
 from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
-from swarmhub.sim.plan import Act, Plan, plan_of
+from swarmhub.sim.schedule import Act, Plan, plan_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 START_MS = 1_000_000_000

@@ -22,12 +22,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from swarmhub import codec, moments
+from swarmhub import codec, failpoints
 from swarmhub.contract.records import Spec
-from swarmhub.contract.study import STUDY_NAME, is_study_name
+from swarmhub.contract.study.lifecycle import STUDY_NAME, is_study_name
 from swarmhub.errors import BadInput, FenceError, HomeError, TrainerError
+from swarmhub.failpoints import reach
 from swarmhub.files import held, lock
-from swarmhub.moments import reach
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.client import NodeClient
@@ -79,7 +79,7 @@ def join(
     `patience_s` seconds. TrainerError if another trainer holds the study. A program that does not
     catch an error of swarmhub ends with its sentence and exit code 2.
     """
-    moments.arm()
+    failpoints.arm()
     end_with_a_sentence()
     if not is_study_name(study):
         raise BadInput(

@@ -25,9 +25,9 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BlobError, DiskError, HungUp, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Layout, chunk_count, leaf_of
-from swarmhub.round import Merged, Pull, ReceiptCame
-from swarmhub.transport.body import Body
-from swarmhub.transport.reach import Reach, read_reach
+from swarmhub.protocol import Merged, Pull, ReceiptCame
+from swarmhub.transport.body_reader import Body
+from swarmhub.transport.reachability import Reach, read_reach
 from swarmhub.transport.relay import Ways
 from swarmhub.transport.tls import Peers, widen
 from swarmhub.types import Digest, MemberId

@@ -24,7 +24,7 @@ from collections.abc import Coroutine, Sequence
 
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, PeerError
-from swarmhub.transport.door import Door
+from swarmhub.transport.listener import Door
 from swarmhub.transport.tls import Peers, abort, widen
 from swarmhub.types import MemberId
 

@@ -31,15 +31,15 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError, Malformed
+from swarmhub.failpoints import reach
 from swarmhub.files import read_at
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.merge.audit import MAX_STRETCHES
-from swarmhub.moments import reach
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.round import Merged, ReceiptCame
-from swarmhub.transport.conversation import NAME, Conversation, Room, make_conversations
-from swarmhub.transport.door import Door
-from swarmhub.transport.reach import Reach
+from swarmhub.protocol import Merged, ReceiptCame
+from swarmhub.transport.connection import NAME, Conversation, Room, make_conversations
+from swarmhub.transport.listener import Door
+from swarmhub.transport.reachability import Reach
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 

@@ -8,8 +8,8 @@ from swarmhub.ledger.cometbft.folder import (
     read_genesis,
     verify_comet_ledger,
 )
+from swarmhub.ledger.cometbft.read_client import CometVisitor
 from swarmhub.ledger.cometbft.rpc import short_path
-from swarmhub.ledger.cometbft.visitor import CometVisitor
 
 __all__ = [
     "PEERS_FILE",

@@ -30,6 +30,7 @@ from swarmhub.contract.records import get_member_of_key, get_members, read_genes
 from swarmhub.contract.state import Overlay, Reader, prove
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed
+from swarmhub.failpoints import reach
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TXS,
@@ -42,8 +43,7 @@ from swarmhub.ledger.blocks import (
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Snapshot, Store
-from swarmhub.ledger.sqlite import AGAIN_S
-from swarmhub.moments import reach
+from swarmhub.ledger.sqlite.driver import AGAIN_S
 from swarmhub.types import TX_DOMAIN, MemberId
 
 MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # of one member in the mempool

@@ -21,7 +21,7 @@ from swarmhub.contract.records import get_members
 from swarmhub.errors import LedgerError
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.cometbft.application import Application
-from swarmhub.ledger.cometbft.courier import end
+from swarmhub.ledger.cometbft.broadcaster import end
 from swarmhub.ledger.cometbft.engine import Engine, compute_peer_id
 from swarmhub.ledger.cometbft.rpc import RpcError
 

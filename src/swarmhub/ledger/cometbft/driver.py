@@ -28,8 +28,8 @@ from swarmhub.ledger.blocks import (
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import Application
 from swarmhub.ledger.cometbft.badge import Badge
+from swarmhub.ledger.cometbft.broadcaster import Courier, end
 from swarmhub.ledger.cometbft.clock import BlockClock
-from swarmhub.ledger.cometbft.courier import Courier, end
 from swarmhub.ledger.cometbft.engine import (
     ABCI_SOCKET,
     STATE_FILE,
@@ -38,12 +38,12 @@ from swarmhub.ledger.cometbft.engine import (
     Settings,
 )
 from swarmhub.ledger.cometbft.folder import TAKING_OVER, begin_anew_after_crash, read_peers
-from swarmhub.ledger.cometbft.recorder import CHANGES, Recorder
+from swarmhub.ledger.cometbft.proof_archive import CHANGES, Recorder
 from swarmhub.ledger.cometbft.rpc import RETRY_S, RpcError, short_path
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.doorbell import Doorbell
-from swarmhub.ledger.sqlite import make_steady_clock
+from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # is it sure?
 

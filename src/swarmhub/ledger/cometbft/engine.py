@@ -36,7 +36,7 @@ from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
 from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
-from swarmhub.ledger.sqlite import AGAIN_S, is_passing
+from swarmhub.ledger.sqlite.driver import AGAIN_S, is_passing
 
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from swarmhub.contract.misbehaviour import compute_address
+from swarmhub.contract.consortium.misbehaviour import compute_address
 from swarmhub.errors import BadInput
 from swarmhub.files import write_durably
 from swarmhub.ledger.cometbft.store import Store

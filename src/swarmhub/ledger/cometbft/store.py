@@ -32,7 +32,7 @@ from swarmhub.ledger.blocks import (
     pack_txs,
     unpack_txs,
 )
-from swarmhub.ledger.sqlite import is_machines_fault, making, shortage_of
+from swarmhub.ledger.sqlite.driver import is_machines_fault, making, shortage_of
 from swarmhub.types import Digest
 
 FORMAT = "1"

@@ -1,0 +1,1 @@
+"""Membership: cards, motions, votes, misbehaviour."""

@@ -1,0 +1,1 @@
+"""Rounds: contributions, leaders, settlement, disputes."""

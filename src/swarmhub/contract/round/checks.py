@@ -1,0 +1,211 @@
+"""Checks of the rules of a round, each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract.consortium.thresholds import compute_substitutes
+from swarmhub.contract.context import Context
+from swarmhub.contract.names import METRIC_NAME, is_metric_name
+from swarmhub.contract.records import (
+    MAX_STRIKES,
+    MEMBER,
+    ROUND,
+    SPEC,
+    STUDY,
+    Evaluation,
+    Member,
+    Report,
+    Round,
+    RoundRef,
+    Spec,
+    Study,
+)
+from swarmhub.contract.refusals import (
+    AlreadyDone,
+    BadValue,
+    Expired,
+    NotAllowed,
+    StaleRound,
+    UnknownThing,
+)
+from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
+from swarmhub.contract.transactions import (
+    Contribute,
+    Settle,
+    receipt_message,
+)
+from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
+
+MAX_METRICS = 16  # of one model, in one evaluation
+MAX_METRIC = 1_000_000  # either way; the contract counts in micro-units
+MAX_SAMPLES = 1_000_000_000
+MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
+STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
+
+
+def need_open_round(ctx: Context, name: str) -> tuple[Study, Spec, Round]:
+    """The study with its terms and open round; refuses when it is not running or expired."""
+    study, r = STUDY.get(ctx.state, name), ROUND.get(ctx.state, name)
+    if study is None:
+        raise UnknownThing("study", name)
+    if r is None:
+        current = study.current.digest if study.current else ""
+        raise StaleRound("an open round", f"the study '{name}' that is {study.status}", current)
+    spec = SPEC.need(ctx.state, name)
+    if spec.expires_ms and ctx.env.time_ms >= spec.expires_ms:
+        raise Expired(f"The study '{name}'", spec.expires_ms, ctx.env.time_ms)
+    return study, spec, r
+
+
+def need_current_round(ctx: Context, ref: RoundRef, *phases: str) -> tuple[Study, Spec, Round]:
+    """The open round if `ref` is exactly where it stands and it is in one of the phases."""
+    study, spec, r = need_open_round(ctx, ref.study)
+    if ref != RoundRef.of(r) or r.phase not in phases:
+        raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
+    return study, spec, r
+
+
+def need_led_round(ctx: Context, ref: RoundRef) -> tuple[Study, Spec, Round]:
+    """The open round if it is merging and `ref` names a term of this revision: an earlier leader
+    may still be first with the same bytes, and answers for its offer as long as it may."""
+    study, spec, r = need_open_round(ctx, ref.study)
+    current = RoundRef.of(r)
+    if (
+        not r.since_term <= ref.term <= r.term
+        or replace(ref, term=r.term) != current
+        or r.phase != "MERGING"
+    ):
+        raise StaleRound(str(ref), str(current), r.base)
+    return study, spec, r
+
+
+def need_candidate(r: Round, member: Member) -> None:
+    """Refuse members that have no part in the round."""
+    if member.id not in get_candidates(r):
+        raise NotAllowed("a contributor of the round", "speak about its leader or set")
+
+
+def need_few_strikes(r: Round, member: Member) -> None:
+    """Refuse a member that has changed the set of this round too often already: each time makes a
+    new revision, and what the others have sent or signed for the old one is void."""
+    if member.id in r.barred:
+        raise NotAllowed(
+            f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
+            "join the round again",
+        )
+
+
+def check_contribution(
+    study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute
+) -> None:
+    """Refuse a contribution to the open round that can never be accepted as it is.
+
+    This is the one place that decides it: the contract asks for a transaction, a node for the
+    answer of its own trainer before it stores anything.
+    """
+    samples = study.samples_of(member)
+    if samples is None:
+        raise NotAllowed("an enrolled member", "contribute")
+    if tx.spec != study.spec:
+        raise BadValue("spec", study.spec, tx.spec)
+    if tx.base != r.base:
+        raise StaleRound(f"the model {tx.base[:16] or '(none)'}", str(RoundRef.of(r)), r.base)
+    if not 1 <= tx.weight <= samples:
+        raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
+    check_contents(study, spec, r, tx)
+    check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
+
+
+def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
+    """Check what a contribution to this kind of round carries."""
+    if r.kind == "evaluation":
+        if tx.root or tx.nbytes or tx.layout:
+            raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)
+        return
+    if not codec.is_digest(tx.root):
+        raise BadValue("root", "the root of a hash tree, 64 hex digits", tx.root)
+    if tx.nbytes > spec.max_bytes:
+        most = f"at most the study's max_bytes = {spec.max_bytes} bytes of parameters"
+        raise BadValue("nbytes", most, tx.nbytes)
+    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+
+
+def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, layout: str) -> None:
+    """A digest, a size within the terms, and the study's layout."""
+    if not codec.is_digest(digest):
+        raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
+    # merged statistics may be longer than any contribution to them
+    most = MAX_STATISTICS_BYTES if r.kind == "statistics" else spec.max_bytes
+    if not 1 <= nbytes <= most:
+        raise BadValue("nbytes", f"1 to {most} bytes of parameters", nbytes)
+    if r.kind == "statistics":
+        expected = STATISTICS_LAYOUT
+    elif study.current is not None:
+        expected = study.current.layout
+    else:
+        expected = spec.layout
+    if not codec.is_digest(layout) or (expected and layout != expected):
+        raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
+    if r.kind == "parameters" and study.current and nbytes != study.current.nbytes:
+        raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
+
+
+def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> None:
+    """Metrics name the model they were measured on: the base or the contribution itself."""
+    if len(evaluations) > 2 or len({e.digest for e in evaluations}) != len(evaluations):
+        raise BadValue("evaluations", "at most one of each model", len(evaluations))
+    for e in evaluations:
+        if e.digest not in models:
+            raise BadValue("evaluations.digest", "the base or the contribution", e.digest)
+        if not 1 <= e.samples <= MAX_SAMPLES:
+            raise BadValue("evaluations.samples", f"1 to {MAX_SAMPLES}", e.samples)
+        if len(e.metrics) > MAX_METRICS:
+            raise BadValue("metrics", f"at most {MAX_METRICS} of one model", len(e.metrics))
+        for name, value in e.metrics.items():
+            if not is_metric_name(name):
+                raise BadValue("metrics", METRIC_NAME, name)
+            if abs(value) > MAX_METRIC * MICRO:
+                expected = f"a number from -{MAX_METRIC} to {MAX_METRIC}"
+                raise BadValue(f"metrics.{name}", expected, format_micro(value))
+
+
+def format_micro(value: int) -> str:
+    """A number of micro-units as decimal digits: 1500000 is 1.5."""
+    whole, rest = divmod(abs(value), MICRO)
+    digits = f"{whole}.{rest:06}".rstrip("0").rstrip(".")
+    return f"-{digits}" if value < 0 else digits
+
+
+def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
+    """Enough distinct other candidates have signed that they hold the merged model."""
+    candidates = get_candidates(r)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
+    signers = [p.member for p in tx.receipts]
+    if len(set(signers)) != len(signers):
+        raise BadValue("receipts", "one of each member", signers)
+    for p in tx.receipts:
+        if p.member not in candidates or p.member == leader.id:
+            raise BadValue("receipts", "other contributors of this revision", p.member)
+        account = MEMBER.need(ctx.state, p.member).account
+        if not ctx.env.verify(account, RECEIPT_DOMAIN, message, p.signature):
+            raise BadValue("receipts", f"a signature of member {p.member}", p.signature[:16])
+    enrolled = len(r.enrolled)
+    if not is_backed(r, enrolled, tx.ref.term, signers):
+        drawn = list(get_auditors(r, enrolled, tx.ref.term))
+        others = compute_substitutes(enrolled, len(candidates))
+        raise BadValue("receipts", f"those of {drawn}, or any {others}", sorted(signers))
+
+
+def add_report(ctx: Context, r: Round, report: Report) -> None:
+    """Store a report about another member's contribution."""
+    if report.member == report.reporter:
+        raise NotAllowed("another member", "be reported; take your own back with retract")
+    if r.contribution_of(report.member) is None:
+        raise UnknownThing("contribution of member", report.member)
+    if report in r.reports:
+        raise AlreadyDone(f"member {report.reporter} reported member {report.member}")
+    ROUND.put(ctx.state, r.study, record=replace(r, reports=(*r.reports, report)))
+    ctx.emit(report.kind, study=r.study, number=r.number, member=report.member,
+             by=report.reporter)  # fmt: skip

@@ -1,0 +1,187 @@
+"""A leader's merge is doubted, recomputed, and found true or false.
+
+A merge has one right result, so a dispute names a chunk and what it should be. The candidates
+other than the leader recompute that chunk; what more than half of them say decides, if those are
+more than f, the liars that the study survives. A merge that is found false costs its leader this
+round; a dispute that is not upheld costs its author the right to open another in this round. What
+stays undecided for a leader's time is not upheld: a settlement needs receipts of members that have
+audited it in any case.
+
+A leader is answerable for what it has offered, also when it rotates its account key afterwards:
+a round keeps the keys that a leader had, until its set of contributions is another. It
+is answerable as long as it may settle, also when another one leads by now; and if it takes its
+contribution back while its merge is disputed, it leads no more in this round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec, merkle
+from swarmhub.contract import deadlines
+from swarmhub.contract.consortium.thresholds import compute_verdict
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import (
+    MEMBER,
+    ROUND,
+    Answer,
+    FormerAccount,
+    Member,
+    OpenDispute,
+    Round,
+    RoundRef,
+)
+from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
+from swarmhub.contract.round.checks import (
+    check_buffer,
+    need_candidate,
+    need_led_round,
+    need_open_round,
+)
+from swarmhub.contract.round.election import get_candidates, get_leader, has_led
+from swarmhub.contract.round.phases import next_term, put
+from swarmhub.contract.state import Reader
+from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
+from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
+
+MAX_FORMER = 8  # account keys of one leader that a round keeps
+
+
+def dispute(ctx: Context, tx: Dispute) -> None:
+    """A candidate doubts a leader's signed offer, by one chunk that it has recomputed."""
+    member = ctx.need_member()
+    study, spec, r = need_led_round(ctx, tx.ref)
+    need_candidate(r, member)
+    leader = get_leader(r, tx.ref.term)
+    if r.kind == "initial" or leader is None:
+        raise BadValue("ref", "a round with contributions to merge", r.kind)
+    if member.id == leader or member.id in r.unfounded:
+        raise NotAllowed("another contributor without an unfounded dispute", "dispute a merge")
+    if leader in r.false_leaders:
+        raise AlreadyDone(f"the merge of member {leader} was found false")
+    if r.dispute is not None:
+        raise AlreadyDone(f"the merge of member {r.dispute.leader} is disputed")
+    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    check_offer(ctx, tx, leader)
+    check_proof(tx)
+    doubted = OpenDispute(tx.digest, leader, tx.chunk, tx.claimed, member.id, ())
+    put(ctx, replace(r, dispute=doubted))
+    deadlines.mark(ctx.state, f"dispute/{r.study}", spec.leader_timeout_ms)
+    ctx.emit("disputed", study=r.study, number=r.number, leader=leader, digest=tx.digest,
+             chunk=tx.chunk, claimed=tx.claimed, by=member.id)  # fmt: skip
+    take_answer(ctx, r.study, member.id, tx.leaf)
+
+
+def recompute(ctx: Context, tx: Recompute) -> None:
+    """A candidate's own hash of the disputed chunk."""
+    member = ctx.need_member()
+    _, _, r = need_open_round(ctx, tx.ref.study)
+    if replace(tx.ref, term=r.term) != RoundRef.of(r) or r.phase != "MERGING":
+        raise StaleRound(str(tx.ref), str(RoundRef.of(r)), r.base)
+    need_candidate(r, member)
+    if r.dispute is None or (r.dispute.digest, r.dispute.chunk) != (tx.digest, tx.chunk):
+        raise UnknownThing("dispute about model", tx.digest)
+    if member.id == r.dispute.leader:
+        raise NotAllowed("a contributor other than the leader in question", "recompute its merge")
+    if any(a.member == member.id for a in r.dispute.answers):
+        raise AlreadyDone(f"member {member.id} has recomputed chunk {tx.chunk}")
+    if not codec.is_digest(tx.leaf):
+        raise BadValue("leaf", "a sha256 hash of 64 hex digits", tx.leaf)
+    take_answer(ctx, r.study, member.id, tx.leaf)
+
+
+def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None:
+    """Count an answer; decide when enough of the voters agree, or all have spoken."""
+    r = ROUND.need(ctx.state, name)
+    assert r.dispute is not None
+    claimed, answers = r.dispute.claimed, (*r.dispute.answers, Answer(member, leaf))
+    r = replace(r, dispute=replace(r.dispute, answers=answers))
+    put(ctx, r)
+    voters = len(get_candidates(r)) - 1
+    needed = compute_verdict(len(r.enrolled), voters)
+    agreed = [a.leaf for a in answers if sum(b.leaf == a.leaf for b in answers) >= needed]
+    if agreed and agreed[0] != claimed:
+        convict(ctx, r, agreed[0])
+    elif agreed or len(answers) == voters:
+        dismiss(ctx, r)
+
+
+def convict(ctx: Context, r: Round, leaf: Digest) -> None:
+    """The merge is false: its leader leads no more in this round; the next in line does."""
+    found = r.dispute
+    assert found is not None
+    by = [a.member for a in found.answers if a.leaf == leaf]
+    ctx.emit("false_merge", study=r.study, number=r.number, revision=r.revision, term=r.term,
+             leader=found.leader, digest=found.digest, chunk=found.chunk, claimed=found.claimed,
+             recomputed=leaf, by=by)  # fmt: skip
+    deadlines.clear(ctx.state, f"dispute/{r.study}")
+    leads = get_leader(r) == found.leader
+    put(ctx, replace(r, dispute=None, false_leaders=(*r.false_leaders, found.leader)))
+    if leads:
+        next_term(ctx, r.study)
+
+
+def dismiss(ctx: Context, r: Round) -> None:
+    """End a dispute that is not upheld; its author opens no other in this round."""
+    found = r.dispute
+    assert found is not None
+    ctx.emit("dispute_dismissed", study=r.study, number=r.number, leader=found.leader,
+             digest=found.digest, chunk=found.chunk, by=found.by)  # fmt: skip
+    deadlines.clear(ctx.state, f"dispute/{r.study}")
+    put(ctx, replace(r, dispute=None, unfounded=(*r.unfounded, found.by)))
+
+
+def end_dispute(ctx: Context, name: str) -> None:
+    """Too few have recomputed the chunk in time."""
+    r = ROUND.get(ctx.state, name)
+    if r is not None and r.dispute is not None:
+        dismiss(ctx, r)
+
+
+def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
+    """The leader itself has put this digest forward."""
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
+    accounts = get_accounts(ctx.state, tx.ref.study, leader)
+    if not any(ctx.env.verify(a, OFFER_DOMAIN, message, tx.offer) for a in accounts):
+        raise BadValue("offer", f"the signature of the leader, member {leader}", tx.offer[:16])
+
+
+def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey, ...]:
+    """The keys with which a member may have signed an offer in the open revision of a study."""
+    r = ROUND.get(state, name)
+    former = r.former_accounts if r is not None else ()
+    now = MEMBER.need(state, member).account
+    return (now, *(f.account for f in former if f.member == member))
+
+
+def keep_account(ctx: Context, name: str, member: Member) -> None:
+    """A member rotates its account key: if it has led this revision of a study's round, it may have
+    signed an offer with the key it had, and the round keeps that."""
+    r = ROUND.get(ctx.state, name)
+    if r is None or r.phase != "MERGING" or r.kind == "initial" or not has_led(r, member.id):
+        return
+    if sum(f.member == member.id for f in r.former_accounts) >= MAX_FORMER:
+        raise AlreadyDone(
+            f"member {member.id} rotated its account key {MAX_FORMER} times while round {r.number} "
+            f"of '{name}' merges; rotate it again when that is settled"
+        )
+    former = FormerAccount(member.id, member.account)
+    put(ctx, replace(r, former_accounts=(*r.former_accounts, former)))
+
+
+def check_proof(tx: Dispute) -> None:
+    """The claimed leaf is that of the chunk in the digest, and the signer got another one."""
+    count = merkle.chunk_count(tx.nbytes)
+    if not 0 <= tx.chunk < count:
+        raise BadValue("chunk", f"0 to {count - 1}", tx.chunk)
+    for name, value in (("claimed", tx.claimed), ("leaf", tx.leaf)):
+        if not codec.is_digest(value):
+            raise BadValue(name, "a sha256 hash of 64 hex digits", value)
+    if len(tx.path) > 64 or not all(codec.is_digest(h) for h in tx.path):
+        raise BadValue("path", "hashes of 64 hex digits", len(tx.path))
+    path = [bytes.fromhex(h) for h in tx.path]
+    root = merkle.climb(bytes.fromhex(tx.claimed), tx.chunk, count, path)
+    if root is None or merkle.blob_digest(tx.layout, tx.nbytes, root) != tx.digest:
+        raise BadValue("path", f"a proof that {tx.digest[:16]}… has that chunk", tx.claimed)
+    if tx.leaf == tx.claimed:
+        raise BadValue("leaf", "another hash than the claimed one", tx.leaf)

@@ -1,0 +1,76 @@
+"""Election of the leaders of a round.
+
+One permutation of member ids for each (study, round, shard), sorted by a hash of exactly those,
+so nobody can bend it by choosing bits of a contribution. Filtered to the candidates, it is the
+line of leaders: the term is the index into it. It follows from state alone, so everybody knows
+it early and a likely leader can fetch contributions as they arrive.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+
+from swarmhub import codec
+from swarmhub.contract.consortium.thresholds import compute_receipts, compute_substitutes
+from swarmhub.contract.records import Round
+from swarmhub.types import MemberId
+
+AUDITS = 1 << 32  # beyond every shard's number
+
+
+@functools.lru_cache(maxsize=256)
+def compute_leader_order(
+    study: str, number: int, candidates: tuple[MemberId, ...], shard: int = 0
+) -> tuple[MemberId, ...]:
+    """Candidates in the order in which they lead. `shard` is the part of the model; 0 for all."""
+
+    def rank(member: MemberId) -> str:
+        words = (study, str(number), str(shard), str(member))
+        return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
+
+    return tuple(sorted(candidates, key=rank))
+
+
+def get_auditors(r: Round, enrolled: int, term: int | None = None) -> tuple[MemberId, ...]:
+    """Return the members drawn to recompute parts of the merge of a term's leader (the current
+    one's by default): as many as a settlement needs receipts (of so many enrolled members), in
+    another order than that of the leaders."""
+    order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
+    others = [m for m in order if m != get_leader(r, term) and m not in r.false_leaders]
+    return tuple(others[: compute_receipts(enrolled, len(get_candidates(r)))])
+
+
+def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId]) -> bool:
+    """Return whether receipts of these settle what the leader of a term offers: of all drawn
+    auditors, or of all others but f. In the initial round nothing is recomputed, and nobody is
+    drawn."""
+    n = len(get_candidates(r))
+    if len(signers) < compute_receipts(enrolled, n):
+        return False
+    if r.kind == "initial" or len(signers) >= compute_substitutes(enrolled, n):
+        return True
+    return set(get_auditors(r, enrolled, term)) <= set(signers)
+
+
+def get_candidates(r: Round) -> tuple[MemberId, ...]:
+    """Return the members that may lead: the contributors; in the initial round everyone on the
+    roster."""
+    return r.roster if r.kind == "initial" else r.contributors
+
+
+def has_led(r: Round, member: MemberId) -> bool:
+    """Return whether a member leads a term of this revision, or has led one."""
+    return any(get_leader(r, term) == member for term in get_terms(r))
+
+
+def get_terms(r: Round) -> range:
+    """The last term of each member that has led in this revision, the present one first."""
+    first = max(r.since_term, r.term + 1 - len(get_candidates(r)))
+    return range(r.term, first - 1, -1)
+
+
+def get_leader(r: Round, term: int | None = None) -> MemberId | None:
+    """The leader of a term (of the current one by default); None without candidates."""
+    order = compute_leader_order(r.study, r.number, get_candidates(r))
+    return order[(r.term if term is None else term) % len(order)] if order else None

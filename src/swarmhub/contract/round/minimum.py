@@ -1,0 +1,42 @@
+"""The number of contributions that a round needs, and the members that may take part in it.
+
+A round reckons with the members that were enrolled when it opened (`Round.enrolled`): it needs as
+many contributions as the terms say, and 2f + 1 of these, so that a study that grows keeps its
+guarantee. A member that leaves lowers the number. One that enrols later takes part from the next
+round on if it would raise the number; but a round that has too few anyway takes in all that come,
+or it might wait for ever beside those that could make it go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub.contract.consortium.thresholds import compute_min_peers
+from swarmhub.contract.records import Round, Spec, Study
+from swarmhub.types import MemberId
+
+
+def reckon(spec: Spec, r: Round, enrolled: tuple[MemberId, ...]) -> Round:
+    """The round with these members, and as many contributions as it needs with them."""
+    min_peers = compute_min_peers(spec.min_peers, len(enrolled))
+    return replace(r, enrolled=enrolled, min_peers=min_peers)
+
+
+def reckon_with_all(spec: Spec, study: Study, r: Round) -> Round:
+    """Return the round with all members that are enrolled now."""
+    return reckon(spec, r, tuple(e.member for e in study.enrolled))
+
+
+def leave_out(spec: Spec, r: Round, member: MemberId) -> Round:
+    """The round without a member that has left the study."""
+    return reckon(spec, r, tuple(m for m in r.enrolled if m != member))
+
+
+def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | None:
+    """The round with an enrolled member; None if that one has to wait for the next round, because
+    this one, which has enough, would need more contributions with it."""
+    if member in r.enrolled:
+        return r
+    grown = reckon_with_all(spec, study, r)
+    lacks = r.phase != "MERGING" and not r.grace
+    return grown if lacks or grown.min_peers <= r.min_peers else None

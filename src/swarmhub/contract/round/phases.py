@@ -1,0 +1,311 @@
+"""The walk of a round: its phases, the set of contributions, the line of leaders.
+
+Each kind of round walks its own row of PHASES; keying, unmasking and auditing will be columns.
+
+    statistics   OPEN -> COLLECTING -> MERGING -> SETTLED     preprocessing statistics
+    initial      OPEN ->               MERGING -> SETTLED     the first leader's own start
+    parameters   OPEN -> COLLECTING -> MERGING -> SETTLED     what training changed
+    evaluation   OPEN -> COLLECTING ->            SETTLED     metrics of the last merge
+
+OPEN waits until min_peers are ready. COLLECTING closes when the whole roster has contributed, or
+when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the
+set of contributions (its revision) and has a leader (its term). SETTLED is never stored: the
+settled model goes to the study, the round's record is replaced by the next one's.
+
+min_peers is the round's own (see `minimum`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from swarmhub.contract import deadlines, quotas
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import (
+    CHAIN,
+    ROUND,
+    SPEC,
+    STUDY,
+    LastSettled,
+    Round,
+    Spec,
+    Study,
+)
+from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.minimum import leave_out, reckon_with_all
+from swarmhub.contract.round.scores import take_scores
+from swarmhub.types import MemberId
+
+PHASES = {
+    "statistics": ("OPEN", "COLLECTING", "MERGING", "SETTLED"),
+    "initial": ("OPEN", "MERGING", "SETTLED"),
+    "parameters": ("OPEN", "COLLECTING", "MERGING", "SETTLED"),
+    "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
+}
+MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
+TIMERS = ("grace", "term", "dispute", "pardon")  # deadlines of a study's round: "grace/<study>"
+MAX_TERM_MS = 30 * 86_400_000
+
+
+def compute_kind(spec: Spec, number: int) -> str | None:
+    """Kind of round `number` (from 1); None after the last."""
+    first = 2 if spec.statistics else 1
+    if number < first:
+        return "statistics"
+    if number == first:
+        return "initial"
+    if number <= first + spec.rounds:
+        return "parameters"
+    return "evaluation" if number == first + spec.rounds + 1 else None
+
+
+def compute_training_round(spec: Spec, number: int) -> int:
+    """Return which parameter round (1 to spec.rounds) this round is; 0 or less before the first."""
+    return number - (2 if spec.statistics else 1)
+
+
+def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -> None:
+    """Open the next round; its roster has last round's candidates and all that were ready since."""
+    study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
+    clear_deadlines(ctx, name)
+    kind = compute_kind(spec, number)
+    if kind is None:
+        end_study(ctx, name, "finished")
+        return
+    enrolled = {e.member for e in study.enrolled}
+    if kind == "statistics":
+        last = enrolled  # preprocessing should know everyone's data: wait for all, within the grace
+    roster = tuple(sorted(enrolled & {*last, *study.ready}))
+    base = study.current.digest if study.current else ""
+    STUDY.put(ctx.state, name, record=replace(study, ready=()))
+    r = Round(name, number, kind, PHASES[kind][0], roster, base, ctx.env.time_ms)
+    put(ctx, reckon_with_all(spec, study, r))
+    ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
+    advance(ctx, name)
+
+
+def advance(ctx: Context, name: str) -> None:
+    """Move the round on as far as what it has allows."""
+    spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
+    if r.phase == "OPEN" and len(r.roster) >= r.min_peers:
+        r = enter(ctx, r, PHASES[r.kind][1])
+    if r.phase != "COLLECTING":
+        return
+    have = set(r.contributors)
+    if len(have) < r.min_peers:
+        return
+    if have >= set(r.roster) or r.grace == "over":
+        deadlines.clear(ctx.state, f"grace/{name}")
+        enter(ctx, r, PHASES[r.kind][PHASES[r.kind].index("COLLECTING") + 1])
+    elif not r.grace:
+        put(ctx, replace(r, grace="running"))
+        deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
+
+
+def note_settled(ctx: Context, study: Study, r: Round) -> Study:
+    """Record that the round was settled with these contributions, and when."""
+    last = {s.member: s for s in study.settled}
+    last.update({m: LastSettled(m, r.number, ctx.env.time_ms) for m in r.contributors})
+    return replace(study, settled=tuple(last[m] for m in sorted(last)))
+
+
+def compute_grace_ms(spec: Spec, r: Round) -> int:
+    """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
+    a leader's time at least: a member that is always first, and serves its contribution to nobody,
+    would else be in each set instead of an honest one."""
+    return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
+
+
+def enter(ctx: Context, r: Round, phase: str) -> Round:
+    """Enter a phase and start what belongs to it."""
+    r = replace(r, phase=phase, since_term=r.term)
+    if phase == "SETTLED":  # an evaluation round: its metrics are its result
+        study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
+        study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
+        STUDY.put(ctx.state, r.study, record=study)
+        open_round(ctx, r.study, r.number + 1, r.contributors)
+        return r
+    r = pass_over_false_leaders(r)
+    put(ctx, r)
+    if phase == "MERGING":
+        mark_term(ctx, r)
+        ctx.emit("merging", study=r.study, number=r.number, revision=r.revision, term=r.term,
+                 leader=get_leader(r), members=list(get_candidates(r)))  # fmt: skip
+    return r
+
+
+def next_term(ctx: Context, name: str) -> None:
+    """The leader of the term loses it to the next in line; contributions stay."""
+    r = ROUND.need(ctx.state, name)
+    if r.phase != "MERGING":
+        return
+    before = get_leader(r)
+    r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
+    put(ctx, r)
+    mark_term(ctx, r)
+    ctx.emit("took_over", study=name, number=r.number, term=r.term, leader=get_leader(r),
+             before=before)  # fmt: skip
+
+
+def pass_over_false_leaders(r: Round) -> Round:
+    """Pass over leaders with a merge that was found false in this round."""
+    for _ in get_candidates(r):
+        if get_leader(r) in r.false_leaders:
+            r = replace(r, term=r.term + 1)
+    return r
+
+
+def end_term(ctx: Context, name: str) -> None:
+    """A leader's time is over (if its round still is)."""
+    if ROUND.get(ctx.state, name) is not None:
+        next_term(ctx, name)
+
+
+def mark_term(ctx: Context, r: Round) -> None:
+    """A leader's time: a base, and the bytes it has to move; doubled after each full cycle of
+    leaders of this revision."""
+    spec = SPEC.need(ctx.state, r.study)
+    n = max(1, len(get_candidates(r)))
+    nbytes = sum(c.nbytes for c in r.contributions)
+    time_ms = spec.leader_timeout_ms + 2 * nbytes * 1000 // spec.transfer_bytes_per_s
+    time_ms = min(time_ms << min((r.term - r.since_term) // n, MAX_DOUBLINGS), MAX_TERM_MS)
+    deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
+
+
+def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
+    """Take a contribution out of the set by the word of enough members."""
+    ctx.emit("excluded", study=name, member=member, why=why)
+    if why == "invalid":
+        r = ROUND.need(ctx.state, name)
+        put(ctx, replace(r, strikes=(*r.strikes, member)))
+    drop_member(ctx, name, member)
+
+
+def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
+    """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
+    `willing`: it wants that itself, which it may not do again and again; a leader with a merge
+    that is disputed leads no more in this round then.
+
+    Below min_peers the round is collecting again, with all that it still has; it may need fewer
+    without a member that has left its study.
+    """
+    study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
+    if r is None:
+        return
+    if study.samples_of(member) is None:
+        r = leave_out(SPEC.need(ctx.state, name), r, member)
+    contributed = r.contribution_of(member) is not None
+    part = contributed or member in get_candidates(r)
+    r = replace(r, roster=tuple(m for m in r.roster if m != member))
+    if not part:
+        put(ctx, r)
+        advance(ctx, name)
+        return
+    fled = r.dispute
+    if willing and fled is not None and fled.leader == member:
+        r = replace(r, false_leaders=(*r.false_leaders, member))
+        ctx.emit("dispute_abandoned", study=name, number=r.number, leader=member, by=fled.by,
+                 digest=fled.digest, chunk=fled.chunk, claimed=fled.claimed)  # fmt: skip
+    r = replace(
+        r,
+        contributions=tuple(c for c in r.contributions if c.member != member),
+        strikes=(*r.strikes, member) if willing else r.strikes,
+        revision=r.revision + 1,
+        since_term=r.term + 1,
+        reports=(),
+        suspects=(),
+        dispute=None,
+        former_accounts=(),
+    )
+    deadlines.clear(ctx.state, f"dispute/{name}")
+    if contributed:
+        ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
+    if r.phase != "MERGING":
+        enough = len(r.contributions) >= r.min_peers
+        if not enough:
+            deadlines.clear(ctx.state, f"grace/{name}")
+        put(ctx, replace(r, grace=r.grace if enough else ""))
+        advance(ctx, name)
+    elif len(get_candidates(r)) < r.min_peers:
+        deadlines.clear(ctx.state, f"term/{name}")
+        back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
+        if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
+            r = reckon_with_all(SPEC.need(ctx.state, name), study, r)
+        roster = tuple(sorted({*r.roster, *study.ready} - {member}))
+        STUDY.put(ctx.state, name, record=replace(study, ready=()))
+        put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
+        ctx.emit("collects_again", study=name, number=r.number, roster=list(roster))
+        advance(ctx, name)
+    else:
+        put(ctx, r)
+        next_term(ctx, name)
+    mark_pardon(ctx, name)
+
+
+def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
+    """No round is open any more; models and lineage stay. What has never been started leaves the
+    state. What has keeps its name: receipts and offers that were signed for its rounds name it,
+    and would be good for another study of this name."""
+    study = STUDY.need(ctx.state, name)
+    STUDY.put(ctx.state, name, record=replace(study, status=status, ready=()))
+    ROUND.put(ctx.state, name, record=None)
+    clear_deadlines(ctx, name)
+    deadlines.clear(ctx.state, f"expiry/{name}")
+    chain = ctx.chain
+    running = tuple(s for s in chain.running if s != name)
+    CHAIN.put(ctx.state, record=replace(chain, running=running))
+    ctx.emit("study_" + status, study=name)
+    if study.status == "proposed":
+        drop_study(ctx, study)
+
+
+def drop_study(ctx: Context, study: Study) -> None:
+    """Take a study that has never been started out of the state; its events stay."""
+    for timer in ("expiry", "proposal"):
+        deadlines.clear(ctx.state, f"{timer}/{study.name}")
+    STUDY.put(ctx.state, study.name, record=None)
+    SPEC.put(ctx.state, study.name, record=None)
+    quotas.release(ctx.state, study.proposer, "proposals", study.name)
+    for entry in study.enrolled:
+        quotas.release(ctx.state, entry.member, "enrolments", study.name)
+
+
+def end_grace(ctx: Context, name: str) -> None:
+    """The grace of a collecting round is over."""
+    r = ROUND.get(ctx.state, name)
+    if r is not None and r.phase == "COLLECTING":
+        put(ctx, replace(r, grace="over"))
+        advance(ctx, name)
+
+
+def mark_pardon(ctx: Context, name: str) -> None:
+    """Let barred members wait for a leader's time, in which they cannot disturb the others. Nothing
+    starts that time anew: a liar that could do that would put off an honest member for ever."""
+    r, key = ROUND.get(ctx.state, name), f"pardon/{name}"
+    if r is not None and r.barred and not deadlines.is_marked(ctx.state, key):
+        deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
+
+
+def end_pardon(ctx: Context, name: str) -> None:
+    """Let barred members join again: the round may need them, if they are honest and others never
+    come. If it still collects, in a new revision: what was refused can be sent again."""
+    r = ROUND.get(ctx.state, name)
+    if r is None:
+        return
+    ctx.emit("pardoned", study=name, number=r.number, members=sorted(r.barred))
+    strikes = tuple(m for m in r.strikes if m not in r.barred)
+    revision = r.revision if r.phase == "MERGING" else r.revision + 1
+    put(ctx, replace(r, strikes=strikes, revision=revision))
+
+
+def put(ctx: Context, r: Round) -> None:
+    """Store the open round."""
+    ROUND.put(ctx.state, r.study, record=r)
+
+
+def clear_deadlines(ctx: Context, name: str) -> None:
+    """Forget the round's deadlines."""
+    for timer in TIMERS:
+        deadlines.clear(ctx.state, f"{timer}/{name}")

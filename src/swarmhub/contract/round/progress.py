@@ -1,0 +1,201 @@
+"""Acts of members in a round, one function for each transaction. The walk is in `phases`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract.consortium.thresholds import compute_unavailable, compute_witnesses
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import (
+    ROUND,
+    STUDY,
+    Contribution,
+    Model,
+    Report,
+    Share,
+)
+from swarmhub.contract.refusals import (
+    AlreadyDone,
+    Disputed,
+    NotAllowed,
+    UnknownThing,
+)
+from swarmhub.contract.round.checks import (
+    add_report,
+    check_buffer,
+    check_contribution,
+    check_receipts,
+    need_candidate,
+    need_current_round,
+    need_few_strikes,
+    need_led_round,
+    need_open_round,
+)
+from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.minimum import take_in
+from swarmhub.contract.round.phases import (
+    advance,
+    drop_member,
+    exclude,
+    mark_term,
+    next_term,
+    note_settled,
+    open_round,
+    put,
+)
+from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.transactions import (
+    Contribute,
+    Invalid,
+    Poke,
+    Ready,
+    Retract,
+    Settle,
+    Suspect,
+    Unavailable,
+)
+
+
+def ready(ctx: Context, tx: Ready) -> None:
+    """An enrolled member joins the open roster, or the next one if contributions are fixed."""
+    member = ctx.need_member()
+    study, spec, r = need_open_round(ctx, tx.study)
+    if study.samples_of(member.id) is None:
+        raise NotAllowed("an enrolled member", "be ready")
+    expected = get_candidates(r) if r.phase == "MERGING" else r.roster
+    if member.id in expected or member.id in study.ready:
+        raise AlreadyDone(f"member {member.id} is ready")
+    joined = take_in(spec, study, r, member.id)
+    if joined is None or (r.phase == "MERGING" and r.kind != "initial"):
+        ctx.emit("ready", study=tx.study, number=r.number + 1, member=member.id)
+        STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
+        return
+    need_few_strikes(r, member)
+    ctx.emit("ready", study=tx.study, number=r.number, member=member.id)
+    r = replace(joined, roster=tuple(sorted((*r.roster, member.id))))
+    if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
+        r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
+        put(ctx, r)
+        mark_term(ctx, r)
+    else:
+        put(ctx, r)
+        advance(ctx, tx.study)
+
+
+def contribute(ctx: Context, tx: Contribute) -> None:
+    """A member's parameters for this round: the first one counts, from the current model only."""
+    member = ctx.need_member()
+    study, spec, r = need_current_round(ctx, tx.ref, "COLLECTING")
+    if r.contribution_of(member.id):
+        raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
+    need_few_strikes(r, member)
+    joined = take_in(spec, study, r, member.id)
+    if joined is None:
+        raise NotAllowed("a member that was enrolled when the round opened",
+                         f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
+    check_contribution(study, spec, r, member.id, tx)
+    entry = Contribution(member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations)
+    contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
+    roster = tuple(sorted({*r.roster, member.id}))
+    put(ctx, replace(joined, contributions=contributions, roster=roster))
+    ctx.emit("contributed", study=r.study, number=r.number, member=member.id, weight=tx.weight)
+    advance(ctx, r.study)
+
+
+def retract(ctx: Context, tx: Retract) -> None:
+    """A member takes its own contribution back while the round is unsettled."""
+    member = ctx.need_member()
+    _, _, r = need_current_round(ctx, tx.ref, "COLLECTING", "MERGING")
+    if not r.contribution_of(member.id):
+        raise UnknownThing("contribution of member", member.id)
+    drop_member(ctx, r.study, member.id, willing=True)
+
+
+def suspect(ctx: Context, tx: Suspect) -> None:
+    """End a term at once if f + 1 candidates say that its leader does not answer."""
+    member = ctx.need_member()
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    need_candidate(r, member)
+    if member.id in r.suspects:
+        raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
+    r = replace(r, suspects=(*r.suspects, member.id))
+    put(ctx, r)
+    ctx.emit("suspected", study=r.study, number=r.number, term=r.term, by=member.id)
+    if len(r.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
+        next_term(ctx, r.study)
+
+
+def unavailable(ctx: Context, tx: Unavailable) -> None:
+    """The leader cannot get a contribution. Its term is over; enough such reports exclude."""
+    member = ctx.need_member()
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    if member.id != get_leader(r):
+        raise NotAllowed("the leader of the term", "report a contribution as unavailable")
+    add_report(ctx, r, Report("unavailable", member.id, tx.member))
+    r = ROUND.need(ctx.state, r.study)
+    reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("unavailable", tx.member)}
+    if len(reporters) >= compute_unavailable(len(r.enrolled), len(r.contributions)):
+        exclude(ctx, r.study, tx.member, "unavailable")
+    else:
+        next_term(ctx, r.study)
+
+
+def invalid(ctx: Context, tx: Invalid) -> None:
+    """Exclude a contribution that f + 1 contributors have checked and found unmergeable."""
+    member = ctx.need_member()
+    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    need_candidate(r, member)
+    add_report(ctx, r, Report("invalid", member.id, tx.member))
+    r = ROUND.need(ctx.state, r.study)
+    reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("invalid", tx.member)}
+    if len(reporters) >= compute_witnesses(len(r.enrolled), len(r.contributions)):
+        exclude(ctx, r.study, tx.member, "invalid")
+
+
+def settle(ctx: Context, tx: Settle) -> None:
+    """A leader of this revision settles the merged model that enough others hold."""
+    member = ctx.need_member()
+    study, spec, r = need_led_round(ctx, tx.ref)
+    if member.id != get_leader(r, tx.ref.term):
+        raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
+    if member.id in r.false_leaders:
+        raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
+    if r.dispute is not None:  # of another merge, too: it may be the true one
+        raise Disputed(r.dispute.digest, r.dispute.by)
+    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    check_receipts(ctx, r, tx, member)
+    candidates = get_candidates(r)
+    shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
+    model = Model(
+        study=r.study,
+        number=r.number,
+        kind=r.kind,
+        digest=tx.digest,
+        nbytes=tx.nbytes,
+        layout=tx.layout,
+        base=r.base,
+        spec=study.spec,
+        rule="statistics" if r.kind == "statistics" else spec.merge.name,
+        leader=member.id,
+        term=tx.ref.term,
+        revision=r.revision,
+        shares=shares,
+        receipts=tuple(p.member for p in tx.receipts),
+    )
+    study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
+    lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
+    if r.kind == "statistics":
+        study = replace(study, statistics=model, lineage=lineage)
+    else:
+        study = replace(study, current=model, lineage=lineage)
+    STUDY.put(ctx.state, r.study, record=study)
+    ctx.emit("settled", lineage=lineage, **codec.to_json(model))
+    open_round(ctx, r.study, r.number + 1, candidates)
+
+
+def poke(ctx: Context, tx: Poke) -> None:
+    """Accept a block at the beginning of which due deadlines have fired. Changes nothing itself."""
+    ctx.need_member()
+    if ROUND.get(ctx.state, tx.study) is None:
+        raise UnknownThing("running study", tx.study)

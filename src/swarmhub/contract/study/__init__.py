@@ -1,0 +1,1 @@
+"""Studies: from a proposal to the end."""

@@ -1,0 +1,100 @@
+"""What an auditor will ask of old blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from typing import Any
+
+from swarmhub.errors import LedgerShortage
+from swarmhub.ledger.blocks import Committed
+from swarmhub.ledger.cometbft.broadcaster import end
+from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.sqlite.driver import AGAIN_S
+
+CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
+MILESTONES = CHANGES | {
+    "double_signed", "validates", "power", "proposed", "approved", "refused", "enrolled",
+    "withdrawn", "started", "settled", "false_merge", "released", "study_finished",
+}  # fmt: skip
+
+PAGE = 100  # validators; the engine gives no more at a time
+MAX_PAGES = 10  # a consortium has at most 1,000 members
+
+log = logging.getLogger("swarmhub.ledger")
+
+
+class Recorder:
+    """Keeps, of each block in which something happened that an auditor will ask for, what shows
+    that the validators agreed on it: its header and the one after it (which names the state), with
+    signatures and who signed. They outlive the blocks that are forgotten."""
+
+    def __init__(self, store: Store, rpc: Rpc) -> None:
+        self._store = store
+        self._rpc = rpc
+        self._wanted: deque[int] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._after = False  # the newest block was such a one
+        self._closed = False
+
+    def heard(self, committed: Committed) -> None:
+        """A block has been committed."""
+        now = any(name in MILESTONES for name, _ in committed.events)
+        if now or self._after:
+            self._want(committed.height)
+        self._after = now
+
+    def catch_up(self) -> None:
+        """Get what a crash has left out, of the blocks since."""
+        for height in self._store.unproven(MILESTONES):
+            self._want(height)
+
+    def _want(self, height: int) -> None:
+        self._wanted.append(height)
+        if not self._closed and (self._work is None or self._work.done()):
+            self._work = asyncio.create_task(self._record())
+
+    async def _record(self) -> None:
+        while self._wanted:
+            height = self._wanted[0]
+            try:
+                found = await self._rpc.call("commit", height=str(height))
+                who = await self._validators(height)
+            except RpcError as error:
+                log.debug("no proof of block %d yet: %s", height, error)
+                if error.data:  # the engine has forgotten that block
+                    self._wanted.popleft()
+                else:
+                    await asyncio.sleep(RETRY_S)
+                continue
+            signed = found["signed_header"]
+            try:
+                await asyncio.to_thread(
+                    self._store.save_proof, height, json.dumps(signed),
+                    signed["header"]["validators_hash"], json.dumps(who),
+                )  # fmt: skip
+            except LedgerShortage as error:
+                log.warning("%s", error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            self._wanted.popleft()
+
+    async def _validators(self, height: int) -> list[dict[str, Any]]:
+        """All of a block; the engine tells them in pages."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, MAX_PAGES + 1):
+            told = await self._rpc.call(
+                "validators", height=str(height), page=str(page), per_page=str(PAGE)
+            )
+            found += told["validators"]
+            if len(found) >= int(told["total"]):
+                break
+        return found
+
+    async def close(self) -> None:
+        """Stop. What is not recorded by now is when the ledger is opened again."""
+        self._closed = True
+        await end(self._work)

@@ -1,0 +1,1 @@
+"""The ledger of processes on one machine: blocks and state in SQLite, transactions in a folder."""

@@ -1,0 +1,512 @@
+"""The embedded ledger: a hash-chained block log in one SQLite file, shared on one machine.
+
+Every process that opens the file checks and executes every block itself. Transactions wait in a
+pool that all share; a writer takes its turn, executes what others have written since, appends a
+block of all that waits (and the follow-up block, where a deadline waits to be stamped) and
+commits once, with one fsync. Work on the file happens in one worker thread; the state changes
+only on the event loop's thread.
+
+Where the machine is short of something (descriptors, space on the disk), what waits goes on
+waiting: `on_trouble` is told, and it is tried again. Damage ends the ledger (`on_failure`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.records import Genesis, get_member_of_key, get_members
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.transactions import read_transaction
+from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, LedgerShortage, Malformed
+from swarmhub.failpoints import reach
+from swarmhub.files import SHARED, SHARED_FOLDER, open_shared, shut_out_others, sync
+from swarmhub.keys import PrivateKey
+from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.blocks import (
+    MAX_BLOCK_BYTES,
+    MAX_BLOCK_TXS,
+    Block,
+    Committed,
+    Tip,
+    build,
+    make_genesis_block,
+    needs_follow_up,
+    pack_txs,
+    replay,
+    replay_genesis,
+    unpack_block,
+)
+from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.sqlite.mempool import Pool
+
+T = TypeVar("T")
+
+FORMAT = "1"
+LOCK_TIMEOUT_S = 30.0
+CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
+AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
+SAFETY_LOOK_S = 1.0  # in case a ring was lost
+AGAIN_S = 3.0  # between two tries to write, where the machine is short of something
+GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
+PASSING = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
+}  # fmt: skip
+MACHINES_FAULTS = {*PASSING, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+PASSING_ERRNOS = {
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOLCK, errno.ENOSPC,
+    errno.EDQUOT, errno.EIO,
+}  # fmt: skip
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE blocks (
+  height INTEGER PRIMARY KEY, header TEXT NOT NULL, signature TEXT NOT NULL, txs TEXT NOT NULL
+);
+"""
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def make_steady_clock() -> Callable[[], int]:
+    """A clock that starts from the wall clock and goes on at real speed, whatever steps that one
+    makes. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
+    offset_ms = wall_clock_ms() - time.monotonic_ns() // 1_000_000
+    offset_ms += int(os.environ.get(CLOCK_VARIABLE) or 0)
+    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
+
+
+def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
+    """Found a consortium in a new file; returns the chain id."""
+    block = make_genesis_block(genesis, writer)
+    if path.exists():
+        raise BadInput(f"Expected no file at {path}, found one; a ledger is never overwritten.")
+    with making(path) as partial, contextlib.closing(_connect(partial)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(SCHEMA)
+        with db:
+            db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
+            _insert(db, block)
+    return replay_genesis(block, Overlay(State()))[0].chain_id
+
+
+@contextlib.contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Where to make a ledger's file, which gets its name when it is whole and closed; others than
+    this user's group cannot open it. LedgerShortage where it cannot be made; nothing is left of it
+    then."""
+    partial = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=SHARED_FOLDER)
+        _remove(partial)  # of a try that was killed
+        partial.touch()
+        partial.chmod(SHARED)  # SQLite makes its files beside it alike
+        yield partial
+        sync(partial)
+        partial.replace(path)
+        sync(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise shortage_of(error, path) from None
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    """A file of SQLite, and what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _insert(db: sqlite3.Connection, block: Block) -> None:
+    db.execute(
+        "INSERT INTO blocks VALUES (?, ?, ?, ?)",
+        (
+            block.header.height,
+            codec.pack(block.header).decode(),
+            block.signature,
+            pack_txs(block.txs).decode(),
+        ),
+    )
+
+
+def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterator[Block]:
+    """Blocks from height `start`; damage is reported with the height where it shows."""
+    height = start
+    try:
+        rows = db.execute(
+            "SELECT height, header, signature, txs FROM blocks WHERE height >= ? AND height < ?"
+            " ORDER BY height",
+            (start, stop if stop is not None else 1 << 60),
+        )
+        for number, header, signature, txs in rows:
+            if number != height:
+                raise LedgerDamaged(height, f"it is missing (the next one is {number})")
+            yield unpack_block(header, signature, txs)
+            height += 1
+    except Malformed as error:
+        raise LedgerDamaged(height, f"it does not decode ({error})") from None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if is_machines_fault(error):
+            raise
+        raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
+
+
+def is_machines_fault(error: Exception) -> bool:
+    """Whether SQLite says that the machine failed it (no descriptor, no memory, a lock, the disk),
+    which is no word about what is in the file."""
+    return _code(error) in MACHINES_FAULTS
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the machine is short of something (descriptors, space, memory, a lock) that may be
+    there again in a moment: worth another try."""
+    if isinstance(error, OSError):
+        return error.errno in PASSING_ERRNOS
+    return _code(error) in PASSING
+
+
+def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
+    """A sentence for a ledger's file that cannot be written."""
+    number = error.errno if isinstance(error, OSError) else 0
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
+        hint = "free disk space"
+    elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
+        hint = "check the limit of open files (ulimit -n)"
+    elif _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        hint = "look for a program that has it open and stands still"
+    else:
+        hint = "check the disk and the file's permissions"
+    sentence = f"The ledger {path} cannot be written ({why}); {hint}."
+    return LedgerShortage(sentence, is_passing(error))
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary code of an error; 0 where there is none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait for this process' turn to write. The kernel wakes the next in line at once, where
+    SQLite's own lock is tried again after pauses that grow with the number of writers."""
+    with open_shared(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a visit to the file brought."""
+
+    tip: Tip
+    overlay: Overlay
+    committed: tuple[Committed, ...]
+
+
+class SqliteLedger:
+    """One process' handle on the file. Open it with `SqliteLedger.open`."""
+
+    sleeps = False
+
+    def __init__(
+        self,
+        path: Path,
+        writer: PrivateKey | None,
+        clock: Callable[[], int],
+        db: sqlite3.Connection,
+    ) -> None:
+        self.path = path
+        self.writer = writer
+        self.tip: Tip = Tip("", -1, 0, "", None)
+        self.state = State()
+        self._clock = clock
+        self._tip_seen_ms = clock()
+        self._db = db
+        self._board = Board()
+        self._queue: list[bytes] = []
+        self._lock = asyncio.Lock()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._looking: asyncio.Task[None] | None = None
+        self._pumping: asyncio.Task[None] | None = None
+        self._safety: asyncio.Task[None] | None = None
+        self._again = False
+        self._closed = False
+        self.failure: LedgerError | None = None  # set when the file turned out damaged
+        self.on_failure: Callable[[LedgerError], None] = lambda error: None
+        self.trouble: LedgerError | None = None  # why what waits is not written at the moment
+        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
+        self._bell = Doorbell(path)
+        self._pool = Pool(path)
+        self._turns = path.with_name(path.name + ".turns")
+
+    @property
+    def why_late(self) -> str:
+        """What may be the cause if no block has a transaction for seconds."""
+        return (
+            f"The ledger {self.path} has not taken a transaction of this node for some seconds: "
+            "this machine is busy, or a program that stands still (a stopped process) has its turn "
+            "to write. The transaction waits; nothing is lost."
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        writer: PrivateKey | None = None,
+        seen: tuple[int, str] | None = None,
+        clock: Callable[[], int] | None = None,
+        listener: Listener | None = None,
+    ) -> SqliteLedger:
+        """Open and check the whole chain. `seen` is the last (height, block id) this node saw;
+        a file that does not contain it was rolled back or replaced. `listener` sees every block
+        from the first on."""
+        if not path.is_file():
+            raise LedgerError(f"Expected a ledger at {path}, found no file; check the path.")
+        for end in ("", "-wal", "-shm"):
+            shut_out_others(path.with_name(path.name + end))
+        try:
+            db = _connect(path)
+            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes bad bytes
+            if is_machines_fault(error):
+                raise LedgerError(
+                    f"The ledger {path} cannot be opened ({error}); check the disk, the file's "
+                    "permissions and the limit of open files."
+                ) from None
+            raise LedgerDamaged(0, f"the file is no ledger ({error})", str(path)) from None
+        if row is None or row[0] != FORMAT:
+            db.close()
+            raise LedgerError(
+                f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
+            )
+        ledger = cls(path, writer, clock or make_steady_clock(), db)
+        if listener is not None:
+            ledger.subscribe(listener)
+        found: dict[int, str] = {}
+        stop_checking = ledger.subscribe(
+            lambda c: found.update({c.height: c.block.id}) if seen and c.height == seen[0] else None
+        )
+        try:
+            ledger._take(await ledger._visit(lambda: ledger._catch_up()))
+            if ledger.tip.height < 0:
+                raise LedgerDamaged(0, "the file holds no block", str(path))
+            if seen is not None and found.get(seen[0]) != seen[1]:
+                at = min(seen[0], ledger.tip.height + 1)
+                why = "this node has seen other blocks: it was rolled back"
+                raise LedgerDamaged(at, why, str(path))
+        except sqlite3.Error as error:
+            ledger._worker.shutdown(wait=True)
+            db.close()
+            raise LedgerError(f"The ledger {path} cannot be read ({error}).") from None
+        except BaseException:
+            ledger._worker.shutdown(wait=True)
+            db.close()
+            raise
+        stop_checking()
+        ledger._bell.listen(ledger._look_soon)
+        ledger._safety = asyncio.create_task(ledger._look_now_and_then())
+        return ledger
+
+    # the protocol
+
+    def estimate_ms(self) -> int:
+        return max(self.tip.time_ms + 1, self._now_ms())
+
+    def _now_ms(self) -> int:
+        """This process' clock; where block time is ahead of it, what has passed since the tip."""
+        now_ms = self._clock()
+        if self.tip.time_ms - self._tip_seen_ms < AHEAD_MS:
+            return now_ms
+        return max(now_ms, self.tip.time_ms + now_ms - self._tip_seen_ms)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return self._board.subscribe(listener)
+
+    async def submit(self, tx: bytes) -> Submission:
+        if self.failure:
+            raise self.failure
+        if self.writer is None:
+            raise LedgerError("The ledger is open for reading only; open it with a node's key.")
+        is_member = get_member_of_key(self.state, self.writer.public) is not None
+        if not is_member and read_transaction(tx).signer != self.writer.public:
+            raise LedgerError("Only a member can write other people's transactions to this ledger.")
+        submission = self._board.expect(tx)
+        if tx not in self._queue:
+            self._queue.append(tx)
+        if self._pumping is None or self._pumping.done():
+            self._pumping = asyncio.create_task(self._pump())
+        return submission
+
+    async def blocks(self, start: int, stop: int) -> list[Block]:
+        return await self._visit(lambda: list(_read(self._db, start, stop)))
+
+    async def close(self) -> None:
+        self._closed = True
+        self._bell.close()
+        for task in (self._safety, self._looking, self._pumping):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, LedgerError):
+                    await task
+        self._worker.shutdown(wait=True)
+        self._db.close()
+
+    # work on the file
+
+    async def _visit(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _take(self, step: _Step) -> None:
+        self.state.commit(step.overlay.writes, step.tip.tree)
+        if step.committed:
+            self.tip, self._tip_seen_ms = step.tip, self._clock()
+        for committed in step.committed:
+            self._board.publish(committed)
+
+    def _catch_up(self) -> _Step:
+        """Execute what others have written. Runs in the worker thread."""
+        overlay, tip, done = Overlay(self.state), self.tip, []
+        try:
+            for block in _read(self._db, tip.height + 1):
+                if tip.height < 0:
+                    tip, committed = replay_genesis(block, overlay)
+                else:
+                    tip, committed = replay(tip, overlay, block)
+                done.append(committed)
+        except LedgerDamaged as error:
+            raise LedgerDamaged(error.height, error.why, str(self.path)) from None
+        return _Step(tip, overlay, tuple(done))
+
+    def _append(self, mine: list[Path]) -> _Step:
+        """Append a block of what waits, unless somebody has. Runs in the worker thread."""
+        assert self.writer is not None
+        with _turn(self._turns):
+            reach("ledger.turn")
+            if any(path.exists() for path in mine):
+                return self._append_in_turn(mine, self.writer)
+        return self._catch_up()  # somebody had them in a block
+
+    def _append_in_turn(self, mine: list[Path], writer: PrivateKey) -> _Step:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            step = self._catch_up()
+            overlay, tip, done = step.overlay, step.tip, list(step.committed)
+            members = {m.account for m in get_members(overlay)}
+            only = None if writer.public in members else mine  # a stranger writes for itself
+            taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES, members, only)
+            batch = [tx for _, tx in taken]
+            while batch or needs_follow_up(overlay):
+                tip, committed = build(tip, overlay, batch, self._now_ms(), writer)
+                _insert(self._db, committed.block)
+                done.append(committed)
+                batch = []
+            reach("ledger.rows")
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        reach("ledger.committed")
+        self._pool.remove([path for path, _ in taken])
+        reach("ledger.silent")
+        with contextlib.suppress(OSError):  # who is not woken looks by itself
+            self._bell.ring()
+        reach("ledger.told")
+        return _Step(tip, overlay, tuple(done))
+
+    async def _pump(self) -> None:
+        """Bring what is queued into blocks, however long the machine lets it wait."""
+        mine: list[Path] = []
+        while (self._queue or mine) and not self.failure:
+            self.trouble = await self._attempt(self._bring(mine))
+            if self.trouble:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _bring(self, mine: list[Path]) -> None:
+        """Put what is queued into the pool, and append until all is in a block. `mine` are the
+        places in the pool: what is left there when it fails is for the next try."""
+        while self._queue:
+            tx = self._queue[0]
+            mine.append(await self._visit(lambda tx=tx: self._pool.put(tx)))  # type: ignore[misc]
+            del self._queue[0]
+        while not self.failure and any(path.exists() for path in mine):
+            await self._gather()
+            await self._execute(lambda: self._append(mine))
+        mine.clear()
+
+    async def _gather(self) -> None:
+        """Let the last block be executed everywhere, while more transactions come together."""
+        rest_ms = self._bell.count() * GATHER_MS
+        since_ms = self._clock() - self._tip_seen_ms
+        if 0 <= since_ms < rest_ms:
+            await asyncio.sleep((rest_ms - since_ms) / 1000)
+
+    async def _execute(self, work: Callable[[], _Step]) -> None:
+        async with self._lock:
+            self._take(await self._visit(work))
+
+    async def _attempt(self, work: Coroutine[Any, Any, None]) -> LedgerError | None:
+        """Do it. Returns what kept it from being done, if that may pass; all else ends the
+        ledger."""
+        try:
+            await work
+        except LedgerError as error:
+            self._fail(error)
+        except (sqlite3.Error, OSError) as error:
+            shortage = shortage_of(error, self.path)
+            if shortage.is_passing:
+                self.on_trouble(shortage)
+                return shortage
+            self._fail(shortage)
+        return None
+
+    def _fail(self, error: LedgerError) -> None:
+        if self.failure is None:
+            self.failure = error
+            self._board.fail(error)
+            self.on_failure(error)
+
+    def _look_soon(self) -> None:
+        self._again = True
+        if self._closed:
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._again and not self.failure:
+            self._again = False
+            await self._attempt(self._execute(self._catch_up))
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(SAFETY_LOOK_S)
+            self._look_soon()

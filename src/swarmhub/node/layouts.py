@@ -1,0 +1,116 @@
+"""How this site's model differs from the others' models, for the trainer that would wait in vain.
+
+A layout travels with nobody's parameters: each site's own trainer brings it. Only if the digests
+differ is the other document fetched, to say in one sentence what differs. It comes from a peer: it
+is bounded, parsed, and compared with its digest; nothing of it is kept but a settled model's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmhub.contract.records import MEMBER, ROUND, SPEC, STUDY, Model, Study, get_member_of_key
+from swarmhub.contract.state import Reader
+from swarmhub.errors import PeerError
+from swarmhub.params import Layout, describe_difference
+from swarmhub.protocol import Notes, Offered
+from swarmhub.protocol.decide import get_holders
+from swarmhub.types import Digest, MemberId
+
+if TYPE_CHECKING:
+    from swarmhub.node.service import Node
+
+TRIES, PAUSE_S = 3, 1.0
+MAX_KNOWN = 16  # layouts in memory
+
+log = logging.getLogger("swarmhub.trainer")
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """Another member's first model that has another form than this site's. `stops`: the study
+    cannot start from a model of this site's form, since fewer than min_peers may have one; as long
+    as enough may, one member's odd model stops nobody."""
+
+    offer: Offered
+    mine: Digest  # the layout of this site's model
+    stops: bool
+
+
+def find_unlike(state: Reader, notes: Notes) -> Unlike | None:
+    """What is known against this site's model before the first round."""
+    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
+    r, mine = ROUND.get(state, notes.study), notes.prepared
+    if study is None or spec is None or r is None or mine is None:
+        return None
+    if r.kind != "initial" or mine.number != r.number:
+        return None
+    offers = [o for o in notes.offers.values() if o.number == r.number and o.leader != notes.me]
+    unlike = [o for o in offers if o.layout != mine.layout]
+    if not unlike:
+        return None
+    alike = {e.member for e in study.enrolled} - {o.leader for o in unlike}
+    return Unlike(unlike[0], mine.layout, stops=len(alike) < r.min_peers)
+
+
+class Forms:
+    """Layouts of others' models, as far as this node has had to ask for them."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._known: dict[Digest, Layout] = {}
+        self._checked: set[Digest] = set()  # documents of settled models that are here and whole
+
+    async def describe(self, unlike: Unlike) -> str:
+        """Say in one sentence how this site's model differs from the other's."""
+        offer, blobs = unlike.offer, self._node.blobs
+        ours = blobs.layout(unlike.mine)
+        theirs = await self._find((offer.leader,), offer.digest, offer.layout)
+        member = MEMBER.get(self._node.ledger.state, offer.leader)
+        there = f"the model of {member.name if member else f'member {offer.leader}'}"
+        if ours is None or theirs is None:
+            return (
+                f"This model's arrays are not those of {there} (names, types or shapes differ, or "
+                "classes or columns); build the same model at every site."
+            )
+        return describe_difference(ours, theirs, "this model", there)
+
+    async def find_document(self, study: Study, model: Model) -> Path | None:
+        """Where the layout of a settled model lies, fetched if no trainer here has brought it."""
+        blobs = self._node.blobs
+        if model.layout in self._checked:
+            return blobs.layout_path(model.layout)
+        if await asyncio.to_thread(blobs.layout, model.layout) is None:
+            found = await self._find(get_holders(model, study), model.digest, model.layout)
+            if found is None:
+                return None
+            await asyncio.to_thread(blobs.put_layout, found)
+        self._checked.add(model.layout)
+        return blobs.layout_path(model.layout)
+
+    async def _find(
+        self, holders: Sequence[MemberId], digest: Digest, layout: Digest
+    ) -> Layout | None:
+        """The layout of a blob, from whoever holds it; None if nobody gives it."""
+        if layout in self._known:
+            return self._known[layout]
+        me = get_member_of_key(self._node.ledger.state, self._node.account.public)
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
+            for holder in holders:
+                if me is not None and holder == me.id:
+                    continue
+                try:
+                    found = await self._node.client.layout(holder, digest, layout)
+                except PeerError as error:
+                    log.info("layout of %s… from member %d: %s", digest[:12], holder, error)
+                    continue
+                self._known = {**dict(list(self._known.items())[1 - MAX_KNOWN :]), layout: found}
+                return found
+        return None

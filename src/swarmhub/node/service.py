@@ -1,0 +1,694 @@
+"""The node: opens ledger, blobs and doors, and keeps a driver for every study it takes part in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+from typing import IO, Any, TypeVar
+
+from swarmhub import __version__, codec
+from swarmhub.blobs import BlobStore
+from swarmhub.contract import Result, State
+from swarmhub.contract.consortium.cards import DIALS_OUT
+from swarmhub.contract.records import (
+    INVITATION,
+    MEMBER,
+    ROUND,
+    STUDY,
+    Member,
+    get_chain,
+    get_double_sign,
+    get_member_of_key,
+    get_members,
+)
+from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
+from swarmhub.errors import BadInput, HomeError, LedgerError
+from swarmhub.failpoints import reach
+from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
+from swarmhub.home.bootstrap import Entrance
+from swarmhub.home.foreign_keys import find_foreign_keys
+from swarmhub.home.home import Home, parse_address
+from swarmhub.home.ledgers import NodeLedger, open_for_node
+from swarmhub.home.membership import Membership, Standing, find_applicants
+from swarmhub.ledger import Committed, freshen, sign_transaction
+from swarmhub.ledger.cometbft import CometLedger, read_genesis
+from swarmhub.ledger.cometbft.broadcaster import end
+from swarmhub.ledger.sqlite.driver import is_passing, wall_clock_ms
+from swarmhub.merge import self_test
+from swarmhub.node.double_signing import find_double_signs
+from swarmhub.node.forgetting import Removed, forget_here
+from swarmhub.node.health import Health
+from swarmhub.node.layouts import Forms
+from swarmhub.node.outgoing import Description, Outgoing, kind_of
+from swarmhub.node.problems import Problems
+from swarmhub.node.sent import SentBook
+from swarmhub.node.study_driver import RESUBMIT_S, StudyDriver
+from swarmhub.node.trainer_api.server import ANY_STUDY, LocalApi
+from swarmhub.node.waits import find_wait
+from swarmhub.protocol import (
+    Merged,
+    Notes,
+    Obtained,
+    Prepared,
+    ReceiptCame,
+    Signed,
+    compute_kept,
+    is_receipt,
+    may_read,
+)
+from swarmhub.transport.client import PeerClient
+from swarmhub.transport.reachability import Reach, try_tcp
+from swarmhub.transport.relay import Outpost, relays_of
+from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
+from swarmhub.transport.tls import Peers
+from swarmhub.types import Digest, MemberId, PublicKey
+
+LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
+HEAD_EVERY_S = 1.0
+APPLY_TIMEOUT_S = 60.0
+CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
+HEIGHTS_S = 2.0  # to hear how far the others are, before this node signs a block
+BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
+MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
+
+M_ARENA_MAX = -8  # of glibc's mallopt
+
+T = TypeVar("T")
+
+log = logging.getLogger("swarmhub.node")
+
+
+class Node:
+    """A running node. `run` returns when it is told to stop or cannot go on."""
+
+    ledger: NodeLedger
+
+    def __init__(self, home: Home, verbose: bool = False) -> None:
+        self.home = home
+        self.verbose = verbose
+        home.make_folders()
+        home.mend_rotation()
+        self.account = home.key("account")
+        home.key("tls")  # OpenSSL would not say which file is damaged
+        self.blobs = BlobStore(home.blobs_path)
+        self.peers = Peers(home.certificate_path, home.key_path("tls"))
+        self.client = PeerClient(self.peers)
+        self.server = PeerServer(self.peers, self.blobs, self)
+        self.forms = Forms(self)
+        self.api = LocalApi(self)
+        self.health = Health(self)
+        relays = relays_of(home.config.address)
+        self.outpost = Outpost(self.peers, relays, home.config.listen)
+        self.entrance = Entrance(home)
+        self.membership = Membership(self.client, self._others, self._is_current)
+        self._watching: asyncio.Task[None] | None = None
+        self._told = ""  # of its standing
+        self.problems = Problems(home.root)
+        self.outgoing = Outgoing(
+            SentBook(home.sent_path), self._describe, self.problems.report_shortage
+        )
+        self.held: set[Digest] = set()
+        self.drivers: dict[str, StudyDriver] = {}
+        self.stopping = asyncio.Event()
+        self.renewed = False  # its keys have been rotated: start a new node on the home
+        self._identity = home.identity()
+        self._may_renew = True  # somebody's keys were rotated, and this node has not looked since
+        self._keys_seen_ns = 0  # when the folder of keys had changed, as of the last block
+        self._pulses: dict[str, asyncio.Event] = {}
+        self._failure: LedgerError | None = None
+        self._saving_head: asyncio.TimerHandle | None = None
+        self._rising: asyncio.Task[None] | None = None
+
+    # life
+
+    async def run(self) -> None:
+        """Everything from opening to closing. Raises SwarmhubError where it cannot go on."""
+        held = await self._take_home()
+        if held is None:
+            raise HomeError(
+                f"A node is running on {self.home.root} already; stop it, or use another --home."
+            )
+        asyncio.get_running_loop().set_exception_handler(self._heard_by_the_loop)
+        try:
+            raise_file_limit()
+            share_one_heap()
+            await asyncio.to_thread(self_test)
+            for sentence in await asyncio.to_thread(self.blobs.load):
+                self.problems.report(sentence)
+            self.held.update(self.blobs.digests())
+            reach("start.blobs")
+            await self._open_ledger()
+            reach("start.ledger")
+            if self.home.is_networked:  # where all share a machine, applications need no door
+                self.peers.sponsor_of = self.sponsor_of
+            try:
+                host, port = parse_address(self.home.config.listen)
+                await self.server.start(host.strip("[]"), port)
+                self.outpost.start()
+                await self.api.start()
+                await self.health.start(self.home.config.health_listen)
+                reach("start.doors")
+                self._remember_studies()
+                self._follow_ledger()
+                self._watching = asyncio.create_task(self.membership.watch(self._tell_standing))
+                log.info("node '%s' is up", self.home.config.name)
+                await self.stopping.wait()
+            finally:
+                await self._close()
+        finally:
+            held.close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _take_home(self) -> IO[Any] | None:
+        """The lock that makes this node the home's only one; None if another has it for more than
+        the instant in which a command looks whether a node is running."""
+        for _ in range(LOCK_TRIES):
+            held = lock(self.home.run_path("node.lock"))
+            if held is not None:
+                break
+            await asyncio.sleep(LOCK_PAUSE_S)
+        return held
+
+    async def _open_ledger(self) -> None:
+        seen = None
+        try:
+            seen = self.home.last_head()
+        except HomeError as error:
+            self.problems.report(str(error))
+        self.ledger = await open_for_node(
+            self.home, self.account, seen, self.verbose, self.entrance.find, self.ask_heights
+        )
+        self._renew()
+        self._check_own_keys()
+        self._save_head()
+        self.ledger.on_failure = self._ledger_failed
+        self.ledger.on_trouble = lambda error: self.problems.report_trouble(str(error))
+        self.ledger.subscribe(self._on_block)
+
+    async def ask_heights(self, state: State) -> list[int]:
+        """The newest block of each other validator that answers within a moment: who has no vote
+        has no word here either, or one that is not let in yet could keep others from signing."""
+        self.peers.update(get_members(state))
+        me = get_member_of_key(state, self.account.public)
+        others = [m.id for m in get_members(state) if m.power and (me is None or m.id != me.id)]
+        chain = get_chain(state).chain_id
+        asking = [asyncio.create_task(self.client.height(m, chain)) for m in others]
+        done, late = await asyncio.wait(asking, timeout=HEIGHTS_S) if asking else (set(), set())
+        await end(*late)
+        return [task.result() for task in done if task.exception() is None]
+
+    async def _close(self) -> None:
+        if self._saving_head is not None:
+            self._saving_head.cancel()
+            self.problems.insist(self._save_head)
+        for task in (self._rising, self._watching):
+            if task is not None:
+                task.cancel()
+        await self.api.close()
+        await self.outpost.close()
+        await self.health.close()
+        for driver in self.drivers.values():
+            await driver.close()
+        await self.client.close()
+        await self.server.close()
+        self.outgoing.flush()
+        await self.ledger.close()
+        await self.entrance.close()
+
+    def _ledger_failed(self, error: LedgerError) -> None:
+        self._failure = error
+        self.stopping.set()
+
+    def _heard_by_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and is_passing(error):
+            self.problems.report_shortage(error)
+        else:
+            loop.default_exception_handler(context)
+
+    # the ledger
+
+    def now_ms(self) -> int:
+        """Time as the next block will have it."""
+        return self.ledger.estimate_ms()
+
+    async def submit(self, body: Any) -> Result:
+        """Sign and submit; the same bytes again until a block has them or they expire."""
+        await freshen(self.ledger, self.account)
+        tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
+        self.outgoing.add_transaction(body, len(tx))
+        while True:
+            submission = await self.ledger.submit(tx)
+            try:
+                result = await submission.result(RESUBMIT_S)
+            except TimeoutError:
+                self.problems.report_trouble(self.ledger.why_late, logging.WARNING)
+                continue
+            self.problems.withdraw(self.ledger.why_late)
+            return result
+
+    def _on_block(self, committed: Committed) -> None:
+        self._save_head_soon()
+        self.pulse(ANY_STUDY)
+        happened = {name for name, _ in committed.events}
+        keys_ns = self.home.keys_changed_ns()
+        if keys_ns != self._keys_seen_ns:
+            self._keys_seen_ns = keys_ns
+            self._may_renew |= self.home.is_rotating()
+        self._may_renew |= "rotated" in happened
+        if self._may_renew:
+            self.problems.insist(self._renew)
+        if "double_signed" in happened:
+            for sentence in find_double_signs(self.ledger.state, None):
+                log.error("%s", sentence)
+        if not happened.isdisjoint({"revoked", "rotated"}):
+            self.problems.insist(self._check_own_keys)
+        for name, fields in committed.events:
+            log.info("block %d: %s %s", committed.height, name, _short(fields))
+        self._follow_ledger()
+        if happened & MEMBERSHIP_EVENTS:
+            self._tell_standing()
+
+    def _renew(self) -> None:
+        """Where the ledger has new keys of this hospital, start again with them. Where there are
+        validators, the next block still needs the vote of the old one: until it is there, the old
+        keys stay in use."""
+        state = self.ledger.state
+        try:
+            new = self.home.new_keys(state)
+            me = next(iter(new.values()), get_member_of_key(state, self.account.public))
+            if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
+                return
+            self.home.finish_rotation(state)
+            self.problems.update("rotation", "")
+            self._may_renew = False
+        except HomeError as error:  # the new key; those in use may be good
+            self.problems.update("rotation", str(error))
+        if self.home.identity() != self._identity:
+            log.info("this hospital's keys have been rotated")
+            self.renewed = True
+            self.stopping.set()
+
+    def _check_own_keys(self) -> None:
+        """Say so if the ledger has other keys for this hospital than this home."""
+        if self.renewed:
+            return
+        with contextlib.suppress(HomeError):  # said by `_renew`
+            if self.home.new_keys(self.ledger.state):
+                return  # they will be in use after the next block
+            sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
+            self.problems.update("keys", sentence)
+
+    def _save_head_soon(self) -> None:
+        """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
+        if self._saving_head is None:
+            loop = asyncio.get_running_loop()
+            self._saving_head = loop.call_later(HEAD_EVERY_S, self.problems.insist, self._save_head)
+
+    def _save_head(self) -> None:
+        self._saving_head = None
+        self.home.save_head(self.ledger.tip.height, self.ledger.tip.head)
+
+    def _follow_ledger(self) -> None:
+        state = self.ledger.state
+        new = self.peers.update(get_members(state))
+        if self.home.is_networked:
+            self.peers.update_applicants(find_applicants(state))
+        me = get_member_of_key(state, self.account.public)
+        if me is not None:
+            for member in new:
+                if member != me.id:
+                    self.client.greet(member)
+            for name in get_chain(state).running:
+                self._take_part(name, me.id)
+            if isinstance(self.ledger, CometLedger) and not me.power and self._rising is None:
+                self._rising = asyncio.create_task(self._become_validator(self.ledger))
+        for driver in self.drivers.values():
+            driver.react()
+
+    # whether the others take this node for a member
+
+    def standing(self) -> Standing:
+        """Whether this hospital is a member, and what its people can do if it is not."""
+        if self.entrance.waiting:
+            return self.entrance.standing()
+        name = self.home.config.name
+        return self.membership.standing(self.ledger.state, self.account.public, name)
+
+    def is_well(self) -> bool:
+        """Whether there is nothing that a person here has to mend."""
+        return self.standing().well and not self.all_problems()
+
+    def _tell_standing(self) -> None:
+        found = self.standing()
+        if found.said != self._told:
+            self._told = found.said
+            level = (
+                logging.WARNING if found.state == "member" else logging.ERROR
+            )  # alone: it passes
+            log.log(logging.INFO if found.well else level, "%s", found.said)
+
+    def _others(self) -> list[MemberId]:
+        """Members that can be asked; none where all share a machine, and its ledger says it."""
+        if not self.home.is_networked:
+            return []
+        members = get_members(self.ledger.state)
+        return [m.id for m in members if m.tls and m.account != self.account.public]
+
+    async def _is_current(self) -> bool:
+        return not isinstance(self.ledger, CometLedger) or await self.ledger.is_current()
+
+    async def _become_validator(self, ledger: CometLedger) -> None:
+        """A newcomer's vote counts from when it has caught up, and says so."""
+        while True:
+            me = get_member_of_key(ledger.state, self.account.public)
+            mine = self.home.key("consensus").public
+            able = me and me.consensus == mine and not get_double_sign(ledger.state, me)
+            if able and ledger.signing.may_sign and await ledger.is_current():
+                result = await self.submit(Validate())
+                if result.ok or result.code == "AlreadyDone":
+                    log.info("validates from now on")
+                    return
+                log.info("cannot validate yet: %s", result.message)
+            await asyncio.sleep(CATCHING_UP_S)
+
+    def _take_part(self, name: str, me: MemberId) -> None:
+        """Have a driver for a study that this node is enrolled in."""
+        study = STUDY.need(self.ledger.state, name)
+        if study.is_over and self.home.is_forgotten(name):
+            return
+        if name not in self.drivers and study.samples_of(me) is not None:
+            notes = Notes(
+                name, me, self.held, prepared=self.load_prepared(name),
+                signed=self.load_signed(name), obtained=self.load_obtained(name),
+            )  # fmt: skip
+            self.drivers[name] = StudyDriver(self, notes)
+
+    def _remember_studies(self) -> None:
+        """At start: studies that are over keep their models here, and are served to others."""
+        state = self.ledger.state
+        for name in self.home.forgotten():  # a crash may have left something undone
+            forget_here(self.home, state, self.blobs, name)
+        self.held.intersection_update(self.blobs.digests())
+        me = get_member_of_key(state, self.account.public)
+        for path in [p for p in state.values if me and p.startswith("study/")]:
+            self._take_part(path.removeprefix("study/"), me.id if me else 0)
+
+    async def forget(self, name: str) -> Removed:
+        """Take no part any more in a study that is over (or left), and delete what is here of
+        it."""
+        more = self.blobs.condemned
+        driver = self.drivers.pop(name, None)
+        if driver is not None:
+            await driver.close()
+            more |= compute_kept(self.ledger.state, driver.notes)
+            more |= set(driver.notes.obtained.digests)
+        for other in self.drivers.values():
+            more -= compute_kept(self.ledger.state, other.notes)
+        removed = forget_here(self.home, self.ledger.state, self.blobs, name, more)
+        self.held.intersection_update(self.blobs.digests())
+        log.info("forgot '%s': %d bytes, %d files", name, removed.nbytes, removed.files)
+        return removed
+
+    def sweep(self) -> None:
+        """Delete blobs that no study needs any more."""
+        state = self.ledger.state
+        kept: set[Digest] = set()
+        for driver in self.drivers.values():
+            kept |= compute_kept(state, driver.notes)
+        self.blobs.retain(kept)
+        self.held.intersection_update(self.blobs.digests())
+        give_memory_back()
+
+    # the journal
+
+    def save_prepared(self, study: str, prepared: Prepared) -> None:
+        """Keep the trainer's answer over a crash; it is on disk when this returns."""
+        reach("journal.before")
+        write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
+        reach("journal.after")
+
+    def drop_prepared(self, study: str) -> None:
+        """Forget the trainer's answer, also over a crash."""
+        self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
+
+    def save_signed(self, study: str, signed: Signed) -> None:
+        """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
+        write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))
+
+    def load_signed(self, study: str) -> Signed:
+        """What receipts were sent for in the last round in which any was."""
+        return self._load(Signed, f"{study}.signed") or Signed()
+
+    def save_obtained(self, study: str, obtained: Obtained) -> None:
+        """Keep over a crash what was pulled; like the blobs themselves, not over a power cut."""
+        with contextlib.suppress(OSError):  # no space: then it is not given to others after a crash
+            write_whole(self.home.state_path(f"{study}.obtained"), seal(codec.pack(obtained)))
+
+    def load_obtained(self, study: str) -> Obtained:
+        """What was pulled in the last round in which anything was."""
+        return self._load(Obtained, f"{study}.obtained", synced=False) or Obtained()
+
+    def load_prepared(self, study: str) -> Prepared | None:
+        """The trainer's last answer, if its blob is still here and whole."""
+        found = self._load(Prepared, f"{study}.prepared")
+        return found if found and (not found.digest or found.digest in self.blobs) else None
+
+    def _load(self, kind: type[T], name: str, synced: bool = True) -> T | None:
+        """What a file of the journal holds; None where there is none, or it is damaged (which is
+        no fault of the disk if it was never synced)."""
+        path = self.home.state_path(name)
+        try:
+            return codec.unpack(kind, unseal(path.read_bytes()) or b"")
+        except FileNotFoundError:
+            return None
+        except (BadInput, OSError) as error:
+            if isinstance(error, OSError) and is_passing(error):
+                self.problems.report_shortage(error)  # the trainer answers again
+            elif synced:
+                self.problems.report(
+                    f"The journal {path} was damaged and is left aside; training goes on."
+                )
+            return None
+
+    # waiting for anything to happen in a study
+
+    def pulse(self, study: str) -> None:
+        """Wake everybody who waits for news of the study."""
+        event = self._pulses.pop(study, None)
+        if event is not None:
+            event.set()
+
+    async def wait_for_news(self, study: str, timeout_s: float) -> None:
+        """Return at the next news of the study, or after the time."""
+        event = self._pulses.setdefault(study, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+
+    # what the peer server asks (transport.server.Gate)
+
+    async def may_read(self, member: MemberId, digest: Digest) -> bool:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BEHIND_S
+        while True:
+            state = self.ledger.state
+            if any(may_read(state, d.notes, member, digest) for d in self.drivers.values()):
+                return True
+            left = end - loop.time()  # who asks may be a block ahead of this node
+            if left <= 0 or self.stopping.is_set():
+                return False
+            await self.wait_for_news(ANY_STUDY, left)
+
+    def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        self.outgoing.add(member, digest, nbytes)
+
+    def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        self.outgoing.add_layout(member, digest, nbytes)
+
+    def _describe(self, member: MemberId, digest: Digest) -> Description:
+        state = self.ledger.state
+        found = MEMBER.get(state, member)
+        to = found.name if found else f"member {member}"
+        for driver in self.drivers.values():
+            kind = kind_of(state, driver.notes, digest)
+            if kind is not None:
+                return kind, to, driver.study
+        return "", to, ""
+
+    async def offer(
+        self, member: MemberId, study: str, number: int, revision: int, known: Digest
+    ) -> Merged | None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + OFFER_WAIT_S
+        while (left := end - loop.time()) > 0 and not self.stopping.is_set():
+            driver = self.drivers.get(study)
+            study_record = STUDY.get(self.ledger.state, study)
+            if study_record is None or study_record.samples_of(member) is None:
+                return None
+            r = ROUND.get(self.ledger.state, study)
+            if r is None or r.number > number or (r.number == number and r.revision > revision):
+                return None
+            if driver is not None:
+                merged = driver.notes.merged.get((number, revision))
+                if merged is not None and merged.digest != known:
+                    reach("offer.found")
+                    return merged
+                if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
+                    return None
+            await self.wait_for_news(study, left)
+        return None
+
+    def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
+        driver = self.drivers.get(study)
+        if driver is None:
+            raise BadInput(f"No study '{study}' here.")
+        merged = driver.notes.merged.get((receipt.number, receipt.revision))
+        if merged is None or merged.digest != receipt.digest:
+            raise BadInput("The receipt is for another model.")
+        if not is_receipt(self.ledger.state, study, receipt, merged):
+            raise BadInput("The receipt is not signed by its sender.")
+        reach("receipt.taken")
+        driver.learn(receipt)
+
+    def sponsor_of(self, key: PublicKey) -> MemberId | None:
+        """The member that has registered the open invitation with this key."""
+        found = INVITATION.get(self.ledger.state, key)
+        return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
+
+    def greeted(self, member: MemberId) -> None:
+        self.membership.hear()
+        self.client.greet(member, back=True)
+
+    async def reach(self, member: Member) -> Reach:
+        ledger = member.ledger.partition("@")[2]
+        return Reach(
+            data="" if relays_of(member.address) else await try_tcp(member.address),
+            ledger=await try_tcp(ledger) if ledger not in ("", DIALS_OUT) else "",
+            height=self.ledger.tip.height,
+            version=__version__,
+            now_ms=wall_clock_ms(),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        tip = self.ledger.tip
+        engines = [m.ledger for m in get_members(self.ledger.state) if m.ledger]
+        genesis = codec.to_json(read_genesis(self.home.engine_path))
+        return {"genesis": genesis, "height": tip.height, "head": tip.head, "engines": engines}
+
+    def describe_ledger(self) -> dict[str, Any]:
+        if not isinstance(self.ledger, CometLedger):
+            raise BadInput("This ledger is not one of many machines.")
+        engines = [m.ledger for m in get_members(self.ledger.state) if m.ledger]
+        return {**self.ledger.describe(), "engines": engines}
+
+    async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
+        if not isinstance(self.ledger, CometLedger):
+            raise BadInput("This ledger is not one of many machines.")
+        try:
+            return await self.ledger.light(method, height, page)
+        except LedgerError as error:
+            raise BadInput(str(error)) from None
+
+    async def take_application(self, tx: bytes) -> dict[str, Any]:
+        if not isinstance(read_transaction(tx).body, Apply | Rotate):
+            raise BadInput("Only an application or new keys can be handed in here.")
+        result = await (await self.ledger.submit(tx)).result(APPLY_TIMEOUT_S)
+        motion = next((f["motion"] for name, f in result.events if name == "applied"), 0)
+        return {"code": result.code, "message": result.message, "motion": motion}
+
+    # what an operator sees
+
+    def status(self) -> dict[str, Any]:
+        """This node and its studies, as JSON."""
+        state, tip = self.ledger.state, self.ledger.tip
+        me = get_member_of_key(state, self.account.public)
+        standing = self.standing()
+        return {
+            "name": self.home.config.name,
+            "member": me.id if me else None,
+            "chain": tip.chain_id,
+            "height": tip.height,
+            "address": self.home.config.address,
+            "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
+            "studies": [self._study_status(name) for name in get_chain(state).running],
+            "validator": bool(me and me.power),
+            "validators": sum(m.power > 0 for m in get_members(state)),
+            "networked": self.home.is_networked,
+            "waiting": standing.state == "waiting",
+            "state": standing.state,
+            "said": standing.said,
+            "well": self.is_well(),
+            "problems": self.all_problems(),
+        }
+
+    def all_problems(self) -> list[str]:
+        """Sentences for the operator: of this node, and of what the ledger says of members."""
+        me = get_member_of_key(self.ledger.state, self.account.public)
+        unsigned = self.ledger.signing.why_not if isinstance(self.ledger, CometLedger) else ""
+        own = [*self.problems.sentences, *([unsigned] if unsigned else [])]
+        return [*own, *find_double_signs(self.ledger.state, me.id if me else None)]
+
+    def _study_status(self, name: str) -> dict[str, Any]:
+        state = self.ledger.state
+        r = ROUND.need(state, name)
+        driver = self.drivers.get(name)
+        return {
+            "study": name,
+            "round": r.number,
+            "kind": r.kind,
+            "phase": r.phase,
+            "term": r.term,
+            "leader": get_leader(r) if r.phase == "MERGING" else None,
+            "roster": list(r.roster),
+            "contributed": list(r.contributors),
+            "min_peers": r.min_peers,
+            "trainer": bool(driver and driver.notes.attached),
+            "waits": self.say_wait(name),
+        }
+
+    def say_wait(self, name: str) -> str:
+        """For which members a study waits, and since when; "" if it is over. What this node knows
+        of itself is added: that it lacks a model, or a trainer."""
+        state, driver = self.ledger.state, self.drivers.get(name)
+        wait = find_wait(state, name, self.now_ms())
+        if wait is None:
+            return ""
+        if driver is None or driver.notes.me not in {m.member for m in wait.members}:
+            return wait.sentence
+        study = STUDY.need(state, name)
+        if any(m and m.digest not in self.blobs for m in (study.current, study.statistics)):
+            return f"{wait.sentence} (this node is fetching the settled model from the others)"
+        if driver.notes.answer_refused:
+            return f"{wait.sentence} (the answer of the trainer here was refused)"
+        if driver.notes.prepared is not None:
+            return f"{wait.sentence} (the answer from here is on its way to the ledger)"
+        if not driver.notes.attached:
+            return f"{wait.sentence} (no trainer runs here; start it)"
+        return f"{wait.sentence} (the trainer here is at work)"
+
+
+def share_one_heap() -> None:
+    """Have all threads allocate from one heap: glibc gives each its own, and each keeps what it has
+    once needed, although seldom two need it at a time."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
+def give_memory_back() -> None:
+    """Return what a merge has freed to the system: glibc keeps it."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _short(fields: dict[str, Any]) -> str:
+    words = []
+    for key, value in fields.items():
+        text = str(value)
+        words.append(f"{key}={text if len(text) <= 40 else text[:16] + '…'}")
+    return " ".join(words)

@@ -1,0 +1,475 @@
+"""Carries out what the brain wishes for one study, on the real ledger, network and disk.
+
+After anything happens `react` asks the brain what should be under way, starts what is not, and
+cancels what is wished no longer. Every effect ends in an event that is noted; then it reacts
+again. There is no other logic here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from swarmhub import codec
+from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.transactions import Dispute, Poke, Recompute
+from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
+from swarmhub.failpoints import reach
+from swarmhub.node import work
+from swarmhub.params import Fingerprint
+from swarmhub.protocol import (
+    Accepted,
+    AnswerRefused,
+    Audit,
+    Audited,
+    Check,
+    CheckedBad,
+    CheckedGood,
+    Doubt,
+    Effect,
+    Event,
+    Examine,
+    Held,
+    Lacking,
+    Merge,
+    Merged,
+    Notes,
+    Offered,
+    PeerFound,
+    PeerLost,
+    Poked,
+    Prepared,
+    Pull,
+    PullFailed,
+    PullStarted,
+    PullStopped,
+    ReceiptCame,
+    ReceiptSent,
+    Refused,
+    SendReceipt,
+    Submit,
+    Sync,
+    Synced,
+    Wake,
+    Watch,
+    audit_procedure,
+    decide,
+    is_final,
+    is_offer,
+    offer_message,
+    recompute,
+)
+from swarmhub.protocol.answers import find_fault
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
+
+if TYPE_CHECKING:
+    from swarmhub.node.service import Node
+
+RESUBMIT_S = 5.0  # no block had it: the same bytes again
+FAILED_PAUSE_MS = 3_000
+AGAIN_S = FAILED_PAUSE_MS / 1000
+IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
+
+log = logging.getLogger("swarmhub.protocol")
+
+
+class StudyDriver:
+    """One study at one node."""
+
+    def __init__(self, node: Node, notes: Notes) -> None:
+        self.node = node
+        self.notes = notes
+        self.number = self._revision = 0
+        self._under_way: dict[Effect, asyncio.Task[None]] = {}
+        self._failed: dict[Effect, int] = {}  # when (ms): tried again after a pause
+        self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
+        self._closed = False
+        self._sight: object = None
+
+    @property
+    def study(self) -> str:
+        return self.notes.study
+
+    def learn(self, event: Event) -> None:
+        """Note a fact, then react."""
+        self.notes.learn(event, self.node.now_ms())
+        self.react()
+
+    def react(self) -> None:
+        """Decide again, soon; several causes at once make one decision."""
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._react)
+
+    def _react(self) -> None:
+        self._scheduled = False
+        if self._closed:
+            return
+        self._follow_round()
+        wishes = decide(self.node.ledger.state, self.notes, self.node.now_ms())
+        wanted = {w for w in wishes if not isinstance(w, Wake) and not self._has_just_failed(w)}
+        for gone in [e for e in self._under_way if e not in wanted and isinstance(e, Pull)]:
+            self._under_way.pop(gone).cancel()
+        for effect in wanted:
+            if effect not in self._under_way:
+                task = asyncio.create_task(self._carry_out(effect))
+                self._under_way[effect] = task
+        self._set_timer(min((w.at_ms for w in wishes if isinstance(w, Wake)), default=0))
+        self._tell_waiters()
+
+    def _tell_waiters(self) -> None:
+        """Wake the trainer's and the peers' open requests if what they look at has changed."""
+        state, notes = self.node.ledger.state, self.notes
+        study, r = STUDY.get(state, self.study), ROUND.get(state, self.study)
+        sight = (study, r, notes.prepared, len(notes.held), len(notes.merged))
+        if sight != self._sight:
+            self._sight = sight
+            self.node.pulse(self.study)
+
+    def _follow_round(self) -> None:
+        r = ROUND.get(self.node.ledger.state, self.study)
+        number = r.number if r else self.number + 1
+        if number == self.number and r is not None and r.revision != self._revision:
+            self.notes.begin_revision()
+            for pull in [e for e in self._under_way if isinstance(e, Pull)]:
+                self._under_way.pop(pull).cancel()  # it begins again, with whom there is now
+        self._revision = r.revision if r else 0
+        if number != self.number:
+            self.number = number
+            self.notes.forget_before(number)
+            self._failed.clear()
+            self.node.sweep()
+
+    def _set_timer(self, at_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at_ms:
+            delay = max(0.001, (at_ms - self.node.now_ms()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.react)
+
+    async def close(self) -> None:
+        """Stop all that is under way."""
+        self._closed = True
+        self._set_timer(0)
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note_failure(self, effect: Effect) -> None:
+        """This machine failed (a full disk, say), not a peer: pause, then try again."""
+        if isinstance(effect, Pull):
+            self.notes.learn(PullStopped(effect.digest), self.node.now_ms())
+        self._failed[effect] = self.node.now_ms()
+        asyncio.get_running_loop().call_later(AGAIN_S + 0.01, self.react)
+
+    def _has_just_failed(self, effect: Effect) -> bool:
+        at_ms = self._failed.get(effect)
+        return at_ms is not None and self.node.now_ms() < at_ms + FAILED_PAUSE_MS
+
+    # effects
+
+    async def _carry_out(self, effect: Effect) -> None:
+        try:
+            if isinstance(effect, Check | Merge | Audit | Examine):
+                await self._restore_layout()
+            await self._handler(effect)
+        except asyncio.CancelledError:
+            raise
+        except (BlobError, MergeError, LedgerError) as error:
+            self._note_failure(effect)
+            self.node.problems.report_trouble(str(error))
+        except PeerError as error:  # the others are away: nothing is wrong here
+            self._note_failure(effect)
+            self.node.problems.report_trouble(str(error), logging.WARNING)
+        except OSError as error:
+            self._note_failure(effect)
+            self.node.problems.report_shortage(error, self.node.blobs.root)
+        except Exception:
+            self._note_failure(effect)
+            log.exception("an effect failed: %r", effect)
+        finally:
+            if self._under_way.get(effect) is asyncio.current_task():
+                del self._under_way[effect]
+            self.react()
+
+    async def _restore_layout(self) -> None:
+        """Fetch the layout of the study's model if this machine has lost it: the trainer has
+        answered already, and does not bring it again in this round."""
+        study = STUDY.get(self.node.ledger.state, self.study)
+        if study is not None and study.current is not None:
+            await self.node.forms.find_document(study, study.current)
+
+    def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
+        match effect:
+            case Submit():
+                return self._submit(effect)
+            case Pull():
+                return self._pull(effect)
+            case Check():
+                return self._check(effect)
+            case Merge():
+                return self._merge(effect)
+            case Sync():
+                return self._sync(effect)
+            case Audit():
+                return self._audit(effect)
+            case Examine():
+                return self._examine(effect)
+            case Watch():
+                return self._watch(effect)
+            case SendReceipt():
+                return self._send_receipt(effect)
+        raise TypeError(f"no handler for {effect!r}")
+
+    async def _submit(self, wish: Submit) -> None:
+        if isinstance(wish.body, Poke):
+            self.notes.learn(Poked(), self.node.now_ms())
+        revision = self._revision
+        reach(f"submit.{wish.body.KIND}")
+        result = await self.node.submit(wish.body)
+        reach(f"result.{wish.body.KIND}")
+        topic = f"{self.study} {wish.body.KIND}"
+        if result.ok:
+            self.node.problems.update(topic, "")
+            self.notes.learn(Accepted(wish.body), self.node.now_ms())
+            return
+        log.info("%s refused: %s", wish.body.KIND, result.message)
+        if result.code == "TooMany":  # nothing is wrong with it: a later block takes it
+            self._note_failure(wish)
+            return
+        r = ROUND.get(self.node.ledger.state, self.study)
+        is_over = r is None  # it came too late, then
+        if isinstance(wish.body, Recompute) and result.code == "UnknownThing":
+            is_over = True  # enough others have said so before
+        if isinstance(wish.body, Dispute) and r is not None and self.notes.me in r.unfounded:
+            is_over = True  # it was sent before this node was started again, and has been judged
+        known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
+        if result.code not in known and not is_over:
+            self.node.problems.update(
+                topic, f"The contract refused {wish.body.KIND}: {result.message}"
+            )
+        fault = find_fault(self.node.ledger.state, self.notes) if result.code == "BadValue" else ""
+        if fault:
+            self.node.drop_prepared(self.study)
+            self.learn(AnswerRefused(fault))
+        if is_final(wish.body, result.code) and revision == self._revision:
+            self.learn(Refused(wish.body))
+
+    async def _pull(self, wish: Pull) -> None:
+        started = time.monotonic()
+        self.notes.learn(PullStarted(wish.digest), self.node.now_ms())
+        reach("pull.begun")
+        try:
+            await self.node.client.pull(wish, self.node.blobs)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("pull of %s… failed: %s", wish.digest[:12], error)
+            lasted_ms = int((time.monotonic() - started) * 1000)
+            self.learn(PullFailed(wish.digest, str(error), lasted_ms))
+            return
+        obtained = self.notes.obtained.and_(self.number, wish.digest)
+        self.node.save_obtained(self.study, obtained)
+        self.notes.learn(obtained, self.node.now_ms())
+        reach("pull.held")
+        log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
+        self.learn(Held(wish.digest))
+
+    async def _check(self, wish: Check) -> None:
+        try:
+            await asyncio.to_thread(
+                recompute.check, self.node.blobs, wish.digest, wish.member, wish.weight
+            )
+        except BadContribution as error:
+            self.learn(CheckedBad(wish.digest, error.why, wish.weight))
+            return
+        self.learn(CheckedGood(wish.digest, wish.weight))
+
+    async def _merge(self, wish: Merge) -> None:
+        def is_wanted() -> bool:
+            return not self._closed and self.number == wish.number
+
+        started = time.monotonic()
+        try:
+            made = await asyncio.to_thread(work.merge, self.node.blobs, wish, is_wanted)
+        except work.Unwanted as reason:
+            log.info("round %d: %s", wish.number, reason)
+            return
+        except BadContribution as error:
+            share = next(s for s in wish.shares if s.member == error.member)
+            self.node.problems.report(str(error))
+            self.learn(CheckedBad(share.digest, error.why, share.weight))
+            return
+        reach("merge.stored")
+        log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
+        message = self._message(wish.number, wish.revision, made)
+        self.learn(
+            Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
+                   self.node.account.sign(OFFER_DOMAIN, message))
+        )  # fmt: skip
+
+    async def _sync(self, wish: Sync) -> None:
+        try:
+            await asyncio.to_thread(self.node.blobs.sync, wish.digest)
+        finally:
+            if wish.digest not in self.node.blobs:  # swept, or damaged: it is pulled again
+                self.node.held.discard(wish.digest)
+        reach("merge.synced")
+        self.learn(Synced(wish.digest))
+
+    def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
+        """What an offer and a receipt sign."""
+        return offer_message(self.node.ledger.state, self.study, number, revision, model)
+
+    async def _audit(self, wish: Audit) -> None:
+        reach("audit.begun")
+        hands = _Hands(self.node, self.notes.me)
+        found = await audit_procedure.audit_offer(hands, wish, self.notes.drawn)
+        reach("audit.ended")
+        for event in found:
+            match event:
+                case Lacking():
+                    log.warning(
+                        "round %d: no excerpts of member %d's own to be had from it",
+                        event.number, event.member,
+                    )  # fmt: skip
+                case Audited(doubt=Doubt()):
+                    self.node.problems.report(
+                        f"The merge of round {wish.number} of '{wish.study}' is false."
+                    )
+            self.learn(event)
+
+    async def _examine(self, wish: Examine) -> None:
+        try:
+            found = await audit_procedure.answer_dispute(_Hands(self.node, self.notes.me), wish)
+        except PeerError as error:  # the others may have decided, and keep nothing of it any more
+            work.need_descriptor()
+            log.info("round %d: chunk %d not recomputed: %s", wish.number, wish.chunk, error)
+            self._note_failure(wish)
+            return
+        if found.leaf == audit_procedure.NO_LEAF:
+            log.warning("round %d: there is no right merge to dispute about", wish.number)
+        self.learn(found)
+
+    async def _watch(self, wish: Watch) -> None:
+        try:
+            found = await self.node.client.watch(
+                wish.leader, wish.study, wish.number, wish.revision, wish.known
+            )
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("watching member %d: %s", wish.leader, error)
+            self.learn(PeerLost(wish.leader))
+            return
+        if found is None or (found.number, found.revision) != (wish.number, wish.revision):
+            await asyncio.sleep(IDLE_WATCH_S)
+            self.learn(PeerFound(wish.leader))
+            return
+        if codec.is_digest(found.digest) and found.digest != wish.known:
+            if wish.known:
+                log.warning("member %d offers a second merge of one set", wish.leader)
+                self.learn(PeerLost(wish.leader))
+                return
+            if not is_offer(self.node.ledger.state, wish.study, wish.leader, found):
+                log.warning("the offer of member %d is not signed by it", wish.leader)
+                self.learn(PeerLost(wish.leader))
+                return
+            self.learn(
+                Offered(wish.leader, found.number, found.revision, found.digest, found.nbytes,
+                        found.layout, found.signature)
+            )  # fmt: skip
+        else:
+            await asyncio.sleep(IDLE_WATCH_S)
+
+    async def _send_receipt(self, wish: SendReceipt) -> None:
+        reach("receipt.begun")
+        held = self.node.blobs.fingerprint(wish.digest)
+        message = self._message(wish.number, wish.revision, held)
+        signature = self.node.account.sign(RECEIPT_DOMAIN, message)
+        receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
+        signed = self.notes.signed.and_(wish.number, wish.digest)
+        if signed != self.notes.signed:
+            self.node.save_signed(self.study, signed)
+            self.notes.learn(signed, self.node.now_ms())
+        try:
+            taken = await self.node.client.send_receipt(wish.leader, wish.study, receipt)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("receipt to member %d: %s", wish.leader, error)
+            self.learn(PeerLost(wish.leader))
+            return
+        reach("receipt.sent")
+        if not taken:
+            await asyncio.sleep(self.notes.patience.retry_ms / 1000)
+            return
+        self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
+
+    # the trainer's answer
+
+    def prepare(self, prepared: Prepared) -> None:
+        """Write the answer down durably, then let the brain act on it."""
+        self.node.save_prepared(self.study, prepared)
+        self.learn(prepared)
+
+    def take_back(self) -> None:
+        """Forget the trainer's answer: it is asked again."""
+        self.node.drop_prepared(self.study)
+        self.notes.take_back()
+        self.react()
+
+
+class _Hands(audit_procedure.Hands):
+    """An inquiry's hands: the node's store, threads for the arithmetic, requests to others."""
+
+    def __init__(self, node: Node, me: MemberId) -> None:
+        self.node = node
+        self.me = me
+
+    def holds(self, digest: Digest) -> bool:
+        return digest in self.node.blobs
+
+    def fingerprint(self, digest: Digest) -> Fingerprint:
+        return self.node.blobs.fingerprint(digest)
+
+    def below(self, n: int) -> int:
+        return secrets.randbelow(n)
+
+    async def excerpts(
+        self, wanted: Mapping[MemberId, Digest], nbytes: int, starts: Sequence[int]
+    ) -> dict[MemberId, bytes | None]:
+        asked = [self._excerpt(m, digest, nbytes, starts) for m, digest in wanted.items()]
+        return dict(zip(wanted, await asyncio.gather(*asked), strict=True))
+
+    async def _excerpt(
+        self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]
+    ) -> bytes | None:
+        try:
+            return await self.node.client.excerpt(member, digest, nbytes, starts)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("excerpt of member %d: %s", member, error)
+            return None
+
+    async def chunk(
+        self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
+    ) -> bytes:
+        try:
+            return await self.node.client.chunk(holders, digest, nbytes, layout, index)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("chunk %d of %s…: %s", index, digest[:12], error)
+            raise
+
+    async def audit(
+        self, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+    ) -> int | None:
+        return await asyncio.to_thread(recompute.audit, self.node.blobs, wish, starts, excerpts)
+
+    async def examine(self, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+        return await asyncio.to_thread(recompute.examine, self.node.blobs, wish, chunks)

@@ -1,0 +1,1 @@
+"""The local interface between a trainer and its node."""

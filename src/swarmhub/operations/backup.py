@@ -1,0 +1,176 @@
+"""What a hospital keeps elsewhere, so that a lost machine is a matter of minutes.
+
+In a backup: configuration, the keys of account, TLS and ledger, the certificate, the trainers'
+private state (`local/`), which studies were forgotten here, and for a ledger of many machines its
+genesis, members' doors and one of its blocks, so that the restored node can begin with a state that
+the others have. Not in it: the consensus key with what it has signed, because a validator that is
+set back could sign two blocks of one height; blobs, blocks and state, which the other members have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import IO
+
+from swarmhub import codec, keys
+from swarmhub.contract.records import get_member_of_key, get_members
+from swarmhub.contract.study.lifecycle import is_study_name
+from swarmhub.errors import BadInput, HomeError, Malformed, plain
+from swarmhub.files import write_durably
+from swarmhub.home import bootstrap
+from swarmhub.home.home import CONFIG, Home
+from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
+from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.operations.client import find_doors, read_genesis_file
+
+GENESIS = "genesis.json"
+DOORS = f"ledger/{bootstrap.FILE}"
+KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
+TRIES = 10
+MAX_CONFIG_BYTES = 1 << 16
+MAX_BYTES = 16 << 30  # of a backup that is read: trainers may keep large models at home
+
+
+def back_up(home: Home, target: Path) -> list[str]:
+    """Write a tar file that only its owner can read; returns the names in it. BadInput where the
+    file exists: a backup is never overwritten."""
+    if target.exists():
+        raise BadInput(f"There is a file {target} already; give another name.")
+    partial = target.with_name(target.name + ".part")
+    try:
+        names = _insist(home, partial)
+        with tarfile.open(partial, "r:") as tar:
+            _check(tar.getmembers(), partial)
+        partial.rename(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return names
+
+
+def _insist(home: Home, partial: Path) -> list[str]:
+    """Write it, from the beginning again if a trainer that runs has replaced private state
+    meanwhile."""
+    for _ in range(TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return _write(home, partial)
+    return _write(home, partial)
+
+
+def _write(home: Home, partial: Path) -> list[str]:
+    partial.unlink(missing_ok=True)  # of a try that was interrupted
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with (
+        os.fdopen(fd, "wb") as file,
+        tarfile.open(fileobj=file, mode="w", dereference=True) as tar,  # links as what they name
+    ):
+        for name in KEPT:
+            if (home.root / name).exists():
+                tar.add(home.root / name, name)
+        for study in home.forgotten():
+            _add(tar, marker_of(study), b"")
+        if home.is_networked and (home.engine_path / STATE_FILE).exists():
+            _add_ledger(tar, home)
+        tar.add(
+            home.root / "local",
+            "local",
+            filter=lambda entry: None if entry.name.endswith(".partial") else entry,
+        )
+        return tar.getnames()
+
+
+def _add_ledger(tar: tarfile.TarFile, home: Home) -> None:
+    store = Store.open(home.engine_path / STATE_FILE)
+    try:
+        tip, state = store.load()
+        newest = store.blocks(tip.height, tip.height + 1)
+    finally:
+        store.close()
+    if not newest:
+        raise BadInput("This node has no block yet after the state it began with; try again.")
+    me = get_member_of_key(state, home.key("account").public)
+    others = [m for m in get_members(state) if m != me]
+    known = bootstrap.pack_known(find_doors(others), tip.height, newest[0].block.agreed)
+    _add(tar, DOORS, known)
+    _add(tar, GENESIS, codec.pack(read_genesis(home.engine_path)))
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o600
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def restore(root: Path, source: Path) -> Home:
+    """Make a home of a backup, with a fresh consensus key. HomeError where there is a home,
+    BadInput where the file is no backup."""
+    if (root / CONFIG).exists():
+        raise HomeError(f"There is a home at {root} already; choose another --home.")
+    try:
+        with tarfile.open(source, "r:") as tar:
+            entries = tar.getmembers()
+            _check(entries, source)
+            for folder in ("keys", "blobs", "state", "local", "run", "logs", "ledger"):
+                (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            config = b""
+            for entry in entries:
+                if entry.isdir():
+                    (root / entry.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                    continue
+                content = tar.extractfile(entry)
+                assert content is not None
+                if entry.name == CONFIG:
+                    config = content.read(MAX_CONFIG_BYTES)
+                else:
+                    _copy(content, root / entry.name)
+        if not config or not (root / "keys" / "account.pem").exists():
+            raise BadInput(f"Expected a backup at {source}, got something else.")
+        made = Home(root, Home.parse(config.decode("utf-8-sig"), root).config)
+        made.key("account"), made.key("tls")
+        if not made.key_path("consensus").exists():
+            keys.PrivateKey().save(made.key_path("consensus"))
+        ledger = made.engine_path / STATE_FILE
+        if made.is_networked and (root / GENESIS).exists() and not ledger.exists():
+            create_comet_ledger(made.engine_path, read_genesis_file(root / GENESIS))
+        write_durably(root / CONFIG, config)  # last: with it there is a home
+        home = Home.open(root)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, Malformed) as error:
+        raise BadInput(
+            f"Expected a backup at {source}, got something else ({plain(error)})."
+        ) from None
+    return home
+
+
+def _copy(content: IO[bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target.unlink(missing_ok=True)  # of a try that was interrupted
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+
+
+def marker_of(study: str) -> str:
+    """Name of the entry that says that a study was forgotten (see `Home.mark_forgotten`)."""
+    return f"state/{study}.forgotten"
+
+
+def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
+    known = {*KEPT, GENESIS, DOORS, "local"}
+    for entry in entries:
+        inside = entry.name.startswith("local/") and ".." not in Path(entry.name).parts
+        study = Path(entry.name).stem
+        marks = is_study_name(study) and entry.name == marker_of(study)
+        if entry.name not in known and not inside and not marks:
+            raise BadInput(f"The file {source} holds {entry.name[:60]!r}, which no backup has.")
+        if not entry.isfile() and not entry.isdir():
+            raise BadInput(
+                f"{entry.name[:60]!r} is a link, a pipe or a device: no backup has that."
+            )
+    if sum(entry.size for entry in entries) > MAX_BYTES:
+        raise BadInput(f"The backup {source} would fill more than {MAX_BYTES >> 30} GiB.")

@@ -1,0 +1,319 @@
+"""Acts of a member that need no running node: read the ledger, sign, submit, wait."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import Result
+from swarmhub.contract.consortium.motions import get_electors, get_motions
+from swarmhub.contract.records import (
+    INVITATION,
+    SPEC,
+    STUDY,
+    Card,
+    Genesis,
+    Member,
+    Motion,
+    Spec,
+    Study,
+    get_member_of_key,
+    get_members,
+    get_names,
+    read_genesis_json,
+)
+from swarmhub.contract.transactions import (
+    Apply,
+    Approve,
+    Enrol,
+    Invite,
+    Propose,
+    Refuse,
+    Release,
+    Revoke,
+    Rotate,
+    Vote,
+    card_message,
+)
+from swarmhub.errors import BadInput, LedgerError, Malformed
+from swarmhub.files import without_mark, write_durably
+from swarmhub.home.home import Home
+from swarmhub.home.invitations import DOORS, DoorPlate, Ticket, fingerprint_of
+from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.home.membership import find_standing
+from swarmhub.keys import PrivateKey, issue_certificate
+from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
+from swarmhub.ledger.base import Listener
+from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
+from swarmhub.ledger.cometbft import read_genesis
+from swarmhub.ledger.sqlite.driver import wall_clock_ms
+from swarmhub.node.sent import SentBook, sent_of
+from swarmhub.transport.relay import relays_of
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
+
+RESULT_TIMEOUT_S = 60.0
+FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
+
+log = logging.getLogger("swarmhub.desk")
+
+
+class Desk:
+    """One hospital's pen: an open ledger and an account key."""
+
+    def __init__(
+        self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.account = account
+        self.sent = sent  # what it submits is recorded there
+
+    async def submit(self, body: Any) -> Result:
+        """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
+        await freshen(self.ledger, self.account)
+        now_ms = self.ledger.estimate_ms()
+        tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
+        if self.sent is not None:
+            try:
+                self.sent.append(sent_of(body, len(tx)))
+            except OSError as error:  # an act may be urgent: it does not wait for its record
+                log.warning("what is sent now is not in the record: %s", error)
+        result = None
+        for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
+            submission = await self.ledger.submit(tx)
+            with contextlib.suppress(TimeoutError):
+                result = await submission.result(FORGOTTEN_S)
+                break
+            if isinstance(self.ledger, SqliteLedger) and self.ledger.trouble:
+                raise self.ledger.trouble
+        if result is None:
+            failure = self.ledger.failure or LedgerError(
+                f"The ledger had no result within {RESULT_TIMEOUT_S:.0f} s; look at it with "
+                "'swarmhub ledger verify', then try again."
+            )
+            raise failure
+        if not result.ok:
+            raise BadInput(f"The contract refused ({result.code}): {result.message}")
+        return result
+
+    # consortium
+
+    @property
+    def me(self) -> Member:
+        """This hospital's member record; BadInput, which says why, where it is none."""
+        found = get_member_of_key(self.ledger.state, self.account.public)
+        if found is None:
+            raise BadInput(find_standing(self.ledger.state, self.account.public).said)
+        return found
+
+    async def invite(self, home: Home, valid_ms: int) -> Ticket:
+        """Register a fresh invitation and return the ticket for the newcomer."""
+        secret = PrivateKey()
+        expires_ms = self.ledger.estimate_ms() + valid_ms
+        await self.submit(Invite(secret.public, expires_ms))
+        where = home.config.ledger if home.is_networked else str(home.ledger_path.resolve())
+        ticket = Ticket(
+            self.ledger.tip.chain_id, where, self.me.name, expires_ms, secret.seed.hex()
+        )
+        if not home.is_networked:
+            return ticket
+        genesis = codec.pack(read_genesis(home.engine_path))
+        others = [m for m in self.members() if m.id != self.me.id]
+        doors = find_doors([self.me, *others])
+        if not doors:
+            raise BadInput("A newcomer can connect to no member: all stand behind relays.")
+        certificate = issue_certificate(
+            home.key("tls"), bytes.fromhex(self.me.tls), secret, expires_ms
+        )
+        tip = self.ledger.tip.height
+        newest = await self.ledger.blocks(tip, tip + 1)
+        if not newest:
+            raise BadInput("This node has no block yet after the state it began with; try again.")
+        return replace(
+            ticket,
+            trusted_height=tip,
+            trusted_hash=newest[0].agreed,
+            genesis=hashlib.sha256(genesis).hexdigest(),
+            certificate=certificate.hex(),
+            doors=doors,
+        )
+
+    async def apply(self, card: Card, ticket: Ticket) -> int:
+        """Apply for admission with a ticket; returns the motion's number."""
+        application = make_application(card, ticket)
+        if INVITATION.get(self.ledger.state, application.invitation) is None:
+            raise BadInput(
+                f"The invitation of {ticket.sponsor} is not good any more: it was used, or has "
+                "expired. If this hospital has applied with it, the members vote now; else ask for "
+                "a new one."
+            )
+        result = await self.submit(application)
+        return int(next(f["motion"] for name, f in result.events if name == "applied"))
+
+    def motions(self) -> list[Motion]:
+        """Open motions, oldest first."""
+        return get_motions(self.ledger.state)
+
+    def electors(self, motion: Motion) -> tuple[MemberId, ...]:
+        """Ids of the members that decide the motion as things stand."""
+        return get_electors(self.ledger.state, motion)
+
+    def names(self) -> dict[MemberId, str]:
+        """Maps the id of every member, departed ones included, to its name."""
+        return get_names(self.ledger.state)
+
+    def members(self) -> list[Member]:
+        """Active members."""
+        return get_members(self.ledger.state)
+
+    def need_member(self, member: MemberId) -> Member:
+        """An active member; BadInput if there is none of this id."""
+        found = next((m for m in self.members() if m.id == member), None)
+        if found is None:
+            raise BadInput(f"There is no member '{member}'; see 'swarmhub consortium members'.")
+        return found
+
+    async def vote(self, motion: int, aye: bool) -> Result:
+        """Vote on a motion."""
+        return await self.submit(Vote(motion, aye))
+
+    async def rotate(self, card: Card, new: PrivateKey) -> Result:
+        """Replace this member's keys by those of the card; `new` is its account key."""
+        return await self.submit(make_rotation(card, new))
+
+    async def revoke(self) -> Result:
+        """Make the keys of this member's machine void."""
+        return await self.submit(Revoke())
+
+    # study
+
+    def studies(self) -> list[Study]:
+        """All studies by name."""
+        paths = [p for p in self.ledger.state.values if p.startswith("study/")]
+        return [self.need_study(path.removeprefix("study/")) for path in sorted(paths)]
+
+    def need_study(self, name: str) -> Study:
+        """A study; BadInput where there is none."""
+        found = STUDY.get(self.ledger.state, name)
+        if found is None:
+            raise BadInput(
+                f"There is no study '{name}' on the ledger; 'swarmhub study propose' it."
+            )
+        return found
+
+    def need_spec(self, name: str) -> Spec:
+        """A study's terms."""
+        self.need_study(name)
+        return SPEC.need(self.ledger.state, name)
+
+    async def propose(self, spec: Spec) -> Result:
+        """Put a study before the members."""
+        return await self.submit(Propose(spec))
+
+    async def approve(self, name: str) -> Result:
+        """Allow the study's exact terms at this hospital."""
+        return await self.submit(Approve(name, self.need_study(name).spec))
+
+    async def refuse(self, name: str) -> Result:
+        """Refuse the study at this hospital."""
+        return await self.submit(Refuse(name, self.need_study(name).spec))
+
+    async def enrol(self, name: str, samples: int) -> Result:
+        """Take part with so many training samples."""
+        return await self.submit(Enrol(name, self.need_study(name).spec, samples))
+
+    async def release(self, name: str, model: str) -> Result:
+        """Move to release the current or best model (a digest or the beginning of one)."""
+        study = self.need_study(name)
+        digests = [m.digest for m in (study.current, study.best) if m]
+        found = next((d for d in digests if d.startswith(model)), model)
+        return await self.submit(Release(name, found))
+
+
+def find_doors(members: list[Member]) -> tuple[DoorPlate, ...]:
+    """Where a newcomer can knock: at the first members that can be connected to."""
+    able = [m for m in members if m.tls and not relays_of(m.address)]
+    return tuple(DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in able[:DOORS])
+
+
+def make_rotation(card: Card, new: PrivateKey) -> Rotate:
+    """The transaction that gives a member the keys of the card; `new` is its account key."""
+    return Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))
+
+
+def make_application(card: Card, ticket: Ticket) -> Apply:
+    """An application with a ticket; BadInput where its secret is none."""
+    try:
+        secret = PrivateKey(bytes.fromhex(ticket.secret))
+    except ValueError:
+        raise BadInput("The invitation's secret is damaged; ask for a new one.") from None
+    proof = secret.sign(INVITE_DOMAIN, card_message(card))
+    return Apply(card, secret.public, proof)
+
+
+@contextlib.asynccontextmanager
+async def open_desk(home: Home, listener: Listener | None = None) -> AsyncIterator[Desk]:
+    """A desk on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
+    account = home.key("account")
+    ledger = await open_for_desk(home, account, listener=listener)
+    try:
+        yield Desk(ledger, account, SentBook(home.sent_path))
+    finally:
+        await ledger.close()
+
+
+def make_genesis(name: str, founders: list[Card]) -> Genesis:
+    """Block 0 of a new consortium."""
+    return Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
+
+
+def found_consortium(name: str, founders: list[Card], home: Home) -> str:
+    """Found a consortium on the home's ledger path; returns the chain id."""
+    genesis = make_genesis(name, founders)
+    chain = found_ledger(home, genesis)
+    if home.is_networked:
+        write_durably(home.genesis_path, json.dumps(codec.to_json(genesis), indent=1).encode())
+    return chain
+
+
+def read_genesis_file(path: Path) -> Genesis:
+    """A genesis as written by 'swarmhub consortium found'."""
+    try:
+        return read_genesis_json(codec.parse(without_mark(path.read_bytes()), MAX_GENESIS_BYTES))
+    except OSError as error:
+        raise BadInput(f"Cannot read the genesis {path} ({error.strerror}).") from None
+    except Malformed as error:
+        raise BadInput(
+            f"Expected a genesis ('consortium found' writes it) in {path}: {error}"
+        ) from None
+
+
+def accept_genesis(home: Home, genesis: Genesis) -> str:
+    """Begin a founder's ledger; BadInput where this hospital is none of the founders."""
+    if not home.is_networked:
+        raise BadInput(
+            "Expected a home with a ledger of many machines; make it with 'swarmhub init --ledger "
+            "cometbft'."
+        )
+    if home.card() not in genesis.founders:
+        raise BadInput(
+            f"Expected this hospital's card among the founders ({len(genesis.founders)}), found it "
+            "not; give the founding hospital the output of 'swarmhub node card'."
+        )
+    return found_ledger(home, genesis)
+
+
+def read_card(path: Path) -> Card:
+    """A card as written by 'swarmhub node card'."""
+    try:
+        return codec.from_json(Card, codec.parse(without_mark(path.read_bytes())))
+    except OSError as error:
+        raise BadInput(f"Cannot read the card {path} ({error.strerror}).") from None
+    except Malformed as error:
+        raise BadInput(f"Expected a card ('node card' prints it) in {path}: {error}") from None

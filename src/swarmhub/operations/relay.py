@@ -1,0 +1,66 @@
+"""`swarmhub relay`: a member's machine carries the traffic of members that nobody can connect to.
+
+It runs beside the member's node, as a process of its own: it has the member's TLS key, reads who is
+a member from the node's ledger, and sees nothing else of the home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from swarmhub.contract.records import get_members
+from swarmhub.errors import BadInput
+from swarmhub.home.home import Home, parse_address
+from swarmhub.home.ledgers import open_for_desk
+from swarmhub.operations.client import Desk
+from swarmhub.transport.relay import Relay
+from swarmhub.transport.tls import Peers
+
+LOOK_S = 5.0
+
+
+async def relay(
+    home: Home, listen: str, stopping: asyncio.Event, tell: Callable[[str], None]
+) -> None:
+    """Run until `stopping` is set. BadInput where the port is taken or this home is no member's."""
+    host, port = parse_address(listen)
+    account = home.key("account")
+    ledger = await open_for_desk(home, account)
+    try:
+        Desk(ledger, account).me  # noqa: B018  # says what to do where it is none
+        peers = Peers(home.certificate_path, home.key_path("tls"))
+        mine = peers.own()  # what this process presents, also when the file changes
+        problem: list[str] = []
+
+        def follow(_: object = None) -> None:
+            members = get_members(ledger.state)
+            peers.update(members)
+            if mine not in {bytes.fromhex(m.tls) for m in members}:
+                problem.append(
+                    "The ledger has another certificate for this hospital, and nobody trusts this "
+                    "one; start the relay again when its node has its new keys."
+                )
+                stopping.set()
+
+        follow()
+        ledger.subscribe(follow)
+        carrier = Relay(peers)
+        try:
+            await carrier.start(host, port)
+            tell(f"relays on {listen} for the members of {ledger.tip.chain_id}")
+            while not stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await stopping.wait()
+                if ledger.failure is not None:
+                    raise ledger.failure
+                follow()  # also where blocks were forgotten before they were seen
+            if problem:
+                raise BadInput(problem[0])
+        finally:
+            await carrier.close()
+            tell(f"carried {carrier.passed} bytes")
+    finally:
+        await ledger.close()

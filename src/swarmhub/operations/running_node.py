@@ -1,0 +1,102 @@
+"""Asking the running node of a home how it is, without waiting for it, nor for modules to load."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from swarmhub.errors import BadInput, HomeError, NoAnswer
+from swarmhub.files import lock
+
+ANSWER_S = 1.0  # a node that is well takes some milliseconds
+
+
+def ask_status(root: Path) -> dict[str, Any]:
+    """What the node of a home says of itself (see `Node.status`), within ANSWER_S. NoAnswer if it
+    runs and does not answer; HomeError if none runs, or there is no home."""
+    path = root / "run" / "api.json"
+    try:
+        api = json.loads(path.read_bytes())
+        port, pid, token = int(api["port"]), int(api["pid"]), str(api["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _say_that_none_answers(root) from None
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/v1/status", headers={"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        found = json.loads(response.read()) if response.status == 200 else None
+    except TimeoutError:
+        raise NoAnswer(_say_what_it_does(root, path, pid)) from None
+    except (OSError, http.client.HTTPException, ValueError, OverflowError):
+        found = None  # what a node has left behind that is gone, or one that ends
+    finally:
+        connection.close()
+    if not isinstance(found, dict):
+        raise _say_that_none_answers(root)
+    return found
+
+
+def is_running(root: Path) -> bool:
+    """Whether a node has the home."""
+    held = lock(root / "run" / "node.lock")
+    if held is not None:
+        held.close()
+    return held is None
+
+
+@contextlib.contextmanager
+def need_stopped(root: Path) -> Iterator[None]:
+    """Keep the node of a home from starting meanwhile. BadInput if it runs."""
+    held = lock(root / "run" / "node.lock")
+    if held is None:
+        raise BadInput(f"A node is running on {root}; stop it first.")
+    try:
+        yield
+    finally:
+        held.close()
+
+
+def _say_that_none_answers(root: Path) -> HomeError:
+    from swarmhub.home.home import Home
+    from swarmhub.ledger.cometbft.engine import STATE_FILE
+
+    home = Home.open(root)
+    if is_running(root):
+        return NoAnswer(
+            f"The node on {root} does not answer yet: it starts or ends; ask again in a moment, "
+            "or see its log."
+        )
+    if not (home.engine_path / STATE_FILE if home.is_networked else home.ledger_path).exists():
+        return HomeError(
+            f"No node is running on {root}, and it has no consortium yet; join one with "
+            "'swarmhub join INVITATION', or 'swarmhub consortium found NAME'."
+        )
+    return HomeError(f"No node is running on {root}; start it with 'swarmhub up --home {root}'.")
+
+
+def _say_what_it_does(root: Path, api: Path, pid: int) -> str:
+    try:
+        seen_s = api.stat().st_mtime  # the node touches it every second
+        ago_s = max(0.0, time.time() - seen_s)
+        since = f"since {time.strftime('%H:%M:%S', time.localtime(seen_s))}, {ago_s:.0f} s ago"
+    except OSError:
+        since = "since when is unknown"
+    if _is_stopped(pid):
+        what, hint = "is stopped", f"let it go on with 'kill -CONT {pid}'"
+    else:
+        what, hint = "is busy or hangs", "wait, or see its log and start it again"
+    return f"The node on {root} (pid {pid}) does not answer: it {what} ({since}); {hint}."
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped the process (SIGSTOP, or Ctrl-Z in its terminal)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False  # gone, or a system without /proc
+    return state in ("T", "t")

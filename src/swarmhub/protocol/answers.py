@@ -1,0 +1,70 @@
+"""The trainer's answer and the contribution that is made of it."""
+
+from __future__ import annotations
+
+from swarmhub import merkle
+from swarmhub.contract.records import ROUND, SPEC, STUDY, Evaluation, Round, RoundRef, Study
+from swarmhub.contract.refusals import Refusal
+from swarmhub.contract.round.checks import check_contribution
+from swarmhub.contract.state import Reader
+from swarmhub.contract.transactions import Contribute
+from swarmhub.errors import TrainerError
+from swarmhub.protocol.local_state import Notes, Prepared
+from swarmhub.types import Digest, MemberId
+
+UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet
+
+
+def make_contribution(study: Study, r: Round, prepared: Prepared) -> Contribute:
+    """The transaction that brings an answer to the ledger."""
+    return Contribute(
+        ref=RoundRef.of(r),
+        spec=study.spec,
+        base=prepared.base,
+        root=prepared.root,
+        nbytes=prepared.nbytes,
+        layout=prepared.layout,
+        weight=prepared.weight,
+        evaluations=prepared.evaluations,
+    )
+
+
+def prepare_answer(
+    number: int,
+    base: Digest,
+    buffer: tuple[Digest, int, Digest] | None,
+    weight: int,
+    measured: tuple[tuple[Evaluation, ...], dict[str, int]],
+) -> Prepared:
+    """An answer in the form in which it is kept. `buffer` is root, length in bytes and layout of
+    the parameters (None: metrics only); `measured` the evaluations, and metrics (micro-units) of
+    the answer itself."""
+    evaluations, own = measured
+    root, nbytes, layout = buffer or ("", 0, "")
+    digest = merkle.blob_digest(layout, nbytes, bytes.fromhex(root)) if buffer else ""
+    if own:
+        evaluations = (*evaluations, Evaluation(digest, weight, own))
+    return Prepared(number, base, digest, root, nbytes, layout, weight, evaluations)
+
+
+def find_fault(state: Reader, notes: Notes) -> str:
+    """Why the trainer's answer to the open round can never be accepted, in the contract's words; ""
+    if it can, or is to another round."""
+    r, prepared = ROUND.get(state, notes.study), notes.prepared
+    if r is None or prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+        return ""
+    try:
+        check_answer(state, notes.study, notes.me, prepared)
+    except TrainerError as error:
+        return str(error)
+    return ""
+
+
+def check_answer(state: Reader, study_name: str, me: MemberId, draft: Prepared) -> None:
+    """Raise TrainerError, with the contract's sentence, if the contract would refuse the answer."""
+    study, spec = STUDY.need(state, study_name), SPEC.need(state, study_name)
+    r = ROUND.need(state, study_name)
+    try:
+        check_contribution(study, spec, r, me, make_contribution(study, r, draft))
+    except Refusal as refusal:
+        raise TrainerError(f"The answer cannot be accepted: {refusal}") from None

@@ -1,0 +1,446 @@
+"""A round, as one node lives it. Read it from top to bottom.
+
+    trainer        my node            leader's node              other nodes
+      | parameters   |                     |                          |
+      |------------->| contribute (ledger: digest, weight, metrics)   |
+      |              |<----- pull --------|                          |
+      |              |   watch            | merge (all contributions) |
+      |              |------------------->|                          |
+      |              |<-- offer: digest --|------------------------->|
+      |              |--- pull merged --->|<-------------------------|
+      |              | audit (if drawn): recompute stretches of the merge
+      |              |--- receipt ------->|                          |
+      |              |                    | settle (ledger: digest, receipts)
+      |<-------------| next round: everyone trains on from the settled model
+
+Theory. The ledger decides everything that must be agreed: who takes part, when collecting ends,
+which set is merged, who leads. What is left for a node is work, and `decide` says which: from
+the contract's state, the node's notes and the time it computes all that should be under way
+*now*, from scratch, every time anything happens. It never waits for an answer to a step and
+keeps no position in a script, so there is no step that a crash can lose: a node that restarts
+reads the ledger, looks at its disk, and decides. It does no I/O, holds no clock and rolls no
+dice, which is what lets a simulator drive it through millions of schedules.
+
+A leader that dies is noticed because everyone has a request open at it (`Watch`); f + 1
+suspicions move the term on. A contribution that cannot be had costs its reporters their terms
+and is excluded when enough of them agree. All of that is the contract's; here a node only says
+what it sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from swarmhub.contract.deadlines import get_due_ms
+from swarmhub.contract.records import (
+    STUDY,
+    Contribution,
+    Model,
+    Receipt,
+    Share,
+    Study,
+)
+from swarmhub.contract.round.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
+from swarmhub.contract.round.election import (
+    compute_leader_order,
+    get_candidates,
+    get_leader,
+    is_backed,
+)
+from swarmhub.contract.round.minimum import take_in
+from swarmhub.contract.round.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
+from swarmhub.contract.state import Reader
+from swarmhub.contract.transactions import (
+    Invalid,
+    Poke,
+    Ready,
+    Retract,
+    Settle,
+    Suspect,
+    Unavailable,
+)
+from swarmhub.protocol.answers import make_contribution
+from swarmhub.protocol.audit import accuse, audit, prepare_audit, testify
+from swarmhub.protocol.effects import Check, Effect, Merge, Pull, Submit, Sync, Wake, Watch
+from swarmhub.protocol.local_state import Failures, Notes, Offered, ReceiptCame
+from swarmhub.protocol.signatures import is_receipt
+from swarmhub.protocol.view import (
+    View,
+    look,
+    next_try_ms,
+    pull,
+    pull_contribution,
+    pull_contributions,
+    recent,
+    shares_of,
+)
+from swarmhub.types import Digest, MemberId
+
+MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are remembered
+HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
+
+
+def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
+    """Everything that should be under way at this node for this study, now."""
+    view = look(state, notes, now_ms)
+    if view is None:
+        study = STUDY.get(state, notes.study)  # over: its last model is still wanted here
+        enrolled = study is not None and study.samples_of(notes.me) is not None
+        return list(hold_models(study, notes, now_ms)) if study and enrolled else []
+    wishes = [*hold_models(view.study, notes, now_ms), *stand_ready(view)]
+    if view.r.phase == "COLLECTING":
+        wishes += [*contribute(view), *fetch_early(view)]
+    elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
+        leads = get_leader(view.r) == view.me
+        wishes += [*accuse(view), *testify(view), *witness(view), *take_back(view)]
+        wishes += lead(view) if leads else follow(view)
+    wishes += poke(view, state)
+    return [w for w in unite(wishes) if not (isinstance(w, Submit) and w.body in notes.refused)]
+
+
+def unite(wishes: list[Effect]) -> Iterator[Effect]:
+    """Each wish once. Where several parts want a blob, whoever one of them would ask is asked."""
+    pulls: dict[Effect, Pull] = {}
+    for w in wishes:
+        if isinstance(w, Pull):
+            first = pulls.get(w, w)
+            holders = tuple(dict.fromkeys([*first.holders, *w.holders]))
+            pulls[w] = replace(first, holders=holders, durable=first.durable or w.durable)
+    for w in dict.fromkeys(wishes):
+        yield pulls.get(w, w)
+
+
+# before and while collecting
+
+
+def hold_models(study: Study, notes: Notes, now_ms: int) -> Iterator[Effect]:
+    """Fetch the settled model (and the statistics) that training goes on from."""
+    for model in (study.statistics, study.current):
+        if model is not None and model.digest not in notes.held:
+            holders = get_holders(model, study)
+            yield from pull(notes, now_ms, model.digest, model.nbytes, model.layout, holders)
+
+
+def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
+    """Whom to ask for a settled model: its leader, who signed for it and who contributed had it;
+    of those all may be gone or lie, so then everybody else, who has pulled it since."""
+    shares = (s.member for s in model.shares)
+    enrolled = (e.member for e in study.enrolled)
+    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
+
+
+def stand_ready(view: View) -> Iterator[Effect]:
+    """Say that a trainer stands here, if the roster does not have this node."""
+    expected = get_candidates(view.r) if view.r.phase == "MERGING" else view.r.roster
+    if view.notes.attached and view.me not in {*expected, *view.study.ready}:
+        yield Submit(Ready(view.r.study))
+
+
+def contribute(view: View) -> Iterator[Effect]:
+    """Bring the trainer's answer to the ledger, once, if it is an answer to this round. Where the
+    others could not get it and took it out, again, but less and less often."""
+    prepared, r, notes = view.notes.prepared, view.r, view.notes
+    if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+        return
+    before = notes.contributed.get(r.number)
+    pause_ms = notes.patience.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
+    at_ms = before.last_ms + pause_ms if before else 0
+    if r.contribution_of(view.me) is None and view.now_ms < at_ms:
+        yield Wake(at_ms)
+    elif r.contribution_of(view.me) is None:
+        yield Submit(make_contribution(view.study, r, prepared))
+
+
+def fetch_early(view: View) -> Iterator[Effect]:
+    """The first in line of the roster pulls contributions as they arrive."""
+    order = compute_leader_order(view.r.study, view.r.number, view.r.roster)
+    if order and order[0] == view.me:
+        yield from pull_contributions(view)
+
+
+# merging: the leader
+
+
+def lead(view: View) -> Iterator[Effect]:
+    """Get all contributions, merge them, offer the result, settle when others hold it."""
+    notes, r = view.notes, view.r
+    merged = notes.merged.get((r.number, r.revision))
+    if merged is None:
+        yield from (start_from_own(view) if r.kind == "initial" else merge(view))
+        return
+    if merged.digest not in notes.synced:
+        yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
+        return
+    if r.dispute is not None:
+        return  # a merge of this round is recomputed now, this one or another
+    receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
+    came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
+    signed = [
+        Receipt(receipt.member, receipt.signature)
+        for receipt in came  # its key may be another one by now
+        if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
+    ]
+    signed.sort(key=lambda receipt: notes.mistrusted[receipt.member])  # stable: else as they came
+    backed = choose_receipts(view, signed)
+    if backed is not None:
+        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed))
+
+
+def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
+    """The first that are enough (a later one must not make another wish), or None."""
+    r, enrolled = view.r, len(view.r.enrolled)
+    for count in range(len(signed) + 1):
+        first = tuple(signed[:count])
+        if is_backed(r, enrolled, r.term, {receipt.member for receipt in first}):
+            return first
+    return None
+
+
+def start_from_own(view: View) -> Iterator[Effect]:
+    """In the initial round the leader's own parameters are the model: a merge of one."""
+    prepared, r = view.notes.prepared, view.r
+    if prepared is not None and prepared.number == r.number:
+        share = Share(view.me, prepared.weight, prepared.digest)
+        yield Merge(
+            r.study, r.number, r.kind, r.revision, view.spec.merge, prepared.layout, (share,)
+        )
+
+
+def merge(view: View) -> Iterator[Effect]:
+    """Merge once every contribution is here; report those that cannot be had or merged."""
+    notes, r = view.notes, view.r
+    missing = [c for c in r.contributions if c.digest not in notes.held]
+    bad = [c for c in r.contributions if notes.is_bad(c.digest, c.weight)]
+    if missing or bad:
+        yield from pull_contributions(view)
+        yield from give_up(view, missing, bad)
+        return
+    shares = shares_of(view)
+    layout = r.contributions[0].layout
+    yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
+
+
+def give_up(view: View, missing: list[Contribution], bad: list[Contribution]) -> Iterator[Effect]:
+    """Report one that cannot be had or merged, another one in each term: reports stay.
+
+    What cannot be merged is reported by `witness`, and the contract decides. But an owner may give
+    its own to some members and not to others, who are no witnesses then: so, late in the term, what
+    is of no use is as good as what cannot be had."""
+    late_ms = get_late_ms(view)
+    is_late = late_ms is not None and view.now_ms >= late_ms
+    slow = find_slow(view, missing)
+    lost = [c for c in missing if c in slow or is_out_of_reach(view, c.digest)]
+    said = {p.member for p in view.r.reports if (p.kind, p.reporter) == ("unavailable", view.me)}
+    for c in [*lost, *(bad if is_late else [])]:
+        if c.member != view.me and c.member not in said:  # its own: see `take_back`
+            yield Submit(Unavailable(view.ref, c.member))
+            return
+    if late_ms is not None and not is_late:
+        yield Wake(late_ms)
+
+
+def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
+    """Of which the pull has gone on for half of the term and takes longer than three quarters of
+    it, while more than half of all contributions are here, and the others are enough."""
+    r, notes = view.r, view.notes
+    late_ms = get_late_ms(view)
+    if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= r.min_peers:
+        return []
+    if 2 * len(missing) >= len(r.contributions):
+        return []  # it may well be us, or the network
+    since_ms = late_ms - 2 * (late_ms - (view.term_began_ms or 0)) // 3
+    return [c for c in missing if notes.pulling.get(c.digest, view.now_ms) <= since_ms]
+
+
+def get_late_ms(view: View) -> int | None:
+    """Three quarters of the term: the rest is for a report to be in a block before it ends."""
+    if view.term_began_ms is None or view.term_ends_ms is None:
+        return None
+    return view.term_began_ms + (view.term_ends_ms - view.term_began_ms) * 3 // 4
+
+
+def is_out_of_reach(view: View, digest: Digest) -> bool:
+    """Whether pulls of this blob have failed for longer than patience allows."""
+    failures = recent(view, view.notes.failed.get(digest))
+    if failures is None or failures.count < 2:
+        return False
+    return view.now_ms - failures.first_ms >= view.notes.patience.unavailable_ms
+
+
+# merging: everyone else
+
+
+def follow(view: View) -> Iterator[Effect]:
+    """Watch the leader, take its merged model, sign for it; suspect a leader that is gone."""
+    notes, r = view.notes, view.r
+    leader = get_leader(r)
+    if leader is None:
+        return
+    yield from prepare_audit(view, leader)
+    offer = notes.offers.get((r.number, r.revision, leader))
+    known = offer.digest if offer else ""
+    lost = recent(view, notes.lost.get(leader))
+    at_ms = next_try_ms(notes, lost)
+    if at_ms > view.now_ms:
+        yield Wake(at_ms)
+    else:
+        yield Watch(leader, r.study, r.number, r.revision, known)
+    if lost is not None:
+        yield from doubt(view, lost)
+    if offer is None or (r.kind == "initial" and notes.prepared is None):
+        return  # in the initial round only the own trainer knows the model's form
+    if offer.digest in notes.held and not notes.is_bad(offer.digest):
+        yield from audit(view, offer)
+    elif is_acceptable(view, offer):
+        yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
+    if is_out_of_reach(view, offer.digest) or not is_acceptable(view, offer):
+        yield from suspect(view)  # it answers, but not with a model that anybody could take
+
+
+def suspect(view: View) -> Iterator[Effect]:
+    """Say, once, that the leader of this term is no good. Where all have led in vain it may well
+    be us, or the network: then not before a while, which doubles with every cycle of leaders."""
+    r = view.r
+    if view.me in r.suspects:
+        return
+    cycle = (r.term - r.since_term) // len(get_candidates(r))
+    if cycle:
+        if view.term_began_ms is None:
+            return  # the next block says when it began
+        at_ms = view.term_began_ms + (view.notes.patience.suspect_ms << min(cycle, MAX_DOUBLINGS))
+        if view.now_ms < at_ms:
+            yield Wake(at_ms)
+            return
+    yield Submit(Suspect(view.ref))
+
+
+def doubt(view: View, lost: Failures) -> Iterator[Effect]:
+    """A leader out of reach: fetch contributions if next in line; suspect it after a while."""
+    r = view.r
+    order = compute_leader_order(r.study, r.number, get_candidates(r))
+    line = [order[(r.term + k) % len(order)] for k in range(1, HEDGE + 1)]
+    if view.me in line:
+        yield from pull_contributions(view)
+    since_ms = lost.first_ms + view.notes.patience.suspect_ms
+    if view.now_ms < since_ms:
+        yield Wake(since_ms)
+    elif lost.count >= 2:
+        yield from suspect(view)
+
+
+def is_acceptable(view: View, offer: Offered) -> bool:
+    """Whether an offered model has the study's form; in the initial round, my trainer's form, and
+    numbers that training can start from."""
+    r, notes = view.r, view.notes
+    if notes.is_bad(offer.digest):
+        return False
+    if r.kind == "statistics":
+        return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
+    if not 0 < offer.nbytes <= view.spec.max_bytes:
+        return False
+    if r.kind == "initial":
+        mine = notes.prepared
+        return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
+    current = view.study.current
+    return current is not None and (current.layout, current.nbytes) == (offer.layout, offer.nbytes)
+
+
+def take_back(view: View) -> Iterator[Effect]:
+    """Retract the own contribution where a crash has torn its blob and somebody needs it: who has
+    pulled it before may have died or lie, and fewer may be left than it takes to exclude it."""
+    r, mine = view.r, view.r.contribution_of(view.me)
+    if mine is None or mine.digest in view.notes.held:
+        return
+    if r.dispute is not None and r.dispute.leader == view.me:
+        return  # who leaves now has fled
+    reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
+    if reported or get_leader(r) == view.me:
+        yield Submit(Retract(view.ref))
+
+
+def witness(view: View) -> Iterator[Effect]:
+    """Check contributions that somebody calls invalid, and say so where it is true."""
+    notes, r = view.notes, view.r
+    said = {p.member for p in r.reports if p.kind == "invalid"}
+    mine = {p.member for p in r.reports if p.kind == "invalid" and p.reporter == view.me}
+    for c in r.contributions:
+        if c.member == view.me or c.member in mine:
+            continue
+        if notes.is_bad(c.digest, c.weight):
+            yield Submit(Invalid(view.ref, c.member))
+        elif c.member in said and not notes.is_good(c.digest, c.weight):
+            if c.digest in notes.held:
+                yield Check(c.digest, c.member, c.weight)
+            else:
+                yield from pull_contribution(view, c)
+
+
+# time
+
+
+def poke(view: View, state: Reader) -> Iterator[Effect]:
+    """Make a block when a deadline of the round has passed, one member after the other."""
+    notes, study = view.notes, view.r.study
+    due = [due_ms for timer in TIMERS if (due_ms := get_due_ms(state, f"{timer}/{study}"))]
+    if not due:
+        return
+    enrolled = tuple(e.member for e in view.study.enrolled)
+    rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
+    for due_ms in due:
+        at_ms = max(due_ms + 1 + rank * notes.patience.poke_step_ms,
+                    notes.poked_ms + notes.patience.poke_step_ms)  # fmt: skip
+        if view.now_ms >= at_ms:
+            yield Submit(Poke(view.r.study))
+        else:
+            yield Wake(at_ms)
+
+
+# the trainer
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What this node's trainer should do now."""
+
+    study: str
+    number: int
+    kind: str
+    training_round: int  # 1 to `rounds` in parameter rounds
+    rounds: int
+    base: Digest  # settled model to start from; "" before the first
+    layout: Digest
+    statistics: Digest  # merged statistics document; "" where the study has none
+
+
+def assign(state: Reader, notes: Notes) -> Assignment | None:
+    """The trainer's next task; None while there is nothing to do but wait."""
+    view = look(state, notes, 0)
+    if view is None or (view.r.phase == "MERGING" and view.r.kind != "initial"):
+        return None
+    joined = take_in(view.spec, view.study, view.r, notes.me)  # else in the next round
+    return expect(state, notes) if joined is not None else None
+
+
+def expect(state: Reader, notes: Notes) -> Assignment | None:
+    """What an answer of the trainer may be to, also one that comes when the others merge already:
+    they may have to collect again."""
+    view = look(state, notes, 0)
+    if view is None:
+        return None
+    r, study, prepared = view.r, view.study, notes.prepared
+    answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
+    if answered or r.contribution_of(notes.me) is not None:
+        return None
+    if any(m and m.digest not in notes.held for m in (study.current, study.statistics)):
+        return None
+    return Assignment(
+        study=r.study,
+        number=r.number,
+        kind=r.kind,
+        training_round=compute_training_round(view.spec, r.number),
+        rounds=view.spec.rounds,
+        base=r.base,
+        layout=study.current.layout if study.current else view.spec.layout,
+        statistics=study.statistics.digest if study.statistics else "",
+    )

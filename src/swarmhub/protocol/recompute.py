@@ -1,0 +1,167 @@
+"""The arithmetic of a round on blobs that are held: checking them, and merging them again.
+
+It reads a shelf: the node's store of files, or a simulated disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarmhub.contract.records import MergeRule, Share
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.errors import MergeError
+from swarmhub.merge import (
+    Contribution,
+    Rule,
+    Source,
+    check_contribution,
+    excerpt,
+    find_false_stretch,
+    merge_parameters,
+    merge_statistics,
+    recompute_leaf,
+)
+from swarmhub.params import CHUNK_BYTES, Fingerprint, Layout, leaf_of
+from swarmhub.protocol.effects import Audit, Examine, Merge
+from swarmhub.types import Digest, MemberId
+
+
+class OpenSource(Source, Protocol):
+    """A buffer that is read piece by piece, and closed."""
+
+    def close(self) -> None:
+        """Read no more."""
+        ...
+
+
+class Shelf(Protocol):
+    """Blobs that are held here, by digest."""
+
+    def __contains__(self, digest: Digest) -> bool: ...
+
+    def fingerprint(self, digest: Digest) -> Fingerprint:
+        """Layout, length and chunk hashes."""
+        ...
+
+    def source(self, digest: Digest) -> OpenSource:
+        """Random access."""
+        ...
+
+    def read(self, digest: Digest) -> bytes:
+        """All of it: a document."""
+        ...
+
+    def layout(self, digest: Digest) -> Layout | None:
+        """A layout document that a trainer here has brought."""
+        ...
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A part of a buffer in memory, from byte `start` on."""
+
+    data: bytes
+    start: int = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` of the whole buffer."""
+        at = offset - self.start
+        return self.data[at : at + length]
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def check(shelf: Shelf, digest: Digest, member: MemberId, weight: int) -> None:
+    """Whether a held contribution can be merged; BadContribution where it cannot."""
+    form = shelf.fingerprint(digest).layout
+    if form == STATISTICS_LAYOUT:
+        merge_statistics({member: shelf.read(digest)}, {member: weight})
+        return
+    with closing(shelf.source(digest)) as source:
+        check_contribution(need_layout(shelf, form), member, source)
+
+
+def merge(shelf: Shelf, wish: Merge | Audit | Examine) -> Generator[bytes | memoryview, None, None]:
+    """The chunks of the right merge of held contributions; BadContribution names a culprit."""
+    if wish.kind == "statistics":
+        documents = {s.member: shelf.read(s.digest) for s in wish.shares}
+        whole = merge_statistics(documents, {s.member: s.weight for s in wish.shares})
+        yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
+        return
+    layout = need_layout(shelf, wish.layout)
+    with ExitStack() as stack:
+        sources = {s: stack.enter_context(closing(shelf.source(s.digest))) for s in wish.shares}
+        inputs = [Contribution(s.member, s.weight, source) for s, source in sources.items()]
+        for chunk in merge_parameters(to_rule(wish.rule), layout, inputs):
+            yield memoryview(chunk).cast("B")
+
+
+def audit(
+    shelf: Shelf, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+) -> int | None:
+    """First chunk of the held merge that is false, as far as it was recomputed; None where all is
+    right. `excerpts` are stretches of the contributions that are not held."""
+    if wish.full:
+        return _find_false_chunk(shelf, wish)
+    layout = need_layout(shelf, wish.layout)
+    inputs = []
+    for share in wish.shares:
+        found = excerpts.get(share.member)
+        if found is None:
+            found = excerpt_of(shelf, share.digest, starts)
+        inputs.append(Contribution(share.member, share.weight, Memory(found)))
+    merged = excerpt_of(shelf, wish.digest, starts)
+    at = find_false_stretch(to_rule(wish.rule), layout, starts, inputs, merged)
+    return None if at is None else at // CHUNK_BYTES
+
+
+def _find_false_chunk(shelf: Shelf, wish: Audit) -> int | None:
+    claimed = shelf.fingerprint(wish.digest)
+    right = [leaf_of(chunk) for chunk in merge(shelf, wish)]
+    for index, (is_, should) in enumerate(zip(claimed.leaves, right, strict=False)):
+        if is_ != should:
+            return index
+    if len(claimed.leaves) == len(right):
+        return None
+    return min(len(right), len(claimed.leaves) - 1)  # one too many, or the last there is
+
+
+def examine(shelf: Shelf, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+    """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
+    contributions that are not held (chunk-local rules only)."""
+    if wish.kind == "statistics":
+        right = dict(enumerate(merge(shelf, wish)))
+        return leaf_of(right.get(wish.chunk, b"")).hex()
+    layout = need_layout(shelf, wish.layout)
+
+    def open_source(s: Share) -> OpenSource:
+        there = chunks.get(s.member)
+        return shelf.source(s.digest) if there is None else Memory(there, wish.chunk * CHUNK_BYTES)
+
+    with ExitStack() as stack:
+        sources = {s: stack.enter_context(closing(open_source(s))) for s in wish.shares}
+        inputs = [Contribution(s.member, s.weight, source) for s, source in sources.items()]
+        return recompute_leaf(to_rule(wish.rule), layout, inputs, wish.chunk)
+
+
+def excerpt_of(shelf: Shelf, digest: Digest, starts: Sequence[int]) -> bytes:
+    """Stretches of a held buffer."""
+    with closing(shelf.source(digest)) as source:
+        return excerpt(source, shelf.fingerprint(digest).nbytes, starts)
+
+
+def to_rule(rule: MergeRule) -> Rule:
+    """The arithmetic's rule for the contract's."""
+    return Rule(rule.name, rule.trim_permille)
+
+
+def need_layout(shelf: Shelf, digest: Digest) -> Layout:
+    """The layout document; MergeError where no trainer has brought it here."""
+    layout = shelf.layout(digest)
+    if layout is None:
+        raise MergeError(f"The layout {digest[:16]}… is not known here; no trainer brought it.")
+    return layout

@@ -1,0 +1,41 @@
+"""What members sign for one another about a merge, and whether they have."""
+
+from __future__ import annotations
+
+from swarmhub.contract.records import CHAIN, MEMBER, RoundRef
+from swarmhub.contract.round.disputes import get_accounts
+from swarmhub.contract.state import Reader
+from swarmhub.contract.transactions import receipt_message
+from swarmhub.keys import verify
+from swarmhub.params import Fingerprint
+from swarmhub.protocol.local_state import Merged, ReceiptCame
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, MemberId
+
+
+def offer_message(
+    state: Reader, study: str, number: int, revision: int, model: Fingerprint | Merged
+) -> bytes:
+    """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
+    offer for a set of contributions, however often it leads."""
+    ref = RoundRef(study, number, "MERGING", revision, 0)
+    chain_id = CHAIN.need(state).chain_id
+    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout)
+
+
+def is_offer(state: Reader, study: str, leader: MemberId, merged: Merged) -> bool:
+    """Whether an offer is the leader's own; only then can others dispute it."""
+    message = offer_message(state, study, merged.number, merged.revision, merged)
+    return any(
+        verify(account, OFFER_DOMAIN, message, merged.signature)
+        for account in get_accounts(state, study, leader)
+    )
+
+
+def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: Merged) -> bool:
+    """Whether a receipt is its sender's and for this merge: a settlement with a false one is
+    refused, however many true ones the leader has besides."""
+    member = MEMBER.get(state, receipt.member)
+    if member is None or receipt.digest != merged.digest:
+        return False
+    message = offer_message(state, study, receipt.number, receipt.revision, merged)
+    return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -1,0 +1,125 @@
+"""What a decision looks at, and the one kind of wish that all parts of it have: pulling blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from swarmhub.contract.deadlines import get_began_ms, get_due_ms
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Contribution,
+    Round,
+    RoundRef,
+    Share,
+    Spec,
+    Study,
+)
+from swarmhub.contract.state import Reader
+from swarmhub.protocol.effects import Effect, Pull, Wake
+from swarmhub.protocol.local_state import Failures, Notes
+from swarmhub.types import Digest, MemberId
+
+# the first word of an answer: a leader has to have time left to report that none came
+ANSWER_MS = (500, 4_000)
+
+
+@dataclass(frozen=True)
+class View:
+    """One study as the ledger has it, and the node that looks at it."""
+
+    study: Study
+    spec: Spec
+    r: Round
+    notes: Notes
+    now_ms: int
+    state: Reader
+
+    @property
+    def me(self) -> MemberId:
+        return self.notes.me
+
+    @property
+    def term_began_ms(self) -> int | None:
+        """None: there is no term, or the next block says when."""
+        return get_began_ms(self.state, f"term/{self.r.study}")
+
+    @property
+    def term_ends_ms(self) -> int | None:
+        return get_due_ms(self.state, f"term/{self.r.study}")
+
+    @property
+    def ref(self) -> RoundRef:
+        return RoundRef.of(self.r)
+
+
+def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
+    """The study if it has an open round and this node takes part in it."""
+    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
+    r = ROUND.get(state, notes.study)
+    if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
+        return None
+    return View(study, spec, r, notes, now_ms, state)
+
+
+def pull_contributions(view: View) -> Iterator[Effect]:
+    """Pull every contribution that is not here yet."""
+    for c in view.r.contributions:
+        if c.digest and c.digest not in view.notes.held:
+            yield from pull_contribution(view, c)
+
+
+def pull_contribution(
+    view: View, c: Contribution, holders: tuple[MemberId, ...] = ()
+) -> Iterator[Effect]:
+    """Pull one contribution, from its owner or whoever has it; it is needed in this round only.
+    What two have contributed alike is either's: one of them may have copied it from the ledger."""
+    owners = [o.member for o in view.r.contributions if o.digest == c.digest]
+    holders = tuple(dict.fromkeys([*(holders or (c.member,)), *owners]))
+    answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
+    yield from pull(
+        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders,
+        durable=False, answer_ms=answer_ms,
+    )  # fmt: skip
+
+
+def pull(
+    notes: Notes,
+    now_ms: int,
+    digest: Digest,
+    nbytes: int,
+    layout: Digest,
+    holders: tuple[MemberId, ...],
+    durable: bool = True,
+    answer_ms: int = ANSWER_MS[1],
+) -> Iterator[Effect]:
+    """Pull a blob from others; after a failure, again when some time has passed."""
+    at_ms = next_try_ms(notes, notes.failed.get(digest))
+    if at_ms > now_ms:
+        yield Wake(at_ms)
+        return
+    others = tuple(m for m in holders if m != notes.me)
+    if others:
+        yield Pull(digest, nbytes, layout, others, durable, answer_ms)
+
+
+def next_try_ms(notes: Notes, failures: Failures | None) -> int:
+    """When to try again: the pause doubles with every failure, up to 32 times."""
+    if failures is None:
+        return 0
+    return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
+
+
+def recent(view: View, failures: Failures | None) -> Failures | None:
+    """Failures that say something about now: an outage that was long ago may be over, and the
+    next attempt tells."""
+    if failures is None or view.now_ms - failures.last_ms > view.notes.patience.forget_ms:
+        return None
+    return failures
+
+
+def shares_of(view: View) -> tuple[Share, ...]:
+    """What the merge of the round has to be made of."""
+    return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

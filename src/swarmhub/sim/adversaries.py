@@ -1,0 +1,481 @@
+"""Members that lie. Each lie is one way to cheat; a liar does the rest as an honest node does.
+
+false_merge    as leader: offers a model that is not the merge
+lazy_audit     signs for any merge without looking
+false_dispute  as auditor: disputes a right merge
+false_answer   says of every disputed chunk that it is right
+slander        suspects leaders, and reports contributions as invalid or unavailable
+withhold       contributes, and gives the parameters to nobody
+garble         gives other bytes than it was asked for
+not_a_number   contributes NaN
+twice          contributes two different answers, and with more weight than it has declared
+replay         sends old transactions again, and some with a changed signature
+forge          settles what it likes, as leader or not, with receipts that it has signed itself
+two_faces      as leader: offers different models to different members
+silent         stands ready, and contributes nothing
+impersonate    signs transactions in others' names, and lets a stranger sign some
+retract        takes its contribution back, when the others are merging it and before, and brings
+               another one, again and again
+false_receipt  answers every offer at once with a receipt whose signature is none, and leads nothing
+stale          speaks of rounds, terms and models that are over, freshly signed, and too late
+self_vote      says that its own disputed merge is right, and votes others out by itself
+forged_dispute disputes what was never offered, or with a made-up chunk, or by a proof of nothing
+excuse         as leader: merges other parameters than it has contributed, and shows auditors those
+misshapen      contributes parameters of another model
+secretive      as leader: gives its merge to one member only, once
+reoffer        as leader: offers another false model to whoever has seen one
+copy           contributes what another one has, by its name on the ledger, and has none to give
+late_offer     as leader: shows its offer to the drawn auditors only when the others have looked
+flee           takes its contribution back when its merge is disputed
+rotate         rotates its account key as soon as others have its offer
+curious        takes no part in rounds, and asks everybody for contributions, merges and models
+uninvited      has not approved the study, and enrols and contributes all the same
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from swarmhub import codec
+from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef, Share
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
+from swarmhub.contract.transactions import (
+    Contribute,
+    Dispute,
+    Enrol,
+    Invalid,
+    Poke,
+    Ready,
+    Recompute,
+    Remove,
+    Retract,
+    Settle,
+    Suspect,
+    Unavailable,
+    Vote,
+    Withdraw,
+    read_transaction,
+    write_transaction,
+)
+from swarmhub.keys import PrivateKey
+from swarmhub.merge import excerpt
+from swarmhub.params import Fingerprint
+from swarmhub.protocol import (
+    Audit,
+    Audited,
+    Doubt,
+    Effect,
+    Event,
+    Examine,
+    Examined,
+    Merge,
+    Merged,
+    Offered,
+    ReceiptCame,
+    SendReceipt,
+    Submit,
+    Watch,
+    recompute,
+)
+from swarmhub.sim import contents
+from swarmhub.sim.contents import Blob
+from swarmhub.sim.disk import Disk
+from swarmhub.sim.node import STUDY_NAME, SimNode
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
+
+if TYPE_CHECKING:
+    from swarmhub.protocol import Assignment
+    from swarmhub.sim.world import World
+
+MISCHIEF_MS = (50, 400)
+LATE_MS = 500
+ROTATE_MS = (20, 80)  # when others have seen what it offers; and a second time
+
+
+class Liar(SimNode):
+    """A node with some of the lies above."""
+
+    is_honest = False
+
+    def __init__(
+        self, world: World, me: MemberId, account: PrivateKey, lies: frozenset[str]
+    ) -> None:
+        super().__init__(world, me, account)
+        self.lies = lies
+        self.false_merges = 0  # made so far
+        self._faces = 0  # offered after the first
+        self._merges: dict[Digest, bool] = {}  # its own, and whether they were given to somebody
+        self._fled: set[Digest] = set()  # disputes about these
+        self._offered_ms: dict[Digest, int] = {}  # since when
+        self._rotated_for: set[Digest] = set()  # offers
+        self._refs: list[RoundRef] = []  # what rounds there have been
+        self._settlements: list[Settle] = []  # what it has settled, with receipts of others
+
+    def start(self) -> None:
+        """Begin to make mischief, too."""
+        was_up = self.up
+        super().start()
+        if not was_up:
+            self._mischief_soon()
+
+    def react(self) -> None:
+        """Decide; run away from a dispute, by that lie."""
+        super().react()
+        r = ROUND.get(self.state, STUDY_NAME)
+        found = r.dispute if r is not None else None
+        accused = found is not None and found.leader == self.me and found.digest not in self._fled
+        if r is not None and found is not None and accused and "flee" in self.lies:
+            self._fled.add(found.digest)
+            self._send(Retract(RoundRef.of(r)))
+
+    def finish_rotation(self) -> bool:
+        """Take the new key, and go on with all that is under way."""
+        super().finish_rotation()
+        return False
+
+    # data
+
+    def trained(self, task: Assignment) -> Blob:
+        """Parameters; what nobody can merge, or of another form, by these lies."""
+        made = super().trained(task)
+        if "not_a_number" in self.lies:
+            return contents.unmergeable(made.form, self.world.layout)
+        if "misshapen" in self.lies:
+            return contents.misshapen()
+        return made
+
+    def _spoiled(self, blob: Blob) -> Blob:
+        return contents.spoiled(blob, self.world.layout)
+
+    def _forged(self, form: Digest) -> Blob:
+        """A model that nobody has trained or merged; it lies on the disk, as a real one does."""
+        made = self._spoiled(contents.empty(form, self.world.layout))
+        self.world.blobs[made.digest] = self.disk.blobs[made.digest] = made
+        return made
+
+    def _form_of(self, r: Round) -> Digest:
+        return STATISTICS_LAYOUT if r.kind == "statistics" else self.world.layout.digest
+
+    def merged(self, wish: Merge) -> Blob:
+        """The merge; another one by these lies."""
+        if "excuse" in self.lies and self._other(wish.shares) is not None:
+            self.false_merges += 1
+            return self._merge_with_other(wish)
+        right = super().merged(wish)
+        if "false_merge" not in self.lies:
+            return right
+        self.false_merges += 1
+        return self._spoiled(right)
+
+    def _other(self, shares: tuple[Share, ...]) -> Blob | None:
+        """What it would rather have contributed."""
+        mine = next((s.digest for s in shares if s.member == self.me), "")
+        found = self.disk.blobs.get(mine)
+        return None if found is None else self._spoiled(found)
+
+    def _merge_with_other(self, wish: Merge) -> Blob:
+        other = self._other(wish.shares)
+        assert other is not None
+        disk = Disk(self.world.layout, {**self.disk.blobs, other.digest: other})
+        shares = tuple(
+            replace(s, digest=other.digest) if s.member == self.me else s for s in wish.shares
+        )
+        data = b"".join(recompute.merge(disk, replace(wish, shares=shares)))
+        return Blob(other.form, data)
+
+    def give(self, digest: Digest, asker: MemberId) -> Blob | None:
+        """A blob; nothing, or another one, by these lies."""
+        found = super().give(digest, asker)
+        if "withhold" in self.lies:
+            return None
+        if "secretive" in self.lies and digest in self._merges:
+            was_given, self._merges[digest] = self._merges[digest], True
+            return None if was_given else found
+        if found is not None and "garble" in self.lies:
+            return self._spoiled(found)
+        return found
+
+    def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
+        """Stretches of a blob; of another one, by that lie."""
+        prepared, found = self.notes.prepared, self.disk.blobs.get(digest)
+        if "excuse" in self.lies and found and prepared and prepared.digest == digest:
+            other = self._spoiled(found).data
+            return excerpt(recompute.Memory(other), len(other), starts)
+        return super().give_excerpt(digest, asker, starts)
+
+    def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
+        """The offer; to some, another model."""
+        made = super().offer(asker, wish)
+        if made is not None and "late_offer" in self.lies and self._is_too_early_for(asker, made):
+            return None
+        if made is not None and "rotate" in self.lies and made.digest not in self._rotated_for:
+            self._rotated_for.add(made.digest)
+            for wait_ms in ROTATE_MS:
+                self.later(wait_ms, self.rotate_keys)
+        if made is not None and wish.known and "reoffer" in self.lies:
+            return self._another(made)
+        if made is None or "two_faces" not in self.lies or asker % 2:
+            return made
+        right = self.disk.blobs.get(made.digest)
+        if right is None:
+            right = contents.empty(made.layout, self.world.layout)
+        other = self._spoiled(right)
+        self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
+        face = replace(made, digest=other.digest, nbytes=len(other.data))
+        self.notes.merged[wish.number, -1 - wish.revision] = face
+        return replace(
+            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
+        )
+
+    def _is_too_early_for(self, asker: MemberId, made: Merged) -> bool:
+        r, now_ms = ROUND.get(self.state, STUDY_NAME), self.world.now_ms
+        since_ms = self._offered_ms.setdefault(made.digest, now_ms)
+        if r is None or now_ms >= since_ms + LATE_MS:
+            return False
+        return asker in get_auditors(r, len(r.enrolled))
+
+    def _another(self, made: Merged) -> Merged:
+        """A model that it has not offered yet."""
+        self._faces += 1
+        last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.layout)
+        for _ in range(self._faces):
+            last = self._spoiled(last)
+        self.world.blobs[last.digest] = self.disk.blobs[last.digest] = last
+        face = replace(made, digest=last.digest, nbytes=len(last.data))
+        self.notes.merged[made.number, -100 - self._faces] = face  # so that it may be read
+        return replace(
+            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, last.fingerprint)
+        )
+
+    def _train(self) -> None:
+        if not self.lies & {"silent", "curious"}:
+            super()._train()
+
+    # audits
+
+    def audit(self, wish: Audit) -> None:
+        """Look, or say something without looking."""
+        if "false_dispute" in self.lies and wish.digest in self.disk.blobs:
+            claimed = self.disk.fingerprint(wish.digest)
+            doubt = Doubt(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
+            self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
+        elif "lazy_audit" in self.lies:
+            self.done(wish, Audited(wish.number, wish.revision, wish.digest, None))
+        else:
+            super().audit(wish)
+
+    def done(self, wish: Effect, event: Event | None) -> None:
+        """A wish has come to its end; an offer is answered at once, by that lie."""
+        if isinstance(event, Merged):
+            self._merges.setdefault(event.digest, False)
+        if isinstance(event, Offered) and "false_receipt" in self.lies:
+            receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
+            self.ask(event.leader, lambda peer: peer.take_receipt(receipt), lambda _: None)
+        super().done(wish, event)
+
+    def _merge(self, wish: Merge) -> None:
+        if "false_receipt" not in self.lies or wish.kind == "initial":
+            super()._merge(wish)
+
+    def send_receipt(self, wish: SendReceipt) -> None:
+        """A receipt; none that is true, by that lie."""
+        if "false_receipt" not in self.lies:
+            super().send_receipt(wish)
+
+    def examine(self, wish: Examine) -> None:
+        """Recompute, or say what the accused wants to hear."""
+        r = ROUND.get(self.state, STUDY_NAME)
+        if "false_answer" in self.lies and r is not None and r.dispute is not None:
+            leaf = r.dispute.claimed
+            self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
+        else:
+            super().examine(wish)
+
+    # transactions
+
+    def submit(self, wish: Submit) -> None:
+        """Submit; another answer besides, by that lie."""
+        if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.root:
+            made = self._forged(wish.body.layout)
+            self._send(replace(wish.body, root=made.fingerprint.root, nbytes=len(made.data)))
+            self._send(replace(wish.body, weight=10_000))
+        if "curious" in self.lies and isinstance(wish.body, Ready):
+            return
+        if "copy" in self.lies and isinstance(wish.body, Contribute) and self._copy(wish.body):
+            return
+        if isinstance(wish.body, Settle):
+            self._settlements.append(wish.body)
+        super().submit(wish)
+
+    def _copy(self, body: Contribute) -> bool:
+        """Contribute what another one has, if there is one."""
+        r = ROUND.get(self.state, STUDY_NAME)
+        theirs = [c for c in r.contributions if c.digest and c.member != self.me] if r else []
+        alike = next((c for c in theirs if c.layout == body.layout), None)
+        if alike is None:
+            return False
+        print_ = self.world.blobs[alike.digest].fingerprint
+        self.world.tell(self.me, f"contributes what member {alike.member} has")
+        self._send(replace(body, root=print_.root, nbytes=print_.nbytes))
+        return True
+
+    def _send(self, body: Any) -> None:
+        self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
+
+    def _mischief_soon(self) -> None:
+        if self.lies & {"slander", "replay", "forge", "impersonate", "retract", "stale",
+                        "self_vote", "uninvited", "forged_dispute", "curious"}:  # fmt: skip
+            self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
+
+    def _mischief(self) -> None:
+        r = ROUND.get(self.state, STUDY_NAME)
+        if r is not None:
+            if "slander" in self.lies:
+                self._slander(r)
+            if "replay" in self.lies:
+                self._replay()
+            if "forge" in self.lies:
+                self._forge(r)
+            if "retract" in self.lies:
+                self._send(Retract(RoundRef.of(r)))
+                if r.phase == "COLLECTING":
+                    self._send(self._made_up(RoundRef.of(r), r.base))
+            if "impersonate" in self.lies:
+                self._impersonate(r)
+            if "stale" in self.lies:
+                self._speak_of_old(r)
+            if "self_vote" in self.lies:
+                self._vote_for_itself(r)
+            if "uninvited" in self.lies:
+                self._intrude(r)
+            if "forged_dispute" in self.lies:
+                self._dispute(r)
+            if "curious" in self.lies:
+                self._pry(r)
+        self._mischief_soon()
+
+    def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
+        r = ROUND.get(self.state, STUDY_NAME)
+        made = self._forged(self._form_of(r) if r else self.world.layout.digest)
+        spec = STUDY.need(self.state, STUDY_NAME).spec
+        root, nbytes = made.fingerprint.root, len(made.data)
+        return Contribute(ref, spec, base, root, nbytes, made.form, weight)
+
+    def _pry(self, r: Round) -> None:
+        """Ask somebody for something that there is: what it learns the name of from the ledger,
+        and from others."""
+        study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
+        asked = rng.choice([m for m in self.world.nodes if m != self.me])
+        models = [m.digest for m in (study.current, study.statistics) if m is not None]
+        offers = [m.digest for m in self.world.nodes[asked].notes.merged.values()]
+        for digests in (models, offers, [c.digest for c in r.contributions if c.digest]):
+            if digests:
+                digest = rng.choice(digests)
+                self.ask(asked, lambda peer, d=digest: peer.give(d, self.me), lambda _: None)  # type: ignore[misc]
+
+    def _dispute(self, r: Round) -> None:
+        """Accuse the leader of what it has not offered, and of what is not in its offer."""
+        leader = get_leader(r)
+        if r.phase != "MERGING" or leader in (None, self.me):
+            return
+        never = self._forged(self._form_of(r)).fingerprint
+        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
+        self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
+        offer = self.notes.offers.get((r.number, r.revision, leader))
+        if offer is not None:
+            made_up = codec.digest(b"made up")
+            for path in ((), (made_up,)):
+                self._accuse(r, offer, offer.signature, made_up, path)
+
+    def _accuse(
+        self, r: Round, model: Fingerprint | Offered, signature: str, claimed: Digest,
+        path: tuple[Digest, ...],
+    ) -> None:  # fmt: skip
+        self._send(
+            Dispute(RoundRef.of(r), model.digest, model.nbytes, model.layout, signature, 0,
+                    claimed, path, codec.digest(b"something else"))
+        )  # fmt: skip
+
+    def _speak_of_old(self, r: Round) -> None:
+        ref, models = RoundRef.of(r), self.world.invariants.models
+        self._refs = [*self._refs[-20:], ref]
+        old = self.world.random.choice(self._refs)
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        for body in (Suspect(old), Invalid(old, victim), Unavailable(old, victim), Retract(old)):
+            self._send(body)
+        for model in models[:-1][-2:]:
+            self._send(self._made_up(replace(ref, phase="COLLECTING"), model.digest))
+            self._send(Settle(old, model.digest, model.nbytes, model.layout, ()))
+        for settlement in self._settlements[-3:]:
+            self._send(settlement)
+        late = self.world.sign(self.account, Suspect(ref), self.now_ms - 1_200_000)
+        self.world.submit(self.me, late)
+
+    def _vote_for_itself(self, r: Round) -> None:
+        found = r.dispute
+        if found is not None and found.leader == self.me:
+            self._send(Recompute(RoundRef.of(r), found.digest, found.chunk, found.claimed))
+        motions = MOTIONS.get(self.state)
+        for motion in motions.open if motions is not None else ():
+            self._send(Vote(motion, True))
+        if motions is None or not motions.open:
+            victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+            self._send(Remove(victim))
+
+    def _intrude(self, r: Round) -> None:
+        self._send(Enrol(STUDY_NAME, STUDY.need(self.state, STUDY_NAME).spec, 100))
+        self._send(Ready(STUDY_NAME))
+        self._send(self._made_up(RoundRef.of(r), r.base))
+
+    def _impersonate(self, r: Round) -> None:
+        chain = self.world.chain.tip.chain_id
+        victims = [n.account.public for n in self.world.nodes.values() if n is not self]
+        stranger = PrivateKey(b"stranger" * 4)
+        for signer, key in (
+            (self.world.random.choice(victims), self.account),
+            (stranger.public, stranger),
+        ):
+            for body in (Suspect(RoundRef.of(r)), Withdraw(STUDY_NAME), Poke(STUDY_NAME)):
+                tx = write_transaction(
+                    body, chain, self.now_ms + 600_000, signer,
+                    lambda m, key=key: key.sign(TX_DOMAIN, m),  # type: ignore[misc]
+                )  # fmt: skip
+                self.world.submit(self.me, tx)
+
+    def _slander(self, r: Round) -> None:
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        body = self.world.random.choice(
+            [Suspect(RoundRef.of(r)), Invalid(RoundRef.of(r), victim),
+             Unavailable(RoundRef.of(r), victim)]
+        )  # fmt: skip
+        self._send(body)
+
+    def _replay(self) -> None:
+        blocks = [b for b in self.world.chain.blocks[1:] if b.txs]
+        tx = self.world.random.choice(self.world.random.choice(blocks).txs)
+        self.world.submit(self.me, tx)
+        signature = read_transaction(tx).signature.encode()
+        self.world.submit(self.me, tx.replace(signature, signature[::-1]))
+
+    def _forge(self, r: Round) -> None:
+        if r.phase != "MERGING":
+            return
+        made = self._forged(self._form_of(r)).fingerprint
+        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)
+        others = [m for m in get_candidates(r) if m != self.me]
+        receipts = tuple(Receipt(m, mine) for m in others)
+        for term in {r.term, max(r.since_term, r.term - 1)}:
+            ref = replace(RoundRef.of(r), term=term)
+            for given in (receipts, (Receipt(self.me, mine),), ()):
+                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
+        leader = get_leader(r)
+        if leader is not None and leader != self.me:  # what another one offers, as its own
+            notes = self.world.nodes[leader].notes
+            for offer in notes.merged.values():
+                came = notes.receipts.get((r.number, r.revision, offer.digest), {})
+                stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
+                body = Settle(RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen)
+                self._send(body)

@@ -1,0 +1,390 @@
+"""A schedule as text: how large the swarm is, what the network does to messages, what befalls whom.
+
+    nodes 5, rounds 4, min_peers 4, merge weighted_mean, audit drawn, seed 17
+    messages drop 10% duplicate 5% delay 1..60 ms until 8000 ms
+    at 1200 ms crash 3 for 800 ms
+    at effect 41 crash 3 for 800 ms
+    at 2000 ms cut 1 2 for 3000 ms
+    at 500 ms slow 4 for 3000 ms by 200 ms
+    at 500 ms slowdisk 4 for 3000 ms by 200 ms
+    at 700 ms fill 5 for 2000 ms
+    at 0 ms skew 2 by -60000 ms
+    at 0 ms lie 4 false_merge
+    at 0 ms refuse 5
+    at 900 ms enrol 4
+    at 900 ms withdraw 5
+    at 900 ms oust 5 1 2 3
+    at 900 ms rotate 5
+    at effect 41 rotate 5
+
+`at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
+write, a message, a submission. `slow` is a member's network, and `rotate` gives it new keys, for
+its account and for its connections; who refuses does not approve the study, and its trainer stands
+there all the same. Who enrols at a time has not been enrolled before (but as many are as the study
+needs to start); a liar comes when the study has grown so large that it survives one more. A plan
+and nothing else determines a run, so a run can be told, shrunk by leaving things out, and replayed.
+The lines before the acts may be left out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from swarmhub.contract.consortium.thresholds import compute_faults
+from swarmhub.errors import BadInput
+from swarmhub.types import MemberId
+
+LIES = (
+    "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
+    "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
+    "retract", "stale", "self_vote", "uninvited",
+    "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
+    "reoffer", "copy", "rotate", "late_offer", "flee", "curious",
+)  # fmt: skip
+FLOATS = 3  # a model that is audited as a whole
+DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
+RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
+LAST_EFFECT = 10.5  # log2 of how many things a member does in a long run
+HEAL_MS = 8_000  # what befalls anybody at random is over by then
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
+
+    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, lie
+    members: tuple[MemberId, ...]
+    at_ms: int = 0
+    effect: int = 0  # crash, or rotate, at this effect instead of at a time
+    for_ms: int = 0
+    by_ms: int = 0
+    lie: str = ""
+
+    def __str__(self) -> str:
+        when = f"effect {self.effect}" if self.effect else f"{self.at_ms} ms"
+        words = f"at {when} {self.kind} {' '.join(map(str, self.members))}"
+        words += f" for {self.for_ms} ms" if self.for_ms else ""
+        words += f" by {self.by_ms} ms" if self.by_ms else ""
+        return words + (f" {self.lie}" if self.lie else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole schedule. Probabilities are in percent, per message."""
+
+    nodes: int = 5
+    rounds: int = 4
+    min_peers: int = 4
+    merge: str = "weighted_mean"
+    audit: str = "drawn"
+    floats: int = FLOATS
+    statistics: bool = False
+    seed: int = 0  # of delays, drops and training times
+    drop: int = 0
+    duplicate: int = 0
+    delay_ms: tuple[int, int] = (1, 60)
+    until_ms: int = HEAL_MS  # nothing is dropped or doubled after that
+    acts: tuple[Act, ...] = ()
+
+    def __str__(self) -> str:
+        low, high = self.delay_ms
+        return "\n".join(
+            [
+                f"nodes {self.nodes}, rounds {self.rounds}, min_peers {self.min_peers}, "
+                f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
+                + (f", floats {self.floats}" if self.floats != FLOATS else "")
+                + (", statistics yes" if self.statistics else ""),
+                f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
+                f"until {self.until_ms} ms",
+                *map(str, self.acts),
+            ]
+        )
+
+    @property
+    def liars(self) -> set[MemberId]:
+        """Members that lie."""
+        return {m for a in self.acts if a.kind == "lie" for m in a.members}
+
+    @property
+    def outsiders(self) -> set[MemberId]:
+        """Members that have not approved the study."""
+        mine = (a for a in self.acts if a.kind == "refuse" or a.lie == "uninvited")
+        return {m for a in mine for m in a.members}
+
+    @property
+    def joiners(self) -> set[MemberId]:
+        """Members that enrol while the study goes on; the last of those who are to, where it could
+        not start without the first."""
+        acts = sorted((a for a in self.acts if a.kind == "enrol"), key=lambda a: a.at_ms)
+        late = [m for a in acts for m in a.members if m not in self.outsiders]
+        spare = self.nodes - len(self.outsiders) - self.min_peers
+        return set(late[-spare:]) if spare > 0 else set()
+
+    @property
+    def founders(self) -> set[MemberId]:
+        """Members that are enrolled when the study starts."""
+        return set(range(1, self.nodes + 1)) - self.outsiders - self.joiners
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the study survives its liars at any time, also if the honest that leave are gone
+        before anybody comes. (Of those who come, liars wait for that: see `World`.)"""
+        honest_leavers = self.leavers - self.liars
+        f = compute_faults(len(self.founders - honest_leavers))
+        return len(self.liars & self.founders) <= f
+
+    @property
+    def leavers(self) -> set[MemberId]:
+        """Members that withdraw, or are voted out."""
+        going = {a.members[0] for a in self.acts if a.kind == "withdraw"}
+        return going | {v for v, ayes in self.opinions.items() if self.carries(v, ayes)}
+
+    @property
+    def opinions(self) -> dict[MemberId, set[MemberId]]:
+        """Who wants whom voted out."""
+        found: dict[MemberId, set[MemberId]] = {}
+        for act in self.acts:
+            if act.kind == "oust":
+                found.setdefault(act.members[0], set()).update(act.members[1:])
+        return found
+
+    def carries(self, victim: MemberId, ayes: set[MemberId]) -> bool:
+        """Whether so many may remove a member, if all the others are there."""
+        electors = self.nodes - 1
+        return len(ayes - {victim}) >= electors - compute_faults(electors)
+
+
+NUMBER = "[0-9]{1,9}"
+SIZE = re.compile(NUMBER)
+ACT = re.compile(
+    rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
+    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|enrol|withdraw|oust|rotate|lie)"
+    rf"(?P<members>(?: {NUMBER})+?)"
+    rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
+)
+MESSAGES = re.compile(
+    rf"messages drop ({NUMBER})% duplicate ({NUMBER})% delay ({NUMBER})\.\.({NUMBER}) ms "
+    rf"until ({NUMBER}) ms"
+)
+
+
+STORY = re.compile(rf"-+|{NUMBER} ms  (?:ledger|member {NUMBER}): .*")
+HINT = "'swarmhub sim replay SEED' shows what one looks like"
+
+
+def parse_plan(text: str) -> Plan:
+    """The plan of a text, up to its story, where there is one; BadInput names what is wrong."""
+    plan, acts = Plan(), []
+    for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
+        if line.startswith("nodes "):
+            plan = replace(plan, **_sizes(line))
+        elif found := MESSAGES.fullmatch(line):
+            drop, double, low, high, until = map(int, found.groups())
+            plan = replace(plan, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until)
+        elif found := ACT.fullmatch(line):
+            acts.append(_act(found))
+        elif STORY.fullmatch(line):
+            break
+        else:
+            raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; {HINT}.")
+    plan = replace(plan, acts=tuple(acts))
+    _check(plan)
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    low, high = plan.delay_ms
+    if not (1 <= plan.nodes <= 64 and plan.rounds >= 1):
+        raise BadInput(
+            f"Expected 1 to 64 nodes and a round or more, got nodes {plan.nodes}, "
+            f"rounds {plan.rounds}; change the line that begins with 'nodes'."
+        )
+    if not 2 <= plan.floats <= 1_000_000:
+        raise BadInput(
+            f"Expected 2 to 1000000 floats, got {plan.floats}; change the line that begins with "
+            "'nodes'."
+        )
+    if not 1 <= plan.min_peers <= plan.nodes:
+        raise BadInput(
+            f"Expected min_peers between 1 and the {plan.nodes} nodes, got {plan.min_peers}; "
+            "state it in the line that begins with 'nodes'."
+        )
+    if plan.drop > 100 or plan.duplicate > 100 or low > high:
+        raise BadInput(
+            f"Expected at most 100% and a delay from low to high, got drop {plan.drop}% duplicate "
+            f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
+        )
+    if 1 in plan.joiners:
+        raise BadInput(
+            "Expected a study that member 1 starts, got one in which it enrols later; let another "
+            "member enrol later."
+        )
+    if 1 in plan.outsiders:
+        raise BadInput(
+            "Expected a study that member 1 proposes, got one that it does not approve; let "
+            "another member refuse."
+        )
+    for act in plan.acts:
+        strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
+        if strangers:
+            raise BadInput(
+                f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)[:80]!r}; "
+                "name a member of the swarm, or state more nodes."
+            )
+        if act.kind == "oust" and len(act.members) < 2:
+            raise BadInput(
+                f"Expected who is to go and who wants it in {str(act)[:80]!r}, got one member; "
+                "write 'oust 5 1 2' where 1 and 2 want 5 to go."
+            )
+        if len(act.members) > 1 and act.kind not in ("cut", "oust"):
+            raise BadInput(
+                f"Expected one member in {str(act)[:80]!r}, got {len(act.members)}; "
+                "write a line each."
+            )
+
+
+def _sizes(line: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in line.split(","):
+        name, _, value = part.strip().partition(" ")
+        if name in ("nodes", "rounds", "min_peers", "floats", "seed") and SIZE.fullmatch(value):
+            found[name] = int(value)
+        elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
+            name == "merge" and value in RULES
+        ):
+            found[name] = value
+        elif name == "statistics" and value in ("yes", "no"):
+            found[name] = value == "yes"
+        else:
+            raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; {HINT}.")
+    return found
+
+
+def _act(found: re.Match[str]) -> Act:
+    number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
+    lie = found["lie"] or ""
+    if (found["kind"] == "lie") != (lie in LIES):
+        raise BadInput(f"Expected a lie of {', '.join(LIES)}, got {found[0][:80]!r}.")
+    return Act(
+        found["kind"], tuple(map(int, found["members"].split())), number["at"], number["effect"],
+        number["for"], number["by"], lie,
+    )  # fmt: skip
+
+
+def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
+    """The plan that a seed stands for: faults of every kind, and up to f liars."""
+    rng = random.Random(f"plan {seed}")
+    f = (nodes - 1) // 3
+    acts: list[Act] = []
+    members = range(1, nodes + 1)
+    for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
+        acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 5))]
+    acts = [a for a in acts if (a.members, a.lie) != ((1,), "uninvited")]
+    for act in _politics(rng, nodes, acts):
+        bolder = Plan(nodes=nodes, acts=(*acts, act))
+        left = nodes - len(bolder.outsiders | bolder.leavers)
+        survives = compute_faults(left) >= len(bolder.liars - bolder.leavers)
+        if left >= 2 and survives and bolder.is_fair:
+            acts.append(act)
+    left = nodes - len(Plan(nodes=nodes, acts=tuple(acts)).outsiders)
+    if compute_faults(left) < len(Plan(acts=tuple(acts)).liars):
+        acts = [a for a in acts if a.lie != "uninvited"]
+    for _ in range(rng.randint(0, 6)):
+        down = rng.randint(50, 3000)
+        if rng.random() < 0.5:
+            effect = int(2 ** rng.uniform(0, LAST_EFFECT))
+            acts.append(Act("crash", (rng.choice(members),), effect=effect, for_ms=down))
+        else:
+            at = rng.randint(0, HEAL_MS - 3000)
+            acts.append(Act("crash", (rng.choice(members),), at_ms=at, for_ms=down))
+    for kind, most in (("cut", 2), ("slow", 2), ("slowdisk", 1), ("fill", 1)):
+        for _ in range(rng.randint(0, most)):
+            who = rng.sample(members, rng.randint(1, nodes // 2) if kind == "cut" else 1)
+            at, lasts = rng.randint(0, HEAL_MS - 4000), rng.randint(100, 4000)
+            by = rng.randint(50, 800) if kind.startswith("slow") else 0
+            acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
+    skewed = [m for m in members if rng.random() < 0.2]
+    acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    if rng.random() < 0.15:
+        acts.append(Act("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
+    plan = Plan(nodes=nodes, acts=tuple(acts))
+    left = nodes - len(plan.outsiders | plan.leavers)
+    drawn = Plan(
+        nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
+        merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
+        statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
+        duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
+        acts=tuple(acts),
+    )  # fmt: skip
+    return _prying(rng, _growing(rng, _rotating(rng, drawn)))
+
+
+def _prying(rng: random.Random, plan: Plan) -> Plan:
+    """Where nobody lies, who has no part in the study may want to read what is in it."""
+    if plan.liars or rng.random() < 0.3:
+        return plan
+    curious = [Act("lie", (m,), lie="curious") for m in sorted(plan.outsiders)]
+    return replace(plan, acts=(*plan.acts, *curious))
+
+
+def _rotating(rng: random.Random, plan: Plan) -> Plan:
+    """With keys that are replaced in the middle of something."""
+    moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+    acts = [Act("rotate", (rng.randint(1, plan.nodes),), effect=moment) for moment in moments]
+    return replace(plan, acts=(*plan.acts, *acts))
+
+
+def _growing(rng: random.Random, plan: Plan) -> Plan:
+    """With members that enrol while the study goes on, and some of them leave it again; in some
+    plans liars come as the last."""
+    if rng.random() < 0.65:
+        return plan
+    others = [m for m in range(2, plan.nodes + 1) if m not in plan.outsiders]
+    rng.shuffle(others)
+    if rng.random() < 0.5:
+        others.sort(key=lambda m: m not in plan.liars)
+    came = [Act("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: plan.nodes // 2]]
+    gone = [
+        Act("withdraw", act.members, at_ms=rng.randint(act.at_ms, HEAL_MS))
+        for act in came
+        if rng.random() < 0.15
+    ]
+    for count in range(rng.randint(1, len(came) or 1), 0, -1):
+        joining = came[:count]
+        leaving = [act for act in gone if any(act.members == j.members for j in joining)]
+        grown = replace(plan, min_peers=2, acts=(*plan.acts, *joining, *leaving))
+        left = len(grown.founders - grown.leavers)
+        if left >= 2 and grown.is_fair:
+            return replace(grown, min_peers=max(2, left - compute_faults(left)))
+    return plan
+
+
+def _floats(rng: random.Random) -> int:
+    """Mostly small models: they cost less time, and most faults do not ask for the size."""
+    dice = rng.random()
+    return CHUNKS_FLOATS if dice < 0.02 else DRAWN_FLOATS if dice < 0.2 else FLOATS
+
+
+def _politics(rng: random.Random, nodes: int, lies: list[Act]) -> list[Act]:
+    """Who refuses, who withdraws, and who is to be voted out."""
+    found: list[Act] = []
+    liars = sorted({m for a in lies for m in a.members})
+    if rng.random() < 0.2:
+        found.append(Act("refuse", (rng.randint(2, nodes),)))
+    if rng.random() < 0.15:
+        found.append(Act("withdraw", (rng.randint(1, nodes),), at_ms=rng.randint(0, HEAL_MS)))
+    if rng.random() < 0.3 and nodes > 2:
+        carried = rng.random() < 0.3
+        victim = rng.choice(liars) if carried and liars else rng.randint(1, nodes)
+        others = [m for m in range(1, nodes + 1) if m != victim]
+        # a liar may vote for everything: it is among those who do
+        others.sort(key=lambda m: (m not in liars, rng.random()))
+        quorum = len(others) - compute_faults(len(others))
+        ayes = others if carried else others[: quorum - 1]
+        if ayes:
+            at = rng.randint(0, HEAL_MS)
+            found.append(Act("oust", (victim, *sorted(ayes)), at_ms=at))
+    return found

@@ -1,0 +1,71 @@
+"""Who may read a blob of a study from a node."""
+
+from __future__ import annotations
+
+import pytest
+from builders import HEART, LAYOUT, MODEL_BYTES, Consortium, digest
+
+from swarmhub.contract.transactions import Withdraw
+from swarmhub.protocol import Merged, Notes, Obtained, may_read
+
+ENROLLED, STRANGER, NEWCOMER = 4, 5, 6
+
+
+def collecting():
+    """1, 2 and 3 take part in round 2; 4 is enrolled and has no trainer, 5 is not enrolled, 6 has
+    enrolled since, and would make the round need more. Returns what member 1 holds, too."""
+    c = Consortium(6)
+    c.start(1, 2, 3, 4, min_peers=3)
+    c.ready(1, 2, 3)
+    c.settle()
+    c.contribute(1, 2, 3)
+    c.enrol(NEWCOMER)
+    r = c.round()
+    theirs, merge = r.contribution_of(2).digest, digest("merge")
+    notes = Notes(HEART, 1, held={theirs, merge, r.base})
+    notes.learn(Obtained(r.number, (theirs,)), 0)
+    notes.learn(Merged(r.number, r.revision, merge, MODEL_BYTES, LAYOUT, ""), 0)
+    return c, notes, {"contribution": theirs, "merge": merge, "model": r.base}
+
+
+@pytest.mark.parametrize("what", ["contribution", "merge", "model"])
+@pytest.mark.parametrize("member", [2, 3])
+def test_who_takes_part_in_a_round_reads_what_is_in_it(what, member):
+    c, notes, blobs = collecting()
+    assert may_read(c.state, notes, member, blobs[what])
+
+
+@pytest.mark.parametrize("what", ["contribution", "merge"])
+@pytest.mark.parametrize("member", [ENROLLED, NEWCOMER])
+def test_who_is_not_on_the_roster_reads_no_contribution(what, member):
+    c, notes, blobs = collecting()
+    assert c.study().samples_of(member) is not None
+    assert not may_read(c.state, notes, member, blobs[what])
+
+
+@pytest.mark.parametrize("member", [ENROLLED, NEWCOMER])
+def test_who_is_enrolled_reads_settled_models(member):
+    c, notes, blobs = collecting()
+    assert may_read(c.state, notes, member, blobs["model"])
+
+
+@pytest.mark.parametrize("what", ["contribution", "merge", "model"])
+def test_a_stranger_to_the_study_reads_nothing_of_it(what):
+    c, notes, blobs = collecting()
+    assert STRANGER in c.chain.active
+    assert not may_read(c.state, notes, STRANGER, blobs[what])
+
+
+@pytest.mark.parametrize("what", ["contribution", "merge", "model"])
+def test_who_has_withdrawn_reads_nothing_any_more(what):
+    c, notes, blobs = collecting()
+    c.ok(3, Withdraw(HEART))
+    assert not may_read(c.state, notes, 3, blobs[what])
+
+
+def test_when_a_round_is_settled_its_contributions_are_read_no_more():
+    c, notes, blobs = collecting()
+    c.idle(c.spec().quorum_grace_ms + 1)
+    c.settle(digest=blobs["merge"])
+    assert not may_read(c.state, notes, 2, blobs["contribution"])
+    assert may_read(c.state, notes, ENROLLED, blobs["merge"])

@@ -1,0 +1,91 @@
+"""A newcomer's questions, where some of the members' addresses are none."""
+
+import asyncio
+import dataclasses
+import hashlib
+
+import pytest
+from ends import End, OpenGate, between
+
+from swarmhub.errors import HungUp, PeerError
+from swarmhub.transport.join_client import Guest, Place
+
+
+def test_an_address_that_is_none_keeps_nobody_from_the_next(tmp_path):
+    newcomer = End(tmp_path / "newcomer", 1)
+    nobody = hashlib.sha256(b"").hexdigest()
+    places = [Place("a..b:443", nobody), Place(".:443", nobody), Place("127.0.0.1:1", nobody)]
+    guest = Guest(places, newcomer.certificate, newcomer.key)
+    with pytest.raises(PeerError) as refused:
+        asyncio.run(guest.ask())
+    assert all(f"{place.address}: no answer" in str(refused.value) for place in places)
+
+
+class Teller(OpenGate):
+    """A gate that says what a consortium is, and takes no application."""
+
+    def describe(self):
+        return {"height": 7}
+
+    async def take_application(self, tx):
+        raise AssertionError
+
+
+def as_applicant(tmp_path, act, votes=True):
+    """`await act(guest, server's end)` for a stranger, on whose application is voted if so said."""
+
+    async def scenario(one, two, client, server):
+        one.peers.update_applicants({two.der: 1} if votes else {})
+        place = Place(f"127.0.0.1:{server.port}", hashlib.sha256(one.der).hexdigest())
+        await act(Guest([place], two.certificate, two.key), one)
+
+    between(tmp_path, scenario, Teller(), members=(1,))
+
+
+def test_an_applicant_hears_that_its_application_is_open(tmp_path):
+    async def act(guest, _):
+        assert await guest.ask() == {"height": 7}
+        await guest.knock(0)
+
+    as_applicant(tmp_path, act)
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_an_applicant_may_ask_for_nothing_else(tmp_path, votes):
+    async def act(guest, _):
+        for attempt in (guest.ledgers(), guest.hand_in(b"{}")):
+            with pytest.raises(PeerError, match="no answer"):
+                await attempt
+
+    as_applicant(tmp_path, act, votes)
+
+
+def test_an_application_that_is_gone_is_hung_up_on(tmp_path):
+    async def act(guest, one):
+        one.peers.update_applicants({})
+        with pytest.raises(HungUp):
+            await guest.knock(0)
+
+    as_applicant(tmp_path, act)
+
+
+def test_a_member_that_is_away_does_not_hang_up(tmp_path):
+    newcomer = End(tmp_path / "newcomer", 1)
+    places = [Place("127.0.0.1:1", hashlib.sha256(b"").hexdigest())]
+    with pytest.raises(PeerError) as away:
+        asyncio.run(Guest(places, newcomer.certificate, newcomer.key).knock(0))
+    assert not isinstance(away.value, HungUp)
+
+
+def test_an_applicant_that_becomes_a_member_is_not_cut_off(tmp_path):
+    gone = []
+
+    async def act(_, one):
+        (applicant,) = one.peers._applicants
+        one.peers.on_gone.append(gone.extend)
+        me = next(iter(one.peers.members.values()))
+        one.peers.update([me, dataclasses.replace(me, id=2, tls=applicant.hex())])
+        one.peers.update_applicants({})
+
+    as_applicant(tmp_path, act)
+    assert gone == []
