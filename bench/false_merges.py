@@ -36,8 +36,8 @@ from swarmhub.demo.processes import Processes
 from swarmhub.merge.audit import count_stretches
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol.audit import AUDIT_ALL_BYTES
-from swarmhub.sim import Act, Plan, World
-from swarmhub.sim.adversaries import Liar
+from swarmhub.sim import Fault, Schedule, World
+from swarmhub.sim.adversaries import ByzantineNode
 from swarmhub.sim.schedule import RULES
 
 LIAR = 2
@@ -51,13 +51,13 @@ def simulate(wanted: int) -> dict[str, Any]:
     tried = caught = settled = seed = 0
     broken: list[str] = []
     while tried < wanted:
-        plan = Plan(
+        plan = Schedule(
             rounds=20, merge=RULES[seed % len(RULES)], seed=seed, delay_ms=(1, 20),
-            acts=(Act("lie", (1 + seed % 5,), lie="false_merge"),),
+            acts=(Fault("lie", (1 + seed % 5,), lie="false_merge"),),
         )  # fmt: skip
         world = World(plan)
         report = world.run()
-        tried += sum(n.false_merges for n in world.nodes.values() if isinstance(n, Liar))
+        tried += sum(n.false_merges for n in world.nodes.values() if isinstance(n, ByzantineNode))
         caught += sum("made a false merge" in line for line in report.story)
         settled += sum("TRUE_MERGE" in line for line in report.broken)
         broken += [f"seed {seed}: {line}" for line in report.broken]

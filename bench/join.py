@@ -25,7 +25,7 @@ from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.operations.join import join
 
 WAIT_S = 90.0
@@ -55,10 +55,10 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
             break
     account = home.key("account")
     ledger = await open_for_desk(home, account, patience_s=WAIT_S)
-    while not any(m.account == account.public for m in Desk(ledger, account).members()):
+    while not any(m.account == account.public for m in Client(ledger, account).members()):
         await asyncio.sleep(0.05)
     member = time.monotonic()
-    desk = Desk(ledger, account)
+    desk = Client(ledger, account)
     await desk.approve(spec.name)
     await desk.enrol(spec.name, 1000)
     swarm.start_trainer(new)

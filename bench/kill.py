@@ -68,7 +68,7 @@ from swarmhub.contract.round.election import (
 )
 from swarmhub.contract.transactions import Finish
 from swarmhub.errors import BadInput
-from swarmhub.failpoints import MOMENTS
+from swarmhub.failpoints import FAILPOINTS
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import Committed
 from swarmhub.types import Digest
@@ -98,7 +98,9 @@ ROLES = {
               "result.round.recompute"),
 }  # fmt: skip
 NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
-HERE = {m for m in MOMENTS if not m.startswith("agreed.")}  # the embedded ledger agrees with nobody
+HERE = {
+    m for m in FAILPOINTS if not m.startswith("agreed.")
+}  # the embedded ledger agrees with nobody
 NOT_HANGING = ("start.", "ledger.")  # before anybody needs it; while everybody waits for its lock
 
 

@@ -33,10 +33,10 @@ from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (
     Card,
     Evaluation,
+    ForkGenesis,
     Genesis,
-    Inheritance,
+    InheritedState,
     Metric,
-    Revival,
     RoundRef,
     Spec,
 )
@@ -56,9 +56,14 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.data import Design, read_table
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
-from swarmhub.home.bootstrap import Known, choose_snapshots, pack_known, read_engines
+from swarmhub.home.bootstrap import (
+    TrustedCheckpoint,
+    choose_snapshots,
+    pack_checkpoint,
+    read_engines,
+)
 from swarmhub.home.home import Home, parse_address
-from swarmhub.home.invitations import DoorPlate, Ticket, parse_ticket, write_token
+from swarmhub.home.invitations import Endpoint, InvitationToken, parse_token, write_token
 from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
@@ -66,16 +71,16 @@ from swarmhub.ledger.cometbft.abci import frame, read_message
 from swarmhub.ledger.cometbft.application import Restoring, pack_state
 from swarmhub.ledger.cometbft.folder import read_peers
 from swarmhub.merge import merge_statistics
-from swarmhub.node.trainer_api.messages import read_answer, read_next
+from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
 from swarmhub.operations.client import read_card
 from swarmhub.operations.recovery import read_restart
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
-from swarmhub.protocol import Merged, Prepared, ReceiptCame, Signed
-from swarmhub.sim.schedule import parse_plan, plan_of
+from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed
+from swarmhub.sim.schedule import parse_schedule, schedule_of
 from swarmhub.transport import relay as relays
 from swarmhub.transport.join_client import read_told
-from swarmhub.transport.reachability import Reach, read_reach
+from swarmhub.transport.reachability import Reachability, read_reachability
 from swarmhub.transport.relay import MAX_LINE_BYTES, Relay
 from swarmhub.transport.server import read_receipt, read_starts
 from swarmhub.types import RESTART_DOMAIN
@@ -280,13 +285,13 @@ def try_certificate(data: bytes) -> None:
 
 
 def try_ticket(data: bytes) -> None:
-    found = parse_ticket(data)
-    assert codec.unpack(Ticket, codec.pack(found)) == found
+    found = parse_token(data)
+    assert codec.unpack(InvitationToken, codec.pack(found)) == found
 
 
 def tickets() -> list[bytes]:
-    ticket = Ticket("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
-    doors = (DoorPlate("a.example:7400", "cd" * 32),)
+    ticket = InvitationToken("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
+    doors = (Endpoint("a.example:7400", "cd" * 32),)
     far = dataclasses.replace(
         ticket, ledger="cometbft", genesis="ef" * 32, certificate="30", doors=doors
     )
@@ -341,8 +346,8 @@ def key_files() -> list[bytes]:
 
 
 def try_journal(data: bytes) -> None:
-    found = codec.unpack(Prepared, data)
-    assert codec.unpack(Prepared, codec.pack(found)) == found
+    found = codec.unpack(PreparedContribution, data)
+    assert codec.unpack(PreparedContribution, codec.pack(found)) == found
 
 
 def try_signed(data: bytes) -> None:
@@ -351,15 +356,15 @@ def try_signed(data: bytes) -> None:
 
 
 def try_doors(data: bytes) -> None:
-    found = codec.unpack(Known, data)
-    assert codec.unpack(Known, codec.pack(found)) == found
+    found = codec.unpack(TrustedCheckpoint, data)
+    assert codec.unpack(TrustedCheckpoint, codec.pack(found)) == found
 
 
 def try_restart(data: bytes) -> None:
     """A restart's file as a survivor reads it whose ledger ends before it."""
     tip, state = halted()
     genesis = read_restart(held(data), tip, state)
-    assert codec.from_json(Revival, codec.parse(codec.pack(genesis), 1 << 24)) == genesis
+    assert codec.from_json(ForkGenesis, codec.parse(codec.pack(genesis), 1 << 24)) == genesis
     assert set(genesis.inherits.survivors) <= {1, 2, 3}
 
 
@@ -374,8 +379,8 @@ def halted() -> tuple[Tip, State]:
 def restarts() -> list[bytes]:
     tip, state = halted()
     text = pack_state(state.values).decode()
-    will = Inheritance(tip.chain_id, 1, state.app_hash.hex(), (1, 2), text, ("", ""))
-    genesis = Revival("Hearts", (), TIME_MS + 1, inherits=will)
+    will = InheritedState(tip.chain_id, 1, state.app_hash.hex(), (1, 2), text, ("", ""))
+    genesis = ForkGenesis("Hearts", (), TIME_MS + 1, inherits=will)
     signature = key("h1").sign(RESTART_DOMAIN, will_message(genesis))
     signed = dataclasses.replace(genesis, inherits=dataclasses.replace(
         will, signatures=(signature, "")))  # fmt: skip
@@ -404,12 +409,12 @@ def backups() -> list[bytes]:
 
 def try_plan(data: bytes) -> None:
     """A schedule of the simulator, which people write."""
-    plan = parse_plan(data.decode("utf-8", "replace"))
-    assert parse_plan(str(plan)) == plan
+    plan = parse_schedule(data.decode("utf-8", "replace"))
+    assert parse_schedule(str(plan)) == plan
 
 
 def plans() -> list[bytes]:
-    return [str(plan_of(seed)).encode() for seed in (1, 2, 3)]
+    return [str(schedule_of(seed)).encode() for seed in (1, 2, 3)]
 
 
 def try_table(data: bytes) -> None:
@@ -448,17 +453,17 @@ def try_receipt(data: bytes) -> None:
 
 
 def try_offer(data: bytes) -> None:
-    assert codec.pack(codec.unpack(Merged, data, 64 * 1024)) == data
+    assert codec.pack(codec.unpack(MergeDone, data, 64 * 1024)) == data
 
 
 def try_ask(data: bytes) -> None:
-    read_next(data)
+    read_next_task(data)
 
 
 def try_answer(data: bytes) -> None:
-    answer, found = read_answer(data)
+    answer, found = read_result(data)
     body = {**codec.to_json(answer), "layout": codec.to_json(found)}
-    assert read_answer(codec.encode(body)) == (answer, found)
+    assert read_result(codec.encode(body)) == (answer, found)
 
 
 def answers() -> list[bytes]:
@@ -513,7 +518,7 @@ def announcements() -> list[bytes]:
 
 
 def try_reach(data: bytes) -> None:
-    found = read_reach(data)
+    found = read_reachability(data)
     assert (found.data + found.ledger + found.version).isprintable()
 
 
@@ -610,25 +615,45 @@ HARNESSES = {
         Harness("leaves", try_leaves, leaves, (BlobError,)),
         Harness("safetensors", try_safetensors, safetensors, (BlobError,)),
         Harness("cards", try_card, lambda: [codec.pack(card("h1"))], (BadInput,)),
-        Harness("certificates", try_certificate, lambda: [bytes.fromhex(card("h1").tls)],
-                (BadInput,)),
+        Harness(
+            "certificates", try_certificate, lambda: [bytes.fromhex(card("h1").tls)], (BadInput,)
+        ),
         Harness("invitations", try_ticket, tickets, (BadInput,)),
         Harness("specs", try_spec, lambda: SPECS, (BadInput,)),
         Harness("configs", try_config, lambda: CONFIGS, (HomeError, BadInput)),
         Harness("heads", try_head, lambda: [codec.encode({"height": 5, "id": "a" * 64})], ()),
         Harness("keys", try_key, key_files, (HomeError,)),
-        Harness("journals", try_journal,
-                lambda: [codec.pack(Prepared(1, "", "a" * 64, "c" * 64, 64, "b" * 64, 3, ()))],
-                (Malformed,)),
-        Harness("signed", try_signed, lambda: [codec.pack(Signed(3, ("a" * 64, "b" * 64)))],
-                (Malformed,)),
+        Harness(
+            "journals",
+            try_journal,
+            lambda: [
+                codec.pack(PreparedContribution(1, "", "a" * 64, "c" * 64, 64, "b" * 64, 3, ()))
+            ],
+            (Malformed,),
+        ),
+        Harness(
+            "signed",
+            try_signed,
+            lambda: [codec.pack(Signed(3, ("a" * 64, "b" * 64)))],
+            (Malformed,),
+        ),
         Harness("statistics", try_statistics, statistics, (MergeError, BadInput)),
-        Harness("receipts", try_receipt,
-                lambda: [codec.encode({**codec.to_json(ReceiptCame(1, 0, "a" * 64, 2, "b" * 128)),
-                                       "study": "heart"})], (Malformed,)),
-        Harness("offers", try_offer,
-                lambda: [codec.pack(Merged(3, 1, "d" * 64, 10, "e" * 64, "f" * 128))],
-                (Malformed,)),
+        Harness(
+            "receipts",
+            try_receipt,
+            lambda: [
+                codec.encode(
+                    {**codec.to_json(ReceiptCame(1, 0, "a" * 64, 2, "b" * 128)), "study": "heart"}
+                )
+            ],
+            (Malformed,),
+        ),
+        Harness(
+            "offers",
+            try_offer,
+            lambda: [codec.pack(MergeDone(3, 1, "d" * 64, 10, "e" * 64, "f" * 128))],
+            (Malformed,),
+        ),
         Harness("stretches", try_starts, lambda: [codec.encode([0, 256, 69888])], (Malformed,)),
         Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
         Harness("answers", try_answer, answers, (BadInput,)),
@@ -636,18 +661,28 @@ HARNESSES = {
         Harness("snapshots", try_snapshot, snapshots, (Malformed,)),
         Harness("abci", try_abci, abci_frames, (ValueError, EOFError, DecodeError)),
         Harness("announcements", try_announcement, announcements, (Malformed, PeerError)),
-        Harness("reach", try_reach,
-                lambda: [codec.pack(Reach("", "no answer", 7, "0.1.0", TIME_MS))], (PeerError,)),
-        Harness("relays", try_relay,
-                lambda: [b"stand\n\n\n", b"call 1\n", b"take " + b"ab" * 16 + b"\n\0call 2\n"],
-                ()),
-        Harness("doors", try_doors,
-                lambda: [pack_known((DoorPlate("a.example:7400", "cd" * 32),), 5, "ab" * 32)],
-                (Malformed,)),
+        Harness(
+            "reach",
+            try_reach,
+            lambda: [codec.pack(Reachability("", "no answer", 7, "0.1.0", TIME_MS))],
+            (PeerError,),
+        ),
+        Harness(
+            "relays",
+            try_relay,
+            lambda: [b"stand\n\n\n", b"call 1\n", b"take " + b"ab" * 16 + b"\n\0call 2\n"],
+            (),
+        ),
+        Harness(
+            "doors",
+            try_doors,
+            lambda: [pack_checkpoint((Endpoint("a.example:7400", "cd" * 32),), 5, "ab" * 32)],
+            (Malformed,),
+        ),
         Harness("restarts", try_restart, restarts, (BadInput,)),
         Harness("backups", try_backup, backups, (BadInput, HomeError, OSError)),
         Harness("plans", try_plan, plans, (BadInput,)),
         Harness("tables", try_table, lambda: TABLES, (BadInput,)),
         Harness("peers", try_peers, lambda: [codec.encode([f"{'ab' * 20}@h.example:7001"])], ()),
     )
-}  # fmt: skip
+}

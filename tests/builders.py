@@ -65,7 +65,7 @@ from swarmhub.types import (
     RECEIPT_DOMAIN,
     ROTATE_DOMAIN,
     TX_DOMAIN,
-    Event,
+    LedgerEvent,
 )
 
 START_MS = 1_700_000_000_000  # a round minute is 20 s away
@@ -143,7 +143,7 @@ class Consortium:
         self.genesis = genesis_of([f"h{i}" for i in range(1, n + 1)], **genesis)
         self.ledger = self.chain_type(self.genesis, self.accounts[1])
         self.now_ms = self.genesis.time_ms
-        self.events: list[Event] = []
+        self.events: list[LedgerEvent] = []
         self._nonce = 0
 
     # blocks
@@ -156,7 +156,7 @@ class Consortium:
             self.events += committed.events
         return made
 
-    def idle(self, ms: int = 0) -> list[Event]:
+    def idle(self, ms: int = 0) -> list[LedgerEvent]:
         """An empty block after so many milliseconds; what happened in it."""
         self.now_ms += ms
         return [event for committed in self.block() for event in committed.events]

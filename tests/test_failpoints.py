@@ -26,15 +26,15 @@ PLACES = [
 def test_every_place_in_the_code_has_a_name_in_the_table_and_every_name_one_place():
     by_kind = {p.partition("{")[0] for p in PLACES if "{" in p}
     plain = sorted(p for p in PLACES if "{" not in p)
-    named = [m for m in failpoints.MOMENTS if not m.startswith(tuple(by_kind))]
+    named = [m for m in failpoints.FAILPOINTS if not m.startswith(tuple(by_kind))]
     assert plain == sorted(named)
-    for name in set(failpoints.MOMENTS) - set(named):
+    for name in set(failpoints.FAILPOINTS) - set(named):
         assert name.partition(".")[2] in BODIES, name
 
 
 def test_an_unarmed_process_passes_every_moment():
-    for name in failpoints.MOMENTS:
-        failpoints.reach(name, lambda: pytest.fail("this is done only by who dies"))
+    for name in failpoints.FAILPOINTS:
+        failpoints.failpoint(name, lambda: pytest.fail("this is done only by who dies"))
 
 
 def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_sooner():

@@ -18,7 +18,7 @@ from swarmhub.errors import BadInput
 
 VARIABLE = "SWARMHUB_DIE_AT"
 
-MOMENTS = {
+FAILPOINTS = {
     # a node starts (and comes late)
     "start.blobs": "the blobs on disk are checked, the ledger is not open yet",
     "start.ledger": "every block is executed, nobody can reach the node yet",
@@ -89,7 +89,7 @@ _left = 0
 _hangs = False
 
 
-def reach(name: str, amid: Callable[[], object] | None = None) -> None:
+def failpoint(name: str, amid: Callable[[], object] | None = None) -> None:
     """The process is at this moment. `amid` is done only if it dies here: half of a write, say."""
     if _armed == name:
         _count_down(amid)
@@ -116,7 +116,7 @@ def arm(order: str | None = None) -> None:
     order = os.environ.get(VARIABLE, "") if order is None else order
     name, _, rest = order.partition(":")
     count, _, how = rest.partition(":")
-    known = name in MOMENTS and (count or "1").isdecimal() and how in ("", "hang")
+    known = name in FAILPOINTS and (count or "1").isdecimal() and how in ("", "hang")
     if order and not known:
         raise BadInput(f"Expected {VARIABLE} as MOMENT:COUNT (see moments.py), got {order!r}.")
     _armed, _left, _hangs = name or None, int(count or "1"), how == "hang"

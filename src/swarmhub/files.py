@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from swarmhub.errors import BlobError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 
 SHARED, SHARED_FOLDER = 0o660, 0o770
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
@@ -103,7 +103,7 @@ def write_whole(path: Path, data: bytes) -> None:
     Not synced: a power cut may leave the old content, or a damaged file."""
     partial = path.with_name(path.name + ".new")
     partial.write_bytes(data)
-    reach("file.written")
+    failpoint("file.written")
     partial.replace(path)
 
 
@@ -111,11 +111,11 @@ def write_durably(path: Path, data: bytes) -> None:
     """Replace a file as a whole, also over a power cut: there is the old or the new content."""
     partial = path.with_name(path.name + ".new")
     with partial.open("wb") as file:
-        reach("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))
+        failpoint("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    reach("file.whole")
+    failpoint("file.whole")
     partial.replace(path)
     sync(path.parent)
 

@@ -11,7 +11,7 @@ MemberId: TypeAlias = int  # given by the contract at admission, never changed, 
 Digest: TypeAlias = str  # 64 hex digits of sha256
 PublicKey: TypeAlias = str  # 64 hex digits of ed25519
 Signature: TypeAlias = str  # 128 hex digits of ed25519
-Event: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): what a transaction did
+LedgerEvent: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): what a transaction did
 
 # What a signature is for. Bytes signed in one domain are worthless in another.
 TX_DOMAIN = "swarmhub/tx/1"

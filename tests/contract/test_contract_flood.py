@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import contract, keys
-from swarmhub.contract.context import Shares
+from swarmhub.contract.context import BlockQuota
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Leave, Poke, Ready, Vote, read_transaction
@@ -120,7 +120,7 @@ def test_no_mixture_gives_a_member_more_than_its_share(mixture):
 
 
 def test_shares_count_ids_by_member():
-    shares = Shares()
+    shares = BlockQuota()
     assert [shares.take(1, "a"), shares.take(1, "a"), shares.take(1, "b"), shares.take(2, "a")] == [
         1, 1, 2, 1,
     ]  # fmt: skip

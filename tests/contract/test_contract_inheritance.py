@@ -10,8 +10,8 @@ from swarmhub import contract, keys
 from swarmhub.contract import State
 from swarmhub.contract.inheritance import get_heritage, will_message
 from swarmhub.contract.records import (
-    Inheritance,
-    Revival,
+    ForkGenesis,
+    InheritedState,
     get_chain,
     get_member_of_key,
     get_members,
@@ -22,15 +22,15 @@ from swarmhub.contract.state import Overlay
 from swarmhub.types import RESTART_DOMAIN
 
 
-def heir_of(c: Consortium, *survivors: int, **changes) -> Revival:
+def heir_of(c: Consortium, *survivors: int, **changes) -> ForkGenesis:
     """The restart of a consortium, signed by these members."""
     values = get_heritage(c.state.values)
     text = json.dumps({k: v.decode() for k, v in values.items()})
-    will = Inheritance(
+    will = InheritedState(
         c.chain.chain_id, c.ledger.tip.height, State(values).app_hash.hex(), survivors, text
     )
     will = dataclasses.replace(will, **changes)
-    genesis = Revival(c.chain.name, (), START_MS + 10_000_000, inherits=will)
+    genesis = ForkGenesis(c.chain.name, (), START_MS + 10_000_000, inherits=will)
     message = will_message(genesis)
     signed = tuple(c.accounts[m].sign(RESTART_DOMAIN, message) for m in survivors)
     if "signatures" in changes:
@@ -73,7 +73,7 @@ def test_a_revived_genesis_is_read_as_what_it_is():
 
     again = read_genesis_json(codec.decode(codec.pack(genesis), 1 << 24))
     assert again == genesis
-    assert type(again) is Revival
+    assert type(again) is ForkGenesis
 
 
 def with_state(c, change):

@@ -20,8 +20,8 @@ from swarmhub.contract.records import (
     DOUBLE_SIGN,
     FORMER_KEYS,
     MEMBER,
-    Inheritance,
-    Revival,
+    ForkGenesis,
+    InheritedState,
     get_double_sign,
     get_former_keys,
     get_members,
@@ -198,10 +198,10 @@ def test_a_restart_gives_no_vote_to_a_key_that_signed_twice():
     c = Validators()
     c.rotate(1, "new")
     c.show("h1", "h2")
-    will = Inheritance(
+    will = InheritedState(
         c.chain.chain_id, 9, c.app_hash.hex(), (1, 2), pack_state(c.state.values).decode(), ("", "")
     )
-    genesis = Revival(c.chain.name, (), c.now_ms, inherits=will)
+    genesis = ForkGenesis(c.chain.name, (), c.now_ms, inherits=will)
     signed = tuple(key(f"h{i}").sign(RESTART_DOMAIN, will_message(genesis)) for i in (1, 2))
     genesis = dataclasses.replace(genesis, inherits=dataclasses.replace(will, signatures=signed))
     state = contract.Overlay(contract.State())

@@ -18,7 +18,7 @@ from swarmhub.contract.consortium import thresholds
 from swarmhub.contract.round import phases
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
-from swarmhub.protocol import Patience
+from swarmhub.protocol import Timeouts
 from swarmhub.sim import invariants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def test_constants_in_the_guide_are_those_of_the_code():
     assert len(rows) > 10
     for name, value in rows:
         owner, _, field = name.rpartition(".")
-        known = str(getattr(Patience(), field)) if owner == "Patience" else constants()[name]
+        known = str(getattr(Timeouts(), field)) if owner == "Patience" else constants()[name]
         assert value == known, name
 
 

@@ -22,7 +22,7 @@ from swarmhub.node.service import Node
 from swarmhub.node.trainer_api import server as local_api
 from swarmhub.node.trainer_api.server import LocalApi
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.protocol import Examine, Notes, Submit
+from swarmhub.protocol import LocalState, RecomputeChunk, Submit
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -64,8 +64,8 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 ):
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
     there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
-    here = study_driver.StudyDriver(there, Notes("heart", 1))
-    look = Examine("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
+    here = study_driver.StudyDriver(there, LocalState("heart", 1))
+    look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 
     async def nobody_gives(hands, wish):
         raise error
@@ -94,7 +94,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
     async def story(me):
         there = Node(Home.create(tmp_path / str(me), "Hospital", "127.0.0.1:7000"))
         there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
-        here = study_driver.StudyDriver(there, Notes(HEART, me))
+        here = study_driver.StudyDriver(there, LocalState(HEART, me))
         monkeypatch.setattr(there, "submit", refuse)
         monkeypatch.setattr(here, "react", lambda: None)
         await here._submit(Submit(dispute))

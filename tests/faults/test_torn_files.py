@@ -21,7 +21,7 @@ from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.node.service import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.protocol import Obtained, Prepared, Signed
+from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
 from swarmhub.train.shelf import Shelf
 from swarmhub.transport.tls import Peers
 
@@ -226,7 +226,7 @@ def home(tmp_path):
 def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
     node = Node(home)
     digest, layout = put_blob(node.blobs, 4096)
-    prepared = Prepared(
+    prepared = PreparedContribution(
         7,
         "b" * 64,
         digest,
@@ -260,12 +260,12 @@ def test_a_damaged_journal_of_what_was_signed_is_left_aside_with_a_sentence(home
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_pulled_is_remembered_over_a_crash_and_forgotten_where_it_is_damaged(home, seed):
-    node, obtained = Node(home), Obtained(7, ("a" * 64, "b" * 64))
-    assert node.load_obtained("heart") == Obtained()
+    node, obtained = Node(home), FetchedBlobs(7, ("a" * 64, "b" * 64))
+    assert node.load_obtained("heart") == FetchedBlobs()
     node.save_obtained("heart", obtained)
     assert node.load_obtained("heart") == obtained
     for what in each_damage(home.state_path("heart.obtained"), seed):
-        assert node.load_obtained("heart") == Obtained(), what
+        assert node.load_obtained("heart") == FetchedBlobs(), what
     assert node.problems.sentences == [], "a power cut may take it, like what was pulled"
 
 

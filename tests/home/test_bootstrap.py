@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from swarmhub.errors import HungUp, PeerError
-from swarmhub.home.bootstrap import Entrance, Known, choose_snapshots, read_engines
+from swarmhub.home.bootstrap import Bootstrap, TrustedCheckpoint, choose_snapshots, read_engines
 
 
 def saying(*hashes):
@@ -53,8 +53,8 @@ class Doors:
     ],
 )
 def test_more_than_the_faulty_have_to_decline(answers, looks, state):
-    here = Entrance(None)
+    here = Bootstrap(None)
     for _ in range(looks):
-        asyncio.run(here._look(Doors(*answers), Known((None,) * len(answers))))
+        asyncio.run(here._look(Doors(*answers), TrustedCheckpoint((None,) * len(answers))))
     found = here.standing()
     assert (found.state, found.well) == (state, state == "waiting")

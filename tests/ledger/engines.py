@@ -19,7 +19,7 @@ from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.demo.processes import free_address
 from swarmhub.errors import LedgerError
-from swarmhub.ledger.base import Board
+from swarmhub.ledger.base import Subscriptions
 from swarmhub.ledger.blocks import needs_follow_up
 from swarmhub.ledger.cometbft import CometLedger, Settings, compute_peer_id, create_comet_ledger
 from swarmhub.ledger.cometbft import messages as m
@@ -114,7 +114,7 @@ class StandIn:
     def __init__(self, clock):
         self._clock = clock
         self.has_mempool = True  # False: any bytes get into a block, as a bad proposer could do
-        self.board = Board()
+        self.board = Subscriptions()
         self.others = []
         self._waiting = []
         self._making = None
@@ -213,7 +213,7 @@ class Other:
 
     def __init__(self, first):
         self._first = first
-        self.board = Board()
+        self.board = Subscriptions()
 
     @property
     def tip(self):

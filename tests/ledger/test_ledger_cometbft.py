@@ -37,7 +37,7 @@ from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (
     CometLedger,
-    CometVisitor,
+    CometReadClient,
     Settings,
     application,
     create_comet_ledger,
@@ -57,7 +57,7 @@ from swarmhub.ledger.cometbft.engine import (
 )
 from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.notify import Notifier
 
 ROOT = Path(__file__).parents[2]
 
@@ -574,7 +574,7 @@ def test_another_process_reads_and_submits_beside_the_node(tmp_path):
     async def main():
         genesis = genesis_of(["h1"])
         (ledger,) = await start(tmp_path, genesis)
-        visitor = await CometVisitor.open(tmp_path / "h1", patience_s=10)
+        visitor = await CometReadClient.open(tmp_path / "h1", patience_s=10)
         heard = []
         visitor.subscribe(heard.append)
         (result,) = await done(visitor, signed(visitor, propose("a")))
@@ -589,7 +589,7 @@ def test_another_process_reads_and_submits_beside_the_node(tmp_path):
         assert socket.gethostname() not in str(said)
         await ledger.close()
         await visitor.close()
-        alone = await CometVisitor.open(tmp_path / "h1")
+        alone = await CometReadClient.open(tmp_path / "h1")
         assert "study/a" in alone.state.values
         with pytest.raises(LedgerError, match="No node answers"):
             await alone.submit(signed(alone, propose("b")))
@@ -763,7 +763,7 @@ def test_a_block_waits_for_space_and_is_committed_then(tmp_path, monkeypatch, co
             "init_chain", chain_id=compute_chain_id(genesis), app_state_bytes=codec.pack(genesis)
         )
         monkeypatch.setattr(Store, "_put_tip", put_tip)
-        monkeypatch.setattr(Doorbell, "ring", no_descriptor)
+        monkeypatch.setattr(Notifier, "ring", no_descriptor)
         await engine.ask(
             "finalize_block", txs=[], height=1, time_ms=genesis.time_ms + 1, hash=b"a" * 32
         )

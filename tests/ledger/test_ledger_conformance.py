@@ -29,7 +29,7 @@ from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import Leave, Poke, Remove, Vote, read_transaction
 from swarmhub.errors import BadInput, Malformed
 from swarmhub.ledger import create_ledger, make_genesis_block
-from swarmhub.ledger.base import Board
+from swarmhub.ledger.base import Subscriptions
 from swarmhub.ledger.blocks import Committed
 
 on_all = pytest.mark.parametrize("driver", ALL_DRIVERS)
@@ -359,7 +359,7 @@ def test_a_forged_copy_before_and_after_changes_nothing_for_the_genuine_one(driv
 
 @on_all
 def test_a_board_remembers_the_newest_results(driver, tmp_path, monkeypatch):
-    monkeypatch.setattr(Board, "RECENT", 2)
+    monkeypatch.setattr(Subscriptions, "RECENT", 2)
 
     async def story(ledger):
         for i in range(4):

@@ -16,7 +16,7 @@ from swarmhub.contract import Misbehaviour
 from swarmhub.contract.consortium.misbehaviour import compute_address
 from swarmhub.contract.records import MEMBER, get_double_sign
 from swarmhub.errors import LedgerDamaged
-from swarmhub.ledger.cometbft import CometLedger, CometVisitor, application, verify_comet_ledger
+from swarmhub.ledger.cometbft import CometLedger, CometReadClient, application, verify_comet_ledger
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.application import read_misbehaviour
 from swarmhub.ledger.cometbft.engine import STATE_FILE
@@ -36,7 +36,7 @@ def played(folder):
     async def main():
         ledger = await StandIn.open(folder, GENESIS, Clock())
         await done(ledger, signed(ledger, change("a")))
-        visitor = await CometVisitor.open(folder)
+        visitor = await CometReadClient.open(folder)
         engine = await Player.connect(folder / "abci.sock")
         answer = await engine.ask(
             "finalize_block", txs=[signed(ledger, change("b"))], height=2, hash=b"h" * 32,

@@ -34,7 +34,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.errors import LedgerError
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.sqlite import mempool as pool_module
-from swarmhub.ledger.sqlite.mempool import Pool
+from swarmhub.ledger.sqlite.mempool import Mempool
 from swarmhub.types import INVITE_DOMAIN
 
 
@@ -49,14 +49,14 @@ def test_who_has_the_turn_takes_what_all_others_wait_for(path, no_safety_look):
 
     height, txs = asyncio.run(story())
     assert (height, len(txs)) == (1, 4)
-    assert not list(Pool(path).waiting(100, 1 << 20, ()))
+    assert not list(Mempool(path).waiting(100, 1 << 20, ()))
 
 
 def test_what_a_dead_process_left_in_the_pool_reaches_a_block(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
             left = signed(ledger, change("left"))
-            Pool(path).put(left)
+            Mempool(path).put(left)
             assert (await done(ledger, signed(ledger, change("mine"))))[0].ok
             # it comes back and submits the same bytes again: they count once
             assert (await (await ledger.submit(left)).result(WAIT_S)).ok
@@ -68,7 +68,7 @@ def test_what_a_dead_process_left_in_the_pool_reaches_a_block(path):
 def test_rubbish_in_the_pool_stops_nobody(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
-            pool = Pool(path)
+            pool = Mempool(path)
             pool.put(b"{")
             pool.put(b"x" * (MAX_TX_BYTES + 1))
             assert (await done(ledger, signed(ledger, change("mine"))))[0].ok
@@ -86,7 +86,7 @@ def count_of(txs):
 
 
 def test_a_block_takes_of_each_member_what_the_contract_takes(path):
-    pool = Pool(path)
+    pool = Mempool(path)
     for i in range(3 * MAX_TXS_PER_MEMBER):
         pool.put(poke("h1", i))
     late = [poke(who, i) for i in range(2) for who in ("h2", "h3")]
@@ -101,7 +101,7 @@ def test_a_block_takes_of_each_member_what_the_contract_takes(path):
 
 
 def test_a_block_that_is_too_small_for_all_is_shared_in_turn(path):
-    pool = Pool(path)
+    pool = Mempool(path)
     for who, n in (("h1", 50), ("h2", 3), ("h3", 50)):
         for i in range(n):
             pool.put(poke(who, i))
@@ -112,7 +112,7 @@ def test_a_block_that_is_too_small_for_all_is_shared_in_turn(path):
 
 
 def test_strangers_share_one_small_part_of_a_block_however_many_they_are(path):
-    pool = Pool(path)
+    pool = Mempool(path)
     for i in range(3 * MAX_TXS_OF_STRANGERS):
         pool.put(poke(f"stranger {i}", i))
     pool.put(poke("h1", 1))
@@ -120,7 +120,7 @@ def test_strangers_share_one_small_part_of_a_block_however_many_they_are(path):
 
 
 def test_who_forges_a_members_name_uses_the_strangers_share(path):
-    pool = Pool(path)
+    pool = Mempool(path)
     for i in range(2 * MAX_TXS_PER_MEMBER):
         pool.put(signed("chain", Poke(f"s{i}"), "h1", sign=lambda data: "00" * 64))
     genuine = poke("h1", 1)
@@ -132,7 +132,7 @@ def test_who_forges_a_members_name_uses_the_strangers_share(path):
 
 def test_a_flood_costs_no_more_reads_than_a_block_has_room_for(path, monkeypatch):
     monkeypatch.setattr(pool_module, "MAX_WAITING", 300)
-    pool = Pool(path)
+    pool = Mempool(path)
     for i in range(400):
         pool.put(poke("h1", i))
     reads = []
@@ -149,7 +149,7 @@ def test_a_flood_of_one_member_does_not_hold_up_another(path):
         async with opened("sqlite", path.parent) as (ledger,):
             flood = [signed(ledger, Poke(f"s{i}")) for i in range(5 * MAX_TXS_PER_MEMBER)]
             for tx in flood:
-                Pool(path).put(tx)
+                Mempool(path).put(tx)
             other = await SqliteLedger.open(path, key("h2"), clock=Clock())
             (result,) = await done(other, signed(ledger, change(), "h2"))
             height = other.tip.height
@@ -166,7 +166,7 @@ def test_an_applicant_is_not_held_up_by_other_strangers(path):
         async with opened("sqlite", path.parent) as (ledger,):
             await done(ledger, signed(ledger, invite("newcomer")))
             for i in range(3 * MAX_TXS_OF_STRANGERS):
-                Pool(path).put(signed(ledger, Poke("x"), f"stranger {i}"))
+                Mempool(path).put(signed(ledger, Poke("x"), f"stranger {i}"))
             applicant = await SqliteLedger.open(path, key("newcomer"), clock=Clock())
             card, token = card_of("newcomer"), key("invitation newcomer")
             body = Apply(card, token.public, token.sign(INVITE_DOMAIN, card_message(card)))
@@ -180,13 +180,13 @@ def test_a_stranger_leaves_what_others_wait_for_in_the_pool(path):
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
             await done(ledger, signed(ledger, invite("newcomer")))
-            Pool(path).put(signed(ledger, change("others")))
+            Mempool(path).put(signed(ledger, change("others")))
             applicant = await SqliteLedger.open(path, key("newcomer"), clock=Clock())
             card, token = card_of("newcomer"), key("invitation newcomer")
             body = Apply(card, token.public, token.sign(INVITE_DOMAIN, card_message(card)))
             assert (await done(applicant, signed(ledger, body, "newcomer")))[0].ok
             await applicant.close()
-        assert len(Pool(path).waiting(100, 1 << 20, ())) == 1
+        assert len(Mempool(path).waiting(100, 1 << 20, ())) == 1
         await open_and_close(path)  # and the file is good
 
     asyncio.run(story())

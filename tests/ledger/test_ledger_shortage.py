@@ -23,10 +23,10 @@ from ledger_tools import (
 )
 
 from swarmhub.errors import LedgerError
-from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite import driver
 from swarmhub.ledger.sqlite import mempool as pool_room
-from swarmhub.ledger.sqlite.mempool import Pool
+from swarmhub.ledger.sqlite.mempool import Mempool
 
 
 def sqlite_error(code):
@@ -38,16 +38,16 @@ def sqlite_error(code):
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files", "0123")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 SHORTAGES = {  # what fails, and how
-    "pool, descriptors": (Pool, "put", NO_DESCRIPTOR),
-    "pool, space": (Pool, "put", NO_SPACE),
+    "pool, descriptors": (Mempool, "put", NO_DESCRIPTOR),
+    "pool, space": (Mempool, "put", NO_SPACE),
     "turn, descriptors": (driver, "_turn", NO_DESCRIPTOR),
-    "queues, descriptors": (Pool, "_queues", NO_DESCRIPTOR),
-    "reading, descriptors": (Pool, "_read", NO_DESCRIPTOR),
+    "queues, descriptors": (Mempool, "_queues", NO_DESCRIPTOR),
+    "reading, descriptors": (Mempool, "_read", NO_DESCRIPTOR),
     "rows, space": (driver, "_insert", sqlite_error(sqlite3.SQLITE_FULL)),
     "rows, no file": (driver, "_insert", sqlite_error(sqlite3.SQLITE_CANTOPEN)),
     "rows, disk": (driver, "_insert", sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)),
     "rows, locked": (driver, "_insert", sqlite_error(sqlite3.SQLITE_BUSY)),
-    "bells, descriptors": (Doorbell, "count", NO_DESCRIPTOR),
+    "bells, descriptors": (Notifier, "count", NO_DESCRIPTOR),
 }
 
 
@@ -123,7 +123,7 @@ def test_a_database_without_space_is_written_when_there_is_some(path, monkeypatc
 
 def test_a_pool_without_space_keeps_no_litter(path, monkeypatch):
     """A new name at every try: what is left behind would fill the disk by itself."""
-    pool = Pool(path)
+    pool = Mempool(path)
     path.with_name(path.name + ".pool").mkdir()
 
     def fill(moment):
@@ -137,7 +137,7 @@ def test_a_pool_without_space_keeps_no_litter(path, monkeypatch):
 
 
 def test_a_pool_without_descriptors_says_so_instead_of_passing_over_what_waits(path, monkeypatch):
-    pool = Pool(path)
+    pool = Mempool(path)
     pool.put(poke("h1", 1))
 
     def no_descriptor(*given, **options):
@@ -152,7 +152,7 @@ def test_a_pool_without_descriptors_says_so_instead_of_passing_over_what_waits(p
 
 def test_a_block_whose_bells_could_not_be_rung_is_written(path, monkeypatch):
     monkeypatch.setattr(driver, "SAFETY_LOOK_S", 0.02)
-    fail_while(monkeypatch, Doorbell, "ring", NO_DESCRIPTOR, [True])
+    fail_while(monkeypatch, Notifier, "ring", NO_DESCRIPTOR, [True])
 
     async def story():
         async with opened("sqlite", path.parent, handles=2) as (one, two):

@@ -31,7 +31,7 @@ from ledger_tools import (
 from swarmhub.contract import State
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger import SqliteLedger, create_ledger
-from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite import driver
 
 TESTS = Path(__file__).parent
@@ -150,7 +150,7 @@ def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look
 
 def test_a_lost_ring_does_no_harm(path, monkeypatch):
     monkeypatch.setattr(driver, "SAFETY_LOOK_S", 0.02)
-    monkeypatch.setattr(Doorbell, "ring", lambda self: None)
+    monkeypatch.setattr(Notifier, "ring", lambda self: None)
 
     async def story():
         async with opened("sqlite", path.parent, handles=2) as (one, two):
@@ -184,14 +184,14 @@ def test_a_bell_that_is_rung_while_it_is_hung_up_rings_afterwards(path, monkeypa
         real(*args, **kwargs)
         if not hanging:
             hanging.append(True)
-            Doorbell(path).ring()
+            Notifier(path).ring()
 
     async def story():
         rung = asyncio.Event()
-        bell = Doorbell(path)
+        bell = Notifier(path)
         monkeypatch.setattr(os, "mkfifo", mkfifo)
         bell.listen(rung.set)
-        Doorbell(path).ring()
+        Notifier(path).ring()
         try:
             await asyncio.wait_for(rung.wait(), WAIT_S)
         finally:
@@ -201,7 +201,7 @@ def test_a_bell_that_is_rung_while_it_is_hung_up_rings_afterwards(path, monkeypa
 
 
 def test_ringing_where_nobody_listens_is_nothing(path):
-    Doorbell(path).ring()
+    Notifier(path).ring()
 
 
 def test_many_transactions_at_once_share_blocks(path):

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from swarmhub.merge import Contribution, Rule, merge_parameters
+from swarmhub.merge import Rule, WeightedSource, merge_parameters
 from swarmhub.merge.vectors import Buffer
 from swarmhub.params import DTYPES, Layout, buffer_of
 
@@ -53,12 +53,12 @@ def column_oracle(rule: str, values: list[float], weights: list[int], trim_permi
     return tree(ordered[drop : n - drop]) / (n - 2 * drop)
 
 
-def contributions_of(inputs, weights=None, bf16=()) -> tuple[Layout, list[Contribution]]:
+def contributions_of(inputs, weights=None, bf16=()) -> tuple[Layout, list[WeightedSource]]:
     """Layout and contributions of dicts of arrays; member ids 10, 20, 30, ..."""
     buffers = [buffer_of(arrays, bf16) for arrays in inputs]
     weights = weights or [1] * len(inputs)
     return buffers[0][0], [
-        Contribution(10 * (i + 1), w, Buffer(data))
+        WeightedSource(10 * (i + 1), w, Buffer(data))
         for i, (w, (_, data)) in enumerate(zip(weights, buffers, strict=True))
     ]
 

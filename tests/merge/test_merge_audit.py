@@ -9,8 +9,8 @@ from test_merge_parameters import mixed
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import (
     STRETCH_BYTES,
-    Contribution,
     Rule,
+    WeightedSource,
     draw,
     excerpt,
     find_false_stretch,
@@ -36,7 +36,7 @@ class Bytes:
 
 def audit(rule, layout, contributions, result, starts):
     excerpts = [
-        Contribution(c.member, c.weight, Bytes(excerpt(c.source, layout.nbytes, starts)))
+        WeightedSource(c.member, c.weight, Bytes(excerpt(c.source, layout.nbytes, starts)))
         for c in contributions
     ]
     said = excerpt(Bytes(result), layout.nbytes, starts)
@@ -70,7 +70,7 @@ def test_an_excerpt_that_cannot_be_merged_names_its_owner():
     layout, contributions = mixed(3, 2)
     result = merged(Rule("weighted_mean"), layout, contributions)
     starts = tuple(range(0, layout.nbytes, STRETCH_BYTES))
-    lie = Contribution(contributions[0].member, 1, Bytes(b"\xff" * layout.nbytes))
+    lie = WeightedSource(contributions[0].member, 1, Bytes(b"\xff" * layout.nbytes))
     with pytest.raises(BadContribution) as raised:
         audit(Rule("weighted_mean"), layout, [lie, *contributions[1:]], result, starts)
     assert raised.value.member == lie.member

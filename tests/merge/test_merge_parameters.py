@@ -17,8 +17,8 @@ from merge_oracles import contributions_of, merge_arrays, merged, tensor
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import (
     CHUNK_LOCAL,
-    Contribution,
     Rule,
+    WeightedSource,
     check_contribution,
     merge_chunk,
     merge_parameters,
@@ -59,7 +59,7 @@ def mixed_inputs(n: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
     ]
 
 
-def mixed(n: int, seed: int = 0) -> tuple[Layout, list[Contribution]]:
+def mixed(n: int, seed: int = 0) -> tuple[Layout, list[WeightedSource]]:
     """Layout and contributions of these models, weights 1, 8, 15, ..."""
     return contributions_of(mixed_inputs(n, seed), [1 + 7 * i for i in range(n)], {"d.brain"})
 
@@ -268,7 +268,7 @@ def test_a_chunk_local_rule_reads_only_the_chunk_that_is_asked_for(rule):
             asked.add((offset, length))
             return memoryview(self.inner.read_at(offset, length))
 
-    spied = [Contribution(c.member, c.weight, Spy(c.source)) for c in contributions]
+    spied = [WeightedSource(c.member, c.weight, Spy(c.source)) for c in contributions]
     merge_chunk(Rule(rule), layout, spied, 1)
     assert asked == {(CHUNK_BYTES, min(CHUNK_BYTES, layout.nbytes - CHUNK_BYTES))}
 
@@ -322,7 +322,7 @@ def test_memory_does_not_grow_with_the_model():
     peaks = []
     for megabytes in (4, 40):
         layout = Layout.of([Tensor("a", "F32", (megabytes << 18,))])
-        contributions = [Contribution(i, 1, Zeros()) for i in range(3)]
+        contributions = [WeightedSource(i, 1, Zeros()) for i in range(3)]
         tracemalloc.start()
         for _ in merge_parameters(Rule("weighted_mean"), layout, contributions):
             pass
@@ -333,7 +333,9 @@ def test_memory_does_not_grow_with_the_model():
 
 
 def test_a_layout_without_tensors_merges_to_nothing():
-    assert merged(Rule("geometric_median"), Layout.of([]), [Contribution(1, 1, Buffer(b""))]) == b""
+    assert (
+        merged(Rule("geometric_median"), Layout.of([]), [WeightedSource(1, 1, Buffer(b""))]) == b""
+    )
 
 
 # what is refused
@@ -353,7 +355,7 @@ def test_a_layout_without_tensors_merges_to_nothing():
 def test_impossible_sets_of_contributions_are_refused_at_once(members, weights, why):
     layout, one = contributions_of([{"a": np.ones(3)}])
     contributions = [
-        Contribution(m, w, one[0].source) for m, w in zip(members, weights, strict=True)
+        WeightedSource(m, w, one[0].source) for m, w in zip(members, weights, strict=True)
     ]
     with pytest.raises(MergeError, match=why):
         merge_parameters(Rule("weighted_mean"), layout, contributions)
@@ -366,7 +368,7 @@ def spoiled(layout: Layout, contributions, place: int, name: str, at: int, value
     data = bytearray(contributions[place].source.data)
     offset = next(o for t, o in zip(layout.tensors, layout.offsets, strict=True) if t.name == name)
     data[offset + at : offset + at + len(value)] = value
-    bad = Contribution(
+    bad = WeightedSource(
         contributions[place].member, contributions[place].weight, Buffer(bytes(data))
     )
     return [*contributions[:place], bad, *contributions[place + 1 :]]

@@ -14,9 +14,9 @@ from swarmhub.errors import BadInput
 from swarmhub.files import seal
 from swarmhub.home.home import Home
 from swarmhub.node.forgetting import Removed, forget_here
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.operations.forget import need_over
-from swarmhub.protocol import Obtained
+from swarmhub.protocol import FetchedBlobs
 
 TRAINER = Path(__file__).with_name("add_one.py")
 
@@ -32,19 +32,19 @@ def put(store, name):
 
 def test_a_study_that_runs_here_is_not_forgotten():
     c = initialised(3)
-    desk = Desk(c, c.accounts[2])
+    desk = Client(c, c.accounts[2])
     with pytest.raises(BadInput, match="Expected a study that is over, 'heart' is running"):
         need_over(desk, HEART)
     c.ok(2, Withdraw(HEART))
     assert not need_over(desk, HEART).is_over
     c.ok(1, Finish(HEART))
-    assert need_over(Desk(c, c.accounts[1]), HEART).is_over
+    assert need_over(Client(c, c.accounts[1]), HEART).is_over
 
 
 def test_models_and_private_state_go(home):
     c, store = initialised(2), BlobStore(home.blobs_path)
     pulled = digest("of the last round")
-    journal = seal(codec.pack(Obtained(3, (pulled,))))
+    journal = seal(codec.pack(FetchedBlobs(3, (pulled,))))
     home.state_path(f"{HEART}.obtained").write_bytes(journal)
     home.local_path(HEART).mkdir()
     (home.local_path(HEART) / "3.safetensors").write_bytes(b"x")

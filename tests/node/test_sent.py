@@ -12,7 +12,7 @@ from swarmhub.node import outgoing, sent
 from swarmhub.node.outgoing import Outgoing, kind_of
 from swarmhub.node.sent import ALL, Sent, SentBook, sent_of
 from swarmhub.operations.sent import Total, add_up
-from swarmhub.protocol import Notes
+from swarmhub.protocol import LocalState
 
 
 def entry(i=0, **changes):
@@ -138,7 +138,7 @@ def test_a_transaction_with_metrics_is_said_to_be_one():
 
 def test_a_blob_is_of_the_kind_that_the_study_knows():
     c = merging(2)
-    r, notes = c.round(), Notes(HEART, 1, set())
+    r, notes = c.round(), LocalState(HEART, 1, set())
     mine, other = (r.contribution_of(m).digest for m in (1, 2))
     kinds = {d: kind_of(c.state, notes, d) for d in (mine, other, r.base, digest("stranger"))}
     assert list(kinds.values()) == ["parameters", "passed on", "merged", None]

@@ -9,13 +9,13 @@ from swarmhub import __version__
 from swarmhub.contract.records import Member
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations import doctor
-from swarmhub.transport.reachability import Reach
+from swarmhub.transport.reachability import Reachability
 
 
 def look_at(monkeypatch, **said):
     """All findings about a member that answers so."""
     fields = {"data": "", "ledger": "", "height": 7, "version": __version__, **said}
-    found = Reach(**{"now_ms": wall_clock_ms(), **fields})
+    found = Reachability(**{"now_ms": wall_clock_ms(), **fields})
 
     async def answer(*_):
         return found

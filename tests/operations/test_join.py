@@ -22,9 +22,9 @@ from swarmhub import keys
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
-from swarmhub.home.invitations import PREFIX, read_ticket, write_token
+from swarmhub.home.invitations import PREFIX, read_token, write_token
 from swarmhub.operations.join import join
-from swarmhub.transport.join_client import Guest
+from swarmhub.transport.join_client import JoinClient
 
 pytestmark = needs_cometbft
 
@@ -191,7 +191,7 @@ def test_a_node_without_a_consortium_says_what_to_do(tmp_path):
 
 def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
     home, _ = alone
-    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    ticket = read_token(run("consortium", "invite", "--home", home).strip())
 
     async def ask(certificate, key, path, method="GET", data=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -241,7 +241,7 @@ def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
     alone, tmp_path, change, sentence
 ):
     home, _ = alone
-    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    ticket = read_token(run("consortium", "invite", "--home", home).strip())
     new = init(tmp_path / "b", "B")
     before = (new / "node.toml").read_text()
     token = write_token(dataclasses.replace(ticket, **change))
@@ -251,7 +251,7 @@ def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
 
 def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
     home, _ = alone
-    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    ticket = read_token(run("consortium", "invite", "--home", home).strip())
     doors = (dataclasses.replace(ticket.doors[0], tls="ab" * 32),)
     token = write_token(dataclasses.replace(ticket, doors=doors))
     new = init(tmp_path / "b", "B")
@@ -271,9 +271,9 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
     alone, tmp_path, monkeypatch, told, answer, sentence
 ):
     home, _ = alone
-    ticket = read_ticket(run("consortium", "invite", "--home", home).strip())
+    ticket = read_token(run("consortium", "invite", "--home", home).strip())
     new = init(tmp_path / "b", "B")
-    real = Guest.ask
+    real = JoinClient.ask
 
     async def ask(self):
         return {**await real(self), **told}
@@ -281,8 +281,8 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
     async def hand_in(self, tx):
         return answer
 
-    monkeypatch.setattr(Guest, "ask", ask)
-    monkeypatch.setattr(Guest, "hand_in", hand_in)
+    monkeypatch.setattr(JoinClient, "ask", ask)
+    monkeypatch.setattr(JoinClient, "hand_in", hand_in)
     with pytest.raises(BadInput, match=sentence) as found:
         asyncio.run(join(Home.open(new), ticket))
     assert str(found.value).isprintable()

@@ -7,7 +7,7 @@ import pytest
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import Inheritance, Revival
+from swarmhub.contract.records import ForkGenesis, InheritedState
 from swarmhub.errors import BadInput
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger
@@ -110,6 +110,6 @@ def test_a_crash_between_the_two_names_is_made_good(homes, tmp_path):
 def test_the_records_are_read_as_they_are_written(homes, tmp_path):
     file = tmp_path / "restart.json"
     restart(homes[0], file, ["C"])
-    found = codec.from_json(Revival, codec.parse(file.read_bytes(), 1 << 24))
-    assert isinstance(found.inherits, Inheritance)
+    found = codec.from_json(ForkGenesis, codec.parse(file.read_bytes(), 1 << 24))
+    assert isinstance(found.inherits, InheritedState)
     assert found.inherits.survivors == (1, 2)

@@ -9,7 +9,7 @@ from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
 from swarmhub.contract.transactions import Poke
 from swarmhub.operations import study, terms
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.operations.rounds import RoundBook
 
 
@@ -35,7 +35,7 @@ class Recorded(Consortium):
 
 def said(consortium):
     return dict(
-        terms.say_terms(study.look_at_study(Desk(consortium, consortium.accounts[1]), HEART))
+        terms.say_terms(study.look_at_study(Client(consortium, consortium.accounts[1]), HEART))
     )
 
 
@@ -174,11 +174,11 @@ def test_the_honest_outnumber_the_liars_of_any_minimum(least, enrolled, needed):
 def test_what_leaves_the_hospital_is_said_of_each_kind():
     c = Consortium(2)
     c.propose(statistics=True)
-    leaving = terms.say_leaving(study.look_at_study(Desk(c, c.accounts[1]), HEART))
+    leaving = terms.say_leaving(study.look_at_study(Client(c, c.accounts[1]), HEART))
     for words in ("parameters after training", "mean and variance", "category names", "metrics"):
         assert any(words in sentence for sentence in leaving)
     c.propose(name="plain")
-    shown = study.look_at_study(Desk(c, c.accounts[1]), "plain")
+    shown = study.look_at_study(Client(c, c.accounts[1]), "plain")
     assert not any("statistics document" in sentence for sentence in terms.say_leaving(shown))
 
 

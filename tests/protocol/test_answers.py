@@ -13,7 +13,7 @@ from swarmhub.errors import TrainerError
 from swarmhub.home.home import Home
 from swarmhub.node import study_driver
 from swarmhub.node.service import Node
-from swarmhub.protocol import Notes, Prepared, Submit, assign
+from swarmhub.protocol import LocalState, PreparedContribution, Submit, assign
 from swarmhub.protocol.answers import check_answer, make_contribution, prepare_answer
 
 MILLION = 1_000_000_000_000  # in micro-units
@@ -21,7 +21,7 @@ MILLION = 1_000_000_000_000  # in micro-units
 
 def answer(c, weight=100, nbytes=1000, evaluations=(), layout=LAYOUT):
     r = c.round()
-    return Prepared(
+    return PreparedContribution(
         r.number, r.base, digest("d"), digest("root"), nbytes, layout, weight, evaluations
     )
 
@@ -80,7 +80,7 @@ def submitted(c, tmp_path, monkeypatch, prepared):
     async def run():
         there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
         there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
-        here = study_driver.StudyDriver(there, Notes(HEART, 1, held={c.round().base}))
+        here = study_driver.StudyDriver(there, LocalState(HEART, 1, held={c.round().base}))
         monkeypatch.setattr(here, "react", lambda: None)
 
         async def submit(body):
@@ -116,6 +116,6 @@ def test_an_answer_that_is_there_already_is_not_taken_back(tmp_path, monkeypatch
 
 def test_a_new_answer_ends_the_refusal():
     c = initialised(3)
-    notes = Notes(HEART, 1, answer_refused="no")
+    notes = LocalState(HEART, 1, answer_refused="no")
     notes.learn(replace(answer(c), weight=1), 0)
     assert notes.answer_refused == ""

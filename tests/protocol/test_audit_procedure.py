@@ -10,7 +10,15 @@ from builders import LAYOUT, digest
 from swarmhub.contract.records import MergeRule, Share
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, leaf_of
-from swarmhub.protocol import Audit, Audited, CheckedBad, Doubt, Examine, Lacking, recompute
+from swarmhub.protocol import (
+    Audit,
+    Audited,
+    CheckedBad,
+    Discrepancy,
+    ExcerptUnavailable,
+    RecomputeChunk,
+    recompute,
+)
 from swarmhub.protocol.audit_procedure import answer_dispute, audit_offer
 
 RIGHT = [b"a" * CHUNK_BYTES, b"the rest"]
@@ -37,7 +45,7 @@ class Here:
         return recompute.audit(self, wish, starts, excerpts)
 
     async def examine(self, wish, chunks):
-        return recompute.examine(self, wish, chunks)
+        return recompute.recompute_chunk(self, wish, chunks)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +65,7 @@ def test_a_document_that_is_not_the_merge_is_doubted_in_a_chunk_that_is_false(
     (found,) = inquire(offer, monkeypatch)
     assert isinstance(found, Audited)
     assert (found.doubt and found.doubt.chunk) == chunk
-    if isinstance(found.doubt, Doubt):
+    if isinstance(found.doubt, Discrepancy):
         right = dict(enumerate(RIGHT)).get(chunk, b"")
         assert found.doubt.leaf == leaf_of(right).hex() != found.doubt.claimed
 
@@ -126,7 +134,7 @@ def test_stretches_are_drawn_once_for_an_offer_and_the_leader_is_not_asked():
     hands, drawn = Asking(withheld=[3]), {}
     for _ in range(3):
         found = asyncio.run(audit_offer(hands, DRAWN, drawn))
-        assert found == [Lacking(1, 0, 3)], "whoever keeps back the proof gives its all"
+        assert found == [ExcerptUnavailable(1, 0, 3)], "whoever keeps back the proof gives its all"
     assert [who for who, _ in hands.asked] == [{3}] * 3
     assert len({starts for _, starts in hands.asked}) == 1
     another = replace(DRAWN, digest=digest("another"))
@@ -142,7 +150,7 @@ def test_a_false_stretch_is_disputed_with_what_its_owners_have_proven():
 def test_who_recomputes_asks_the_one_who_has_disputed_before_the_accused():
     hands = Asking()
     hands.holds = lambda _: False
-    wish = Examine(
+    wish = RecomputeChunk(
         "s", 1, "parameters", 0, MergeRule(), LAYOUT, 3 * CHUNK_BYTES, DRAWN.shares, 1, by=4,
         accused=2,
     )  # fmt: skip

@@ -24,30 +24,30 @@ from swarmhub.protocol import (
     Accepted,
     Audit,
     Audited,
+    BlobStored,
     Check,
     CheckedBad,
     CheckedGood,
-    Doubt,
-    Held,
-    Lacking,
-    Merged,
-    Notes,
-    Obtained,
+    Discrepancy,
+    ExcerptUnavailable,
+    FetchedBlobs,
+    LocalState,
+    MergeDone,
     Offered,
     PeerLost,
-    Prepared,
+    PreparedContribution,
     Pull,
     PullFailed,
     PullStarted,
     PullStopped,
     ReceiptCame,
     ReceiptSent,
-    Refused,
     SendReceipt,
     Signed,
     Submit,
     Sync,
     Synced,
+    TransactionRefused,
     Wake,
     assign,
     compute_kept,
@@ -78,7 +78,7 @@ def test_leaders_that_all_seem_lost_are_suspected_more_and_more_slowly():
     for _ in range(12):
         leader = c.leader()
         me, second = [m for m in c.round().contributors if m != leader][:2]
-        notes = Notes(HEART, me)
+        notes = LocalState(HEART, me)
         began_ms = get_began_ms(c.state, f"term/{HEART}")
         notes.learn(PeerLost(leader), began_ms - 2000)  # an outage that has lasted for long
         notes.learn(PeerLost(leader), began_ms - 1000)
@@ -97,9 +97,12 @@ def contributions(wishes):
 def test_a_contribution_that_was_taken_out_is_brought_again_less_and_less_often():
     c = initialised(3)
     r = c.round()
-    notes = Notes(HEART, 1)
+    notes = LocalState(HEART, 1)
     notes.learn(
-        Prepared(r.number, r.base, digest("mine"), digest("root"), 4, digest("layout"), 10), 0
+        PreparedContribution(
+            r.number, r.base, digest("mine"), digest("root"), 4, digest("layout"), 10
+        ),
+        0,
     )
     now_ms, waited = 1_000, []
     for _ in range(8):
@@ -120,8 +123,8 @@ def settlements(c, notes):
 
 def leading(c, synced=True):
     """Notes of the leader, which has merged."""
-    r, notes = c.round(), Notes(HEART, c.leader())
-    notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    r, notes = c.round(), LocalState(HEART, c.leader())
+    notes.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
     if synced:
         notes.learn(Synced(digest("m")), c.now_ms)
     return notes
@@ -183,13 +186,13 @@ def reported(c, notes, now_ms):
 
 def leading_without(c, absent, started_at=0.0):
     """Notes of the leader that pulls the contributions of some, and the times of its term (ms)."""
-    notes = Notes(HEART, c.leader())
+    notes = LocalState(HEART, c.leader())
     began_ms, ends_ms = (get(c.state, f"term/{HEART}") for get in (get_began_ms, get_due_ms))
     for one in c.round().contributions:
         if one.member in absent:
             notes.learn(PullStarted(one.digest), began_ms + int(started_at * (ends_ms - began_ms)))
         else:
-            notes.learn(Held(one.digest), c.now_ms)
+            notes.learn(BlobStored(one.digest), c.now_ms)
     return notes, began_ms, began_ms + (ends_ms - began_ms) * 3 // 4
 
 
@@ -237,9 +240,11 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
     c = running(4)
     c.ready(1, 2, 3, 4)
     r, leader, made = c.round(), c.leader(), digest("m")
-    notes = Notes(HEART, c.followers()[0])
-    prepared = Prepared(r.number, "", digest("p"), digest("root"), MODEL_BYTES, LAYOUT, 10)
-    for event in (prepared, Held(prepared.digest), Held(made)):
+    notes = LocalState(HEART, c.followers()[0])
+    prepared = PreparedContribution(
+        r.number, "", digest("p"), digest("root"), MODEL_BYTES, LAYOUT, 10
+    )
+    for event in (prepared, BlobStored(prepared.digest), BlobStored(made)):
         notes.learn(event, c.now_ms)
     notes.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
     wishes = decide(c.state, notes, c.now_ms)
@@ -289,7 +294,7 @@ def offered(c, notes):
     offer = Offered(c.leader(), r.number, r.revision, made, MODEL_BYTES, LAYOUT, "")
     notes.learn(offer, c.now_ms)
     for one in r.contributions:
-        notes.learn(Held(one.digest), c.now_ms)
+        notes.learn(BlobStored(one.digest), c.now_ms)
     return {type(w) for w in decide(c.state, notes, c.now_ms)}
 
 
@@ -300,9 +305,9 @@ def not_drawn(c):
 
 def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
     c = merging(4)
-    notes = Notes(HEART, not_drawn(c))
+    notes = LocalState(HEART, not_drawn(c))
     r = c.round()
-    notes.learn(Merged(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    notes.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
     assert {Sync, SendReceipt} & offered(c, notes) == {Sync}  # it may become the only copy
     notes.learn(Synced(digest("m")), c.now_ms)
     assert {Sync, SendReceipt} & offered(c, notes) == {SendReceipt}
@@ -310,7 +315,7 @@ def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
 
 def test_an_audit_that_has_met_a_bad_contribution_is_not_done_again():
     c = merging(4)
-    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
     bad = c.round().contribution_of(c.leader())
     notes.learn(CheckedBad(bad.digest, "NaN", bad.weight), c.now_ms)
     assert not {Audit, SendReceipt} & offered(c, notes)
@@ -320,7 +325,7 @@ def test_an_audit_that_has_met_a_bad_contribution_is_not_done_again():
 def test_bytes_that_are_bad_with_one_weight_are_not_bad_with_another():
     """Somebody contributes what another one has, and states a weight that does not fit."""
     c = merging(4)
-    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
     whose = c.round().contribution_of(c.leader())
     notes.learn(CheckedBad(whose.digest, "more rows than declared", whose.weight - 1), c.now_ms)
     assert Audit in offered(c, notes)
@@ -329,14 +334,14 @@ def test_bytes_that_are_bad_with_one_weight_are_not_bad_with_another():
 
 def test_who_holds_an_offer_from_before_its_start_audits_it_although_it_is_not_drawn():
     c = merging(4)
-    notes = Notes(HEART, not_drawn(c), held={digest("m")})
+    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
     assert Audit in offered(c, notes)
 
 
 def test_who_is_not_drawn_audits_an_offer_some_time_after_it_has_arrived():
     c = merging(4)
-    notes = Notes(HEART, not_drawn(c))
-    notes.learn(Held(digest("m")), c.now_ms)
+    notes = LocalState(HEART, not_drawn(c))
+    notes.learn(BlobStored(digest("m")), c.now_ms)
     assert not {Audit, SendReceipt} & offered(c, notes)
     wishes = decide(c.state, notes, c.now_ms + notes.patience.audit_ms)
     assert Audit in {type(w) for w in wishes}
@@ -354,23 +359,23 @@ def test_the_leaders_contribution_is_needed_whole_and_fetched_by_who_is_drawn_be
     def pulled(notes):
         return {w.digest for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)}
 
-    assert whose in pulled(Notes(HEART, drawn))
-    assert whose not in pulled(Notes(HEART, not_drawn(c)))
+    assert whose in pulled(LocalState(HEART, drawn))
+    assert whose not in pulled(LocalState(HEART, not_drawn(c)))
     for me in (drawn, not_drawn(c)):
-        notes = Notes(HEART, me, held={digest("m")})
+        notes = LocalState(HEART, me, held={digest("m")})
         offer = Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, "")
         notes.learn(offer, c.now_ms)
         wishes = decide(c.state, notes, c.now_ms)
         assert not [w for w in wishes if isinstance(w, Audit)]
         assert whose in pulled(notes)
-        notes.learn(Held(whose), c.now_ms)
+        notes.learn(BlobStored(whose), c.now_ms)
         (wish,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Audit)]
         assert not wish.full
 
 
 def test_a_leader_has_one_offer_for_a_set():
     c = merging(4)
-    r, notes = c.round(), Notes(HEART, not_drawn(c))
+    r, notes = c.round(), LocalState(HEART, not_drawn(c))
     for word in ("one", "another"):
         notes.learn(
             Offered(c.leader(), r.number, r.revision, digest(word), MODEL_BYTES, LAYOUT, ""),
@@ -383,12 +388,12 @@ def test_a_leader_has_one_offer_for_a_set():
 def test_what_was_signed_for_is_kept_until_the_round_is_over_also_over_a_restart():
     c = merging(4)
     number, one, two = c.round().number, digest("one"), digest("two")
-    notes = Notes(HEART, 1, signed=Signed(number - 1, (digest("old"),)).and_(number, one))
+    notes = LocalState(HEART, 1, signed=Signed(number - 1, (digest("old"),)).and_(number, one))
     notes.learn(notes.signed.and_(number, two), c.now_ms)
     notes.forget_before(number)  # as a node does at its start
     assert {one, two} <= compute_kept(c.state, notes)
     assert digest("old") not in compute_kept(c.state, notes)
-    over = Notes(HEART, 1, signed=Signed(number - 1, (one,)))
+    over = LocalState(HEART, 1, signed=Signed(number - 1, (one,)))
     assert one not in compute_kept(c.state, over)
 
 
@@ -398,11 +403,11 @@ def test_where_several_parts_want_a_blob_whoever_one_would_ask_is_asked():
     r, leader = c.round(), c.leader()
     (me,) = get_auditors(r, 4)
     secretive = next(m for m in r.contributors if m not in (me, leader))
-    notes = Notes(HEART, me, held={digest("m")})
+    notes = LocalState(HEART, me, held={digest("m")})
     notes.learn(
         Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms
     )
-    notes.learn(Lacking(r.number, r.revision, secretive), c.now_ms)
+    notes.learn(ExcerptUnavailable(r.number, r.revision, secretive), c.now_ms)
     whose = r.contribution_of(secretive).digest
     (pull,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)
                and w.digest == whose]  # fmt: skip
@@ -421,13 +426,13 @@ def test_who_copies_a_contribution_is_not_the_only_one_to_be_asked_for_it():
     state = Overlay(c.state)
     alike = [replace(x, digest=whose.digest) if x.member == liar else x for x in r.contributions]
     ROUND.put(state, HEART, record=replace(r, contributions=tuple(alike)))
-    wishes = decide(state, Notes(HEART, leader), c.now_ms)
+    wishes = decide(state, LocalState(HEART, leader), c.now_ms)
     (pull,) = [w for w in wishes if isinstance(w, Pull) and w.digest == whose.digest]
     assert set(pull.holders) == {liar, victim}
 
 
 def test_what_came_slowly_or_not_at_all_is_forgotten_when_the_round_collects_again():
-    notes = Notes(HEART, 1)
+    notes = LocalState(HEART, 1)
     notes.learn(PullStarted(digest("x")), 5)
     notes.learn(PullFailed(digest("x"), "gone"), 7)
     notes.begin_revision()
@@ -439,7 +444,7 @@ def test_receipts_with_which_a_settlement_was_refused_come_last():
     notes, (one, two, three) = leading(c), drawn_first(c)
     notes.learn(receipt_of(c, one), c.now_ms)
     (body,) = settlements(c, notes)
-    notes.learn(Refused(body), c.now_ms)  # its key was another one for a moment
+    notes.learn(TransactionRefused(body), c.now_ms)  # its key was another one for a moment
     assert settlements(c, notes) == []
     notes.learn(receipt_of(c, two), c.now_ms)
     notes.learn(receipt_of(c, three), c.now_ms)
@@ -455,12 +460,12 @@ def test_a_false_offer_is_disputed_also_when_its_leader_leads_no_longer():
         c.ok(member, Suspect(c.ref()))
     r = c.round()
     assert (get_leader(r, 0), get_leader(r) == liar) == (liar, False)
-    notes = Notes(HEART, get_leader(r))
+    notes = LocalState(HEART, get_leader(r))
     accused = (r.number, r.revision, liar)
     notes.offers[accused] = Offered(
         liar, r.number, r.revision, offer.digest, offer.nbytes, offer.layout, offer.offer
     )
-    found = Doubt(offer.chunk, offer.leaf, offer.claimed, offer.path)
+    found = Discrepancy(offer.chunk, offer.leaf, offer.claimed, offer.path)
     notes.learn(Audited(r.number, r.revision, offer.digest, found), c.now_ms)
     (body,) = [
         w.body
@@ -486,10 +491,12 @@ def test_an_answer_that_comes_while_the_others_merge_is_expected_but_no_new_task
     state = Overlay(c.state)
     ROUND.put(state, HEART, record=replace(r, contributions=r.contributions[1:]))
     held = {m.digest for m in (c.study().current, c.study().statistics) if m}
-    notes = Notes(HEART, late, held=held)
+    notes = LocalState(HEART, late, held=held)
     assert assign(state, notes) is None
     assert expect(state, notes).number == r.number
-    notes.learn(Prepared(r.number, r.base, digest("x"), digest("root"), 64, LAYOUT, 10), 0)
+    notes.learn(
+        PreparedContribution(r.number, r.base, digest("x"), digest("root"), 64, LAYOUT, 10), 0
+    )
     assert expect(state, notes) is None
 
 
@@ -501,12 +508,12 @@ def retractions(c, notes):
 def test_a_contribution_that_a_crash_has_torn_is_taken_back_when_somebody_needs_it():
     c = merging(3, min_peers=2)
     leader, mine = c.leader(), c.round().contribution_of(c.leader()).digest
-    assert retractions(c, Notes(HEART, leader, held={mine})) == []
-    assert len(retractions(c, Notes(HEART, leader))) == 1  # it leads, and cannot merge
+    assert retractions(c, LocalState(HEART, leader, held={mine})) == []
+    assert len(retractions(c, LocalState(HEART, leader))) == 1  # it leads, and cannot merge
     follower = c.followers()[0]
-    assert retractions(c, Notes(HEART, follower)) == []  # who leads may have it
+    assert retractions(c, LocalState(HEART, follower)) == []  # who leads may have it
     c.ok(leader, Unavailable(c.ref(), follower))
-    (body,) = retractions(c, Notes(HEART, follower))
+    (body,) = retractions(c, LocalState(HEART, follower))
     c.ok(follower, body)
     assert c.round().contribution_of(follower) is None
 
@@ -515,18 +522,18 @@ def test_a_torn_contribution_is_not_taken_back_while_the_merge_with_it_is_disput
     c = merging(4, min_peers=3)
     leader, auditor = c.leader(), c.followers()[0]
     c.ok(auditor, c.doubt())
-    assert retractions(c, Notes(HEART, leader)) == []  # it would seem to flee
+    assert retractions(c, LocalState(HEART, leader)) == []  # it would seem to flee
     c.idle(c.spec().leader_timeout_ms - 1)
     c.act(auditor, Poke(HEART))
     c.idle(2)
     c.act(auditor, Poke(HEART))
     assert c.round().dispute is None
     c.ok(auditor, Unavailable(c.ref(), leader))
-    assert len(retractions(c, Notes(HEART, leader))) == 1
+    assert len(retractions(c, LocalState(HEART, leader))) == 1
 
 
 def test_a_leader_that_was_lost_is_told_again_what_it_may_have_forgotten():
-    notes = Notes(HEART, 1)
+    notes = LocalState(HEART, 1)
     for leader in (2, 3):
         notes.learn(ReceiptSent(leader, 4, 0), 0)
     notes.learn(PeerLost(2), 0)
@@ -541,15 +548,17 @@ def test_a_contribution_is_given_only_by_who_has_pulled_or_made_it_in_this_study
     c = merging(4)
     r = c.round()
     theirs, mine = (r.contribution_of(m).digest for m in (2, 1))
-    notes = Notes(HEART, 1, held={theirs, mine})  # from another study, say
+    notes = LocalState(HEART, 1, held={theirs, mine})  # from another study, say
     assert not may_read(c.state, notes, 3, theirs)
     assert not may_read(c.state, notes, 3, mine)
     notes.learn(notes.obtained.and_(r.number, theirs), 0)
-    notes.learn(Prepared(r.number, r.base, mine, digest("root"), MODEL_BYTES, LAYOUT, 10), 0)
+    notes.learn(
+        PreparedContribution(r.number, r.base, mine, digest("root"), MODEL_BYTES, LAYOUT, 10), 0
+    )
     assert may_read(c.state, notes, 3, theirs)
     assert may_read(c.state, notes, 3, mine)
     assert not may_read(c.state, notes, 9, theirs)
-    again = Notes(HEART, 1, held=notes.held, obtained=notes.obtained)  # it was started again
+    again = LocalState(HEART, 1, held=notes.held, obtained=notes.obtained)  # it was started again
     assert may_read(c.state, again, 3, theirs)
-    notes.learn(Obtained(r.number - 1, (theirs,)), 0)
+    notes.learn(FetchedBlobs(r.number - 1, (theirs,)), 0)
     assert not may_read(c.state, notes, 3, theirs)

@@ -6,7 +6,7 @@ import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, Consortium, digest
 
 from swarmhub.contract.transactions import Withdraw
-from swarmhub.protocol import Merged, Notes, Obtained, may_read
+from swarmhub.protocol import FetchedBlobs, LocalState, MergeDone, may_read
 
 ENROLLED, STRANGER, NEWCOMER = 4, 5, 6
 
@@ -22,9 +22,9 @@ def collecting():
     c.enrol(NEWCOMER)
     r = c.round()
     theirs, merge = r.contribution_of(2).digest, digest("merge")
-    notes = Notes(HEART, 1, held={theirs, merge, r.base})
-    notes.learn(Obtained(r.number, (theirs,)), 0)
-    notes.learn(Merged(r.number, r.revision, merge, MODEL_BYTES, LAYOUT, ""), 0)
+    notes = LocalState(HEART, 1, held={theirs, merge, r.base})
+    notes.learn(FetchedBlobs(r.number, (theirs,)), 0)
+    notes.learn(MergeDone(r.number, r.revision, merge, MODEL_BYTES, LAYOUT, ""), 0)
     return c, notes, {"contribution": theirs, "merge": merge, "model": r.base}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmhub.sim import parse_plan, run_plan
+from swarmhub.sim import parse_schedule, run_schedule
 
 FILES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.txt"))
 LINE = "-" * 20 + "\n"
@@ -19,8 +19,10 @@ LINE = "-" * 20 + "\n"
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_story_goes_as_it_is_written(path):
     plan, _, expected = path.read_text().partition(LINE)
-    report = run_plan(parse_plan(plan))
-    assert parse_plan(path.read_text()) == parse_plan(plan), "a story is no part of its schedule"
+    report = run_schedule(parse_schedule(plan))
+    assert parse_schedule(path.read_text()) == parse_schedule(plan), (
+        "a story is no part of its schedule"
+    )
     assert not report.broken, "\n".join([*report.story, *report.broken])
     story = "\n".join(report.story) + "\n"
     for words in re.findall("(?m)^# shown by: (.+)$", plan):

@@ -16,14 +16,23 @@ from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import BadInput
 from swarmhub.protocol import decide
-from swarmhub.sim import Act, Plan, World, parse_plan, plan_of, run_campaign, run_plan, shrink
+from swarmhub.sim import (
+    Fault,
+    Schedule,
+    World,
+    parse_schedule,
+    run_campaign,
+    run_schedule,
+    schedule_of,
+    shrink,
+)
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.node import SimNode
-from swarmhub.sim.schedule import CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, LIES, RULES
+from swarmhub.sim.schedule import ATTACKS, CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, RULES
 from swarmhub.sim.shrink import breaks_like, kinds
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-CALM = Plan(delay_ms=(1, 5), rounds=4)
+CALM = Schedule(delay_ms=(1, 5), rounds=4)
 
 
 @pytest.mark.parametrize(("nodes", "rounds", "schedules"), [(4, 6, 30), (5, 10, 200), (7, 6, 30)])
@@ -38,34 +47,34 @@ def test_schedules_break_no_invariant(nodes, rounds, schedules):
     "path", sorted((Path(__file__).parent / "regressions").glob("*.txt")), ids=lambda p: p.stem
 )
 def test_a_schedule_that_once_broke_holds(path):
-    assert not run_plan(parse_plan(path.read_text())).broken
+    assert not run_schedule(parse_schedule(path.read_text())).broken
 
 
 def test_a_plan_is_a_run():
-    one, other = run_plan(plan_of(3)), run_plan(plan_of(3))
+    one, other = run_schedule(schedule_of(3)), run_schedule(schedule_of(3))
     assert one.story == other.story
     assert [m.digest for m in one.settled] == [m.digest for m in other.settled]
 
 
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
-    acts = [a for seed in range(100) for a in plan_of(seed).acts]
+    acts = [a for seed in range(100) for a in schedule_of(seed).acts]
     assert {a.kind for a in acts} == {
         "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "enrol", "withdraw", "oust",
         "rotate", "lie",
     }  # fmt: skip
-    plans = [plan_of(seed) for seed in range(100)]
+    plans = [schedule_of(seed) for seed in range(100)]
     assert {p.statistics for p in plans} == {True, False}
     assert {p.floats for p in plans} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
-    assert {a.lie for a in acts if a.lie} == set(LIES)
-    assert all(len(plan_of(seed).liars) <= 1 for seed in range(100))
-    assert max(len(plan_of(seed, 7).liars) for seed in range(100)) == 2
+    assert {a.lie for a in acts if a.lie} == set(ATTACKS)
+    assert all(len(schedule_of(seed).liars) <= 1 for seed in range(100))
+    assert max(len(schedule_of(seed, 7).liars) for seed in range(100)) == 2
     effects = [a.effect for a in acts if a.effect]
     assert min(effects) < 10
     assert max(effects) > 1000
 
 
 def test_in_the_plans_studies_grow_and_keys_change_in_the_middle_of_something():
-    plans = [plan_of(seed, 7) for seed in range(200)]
+    plans = [schedule_of(seed, 7) for seed in range(200)]
     grown = [p for p in plans if p.joiners]
     assert len(grown) > 40
     assert {len(p.founders) for p in grown} >= {4, 5, 6}
@@ -77,14 +86,14 @@ def test_in_the_plans_studies_grow_and_keys_change_in_the_middle_of_something():
 @pytest.mark.parametrize("nodes", [2, 3, 4, 5, 7, 10])
 def test_no_plan_has_more_liars_than_its_study_survives(nodes):
     for seed in range(200):
-        plan = plan_of(seed, nodes)
+        plan = schedule_of(seed, nodes)
         assert plan.is_fair
         assert 2 <= plan.min_peers <= len(plan.founders)
 
 
 def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():
-    acts = tuple(Act("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
-    report = run_plan(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, acts=acts))
+    acts = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
+    report = run_schedule(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, acts=acts))
     assert not report.broken
     sets = [len(model.shares) for model in report.settled if model.kind == "parameters"]
     assert (sets[0], sets[-1], len(sets)) == (4, 7, 8)
@@ -92,35 +101,35 @@ def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():
 
 def test_a_liar_enrols_when_the_study_survives_it():
     acts = (
-        Act("lie", (2,), lie="silent"), Act("lie", (7,), lie="silent"),
-        Act("enrol", (5,), at_ms=5000), Act("enrol", (6,), at_ms=5500), Act("enrol", (7,)),
+        Fault("lie", (2,), lie="silent"), Fault("lie", (7,), lie="silent"),
+        Fault("enrol", (5,), at_ms=5000), Fault("enrol", (6,), at_ms=5500), Fault("enrol", (7,)),
     )  # fmt: skip
     plan = dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=10, acts=acts)
-    report = run_plan(plan)
+    report = run_schedule(plan)
     assert not report.broken
     assert [x for x in report.story if "enrolled" in x][-1].endswith("member 7 is enrolled")
 
 
 def test_as_many_are_enrolled_from_the_start_as_it_takes():
-    acts = tuple(Act("enrol", (m,), at_ms=300 * m) for m in (3, 4, 5))
+    acts = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (3, 4, 5))
     plan = dataclasses.replace(CALM, min_peers=4, acts=acts)
     assert (plan.founders, plan.joiners) == ({1, 2, 3, 4}, {5})
-    assert not run_plan(plan).broken
+    assert not run_schedule(plan).broken
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_keys_that_change_at_any_moment_strand_nobody(seed):
     moments = [(2 + i % 4, 12 + 23 * i + 7 * seed) for i in range(12)]
-    acts = tuple(Act("rotate", (who,), effect=effect) for who, effect in moments)
-    report = run_plan(dataclasses.replace(CALM, seed=seed, rounds=6, acts=acts))
+    acts = tuple(Fault("rotate", (who,), effect=effect) for who, effect in moments)
+    report = run_schedule(dataclasses.replace(CALM, seed=seed, rounds=6, acts=acts))
     assert not report.broken
     assert sum("rotates its keys" in line for line in report.story) >= 5
 
 
 def test_a_shrunk_plan_has_no_more_liars_than_its_study_survives():
-    lies = (Act("lie", (2,), lie="silent"), Act("lie", (7,), lie="silent"))
-    acts = (*lies, *(Act("enrol", (m,)) for m in (5, 6, 7)))
-    plan = Plan(nodes=7, min_peers=3, acts=acts)
+    lies = (Fault("lie", (2,), lie="silent"), Fault("lie", (7,), lie="silent"))
+    acts = (*lies, *(Fault("enrol", (m,)) for m in (5, 6, 7)))
+    plan = Schedule(nodes=7, min_peers=3, acts=acts)
     seen = []
     shrink(plan, lambda smaller: seen.append(smaller) or False)
     assert seen
@@ -128,20 +137,20 @@ def test_a_shrunk_plan_has_no_more_liars_than_its_study_survives():
 
 
 def test_without_faults_every_leader_is_the_first_in_line():
-    report = run_plan(CALM)
+    report = run_schedule(CALM)
     assert not report.broken
     assert all(m.term == 0 and len(m.shares) in (0, 5) for m in report.settled)
     assert len(report.settled) == 5
 
 
 def a_liar(lie, rule="weighted_mean", seed=0):
-    acts = (Act("lie", (2,), lie=lie),)
+    acts = (Fault("lie", (2,), lie=lie),)
     return dataclasses.replace(CALM, rounds=6, merge=rule, seed=seed, acts=acts)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_no_false_merge_is_settled_and_each_is_recorded(rule):
-    report = run_plan(a_liar("false_merge", rule))
+    report = run_schedule(a_liar("false_merge", rule))
     assert not report.broken
     led = [line for line in report.story if "to merge; member 2 leads" in line]
     caught = [line for line in report.story if "made a false merge" in line]
@@ -152,10 +161,10 @@ def test_no_false_merge_is_settled_and_each_is_recorded(rule):
 def test_two_of_seven_lie_while_another_is_away(seed):
     """The f of six contributors is 1, but that of the seven who are enrolled is 2: a lying leader
     and a lying auditor still settle nothing false."""
-    lies = (Act("lie", (1,), lie="false_merge"), Act("lie", (2,), lie="lazy_audit"))
-    away = Act("crash", (7,), at_ms=200, for_ms=20_000)
+    lies = (Fault("lie", (1,), lie="false_merge"), Fault("lie", (2,), lie="lazy_audit"))
+    away = Fault("crash", (7,), at_ms=200, for_ms=20_000)
     plan = dataclasses.replace(CALM, nodes=7, rounds=6, min_peers=5, seed=seed, acts=(away, *lies))
-    report = run_plan(plan)
+    report = run_schedule(plan)
     assert not report.broken
     assert any("member 1 made a false merge" in line for line in report.story)
 
@@ -163,11 +172,11 @@ def test_two_of_seven_lie_while_another_is_away(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_one_of_four_convicts_nobody_whoever_is_away(seed):
     acts = (
-        Act("lie", (2,), lie="false_dispute"), Act("lie", (2,), lie="slander"),
-        Act("crash", (4,), at_ms=200, for_ms=8_000), Act("fill", (3,), at_ms=600, for_ms=7_000),
+        Fault("lie", (2,), lie="false_dispute"), Fault("lie", (2,), lie="slander"),
+        Fault("crash", (4,), at_ms=200, for_ms=8_000), Fault("fill", (3,), at_ms=600, for_ms=7_000),
     )  # fmt: skip
     plan = dataclasses.replace(CALM, nodes=4, rounds=6, min_peers=3, seed=seed, acts=acts)
-    assert not run_plan(plan).broken
+    assert not run_schedule(plan).broken
 
 
 def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkeypatch):
@@ -175,12 +184,12 @@ def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkey
         raise KeyError("planted")
 
     monkeypatch.setattr(decide, "follow", fail)
-    (broken,) = run_plan(plan_of(3)).broken
+    (broken,) = run_schedule(schedule_of(3)).broken
     assert broken.startswith("CRASH: KeyError('planted') at ")
 
 
 def test_a_lying_auditor_cannot_force_a_redo():
-    report = run_plan(a_liar("false_dispute"))
+    report = run_schedule(a_liar("false_dispute"))
     assert not report.broken
     assert any("is dismissed" in line for line in report.story)
     assert all(m.term == 0 for m in report.settled)
@@ -227,7 +236,7 @@ def test_receipts_for_a_merge_that_a_leader_is_making_again_are_sent_again(monke
             self.world.crash(leader, 60)
 
     monkeypatch.setattr(SimNode, "done", crash_the_leader)
-    acts = (Act("lie", (3,), lie="false_receipt"),)
+    acts = (Fault("lie", (3,), lie="false_receipt"),)
     world = World(dataclasses.replace(CALM, nodes=4, min_peers=4, rounds=1, acts=acts))
     report = world.run()
     assert not report.broken
@@ -273,15 +282,15 @@ def test_a_leader_that_was_killed_gives_auditors_what_it_had_pulled(monkeypatch)
 
 def plan_for(mutant, seed):
     if mutant.story:
-        return parse_plan((SCENARIOS / f"{mutant.story}.txt").read_text())
-    plan = plan_of(seed, rounds=6)
+        return parse_schedule((SCENARIOS / f"{mutant.story}.txt").read_text())
+    plan = schedule_of(seed, rounds=6)
     if not mutant.lie:
         return plan
     acts = tuple(
         a for a in plan.acts if a.kind not in ("lie", "refuse", "enrol", "withdraw", "oust")
     )
     who = 2 + seed % (plan.nodes - 1)  # not the one that proposes the study
-    liar = tuple(Act("lie", (who,), lie=lie) for lie in mutant.lie.split())
+    liar = tuple(Fault("lie", (who,), lie=lie) for lie in mutant.lie.split())
     min_peers = 3 if "uninvited" in mutant.lie else 4
     floats = mutant.floats or plan.floats
     return dataclasses.replace(plan, acts=(*acts, *liar), min_peers=min_peers, floats=floats)
@@ -292,9 +301,9 @@ def test_the_campaign_notices_a_fault(mutant, monkeypatch):
     monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 8_000)
     plans = (plan_for(mutant, seed) for seed in range(120))
     with planted(mutant):
-        plan = next((p for p in plans if run_plan(p).broken), None)
+        plan = next((p for p in plans if run_schedule(p).broken), None)
     assert plan, f"120 schedules did not notice: {mutant.name}"
-    assert not run_plan(plan).broken, "it is not the fault that has broken it"
+    assert not run_schedule(plan).broken, "it is not the fault that has broken it"
 
 
 def test_there_are_enough_mutants():
@@ -305,12 +314,12 @@ def test_a_broken_schedule_shrinks_to_a_short_story():
     mutant = next(m for m in MUTANTS if m.name == "who is caught leads again")
     with planted(mutant):
         plan = plan_for(mutant, 0)
-        seed = next(s for s in range(40) if run_plan(plan_for(mutant, s)).broken)
+        seed = next(s for s in range(40) if run_schedule(plan_for(mutant, s)).broken)
         plan = plan_for(mutant, seed)
-        small = shrink(plan, breaks_like(kinds(run_plan(plan).broken)), trials=80)
+        small = shrink(plan, breaks_like(kinds(run_schedule(plan).broken)), trials=80)
         assert [a.kind for a in small.acts] == ["lie"]
-        assert run_plan(small).broken
-    assert not run_plan(small).broken
+        assert run_schedule(small).broken
+    assert not run_schedule(small).broken
 
 
 # plans as text
@@ -321,24 +330,28 @@ times = {
 members = st.integers(1, 9)
 acts = st.one_of(
     st.builds(
-        Act,
+        Fault,
         st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew", "withdraw", "rotate"]),
         st.tuples(members),
         **times,
     ),
-    st.builds(Act, st.just("enrol"), st.tuples(st.integers(2, 9)), **times),
-    st.builds(Act, st.just("cut"), st.lists(members, min_size=1, max_size=3).map(tuple), **times),
-    st.builds(Act, st.just("oust"), st.lists(members, min_size=2, max_size=3).map(tuple), **times),
-    st.builds(Act, st.just("lie"), st.tuples(members), lie=st.sampled_from(LIES)),
+    st.builds(Fault, st.just("enrol"), st.tuples(st.integers(2, 9)), **times),
+    st.builds(Fault, st.just("cut"), st.lists(members, min_size=1, max_size=3).map(tuple), **times),
+    st.builds(
+        Fault, st.just("oust"), st.lists(members, min_size=2, max_size=3).map(tuple), **times
+    ),
+    st.builds(Fault, st.just("lie"), st.tuples(members), lie=st.sampled_from(ATTACKS)),
 )
 
 
 @given(st.lists(acts, max_size=5), st.integers(0, 10**6), st.integers(0, 100), st.booleans())
 @settings(max_examples=200)
 def test_a_plan_reads_back_from_its_text(acts, seed, drop, statistics):
-    plan = Plan(nodes=9, seed=seed, drop=drop, acts=tuple(acts), statistics=statistics, floats=9000)
+    plan = Schedule(
+        nodes=9, seed=seed, drop=drop, acts=tuple(acts), statistics=statistics, floats=9000
+    )
     assume(1 not in plan.outsiders)
-    assert parse_plan(str(plan)) == plan
+    assert parse_schedule(str(plan)) == plan
 
 
 @pytest.mark.parametrize(
@@ -351,7 +364,7 @@ def test_a_plan_reads_back_from_its_text(acts, seed, drop, statistics):
 )  # fmt: skip
 def test_a_line_that_is_none_is_named(line):
     with pytest.raises(BadInput, match="Expected"):
-        parse_plan(line)
+        parse_schedule(line)
 
 
 # the commands
@@ -415,9 +428,9 @@ def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
     for done in (whole, short):
         assert done.returncode == 1, done.stderr
         assert "BROKEN LEADER: " in done.stdout
-    assert parse_plan(whole.stdout) == plan_of(5, 4, 2)
-    assert parse_plan(short.stdout).acts == ()  # the fault needs nothing to go wrong
-    assert not run_plan(parse_plan(short.stdout)).broken
+    assert parse_schedule(whole.stdout) == schedule_of(5, 4, 2)
+    assert parse_schedule(short.stdout).acts == ()  # the fault needs nothing to go wrong
+    assert not run_schedule(parse_schedule(short.stdout)).broken
 
 
 def test_a_replay_tells_the_story(tmp_path):

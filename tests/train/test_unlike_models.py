@@ -7,16 +7,16 @@ from builders import HEART, digest, running
 from swarm import Network, make_spec
 
 from swarmhub.node.layouts import find_unlike
-from swarmhub.protocol import Merged, Notes, Offered, Prepared
+from swarmhub.protocol import LocalState, MergeDone, Offered, PreparedContribution
 
 TRAINERS = Path(__file__).parent / "trainers"
 
 
 def noted(c, *unlike, number=1):
     """Member 1's notes: its own model, and other members' offers, some of another form."""
-    notes = Notes(HEART, 1)
+    notes = LocalState(HEART, 1)
     mine, other = digest("my layout"), digest("another layout")
-    notes.learn(Prepared(number, "", digest("m"), digest("r"), 64, mine, 1), 0)
+    notes.learn(PreparedContribution(number, "", digest("m"), digest("r"), 64, mine, 1), 0)
     for member in c.chain.active[1:]:
         form = other if member in unlike else mine
         notes.learn(Offered(member, 1, 0, digest(f"of {member}"), 64, form, ""), 0)
@@ -61,13 +61,17 @@ def test_what_differed_is_forgotten_with_the_answer():
     c = running(3, min_peers=3)
     c.ready(*c.chain.active)
     notes = noted(c, 3)
-    notes.learn(Merged(1, 0, digest("m"), 64, digest("my layout"), ""), 0)
+    notes.learn(MergeDone(1, 0, digest("m"), 64, digest("my layout"), ""), 0)
     notes.take_back()
     assert [o.leader for o in notes.offers.values()] == [2]
     assert find_unlike(c.state, notes) is None
-    notes.learn(Prepared(1, "", digest("new"), digest("r"), 64, digest("my layout"), 1), 0)
+    notes.learn(
+        PreparedContribution(1, "", digest("new"), digest("r"), 64, digest("my layout"), 1), 0
+    )
     assert notes.merged
-    notes.learn(Prepared(1, "", digest("n"), digest("r"), 64, digest("another layout"), 1), 0)
+    notes.learn(
+        PreparedContribution(1, "", digest("n"), digest("r"), 64, digest("another layout"), 1), 0
+    )
     assert not notes.merged
 
 

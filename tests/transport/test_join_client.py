@@ -8,14 +8,18 @@ import pytest
 from ends import End, OpenGate, between
 
 from swarmhub.errors import HungUp, PeerError
-from swarmhub.transport.join_client import Guest, Place
+from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 
 
 def test_an_address_that_is_none_keeps_nobody_from_the_next(tmp_path):
     newcomer = End(tmp_path / "newcomer", 1)
     nobody = hashlib.sha256(b"").hexdigest()
-    places = [Place("a..b:443", nobody), Place(".:443", nobody), Place("127.0.0.1:1", nobody)]
-    guest = Guest(places, newcomer.certificate, newcomer.key)
+    places = [
+        JoinEndpoint("a..b:443", nobody),
+        JoinEndpoint(".:443", nobody),
+        JoinEndpoint("127.0.0.1:1", nobody),
+    ]
+    guest = JoinClient(places, newcomer.certificate, newcomer.key)
     with pytest.raises(PeerError) as refused:
         asyncio.run(guest.ask())
     assert all(f"{place.address}: no answer" in str(refused.value) for place in places)
@@ -36,8 +40,8 @@ def as_applicant(tmp_path, act, votes=True):
 
     async def scenario(one, two, client, server):
         one.peers.update_applicants({two.der: 1} if votes else {})
-        place = Place(f"127.0.0.1:{server.port}", hashlib.sha256(one.der).hexdigest())
-        await act(Guest([place], two.certificate, two.key), one)
+        place = JoinEndpoint(f"127.0.0.1:{server.port}", hashlib.sha256(one.der).hexdigest())
+        await act(JoinClient([place], two.certificate, two.key), one)
 
     between(tmp_path, scenario, Teller(), members=(1,))
 
@@ -71,9 +75,9 @@ def test_an_application_that_is_gone_is_hung_up_on(tmp_path):
 
 def test_a_member_that_is_away_does_not_hang_up(tmp_path):
     newcomer = End(tmp_path / "newcomer", 1)
-    places = [Place("127.0.0.1:1", hashlib.sha256(b"").hexdigest())]
+    places = [JoinEndpoint("127.0.0.1:1", hashlib.sha256(b"").hexdigest())]
     with pytest.raises(PeerError) as away:
-        asyncio.run(Guest(places, newcomer.certificate, newcomer.key).knock(0))
+        asyncio.run(JoinClient(places, newcomer.certificate, newcomer.key).knock(0))
     assert not isinstance(away.value, HungUp)
 
 

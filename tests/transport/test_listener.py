@@ -6,7 +6,7 @@ from asyncio.sslproto import SSLProtocol
 
 from ends import End
 
-from swarmhub.transport.listener import Door
+from swarmhub.transport.listener import Listener
 
 GUESTS = 40
 
@@ -18,7 +18,7 @@ def test_who_has_left_is_forgotten_without_the_garbage_collector(tmp_path):
         return sum(isinstance(thing, SSLProtocol) for thing in gc.get_objects())
 
     async def run():
-        door = Door(End(tmp_path / "a", 1).peers.server_context(), asyncio.Protocol)
+        door = Listener(End(tmp_path / "a", 1).peers.server_context(), asyncio.Protocol)
         port = await door.open("127.0.0.1", 0)
         before = held()
         for _ in range(GUESTS):

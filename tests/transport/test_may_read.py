@@ -7,7 +7,7 @@ from builders import HEART, Consortium
 from ends import OpenGate, between, put
 
 from swarmhub.node.service import Node
-from swarmhub.protocol import Notes, Obtained
+from swarmhub.protocol import FetchedBlobs, LocalState
 
 PATHS = {
     "GET": ("/v1/blobs/{}", "/v1/blobs/{}/leaves", "/v1/blobs/{}/chunks/0"),
@@ -37,8 +37,8 @@ def a_round_with(blob, model, enrolled, present):
     form = {"nbytes": blob.nbytes, "layout": blob.layout}
     c.settle(digest=model.digest, **form)
     c.contribute(1, root=blob.root, **form)
-    notes = Notes(HEART, 1, held={blob.digest, model.digest})
-    notes.learn(Obtained(c.round().number, (blob.digest,)), 0)
+    notes = LocalState(HEART, 1, held={blob.digest, model.digest})
+    notes.learn(FetchedBlobs(c.round().number, (blob.digest,)), 0)
     return c, notes
 
 

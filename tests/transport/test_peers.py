@@ -14,7 +14,7 @@ from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
-from swarmhub.protocol import Merged, ReceiptCame
+from swarmhub.protocol import MergeDone, ReceiptCame
 from swarmhub.transport import client as client_room
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
@@ -314,7 +314,7 @@ def test_somebody_else_at_a_members_address_is_not_believed(tmp_path):
 
 def test_offers_and_receipts_pass(tmp_path):
     gate = OpenGate()
-    gate.merged = Merged(3, 1, "d" * 64, 10, "e" * 64, "a" * 128)
+    gate.merged = MergeDone(3, 1, "d" * 64, 10, "e" * 64, "a" * 128)
 
     async def scenario(one, two, client, _):
         assert await client.watch(1, "study", 3, 1, "") == gate.merged

@@ -12,7 +12,7 @@ from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import ReceiptCame
 from swarmhub.transport import relay
 from swarmhub.transport.client import PeerClient
-from swarmhub.transport.relay import Outpost, Relay, reach_relay, relays_of
+from swarmhub.transport.relay import Relay, RelayUplink, reach_relay, relays_of
 from swarmhub.transport.server import PeerServer
 
 WAIT_S = 20
@@ -44,7 +44,7 @@ def over_relay(tmp_path, scenario, relays=1):
         gate = OpenGate()
         server = PeerServer(one.peers, one.store, gate)
         await server.start("127.0.0.1", 0)
-        outpost = Outpost(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
+        outpost = RelayUplink(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
         outpost.start()
         client = PeerClient(two.peers)
         try:

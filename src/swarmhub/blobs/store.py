@@ -32,7 +32,7 @@ from typing import IO
 
 from swarmhub import codec
 from swarmhub.errors import BlobError, DiskError, Malformed
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import NO_ROOM, fill, fill_at, sync, write_all
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
 from swarmhub.types import Digest
@@ -192,11 +192,11 @@ class BlobStore:
         try:
             leaves = self._leaves_path(digest)
             leaves.write_bytes(_write_leaves(fingerprint))
-            reach("blob.leaves")
+            failpoint("blob.leaves")
             if first and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 self._sync_new(path)
             path.replace(self.path(digest))
-            reach("blob.named")
+            failpoint("blob.named")
         except FileNotFoundError:
             raise BlobError(
                 f"The blob {digest[:16]}… was swept away before it was whole."
@@ -375,7 +375,7 @@ class BlobStore:
         self._index.pop(digest, None)
         self._unsound.discard(digest)
         self.path(digest).unlink(missing_ok=True)
-        reach("blob.unnamed")
+        failpoint("blob.unnamed")
         self._leaves_path(digest).unlink(missing_ok=True)
 
     def _leaves_path(self, digest: Digest) -> Path:
@@ -428,7 +428,7 @@ class Incoming:
         if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
             raise BlobError(f"Chunk {self._done} does not have its announced hash.")
         try:
-            reach("pull.half", lambda: write_all(self._file, chunk[: len(chunk) // 2]))
+            failpoint("pull.half", lambda: write_all(self._file, chunk[: len(chunk) // 2]))
             write_all(self._file, chunk)
         except OSError as error:
             raise disk_error(error, self._store.root) from None
@@ -440,7 +440,7 @@ class Incoming:
             raise BlobError("The blob is not complete.")
         self._file.truncate(self.fingerprint.nbytes)
         self.close()
-        reach("pull.whole")
+        failpoint("pull.whole")
         return self._store.adopt(self._path, self.fingerprint, self._durable)
 
     def close(self) -> None:

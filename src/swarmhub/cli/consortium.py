@@ -16,19 +16,19 @@ from swarmhub.cli.shared import (
     JsonOption,
     YesOption,
     ask,
-    at_desk,
     lines,
     show,
     table,
     whole,
+    with_client,
 )
 from swarmhub.contract.records import Motion
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import ROTATABLE, Home, read_name
-from swarmhub.home.invitations import Ticket, read_ticket, write_token
+from swarmhub.home.invitations import InvitationToken, read_token, write_token
 from swarmhub.operations.client import (
-    Desk,
+    Client,
     accept_genesis,
     found_consortium,
     make_rotation,
@@ -93,18 +93,18 @@ def invite(
 ) -> None:
     """Make a single-use invitation for a newcomer; hand it over in secret."""
 
-    async def act(desk: Desk, opened: Home) -> Ticket:
+    async def act(desk: Client, opened: Home) -> InvitationToken:
         return await desk.invite(opened, days * 86_400_000)
 
     if out is None:
-        print(write_token(at_desk(home, act)))
+        print(write_token(with_client(home, act)))
         return
     token = ""
     try:
         out.unlink(missing_ok=True)
         keys.write_secret(out, b"")  # before the ledger hears of what could not be written down
         try:
-            token = write_token(at_desk(home, act))
+            token = write_token(with_client(home, act))
         finally:
             out.unlink()
         keys.write_secret(out, token.encode() + b"\n")
@@ -123,9 +123,9 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Apply for membership on a ledger that this machine's nodes share."""
-    ticket = read_ticket(invitation)
+    ticket = read_token(invitation)
 
-    async def act(desk: Desk, opened: Home) -> int:
+    async def act(desk: Client, opened: Home) -> int:
         if desk.ledger.tip.chain_id != ticket.chain:
             raise BadInput(
                 f"The invitation is for {ticket.chain}, this home's ledger is "
@@ -133,7 +133,7 @@ def apply(
             )
         return await desk.apply(opened.card(), ticket)
 
-    motion = at_desk(home, act)
+    motion = with_client(home, act)
     show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
 
 
@@ -145,7 +145,7 @@ def join(
     """Join a consortium with an invitation: learn what it is, and apply for membership."""
     from swarmhub.operations import join as joining
 
-    joined = asyncio.run(joining.join(Home.open(home), read_ticket(invitation)))
+    joined = asyncio.run(joining.join(Home.open(home), read_token(invitation)))
     show(
         {"chain": joined.chain, "motion": joined.motion, "fingerprint": joined.fingerprint},
         json_,
@@ -160,10 +160,10 @@ def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """Open motions: which hospital applies or is to be removed, which model is to be released, and
     what each still needs."""
 
-    async def act(desk: Desk, _: Home) -> list[tuple[Motion, MotionShown]]:
+    async def act(desk: Client, _: Home) -> list[tuple[Motion, MotionShown]]:
         return list(zip(desk.motions(), read_inbox(desk), strict=True))
 
-    motions = at_desk(home, act)
+    motions = with_client(home, act)
     if json_:
         found = [
             {**codec.to_json(m), "electors": list(shown.electors), "shown": codec.to_json(shown)}
@@ -184,7 +184,7 @@ def vote(
 ) -> None:
     """Vote on a motion."""
 
-    async def act(desk: Desk, _: Home) -> str:
+    async def act(desk: Client, _: Home) -> str:
         result = await desk.vote(motion, aye)
         about = {n: f for n, f in result.events if f.get("motion") == motion}
         if "motion_waits" in about:
@@ -192,17 +192,17 @@ def vote(
         ended = [n for n in about if n in MOTION_ENDS]
         return ended[0].removeprefix("motion_") if ended else "open"
 
-    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {at_desk(home, act)}.")
+    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {with_client(home, act)}.")
 
 
 @app.command("members")
 def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """The consortium's active members."""
 
-    async def act(desk: Desk, _: Home) -> list[Any]:
+    async def act(desk: Client, _: Home) -> list[Any]:
         return [codec.to_json(m) for m in desk.members()]
 
-    found = at_desk(home, act)
+    found = with_client(home, act)
     if json_:
         print(json.dumps(found, indent=2))
         return
@@ -218,17 +218,17 @@ def remove(
 ) -> None:
     """Move to remove a member, and vote for it; the others vote."""
 
-    async def look(desk: Desk, _: Home) -> str:
+    async def look(desk: Client, _: Home) -> str:
         return desk.need_member(member).name
 
-    name = plain(at_desk(home, look))
+    name = plain(with_client(home, look))
     ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
-    async def act(desk: Desk, _: Home) -> bool:
+    async def act(desk: Client, _: Home) -> bool:
         result = await desk.submit(Remove(member))
         return any(event == "removed" for event, _ in result.events)
 
-    if at_desk(home, act):
+    if with_client(home, act):
         print(f"'{name}' (member {member}) is removed.")
     else:
         print(
@@ -242,10 +242,10 @@ def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
     ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
 
-    async def act(desk: Desk, _: Home) -> None:
+    async def act(desk: Client, _: Home) -> None:
         await desk.submit(Leave())
 
-    at_desk(home, act)
+    with_client(home, act)
     print("Left the consortium.")
 
 
@@ -276,17 +276,17 @@ def rotate_key(
     if invitation:
         from swarmhub.operations import join as joining
 
-        asyncio.run(joining.come_back(opened, read_ticket(invitation), make_rotation(card, new)))
+        asyncio.run(joining.come_back(opened, read_token(invitation), make_rotation(card, new)))
         for name in chosen:  # the ledger has them; this home hears of it when its node is up
             opened.put_in_place(name)
     else:
 
-        async def act(desk: Desk, home_: Home) -> None:
+        async def act(desk: Client, home_: Home) -> None:
             await desk.rotate(card, new)
             if not home_.is_networked:  # else its node does, when the old keys are not needed
                 home_.finish_rotation(desk.ledger.state)
 
-        at_desk(home, act)
+        with_client(home, act)
     print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")
 
 
@@ -330,10 +330,10 @@ def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     It stays a member; nobody talks to its node until its keys are rotated."""
     ask("The other members will cut this hospital's node off. Go on?", yes)
 
-    async def act(desk: Desk, _: Home) -> None:
+    async def act(desk: Client, _: Home) -> None:
         await desk.revoke()
 
-    at_desk(home, act)
+    with_client(home, act)
     print(
         "Revoked. To come back, ask a member for an invitation and type 'swarmhub consortium "
         "rotate-key --all --invitation TOKEN'."

@@ -16,15 +16,15 @@ from swarmhub.cli.shared import (
     JsonOption,
     YesOption,
     ask,
-    at_desk,
     need_answer,
     show,
     whole,
+    with_client,
 )
 from swarmhub.contract.round.phases import compute_training_round
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 
 ADDRESS = "127.0.0.1:7400"
 
@@ -229,7 +229,7 @@ def export(
     from swarmhub.params import export_safetensors
     from swarmhub.recipes.scoring import describe_if_table
 
-    async def act(desk: Desk, opened: Home) -> dict[str, str]:
+    async def act(desk: Client, opened: Home) -> dict[str, str]:
         record = desk.need_study(study)
         model = record.best if best else record.current
         if model is None:
@@ -258,7 +258,7 @@ def export(
         export_safetensors(store.path(model.digest), layout, out, metadata, model.digest)
         return {**facts, "file": str(out), "predicts": "yes" if features else "no"}
 
-    found = at_desk(home, act)
+    found = with_client(home, act)
     show(found, json_, f"Wrote the model after training round {found['round']} to {out}.")
     if found["predicts"] == "yes" and not json_:
         print(f"Its features are in it: 'swarmhub predict {out} --data NEW.csv --out SCORES.csv'.")

@@ -16,7 +16,7 @@ from swarmhub.errors import BadInput, plain
 
 if TYPE_CHECKING:
     from swarmhub.home.home import Home
-    from swarmhub.operations.client import Desk
+    from swarmhub.operations.client import Client
 
 T = TypeVar("T")
 
@@ -61,14 +61,14 @@ def ask(question: str, yes: bool) -> None:
         typer.confirm(question, abort=True)
 
 
-def at_desk(home: Path, act: Callable[[Desk, Home], Awaitable[T]]) -> T:
+def with_client(home: Path, act: Callable[[Client, Home], Awaitable[T]]) -> T:
     """Open the home's ledger, do one act, close it."""
     from swarmhub.home.home import Home
-    from swarmhub.operations.client import open_desk
+    from swarmhub.operations.client import open_client
 
     async def run() -> T:
         opened = Home.open(home)
-        async with open_desk(opened) as desk:
+        async with open_client(opened) as desk:
             return await act(desk, opened)
 
     return asyncio.run(run())

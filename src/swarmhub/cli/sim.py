@@ -78,17 +78,17 @@ def replay(
     ] = True,
 ) -> None:
     """Tell the story of a schedule; a broken one is shrunk before."""
-    from swarmhub.sim import parse_plan, plan_of, run_plan, shrink
+    from swarmhub.sim import parse_schedule, run_schedule, schedule_of, shrink
     from swarmhub.sim.shrink import breaks_like, kinds
 
     if plan is not None and not plan.is_file():
         raise BadInput(f"Expected a schedule in the file {plan}, found no file; check the path.")
     text = plan.read_text("utf-8", "replace") if plan else ""
-    found = parse_plan(text) if plan else plan_of(seed, nodes, rounds)
-    report = run_plan(found)
+    found = parse_schedule(text) if plan else schedule_of(seed, nodes, rounds)
+    report = run_schedule(found)
     if report.broken and short:
         found = shrink(found, breaks_like(kinds(report.broken)))
-        report = run_plan(found)
+        report = run_schedule(found)
     print(found, *report.story, sep="\n")
     if report.broken:
         raise typer.Exit(1)

@@ -18,19 +18,19 @@ from swarmhub.cli.shared import (
     JsonOption,
     YesOption,
     ask,
-    at_desk,
     lines,
     need_answer,
     show,
     table,
     whole,
+    with_client,
 )
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Approve, Finish, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations import study as operations
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.operations.forget import STAYS, forget_study, need_over
 from swarmhub.operations.study import StudyShown, look_at_study
 from swarmhub.operations.terms import (
@@ -70,11 +70,11 @@ def propose(
     """Put a study before the members."""
     terms = read_spec(spec)
 
-    async def act(desk: Desk, _: Home) -> str:
+    async def act(desk: Client, _: Home) -> str:
         await desk.propose(terms)
         return desk.need_study(terms.name).spec
 
-    digest = at_desk(home, act)
+    digest = with_client(home, act)
     show(
         {"study": terms.name, "spec": digest},
         json_,
@@ -83,21 +83,21 @@ def propose(
 
 
 def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
-    async def act(desk: Desk, _: Home) -> None:
+    async def act(desk: Client, _: Home) -> None:
         desk.need_study(name)
         await desk.submit(body(name))
 
-    at_desk(home, act)
+    with_client(home, act)
 
 
 @app.command("approve")
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Show a study's terms, ask, and allow exactly these to run at this hospital."""
 
-    async def look(desk: Desk, _: Home) -> StudyShown:
+    async def look(desk: Client, _: Home) -> StudyShown:
         return look_at_study(desk, study)
 
-    shown = at_desk(home, look)
+    shown = with_client(home, look)
     need_answer(yes)
     lines(f"Study '{study}'", say_terms(shown))
     ask("Allow exactly these terms to run at this hospital?", yes)
@@ -109,10 +109,10 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Do not allow the study at this hospital."""
 
-    async def act(desk: Desk, _: Home) -> None:
+    async def act(desk: Client, _: Home) -> None:
         await desk.refuse(study)
 
-    at_desk(home, act)
+    with_client(home, act)
     print(f"Refused '{study}': nothing of it runs at this hospital.")
 
 
@@ -126,10 +126,10 @@ def enrol(
 ) -> None:
     """Take part in an approved study."""
 
-    async def act(desk: Desk, _: Home) -> None:
+    async def act(desk: Client, _: Home) -> None:
         await desk.enrol(study, samples)
 
-    at_desk(home, act)
+    with_client(home, act)
     print(f"Enrolled in '{study}' with at most {samples} samples.")
 
 
@@ -159,10 +159,10 @@ def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption
 def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Delete a study's models, statistics and private state from this node, once it is over."""
 
-    async def look(desk: Desk, _: Home) -> None:
+    async def look(desk: Client, _: Home) -> None:
         need_over(desk, study)
 
-    at_desk(home, look)
+    with_client(home, look)
     print(f"What stays: {STAYS}.")
     ask(f"Delete all models, statistics and trainers' private state of '{study}' here?", yes)
     nbytes, files = asyncio.run(forget_study(Home.open(home), study))
@@ -180,11 +180,11 @@ def release(
 ) -> None:
     """Move to release a model, and vote for it; the enrolled members vote."""
 
-    async def act(desk: Desk, _: Home) -> bool:
+    async def act(desk: Client, _: Home) -> bool:
         result = await desk.release(study, model)
         return any(name == "released" for name, _ in result.events)
 
-    if at_desk(home, act):
+    if with_client(home, act):
         print("Released.")
     else:
         print(
@@ -197,10 +197,10 @@ def release(
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """All studies: proposed, running and over."""
 
-    async def act(desk: Desk, _: Home) -> list[StudyShown]:
+    async def act(desk: Client, _: Home) -> list[StudyShown]:
         return [look_at_study(desk, s.name) for s in desk.studies()]
 
-    found = at_desk(home, act)
+    found = with_client(home, act)
     if json_:
         print(json.dumps([codec.to_json(s.study) for s in found], indent=2))
         return

@@ -9,12 +9,12 @@ from typing import Any
 from swarmhub.contract.records import Chain, Member, get_chain, get_member_of_key
 from swarmhub.contract.refusals import NotAMember
 from swarmhub.contract.state import Overlay
-from swarmhub.types import Digest, Event, MemberId, PublicKey, Signature
+from swarmhub.types import Digest, LedgerEvent, MemberId, PublicKey, Signature
 
 Verify = Callable[[PublicKey, str, bytes, Signature], bool]
 
 
-class Shares:
+class BlockQuota:
     """Shares of one block that are used: ids of transactions by member (0: all strangers).
 
     Ids, not a count: a repetition of a member's bytes does not use up that member's share.
@@ -50,7 +50,7 @@ class Env:
     height: int
     time_ms: int
     verify: Verify
-    shares: Shares = field(default_factory=Shares, compare=False)
+    shares: BlockQuota = field(default_factory=BlockQuota, compare=False)
     misbehaviour: tuple[Misbehaviour, ...] = ()
 
 
@@ -61,7 +61,7 @@ class Context:
     state: Overlay
     env: Env
     signer: PublicKey = ""
-    events: list[Event] = field(default_factory=list)
+    events: list[LedgerEvent] = field(default_factory=list)
     recount: bool = False  # a member departed or withdrew: open votes are counted again
 
     def emit(self, name: str, /, **fields: Any) -> None:

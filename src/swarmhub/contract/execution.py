@@ -15,13 +15,13 @@ from swarmhub.contract import deadlines, inheritance, replay
 from swarmhub.contract import transactions as t
 from swarmhub.contract.consortium import membership, misbehaviour, motions
 from swarmhub.contract.context import Context, Env
-from swarmhub.contract.records import Genesis, Revival, get_member_of_key
-from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, Refusal, TooMany
+from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
+from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, QuotaExceeded, Refusal
 from swarmhub.contract.round import disputes, phases, progress
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.study import lifecycle
 from swarmhub.contract.transactions import Transaction
-from swarmhub.types import TX_DOMAIN, Event, MemberId, PublicKey
+from swarmhub.types import TX_DOMAIN, LedgerEvent, MemberId, PublicKey
 
 RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Invite: membership.invite,
@@ -74,7 +74,7 @@ class Result:
     id: str
     code: str
     message: str = ""
-    events: tuple[Event, ...] = ()
+    events: tuple[LedgerEvent, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -90,17 +90,17 @@ def compute_chain_id(genesis: Genesis) -> str:
     return f"{words[:30]}-{codec.digest(b'swarmhub/genesis/1', codec.pack(genesis))[:12]}"
 
 
-def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
+def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[LedgerEvent, ...]:
     """Write block 0's state. Raises Refusal where the genesis cannot be used."""
     ctx = Context(state, env)
-    if isinstance(genesis, Revival):
+    if isinstance(genesis, ForkGenesis):
         inheritance.inherit(ctx, genesis, compute_chain_id(genesis))
     else:
         membership.found(ctx, genesis, compute_chain_id(genesis))
     return tuple(ctx.events)
 
 
-def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
+def begin_block(state: Overlay, env: Env) -> tuple[LedgerEvent, ...]:
     """Hear of misbehaviour, stamp what waits for a time, forget old transactions, fire what is
     due."""
     ctx = Context(state, env)
@@ -130,7 +130,7 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
     return Result(tx.id, "ok", "", tuple(ctx.events))
 
 
-def end_block(events: tuple[Event, ...]) -> tuple[tuple[str, int], ...]:
+def end_block(events: tuple[LedgerEvent, ...]) -> tuple[tuple[str, int], ...]:
     """Validator updates (consensus key, power) of a block's events: the last one of each key. A key
     that came and went within the block has never been a validator's, and an engine that is told to
     remove it stops for good."""
@@ -165,10 +165,10 @@ def _check_share(ctx: Context, tx: Transaction) -> MemberId:
     most = MAX_TXS_PER_MEMBER if member else MAX_TXS_OF_STRANGERS
     who = f"Member {member.id}" if member else "All who are no members together"
     if number > most:
-        raise TooMany(who, most, number)
+        raise QuotaExceeded(who, most, number)
     if member is None:
         return 0  # an application, which uses up an invitation
     known = replay.get_count(ctx.state, member.id)
     if known >= replay.MAX_REMEMBERED:
-        raise TooMany(who, replay.MAX_REMEMBERED, known + 1, "that have not expired")
+        raise QuotaExceeded(who, replay.MAX_REMEMBERED, known + 1, "that have not expired")
     return member.id

@@ -21,8 +21,8 @@ from swarmhub.contract.records import (
     CHAIN,
     CONTRACT_VERSION,
     MEMBER,
-    Inheritance,
-    Revival,
+    ForkGenesis,
+    InheritedState,
     get_double_sign,
     get_members,
 )
@@ -41,7 +41,7 @@ def get_heritage(values: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: v for path, v in values.items() if not is_replay_protection(path)}
 
 
-def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
+def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
     """Block 0 of a chain that goes on from another one."""
     will = genesis.inherits
     for path, value in read_state(will).items():
@@ -67,7 +67,7 @@ def inherit(ctx: Context, genesis: Revival, chain_id: str) -> None:
             ctx.emit("power", key=member.consensus, power=power)
 
 
-def read_state(will: Inheritance) -> dict[str, bytes]:
+def read_state(will: InheritedState) -> dict[str, bytes]:
     """The state's map; refuses one that does not have the root that the survivors signed."""
     try:
         found = codec.parse(will.state.encode(), MAX_STATE_BYTES)
@@ -82,7 +82,7 @@ def read_state(will: Inheritance) -> dict[str, bytes]:
     return values
 
 
-def check_will(ctx: Context, genesis: Revival) -> None:
+def check_will(ctx: Context, genesis: ForkGenesis) -> None:
     """Refuse an inheritance that not every survivor, all of them members, has signed."""
     will = genesis.inherits
     if CHAIN.get(ctx.state) is None or ctx.chain.chain_id != will.chain:
@@ -106,7 +106,7 @@ def check_will(ctx: Context, genesis: Revival) -> None:
             raise BadValue("signatures", f"one of member {member}", signature[:16])
 
 
-def will_message(genesis: Revival) -> bytes:
+def will_message(genesis: ForkGenesis) -> bytes:
     """Return the bytes that each survivor signs: all but the signatures (the state by its root)."""
     bare = replace(genesis.inherits, signatures=(), state="")
     return codec.pack(replace(genesis, inherits=bare))

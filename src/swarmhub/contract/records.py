@@ -45,7 +45,7 @@ class Genesis:
 
 
 @dataclass(frozen=True)
-class Inheritance:
+class InheritedState:
     """The beginning of a restarted consortium (see `inheritance`)."""
 
     chain: str  # the halted one
@@ -57,17 +57,17 @@ class Inheritance:
 
 
 @dataclass(frozen=True)
-class Revival(Genesis):
+class ForkGenesis(Genesis):
     """Block 0 of a consortium that goes on from another chain's state. It has no founders; the
     constants are those of the state."""
 
-    inherits: Inheritance = Inheritance("", 0, "", (), "")
+    inherits: InheritedState = InheritedState("", 0, "", (), "")
 
 
 def read_genesis_json(value: Json) -> Genesis:
     """A genesis of either kind; Malformed where it is none."""
     revived = isinstance(value, dict) and "inherits" in value
-    return codec.from_json(Revival if revived else Genesis, value)
+    return codec.from_json(ForkGenesis if revived else Genesis, value)
 
 
 @dataclass(frozen=True)

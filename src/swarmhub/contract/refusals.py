@@ -66,7 +66,7 @@ class Disputed(Refusal):
         )
 
 
-class TooMany(Refusal):
+class QuotaExceeded(Refusal):
     """A flood. Nothing is wrong with the transaction itself: it may come again."""
 
     def __init__(self, who: str, most: int, number: int, where: str = "in a block") -> None:

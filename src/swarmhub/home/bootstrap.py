@@ -23,10 +23,10 @@ from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.errors import Malformed, PeerError
 from swarmhub.files import write_durably
 from swarmhub.home.home import Home
-from swarmhub.home.invitations import DoorPlate, Ticket
+from swarmhub.home.invitations import Endpoint, InvitationToken
 from swarmhub.home.membership import DECLINED, LOOKS, WAITS, Standing, ask_all
 from swarmhub.ledger.cometbft import PEERS_FILE, Entry, short_path
-from swarmhub.transport.join_client import Guest, Place
+from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 from swarmhub.types import Digest
 
 FILE = "entrance.json"
@@ -39,26 +39,26 @@ log = logging.getLogger("swarmhub.node")
 
 
 @dataclass(frozen=True)
-class Known:
+class TrustedCheckpoint:
     """What an invitation told: members' doors, and a block to trust (0: none)."""
 
-    doors: tuple[DoorPlate, ...]
+    doors: tuple[Endpoint, ...]
     height: int = 0
     hash: Digest = ""
 
 
-def note(home: Home, ticket: Ticket, engines: list[str]) -> None:
+def note(home: Home, ticket: InvitationToken, engines: list[str]) -> None:
     """Keep what `Entrance` needs of an invitation, and what a member told of the engines."""
     write_durably(
         home.engine_path / FILE,
-        pack_known(ticket.doors, ticket.trusted_height, ticket.trusted_hash),
+        pack_checkpoint(ticket.doors, ticket.trusted_height, ticket.trusted_hash),
     )
     _note_engines(home, engines)
 
 
-def pack_known(doors: tuple[DoorPlate, ...], height: int, hash_: Digest) -> bytes:
+def pack_checkpoint(doors: tuple[Endpoint, ...], height: int, hash_: Digest) -> bytes:
     """The file that `Entrance` reads."""
-    return codec.pack(Known(doors, height, hash_))
+    return codec.pack(TrustedCheckpoint(doors, height, hash_))
 
 
 def is_newcomer(home: Home) -> bool:
@@ -76,7 +76,7 @@ def read_engines(told: dict[str, Any]) -> list[str]:
     return [str(e)[:400] for e in found[:1000]] if isinstance(found, list) else []
 
 
-class Entrance:
+class Bootstrap:
     """Of one node that has no block yet."""
 
     def __init__(self, home: Home) -> None:
@@ -126,22 +126,22 @@ class Entrance:
             for _ in range(LOOKS):
                 await self._look(self._make_guest(known), known)
 
-    async def _look(self, guest: Guest, known: Known) -> None:
+    async def _look(self, guest: JoinClient, known: TrustedCheckpoint) -> None:
         asked = await ask_all(guest, list(range(len(known.doors))))
         self._refused = self._refused + 1 if asked.is_refused else 0
 
-    def _read(self) -> Known | None:
+    def _read(self) -> TrustedCheckpoint | None:
         try:
             data = (self._home.engine_path / FILE).read_bytes()
-            return codec.unpack(Known, data, MAX_FILE_BYTES)
+            return codec.unpack(TrustedCheckpoint, data, MAX_FILE_BYTES)
         except (OSError, Malformed):
             return None
 
-    def _make_guest(self, known: Known) -> Guest:
-        places = [Place(d.address, d.tls) for d in known.doors]
-        return Guest(places, self._home.certificate_path, self._home.key_path("tls"))
+    def _make_guest(self, known: TrustedCheckpoint) -> JoinClient:
+        places = [JoinEndpoint(d.address, d.tls) for d in known.doors]
+        return JoinClient(places, self._home.certificate_path, self._home.key_path("tls"))
 
-    async def _serve(self, name: str, guest: Guest, first: int) -> None:
+    async def _serve(self, name: str, guest: JoinClient, first: int) -> None:
         """Answer the engine's light client on a socket in its folder, from the members."""
 
         async def answer(request: web.Request) -> web.Response:

@@ -29,7 +29,7 @@ from swarmhub.contract.records import Card, Member, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import card_message
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import seal, shut_out_others, unseal, write_durably, write_whole
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.transport.relay import relays_of
@@ -444,7 +444,7 @@ class Home:
         """Remember the head. Not synced: after a power cut an older head is remembered."""
         path = self.state_path("head")
         write_whole(path, seal(codec.encode({"height": height, "id": block})))
-        reach("head.saved")
+        failpoint("head.saved")
 
 
 def next_to(path: Path) -> Path:

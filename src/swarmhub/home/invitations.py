@@ -18,12 +18,12 @@ from swarmhub.errors import BadInput, Malformed
 from swarmhub.types import Digest
 
 PREFIX = "swarmhub1."
-MAX_TICKET_BYTES = 64 * 1024
-DOORS = 4  # members that a ticket names
+MAX_TOKEN_BYTES = 64 * 1024
+MAX_ENDPOINTS = 4  # members that a ticket names
 
 
 @dataclass(frozen=True)
-class DoorPlate:
+class Endpoint:
     """Where a member can be reached, and the sha256 of its TLS certificate."""
 
     address: str
@@ -31,7 +31,7 @@ class DoorPlate:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class InvitationToken:
     """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the
     fields from `genesis` on are for a ledger of many machines."""
 
@@ -42,24 +42,24 @@ class Ticket:
     secret: str
     genesis: Digest = ""  # sha256 of its canonical bytes
     certificate: str = ""  # DER in hex, for the secret's key
-    doors: tuple[DoorPlate, ...] = ()
+    doors: tuple[Endpoint, ...] = ()
     trusted_height: int = 0  # a block of when it was made, and its hash: where the newcomer's
     trusted_hash: Digest = ""  # light client begins
 
 
-def write_token(ticket: Ticket) -> str:
+def write_token(ticket: InvitationToken) -> str:
     """The ticket as one word."""
     return PREFIX + base64.urlsafe_b64encode(codec.pack(ticket)).decode().rstrip("=")
 
 
-def read_ticket(source: Path | str) -> Ticket:
+def read_token(source: Path | str) -> InvitationToken:
     """A ticket from a token, or from a file with one (or with its JSON)."""
     text = str(source)
     if text.startswith(PREFIX):
-        return parse_ticket(text.encode())
+        return parse_token(text.encode())
     try:
         path = Path(source)
-        if path.stat().st_size > MAX_TICKET_BYTES:
+        if path.stat().st_size > MAX_TOKEN_BYTES:
             raise BadInput(f"Expected an invitation in {path}, got a file that is too large.")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -68,17 +68,17 @@ def read_ticket(source: Path | str) -> Ticket:
             f"Cannot read the invitation {text[:80]} ({why}); give the token (it begins with "
             f"{PREFIX}) or the file that has it."
         ) from None
-    return parse_ticket(data)
+    return parse_token(data)
 
 
-def parse_ticket(data: bytes) -> Ticket:
+def parse_token(data: bytes) -> InvitationToken:
     """A ticket from the bytes of its token or its JSON. BadInput if it is none, or cut off."""
     text = data.decode("utf-8-sig", "replace").strip()
     if text.startswith(PREFIX):
         packed = "".join(text.removeprefix(PREFIX).split())  # a mail program may have broken it
         try:
             data = base64.b64decode(packed + "=" * (-len(packed) % 4), b"-_", validate=True)
-            return codec.from_json(Ticket, codec.parse(data, MAX_TICKET_BYTES))
+            return codec.from_json(InvitationToken, codec.parse(data, MAX_TOKEN_BYTES))
         except (binascii.Error, ValueError, Malformed):
             raise BadInput(
                 "The invitation's token is damaged or cut off; copy it again, whole and on one "
@@ -86,7 +86,7 @@ def parse_ticket(data: bytes) -> Ticket:
             ) from None
     if not text.startswith("{"):
         raise BadInput(f"Expected an invitation (it begins with {PREFIX}), got {text[:20]!r}.")
-    return codec.from_json(Ticket, codec.parse(text.encode(), MAX_TICKET_BYTES))
+    return codec.from_json(InvitationToken, codec.parse(text.encode(), MAX_TOKEN_BYTES))
 
 
 def fingerprint_of(certificate: bytes) -> Digest:

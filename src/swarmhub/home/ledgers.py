@@ -16,7 +16,7 @@ from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import (
     CometLedger,
-    CometVisitor,
+    CometReadClient,
     Entry,
     Settings,
     create_comet_ledger,
@@ -24,7 +24,7 @@ from swarmhub.ledger.cometbft import (
 )
 
 NodeLedger: TypeAlias = SqliteLedger | CometLedger
-DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometVisitor
+DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometReadClient
 
 ENGINE_BACK_S = 20.0  # a running node's engine starts again where a member has gone
 
@@ -84,7 +84,7 @@ async def open_for_desk(
         return await SqliteLedger.open(home.ledger_path, account, seen, listener=listener)
     if _is_up(home):
         patience_s = max(patience_s, ENGINE_BACK_S)
-    return await CometVisitor.open(home.engine_path, patience_s=patience_s)
+    return await CometReadClient.open(home.engine_path, patience_s=patience_s)
 
 
 def _is_up(home: Home) -> bool:

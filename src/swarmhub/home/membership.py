@@ -140,7 +140,7 @@ def find_applicants(state: State) -> dict[bytes, MemberId]:
     return {bytes.fromhex(m.applicant.tls): m.by for m in found if m.applicant is not None}
 
 
-class Client(Protocol):
+class StatusClient(Protocol):
     """What asks other members' nodes (transport.client.PeerClient)."""
 
     async def knock(self, member: MemberId, /) -> None:
@@ -148,7 +148,7 @@ class Client(Protocol):
         not answer."""
 
 
-async def ask_all(client: Client, others: list[MemberId]) -> Asked:
+async def ask_all(client: StatusClient, others: list[MemberId]) -> Asked:
     """Knock at every other member's door at once."""
 
     async def knock(member: MemberId) -> str:
@@ -169,7 +169,7 @@ class Membership:
 
     def __init__(
         self,
-        client: Client,
+        client: StatusClient,
         others: Callable[[], list[MemberId]],
         is_current: Callable[[], Awaitable[bool]],
     ) -> None:

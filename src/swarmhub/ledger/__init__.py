@@ -1,6 +1,6 @@
 """The replicated record. One protocol, drivers `memory` and `sqlite`, one block transition."""
 
-from swarmhub.ledger.base import Ledger, Submission, freshen, sign_transaction
+from swarmhub.ledger.base import Ledger, Submission, advance_block_time, sign_transaction
 from swarmhub.ledger.blocks import Block, Committed, Tip, make_genesis_block
 from swarmhub.ledger.memory import MemoryChain, MemoryLedger
 from swarmhub.ledger.sqlite.driver import SqliteLedger, create_ledger
@@ -14,8 +14,8 @@ __all__ = [
     "SqliteLedger",
     "Submission",
     "Tip",
+    "advance_block_time",
     "create_ledger",
-    "freshen",
     "make_genesis_block",
     "sign_transaction",
 ]

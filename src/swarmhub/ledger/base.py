@@ -62,7 +62,7 @@ def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) ->
     )
 
 
-async def freshen(ledger: Ledger, account: PrivateKey) -> None:
+async def advance_block_time(ledger: Ledger, account: PrivateKey) -> None:
     """Where block time has stood still for long, because nothing happened and a block has the time
     of the one before, make a block; what is signed next would else be from the future."""
     if not ledger.sleeps or ledger.estimate_ms() - ledger.tip.time_ms < ASLEEP_MS:
@@ -88,7 +88,7 @@ def _key(tx: bytes) -> bytes:
     return hashlib.sha256(tx).digest()
 
 
-class Board:
+class Subscriptions:
     """Results that are waited for, recent ones, and the subscribers (used by every driver).
 
     A result is for exact bytes. A transaction's id does not cover its signature, so whoever sees

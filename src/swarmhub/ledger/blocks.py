@@ -21,7 +21,7 @@ from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Node, Overlay, Reader, hash_of, write_tree
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, Malformed
-from swarmhub.types import BLOCK_DOMAIN, Digest, Event, PublicKey, Signature
+from swarmhub.types import BLOCK_DOMAIN, Digest, LedgerEvent, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
@@ -88,7 +88,9 @@ class Committed:
 
     block: Block
     results: tuple[contract.Result, ...]
-    events: tuple[Event, ...]  # of the block's beginning (deadlines), then of each transaction
+    events: tuple[
+        LedgerEvent, ...
+    ]  # of the block's beginning (deadlines), then of each transaction
     validators: tuple[tuple[PublicKey, int], ...] = ()
 
     @property
@@ -127,7 +129,7 @@ def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
     return Tip(chain_id, 0, header.time_ms, block.id, tree), Committed(block, (), events)
 
 
-def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[Event, ...]]:
+def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[LedgerEvent, ...]]:
     overlay = Overlay(contract.State())
     try:
         events = contract.found(overlay, genesis, contract.Env(0, genesis.time_ms, keys.verify))
@@ -232,7 +234,7 @@ def _execute(
     txs: Sequence[bytes],
     time_ms: int,
     misbehaviour: tuple[contract.Misbehaviour, ...] = (),
-) -> tuple[Overlay, tuple[contract.Result, ...], tuple[Event, ...]]:
+) -> tuple[Overlay, tuple[contract.Result, ...], tuple[LedgerEvent, ...]]:
     overlay = Overlay(state)
     env = contract.Env(tip.height + 1, time_ms, keys.verify, misbehaviour=misbehaviour)
     events = list(contract.begin_block(overlay, env))
@@ -250,7 +252,7 @@ def _execute(
     return overlay, tuple(results), tuple(events)
 
 
-def _results_digest(results: Sequence[contract.Result], events: Sequence[Event]) -> Digest:
+def _results_digest(results: Sequence[contract.Result], events: Sequence[LedgerEvent]) -> Digest:
     codes = [[r.id, r.code] for r in results]
     happened = [[name, fields] for name, fields in events]
     return codec.digest(b"swarmhub/results/1", codec.encode([codes, happened]))

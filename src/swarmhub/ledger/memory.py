@@ -9,7 +9,7 @@ from swarmhub.contract import State
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.state import Overlay
 from swarmhub.keys import PrivateKey
-from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import (
     Block,
     Committed,
@@ -61,7 +61,7 @@ class MemoryLedger:
     def __init__(self, chain: MemoryChain, clock: Callable[[], int]) -> None:
         self._chain = chain
         self._clock = clock
-        self.board = Board()
+        self.board = Subscriptions()
         self._waiting: list[bytes] = []
         chain.handles.append(self)
 

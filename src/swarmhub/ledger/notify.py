@@ -19,7 +19,7 @@ from pathlib import Path
 from swarmhub.files import SHARED, make_shared_folder
 
 
-class Doorbell:
+class Notifier:
     """One process' bell at a ledger file."""
 
     def __init__(self, ledger: Path) -> None:

@@ -37,16 +37,16 @@ from swarmhub.merge.audit import (
 )
 from swarmhub.merge.documents import merge_statistics
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
-from swarmhub.merge.pieces import Contribution, Source, check_contribution
+from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, Rule
 from swarmhub.merge.vectors import self_test
 
 __all__ = [
     "CHUNK_LOCAL",
     "STRETCH_BYTES",
-    "Contribution",
     "Rule",
     "Source",
+    "WeightedSource",
     "check_contribution",
     "draw",
     "excerpt",

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
-from swarmhub.merge.pieces import Contribution, Source
+from swarmhub.merge.pieces import Source, WeightedSource
 from swarmhub.merge.rules import Rule
 from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, Tensor, leaf_of
 
@@ -70,7 +70,7 @@ def find_false_stretch(
     rule: Rule,
     layout: Layout,
     starts: Sequence[int],
-    contributions: Sequence[Contribution],
+    contributions: Sequence[WeightedSource],
     merged: bytes,
 ) -> int | None:
     """Start of a stretch in which `merged` is not the merge of the contributions; None if all are.
@@ -112,7 +112,7 @@ def find_false_excerpts(
 
 
 def recompute_leaf(
-    rule: Rule, layout: Layout, contributions: Sequence[Contribution], index: int
+    rule: Rule, layout: Layout, contributions: Sequence[WeightedSource], index: int
 ) -> str:
     """Leaf hash (hex) that chunk `index` of the right merge has."""
     return leaf_of(merge_chunk(rule, layout, contributions, index)).hex()

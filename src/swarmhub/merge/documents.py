@@ -47,7 +47,7 @@ KEYS = {
 
 
 @dataclass
-class Tally:
+class Totals:
     """How many rows have each name, and how many hospitals, where it is more than one."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Column:
     count: int = 0
     mean: float = 0.0
     m2: float = 0.0
-    categories: Tally = field(default_factory=Tally)
+    categories: Totals = field(default_factory=Totals)
 
     @property
     def rank(self) -> tuple[int, int, bool]:
@@ -110,11 +110,11 @@ class Column:
 
 
 @dataclass
-class Merged:
+class MergedDocument:
     """The merge so far: each column by its kinds."""
 
     rows: int = 0
-    labels: Tally = field(default_factory=Tally)
+    labels: Totals = field(default_factory=Totals)
     columns: dict[str, dict[str, Column]] = field(default_factory=dict)
 
 
@@ -148,7 +148,7 @@ def merge_statistics(
     """
     if not documents:
         raise MergeError("Expected at least one statistics document to merge, got none.")
-    merged = Merged()
+    merged = MergedDocument()
     for member in sorted(documents):
         most = MAX_ROWS if weights is None else min(weights[member], MAX_ROWS)
         _add(merged, _read(member, documents[member], most))
@@ -157,7 +157,7 @@ def merge_statistics(
     return _write(merged, columns[:MAX_COLUMNS])
 
 
-def _write(merged: Merged, columns: list[tuple[str, Column]]) -> bytes:
+def _write(merged: MergedDocument, columns: list[tuple[str, Column]]) -> bytes:
     """The document with as many of the first columns as fit."""
     found = {name: column.json(merged.rows) for name, column in columns}
     document = {"rows": merged.rows, "labels": merged.labels.json(), "columns": found}
@@ -177,7 +177,7 @@ def _rank(column: Column) -> tuple[int, int, bool]:
 # adding
 
 
-def _add(merged: Merged, site: Document) -> None:
+def _add(merged: MergedDocument, site: Document) -> None:
     while site.columns:
         name, column = site.columns.popitem()
         kinds = merged.columns.setdefault(name, {})

@@ -26,7 +26,7 @@ import numpy as np
 
 from swarmhub.merge.arithmetic import fold
 from swarmhub.merge.blocks import BLOCK, Scratch, blocks
-from swarmhub.merge.pieces import Contribution, pieces, read
+from swarmhub.merge.pieces import WeightedSource, pieces, read
 from swarmhub.merge.rules import Combine, by_weights, coordinate_median
 from swarmhub.params import Layout
 
@@ -38,7 +38,7 @@ ITERATIONS = 8
 SMOOTHING = 1e-6
 
 
-def geometric_weights(layout: Layout, ordered: Sequence[Contribution]) -> list[float]:
+def geometric_weights(layout: Layout, ordered: Sequence[WeightedSource]) -> list[float]:
     """The N weights whose weighted mean is the geometric median. BadContribution as of `read`."""
     combine: Combine = coordinate_median
     weights: list[float] = []
@@ -53,7 +53,7 @@ def geometric_weights(layout: Layout, ordered: Sequence[Contribution]) -> list[f
     return weights
 
 
-def _distances(layout: Layout, ordered: Sequence[Contribution], combine: Combine) -> list[float]:
+def _distances(layout: Layout, ordered: Sequence[WeightedSource], combine: Combine) -> list[float]:
     """Euclidean distance of each contribution to the point that `combine` gives, (N,)."""
     scratch = Scratch(len(ordered))
     centre = np.empty(BLOCK)

@@ -13,13 +13,13 @@ import numpy as np
 from swarmhub.merge.arithmetic import narrow
 from swarmhub.merge.blocks import Scratch, blocks
 from swarmhub.merge.geometric import geometric_weights
-from swarmhub.merge.pieces import Bytes, Contribution, Piece, in_order, piece_of, pieces, read
+from swarmhub.merge.pieces import Bytes, Piece, WeightedSource, in_order, piece_of, pieces, read
 from swarmhub.merge.rules import CHUNK_LOCAL, Combine, Rule, by_weights, local_rule, lower_median
 from swarmhub.params import Layout
 
 
 def merge_parameters(
-    rule: Rule, layout: Layout, contributions: Sequence[Contribution]
+    rule: Rule, layout: Layout, contributions: Sequence[WeightedSource]
 ) -> Iterator[memoryview | bytes]:
     """Yield the merged canonical buffer in chunks of CHUNK_BYTES (the last may be shorter).
 
@@ -34,7 +34,7 @@ def merge_parameters(
 
 
 def _stream(
-    rule: Rule, layout: Layout, ordered: Sequence[Contribution]
+    rule: Rule, layout: Layout, ordered: Sequence[WeightedSource]
 ) -> Iterator[memoryview | bytes]:
     combine = _combine(rule, layout, ordered)
     scratch = Scratch(len(ordered))
@@ -43,7 +43,7 @@ def _stream(
 
 
 def merge_chunk(
-    rule: Rule, layout: Layout, contributions: Sequence[Contribution], index: int
+    rule: Rule, layout: Layout, contributions: Sequence[WeightedSource], index: int
 ) -> bytes:
     """Chunk `index` of the merged buffer, for an auditor; errors as of `merge_parameters`.
 
@@ -55,14 +55,14 @@ def merge_chunk(
     return _merged(piece, ordered, combine, Scratch(len(ordered))).tobytes()
 
 
-def _combine(rule: Rule, layout: Layout, ordered: Sequence[Contribution]) -> Combine:
+def _combine(rule: Rule, layout: Layout, ordered: Sequence[WeightedSource]) -> Combine:
     if rule.name in CHUNK_LOCAL:
         return local_rule(rule, [c.weight for c in ordered])
     return by_weights(geometric_weights(layout, ordered))
 
 
 def _merged(
-    piece: Piece, ordered: Sequence[Contribution], combine: Combine, scratch: Scratch
+    piece: Piece, ordered: Sequence[WeightedSource], combine: Combine, scratch: Scratch
 ) -> Bytes:
     raws = [read(c.member, c.source, piece) for c in ordered]
     out = np.empty(piece.nbytes, np.uint8)

@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Contribution:
+class WeightedSource:
     """What one member sends: its id, its weight (1 to 2^53 - 1, often samples), its buffer."""
 
     member: int
@@ -41,7 +41,7 @@ class Contribution:
     source: Source
 
 
-def in_order(contributions: Sequence[Contribution]) -> tuple[Contribution, ...]:
+def in_order(contributions: Sequence[WeightedSource]) -> tuple[WeightedSource, ...]:
     """The contributions by member id. MergeError for none, duplicates or a weight out of range."""
     ordered = tuple(sorted(contributions, key=lambda c: c.member))
     if not ordered:

@@ -14,7 +14,7 @@ from importlib import resources
 from swarmhub import codec
 from swarmhub.errors import MergeError
 from swarmhub.merge.parameters import merge_parameters
-from swarmhub.merge.pieces import Contribution
+from swarmhub.merge.pieces import WeightedSource
 from swarmhub.merge.rules import Rule
 from swarmhub.params import Layout
 
@@ -59,7 +59,8 @@ def compute(vectors: Vectors, rule: str) -> dict[str, str]:
     """The merged tensors, hex by name, as this machine computes them."""
     layout = vectors.layout
     contributions = [
-        Contribution(i.member, i.weight, Buffer(_buffer(layout, i.tensors))) for i in vectors.inputs
+        WeightedSource(i.member, i.weight, Buffer(_buffer(layout, i.tensors)))
+        for i in vectors.inputs
     ]
     merged = b"".join(merge_parameters(Rule(rule, vectors.trim_permille), layout, contributions))
     return {

@@ -18,11 +18,15 @@ from swarmhub.contract.state import Reader, State
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
 from swarmhub.home.home import Home
-from swarmhub.protocol import Obtained, Prepared, Signed
+from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
 from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest
 
-JOURNAL: dict[str, Any] = {"prepared": Prepared, "signed": Signed, "obtained": Obtained}
+JOURNAL: dict[str, Any] = {
+    "prepared": PreparedContribution,
+    "signed": Signed,
+    "obtained": FetchedBlobs,
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
             kept = codec.unpack(kind, data or b"")
         except (OSError, BadInput):
             continue
-        found |= {kept.digest} if isinstance(kept, Prepared) else set(kept.digests)
+        found |= {kept.digest} if isinstance(kept, PreparedContribution) else set(kept.digests)
     return found - {""}
 
 

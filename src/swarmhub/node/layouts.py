@@ -18,7 +18,7 @@ from swarmhub.contract.records import MEMBER, ROUND, SPEC, STUDY, Model, Study, 
 from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
 from swarmhub.params import Layout, describe_difference
-from swarmhub.protocol import Notes, Offered
+from swarmhub.protocol import LocalState, Offered
 from swarmhub.protocol.decide import get_holders
 from swarmhub.types import Digest, MemberId
 
@@ -42,7 +42,7 @@ class Unlike:
     stops: bool
 
 
-def find_unlike(state: Reader, notes: Notes) -> Unlike | None:
+def find_unlike(state: Reader, notes: LocalState) -> Unlike | None:
     """What is known against this site's model before the first round."""
     study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
     r, mine = ROUND.get(state, notes.study), notes.prepared
@@ -58,7 +58,7 @@ def find_unlike(state: Reader, notes: Notes) -> Unlike | None:
     return Unlike(unlike[0], mine.layout, stops=len(alike) < r.min_peers)
 
 
-class Forms:
+class LayoutFinder:
     """Layouts of others' models, as far as this node has had to ask for them."""
 
     def __init__(self, node: Node) -> None:

@@ -11,7 +11,7 @@ from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.state import Reader
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import Sent, SentBook, sent_of
-from swarmhub.protocol import Notes
+from swarmhub.protocol import LocalState
 from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest, MemberId
 
@@ -85,7 +85,7 @@ class Outgoing:
             self._on_trouble(error)
 
 
-def kind_of(state: Reader, notes: Notes, digest: Digest) -> str | None:
+def kind_of(state: Reader, notes: LocalState, digest: Digest) -> str | None:
     """Return what a blob is in a study; None if it is none of it."""
     study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
     statistics = r is not None and r.kind == "statistics"

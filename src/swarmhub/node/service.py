@@ -26,14 +26,14 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
-from swarmhub.home.bootstrap import Entrance
+from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.foreign_keys import find_foreign_keys
 from swarmhub.home.home import Home, parse_address
 from swarmhub.home.ledgers import NodeLedger, open_for_node
 from swarmhub.home.membership import Membership, Standing, find_applicants
-from swarmhub.ledger import Committed, freshen, sign_transaction
+from swarmhub.ledger import Committed, advance_block_time, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.cometbft.broadcaster import end
 from swarmhub.ledger.sqlite.driver import is_passing, wall_clock_ms
@@ -41,7 +41,7 @@ from swarmhub.merge import self_test
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.health import Health
-from swarmhub.node.layouts import Forms
+from swarmhub.node.layouts import LayoutFinder
 from swarmhub.node.outgoing import Description, Outgoing, kind_of
 from swarmhub.node.problems import Problems
 from swarmhub.node.sent import SentBook
@@ -49,10 +49,10 @@ from swarmhub.node.study_driver import RESUBMIT_S, StudyDriver
 from swarmhub.node.trainer_api.server import ANY_STUDY, LocalApi
 from swarmhub.node.waits import find_wait
 from swarmhub.protocol import (
-    Merged,
-    Notes,
-    Obtained,
-    Prepared,
+    FetchedBlobs,
+    LocalState,
+    MergeDone,
+    PreparedContribution,
     ReceiptCame,
     Signed,
     compute_kept,
@@ -60,8 +60,8 @@ from swarmhub.protocol import (
     may_read,
 )
 from swarmhub.transport.client import PeerClient
-from swarmhub.transport.reachability import Reach, try_tcp
-from swarmhub.transport.relay import Outpost, relays_of
+from swarmhub.transport.reachability import Reachability, try_tcp
+from swarmhub.transport.relay import RelayUplink, relays_of
 from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId, PublicKey
@@ -97,12 +97,12 @@ class Node:
         self.peers = Peers(home.certificate_path, home.key_path("tls"))
         self.client = PeerClient(self.peers)
         self.server = PeerServer(self.peers, self.blobs, self)
-        self.forms = Forms(self)
+        self.forms = LayoutFinder(self)
         self.api = LocalApi(self)
         self.health = Health(self)
         relays = relays_of(home.config.address)
-        self.outpost = Outpost(self.peers, relays, home.config.listen)
-        self.entrance = Entrance(home)
+        self.outpost = RelayUplink(self.peers, relays, home.config.listen)
+        self.entrance = Bootstrap(home)
         self.membership = Membership(self.client, self._others, self._is_current)
         self._watching: asyncio.Task[None] | None = None
         self._told = ""  # of its standing
@@ -139,9 +139,9 @@ class Node:
             for sentence in await asyncio.to_thread(self.blobs.load):
                 self.problems.report(sentence)
             self.held.update(self.blobs.digests())
-            reach("start.blobs")
+            failpoint("start.blobs")
             await self._open_ledger()
-            reach("start.ledger")
+            failpoint("start.ledger")
             if self.home.is_networked:  # where all share a machine, applications need no door
                 self.peers.sponsor_of = self.sponsor_of
             try:
@@ -150,7 +150,7 @@ class Node:
                 self.outpost.start()
                 await self.api.start()
                 await self.health.start(self.home.config.health_listen)
-                reach("start.doors")
+                failpoint("start.doors")
                 self._remember_studies()
                 self._follow_ledger()
                 self._watching = asyncio.create_task(self.membership.watch(self._tell_standing))
@@ -239,7 +239,7 @@ class Node:
 
     async def submit(self, body: Any) -> Result:
         """Sign and submit; the same bytes again until a block has them or they expire."""
-        await freshen(self.ledger, self.account)
+        await advance_block_time(self.ledger, self.account)
         tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
         self.outgoing.add_transaction(body, len(tx))
         while True:
@@ -383,7 +383,7 @@ class Node:
         if study.is_over and self.home.is_forgotten(name):
             return
         if name not in self.drivers and study.samples_of(me) is not None:
-            notes = Notes(
+            notes = LocalState(
                 name, me, self.held, prepared=self.load_prepared(name),
                 signed=self.load_signed(name), obtained=self.load_obtained(name),
             )  # fmt: skip
@@ -427,11 +427,11 @@ class Node:
 
     # the journal
 
-    def save_prepared(self, study: str, prepared: Prepared) -> None:
+    def save_prepared(self, study: str, prepared: PreparedContribution) -> None:
         """Keep the trainer's answer over a crash; it is on disk when this returns."""
-        reach("journal.before")
+        failpoint("journal.before")
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
-        reach("journal.after")
+        failpoint("journal.after")
 
     def drop_prepared(self, study: str) -> None:
         """Forget the trainer's answer, also over a crash."""
@@ -445,18 +445,18 @@ class Node:
         """What receipts were sent for in the last round in which any was."""
         return self._load(Signed, f"{study}.signed") or Signed()
 
-    def save_obtained(self, study: str, obtained: Obtained) -> None:
+    def save_obtained(self, study: str, obtained: FetchedBlobs) -> None:
         """Keep over a crash what was pulled; like the blobs themselves, not over a power cut."""
         with contextlib.suppress(OSError):  # no space: then it is not given to others after a crash
             write_whole(self.home.state_path(f"{study}.obtained"), seal(codec.pack(obtained)))
 
-    def load_obtained(self, study: str) -> Obtained:
+    def load_obtained(self, study: str) -> FetchedBlobs:
         """What was pulled in the last round in which anything was."""
-        return self._load(Obtained, f"{study}.obtained", synced=False) or Obtained()
+        return self._load(FetchedBlobs, f"{study}.obtained", synced=False) or FetchedBlobs()
 
-    def load_prepared(self, study: str) -> Prepared | None:
+    def load_prepared(self, study: str) -> PreparedContribution | None:
         """The trainer's last answer, if its blob is still here and whole."""
-        found = self._load(Prepared, f"{study}.prepared")
+        found = self._load(PreparedContribution, f"{study}.prepared")
         return found if found and (not found.digest or found.digest in self.blobs) else None
 
     def _load(self, kind: type[T], name: str, synced: bool = True) -> T | None:
@@ -523,7 +523,7 @@ class Node:
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
-    ) -> Merged | None:
+    ) -> MergeDone | None:
         loop = asyncio.get_running_loop()
         end = loop.time() + OFFER_WAIT_S
         while (left := end - loop.time()) > 0 and not self.stopping.is_set():
@@ -537,7 +537,7 @@ class Node:
             if driver is not None:
                 merged = driver.notes.merged.get((number, revision))
                 if merged is not None and merged.digest != known:
-                    reach("offer.found")
+                    failpoint("offer.found")
                     return merged
                 if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
                     return None
@@ -553,7 +553,7 @@ class Node:
             raise BadInput("The receipt is for another model.")
         if not is_receipt(self.ledger.state, study, receipt, merged):
             raise BadInput("The receipt is not signed by its sender.")
-        reach("receipt.taken")
+        failpoint("receipt.taken")
         driver.learn(receipt)
 
     def sponsor_of(self, key: PublicKey) -> MemberId | None:
@@ -565,9 +565,9 @@ class Node:
         self.membership.hear()
         self.client.greet(member, back=True)
 
-    async def reach(self, member: Member) -> Reach:
+    async def reach(self, member: Member) -> Reachability:
         ledger = member.ledger.partition("@")[2]
-        return Reach(
+        return Reachability(
             data="" if relays_of(member.address) else await try_tcp(member.address),
             ledger=await try_tcp(ledger) if ledger not in ("", DIALS_OUT) else "",
             height=self.ledger.tip.height,

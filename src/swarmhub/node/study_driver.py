@@ -18,7 +18,7 @@ from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.transactions import Dispute, Poke, Recompute
 from swarmhub.errors import BadContribution, BlobError, LedgerError, MergeError, PeerError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.node import work
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
@@ -26,34 +26,34 @@ from swarmhub.protocol import (
     AnswerRefused,
     Audit,
     Audited,
+    BlobStored,
     Check,
     CheckedBad,
     CheckedGood,
-    Doubt,
+    Discrepancy,
     Effect,
-    Event,
-    Examine,
-    Held,
-    Lacking,
+    ExcerptUnavailable,
+    LocalState,
     Merge,
-    Merged,
-    Notes,
+    MergeDone,
+    Observation,
     Offered,
     PeerFound,
     PeerLost,
     Poked,
-    Prepared,
+    PreparedContribution,
     Pull,
     PullFailed,
     PullStarted,
     PullStopped,
     ReceiptCame,
     ReceiptSent,
-    Refused,
+    RecomputeChunk,
     SendReceipt,
     Submit,
     Sync,
     Synced,
+    TransactionRefused,
     Wake,
     Watch,
     audit_procedure,
@@ -80,7 +80,7 @@ log = logging.getLogger("swarmhub.protocol")
 class StudyDriver:
     """One study at one node."""
 
-    def __init__(self, node: Node, notes: Notes) -> None:
+    def __init__(self, node: Node, notes: LocalState) -> None:
         self.node = node
         self.notes = notes
         self.number = self._revision = 0
@@ -95,7 +95,7 @@ class StudyDriver:
     def study(self) -> str:
         return self.notes.study
 
-    def learn(self, event: Event) -> None:
+    def learn(self, event: Observation) -> None:
         """Note a fact, then react."""
         self.notes.learn(event, self.node.now_ms())
         self.react()
@@ -177,7 +177,7 @@ class StudyDriver:
 
     async def _carry_out(self, effect: Effect) -> None:
         try:
-            if isinstance(effect, Check | Merge | Audit | Examine):
+            if isinstance(effect, Check | Merge | Audit | RecomputeChunk):
                 await self._restore_layout()
             await self._handler(effect)
         except asyncio.CancelledError:
@@ -220,7 +220,7 @@ class StudyDriver:
                 return self._sync(effect)
             case Audit():
                 return self._audit(effect)
-            case Examine():
+            case RecomputeChunk():
                 return self._examine(effect)
             case Watch():
                 return self._watch(effect)
@@ -232,9 +232,9 @@ class StudyDriver:
         if isinstance(wish.body, Poke):
             self.notes.learn(Poked(), self.node.now_ms())
         revision = self._revision
-        reach(f"submit.{wish.body.KIND}")
+        failpoint(f"submit.{wish.body.KIND}")
         result = await self.node.submit(wish.body)
-        reach(f"result.{wish.body.KIND}")
+        failpoint(f"result.{wish.body.KIND}")
         topic = f"{self.study} {wish.body.KIND}"
         if result.ok:
             self.node.problems.update(topic, "")
@@ -260,12 +260,12 @@ class StudyDriver:
             self.node.drop_prepared(self.study)
             self.learn(AnswerRefused(fault))
         if is_final(wish.body, result.code) and revision == self._revision:
-            self.learn(Refused(wish.body))
+            self.learn(TransactionRefused(wish.body))
 
     async def _pull(self, wish: Pull) -> None:
         started = time.monotonic()
         self.notes.learn(PullStarted(wish.digest), self.node.now_ms())
-        reach("pull.begun")
+        failpoint("pull.begun")
         try:
             await self.node.client.pull(wish, self.node.blobs)
         except PeerError as error:
@@ -277,9 +277,9 @@ class StudyDriver:
         obtained = self.notes.obtained.and_(self.number, wish.digest)
         self.node.save_obtained(self.study, obtained)
         self.notes.learn(obtained, self.node.now_ms())
-        reach("pull.held")
+        failpoint("pull.held")
         log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
-        self.learn(Held(wish.digest))
+        self.learn(BlobStored(wish.digest))
 
     async def _check(self, wish: Check) -> None:
         try:
@@ -306,11 +306,11 @@ class StudyDriver:
             self.node.problems.report(str(error))
             self.learn(CheckedBad(share.digest, error.why, share.weight))
             return
-        reach("merge.stored")
+        failpoint("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
         message = self._message(wish.number, wish.revision, made)
         self.learn(
-            Merged(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
+            MergeDone(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
                    self.node.account.sign(OFFER_DOMAIN, message))
         )  # fmt: skip
 
@@ -320,32 +320,32 @@ class StudyDriver:
         finally:
             if wish.digest not in self.node.blobs:  # swept, or damaged: it is pulled again
                 self.node.held.discard(wish.digest)
-        reach("merge.synced")
+        failpoint("merge.synced")
         self.learn(Synced(wish.digest))
 
-    def _message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
+    def _message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
         """What an offer and a receipt sign."""
         return offer_message(self.node.ledger.state, self.study, number, revision, model)
 
     async def _audit(self, wish: Audit) -> None:
-        reach("audit.begun")
+        failpoint("audit.begun")
         hands = _Hands(self.node, self.notes.me)
         found = await audit_procedure.audit_offer(hands, wish, self.notes.drawn)
-        reach("audit.ended")
+        failpoint("audit.ended")
         for event in found:
             match event:
-                case Lacking():
+                case ExcerptUnavailable():
                     log.warning(
                         "round %d: no excerpts of member %d's own to be had from it",
                         event.number, event.member,
                     )  # fmt: skip
-                case Audited(doubt=Doubt()):
+                case Audited(doubt=Discrepancy()):
                     self.node.problems.report(
                         f"The merge of round {wish.number} of '{wish.study}' is false."
                     )
             self.learn(event)
 
-    async def _examine(self, wish: Examine) -> None:
+    async def _examine(self, wish: RecomputeChunk) -> None:
         try:
             found = await audit_procedure.answer_dispute(_Hands(self.node, self.notes.me), wish)
         except PeerError as error:  # the others may have decided, and keep nothing of it any more
@@ -388,7 +388,7 @@ class StudyDriver:
             await asyncio.sleep(IDLE_WATCH_S)
 
     async def _send_receipt(self, wish: SendReceipt) -> None:
-        reach("receipt.begun")
+        failpoint("receipt.begun")
         held = self.node.blobs.fingerprint(wish.digest)
         message = self._message(wish.number, wish.revision, held)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
@@ -404,7 +404,7 @@ class StudyDriver:
             log.info("receipt to member %d: %s", wish.leader, error)
             self.learn(PeerLost(wish.leader))
             return
-        reach("receipt.sent")
+        failpoint("receipt.sent")
         if not taken:
             await asyncio.sleep(self.notes.patience.retry_ms / 1000)
             return
@@ -412,7 +412,7 @@ class StudyDriver:
 
     # the trainer's answer
 
-    def prepare(self, prepared: Prepared) -> None:
+    def prepare(self, prepared: PreparedContribution) -> None:
         """Write the answer down durably, then let the brain act on it."""
         self.node.save_prepared(self.study, prepared)
         self.learn(prepared)
@@ -424,7 +424,7 @@ class StudyDriver:
         self.react()
 
 
-class _Hands(audit_procedure.Hands):
+class _Hands(audit_procedure.AuditIO):
     """An inquiry's hands: the node's store, threads for the arithmetic, requests to others."""
 
     def __init__(self, node: Node, me: MemberId) -> None:
@@ -471,5 +471,5 @@ class _Hands(audit_procedure.Hands):
     ) -> int | None:
         return await asyncio.to_thread(recompute.audit, self.node.blobs, wish, starts, excerpts)
 
-    async def examine(self, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
-        return await asyncio.to_thread(recompute.examine, self.node.blobs, wish, chunks)
+    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
+        return await asyncio.to_thread(recompute.recompute_chunk, self.node.blobs, wish, chunks)

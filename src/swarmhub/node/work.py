@@ -11,7 +11,7 @@ from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BlobError, MergeError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import write_all
 from swarmhub.merge import check_contribution, merge_statistics
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
@@ -23,7 +23,7 @@ class Unwanted(MergeError):
     """The round has moved on; nothing is wrong."""
 
 
-def take_over(
+def ingest(
     store: BlobStore, path: Path, layout: Layout | None, me: MemberId, weight: int
 ) -> Fingerprint:
     """Check a trainer's file (layout None: a statistics document), hash it, store it."""
@@ -61,17 +61,17 @@ def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], boo
     path = store.incoming(layout.nbytes)
     try:
         hasher = ChunkHasher(wish.layout)
-        reach("merge.begun")
+        failpoint("merge.begun")
         with open_to_overwrite(path) as out, closing(recompute.merge(store, wish)) as chunks:
             for chunk in chunks:
                 if not is_wanted():
                     raise Unwanted("The merge is not wanted any more.")
                 write_all(out, chunk)
-                reach("merge.half")
+                failpoint("merge.half")
                 hasher.feed(chunk)
             out.truncate(layout.nbytes)
         fingerprint = hasher.finish()
-        reach("merge.whole")
+        failpoint("merge.whole")
         store.adopt(path, fingerprint)
         return fingerprint
     except OSError as error:

@@ -27,7 +27,7 @@ from swarmhub.home.home import CONFIG, Home
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import find_doors, read_genesis_file
+from swarmhub.operations.client import find_endpoints, read_genesis_file
 
 GENESIS = "genesis.json"
 DOORS = f"ledger/{bootstrap.FILE}"
@@ -96,7 +96,7 @@ def _add_ledger(tar: tarfile.TarFile, home: Home) -> None:
         raise BadInput("This node has no block yet after the state it began with; try again.")
     me = get_member_of_key(state, home.key("account").public)
     others = [m for m in get_members(state) if m != me]
-    known = bootstrap.pack_known(find_doors(others), tip.height, newest[0].block.agreed)
+    known = bootstrap.pack_checkpoint(find_endpoints(others), tip.height, newest[0].block.agreed)
     _add(tar, DOORS, known)
     _add(tar, GENESIS, codec.pack(read_genesis(home.engine_path)))
 

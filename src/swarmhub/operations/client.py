@@ -45,11 +45,11 @@ from swarmhub.contract.transactions import (
 from swarmhub.errors import BadInput, LedgerError, Malformed
 from swarmhub.files import without_mark, write_durably
 from swarmhub.home.home import Home
-from swarmhub.home.invitations import DOORS, DoorPlate, Ticket, fingerprint_of
+from swarmhub.home.invitations import MAX_ENDPOINTS, Endpoint, InvitationToken, fingerprint_of
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.home.membership import find_standing
 from swarmhub.keys import PrivateKey, issue_certificate
-from swarmhub.ledger import SqliteLedger, freshen, sign_transaction
+from swarmhub.ledger import SqliteLedger, advance_block_time, sign_transaction
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
@@ -64,7 +64,7 @@ FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 log = logging.getLogger("swarmhub.desk")
 
 
-class Desk:
+class Client:
     """One hospital's pen: an open ledger and an account key."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Desk:
 
     async def submit(self, body: Any) -> Result:
         """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
-        await freshen(self.ledger, self.account)
+        await advance_block_time(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
         if self.sent is not None:
@@ -112,20 +112,20 @@ class Desk:
             raise BadInput(find_standing(self.ledger.state, self.account.public).said)
         return found
 
-    async def invite(self, home: Home, valid_ms: int) -> Ticket:
+    async def invite(self, home: Home, valid_ms: int) -> InvitationToken:
         """Register a fresh invitation and return the ticket for the newcomer."""
         secret = PrivateKey()
         expires_ms = self.ledger.estimate_ms() + valid_ms
         await self.submit(Invite(secret.public, expires_ms))
         where = home.config.ledger if home.is_networked else str(home.ledger_path.resolve())
-        ticket = Ticket(
+        ticket = InvitationToken(
             self.ledger.tip.chain_id, where, self.me.name, expires_ms, secret.seed.hex()
         )
         if not home.is_networked:
             return ticket
         genesis = codec.pack(read_genesis(home.engine_path))
         others = [m for m in self.members() if m.id != self.me.id]
-        doors = find_doors([self.me, *others])
+        doors = find_endpoints([self.me, *others])
         if not doors:
             raise BadInput("A newcomer can connect to no member: all stand behind relays.")
         certificate = issue_certificate(
@@ -144,7 +144,7 @@ class Desk:
             doors=doors,
         )
 
-    async def apply(self, card: Card, ticket: Ticket) -> int:
+    async def apply(self, card: Card, ticket: InvitationToken) -> int:
         """Apply for admission with a ticket; returns the motion's number."""
         application = make_application(card, ticket)
         if INVITATION.get(self.ledger.state, application.invitation) is None:
@@ -236,10 +236,12 @@ class Desk:
         return await self.submit(Release(name, found))
 
 
-def find_doors(members: list[Member]) -> tuple[DoorPlate, ...]:
+def find_endpoints(members: list[Member]) -> tuple[Endpoint, ...]:
     """Where a newcomer can knock: at the first members that can be connected to."""
     able = [m for m in members if m.tls and not relays_of(m.address)]
-    return tuple(DoorPlate(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in able[:DOORS])
+    return tuple(
+        Endpoint(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in able[:MAX_ENDPOINTS]
+    )
 
 
 def make_rotation(card: Card, new: PrivateKey) -> Rotate:
@@ -247,7 +249,7 @@ def make_rotation(card: Card, new: PrivateKey) -> Rotate:
     return Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))
 
 
-def make_application(card: Card, ticket: Ticket) -> Apply:
+def make_application(card: Card, ticket: InvitationToken) -> Apply:
     """An application with a ticket; BadInput where its secret is none."""
     try:
         secret = PrivateKey(bytes.fromhex(ticket.secret))
@@ -258,12 +260,12 @@ def make_application(card: Card, ticket: Ticket) -> Apply:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(home: Home, listener: Listener | None = None) -> AsyncIterator[Desk]:
+async def open_client(home: Home, listener: Listener | None = None) -> AsyncIterator[Client]:
     """A desk on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:
-        yield Desk(ledger, account, SentBook(home.sent_path))
+        yield Client(ledger, account, SentBook(home.sent_path))
     finally:
         await ledger.close()
 

@@ -17,7 +17,7 @@ from swarmhub.contract import State
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
-from swarmhub.home.bootstrap import Entrance, is_newcomer
+from swarmhub.home.bootstrap import Bootstrap, is_newcomer
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, open_for_desk
 from swarmhub.home.membership import Standing, ask_all, find_standing
@@ -80,7 +80,7 @@ async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
     asked = None
     if home.is_networked:
         if ledger.tip.height == 0 and is_newcomer(home):
-            entrance = Entrance(home)
+            entrance = Bootstrap(home)
             await entrance.look()
             return entrance.standing()
         client = make_client(home, ledger.state)

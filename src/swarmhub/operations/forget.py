@@ -6,7 +6,7 @@ from swarmhub.contract.records import Study, get_member_of_key
 from swarmhub.errors import BadInput, TrainerError
 from swarmhub.files import lock
 from swarmhub.home.home import Home
-from swarmhub.operations.client import Desk, open_desk
+from swarmhub.operations.client import Client, open_client
 
 ANSWER_S = 10.0
 
@@ -16,7 +16,7 @@ STAYS = (
 )
 
 
-def need_over(desk: Desk, name: str) -> Study:
+def need_over(desk: Client, name: str) -> Study:
     """A study that is over, or in which this hospital takes no part. BadInput else."""
     study = desk.need_study(name)
     me = get_member_of_key(desk.ledger.state, desk.account.public)
@@ -34,7 +34,7 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
     from swarmhub.blobs import BlobStore
     from swarmhub.node.forgetting import forget_here
 
-    async with open_desk(home) as desk:
+    async with open_client(home) as desk:
         study = need_over(desk, name)
         lease = lock(home.run_path(f"{name}.lease"))
         if lease is None:

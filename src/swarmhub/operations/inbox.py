@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import MEMBER, Motion
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.types import MemberId
 from swarmhub.words import say_time
 
@@ -35,13 +35,13 @@ class MotionShown:
     lapses_ms: int | None
 
 
-def read_inbox(desk: Desk) -> list[MotionShown]:
+def read_inbox(desk: Client) -> list[MotionShown]:
     """All open motions, oldest first."""
     names = desk.names()
     return [show_motion(desk, motion, names) for motion in desk.motions()]
 
 
-def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
+def show_motion(desk: Client, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
     """One motion in names."""
     electors = desk.electors(motion)
     ayes = [m for m in motion.ayes if m in electors]
@@ -64,7 +64,7 @@ def show_motion(desk: Desk, motion: Motion, names: dict[MemberId, str]) -> Motio
     )
 
 
-def _subject(desk: Desk, motion: Motion) -> tuple[str, str, str]:
+def _subject(desk: Client, motion: Motion) -> tuple[str, str, str]:
     if motion.applicant:
         card = motion.applicant
         return card.name, f"fingerprint {card.account[:FINGERPRINT]}", card.address

@@ -17,14 +17,14 @@ from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, PeerError, plain
 from swarmhub.home import bootstrap
 from swarmhub.home.home import COMETBFT, Home
-from swarmhub.home.invitations import Ticket
+from swarmhub.home.invitations import InvitationToken
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.operations.client import make_application
-from swarmhub.transport.join_client import Guest, Place
+from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Joined:
     fingerprint: str  # of this hospital's account key: read it out over the telephone
 
 
-async def join(home: Home, ticket: Ticket) -> Joined:
+async def join(home: Home, ticket: InvitationToken) -> Joined:
     """Learn the consortium's genesis from a member, begin a ledger with it in this home, and
     apply. BadInput where the invitation is not good (any more)."""
     _check_ticket(ticket)
@@ -70,7 +70,7 @@ async def join(home: Home, ticket: Ticket) -> Joined:
     return Joined(ticket.chain, motion, account.public[:32])
 
 
-async def come_back(home: Home, ticket: Ticket, rotation: Rotate) -> None:
+async def come_back(home: Home, ticket: InvitationToken, rotation: Rotate) -> None:
     """Hand in a member's new keys with another member's invitation, where nobody lets in its old
     ones any more. BadInput where the contract refuses."""
     _check_ticket(ticket)
@@ -78,7 +78,7 @@ async def come_back(home: Home, ticket: Ticket, rotation: Rotate) -> None:
         await _hand_in(guest, rotation, ticket, home)
 
 
-def _check_ticket(ticket: Ticket) -> None:
+def _check_ticket(ticket: InvitationToken) -> None:
     if ticket.ledger != COMETBFT or not ticket.doors:
         raise BadInput(
             "The invitation is for a ledger that is shared on one machine; use it there with "
@@ -89,7 +89,7 @@ def _check_ticket(ticket: Ticket) -> None:
 
 
 async def _hand_in(
-    guest: Guest, body: Apply | Rotate, ticket: Ticket, home: Home
+    guest: JoinClient, body: Apply | Rotate, ticket: InvitationToken, home: Home
 ) -> dict[str, Any]:
     tx = sign_transaction(body, ticket.chain, wall_clock_ms(), home.key("account"))
     SentBook(home.sent_path).append(sent_of(body, len(tx)))
@@ -107,7 +107,7 @@ async def _hand_in(
 
 
 @contextlib.contextmanager
-def _guest(home: Home, ticket: Ticket) -> Iterator[Guest]:
+def _guest(home: Home, ticket: InvitationToken) -> Iterator[JoinClient]:
     with tempfile.TemporaryDirectory(dir=home.root / "run") as name:
         folder = Path(name)
         try:
@@ -116,8 +116,8 @@ def _guest(home: Home, ticket: Ticket) -> Iterator[Guest]:
             doors = [(d.address, bytes.fromhex(d.tls)) for d in ticket.doors]
             secret.save(folder / "key.pem")
             (folder / "guest.crt").write_text(keys.to_pem(certificate))
-            places = [Place(address, tls.hex()) for address, tls in doors if len(tls) == 32]
-            guest = Guest(places, folder / "guest.crt", folder / "key.pem")
+            places = [JoinEndpoint(address, tls.hex()) for address, tls in doors if len(tls) == 32]
+            guest = JoinClient(places, folder / "guest.crt", folder / "key.pem")
         except (ValueError, OSError):  # an SSLError is an OSError
             raise BadInput("The invitation is damaged; ask for a new one.") from None
         yield guest

@@ -19,9 +19,9 @@ from swarmhub.contract.context import Context, Env
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.inheritance import get_heritage, inherit, read_state, will_message
 from swarmhub.contract.records import (
-    Inheritance,
+    ForkGenesis,
+    InheritedState,
     Member,
-    Revival,
     get_chain,
     get_member_of_key,
     get_members,
@@ -87,7 +87,7 @@ def _load(home: Home) -> tuple[Tip, State]:
         store.close()
 
 
-def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
+def _draft(tip: Tip, state: State, without: Sequence[str]) -> ForkGenesis:
     members = get_members(state)
     names = {m.name for m in members}
     for name in without:
@@ -98,7 +98,7 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
     if len(survivors) == len(members):
         raise BadInput("Say who is gone for good, with --without NAME for each.")
     values = get_heritage(state.values)
-    will = Inheritance(
+    will = InheritedState(
         chain=tip.chain_id,
         height=tip.height,
         app_hash=State(values).app_hash.hex(),
@@ -106,14 +106,14 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> Revival:
         state=pack_state(values).decode(),
         signatures=("",) * len(survivors),
     )
-    return Revival(get_chain(state).name, (), wall_clock_ms(), inherits=will)
+    return ForkGenesis(get_chain(state).name, (), wall_clock_ms(), inherits=will)
 
 
-def read_restart(file: Path, tip: Tip, state: State) -> Revival:
+def read_restart(file: Path, tip: Tip, state: State) -> ForkGenesis:
     """What a survivor wrote, checked against what this home knows. BadInput where it does not fit
     or the contract would refuse it (for anything but signatures)."""
     genesis = read_genesis_file(file)
-    if not isinstance(genesis, Revival):
+    if not isinstance(genesis, ForkGenesis):
         raise BadInput(f"Expected the file of a restart at {file}, got another genesis.")
     will = genesis.inherits
     if will.chain != tip.chain_id:
@@ -134,7 +134,7 @@ def read_restart(file: Path, tip: Tip, state: State) -> Revival:
     return genesis
 
 
-def _check(genesis: Revival, tip: Tip, file: Path) -> None:
+def _check(genesis: ForkGenesis, tip: Tip, file: Path) -> None:
     """What the contract will ask, before anything is signed; and a time that is one."""
     now_ms = wall_clock_ms()
     if not tip.time_ms < genesis.time_ms <= now_ms + DAY_MS:
@@ -151,7 +151,7 @@ def _check(genesis: Revival, tip: Tip, file: Path) -> None:
         raise BadInput(f"The file {file} cannot be used: its state is none.") from None
 
 
-def _sign(home: Home, me: Member, genesis: Revival) -> Revival:
+def _sign(home: Home, me: Member, genesis: ForkGenesis) -> ForkGenesis:
     will = genesis.inherits
     if me.id not in will.survivors:
         raise BadInput(f"The file does not count '{me.name}' among those that are left.")
@@ -161,7 +161,7 @@ def _sign(home: Home, me: Member, genesis: Revival) -> Revival:
     return replace(genesis, inherits=replace(will, signatures=signatures))
 
 
-def _finish(home: Home, genesis: Revival, tip: Tip) -> Step:
+def _finish(home: Home, genesis: ForkGenesis, tip: Tip) -> Step:
     will = genesis.inherits
     names = {m.id: m.name for m in get_members(State(read_state(will)))}
     pairs = list(zip(will.survivors, will.signatures, strict=True))
@@ -181,7 +181,7 @@ def _end_interrupted(home: Home) -> None:
         new.rename(home.engine_path)
 
 
-def _begin(home: Home, genesis: Revival) -> None:
+def _begin(home: Home, genesis: ForkGenesis) -> None:
     """Make the new ledger beside the old one, then let them change places."""
     new, old = home.root / "ledger.new", home.root / f"ledger.{genesis.inherits.chain}"
     with contextlib.suppress(FileNotFoundError):

@@ -14,7 +14,7 @@ from swarmhub.contract.records import get_members
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home, parse_address
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.operations.client import Desk
+from swarmhub.operations.client import Client
 from swarmhub.transport.relay import Relay
 from swarmhub.transport.tls import Peers
 
@@ -29,7 +29,7 @@ async def relay(
     account = home.key("account")
     ledger = await open_for_desk(home, account)
     try:
-        Desk(ledger, account).me  # noqa: B018  # says what to do where it is none
+        Client(ledger, account).me  # noqa: B018  # says what to do where it is none
         peers = Peers(home.certificate_path, home.key_path("tls"))
         mine = peers.own()  # what this process presents, also when the file changes
         problem: list[str] = []

@@ -10,9 +10,9 @@ from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.phases import compute_training_round
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
-from swarmhub.ledger.cometbft import CometVisitor
+from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
-from swarmhub.operations.client import Desk, open_desk
+from swarmhub.operations.client import Client, open_client
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import MemberId
 
@@ -49,7 +49,7 @@ class StudyShown:
         return get_leader(self.round) if merging and self.round else None
 
 
-def look_at_study(desk: Desk, name: str) -> StudyShown:
+def look_at_study(desk: Client, name: str) -> StudyShown:
     """A study's terms and where it stands. BadInput if there is none of this name."""
     study, spec = desk.need_study(name), desk.need_spec(name)
     enrolled = len(study.enrolled)
@@ -69,14 +69,14 @@ def look_at_study(desk: Desk, name: str) -> StudyShown:
 async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
     """The same with its newest settled rounds (`last`; 0: all that are kept here)."""
     book = RoundBook(name, last)
-    async with open_desk(home, book.see) as desk:
+    async with open_client(home, book.see) as desk:
         shown = look_at_study(desk, name)
-        if isinstance(desk.ledger, CometVisitor):
+        if isinstance(desk.ledger, CometReadClient):
             read_kept(desk.ledger, book, name, last)
         return replace(shown, rounds=book.rounds())
 
 
-def read_kept(ledger: CometVisitor, book: RoundBook, study: str, last: int) -> None:
+def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -> None:
     """Show a book the kept blocks, from the `last` + 1 newest settlements of the study on, or from
     its proposal."""
     start, settled, is_young = ledger.tip.height + 1, 0, False

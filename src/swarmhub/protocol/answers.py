@@ -9,13 +9,13 @@ from swarmhub.contract.round.checks import check_contribution
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import TrainerError
-from swarmhub.protocol.local_state import Notes, Prepared
+from swarmhub.protocol.local_state import LocalState, PreparedContribution
 from swarmhub.types import Digest, MemberId
 
 UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet
 
 
-def make_contribution(study: Study, r: Round, prepared: Prepared) -> Contribute:
+def make_contribution(study: Study, r: Round, prepared: PreparedContribution) -> Contribute:
     """The transaction that brings an answer to the ledger."""
     return Contribute(
         ref=RoundRef.of(r),
@@ -35,7 +35,7 @@ def prepare_answer(
     buffer: tuple[Digest, int, Digest] | None,
     weight: int,
     measured: tuple[tuple[Evaluation, ...], dict[str, int]],
-) -> Prepared:
+) -> PreparedContribution:
     """An answer in the form in which it is kept. `buffer` is root, length in bytes and layout of
     the parameters (None: metrics only); `measured` the evaluations, and metrics (micro-units) of
     the answer itself."""
@@ -44,10 +44,10 @@ def prepare_answer(
     digest = merkle.blob_digest(layout, nbytes, bytes.fromhex(root)) if buffer else ""
     if own:
         evaluations = (*evaluations, Evaluation(digest, weight, own))
-    return Prepared(number, base, digest, root, nbytes, layout, weight, evaluations)
+    return PreparedContribution(number, base, digest, root, nbytes, layout, weight, evaluations)
 
 
-def find_fault(state: Reader, notes: Notes) -> str:
+def find_fault(state: Reader, notes: LocalState) -> str:
     """Why the trainer's answer to the open round can never be accepted, in the contract's words; ""
     if it can, or is to another round."""
     r, prepared = ROUND.get(state, notes.study), notes.prepared
@@ -60,7 +60,7 @@ def find_fault(state: Reader, notes: Notes) -> str:
     return ""
 
 
-def check_answer(state: Reader, study_name: str, me: MemberId, draft: Prepared) -> None:
+def check_answer(state: Reader, study_name: str, me: MemberId, draft: PreparedContribution) -> None:
     """Raise TrainerError, with the contract's sentence, if the contract would refuse the answer."""
     study, spec = STUDY.need(state, study_name), SPEC.need(state, study_name)
     r = ROUND.need(state, study_name)

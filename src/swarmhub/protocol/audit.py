@@ -14,8 +14,17 @@ from dataclasses import replace
 from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.round.election import get_auditors, get_leader, get_terms
 from swarmhub.contract.transactions import Dispute, Recompute
-from swarmhub.protocol.effects import Audit, Check, Effect, Examine, SendReceipt, Submit, Sync, Wake
-from swarmhub.protocol.local_state import Doubt, Offered
+from swarmhub.protocol.effects import (
+    Audit,
+    Check,
+    Effect,
+    RecomputeChunk,
+    SendReceipt,
+    Submit,
+    Sync,
+    Wake,
+)
+from swarmhub.protocol.local_state import Discrepancy, Offered
 from swarmhub.protocol.view import View, next_try_ms, pull_contribution, shares_of
 from swarmhub.types import MemberId
 
@@ -41,7 +50,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         since_ms = notes.arrived.get(offer.digest, 0)  # not since this node has started: long ago
         at_ms = since_ms + notes.patience.audit_ms
         if view.me in get_auditors(r, len(r.enrolled)) or view.now_ms >= at_ms:
-            yield from look_into(view, offer)
+            yield from inspect(view, offer)
             yield from keep(view, offer)
         else:
             yield Wake(at_ms)
@@ -49,7 +58,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         yield from sign(view, offer)
 
 
-def look_into(view: View, offer: Offered) -> Iterator[Effect]:
+def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     """Wish for the audit, and first for the contributions that it needs whole."""
     notes, r = view.notes, view.r
     if any(notes.is_bad(c.digest, c.weight) for c in r.contributions):
@@ -108,7 +117,7 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
         yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest)
 
 
-def accuse(view: View) -> Iterator[Effect]:
+def open_dispute(view: View) -> Iterator[Effect]:
     """Bring a false chunk before the ledger, with the leader's signature and the proof: of the
     present leader, and of those whose term is over and who may still settle."""
     r, notes = view.r, view.notes
@@ -124,7 +133,7 @@ def accuse(view: View) -> Iterator[Effect]:
             yield dispute(replace(view.ref, term=term), offer, found.doubt)
 
 
-def dispute(ref: RoundRef, offer: Offered, doubt: Doubt) -> Effect:
+def dispute(ref: RoundRef, offer: Offered, doubt: Discrepancy) -> Effect:
     """The transaction that says so."""
     return Submit(
         Dispute(
@@ -141,7 +150,7 @@ def dispute(ref: RoundRef, offer: Offered, doubt: Doubt) -> Effect:
     )
 
 
-def testify(view: View) -> Iterator[Effect]:
+def answer_dispute(view: View) -> Iterator[Effect]:
     """Recompute the disputed chunk and say what it should be."""
     notes, r = view.notes, view.r
     found = r.dispute
@@ -157,7 +166,7 @@ def testify(view: View) -> Iterator[Effect]:
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
     if not missing:
         c = r.contributions[0]
-        yield Examine(
+        yield RecomputeChunk(
             r.study, r.number, r.kind, r.revision, view.spec.merge, c.layout, c.nbytes,
             shares_of(view), found.chunk, found.by, found.leader,
         )  # fmt: skip

@@ -21,14 +21,21 @@ from typing import Protocol
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.merge import draw, find_false_excerpts
 from swarmhub.params import Fingerprint
-from swarmhub.protocol.effects import Audit, Examine
-from swarmhub.protocol.local_state import Audited, CheckedBad, Doubt, Event, Examined, Lacking
+from swarmhub.protocol.effects import Audit, RecomputeChunk
+from swarmhub.protocol.local_state import (
+    Audited,
+    CheckedBad,
+    ChunkRecomputed,
+    Discrepancy,
+    ExcerptUnavailable,
+    Observation,
+)
 from swarmhub.types import Digest, MemberId
 
 NO_LEAF = "0" * 64  # there is no right merge
 
 
-class Hands(Protocol):
+class AuditIO(Protocol):
     """What an inquiry can do."""
 
     me: MemberId
@@ -64,14 +71,14 @@ class Hands(Protocol):
         """See `recompute.audit`."""
         ...
 
-    async def examine(self, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         """See `recompute.examine`."""
         ...
 
 
 async def audit_offer(
-    hands: Hands, wish: Audit, drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]]
-) -> list[Event]:
+    hands: AuditIO, wish: Audit, drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]]
+) -> list[Observation]:
     """What is learnt of a held offer: Audited, or who is Lacking, or whose contribution is bad.
     `drawn` remembers the stretches of each offer (by round, revision and digest)."""
     nbytes = hands.fingerprint(wish.digest).nbytes
@@ -105,19 +112,19 @@ async def audit_offer(
     return [Audited(wish.number, wish.revision, wish.digest, doubt)]
 
 
-async def answer_dispute(hands: Hands, wish: Examine) -> Examined:
+async def answer_dispute(hands: AuditIO, wish: RecomputeChunk) -> ChunkRecomputed:
     """The disputed chunk's leaf, as it should be (NO_LEAF where nothing can be merged); PeerError
     where it could not be computed."""
     try:
         leaf, _ = await _recompute(hands, wish)
     except BadContribution:
         leaf = NO_LEAF
-    return Examined(wish.number, wish.revision, wish.chunk, leaf)
+    return ChunkRecomputed(wish.number, wish.revision, wish.chunk, leaf)
 
 
 def _doubt_contribution(
     wish: Audit, error: BadContribution, unproven: set[MemberId]
-) -> list[Event]:
+) -> list[Observation]:
     """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
     if error.member in unproven:
         return _lack(wish, {error.member})
@@ -125,17 +132,17 @@ def _doubt_contribution(
     return [CheckedBad(share.digest, error.why, share.weight)]
 
 
-def _lack(wish: Audit, members: set[MemberId]) -> list[Event]:
+def _lack(wish: Audit, members: set[MemberId]) -> list[Observation]:
     """Believe no excerpts of these: their contributions are pulled, and the audit done anew."""
-    return [Lacking(wish.number, wish.revision, member) for member in sorted(members)]
+    return [ExcerptUnavailable(wish.number, wish.revision, member) for member in sorted(members)]
 
 
 async def _confirm(
-    hands: Hands, wish: Audit, index: int
-) -> tuple[Doubt | None, dict[MemberId, bytes]]:
+    hands: AuditIO, wish: Audit, index: int
+) -> tuple[Discrepancy | None, dict[MemberId, bytes]]:
     """Whether a chunk is false by bytes that are proven to be the contributors' own; these."""
     claimed = hands.fingerprint(wish.digest)
-    look = Examine(
+    look = RecomputeChunk(
         wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
         claimed.nbytes, wish.shares, index, hands.me, wish.leader,
     )  # fmt: skip
@@ -143,10 +150,10 @@ async def _confirm(
     said = claimed.leaves[index].hex()
     if leaf == said and not wish.full:
         return None, chunks
-    return Doubt(index, leaf, said, claimed.path(index)), chunks
+    return Discrepancy(index, leaf, said, claimed.path(index)), chunks
 
 
-async def _recompute(hands: Hands, wish: Examine) -> tuple[Digest, dict[MemberId, bytes]]:
+async def _recompute(hands: AuditIO, wish: RecomputeChunk) -> tuple[Digest, dict[MemberId, bytes]]:
     """Leaf of a chunk of the right merge, and what was asked for of contributions not held."""
     chunks: dict[MemberId, bytes] = {}
     for s in wish.shares:

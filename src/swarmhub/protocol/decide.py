@@ -61,13 +61,13 @@ from swarmhub.contract.transactions import (
     Unavailable,
 )
 from swarmhub.protocol.answers import make_contribution
-from swarmhub.protocol.audit import accuse, audit, prepare_audit, testify
+from swarmhub.protocol.audit import answer_dispute, audit, open_dispute, prepare_audit
 from swarmhub.protocol.effects import Check, Effect, Merge, Pull, Submit, Sync, Wake, Watch
-from swarmhub.protocol.local_state import Failures, Notes, Offered, ReceiptCame
+from swarmhub.protocol.local_state import Failures, LocalState, Offered, ReceiptCame
 from swarmhub.protocol.signatures import is_receipt
 from swarmhub.protocol.view import (
     View,
-    look,
+    make_view,
     next_try_ms,
     pull,
     pull_contribution,
@@ -81,19 +81,24 @@ MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are re
 HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
 
 
-def decide(state: Reader, notes: Notes, now_ms: int) -> list[Effect]:
+def decide(state: Reader, notes: LocalState, now_ms: int) -> list[Effect]:
     """Everything that should be under way at this node for this study, now."""
-    view = look(state, notes, now_ms)
+    view = make_view(state, notes, now_ms)
     if view is None:
         study = STUDY.get(state, notes.study)  # over: its last model is still wanted here
         enrolled = study is not None and study.samples_of(notes.me) is not None
         return list(hold_models(study, notes, now_ms)) if study and enrolled else []
-    wishes = [*hold_models(view.study, notes, now_ms), *stand_ready(view)]
+    wishes = [*hold_models(view.study, notes, now_ms), *announce_ready(view)]
     if view.r.phase == "COLLECTING":
         wishes += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
-        wishes += [*accuse(view), *testify(view), *witness(view), *take_back(view)]
+        wishes += [
+            *open_dispute(view),
+            *answer_dispute(view),
+            *confirm_invalid(view),
+            *retract_own(view),
+        ]
         wishes += lead(view) if leads else follow(view)
     wishes += poke(view, state)
     return [w for w in unite(wishes) if not (isinstance(w, Submit) and w.body in notes.refused)]
@@ -114,7 +119,7 @@ def unite(wishes: list[Effect]) -> Iterator[Effect]:
 # before and while collecting
 
 
-def hold_models(study: Study, notes: Notes, now_ms: int) -> Iterator[Effect]:
+def hold_models(study: Study, notes: LocalState, now_ms: int) -> Iterator[Effect]:
     """Fetch the settled model (and the statistics) that training goes on from."""
     for model in (study.statistics, study.current):
         if model is not None and model.digest not in notes.held:
@@ -130,7 +135,7 @@ def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
     return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
 
 
-def stand_ready(view: View) -> Iterator[Effect]:
+def announce_ready(view: View) -> Iterator[Effect]:
     """Say that a trainer stands here, if the roster does not have this node."""
     expected = get_candidates(view.r) if view.r.phase == "MERGING" else view.r.roster
     if view.notes.attached and view.me not in {*expected, *view.study.ready}:
@@ -214,14 +219,16 @@ def merge(view: View) -> Iterator[Effect]:
     bad = [c for c in r.contributions if notes.is_bad(c.digest, c.weight)]
     if missing or bad:
         yield from pull_contributions(view)
-        yield from give_up(view, missing, bad)
+        yield from report_unavailable(view, missing, bad)
         return
     shares = shares_of(view)
     layout = r.contributions[0].layout
     yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
 
 
-def give_up(view: View, missing: list[Contribution], bad: list[Contribution]) -> Iterator[Effect]:
+def report_unavailable(
+    view: View, missing: list[Contribution], bad: list[Contribution]
+) -> Iterator[Effect]:
     """Report one that cannot be had or merged, another one in each term: reports stay.
 
     What cannot be merged is reported by `witness`, and the contract decides. But an owner may give
@@ -346,7 +353,7 @@ def is_acceptable(view: View, offer: Offered) -> bool:
     return current is not None and (current.layout, current.nbytes) == (offer.layout, offer.nbytes)
 
 
-def take_back(view: View) -> Iterator[Effect]:
+def retract_own(view: View) -> Iterator[Effect]:
     """Retract the own contribution where a crash has torn its blob and somebody needs it: who has
     pulled it before may have died or lie, and fewer may be left than it takes to exclude it."""
     r, mine = view.r, view.r.contribution_of(view.me)
@@ -359,7 +366,7 @@ def take_back(view: View) -> Iterator[Effect]:
         yield Submit(Retract(view.ref))
 
 
-def witness(view: View) -> Iterator[Effect]:
+def confirm_invalid(view: View) -> Iterator[Effect]:
     """Check contributions that somebody calls invalid, and say so where it is true."""
     notes, r = view.notes, view.r
     said = {p.member for p in r.reports if p.kind == "invalid"}
@@ -400,7 +407,7 @@ def poke(view: View, state: Reader) -> Iterator[Effect]:
 
 
 @dataclass(frozen=True)
-class Assignment:
+class TrainingTask:
     """What this node's trainer should do now."""
 
     study: str
@@ -413,19 +420,19 @@ class Assignment:
     statistics: Digest  # merged statistics document; "" where the study has none
 
 
-def assign(state: Reader, notes: Notes) -> Assignment | None:
+def assign(state: Reader, notes: LocalState) -> TrainingTask | None:
     """The trainer's next task; None while there is nothing to do but wait."""
-    view = look(state, notes, 0)
+    view = make_view(state, notes, 0)
     if view is None or (view.r.phase == "MERGING" and view.r.kind != "initial"):
         return None
     joined = take_in(view.spec, view.study, view.r, notes.me)  # else in the next round
     return expect(state, notes) if joined is not None else None
 
 
-def expect(state: Reader, notes: Notes) -> Assignment | None:
+def expect(state: Reader, notes: LocalState) -> TrainingTask | None:
     """What an answer of the trainer may be to, also one that comes when the others merge already:
     they may have to collect again."""
-    view = look(state, notes, 0)
+    view = make_view(state, notes, 0)
     if view is None:
         return None
     r, study, prepared = view.r, view.study, notes.prepared
@@ -434,7 +441,7 @@ def expect(state: Reader, notes: Notes) -> Assignment | None:
         return None
     if any(m and m.digest not in notes.held for m in (study.current, study.statistics)):
         return None
-    return Assignment(
+    return TrainingTask(
         study=r.study,
         number=r.number,
         kind=r.kind,

@@ -83,7 +83,7 @@ class Audit:
 
 
 @dataclass(frozen=True)
-class Examine:
+class RecomputeChunk:
     """Recompute one chunk of the merge that the ledger's dispute is about. -> Examined"""
 
     study: str
@@ -131,5 +131,5 @@ class Wake:
 
 
 Effect: TypeAlias = (
-    Submit | Pull | Check | Merge | Sync | Audit | Examine | Watch | SendReceipt | Wake
+    Submit | Pull | Check | Merge | Sync | Audit | RecomputeChunk | Watch | SendReceipt | Wake
 )

@@ -17,7 +17,7 @@ from swarmhub.types import Digest, MemberId, Signature
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a node waits before it says that another is gone (ms).
 
     A broken connection is retried after `retry_ms`; a member that stays unreachable is suspected
@@ -35,7 +35,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedContribution:
     """The trainer's answer to a round, checked and on disk before the ledger hears of it."""
 
     number: int
@@ -68,13 +68,13 @@ class Signed(OfRound):
 
 
 @dataclass(frozen=True)
-class Obtained(OfRound):
+class FetchedBlobs(OfRound):
     """Contributions that were pulled for this study. Without it a node that was started again would
     hold them and could not give them to those who audit its merge."""
 
 
 @dataclass(frozen=True)
-class Held:
+class BlobStored:
     digest: Digest
 
 
@@ -113,7 +113,7 @@ class CheckedBad:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeDone:
     number: int
     revision: int
     digest: Digest
@@ -142,7 +142,7 @@ class Offered:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Discrepancy:
     """A chunk of a merge is not what it should be: its leaf is `claimed`, and should be `leaf`."""
 
     chunk: int
@@ -156,11 +156,11 @@ class Audited:
     number: int
     revision: int
     digest: Digest
-    doubt: Doubt | None  # None: all that was recomputed is right
+    doubt: Discrepancy | None  # None: all that was recomputed is right
 
 
 @dataclass(frozen=True)
-class Lacking:
+class ExcerptUnavailable:
     """Excerpts of a member's contribution cannot be had from it."""
 
     number: int
@@ -169,7 +169,7 @@ class Lacking:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ChunkRecomputed:
     number: int
     revision: int
     chunk: int
@@ -208,7 +208,7 @@ class Poked:
 
 
 @dataclass(frozen=True)
-class Refused:
+class TransactionRefused:
     body: Any
 
 
@@ -224,11 +224,31 @@ class Accepted:
     body: Any
 
 
-Event: TypeAlias = (
-    Held | PullStarted | PullStopped | PullFailed | CheckedGood | CheckedBad | Merged | Synced
-    | Offered | ReceiptCame | ReceiptSent | PeerLost | PeerFound | Poked | Refused | Accepted
-    | AnswerRefused | Prepared | Signed | Obtained | Audited | Lacking | Examined
-)  # fmt: skip
+Observation: TypeAlias = (
+    BlobStored
+    | PullStarted
+    | PullStopped
+    | PullFailed
+    | CheckedGood
+    | CheckedBad
+    | MergeDone
+    | Synced
+    | Offered
+    | ReceiptCame
+    | ReceiptSent
+    | PeerLost
+    | PeerFound
+    | Poked
+    | TransactionRefused
+    | Accepted
+    | AnswerRefused
+    | PreparedContribution
+    | Signed
+    | FetchedBlobs
+    | Audited
+    | ExcerptUnavailable
+    | ChunkRecomputed
+)
 
 
 def is_final(body: Any, code: str) -> bool:
@@ -248,19 +268,19 @@ class Failures:
 
 
 @dataclass
-class Notes:
+class LocalState:
     """One study's notes at one node. `held` may be shared between studies; `obtained` is what was
     pulled for this one."""
 
     study: str
     me: MemberId
     held: set[Digest] = field(default_factory=set)
-    obtained: Obtained = field(default_factory=Obtained)
-    prepared: Prepared | None = None
+    obtained: FetchedBlobs = field(default_factory=FetchedBlobs)
+    prepared: PreparedContribution | None = None
     answer_refused: str = ""  # why the contract refused the trainer's last answer
     attached: bool = False  # a trainer stands here
-    patience: Patience = field(default_factory=Patience)
-    merged: dict[tuple[int, int], Merged] = field(default_factory=dict)
+    patience: Timeouts = field(default_factory=Timeouts)
+    merged: dict[tuple[int, int], MergeDone] = field(default_factory=dict)
     synced: set[Digest] = field(default_factory=set)
     offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
     receipts: dict[tuple[int, int, Digest], dict[MemberId, Signature]] = field(default_factory=dict)
@@ -281,10 +301,10 @@ class Notes:
     signed: Signed = field(default_factory=Signed)
     poked_ms: int = 0
 
-    def learn(self, event: Event, now_ms: int) -> None:
+    def learn(self, event: Observation, now_ms: int) -> None:
         """Write a fact down."""
         match event:
-            case Held(digest):
+            case BlobStored(digest):
                 self.held.add(digest)
                 self.arrived.setdefault(digest, now_ms)
                 self.failed.pop(digest, None)
@@ -302,7 +322,7 @@ class Notes:
                 self.good.add((digest, weight))
             case CheckedBad(digest, why, weight):
                 self.bad[digest, weight] = why
-            case Merged(number, revision, digest):
+            case MergeDone(number, revision, digest):
                 self.held.add(digest)
                 self.merged[number, revision] = event
             case Synced(digest):
@@ -317,9 +337,9 @@ class Notes:
                 self.receipted.add((number, revision, leader))
             case Audited(number, revision, digest):
                 self.audits[number, revision, digest] = event
-            case Lacking(number, revision, member):
+            case ExcerptUnavailable(number, revision, member):
                 self.lacking.add((number, revision, member))
-            case Examined(number, revision, chunk, leaf):
+            case ChunkRecomputed(number, revision, chunk, leaf):
                 self.examined[number, revision, chunk] = leaf
             case PeerLost(member):
                 self._count(self.lost, member, now_ms)
@@ -329,7 +349,7 @@ class Notes:
                 self.lost.pop(member, None)
             case Poked():
                 self.poked_ms = now_ms
-            case Refused(body):
+            case TransactionRefused(body):
                 self.refused.add(body)
                 if isinstance(body, Settle):  # a receipt's key may be another one by now
                     self.mistrusted.update(receipt.member for receipt in body.receipts)
@@ -338,13 +358,13 @@ class Notes:
                     self._count(self.contributed, body.ref.number, now_ms)
             case AnswerRefused(why):
                 self.prepared, self.answer_refused = None, why
-            case Prepared():
+            case PreparedContribution():
                 self.prepared, self.answer_refused = event, ""
                 # in the initial round a corrected trainer may bring another form than it offered
                 self.merged = {k: m for k, m in self.merged.items() if m.layout == event.layout}
             case Signed():
                 self.signed = event
-            case Obtained():
+            case FetchedBlobs():
                 self.obtained = event
 
     def take_back(self) -> None:

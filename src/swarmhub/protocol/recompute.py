@@ -14,9 +14,9 @@ from swarmhub.contract.records import MergeRule, Share
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import MergeError
 from swarmhub.merge import (
-    Contribution,
     Rule,
     Source,
+    WeightedSource,
     check_contribution,
     excerpt,
     find_false_stretch,
@@ -25,7 +25,7 @@ from swarmhub.merge import (
     recompute_leaf,
 )
 from swarmhub.params import CHUNK_BYTES, Fingerprint, Layout, leaf_of
-from swarmhub.protocol.effects import Audit, Examine, Merge
+from swarmhub.protocol.effects import Audit, Merge, RecomputeChunk
 from swarmhub.types import Digest, MemberId
 
 
@@ -37,7 +37,7 @@ class OpenSource(Source, Protocol):
         ...
 
 
-class Shelf(Protocol):
+class BlobReader(Protocol):
     """Blobs that are held here, by digest."""
 
     def __contains__(self, digest: Digest) -> bool: ...
@@ -60,7 +60,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryReader:
     """A part of a buffer in memory, from byte `start` on."""
 
     data: bytes
@@ -75,7 +75,7 @@ class Memory:
         """Nothing to do."""
 
 
-def check(shelf: Shelf, digest: Digest, member: MemberId, weight: int) -> None:
+def check(shelf: BlobReader, digest: Digest, member: MemberId, weight: int) -> None:
     """Whether a held contribution can be merged; BadContribution where it cannot."""
     form = shelf.fingerprint(digest).layout
     if form == STATISTICS_LAYOUT:
@@ -85,7 +85,9 @@ def check(shelf: Shelf, digest: Digest, member: MemberId, weight: int) -> None:
         check_contribution(need_layout(shelf, form), member, source)
 
 
-def merge(shelf: Shelf, wish: Merge | Audit | Examine) -> Generator[bytes | memoryview, None, None]:
+def merge(
+    shelf: BlobReader, wish: Merge | Audit | RecomputeChunk
+) -> Generator[bytes | memoryview, None, None]:
     """The chunks of the right merge of held contributions; BadContribution names a culprit."""
     if wish.kind == "statistics":
         documents = {s.member: shelf.read(s.digest) for s in wish.shares}
@@ -95,13 +97,13 @@ def merge(shelf: Shelf, wish: Merge | Audit | Examine) -> Generator[bytes | memo
     layout = need_layout(shelf, wish.layout)
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(shelf.source(s.digest))) for s in wish.shares}
-        inputs = [Contribution(s.member, s.weight, source) for s, source in sources.items()]
+        inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
         for chunk in merge_parameters(to_rule(wish.rule), layout, inputs):
             yield memoryview(chunk).cast("B")
 
 
 def audit(
-    shelf: Shelf, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+    shelf: BlobReader, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
 ) -> int | None:
     """First chunk of the held merge that is false, as far as it was recomputed; None where all is
     right. `excerpts` are stretches of the contributions that are not held."""
@@ -113,13 +115,13 @@ def audit(
         found = excerpts.get(share.member)
         if found is None:
             found = excerpt_of(shelf, share.digest, starts)
-        inputs.append(Contribution(share.member, share.weight, Memory(found)))
+        inputs.append(WeightedSource(share.member, share.weight, MemoryReader(found)))
     merged = excerpt_of(shelf, wish.digest, starts)
     at = find_false_stretch(to_rule(wish.rule), layout, starts, inputs, merged)
     return None if at is None else at // CHUNK_BYTES
 
 
-def _find_false_chunk(shelf: Shelf, wish: Audit) -> int | None:
+def _find_false_chunk(shelf: BlobReader, wish: Audit) -> int | None:
     claimed = shelf.fingerprint(wish.digest)
     right = [leaf_of(chunk) for chunk in merge(shelf, wish)]
     for index, (is_, should) in enumerate(zip(claimed.leaves, right, strict=False)):
@@ -130,7 +132,9 @@ def _find_false_chunk(shelf: Shelf, wish: Audit) -> int | None:
     return min(len(right), len(claimed.leaves) - 1)  # one too many, or the last there is
 
 
-def examine(shelf: Shelf, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+def recompute_chunk(
+    shelf: BlobReader, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]
+) -> Digest:
     """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
     contributions that are not held (chunk-local rules only)."""
     if wish.kind == "statistics":
@@ -140,15 +144,19 @@ def examine(shelf: Shelf, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Di
 
     def open_source(s: Share) -> OpenSource:
         there = chunks.get(s.member)
-        return shelf.source(s.digest) if there is None else Memory(there, wish.chunk * CHUNK_BYTES)
+        return (
+            shelf.source(s.digest)
+            if there is None
+            else MemoryReader(there, wish.chunk * CHUNK_BYTES)
+        )
 
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(open_source(s))) for s in wish.shares}
-        inputs = [Contribution(s.member, s.weight, source) for s, source in sources.items()]
+        inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
         return recompute_leaf(to_rule(wish.rule), layout, inputs, wish.chunk)
 
 
-def excerpt_of(shelf: Shelf, digest: Digest, starts: Sequence[int]) -> bytes:
+def excerpt_of(shelf: BlobReader, digest: Digest, starts: Sequence[int]) -> bytes:
     """Stretches of a held buffer."""
     with closing(shelf.source(digest)) as source:
         return excerpt(source, shelf.fingerprint(digest).nbytes, starts)
@@ -159,7 +167,7 @@ def to_rule(rule: MergeRule) -> Rule:
     return Rule(rule.name, rule.trim_permille)
 
 
-def need_layout(shelf: Shelf, digest: Digest) -> Layout:
+def need_layout(shelf: BlobReader, digest: Digest) -> Layout:
     """The layout document; MergeError where no trainer has brought it here."""
     layout = shelf.layout(digest)
     if layout is None:

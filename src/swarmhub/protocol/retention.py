@@ -5,7 +5,7 @@ from __future__ import annotations
 from swarmhub.contract.records import ROUND, STUDY, Study
 from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.state import Reader
-from swarmhub.protocol.local_state import Notes
+from swarmhub.protocol.local_state import LocalState
 from swarmhub.types import Digest, MemberId
 
 
@@ -15,7 +15,7 @@ def get_model_digests(study: Study) -> set[Digest]:
     return {m.digest for m in models if m}
 
 
-def compute_kept(state: Reader, notes: Notes) -> set[Digest]:
+def compute_kept(state: Reader, notes: LocalState) -> set[Digest]:
     """What this node must not delete for the sake of one study.
 
     Models as above; contributions, offers (each leader's first: it may have been signed for) and
@@ -37,7 +37,7 @@ def compute_kept(state: Reader, notes: Notes) -> set[Digest]:
     return kept
 
 
-def may_read(state: Reader, notes: Notes, member: MemberId, digest: Digest) -> bool:
+def may_read(state: Reader, notes: LocalState, member: MemberId, digest: Digest) -> bool:
     """Whether another member may fetch a blob of this study from this node.
 
     Settled models: everyone enrolled. Contributions and unsettled merges of the open round: its

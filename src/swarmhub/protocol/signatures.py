@@ -8,12 +8,12 @@ from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import receipt_message
 from swarmhub.keys import verify
 from swarmhub.params import Fingerprint
-from swarmhub.protocol.local_state import Merged, ReceiptCame
+from swarmhub.protocol.local_state import MergeDone, ReceiptCame
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, MemberId
 
 
 def offer_message(
-    state: Reader, study: str, number: int, revision: int, model: Fingerprint | Merged
+    state: Reader, study: str, number: int, revision: int, model: Fingerprint | MergeDone
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
     offer for a set of contributions, however often it leads."""
@@ -22,7 +22,7 @@ def offer_message(
     return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout)
 
 
-def is_offer(state: Reader, study: str, leader: MemberId, merged: Merged) -> bool:
+def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
     """Whether an offer is the leader's own; only then can others dispute it."""
     message = offer_message(state, study, merged.number, merged.revision, merged)
     return any(
@@ -31,7 +31,7 @@ def is_offer(state: Reader, study: str, leader: MemberId, merged: Merged) -> boo
     )
 
 
-def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: Merged) -> bool:
+def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: MergeDone) -> bool:
     """Whether a receipt is its sender's and for this merge: a settlement with a false one is
     refused, however many true ones the leader has besides."""
     member = MEMBER.get(state, receipt.member)

@@ -19,7 +19,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.effects import Effect, Pull, Wake
-from swarmhub.protocol.local_state import Failures, Notes
+from swarmhub.protocol.local_state import Failures, LocalState
 from swarmhub.types import Digest, MemberId
 
 # the first word of an answer: a leader has to have time left to report that none came
@@ -33,7 +33,7 @@ class View:
     study: Study
     spec: Spec
     r: Round
-    notes: Notes
+    notes: LocalState
     now_ms: int
     state: Reader
 
@@ -55,7 +55,7 @@ class View:
         return RoundRef.of(self.r)
 
 
-def look(state: Reader, notes: Notes, now_ms: int) -> View | None:
+def make_view(state: Reader, notes: LocalState, now_ms: int) -> View | None:
     """The study if it has an open round and this node takes part in it."""
     study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
     r = ROUND.get(state, notes.study)
@@ -86,7 +86,7 @@ def pull_contribution(
 
 
 def pull(
-    notes: Notes,
+    notes: LocalState,
     now_ms: int,
     digest: Digest,
     nbytes: int,
@@ -105,7 +105,7 @@ def pull(
         yield Pull(digest, nbytes, layout, others, durable, answer_ms)
 
 
-def next_try_ms(notes: Notes, failures: Failures | None) -> int:
+def next_try_ms(notes: LocalState, failures: Failures | None) -> int:
     """When to try again: the pause doubles with every failure, up to 32 times."""
     if failures is None:
         return 0

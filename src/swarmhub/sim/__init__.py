@@ -13,19 +13,19 @@ Nothing here decides anything about a round.
 """
 
 from swarmhub.sim.campaign import run_campaign
-from swarmhub.sim.schedule import Act, Plan, parse_plan, plan_of
+from swarmhub.sim.schedule import Fault, Schedule, parse_schedule, schedule_of
 from swarmhub.sim.shrink import shrink
-from swarmhub.sim.world import Report, World, run_plan, simulate
+from swarmhub.sim.world import SimulationReport, World, run_schedule, simulate
 
 __all__ = [
-    "Act",
-    "Plan",
-    "Report",
+    "Fault",
+    "Schedule",
+    "SimulationReport",
     "World",
-    "parse_plan",
-    "plan_of",
+    "parse_schedule",
     "run_campaign",
-    "run_plan",
+    "run_schedule",
+    "schedule_of",
     "shrink",
     "simulate",
 ]

@@ -66,15 +66,15 @@ from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
     Audit,
     Audited,
-    Doubt,
+    ChunkRecomputed,
+    Discrepancy,
     Effect,
-    Event,
-    Examine,
-    Examined,
     Merge,
-    Merged,
+    MergeDone,
+    Observation,
     Offered,
     ReceiptCame,
+    RecomputeChunk,
     SendReceipt,
     Submit,
     Watch,
@@ -87,7 +87,7 @@ from swarmhub.sim.node import STUDY_NAME, SimNode
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 if TYPE_CHECKING:
-    from swarmhub.protocol import Assignment
+    from swarmhub.protocol import TrainingTask
     from swarmhub.sim.world import World
 
 MISCHIEF_MS = (50, 400)
@@ -95,7 +95,7 @@ LATE_MS = 500
 ROTATE_MS = (20, 80)  # when others have seen what it offers; and a second time
 
 
-class Liar(SimNode):
+class ByzantineNode(SimNode):
     """A node with some of the lies above."""
 
     is_honest = False
@@ -138,7 +138,7 @@ class Liar(SimNode):
 
     # data
 
-    def trained(self, task: Assignment) -> Blob:
+    def trained(self, task: TrainingTask) -> Blob:
         """Parameters; what nobody can merge, or of another form, by these lies."""
         made = super().trained(task)
         if "not_a_number" in self.lies:
@@ -203,10 +203,10 @@ class Liar(SimNode):
         prepared, found = self.notes.prepared, self.disk.blobs.get(digest)
         if "excuse" in self.lies and found and prepared and prepared.digest == digest:
             other = self._spoiled(found).data
-            return excerpt(recompute.Memory(other), len(other), starts)
+            return excerpt(recompute.MemoryReader(other), len(other), starts)
         return super().give_excerpt(digest, asker, starts)
 
-    def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
+    def offer(self, asker: MemberId, wish: Watch) -> MergeDone | None:
         """The offer; to some, another model."""
         made = super().offer(asker, wish)
         if made is not None and "late_offer" in self.lies and self._is_too_early_for(asker, made):
@@ -230,14 +230,14 @@ class Liar(SimNode):
             face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
         )
 
-    def _is_too_early_for(self, asker: MemberId, made: Merged) -> bool:
+    def _is_too_early_for(self, asker: MemberId, made: MergeDone) -> bool:
         r, now_ms = ROUND.get(self.state, STUDY_NAME), self.world.now_ms
         since_ms = self._offered_ms.setdefault(made.digest, now_ms)
         if r is None or now_ms >= since_ms + LATE_MS:
             return False
         return asker in get_auditors(r, len(r.enrolled))
 
-    def _another(self, made: Merged) -> Merged:
+    def _another(self, made: MergeDone) -> MergeDone:
         """A model that it has not offered yet."""
         self._faces += 1
         last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.layout)
@@ -260,16 +260,16 @@ class Liar(SimNode):
         """Look, or say something without looking."""
         if "false_dispute" in self.lies and wish.digest in self.disk.blobs:
             claimed = self.disk.fingerprint(wish.digest)
-            doubt = Doubt(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
+            doubt = Discrepancy(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
             self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
         elif "lazy_audit" in self.lies:
             self.done(wish, Audited(wish.number, wish.revision, wish.digest, None))
         else:
             super().audit(wish)
 
-    def done(self, wish: Effect, event: Event | None) -> None:
+    def done(self, wish: Effect, event: Observation | None) -> None:
         """A wish has come to its end; an offer is answered at once, by that lie."""
-        if isinstance(event, Merged):
+        if isinstance(event, MergeDone):
             self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:
             receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
@@ -285,12 +285,12 @@ class Liar(SimNode):
         if "false_receipt" not in self.lies:
             super().send_receipt(wish)
 
-    def examine(self, wish: Examine) -> None:
+    def examine(self, wish: RecomputeChunk) -> None:
         """Recompute, or say what the accused wants to hear."""
         r = ROUND.get(self.state, STUDY_NAME)
         if "false_answer" in self.lies and r is not None and r.dispute is not None:
             leaf = r.dispute.claimed
-            self.done(wish, Examined(wish.number, wish.revision, wish.chunk, leaf))
+            self.done(wish, ChunkRecomputed(wish.number, wish.revision, wish.chunk, leaf))
         else:
             super().examine(wish)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from swarmhub.errors import BlobError, MergeError, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Fingerprint
-from swarmhub.protocol import Audit, Examine, audit_procedure, recompute
+from swarmhub.protocol import Audit, RecomputeChunk, audit_procedure, recompute
 from swarmhub.sim.contents import Blob
 from swarmhub.types import Digest, MemberId
 
@@ -48,7 +48,7 @@ def drive(
     resume(None)
 
 
-class Hands(audit_procedure.Hands):
+class SimAuditIO(audit_procedure.AuditIO):
     """The node's simulated disk, and messages to the others."""
 
     def __init__(self, node: SimNode) -> None:
@@ -107,9 +107,9 @@ class Hands(audit_procedure.Hands):
         await self._compute()
         return recompute.audit(self.node.disk, wish, starts, excerpts)
 
-    async def examine(self, wish: Examine, chunks: Mapping[MemberId, bytes]) -> Digest:
+    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         await self._compute()
-        return recompute.examine(self.node.disk, wish, chunks)
+        return recompute.recompute_chunk(self.node.disk, wish, chunks)
 
     async def _compute(self) -> None:
         takes_ms = RECOMPUTE_MS + self.node.disk.slow_ms

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.protocol import Obtained, Prepared, Signed, recompute
+from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed, recompute
 from swarmhub.sim.contents import Blob
 from swarmhub.types import Digest
 
@@ -23,9 +23,9 @@ class Disk:
 
     model: Layout
     blobs: dict[Digest, Blob] = field(default_factory=dict)
-    journal: Prepared | None = None
+    journal: PreparedContribution | None = None
     signed: Signed = field(default_factory=Signed)
-    obtained: Obtained = field(default_factory=Obtained)  # not synced
+    obtained: FetchedBlobs = field(default_factory=FetchedBlobs)  # not synced
     full: bool = False
     slow_ms: int = 0  # what every piece of work with it takes longer
     _unsynced: set[Digest] = field(default_factory=set)
@@ -37,9 +37,9 @@ class Disk:
         """Of a blob that is held; BlobError where it is not."""
         return self._need(digest).fingerprint
 
-    def source(self, digest: Digest) -> recompute.Memory:
+    def source(self, digest: Digest) -> recompute.MemoryReader:
         """Random access to a blob that is held."""
-        return recompute.Memory(self._need(digest).data)
+        return recompute.MemoryReader(self._need(digest).data)
 
     def read(self, digest: Digest) -> bytes:
         """All of a blob that is held."""
@@ -71,7 +71,7 @@ class Disk:
         """The blob outlives a crash from now on."""
         self._unsynced.discard(digest)
 
-    def write_journal(self, prepared: Prepared) -> None:
+    def write_journal(self, prepared: PreparedContribution) -> None:
         """Replaced as a whole and synced, as the real one is (`files.write_durably`)."""
         if self.full:
             raise DiskFull
@@ -90,7 +90,7 @@ class Disk:
                 self.blobs[digest] = Blob(blob.form, torn)
         self._unsynced.clear()
         if rng.randrange(3) == 0:
-            self.obtained = Obtained()
+            self.obtained = FetchedBlobs()
 
     def retain(self, kept: set[Digest]) -> None:
         """Delete everything else."""

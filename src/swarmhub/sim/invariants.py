@@ -61,7 +61,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.keys import verify
-from swarmhub.merge import Contribution, Rule, merge_parameters, merge_statistics
+from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
 from swarmhub.protocol import recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
@@ -70,7 +70,7 @@ from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, Memb
 
 if TYPE_CHECKING:
     from swarmhub.ledger import Committed
-    from swarmhub.protocol import Assignment
+    from swarmhub.protocol import TrainingTask
     from swarmhub.sim.world import World
 
 
@@ -435,7 +435,9 @@ class Invariants:
             documents = {member: data for member, _, data in stated}
             return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
         rule, layout = self.world.spec.merge, self.world.layout
-        inputs = [Contribution(m, weight, recompute.Memory(data)) for m, weight, data in stated]
+        inputs = [
+            WeightedSource(m, weight, recompute.MemoryReader(data)) for m, weight, data in stated
+        ]
         chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
         return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
 
@@ -464,7 +466,7 @@ class Invariants:
 
     # every training
 
-    def before_training(self, node: SimNode, task: Assignment) -> None:
+    def before_training(self, node: SimNode, task: TrainingTask) -> None:
         """A node is about to train."""
         if not node.is_honest:
             return

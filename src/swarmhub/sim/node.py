@@ -27,32 +27,32 @@ from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
     Accepted,
     Audit,
+    BlobStored,
     Check,
     CheckedBad,
     CheckedGood,
     Effect,
-    Event,
-    Examine,
-    Held,
+    LocalState,
     Merge,
-    Merged,
-    Notes,
+    MergeDone,
+    Observation,
     Offered,
     PeerFound,
     PeerLost,
     Poked,
-    Prepared,
+    PreparedContribution,
     Pull,
     PullFailed,
     PullStarted,
     PullStopped,
     ReceiptCame,
     ReceiptSent,
-    Refused,
+    RecomputeChunk,
     SendReceipt,
     Submit,
     Sync,
     Synced,
+    TransactionRefused,
     Wake,
     Watch,
     assign,
@@ -68,7 +68,7 @@ from swarmhub.protocol import (
     recompute,
 )
 from swarmhub.sim import contents
-from swarmhub.sim.audit_io import Hands, drive
+from swarmhub.sim.audit_io import SimAuditIO, drive
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
 from swarmhub.types import (
@@ -82,7 +82,7 @@ from swarmhub.types import (
 )
 
 if TYPE_CHECKING:
-    from swarmhub.protocol import Assignment
+    from swarmhub.protocol import TrainingTask
     from swarmhub.sim.world import World
 
 STUDY_NAME = "sim"
@@ -131,7 +131,7 @@ class SimNode:
         self.rotates: set[int] = set()  # effects at which it replaces its keys
         self.effects = 0
         self.state = State()
-        self.notes = Notes(STUDY_NAME, me)
+        self.notes = LocalState(STUDY_NAME, me)
         self._number = self._revision = 0
         self._under_way: set[Effect] = set()
         self._condemned: set[Digest] = set()
@@ -155,7 +155,7 @@ class SimNode:
             del blobs[digest]
         journal = self.disk.journal
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
-        self.notes = Notes(
+        self.notes = LocalState(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
             signed=self.disk.signed, obtained=self.disk.obtained,
         )  # fmt: skip
@@ -226,7 +226,7 @@ class SimNode:
         since_ms = self.world.now_ms - self._seen_ms
         return max(tip_ms + max(1, since_ms), self.world.now_ms + self.skew_ms)
 
-    def learn(self, event: Event) -> None:
+    def learn(self, event: Observation) -> None:
         """Note and react."""
         self.notes.learn(event, self.now_ms)
         self.react()
@@ -286,7 +286,7 @@ class SimNode:
 
         return guarded
 
-    def done(self, wish: Effect, event: Event | None) -> None:
+    def done(self, wish: Effect, event: Observation | None) -> None:
         """A wish has come to its end."""
         self._under_way.discard(wish)
         if event is not None:
@@ -321,7 +321,7 @@ class SimNode:
         trains_ms = self.world.random.randint(5, 200) + self.disk.slow_ms
         self.later(trains_ms, lambda: self._answer(task))
 
-    def _answer(self, task: Assignment) -> None:
+    def _answer(self, task: TrainingTask) -> None:
         self._training = False
         now = expect(self.state, self.notes)
         if now is not None and (now.number, now.base) == (task.number, task.base):
@@ -333,7 +333,7 @@ class SimNode:
         else:
             self.react()
 
-    def _prepare(self, task: Assignment) -> Prepared:
+    def _prepare(self, task: TrainingTask) -> PreparedContribution:
         made: Fingerprint | None = None
         if task.kind != "evaluation":
             made = self._keep(self.trained(task), first=True).fingerprint
@@ -342,7 +342,7 @@ class SimNode:
         if task.base:
             metrics = {"auc": self.world.random.randrange(MICRO)}
             seen = (Evaluation(task.base, weight, metrics),)
-        prepared = Prepared(
+        prepared = PreparedContribution(
             task.number, task.base, made.digest if made else "", made.root if made else "",
             made.nbytes if made else 0, made.layout if made else "", weight, seen,
         )  # fmt: skip
@@ -350,10 +350,10 @@ class SimNode:
         self.disk.write_journal(prepared)
         self.does("journal that is written")
         if made:
-            self.notes.learn(Held(made.digest), self.now_ms)
+            self.notes.learn(BlobStored(made.digest), self.now_ms)
         return prepared
 
-    def trained(self, task: Assignment) -> Blob:
+    def trained(self, task: TrainingTask) -> Blob:
         """What training makes of the model."""
         rng = self.world.random
         if task.kind == "statistics":
@@ -389,9 +389,9 @@ class SimNode:
         found = self.give(digest, asker)
         if found is None:
             return None
-        return excerpt(recompute.Memory(found.data), len(found.data), starts)
+        return excerpt(recompute.MemoryReader(found.data), len(found.data), starts)
 
-    def offer(self, asker: MemberId, wish: Watch) -> Merged | None:
+    def offer(self, asker: MemberId, wish: Watch) -> MergeDone | None:
         """What this node offers as leader."""
         return self.notes.merged.get((wish.number, wish.revision))
 
@@ -413,7 +413,7 @@ class SimNode:
                 self._sync(wish)
             case Audit():
                 self.audit(wish)
-            case Examine():
+            case RecomputeChunk():
                 self.examine(wish)
             case Watch():
                 self._watch(wish)
@@ -431,7 +431,13 @@ class SimNode:
             result = self.world.results.get(tx_id)
             if result is not None and self.world.on_ledger(self.me):
                 final = is_final(wish.body, result.code) and revision == self._revision
-                learnt = Accepted(wish.body) if result.ok else Refused(wish.body) if final else None
+                learnt = (
+                    Accepted(wish.body)
+                    if result.ok
+                    else TransactionRefused(wish.body)
+                    if final
+                    else None
+                )
                 self.done(wish, learnt)
                 return
             self.world.submit(self.me, tx)
@@ -487,7 +493,7 @@ class SimNode:
                 return
             self.disk.obtained = self.notes.obtained.and_(self._number, wish.digest)
             self.notes.learn(self.disk.obtained, self.now_ms)
-            self.done(wish, Held(wish.digest))
+            self.done(wish, BlobStored(wish.digest))
 
         self.ask(holders[0], lambda peer: peer.give(wish.digest, self.me), answer)
 
@@ -523,7 +529,7 @@ class SimNode:
         found = made.fingerprint
         self.world.invariants.after_merge(self, wish.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, found)
-        offer = Merged(
+        offer = MergeDone(
             wish.number, wish.revision, found.digest, found.nbytes, found.layout, signature
         )
         self.done(wish, offer)
@@ -551,37 +557,37 @@ class SimNode:
         form = STATISTICS_LAYOUT if wish.kind == "statistics" else wish.layout
         return Blob(form, b"".join(recompute.merge(self.disk, wish)))
 
-    def sign(self, domain: str, number: int, revision: int, model: Fingerprint | Merged) -> str:
+    def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:
         """An offer's or a receipt's signature."""
         return self.account.sign(domain, self.message(number, revision, model))
 
-    def message(self, number: int, revision: int, model: Fingerprint | Merged) -> bytes:
+    def message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
         """What offers and receipts sign."""
         return offer_message(self.state, STUDY_NAME, number, revision, model)
 
     def audit(self, wish: Audit) -> None:
         """Recompute the merge, or parts of it that are drawn."""
 
-        def finish(events: list[Event]) -> None:
+        def finish(events: list[Observation]) -> None:
             for event in events:
                 self.notes.learn(event, self.now_ms)
             self.done(wish, None)
 
-        looking = audit_procedure.audit_offer(Hands(self), wish, self.notes.drawn)
+        looking = audit_procedure.audit_offer(SimAuditIO(self), wish, self.notes.drawn)
         drive(looking, finish, lambda: self.failed(wish))
 
-    def examine(self, wish: Examine) -> None:
+    def examine(self, wish: RecomputeChunk) -> None:
         """Recompute the disputed chunk, from what is held and what others give."""
         drive(
-            audit_procedure.answer_dispute(Hands(self), wish),
+            audit_procedure.answer_dispute(SimAuditIO(self), wish),
             lambda event: self.done(wish, event),
             lambda: self.failed(wish),
         )
 
     def _watch(self, wish: Watch) -> None:
-        end: Callable[[Event], None] = once(lambda event: self.done(wish, event))
+        end: Callable[[Observation], None] = once(lambda event: self.done(wish, event))
 
-        def back(event: Event) -> Callable[[], None]:
+        def back(event: Observation) -> Callable[[], None]:
             return self.alive(lambda: end(event))
 
         lost = back(PeerLost(wish.leader))
@@ -604,7 +610,7 @@ class SimNode:
 
         self.world.send(self.me, wish.leader, look, lost)
 
-    def _checked(self, wish: Watch, merged: Merged) -> Event:
+    def _checked(self, wish: Watch, merged: MergeDone) -> Observation:
         if wish.known:
             return PeerLost(wish.leader)
         if not is_offer(self.state, STUDY_NAME, wish.leader, merged):

@@ -37,7 +37,7 @@ from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.errors import BadInput
 from swarmhub.types import MemberId
 
-LIES = (
+ATTACKS = (
     "false_merge", "lazy_audit", "false_dispute", "false_answer", "slander", "withhold", "garble",
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
@@ -52,7 +52,7 @@ HEAL_MS = 8_000  # what befalls anybody at random is over by then
 
 
 @dataclass(frozen=True)
-class Act:
+class Fault:
     """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
 
     kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, lie
@@ -72,7 +72,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """A whole schedule. Probabilities are in percent, per message."""
 
     nodes: int = 5
@@ -87,7 +87,7 @@ class Plan:
     duplicate: int = 0
     delay_ms: tuple[int, int] = (1, 60)
     until_ms: int = HEAL_MS  # nothing is dropped or doubled after that
-    acts: tuple[Act, ...] = ()
+    acts: tuple[Fault, ...] = ()
 
     def __str__(self) -> str:
         low, high = self.delay_ms
@@ -175,9 +175,9 @@ STORY = re.compile(rf"-+|{NUMBER} ms  (?:ledger|member {NUMBER}): .*")
 HINT = "'swarmhub sim replay SEED' shows what one looks like"
 
 
-def parse_plan(text: str) -> Plan:
+def parse_schedule(text: str) -> Schedule:
     """The plan of a text, up to its story, where there is one; BadInput names what is wrong."""
-    plan, acts = Plan(), []
+    plan, acts = Schedule(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
             plan = replace(plan, **_sizes(line))
@@ -195,7 +195,7 @@ def parse_plan(text: str) -> Plan:
     return plan
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Schedule) -> None:
     low, high = plan.delay_ms
     if not (1 <= plan.nodes <= 64 and plan.rounds >= 1):
         raise BadInput(
@@ -263,56 +263,56 @@ def _sizes(line: str) -> dict[str, Any]:
     return found
 
 
-def _act(found: re.Match[str]) -> Act:
+def _act(found: re.Match[str]) -> Fault:
     number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
     lie = found["lie"] or ""
-    if (found["kind"] == "lie") != (lie in LIES):
-        raise BadInput(f"Expected a lie of {', '.join(LIES)}, got {found[0][:80]!r}.")
-    return Act(
+    if (found["kind"] == "lie") != (lie in ATTACKS):
+        raise BadInput(f"Expected a lie of {', '.join(ATTACKS)}, got {found[0][:80]!r}.")
+    return Fault(
         found["kind"], tuple(map(int, found["members"].split())), number["at"], number["effect"],
         number["for"], number["by"], lie,
     )  # fmt: skip
 
 
-def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
+def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
     """The plan that a seed stands for: faults of every kind, and up to f liars."""
     rng = random.Random(f"plan {seed}")
     f = (nodes - 1) // 3
-    acts: list[Act] = []
+    acts: list[Fault] = []
     members = range(1, nodes + 1)
     for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
-        acts += [Act("lie", (liar,), lie=lie) for lie in rng.sample(LIES, rng.randint(1, 5))]
+        acts += [Fault("lie", (liar,), lie=lie) for lie in rng.sample(ATTACKS, rng.randint(1, 5))]
     acts = [a for a in acts if (a.members, a.lie) != ((1,), "uninvited")]
     for act in _politics(rng, nodes, acts):
-        bolder = Plan(nodes=nodes, acts=(*acts, act))
+        bolder = Schedule(nodes=nodes, acts=(*acts, act))
         left = nodes - len(bolder.outsiders | bolder.leavers)
         survives = compute_faults(left) >= len(bolder.liars - bolder.leavers)
         if left >= 2 and survives and bolder.is_fair:
             acts.append(act)
-    left = nodes - len(Plan(nodes=nodes, acts=tuple(acts)).outsiders)
-    if compute_faults(left) < len(Plan(acts=tuple(acts)).liars):
+    left = nodes - len(Schedule(nodes=nodes, acts=tuple(acts)).outsiders)
+    if compute_faults(left) < len(Schedule(acts=tuple(acts)).liars):
         acts = [a for a in acts if a.lie != "uninvited"]
     for _ in range(rng.randint(0, 6)):
         down = rng.randint(50, 3000)
         if rng.random() < 0.5:
             effect = int(2 ** rng.uniform(0, LAST_EFFECT))
-            acts.append(Act("crash", (rng.choice(members),), effect=effect, for_ms=down))
+            acts.append(Fault("crash", (rng.choice(members),), effect=effect, for_ms=down))
         else:
             at = rng.randint(0, HEAL_MS - 3000)
-            acts.append(Act("crash", (rng.choice(members),), at_ms=at, for_ms=down))
+            acts.append(Fault("crash", (rng.choice(members),), at_ms=at, for_ms=down))
     for kind, most in (("cut", 2), ("slow", 2), ("slowdisk", 1), ("fill", 1)):
         for _ in range(rng.randint(0, most)):
             who = rng.sample(members, rng.randint(1, nodes // 2) if kind == "cut" else 1)
             at, lasts = rng.randint(0, HEAL_MS - 4000), rng.randint(100, 4000)
             by = rng.randint(50, 800) if kind.startswith("slow") else 0
-            acts.append(Act(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
+            acts.append(Fault(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
     skewed = [m for m in members if rng.random() < 0.2]
-    acts += [Act("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    acts += [Fault("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
     if rng.random() < 0.15:
-        acts.append(Act("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
-    plan = Plan(nodes=nodes, acts=tuple(acts))
+        acts.append(Fault("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
+    plan = Schedule(nodes=nodes, acts=tuple(acts))
     left = nodes - len(plan.outsiders | plan.leavers)
-    drawn = Plan(
+    drawn = Schedule(
         nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
         merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
         statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
@@ -322,22 +322,22 @@ def plan_of(seed: int, nodes: int = 5, rounds: int = 10) -> Plan:
     return _prying(rng, _growing(rng, _rotating(rng, drawn)))
 
 
-def _prying(rng: random.Random, plan: Plan) -> Plan:
+def _prying(rng: random.Random, plan: Schedule) -> Schedule:
     """Where nobody lies, who has no part in the study may want to read what is in it."""
     if plan.liars or rng.random() < 0.3:
         return plan
-    curious = [Act("lie", (m,), lie="curious") for m in sorted(plan.outsiders)]
+    curious = [Fault("lie", (m,), lie="curious") for m in sorted(plan.outsiders)]
     return replace(plan, acts=(*plan.acts, *curious))
 
 
-def _rotating(rng: random.Random, plan: Plan) -> Plan:
+def _rotating(rng: random.Random, plan: Schedule) -> Schedule:
     """With keys that are replaced in the middle of something."""
     moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-    acts = [Act("rotate", (rng.randint(1, plan.nodes),), effect=moment) for moment in moments]
+    acts = [Fault("rotate", (rng.randint(1, plan.nodes),), effect=moment) for moment in moments]
     return replace(plan, acts=(*plan.acts, *acts))
 
 
-def _growing(rng: random.Random, plan: Plan) -> Plan:
+def _growing(rng: random.Random, plan: Schedule) -> Schedule:
     """With members that enrol while the study goes on, and some of them leave it again; in some
     plans liars come as the last."""
     if rng.random() < 0.65:
@@ -346,9 +346,9 @@ def _growing(rng: random.Random, plan: Plan) -> Plan:
     rng.shuffle(others)
     if rng.random() < 0.5:
         others.sort(key=lambda m: m not in plan.liars)
-    came = [Act("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: plan.nodes // 2]]
+    came = [Fault("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: plan.nodes // 2]]
     gone = [
-        Act("withdraw", act.members, at_ms=rng.randint(act.at_ms, HEAL_MS))
+        Fault("withdraw", act.members, at_ms=rng.randint(act.at_ms, HEAL_MS))
         for act in came
         if rng.random() < 0.15
     ]
@@ -368,14 +368,14 @@ def _floats(rng: random.Random) -> int:
     return CHUNKS_FLOATS if dice < 0.02 else DRAWN_FLOATS if dice < 0.2 else FLOATS
 
 
-def _politics(rng: random.Random, nodes: int, lies: list[Act]) -> list[Act]:
+def _politics(rng: random.Random, nodes: int, lies: list[Fault]) -> list[Fault]:
     """Who refuses, who withdraws, and who is to be voted out."""
-    found: list[Act] = []
+    found: list[Fault] = []
     liars = sorted({m for a in lies for m in a.members})
     if rng.random() < 0.2:
-        found.append(Act("refuse", (rng.randint(2, nodes),)))
+        found.append(Fault("refuse", (rng.randint(2, nodes),)))
     if rng.random() < 0.15:
-        found.append(Act("withdraw", (rng.randint(1, nodes),), at_ms=rng.randint(0, HEAL_MS)))
+        found.append(Fault("withdraw", (rng.randint(1, nodes),), at_ms=rng.randint(0, HEAL_MS)))
     if rng.random() < 0.3 and nodes > 2:
         carried = rng.random() < 0.3
         victim = rng.choice(liars) if carried and liars else rng.randint(1, nodes)
@@ -386,5 +386,5 @@ def _politics(rng: random.Random, nodes: int, lies: list[Act]) -> list[Act]:
         ayes = others if carried else others[: quorum - 1]
         if ayes:
             at = rng.randint(0, HEAL_MS)
-            found.append(Act("oust", (victim, *sorted(ayes)), at_ms=at))
+            found.append(Fault("oust", (victim, *sorted(ayes)), at_ms=at))
     return found

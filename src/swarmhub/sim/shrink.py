@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from swarmhub.sim.schedule import Plan
-from swarmhub.sim.world import run_plan
+from swarmhub.sim.schedule import Schedule
+from swarmhub.sim.world import run_schedule
 
 MAX_TRIALS = 300
 
@@ -16,12 +16,14 @@ def kinds(broken: list[str]) -> set[str]:
     return {line.partition(":")[0] for line in broken}
 
 
-def breaks_like(wanted: set[str]) -> Callable[[Plan], bool]:
+def breaks_like(wanted: set[str]) -> Callable[[Schedule], bool]:
     """Whether a plan breaks one of these invariants."""
-    return lambda plan: bool(wanted & kinds(run_plan(plan).broken))
+    return lambda plan: bool(wanted & kinds(run_schedule(plan).broken))
 
 
-def shrink(plan: Plan, still_breaks: Callable[[Plan], bool], trials: int = MAX_TRIALS) -> Plan:
+def shrink(
+    plan: Schedule, still_breaks: Callable[[Schedule], bool], trials: int = MAX_TRIALS
+) -> Schedule:
     """A plan that still breaks and from which nothing simple can be taken away."""
     again = True
     while again and trials > 0:
@@ -38,7 +40,7 @@ def shrink(plan: Plan, still_breaks: Callable[[Plan], bool], trials: int = MAX_T
     return plan
 
 
-def simpler(plan: Plan) -> Iterator[Plan]:
+def simpler(plan: Schedule) -> Iterator[Schedule]:
     """Plans with a little less in them, the boldest first."""
     half = len(plan.acts) // 2
     if half > 1:

@@ -48,11 +48,11 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.protocol import Submit
-from swarmhub.sim.adversaries import Liar
+from swarmhub.sim.adversaries import ByzantineNode
 from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
 from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
-from swarmhub.sim.schedule import Act, Plan, plan_of
+from swarmhub.sim.schedule import Fault, Schedule, schedule_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 START_MS = 1_000_000_000
@@ -84,10 +84,10 @@ TOLD = {  # how the story puts the ledger's events
 
 
 @dataclass
-class Report:
+class SimulationReport:
     """What a run came to."""
 
-    plan: Plan
+    plan: Schedule
     finished: bool
     time_ms: int
     settled: list[Model]
@@ -111,7 +111,7 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
 class World:
     """The queue, the network, the ledger and the nodes."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Schedule) -> None:
         self.plan = plan
         self.random = random.Random(plan.seed)
         self.now_ms = START_MS
@@ -143,7 +143,9 @@ class World:
         self.nodes: dict[MemberId, SimNode] = {}
         for i, account in enumerate(accounts, 1):
             lies = frozenset(a.lie for a in plan.acts if a.kind == "lie" and i in a.members)
-            self.nodes[i] = Liar(self, i, account, lies) if lies else SimNode(self, i, account)
+            self.nodes[i] = (
+                ByzantineNode(self, i, account, lies) if lies else SimNode(self, i, account)
+            )
         self.invariants = Invariants(self)
         self._found(accounts)
         for act in plan.acts:
@@ -160,7 +162,7 @@ class World:
         name = f"member {who}" if who else "ledger"
         self.story.append(f"{self.now_ms - START_MS:>6} ms  {name}: {sentence}")
 
-    def run(self) -> Report:
+    def run(self) -> SimulationReport:
         """Until the study has ended and every honest node has its last model, or time is up."""
         steps, broken = 0, self.invariants.broken
         end_ms = self.now_ms + SPAN_MS
@@ -182,7 +184,7 @@ class World:
         finished = self._is_over()
         if not broken:
             self.invariants.at_the_end(finished)
-        return Report(
+        return SimulationReport(
             plan=self.plan,
             finished=finished,
             time_ms=self.now_ms - START_MS,
@@ -355,7 +357,7 @@ class World:
         for node in self.nodes.values():
             self.at(0, node.start)
 
-    def _plan(self, act: Act) -> None:
+    def _plan(self, act: Fault) -> None:
         node = self.nodes[act.members[0]]
         if act.kind == "crash" and act.effect:
             node.fatal[act.effect] = act.for_ms
@@ -432,7 +434,7 @@ class World:
             return True
         return False
 
-    def _for_a_while(self, act: Act, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    def _for_a_while(self, act: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
         def start() -> None:
             self.tell(act.members[0], f"{act.kind} {list(act.members)} for {act.for_ms} ms")
             begin()
@@ -449,11 +451,11 @@ class World:
             self.at(down_ms, node.start)
 
 
-def run_plan(plan: Plan) -> Report:
+def run_schedule(plan: Schedule) -> SimulationReport:
     """Run a plan from beginning to end."""
     return World(plan).run()
 
 
-def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> Report:
+def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> SimulationReport:
     """Run the plan that a seed stands for."""
-    return run_plan(plan_of(seed, nodes, rounds))
+    return run_schedule(schedule_of(seed, nodes, rounds))

@@ -26,7 +26,7 @@ from swarmhub import codec, failpoints
 from swarmhub.contract.records import Spec
 from swarmhub.contract.study.lifecycle import STUDY_NAME, is_study_name
 from swarmhub.errors import BadInput, FenceError, HomeError, TrainerError
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import held, lock
 from swarmhub.params.buffer import Array
 from swarmhub.train.adapters import Parameters, adapt
@@ -172,7 +172,7 @@ class Swarm:
         weight = self.samples  # until this process has trained itself
         while True:
             task = self._next()
-            reach("trainer.task")
+            failpoint("trainer.task")
             if task["state"] == "task" and task["kind"] == "statistics":
                 self._give_statistics(task)
                 continue
@@ -212,7 +212,7 @@ class Swarm:
                 raise TrainerError("Call round.report(samples=...) in every round of training.")
             weight = turn._samples
             self._shelf.save(number, turn.local, parameters.local())
-            reach("trainer.local")
+            failpoint("trainer.local")
             layout = parameters.write(Path(task["drop"]))
             self._answer(task, samples=weight, layout=layout, metrics=metrics, own=turn._own)
 
@@ -306,10 +306,10 @@ class Swarm:
             "evaluations": evaluations,
             "own_metrics": to_micro(own or {}),
         }
-        reach("trainer.written")
+        failpoint("trainer.written")
         try:
             self._client.post(f"/v1/studies/{self.study}/answer", body)
-            reach("trainer.answered")
+            failpoint("trainer.answered")
         except FenceError:
             self._attach()  # restarted node: the task comes again
 

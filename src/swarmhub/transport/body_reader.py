@@ -16,7 +16,7 @@ from aiohttp import ClientResponse
 from swarmhub.transport.tls import widen
 
 
-class Body(asyncio.BufferedProtocol):
+class BodyReader(asyncio.BufferedProtocol):
     """What is left of an answer without a transfer encoding; `fill` takes it in order, and waits
     `stall_s` seconds at most for the next byte."""
 

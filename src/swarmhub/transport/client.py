@@ -25,10 +25,10 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BlobError, DiskError, HungUp, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Layout, chunk_count, leaf_of
-from swarmhub.protocol import Merged, Pull, ReceiptCame
-from swarmhub.transport.body_reader import Body
-from swarmhub.transport.reachability import Reach, read_reach
-from swarmhub.transport.relay import Ways
+from swarmhub.protocol import MergeDone, Pull, ReceiptCame
+from swarmhub.transport.body_reader import BodyReader
+from swarmhub.transport.reachability import Reachability, read_reachability
+from swarmhub.transport.relay import RelayRouter
 from swarmhub.transport.tls import Peers, widen
 from swarmhub.types import Digest, MemberId
 
@@ -57,7 +57,7 @@ class PeerClient:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._context = peers.client_context()
-        self._ways = Ways(peers)
+        self._ways = RelayRouter(peers)
         self._sessions: dict[bytes, aiohttp.ClientSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._greetings: dict[MemberId, asyncio.Task[None]] = {}
@@ -233,7 +233,7 @@ class PeerClient:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
                 _check_range(response, start, wish.nbytes)
-                body = Body(response, STALL_TIMEOUT_S)
+                body = BodyReader(response, STALL_TIMEOUT_S)
                 end = loop.time() + START_S + (wish.nbytes - start) / MIN_BYTES_PER_S
                 buffers = itertools.cycle([bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)])
                 for at in range(start, wish.nbytes, CHUNK_BYTES):  # fill one, write the other
@@ -315,7 +315,7 @@ class PeerClient:
 
     async def watch(
         self, leader: MemberId, study: str, number: int, revision: int, known: str
-    ) -> Merged | None:
+    ) -> MergeDone | None:
         """The leader's merge, None when it had none in time; PeerError when it is gone."""
         query = {
             "study": study, "number": str(number), "revision": str(revision), "known": known,
@@ -329,7 +329,7 @@ class PeerClient:
                 return None
             data = await _read_bounded(response, MAX_ANSWER_BYTES)
         try:
-            return codec.unpack(Merged, data)
+            return codec.unpack(MergeDone, data)
         except Malformed:
             raise PeerError(f"Member {leader} sent an offer that does not decode.") from None
 
@@ -338,13 +338,13 @@ class PeerClient:
         cannot be asked."""
         (await self._request(member, "GET", "/v1/greeting")).release()
 
-    async def reach(self, member: MemberId) -> Reach:
+    async def reach(self, member: MemberId) -> Reachability:
         """Have a member look at this node's ports; PeerError where it cannot be asked."""
         response = await self._request(member, "GET", "/v1/reach", answer_s=REACH_S)
         async with response:
             if response.status != 200:
                 raise PeerError(f"Member {member} answered {response.status}.")
-            return read_reach(await _read_bounded(response, MAX_ANSWER_BYTES))
+            return read_reachability(await _read_bounded(response, MAX_ANSWER_BYTES))
 
     async def height(self, member: MemberId, chain: str) -> int:
         """The newest block of a chain that a member has, as it says; 0 if it has another chain's,

@@ -35,16 +35,16 @@ NAME = "swarmhub"  # all that the header Server says
 log = logging.getLogger("swarmhub.peers")
 
 
-class Room:
+class ConnectionTable:
     """All conversations of a server."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self.open: dict[Conversation, bytes] = {}  # certificate (DER), in order of arrival
-        self._hosts: dict[Conversation, MemberId] = {}  # of guests
+        self.open: dict[Connection, bytes] = {}  # certificate (DER), in order of arrival
+        self._hosts: dict[Connection, MemberId] = {}  # of guests
         peers.on_gone.append(self._close_gone)
 
-    def enter(self, conversation: Conversation, certificate: bytes | None) -> bool:
+    def enter(self, conversation: Connection, certificate: bytes | None) -> bool:
         """Whether this is an active member, or has an open invitation or application. If it has too
         many connections, its oldest ends: they may be what a crash of its node left behind."""
         if certificate is None:
@@ -62,31 +62,31 @@ class Room:
         self.open[conversation] = certificate
         return True
 
-    def leave(self, conversation: Conversation) -> None:
+    def leave(self, conversation: Connection) -> None:
         """It has ended."""
         self.open.pop(conversation, None)
         self._hosts.pop(conversation, None)
 
-    def end(self, conversation: Conversation) -> None:
+    def end(self, conversation: Connection) -> None:
         """End it, without a word."""
         self.leave(conversation)
         conversation.cut_off()
 
     def member_of(self, conversation: object) -> Member | None:
         """Who speaks, if it is still a member."""
-        if not isinstance(conversation, Conversation):
+        if not isinstance(conversation, Connection):
             return None
         return self._peers.member_of(self.open.get(conversation))
 
     def is_guest(self, conversation: object) -> bool:
         """Whether the other side has an invitation or an application that is still open."""
-        if not isinstance(conversation, Conversation):
+        if not isinstance(conversation, Connection):
             return False
         return self._peers.host_of(self.open.get(conversation)) is not None
 
     def is_applicant(self, conversation: object) -> bool:
         """Whether the other side waits for the vote on its application."""
-        if not isinstance(conversation, Conversation):
+        if not isinstance(conversation, Connection):
             return False
         return self._peers.is_applicant(self.open.get(conversation))
 
@@ -96,10 +96,10 @@ class Room:
                 self.end(conversation)
 
 
-class Conversation(web.RequestHandler):
+class Connection(web.RequestHandler):
     """aiohttp's protocol of one connection, with our limits around it."""
 
-    def __init__(self, room: Room, server: web.Server) -> None:
+    def __init__(self, room: ConnectionTable, server: web.Server) -> None:
         super().__init__(
             server, loop=asyncio.get_running_loop(), lingering_time=0, keepalive_timeout=IDLE_S,
             auto_decompress=False, max_line_size=MAX_HEADER_BYTES,
@@ -179,6 +179,6 @@ class Conversation(web.RequestHandler):
             self._timer = None
 
 
-def make_conversations(room: Room, server: web.Server) -> Callable[[], Conversation]:
+def make_connections(room: ConnectionTable, server: web.Server) -> Callable[[], Connection]:
     """What the door calls for everybody who got through the handshake."""
-    return lambda: Conversation(room, server)
+    return lambda: Connection(room, server)

@@ -22,17 +22,17 @@ MAX_ANSWER_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class Place:
+class JoinEndpoint:
     """A member's peer port (host:port) and the sha256 of its certificate (hex)."""
 
     address: str
     tls: str
 
 
-class Guest:
+class JoinClient:
     """Requests with an invitation's certificate (PEM files of it and of its key)."""
 
-    def __init__(self, places: Sequence[Place], certificate: Path, key: Path) -> None:
+    def __init__(self, places: Sequence[JoinEndpoint], certificate: Path, key: Path) -> None:
         self._places = places
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -85,7 +85,7 @@ class Guest:
         raise PeerError("; ".join(problems) or "the invitation names no member's address")
 
     async def _request_at(
-        self, place: Place, method: str, path: str, body: bytes | None
+        self, place: JoinEndpoint, method: str, path: str, body: bytes | None
     ) -> dict[str, Any]:
         pinned = aiohttp.Fingerprint(bytes.fromhex(place.tls))
         timeout = aiohttp.ClientTimeout(total=APPLICATION_S, sock_connect=KNOCK_S)

@@ -25,15 +25,15 @@ from dataclasses import dataclass
 
 HANDSHAKE_S = 10.0  # two round trips; a satellite link needs about two seconds
 SHUTDOWN_S = 2.0  # for the other side's goodbye
-MAX_GUESTS = 256  # each with the buffers of a TLS connection
+MAX_PENDING = 256  # each with the buffers of a TLS connection
 ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue that a member waits in
 PAUSE_S = 0.1  # without accepting, where there are no descriptors left
 BACKLOG = 2048  # a full queue costs a member seconds; the kernel may allow fewer
-NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 @dataclass(eq=False)
-class Guest:
+class PendingHandshake:
     """Somebody in a handshake."""
 
     address: str
@@ -45,13 +45,13 @@ class Guest:
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
-class Door:
+class Listener:
     """Listening sockets. Who gets through the handshake is handed to a protocol of `make`."""
 
     def __init__(self, context: ssl.SSLContext, make: Callable[[], asyncio.Protocol]) -> None:
         self._context, self._make = context, make
         self._listening: list[socket.socket] = []
-        self._guests: dict[Guest, asyncio.Task[None]] = {}  # in order of arrival
+        self._guests: dict[PendingHandshake, asyncio.Task[None]] = {}  # in order of arrival
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def open(self, host: str, port: int) -> int:
@@ -104,12 +104,12 @@ class Door:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in NO_ROOM:
+                if error.errno not in NO_DESCRIPTORS:
                     raise
                 self._rest(listening)
                 return
             accepted.setblocking(False)
-            self._welcome(Guest(str(address[0]), accepted))
+            self._welcome(PendingHandshake(str(address[0]), accepted))
 
     def _rest(self, listening: socket.socket) -> None:
         """No descriptor is left: free one, and accept again in a moment."""
@@ -118,8 +118,8 @@ class Door:
         loop = asyncio.get_running_loop()
         self._pauses[listening] = loop.call_later(PAUSE_S, self._resume, listening)
 
-    def _welcome(self, guest: Guest) -> None:
-        while len(self._guests) >= MAX_GUESTS:
+    def _welcome(self, guest: PendingHandshake) -> None:
+        while len(self._guests) >= MAX_PENDING:
             self._send_one_away()
         self._guests[guest] = asyncio.create_task(self._shake_hands(guest))
 
@@ -132,7 +132,7 @@ class Door:
             del self._guests[guest]
             guest.send_away()
 
-    async def _shake_hands(self, guest: Guest) -> None:
+    async def _shake_hands(self, guest: PendingHandshake) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(

@@ -20,7 +20,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reachability:
     """What a member found when it looked at the asker's ports: "" or what is wrong."""
 
     data: str
@@ -30,14 +30,14 @@ class Reach:
     now_ms: int = 0  # its clock
 
 
-def read_reach(data: bytes) -> Reach:
+def read_reachability(data: bytes) -> Reachability:
     """A member's answer, in words that can be shown. PeerError where it does not decode."""
     try:
-        found = codec.unpack(Reach, data)
+        found = codec.unpack(Reachability, data)
     except Malformed:
         raise PeerError("it answers what does not decode") from None
     said = (plain(found.data), plain(found.ledger))
-    return Reach(*said, found.height, plain(found.version), found.now_ms)
+    return Reachability(*said, found.height, plain(found.version), found.now_ms)
 
 
 async def try_tcp(place: str) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Coroutine, Sequence
 
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, PeerError
-from swarmhub.transport.listener import Door
+from swarmhub.transport.listener import Listener
 from swarmhub.transport.tls import Peers, abort, widen
 from swarmhub.types import MemberId
 
@@ -85,7 +85,7 @@ class Relay:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._door = Door(peers.server_context(), self._make)
+        self._door = Listener(peers.server_context(), self._make)
         self._open: dict[asyncio.StreamWriter, tuple[bytes, asyncio.Task[None]]] = {}
         self._standing: dict[MemberId, asyncio.StreamWriter] = {}
         self._calls: dict[str, tuple[MemberId, asyncio.Future[Stream]]] = {}
@@ -216,7 +216,7 @@ class Relay:
         await stream[1].wait_closed()
 
 
-class Outpost:
+class RelayUplink:
     """A member's place at the relays of its address: callers are let in at its own port."""
 
     def __init__(self, peers: Peers, relays: Sequence[str], listen: str) -> None:
@@ -292,7 +292,7 @@ class Outpost:
             self._taken[relay] -= 1
 
 
-class Ways:
+class RelayRouter:
     """Where to connect on this host in order to reach a member: its own address, or a port on the
     loopback behind which its relay is. Whoever else of this host connects there gets no further
     than at any port of the member's: its TLS asks for a member's certificate."""

@@ -31,15 +31,15 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError, Malformed
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import read_at
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.merge.audit import MAX_STRETCHES
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.protocol import Merged, ReceiptCame
-from swarmhub.transport.connection import NAME, Conversation, Room, make_conversations
-from swarmhub.transport.listener import Door
-from swarmhub.transport.reachability import Reach
+from swarmhub.protocol import MergeDone, ReceiptCame
+from swarmhub.transport.connection import NAME, Connection, ConnectionTable, make_connections
+from swarmhub.transport.listener import Listener
+from swarmhub.transport.reachability import Reachability
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
@@ -69,7 +69,7 @@ class Gate(Protocol):
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
-    ) -> Merged | None:
+    ) -> MergeDone | None:
         """This node's merge of the revision, when there is one other than `known`; None when
         the round has moved on or the time is up."""
 
@@ -79,7 +79,7 @@ class Gate(Protocol):
     def greeted(self, member: MemberId) -> None:
         """The member's node is up, and would like a connection from here as well."""
 
-    async def reach(self, member: Member) -> Reach:
+    async def reach(self, member: Member) -> Reachability:
         """Look at the ports of the member that asks, where the ledger has them."""
 
     def describe(self) -> dict[str, Any]:
@@ -105,11 +105,11 @@ class PeerServer:
 
     def __init__(self, peers: Peers, blobs: BlobStore, gate: Gate) -> None:
         self._peers, self._blobs, self._gate = peers, blobs, gate
-        self._room = Room(peers)
+        self._room = ConnectionTable(peers)
         self._streams: dict[MemberId, int] = {}
         self._reaching: set[MemberId] = set()
         self._runner: web.AppRunner | None = None
-        self._door: Door | None = None
+        self._door: Listener | None = None
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -133,8 +133,8 @@ class PeerServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         assert self._runner.server is not None
-        make = make_conversations(self._room, self._runner.server)
-        self._door = Door(self._peers.server_context(), make)
+        make = make_connections(self._room, self._runner.server)
+        self._door = Listener(self._peers.server_context(), make)
         try:
             self.port = await self._door.open(host, port)
         except OSError as error:
@@ -156,7 +156,7 @@ class PeerServer:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         conversation = request.protocol
-        assert isinstance(conversation, Conversation)
+        assert isinstance(conversation, Connection)
         conversation.begin()
         try:
             if not self._is_for_guest(request):
@@ -296,7 +296,7 @@ class PeerServer:
         if start:
             response.headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
         await response.prepare(request)
-        reach("serve.begun")
+        failpoint("serve.begun")
         loop = asyncio.get_running_loop()
         write_bytes = KEPT_WRITE_BYTES if total <= CHUNK_BYTES else WRITE_BYTES
         at = start
@@ -313,7 +313,7 @@ class PeerServer:
                 for part in range(0, size, write_bytes):
                     await response.write(piece[part : part + write_bytes])
             at += size
-        reach("serve.ended")
+        failpoint("serve.ended")
         await response.write_eof()
         return response
 

@@ -8,13 +8,13 @@ from swarmhub.ledger.cometbft.folder import (
     read_genesis,
     verify_comet_ledger,
 )
-from swarmhub.ledger.cometbft.read_client import CometVisitor
+from swarmhub.ledger.cometbft.read_client import CometReadClient
 from swarmhub.ledger.cometbft.rpc import short_path
 
 __all__ = [
     "PEERS_FILE",
     "CometLedger",
-    "CometVisitor",
+    "CometReadClient",
     "Entry",
     "Settings",
     "compute_peer_id",

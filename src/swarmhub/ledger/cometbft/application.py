@@ -30,7 +30,7 @@ from swarmhub.contract.records import get_member_of_key, get_members, read_genes
 from swarmhub.contract.state import Overlay, Reader, prove
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TXS,
@@ -114,27 +114,33 @@ class Application:
             self._check(tx, member.id if member else 0, request.type == 1)
         except Malformed as error:
             return messages.ResponseCheckTx(code=REFUSED, data=b"Malformed", log=str(error))
-        except Refused as error:
+        except PoolRefusal as error:
             return messages.ResponseCheckTx(code=REFUSED, data=error.code.encode(), log=str(error))
         return messages.ResponseCheckTx(code=OK)
 
     def _check(self, tx: Transaction, member: MemberId, again: bool) -> None:
         if not again:  # what was checked once is checked for its budget only
             if tx.chain != self.tip.chain_id:
-                raise Refused("BadValue", f"It is for the chain {tx.chain[:60]!r}, not this one.")
+                raise PoolRefusal(
+                    "BadValue", f"It is for the chain {tx.chain[:60]!r}, not this one."
+                )
             if self.state.get(f"seen/{tx.id}") is not None:
-                raise Refused("AlreadyDone", f"Transaction {tx.id[:16]}… is on the ledger.")
+                raise PoolRefusal("AlreadyDone", f"Transaction {tx.id[:16]}… is on the ledger.")
             if not keys.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
-                raise Refused("BadValue", "Its signature is not its signer's.")
+                raise PoolRefusal("BadValue", "Its signature is not its signer's.")
         if not member and tx.kind != "consortium.apply":
-            raise Refused("NotAMember", f"The key {tx.signer[:16]}… belongs to no active member.")
+            raise PoolRefusal(
+                "NotAMember", f"The key {tx.signer[:16]}… belongs to no active member."
+            )
         if tx.expires_ms < self.tip.time_ms:
-            raise Refused("Expired", "The transaction has expired.")
+            raise PoolRefusal("Expired", "The transaction has expired.")
         most = MAX_WAITING if member else MAX_TXS_OF_STRANGERS
         count = self._waiting.get(member, 0) + 1
         if count > most:
             who = f"member {member}" if member else "all who are no members together"
-            raise Refused("TooMany", f"At most {most} transactions of {who} may wait for a block.")
+            raise PoolRefusal(
+                "TooMany", f"At most {most} transactions of {who} may wait for a block."
+            )
         self._waiting[member] = count
 
     # proposals
@@ -185,9 +191,9 @@ class Application:
         if self._work is None:
             raise LedgerError("The engine commits a block that it has not finalized.")
         tip, overlay, committed = self._work
-        reach("agreed.executed")
+        failpoint("agreed.executed")
         await self._save(tip, overlay, committed)
-        reach("agreed.committed")
+        failpoint("agreed.committed")
         self._work = None
         self.state.commit(overlay.writes, tip.tree)
         self.tip = tip
@@ -322,7 +328,7 @@ def read_misbehaviour(request: Any) -> tuple[Misbehaviour, ...]:
     return tuple(Misbehaviour(address, height) for address, height in pairs)
 
 
-class Refused(Exception):
+class PoolRefusal(Exception):
     """Kept out of the mempool. `code` is the name of a refusal of the contract."""
 
     def __init__(self, code: str, message: str) -> None:

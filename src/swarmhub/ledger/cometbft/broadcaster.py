@@ -10,16 +10,16 @@ from typing import Any
 
 from swarmhub.contract import Result
 from swarmhub.contract.transactions import read_transaction
-from swarmhub.ledger.base import Board
+from swarmhub.ledger.base import Subscriptions
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 
 log = logging.getLogger("swarmhub.ledger")
 
 
-class Courier:
+class Broadcaster:
     """Brings transactions to the engine, again and again until it has them."""
 
-    def __init__(self, rpc: Rpc, board: Board) -> None:
+    def __init__(self, rpc: Rpc, board: Subscriptions) -> None:
         self._rpc = rpc
         self._board = board
         self._queue: deque[bytes] = deque()

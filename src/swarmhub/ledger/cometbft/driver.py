@@ -19,7 +19,7 @@ from swarmhub.contract import State
 from swarmhub.contract.records import get_members
 from swarmhub.errors import LedgerError
 from swarmhub.keys import PrivateKey
-from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import (
     Block,
     Committed,
@@ -28,7 +28,7 @@ from swarmhub.ledger.blocks import (
 from swarmhub.ledger.cometbft.abci import AbciServer
 from swarmhub.ledger.cometbft.application import Application
 from swarmhub.ledger.cometbft.badge import Badge
-from swarmhub.ledger.cometbft.broadcaster import Courier, end
+from swarmhub.ledger.cometbft.broadcaster import Broadcaster, end
 from swarmhub.ledger.cometbft.clock import BlockClock
 from swarmhub.ledger.cometbft.engine import (
     ABCI_SOCKET,
@@ -38,11 +38,11 @@ from swarmhub.ledger.cometbft.engine import (
     Settings,
 )
 from swarmhub.ledger.cometbft.folder import TAKING_OVER, begin_anew_after_crash, read_peers
-from swarmhub.ledger.cometbft.proof_archive import CHANGES, Recorder
+from swarmhub.ledger.cometbft.proof_archive import CHANGES, ProofArchive
 from swarmhub.ledger.cometbft.rpc import RETRY_S, RpcError, short_path
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # is it sure?
@@ -75,7 +75,7 @@ class CometLedger:
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
         self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
         self._store = store
-        self._board = Board()
+        self._board = Subscriptions()
         self._clock = BlockClock(clock)
         self._app = Application(
             store, self._committed, settings.keep_blocks, self._trouble, self.signing
@@ -87,15 +87,15 @@ class CometLedger:
         self.signing.on_change = self._signing_changed
         self._settling: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._courier = Courier(self.engine.rpc, self._board)
-        self._bell = Doorbell(store.path)
+        self._courier = Broadcaster(self.engine.rpc, self._board)
+        self._bell = Notifier(store.path)
         self._dialing: asyncio.Task[None] | None = None
         self._letting_go: asyncio.TimerHandle | None = None
         self._let_go_at = -LET_GO_S  # when the engine was last made to start again
         self._ids = self._peer_ids()
         self._closed = False
         self._entering: asyncio.Task[None] | None = None
-        self._recorder = Recorder(store, self.engine.rpc)
+        self._recorder = ProofArchive(store, self.engine.rpc)
         self._badge = Badge(self.engine, self._app, self.peers, self._trouble)
         self._departed = False  # a member, with the newest block
 

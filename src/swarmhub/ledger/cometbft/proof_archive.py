@@ -27,7 +27,7 @@ MAX_PAGES = 10  # a consortium has at most 1,000 members
 log = logging.getLogger("swarmhub.ledger")
 
 
-class Recorder:
+class ProofArchive:
     """Keeps, of each block in which something happened that an auditor will ask for, what shows
     that the validators agreed on it: its header and the one after it (which names the state), with
     signatures and who signed. They outlive the blocks that are forgotten."""

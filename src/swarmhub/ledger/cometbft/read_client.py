@@ -8,19 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarmhub.errors import LedgerDamaged, LedgerError
-from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import Block, Committed
-from swarmhub.ledger.cometbft.broadcaster import Courier
+from swarmhub.ledger.cometbft.broadcaster import Broadcaster
 from swarmhub.ledger.cometbft.clock import BlockClock
 from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.folder import agree_again
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.notify import Doorbell
+from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 
-class CometVisitor:
+class CometReadClient:
     """The handle of another process on this machine. Make it with `CometVisitor.open`."""
 
     sleeps = True
@@ -33,15 +33,15 @@ class CometVisitor:
         self._store = Store.open(self.path)
         self.tip, self.state = self._store.load()
         self._rpc = Rpc(folder / RPC_SOCKET)
-        self._board = Board()
+        self._board = Subscriptions()
         self._clock = BlockClock(clock)
-        self._courier = Courier(self._rpc, self._board)
-        self._bell = Doorbell(self.path)
+        self._courier = Broadcaster(self._rpc, self._board)
+        self._bell = Notifier(self.path)
 
     @classmethod
     async def open(
         cls, folder: Path, clock: Callable[[], int] | None = None, patience_s: float = 0.0
-    ) -> CometVisitor:
+    ) -> CometReadClient:
         """Read what the node has committed, and listen for more. A submission waits so long for a
         node that is starting."""
         visitor = cls(folder, clock or make_steady_clock(), patience_s)

@@ -31,10 +31,10 @@ from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, LedgerShortage, Malformed
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import SHARED, SHARED_FOLDER, open_shared, shut_out_others, sync
 from swarmhub.keys import PrivateKey
-from swarmhub.ledger.base import Board, Listener, Submission
+from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_TXS,
@@ -49,8 +49,8 @@ from swarmhub.ledger.blocks import (
     replay_genesis,
     unpack_block,
 )
-from swarmhub.ledger.notify import Doorbell
-from swarmhub.ledger.sqlite.mempool import Pool
+from swarmhub.ledger.notify import Notifier
+from swarmhub.ledger.sqlite.mempool import Mempool
 
 T = TypeVar("T")
 
@@ -250,7 +250,7 @@ class SqliteLedger:
         self._clock = clock
         self._tip_seen_ms = clock()
         self._db = db
-        self._board = Board()
+        self._board = Subscriptions()
         self._queue: list[bytes] = []
         self._lock = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -263,8 +263,8 @@ class SqliteLedger:
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
         self.trouble: LedgerError | None = None  # why what waits is not written at the moment
         self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
-        self._bell = Doorbell(path)
-        self._pool = Pool(path)
+        self._bell = Notifier(path)
+        self._pool = Mempool(path)
         self._turns = path.with_name(path.name + ".turns")
 
     @property
@@ -409,7 +409,7 @@ class SqliteLedger:
         """Append a block of what waits, unless somebody has. Runs in the worker thread."""
         assert self.writer is not None
         with _turn(self._turns):
-            reach("ledger.turn")
+            failpoint("ledger.turn")
             if any(path.exists() for path in mine):
                 return self._append_in_turn(mine, self.writer)
         return self._catch_up()  # somebody had them in a block
@@ -428,18 +428,18 @@ class SqliteLedger:
                 _insert(self._db, committed.block)
                 done.append(committed)
                 batch = []
-            reach("ledger.rows")
+            failpoint("ledger.rows")
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        reach("ledger.committed")
+        failpoint("ledger.committed")
         self._pool.remove([path for path, _ in taken])
-        reach("ledger.silent")
+        failpoint("ledger.silent")
         with contextlib.suppress(OSError):  # who is not woken looks by itself
             self._bell.ring()
-        reach("ledger.told")
+        failpoint("ledger.told")
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:

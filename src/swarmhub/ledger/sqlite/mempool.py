@@ -24,7 +24,7 @@ from swarmhub import keys
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import NO_ROOM, SHARED, make_shared_folder
 from swarmhub.types import TX_DOMAIN, PublicKey
 
@@ -32,7 +32,7 @@ NOBODY = "nobody"  # who signed what has no valid signature
 MAX_WAITING = 4096  # files of one member: 64 blocks' worth
 
 
-class Pool:
+class Mempool:
     """The folder. Its methods do file I/O: call them in a worker thread."""
 
     def __init__(self, ledger: Path) -> None:
@@ -47,12 +47,12 @@ class Pool:
             hidden.touch()
             hidden.chmod(SHARED)
             hidden.write_bytes(tx)
-            reach("pool.hidden")
+            failpoint("pool.hidden")
             hidden.rename(path)
         except OSError:
             hidden.unlink(missing_ok=True)  # tried again under another name
             raise
-        reach("pool.shown")
+        failpoint("pool.shown")
         return path
 
     def waiting(

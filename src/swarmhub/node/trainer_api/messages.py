@@ -16,7 +16,7 @@ MAX_BODY_BYTES = MAX_DOCUMENT_BYTES + (1 << 20)  # a layout, and a little
 
 
 @dataclass(frozen=True)
-class Next:
+class NextTask:
     """What is there to do? Waits at most `wait_s` seconds."""
 
     fence: int
@@ -24,7 +24,7 @@ class Next:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskResult:
     """A task done. The parameters lie in the file `path`, and are described by the layout."""
 
     fence: int
@@ -44,17 +44,17 @@ def read_object(data: bytes) -> dict[str, Json]:
     return found
 
 
-def read_next(data: bytes) -> Next:
+def read_next_task(data: bytes) -> NextTask:
     """BadInput where it is none."""
-    return codec.from_json(Next, read_object(data))
+    return codec.from_json(NextTask, read_object(data))
 
 
-def read_answer(data: bytes) -> tuple[Answer, Layout | None]:
+def read_result(data: bytes) -> tuple[TaskResult, Layout | None]:
     """An answer, and the layout of its parameters if it has any. BadInput if it is neither."""
     found = read_object(data)
     said = found.pop("layout", None)
     layout = None if said is None else _parse_layout(codec.encode(said))
-    return codec.from_json(Answer, found), layout
+    return codec.from_json(TaskResult, found), layout
 
 
 @functools.lru_cache(maxsize=2)

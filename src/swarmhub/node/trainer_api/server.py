@@ -37,15 +37,20 @@ from swarmhub.errors import (
     SwarmhubError,
     TrainerError,
 )
-from swarmhub.failpoints import reach
+from swarmhub.failpoints import failpoint
 from swarmhub.files import lock
 from swarmhub.ledger.sqlite.driver import is_passing
 from swarmhub.node import work
 from swarmhub.node.layouts import find_unlike
 from swarmhub.node.study_driver import AGAIN_S
-from swarmhub.node.trainer_api.messages import MAX_BODY_BYTES, read_answer, read_next, read_object
+from swarmhub.node.trainer_api.messages import (
+    MAX_BODY_BYTES,
+    read_next_task,
+    read_object,
+    read_result,
+)
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.protocol import Held, Prepared, assign, expect
+from swarmhub.protocol import BlobStored, PreparedContribution, assign, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.types import Digest
 
@@ -257,7 +262,7 @@ class LocalApi:
             )
 
     async def _next(self, request: web.Request) -> web.Response:
-        ask = read_next(await request.read())
+        ask = read_next_task(await request.read())
         study = self._need_study(request)
         self._need_fence(study.name, ask.fence)
         loop = asyncio.get_running_loop()
@@ -320,10 +325,10 @@ class LocalApi:
         return str(await self._node.forms.find_document(study, study.current) or "")
 
     async def _answer(self, request: web.Request) -> web.Response:
-        given, layout = read_answer(await request.read())
+        given, layout = read_result(await request.read())
         study = self._need_study(request)
         self._need_fence(study.name, given.fence)
-        reach("answer.taken")
+        failpoint("answer.taken")
         driver = self._node.drivers.get(study.name)
         task = expect(self._node.ledger.state, driver.notes) if driver else None
         drop = Path(given.path) if given.path else None
@@ -352,7 +357,7 @@ class LocalApi:
                 made = await self._insist(self._take_over, drop, layout, me, given.samples)
                 buffer = (made.root, made.nbytes, buffer[2])
                 answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
-                driver.notes.learn(Held(made.digest), self._node.now_ms())
+                driver.notes.learn(BlobStored(made.digest), self._node.now_ms())
             self._need_fence(study.name, given.fence)  # another trainer may have come meanwhile
             await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})
@@ -390,16 +395,14 @@ class LocalApi:
                 raise _StillShort
             await asyncio.sleep(AGAIN_S)
 
-    async def _prepare(self, driver: StudyDriver, answer: Prepared) -> None:
+    async def _prepare(self, driver: StudyDriver, answer: PreparedContribution) -> None:
         driver.prepare(answer)
 
     async def _take_over(
         self, drop: Path, layout: Layout | None, me: int, weight: int
     ) -> Fingerprint:
         try:
-            return await asyncio.to_thread(
-                work.take_over, self._node.blobs, drop, layout, me, weight
-            )
+            return await asyncio.to_thread(work.ingest, self._node.blobs, drop, layout, me, weight)
         except BadContribution as error:
             raise TrainerError(
                 f"The parameters cannot be shared: {error.why}; "
