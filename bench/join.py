@@ -41,15 +41,15 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     await swarm.start(spec, [*trainer, "--pause", "0.05"])
     await until(swarm, "settled", lambda f: f["number"] > 5)
     home = Home.create(root / "new", "Newcomer", free_address(), ledger_address=free_address())
-    ticket = await swarm.desks[0].invite(swarm.homes[0], 3_600_000)
-    joined = await join(home, ticket)
+    token = await swarm.desks[0].invite(swarm.homes[0], 3_600_000)
+    joined = await join(home, token)
     home = Home.open(home.root)
     swarm.homes.append(home)
     new = len(swarm.homes)
     swarm.start_node(new)
     await asyncio.sleep(3.0)  # it runs, and waits
-    for desk in swarm.desks[1:]:
-        result = await desk.vote(joined.motion, True)
+    for client in swarm.desks[1:]:
+        result = await client.vote(joined.motion, True)
         voted = time.monotonic()
         if any(name == "admitted" for name, _ in result.events):
             break
@@ -58,14 +58,14 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     while not any(m.account == account.public for m in Client(ledger, account).members()):
         await asyncio.sleep(0.05)
     member = time.monotonic()
-    desk = Client(ledger, account)
-    await desk.approve(spec.name)
-    await desk.enrol(spec.name, 1000)
+    client = Client(ledger, account)
+    await client.approve(spec.name)
+    await client.enrol(spec.name, 1000)
     swarm.start_trainer(new)
     seen: dict[str, float] = {}
     while {"contributed", "validates"} - set(seen):
         at, name, fields = await swarm.next_event(WAIT_S)
-        if name in ("contributed", "validates") and fields.get("member") == desk.me.id:
+        if name in ("contributed", "validates") and fields.get("member") == client.me.id:
             seen.setdefault(name, at)
     await ledger.close()
     await swarm.ledger.close()

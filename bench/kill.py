@@ -55,8 +55,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forkserver import ForkServer, Ward
 from local_swarm import LocalSwarm
-from nursery import Nursery, Ward
 
 from swarmhub.blobs.store import fingerprint_of
 from swarmhub.contract.records import ROUND, STUDY, Round, Spec
@@ -568,7 +568,7 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
     cards = [
         deal(options.seed, options.role, bool(options.hang_s), lying) for lying in (False, True)
     ]
-    nursery = Nursery()
+    forkserver = ForkServer()
     numbers = iter(range(1 << 30))
     for tally in done:
         next(numbers)
@@ -581,7 +581,7 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
     async def live(number: int, plans: list[Plan], dealt: int) -> None:
         folder = root / f"swarm{number}"
         folder.mkdir(parents=True)
-        ward = Ward(nursery, f"{number}/")
+        ward = Ward(forkserver, f"{number}/")
         campaign = Campaign(folder, number, options.seed, plans, ward, options.hang_s)
         campaign.tally.plans = dealt
         under_way[number] = campaign
@@ -610,7 +610,7 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
         for again in second_chances(options, done):
             await live(next(numbers), again, 0)
     finally:
-        nursery.stop()
+        forkserver.stop()
     return done
 
 

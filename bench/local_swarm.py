@@ -56,10 +56,10 @@ class LocalSwarm:
         self.ledger.subscribe(self._hear)
         self.desks = [Client(self.ledger, h.key("account")) for h in self.homes]
         await self.desks[0].propose(spec)
-        for desk in self.desks[1:]:
-            await desk.approve(spec.name)
-        for desk in self.desks:
-            await desk.enrol(spec.name, 1000)
+        for client in self.desks[1:]:
+            await client.approve(spec.name)
+        for client in self.desks:
+            await client.enrol(spec.name, 1000)
         await self.desks[0].submit(Start(spec.name))
         for i in range(1, self.nodes + 1):  # a trainer of a study that nobody has proposed ends
             self.start_trainer(i)

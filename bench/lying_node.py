@@ -23,10 +23,10 @@ SHARE = float(os.environ.get("SHARE", "1"))
 honest_merge = work.merge
 
 
-def false_merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
+def false_merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """The merge with some bits flipped."""
-    made = honest_merge(store, wish, is_wanted)
-    if wish.kind != "parameters":
+    made = honest_merge(store, effect, is_wanted)
+    if effect.kind != "parameters":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     for at in range(0, max(1, int(len(data) * SHARE)), 4):

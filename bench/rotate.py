@@ -5,7 +5,7 @@
 Real nodes and engines on loopback. One hospital after the other types `rotate-key --all`; it has
 come back when its node runs with the new keys and its vote counts again. `--load K` keeps K
 processes busy meanwhile, `--delay` freezes every second rotating node with the block of its
-rotation until the others have the next one. One that is not back after --patience seconds is
+rotation until the others have the next one. One that is not back after --timeouts seconds is
 stranded. Prints JSON; exit code 1 where one is stranded.
 """
 
@@ -98,14 +98,14 @@ def rotate_once(swarm: Swarm, i: int, options: argparse.Namespace, frozen: bool)
     )  # fmt: skip
     if frozen:  # between the block of its rotation, or just before, and the next one
         other = i % len(swarm.homes) + 1
-        wait_for(lambda: swarm.look(other)[0] > height, options.patience)
+        wait_for(lambda: swarm.look(other)[0] > height, options.timeouts)
         swarm.children.signal(f"node {i}", signal.SIGSTOP)
         wait_for(lambda: swarm.look(other)[0] > height + 1, 10.0)
         swarm.children.signal(f"node {i}", signal.SIGCONT)
     said = typed.communicate()[1]
     if typed.returncode:
         print(f"rotate-key at hospital {i}: {said.strip()}", file=sys.stderr)
-    back = wait_for(lambda: swarm.is_back(i), options.patience)
+    back = wait_for(lambda: swarm.is_back(i), options.timeouts)
     return None if back is None else time.monotonic() - started
 
 
@@ -116,7 +116,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--load", type=int, default=0, help="so many busy processes")
     parser.add_argument("--delay", action="store_true", help="freeze every second rotating node")
-    parser.add_argument("--patience", type=float, default=180.0, help="seconds")
+    parser.add_argument("--timeouts", type=float, default=180.0, help="seconds")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
     options = parser.parse_args()
     root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-rotate-"))

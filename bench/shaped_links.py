@@ -60,10 +60,10 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     )
     desks = [Client(ledger, home.key("account")) for home in homes]
     await desks[0].propose(spec)
-    for desk in desks[1:]:
-        await desk.approve(spec.name)
-    for desk in desks:
-        await desk.enrol(spec.name, 1000)
+    for client in desks[1:]:
+        await client.approve(spec.name)
+    for client in desks:
+        await client.enrol(spec.name, 1000)
     await desks[0].submit(Start(spec.name))
     for i, home in enumerate(homes, 1):
         command = ["ip", "netns", "exec", bed.space(i), sys.executable, str(TRAINER),

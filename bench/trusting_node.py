@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from swarmhub.cli import main
-from swarmhub.protocol import audit, decide
+from swarmhub.protocol import audit, decision
 
 if __name__ == "__main__":
-    decide.audit = audit.sign
-    decide.prepare_audit = lambda view, leader: iter(())
+    decision.audit = audit.sign
+    decision.prepare_audit = lambda view, leader: iter(())
     sys.exit(main())

@@ -289,13 +289,13 @@ def try_ticket(data: bytes) -> None:
     assert codec.unpack(InvitationToken, codec.pack(found)) == found
 
 
-def tickets() -> list[bytes]:
-    ticket = InvitationToken("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
+def tokens() -> list[bytes]:
+    token = InvitationToken("hearts-0", "/var/ledger.sqlite", "Hospital A", TIME_MS, "ab" * 32)
     doors = (Endpoint("a.example:7400", "cd" * 32),)
     far = dataclasses.replace(
-        ticket, ledger="cometbft", genesis="ef" * 32, certificate="30", doors=doors
+        token, ledger="cometbft", genesis="ef" * 32, certificate="30", doors=doors
     )
-    texts = [json.dumps(codec.to_json(ticket), indent=2).encode(), codec.pack(ticket)]
+    texts = [json.dumps(codec.to_json(token), indent=2).encode(), codec.pack(token)]
     return [*texts, write_token(far).encode()]
 
 
@@ -618,7 +618,7 @@ HARNESSES = {
         Harness(
             "certificates", try_certificate, lambda: [bytes.fromhex(card("h1").tls)], (BadInput,)
         ),
-        Harness("invitations", try_ticket, tickets, (BadInput,)),
+        Harness("invitations", try_ticket, tokens, (BadInput,)),
         Harness("specs", try_spec, lambda: SPECS, (BadInput,)),
         Harness("configs", try_config, lambda: CONFIGS, (HomeError, BadInput)),
         Harness("heads", try_head, lambda: [codec.encode({"height": 5, "id": "a" * 64})], ()),

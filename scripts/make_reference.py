@@ -59,7 +59,7 @@ def contract_page() -> str:
         "Every transaction names the chain and its expiry, and is signed by an account key. Any "
         "of them is refused with `BadValue` for another chain, an expiry too far ahead or a bad "
         "signature, with `Expired` after its expiry, with `AlreadyDone` when it is sent "
-        f"again, and with `TooMany` where a block has {MAX_TXS_PER_MEMBER} of the same member "
+        f"again, and with `BlockQuotaExceeded` if a block has {MAX_TXS_PER_MEMBER} of one member "
         f"already ({MAX_TXS_OF_STRANGERS} of all who are no members together).\n",
         "## Rounds and their phases\n",
         phases_table(),
@@ -281,7 +281,7 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
         return f"`{given[0]}`: expected {given[1].rstrip(' ,…')}."
     if cls is refusals.Expired:
         return f"{given[0]} is over."
-    if cls is refusals.OverQuota:
+    if cls is refusals.StateQuotaExceeded:
         return f"The member has as many {given[2]} as one may have; {given[3]}."
     if cls is refusals.StaleRound:
         return f"It names {given[0]}, but the study is in {given[1]}."

@@ -72,7 +72,7 @@ class Comets:
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def at_desk(self, i, act, account_of=None):
-        """`await act(desk)` over node i, for another member's account if one is given."""
+        """`await act(client)` over node i, for another member's account if one is given."""
 
         async def run():
             account = self.homes[(account_of or i) - 1].key("account")
@@ -89,7 +89,7 @@ class Comets:
         home = self.homes[i - 1]
         new = home.begin_rotation(ROTATABLE)
         card = home.card(rotated=ROTATABLE)
-        self.at_desk(over, lambda desk: desk.submit(make_rotation(card, new)), account_of=i)
+        self.at_desk(over, lambda client: client.submit(make_rotation(card, new)), account_of=i)
 
     def look(self, i):
         """Height and state as hospital i has them on disk."""

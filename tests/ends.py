@@ -70,7 +70,7 @@ def put(end, nbytes, seed=1):
     return blob
 
 
-def wish(blob):
+def effect(blob):
     return Pull(blob.digest, blob.nbytes, blob.layout, (1,))
 
 

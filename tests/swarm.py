@@ -69,10 +69,10 @@ class Network:
             desks = [Client(ledger, h.key("account")) for h in self.homes]
             desks = [d for i, d in enumerate(desks, 1) if members is None or i in members]
             await desks[0].propose(spec)
-            for desk in desks[1:]:
-                await desk.approve(spec.name)
-            for desk in desks:
-                await desk.enrol(spec.name, samples)
+            for client in desks[1:]:
+                await client.approve(spec.name)
+            for client in desks:
+                await client.enrol(spec.name, samples)
             await desks[0].submit(Start(spec.name))
             await ledger.close()
 

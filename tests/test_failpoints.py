@@ -18,8 +18,8 @@ SOURCE = Path(swarmhub.__file__).parent
 PLACES = [
     name
     for path in SOURCE.rglob("*.py")
-    if path.name != "moments.py"
-    for name in re.findall(r'\breach\(f?"([^"]+)"', path.read_text())
+    if path.name != "failpoints.py"
+    for name in re.findall(r'\bfailpoint\(f?"([^"]+)"', path.read_text())
 ]
 
 
@@ -39,9 +39,10 @@ def test_an_unarmed_process_passes_every_moment():
 
 def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_sooner():
     code = (
-        "from swarmhub import moments; moments.arm()\n"
-        "for i in range(9): print(i, flush=True); moments.reach('merge.half', lambda: print('half',"
-        " flush=True)); moments.reach('merge.whole')"
+        "from swarmhub import failpoints; failpoints.arm()\n"
+        "half = lambda: print('half', flush=True)\n"
+        "for i in range(9): print(i, flush=True); failpoints.failpoint('merge.half', half)"
+        "; failpoints.failpoint('merge.whole')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -52,8 +53,8 @@ def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_soone
 
 def test_a_process_hangs_at_the_named_moment_until_it_may_go_on():
     code = (
-        "from swarmhub import moments; moments.arm()\n"
-        "for i in range(3): print(i, flush=True); moments.reach('merge.half')"
+        "from swarmhub import failpoints; failpoints.arm()\n"
+        "for i in range(3): print(i, flush=True); failpoints.failpoint('merge.half')"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code],

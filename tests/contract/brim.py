@@ -39,7 +39,7 @@ BIG = 2**53 - 1  # the largest integer of a record
 BYTES = 1 << 40
 FIRST = 10_001  # ids of members have five digits
 METRICS = {f"{i:02}".ljust(MAX_METRIC_NAME, "m"): -MAX_METRIC * MICRO for i in range(MAX_METRICS)}
-TIMERS = ("expiry", "term", "grace", "dispute", "pardon")
+TIMERS = ("expiry", "term", "grace", "dispute", "reinstatement")
 
 
 def model_of(ids):

@@ -80,7 +80,7 @@ def test_terms_to_the_brim_stay_in_their_proposers_part():
     for i in range(2 * quotas.MAX_PROPOSALS):
         title = WIDE if i < quotas.MAX_PROPOSALS else ""
         last = c.act(1, Propose(spec_of(name=f"s{i}", min_peers=1, title=title)))
-    assert last.code == "OverQuota"
+    assert last.code == "StateQuotaExceeded"
     assert quotas.MAX_STUDY_BYTES / 2 < size_of(c.state) - before <= quotas.MAX_STUDY_BYTES
 
 
@@ -100,7 +100,7 @@ def brimming(n, **how):
 def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
     state, charged = brimming(n, is_over=is_over)
     assert size_of(state) <= charged, "what is charged is too little"
-    assert n < 64 or size_of(state) > 0.85 * charged, "the brim is higher than this"
+    assert n < 64 or size_of(state) > 0.75 * charged, "the brim is higher than this"
 
 
 def test_a_contribution_to_the_brim_is_accepted_and_nothing_above():
@@ -158,7 +158,7 @@ def test_an_enrolment_too_many_is_refused_and_no_other_members():
     c.propose(1, min_peers=1)
     for m in (2, 3):
         c.ok(m, Approve(HEART, c.study().spec))
-    said = c.refused("OverQuota", 2, Enrol(HEART, c.study().spec, 1)).message
+    said = c.refused("StateQuotaExceeded", 2, Enrol(HEART, c.study().spec, 1)).message
     assert said.endswith("wait until a study is over, or withdraw from one.")
     c.enrol(3)
 
@@ -176,7 +176,7 @@ def test_a_proposal_too_many_is_refused_with_what_to_do():
     c = Consortium(2)
     for i in range(quotas.MAX_PROPOSALS):
         c.propose(1, name=f"s{i}")
-    said = c.refused("OverQuota", 1, Propose(spec_of())).message
+    said = c.refused("StateQuotaExceeded", 1, Propose(spec_of())).message
     assert said == (
         "Member 1 has 8 proposals, and may have no more; start one, or end it with 'study finish'."
     )
@@ -186,7 +186,7 @@ def test_a_proposal_too_many_is_refused_with_what_to_do():
 
 def test_studies_that_are_over_count_in_their_proposers_part():
     c = Consortium(1)
-    options = {"note": "x" * 10_000}
+    options = {"note": "x" * 10_300}
     for i in range(100):
         name = f"s{i}"
         if not c.act(1, Propose(spec_of(name=name, min_peers=1, options=options))).ok:
@@ -195,7 +195,9 @@ def test_studies_that_are_over_count_in_their_proposers_part():
         c.ok(1, Start(name))
         c.ok(1, Finish(name))
     assert i == 10
-    said = c.refused("OverQuota", 1, Propose(spec_of(min_peers=1, options=options))).message
+    said = c.refused(
+        "StateQuotaExceeded", 1, Propose(spec_of(min_peers=1, options=options))
+    ).message
     assert said.endswith("shorten the terms, or let another propose them.")
     c.propose(1, min_peers=1)
 
@@ -213,7 +215,7 @@ def test_a_release_is_charged_to_its_mover():
     c = initialised(2)
     without_room(c, 2)
     before, model = quotas.compute_bytes(c.state, 1), c.study().current
-    said = c.refused("OverQuota", 2, Release(HEART, model.digest)).message
+    said = c.refused("StateQuotaExceeded", 2, Release(HEART, model.digest)).message
     assert said.endswith("let another enrolled member move to release it.")
     c.ok(1, Release(HEART, model.digest))
     c.ok(2, Vote(c.open_motions[0], True))

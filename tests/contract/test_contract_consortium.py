@@ -539,7 +539,9 @@ def test_the_open_motions_of_a_member_are_bounded():
     for i in range(MAX_MOTIONS):
         c.apply(f"n{i}", sponsor=3)
     token = c.invite(3, "too many")
-    result = c.refused("OverQuota", key("too many"), c.application(token, card_of("too many")))
+    result = c.refused(
+        "StateQuotaExceeded", key("too many"), c.application(token, card_of("too many"))
+    )
     assert result.message == (
         "Member 3 has 8 open motions, and may have no more; wait for the votes on one."
     )

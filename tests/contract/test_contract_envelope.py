@@ -306,9 +306,17 @@ def test_a_transaction_in_another_form_of_json_is_malformed():
 
 def test_every_refusal_is_one_sentence_with_a_code():
     assert sorted(cls.__name__ for cls in Refusal.__subclasses__()) == [
-        "AlreadyDone", "BadValue", "Disputed", "Expired", "NotAMember", "NotAllowed", "OverQuota",
-        "StaleRound", "TooMany", "UnknownThing",
-    ]  # fmt: skip
+        "AlreadyDone",
+        "BadValue",
+        "BlockQuotaExceeded",
+        "Disputed",
+        "Expired",
+        "NotAMember",
+        "NotAllowed",
+        "StaleRound",
+        "StateQuotaExceeded",
+        "UnknownThing",
+    ]
     c = running()
     for result in (
         c.act(key("stranger"), Leave()),

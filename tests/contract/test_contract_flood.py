@@ -25,7 +25,7 @@ def pokes(c, who, n):
 def test_of_a_flood_a_block_takes_the_first_and_refuses_the_rest():
     c = running(3)
     found = codes(c, pokes(c, 1, MAX_TXS_PER_MEMBER + 5))
-    assert found == ["ok"] * MAX_TXS_PER_MEMBER + ["TooMany"] * 5
+    assert found == ["ok"] * MAX_TXS_PER_MEMBER + ["BlockQuotaExceeded"] * 5
 
 
 def test_the_refusal_says_both_numbers_and_what_to_do():
@@ -55,7 +55,7 @@ def test_others_in_the_same_block_are_unharmed():
 def test_refused_transactions_count_too():
     c = running(3)
     txs = [c.write(1, Poke("lung")) for _ in range(MAX_TXS_PER_MEMBER)]
-    assert codes(c, [*txs, c.write(1, Ready(HEART))])[-1] == "TooMany"
+    assert codes(c, [*txs, c.write(1, Ready(HEART))])[-1] == "BlockQuotaExceeded"
 
 
 def test_nobody_can_use_up_another_ones_share():
@@ -75,7 +75,7 @@ def test_strangers_share_one_small_part_however_many_keys_they_make():
     c = Consortium(3)
     strangers = [c.write(key(f"stranger {i}"), Leave()) for i in range(MAX_TXS_OF_STRANGERS + 9)]
     found = codes(c, [*strangers, c.write(1, Leave())])
-    assert found == ["NotAMember"] * MAX_TXS_OF_STRANGERS + ["TooMany"] * 9 + ["ok"]
+    assert found == ["NotAMember"] * MAX_TXS_OF_STRANGERS + ["BlockQuotaExceeded"] * 9 + ["ok"]
     result = c.block(*[c.write(key(f"s{i}"), Leave()) for i in range(30)])[0].results[-1]
     assert result.message.startswith(f"All who are no members together may have "
                                      f"{MAX_TXS_OF_STRANGERS} transactions")  # fmt: skip
@@ -93,7 +93,7 @@ def test_a_member_that_leaves_in_a_block_is_a_stranger_from_there_on():
     c = Consortium(3)
     after = [c.write(1, Leave()) for _ in range(MAX_TXS_OF_STRANGERS + 1)]
     found = codes(c, [c.write(1, Leave()), *after])
-    assert found == ["ok"] + ["NotAMember"] * MAX_TXS_OF_STRANGERS + ["TooMany"]
+    assert found == ["ok"] + ["NotAMember"] * MAX_TXS_OF_STRANGERS + ["BlockQuotaExceeded"]
 
 
 def test_a_flooded_block_is_the_same_for_who_builds_it_and_who_checks_it():
@@ -116,7 +116,7 @@ def test_no_mixture_gives_a_member_more_than_its_share(mixture):
         tx = read_transaction(c.write(who, Poke(HEART if good else "lung")))
         result = contract.apply(Overlay(c.state), tx, env)
         taken[who] += 1
-        assert (result.code == "TooMany") == (taken[who] > MAX_TXS_PER_MEMBER)
+        assert (result.code == "BlockQuotaExceeded") == (taken[who] > MAX_TXS_PER_MEMBER)
 
 
 def test_shares_count_ids_by_member():

@@ -541,7 +541,7 @@ def test_who_goes_twice_does_not_come_again_in_this_round(how):
     c.contribute(1)
 
 
-def barred():
+def suspended():
     """A round with contributions of members 2 and 3 of four; member 1 has gone twice."""
     c = initialised(4, min_peers=3)
     c.contribute(2, 3)
@@ -563,23 +563,23 @@ def leave_out(c, who):
 
 def test_who_has_gone_twice_comes_again_after_a_leaders_time():
     """It may be honest, and a silent one among the others: the round would never end."""
-    c = barred()
+    c = suspended()
     revision, wait_ms = c.round().revision, c.spec().leader_timeout_ms
     c.idle(wait_ms // 2)
     c.refused("NotAllowed", 1, c.contribution(1))
     c.idle(wait_ms // 2)
     r = c.round()
     assert (r.strikes, r.revision, r.contributors) == ((), revision + 1, (2, 3))
-    assert c.happened("pardoned") == [{"study": HEART, "number": 2, "members": [1]}]
+    assert c.happened("reinstated") == [{"study": HEART, "number": 2, "members": [1]}]
     c.contribute(1)
     c.idle(c.spec().quorum_grace_ms)
     c.settle()
 
 
 @pytest.mark.parametrize("slowness", [10, 2], ids=["between merges", "while it merges"])
-def test_who_contributes_and_serves_nobody_again_and_again_puts_no_pardon_off(slowness):
+def test_who_contributes_and_serves_nobody_again_and_again_puts_no_reinstatement_off(slowness):
     """Each time the round has enough for a while, and then too few."""
-    c = barred()
+    c = suspended()
     wait_ms = c.spec().leader_timeout_ms
     began_ms = c.now_ms
     while c.now_ms < began_ms + wait_ms:
@@ -587,7 +587,7 @@ def test_who_contributes_and_serves_nobody_again_and_again_puts_no_pardon_off(sl
         c.contribute(4)
         c.idle(wait_ms // slowness)
         leave_out(c, 4)
-    assert c.happened("pardoned") == [{"study": HEART, "number": 2, "members": [1]}]
+    assert c.happened("reinstated") == [{"study": HEART, "number": 2, "members": [1]}]
     assert c.round().contributors == (2, 3)
     c.ok(1, c.contribution(1))
 
@@ -608,8 +608,8 @@ def test_who_is_always_first_and_serves_nobody_does_not_keep_an_honest_one_out()
     assert [s.member for s in c.study().current.shares] == [1, 2, 3]
 
 
-def test_a_pardon_is_for_the_barred_alone_and_gone_with_its_round():
-    c = barred()
+def test_a_reinstatement_is_for_the_suspended_alone_and_gone_with_its_round():
+    c = suspended()
     c.ok(2, Retract(c.ref()))
     c.idle(c.spec().leader_timeout_ms)
     assert c.round().strikes == (2,)
@@ -618,16 +618,16 @@ def test_a_pardon_is_for_the_barred_alone_and_gone_with_its_round():
         c.ok(1, Retract(c.ref()))
     c.contribute(2, 4)
     c.settle()
-    assert c.due_ms(f"pardon/{HEART}") is None
-    assert len(c.happened("pardoned")) == 1
+    assert c.due_ms(f"reinstatement/{HEART}") is None
+    assert len(c.happened("reinstated")) == 1
 
 
-def test_a_pardon_in_the_middle_of_a_merge_makes_nothing_stale():
-    c = barred()
+def test_a_reinstatement_in_the_middle_of_a_merge_makes_nothing_stale():
+    c = suspended()
     c.contribute(4)
     ref = c.ref()
     c.idle(c.spec().leader_timeout_ms)
-    assert c.happened("pardoned")
+    assert c.happened("reinstated")
     assert (c.round().phase, c.round().revision) == ("MERGING", ref.revision)
 
 

@@ -63,10 +63,10 @@ async def run_study(root: Path, script: str) -> tuple[list[Home], SqliteLedger]:
         spec = read_spec(root / "scan.toml")
         desks = [Client(ledger, h.key("account")) for h in homes]
         await desks[0].propose(spec)
-        for desk in desks[1:]:
-            await desk.approve(spec.name)
-        for desk in desks:
-            await desk.enrol(spec.name, ROWS)
+        for client in desks[1:]:
+            await client.approve(spec.name)
+        for client in desks:
+            await client.enrol(spec.name, ROWS)
         await desks[0].submit(Start(spec.name))
         for i, home in enumerate(homes):
             table = root / f"table{i}.csv"

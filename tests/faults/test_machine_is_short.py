@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from builders import CLAIMED, HEART, merging
-from ends import between, put, wish
+from ends import between, effect, put
 
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
@@ -67,7 +67,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
     here = study_driver.StudyDriver(there, LocalState("heart", 1))
     look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 
-    async def nobody_gives(hands, wish):
+    async def nobody_gives(hands, effect):
         raise error
 
     async def story():
@@ -98,7 +98,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
         monkeypatch.setattr(there, "submit", refuse)
         monkeypatch.setattr(here, "react", lambda: None)
         await here._submit(Submit(dispute))
-        assert dispute in here.notes.refused
+        assert dispute in here.local.refused
         return there.problems.sentences
 
     assert asyncio.run(story(one)) == []
@@ -145,7 +145,7 @@ class Board:
         self.problems = self
         self.home = SimpleNamespace(run_path=lambda name: folder / name)
         self.blobs = SimpleNamespace(root=folder)
-        self.drivers = {"s": SimpleNamespace(notes=SimpleNamespace(attached=True))}
+        self.drivers = {"s": SimpleNamespace(local=SimpleNamespace(attached=True))}
         self.stopping = asyncio.Event()
 
     def report_shortage(self, error, folder=None):
@@ -170,7 +170,7 @@ def test_the_watch_over_trainers_goes_on_without_descriptors(tmp_path, monkeypat
         api = LocalApi(board)
         api._watching = asyncio.create_task(api._look_after_trainers())
         await until(lambda: len(looks) >= 6)
-        assert board.drivers["s"].notes.attached, "what cannot be seen is not gone"
+        assert board.drivers["s"].local.attached, "what cannot be seen is not gone"
         assert len(board.said) == 3
         await api.close()
 
@@ -292,7 +292,7 @@ def test_a_blob_that_cannot_be_opened_is_a_bare_status(
             async with answer:
                 assert (answer.status, await answer.read()) == (status, b""), path
         with pytest.raises(PeerError, match=str(status)):
-            await client.pull(wish(blob), two.store)
+            await client.pull(effect(blob), two.store)
         assert server._streams.get(2, 0) == 0
 
     between(tmp_path, scenario)

@@ -12,7 +12,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from ends import End, OpenGate, between, put, wish
+from ends import End, OpenGate, between, effect, put
 from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
 from swarmhub.errors import PeerError
@@ -28,7 +28,7 @@ async def still_serves(one, two, client, seed=[1]):  # noqa: B006
     seed[0] += 1
     blob = put(one, 3000, seed[0])
     async with asyncio.timeout(WAIT_S):
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
 
 
 def is_modest(answer):

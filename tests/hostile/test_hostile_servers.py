@@ -8,7 +8,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from ends import End, put, wish
+from ends import End, effect, put
 from strangers import WAIT_S
 
 from swarmhub.blobs import Incoming
@@ -132,7 +132,7 @@ def test_a_pull_from_a_hostile_server_fails_in_one_sentence_and_keeps_nothing(
         tracemalloc.start()
         try:
             with pytest.raises(PeerError) as caught:
-                await asking.pull(wish(blob), two.store)
+                await asking.pull(effect(blob), two.store)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -186,7 +186,7 @@ def test_a_server_that_trickles_holds_a_pull_no_longer_than_its_size_allows(
 
     async def scenario(one, two, asking):
         with pytest.raises(PeerError, match=r"Timeout|does not answer"):
-            await asking.pull(wish(put(one, nbytes)), two.store)
+            await asking.pull(effect(put(one, nbytes)), two.store)
 
     against(tmp_path, trickling(start, piece), scenario)
 
@@ -221,8 +221,8 @@ def test_a_slow_chunk_ends_a_pull_and_the_next_one_goes_on_behind_the_checked_pa
         blob = put(one, LARGE)
         known[:] = [blob, one.store.path(blob.digest).read_bytes()]
         with pytest.raises(PeerError, match="TimeoutError"):
-            await asking.pull(wish(blob), two.store)
-        await asking.pull(wish(blob), two.store)
+            await asking.pull(effect(blob), two.store)
+        await asking.pull(effect(blob), two.store)
         assert blob.digest in two.store
         assert b"Range: bytes=1048576-" in asked[-1]
 
@@ -244,7 +244,7 @@ def test_a_holder_is_given_up_for_the_next_one(tmp_path, monkeypatch, caplog):
     async def scenario(one, two, asking):
         blob = put(one, SMALL)
         known[:] = [one.store.path(blob.digest).read_bytes()]
-        await asking.pull(replace(wish(blob), holders=(1, 1)), two.store)
+        await asking.pull(replace(effect(blob), holders=(1, 1)), two.store)
         assert blob.digest in two.store
         assert len(times) == 2
 
@@ -269,10 +269,10 @@ def test_an_answer_that_came_before_its_question_is_given_up_when_it_stalls(tmp_
 
     async def scenario(one, two, asking):
         blob = put(one, SMALL)
-        asking.greet(1, back=True)
+        asking.preconnect(1, back=True)
         await asyncio.gather(*asking._greetings.values())
         with pytest.raises(PeerError, match="broke off"):
-            await asking.pull(wish(blob), two.store)
+            await asking.pull(effect(blob), two.store)
         assert len(asked) == 3
 
     against(tmp_path, answer, scenario)
@@ -299,7 +299,7 @@ def test_a_chunk_may_take_longer_than_a_stall(tmp_path, monkeypatch):
     async def scenario(one, two, asking):
         blob = put(one, LARGE)
         known[:] = [blob, one.store.path(blob.digest).read_bytes()]
-        await asking.pull(wish(blob), two.store)
+        await asking.pull(effect(blob), two.store)
         assert blob.digest in two.store
 
     against(tmp_path, answer, scenario)
@@ -326,7 +326,7 @@ def test_another_part_than_the_one_asked_for_is_not_read(tmp_path, said):
         part.feed(one.store.path(blob.digest).read_bytes()[:CHUNK_BYTES])
         part.close()
         with pytest.raises(PeerError, match="Expected the part 'bytes 1048576-3145727/3145728'"):
-            await asking.pull(wish(blob), two.store)
+            await asking.pull(effect(blob), two.store)
 
     known = []
     against(tmp_path, answer, scenario)

@@ -20,9 +20,9 @@ from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.transport.server import PeerServer
 right_merge, right_parts = work.merge, PeerServer._read
-def merge(store, wish, is_wanted):
-    made = right_merge(store, wish, is_wanted)
-    if wish.kind != "parameters":
+def merge(store, effect, is_wanted):
+    made = right_merge(store, effect, is_wanted)
+    if effect.kind != "parameters":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     np.frombuffer(data, np.float64)[CHUNK_BYTES // 8:] = 666  # all of the second chunk
@@ -47,18 +47,18 @@ from swarmhub.merge import STRETCH_BYTES
 from swarmhub.node import work
 from swarmhub.transport.server import PeerServer
 right_merge, right_parts, other = work.merge, PeerServer._read, {}
-def merge(store, wish, is_wanted):
-    if wish.kind != "parameters":
-        return right_merge(store, wish, is_wanted)
-    mine = next(s for s in wish.shares if s.member == 3)
+def merge(store, effect, is_wanted):
+    if effect.kind != "parameters":
+        return right_merge(store, effect, is_wanted)
+    mine = next(s for s in effect.shares if s.member == 3)
     data = np.full(200_000, 4000.0).tobytes()  # now that it knows the others'
     path = store.incoming()
     path.write_bytes(data)
-    made = fingerprint_of(path, wish.layout)
+    made = fingerprint_of(path, effect.layout)
     store.adopt(path, made)
     other[mine.digest] = data
-    shares = tuple(replace(s, digest=made.digest) if s is mine else s for s in wish.shares)
-    return right_merge(store, replace(wish, shares=shares), is_wanted)
+    shares = tuple(replace(s, digest=made.digest) if s is mine else s for s in effect.shares)
+    return right_merge(store, replace(effect, shares=shares), is_wanted)
 async def read(self, digest, parts):
     if digest in other and all(size <= STRETCH_BYTES for _, size in parts):  # an excerpt
         return b"".join(other[digest][at : at + size] for at, size in parts)
@@ -77,12 +77,12 @@ from swarmhub.node.study_driver import StudyDriver
 from swarmhub.protocol import Offered, ReceiptCame
 learn, tasks = StudyDriver.learn, set()
 async def hand_in(driver, offer):
-    receipt = ReceiptCame(offer.number, offer.revision, offer.digest, driver.notes.me, "00" * 64)
+    receipt = ReceiptCame(offer.number, offer.revision, offer.digest, driver.local.me, "00" * 64)
     body = codec.encode({**codec.to_json(receipt), "study": driver.study})
     while driver.number == offer.number:
         r = ROUND.get(driver.node.ledger.state, driver.study)
         leader = get_leader(r) if r is not None and r.phase == "MERGING" else None
-        if leader not in (None, driver.notes.me):
+        if leader not in (None, driver.local.me):
             try:
                 answer = await driver.node.client._request(
                     leader, "POST", "/v1/receipt", data=body)
@@ -95,7 +95,7 @@ def hear(self, event):
         task = asyncio.create_task(hand_in(self, event))
         tasks.add(task)
     learn(self, event)
-async def no_true_one(self, wish):
+async def no_true_one(self, effect):
     await asyncio.sleep(1e6)
 StudyDriver.learn, StudyDriver._send_receipt = hear, no_true_one
 sys.exit(main())
@@ -146,9 +146,9 @@ from swarmhub.cli import main
 from swarmhub.errors import BlobError
 from swarmhub.node import work
 right_merge, right_sync, failures = work.merge, BlobStore.sync, {}
-def merge(store, wish, is_wanted):
-    made = right_merge(store, wish, is_wanted)
-    if wish.kind == "parameters":
+def merge(store, effect, is_wanted):
+    made = right_merge(store, effect, is_wanted)
+    if effect.kind == "parameters":
         failures[made.digest] = 2
     return made
 def sync(self, digest):

@@ -5,7 +5,7 @@ import socket
 import ssl
 
 import pytest
-from ends import End, OpenGate, between, put, wish
+from ends import End, OpenGate, between, effect, put
 from fuzz.engine import CORPUS
 from strangers import (
     certificate,
@@ -101,7 +101,7 @@ def test_a_stranger_hears_nothing_whatever_it_says(tmp_path, stranger):
         for words in SAID:
             assert await say(server.port, context, words or b"\r\n") == b""
         blob = put(one, 1000)
-        await client.pull(wish(blob), two.store)  # members are served as before
+        await client.pull(effect(blob), two.store)  # members are served as before
 
     between(tmp_path, scenario)
 
@@ -174,7 +174,7 @@ def test_a_member_with_another_ones_name_in_its_certificate_locks_nobody_out(tmp
             one.peers.update(records)
         one.peers.update(mimics + genuine)
         blob = put(one, 1000)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         assert (await say(server.port, knocking(mimic), get("/nothing")))[:12] == b"HTTP/1.1 404"
 
     between(tmp_path, scenario, members=() if mimic_first else (1, 2))
@@ -190,7 +190,7 @@ def test_a_member_whose_certificate_is_none_harms_nobody(tmp_path, path):
         for peers in (one.peers, two.peers):
             peers.update([*peers.members.values(), odd.record(1)])
         blob = put(one, 1000)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
 
     between(tmp_path, scenario)
 

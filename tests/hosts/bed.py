@@ -223,7 +223,7 @@ class Bed:
     # acts of members
 
     def at_desk(self, i, act):
-        """`await act(desk)` for member i, at its own host."""
+        """`await act(client)` for member i, at its own host."""
 
         async def run():
             home = self.homes[i - 1]
@@ -254,10 +254,10 @@ class Bed:
     def take_part(self, i: int, approves: bool = True) -> None:
         """Member i approves the study and enrols."""
 
-        async def act(desk):
+        async def act(client):
             if approves:
-                await desk.approve(STUDY_NAME)
-            await desk.enrol(STUDY_NAME, 1000)
+                await client.approve(STUDY_NAME)
+            await client.enrol(STUDY_NAME, 1000)
 
         self.wait_until(lambda: STUDY.get(self.state(i), STUDY_NAME) is not None)
         self.at_desk(i, act)
@@ -266,9 +266,9 @@ class Bed:
         """A new host joins with an invitation of member `token_of`, up to its application."""
         i = self.add_host()
         home = self.homes[token_of - 1]
-        ticket = self.at_desk(token_of, lambda d: d.invite(home, 86_400_000))
+        token = self.at_desk(token_of, lambda d: d.invite(home, 86_400_000))
         sh("ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", "join",
-           write_token(ticket), "--home", str(self.homes[i - 1].root))  # fmt: skip
+           write_token(token), "--home", str(self.homes[i - 1].root))  # fmt: skip
         self.homes[i - 1] = Home.open(self.homes[i - 1].root)
         return i
 

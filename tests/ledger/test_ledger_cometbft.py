@@ -149,8 +149,9 @@ def test_who_floods_is_refused_with_a_sentence_and_harms_nobody(tmp_path):
         answers = [await engine.ask("check_tx", tx=tx) for tx in flood]
         assert [a.code for a in answers] == [0] * MAX_WAITING + [1] * 5
         assert (answers[-1].data, answers[-1].log) == (
-            b"TooMany", f"At most {MAX_WAITING} transactions of member 2 may wait for a block.",
-        )  # fmt: skip
+            b"BlockQuotaExceeded",
+            f"At most {MAX_WAITING} transactions of member 2 may wait for a block.",
+        )
         honest = signed(ledger, propose(), "h1")
         assert (await engine.ask("check_tx", tx=honest)).code == 0
         waiting = [*flood[:MAX_WAITING], honest]
@@ -574,21 +575,21 @@ def test_another_process_reads_and_submits_beside_the_node(tmp_path):
     async def main():
         genesis = genesis_of(["h1"])
         (ledger,) = await start(tmp_path, genesis)
-        visitor = await CometReadClient.open(tmp_path / "h1", patience_s=10)
+        read_client = await CometReadClient.open(tmp_path / "h1", patience_s=10)
         heard = []
-        visitor.subscribe(heard.append)
-        (result,) = await done(visitor, signed(visitor, propose("a")))
+        read_client.subscribe(heard.append)
+        (result,) = await done(read_client, signed(read_client, propose("a")))
         assert result.ok
-        (result,) = await done(visitor, signed(visitor, Remove(7)))
+        (result,) = await done(read_client, signed(read_client, Remove(7)))
         assert result.code == "UnknownThing"
-        assert visitor.state.app_hash == ledger.state.app_hash
+        assert read_client.state.app_hash == ledger.state.app_hash
         assert heard[0].height == 1
         said = (await ledger.engine.rpc.call("status"))["node_info"]  # to whoever connects
         assert said["moniker"] == "member"
         assert str(tmp_path) not in str(said)
         assert socket.gethostname() not in str(said)
         await ledger.close()
-        await visitor.close()
+        await read_client.close()
         alone = await CometReadClient.open(tmp_path / "h1")
         assert "study/a" in alone.state.values
         with pytest.raises(LedgerError, match="No node answers"):
@@ -656,7 +657,7 @@ def test_a_takeover_that_a_crash_cut_short_begins_again(tmp_path):
 
 
 def test_a_commands_bell_is_no_file_of_the_state(tmp_path):
-    """A desk command beside the node makes a folder whose name begins like the state's."""
+    """A client command beside the node makes a folder whose name begins like the state's."""
     create_comet_ledger(tmp_path, GENESIS)
     genesis = comet_folder.read_genesis(tmp_path)
     (tmp_path / f"{STATE_FILE}.bells").mkdir()

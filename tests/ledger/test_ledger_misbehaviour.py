@@ -31,22 +31,22 @@ def evidence(address, height):
 
 
 def played(folder):
-    """A chain whose second block shows that h2 has signed twice; what a visitor saw of it."""
+    """A chain whose second block shows that h2 has signed twice; what a read_client saw of it."""
 
     async def main():
         ledger = await StandIn.open(folder, GENESIS, Clock())
         await done(ledger, signed(ledger, change("a")))
-        visitor = await CometReadClient.open(folder)
+        read_client = await CometReadClient.open(folder)
         engine = await Player.connect(folder / "abci.sock")
         answer = await engine.ask(
             "finalize_block", txs=[signed(ledger, change("b"))], height=2, hash=b"h" * 32,
             time_ms=ledger.tip.time_ms + 9, misbehavior=[evidence(H2, 1)] * 3,
         )  # fmt: skip
         await engine.ask("commit")
-        visitor._look()
-        seen, ours = visitor.state.app_hash, ledger.state.app_hash
+        read_client._look()
+        seen, ours = read_client.state.app_hash, ledger.state.app_hash
         await engine.hang_up()
-        await visitor.close()
+        await read_client.close()
         await ledger.close()
         return answer, seen, ours
 

@@ -24,9 +24,9 @@ from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES
 honest_merge = work.merge
-def false_merge(store, wish, is_wanted):
-    made = honest_merge(store, wish, is_wanted)
-    if wish.kind != "parameters":
+def false_merge(store, effect, is_wanted):
+    made = honest_merge(store, effect, is_wanted)
+    if effect.kind != "parameters":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     for at in list(range(CHUNK_BYTES, len(data), 8))[:FALSE]:  # the lowest bit of a number

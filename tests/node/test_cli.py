@@ -77,9 +77,9 @@ def test_a_network_by_hand(tmp_path):
     card = tmp_path / "b.json"
     card.write_text(ok("node", "card", "--home", b))
     ok("consortium", "found", "heart net", "--home", a, "--founder", card)
-    ok("consortium", "invite", "--home", a, "--out", tmp_path / "ticket")
-    assert (tmp_path / "ticket").stat().st_mode & 0o77 == 0
-    ok("consortium", "apply", tmp_path / "ticket", "--home", c)
+    ok("consortium", "invite", "--home", a, "--out", tmp_path / "token")
+    assert (tmp_path / "token").stat().st_mode & 0o77 == 0
+    ok("consortium", "apply", tmp_path / "token", "--home", c)
     (motion,) = json.loads(ok("consortium", "inbox", "--home", b, "--json"))
     assert motion["applicant"]["name"] == "C"
     ok("consortium", "vote", motion["id"], "--aye", "--home", a)
@@ -87,7 +87,7 @@ def test_a_network_by_hand(tmp_path):
     members = json.loads(ok("consortium", "members", "--home", c, "--json"))
     assert [m["name"] for m in members] == ["A", "B", "C"]
     assert "The invitation of A is not good any more: it was used" in sentence(
-        "consortium", "apply", tmp_path / "ticket", "--home", c
+        "consortium", "apply", tmp_path / "token", "--home", c
     )
 
     (tmp_path / "spec.toml").write_text(SPEC)
@@ -242,7 +242,7 @@ def test_a_typo_in_a_homes_configuration_is_named(home):
         (["consortium", "vote", "5", "--aye"], "There is no motion '5'"),
         (["consortium", "remove", "9"], "There is no member '9'"),
         (["consortium", "leave", "--yes"], "one of several members"),
-        (["consortium", "apply", "/no/ticket"], "Cannot read the invitation"),
+        (["consortium", "apply", "/no/token"], "Cannot read the invitation"),
         (["consortium", "found", "again"], "never overwritten"),
         (["ledger", "show", "99"], "Expected a height of 0 to"),
         (["init", "--name", "x"], "There is a home at"),

@@ -32,11 +32,11 @@ def put(store, name):
 
 def test_a_study_that_runs_here_is_not_forgotten():
     c = initialised(3)
-    desk = Client(c, c.accounts[2])
+    client = Client(c, c.accounts[2])
     with pytest.raises(BadInput, match="Expected a study that is over, 'heart' is running"):
-        need_over(desk, HEART)
+        need_over(client, HEART)
     c.ok(2, Withdraw(HEART))
-    assert not need_over(desk, HEART).is_over
+    assert not need_over(client, HEART).is_over
     c.ok(1, Finish(HEART))
     assert need_over(Client(c, c.accounts[1]), HEART).is_over
 

@@ -78,7 +78,7 @@ def test_a_ledger_that_is_late_is_a_warning_with_an_end(there, monkeypatch, capl
         return SimpleNamespace(result=result)
 
     async def story():
-        monkeypatch.setattr(service, "freshen", nothing)
+        monkeypatch.setattr(service, "advance_block_time", nothing)
         monkeypatch.setattr(service, "sign_transaction", lambda *given: b"tx")
         monkeypatch.setattr(there, "now_ms", lambda: 0)
         there.ledger.submit, there.ledger.tip = nothing, SimpleNamespace(chain_id="c")

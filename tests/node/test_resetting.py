@@ -23,7 +23,7 @@ LOST = "does not sign blocks: its key has signed"
 @needs_cometbft
 def test_two_validators_go_on_when_one_has_lost_its_file(tmp_path):
     with Comets(tmp_path, 2) as two:
-        two.at_desk(1, lambda desk: desk.invite(two.homes[0], 86_400_000))
+        two.at_desk(1, lambda client: client.invite(two.homes[0], 86_400_000))
         two.wait_until(lambda: two.look(2)[0] == two.look(1)[0] > 1)
         two.children.kill("node 2")
         (two.homes[1].engine_path / SIGNED_FILE).unlink()
@@ -35,7 +35,7 @@ def test_two_validators_go_on_when_one_has_lost_its_file(tmp_path):
         assert "Hospital 1: block" in two.type(2, "node", "reset-signing", "--yes")
         before = two.look(1)[0]
         two.up(2)
-        two.at_desk(1, lambda desk: desk.invite(two.homes[0], 86_400_000))
+        two.at_desk(1, lambda client: client.invite(two.homes[0], 86_400_000))
         two.wait_until(lambda: two.look(2)[0] > before)
         assert LOST not in two.type(2, "status")
 

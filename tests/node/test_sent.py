@@ -138,9 +138,9 @@ def test_a_transaction_with_metrics_is_said_to_be_one():
 
 def test_a_blob_is_of_the_kind_that_the_study_knows():
     c = merging(2)
-    r, notes = c.round(), LocalState(HEART, 1, set())
+    r, local = c.round(), LocalState(HEART, 1, set())
     mine, other = (r.contribution_of(m).digest for m in (1, 2))
-    kinds = {d: kind_of(c.state, notes, d) for d in (mine, other, r.base, digest("stranger"))}
+    kinds = {d: kind_of(c.state, local, d) for d in (mine, other, r.base, digest("stranger"))}
     assert list(kinds.values()) == ["parameters", "passed on", "merged", None]
     assert {*kinds.values()} - {None} <= set(sent.KINDS)
 

@@ -77,7 +77,7 @@ def test_a_motion_to_release_names_the_study_and_its_model():
 
 
 def test_every_event_of_the_contract_has_a_sentence():
-    source = " ".join(path.read_text() for path in CONTRACT.glob("*.py"))
+    source = " ".join(path.read_text() for path in CONTRACT.rglob("*.py"))
     emitted = set(re.findall(r'emit\(\s*"(\w+)",', source))
     assert len(emitted) > 30
     assert emitted - set(SAID) == set()

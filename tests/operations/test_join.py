@@ -191,7 +191,7 @@ def test_a_node_without_a_consortium_says_what_to_do(tmp_path):
 
 def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
     home, _ = alone
-    ticket = read_token(run("consortium", "invite", "--home", home).strip())
+    token = read_token(run("consortium", "invite", "--home", home).strip())
 
     async def ask(certificate, key, path, method="GET", data=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -200,7 +200,7 @@ def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
         (tmp_path / "k").unlink(missing_ok=True)
         key.save(tmp_path / "k")
         context.load_cert_chain(tmp_path / "c", tmp_path / "k")
-        url = f"https://{ticket.doors[0].address}{path}"
+        url = f"https://{token.doors[0].address}{path}"
         async with aiohttp.ClientSession() as session:
             try:
                 async with session.request(method, url, ssl=context, data=data) as response:
@@ -208,12 +208,12 @@ def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
             except aiohttp.ClientError:
                 return "nothing"
 
-    secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
-    invited = bytes.fromhex(ticket.certificate)
+    secret = keys.PrivateKey(bytes.fromhex(token.secret))
+    invited = bytes.fromhex(token.certificate)
     owner = Home.open(home)
     own = ssl.PEM_cert_to_DER_cert(owner.certificate_path.read_text())
     other = keys.PrivateKey()
-    uninvited = keys.issue_certificate(owner.key("tls"), own, other, ticket.expires_ms)
+    uninvited = keys.issue_certificate(owner.key("tls"), own, other, token.expires_ms)
 
     async def story():
         assert await ask(invited, secret, "/v1/consortium") == 200
@@ -241,19 +241,19 @@ def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
     alone, tmp_path, change, sentence
 ):
     home, _ = alone
-    ticket = read_token(run("consortium", "invite", "--home", home).strip())
+    token = read_token(run("consortium", "invite", "--home", home).strip())
     new = init(tmp_path / "b", "B")
     before = (new / "node.toml").read_text()
-    token = write_token(dataclasses.replace(ticket, **change))
+    token = write_token(dataclasses.replace(token, **change))
     assert sentence in run("join", token, "--home", new, code=2)
     assert (new / "node.toml").read_text() == before
 
 
 def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
     home, _ = alone
-    ticket = read_token(run("consortium", "invite", "--home", home).strip())
-    doors = (dataclasses.replace(ticket.doors[0], tls="ab" * 32),)
-    token = write_token(dataclasses.replace(ticket, doors=doors))
+    token = read_token(run("consortium", "invite", "--home", home).strip())
+    doors = (dataclasses.replace(token.doors[0], tls="ab" * 32),)
+    token = write_token(dataclasses.replace(token, doors=doors))
     new = init(tmp_path / "b", "B")
     assert "somebody else answers there" in run("join", token, "--home", new, code=2)
 
@@ -271,7 +271,7 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
     alone, tmp_path, monkeypatch, told, answer, sentence
 ):
     home, _ = alone
-    ticket = read_token(run("consortium", "invite", "--home", home).strip())
+    token = read_token(run("consortium", "invite", "--home", home).strip())
     new = init(tmp_path / "b", "B")
     real = JoinClient.ask
 
@@ -284,7 +284,7 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
     monkeypatch.setattr(JoinClient, "ask", ask)
     monkeypatch.setattr(JoinClient, "hand_in", hand_in)
     with pytest.raises(BadInput, match=sentence) as found:
-        asyncio.run(join(Home.open(new), ticket))
+        asyncio.run(join(Home.open(new), token))
     assert str(found.value).isprintable()
 
 

@@ -90,7 +90,7 @@ def test_a_book_keeps_the_newest_rounds():
 
 
 class Kept:
-    """The blocks of a ledger of many machines, as a visitor has them."""
+    """The blocks of a ledger of many machines, as a read_client has them."""
 
     def __init__(self, blocks):
         self.blocks, self.tip, self.read = blocks, blocks[-1].block.header, 0

@@ -100,8 +100,8 @@ def test_a_refused_answer_is_taken_back_and_asked_for_again(tmp_path, monkeypatc
     c.ok(1, Withdraw(HEART))
     c.ok(1, Enrol(HEART, c.study().spec, 50))  # the answer says 100
     there, here = submitted(c, tmp_path, monkeypatch, prepared)
-    assert assign(c.state, here.notes).number == c.round().number
-    assert "1 to the 50 declared" in here.notes.answer_refused
+    assert assign(c.state, here.local).number == c.round().number
+    assert "1 to the 50 declared" in here.local.answer_refused
     assert there.load_prepared(HEART) is None
     assert any("1 to the 50 declared" in problem for problem in there.problems.sentences)
 
@@ -111,11 +111,11 @@ def test_an_answer_that_is_there_already_is_not_taken_back(tmp_path, monkeypatch
     prepared = answer(c)
     c.ok(1, make_contribution(c.study(), c.round(), prepared))
     _, here = submitted(c, tmp_path, monkeypatch, prepared)
-    assert here.notes.prepared == prepared
+    assert here.local.prepared == prepared
 
 
 def test_a_new_answer_ends_the_refusal():
     c = initialised(3)
-    notes = LocalState(HEART, 1, answer_refused="no")
-    notes.learn(replace(answer(c), weight=1), 0)
-    assert notes.answer_refused == ""
+    local = LocalState(HEART, 1, answer_refused="no")
+    local.learn(replace(answer(c), weight=1), 0)
+    assert local.answer_refused == ""

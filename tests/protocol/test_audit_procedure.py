@@ -41,11 +41,11 @@ class Here:
     def fingerprint(self, _):
         return self.offer
 
-    async def audit(self, wish, starts, excerpts):
-        return recompute.audit(self, wish, starts, excerpts)
+    async def audit(self, effect, starts, excerpts):
+        return recompute.audit(self, effect, starts, excerpts)
 
-    async def examine(self, wish, chunks):
-        return recompute.recompute_chunk(self, wish, chunks)
+    async def examine(self, effect, chunks):
+        return recompute.recompute_chunk(self, effect, chunks)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_document_that_is_not_the_merge_is_doubted_in_a_chunk_that_is_false(
 ):
     (found,) = inquire(offer, monkeypatch)
     assert isinstance(found, Audited)
-    assert (found.doubt and found.doubt.chunk) == chunk
-    if isinstance(found.doubt, Discrepancy):
+    assert (found.discrepancy and found.discrepancy.chunk) == chunk
+    if isinstance(found.discrepancy, Discrepancy):
         right = dict(enumerate(RIGHT)).get(chunk, b"")
-        assert found.doubt.leaf == leaf_of(right).hex() != found.doubt.claimed
+        assert found.discrepancy.leaf == leaf_of(right).hex() != found.discrepancy.claimed
 
 
 def test_a_document_that_breaks_off_after_a_right_chunk_is_bad_and_nothing_to_dispute(monkeypatch):
@@ -77,12 +77,12 @@ def test_a_document_that_breaks_off_after_a_right_chunk_is_bad_and_nothing_to_di
 
 
 def inquire(offer, monkeypatch):
-    monkeypatch.setattr(recompute, "merge", lambda shelf, wish: iter(RIGHT))
-    wish = Audit(
+    monkeypatch.setattr(recompute, "merge", lambda reader, effect: iter(RIGHT))
+    effect = Audit(
         "s", 1, "statistics", 0, MergeRule(), LAYOUT, (Share(2, 1, digest("c")),),
         digest("offer"), leader=2, full=True,
     )  # fmt: skip
-    return asyncio.run(audit_offer(Here(offer), wish, {}))
+    return asyncio.run(audit_offer(Here(offer), effect, {}))
 
 
 # drawn
@@ -116,10 +116,10 @@ class Asking:
             raise PeerError("no")
         return b""
 
-    async def audit(self, wish, starts, excerpts):
+    async def audit(self, effect, starts, excerpts):
         return 1
 
-    async def examine(self, wish, chunks):
+    async def examine(self, effect, chunks):
         return "ab" * 32
 
 
@@ -131,28 +131,28 @@ DRAWN = Audit(
 
 
 def test_stretches_are_drawn_once_for_an_offer_and_the_leader_is_not_asked():
-    hands, drawn = Asking(withheld=[3]), {}
+    audit_io, drawn = Asking(withheld=[3]), {}
     for _ in range(3):
-        found = asyncio.run(audit_offer(hands, DRAWN, drawn))
+        found = asyncio.run(audit_offer(audit_io, DRAWN, drawn))
         assert found == [ExcerptUnavailable(1, 0, 3)], "whoever keeps back the proof gives its all"
-    assert [who for who, _ in hands.asked] == [{3}] * 3
-    assert len({starts for _, starts in hands.asked}) == 1
+    assert [who for who, _ in audit_io.asked] == [{3}] * 3
+    assert len({starts for _, starts in audit_io.asked}) == 1
     another = replace(DRAWN, digest=digest("another"))
-    asyncio.run(audit_offer(hands, another, drawn))
-    assert len({starts for _, starts in hands.asked}) == 2
+    asyncio.run(audit_offer(audit_io, another, drawn))
+    assert len({starts for _, starts in audit_io.asked}) == 2
 
 
 def test_a_false_stretch_is_disputed_with_what_its_owners_have_proven():
     (found,) = asyncio.run(audit_offer(Asking(), DRAWN, {}))
-    assert (found.doubt.chunk, found.doubt.leaf) == (1, "ab" * 32)
+    assert (found.discrepancy.chunk, found.discrepancy.leaf) == (1, "ab" * 32)
 
 
 def test_who_recomputes_asks_the_one_who_has_disputed_before_the_accused():
-    hands = Asking()
-    hands.holds = lambda _: False
-    wish = RecomputeChunk(
+    audit_io = Asking()
+    audit_io.holds = lambda _: False
+    effect = RecomputeChunk(
         "s", 1, "parameters", 0, MergeRule(), LAYOUT, 3 * CHUNK_BYTES, DRAWN.shares, 1, by=4,
         accused=2,
     )  # fmt: skip
-    asyncio.run(answer_dispute(hands, wish))
-    assert hands.line == [[4, 2, 3], [3, 4, 2]]
+    asyncio.run(answer_dispute(audit_io, effect))
+    assert audit_io.line == [[4, 2, 3], [3, 4, 2]]

@@ -22,50 +22,50 @@ def collecting():
     c.enrol(NEWCOMER)
     r = c.round()
     theirs, merge = r.contribution_of(2).digest, digest("merge")
-    notes = LocalState(HEART, 1, held={theirs, merge, r.base})
-    notes.learn(FetchedBlobs(r.number, (theirs,)), 0)
-    notes.learn(MergeDone(r.number, r.revision, merge, MODEL_BYTES, LAYOUT, ""), 0)
-    return c, notes, {"contribution": theirs, "merge": merge, "model": r.base}
+    local = LocalState(HEART, 1, held={theirs, merge, r.base})
+    local.learn(FetchedBlobs(r.number, (theirs,)), 0)
+    local.learn(MergeDone(r.number, r.revision, merge, MODEL_BYTES, LAYOUT, ""), 0)
+    return c, local, {"contribution": theirs, "merge": merge, "model": r.base}
 
 
 @pytest.mark.parametrize("what", ["contribution", "merge", "model"])
 @pytest.mark.parametrize("member", [2, 3])
 def test_who_takes_part_in_a_round_reads_what_is_in_it(what, member):
-    c, notes, blobs = collecting()
-    assert may_read(c.state, notes, member, blobs[what])
+    c, local, blobs = collecting()
+    assert may_read(c.state, local, member, blobs[what])
 
 
 @pytest.mark.parametrize("what", ["contribution", "merge"])
 @pytest.mark.parametrize("member", [ENROLLED, NEWCOMER])
 def test_who_is_not_on_the_roster_reads_no_contribution(what, member):
-    c, notes, blobs = collecting()
+    c, local, blobs = collecting()
     assert c.study().samples_of(member) is not None
-    assert not may_read(c.state, notes, member, blobs[what])
+    assert not may_read(c.state, local, member, blobs[what])
 
 
 @pytest.mark.parametrize("member", [ENROLLED, NEWCOMER])
 def test_who_is_enrolled_reads_settled_models(member):
-    c, notes, blobs = collecting()
-    assert may_read(c.state, notes, member, blobs["model"])
+    c, local, blobs = collecting()
+    assert may_read(c.state, local, member, blobs["model"])
 
 
 @pytest.mark.parametrize("what", ["contribution", "merge", "model"])
 def test_a_stranger_to_the_study_reads_nothing_of_it(what):
-    c, notes, blobs = collecting()
+    c, local, blobs = collecting()
     assert STRANGER in c.chain.active
-    assert not may_read(c.state, notes, STRANGER, blobs[what])
+    assert not may_read(c.state, local, STRANGER, blobs[what])
 
 
 @pytest.mark.parametrize("what", ["contribution", "merge", "model"])
 def test_who_has_withdrawn_reads_nothing_any_more(what):
-    c, notes, blobs = collecting()
+    c, local, blobs = collecting()
     c.ok(3, Withdraw(HEART))
-    assert not may_read(c.state, notes, 3, blobs[what])
+    assert not may_read(c.state, local, 3, blobs[what])
 
 
 def test_when_a_round_is_settled_its_contributions_are_read_no_more():
-    c, notes, blobs = collecting()
+    c, local, blobs = collecting()
     c.idle(c.spec().quorum_grace_ms + 1)
     c.settle(digest=blobs["merge"])
-    assert not may_read(c.state, notes, 2, blobs["contribution"])
-    assert may_read(c.state, notes, ENROLLED, blobs["merge"])
+    assert not may_read(c.state, local, 2, blobs["contribution"])
+    assert may_read(c.state, local, ENROLLED, blobs["merge"])

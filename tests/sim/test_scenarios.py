@@ -18,16 +18,16 @@ LINE = "-" * 20 + "\n"
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_story_goes_as_it_is_written(path):
-    plan, _, expected = path.read_text().partition(LINE)
-    report = run_schedule(parse_schedule(plan))
-    assert parse_schedule(path.read_text()) == parse_schedule(plan), (
+    schedule, _, expected = path.read_text().partition(LINE)
+    report = run_schedule(parse_schedule(schedule))
+    assert parse_schedule(path.read_text()) == parse_schedule(schedule), (
         "a story is no part of its schedule"
     )
     assert not report.broken, "\n".join([*report.story, *report.broken])
     story = "\n".join(report.story) + "\n"
-    for words in re.findall("(?m)^# shown by: (.+)$", plan):
+    for words in re.findall("(?m)^# shown by: (.+)$", schedule):
         assert words in story, "the heading says more than the story"
     if os.environ.get("REWRITE"):
-        path.write_text(plan + LINE + story)
+        path.write_text(schedule + LINE + story)
     else:
         assert story == expected

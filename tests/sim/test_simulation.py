@@ -15,7 +15,7 @@ from swarm import swarmhub
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import BadInput
-from swarmhub.protocol import decide
+from swarmhub.protocol import decision
 from swarmhub.sim import (
     Fault,
     Schedule,
@@ -57,81 +57,81 @@ def test_a_plan_is_a_run():
 
 
 def test_the_plans_really_contain_faults_and_lies_of_every_kind():
-    acts = [a for seed in range(100) for a in schedule_of(seed).acts]
-    assert {a.kind for a in acts} == {
+    faults = [a for seed in range(100) for a in schedule_of(seed).faults]
+    assert {a.kind for a in faults} == {
         "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "enrol", "withdraw", "oust",
         "rotate", "lie",
     }  # fmt: skip
-    plans = [schedule_of(seed) for seed in range(100)]
-    assert {p.statistics for p in plans} == {True, False}
-    assert {p.floats for p in plans} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
-    assert {a.lie for a in acts if a.lie} == set(ATTACKS)
+    schedules = [schedule_of(seed) for seed in range(100)]
+    assert {p.statistics for p in schedules} == {True, False}
+    assert {p.floats for p in schedules} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
+    assert {a.lie for a in faults if a.lie} == set(ATTACKS)
     assert all(len(schedule_of(seed).liars) <= 1 for seed in range(100))
     assert max(len(schedule_of(seed, 7).liars) for seed in range(100)) == 2
-    effects = [a.effect for a in acts if a.effect]
+    effects = [a.effect for a in faults if a.effect]
     assert min(effects) < 10
     assert max(effects) > 1000
 
 
 def test_in_the_plans_studies_grow_and_keys_change_in_the_middle_of_something():
-    plans = [schedule_of(seed, 7) for seed in range(200)]
-    grown = [p for p in plans if p.joiners]
+    schedules = [schedule_of(seed, 7) for seed in range(200)]
+    grown = [p for p in schedules if p.joiners]
     assert len(grown) > 40
     assert {len(p.founders) for p in grown} >= {4, 5, 6}
     assert any(p.joiners & p.leavers for p in grown)
     assert any(p.joiners & p.liars and p.founders & p.liars for p in grown)
-    assert any(a.kind == "rotate" and a.effect for p in plans for a in p.acts)
+    assert any(a.kind == "rotate" and a.effect for p in schedules for a in p.faults)
 
 
 @pytest.mark.parametrize("nodes", [2, 3, 4, 5, 7, 10])
 def test_no_plan_has_more_liars_than_its_study_survives(nodes):
     for seed in range(200):
-        plan = schedule_of(seed, nodes)
-        assert plan.is_fair
-        assert 2 <= plan.min_peers <= len(plan.founders)
+        schedule = schedule_of(seed, nodes)
+        assert schedule.is_fair
+        assert 2 <= schedule.min_peers <= len(schedule.founders)
 
 
 def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():
-    acts = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
-    report = run_schedule(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, acts=acts))
+    faults = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
+    report = run_schedule(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, faults=faults))
     assert not report.broken
     sets = [len(model.shares) for model in report.settled if model.kind == "parameters"]
     assert (sets[0], sets[-1], len(sets)) == (4, 7, 8)
 
 
 def test_a_liar_enrols_when_the_study_survives_it():
-    acts = (
+    faults = (
         Fault("lie", (2,), lie="silent"), Fault("lie", (7,), lie="silent"),
         Fault("enrol", (5,), at_ms=5000), Fault("enrol", (6,), at_ms=5500), Fault("enrol", (7,)),
     )  # fmt: skip
-    plan = dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=10, acts=acts)
-    report = run_schedule(plan)
+    schedule = dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=10, faults=faults)
+    report = run_schedule(schedule)
     assert not report.broken
     assert [x for x in report.story if "enrolled" in x][-1].endswith("member 7 is enrolled")
 
 
 def test_as_many_are_enrolled_from_the_start_as_it_takes():
-    acts = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (3, 4, 5))
-    plan = dataclasses.replace(CALM, min_peers=4, acts=acts)
-    assert (plan.founders, plan.joiners) == ({1, 2, 3, 4}, {5})
-    assert not run_schedule(plan).broken
+    faults = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (3, 4, 5))
+    schedule = dataclasses.replace(CALM, min_peers=4, faults=faults)
+    assert (schedule.founders, schedule.joiners) == ({1, 2, 3, 4}, {5})
+    assert not run_schedule(schedule).broken
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_keys_that_change_at_any_moment_strand_nobody(seed):
     moments = [(2 + i % 4, 12 + 23 * i + 7 * seed) for i in range(12)]
-    acts = tuple(Fault("rotate", (who,), effect=effect) for who, effect in moments)
-    report = run_schedule(dataclasses.replace(CALM, seed=seed, rounds=6, acts=acts))
+    faults = tuple(Fault("rotate", (who,), effect=effect) for who, effect in moments)
+    report = run_schedule(dataclasses.replace(CALM, seed=seed, rounds=6, faults=faults))
     assert not report.broken
     assert sum("rotates its keys" in line for line in report.story) >= 5
 
 
 def test_a_shrunk_plan_has_no_more_liars_than_its_study_survives():
     lies = (Fault("lie", (2,), lie="silent"), Fault("lie", (7,), lie="silent"))
-    acts = (*lies, *(Fault("enrol", (m,)) for m in (5, 6, 7)))
-    plan = Schedule(nodes=7, min_peers=3, acts=acts)
+    faults = (*lies, *(Fault("enrol", (m,)) for m in (5, 6, 7)))
+    schedule = Schedule(nodes=7, min_peers=3, faults=faults)
     seen = []
-    shrink(plan, lambda smaller: seen.append(smaller) or False)
+    shrink(schedule, lambda smaller: seen.append(smaller) or False)
     assert seen
     assert all(smaller.is_fair for smaller in seen)
 
@@ -144,8 +144,8 @@ def test_without_faults_every_leader_is_the_first_in_line():
 
 
 def a_liar(lie, rule="weighted_mean", seed=0):
-    acts = (Fault("lie", (2,), lie=lie),)
-    return dataclasses.replace(CALM, rounds=6, merge=rule, seed=seed, acts=acts)
+    faults = (Fault("lie", (2,), lie=lie),)
+    return dataclasses.replace(CALM, rounds=6, merge=rule, seed=seed, faults=faults)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -163,27 +163,29 @@ def test_two_of_seven_lie_while_another_is_away(seed):
     and a lying auditor still settle nothing false."""
     lies = (Fault("lie", (1,), lie="false_merge"), Fault("lie", (2,), lie="lazy_audit"))
     away = Fault("crash", (7,), at_ms=200, for_ms=20_000)
-    plan = dataclasses.replace(CALM, nodes=7, rounds=6, min_peers=5, seed=seed, acts=(away, *lies))
-    report = run_schedule(plan)
+    schedule = dataclasses.replace(
+        CALM, nodes=7, rounds=6, min_peers=5, seed=seed, faults=(away, *lies)
+    )
+    report = run_schedule(schedule)
     assert not report.broken
     assert any("member 1 made a false merge" in line for line in report.story)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_one_of_four_convicts_nobody_whoever_is_away(seed):
-    acts = (
+    faults = (
         Fault("lie", (2,), lie="false_dispute"), Fault("lie", (2,), lie="slander"),
         Fault("crash", (4,), at_ms=200, for_ms=8_000), Fault("fill", (3,), at_ms=600, for_ms=7_000),
     )  # fmt: skip
-    plan = dataclasses.replace(CALM, nodes=4, rounds=6, min_peers=3, seed=seed, acts=acts)
-    assert not run_schedule(plan).broken
+    schedule = dataclasses.replace(CALM, nodes=4, rounds=6, min_peers=3, seed=seed, faults=faults)
+    assert not run_schedule(schedule).broken
 
 
 def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkeypatch):
     def fail(view):
         raise KeyError("planted")
 
-    monkeypatch.setattr(decide, "follow", fail)
+    monkeypatch.setattr(decision, "follow", fail)
     (broken,) = run_schedule(schedule_of(3)).broken
     assert broken.startswith("CRASH: KeyError('planted') at ")
 
@@ -214,7 +216,7 @@ def takeover_ms():
 
 def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch):
     assert takeover_ms() < 2500
-    monkeypatch.setattr(decide, "doubt", lambda view, lost: iter(()))
+    monkeypatch.setattr(decision, "doubt", lambda view, lost: iter(()))
     assert takeover_ms() > 3000  # the contract's own timeout
 
 
@@ -223,21 +225,21 @@ def test_receipts_for_a_merge_that_a_leader_is_making_again_are_sent_again(monke
     leader, back from a crash, merges."""
     done, crashed = SimNode.done, []
 
-    def crash_the_leader(self, wish, event):
-        done(self, wish, event)
+    def crash_the_leader(self, effect, event):
+        done(self, effect, event)
         r = ROUND.get(self.state, "sim")
         if crashed or r is None or (r.number, r.phase) != (2, "MERGING"):
             return
         leader, others = self.world.nodes[get_leader(r)], {1, 2, 4} - {get_leader(r)}
-        made = leader.notes.merged.get((2, r.revision))
-        if made and all(made.digest in self.world.nodes[m].notes.held for m in others):
+        made = leader.local.merged.get((2, r.revision))
+        if made and all(made.digest in self.world.nodes[m].local.held for m in others):
             crashed.append(leader.me)
             leader.disk.slow_ms = 900
             self.world.crash(leader, 60)
 
     monkeypatch.setattr(SimNode, "done", crash_the_leader)
-    acts = (Fault("lie", (3,), lie="false_receipt"),)
-    world = World(dataclasses.replace(CALM, nodes=4, min_peers=4, rounds=1, acts=acts))
+    faults = (Fault("lie", (3,), lie="false_receipt"),)
+    world = World(dataclasses.replace(CALM, nodes=4, min_peers=4, rounds=1, faults=faults))
     report = world.run()
     assert not report.broken
     (model,) = (m for m in report.settled if m.number == 2)
@@ -251,19 +253,19 @@ def test_a_leader_that_was_killed_gives_auditors_what_it_had_pulled(monkeypatch)
     and started again at once: nobody else can give it to those who audit the merge."""
     done, killed = SimNode.done, []
 
-    def kill_both(self, wish, event):
-        done(self, wish, event)
+    def kill_both(self, effect, event):
+        done(self, effect, event)
         r = ROUND.get(self.state, "sim")
         if killed or r is None or (r.number, r.phase) != (2, "MERGING"):
             return
         leader = self.world.nodes[get_leader(r)]
         owner = next(c for c in r.contributions if c.member != leader.me)
         alone = all(
-            owner.digest not in node.notes.held
+            owner.digest not in node.local.held
             for node in self.world.nodes.values()
             if node.me not in (leader.me, owner.member)
         )
-        if alone and all(c.digest in leader.notes.held for c in r.contributions):
+        if alone and all(c.digest in leader.local.held for c in r.contributions):
             killed.extend((leader.me, owner.member))
             self.world.crash(self.world.nodes[owner.member], 60_000)
             self.world.crash(leader, 60)
@@ -283,27 +285,29 @@ def test_a_leader_that_was_killed_gives_auditors_what_it_had_pulled(monkeypatch)
 def plan_for(mutant, seed):
     if mutant.story:
         return parse_schedule((SCENARIOS / f"{mutant.story}.txt").read_text())
-    plan = schedule_of(seed, rounds=6)
+    schedule = schedule_of(seed, rounds=6)
     if not mutant.lie:
-        return plan
-    acts = tuple(
-        a for a in plan.acts if a.kind not in ("lie", "refuse", "enrol", "withdraw", "oust")
+        return schedule
+    faults = tuple(
+        a for a in schedule.faults if a.kind not in ("lie", "refuse", "enrol", "withdraw", "oust")
     )
-    who = 2 + seed % (plan.nodes - 1)  # not the one that proposes the study
+    who = 2 + seed % (schedule.nodes - 1)  # not the one that proposes the study
     liar = tuple(Fault("lie", (who,), lie=lie) for lie in mutant.lie.split())
     min_peers = 3 if "uninvited" in mutant.lie else 4
-    floats = mutant.floats or plan.floats
-    return dataclasses.replace(plan, acts=(*acts, *liar), min_peers=min_peers, floats=floats)
+    floats = mutant.floats or schedule.floats
+    return dataclasses.replace(
+        schedule, faults=(*faults, *liar), min_peers=min_peers, floats=floats
+    )
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_the_campaign_notices_a_fault(mutant, monkeypatch):
     monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 8_000)
-    plans = (plan_for(mutant, seed) for seed in range(120))
+    schedules = (plan_for(mutant, seed) for seed in range(120))
     with planted(mutant):
-        plan = next((p for p in plans if run_schedule(p).broken), None)
-    assert plan, f"120 schedules did not notice: {mutant.name}"
-    assert not run_schedule(plan).broken, "it is not the fault that has broken it"
+        schedule = next((p for p in schedules if run_schedule(p).broken), None)
+    assert schedule, f"120 schedules did not notice: {mutant.name}"
+    assert not run_schedule(schedule).broken, "it is not the fault that has broken it"
 
 
 def test_there_are_enough_mutants():
@@ -313,22 +317,22 @@ def test_there_are_enough_mutants():
 def test_a_broken_schedule_shrinks_to_a_short_story():
     mutant = next(m for m in MUTANTS if m.name == "who is caught leads again")
     with planted(mutant):
-        plan = plan_for(mutant, 0)
+        schedule = plan_for(mutant, 0)
         seed = next(s for s in range(40) if run_schedule(plan_for(mutant, s)).broken)
-        plan = plan_for(mutant, seed)
-        small = shrink(plan, breaks_like(kinds(run_schedule(plan).broken)), trials=80)
-        assert [a.kind for a in small.acts] == ["lie"]
+        schedule = plan_for(mutant, seed)
+        small = shrink(schedule, breaks_like(kinds(run_schedule(schedule).broken)), trials=80)
+        assert [a.kind for a in small.faults] == ["lie"]
         assert run_schedule(small).broken
     assert not run_schedule(small).broken
 
 
-# plans as text
+# schedules as text
 
 times = {
     "at_ms": st.integers(0, 9999), "for_ms": st.integers(0, 9999), "by_ms": st.integers(-9999, 9999)
 }  # fmt: skip
 members = st.integers(1, 9)
-acts = st.one_of(
+faults = st.one_of(
     st.builds(
         Fault,
         st.sampled_from(["crash", "slow", "slowdisk", "fill", "skew", "withdraw", "rotate"]),
@@ -344,14 +348,14 @@ acts = st.one_of(
 )
 
 
-@given(st.lists(acts, max_size=5), st.integers(0, 10**6), st.integers(0, 100), st.booleans())
+@given(st.lists(faults, max_size=5), st.integers(0, 10**6), st.integers(0, 100), st.booleans())
 @settings(max_examples=200)
-def test_a_plan_reads_back_from_its_text(acts, seed, drop, statistics):
-    plan = Schedule(
-        nodes=9, seed=seed, drop=drop, acts=tuple(acts), statistics=statistics, floats=9000
+def test_a_plan_reads_back_from_its_text(faults, seed, drop, statistics):
+    schedule = Schedule(
+        nodes=9, seed=seed, drop=drop, faults=tuple(faults), statistics=statistics, floats=9000
     )
-    assume(1 not in plan.outsiders)
-    assert parse_schedule(str(plan)) == plan
+    assume(1 not in schedule.outsiders)
+    assert parse_schedule(str(schedule)) == schedule
 
 
 @pytest.mark.parametrize(
@@ -429,7 +433,7 @@ def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
         assert done.returncode == 1, done.stderr
         assert "BROKEN LEADER: " in done.stdout
     assert parse_schedule(whole.stdout) == schedule_of(5, 4, 2)
-    assert parse_schedule(short.stdout).acts == ()  # the fault needs nothing to go wrong
+    assert parse_schedule(short.stdout).faults == ()  # the fault needs nothing to go wrong
     assert not run_schedule(parse_schedule(short.stdout)).broken
 
 
@@ -437,8 +441,8 @@ def test_a_replay_tells_the_story(tmp_path):
     done = swarmhub("sim", "replay", 3, "--rounds", 1)
     assert done.returncode == 0
     assert "ledger: the study is finished" in done.stdout
-    plan = tmp_path / "plan.txt"
-    plan.write_text("at five crash 1")
-    done = swarmhub("sim", "replay", "--plan", plan)
+    schedule = tmp_path / "schedule.txt"
+    schedule.write_text("at five crash 1")
+    done = swarmhub("sim", "replay", "--schedule", schedule)
     assert done.returncode == 2
     assert "Expected a line of a schedule" in done.stderr

@@ -13,14 +13,14 @@ TRAINERS = Path(__file__).parent / "trainers"
 
 
 def noted(c, *unlike, number=1):
-    """Member 1's notes: its own model, and other members' offers, some of another form."""
-    notes = LocalState(HEART, 1)
+    """Member 1's local: its own model, and other members' offers, some of another form."""
+    local = LocalState(HEART, 1)
     mine, other = digest("my layout"), digest("another layout")
-    notes.learn(PreparedContribution(number, "", digest("m"), digest("r"), 64, mine, 1), 0)
+    local.learn(PreparedContribution(number, "", digest("m"), digest("r"), 64, mine, 1), 0)
     for member in c.chain.active[1:]:
         form = other if member in unlike else mine
-        notes.learn(Offered(member, 1, 0, digest(f"of {member}"), 64, form, ""), 0)
-    return notes
+        local.learn(Offered(member, 1, 0, digest(f"of {member}"), 64, form, ""), 0)
+    return local
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ def test_an_answer_to_another_round_is_not_compared():
 def test_what_differed_is_forgotten_with_the_answer():
     c = running(3, min_peers=3)
     c.ready(*c.chain.active)
-    notes = noted(c, 3)
-    notes.learn(MergeDone(1, 0, digest("m"), 64, digest("my layout"), ""), 0)
-    notes.take_back()
-    assert [o.leader for o in notes.offers.values()] == [2]
-    assert find_unlike(c.state, notes) is None
-    notes.learn(
+    local = noted(c, 3)
+    local.learn(MergeDone(1, 0, digest("m"), 64, digest("my layout"), ""), 0)
+    local.take_back()
+    assert [o.leader for o in local.offers.values()] == [2]
+    assert find_unlike(c.state, local) is None
+    local.learn(
         PreparedContribution(1, "", digest("new"), digest("r"), 64, digest("my layout"), 1), 0
     )
-    assert notes.merged
-    notes.learn(
+    assert local.merged
+    local.learn(
         PreparedContribution(1, "", digest("n"), digest("r"), 64, digest("another layout"), 1), 0
     )
-    assert not notes.merged
+    assert not local.merged
 
 
 @pytest.fixture

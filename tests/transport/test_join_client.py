@@ -19,9 +19,9 @@ def test_an_address_that_is_none_keeps_nobody_from_the_next(tmp_path):
         JoinEndpoint(".:443", nobody),
         JoinEndpoint("127.0.0.1:1", nobody),
     ]
-    guest = JoinClient(places, newcomer.certificate, newcomer.key)
+    joiner = JoinClient(places, newcomer.certificate, newcomer.key)
     with pytest.raises(PeerError) as refused:
-        asyncio.run(guest.ask())
+        asyncio.run(joiner.ask())
     assert all(f"{place.address}: no answer" in str(refused.value) for place in places)
 
 
@@ -36,7 +36,7 @@ class Teller(OpenGate):
 
 
 def as_applicant(tmp_path, act, votes=True):
-    """`await act(guest, server's end)` for a stranger, on whose application is voted if so said."""
+    """`await act(joiner, server's end)` for a stranger, with a vote on it if so said."""
 
     async def scenario(one, two, client, server):
         one.peers.update_applicants({two.der: 1} if votes else {})
@@ -47,17 +47,17 @@ def as_applicant(tmp_path, act, votes=True):
 
 
 def test_an_applicant_hears_that_its_application_is_open(tmp_path):
-    async def act(guest, _):
-        assert await guest.ask() == {"height": 7}
-        await guest.knock(0)
+    async def act(joiner, _):
+        assert await joiner.ask() == {"height": 7}
+        await joiner.knock(0)
 
     as_applicant(tmp_path, act)
 
 
 @pytest.mark.parametrize("votes", [True, False])
 def test_an_applicant_may_ask_for_nothing_else(tmp_path, votes):
-    async def act(guest, _):
-        for attempt in (guest.ledgers(), guest.hand_in(b"{}")):
+    async def act(joiner, _):
+        for attempt in (joiner.ledgers(), joiner.hand_in(b"{}")):
             with pytest.raises(PeerError, match="no answer"):
                 await attempt
 
@@ -65,10 +65,10 @@ def test_an_applicant_may_ask_for_nothing_else(tmp_path, votes):
 
 
 def test_an_application_that_is_gone_is_hung_up_on(tmp_path):
-    async def act(guest, one):
+    async def act(joiner, one):
         one.peers.update_applicants({})
         with pytest.raises(HungUp):
-            await guest.knock(0)
+            await joiner.knock(0)
 
     as_applicant(tmp_path, act)
 

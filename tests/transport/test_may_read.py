@@ -18,10 +18,10 @@ PATHS = {
 class NodeGate(OpenGate):
     """What a node says, with this state and these notes; it waits for no further block."""
 
-    def __init__(self, state, notes):
+    def __init__(self, state, local):
         super().__init__()
         self.ledger = SimpleNamespace(state=state)
-        self.drivers = {notes.study: SimpleNamespace(notes=notes)}
+        self.drivers = {local.study: SimpleNamespace(local=local)}
         self.stopping = asyncio.Event()
         self.stopping.set()
 
@@ -37,9 +37,9 @@ def a_round_with(blob, model, enrolled, present):
     form = {"nbytes": blob.nbytes, "layout": blob.layout}
     c.settle(digest=model.digest, **form)
     c.contribute(1, root=blob.root, **form)
-    notes = LocalState(HEART, 1, held={blob.digest, model.digest})
-    notes.learn(FetchedBlobs(c.round().number, (blob.digest,)), 0)
-    return c, notes
+    local = LocalState(HEART, 1, held={blob.digest, model.digest})
+    local.learn(FetchedBlobs(c.round().number, (blob.digest,)), 0)
+    return c, local
 
 
 def answers(tmp_path, enrolled, present):
@@ -48,8 +48,8 @@ def answers(tmp_path, enrolled, present):
 
     async def scenario(one, two, client, server):
         blob, model = put(one, 1000), put(one, 1000, seed=2)
-        c, notes = a_round_with(blob, model, enrolled, present)
-        rules = NodeGate(c.state, notes)
+        c, local = a_round_with(blob, model, enrolled, present)
+        rules = NodeGate(c.state, local)
         gate.may_read = rules.may_read
         for what, of in (("contribution", blob), ("model", model)):
             for method, paths in PATHS.items():

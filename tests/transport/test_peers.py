@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from ends import End, OpenGate, between, put, wish
+from ends import End, OpenGate, between, effect, put
 
 from swarmhub.blobs import Incoming
 from swarmhub.errors import BadInput, DiskError, PeerError
@@ -25,7 +25,7 @@ def test_what_goes_out_is_counted_for_its_member(tmp_path):
 
     async def scenario(one, two, client, _):
         blob = put(one, 5 * CHUNK_BYTES + 640)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         pulled = gate.bytes_sent.pop((2, blob.digest))
         assert pulled == blob.nbytes
         await client.chunk([1], blob.digest, blob.nbytes, blob.layout, 5)
@@ -44,7 +44,7 @@ def test_what_goes_out_is_counted_for_its_member(tmp_path):
 def test_a_blob_is_pulled_whole(tmp_path, nbytes):
     async def scenario(one, two, client, _):
         blob = put(one, nbytes)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         assert two.store.path(blob.digest).read_bytes() == one.store.path(blob.digest).read_bytes()
 
     between(tmp_path, scenario)
@@ -54,17 +54,17 @@ def test_a_greeting_opens_the_connections_that_a_round_uses(tmp_path):
     gate = OpenGate()
 
     async def scenario(one, two, client, server):
-        async def greet(**how):
-            client.greet(1, **how)
+        async def preconnect(**how):
+            client.preconnect(1, **how)
             await asyncio.gather(*client._greetings.values())
 
-        await greet()
+        await preconnect()
         assert gate.greetings == [2]
         connections = dict(server._room.open)
         assert len(connections) == 2
-        await client.pull(wish(put(one, 64)), two.store)
+        await client.pull(effect(put(one, 64)), two.store)
         assert server._room.open == connections
-        await greet(back=True)  # the answer to a greeting is not answered
+        await preconnect(back=True)  # the answer to a greeting is not answered
         assert gate.greetings == [2]
 
     between(tmp_path, scenario, gate)
@@ -75,8 +75,8 @@ def test_who_is_not_up_is_greeted_in_vain(tmp_path):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         two.peers.update([one.record(port), two.record(1)])
-        client.greet(1)
-        client.greet(1)  # one at a time
+        client.preconnect(1)
+        client.preconnect(1)  # one at a time
         assert len(client._greetings) == 1
         await asyncio.gather(*client._greetings.values())
         assert not client._greetings
@@ -87,7 +87,7 @@ def test_who_is_not_up_is_greeted_in_vain(tmp_path):
 def test_a_client_that_is_closed_greets_nobody(tmp_path):
     async def scenario(one, two, client, server):
         await client.close()
-        client.greet(1, back=True)  # as for who greets while this node ends
+        client.preconnect(1, back=True)  # as for who greets while this node ends
         assert not client._greetings
         assert not server._room.open
 
@@ -101,8 +101,8 @@ def test_an_address_that_is_none_is_one_sentence(tmp_path, address):
     async def scenario(one, two, client, _):
         two.peers.update([replace(one.record(1), address=address), two.record(1)])
         with pytest.raises(PeerError, match="Member 1 does not answer"):
-            await client.pull(wish(put(one, 64)), two.store)
-        client.greet(1)
+            await client.pull(effect(put(one, 64)), two.store)
+        client.preconnect(1)
         assert await asyncio.gather(*client._greetings.values()) == [None]
 
     between(tmp_path, scenario)
@@ -118,7 +118,7 @@ def test_greetings_of_a_member_are_answered_some_times_a_second(tmp_path, monkey
 
     async def scenario(one, two, client, server):
         monkeypatch.setattr(client_room.asyncio, "sleep", spy)
-        client.greet(1, back=True)
+        client.preconnect(1, back=True)
         await asyncio.gather(*client._greetings.values())
         assert pauses == [client_room.GREETING_PAUSE_S]
 
@@ -140,7 +140,7 @@ def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
             return await real(member, method, path, **options)
 
         client._request = spy
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         assert {"Range": f"bytes={CHUNK_BYTES}-"} in asked
         assert two.store.path(blob.digest).read_bytes() == data
 
@@ -163,7 +163,7 @@ def test_a_cancelled_pull_closes_its_file_only_when_the_last_write_is_over(tmp_p
 
     async def scenario(one, two, client, _):
         blob = put(one, 4 * CHUNK_BYTES)
-        pulling = asyncio.create_task(client.pull(wish(blob), two.store))
+        pulling = asyncio.create_task(client.pull(effect(blob), two.store))
         await asyncio.to_thread(begun.wait, 20)
         pulling.cancel()
         await asyncio.sleep(0)
@@ -182,7 +182,7 @@ def test_a_holder_that_sends_other_bytes_is_found_out(tmp_path):
             path = one.store.path(blob.digest)
             path.write_bytes(path.read_bytes()[:-1] + b"\xff")
             with pytest.raises(PeerError, match=r"hash|digest"):
-                await client.pull(wish(blob), two.store)
+                await client.pull(effect(blob), two.store)
             assert blob.digest not in two.store
 
     between(tmp_path, scenario)
@@ -205,13 +205,13 @@ def test_a_holder_that_speaks_of_a_disk_keeps_nobody_from_the_next(tmp_path, mon
 
         monkeypatch.setattr(client, "_request", request)
         monkeypatch.setattr(client_room, "_check_range", check_range)
-        await client.pull(replace(wish(blob), holders=(3, 1)), two.store)
+        await client.pull(replace(effect(blob), holders=(3, 1)), two.store)
         assert asked == [3, 3, 1, 1]
         assert blob.digest in two.store
         lost = put(one, 1000)
         monkeypatch.setattr(two.store, "adopt", lambda *given: (_ for _ in ()).throw(DiskError("")))
         with pytest.raises(DiskError):
-            await client.pull(replace(wish(lost), holders=(1, 1)), two.store)
+            await client.pull(replace(effect(lost), holders=(1, 1)), two.store)
         assert asked[4:] == [1], "no other holder can help there"
 
     between(tmp_path, scenario)
@@ -221,7 +221,7 @@ def test_what_the_gate_forbids_looks_like_what_is_not_there(tmp_path):
     async def scenario(one, two, client, _):
         blob = put(one, 1000)
         with pytest.raises(PeerError, match="404"):
-            await client.pull(wish(blob), two.store)
+            await client.pull(effect(blob), two.store)
 
     between(tmp_path, scenario, OpenGate(readable=False))
 
@@ -230,7 +230,7 @@ def test_a_certificate_that_is_on_no_ledger_is_cut_off(tmp_path):
     async def scenario(one, two, client, _):
         blob = put(one, 1000)
         with pytest.raises(PeerError, match=r"does not answer|broke off"):
-            await client.pull(wish(blob), two.store)
+            await client.pull(effect(blob), two.store)
 
     between(tmp_path, scenario, members=(1,))
 
@@ -295,9 +295,9 @@ def test_an_admitted_member_can_connect_without_a_restart(tmp_path):
     async def scenario(one, two, client, server):
         blob = put(one, 1000)
         with pytest.raises(PeerError):
-            await client.pull(wish(blob), two.store)
+            await client.pull(effect(blob), two.store)
         one.peers.update([one.record(server.port), two.record(1)])
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
 
     between(tmp_path, scenario, members=(1,))
 

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 
 import pytest
-from ends import End, OpenGate, put, wish
+from ends import End, OpenGate, effect, put
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
@@ -44,8 +44,8 @@ def over_relay(tmp_path, scenario, relays=1):
         gate = OpenGate()
         server = PeerServer(one.peers, one.store, gate)
         await server.start("127.0.0.1", 0)
-        outpost = RelayUplink(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
-        outpost.start()
+        uplink = RelayUplink(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
+        uplink.start()
         client = PeerClient(two.peers)
         try:
             async with asyncio.timeout(WAIT_S):
@@ -54,7 +54,7 @@ def over_relay(tmp_path, scenario, relays=1):
                 await scenario(one, two, client, gate, carriers)
         finally:
             await client.close()
-            await outpost.close()
+            await uplink.close()
             await server.close()
             for r in carriers:
                 await r.close()
@@ -66,7 +66,7 @@ def over_relay(tmp_path, scenario, relays=1):
 def test_two_members_behind_a_relay_exchange_blobs_and_receipts(tmp_path, nbytes):
     async def scenario(one, two, client, gate, carriers):
         blob = put(one, nbytes)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         assert blob.digest in two.store
         receipt = ReceiptCame(3, 0, "ab" * 32, 2, "cd" * 64)
         await client.send_receipt(1, "heart", receipt)
@@ -86,7 +86,7 @@ def test_the_relays_operator_sees_no_plaintext(tmp_path, monkeypatch):
     async def scenario(one, two, client, gate, carriers):
         blob = put(one, 200_000)
         plain = one.store.path(blob.digest).read_bytes()
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
         assert two.store.path(blob.digest).read_bytes() == plain
         assert len(Carried.seen) > len(plain)  # all of it went past
         assert not any(plain[i : i + 8] in Carried.seen for i in range(0, len(plain) - 8, 997))
@@ -100,7 +100,7 @@ def test_another_relay_serves_where_one_is_gone(tmp_path):
     async def scenario(one, two, client, gate, carriers):
         await carriers[0].close()
         blob = put(one, 1000)
-        await client.pull(wish(blob), two.store)
+        await client.pull(effect(blob), two.store)
 
     over_relay(tmp_path, scenario, relays=2)
 
@@ -110,7 +110,7 @@ def test_who_stands_nowhere_is_one_sentence_at_once(tmp_path):
         blob = put(one, 1000)
         carriers[0]._standing.clear()
         with pytest.raises(PeerError, match="does not answer"):
-            await client.pull(wish(blob), two.store)
+            await client.pull(effect(blob), two.store)
 
     over_relay(tmp_path, scenario)
 
@@ -123,7 +123,7 @@ def test_a_removed_member_is_cut_off_and_called_no_more(tmp_path):
         while carrier.standing():
             await asyncio.sleep(0.01)
         with pytest.raises(PeerError):
-            await client.pull(wish(put(one, 1000)), two.store)
+            await client.pull(effect(put(one, 1000)), two.store)
 
     over_relay(tmp_path, scenario)
 
@@ -216,7 +216,7 @@ def test_a_member_holds_so_many_silent_connections_and_no_more(tmp_path, monkeyp
             writer.transport.abort()
         while carriers[0]._silent[2]:
             await asyncio.sleep(0.01)
-        await client.pull(wish(put(one, 1000)), two.store)
+        await client.pull(effect(put(one, 1000)), two.store)
 
     over_relay(tmp_path, scenario)
 
@@ -234,7 +234,7 @@ def test_a_flood_of_pulses_holds_up_nobody(tmp_path):
             await asyncio.sleep(0.01)
             beats += 1
         assert beats > 50
-        await client.pull(wish(put(one, 1000)), two.store)
+        await client.pull(effect(put(one, 1000)), two.store)
         writer.transport.abort()
 
     over_relay(tmp_path, scenario)
@@ -255,21 +255,21 @@ def test_calls_of_one_member_do_not_cut_off_the_called_one(tmp_path, monkeypatch
             writer.transport.abort()
         while carriers[0]._talks[2, 1]:
             await asyncio.sleep(0.01)
-        await client.pull(wish(put(one, 1000)), two.store)
+        await client.pull(effect(put(one, 1000)), two.store)
 
     over_relay(tmp_path, scenario)
 
 
 def test_a_member_that_moves_leaves_no_port_behind(tmp_path):
     async def scenario(one, two, client, gate, carriers):
-        ways = client._ways
-        first, again = await asyncio.gather(*(ways.to(two.peers.members[1]) for _ in range(2)))
+        router = client._ways
+        first, again = await asyncio.gather(*(router.to(two.peers.members[1]) for _ in range(2)))
         assert first == again
         moved = dataclasses.replace(two.peers.members[1], address="@127.0.0.1:9,a..b:80")
-        assert await ways.to(moved) != first
-        assert len(ways._servers) == 1
+        assert await router.to(moved) != first
+        assert len(router._servers) == 1
         two.peers.update([moved])
         with pytest.raises(PeerError):
-            await client.pull(wish(put(one, 1000)), two.store)
+            await client.pull(effect(put(one, 1000)), two.store)
 
     over_relay(tmp_path, scenario)

@@ -93,8 +93,8 @@ def invite(
 ) -> None:
     """Make a single-use invitation for a newcomer; hand it over in secret."""
 
-    async def act(desk: Client, opened: Home) -> InvitationToken:
-        return await desk.invite(opened, days * 86_400_000)
+    async def act(client: Client, opened: Home) -> InvitationToken:
+        return await client.invite(opened, days * 86_400_000)
 
     if out is None:
         print(write_token(with_client(home, act)))
@@ -123,15 +123,15 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Apply for membership on a ledger that this machine's nodes share."""
-    ticket = read_token(invitation)
+    token = read_token(invitation)
 
-    async def act(desk: Client, opened: Home) -> int:
-        if desk.ledger.tip.chain_id != ticket.chain:
+    async def act(client: Client, opened: Home) -> int:
+        if client.ledger.tip.chain_id != token.chain:
             raise BadInput(
-                f"The invitation is for {ticket.chain}, this home's ledger is "
-                f"{desk.ledger.tip.chain_id}; make the home with --ledger {ticket.ledger}."
+                f"The invitation is for {token.chain}, this home's ledger is "
+                f"{client.ledger.tip.chain_id}; make the home with --ledger {token.ledger}."
             )
-        return await desk.apply(opened.card(), ticket)
+        return await client.apply(opened.card(), token)
 
     motion = with_client(home, act)
     show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
@@ -160,8 +160,8 @@ def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """Open motions: which hospital applies or is to be removed, which model is to be released, and
     what each still needs."""
 
-    async def act(desk: Client, _: Home) -> list[tuple[Motion, MotionShown]]:
-        return list(zip(desk.motions(), read_inbox(desk), strict=True))
+    async def act(client: Client, _: Home) -> list[tuple[Motion, MotionShown]]:
+        return list(zip(client.motions(), read_inbox(client), strict=True))
 
     motions = with_client(home, act)
     if json_:
@@ -184,8 +184,8 @@ def vote(
 ) -> None:
     """Vote on a motion."""
 
-    async def act(desk: Client, _: Home) -> str:
-        result = await desk.vote(motion, aye)
+    async def act(client: Client, _: Home) -> str:
+        result = await client.vote(motion, aye)
         about = {n: f for n, f in result.events if f.get("motion") == motion}
         if "motion_waits" in about:
             return f"open: {say_waits(about['motion_waits']['why'])}"
@@ -199,8 +199,8 @@ def vote(
 def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """The consortium's active members."""
 
-    async def act(desk: Client, _: Home) -> list[Any]:
-        return [codec.to_json(m) for m in desk.members()]
+    async def act(client: Client, _: Home) -> list[Any]:
+        return [codec.to_json(m) for m in client.members()]
 
     found = with_client(home, act)
     if json_:
@@ -218,14 +218,14 @@ def remove(
 ) -> None:
     """Move to remove a member, and vote for it; the others vote."""
 
-    async def look(desk: Client, _: Home) -> str:
-        return desk.need_member(member).name
+    async def look(client: Client, _: Home) -> str:
+        return client.need_member(member).name
 
     name = plain(with_client(home, look))
     ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
-    async def act(desk: Client, _: Home) -> bool:
-        result = await desk.submit(Remove(member))
+    async def act(client: Client, _: Home) -> bool:
+        result = await client.submit(Remove(member))
         return any(event == "removed" for event, _ in result.events)
 
     if with_client(home, act):
@@ -242,8 +242,8 @@ def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
     ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
 
-    async def act(desk: Client, _: Home) -> None:
-        await desk.submit(Leave())
+    async def act(client: Client, _: Home) -> None:
+        await client.submit(Leave())
 
     with_client(home, act)
     print("Left the consortium.")
@@ -281,10 +281,10 @@ def rotate_key(
             opened.put_in_place(name)
     else:
 
-        async def act(desk: Client, home_: Home) -> None:
-            await desk.rotate(card, new)
+        async def act(client: Client, home_: Home) -> None:
+            await client.rotate(card, new)
             if not home_.is_networked:  # else its node does, when the old keys are not needed
-                home_.finish_rotation(desk.ledger.state)
+                home_.finish_rotation(client.ledger.state)
 
         with_client(home, act)
     print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")
@@ -330,8 +330,8 @@ def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     It stays a member; nobody talks to its node until its keys are rotated."""
     ask("The other members will cut this hospital's node off. Go on?", yes)
 
-    async def act(desk: Client, _: Home) -> None:
-        await desk.revoke()
+    async def act(client: Client, _: Home) -> None:
+        await client.revoke()
 
     with_client(home, act)
     print(

@@ -229,8 +229,8 @@ def export(
     from swarmhub.params import export_safetensors
     from swarmhub.recipes.scoring import describe_if_table
 
-    async def act(desk: Client, opened: Home) -> dict[str, str]:
-        record = desk.need_study(study)
+    async def act(client: Client, opened: Home) -> dict[str, str]:
+        record = client.need_study(study)
         model = record.best if best else record.current
         if model is None:
             raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
@@ -243,11 +243,11 @@ def export(
                 f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
                 "until it has caught up."
             )
-        spec, statistics = desk.need_spec(study), record.statistics
+        spec, statistics = client.need_spec(study), record.statistics
         facts = {
             "study": study, "digest": model.digest,
             "round": str(compute_training_round(spec, model.number)),
-            "chain": desk.ledger.tip.chain_id, "spec": model.spec,
+            "chain": client.ledger.tip.chain_id, "spec": model.spec,
         }  # fmt: skip
         features: dict[str, str] = {}
         if statistics is not None and store.find(statistics.digest):

@@ -1,4 +1,4 @@
-"""What the commands share: the home option, JSON output, running one act at the desk."""
+"""What the commands share: the home option, JSON output, running one act at the client."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def with_client(home: Path, act: Callable[[Client, Home], Awaitable[T]]) -> T:
 
     async def run() -> T:
         opened = Home.open(home)
-        async with open_client(opened) as desk:
-            return await act(desk, opened)
+        async with open_client(opened) as client:
+            return await act(client, opened)
 
     return asyncio.run(run())
 

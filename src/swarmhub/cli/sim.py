@@ -70,8 +70,8 @@ def replay(
     seed: Annotated[int, typer.Argument(parser=whole(), help="The seed to replay.")] = 0,
     nodes: NodesOption = 5,
     rounds: RoundsOption = 10,
-    plan: Annotated[
-        Path | None, typer.Option("--plan", help="A schedule as text, instead of a seed.")
+    schedule: Annotated[
+        Path | None, typer.Option("--schedule", help="A schedule as text, instead of a seed.")
     ] = None,
     short: Annotated[
         bool, typer.Option("--short/--whole", help="Shrink a broken schedule first.")
@@ -81,10 +81,12 @@ def replay(
     from swarmhub.sim import parse_schedule, run_schedule, schedule_of, shrink
     from swarmhub.sim.shrink import breaks_like, kinds
 
-    if plan is not None and not plan.is_file():
-        raise BadInput(f"Expected a schedule in the file {plan}, found no file; check the path.")
-    text = plan.read_text("utf-8", "replace") if plan else ""
-    found = parse_schedule(text) if plan else schedule_of(seed, nodes, rounds)
+    if schedule is not None and not schedule.is_file():
+        raise BadInput(
+            f"Expected a schedule in the file {schedule}, found no file; check the path."
+        )
+    text = schedule.read_text("utf-8", "replace") if schedule else ""
+    found = parse_schedule(text) if schedule else schedule_of(seed, nodes, rounds)
     report = run_schedule(found)
     if report.broken and short:
         found = shrink(found, breaks_like(kinds(report.broken)))

@@ -70,9 +70,9 @@ def propose(
     """Put a study before the members."""
     terms = read_spec(spec)
 
-    async def act(desk: Client, _: Home) -> str:
-        await desk.propose(terms)
-        return desk.need_study(terms.name).spec
+    async def act(client: Client, _: Home) -> str:
+        await client.propose(terms)
+        return client.need_study(terms.name).spec
 
     digest = with_client(home, act)
     show(
@@ -83,9 +83,9 @@ def propose(
 
 
 def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
-    async def act(desk: Client, _: Home) -> None:
-        desk.need_study(name)
-        await desk.submit(body(name))
+    async def act(client: Client, _: Home) -> None:
+        client.need_study(name)
+        await client.submit(body(name))
 
     with_client(home, act)
 
@@ -94,8 +94,8 @@ def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Show a study's terms, ask, and allow exactly these to run at this hospital."""
 
-    async def look(desk: Client, _: Home) -> StudyShown:
-        return look_at_study(desk, study)
+    async def look(client: Client, _: Home) -> StudyShown:
+        return look_at_study(client, study)
 
     shown = with_client(home, look)
     need_answer(yes)
@@ -109,8 +109,8 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Do not allow the study at this hospital."""
 
-    async def act(desk: Client, _: Home) -> None:
-        await desk.refuse(study)
+    async def act(client: Client, _: Home) -> None:
+        await client.refuse(study)
 
     with_client(home, act)
     print(f"Refused '{study}': nothing of it runs at this hospital.")
@@ -126,8 +126,8 @@ def enrol(
 ) -> None:
     """Take part in an approved study."""
 
-    async def act(desk: Client, _: Home) -> None:
-        await desk.enrol(study, samples)
+    async def act(client: Client, _: Home) -> None:
+        await client.enrol(study, samples)
 
     with_client(home, act)
     print(f"Enrolled in '{study}' with at most {samples} samples.")
@@ -159,8 +159,8 @@ def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption
 def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Delete a study's models, statistics and private state from this node, once it is over."""
 
-    async def look(desk: Client, _: Home) -> None:
-        need_over(desk, study)
+    async def look(client: Client, _: Home) -> None:
+        need_over(client, study)
 
     with_client(home, look)
     print(f"What stays: {STAYS}.")
@@ -180,8 +180,8 @@ def release(
 ) -> None:
     """Move to release a model, and vote for it; the enrolled members vote."""
 
-    async def act(desk: Client, _: Home) -> bool:
-        result = await desk.release(study, model)
+    async def act(client: Client, _: Home) -> bool:
+        result = await client.release(study, model)
         return any(name == "released" for name, _ in result.events)
 
     if with_client(home, act):
@@ -197,8 +197,8 @@ def release(
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """All studies: proposed, running and over."""
 
-    async def act(desk: Client, _: Home) -> list[StudyShown]:
-        return [look_at_study(desk, s.name) for s in desk.studies()]
+    async def act(client: Client, _: Home) -> list[StudyShown]:
+        return [look_at_study(client, s.name) for s in client.studies()]
 
     found = with_client(home, act)
     if json_:

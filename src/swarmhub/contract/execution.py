@@ -16,7 +16,7 @@ from swarmhub.contract import transactions as t
 from swarmhub.contract.consortium import membership, misbehaviour, motions
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
-from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, QuotaExceeded, Refusal
+from swarmhub.contract.refusals import AlreadyDone, BadValue, BlockQuotaExceeded, Expired, Refusal
 from swarmhub.contract.round import disputes, phases, progress
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.study import lifecycle
@@ -56,7 +56,7 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
     "grace": phases.end_grace,
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
-    "pardon": phases.end_pardon,
+    "reinstatement": phases.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
@@ -165,10 +165,10 @@ def _check_share(ctx: Context, tx: Transaction) -> MemberId:
     most = MAX_TXS_PER_MEMBER if member else MAX_TXS_OF_STRANGERS
     who = f"Member {member.id}" if member else "All who are no members together"
     if number > most:
-        raise QuotaExceeded(who, most, number)
+        raise BlockQuotaExceeded(who, most, number)
     if member is None:
         return 0  # an application, which uses up an invitation
     known = replay.get_count(ctx.state, member.id)
     if known >= replay.MAX_REMEMBERED:
-        raise QuotaExceeded(who, replay.MAX_REMEMBERED, known + 1, "that have not expired")
+        raise BlockQuotaExceeded(who, replay.MAX_REMEMBERED, known + 1, "that have not expired")
     return member.id

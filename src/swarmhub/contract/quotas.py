@@ -23,7 +23,7 @@ from swarmhub.contract.records import (
     Spec,
     Study,
 )
-from swarmhub.contract.refusals import OverQuota
+from swarmhub.contract.refusals import StateQuotaExceeded
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.types import Digest, MemberId
 
@@ -72,14 +72,16 @@ def need_invitation(state: Reader, member: MemberId) -> None:
     """Refuse one more open invitation than a member may have."""
     count = len(get_holdings(state, member).invitations)
     if count >= MAX_INVITATIONS:
-        raise OverQuota(member, count, "open invitations", "wait until one is used or over")
+        raise StateQuotaExceeded(
+            member, count, "open invitations", "wait until one is used or over"
+        )
 
 
 def need_motion(state: Reader, member: MemberId) -> None:
     """Refuse one more open motion than a member may have."""
     count = len(get_holdings(state, member).motions)
     if count >= MAX_MOTIONS:
-        raise OverQuota(member, count, "open motions", "wait for the votes on one")
+        raise StateQuotaExceeded(member, count, "open motions", "wait for the votes on one")
 
 
 def need_proposal(state: Reader, spec: Spec, study: Study) -> None:
@@ -87,7 +89,7 @@ def need_proposal(state: Reader, spec: Spec, study: Study) -> None:
     count = len(get_holdings(state, study.proposer).proposals)
     if count >= MAX_PROPOSALS:
         advice = "start one, or end it with 'study finish'"
-        raise OverQuota(study.proposer, count, "proposals", advice)
+        raise StateQuotaExceeded(study.proposer, count, "proposals", advice)
     more = compute_text_bytes(codec.pack(spec)) + STUDY_BYTES
     need_study_bytes(state, study.proposer, more, "shorten the terms, or let another propose them")
 
@@ -112,7 +114,7 @@ def need_study_bytes(state: Reader, member: MemberId, more: int, advice: str) ->
     used = compute_bytes(state, member)
     if used + more > MAX_STUDY_BYTES:
         what = f"of its {MAX_STUDY_BYTES} bytes of studies in the ledger's state"
-        raise OverQuota(member, used, what, advice)
+        raise StateQuotaExceeded(member, used, what, advice)
 
 
 def compute_bytes(state: Reader, member: MemberId) -> int:

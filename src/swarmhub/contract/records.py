@@ -389,7 +389,7 @@ class Round:
         return tuple(c.member for c in self.contributions)
 
     @property
-    def barred(self) -> frozenset[MemberId]:
+    def suspended(self) -> frozenset[MemberId]:
         """Members that have to wait for a leader's time before they may join this round again."""
         return frozenset(m for m in self.strikes if self.strikes.count(m) >= MAX_STRIKES)
 

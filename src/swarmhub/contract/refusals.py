@@ -10,8 +10,8 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── BadValue            a field has a value that can never be accepted
     ├── Expired             the transaction, invitation or study is over
     ├── Disputed            somebody doubts a merge; settle the round when that is decided
-    ├── TooMany             the signer's share of this block is used up
-    ├── OverQuota           a member has as much of this in the state as one member may
+    ├── BlockQuotaExceeded  the signer's share of this block is used up
+    ├── StateQuotaExceeded  a member has as much of this in the state as one member may
     └── StaleRound          the round has moved on; carries the model to go on from
 """
 
@@ -66,7 +66,7 @@ class Disputed(Refusal):
         )
 
 
-class QuotaExceeded(Refusal):
+class BlockQuotaExceeded(Refusal):
     """A flood. Nothing is wrong with the transaction itself: it may come again."""
 
     def __init__(self, who: str, most: int, number: int, where: str = "in a block") -> None:
@@ -76,7 +76,7 @@ class QuotaExceeded(Refusal):
         )
 
 
-class OverQuota(Refusal):
+class StateQuotaExceeded(Refusal):
     """The state is everyone's: a member has a part of it, and this one's is used up."""
 
     def __init__(self, member: int, count: int, what: str, advice: str) -> None:

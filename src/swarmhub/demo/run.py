@@ -140,15 +140,15 @@ class Demo:
 
     async def _admit_last(self) -> None:
         founders, newcomer = self._desks[:-1], self._desks[-1]
-        ticket = await founders[0].invite(self.homes[0], 86_400_000)
-        motion = await newcomer.apply(self.homes[-1].card(), ticket)
+        token = await founders[0].invite(self.homes[0], 86_400_000)
+        motion = await newcomer.apply(self.homes[-1].card(), token)
         votes = 0
-        for desk in founders:
-            if any(m.id == motion for m in desk.motions()):
-                await desk.vote(motion, True)
+        for client in founders:
+            if any(m.id == motion for m in client.motions()):
+                await client.vote(motion, True)
                 votes += 1
-        for desk in self._desks:
-            self.names[desk.me.id] = desk.me.name
+        for client in self._desks:
+            self.names[client.me.id] = client.me.name
         self.screen.step(f"{votes} member(s) voted {self.sites[-1].name} in")
 
     async def _open_study(self) -> None:
@@ -165,10 +165,10 @@ class Demo:
             options={"model": self.options.model},
         )
         await self._desks[0].propose(spec)
-        for desk in self._desks[1:]:
-            await desk.approve(STUDY_NAME)
-        for desk, site in zip(self._desks, self.sites, strict=True):
-            await desk.enrol(STUDY_NAME, site.rows)
+        for client in self._desks[1:]:
+            await client.approve(STUDY_NAME)
+        for client, site in zip(self._desks, self.sites, strict=True):
+            await client.enrol(STUDY_NAME, site.rows)
         await self._desks[0].submit(Start(STUDY_NAME))
         self.screen.step(f"all {n} approved and joined the study '{STUDY_NAME}'")
 

@@ -47,11 +47,11 @@ class TrustedCheckpoint:
     hash: Digest = ""
 
 
-def note(home: Home, ticket: InvitationToken, engines: list[str]) -> None:
+def note(home: Home, token: InvitationToken, engines: list[str]) -> None:
     """Keep what `Entrance` needs of an invitation, and what a member told of the engines."""
     write_durably(
         home.engine_path / FILE,
-        pack_checkpoint(ticket.doors, ticket.trusted_height, ticket.trusted_hash),
+        pack_checkpoint(token.doors, token.trusted_height, token.trusted_hash),
     )
     _note_engines(home, engines)
 
@@ -90,15 +90,15 @@ class Bootstrap:
         known = self._read()
         if known is None:
             return None  # a founder's home, or an old one
-        guest = self._make_guest(known)
+        joiner = self._make_guest(known)
         self.waiting = True
         while True:
             try:
-                told = await guest.ledgers()
+                told = await joiner.ledgers()
                 break
             except PeerError as error:
                 log.debug("no member lets this node in yet: %s", error)
-                await self._look(guest, known)
+                await self._look(joiner, known)
                 await asyncio.sleep(ASK_S)
         self.waiting = False
         _note_engines(self._home, [e for one in told for e in read_engines(one)])
@@ -109,7 +109,7 @@ class Bootstrap:
         if not (known.height and snapshots and is_long):
             return None
         for i, name in enumerate(SOCKETS):
-            await self._serve(name, guest, i)
+            await self._serve(name, joiner, i)
         return Entry(known.height, known.hash, SOCKETS, frozenset(snapshots))
 
     def standing(self) -> Standing:
@@ -126,8 +126,8 @@ class Bootstrap:
             for _ in range(LOOKS):
                 await self._look(self._make_guest(known), known)
 
-    async def _look(self, guest: JoinClient, known: TrustedCheckpoint) -> None:
-        asked = await ask_all(guest, list(range(len(known.doors))))
+    async def _look(self, joiner: JoinClient, known: TrustedCheckpoint) -> None:
+        asked = await ask_all(joiner, list(range(len(known.doors))))
         self._refused = self._refused + 1 if asked.is_refused else 0
 
     def _read(self) -> TrustedCheckpoint | None:
@@ -141,7 +141,7 @@ class Bootstrap:
         places = [JoinEndpoint(d.address, d.tls) for d in known.doors]
         return JoinClient(places, self._home.certificate_path, self._home.key_path("tls"))
 
-    async def _serve(self, name: str, guest: JoinClient, first: int) -> None:
+    async def _serve(self, name: str, joiner: JoinClient, first: int) -> None:
         """Answer the engine's light client on a socket in its folder, from the members."""
 
         async def answer(request: web.Request) -> web.Response:
@@ -149,7 +149,7 @@ class Bootstrap:
             given = asked.get("params") or {}
             head = {"jsonrpc": "2.0", "id": asked.get("id")}
             try:
-                found = await guest.light(
+                found = await joiner.light(
                     str(asked.get("method")), int(given.get("height") or 0),
                     int(given.get("page") or 1), first,
                 )  # fmt: skip

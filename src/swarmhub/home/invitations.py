@@ -1,6 +1,6 @@
 """Invitations as they are handed over: one token, or the file that has it.
 
-A ticket's secret is an ed25519 key whose public half is on the ledger. It signs the application;
+A token's secret is an ed25519 key whose public half is on the ledger. It signs the application;
 where hospitals have machines of their own it also opens a member's door before its owner is a
 member: the sponsor's TLS key has issued a certificate for it, good for as long as the invitation.
 """
@@ -19,7 +19,7 @@ from swarmhub.types import Digest
 
 PREFIX = "swarmhub1."
 MAX_TOKEN_BYTES = 64 * 1024
-MAX_ENDPOINTS = 4  # members that a ticket names
+MAX_ENDPOINTS = 4  # members that a token names
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class InvitationToken:
     trusted_hash: Digest = ""  # light client begins
 
 
-def write_token(ticket: InvitationToken) -> str:
-    """The ticket as one word."""
-    return PREFIX + base64.urlsafe_b64encode(codec.pack(ticket)).decode().rstrip("=")
+def write_token(token: InvitationToken) -> str:
+    """The token as one word."""
+    return PREFIX + base64.urlsafe_b64encode(codec.pack(token)).decode().rstrip("=")
 
 
 def read_token(source: Path | str) -> InvitationToken:
-    """A ticket from a token, or from a file with one (or with its JSON)."""
+    """A token from a token, or from a file with one (or with its JSON)."""
     text = str(source)
     if text.startswith(PREFIX):
         return parse_token(text.encode())
@@ -72,7 +72,7 @@ def read_token(source: Path | str) -> InvitationToken:
 
 
 def parse_token(data: bytes) -> InvitationToken:
-    """A ticket from the bytes of its token or its JSON. BadInput if it is none, or cut off."""
+    """A token from the bytes of its token or its JSON. BadInput if it is none, or cut off."""
     text = data.decode("utf-8-sig", "replace").strip()
     if text.startswith(PREFIX):
         packed = "".join(text.removeprefix(PREFIX).split())  # a mail program may have broken it

@@ -19,7 +19,7 @@ from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
 from swarmhub.params import Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
-from swarmhub.protocol.decide import get_holders
+from swarmhub.protocol.decision import get_holders
 from swarmhub.types import Digest, MemberId
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ class Unlike:
     stops: bool
 
 
-def find_unlike(state: Reader, notes: LocalState) -> Unlike | None:
+def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
     """What is known against this site's model before the first round."""
-    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
-    r, mine = ROUND.get(state, notes.study), notes.prepared
+    study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
+    r, mine = ROUND.get(state, local.study), local.prepared
     if study is None or spec is None or r is None or mine is None:
         return None
     if r.kind != "initial" or mine.number != r.number:
         return None
-    offers = [o for o in notes.offers.values() if o.number == r.number and o.leader != notes.me]
+    offers = [o for o in local.offers.values() if o.number == r.number and o.leader != local.me]
     unlike = [o for o in offers if o.layout != mine.layout]
     if not unlike:
         return None

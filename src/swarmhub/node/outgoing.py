@@ -85,16 +85,16 @@ class Outgoing:
             self._on_trouble(error)
 
 
-def kind_of(state: Reader, notes: LocalState, digest: Digest) -> str | None:
+def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
     """Return what a blob is in a study; None if it is none of it."""
-    study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
+    study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     statistics = r is not None and r.kind == "statistics"
-    own = {c.digest for c in r.contributions if c.member == notes.me} if r else set()
-    if notes.prepared is not None:
-        own.add(notes.prepared.digest)
+    own = {c.digest for c in r.contributions if c.member == local.me} if r else set()
+    if local.prepared is not None:
+        own.add(local.prepared.digest)
     if digest in own:
         return "statistics" if statistics else "parameters"
-    merged = {m.digest for m in notes.merged.values()}
+    merged = {m.digest for m in local.merged.values()}
     if digest in merged or (study is not None and digest in get_model_digests(study)):
         return "merged"
     if r is not None and digest in {c.digest for c in r.contributions}:

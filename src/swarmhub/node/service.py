@@ -101,7 +101,7 @@ class Node:
         self.api = LocalApi(self)
         self.health = Health(self)
         relays = relays_of(home.config.address)
-        self.outpost = RelayUplink(self.peers, relays, home.config.listen)
+        self.uplink = RelayUplink(self.peers, relays, home.config.listen)
         self.entrance = Bootstrap(home)
         self.membership = Membership(self.client, self._others, self._is_current)
         self._watching: asyncio.Task[None] | None = None
@@ -147,7 +147,7 @@ class Node:
             try:
                 host, port = parse_address(self.home.config.listen)
                 await self.server.start(host.strip("[]"), port)
-                self.outpost.start()
+                self.uplink.start()
                 await self.api.start()
                 await self.health.start(self.home.config.health_listen)
                 failpoint("start.doors")
@@ -209,7 +209,7 @@ class Node:
             if task is not None:
                 task.cancel()
         await self.api.close()
-        await self.outpost.close()
+        await self.uplink.close()
         await self.health.close()
         for driver in self.drivers.values():
             await driver.close()
@@ -323,7 +323,7 @@ class Node:
         if me is not None:
             for member in new:
                 if member != me.id:
-                    self.client.greet(member)
+                    self.client.preconnect(member)
             for name in get_chain(state).running:
                 self._take_part(name, me.id)
             if isinstance(self.ledger, CometLedger) and not me.power and self._rising is None:
@@ -383,11 +383,11 @@ class Node:
         if study.is_over and self.home.is_forgotten(name):
             return
         if name not in self.drivers and study.samples_of(me) is not None:
-            notes = LocalState(
+            local = LocalState(
                 name, me, self.held, prepared=self.load_prepared(name),
                 signed=self.load_signed(name), obtained=self.load_obtained(name),
             )  # fmt: skip
-            self.drivers[name] = StudyDriver(self, notes)
+            self.drivers[name] = StudyDriver(self, local)
 
     def _remember_studies(self) -> None:
         """At start: studies that are over keep their models here, and are served to others."""
@@ -406,10 +406,10 @@ class Node:
         driver = self.drivers.pop(name, None)
         if driver is not None:
             await driver.close()
-            more |= compute_kept(self.ledger.state, driver.notes)
-            more |= set(driver.notes.obtained.digests)
+            more |= compute_kept(self.ledger.state, driver.local)
+            more |= set(driver.local.obtained.digests)
         for other in self.drivers.values():
-            more -= compute_kept(self.ledger.state, other.notes)
+            more -= compute_kept(self.ledger.state, other.local)
         removed = forget_here(self.home, self.ledger.state, self.blobs, name, more)
         self.held.intersection_update(self.blobs.digests())
         log.info("forgot '%s': %d bytes, %d files", name, removed.nbytes, removed.files)
@@ -420,7 +420,7 @@ class Node:
         state = self.ledger.state
         kept: set[Digest] = set()
         for driver in self.drivers.values():
-            kept |= compute_kept(state, driver.notes)
+            kept |= compute_kept(state, driver.local)
         self.blobs.retain(kept)
         self.held.intersection_update(self.blobs.digests())
         give_memory_back()
@@ -498,7 +498,7 @@ class Node:
         end = loop.time() + BEHIND_S
         while True:
             state = self.ledger.state
-            if any(may_read(state, d.notes, member, digest) for d in self.drivers.values()):
+            if any(may_read(state, d.local, member, digest) for d in self.drivers.values()):
                 return True
             left = end - loop.time()  # who asks may be a block ahead of this node
             if left <= 0 or self.stopping.is_set():
@@ -516,7 +516,7 @@ class Node:
         found = MEMBER.get(state, member)
         to = found.name if found else f"member {member}"
         for driver in self.drivers.values():
-            kind = kind_of(state, driver.notes, digest)
+            kind = kind_of(state, driver.local, digest)
             if kind is not None:
                 return kind, to, driver.study
         return "", to, ""
@@ -535,11 +535,11 @@ class Node:
             if r is None or r.number > number or (r.number == number and r.revision > revision):
                 return None
             if driver is not None:
-                merged = driver.notes.merged.get((number, revision))
+                merged = driver.local.merged.get((number, revision))
                 if merged is not None and merged.digest != known:
                     failpoint("offer.found")
                     return merged
-                if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.notes.me:
+                if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.local.me:
                     return None
             await self.wait_for_news(study, left)
         return None
@@ -548,7 +548,7 @@ class Node:
         driver = self.drivers.get(study)
         if driver is None:
             raise BadInput(f"No study '{study}' here.")
-        merged = driver.notes.merged.get((receipt.number, receipt.revision))
+        merged = driver.local.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
         if not is_receipt(self.ledger.state, study, receipt, merged):
@@ -563,7 +563,7 @@ class Node:
 
     def greeted(self, member: MemberId) -> None:
         self.membership.hear()
-        self.client.greet(member, back=True)
+        self.client.preconnect(member, back=True)
 
     async def reach(self, member: Member) -> Reachability:
         ledger = member.ledger.partition("@")[2]
@@ -648,7 +648,7 @@ class Node:
             "roster": list(r.roster),
             "contributed": list(r.contributors),
             "min_peers": r.min_peers,
-            "trainer": bool(driver and driver.notes.attached),
+            "trainer": bool(driver and driver.local.attached),
             "waits": self.say_wait(name),
         }
 
@@ -659,16 +659,16 @@ class Node:
         wait = find_wait(state, name, self.now_ms())
         if wait is None:
             return ""
-        if driver is None or driver.notes.me not in {m.member for m in wait.members}:
+        if driver is None or driver.local.me not in {m.member for m in wait.members}:
             return wait.sentence
         study = STUDY.need(state, name)
         if any(m and m.digest not in self.blobs for m in (study.current, study.statistics)):
             return f"{wait.sentence} (this node is fetching the settled model from the others)"
-        if driver.notes.answer_refused:
+        if driver.local.answer_refused:
             return f"{wait.sentence} (the answer of the trainer here was refused)"
-        if driver.notes.prepared is not None:
+        if driver.local.prepared is not None:
             return f"{wait.sentence} (the answer from here is on its way to the ledger)"
-        if not driver.notes.attached:
+        if not driver.local.attached:
             return f"{wait.sentence} (no trainer runs here; start it)"
         return f"{wait.sentence} (the trainer here is at work)"
 

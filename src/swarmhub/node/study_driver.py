@@ -1,4 +1,4 @@
-"""Carries out what the brain wishes for one study, on the real ledger, network and disk.
+"""Carries out the effects that the protocol asks for in one study, on the real ledger, network and disk.
 
 After anything happens `react` asks the brain what should be under way, starts what is not, and
 cancels what is wished no longer. Every effect ends in an event that is noted; then it reacts
@@ -80,9 +80,9 @@ log = logging.getLogger("swarmhub.protocol")
 class StudyDriver:
     """One study at one node."""
 
-    def __init__(self, node: Node, notes: LocalState) -> None:
+    def __init__(self, node: Node, local: LocalState) -> None:
         self.node = node
-        self.notes = notes
+        self.local = local
         self.number = self._revision = 0
         self._under_way: dict[Effect, asyncio.Task[None]] = {}
         self._failed: dict[Effect, int] = {}  # when (ms): tried again after a pause
@@ -93,11 +93,11 @@ class StudyDriver:
 
     @property
     def study(self) -> str:
-        return self.notes.study
+        return self.local.study
 
     def learn(self, event: Observation) -> None:
         """Note a fact, then react."""
-        self.notes.learn(event, self.node.now_ms())
+        self.local.learn(event, self.node.now_ms())
         self.react()
 
     def react(self) -> None:
@@ -111,22 +111,22 @@ class StudyDriver:
         if self._closed:
             return
         self._follow_round()
-        wishes = decide(self.node.ledger.state, self.notes, self.node.now_ms())
-        wanted = {w for w in wishes if not isinstance(w, Wake) and not self._has_just_failed(w)}
+        effects = decide(self.node.ledger.state, self.local, self.node.now_ms())
+        wanted = {w for w in effects if not isinstance(w, Wake) and not self._has_just_failed(w)}
         for gone in [e for e in self._under_way if e not in wanted and isinstance(e, Pull)]:
             self._under_way.pop(gone).cancel()
         for effect in wanted:
             if effect not in self._under_way:
                 task = asyncio.create_task(self._carry_out(effect))
                 self._under_way[effect] = task
-        self._set_timer(min((w.at_ms for w in wishes if isinstance(w, Wake)), default=0))
+        self._set_timer(min((w.at_ms for w in effects if isinstance(w, Wake)), default=0))
         self._tell_waiters()
 
     def _tell_waiters(self) -> None:
         """Wake the trainer's and the peers' open requests if what they look at has changed."""
-        state, notes = self.node.ledger.state, self.notes
+        state, local = self.node.ledger.state, self.local
         study, r = STUDY.get(state, self.study), ROUND.get(state, self.study)
-        sight = (study, r, notes.prepared, len(notes.held), len(notes.merged))
+        sight = (study, r, local.prepared, len(local.held), len(local.merged))
         if sight != self._sight:
             self._sight = sight
             self.node.pulse(self.study)
@@ -135,13 +135,13 @@ class StudyDriver:
         r = ROUND.get(self.node.ledger.state, self.study)
         number = r.number if r else self.number + 1
         if number == self.number and r is not None and r.revision != self._revision:
-            self.notes.begin_revision()
+            self.local.begin_revision()
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:
                 self._under_way.pop(pull).cancel()  # it begins again, with whom there is now
         self._revision = r.revision if r else 0
         if number != self.number:
             self.number = number
-            self.notes.forget_before(number)
+            self.local.forget_before(number)
             self._failed.clear()
             self.node.sweep()
 
@@ -165,7 +165,7 @@ class StudyDriver:
     def _note_failure(self, effect: Effect) -> None:
         """This machine failed (a full disk, say), not a peer: pause, then try again."""
         if isinstance(effect, Pull):
-            self.notes.learn(PullStopped(effect.digest), self.node.now_ms())
+            self.local.learn(PullStopped(effect.digest), self.node.now_ms())
         self._failed[effect] = self.node.now_ms()
         asyncio.get_running_loop().call_later(AGAIN_S + 0.01, self.react)
 
@@ -228,109 +228,109 @@ class StudyDriver:
                 return self._send_receipt(effect)
         raise TypeError(f"no handler for {effect!r}")
 
-    async def _submit(self, wish: Submit) -> None:
-        if isinstance(wish.body, Poke):
-            self.notes.learn(Poked(), self.node.now_ms())
+    async def _submit(self, effect: Submit) -> None:
+        if isinstance(effect.body, Poke):
+            self.local.learn(Poked(), self.node.now_ms())
         revision = self._revision
-        failpoint(f"submit.{wish.body.KIND}")
-        result = await self.node.submit(wish.body)
-        failpoint(f"result.{wish.body.KIND}")
-        topic = f"{self.study} {wish.body.KIND}"
+        failpoint(f"submit.{effect.body.KIND}")
+        result = await self.node.submit(effect.body)
+        failpoint(f"result.{effect.body.KIND}")
+        topic = f"{self.study} {effect.body.KIND}"
         if result.ok:
             self.node.problems.update(topic, "")
-            self.notes.learn(Accepted(wish.body), self.node.now_ms())
+            self.local.learn(Accepted(effect.body), self.node.now_ms())
             return
-        log.info("%s refused: %s", wish.body.KIND, result.message)
-        if result.code == "TooMany":  # nothing is wrong with it: a later block takes it
-            self._note_failure(wish)
+        log.info("%s refused: %s", effect.body.KIND, result.message)
+        if result.code == "BlockQuotaExceeded":  # nothing is wrong with it: a later block takes it
+            self._note_failure(effect)
             return
         r = ROUND.get(self.node.ledger.state, self.study)
         is_over = r is None  # it came too late, then
-        if isinstance(wish.body, Recompute) and result.code == "UnknownThing":
+        if isinstance(effect.body, Recompute) and result.code == "UnknownThing":
             is_over = True  # enough others have said so before
-        if isinstance(wish.body, Dispute) and r is not None and self.notes.me in r.unfounded:
+        if isinstance(effect.body, Dispute) and r is not None and self.local.me in r.unfounded:
             is_over = True  # it was sent before this node was started again, and has been judged
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.problems.update(
-                topic, f"The contract refused {wish.body.KIND}: {result.message}"
+                topic, f"The contract refused {effect.body.KIND}: {result.message}"
             )
-        fault = find_fault(self.node.ledger.state, self.notes) if result.code == "BadValue" else ""
+        fault = find_fault(self.node.ledger.state, self.local) if result.code == "BadValue" else ""
         if fault:
             self.node.drop_prepared(self.study)
             self.learn(AnswerRefused(fault))
-        if is_final(wish.body, result.code) and revision == self._revision:
-            self.learn(TransactionRefused(wish.body))
+        if is_final(effect.body, result.code) and revision == self._revision:
+            self.learn(TransactionRefused(effect.body))
 
-    async def _pull(self, wish: Pull) -> None:
+    async def _pull(self, effect: Pull) -> None:
         started = time.monotonic()
-        self.notes.learn(PullStarted(wish.digest), self.node.now_ms())
+        self.local.learn(PullStarted(effect.digest), self.node.now_ms())
         failpoint("pull.begun")
         try:
-            await self.node.client.pull(wish, self.node.blobs)
+            await self.node.client.pull(effect, self.node.blobs)
         except PeerError as error:
             work.need_descriptor()
-            log.info("pull of %s… failed: %s", wish.digest[:12], error)
+            log.info("pull of %s… failed: %s", effect.digest[:12], error)
             lasted_ms = int((time.monotonic() - started) * 1000)
-            self.learn(PullFailed(wish.digest, str(error), lasted_ms))
+            self.learn(PullFailed(effect.digest, str(error), lasted_ms))
             return
-        obtained = self.notes.obtained.and_(self.number, wish.digest)
+        obtained = self.local.obtained.and_(self.number, effect.digest)
         self.node.save_obtained(self.study, obtained)
-        self.notes.learn(obtained, self.node.now_ms())
+        self.local.learn(obtained, self.node.now_ms())
         failpoint("pull.held")
-        log.debug("pulled %d bytes in %.3f s", wish.nbytes, time.monotonic() - started)
-        self.learn(BlobStored(wish.digest))
+        log.debug("pulled %d bytes in %.3f s", effect.nbytes, time.monotonic() - started)
+        self.learn(BlobStored(effect.digest))
 
-    async def _check(self, wish: Check) -> None:
+    async def _check(self, effect: Check) -> None:
         try:
             await asyncio.to_thread(
-                recompute.check, self.node.blobs, wish.digest, wish.member, wish.weight
+                recompute.check, self.node.blobs, effect.digest, effect.member, effect.weight
             )
         except BadContribution as error:
-            self.learn(CheckedBad(wish.digest, error.why, wish.weight))
+            self.learn(CheckedBad(effect.digest, error.why, effect.weight))
             return
-        self.learn(CheckedGood(wish.digest, wish.weight))
+        self.learn(CheckedGood(effect.digest, effect.weight))
 
-    async def _merge(self, wish: Merge) -> None:
+    async def _merge(self, effect: Merge) -> None:
         def is_wanted() -> bool:
-            return not self._closed and self.number == wish.number
+            return not self._closed and self.number == effect.number
 
         started = time.monotonic()
         try:
-            made = await asyncio.to_thread(work.merge, self.node.blobs, wish, is_wanted)
+            made = await asyncio.to_thread(work.merge, self.node.blobs, effect, is_wanted)
         except work.Unwanted as reason:
-            log.info("round %d: %s", wish.number, reason)
+            log.info("round %d: %s", effect.number, reason)
             return
         except BadContribution as error:
-            share = next(s for s in wish.shares if s.member == error.member)
+            share = next(s for s in effect.shares if s.member == error.member)
             self.node.problems.report(str(error))
             self.learn(CheckedBad(share.digest, error.why, share.weight))
             return
         failpoint("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
-        message = self._message(wish.number, wish.revision, made)
+        message = self._message(effect.number, effect.revision, made)
         self.learn(
-            MergeDone(wish.number, wish.revision, made.digest, made.nbytes, made.layout,
+            MergeDone(effect.number, effect.revision, made.digest, made.nbytes, made.layout,
                    self.node.account.sign(OFFER_DOMAIN, message))
         )  # fmt: skip
 
-    async def _sync(self, wish: Sync) -> None:
+    async def _sync(self, effect: Sync) -> None:
         try:
-            await asyncio.to_thread(self.node.blobs.sync, wish.digest)
+            await asyncio.to_thread(self.node.blobs.sync, effect.digest)
         finally:
-            if wish.digest not in self.node.blobs:  # swept, or damaged: it is pulled again
-                self.node.held.discard(wish.digest)
+            if effect.digest not in self.node.blobs:  # swept, or damaged: it is pulled again
+                self.node.held.discard(effect.digest)
         failpoint("merge.synced")
-        self.learn(Synced(wish.digest))
+        self.learn(Synced(effect.digest))
 
     def _message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
         """What an offer and a receipt sign."""
         return offer_message(self.node.ledger.state, self.study, number, revision, model)
 
-    async def _audit(self, wish: Audit) -> None:
+    async def _audit(self, effect: Audit) -> None:
         failpoint("audit.begun")
-        hands = _Hands(self.node, self.notes.me)
-        found = await audit_procedure.audit_offer(hands, wish, self.notes.drawn)
+        audit_io = _Hands(self.node, self.local.me)
+        found = await audit_procedure.audit_offer(audit_io, effect, self.local.drawn)
         failpoint("audit.ended")
         for event in found:
             match event:
@@ -339,76 +339,78 @@ class StudyDriver:
                         "round %d: no excerpts of member %d's own to be had from it",
                         event.number, event.member,
                     )  # fmt: skip
-                case Audited(doubt=Discrepancy()):
+                case Audited(discrepancy=Discrepancy()):
                     self.node.problems.report(
-                        f"The merge of round {wish.number} of '{wish.study}' is false."
+                        f"The merge of round {effect.number} of '{effect.study}' is false."
                     )
             self.learn(event)
 
-    async def _examine(self, wish: RecomputeChunk) -> None:
+    async def _examine(self, effect: RecomputeChunk) -> None:
         try:
-            found = await audit_procedure.answer_dispute(_Hands(self.node, self.notes.me), wish)
+            found = await audit_procedure.answer_dispute(_Hands(self.node, self.local.me), effect)
         except PeerError as error:  # the others may have decided, and keep nothing of it any more
             work.need_descriptor()
-            log.info("round %d: chunk %d not recomputed: %s", wish.number, wish.chunk, error)
-            self._note_failure(wish)
+            log.info("round %d: chunk %d not recomputed: %s", effect.number, effect.chunk, error)
+            self._note_failure(effect)
             return
         if found.leaf == audit_procedure.NO_LEAF:
-            log.warning("round %d: there is no right merge to dispute about", wish.number)
+            log.warning("round %d: there is no right merge to dispute about", effect.number)
         self.learn(found)
 
-    async def _watch(self, wish: Watch) -> None:
+    async def _watch(self, effect: Watch) -> None:
         try:
             found = await self.node.client.watch(
-                wish.leader, wish.study, wish.number, wish.revision, wish.known
+                effect.leader, effect.study, effect.number, effect.revision, effect.known
             )
         except PeerError as error:
             work.need_descriptor()
-            log.info("watching member %d: %s", wish.leader, error)
-            self.learn(PeerLost(wish.leader))
+            log.info("watching member %d: %s", effect.leader, error)
+            self.learn(PeerLost(effect.leader))
             return
-        if found is None or (found.number, found.revision) != (wish.number, wish.revision):
+        if found is None or (found.number, found.revision) != (effect.number, effect.revision):
             await asyncio.sleep(IDLE_WATCH_S)
-            self.learn(PeerFound(wish.leader))
+            self.learn(PeerFound(effect.leader))
             return
-        if codec.is_digest(found.digest) and found.digest != wish.known:
-            if wish.known:
-                log.warning("member %d offers a second merge of one set", wish.leader)
-                self.learn(PeerLost(wish.leader))
+        if codec.is_digest(found.digest) and found.digest != effect.known:
+            if effect.known:
+                log.warning("member %d offers a second merge of one set", effect.leader)
+                self.learn(PeerLost(effect.leader))
                 return
-            if not is_offer(self.node.ledger.state, wish.study, wish.leader, found):
-                log.warning("the offer of member %d is not signed by it", wish.leader)
-                self.learn(PeerLost(wish.leader))
+            if not is_offer(self.node.ledger.state, effect.study, effect.leader, found):
+                log.warning("the offer of member %d is not signed by it", effect.leader)
+                self.learn(PeerLost(effect.leader))
                 return
             self.learn(
-                Offered(wish.leader, found.number, found.revision, found.digest, found.nbytes,
+                Offered(effect.leader, found.number, found.revision, found.digest, found.nbytes,
                         found.layout, found.signature)
             )  # fmt: skip
         else:
             await asyncio.sleep(IDLE_WATCH_S)
 
-    async def _send_receipt(self, wish: SendReceipt) -> None:
+    async def _send_receipt(self, effect: SendReceipt) -> None:
         failpoint("receipt.begun")
-        held = self.node.blobs.fingerprint(wish.digest)
-        message = self._message(wish.number, wish.revision, held)
+        held = self.node.blobs.fingerprint(effect.digest)
+        message = self._message(effect.number, effect.revision, held)
         signature = self.node.account.sign(RECEIPT_DOMAIN, message)
-        receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.notes.me, signature)
-        signed = self.notes.signed.and_(wish.number, wish.digest)
-        if signed != self.notes.signed:
+        receipt = ReceiptCame(
+            effect.number, effect.revision, effect.digest, self.local.me, signature
+        )
+        signed = self.local.signed.and_(effect.number, effect.digest)
+        if signed != self.local.signed:
             self.node.save_signed(self.study, signed)
-            self.notes.learn(signed, self.node.now_ms())
+            self.local.learn(signed, self.node.now_ms())
         try:
-            taken = await self.node.client.send_receipt(wish.leader, wish.study, receipt)
+            taken = await self.node.client.send_receipt(effect.leader, effect.study, receipt)
         except PeerError as error:
             work.need_descriptor()
-            log.info("receipt to member %d: %s", wish.leader, error)
-            self.learn(PeerLost(wish.leader))
+            log.info("receipt to member %d: %s", effect.leader, error)
+            self.learn(PeerLost(effect.leader))
             return
         failpoint("receipt.sent")
         if not taken:
-            await asyncio.sleep(self.notes.patience.retry_ms / 1000)
+            await asyncio.sleep(self.local.timeouts.retry_ms / 1000)
             return
-        self.learn(ReceiptSent(wish.leader, wish.number, wish.revision))
+        self.learn(ReceiptSent(effect.leader, effect.number, effect.revision))
 
     # the trainer's answer
 
@@ -420,12 +422,12 @@ class StudyDriver:
     def take_back(self) -> None:
         """Forget the trainer's answer: it is asked again."""
         self.node.drop_prepared(self.study)
-        self.notes.take_back()
+        self.local.take_back()
         self.react()
 
 
 class _Hands(audit_procedure.AuditIO):
-    """An inquiry's hands: the node's store, threads for the arithmetic, requests to others."""
+    """An inquiry's audit_io: the node's store, threads for the arithmetic, requests to others."""
 
     def __init__(self, node: Node, me: MemberId) -> None:
         self.node = node
@@ -467,9 +469,9 @@ class _Hands(audit_procedure.AuditIO):
             raise
 
     async def audit(
-        self, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+        self, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
     ) -> int | None:
-        return await asyncio.to_thread(recompute.audit, self.node.blobs, wish, starts, excerpts)
+        return await asyncio.to_thread(recompute.audit, self.node.blobs, effect, starts, excerpts)
 
-    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
-        return await asyncio.to_thread(recompute.recompute_chunk, self.node.blobs, wish, chunks)
+    async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
+        return await asyncio.to_thread(recompute.recompute_chunk, self.node.blobs, effect, chunks)

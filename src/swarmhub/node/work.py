@@ -43,26 +43,28 @@ def ingest(
     return fingerprint
 
 
-def merge(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
+def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """Do a merge and store the result. Stops with Unwanted when it is wanted no longer."""
-    if wish.kind == "initial":
-        return store.fingerprint(wish.shares[0].digest)
-    if wish.kind == "statistics":
+    if effect.kind == "initial":
+        return store.fingerprint(effect.shares[0].digest)
+    if effect.kind == "statistics":
         path = store.incoming()
-        path.write_bytes(b"".join(recompute.merge(store, wish)))
+        path.write_bytes(b"".join(recompute.merge(store, effect)))
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
         store.adopt(path, fingerprint)
         return fingerprint
-    return _merge_parameters(store, wish, is_wanted)
+    return _merge_parameters(store, effect, is_wanted)
 
 
-def _merge_parameters(store: BlobStore, wish: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
-    layout = recompute.need_layout(store, wish.layout)
+def _merge_parameters(
+    store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]
+) -> Fingerprint:
+    layout = recompute.need_layout(store, effect.layout)
     path = store.incoming(layout.nbytes)
     try:
-        hasher = ChunkHasher(wish.layout)
+        hasher = ChunkHasher(effect.layout)
         failpoint("merge.begun")
-        with open_to_overwrite(path) as out, closing(recompute.merge(store, wish)) as chunks:
+        with open_to_overwrite(path) as out, closing(recompute.merge(store, effect)) as chunks:
             for chunk in chunks:
                 if not is_wanted():
                     raise Unwanted("The merge is not wanted any more.")

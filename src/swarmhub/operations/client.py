@@ -61,7 +61,7 @@ from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
 
-log = logging.getLogger("swarmhub.desk")
+log = logging.getLogger("swarmhub.client")
 
 
 class Client:
@@ -113,16 +113,16 @@ class Client:
         return found
 
     async def invite(self, home: Home, valid_ms: int) -> InvitationToken:
-        """Register a fresh invitation and return the ticket for the newcomer."""
+        """Register a fresh invitation and return the token for the newcomer."""
         secret = PrivateKey()
         expires_ms = self.ledger.estimate_ms() + valid_ms
         await self.submit(Invite(secret.public, expires_ms))
         where = home.config.ledger if home.is_networked else str(home.ledger_path.resolve())
-        ticket = InvitationToken(
+        token = InvitationToken(
             self.ledger.tip.chain_id, where, self.me.name, expires_ms, secret.seed.hex()
         )
         if not home.is_networked:
-            return ticket
+            return token
         genesis = codec.pack(read_genesis(home.engine_path))
         others = [m for m in self.members() if m.id != self.me.id]
         doors = find_endpoints([self.me, *others])
@@ -136,7 +136,7 @@ class Client:
         if not newest:
             raise BadInput("This node has no block yet after the state it began with; try again.")
         return replace(
-            ticket,
+            token,
             trusted_height=tip,
             trusted_hash=newest[0].agreed,
             genesis=hashlib.sha256(genesis).hexdigest(),
@@ -144,12 +144,12 @@ class Client:
             doors=doors,
         )
 
-    async def apply(self, card: Card, ticket: InvitationToken) -> int:
-        """Apply for admission with a ticket; returns the motion's number."""
-        application = make_application(card, ticket)
+    async def apply(self, card: Card, token: InvitationToken) -> int:
+        """Apply for admission with a token; returns the motion's number."""
+        application = make_application(card, token)
         if INVITATION.get(self.ledger.state, application.invitation) is None:
             raise BadInput(
-                f"The invitation of {ticket.sponsor} is not good any more: it was used, or has "
+                f"The invitation of {token.sponsor} is not good any more: it was used, or has "
                 "expired. If this hospital has applied with it, the members vote now; else ask for "
                 "a new one."
             )
@@ -249,10 +249,10 @@ def make_rotation(card: Card, new: PrivateKey) -> Rotate:
     return Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))
 
 
-def make_application(card: Card, ticket: InvitationToken) -> Apply:
-    """An application with a ticket; BadInput where its secret is none."""
+def make_application(card: Card, token: InvitationToken) -> Apply:
+    """An application with a token; BadInput where its secret is none."""
     try:
-        secret = PrivateKey(bytes.fromhex(ticket.secret))
+        secret = PrivateKey(bytes.fromhex(token.secret))
     except ValueError:
         raise BadInput("The invitation's secret is damaged; ask for a new one.") from None
     proof = secret.sign(INVITE_DOMAIN, card_message(card))
@@ -261,7 +261,7 @@ def make_application(card: Card, ticket: InvitationToken) -> Apply:
 
 @contextlib.asynccontextmanager
 async def open_client(home: Home, listener: Listener | None = None) -> AsyncIterator[Client]:
-    """A desk on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
+    """A client on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:

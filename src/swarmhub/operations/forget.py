@@ -16,10 +16,10 @@ STAYS = (
 )
 
 
-def need_over(desk: Client, name: str) -> Study:
+def need_over(client: Client, name: str) -> Study:
     """A study that is over, or in which this hospital takes no part. BadInput else."""
-    study = desk.need_study(name)
-    me = get_member_of_key(desk.ledger.state, desk.account.public)
+    study = client.need_study(name)
+    me = get_member_of_key(client.ledger.state, client.account.public)
     if not study.is_over and me is not None and study.samples_of(me.id) is not None:
         raise BadInput(
             f"Expected a study that is over, '{name}' is {study.status}; 'swarmhub study withdraw "
@@ -34,8 +34,8 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
     from swarmhub.blobs import BlobStore
     from swarmhub.node.forgetting import forget_here
 
-    async with open_client(home) as desk:
-        study = need_over(desk, name)
+    async with open_client(home) as client:
+        study = need_over(client, name)
         lease = lock(home.run_path(f"{name}.lease"))
         if lease is None:
             raise BadInput(f"A trainer of '{name}' is running on {home.root}; stop it first.")
@@ -46,7 +46,7 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
         if held is None:
             return ask_node(home, name)
         try:
-            removed = forget_here(home, desk.ledger.state, BlobStore(home.blobs_path), name)
+            removed = forget_here(home, client.ledger.state, BlobStore(home.blobs_path), name)
             return removed.nbytes, removed.files
         finally:
             held.close()

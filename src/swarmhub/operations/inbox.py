@@ -35,18 +35,18 @@ class MotionShown:
     lapses_ms: int | None
 
 
-def read_inbox(desk: Client) -> list[MotionShown]:
+def read_inbox(client: Client) -> list[MotionShown]:
     """All open motions, oldest first."""
-    names = desk.names()
-    return [show_motion(desk, motion, names) for motion in desk.motions()]
+    names = client.names()
+    return [show_motion(client, motion, names) for motion in client.motions()]
 
 
-def show_motion(desk: Client, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
+def show_motion(client: Client, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
     """One motion in names."""
-    electors = desk.electors(motion)
+    electors = client.electors(motion)
     ayes = [m for m in motion.ayes if m in electors]
     nays = [m for m in motion.nays if m in electors]
-    about, detail, address = _subject(desk, motion)
+    about, detail, address = _subject(client, motion)
     return MotionShown(
         id=motion.id,
         kind=motion.kind,
@@ -60,16 +60,16 @@ def show_motion(desk: Client, motion: Motion, names: dict[MemberId, str]) -> Mot
         silent=tuple(names[m] for m in electors if m not in {*ayes, *nays}),
         needed=max(0, compute_quorum(len(electors)) - len(ayes)),
         waits=motion.waits,
-        lapses_ms=get_due_ms(desk.ledger.state, f"motion/{motion.id}"),
+        lapses_ms=get_due_ms(client.ledger.state, f"motion/{motion.id}"),
     )
 
 
-def _subject(desk: Client, motion: Motion) -> tuple[str, str, str]:
+def _subject(client: Client, motion: Motion) -> tuple[str, str, str]:
     if motion.applicant:
         card = motion.applicant
         return card.name, f"fingerprint {card.account[:FINGERPRINT]}", card.address
     if motion.kind == "remove":
-        name = MEMBER.need(desk.ledger.state, motion.member).name
+        name = MEMBER.need(client.ledger.state, motion.member).name
         return name, f"member {motion.member}", ""
     return motion.study, f"model {motion.model}", ""
 

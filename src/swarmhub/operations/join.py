@@ -36,65 +36,65 @@ class Joined:
     fingerprint: str  # of this hospital's account key: read it out over the telephone
 
 
-async def join(home: Home, ticket: InvitationToken) -> Joined:
+async def join(home: Home, token: InvitationToken) -> Joined:
     """Learn the consortium's genesis from a member, begin a ledger with it in this home, and
     apply. BadInput where the invitation is not good (any more)."""
-    _check_ticket(ticket)
-    with _guest(home, ticket) as guest:
+    _check_ticket(token)
+    with _guest(home, token) as joiner:
         try:
-            found = await guest.ask()
+            found = await joiner.ask()
         except PeerError as error:
             raise BadInput(
-                f"No member of {ticket.chain} lets this invitation in ({error}); if this hospital "
+                f"No member of {token.chain} lets this invitation in ({error}); if this hospital "
                 "has applied with it already, go on with 'swarmhub up', else ask for a new one."
             ) from None
         genesis = read_genesis_json(found.get("genesis"))
-        same = hashlib.sha256(codec.pack(genesis)).hexdigest() == ticket.genesis
-        if not same or compute_chain_id(genesis) != ticket.chain:
+        same = hashlib.sha256(codec.pack(genesis)).hexdigest() == token.genesis
+        if not same or compute_chain_id(genesis) != token.chain:
             raise BadInput("The member's consortium is not the one that the invitation is for.")
         home.use_cometbft()
         if not (home.engine_path / STATE_FILE).exists():
             create_comet_ledger(home.engine_path, genesis)
         elif read_genesis(home.engine_path) != genesis:
             raise BadInput(
-                f"This home is of another consortium; make one for {ticket.chain} with 'swarmhub "
+                f"This home is of another consortium; make one for {token.chain} with 'swarmhub "
                 "init'."
             )
-        bootstrap.note(home, ticket, bootstrap.read_engines(found))
+        bootstrap.note(home, token, bootstrap.read_engines(found))
         account = home.key("account")
-        body = make_application(home.card(), ticket)
-        result = await _hand_in(guest, body, ticket, home)
+        body = make_application(home.card(), token)
+        result = await _hand_in(joiner, body, token, home)
     motion = result.get("motion")
     if type(motion) is not int:
         raise BadInput("The member's answer does not name a motion; ask it whether it has yours.")
-    return Joined(ticket.chain, motion, account.public[:32])
+    return Joined(token.chain, motion, account.public[:32])
 
 
-async def come_back(home: Home, ticket: InvitationToken, rotation: Rotate) -> None:
+async def come_back(home: Home, token: InvitationToken, rotation: Rotate) -> None:
     """Hand in a member's new keys with another member's invitation, where nobody lets in its old
     ones any more. BadInput where the contract refuses."""
-    _check_ticket(ticket)
-    with _guest(home, ticket) as guest:
-        await _hand_in(guest, rotation, ticket, home)
+    _check_ticket(token)
+    with _guest(home, token) as joiner:
+        await _hand_in(joiner, rotation, token, home)
 
 
-def _check_ticket(ticket: InvitationToken) -> None:
-    if ticket.ledger != COMETBFT or not ticket.doors:
+def _check_ticket(token: InvitationToken) -> None:
+    if token.ledger != COMETBFT or not token.doors:
         raise BadInput(
             "The invitation is for a ledger that is shared on one machine; use it there with "
             "'swarmhub consortium apply'."
         )
-    if ticket.expires_ms < wall_clock_ms():
-        raise BadInput(f"The invitation of {ticket.sponsor} has expired; ask for a new one.")
+    if token.expires_ms < wall_clock_ms():
+        raise BadInput(f"The invitation of {token.sponsor} has expired; ask for a new one.")
 
 
 async def _hand_in(
-    guest: JoinClient, body: Apply | Rotate, ticket: InvitationToken, home: Home
+    joiner: JoinClient, body: Apply | Rotate, token: InvitationToken, home: Home
 ) -> dict[str, Any]:
-    tx = sign_transaction(body, ticket.chain, wall_clock_ms(), home.key("account"))
+    tx = sign_transaction(body, token.chain, wall_clock_ms(), home.key("account"))
     SentBook(home.sent_path).append(sent_of(body, len(tx)))
     try:
-        result = await guest.hand_in(tx)
+        result = await joiner.hand_in(tx)
     except PeerError as error:
         raise BadInput(
             f"No member took it to the ledger ({error}); try again, or ask for a new invitation if "
@@ -107,17 +107,17 @@ async def _hand_in(
 
 
 @contextlib.contextmanager
-def _guest(home: Home, ticket: InvitationToken) -> Iterator[JoinClient]:
+def _guest(home: Home, token: InvitationToken) -> Iterator[JoinClient]:
     with tempfile.TemporaryDirectory(dir=home.root / "run") as name:
         folder = Path(name)
         try:
-            secret = keys.PrivateKey(bytes.fromhex(ticket.secret))
-            certificate = bytes.fromhex(ticket.certificate)
-            doors = [(d.address, bytes.fromhex(d.tls)) for d in ticket.doors]
+            secret = keys.PrivateKey(bytes.fromhex(token.secret))
+            certificate = bytes.fromhex(token.certificate)
+            doors = [(d.address, bytes.fromhex(d.tls)) for d in token.doors]
             secret.save(folder / "key.pem")
-            (folder / "guest.crt").write_text(keys.to_pem(certificate))
+            (folder / "joiner.crt").write_text(keys.to_pem(certificate))
             places = [JoinEndpoint(address, tls.hex()) for address, tls in doors if len(tls) == 32]
-            guest = JoinClient(places, folder / "guest.crt", folder / "key.pem")
+            joiner = JoinClient(places, folder / "joiner.crt", folder / "key.pem")
         except (ValueError, OSError):  # an SSLError is an OSError
             raise BadInput("The invitation is damaged; ask for a new one.") from None
-        yield guest
+        yield joiner

@@ -40,7 +40,7 @@ SAID = {
     "motion_lost": "motion {motion} ({kind}) is lost",
     "motion_waits": "motion {motion} ({kind}) has the votes, but {why}",
     "opened": "round {number} of '{study}' ({kind}) opens for {roster}",
-    "pardoned": "{members} may join round {number} of '{study}' again",
+    "reinstated": "{members} may join round {number} of '{study}' again",
     "power": "the key {key} has {power} vote(s) in block agreement",
     "proposal_lapsed": "the proposal '{study}' of {by} has lapsed",
     "proposed": "{by} proposes '{study}'",

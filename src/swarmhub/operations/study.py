@@ -49,17 +49,17 @@ class StudyShown:
         return get_leader(self.round) if merging and self.round else None
 
 
-def look_at_study(desk: Client, name: str) -> StudyShown:
+def look_at_study(client: Client, name: str) -> StudyShown:
     """A study's terms and where it stands. BadInput if there is none of this name."""
-    study, spec = desk.need_study(name), desk.need_spec(name)
+    study, spec = client.need_study(name), client.need_spec(name)
     enrolled = len(study.enrolled)
-    wait = find_wait(desk.ledger.state, name, desk.ledger.estimate_ms())
+    wait = find_wait(client.ledger.state, name, client.ledger.estimate_ms())
     return StudyShown(
         study=study,
         spec=spec,
-        round=ROUND.get(desk.ledger.state, name),
-        names=desk.names(),
-        members=tuple(m.id for m in desk.members()),
+        round=ROUND.get(client.ledger.state, name),
+        names=client.names(),
+        members=tuple(m.id for m in client.members()),
         min_peers=compute_min_peers(spec.min_peers, enrolled),
         faults=compute_faults(enrolled),
         waits=wait.sentence if wait else "",
@@ -69,10 +69,10 @@ def look_at_study(desk: Client, name: str) -> StudyShown:
 async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
     """The same with its newest settled rounds (`last`; 0: all that are kept here)."""
     book = RoundBook(name, last)
-    async with open_client(home, book.see) as desk:
-        shown = look_at_study(desk, name)
-        if isinstance(desk.ledger, CometReadClient):
-            read_kept(desk.ledger, book, name, last)
+    async with open_client(home, book.see) as client:
+        shown = look_at_study(client, name)
+        if isinstance(client.ledger, CometReadClient):
+            read_kept(client.ledger, book, name, last)
         return replace(shown, rounds=book.rounds())
 
 

@@ -1,13 +1,14 @@
-"""The node's brain, sans-io: from what the ledger says and what the node knows, what to do.
+"""The protocol, sans-io: from the ledger's state and a node's own, compute what to do next.
 
-brain, audit, view    what should be under way now
-effects, notes        what it may wish for, and what it has learnt
-inquiry, recompute    how an audit is carried out, by whoever has hands and a shelf of blobs
-retention             what is kept, and who may read it
-signatures            what members sign for one another
+decision, audit, view        effects that should be under way now
+effects, local_state         the effects, and the observations that come back
+audit_procedure, recompute   how an audit is carried out, over the ports AuditIO and BlobReader
+answers                      checks of a trainer's answer
+retention                    blobs to keep, and members that may read them
+signatures                   messages that members sign for one another
 """
 
-from swarmhub.protocol.decide import TrainingTask, assign, decide, expect
+from swarmhub.protocol.decision import TrainingTask, assign, decide, expect
 from swarmhub.protocol.effects import (
     Audit,
     Check,

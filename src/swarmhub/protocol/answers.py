@@ -47,14 +47,14 @@ def prepare_answer(
     return PreparedContribution(number, base, digest, root, nbytes, layout, weight, evaluations)
 
 
-def find_fault(state: Reader, notes: LocalState) -> str:
+def find_fault(state: Reader, local: LocalState) -> str:
     """Why the trainer's answer to the open round can never be accepted, in the contract's words; ""
     if it can, or is to another round."""
-    r, prepared = ROUND.get(state, notes.study), notes.prepared
+    r, prepared = ROUND.get(state, local.study), local.prepared
     if r is None or prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return ""
     try:
-        check_answer(state, notes.study, notes.me, prepared)
+        check_answer(state, local.study, local.me, prepared)
     except TrainerError as error:
         return str(error)
     return ""

@@ -33,39 +33,39 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it."""
-    notes, r = view.notes, view.r
+    local, r = view.local, view.r
     if r.kind == "initial":  # the leader's own start: nothing to recompute, but to look at
-        if notes.is_good(offer.digest):
+        if local.is_good(offer.digest):
             yield from sign(view, offer)
         else:
             yield Check(offer.digest, offer.leader, 0)
             yield from keep(view, offer)
         return
-    mine = notes.merged.get((r.number, r.revision))
+    mine = local.merged.get((r.number, r.revision))
     if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it
         yield from sign(view, offer)
         return
-    found = notes.audits.get((r.number, r.revision, offer.digest))
+    found = local.audits.get((r.number, r.revision, offer.digest))
     if found is None:
-        since_ms = notes.arrived.get(offer.digest, 0)  # not since this node has started: long ago
-        at_ms = since_ms + notes.patience.audit_ms
+        since_ms = local.arrived.get(offer.digest, 0)  # not since this node has started: long ago
+        at_ms = since_ms + local.timeouts.audit_ms
         if view.me in get_auditors(r, len(r.enrolled)) or view.now_ms >= at_ms:
             yield from inspect(view, offer)
             yield from keep(view, offer)
         else:
             yield Wake(at_ms)
-    elif found.doubt is None:
+    elif found.discrepancy is None:
         yield from sign(view, offer)
 
 
 def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     """Wish for the audit, and first for the contributions that it needs whole."""
-    notes, r = view.notes, view.r
-    if any(notes.is_bad(c.digest, c.weight) for c in r.contributions):
+    local, r = view.local, view.r
+    if any(local.is_bad(c.digest, c.weight) for c in r.contributions):
         return  # nobody can merge that; `witness` reports it
     full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
     full = full or not view.spec.merge.is_chunk_local
-    missing = [c for c in r.contributions if c.digest not in notes.held]
+    missing = [c for c in r.contributions if c.digest not in local.held]
     silent = [c for c in missing if is_needed_whole(view, c, offer.leader)]
     for c in silent:  # the leader has had them all
         yield from pull_contribution(view, c, (offer.leader, c.member, *r.contributors))
@@ -84,33 +84,33 @@ def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
     r, c = view.r, view.r.contribution_of(leader)
     if r.kind != "parameters" or c is None or not is_needed_whole(view, c, leader):
         return
-    if c.digest not in view.notes.held and view.me in get_auditors(r, len(r.enrolled)):
+    if c.digest not in view.local.held and view.me in get_auditors(r, len(r.enrolled)):
         yield from pull_contribution(view, c)
 
 
 def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:
     """Whether no stretches of it are asked for: a leader that saw which could answer by that, and
     some have none to give."""
-    asked_in_vain = (view.r.number, view.r.revision, c.member) in view.notes.lacking
+    asked_in_vain = (view.r.number, view.r.revision, c.member) in view.local.lacking
     return c.member == leader or asked_in_vain
 
 
 def keep(view: View, offer: Offered) -> Iterator[Effect]:
     """Have the offer outlive a power cut before signing for it: the leader may lie, and then this
     may be the only copy of what it settles."""
-    if offer.digest not in view.notes.synced:
+    if offer.digest not in view.local.synced:
         yield Sync(offer.digest)
 
 
 def sign(view: View, offer: Offered) -> Iterator[Effect]:
     """A receipt: kept, and as far as it was recomputed, right."""
-    r, notes = view.r, view.notes
-    if (r.number, r.revision, offer.leader) in notes.receipted:
+    r, local = view.r, view.local
+    if (r.number, r.revision, offer.leader) in local.receipted:
         return
-    if offer.digest not in notes.synced:
+    if offer.digest not in local.synced:
         yield Sync(offer.digest)
         return
-    at_ms = next_try_ms(notes, notes.lost.get(offer.leader))
+    at_ms = next_try_ms(local, local.lost.get(offer.leader))
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
@@ -120,20 +120,20 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
 def open_dispute(view: View) -> Iterator[Effect]:
     """Bring a false chunk before the ledger, with the leader's signature and the proof: of the
     present leader, and of those whose term is over and who may still settle."""
-    r, notes = view.r, view.notes
+    r, local = view.r, view.local
     if r.dispute is not None or view.me in r.unfounded:
         return
     for term in get_terms(r):
         leader = get_leader(r, term)
         if leader is None or leader in r.false_leaders:
             continue
-        offer = notes.offers.get((r.number, r.revision, leader))
-        found = notes.audits.get((r.number, r.revision, offer.digest)) if offer else None
-        if offer is not None and found is not None and found.doubt is not None:
-            yield dispute(replace(view.ref, term=term), offer, found.doubt)
+        offer = local.offers.get((r.number, r.revision, leader))
+        found = local.audits.get((r.number, r.revision, offer.digest)) if offer else None
+        if offer is not None and found is not None and found.discrepancy is not None:
+            yield dispute(replace(view.ref, term=term), offer, found.discrepancy)
 
 
-def dispute(ref: RoundRef, offer: Offered, doubt: Discrepancy) -> Effect:
+def dispute(ref: RoundRef, offer: Offered, discrepancy: Discrepancy) -> Effect:
     """The transaction that says so."""
     return Submit(
         Dispute(
@@ -142,26 +142,26 @@ def dispute(ref: RoundRef, offer: Offered, doubt: Discrepancy) -> Effect:
             nbytes=offer.nbytes,
             layout=offer.layout,
             offer=offer.signature,
-            chunk=doubt.chunk,
-            claimed=doubt.claimed,
-            path=doubt.path,
-            leaf=doubt.leaf,
+            chunk=discrepancy.chunk,
+            claimed=discrepancy.claimed,
+            path=discrepancy.path,
+            leaf=discrepancy.leaf,
         )
     )
 
 
 def answer_dispute(view: View) -> Iterator[Effect]:
     """Recompute the disputed chunk and say what it should be."""
-    notes, r = view.notes, view.r
+    local, r = view.local, view.r
     found = r.dispute
     if found is None or view.me == found.leader or view.me in {a.member for a in found.answers}:
         return
-    leaf = notes.examined.get((r.number, r.revision, found.chunk))
+    leaf = local.examined.get((r.number, r.revision, found.chunk))
     if leaf is not None:
         yield Submit(Recompute(view.ref, found.digest, found.chunk, leaf))
         return
     whole = r.kind == "statistics" or not view.spec.merge.is_chunk_local
-    missing = [c for c in r.contributions if whole and c.digest not in notes.held]
+    missing = [c for c in r.contributions if whole and c.digest not in local.held]
     for c in missing:  # whoever disputes the merge has recomputed it
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
     if not missing:

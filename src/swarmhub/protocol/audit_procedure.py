@@ -66,110 +66,120 @@ class AuditIO(Protocol):
         ...
 
     async def audit(
-        self, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+        self, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
     ) -> int | None:
         """See `recompute.audit`."""
         ...
 
-    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
+    async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         """See `recompute.examine`."""
         ...
 
 
 async def audit_offer(
-    hands: AuditIO, wish: Audit, drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]]
+    audit_io: AuditIO,
+    effect: Audit,
+    drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]],
 ) -> list[Observation]:
     """What is learnt of a held offer: Audited, or who is Lacking, or whose contribution is bad.
     `drawn` remembers the stretches of each offer (by round, revision and digest)."""
-    nbytes = hands.fingerprint(wish.digest).nbytes
+    nbytes = audit_io.fingerprint(effect.digest).nbytes
     starts: tuple[int, ...] = ()
-    if not wish.full:
-        offer = (wish.number, wish.revision, wish.digest)
-        starts = drawn.get(offer) or draw(nbytes, hands.below)
+    if not effect.full:
+        offer = (effect.number, effect.revision, effect.digest)
+        starts = drawn.get(offer) or draw(nbytes, audit_io.below)
         drawn[offer] = starts
-    absent = {s.member: s.digest for s in wish.shares if not hands.holds(s.digest)}
-    answers = await hands.excerpts(absent, nbytes, starts) if absent else {}
+    absent = {s.member: s.digest for s in effect.shares if not audit_io.holds(s.digest)}
+    answers = await audit_io.excerpts(absent, nbytes, starts) if absent else {}
     if any(answer is None for answer in answers.values()):
-        return _lack(wish, {member for member, answer in answers.items() if answer is None})
+        return _lack(effect, {member for member, answer in answers.items() if answer is None})
     excerpts = {member: answer for member, answer in answers.items() if answer is not None}
     try:
-        index = await hands.audit(wish, starts, excerpts)
+        index = await audit_io.audit(effect, starts, excerpts)
     except BadContribution as error:
-        return _doubt_contribution(wish, error, set(excerpts))
+        return _doubt_contribution(effect, error, set(excerpts))
     if index is None:
-        return [Audited(wish.number, wish.revision, wish.digest, None)]
+        return [Audited(effect.number, effect.revision, effect.digest, None)]
     try:
-        doubt, chunks = await _confirm(hands, wish, index)
+        discrepancy, chunks = await _confirm(audit_io, effect, index)
     except BadContribution as error:
-        return _doubt_contribution(wish, error, set())  # its chunk is proven
+        return _doubt_contribution(effect, error, set())  # its chunk is proven
     except _Withheld as error:
-        return _lack(wish, {error.member})
-    if doubt is None:  # the merge is right there, so an excerpt was not
+        return _lack(effect, {error.member})
+    if discrepancy is None:  # the merge is right there, so an excerpt was not
         found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
-        return _lack(wish, found or set(excerpts))
-    if doubt.leaf == doubt.claimed:  # it breaks off: what is missing has no chunk to dispute
-        return [CheckedBad(wish.digest, "it ends before the merge does")]
-    return [Audited(wish.number, wish.revision, wish.digest, doubt)]
+        return _lack(effect, found or set(excerpts))
+    if (
+        discrepancy.leaf == discrepancy.claimed
+    ):  # it breaks off: what is missing has no chunk to dispute
+        return [CheckedBad(effect.digest, "it ends before the merge does")]
+    return [Audited(effect.number, effect.revision, effect.digest, discrepancy)]
 
 
-async def answer_dispute(hands: AuditIO, wish: RecomputeChunk) -> ChunkRecomputed:
+async def answer_dispute(audit_io: AuditIO, effect: RecomputeChunk) -> ChunkRecomputed:
     """The disputed chunk's leaf, as it should be (NO_LEAF where nothing can be merged); PeerError
     where it could not be computed."""
     try:
-        leaf, _ = await _recompute(hands, wish)
+        leaf, _ = await _recompute(audit_io, effect)
     except BadContribution:
         leaf = NO_LEAF
-    return ChunkRecomputed(wish.number, wish.revision, wish.chunk, leaf)
+    return ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf)
 
 
 def _doubt_contribution(
-    wish: Audit, error: BadContribution, unproven: set[MemberId]
+    effect: Audit, error: BadContribution, unproven: set[MemberId]
 ) -> list[Observation]:
     """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
     if error.member in unproven:
-        return _lack(wish, {error.member})
-    share = next(s for s in wish.shares if s.member == error.member)
+        return _lack(effect, {error.member})
+    share = next(s for s in effect.shares if s.member == error.member)
     return [CheckedBad(share.digest, error.why, share.weight)]
 
 
-def _lack(wish: Audit, members: set[MemberId]) -> list[Observation]:
+def _lack(effect: Audit, members: set[MemberId]) -> list[Observation]:
     """Believe no excerpts of these: their contributions are pulled, and the audit done anew."""
-    return [ExcerptUnavailable(wish.number, wish.revision, member) for member in sorted(members)]
+    return [
+        ExcerptUnavailable(effect.number, effect.revision, member) for member in sorted(members)
+    ]
 
 
 async def _confirm(
-    hands: AuditIO, wish: Audit, index: int
+    audit_io: AuditIO, effect: Audit, index: int
 ) -> tuple[Discrepancy | None, dict[MemberId, bytes]]:
     """Whether a chunk is false by bytes that are proven to be the contributors' own; these."""
-    claimed = hands.fingerprint(wish.digest)
+    claimed = audit_io.fingerprint(effect.digest)
     look = RecomputeChunk(
-        wish.study, wish.number, wish.kind, wish.revision, wish.rule, wish.layout,
-        claimed.nbytes, wish.shares, index, hands.me, wish.leader,
+        effect.study, effect.number, effect.kind, effect.revision, effect.rule, effect.layout,
+        claimed.nbytes, effect.shares, index, audit_io.me, effect.leader,
     )  # fmt: skip
-    leaf, chunks = await _recompute(hands, look)
+    leaf, chunks = await _recompute(audit_io, look)
     said = claimed.leaves[index].hex()
-    if leaf == said and not wish.full:
+    if leaf == said and not effect.full:
         return None, chunks
     return Discrepancy(index, leaf, said, claimed.path(index)), chunks
 
 
-async def _recompute(hands: AuditIO, wish: RecomputeChunk) -> tuple[Digest, dict[MemberId, bytes]]:
+async def _recompute(
+    audit_io: AuditIO, effect: RecomputeChunk
+) -> tuple[Digest, dict[MemberId, bytes]]:
     """Leaf of a chunk of the right merge, and what was asked for of contributions not held."""
     chunks: dict[MemberId, bytes] = {}
-    for s in wish.shares:
-        if not hands.holds(s.digest):
-            others = [o.member for o in wish.shares if o.member != s.member]
-            line = [s.member, wish.by, *others]
-            if s.member == wish.accused:  # who has disputed its merge holds what it has contributed
-                line = [wish.by, s.member, *others]
-            holders = [m for m in dict.fromkeys(line) if m != hands.me]
+    for s in effect.shares:
+        if not audit_io.holds(s.digest):
+            others = [o.member for o in effect.shares if o.member != s.member]
+            line = [s.member, effect.by, *others]
+            if (
+                s.member == effect.accused
+            ):  # who has disputed its merge holds what it has contributed
+                line = [effect.by, s.member, *others]
+            holders = [m for m in dict.fromkeys(line) if m != audit_io.me]
             try:
-                chunks[s.member] = await hands.chunk(
-                    holders, s.digest, wish.nbytes, wish.layout, wish.chunk
+                chunks[s.member] = await audit_io.chunk(
+                    holders, s.digest, effect.nbytes, effect.layout, effect.chunk
                 )
             except PeerError as error:
                 raise _Withheld(s.member, str(error)) from None
-    return await hands.examine(wish, chunks), chunks
+    return await audit_io.examine(effect, chunks), chunks
 
 
 class _Withheld(PeerError):

@@ -1,7 +1,8 @@
-"""What the brain may ask the world to do.
+"""Effects that `decide` may ask for.
 
-Effects are values: equal effects are the same wish. The driver starts a wish that is new, leaves
-one alone that is under way, and cancels what is wished no longer (except what cannot do harm).
+Effects are values: equal effects are the same effect. The driver starts an effect that is new,
+leaves one alone that is under way, and cancels one that is asked for no longer (unless it can do no
+harm).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Submit:
 class Pull:
     """Fetch and check a blob from the first holder that has it. -> Held or PullFailed
 
-    Two pulls of a blob are the same wish, whoever is known to hold it by now.
+    Two pulls of a blob are the same effect, whoever is known to hold it by now.
     """
 
     digest: Digest

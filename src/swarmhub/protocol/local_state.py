@@ -156,7 +156,7 @@ class Audited:
     number: int
     revision: int
     digest: Digest
-    doubt: Discrepancy | None  # None: all that was recomputed is right
+    discrepancy: Discrepancy | None  # None: all that was recomputed is right
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ Observation: TypeAlias = (
 def is_final(body: Any, code: str) -> bool:
     """Whether the same body would be refused with this code again, for as long as its round is as
     it is now."""
-    passing = ("Expired", "Disputed", "TooMany")
+    passing = ("Expired", "Disputed", "BlockQuotaExceeded")
     return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
 
 
@@ -279,7 +279,7 @@ class LocalState:
     prepared: PreparedContribution | None = None
     answer_refused: str = ""  # why the contract refused the trainer's last answer
     attached: bool = False  # a trainer stands here
-    patience: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     merged: dict[tuple[int, int], MergeDone] = field(default_factory=dict)
     synced: set[Digest] = field(default_factory=set)
     offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
@@ -315,7 +315,7 @@ class LocalState:
                 self.pulling.pop(digest, None)
             case PullFailed(digest, _, lasted_ms):
                 self._count(self.failed, digest, now_ms)
-                if lasted_ms >= self.patience.unavailable_ms:  # says as much as two quick refusals
+                if lasted_ms >= self.timeouts.unavailable_ms:  # says as much as two quick refusals
                     self.failed[digest].first_ms -= lasted_ms
                     self.failed[digest].count += 1
             case CheckedGood(digest, weight):
@@ -408,14 +408,14 @@ class LocalState:
 
     def begin_revision(self) -> None:
         """Somebody was left out, and what came slowly may have been its fault; or somebody is
-        pardoned, and may be ready."""
+        reinstated, and may be ready."""
         self.pulling.clear()
         self.failed.clear()
         self.refused = {body for body in self.refused if not isinstance(body, Ready)}
 
     def _count(self, book: dict[Any, Failures], key: Any, now_ms: int) -> None:
         found = book.get(key)
-        if found is None or now_ms - found.last_ms > self.patience.forget_ms:
+        if found is None or now_ms - found.last_ms > self.timeouts.forget_ms:
             book[key] = Failures(now_ms, now_ms)
         else:
             found.last_ms = now_ms

@@ -1,6 +1,6 @@
 """The arithmetic of a round on blobs that are held: checking them, and merging them again.
 
-It reads a shelf: the node's store of files, or a simulated disk.
+It reads a reader: the node's store of files, or a simulated disk.
 """
 
 from __future__ import annotations
@@ -75,55 +75,55 @@ class MemoryReader:
         """Nothing to do."""
 
 
-def check(shelf: BlobReader, digest: Digest, member: MemberId, weight: int) -> None:
+def check(reader: BlobReader, digest: Digest, member: MemberId, weight: int) -> None:
     """Whether a held contribution can be merged; BadContribution where it cannot."""
-    form = shelf.fingerprint(digest).layout
+    form = reader.fingerprint(digest).layout
     if form == STATISTICS_LAYOUT:
-        merge_statistics({member: shelf.read(digest)}, {member: weight})
+        merge_statistics({member: reader.read(digest)}, {member: weight})
         return
-    with closing(shelf.source(digest)) as source:
-        check_contribution(need_layout(shelf, form), member, source)
+    with closing(reader.source(digest)) as source:
+        check_contribution(need_layout(reader, form), member, source)
 
 
 def merge(
-    shelf: BlobReader, wish: Merge | Audit | RecomputeChunk
+    reader: BlobReader, effect: Merge | Audit | RecomputeChunk
 ) -> Generator[bytes | memoryview, None, None]:
     """The chunks of the right merge of held contributions; BadContribution names a culprit."""
-    if wish.kind == "statistics":
-        documents = {s.member: shelf.read(s.digest) for s in wish.shares}
-        whole = merge_statistics(documents, {s.member: s.weight for s in wish.shares})
+    if effect.kind == "statistics":
+        documents = {s.member: reader.read(s.digest) for s in effect.shares}
+        whole = merge_statistics(documents, {s.member: s.weight for s in effect.shares})
         yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
         return
-    layout = need_layout(shelf, wish.layout)
+    layout = need_layout(reader, effect.layout)
     with ExitStack() as stack:
-        sources = {s: stack.enter_context(closing(shelf.source(s.digest))) for s in wish.shares}
+        sources = {s: stack.enter_context(closing(reader.source(s.digest))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
-        for chunk in merge_parameters(to_rule(wish.rule), layout, inputs):
+        for chunk in merge_parameters(to_rule(effect.rule), layout, inputs):
             yield memoryview(chunk).cast("B")
 
 
 def audit(
-    shelf: BlobReader, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+    reader: BlobReader, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
 ) -> int | None:
     """First chunk of the held merge that is false, as far as it was recomputed; None where all is
     right. `excerpts` are stretches of the contributions that are not held."""
-    if wish.full:
-        return _find_false_chunk(shelf, wish)
-    layout = need_layout(shelf, wish.layout)
+    if effect.full:
+        return _find_false_chunk(reader, effect)
+    layout = need_layout(reader, effect.layout)
     inputs = []
-    for share in wish.shares:
+    for share in effect.shares:
         found = excerpts.get(share.member)
         if found is None:
-            found = excerpt_of(shelf, share.digest, starts)
+            found = excerpt_of(reader, share.digest, starts)
         inputs.append(WeightedSource(share.member, share.weight, MemoryReader(found)))
-    merged = excerpt_of(shelf, wish.digest, starts)
-    at = find_false_stretch(to_rule(wish.rule), layout, starts, inputs, merged)
+    merged = excerpt_of(reader, effect.digest, starts)
+    at = find_false_stretch(to_rule(effect.rule), layout, starts, inputs, merged)
     return None if at is None else at // CHUNK_BYTES
 
 
-def _find_false_chunk(shelf: BlobReader, wish: Audit) -> int | None:
-    claimed = shelf.fingerprint(wish.digest)
-    right = [leaf_of(chunk) for chunk in merge(shelf, wish)]
+def _find_false_chunk(reader: BlobReader, effect: Audit) -> int | None:
+    claimed = reader.fingerprint(effect.digest)
+    right = [leaf_of(chunk) for chunk in merge(reader, effect)]
     for index, (is_, should) in enumerate(zip(claimed.leaves, right, strict=False)):
         if is_ != should:
             return index
@@ -133,33 +133,33 @@ def _find_false_chunk(shelf: BlobReader, wish: Audit) -> int | None:
 
 
 def recompute_chunk(
-    shelf: BlobReader, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]
+    reader: BlobReader, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]
 ) -> Digest:
     """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
     contributions that are not held (chunk-local rules only)."""
-    if wish.kind == "statistics":
-        right = dict(enumerate(merge(shelf, wish)))
-        return leaf_of(right.get(wish.chunk, b"")).hex()
-    layout = need_layout(shelf, wish.layout)
+    if effect.kind == "statistics":
+        right = dict(enumerate(merge(reader, effect)))
+        return leaf_of(right.get(effect.chunk, b"")).hex()
+    layout = need_layout(reader, effect.layout)
 
     def open_source(s: Share) -> OpenSource:
         there = chunks.get(s.member)
         return (
-            shelf.source(s.digest)
+            reader.source(s.digest)
             if there is None
-            else MemoryReader(there, wish.chunk * CHUNK_BYTES)
+            else MemoryReader(there, effect.chunk * CHUNK_BYTES)
         )
 
     with ExitStack() as stack:
-        sources = {s: stack.enter_context(closing(open_source(s))) for s in wish.shares}
+        sources = {s: stack.enter_context(closing(open_source(s))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
-        return recompute_leaf(to_rule(wish.rule), layout, inputs, wish.chunk)
+        return recompute_leaf(to_rule(effect.rule), layout, inputs, effect.chunk)
 
 
-def excerpt_of(shelf: BlobReader, digest: Digest, starts: Sequence[int]) -> bytes:
+def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> bytes:
     """Stretches of a held buffer."""
-    with closing(shelf.source(digest)) as source:
-        return excerpt(source, shelf.fingerprint(digest).nbytes, starts)
+    with closing(reader.source(digest)) as source:
+        return excerpt(source, reader.fingerprint(digest).nbytes, starts)
 
 
 def to_rule(rule: MergeRule) -> Rule:
@@ -167,9 +167,9 @@ def to_rule(rule: MergeRule) -> Rule:
     return Rule(rule.name, rule.trim_permille)
 
 
-def need_layout(shelf: BlobReader, digest: Digest) -> Layout:
+def need_layout(reader: BlobReader, digest: Digest) -> Layout:
     """The layout document; MergeError where no trainer has brought it here."""
-    layout = shelf.layout(digest)
+    layout = reader.layout(digest)
     if layout is None:
         raise MergeError(f"The layout {digest[:16]}… is not known here; no trainer brought it.")
     return layout

@@ -1,4 +1,4 @@
-"""Which blobs a node keeps, and who may read them. Both follow from state and notes."""
+"""Which blobs a node keeps, and who may read them. Both follow from the ledger and local state."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ def get_model_digests(study: Study) -> set[Digest]:
     return {m.digest for m in models if m}
 
 
-def compute_kept(state: Reader, notes: LocalState) -> set[Digest]:
+def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
     """What this node must not delete for the sake of one study.
 
     Models as above; contributions, offers (each leader's first: it may have been signed for) and
     merges of the open round until it is settled; the trainer's answer until the ledger has decided
     on it; and what this node has signed for, also before it started again.
     """
-    study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
+    study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None:
         return set()
     kept = get_model_digests(study)
     if r is not None:
-        if notes.signed.number == r.number:
-            kept |= set(notes.signed.digests)
+        if local.signed.number == r.number:
+            kept |= set(local.signed.digests)
         kept |= {c.digest for c in r.contributions}
-        kept |= {m.digest for m in notes.merged.values()}
-        kept |= {o.digest for o in notes.offers.values()}
-        if notes.prepared is not None:
-            kept.add(notes.prepared.digest)
+        kept |= {m.digest for m in local.merged.values()}
+        kept |= {o.digest for o in local.offers.values()}
+        if local.prepared is not None:
+            kept.add(local.prepared.digest)
     return kept
 
 
-def may_read(state: Reader, notes: LocalState, member: MemberId, digest: Digest) -> bool:
+def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest) -> bool:
     """Whether another member may fetch a blob of this study from this node.
 
     Settled models: everyone enrolled. Contributions and unsettled merges of the open round: its
@@ -45,15 +45,15 @@ def may_read(state: Reader, notes: LocalState, member: MemberId, digest: Digest)
     pulled for this study or contributed to it. A digest is no proof of having made something: who
     has read one on the ledger could contribute it elsewhere, and be given what stands behind it.
     """
-    study, r = STUDY.get(state, notes.study), ROUND.get(state, notes.study)
+    study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None or study.samples_of(member) is None:
         return False
     if digest in get_model_digests(study):
         return True
     if r is None:
         return False
-    own = {notes.prepared.digest} if notes.prepared is not None else set()
-    obtained = set(notes.obtained.digests) if notes.obtained.number == r.number else set()
+    own = {local.prepared.digest} if local.prepared is not None else set()
+    obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()
     in_round = {c.digest for c in r.contributions} & (obtained | own)
-    in_round |= {m.digest for m in notes.merged.values()}
+    in_round |= {m.digest for m in local.merged.values()}
     return digest in in_round and member in {*get_candidates(r), *r.roster}

@@ -1,4 +1,4 @@
-"""What a decision looks at, and the one kind of wish that all parts of it have: pulling blobs."""
+"""What a decision looks at, and the one kind of effect that all parts of it have: pulling blobs."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class View:
     study: Study
     spec: Spec
     r: Round
-    notes: LocalState
+    local: LocalState
     now_ms: int
     state: Reader
 
     @property
     def me(self) -> MemberId:
-        return self.notes.me
+        return self.local.me
 
     @property
     def term_began_ms(self) -> int | None:
@@ -55,19 +55,19 @@ class View:
         return RoundRef.of(self.r)
 
 
-def make_view(state: Reader, notes: LocalState, now_ms: int) -> View | None:
+def make_view(state: Reader, local: LocalState, now_ms: int) -> View | None:
     """The study if it has an open round and this node takes part in it."""
-    study, spec = STUDY.get(state, notes.study), SPEC.get(state, notes.study)
-    r = ROUND.get(state, notes.study)
-    if study is None or spec is None or r is None or study.samples_of(notes.me) is None:
+    study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
+    r = ROUND.get(state, local.study)
+    if study is None or spec is None or r is None or study.samples_of(local.me) is None:
         return None
-    return View(study, spec, r, notes, now_ms, state)
+    return View(study, spec, r, local, now_ms, state)
 
 
 def pull_contributions(view: View) -> Iterator[Effect]:
     """Pull every contribution that is not here yet."""
     for c in view.r.contributions:
-        if c.digest and c.digest not in view.notes.held:
+        if c.digest and c.digest not in view.local.held:
             yield from pull_contribution(view, c)
 
 
@@ -80,13 +80,13 @@ def pull_contribution(
     holders = tuple(dict.fromkeys([*(holders or (c.member,)), *owners]))
     answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
     yield from pull(
-        view.notes, view.now_ms, c.digest, c.nbytes, c.layout, holders,
+        view.local, view.now_ms, c.digest, c.nbytes, c.layout, holders,
         durable=False, answer_ms=answer_ms,
     )  # fmt: skip
 
 
 def pull(
-    notes: LocalState,
+    local: LocalState,
     now_ms: int,
     digest: Digest,
     nbytes: int,
@@ -96,26 +96,26 @@ def pull(
     answer_ms: int = ANSWER_MS[1],
 ) -> Iterator[Effect]:
     """Pull a blob from others; after a failure, again when some time has passed."""
-    at_ms = next_try_ms(notes, notes.failed.get(digest))
+    at_ms = next_try_ms(local, local.failed.get(digest))
     if at_ms > now_ms:
         yield Wake(at_ms)
         return
-    others = tuple(m for m in holders if m != notes.me)
+    others = tuple(m for m in holders if m != local.me)
     if others:
         yield Pull(digest, nbytes, layout, others, durable, answer_ms)
 
 
-def next_try_ms(notes: LocalState, failures: Failures | None) -> int:
+def next_try_ms(local: LocalState, failures: Failures | None) -> int:
     """When to try again: the pause doubles with every failure, up to 32 times."""
     if failures is None:
         return 0
-    return failures.last_ms + (notes.patience.retry_ms << min(failures.count - 1, 5))
+    return failures.last_ms + (local.timeouts.retry_ms << min(failures.count - 1, 5))
 
 
 def recent(view: View, failures: Failures | None) -> Failures | None:
     """Failures that say something about now: an outage that was long ago may be over, and the
     next attempt tells."""
-    if failures is None or view.now_ms - failures.last_ms > view.notes.patience.forget_ms:
+    if failures is None or view.now_ms - failures.last_ms > view.local.timeouts.forget_ms:
         return None
     return failures
 

@@ -1,12 +1,12 @@
 """A seeded simulation of the very same contract, round, merge and ledger code.
 
-    plan        a schedule as text: what befalls whom
+    schedule        a schedule as text: what befalls whom
     world       virtual time, network and ledger
     disk        what a crash takes
-    node        carries out the brain's wishes
+    node        carries out the brain's effects
     liars       members that cheat
     invariants  what must hold, whatever happens
-    shrink      a broken plan made short
+    shrink      a broken schedule made short
     campaign    many seeds on all cores
 
 Nothing here decides anything about a round.

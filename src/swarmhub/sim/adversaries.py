@@ -159,12 +159,12 @@ class ByzantineNode(SimNode):
     def _form_of(self, r: Round) -> Digest:
         return STATISTICS_LAYOUT if r.kind == "statistics" else self.world.layout.digest
 
-    def merged(self, wish: Merge) -> Blob:
+    def merged(self, effect: Merge) -> Blob:
         """The merge; another one by these lies."""
-        if "excuse" in self.lies and self._other(wish.shares) is not None:
+        if "excuse" in self.lies and self._other(effect.shares) is not None:
             self.false_merges += 1
-            return self._merge_with_other(wish)
-        right = super().merged(wish)
+            return self._merge_with_other(effect)
+        right = super().merged(effect)
         if "false_merge" not in self.lies:
             return right
         self.false_merges += 1
@@ -176,14 +176,14 @@ class ByzantineNode(SimNode):
         found = self.disk.blobs.get(mine)
         return None if found is None else self._spoiled(found)
 
-    def _merge_with_other(self, wish: Merge) -> Blob:
-        other = self._other(wish.shares)
+    def _merge_with_other(self, effect: Merge) -> Blob:
+        other = self._other(effect.shares)
         assert other is not None
         disk = Disk(self.world.layout, {**self.disk.blobs, other.digest: other})
         shares = tuple(
-            replace(s, digest=other.digest) if s.member == self.me else s for s in wish.shares
+            replace(s, digest=other.digest) if s.member == self.me else s for s in effect.shares
         )
-        data = b"".join(recompute.merge(disk, replace(wish, shares=shares)))
+        data = b"".join(recompute.merge(disk, replace(effect, shares=shares)))
         return Blob(other.form, data)
 
     def give(self, digest: Digest, asker: MemberId) -> Blob | None:
@@ -200,22 +200,22 @@ class ByzantineNode(SimNode):
 
     def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
         """Stretches of a blob; of another one, by that lie."""
-        prepared, found = self.notes.prepared, self.disk.blobs.get(digest)
+        prepared, found = self.local.prepared, self.disk.blobs.get(digest)
         if "excuse" in self.lies and found and prepared and prepared.digest == digest:
             other = self._spoiled(found).data
             return excerpt(recompute.MemoryReader(other), len(other), starts)
         return super().give_excerpt(digest, asker, starts)
 
-    def offer(self, asker: MemberId, wish: Watch) -> MergeDone | None:
+    def offer(self, asker: MemberId, effect: Watch) -> MergeDone | None:
         """The offer; to some, another model."""
-        made = super().offer(asker, wish)
+        made = super().offer(asker, effect)
         if made is not None and "late_offer" in self.lies and self._is_too_early_for(asker, made):
             return None
         if made is not None and "rotate" in self.lies and made.digest not in self._rotated_for:
             self._rotated_for.add(made.digest)
             for wait_ms in ROTATE_MS:
                 self.later(wait_ms, self.rotate_keys)
-        if made is not None and wish.known and "reoffer" in self.lies:
+        if made is not None and effect.known and "reoffer" in self.lies:
             return self._another(made)
         if made is None or "two_faces" not in self.lies or asker % 2:
             return made
@@ -225,7 +225,7 @@ class ByzantineNode(SimNode):
         other = self._spoiled(right)
         self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
         face = replace(made, digest=other.digest, nbytes=len(other.data))
-        self.notes.merged[wish.number, -1 - wish.revision] = face
+        self.local.merged[effect.number, -1 - effect.revision] = face
         return replace(
             face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
         )
@@ -245,7 +245,7 @@ class ByzantineNode(SimNode):
             last = self._spoiled(last)
         self.world.blobs[last.digest] = self.disk.blobs[last.digest] = last
         face = replace(made, digest=last.digest, nbytes=len(last.data))
-        self.notes.merged[made.number, -100 - self._faces] = face  # so that it may be read
+        self.local.merged[made.number, -100 - self._faces] = face  # so that it may be read
         return replace(
             face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, last.fingerprint)
         )
@@ -256,59 +256,59 @@ class ByzantineNode(SimNode):
 
     # audits
 
-    def audit(self, wish: Audit) -> None:
+    def audit(self, effect: Audit) -> None:
         """Look, or say something without looking."""
-        if "false_dispute" in self.lies and wish.digest in self.disk.blobs:
-            claimed = self.disk.fingerprint(wish.digest)
-            doubt = Discrepancy(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
-            self.done(wish, Audited(wish.number, wish.revision, wish.digest, doubt))
+        if "false_dispute" in self.lies and effect.digest in self.disk.blobs:
+            claimed = self.disk.fingerprint(effect.digest)
+            discrepancy = Discrepancy(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
+            self.done(effect, Audited(effect.number, effect.revision, effect.digest, discrepancy))
         elif "lazy_audit" in self.lies:
-            self.done(wish, Audited(wish.number, wish.revision, wish.digest, None))
+            self.done(effect, Audited(effect.number, effect.revision, effect.digest, None))
         else:
-            super().audit(wish)
+            super().audit(effect)
 
-    def done(self, wish: Effect, event: Observation | None) -> None:
-        """A wish has come to its end; an offer is answered at once, by that lie."""
+    def done(self, effect: Effect, event: Observation | None) -> None:
+        """An effect has come to its end; an offer is answered at once, by that lie."""
         if isinstance(event, MergeDone):
             self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:
             receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
             self.ask(event.leader, lambda peer: peer.take_receipt(receipt), lambda _: None)
-        super().done(wish, event)
+        super().done(effect, event)
 
-    def _merge(self, wish: Merge) -> None:
-        if "false_receipt" not in self.lies or wish.kind == "initial":
-            super()._merge(wish)
+    def _merge(self, effect: Merge) -> None:
+        if "false_receipt" not in self.lies or effect.kind == "initial":
+            super()._merge(effect)
 
-    def send_receipt(self, wish: SendReceipt) -> None:
+    def send_receipt(self, effect: SendReceipt) -> None:
         """A receipt; none that is true, by that lie."""
         if "false_receipt" not in self.lies:
-            super().send_receipt(wish)
+            super().send_receipt(effect)
 
-    def examine(self, wish: RecomputeChunk) -> None:
+    def examine(self, effect: RecomputeChunk) -> None:
         """Recompute, or say what the accused wants to hear."""
         r = ROUND.get(self.state, STUDY_NAME)
         if "false_answer" in self.lies and r is not None and r.dispute is not None:
             leaf = r.dispute.claimed
-            self.done(wish, ChunkRecomputed(wish.number, wish.revision, wish.chunk, leaf))
+            self.done(effect, ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf))
         else:
-            super().examine(wish)
+            super().examine(effect)
 
     # transactions
 
-    def submit(self, wish: Submit) -> None:
+    def submit(self, effect: Submit) -> None:
         """Submit; another answer besides, by that lie."""
-        if "twice" in self.lies and isinstance(wish.body, Contribute) and wish.body.root:
-            made = self._forged(wish.body.layout)
-            self._send(replace(wish.body, root=made.fingerprint.root, nbytes=len(made.data)))
-            self._send(replace(wish.body, weight=10_000))
-        if "curious" in self.lies and isinstance(wish.body, Ready):
+        if "twice" in self.lies and isinstance(effect.body, Contribute) and effect.body.root:
+            made = self._forged(effect.body.layout)
+            self._send(replace(effect.body, root=made.fingerprint.root, nbytes=len(made.data)))
+            self._send(replace(effect.body, weight=10_000))
+        if "curious" in self.lies and isinstance(effect.body, Ready):
             return
-        if "copy" in self.lies and isinstance(wish.body, Contribute) and self._copy(wish.body):
+        if "copy" in self.lies and isinstance(effect.body, Contribute) and self._copy(effect.body):
             return
-        if isinstance(wish.body, Settle):
-            self._settlements.append(wish.body)
-        super().submit(wish)
+        if isinstance(effect.body, Settle):
+            self._settlements.append(effect.body)
+        super().submit(effect)
 
     def _copy(self, body: Contribute) -> bool:
         """Contribute what another one has, if there is one."""
@@ -370,7 +370,7 @@ class ByzantineNode(SimNode):
         study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
         asked = rng.choice([m for m in self.world.nodes if m != self.me])
         models = [m.digest for m in (study.current, study.statistics) if m is not None]
-        offers = [m.digest for m in self.world.nodes[asked].notes.merged.values()]
+        offers = [m.digest for m in self.world.nodes[asked].local.merged.values()]
         for digests in (models, offers, [c.digest for c in r.contributions if c.digest]):
             if digests:
                 digest = rng.choice(digests)
@@ -384,7 +384,7 @@ class ByzantineNode(SimNode):
         never = self._forged(self._form_of(r)).fingerprint
         signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
         self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
-        offer = self.notes.offers.get((r.number, r.revision, leader))
+        offer = self.local.offers.get((r.number, r.revision, leader))
         if offer is not None:
             made_up = codec.digest(b"made up")
             for path in ((), (made_up,)):
@@ -473,9 +473,9 @@ class ByzantineNode(SimNode):
                 self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
         leader = get_leader(r)
         if leader is not None and leader != self.me:  # what another one offers, as its own
-            notes = self.world.nodes[leader].notes
-            for offer in notes.merged.values():
-                came = notes.receipts.get((r.number, r.revision, offer.digest), {})
+            local = self.world.nodes[leader].local
+            for offer in local.merged.values():
+                came = local.receipts.get((r.number, r.revision, offer.digest), {})
                 stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
                 body = Settle(RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen)
                 self._send(body)

@@ -102,14 +102,14 @@ class SimAuditIO(audit_procedure.AuditIO):
         raise PeerError("Nobody gave the chunk.")
 
     async def audit(
-        self, wish: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
+        self, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
     ) -> int | None:
         await self._compute()
-        return recompute.audit(self.node.disk, wish, starts, excerpts)
+        return recompute.audit(self.node.disk, effect, starts, excerpts)
 
-    async def examine(self, wish: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
+    async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         await self._compute()
-        return recompute.recompute_chunk(self.node.disk, wish, chunks)
+        return recompute.recompute_chunk(self.node.disk, effect, chunks)
 
     async def _compute(self) -> None:
         takes_ms = RECOMPUTE_MS + self.node.disk.slow_ms

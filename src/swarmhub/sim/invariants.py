@@ -294,7 +294,7 @@ class Invariants:
             self._contributed.setdefault(number, set()).add(fields["member"])
         elif name == "dispute_abandoned":
             self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] in self._enrolled - set(self.world.plan.liars):
+            if fields["leader"] in self._enrolled - set(self.world.schedule.liars):
                 self._break("HONEST", f"member {fields['leader']} is said to flee")
         elif name == "merging":
             self._forget_offers()
@@ -324,7 +324,7 @@ class Invariants:
             if len(said) < min(max(2, self._faults + 1), others):
                 self._break("HONEST", f"member {fields['member']} was excluded by {said}")
         elif name == "excluded":
-            if fields["member"] not in self.world.plan.liars:
+            if fields["member"] not in self.world.schedule.liars:
                 self._break("HONEST", f"member {fields['member']} was excluded as invalid")
         elif name == "disputed":
             self._claimed = fields["claimed"]
@@ -348,7 +348,7 @@ class Invariants:
             self._answers.clear()
             self._claimed = ""
             self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] not in self.world.plan.liars:
+            if fields["leader"] not in self.world.schedule.liars:
                 self._break("HONEST", f"member {fields['leader']} was found to have lied")
         elif name == "study_finished":
             self.finished = True

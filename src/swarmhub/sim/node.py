@@ -1,4 +1,4 @@
-"""A simulated node: the real brain, with wishes carried out in the simulated world."""
+"""A simulated node: the real protocol, with effects carried out in the simulated world."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Crashed(Exception):
 T = TypeVar("T")
 
 
-def once(act: Callable[[T], None]) -> Callable[[T], None]:
+def once(fault: Callable[[T], None]) -> Callable[[T], None]:
     """`act` for the first call alone."""
     called = False
 
@@ -108,7 +108,7 @@ def once(act: Callable[[T], None]) -> Callable[[T], None]:
         nonlocal called
         if not called:
             called = True
-            act(value)
+            fault(value)
 
     return first
 
@@ -131,7 +131,7 @@ class SimNode:
         self.rotates: set[int] = set()  # effects at which it replaces its keys
         self.effects = 0
         self.state = State()
-        self.notes = LocalState(STUDY_NAME, me)
+        self.local = LocalState(STUDY_NAME, me)
         self._number = self._revision = 0
         self._under_way: set[Effect] = set()
         self._condemned: set[Digest] = set()
@@ -155,11 +155,11 @@ class SimNode:
             del blobs[digest]
         journal = self.disk.journal
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
-        self.notes = LocalState(
+        self.local = LocalState(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
             signed=self.disk.signed, obtained=self.disk.obtained,
         )  # fmt: skip
-        self.notes.attached = True
+        self.local.attached = True
         self._number, self._training, self._timer_ms = 0, False, 0
         self._under_way.clear()
         self._condemned.clear()
@@ -172,7 +172,7 @@ class SimNode:
         self.disk.crash(self.world.random)
 
     def does(self, what: str) -> None:
-        """Something that the world could see; the plan may want the node to die right there."""
+        """Something that the world could see; the schedule may want the node to die right there."""
         self.effects += 1
         if self.effects in self.rotates:
             self.world.at(0, lambda: self.world.rotate(self.me))
@@ -228,7 +228,7 @@ class SimNode:
 
     def learn(self, event: Observation) -> None:
         """Note and react."""
-        self.notes.learn(event, self.now_ms)
+        self.local.learn(event, self.now_ms)
         self.react()
 
     def react(self) -> None:
@@ -236,24 +236,24 @@ class SimNode:
         r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
         if number == self._number and r is not None and r.revision != self._revision:
-            self.notes.begin_revision()
-            self._under_way -= {wish for wish in self._under_way if isinstance(wish, Pull)}
+            self.local.begin_revision()
+            self._under_way -= {effect for effect in self._under_way if isinstance(effect, Pull)}
         self._revision = r.revision if r else 0
         if number != self._number:
             self._number = number
-            self.notes.forget_before(number)
+            self.local.forget_before(number)
             self._sweep()
-        for wish in decide(self.state, self.notes, self.now_ms):
-            if isinstance(wish, Wake):
-                self._wake(wish.at_ms)
-            elif wish not in self._under_way:
-                self._under_way.add(wish)
-                self._carry_out(wish)
+        for effect in decide(self.state, self.local, self.now_ms):
+            if isinstance(effect, Wake):
+                self._wake(effect.at_ms)
+            elif effect not in self._under_way:
+                self._under_way.add(effect)
+                self._carry_out(effect)
         self._vote()
         self._train()
 
     def _wake(self, at_ms: int) -> None:
-        """One timer, for the earliest wish."""
+        """One timer, for the earliest effect."""
         if self._timer_ms and self._timer_ms <= at_ms:
             return
         self._timer_ms = at_ms
@@ -267,35 +267,35 @@ class SimNode:
 
     def _sweep(self) -> None:
         """Delete what is not needed now and was not the last time either."""
-        keep = compute_kept(self.state, self.notes)
+        keep = compute_kept(self.state, self.local)
         self.disk.retain(set(self.disk.blobs) - (self._condemned - keep))
-        self.notes.held.intersection_update(self.disk.blobs)
+        self.local.held.intersection_update(self.disk.blobs)
         self._condemned = set(self.disk.blobs) - keep
 
-    def later(self, delay_ms: int, act: Callable[[], None]) -> None:
+    def later(self, delay_ms: int, fault: Callable[[], None]) -> None:
         """Do something later, unless the node has crashed by then."""
-        self.world.at(max(1, delay_ms), self.alive(act))
+        self.world.at(max(1, delay_ms), self.alive(fault))
 
-    def alive(self, act: Callable[[], None]) -> Callable[[], None]:
+    def alive(self, fault: Callable[[], None]) -> Callable[[], None]:
         """`act`, in this life only."""
         life = self.life
 
         def guarded() -> None:
             if self.up and self.life == life:
-                act()
+                fault()
 
         return guarded
 
-    def done(self, wish: Effect, event: Observation | None) -> None:
-        """A wish has come to its end."""
-        self._under_way.discard(wish)
+    def done(self, effect: Effect, event: Observation | None) -> None:
+        """An effect has come to its end."""
+        self._under_way.discard(effect)
         if event is not None:
-            self.notes.learn(event, self.now_ms)
+            self.local.learn(event, self.now_ms)
         self.react()
 
-    def failed(self, wish: Effect) -> None:
+    def failed(self, effect: Effect) -> None:
         """This machine could not do it: try again after a pause."""
-        self.later(PAUSE_MS, lambda: self.done(wish, None))
+        self.later(PAUSE_MS, lambda: self.done(effect, None))
 
     def _vote(self) -> None:
         """Say what the hospital thinks of motions to remove somebody."""
@@ -305,15 +305,15 @@ class SimNode:
             ayes = self.world.opinions.get(motion.member)
             spoken = self.me in (*motion.ayes, *motion.nays)
             if ayes is not None and self.me in get_electors(self.state, motion) and not spoken:
-                wish = Submit(Vote(number, self.me in ayes))
-                if wish not in self._under_way and wish.body not in self.notes.refused:
-                    self._under_way.add(wish)
-                    self._carry_out(wish)
+                effect = Submit(Vote(number, self.me in ayes))
+                if effect not in self._under_way and effect.body not in self.local.refused:
+                    self._under_way.add(effect)
+                    self._carry_out(effect)
 
     # training
 
     def _train(self) -> None:
-        task = assign(self.state, self.notes)
+        task = assign(self.state, self.local)
         if task is None or self._training:
             return
         self.world.invariants.before_training(self, task)
@@ -323,7 +323,7 @@ class SimNode:
 
     def _answer(self, task: TrainingTask) -> None:
         self._training = False
-        now = expect(self.state, self.notes)
+        now = expect(self.state, self.local)
         if now is not None and (now.number, now.base) == (task.number, task.base):
             try:
                 self.learn(self._prepare(task))
@@ -350,7 +350,7 @@ class SimNode:
         self.disk.write_journal(prepared)
         self.does("journal that is written")
         if made:
-            self.notes.learn(BlobStored(made.digest), self.now_ms)
+            self.local.learn(BlobStored(made.digest), self.now_ms)
         return prepared
 
     def trained(self, task: TrainingTask) -> Blob:
@@ -377,7 +377,7 @@ class SimNode:
 
     def give(self, digest: Digest, asker: MemberId) -> Blob | None:
         """A blob, if the asker may have it."""
-        if not may_read(self.state, self.notes, asker, digest):
+        if not may_read(self.state, self.local, asker, digest):
             return None
         found = self.disk.blobs.get(digest)
         if found is not None:
@@ -391,54 +391,54 @@ class SimNode:
             return None
         return excerpt(recompute.MemoryReader(found.data), len(found.data), starts)
 
-    def offer(self, asker: MemberId, wish: Watch) -> MergeDone | None:
+    def offer(self, asker: MemberId, effect: Watch) -> MergeDone | None:
         """What this node offers as leader."""
-        return self.notes.merged.get((wish.number, wish.revision))
+        return self.local.merged.get((effect.number, effect.revision))
 
     # effects
 
-    def _carry_out(self, wish: Effect) -> None:
-        self.does(type(wish).__name__.lower())
-        match wish:
+    def _carry_out(self, effect: Effect) -> None:
+        self.does(type(effect).__name__.lower())
+        match effect:
             case Submit():
-                self.submit(wish)
+                self.submit(effect)
             case Pull():
-                self.notes.learn(PullStarted(wish.digest), self.now_ms)
-                self._pull(wish, list(wish.holders))
+                self.local.learn(PullStarted(effect.digest), self.now_ms)
+                self._pull(effect, list(effect.holders))
             case Check():
-                self.later(1 + self.disk.slow_ms, lambda: self._check(wish))
+                self.later(1 + self.disk.slow_ms, lambda: self._check(effect))
             case Merge():
-                self.later(5 + self.disk.slow_ms, lambda: self._merge(wish))
+                self.later(5 + self.disk.slow_ms, lambda: self._merge(effect))
             case Sync():
-                self._sync(wish)
+                self._sync(effect)
             case Audit():
-                self.audit(wish)
+                self.audit(effect)
             case RecomputeChunk():
-                self.examine(wish)
+                self.examine(effect)
             case Watch():
-                self._watch(wish)
+                self._watch(effect)
             case SendReceipt():
-                self.send_receipt(wish)
+                self.send_receipt(effect)
 
-    def submit(self, wish: Submit) -> None:
+    def submit(self, effect: Submit) -> None:
         """Bring a transaction to the ledger: the same bytes again until a result comes."""
-        if isinstance(wish.body, Poke):
-            self.notes.learn(Poked(), self.now_ms)
-        tx = self.world.sign(self.account, wish.body, self.now_ms)
+        if isinstance(effect.body, Poke):
+            self.local.learn(Poked(), self.now_ms)
+        tx = self.world.sign(self.account, effect.body, self.now_ms)
         tx_id, revision = read_transaction(tx).id, self._revision
 
         def again() -> None:
             result = self.world.results.get(tx_id)
             if result is not None and self.world.on_ledger(self.me):
-                final = is_final(wish.body, result.code) and revision == self._revision
+                final = is_final(effect.body, result.code) and revision == self._revision
                 learnt = (
-                    Accepted(wish.body)
+                    Accepted(effect.body)
                     if result.ok
-                    else TransactionRefused(wish.body)
+                    else TransactionRefused(effect.body)
                     if final
                     else None
                 )
-                self.done(wish, learnt)
+                self.done(effect, learnt)
                 return
             self.world.submit(self.me, tx)
             self.later(RESUBMIT_MS, again)
@@ -469,16 +469,16 @@ class SimNode:
 
         self.world.send(self.me, member, arrive, lost)
 
-    def _pull(self, wish: Pull, holders: list[MemberId]) -> None:
+    def _pull(self, effect: Pull, holders: list[MemberId]) -> None:
         if not holders:
-            self.done(wish, PullFailed(wish.digest, "nobody had it"))
+            self.done(effect, PullFailed(effect.digest, "nobody had it"))
             return
 
         def answer(blob: Blob | None) -> None:
-            if wish not in self._under_way:
+            if effect not in self._under_way:
                 return  # an answer that came twice
-            if blob is None or blob.digest != wish.digest:
-                self._pull(wish, holders[1:])
+            if blob is None or blob.digest != effect.digest:
+                self._pull(effect, holders[1:])
             elif self.disk.slow_ms:
                 self.later(self.disk.slow_ms, lambda: store(blob))
             else:
@@ -486,76 +486,76 @@ class SimNode:
 
         def store(blob: Blob) -> None:
             try:
-                self._keep(blob, wish.durable)
+                self._keep(blob, effect.durable)
             except DiskFull:
-                self.notes.learn(PullStopped(wish.digest), self.now_ms)
-                self.failed(wish)
+                self.local.learn(PullStopped(effect.digest), self.now_ms)
+                self.failed(effect)
                 return
-            self.disk.obtained = self.notes.obtained.and_(self._number, wish.digest)
-            self.notes.learn(self.disk.obtained, self.now_ms)
-            self.done(wish, BlobStored(wish.digest))
+            self.disk.obtained = self.local.obtained.and_(self._number, effect.digest)
+            self.local.learn(self.disk.obtained, self.now_ms)
+            self.done(effect, BlobStored(effect.digest))
 
-        self.ask(holders[0], lambda peer: peer.give(wish.digest, self.me), answer)
+        self.ask(holders[0], lambda peer: peer.give(effect.digest, self.me), answer)
 
-    def _check(self, wish: Check) -> None:
-        if wish.digest not in self.disk.blobs:
-            self.done(wish, None)  # the round has moved on, and it was swept away
+    def _check(self, effect: Check) -> None:
+        if effect.digest not in self.disk.blobs:
+            self.done(effect, None)  # the round has moved on, and it was swept away
             return
         try:
-            recompute.check(self.disk, wish.digest, wish.member, wish.weight)
+            recompute.check(self.disk, effect.digest, effect.member, effect.weight)
         except BadContribution as error:
-            self.done(wish, CheckedBad(wish.digest, error.why, wish.weight))
+            self.done(effect, CheckedBad(effect.digest, error.why, effect.weight))
             return
         except MergeError:
-            self.failed(wish)
+            self.failed(effect)
             return
-        self.done(wish, CheckedGood(wish.digest, wish.weight))
+        self.done(effect, CheckedGood(effect.digest, effect.weight))
 
-    def _merge(self, wish: Merge) -> None:
-        if any(s.digest not in self.disk.blobs for s in wish.shares):
-            self.done(wish, None)  # the round has moved on, and they were swept away
+    def _merge(self, effect: Merge) -> None:
+        if any(s.digest not in self.disk.blobs for s in effect.shares):
+            self.done(effect, None)  # the round has moved on, and they were swept away
             return
         try:
-            made = self.disk.blobs[wish.shares[0].digest]
-            if wish.kind != "initial":
-                made = self._keep(self.merged(wish))
+            made = self.disk.blobs[effect.shares[0].digest]
+            if effect.kind != "initial":
+                made = self._keep(self.merged(effect))
         except BadContribution as error:
-            bad = next(s for s in wish.shares if s.member == error.member)
-            self.done(wish, CheckedBad(bad.digest, error.why, bad.weight))
+            bad = next(s for s in effect.shares if s.member == error.member)
+            self.done(effect, CheckedBad(bad.digest, error.why, bad.weight))
             return
         except (DiskFull, MergeError):
-            self.failed(wish)
+            self.failed(effect)
             return
         found = made.fingerprint
-        self.world.invariants.after_merge(self, wish.number, found.digest)
-        signature = self.sign(OFFER_DOMAIN, wish.number, wish.revision, found)
+        self.world.invariants.after_merge(self, effect.number, found.digest)
+        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
         offer = MergeDone(
-            wish.number, wish.revision, found.digest, found.nbytes, found.layout, signature
+            effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature
         )
-        self.done(wish, offer)
+        self.done(effect, offer)
 
-    def _sync(self, wish: Sync) -> None:
-        if wish.digest not in self.disk:
-            self.failed(wish)
+    def _sync(self, effect: Sync) -> None:
+        if effect.digest not in self.disk:
+            self.failed(effect)
             return
-        if self.disk.is_synced(wish.digest):
-            self.done(wish, Synced(wish.digest))
+        if self.disk.is_synced(effect.digest):
+            self.done(effect, Synced(effect.digest))
             return
 
         def synced() -> None:
-            if wish.digest not in self.disk:
-                self.failed(wish)
+            if effect.digest not in self.disk:
+                self.failed(effect)
                 return
-            self.disk.sync(wish.digest)
+            self.disk.sync(effect.digest)
             self.does("sync")
-            self.done(wish, Synced(wish.digest))
+            self.done(effect, Synced(effect.digest))
 
         self.later(self.world.random.randint(1, 300) + self.disk.slow_ms, synced)
 
-    def merged(self, wish: Merge) -> Blob:
+    def merged(self, effect: Merge) -> Blob:
         """The merge, as the leader makes it."""
-        form = STATISTICS_LAYOUT if wish.kind == "statistics" else wish.layout
-        return Blob(form, b"".join(recompute.merge(self.disk, wish)))
+        form = STATISTICS_LAYOUT if effect.kind == "statistics" else effect.layout
+        return Blob(form, b"".join(recompute.merge(self.disk, effect)))
 
     def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:
         """An offer's or a receipt's signature."""
@@ -565,83 +565,83 @@ class SimNode:
         """What offers and receipts sign."""
         return offer_message(self.state, STUDY_NAME, number, revision, model)
 
-    def audit(self, wish: Audit) -> None:
+    def audit(self, effect: Audit) -> None:
         """Recompute the merge, or parts of it that are drawn."""
 
         def finish(events: list[Observation]) -> None:
             for event in events:
-                self.notes.learn(event, self.now_ms)
-            self.done(wish, None)
+                self.local.learn(event, self.now_ms)
+            self.done(effect, None)
 
-        looking = audit_procedure.audit_offer(SimAuditIO(self), wish, self.notes.drawn)
-        drive(looking, finish, lambda: self.failed(wish))
+        looking = audit_procedure.audit_offer(SimAuditIO(self), effect, self.local.drawn)
+        drive(looking, finish, lambda: self.failed(effect))
 
-    def examine(self, wish: RecomputeChunk) -> None:
+    def examine(self, effect: RecomputeChunk) -> None:
         """Recompute the disputed chunk, from what is held and what others give."""
         drive(
-            audit_procedure.answer_dispute(SimAuditIO(self), wish),
-            lambda event: self.done(wish, event),
-            lambda: self.failed(wish),
+            audit_procedure.answer_dispute(SimAuditIO(self), effect),
+            lambda event: self.done(effect, event),
+            lambda: self.failed(effect),
         )
 
-    def _watch(self, wish: Watch) -> None:
-        end: Callable[[Observation], None] = once(lambda event: self.done(wish, event))
+    def _watch(self, effect: Watch) -> None:
+        end: Callable[[Observation], None] = once(lambda event: self.done(effect, event))
 
         def back(event: Observation) -> Callable[[], None]:
             return self.alive(lambda: end(event))
 
-        lost = back(PeerLost(wish.leader))
+        lost = back(PeerLost(effect.leader))
 
         def look() -> None:
-            peer = self._peer(wish.leader)
-            if peer is None or not self.world.reaches(self.me, wish.leader):
+            peer = self._peer(effect.leader)
+            if peer is None or not self.world.reaches(self.me, effect.leader):
                 self.world.at(1, lost)
                 return
             r = ROUND.get(peer.state, STUDY_NAME)
-            over = r is None or (r.number, r.revision) > (wish.number, wish.revision)
-            merged = peer.offer(self.me, wish)
-            if merged is not None and merged.digest != wish.known and not over:
-                self.world.send(wish.leader, self.me, back(self._checked(wish, merged)), lost)
+            over = r is None or (r.number, r.revision) > (effect.number, effect.revision)
+            merged = peer.offer(self.me, effect)
+            if merged is not None and merged.digest != effect.known and not over:
+                self.world.send(effect.leader, self.me, back(self._checked(effect, merged)), lost)
             elif over:
-                found = self.alive(lambda: self.later(IDLE_MS, back(PeerFound(wish.leader))))
-                self.world.send(wish.leader, self.me, found, lost)
-            elif wish in self._under_way and self.up:
+                found = self.alive(lambda: self.later(IDLE_MS, back(PeerFound(effect.leader))))
+                self.world.send(effect.leader, self.me, found, lost)
+            elif effect in self._under_way and self.up:
                 self.world.at(WATCH_STEP_MS, look)
 
-        self.world.send(self.me, wish.leader, look, lost)
+        self.world.send(self.me, effect.leader, look, lost)
 
-    def _checked(self, wish: Watch, merged: MergeDone) -> Observation:
-        if wish.known:
-            return PeerLost(wish.leader)
-        if not is_offer(self.state, STUDY_NAME, wish.leader, merged):
-            return PeerLost(wish.leader)
-        return Offered(wish.leader, merged.number, merged.revision, merged.digest,
+    def _checked(self, effect: Watch, merged: MergeDone) -> Observation:
+        if effect.known:
+            return PeerLost(effect.leader)
+        if not is_offer(self.state, STUDY_NAME, effect.leader, merged):
+            return PeerLost(effect.leader)
+        return Offered(effect.leader, merged.number, merged.revision, merged.digest,
                        merged.nbytes, merged.layout, merged.signature)  # fmt: skip
 
-    def send_receipt(self, wish: SendReceipt) -> None:
+    def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
-        if wish.digest not in self.disk:
-            self.done(wish, None)  # the round has moved on, and it was swept away
+        if effect.digest not in self.disk:
+            self.done(effect, None)  # the round has moved on, and it was swept away
             return
-        held = self.disk.fingerprint(wish.digest)
-        signature = self.sign(RECEIPT_DOMAIN, wish.number, wish.revision, held)
-        receipt = ReceiptCame(wish.number, wish.revision, wish.digest, self.me, signature)
-        self.disk.signed = self.notes.signed.and_(wish.number, wish.digest)
-        self.notes.learn(self.disk.signed, self.now_ms)
+        held = self.disk.fingerprint(effect.digest)
+        signature = self.sign(RECEIPT_DOMAIN, effect.number, effect.revision, held)
+        receipt = ReceiptCame(effect.number, effect.revision, effect.digest, self.me, signature)
+        self.disk.signed = self.local.signed.and_(effect.number, effect.digest)
+        self.local.learn(self.disk.signed, self.now_ms)
 
         def answer(taken: bool | None) -> None:
             if taken is None:
-                self.done(wish, PeerLost(wish.leader))
+                self.done(effect, PeerLost(effect.leader))
             elif taken:
-                self.done(wish, ReceiptSent(wish.leader, wish.number, wish.revision))
+                self.done(effect, ReceiptSent(effect.leader, effect.number, effect.revision))
             else:
-                self.later(self.notes.patience.retry_ms, lambda: self.done(wish, None))
+                self.later(self.local.timeouts.retry_ms, lambda: self.done(effect, None))
 
-        self.ask(wish.leader, lambda peer: peer.take_receipt(receipt), answer)
+        self.ask(effect.leader, lambda peer: peer.take_receipt(receipt), answer)
 
     def take_receipt(self, receipt: ReceiptCame) -> bool:
         """As leader: keep it, if it is one for this node's merge."""
-        merged = self.notes.merged.get((receipt.number, receipt.revision))
+        merged = self.local.merged.get((receipt.number, receipt.revision))
         if merged is None or not is_receipt(self.state, STUDY_NAME, receipt, merged):
             return False
         self.learn(receipt)

@@ -21,9 +21,9 @@
 write, a message, a submission. `slow` is a member's network, and `rotate` gives it new keys, for
 its account and for its connections; who refuses does not approve the study, and its trainer stands
 there all the same. Who enrols at a time has not been enrolled before (but as many are as the study
-needs to start); a liar comes when the study has grown so large that it survives one more. A plan
-and nothing else determines a run, so a run can be told, shrunk by leaving things out, and replayed.
-The lines before the acts may be left out.
+needs to start); a liar comes when the study has grown so large that it survives one more. A
+schedule and nothing else determines a run, so a run can be told, shrunk by leaving things out, and
+replayed. The lines before the faults may be left out.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Schedule:
     duplicate: int = 0
     delay_ms: tuple[int, int] = (1, 60)
     until_ms: int = HEAL_MS  # nothing is dropped or doubled after that
-    acts: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     def __str__(self) -> str:
         low, high = self.delay_ms
@@ -99,27 +99,27 @@ class Schedule:
                 + (", statistics yes" if self.statistics else ""),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
-                *map(str, self.acts),
+                *map(str, self.faults),
             ]
         )
 
     @property
     def liars(self) -> set[MemberId]:
         """Members that lie."""
-        return {m for a in self.acts if a.kind == "lie" for m in a.members}
+        return {m for a in self.faults if a.kind == "lie" for m in a.members}
 
     @property
     def outsiders(self) -> set[MemberId]:
         """Members that have not approved the study."""
-        mine = (a for a in self.acts if a.kind == "refuse" or a.lie == "uninvited")
+        mine = (a for a in self.faults if a.kind == "refuse" or a.lie == "uninvited")
         return {m for a in mine for m in a.members}
 
     @property
     def joiners(self) -> set[MemberId]:
         """Members that enrol while the study goes on; the last of those who are to, where it could
         not start without the first."""
-        acts = sorted((a for a in self.acts if a.kind == "enrol"), key=lambda a: a.at_ms)
-        late = [m for a in acts for m in a.members if m not in self.outsiders]
+        faults = sorted((a for a in self.faults if a.kind == "enrol"), key=lambda a: a.at_ms)
+        late = [m for a in faults for m in a.members if m not in self.outsiders]
         spare = self.nodes - len(self.outsiders) - self.min_peers
         return set(late[-spare:]) if spare > 0 else set()
 
@@ -139,16 +139,16 @@ class Schedule:
     @property
     def leavers(self) -> set[MemberId]:
         """Members that withdraw, or are voted out."""
-        going = {a.members[0] for a in self.acts if a.kind == "withdraw"}
+        going = {a.members[0] for a in self.faults if a.kind == "withdraw"}
         return going | {v for v, ayes in self.opinions.items() if self.carries(v, ayes)}
 
     @property
     def opinions(self) -> dict[MemberId, set[MemberId]]:
         """Who wants whom voted out."""
         found: dict[MemberId, set[MemberId]] = {}
-        for act in self.acts:
-            if act.kind == "oust":
-                found.setdefault(act.members[0], set()).update(act.members[1:])
+        for fault in self.faults:
+            if fault.kind == "oust":
+                found.setdefault(fault.members[0], set()).update(fault.members[1:])
         return found
 
     def carries(self, victim: MemberId, ayes: set[MemberId]) -> bool:
@@ -176,72 +176,74 @@ HINT = "'swarmhub sim replay SEED' shows what one looks like"
 
 
 def parse_schedule(text: str) -> Schedule:
-    """The plan of a text, up to its story, where there is one; BadInput names what is wrong."""
-    plan, acts = Schedule(), []
+    """The schedule of a text, up to its story, where there is one; BadInput names what is wrong."""
+    schedule, faults = Schedule(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
-            plan = replace(plan, **_sizes(line))
+            schedule = replace(schedule, **_sizes(line))
         elif found := MESSAGES.fullmatch(line):
             drop, double, low, high, until = map(int, found.groups())
-            plan = replace(plan, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until)
+            schedule = replace(
+                schedule, drop=drop, duplicate=double, delay_ms=(low, high), until_ms=until
+            )
         elif found := ACT.fullmatch(line):
-            acts.append(_act(found))
+            faults.append(_act(found))
         elif STORY.fullmatch(line):
             break
         else:
             raise BadInput(f"Expected a line of a schedule, got {line[:80]!r}; {HINT}.")
-    plan = replace(plan, acts=tuple(acts))
-    _check(plan)
-    return plan
+    schedule = replace(schedule, faults=tuple(faults))
+    _check(schedule)
+    return schedule
 
 
-def _check(plan: Schedule) -> None:
-    low, high = plan.delay_ms
-    if not (1 <= plan.nodes <= 64 and plan.rounds >= 1):
+def _check(schedule: Schedule) -> None:
+    low, high = schedule.delay_ms
+    if not (1 <= schedule.nodes <= 64 and schedule.rounds >= 1):
         raise BadInput(
-            f"Expected 1 to 64 nodes and a round or more, got nodes {plan.nodes}, "
-            f"rounds {plan.rounds}; change the line that begins with 'nodes'."
+            f"Expected 1 to 64 nodes and a round or more, got nodes {schedule.nodes}, "
+            f"rounds {schedule.rounds}; change the line that begins with 'nodes'."
         )
-    if not 2 <= plan.floats <= 1_000_000:
+    if not 2 <= schedule.floats <= 1_000_000:
         raise BadInput(
-            f"Expected 2 to 1000000 floats, got {plan.floats}; change the line that begins with "
-            "'nodes'."
+            f"Expected 2 to 1000000 floats, got {schedule.floats}; change the line that "
+            "begins with 'nodes'."
         )
-    if not 1 <= plan.min_peers <= plan.nodes:
+    if not 1 <= schedule.min_peers <= schedule.nodes:
         raise BadInput(
-            f"Expected min_peers between 1 and the {plan.nodes} nodes, got {plan.min_peers}; "
-            "state it in the line that begins with 'nodes'."
+            f"Expected min_peers between 1 and the {schedule.nodes} nodes, got "
+            f"{schedule.min_peers}; state it in the line that begins with 'nodes'."
         )
-    if plan.drop > 100 or plan.duplicate > 100 or low > high:
+    if schedule.drop > 100 or schedule.duplicate > 100 or low > high:
         raise BadInput(
-            f"Expected at most 100% and a delay from low to high, got drop {plan.drop}% duplicate "
-            f"{plan.duplicate}% delay {low}..{high} ms; change the line 'messages'."
+            f"Expected at most 100% and a delay from low to high, got drop {schedule.drop}% "
+            f"duplicate {schedule.duplicate}% delay {low}..{high} ms; change the line 'messages'."
         )
-    if 1 in plan.joiners:
+    if 1 in schedule.joiners:
         raise BadInput(
             "Expected a study that member 1 starts, got one in which it enrols later; let another "
             "member enrol later."
         )
-    if 1 in plan.outsiders:
+    if 1 in schedule.outsiders:
         raise BadInput(
             "Expected a study that member 1 proposes, got one that it does not approve; let "
             "another member refuse."
         )
-    for act in plan.acts:
-        strangers = sorted(set(act.members) - set(range(1, plan.nodes + 1)))
+    for fault in schedule.faults:
+        strangers = sorted(set(fault.members) - set(range(1, schedule.nodes + 1)))
         if strangers:
             raise BadInput(
-                f"Expected members 1 to {plan.nodes}, got {strangers[0]} in {str(act)[:80]!r}; "
-                "name a member of the swarm, or state more nodes."
+                f"Expected members 1 to {schedule.nodes}, got {strangers[0]} in "
+                f"{str(fault)[:80]!r}; name a member of the swarm, or state more nodes."
             )
-        if act.kind == "oust" and len(act.members) < 2:
+        if fault.kind == "oust" and len(fault.members) < 2:
             raise BadInput(
-                f"Expected who is to go and who wants it in {str(act)[:80]!r}, got one member; "
+                f"Expected who is to go and who wants it in {str(fault)[:80]!r}, got one member; "
                 "write 'oust 5 1 2' where 1 and 2 want 5 to go."
             )
-        if len(act.members) > 1 and act.kind not in ("cut", "oust"):
+        if len(fault.members) > 1 and fault.kind not in ("cut", "oust"):
             raise BadInput(
-                f"Expected one member in {str(act)[:80]!r}, got {len(act.members)}; "
+                f"Expected one member in {str(fault)[:80]!r}, got {len(fault.members)}; "
                 "write a line each."
             )
 
@@ -275,91 +277,95 @@ def _act(found: re.Match[str]) -> Fault:
 
 
 def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
-    """The plan that a seed stands for: faults of every kind, and up to f liars."""
-    rng = random.Random(f"plan {seed}")
+    """The schedule that a seed stands for: faults of every kind, and up to f liars."""
+    rng = random.Random(f"schedule {seed}")
     f = (nodes - 1) // 3
-    acts: list[Fault] = []
+    faults: list[Fault] = []
     members = range(1, nodes + 1)
     for liar in rng.sample(members, f) if rng.random() < 0.7 else ():
-        acts += [Fault("lie", (liar,), lie=lie) for lie in rng.sample(ATTACKS, rng.randint(1, 5))]
-    acts = [a for a in acts if (a.members, a.lie) != ((1,), "uninvited")]
-    for act in _politics(rng, nodes, acts):
-        bolder = Schedule(nodes=nodes, acts=(*acts, act))
+        faults += [Fault("lie", (liar,), lie=lie) for lie in rng.sample(ATTACKS, rng.randint(1, 5))]
+    faults = [a for a in faults if (a.members, a.lie) != ((1,), "uninvited")]
+    for fault in _politics(rng, nodes, faults):
+        bolder = Schedule(nodes=nodes, faults=(*faults, fault))
         left = nodes - len(bolder.outsiders | bolder.leavers)
         survives = compute_faults(left) >= len(bolder.liars - bolder.leavers)
         if left >= 2 and survives and bolder.is_fair:
-            acts.append(act)
-    left = nodes - len(Schedule(nodes=nodes, acts=tuple(acts)).outsiders)
-    if compute_faults(left) < len(Schedule(acts=tuple(acts)).liars):
-        acts = [a for a in acts if a.lie != "uninvited"]
+            faults.append(fault)
+    left = nodes - len(Schedule(nodes=nodes, faults=tuple(faults)).outsiders)
+    if compute_faults(left) < len(Schedule(faults=tuple(faults)).liars):
+        faults = [a for a in faults if a.lie != "uninvited"]
     for _ in range(rng.randint(0, 6)):
         down = rng.randint(50, 3000)
         if rng.random() < 0.5:
             effect = int(2 ** rng.uniform(0, LAST_EFFECT))
-            acts.append(Fault("crash", (rng.choice(members),), effect=effect, for_ms=down))
+            faults.append(Fault("crash", (rng.choice(members),), effect=effect, for_ms=down))
         else:
             at = rng.randint(0, HEAL_MS - 3000)
-            acts.append(Fault("crash", (rng.choice(members),), at_ms=at, for_ms=down))
+            faults.append(Fault("crash", (rng.choice(members),), at_ms=at, for_ms=down))
     for kind, most in (("cut", 2), ("slow", 2), ("slowdisk", 1), ("fill", 1)):
         for _ in range(rng.randint(0, most)):
             who = rng.sample(members, rng.randint(1, nodes // 2) if kind == "cut" else 1)
             at, lasts = rng.randint(0, HEAL_MS - 4000), rng.randint(100, 4000)
             by = rng.randint(50, 800) if kind.startswith("slow") else 0
-            acts.append(Fault(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
+            faults.append(Fault(kind, tuple(sorted(who)), at_ms=at, for_ms=lasts, by_ms=by))
     skewed = [m for m in members if rng.random() < 0.2]
-    acts += [Fault("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
+    faults += [Fault("skew", (m,), by_ms=rng.randint(-600_000, 600_000)) for m in skewed]
     if rng.random() < 0.15:
-        acts.append(Fault("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
-    plan = Schedule(nodes=nodes, acts=tuple(acts))
-    left = nodes - len(plan.outsiders | plan.leavers)
+        faults.append(Fault("rotate", (rng.choice(members),), at_ms=rng.randint(0, HEAL_MS)))
+    schedule = Schedule(nodes=nodes, faults=tuple(faults))
+    left = nodes - len(schedule.outsiders | schedule.leavers)
     drawn = Schedule(
         nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
         merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
         statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
-        acts=tuple(acts),
+        faults=tuple(faults),
     )  # fmt: skip
     return _prying(rng, _growing(rng, _rotating(rng, drawn)))
 
 
-def _prying(rng: random.Random, plan: Schedule) -> Schedule:
+def _prying(rng: random.Random, schedule: Schedule) -> Schedule:
     """Where nobody lies, who has no part in the study may want to read what is in it."""
-    if plan.liars or rng.random() < 0.3:
-        return plan
-    curious = [Fault("lie", (m,), lie="curious") for m in sorted(plan.outsiders)]
-    return replace(plan, acts=(*plan.acts, *curious))
+    if schedule.liars or rng.random() < 0.3:
+        return schedule
+    curious = [Fault("lie", (m,), lie="curious") for m in sorted(schedule.outsiders)]
+    return replace(schedule, faults=(*schedule.faults, *curious))
 
 
-def _rotating(rng: random.Random, plan: Schedule) -> Schedule:
+def _rotating(rng: random.Random, schedule: Schedule) -> Schedule:
     """With keys that are replaced in the middle of something."""
     moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-    acts = [Fault("rotate", (rng.randint(1, plan.nodes),), effect=moment) for moment in moments]
-    return replace(plan, acts=(*plan.acts, *acts))
+    faults = [
+        Fault("rotate", (rng.randint(1, schedule.nodes),), effect=moment) for moment in moments
+    ]
+    return replace(schedule, faults=(*schedule.faults, *faults))
 
 
-def _growing(rng: random.Random, plan: Schedule) -> Schedule:
+def _growing(rng: random.Random, schedule: Schedule) -> Schedule:
     """With members that enrol while the study goes on, and some of them leave it again; in some
-    plans liars come as the last."""
+    schedules liars come as the last."""
     if rng.random() < 0.65:
-        return plan
-    others = [m for m in range(2, plan.nodes + 1) if m not in plan.outsiders]
+        return schedule
+    others = [m for m in range(2, schedule.nodes + 1) if m not in schedule.outsiders]
     rng.shuffle(others)
     if rng.random() < 0.5:
-        others.sort(key=lambda m: m not in plan.liars)
-    came = [Fault("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: plan.nodes // 2]]
+        others.sort(key=lambda m: m not in schedule.liars)
+    came = [
+        Fault("enrol", (m,), at_ms=rng.randint(0, HEAL_MS)) for m in others[: schedule.nodes // 2]
+    ]
     gone = [
-        Fault("withdraw", act.members, at_ms=rng.randint(act.at_ms, HEAL_MS))
-        for act in came
+        Fault("withdraw", fault.members, at_ms=rng.randint(fault.at_ms, HEAL_MS))
+        for fault in came
         if rng.random() < 0.15
     ]
     for count in range(rng.randint(1, len(came) or 1), 0, -1):
         joining = came[:count]
-        leaving = [act for act in gone if any(act.members == j.members for j in joining)]
-        grown = replace(plan, min_peers=2, acts=(*plan.acts, *joining, *leaving))
+        leaving = [fault for fault in gone if any(fault.members == j.members for j in joining)]
+        grown = replace(schedule, min_peers=2, faults=(*schedule.faults, *joining, *leaving))
         left = len(grown.founders - grown.leavers)
         if left >= 2 and grown.is_fair:
             return replace(grown, min_peers=max(2, left - compute_faults(left)))
-    return plan
+    return schedule
 
 
 def _floats(rng: random.Random) -> int:

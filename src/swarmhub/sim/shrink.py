@@ -1,4 +1,4 @@
-"""Makes a broken plan short: leaves out whatever it breaks without (Zeller, Hildebrandt 2002)."""
+"""Shorten a broken schedule by leaving out what it breaks without (Zeller, Hildebrandt 2002)."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ def kinds(broken: list[str]) -> set[str]:
 
 
 def breaks_like(wanted: set[str]) -> Callable[[Schedule], bool]:
-    """Whether a plan breaks one of these invariants."""
-    return lambda plan: bool(wanted & kinds(run_schedule(plan).broken))
+    """Whether a schedule breaks one of these invariants."""
+    return lambda schedule: bool(wanted & kinds(run_schedule(schedule).broken))
 
 
 def shrink(
-    plan: Schedule, still_breaks: Callable[[Schedule], bool], trials: int = MAX_TRIALS
+    schedule: Schedule, still_breaks: Callable[[Schedule], bool], trials: int = MAX_TRIALS
 ) -> Schedule:
-    """A plan that still breaks and from which nothing simple can be taken away."""
+    """A schedule that still breaks and from which nothing simple can be taken away."""
     again = True
     while again and trials > 0:
         again = False
-        for smaller in simpler(plan):
-            if plan.is_fair and not smaller.is_fair:
+        for smaller in simpler(schedule):
+            if schedule.is_fair and not smaller.is_fair:
                 continue  # more liars than a study survives break it without a fault
             trials -= 1
             if trials < 0:
                 break
             if still_breaks(smaller):
-                plan, again = smaller, True
+                schedule, again = smaller, True
                 break
-    return plan
+    return schedule
 
 
-def simpler(plan: Schedule) -> Iterator[Schedule]:
+def simpler(schedule: Schedule) -> Iterator[Schedule]:
     """Plans with a little less in them, the boldest first."""
-    half = len(plan.acts) // 2
+    half = len(schedule.faults) // 2
     if half > 1:
-        yield replace(plan, acts=plan.acts[:half])
-        yield replace(plan, acts=plan.acts[half:])
-    for i in range(len(plan.acts)):
-        yield replace(plan, acts=plan.acts[:i] + plan.acts[i + 1 :])
-    if plan.drop or plan.duplicate:
-        yield replace(plan, drop=0, duplicate=0)
-        yield replace(plan, drop=0)
-        yield replace(plan, duplicate=0)
-    for rounds in (1, 2, plan.rounds // 2):
-        if 0 < rounds < plan.rounds:
-            yield replace(plan, rounds=rounds)
-    if plan.delay_ms != (1, 5):
-        yield replace(plan, delay_ms=(1, 5))
-    if plan.merge != "weighted_mean":
-        yield replace(plan, merge="weighted_mean")
+        yield replace(schedule, faults=schedule.faults[:half])
+        yield replace(schedule, faults=schedule.faults[half:])
+    for i in range(len(schedule.faults)):
+        yield replace(schedule, faults=schedule.faults[:i] + schedule.faults[i + 1 :])
+    if schedule.drop or schedule.duplicate:
+        yield replace(schedule, drop=0, duplicate=0)
+        yield replace(schedule, drop=0)
+        yield replace(schedule, duplicate=0)
+    for rounds in (1, 2, schedule.rounds // 2):
+        if 0 < rounds < schedule.rounds:
+            yield replace(schedule, rounds=rounds)
+    if schedule.delay_ms != (1, 5):
+        yield replace(schedule, delay_ms=(1, 5))
+    if schedule.merge != "weighted_mean":
+        yield replace(schedule, merge="weighted_mean")

@@ -1,9 +1,9 @@
 """The simulated world: virtual time, an unreliable network, crashing nodes, one ledger in memory.
 
 Everything that happens is an entry in one queue ordered by (time, sequence), and every random
-choice comes from one generator, so a plan is a run. Messages are delayed and may be dropped,
+choice comes from one generator, so a schedule is a run. Messages are delayed and may be dropped,
 doubled or cut off; a dropped request looks like a broken connection to who sent it. A crash takes
-a node's notes, whatever was under way, and what its disk had not synced.
+a node's local, whatever was under way, and what its disk had not synced.
 
 The ledger behaves as one that agrees by a quorum: it takes transactions and makes blocks while
 n - f nodes are up and can reach each other, and only they see its blocks. A submission may be lost
@@ -67,7 +67,7 @@ TOLD = {  # how the story puts the ledger's events
     "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
     "excluded": "member {member} is left out: {why}",
     "voided": "round {number}: the contribution of member {member} is void, revision {revision}",
-    "pardoned": "round {number} may have {members} again",
+    "reinstated": "round {number} may have {members} again",
     "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
     "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
     "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
@@ -87,7 +87,7 @@ TOLD = {  # how the story puts the ledger's events
 class SimulationReport:
     """What a run came to."""
 
-    plan: Schedule
+    schedule: Schedule
     finished: bool
     time_ms: int
     settled: list[Model]
@@ -111,15 +111,15 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
 class World:
     """The queue, the network, the ledger and the nodes."""
 
-    def __init__(self, plan: Schedule) -> None:
-        self.plan = plan
-        self.random = random.Random(plan.seed)
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.random = random.Random(schedule.seed)
         self.now_ms = START_MS
         self.story: list[str] = []
         self.crash_count = 0
-        self.layout = make_layout(plan.floats)
-        self.opinions = plan.opinions
-        self.active = set(range(1, plan.nodes + 1))  # members now
+        self.layout = make_layout(schedule.floats)
+        self.opinions = schedule.opinions
+        self.active = set(range(1, schedule.nodes + 1))  # members now
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self.results: dict[str, Result] = {}
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
@@ -127,35 +127,35 @@ class World:
         self._pending: list[tuple[MemberId, bytes]] = []
         self._making = False
         self._cuts: list[frozenset[MemberId]] = []
-        self._rotates = any("rotate" in (a.kind, a.lie) for a in plan.acts)
+        self._rotates = any("rotate" in (a.kind, a.lie) for a in schedule.faults)
         self._let_in: set[MemberId] = set()  # liars that may enrol
         self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of those who were removed
-        self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, plan.nodes + 1)}
-        accounts, cards = make_cards(plan.nodes)
+        self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, schedule.nodes + 1)}
+        accounts, cards = make_cards(schedule.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
         self.state = self._snapshot()  # as of the newest block; never changed, only replaced
         self.spec = Spec(
-            name=STUDY_NAME, rounds=plan.rounds, min_peers=plan.min_peers,
+            name=STUDY_NAME, rounds=schedule.rounds, min_peers=schedule.min_peers,
             quorum_grace_ms=1500, leader_timeout_ms=3000,
-            merge=MergeRule(plan.merge), audit=plan.audit,  # type: ignore[arg-type]
-            statistics=plan.statistics,
+            merge=MergeRule(schedule.merge), audit=schedule.audit,  # type: ignore[arg-type]
+            statistics=schedule.statistics,
         )  # fmt: skip
         self.nodes: dict[MemberId, SimNode] = {}
         for i, account in enumerate(accounts, 1):
-            lies = frozenset(a.lie for a in plan.acts if a.kind == "lie" and i in a.members)
+            lies = frozenset(a.lie for a in schedule.faults if a.kind == "lie" and i in a.members)
             self.nodes[i] = (
                 ByzantineNode(self, i, account, lies) if lies else SimNode(self, i, account)
             )
         self.invariants = Invariants(self)
         self._found(accounts)
-        for act in plan.acts:
-            self._plan(act)
+        for fault in schedule.faults:
+            self._plan(fault)
 
     # time
 
-    def at(self, delay_ms: int, act: Callable[[], None]) -> None:
+    def at(self, delay_ms: int, fault: Callable[[], None]) -> None:
         """Do something later."""
-        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), act))
+        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), fault))
 
     def tell(self, who: MemberId, sentence: str) -> None:
         """A line of the story; member 0 is the ledger."""
@@ -166,14 +166,14 @@ class World:
         """Until the study has ended and every honest node has its last model, or time is up."""
         steps, broken = 0, self.invariants.broken
         end_ms = self.now_ms + SPAN_MS
-        most = MAX_STEPS * self.plan.nodes
+        most = MAX_STEPS * self.schedule.nodes
         while self._queue and self.now_ms < end_ms and steps < most and not broken:
             if self._is_over():
                 break
             steps += 1
-            self.now_ms, _, act = heapq.heappop(self._queue)
+            self.now_ms, _, fault = heapq.heappop(self._queue)
             try:
-                act()
+                fault()
                 self.invariants.after_step()
             except Crashed:
                 pass
@@ -185,7 +185,7 @@ class World:
         if not broken:
             self.invariants.at_the_end(finished)
         return SimulationReport(
-            plan=self.plan,
+            schedule=self.schedule,
             finished=finished,
             time_ms=self.now_ms - START_MS,
             settled=self.invariants.models,
@@ -203,7 +203,7 @@ class World:
     @property
     def is_lossy(self) -> bool:
         """Whether messages may be dropped or doubled now."""
-        return self.now_ms < START_MS + self.plan.until_ms
+        return self.now_ms < START_MS + self.schedule.until_ms
 
     # network
 
@@ -219,16 +219,18 @@ class World:
         return member is not None and member.tls == self.nodes[other].tls
 
     def _delay(self, *members: MemberId) -> int:
-        return self.random.randint(*self.plan.delay_ms) + sum(sum(self._slow[m]) for m in members)
+        return self.random.randint(*self.schedule.delay_ms) + sum(
+            sum(self._slow[m]) for m in members
+        )
 
     def send(
-        self, sender: MemberId, receiver: MemberId, act: Callable[[], None],
+        self, sender: MemberId, receiver: MemberId, fault: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:  # fmt: skip
         """Carry a message: `act` on arrival, or `lost` at the sender when it does not arrive."""
         self.nodes[sender].does("send")
         delay = self._delay(sender, receiver)
-        if self.is_lossy and self.random.randrange(100) < self.plan.drop:
+        if self.is_lossy and self.random.randrange(100) < self.schedule.drop:
             self.at(delay, lost)
             return
 
@@ -238,12 +240,12 @@ class World:
                 lost()
                 return
             try:
-                act()
+                fault()
             except Crashed:  # the receiver died over it: the connection breaks
                 self.at(1, lost)
 
         self.at(delay, arrive)
-        if self.is_lossy and self.random.randrange(100) < self.plan.duplicate:
+        if self.is_lossy and self.random.randrange(100) < self.schedule.duplicate:
             self.at(self._delay(sender, receiver), arrive)
 
     # the ledger
@@ -263,9 +265,9 @@ class World:
         self.nodes[member].does("submit")
         copies = 1
         if self.is_lossy:
-            if self.random.randrange(100) < self.plan.drop:
+            if self.random.randrange(100) < self.schedule.drop:
                 return
-            copies += self.random.randrange(100) < self.plan.duplicate
+            copies += self.random.randrange(100) < self.schedule.duplicate
         for _ in range(copies):
             self.at(self._delay(member), lambda: self._arrive(member, tx))
 
@@ -340,8 +342,8 @@ class World:
 
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
-        outside = [accounts[m - 1] for m in self.plan.outsiders]
-        inside = [accounts[m - 1] for m in sorted(self.plan.founders)]
+        outside = [accounts[m - 1] for m in self.schedule.outsiders]
+        inside = [accounts[m - 1] for m in sorted(self.schedule.founders)]
         bodies: list[tuple[keys.PrivateKey, object]] = [(accounts[0], Propose(self.spec))]
         bodies += [(a, Approve(STUDY_NAME, digest)) for a in inside[1:]]
         bodies += [(a, Refuse(STUDY_NAME, digest)) for a in outside]
@@ -357,42 +359,44 @@ class World:
         for node in self.nodes.values():
             self.at(0, node.start)
 
-    def _plan(self, act: Fault) -> None:
-        node = self.nodes[act.members[0]]
-        if act.kind == "crash" and act.effect:
-            node.fatal[act.effect] = act.for_ms
-        elif act.kind == "crash":
-            self.at(act.at_ms, lambda: self.crash(node, act.for_ms))
-        elif act.kind == "cut":
-            cut = frozenset(act.members)
-            self._for_a_while(act, lambda: self._cuts.append(cut), lambda: self._cuts.remove(cut))
-        elif act.kind == "slow":
-            slow = self._slow[act.members[0]]
-            self._for_a_while(act, lambda: slow.append(act.by_ms), lambda: slow.remove(act.by_ms))
-        elif act.kind == "slowdisk":
-            disk = node.disk
+    def _plan(self, fault: Fault) -> None:
+        node = self.nodes[fault.members[0]]
+        if fault.kind == "crash" and fault.effect:
+            node.fatal[fault.effect] = fault.for_ms
+        elif fault.kind == "crash":
+            self.at(fault.at_ms, lambda: self.crash(node, fault.for_ms))
+        elif fault.kind == "cut":
+            cut = frozenset(fault.members)
+            self._for_a_while(fault, lambda: self._cuts.append(cut), lambda: self._cuts.remove(cut))
+        elif fault.kind == "slow":
+            slow = self._slow[fault.members[0]]
             self._for_a_while(
-                act, lambda: setattr(disk, "slow_ms", disk.slow_ms + act.by_ms),
-                lambda: setattr(disk, "slow_ms", disk.slow_ms - act.by_ms),
-            )  # fmt: skip
-        elif act.kind == "fill":
-            disk = node.disk
-            self._for_a_while(
-                act, lambda: setattr(disk, "full", True), lambda: setattr(disk, "full", False)
+                fault, lambda: slow.append(fault.by_ms), lambda: slow.remove(fault.by_ms)
             )
-        elif act.kind == "enrol":
-            self.at(act.at_ms, lambda: self._enrol(node))
-        elif act.kind == "withdraw":
-            self.at(act.at_ms, lambda: self._bring(act.members[0], Withdraw(STUDY_NAME)))
-        elif act.kind == "oust":
-            victim, mover = act.members[:2]
-            self.at(act.at_ms, lambda: self._bring(mover, Remove(victim)))
-        elif act.kind == "rotate" and act.effect:
-            node.rotates.add(act.effect)
-        elif act.kind == "rotate":
-            self.at(act.at_ms, lambda: self.rotate(node.me))
-        elif act.kind == "skew":
-            node.skew_ms = act.by_ms
+        elif fault.kind == "slowdisk":
+            disk = node.disk
+            self._for_a_while(
+                fault, lambda: setattr(disk, "slow_ms", disk.slow_ms + fault.by_ms),
+                lambda: setattr(disk, "slow_ms", disk.slow_ms - fault.by_ms),
+            )  # fmt: skip
+        elif fault.kind == "fill":
+            disk = node.disk
+            self._for_a_while(
+                fault, lambda: setattr(disk, "full", True), lambda: setattr(disk, "full", False)
+            )
+        elif fault.kind == "enrol":
+            self.at(fault.at_ms, lambda: self._enrol(node))
+        elif fault.kind == "withdraw":
+            self.at(fault.at_ms, lambda: self._bring(fault.members[0], Withdraw(STUDY_NAME)))
+        elif fault.kind == "oust":
+            victim, mover = fault.members[:2]
+            self.at(fault.at_ms, lambda: self._bring(mover, Remove(victim)))
+        elif fault.kind == "rotate" and fault.effect:
+            node.rotates.add(fault.effect)
+        elif fault.kind == "rotate":
+            self.at(fault.at_ms, lambda: self.rotate(node.me))
+        elif fault.kind == "skew":
+            node.skew_ms = fault.by_ms
 
     def _bring(self, member: MemberId, body: object) -> None:
         """A command of a hospital, which waits for its node. Nobody gives it a second time, where
@@ -427,20 +431,22 @@ class World:
         """Whether the study is safe with one more liar, when the honest that leave are gone."""
         study = STUDY.need(self.state, STUDY_NAME)
         enrolled = {e.member for e in study.enrolled} | {liar}
-        lying = (enrolled | self._let_in) & self.plan.liars
-        staying = enrolled - (self.plan.leavers - self.plan.liars)
+        lying = (enrolled | self._let_in) & self.schedule.liars
+        staying = enrolled - (self.schedule.leavers - self.schedule.liars)
         if len(lying) <= (len(staying) - 1) // 3:
             self._let_in.add(liar)
             return True
         return False
 
-    def _for_a_while(self, act: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    def _for_a_while(
+        self, fault: Fault, begin: Callable[[], None], end: Callable[[], None]
+    ) -> None:
         def start() -> None:
-            self.tell(act.members[0], f"{act.kind} {list(act.members)} for {act.for_ms} ms")
+            self.tell(fault.members[0], f"{fault.kind} {list(fault.members)} for {fault.for_ms} ms")
             begin()
-            self.at(act.for_ms, end)
+            self.at(fault.for_ms, end)
 
-        self.at(act.at_ms, start)
+        self.at(fault.at_ms, start)
 
     def crash(self, node: SimNode, down_ms: int) -> None:
         """A node dies, and comes back after a while."""
@@ -451,11 +457,11 @@ class World:
             self.at(down_ms, node.start)
 
 
-def run_schedule(plan: Schedule) -> SimulationReport:
-    """Run a plan from beginning to end."""
-    return World(plan).run()
+def run_schedule(schedule: Schedule) -> SimulationReport:
+    """Run a schedule from beginning to end."""
+    return World(schedule).run()
 
 
 def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> SimulationReport:
-    """Run the plan that a seed stands for."""
+    """Run the schedule that a seed stands for."""
     return run_schedule(schedule_of(seed, nodes, rounds))

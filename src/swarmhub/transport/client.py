@@ -144,7 +144,7 @@ class PeerClient:
             raise PeerError(f"Member {member} answered with a compressed body; that is not read.")
         return response
 
-    def greet(self, member: MemberId, back: bool = False) -> None:
+    def preconnect(self, member: MemberId, back: bool = False) -> None:
         """Connect to a member in the background, twice: one connection will wait for its offer,
         one pull or hand in meanwhile, and neither has to begin with a handshake. It greets this
         node `back`; who does not answer is not up, and greets first when it is."""
@@ -168,51 +168,51 @@ class PeerClient:
             del self._greetings[member]
         if member in self._greeted:
             self._greeted.remove(member)
-            self.greet(member, back=True)
+            self.preconnect(member, back=True)
 
-    async def pull(self, wish: Pull, store: BlobStore) -> None:
+    async def pull(self, effect: Pull, store: BlobStore) -> None:
         """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
         problem: Exception = PeerError("Nobody is known to hold it.")
-        for tried, holder in enumerate(wish.holders, 1):
+        for tried, holder in enumerate(effect.holders, 1):
             try:
-                await self._pull_from(holder, wish, store)
+                await self._pull_from(holder, effect, store)
                 return
             except DiskError:
                 raise
             except (PeerError, BlobError, Malformed) as error:
                 problem = error
-                if tried < len(wish.holders):
-                    log.info("pull of %s…: %s Asking the next.", wish.digest[:12], error)
+                if tried < len(effect.holders):
+                    log.info("pull of %s…: %s Asking the next.", effect.digest[:12], error)
         raise PeerError(str(problem))
 
-    async def _pull_from(self, holder: MemberId, wish: Pull, store: BlobStore) -> None:
-        count = chunk_count(wish.nbytes)
-        leaves, wait_s = b"", wish.answer_ms / 1000
+    async def _pull_from(self, holder: MemberId, effect: Pull, store: BlobStore) -> None:
+        count = chunk_count(effect.nbytes)
+        leaves, wait_s = b"", effect.answer_ms / 1000
         if count > 1:
             response = await self._request(
-                holder, "GET", f"/v1/blobs/{wish.digest}/leaves", answer_s=wait_s
+                holder, "GET", f"/v1/blobs/{effect.digest}/leaves", answer_s=wait_s
             )
             async with response:
                 leaves = bytes(await _read_exactly(response, 32 * count))
-            fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaves)
-            if fingerprint.digest != wish.digest:
+            fingerprint = parse_fingerprint(effect.layout, effect.nbytes, leaves)
+            if fingerprint.digest != effect.digest:
                 raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
-            await self._pull_chunks(holder, wish, Incoming(store, fingerprint, wish.durable))
+            await self._pull_chunks(holder, effect, Incoming(store, fingerprint, effect.durable))
             return
-        response = await self._request(holder, "GET", f"/v1/blobs/{wish.digest}", answer_s=wait_s)
+        response = await self._request(holder, "GET", f"/v1/blobs/{effect.digest}", answer_s=wait_s)
         async with response:
             if response.connection is not None and response.connection.transport is not None:
                 widen(response.connection.transport)
-            data = await _read_exactly(response, wish.nbytes)
-        fingerprint = parse_fingerprint(wish.layout, wish.nbytes, leaf_of(data))
-        if fingerprint.digest != wish.digest:
+            data = await _read_exactly(response, effect.nbytes)
+        fingerprint = parse_fingerprint(effect.layout, effect.nbytes, leaf_of(data))
+        if fingerprint.digest != effect.digest:
             raise BlobError(f"Member {holder} sent other bytes than the digest says.")
-        incoming = Incoming(store, fingerprint, wish.durable)
+        incoming = Incoming(store, fingerprint, effect.durable)
         if incoming.wanted:
             incoming.feed(data)
         incoming.finish()
 
-    async def _pull_chunks(self, holder: MemberId, wish: Pull, incoming: Incoming) -> None:
+    async def _pull_chunks(self, holder: MemberId, effect: Pull, incoming: Incoming) -> None:
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[Any] | None = None
         try:
@@ -225,19 +225,19 @@ class PeerClient:
             response = await self._request(
                 holder,
                 "GET",
-                f"/v1/blobs/{wish.digest}",
-                answer_s=wish.answer_ms / 1000,
+                f"/v1/blobs/{effect.digest}",
+                answer_s=effect.answer_ms / 1000,
                 headers=headers,
             )
             async with response:
                 if response.status != (206 if start else 200):
                     raise PeerError(f"Member {holder} answered {response.status}, not the blob.")
-                _check_range(response, start, wish.nbytes)
+                _check_range(response, start, effect.nbytes)
                 body = BodyReader(response, STALL_TIMEOUT_S)
-                end = loop.time() + START_S + (wish.nbytes - start) / MIN_BYTES_PER_S
+                end = loop.time() + START_S + (effect.nbytes - start) / MIN_BYTES_PER_S
                 buffers = itertools.cycle([bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)])
-                for at in range(start, wish.nbytes, CHUNK_BYTES):  # fill one, write the other
-                    chunk = memoryview(next(buffers))[: min(CHUNK_BYTES, wish.nbytes - at)]
+                for at in range(start, effect.nbytes, CHUNK_BYTES):  # fill one, write the other
+                    chunk = memoryview(next(buffers))[: min(CHUNK_BYTES, effect.nbytes - at)]
                     async with asyncio.timeout_at(min(end, loop.time() + CHUNK_S)):
                         await body.fill(chunk)
                     if writing is not None:

@@ -36,7 +36,7 @@ log = logging.getLogger("swarmhub.peers")
 
 
 class ConnectionTable:
-    """All conversations of a server."""
+    """All connections of a server."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -44,7 +44,7 @@ class ConnectionTable:
         self._hosts: dict[Connection, MemberId] = {}  # of guests
         peers.on_gone.append(self._close_gone)
 
-    def enter(self, conversation: Connection, certificate: bytes | None) -> bool:
+    def enter(self, connection: Connection, certificate: bytes | None) -> bool:
         """Whether this is an active member, or has an open invitation or application. If it has too
         many connections, its oldest ends: they may be what a crash of its node left behind."""
         if certificate is None:
@@ -56,56 +56,56 @@ class ConnectionTable:
             if host is None:
                 return False
             mine = [c for c, known in self._hosts.items() if known == host]
-            self._hosts[conversation] = host
+            self._hosts[connection] = host
         for oldest in mine[: max(0, len(mine) + 1 - MAX_CONNECTIONS_PER_MEMBER)]:
             self.end(oldest)
-        self.open[conversation] = certificate
+        self.open[connection] = certificate
         return True
 
-    def leave(self, conversation: Connection) -> None:
+    def leave(self, connection: Connection) -> None:
         """It has ended."""
-        self.open.pop(conversation, None)
-        self._hosts.pop(conversation, None)
+        self.open.pop(connection, None)
+        self._hosts.pop(connection, None)
 
-    def end(self, conversation: Connection) -> None:
+    def end(self, connection: Connection) -> None:
         """End it, without a word."""
-        self.leave(conversation)
-        conversation.cut_off()
+        self.leave(connection)
+        connection.cut_off()
 
-    def member_of(self, conversation: object) -> Member | None:
+    def member_of(self, connection: object) -> Member | None:
         """Who speaks, if it is still a member."""
-        if not isinstance(conversation, Connection):
+        if not isinstance(connection, Connection):
             return None
-        return self._peers.member_of(self.open.get(conversation))
+        return self._peers.member_of(self.open.get(connection))
 
-    def is_guest(self, conversation: object) -> bool:
+    def is_guest(self, connection: object) -> bool:
         """Whether the other side has an invitation or an application that is still open."""
-        if not isinstance(conversation, Connection):
+        if not isinstance(connection, Connection):
             return False
-        return self._peers.host_of(self.open.get(conversation)) is not None
+        return self._peers.host_of(self.open.get(connection)) is not None
 
-    def is_applicant(self, conversation: object) -> bool:
+    def is_applicant(self, connection: object) -> bool:
         """Whether the other side waits for the vote on its application."""
-        if not isinstance(conversation, Connection):
+        if not isinstance(connection, Connection):
             return False
-        return self._peers.is_applicant(self.open.get(conversation))
+        return self._peers.is_applicant(self.open.get(connection))
 
     def _close_gone(self, certificates: set[bytes]) -> None:
-        for conversation, certificate in list(self.open.items()):
+        for connection, certificate in list(self.open.items()):
             if certificate in certificates:
-                self.end(conversation)
+                self.end(connection)
 
 
 class Connection(web.RequestHandler):
     """aiohttp's protocol of one connection, with our limits around it."""
 
-    def __init__(self, room: ConnectionTable, server: web.Server) -> None:
+    def __init__(self, table: ConnectionTable, server: web.Server) -> None:
         super().__init__(
             server, loop=asyncio.get_running_loop(), lingering_time=0, keepalive_timeout=IDLE_S,
             auto_decompress=False, max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES, access_log=cast(logging.Logger, None),
         )  # fmt: skip
-        self._room = room
+        self._table = table
         self._tls: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._answering = False
@@ -115,7 +115,7 @@ class Connection(web.RequestHandler):
         transport = cast(asyncio.Transport, transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls else None
-        if not self._room.enter(self, certificate):
+        if not self._table.enter(self, certificate):
             abort(transport)
             return
         self._tls = transport
@@ -123,7 +123,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._room.leave(self)
+        self._table.leave(self)
         self._stop_timer()
         if self._tls is not None:
             super().connection_lost(exc)
@@ -133,7 +133,7 @@ class Connection(web.RequestHandler):
             return
         self._received += len(data)
         if self._received > MAX_REQUEST_BYTES:
-            self._room.end(self)
+            self._table.end(self)
             return
         if not self._answering and self._timer is None:
             self._expect_request()
@@ -171,7 +171,7 @@ class Connection(web.RequestHandler):
         return response
 
     def _expect_request(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(REQUEST_S, self._room.end, self)
+        self._timer = asyncio.get_running_loop().call_later(REQUEST_S, self._table.end, self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -179,6 +179,6 @@ class Connection(web.RequestHandler):
             self._timer = None
 
 
-def make_connections(room: ConnectionTable, server: web.Server) -> Callable[[], Connection]:
+def make_connections(table: ConnectionTable, server: web.Server) -> Callable[[], Connection]:
     """What the door calls for everybody who got through the handshake."""
-    return lambda: Connection(room, server)
+    return lambda: Connection(table, server)

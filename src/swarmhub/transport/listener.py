@@ -9,7 +9,7 @@ known to be a member is bounded by itself, apart from members' connections:
 - a few are accepted at a time, so that handshakes under way go on between two of them;
 - where descriptors run out, a guest has to go and accepting pauses for a moment.
 
-What is behind the handshake is the business of `conversation`.
+What is behind the handshake is the business of `connection`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Listener:
                 self._make, guest.socket, ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=SHUTDOWN_S,
             )  # fmt: skip
-        except OSError as error:  # no member's certificate, no TLS 1.3, no patience
+        except OSError as error:  # no member's certificate, no TLS 1.3, no timeouts
             # whose traceback holds the frames that hold it, and asyncio's buffer with them: let go
             # of them now, not when the garbage collector comes
             error.__traceback__ = None

@@ -63,8 +63,8 @@ async def splice(one: Stream, other: Stream) -> int:
 
     for _, writer in (one, other):
         widen(writer.transport)
-    ways = ((one[0], other[1]), (other[0], one[1]))
-    pumps = [asyncio.create_task(pump(reader, writer)) for reader, writer in ways]
+    router = ((one[0], other[1]), (other[0], one[1]))
+    pumps = [asyncio.create_task(pump(reader, writer)) for reader, writer in router]
     try:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -11,7 +11,7 @@
     GET  /v1/ledger                  how long it is, snapshots of its state  -> JSON
     POST /v1/ledger/light            signed headers for a light client       -> JSON
 
-Whoever is not an active member is cut off before a byte is read or said (`door`, `conversation`).
+Whoever is not an active member is cut off before a byte is read or said (`door`, `connection`).
 Every size is bounded before memory is allocated, and so is the time in which a body must come and
 an answer be taken; nothing compressed is accepted. What a member may read is asked of the `Gate`.
 """
@@ -155,9 +155,9 @@ class PeerServer:
     async def _admit(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        conversation = request.protocol
-        assert isinstance(conversation, Connection)
-        conversation.begin()
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.begin()
         try:
             if not self._is_for_guest(request):
                 self._member(request)  # it may have been removed since the last request
@@ -167,10 +167,10 @@ class PeerServer:
                 await response.write_eof()
             return response
         except TimeoutError:
-            conversation.cut_off()
+            connection.cut_off()
             raise ConnectionResetError from None
         finally:
-            conversation.finish()
+            connection.finish()
 
     async def _answer(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -90,7 +90,7 @@ def need_candidate(r: Round, member: Member) -> None:
 def need_few_strikes(r: Round, member: Member) -> None:
     """Refuse a member that has changed the set of this round too often already: each time makes a
     new revision, and what the others have sent or signed for the old one is void."""
-    if member.id in r.barred:
+    if member.id in r.suspended:
         raise NotAllowed(
             f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
             "join the round again",

@@ -45,7 +45,12 @@ PHASES = {
     "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
 }
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
-TIMERS = ("grace", "term", "dispute", "pardon")  # deadlines of a study's round: "grace/<study>"
+TIMERS = (
+    "grace",
+    "term",
+    "dispute",
+    "reinstatement",
+)  # deadlines of a study's round: "grace/<study>"
 MAX_TERM_MS = 30 * 86_400_000
 
 
@@ -241,7 +246,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     else:
         put(ctx, r)
         next_term(ctx, name)
-    mark_pardon(ctx, name)
+    mark_reinstatement(ctx, name)
 
 
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
@@ -280,22 +285,23 @@ def end_grace(ctx: Context, name: str) -> None:
         advance(ctx, name)
 
 
-def mark_pardon(ctx: Context, name: str) -> None:
-    """Let barred members wait for a leader's time, in which they cannot disturb the others. Nothing
-    starts that time anew: a liar that could do that would put off an honest member for ever."""
-    r, key = ROUND.get(ctx.state, name), f"pardon/{name}"
-    if r is not None and r.barred and not deadlines.is_marked(ctx.state, key):
+def mark_reinstatement(ctx: Context, name: str) -> None:
+    """Let suspended members wait for a leader's time, in which they cannot disturb the others.
+    Nothing starts that time anew: a liar that could do that would put off an honest member for
+    ever."""
+    r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
+    if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
         deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
 
 
-def end_pardon(ctx: Context, name: str) -> None:
-    """Let barred members join again: the round may need them, if they are honest and others never
-    come. If it still collects, in a new revision: what was refused can be sent again."""
+def end_reinstatement(ctx: Context, name: str) -> None:
+    """Let suspended members join again: the round may need them, if they are honest and others
+    never come. If it still collects, in a new revision: what was refused can be sent again."""
     r = ROUND.get(ctx.state, name)
     if r is None:
         return
-    ctx.emit("pardoned", study=name, number=r.number, members=sorted(r.barred))
-    strikes = tuple(m for m in r.strikes if m not in r.barred)
+    ctx.emit("reinstated", study=name, number=r.number, members=sorted(r.suspended))
+    strikes = tuple(m for m in r.strikes if m not in r.suspended)
     revision = r.revision if r.phase == "MERGING" else r.revision + 1
     put(ctx, replace(r, strikes=strikes, revision=revision))
 

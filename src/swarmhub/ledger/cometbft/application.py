@@ -139,7 +139,7 @@ class Application:
         if count > most:
             who = f"member {member}" if member else "all who are no members together"
             raise PoolRefusal(
-                "TooMany", f"At most {most} transactions of {who} may wait for a block."
+                "BlockQuotaExceeded", f"At most {most} transactions of {who} may wait for a block."
             )
         self._waiting[member] = count
 

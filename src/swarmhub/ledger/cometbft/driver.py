@@ -2,7 +2,7 @@
 
 `CometLedger` is the node's own handle: it answers the engine (application.py), keeps it running
 (engine.py) and hears of each block when it is committed, so nothing is asked twice and nothing
-polls. Any other process of this machine has a `CometVisitor` (visitor.py).
+polls. Any other process of this machine has a `CometVisitor` (read_client.py).
 """
 
 from __future__ import annotations

@@ -44,10 +44,10 @@ class CometReadClient:
     ) -> CometReadClient:
         """Read what the node has committed, and listen for more. A submission waits so long for a
         node that is starting."""
-        visitor = cls(folder, clock or make_steady_clock(), patience_s)
-        visitor._bell.listen(visitor._look)
-        visitor._look()
-        return visitor
+        read_client = cls(folder, clock or make_steady_clock(), patience_s)
+        read_client._bell.listen(read_client._look)
+        read_client._look()
+        return read_client
 
     def estimate_ms(self) -> int:
         return self._clock.estimate_ms(self.tip)
@@ -77,7 +77,7 @@ class CometReadClient:
         self._store.close()
 
     async def _find_node(self) -> None:
-        """LedgerError where no node answers here within this visitor's patience."""
+        """LedgerError where no node answers here within this read_client's patience."""
         if self._met:
             return
         loop = asyncio.get_running_loop()

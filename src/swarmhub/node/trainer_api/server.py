@@ -152,8 +152,8 @@ class LocalApi:
 
     def _notice_gone_trainers(self) -> None:
         for study, driver in self._node.drivers.items():
-            if driver.notes.attached and not self._is_leased(study):
-                driver.notes.attached = False
+            if driver.local.attached and not self._is_leased(study):
+                driver.local.attached = False
                 found = STUDY.get(self._node.ledger.state, study)
                 if found is not None and found.status == "running":
                     log.warning("the trainer of '%s' is gone; start it again to go on", study)
@@ -233,7 +233,7 @@ class LocalApi:
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
         if study.name in self._node.drivers:
-            self._node.drivers[study.name].notes.answer_refused = ""  # another trainer, another try
+            self._node.drivers[study.name].local.answer_refused = ""  # another trainer, another try
         spec = SPEC.need(self._node.ledger.state, study.name)
         self._ask_again(study.name)
         self._note_attached(study.name)
@@ -246,13 +246,13 @@ class LocalApi:
         """Before the first round a trainer that has started again may bring another model, if the
         others have refused its form. Else the model stays: it may have been offered already."""
         driver = self._node.drivers.get(study)
-        if driver is not None and find_unlike(self._node.ledger.state, driver.notes) is not None:
+        if driver is not None and find_unlike(self._node.ledger.state, driver.local) is not None:
             driver.take_back()
 
     def _note_attached(self, study: str) -> None:
         driver = self._node.drivers.get(study)
-        if driver is not None and not driver.notes.attached:
-            driver.notes.attached = True
+        if driver is not None and not driver.local.attached:
+            driver.local.attached = True
             driver.react()
 
     def _need_fence(self, study: str, fence: int) -> None:
@@ -278,7 +278,7 @@ class LocalApi:
                 await self._node.wait_for_news(study.name, left)  # the last model is on its way
                 continue
             self._note_attached(study.name)
-            task = assign(self._node.ledger.state, driver.notes) if driver else None
+            task = assign(self._node.ledger.state, driver.local) if driver else None
             if task is not None and driver is not None:
                 files = {
                     "base_path": str(self._node.blobs.path(task.base)) if task.base else "",
@@ -287,10 +287,10 @@ class LocalApi:
                     ),
                     "layout_path": await self._layout_path(study),
                     "drop": str(self._new_drop(study.name, task.base)),
-                    "refused": driver.notes.answer_refused,
+                    "refused": driver.local.answer_refused,
                 }
                 return _json({"state": "task", **codec.to_json(task), **files})
-            unlike = find_unlike(self._node.ledger.state, driver.notes) if driver else None
+            unlike = find_unlike(self._node.ledger.state, driver.local) if driver else None
             sentence = await self._node.forms.describe(unlike) if unlike else ""
             if unlike and unlike.stops:
                 self._node.problems.report_trouble(f"'{study.name}' cannot start: {sentence}")
@@ -330,7 +330,7 @@ class LocalApi:
         self._need_fence(study.name, given.fence)
         failpoint("answer.taken")
         driver = self._node.drivers.get(study.name)
-        task = expect(self._node.ledger.state, driver.notes) if driver else None
+        task = expect(self._node.ledger.state, driver.local) if driver else None
         drop = Path(given.path) if given.path else None
         if drop is not None and self._drops.get(study.name) == drop:
             del self._drops[study.name]  # it is ours now
@@ -340,7 +340,7 @@ class LocalApi:
                 given.number, given.base,
             ):  # fmt: skip
                 return _json({"state": "late", "current": current})
-            state, me = self._node.ledger.state, driver.notes.me
+            state, me = self._node.ledger.state, driver.local.me
             measured = (given.evaluations, given.own_metrics)
             buffer = None
             if task.kind == "statistics":
@@ -357,7 +357,7 @@ class LocalApi:
                 made = await self._insist(self._take_over, drop, layout, me, given.samples)
                 buffer = (made.root, made.nbytes, buffer[2])
                 answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
-                driver.notes.learn(BlobStored(made.digest), self._node.now_ms())
+                driver.local.learn(BlobStored(made.digest), self._node.now_ms())
             self._need_fence(study.name, given.fence)  # another trainer may have come meanwhile
             await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})

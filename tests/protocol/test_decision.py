@@ -1,4 +1,4 @@
-"""What a node wishes to do, from the ledger's state, its notes and the time."""
+"""What a node wishes to do, from the ledger's state, its local and the time."""
 
 from dataclasses import replace
 
@@ -57,18 +57,18 @@ from swarmhub.protocol import (
     may_read,
 )
 from swarmhub.protocol import audit as audit_room
-from swarmhub.protocol.decide import unite
+from swarmhub.protocol.decision import unite
 
 
-def suspicions(wishes):
-    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Suspect)]
+def suspicions(effects):
+    return [w.body for w in effects if isinstance(w, Submit) and isinstance(w.body, Suspect)]
 
 
-def wait_until_suspected(c, notes, began_ms):
+def wait_until_suspected(c, local, began_ms):
     """Milliseconds from the term's beginning until this node suspects the leader."""
     now_ms = began_ms
-    while not suspicions(wishes := decide(c.state, notes, now_ms)):
-        now_ms = min(w.at_ms for w in wishes if isinstance(w, Wake) and w.at_ms > now_ms)
+    while not suspicions(effects := decide(c.state, local, now_ms)):
+        now_ms = min(w.at_ms for w in effects if isinstance(w, Wake) and w.at_ms > now_ms)
     return now_ms - began_ms
 
 
@@ -78,11 +78,11 @@ def test_leaders_that_all_seem_lost_are_suspected_more_and_more_slowly():
     for _ in range(12):
         leader = c.leader()
         me, second = [m for m in c.round().contributors if m != leader][:2]
-        notes = LocalState(HEART, me)
+        local = LocalState(HEART, me)
         began_ms = get_began_ms(c.state, f"term/{HEART}")
-        notes.learn(PeerLost(leader), began_ms - 2000)  # an outage that has lasted for long
-        notes.learn(PeerLost(leader), began_ms - 1000)
-        waited.append(wait_until_suspected(c, notes, began_ms))
+        local.learn(PeerLost(leader), began_ms - 2000)  # an outage that has lasted for long
+        local.learn(PeerLost(leader), began_ms - 1000)
+        waited.append(wait_until_suspected(c, local, began_ms))
         ref = c.ref()
         c.ok(me, Suspect(ref))
         c.ok(second, Suspect(ref))
@@ -90,15 +90,15 @@ def test_leaders_that_all_seem_lost_are_suspected_more_and_more_slowly():
     assert waited == [0] * 4 + [600] * 4 + [1200] * 4
 
 
-def contributions(wishes):
-    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Contribute)]
+def contributions(effects):
+    return [w.body for w in effects if isinstance(w, Submit) and isinstance(w.body, Contribute)]
 
 
 def test_a_contribution_that_was_taken_out_is_brought_again_less_and_less_often():
     c = initialised(3)
     r = c.round()
-    notes = LocalState(HEART, 1)
-    notes.learn(
+    local = LocalState(HEART, 1)
+    local.learn(
         PreparedContribution(
             r.number, r.base, digest("mine"), digest("root"), 4, digest("layout"), 10
         ),
@@ -107,27 +107,27 @@ def test_a_contribution_that_was_taken_out_is_brought_again_less_and_less_often(
     now_ms, waited = 1_000, []
     for _ in range(8):
         began_ms = now_ms
-        while not (found := contributions(decide(c.state, notes, now_ms))):
-            now_ms = min(w.at_ms for w in decide(c.state, notes, now_ms) if isinstance(w, Wake))
+        while not (found := contributions(decide(c.state, local, now_ms))):
+            now_ms = min(w.at_ms for w in decide(c.state, local, now_ms) if isinstance(w, Wake))
         waited.append(now_ms - began_ms)
-        notes.learn(Accepted(found[0]), now_ms)  # and a block later it is taken out again
+        local.learn(Accepted(found[0]), now_ms)  # and a block later it is taken out again
     assert waited == [0, 500, 1000, 2000, 4000, 8000, 8000, 8000]
-    notes.forget_before(r.number + 1)
-    assert not notes.contributed
+    local.forget_before(r.number + 1)
+    assert not local.contributed
 
 
-def settlements(c, notes):
-    wishes = decide(c.state, notes, c.now_ms)
-    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Settle)]
+def settlements(c, local):
+    effects = decide(c.state, local, c.now_ms)
+    return [w.body for w in effects if isinstance(w, Submit) and isinstance(w.body, Settle)]
 
 
 def leading(c, synced=True):
     """Notes of the leader, which has merged."""
-    r, notes = c.round(), LocalState(HEART, c.leader())
-    notes.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    r, local = c.round(), LocalState(HEART, c.leader())
+    local.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
     if synced:
-        notes.learn(Synced(digest("m")), c.now_ms)
-    return notes
+        local.learn(Synced(digest("m")), c.now_ms)
+    return local
 
 
 def receipt_of(c, member, **changes):
@@ -144,56 +144,56 @@ def drawn_first(c):
 
 def test_a_merge_is_settled_once_it_outlives_a_power_cut():
     c = merging(4)
-    notes = leading(c, synced=False)
-    notes.learn(receipt_of(c, drawn_first(c)[0]), c.now_ms)
-    assert not settlements(c, notes)
-    notes.learn(Synced(digest("m")), c.now_ms)
-    (body,) = settlements(c, notes)
+    local = leading(c, synced=False)
+    local.learn(receipt_of(c, drawn_first(c)[0]), c.now_ms)
+    assert not settlements(c, local)
+    local.learn(Synced(digest("m")), c.now_ms)
+    (body,) = settlements(c, local)
     c.ok(c.leader(), body)
 
 
 @pytest.mark.parametrize("changes", [{"nbytes": 1}, {"layout": digest("another")}])
 def test_a_receipt_for_another_form_does_not_stand_before_a_true_one(changes):
     c = merging(4)
-    notes, (one, two, three) = leading(c), drawn_first(c)
-    notes.learn(receipt_of(c, one, **changes), c.now_ms)
-    assert not settlements(c, notes)
-    notes.learn(receipt_of(c, two), c.now_ms)
-    assert not settlements(c, notes), "the one that is drawn has not signed"
-    notes.learn(receipt_of(c, three), c.now_ms)
-    (body,) = settlements(c, notes)
+    local, (one, two, three) = leading(c), drawn_first(c)
+    local.learn(receipt_of(c, one, **changes), c.now_ms)
+    assert not settlements(c, local)
+    local.learn(receipt_of(c, two), c.now_ms)
+    assert not settlements(c, local), "the one that is drawn has not signed"
+    local.learn(receipt_of(c, three), c.now_ms)
+    (body,) = settlements(c, local)
     assert [p.member for p in body.receipts] == [two, three]
     c.ok(c.leader(), body)
 
 
 def test_the_receipt_of_a_member_that_has_changed_its_key_is_not_used():
     c = merging(4)
-    notes, (one, two, three) = leading(c), drawn_first(c)
+    local, (one, two, three) = leading(c), drawn_first(c)
     for member in (one, two, three):
-        notes.learn(receipt_of(c, member), c.now_ms)
-    assert [p.member for p in settlements(c, notes)[0].receipts] == [one]
+        local.learn(receipt_of(c, member), c.now_ms)
+    assert [p.member for p in settlements(c, local)[0].receipts] == [one]
     card, proof = c.rotated(one)
     c.ok(one, Rotate(card, proof))
-    (body,) = settlements(c, notes)
+    (body,) = settlements(c, local)
     assert [p.member for p in body.receipts] == [two, three]
     c.ok(c.leader(), body)
 
 
-def reported(c, notes, now_ms):
-    wishes = decide(c.state, notes, now_ms)
-    return [w.body.member for w in wishes if isinstance(w, Submit) and type(w.body) is Unavailable]
+def reported(c, local, now_ms):
+    effects = decide(c.state, local, now_ms)
+    return [w.body.member for w in effects if isinstance(w, Submit) and type(w.body) is Unavailable]
 
 
 def leading_without(c, absent, started_at=0.0):
     """Notes of the leader that pulls the contributions of some, and the times of its term (ms)."""
-    notes = LocalState(HEART, c.leader())
+    local = LocalState(HEART, c.leader())
     began_ms, ends_ms = (get(c.state, f"term/{HEART}") for get in (get_began_ms, get_due_ms))
     for one in c.round().contributions:
         if one.member in absent:
-            notes.learn(PullStarted(one.digest), began_ms + int(started_at * (ends_ms - began_ms)))
+            local.learn(PullStarted(one.digest), began_ms + int(started_at * (ends_ms - began_ms)))
         else:
-            notes.learn(BlobStored(one.digest), c.now_ms)
-    return notes, began_ms, began_ms + (ends_ms - began_ms) * 3 // 4
+            local.learn(BlobStored(one.digest), c.now_ms)
+    return local, began_ms, began_ms + (ends_ms - began_ms) * 3 // 4
 
 
 @pytest.mark.parametrize(("absent", "told"), [(1, True), (2, False), (3, False)])
@@ -202,10 +202,10 @@ def test_a_contribution_that_takes_most_of_a_term_is_reported_where_most_others_
 ):
     c = merging(4)
     leader, slow = c.leader(), c.followers()[:absent]
-    notes, began_ms, late_ms = leading_without(c, slow)
-    assert Wake(late_ms) in decide(c.state, notes, began_ms)
-    assert reported(c, notes, late_ms - 1) == []
-    assert reported(c, notes, late_ms) == (slow if told else [])
+    local, began_ms, late_ms = leading_without(c, slow)
+    assert Wake(late_ms) in decide(c.state, local, began_ms)
+    assert reported(c, local, late_ms - 1) == []
+    assert reported(c, local, late_ms) == (slow if told else [])
     if told:
         c.ok(leader, Unavailable(c.ref(), slow[0]))
         assert c.leader() != leader
@@ -214,25 +214,25 @@ def test_a_contribution_that_takes_most_of_a_term_is_reported_where_most_others_
 def test_nobody_is_called_slow_who_has_not_been_asked_for_long_or_is_needed():
     c = merging(4)
     for started_at, told in ((0.25, True), (0.26, False), (0.7, False)):
-        notes, _, late_ms = leading_without(c, c.followers()[:1], started_at)
-        assert bool(reported(c, notes, late_ms)) == told
-    notes, _, late_ms = leading_without(c, c.followers()[:1])
-    notes.learn(PullStopped(c.round().contribution_of(c.followers()[0]).digest), late_ms)
-    assert reported(c, notes, late_ms) == []  # this machine has failed
-    notes, _, late_ms = leading_without(c, [c.leader()])
-    assert reported(c, notes, late_ms) == []  # nobody reports itself
+        local, _, late_ms = leading_without(c, c.followers()[:1], started_at)
+        assert bool(reported(c, local, late_ms)) == told
+    local, _, late_ms = leading_without(c, c.followers()[:1])
+    local.learn(PullStopped(c.round().contribution_of(c.followers()[0]).digest), late_ms)
+    assert reported(c, local, late_ms) == []  # this machine has failed
+    local, _, late_ms = leading_without(c, [c.leader()])
+    assert reported(c, local, late_ms) == []  # nobody reports itself
     c = merging(4, min_peers=4)
-    notes, _, late_ms = leading_without(c, c.followers()[:1])
-    assert reported(c, notes, late_ms) == []  # without it there is no round: wait
+    local, _, late_ms = leading_without(c, c.followers()[:1])
+    assert reported(c, local, late_ms) == []  # without it there is no round: wait
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 @pytest.mark.parametrize("absent", [1, 2])
 def test_no_node_wishes_to_be_woken_in_the_past(n, absent):
     c = merging(n)
-    notes, began_ms, late_ms = leading_without(c, c.followers()[:absent])
+    local, began_ms, late_ms = leading_without(c, c.followers()[:absent])
     for now_ms in range(began_ms, began_ms + 2 * (late_ms - began_ms), 997):
-        wakes = [w.at_ms for w in decide(c.state, notes, now_ms) if isinstance(w, Wake)]
+        wakes = [w.at_ms for w in decide(c.state, local, now_ms) if isinstance(w, Wake)]
         assert all(at_ms > now_ms for at_ms in wakes)
 
 
@@ -240,38 +240,38 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
     c = running(4)
     c.ready(1, 2, 3, 4)
     r, leader, made = c.round(), c.leader(), digest("m")
-    notes = LocalState(HEART, c.followers()[0])
+    local = LocalState(HEART, c.followers()[0])
     prepared = PreparedContribution(
         r.number, "", digest("p"), digest("root"), MODEL_BYTES, LAYOUT, 10
     )
     for event in (prepared, BlobStored(prepared.digest), BlobStored(made)):
-        notes.learn(event, c.now_ms)
-    notes.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
-    wishes = decide(c.state, notes, c.now_ms)
-    assert Check(made, leader, 0) in wishes
-    assert SendReceipt not in {type(w) for w in wishes}
-    notes.learn(CheckedGood(made), c.now_ms)
-    wishes = decide(c.state, notes, c.now_ms)
-    assert Sync(made) in wishes
-    assert SendReceipt not in {type(w) for w in wishes}
-    notes.learn(Synced(made), c.now_ms)
-    assert SendReceipt in {type(w) for w in decide(c.state, notes, c.now_ms)}
-    notes.good.clear()
-    notes.learn(CheckedBad(made, "NaN"), c.now_ms)
-    wishes = decide(c.state, notes, c.now_ms)
-    assert not {Check, SendReceipt} & {type(w) for w in wishes}
-    assert suspicions(wishes)
+        local.learn(event, c.now_ms)
+    local.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    effects = decide(c.state, local, c.now_ms)
+    assert Check(made, leader, 0) in effects
+    assert SendReceipt not in {type(w) for w in effects}
+    local.learn(CheckedGood(made), c.now_ms)
+    effects = decide(c.state, local, c.now_ms)
+    assert Sync(made) in effects
+    assert SendReceipt not in {type(w) for w in effects}
+    local.learn(Synced(made), c.now_ms)
+    assert SendReceipt in {type(w) for w in decide(c.state, local, c.now_ms)}
+    local.good.clear()
+    local.learn(CheckedBad(made, "NaN"), c.now_ms)
+    effects = decide(c.state, local, c.now_ms)
+    assert not {Check, SendReceipt} & {type(w) for w in effects}
+    assert suspicions(effects)
 
 
 def test_a_leader_says_late_of_what_it_cannot_merge_that_it_cannot_be_had():
     c = merging(4)
     bad = c.followers()[0]
-    notes, began_ms, late_ms = leading_without(c, [])
+    local, began_ms, late_ms = leading_without(c, [])
     found = c.round().contribution_of(bad)
-    notes.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
-    assert Wake(late_ms) in decide(c.state, notes, began_ms)
-    assert reported(c, notes, late_ms - 1) == []
-    assert reported(c, notes, late_ms) == [bad]
+    local.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
+    assert Wake(late_ms) in decide(c.state, local, began_ms)
+    assert reported(c, local, late_ms - 1) == []
+    assert reported(c, local, late_ms) == [bad]
 
 
 def test_a_leader_that_leads_again_reports_another_one():
@@ -282,20 +282,20 @@ def test_a_leader_that_leads_again_reports_another_one():
     c.ok(leader, Unavailable(c.ref(), first))
     while c.leader() != leader:
         c.ok(c.leader(), Unavailable(c.ref(), others[0] if c.leader() != others[0] else first))
-    notes, _, late_ms = leading_without(c, [first])
+    local, _, late_ms = leading_without(c, [first])
     found = c.round().contribution_of(others[1])
-    notes.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
-    assert reported(c, notes, late_ms) == [others[1]]
+    local.learn(CheckedBad(found.digest, "NaN", found.weight), c.now_ms)
+    assert reported(c, local, late_ms) == [others[1]]
 
 
-def offered(c, notes):
-    """What this node wishes for when the leader's offer is known to it."""
+def offered(c, local):
+    """What this node effects for when the leader's offer is known to it."""
     r, made = c.round(), digest("m")
     offer = Offered(c.leader(), r.number, r.revision, made, MODEL_BYTES, LAYOUT, "")
-    notes.learn(offer, c.now_ms)
+    local.learn(offer, c.now_ms)
     for one in r.contributions:
-        notes.learn(BlobStored(one.digest), c.now_ms)
-    return {type(w) for w in decide(c.state, notes, c.now_ms)}
+        local.learn(BlobStored(one.digest), c.now_ms)
+    return {type(w) for w in decide(c.state, local, c.now_ms)}
 
 
 def not_drawn(c):
@@ -305,46 +305,46 @@ def not_drawn(c):
 
 def test_who_has_merged_the_same_itself_signs_although_it_is_not_drawn():
     c = merging(4)
-    notes = LocalState(HEART, not_drawn(c))
+    local = LocalState(HEART, not_drawn(c))
     r = c.round()
-    notes.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
-    assert {Sync, SendReceipt} & offered(c, notes) == {Sync}  # it may become the only copy
-    notes.learn(Synced(digest("m")), c.now_ms)
-    assert {Sync, SendReceipt} & offered(c, notes) == {SendReceipt}
+    local.learn(MergeDone(r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms)
+    assert {Sync, SendReceipt} & offered(c, local) == {Sync}  # it may become the only copy
+    local.learn(Synced(digest("m")), c.now_ms)
+    assert {Sync, SendReceipt} & offered(c, local) == {SendReceipt}
 
 
 def test_an_audit_that_has_met_a_bad_contribution_is_not_done_again():
     c = merging(4)
-    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
+    local = LocalState(HEART, not_drawn(c), held={digest("m")})
     bad = c.round().contribution_of(c.leader())
-    notes.learn(CheckedBad(bad.digest, "NaN", bad.weight), c.now_ms)
-    assert not {Audit, SendReceipt} & offered(c, notes)
-    assert Submit(Invalid(c.ref(), c.leader())) in decide(c.state, notes, c.now_ms)
+    local.learn(CheckedBad(bad.digest, "NaN", bad.weight), c.now_ms)
+    assert not {Audit, SendReceipt} & offered(c, local)
+    assert Submit(Invalid(c.ref(), c.leader())) in decide(c.state, local, c.now_ms)
 
 
 def test_bytes_that_are_bad_with_one_weight_are_not_bad_with_another():
     """Somebody contributes what another one has, and states a weight that does not fit."""
     c = merging(4)
-    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
+    local = LocalState(HEART, not_drawn(c), held={digest("m")})
     whose = c.round().contribution_of(c.leader())
-    notes.learn(CheckedBad(whose.digest, "more rows than declared", whose.weight - 1), c.now_ms)
-    assert Audit in offered(c, notes)
-    assert not [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Submit)]
+    local.learn(CheckedBad(whose.digest, "more rows than declared", whose.weight - 1), c.now_ms)
+    assert Audit in offered(c, local)
+    assert not [w for w in decide(c.state, local, c.now_ms) if isinstance(w, Submit)]
 
 
 def test_who_holds_an_offer_from_before_its_start_audits_it_although_it_is_not_drawn():
     c = merging(4)
-    notes = LocalState(HEART, not_drawn(c), held={digest("m")})
-    assert Audit in offered(c, notes)
+    local = LocalState(HEART, not_drawn(c), held={digest("m")})
+    assert Audit in offered(c, local)
 
 
 def test_who_is_not_drawn_audits_an_offer_some_time_after_it_has_arrived():
     c = merging(4)
-    notes = LocalState(HEART, not_drawn(c))
-    notes.learn(BlobStored(digest("m")), c.now_ms)
-    assert not {Audit, SendReceipt} & offered(c, notes)
-    wishes = decide(c.state, notes, c.now_ms + notes.patience.audit_ms)
-    assert Audit in {type(w) for w in wishes}
+    local = LocalState(HEART, not_drawn(c))
+    local.learn(BlobStored(digest("m")), c.now_ms)
+    assert not {Audit, SendReceipt} & offered(c, local)
+    effects = decide(c.state, local, c.now_ms + local.timeouts.audit_ms)
+    assert Audit in {type(w) for w in effects}
 
 
 def test_the_leaders_contribution_is_needed_whole_and_fetched_by_who_is_drawn_before_an_offer(
@@ -356,43 +356,43 @@ def test_the_leaders_contribution_is_needed_whole_and_fetched_by_who_is_drawn_be
     (drawn,) = get_auditors(r, 4)
     whose = r.contribution_of(leader).digest
 
-    def pulled(notes):
-        return {w.digest for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)}
+    def pulled(local):
+        return {w.digest for w in decide(c.state, local, c.now_ms) if isinstance(w, Pull)}
 
     assert whose in pulled(LocalState(HEART, drawn))
     assert whose not in pulled(LocalState(HEART, not_drawn(c)))
     for me in (drawn, not_drawn(c)):
-        notes = LocalState(HEART, me, held={digest("m")})
+        local = LocalState(HEART, me, held={digest("m")})
         offer = Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, "")
-        notes.learn(offer, c.now_ms)
-        wishes = decide(c.state, notes, c.now_ms)
-        assert not [w for w in wishes if isinstance(w, Audit)]
-        assert whose in pulled(notes)
-        notes.learn(BlobStored(whose), c.now_ms)
-        (wish,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Audit)]
-        assert not wish.full
+        local.learn(offer, c.now_ms)
+        effects = decide(c.state, local, c.now_ms)
+        assert not [w for w in effects if isinstance(w, Audit)]
+        assert whose in pulled(local)
+        local.learn(BlobStored(whose), c.now_ms)
+        (effect,) = [w for w in decide(c.state, local, c.now_ms) if isinstance(w, Audit)]
+        assert not effect.full
 
 
 def test_a_leader_has_one_offer_for_a_set():
     c = merging(4)
-    r, notes = c.round(), LocalState(HEART, not_drawn(c))
+    r, local = c.round(), LocalState(HEART, not_drawn(c))
     for word in ("one", "another"):
-        notes.learn(
+        local.learn(
             Offered(c.leader(), r.number, r.revision, digest(word), MODEL_BYTES, LAYOUT, ""),
             c.now_ms,
         )
-    asked = {w.digest for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)}
+    asked = {w.digest for w in decide(c.state, local, c.now_ms) if isinstance(w, Pull)}
     assert (digest("one") in asked, digest("another") in asked) == (True, False)
 
 
 def test_what_was_signed_for_is_kept_until_the_round_is_over_also_over_a_restart():
     c = merging(4)
     number, one, two = c.round().number, digest("one"), digest("two")
-    notes = LocalState(HEART, 1, signed=Signed(number - 1, (digest("old"),)).and_(number, one))
-    notes.learn(notes.signed.and_(number, two), c.now_ms)
-    notes.forget_before(number)  # as a node does at its start
-    assert {one, two} <= compute_kept(c.state, notes)
-    assert digest("old") not in compute_kept(c.state, notes)
+    local = LocalState(HEART, 1, signed=Signed(number - 1, (digest("old"),)).and_(number, one))
+    local.learn(local.signed.and_(number, two), c.now_ms)
+    local.forget_before(number)  # as a node does at its start
+    assert {one, two} <= compute_kept(c.state, local)
+    assert digest("old") not in compute_kept(c.state, local)
     over = LocalState(HEART, 1, signed=Signed(number - 1, (one,)))
     assert one not in compute_kept(c.state, over)
 
@@ -403,13 +403,13 @@ def test_where_several_parts_want_a_blob_whoever_one_would_ask_is_asked():
     r, leader = c.round(), c.leader()
     (me,) = get_auditors(r, 4)
     secretive = next(m for m in r.contributors if m not in (me, leader))
-    notes = LocalState(HEART, me, held={digest("m")})
-    notes.learn(
+    local = LocalState(HEART, me, held={digest("m")})
+    local.learn(
         Offered(leader, r.number, r.revision, digest("m"), MODEL_BYTES, LAYOUT, ""), c.now_ms
     )
-    notes.learn(ExcerptUnavailable(r.number, r.revision, secretive), c.now_ms)
+    local.learn(ExcerptUnavailable(r.number, r.revision, secretive), c.now_ms)
     whose = r.contribution_of(secretive).digest
-    (pull,) = [w for w in decide(c.state, notes, c.now_ms) if isinstance(w, Pull)
+    (pull,) = [w for w in decide(c.state, local, c.now_ms) if isinstance(w, Pull)
                and w.digest == whose]  # fmt: skip
     assert set(pull.holders[:2]) == {leader, secretive}
     assert set(pull.holders) == set(r.contributors) - {me}  # then whoever else may have it
@@ -426,29 +426,29 @@ def test_who_copies_a_contribution_is_not_the_only_one_to_be_asked_for_it():
     state = Overlay(c.state)
     alike = [replace(x, digest=whose.digest) if x.member == liar else x for x in r.contributions]
     ROUND.put(state, HEART, record=replace(r, contributions=tuple(alike)))
-    wishes = decide(state, LocalState(HEART, leader), c.now_ms)
-    (pull,) = [w for w in wishes if isinstance(w, Pull) and w.digest == whose.digest]
+    effects = decide(state, LocalState(HEART, leader), c.now_ms)
+    (pull,) = [w for w in effects if isinstance(w, Pull) and w.digest == whose.digest]
     assert set(pull.holders) == {liar, victim}
 
 
 def test_what_came_slowly_or_not_at_all_is_forgotten_when_the_round_collects_again():
-    notes = LocalState(HEART, 1)
-    notes.learn(PullStarted(digest("x")), 5)
-    notes.learn(PullFailed(digest("x"), "gone"), 7)
-    notes.begin_revision()
-    assert (notes.pulling, notes.failed) == ({}, {})
+    local = LocalState(HEART, 1)
+    local.learn(PullStarted(digest("x")), 5)
+    local.learn(PullFailed(digest("x"), "gone"), 7)
+    local.begin_revision()
+    assert (local.pulling, local.failed) == ({}, {})
 
 
 def test_receipts_with_which_a_settlement_was_refused_come_last():
     c = merging(4)
-    notes, (one, two, three) = leading(c), drawn_first(c)
-    notes.learn(receipt_of(c, one), c.now_ms)
-    (body,) = settlements(c, notes)
-    notes.learn(TransactionRefused(body), c.now_ms)  # its key was another one for a moment
-    assert settlements(c, notes) == []
-    notes.learn(receipt_of(c, two), c.now_ms)
-    notes.learn(receipt_of(c, three), c.now_ms)
-    (body,) = settlements(c, notes)
+    local, (one, two, three) = leading(c), drawn_first(c)
+    local.learn(receipt_of(c, one), c.now_ms)
+    (body,) = settlements(c, local)
+    local.learn(TransactionRefused(body), c.now_ms)  # its key was another one for a moment
+    assert settlements(c, local) == []
+    local.learn(receipt_of(c, two), c.now_ms)
+    local.learn(receipt_of(c, three), c.now_ms)
+    (body,) = settlements(c, local)
     assert [p.member for p in body.receipts] == [two, three]
 
 
@@ -460,19 +460,19 @@ def test_a_false_offer_is_disputed_also_when_its_leader_leads_no_longer():
         c.ok(member, Suspect(c.ref()))
     r = c.round()
     assert (get_leader(r, 0), get_leader(r) == liar) == (liar, False)
-    notes = LocalState(HEART, get_leader(r))
+    local = LocalState(HEART, get_leader(r))
     accused = (r.number, r.revision, liar)
-    notes.offers[accused] = Offered(
+    local.offers[accused] = Offered(
         liar, r.number, r.revision, offer.digest, offer.nbytes, offer.layout, offer.offer
     )
     found = Discrepancy(offer.chunk, offer.leaf, offer.claimed, offer.path)
-    notes.learn(Audited(r.number, r.revision, offer.digest, found), c.now_ms)
+    local.learn(Audited(r.number, r.revision, offer.digest, found), c.now_ms)
     (body,) = [
         w.body
-        for w in decide(c.state, notes, c.now_ms)
+        for w in decide(c.state, local, c.now_ms)
         if isinstance(w, Submit) and isinstance(w.body, Dispute)
     ]
-    c.ok(notes.me, body)
+    c.ok(local.me, body)
     assert c.round().dispute.leader == liar
 
 
@@ -491,18 +491,18 @@ def test_an_answer_that_comes_while_the_others_merge_is_expected_but_no_new_task
     state = Overlay(c.state)
     ROUND.put(state, HEART, record=replace(r, contributions=r.contributions[1:]))
     held = {m.digest for m in (c.study().current, c.study().statistics) if m}
-    notes = LocalState(HEART, late, held=held)
-    assert assign(state, notes) is None
-    assert expect(state, notes).number == r.number
-    notes.learn(
+    local = LocalState(HEART, late, held=held)
+    assert assign(state, local) is None
+    assert expect(state, local).number == r.number
+    local.learn(
         PreparedContribution(r.number, r.base, digest("x"), digest("root"), 64, LAYOUT, 10), 0
     )
-    assert expect(state, notes) is None
+    assert expect(state, local) is None
 
 
-def retractions(c, notes):
-    wishes = decide(c.state, notes, c.now_ms)
-    return [w.body for w in wishes if isinstance(w, Submit) and isinstance(w.body, Retract)]
+def retractions(c, local):
+    effects = decide(c.state, local, c.now_ms)
+    return [w.body for w in effects if isinstance(w, Submit) and isinstance(w.body, Retract)]
 
 
 def test_a_contribution_that_a_crash_has_torn_is_taken_back_when_somebody_needs_it():
@@ -533,11 +533,11 @@ def test_a_torn_contribution_is_not_taken_back_while_the_merge_with_it_is_disput
 
 
 def test_a_leader_that_was_lost_is_told_again_what_it_may_have_forgotten():
-    notes = LocalState(HEART, 1)
+    local = LocalState(HEART, 1)
     for leader in (2, 3):
-        notes.learn(ReceiptSent(leader, 4, 0), 0)
-    notes.learn(PeerLost(2), 0)
-    assert notes.receipted == {(4, 0, 3)}
+        local.learn(ReceiptSent(leader, 4, 0), 0)
+    local.learn(PeerLost(2), 0)
+    assert local.receipted == {(4, 0, 3)}
 
 
 # who may read
@@ -548,17 +548,17 @@ def test_a_contribution_is_given_only_by_who_has_pulled_or_made_it_in_this_study
     c = merging(4)
     r = c.round()
     theirs, mine = (r.contribution_of(m).digest for m in (2, 1))
-    notes = LocalState(HEART, 1, held={theirs, mine})  # from another study, say
-    assert not may_read(c.state, notes, 3, theirs)
-    assert not may_read(c.state, notes, 3, mine)
-    notes.learn(notes.obtained.and_(r.number, theirs), 0)
-    notes.learn(
+    local = LocalState(HEART, 1, held={theirs, mine})  # from another study, say
+    assert not may_read(c.state, local, 3, theirs)
+    assert not may_read(c.state, local, 3, mine)
+    local.learn(local.obtained.and_(r.number, theirs), 0)
+    local.learn(
         PreparedContribution(r.number, r.base, mine, digest("root"), MODEL_BYTES, LAYOUT, 10), 0
     )
-    assert may_read(c.state, notes, 3, theirs)
-    assert may_read(c.state, notes, 3, mine)
-    assert not may_read(c.state, notes, 9, theirs)
-    again = LocalState(HEART, 1, held=notes.held, obtained=notes.obtained)  # it was started again
+    assert may_read(c.state, local, 3, theirs)
+    assert may_read(c.state, local, 3, mine)
+    assert not may_read(c.state, local, 9, theirs)
+    again = LocalState(HEART, 1, held=local.held, obtained=local.obtained)  # it was started again
     assert may_read(c.state, again, 3, theirs)
-    notes.learn(FetchedBlobs(r.number - 1, (theirs,)), 0)
-    assert not may_read(c.state, notes, 3, theirs)
+    local.learn(FetchedBlobs(r.number - 1, (theirs,)), 0)
+    assert not may_read(c.state, local, 3, theirs)

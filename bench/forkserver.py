@@ -23,10 +23,10 @@ from pathlib import Path
 
 from swarmhub import failpoints
 
-PRELOADED = ["nursery", "swarmhub.cli.up", "swarmhub.node.service", "swarmhub.train.session"]
+PRELOADED = ["forkserver", "swarmhub.cli.up", "swarmhub.node.service", "swarmhub.train.session"]
 
 
-class Nursery:
+class ForkServer:
     """Children by name; stands in for `Processes` in a `LocalSwarm`."""
 
     def __init__(self) -> None:
@@ -103,10 +103,10 @@ class Nursery:
 
 
 class Ward:
-    """A part of a nursery whose children have names of their own: one for each swarm."""
+    """A part of a forkserver whose children have names of their own: one for each swarm."""
 
-    def __init__(self, nursery: Nursery, prefix: str) -> None:
-        self._nursery, self._prefix = nursery, prefix
+    def __init__(self, forkserver: ForkServer, prefix: str) -> None:
+        self._nursery, self._prefix = forkserver, prefix
 
     def __getattr__(self, method: str) -> Callable[..., object]:
         its = getattr(self._nursery, method)

@@ -15,7 +15,7 @@
 
 Theory. The ledger decides everything that must be agreed: who takes part, when collecting ends,
 which set is merged, who leads. What is left for a node is work, and `decide` says which: from
-the contract's state, the node's notes and the time it computes all that should be under way
+the contract's state, the node's local and the time it computes all that should be under way
 *now*, from scratch, every time anything happens. It never waits for an answer to a step and
 keeps no position in a script, so there is no step that a crash can lose: a node that restarts
 reads the ledger, looks at its disk, and decides. It does no I/O, holds no clock and rolls no
@@ -81,50 +81,50 @@ MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are re
 HEDGE = 2  # so many next in line fetch contributions as soon as the leader seems lost
 
 
-def decide(state: Reader, notes: LocalState, now_ms: int) -> list[Effect]:
+def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
     """Everything that should be under way at this node for this study, now."""
-    view = make_view(state, notes, now_ms)
+    view = make_view(state, local, now_ms)
     if view is None:
-        study = STUDY.get(state, notes.study)  # over: its last model is still wanted here
-        enrolled = study is not None and study.samples_of(notes.me) is not None
-        return list(hold_models(study, notes, now_ms)) if study and enrolled else []
-    wishes = [*hold_models(view.study, notes, now_ms), *announce_ready(view)]
+        study = STUDY.get(state, local.study)  # over: its last model is still wanted here
+        enrolled = study is not None and study.samples_of(local.me) is not None
+        return list(hold_models(study, local, now_ms)) if study and enrolled else []
+    effects = [*hold_models(view.study, local, now_ms), *announce_ready(view)]
     if view.r.phase == "COLLECTING":
-        wishes += [*contribute(view), *fetch_early(view)]
+        effects += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
-        wishes += [
+        effects += [
             *open_dispute(view),
             *answer_dispute(view),
             *confirm_invalid(view),
             *retract_own(view),
         ]
-        wishes += lead(view) if leads else follow(view)
-    wishes += poke(view, state)
-    return [w for w in unite(wishes) if not (isinstance(w, Submit) and w.body in notes.refused)]
+        effects += lead(view) if leads else follow(view)
+    effects += poke(view, state)
+    return [w for w in unite(effects) if not (isinstance(w, Submit) and w.body in local.refused)]
 
 
-def unite(wishes: list[Effect]) -> Iterator[Effect]:
-    """Each wish once. Where several parts want a blob, whoever one of them would ask is asked."""
+def unite(effects: list[Effect]) -> Iterator[Effect]:
+    """Each effect once. Where several parts want a blob, whoever one of them would ask is asked."""
     pulls: dict[Effect, Pull] = {}
-    for w in wishes:
+    for w in effects:
         if isinstance(w, Pull):
             first = pulls.get(w, w)
             holders = tuple(dict.fromkeys([*first.holders, *w.holders]))
             pulls[w] = replace(first, holders=holders, durable=first.durable or w.durable)
-    for w in dict.fromkeys(wishes):
+    for w in dict.fromkeys(effects):
         yield pulls.get(w, w)
 
 
 # before and while collecting
 
 
-def hold_models(study: Study, notes: LocalState, now_ms: int) -> Iterator[Effect]:
+def hold_models(study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
     """Fetch the settled model (and the statistics) that training goes on from."""
     for model in (study.statistics, study.current):
-        if model is not None and model.digest not in notes.held:
+        if model is not None and model.digest not in local.held:
             holders = get_holders(model, study)
-            yield from pull(notes, now_ms, model.digest, model.nbytes, model.layout, holders)
+            yield from pull(local, now_ms, model.digest, model.nbytes, model.layout, holders)
 
 
 def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
@@ -138,18 +138,18 @@ def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
 def announce_ready(view: View) -> Iterator[Effect]:
     """Say that a trainer stands here, if the roster does not have this node."""
     expected = get_candidates(view.r) if view.r.phase == "MERGING" else view.r.roster
-    if view.notes.attached and view.me not in {*expected, *view.study.ready}:
+    if view.local.attached and view.me not in {*expected, *view.study.ready}:
         yield Submit(Ready(view.r.study))
 
 
 def contribute(view: View) -> Iterator[Effect]:
     """Bring the trainer's answer to the ledger, once, if it is an answer to this round. Where the
     others could not get it and took it out, again, but less and less often."""
-    prepared, r, notes = view.notes.prepared, view.r, view.notes
+    prepared, r, local = view.local.prepared, view.r, view.local
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
-    before = notes.contributed.get(r.number)
-    pause_ms = notes.patience.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
+    before = local.contributed.get(r.number)
+    pause_ms = local.timeouts.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
     at_ms = before.last_ms + pause_ms if before else 0
     if r.contribution_of(view.me) is None and view.now_ms < at_ms:
         yield Wake(at_ms)
@@ -169,31 +169,31 @@ def fetch_early(view: View) -> Iterator[Effect]:
 
 def lead(view: View) -> Iterator[Effect]:
     """Get all contributions, merge them, offer the result, settle when others hold it."""
-    notes, r = view.notes, view.r
-    merged = notes.merged.get((r.number, r.revision))
+    local, r = view.local, view.r
+    merged = local.merged.get((r.number, r.revision))
     if merged is None:
         yield from (start_from_own(view) if r.kind == "initial" else merge(view))
         return
-    if merged.digest not in notes.synced:
+    if merged.digest not in local.synced:
         yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
         return
     if r.dispute is not None:
         return  # a merge of this round is recomputed now, this one or another
-    receipts = notes.receipts.get((r.number, r.revision, merged.digest), {})
+    receipts = local.receipts.get((r.number, r.revision, merged.digest), {})
     came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
     signed = [
         Receipt(receipt.member, receipt.signature)
         for receipt in came  # its key may be another one by now
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
-    signed.sort(key=lambda receipt: notes.mistrusted[receipt.member])  # stable: else as they came
+    signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
     backed = choose_receipts(view, signed)
     if backed is not None:
         yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed))
 
 
 def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
-    """The first that are enough (a later one must not make another wish), or None."""
+    """The first that are enough (a later one must not make another effect), or None."""
     r, enrolled = view.r, len(view.r.enrolled)
     for count in range(len(signed) + 1):
         first = tuple(signed[:count])
@@ -204,7 +204,7 @@ def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | 
 
 def start_from_own(view: View) -> Iterator[Effect]:
     """In the initial round the leader's own parameters are the model: a merge of one."""
-    prepared, r = view.notes.prepared, view.r
+    prepared, r = view.local.prepared, view.r
     if prepared is not None and prepared.number == r.number:
         share = Share(view.me, prepared.weight, prepared.digest)
         yield Merge(
@@ -214,9 +214,9 @@ def start_from_own(view: View) -> Iterator[Effect]:
 
 def merge(view: View) -> Iterator[Effect]:
     """Merge once every contribution is here; report those that cannot be had or merged."""
-    notes, r = view.notes, view.r
-    missing = [c for c in r.contributions if c.digest not in notes.held]
-    bad = [c for c in r.contributions if notes.is_bad(c.digest, c.weight)]
+    local, r = view.local, view.r
+    missing = [c for c in r.contributions if c.digest not in local.held]
+    bad = [c for c in r.contributions if local.is_bad(c.digest, c.weight)]
     if missing or bad:
         yield from pull_contributions(view)
         yield from report_unavailable(view, missing, bad)
@@ -250,14 +250,14 @@ def report_unavailable(
 def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
     """Of which the pull has gone on for half of the term and takes longer than three quarters of
     it, while more than half of all contributions are here, and the others are enough."""
-    r, notes = view.r, view.notes
+    r, local = view.r, view.local
     late_ms = get_late_ms(view)
     if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= r.min_peers:
         return []
     if 2 * len(missing) >= len(r.contributions):
         return []  # it may well be us, or the network
     since_ms = late_ms - 2 * (late_ms - (view.term_began_ms or 0)) // 3
-    return [c for c in missing if notes.pulling.get(c.digest, view.now_ms) <= since_ms]
+    return [c for c in missing if local.pulling.get(c.digest, view.now_ms) <= since_ms]
 
 
 def get_late_ms(view: View) -> int | None:
@@ -268,11 +268,11 @@ def get_late_ms(view: View) -> int | None:
 
 
 def is_out_of_reach(view: View, digest: Digest) -> bool:
-    """Whether pulls of this blob have failed for longer than patience allows."""
-    failures = recent(view, view.notes.failed.get(digest))
+    """Whether pulls of this blob have failed for longer than timeouts allows."""
+    failures = recent(view, view.local.failed.get(digest))
     if failures is None or failures.count < 2:
         return False
-    return view.now_ms - failures.first_ms >= view.notes.patience.unavailable_ms
+    return view.now_ms - failures.first_ms >= view.local.timeouts.unavailable_ms
 
 
 # merging: everyone else
@@ -280,27 +280,27 @@ def is_out_of_reach(view: View, digest: Digest) -> bool:
 
 def follow(view: View) -> Iterator[Effect]:
     """Watch the leader, take its merged model, sign for it; suspect a leader that is gone."""
-    notes, r = view.notes, view.r
+    local, r = view.local, view.r
     leader = get_leader(r)
     if leader is None:
         return
     yield from prepare_audit(view, leader)
-    offer = notes.offers.get((r.number, r.revision, leader))
+    offer = local.offers.get((r.number, r.revision, leader))
     known = offer.digest if offer else ""
-    lost = recent(view, notes.lost.get(leader))
-    at_ms = next_try_ms(notes, lost)
+    lost = recent(view, local.lost.get(leader))
+    at_ms = next_try_ms(local, lost)
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
-    if offer is None or (r.kind == "initial" and notes.prepared is None):
+    if offer is None or (r.kind == "initial" and local.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
-    if offer.digest in notes.held and not notes.is_bad(offer.digest):
+    if offer.digest in local.held and not local.is_bad(offer.digest):
         yield from audit(view, offer)
     elif is_acceptable(view, offer):
-        yield from pull(notes, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
+        yield from pull(local, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
     if is_out_of_reach(view, offer.digest) or not is_acceptable(view, offer):
         yield from suspect(view)  # it answers, but not with a model that anybody could take
 
@@ -315,7 +315,7 @@ def suspect(view: View) -> Iterator[Effect]:
     if cycle:
         if view.term_began_ms is None:
             return  # the next block says when it began
-        at_ms = view.term_began_ms + (view.notes.patience.suspect_ms << min(cycle, MAX_DOUBLINGS))
+        at_ms = view.term_began_ms + (view.local.timeouts.suspect_ms << min(cycle, MAX_DOUBLINGS))
         if view.now_ms < at_ms:
             yield Wake(at_ms)
             return
@@ -329,7 +329,7 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
     line = [order[(r.term + k) % len(order)] for k in range(1, HEDGE + 1)]
     if view.me in line:
         yield from pull_contributions(view)
-    since_ms = lost.first_ms + view.notes.patience.suspect_ms
+    since_ms = lost.first_ms + view.local.timeouts.suspect_ms
     if view.now_ms < since_ms:
         yield Wake(since_ms)
     elif lost.count >= 2:
@@ -339,15 +339,15 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
 def is_acceptable(view: View, offer: Offered) -> bool:
     """Whether an offered model has the study's form; in the initial round, my trainer's form, and
     numbers that training can start from."""
-    r, notes = view.r, view.notes
-    if notes.is_bad(offer.digest):
+    r, local = view.r, view.local
+    if local.is_bad(offer.digest):
         return False
     if r.kind == "statistics":
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
     if r.kind == "initial":
-        mine = notes.prepared
+        mine = local.prepared
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
     current = view.study.current
     return current is not None and (current.layout, current.nbytes) == (offer.layout, offer.nbytes)
@@ -357,7 +357,7 @@ def retract_own(view: View) -> Iterator[Effect]:
     """Retract the own contribution where a crash has torn its blob and somebody needs it: who has
     pulled it before may have died or lie, and fewer may be left than it takes to exclude it."""
     r, mine = view.r, view.r.contribution_of(view.me)
-    if mine is None or mine.digest in view.notes.held:
+    if mine is None or mine.digest in view.local.held:
         return
     if r.dispute is not None and r.dispute.leader == view.me:
         return  # who leaves now has fled
@@ -368,16 +368,16 @@ def retract_own(view: View) -> Iterator[Effect]:
 
 def confirm_invalid(view: View) -> Iterator[Effect]:
     """Check contributions that somebody calls invalid, and say so where it is true."""
-    notes, r = view.notes, view.r
+    local, r = view.local, view.r
     said = {p.member for p in r.reports if p.kind == "invalid"}
     mine = {p.member for p in r.reports if p.kind == "invalid" and p.reporter == view.me}
     for c in r.contributions:
         if c.member == view.me or c.member in mine:
             continue
-        if notes.is_bad(c.digest, c.weight):
+        if local.is_bad(c.digest, c.weight):
             yield Submit(Invalid(view.ref, c.member))
-        elif c.member in said and not notes.is_good(c.digest, c.weight):
-            if c.digest in notes.held:
+        elif c.member in said and not local.is_good(c.digest, c.weight):
+            if c.digest in local.held:
                 yield Check(c.digest, c.member, c.weight)
             else:
                 yield from pull_contribution(view, c)
@@ -388,15 +388,15 @@ def confirm_invalid(view: View) -> Iterator[Effect]:
 
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
-    notes, study = view.notes, view.r.study
+    local, study = view.local, view.r.study
     due = [due_ms for timer in TIMERS if (due_ms := get_due_ms(state, f"{timer}/{study}"))]
     if not due:
         return
     enrolled = tuple(e.member for e in view.study.enrolled)
     rank = compute_leader_order(view.r.study, view.r.number, enrolled).index(view.me)
     for due_ms in due:
-        at_ms = max(due_ms + 1 + rank * notes.patience.poke_step_ms,
-                    notes.poked_ms + notes.patience.poke_step_ms)  # fmt: skip
+        at_ms = max(due_ms + 1 + rank * local.timeouts.poke_step_ms,
+                    local.poked_ms + local.timeouts.poke_step_ms)  # fmt: skip
         if view.now_ms >= at_ms:
             yield Submit(Poke(view.r.study))
         else:
@@ -420,26 +420,26 @@ class TrainingTask:
     statistics: Digest  # merged statistics document; "" where the study has none
 
 
-def assign(state: Reader, notes: LocalState) -> TrainingTask | None:
+def assign(state: Reader, local: LocalState) -> TrainingTask | None:
     """The trainer's next task; None while there is nothing to do but wait."""
-    view = make_view(state, notes, 0)
+    view = make_view(state, local, 0)
     if view is None or (view.r.phase == "MERGING" and view.r.kind != "initial"):
         return None
-    joined = take_in(view.spec, view.study, view.r, notes.me)  # else in the next round
-    return expect(state, notes) if joined is not None else None
+    joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
+    return expect(state, local) if joined is not None else None
 
 
-def expect(state: Reader, notes: LocalState) -> TrainingTask | None:
+def expect(state: Reader, local: LocalState) -> TrainingTask | None:
     """What an answer of the trainer may be to, also one that comes when the others merge already:
     they may have to collect again."""
-    view = make_view(state, notes, 0)
+    view = make_view(state, local, 0)
     if view is None:
         return None
-    r, study, prepared = view.r, view.study, notes.prepared
+    r, study, prepared = view.r, view.study, local.prepared
     answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
-    if answered or r.contribution_of(notes.me) is not None:
+    if answered or r.contribution_of(local.me) is not None:
         return None
-    if any(m and m.digest not in notes.held for m in (study.current, study.statistics)):
+    if any(m and m.digest not in local.held for m in (study.current, study.statistics)):
         return None
     return TrainingTask(
         study=r.study,
