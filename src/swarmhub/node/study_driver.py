@@ -1,4 +1,4 @@
-"""Carries out the effects that the protocol asks for in one study, on the real ledger, network and disk.
+"""Carry out the effects that the protocol asks for in one study, on real ledger, network and disk.
 
 After anything happens `react` asks the brain what should be under way, starts what is not, and
 cancels what is wished no longer. Every effect ends in an event that is noted; then it reacts
