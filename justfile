@@ -5,7 +5,7 @@ default:
 
 # everything that must hold on main (format, lint, types and docs are among the tests)
 test:
-    python -m pytest
+    scripts/test
 
 lint:
     ruff format --check
