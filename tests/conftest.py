@@ -36,7 +36,9 @@ def pytest_runtest_protocol(item):
 
 def refuse(event, arguments):
     if guarded and event in BEYOND_UNIT:
-        fd = __import__("os").open("/tmp/beyond.log", 1089); __import__("os").write(fd, f"{guarded[0]} {event}\n".encode()); __import__("os").close(fd)
+        fd = __import__("os").open("/tmp/beyond.log", 1089)
+        __import__("os").write(fd, f"{guarded[0]} {event}\n".encode())
+        __import__("os").close(fd)
 
 
 sys.addaudithook(refuse)

@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+pytestmark = pytest.mark.unit  # it may start processes
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -24,4 +27,11 @@ def test_the_project_is_in_order(command, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", ["make_messages.py", "check_language.py"])
+def test_what_is_generated_or_counted_is_in_order(script):
+    command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -267,8 +267,8 @@ class Bed:
         i = self.add_host()
         home = self.homes[token_of - 1]
         token = self.at_desk(token_of, lambda d: d.invite(home, 86_400_000))
-        sh("ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", "join",
-           write_token(token), "--home", str(self.homes[i - 1].root))  # fmt: skip
+        sh("ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", "consortium",
+           "join", write_token(token), "--home", str(self.homes[i - 1].root))  # fmt: skip
         self.homes[i - 1] = Home.open(self.homes[i - 1].root)
         return i
 

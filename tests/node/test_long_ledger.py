@@ -94,7 +94,7 @@ def test_a_newcomer_begins_with_a_later_state_and_becomes_a_validator(old, tmp_p
     home, children = old
     token = run("consortium", "invite", "--home", home).strip()
     new = init(tmp_path / "B", "B")
-    run("join", token, "--home", new)
+    run("consortium", "join", token, "--home", new)
     up(children, new)
     wait_until(lambda: "is up" in log(new))
     wait_until(lambda: json.loads(run("status", "--json", "--home", new))["waiting"])

@@ -239,7 +239,9 @@ def test_a_newcomer_that_is_declined_learns_it_of_the_members(tmp_path):
         children.start("A", ["up", "--home", str(home)], home / "logs" / "node.log")
         wait_until(lambda: "is up" in (home / "logs" / "node.log").read_text())
         new = init(tmp_path / "new", "New")
-        run("join", run("consortium", "invite", "--home", home).strip(), "--home", new)
+        run(
+            "consortium", "join", run("consortium", "invite", "--home", home).strip(), "--home", new
+        )
         log = new / "logs" / "node.log"
         children.start("New", ["up", "--home", str(new)], log)
         wait_until(lambda: "is up" in log.read_text())

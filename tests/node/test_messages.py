@@ -82,7 +82,7 @@ def test_a_cut_off_token_is_said_to_be_cut_off(typed, sentence, home):
     token = typed("consortium", "invite", "--home", home)[1].strip()
     for part in (token[:-30], token[:40], token + "x"):
         assert "damaged or cut off" in sentence("consortium", "apply", part, "--home", home)
-    assert "it begins with swarmhub1." in sentence("join", token[10:], "--home", home)
+    assert "it begins with swarmhub1." in sentence("consortium", "join", token[10:], "--home", home)
 
 
 def test_a_token_that_a_mail_program_broke_is_read(typed, home, tmp_path):

@@ -90,7 +90,7 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     token = run("consortium", "invite", "--home", home).strip()
     assert token.startswith(PREFIX)
     new = init(tmp_path / "b", "B")
-    said = run("join", token, "--home", new)
+    said = run("consortium", "join", token, "--home", new)
     fingerprint = Home.open(new).key("account").public[:32]
     assert f"Fingerprint (read it out over the telephone): {fingerprint}" in said
     assert fingerprint[:31] in run("consortium", "inbox", "--home", home)
@@ -99,7 +99,7 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
     run("consortium", "vote", motion, "--aye", "--home", home)
     wait_until(lambda: "B" in members(new))
     wait_until(lambda: "validates from now on" in (new / "logs" / "node.log").read_text())
-    assert "already" in run("join", token, "--home", new, code=2)
+    assert "already" in run("consortium", "join", token, "--home", new, code=2)
     for one in (home, new):  # both see each other in both directions
         looks = json.loads(run("doctor", "--json", "--home", one))
         assert all(look["well"] for look in looks), looks
@@ -124,7 +124,7 @@ def test_keys_are_rotated_under_a_running_node_and_revoked_ones_open_nothing(alo
     home, children = alone
     new = init(tmp_path / "k", "K")
     log = new / "logs" / "node.log"
-    run("join", run("consortium", "invite", "--home", home).strip(), "--home", new)
+    run("consortium", "join", run("consortium", "invite", "--home", home).strip(), "--home", new)
     children.start("K", ["up", "--home", str(new)], log)
     motion = json.loads(run("consortium", "inbox", "--json", "--home", home))[0]["id"]
     run("consortium", "vote", motion, "--aye", "--home", home)
@@ -181,12 +181,12 @@ def test_a_home_of_another_consortium_joins_none(alone, tmp_path):
     other = init(tmp_path / "other", "Other", "--ledger", "cometbft")
     run("consortium", "found", "Other", "--home", other)
     token = run("consortium", "invite", "--home", home).strip()
-    assert "is of another consortium" in run("join", token, "--home", other, code=2)
+    assert "is of another consortium" in run("consortium", "join", token, "--home", other, code=2)
 
 
 def test_a_node_without_a_consortium_says_what_to_do(tmp_path):
     new = init(tmp_path / "b", "B", "--ledger", "cometbft")
-    assert "'swarmhub join'" in run("up", "--home", new, code=2)
+    assert "'swarmhub consortium join'" in run("up", "--home", new, code=2)
 
 
 def test_an_invitation_opens_two_doors_and_no_other(alone, tmp_path):
@@ -245,7 +245,7 @@ def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
     new = init(tmp_path / "b", "B")
     before = (new / "node.toml").read_text()
     token = write_token(dataclasses.replace(token, **change))
-    assert sentence in run("join", token, "--home", new, code=2)
+    assert sentence in run("consortium", "join", token, "--home", new, code=2)
     assert (new / "node.toml").read_text() == before
 
 
@@ -255,7 +255,7 @@ def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
     doors = (dataclasses.replace(token.doors[0], tls="ab" * 32),)
     token = write_token(dataclasses.replace(token, doors=doors))
     new = init(tmp_path / "b", "B")
-    assert "somebody else answers there" in run("join", token, "--home", new, code=2)
+    assert "somebody else answers there" in run("consortium", "join", token, "--home", new, code=2)
 
 
 @pytest.mark.parametrize(
@@ -291,5 +291,5 @@ def test_a_member_that_answers_nonsense_is_one_sentence(
 @pytest.mark.parametrize("text", [PREFIX, PREFIX + "xx!", PREFIX + "e30", "/no/such/file", "{}"])
 def test_what_is_no_token_is_one_sentence(tmp_path, text):
     new = init(tmp_path / "b", "B")
-    said = run("join", text, "--home", new, code=2)
+    said = run("consortium", "join", text, "--home", new, code=2)
     assert said.startswith("swarmhub: ")

@@ -15,7 +15,6 @@ app = typer.Typer(
     context_settings=CONTEXT,
 )
 app.command("init")(node.init)
-app.command("join")(consortium.join)
 app.command("up")(node.up)
 app.command("status")(status.status)
 app.command("doctor")(node.doctor)

@@ -137,6 +137,7 @@ def apply(
     show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
 
 
+@app.command("join")
 def join(
     invitation: Annotated[str, typer.Argument(help="The invitation's token, or its file.")],
     home: HomeOption = DEFAULT_HOME,

@@ -73,8 +73,8 @@ def init(
     print(
         f"Made the home of '{name}' at {made.root}.\n"
         f"Fingerprint (read it out over the telephone): {made.key('account').public[:32]}\n"
-        "Next: 'swarmhub join INVITATION', or 'swarmhub consortium found NAME' for a new "
-        "consortium; then 'swarmhub up'."
+        "Next: 'swarmhub consortium join INVITATION', or 'swarmhub consortium found NAME' for a "
+        "new consortium; then 'swarmhub up'."
     )
 
 

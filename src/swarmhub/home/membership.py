@@ -35,7 +35,7 @@ Word = Literal["member", "removed", "left", "revoked", "waiting", "declined", "u
 WAITS = "This hospital waits to be let in: the members vote on its application."
 DECLINED = (
     "The members do not let this hospital in: its application was declined or has lapsed. Ask a "
-    "member why, and for another invitation; then type 'swarmhub join INVITATION'."
+    "member why, and for another invitation; then type 'swarmhub consortium join INVITATION'."
 )
 READS = "This node reads the ledger; whether the hospital is a member shows at its end."
 REVOKED = (

@@ -74,7 +74,7 @@ def _say_that_none_answers(root: Path) -> HomeError:
     if not (home.engine_path / STATE_FILE if home.is_networked else home.ledger_path).exists():
         return HomeError(
             f"No node is running on {root}, and it has no consortium yet; join one with "
-            "'swarmhub join INVITATION', or 'swarmhub consortium found NAME'."
+            "'swarmhub consortium join INVITATION', or 'swarmhub consortium found NAME'."
         )
     return HomeError(f"No node is running on {root}; start it with 'swarmhub up --home {root}'.")
 

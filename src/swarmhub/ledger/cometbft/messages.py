@@ -7,19 +7,12 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from swarmhub.errors import SwarmhubError
-
 PACKAGE = "swarmhub.abci."
 
 
 def load() -> dict[str, Any]:
-    """Class by name; SwarmhubError where the package was not built."""
-    try:
-        compiled = files(__package__).joinpath("abci.binpb").read_bytes()
-    except FileNotFoundError:
-        raise SwarmhubError(
-            "This copy of swarmhub was not built (abci.binpb is missing); install it with pip."
-        ) from None
+    """Class by name, from the compiled descriptor set (scripts/make_messages.py)."""
+    compiled = files(__package__).joinpath("abci.binpb").read_bytes()
     pool = descriptor_pool.DescriptorPool()
     found = descriptor_pb2.FileDescriptorSet.FromString(compiled)
     for file in found.file:

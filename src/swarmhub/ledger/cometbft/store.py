@@ -90,7 +90,7 @@ class Store:
         if not path.is_file():
             raise LedgerError(
                 f"Expected the ledger's state at {path}, found no file; found a consortium, accept "
-                "a genesis ('swarmhub consortium ...'), or join one ('swarmhub join')."
+                "a genesis ('swarmhub consortium ...'), or join one ('swarmhub consortium join')."
             )
         for place in (path.parent, path):
             shut_out_others(place)
