@@ -49,7 +49,7 @@ from local_swarm import LocalSwarm
 
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, Spec
-from swarmhub.contract.round.phases import compute_training_round
+from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.demo.processes import Processes
 
 FIRST = 10

@@ -53,7 +53,7 @@ from swarmhub.contract.records import (
     get_member_of_key,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
-from swarmhub.contract.round.phases import PHASES
+from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.state import Table
 from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
@@ -783,7 +783,7 @@ class Law(RuleBasedStateMachine):
     @invariant()
     def a_leader_is_a_candidate(self):
         for r in self.open_rounds:
-            assert r.phase in PHASES[r.kind]
+            assert r.phase in KINDS[r.kind].phases
             assert r.phase != "SETTLED"
             if r.phase == "MERGING":
                 assert get_leader(r) in get_candidates(r)

@@ -18,8 +18,9 @@ from builders import (
 
 from swarmhub.contract.records import Evaluation, RoundRef
 from swarmhub.contract.round.checks import MAX_METRICS, MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.round.phases import compute_kind, compute_training_round
+from swarmhub.contract.round.kinds import KINDS, PHASES, compute_kind, compute_training_round
 from swarmhub.contract.transactions import (
+    BODIES,
     Finish,
     Leave,
     Poke,
@@ -826,3 +827,11 @@ def test_studies_do_not_touch_each_other():
     c.ok(1, Finish("lung"))
     assert c.round() == before
     assert c.chain.running == (HEART,)
+
+
+def test_every_transaction_of_a_round_has_phases_that_take_it():
+    taken = {t for phase in PHASES.values() for t in phase.transactions}
+    assert taken == {k for k in BODIES if k.startswith("round.")} - {"round.poke"}
+    for kind in KINDS.values():
+        assert set(kind.phases[:-1]) <= set(PHASES)
+        assert [kind.before(kind.after(p)) for p in kind.phases[:-1]] == list(kind.phases[:-1])

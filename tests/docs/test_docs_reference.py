@@ -15,7 +15,7 @@ import pytest
 from swarmhub import errors
 from swarmhub.contract import records, refusals, transactions
 from swarmhub.contract.consortium import thresholds
-from swarmhub.contract.round import phases
+from swarmhub.contract.round import kinds
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
 from swarmhub.protocol import Timeouts
@@ -71,10 +71,10 @@ def test_every_transaction_kind_and_its_fields_are_in_the_reference():
 
 
 def test_every_phase_is_in_the_reference():
-    for kind, walk in phases.PHASES.items():
-        row = table_row("reference/contract.md", f"`{kind}`")
-        assert row[1].split(" → ") == [f"`{p}`" for p in walk]
-        assert table_row("guides/round.md", f"`{kind}`")[2].split(", ") == list(walk)
+    for name, kind in kinds.KINDS.items():
+        row = table_row("reference/contract.md", f"`{name}`")
+        assert row[1].split(" → ") == [f"`{p}`" for p in kind.phases]
+        assert table_row("guides/round.md", f"`{name}`")[2].split(", ") == list(kind.phases)
 
 
 def spec_keys(cls=records.Spec, prefix=""):

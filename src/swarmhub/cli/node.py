@@ -21,7 +21,7 @@ from swarmhub.cli.shared import (
     whole,
     with_client,
 )
-from swarmhub.contract.round.phases import compute_training_round
+from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.operations.client import Client

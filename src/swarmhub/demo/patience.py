@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from swarmhub.contract.records import Round
 from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.kinds import MERGING
 from swarmhub.types import MemberId
 
 STEP_S = 1.0  # the most that counts between two looks: more, and this process itself was stopped
@@ -34,7 +35,7 @@ def say_what_is_missing(r: Round | None, names: Mapping[MemberId, str]) -> str:
     """What the open round waits for, in words."""
     if r is None:
         return "waiting for the next round"
-    if r.phase == "MERGING":
+    if r.phase == MERGING:
         leader = names.get(get_leader(r) or 0, "none is left")
         return f"{r.kind} round: waiting for the leader ({leader})"
     missing = [names.get(m, str(m)) for m in r.roster if m not in r.contributors]

@@ -15,7 +15,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
-from swarmhub.contract.round.phases import compute_training_round
+from swarmhub.contract.round.kinds import MERGING, compute_training_round
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import path_in, read_held
@@ -332,7 +332,7 @@ class Demo:
         self.children.signal(name, signal.SIGSTOP)
         await asyncio.sleep(0.05)  # a settlement that was on its way arrives
         r = ROUND.get(self.ledger.state, STUDY_NAME)
-        if r is None or (r.number, r.phase) != (fields["number"], "MERGING"):
+        if r is None or (r.number, r.phase) != (fields["number"], MERGING):
             self.children.signal(name, signal.SIGCONT)
             return False
         self.children.kill(name)

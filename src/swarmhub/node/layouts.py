@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmhub.contract.records import MEMBER, ROUND, SPEC, STUDY, Model, Study, get_member_of_key
+from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
 from swarmhub.params import Layout, describe_difference
@@ -48,7 +49,7 @@ def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
     r, mine = ROUND.get(state, local.study), local.prepared
     if study is None or spec is None or r is None or mine is None:
         return None
-    if r.kind != "initial" or mine.number != r.number:
+    if KINDS[r.kind].has_contributions or mine.number != r.number:
         return None
     offers = [o for o in local.offers.values() if o.number == r.number and o.leader != local.me]
     unlike = [o for o in offers if o.layout != mine.layout]

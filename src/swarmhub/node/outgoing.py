@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.contract.state import Reader
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import Sent, SentBook, sent_of
@@ -88,7 +89,7 @@ class Outgoing:
 def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
     """Return what a blob is in a study; None if it is none of it."""
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
-    statistics = r is not None and r.kind == "statistics"
+    statistics = r is not None and KINDS[r.kind].carries == DOCUMENT
     own = {c.digest for c in r.contributions if c.member == local.me} if r else set()
     if local.prepared is not None:
         own.add(local.prepared.digest)

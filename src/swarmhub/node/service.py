@@ -24,6 +24,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.failpoints import failpoint
@@ -539,7 +540,7 @@ class Node:
                 if merged is not None and merged.digest != known:
                     failpoint("offer.found")
                     return merged
-                if r.number == number and r.phase == "MERGING" and get_leader(r) != driver.local.me:
+                if r.number == number and r.phase == MERGING and get_leader(r) != driver.local.me:
                     return None
             await self.wait_for_news(study, left)
         return None
@@ -644,7 +645,7 @@ class Node:
             "kind": r.kind,
             "phase": r.phase,
             "term": r.term,
-            "leader": get_leader(r) if r.phase == "MERGING" else None,
+            "leader": get_leader(r) if r.phase == MERGING else None,
             "roster": list(r.roster),
             "contributed": list(r.contributors),
             "min_peers": r.min_peers,

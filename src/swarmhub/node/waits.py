@@ -19,7 +19,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.phases import compute_kind, compute_training_round
+from swarmhub.contract.round.kinds import MERGING, OPEN, compute_kind, compute_training_round
 from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
 from swarmhub.words import say_age
@@ -57,16 +57,16 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
         return None
     if r is None:
         return _await_start(state, study, spec, now_ms)
-    if r.phase == "MERGING":
+    if r.phase == MERGING:
         return _await_leader(state, study, spec, r, now_ms)
-    have = r.roster if r.phase == "OPEN" else r.contributors
-    expected = {e.member for e in study.enrolled} if r.phase == "OPEN" else set(r.roster)
+    have = r.roster if r.phase == OPEN else r.contributors
+    expected = {e.member for e in study.enrolled} if r.phase == OPEN else set(r.roster)
     ids = sorted(expected - set(have))
     missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
     more = r.min_peers - len(have)
     absent = max(0, more - len(missing))
     parts = [_join(missing)] if missing else []
-    if missing and r.phase == "OPEN":
+    if missing and r.phase == OPEN:
         parts.append(f"{_count(more - absent)} of them must be ready")
     elif 0 < more < len(missing):
         parts.append(f"{_count(more)} of them must contribute")

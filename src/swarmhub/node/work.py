@@ -10,6 +10,7 @@ from pathlib import Path
 from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import write_all
@@ -45,9 +46,9 @@ def ingest(
 
 def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """Do a merge and store the result. Stops with Unwanted when it is wanted no longer."""
-    if effect.kind == "initial":
+    if not KINDS[effect.kind].has_merge:
         return store.fingerprint(effect.shares[0].digest)
-    if effect.kind == "statistics":
+    if KINDS[effect.kind].carries == DOCUMENT:
         path = store.incoming()
         path.write_bytes(b"".join(recompute.merge(store, effect)))
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)

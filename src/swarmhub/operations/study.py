@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
 from swarmhub.contract.records import ROUND, Round, Spec, Study
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.phases import compute_training_round
+from swarmhub.contract.round.kinds import MERGING, compute_training_round
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometReadClient
@@ -45,7 +45,7 @@ class StudyShown:
     @property
     def leader(self) -> MemberId | None:
         """The leader of the open round, if it is merging."""
-        merging = self.round is not None and self.round.phase == "MERGING"
+        merging = self.round is not None and self.round.phase == MERGING
         return get_leader(self.round) if merging and self.round else None
 
 

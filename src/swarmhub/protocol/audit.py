@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.round.election import get_auditors, get_leader, get_terms
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.protocol.effects import (
     Audit,
@@ -34,7 +35,7 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it."""
     local, r = view.local, view.r
-    if r.kind == "initial":  # the leader's own start: nothing to recompute, but to look at
+    if not KINDS[r.kind].has_merge:  # the leader's own start: nothing to recompute, but to look at
         if local.is_good(offer.digest):
             yield from sign(view, offer)
         else:
@@ -63,7 +64,11 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     local, r = view.local, view.r
     if any(local.is_bad(c.digest, c.weight) for c in r.contributions):
         return  # nobody can merge that; `witness` reports it
-    full = view.spec.audit == "full" or r.kind == "statistics" or offer.nbytes <= AUDIT_ALL_BYTES
+    full = (
+        view.spec.audit == "full"
+        or KINDS[r.kind].carries == DOCUMENT
+        or offer.nbytes <= AUDIT_ALL_BYTES
+    )
     full = full or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if c.digest not in local.held]
     silent = [c for c in missing if is_needed_whole(view, c, offer.leader)]
@@ -160,7 +165,7 @@ def answer_dispute(view: View) -> Iterator[Effect]:
     if leaf is not None:
         yield Submit(Recompute(view.ref, found.digest, found.chunk, leaf))
         return
-    whole = r.kind == "statistics" or not view.spec.merge.is_chunk_local
+    whole = KINDS[r.kind].carries == DOCUMENT or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if whole and c.digest not in local.held]
     for c in missing:  # whoever disputes the merge has recomputed it
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))

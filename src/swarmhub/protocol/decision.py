@@ -48,8 +48,16 @@ from swarmhub.contract.round.election import (
     get_leader,
     is_backed,
 )
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    DOCUMENT,
+    KINDS,
+    MERGING,
+    TIMERS,
+    compute_training_round,
+)
 from swarmhub.contract.round.minimum import take_in
-from swarmhub.contract.round.phases import MAX_DOUBLINGS, TIMERS, compute_training_round
+from swarmhub.contract.round.phases import MAX_DOUBLINGS
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import (
     Invalid,
@@ -89,9 +97,9 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
         enrolled = study is not None and study.samples_of(local.me) is not None
         return list(hold_models(study, local, now_ms)) if study and enrolled else []
     effects = [*hold_models(view.study, local, now_ms), *announce_ready(view)]
-    if view.r.phase == "COLLECTING":
+    if view.r.phase == COLLECTING:
         effects += [*contribute(view), *fetch_early(view)]
-    elif view.r.phase == "MERGING" and view.me in get_candidates(view.r):
+    elif view.r.phase == MERGING and view.me in get_candidates(view.r):
         leads = get_leader(view.r) == view.me
         effects += [
             *open_dispute(view),
@@ -137,7 +145,7 @@ def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
 
 def announce_ready(view: View) -> Iterator[Effect]:
     """Say that a trainer stands here, if the roster does not have this node."""
-    expected = get_candidates(view.r) if view.r.phase == "MERGING" else view.r.roster
+    expected = get_candidates(view.r) if view.r.phase == MERGING else view.r.roster
     if view.local.attached and view.me not in {*expected, *view.study.ready}:
         yield Submit(Ready(view.r.study))
 
@@ -172,7 +180,7 @@ def lead(view: View) -> Iterator[Effect]:
     local, r = view.local, view.r
     merged = local.merged.get((r.number, r.revision))
     if merged is None:
-        yield from (start_from_own(view) if r.kind == "initial" else merge(view))
+        yield from (merge(view) if KINDS[r.kind].has_merge else start_from_own(view))
         return
     if merged.digest not in local.synced:
         yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
@@ -295,7 +303,7 @@ def follow(view: View) -> Iterator[Effect]:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
-    if offer is None or (r.kind == "initial" and local.prepared is None):
+    if offer is None or (not KINDS[r.kind].has_merge and local.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
     if offer.digest in local.held and not local.is_bad(offer.digest):
         yield from audit(view, offer)
@@ -342,11 +350,11 @@ def is_acceptable(view: View, offer: Offered) -> bool:
     r, local = view.r, view.local
     if local.is_bad(offer.digest):
         return False
-    if r.kind == "statistics":
+    if KINDS[r.kind].carries == DOCUMENT:
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
-    if r.kind == "initial":
+    if not KINDS[r.kind].has_merge:
         mine = local.prepared
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
     current = view.study.current
@@ -423,7 +431,7 @@ class TrainingTask:
 def assign(state: Reader, local: LocalState) -> TrainingTask | None:
     """The trainer's next task; None while there is nothing to do but wait."""
     view = make_view(state, local, 0)
-    if view is None or (view.r.phase == "MERGING" and view.r.kind != "initial"):
+    if view is None or (view.r.phase == MERGING and KINDS[view.r.kind].has_contributions):
         return None
     joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
     return expect(state, local) if joined is not None else None

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from swarmhub.contract.records import MergeRule, Share
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import MergeError
 from swarmhub.merge import (
     Rule,
@@ -89,7 +90,7 @@ def merge(
     reader: BlobReader, effect: Merge | Audit | RecomputeChunk
 ) -> Generator[bytes | memoryview, None, None]:
     """The chunks of the right merge of held contributions; BadContribution names a culprit."""
-    if effect.kind == "statistics":
+    if KINDS[effect.kind].carries == DOCUMENT:
         documents = {s.member: reader.read(s.digest) for s in effect.shares}
         whole = merge_statistics(documents, {s.member: s.weight for s in effect.shares})
         yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
@@ -137,7 +138,7 @@ def recompute_chunk(
 ) -> Digest:
     """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
     contributions that are not held (chunk-local rules only)."""
-    if effect.kind == "statistics":
+    if KINDS[effect.kind].carries == DOCUMENT:
         right = dict(enumerate(merge(reader, effect)))
         return leaf_of(right.get(effect.chunk, b"")).hex()
     layout = need_layout(reader, effect.layout)

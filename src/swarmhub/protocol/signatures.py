@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmhub.contract.records import CHAIN, MEMBER, RoundRef
 from swarmhub.contract.round.disputes import get_accounts
+from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import receipt_message
 from swarmhub.keys import verify
@@ -17,7 +18,7 @@ def offer_message(
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
     offer for a set of contributions, however often it leads."""
-    ref = RoundRef(study, number, "MERGING", revision, 0)
+    ref = RoundRef(study, number, MERGING, revision, 0)
     chain_id = CHAIN.need(state).chain_id
     return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout)
 

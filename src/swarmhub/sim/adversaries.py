@@ -42,6 +42,7 @@ from swarmhub import codec
 from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef, Share
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
+from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING
 from swarmhub.contract.transactions import (
     Contribute,
     Dispute,
@@ -157,7 +158,7 @@ class ByzantineNode(SimNode):
         return made
 
     def _form_of(self, r: Round) -> Digest:
-        return STATISTICS_LAYOUT if r.kind == "statistics" else self.world.layout.digest
+        return STATISTICS_LAYOUT if KINDS[r.kind].carries == DOCUMENT else self.world.layout.digest
 
     def merged(self, effect: Merge) -> Blob:
         """The merge; another one by these lies."""
@@ -341,7 +342,7 @@ class ByzantineNode(SimNode):
                 self._forge(r)
             if "retract" in self.lies:
                 self._send(Retract(RoundRef.of(r)))
-                if r.phase == "COLLECTING":
+                if r.phase == COLLECTING:
                     self._send(self._made_up(RoundRef.of(r), r.base))
             if "impersonate" in self.lies:
                 self._impersonate(r)
@@ -379,7 +380,7 @@ class ByzantineNode(SimNode):
     def _dispute(self, r: Round) -> None:
         """Accuse the leader of what it has not offered, and of what is not in its offer."""
         leader = get_leader(r)
-        if r.phase != "MERGING" or leader in (None, self.me):
+        if r.phase != MERGING or leader in (None, self.me):
             return
         never = self._forged(self._form_of(r)).fingerprint
         signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
@@ -407,7 +408,7 @@ class ByzantineNode(SimNode):
         for body in (Suspect(old), Invalid(old, victim), Unavailable(old, victim), Retract(old)):
             self._send(body)
         for model in models[:-1][-2:]:
-            self._send(self._made_up(replace(ref, phase="COLLECTING"), model.digest))
+            self._send(self._made_up(replace(ref, phase=COLLECTING), model.digest))
             self._send(Settle(old, model.digest, model.nbytes, model.layout, ()))
         for settlement in self._settlements[-3:]:
             self._send(settlement)
@@ -461,7 +462,7 @@ class ByzantineNode(SimNode):
         self.world.submit(self.me, tx.replace(signature, signature[::-1]))
 
     def _forge(self, r: Round) -> None:
-        if r.phase != "MERGING":
+        if r.phase != MERGING:
             return
         made = self._forged(self._form_of(r)).fingerprint
         mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)

@@ -18,6 +18,7 @@ from swarmhub.contract.records import (
     Evaluation,
 )
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
 from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Poke, Rotate, Vote, card_message, read_transaction
 from swarmhub.errors import BadContribution, MergeError
@@ -335,7 +336,7 @@ class SimNode:
 
     def _prepare(self, task: TrainingTask) -> PreparedContribution:
         made: Fingerprint | None = None
-        if task.kind != "evaluation":
+        if KINDS[task.kind].carries != NOTHING:
             made = self._keep(self.trained(task), first=True).fingerprint
         weight = self.world.weight_of(self.me)
         seen: tuple[Evaluation, ...] = ()
@@ -356,7 +357,7 @@ class SimNode:
     def trained(self, task: TrainingTask) -> Blob:
         """What training makes of the model."""
         rng = self.world.random
-        if task.kind == "statistics":
+        if KINDS[task.kind].carries == DOCUMENT:
             return contents.statistics(self.world.weight_of(self.me), rng.random())
         base = self.disk.blobs[task.base] if task.base else None
         return contents.train(base, self.world.layout, self.me, task.number, rng)
@@ -517,7 +518,7 @@ class SimNode:
             return
         try:
             made = self.disk.blobs[effect.shares[0].digest]
-            if effect.kind != "initial":
+            if KINDS[effect.kind].has_merge:
                 made = self._keep(self.merged(effect))
         except BadContribution as error:
             bad = next(s for s in effect.shares if s.member == error.member)
@@ -554,7 +555,7 @@ class SimNode:
 
     def merged(self, effect: Merge) -> Blob:
         """The merge, as the leader makes it."""
-        form = STATISTICS_LAYOUT if effect.kind == "statistics" else effect.layout
+        form = STATISTICS_LAYOUT if KINDS[effect.kind].carries == DOCUMENT else effect.layout
         return Blob(form, b"".join(recompute.merge(self.disk, effect)))
 
     def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:

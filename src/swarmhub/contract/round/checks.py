@@ -31,6 +31,7 @@ from swarmhub.contract.refusals import (
     UnknownThing,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING, PARAMETERS, is_taken
 from swarmhub.contract.transactions import (
     Contribute,
     Settle,
@@ -59,15 +60,16 @@ def need_open_round(ctx: Context, name: str) -> tuple[Study, Spec, Round]:
     return study, spec, r
 
 
-def need_current_round(ctx: Context, ref: RoundRef, *phases: str) -> tuple[Study, Spec, Round]:
-    """The open round if `ref` is exactly where it stands and it is in one of the phases."""
+def need_current_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec, Round]:
+    """Return the open round if `ref` is exactly where it stands, and its phase takes transactions
+    of this kind."""
     study, spec, r = need_open_round(ctx, ref.study)
-    if ref != RoundRef.of(r) or r.phase not in phases:
+    if ref != RoundRef.of(r) or not is_taken(r.phase, kind):
         raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
     return study, spec, r
 
 
-def need_led_round(ctx: Context, ref: RoundRef) -> tuple[Study, Spec, Round]:
+def need_led_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec, Round]:
     """The open round if it is merging and `ref` names a term of this revision: an earlier leader
     may still be first with the same bytes, and answers for its offer as long as it may."""
     study, spec, r = need_open_round(ctx, ref.study)
@@ -75,7 +77,7 @@ def need_led_round(ctx: Context, ref: RoundRef) -> tuple[Study, Spec, Round]:
     if (
         not r.since_term <= ref.term <= r.term
         or replace(ref, term=r.term) != current
-        or r.phase != "MERGING"
+        or not is_taken(r.phase, kind)
     ):
         raise StaleRound(str(ref), str(current), r.base)
     return study, spec, r
@@ -120,7 +122,7 @@ def check_contribution(
 
 def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
     """Check what a contribution to this kind of round carries."""
-    if r.kind == "evaluation":
+    if KINDS[r.kind].carries == NOTHING:
         if tx.root or tx.nbytes or tx.layout:
             raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)
         return
@@ -137,10 +139,10 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     if not codec.is_digest(digest):
         raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
     # merged statistics may be longer than any contribution to them
-    most = MAX_STATISTICS_BYTES if r.kind == "statistics" else spec.max_bytes
+    most = MAX_STATISTICS_BYTES if KINDS[r.kind].carries == DOCUMENT else spec.max_bytes
     if not 1 <= nbytes <= most:
         raise BadValue("nbytes", f"1 to {most} bytes of parameters", nbytes)
-    if r.kind == "statistics":
+    if KINDS[r.kind].carries == DOCUMENT:
         expected = STATISTICS_LAYOUT
     elif study.current is not None:
         expected = study.current.layout
@@ -148,7 +150,7 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         expected = spec.layout
     if not codec.is_digest(layout) or (expected and layout != expected):
         raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
-    if r.kind == "parameters" and study.current and nbytes != study.current.nbytes:
+    if KINDS[r.kind].carries == PARAMETERS and study.current and nbytes != study.current.nbytes:
         raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
 
 

@@ -39,6 +39,7 @@ from swarmhub.contract.round.checks import (
     need_open_round,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader, has_led
+from swarmhub.contract.round.kinds import KINDS, MERGING, is_taken
 from swarmhub.contract.round.phases import next_term, put
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
@@ -50,10 +51,10 @@ MAX_FORMER = 8  # account keys of one leader that a round keeps
 def dispute(ctx: Context, tx: Dispute) -> None:
     """A candidate doubts a leader's signed offer, by one chunk that it has recomputed."""
     member = ctx.need_member()
-    study, spec, r = need_led_round(ctx, tx.ref)
+    study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
     leader = get_leader(r, tx.ref.term)
-    if r.kind == "initial" or leader is None:
+    if not KINDS[r.kind].has_merge or leader is None:
         raise BadValue("ref", "a round with contributions to merge", r.kind)
     if member.id == leader or member.id in r.unfounded:
         raise NotAllowed("another contributor without an unfounded dispute", "dispute a merge")
@@ -76,7 +77,7 @@ def recompute(ctx: Context, tx: Recompute) -> None:
     """A candidate's own hash of the disputed chunk."""
     member = ctx.need_member()
     _, _, r = need_open_round(ctx, tx.ref.study)
-    if replace(tx.ref, term=r.term) != RoundRef.of(r) or r.phase != "MERGING":
+    if replace(tx.ref, term=r.term) != RoundRef.of(r) or not is_taken(r.phase, tx.KIND):
         raise StaleRound(str(tx.ref), str(RoundRef.of(r)), r.base)
     need_candidate(r, member)
     if r.dispute is None or (r.dispute.digest, r.dispute.chunk) != (tx.digest, tx.chunk):
@@ -158,7 +159,7 @@ def keep_account(ctx: Context, name: str, member: Member) -> None:
     """A member rotates its account key: if it has led this revision of a study's round, it may have
     signed an offer with the key it had, and the round keeps that."""
     r = ROUND.get(ctx.state, name)
-    if r is None or r.phase != "MERGING" or r.kind == "initial" or not has_led(r, member.id):
+    if r is None or r.phase != MERGING or not KINDS[r.kind].has_merge or not has_led(r, member.id):
         return
     if sum(f.member == member.id for f in r.former_accounts) >= MAX_FORMER:
         raise AlreadyDone(

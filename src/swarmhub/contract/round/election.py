@@ -14,6 +14,7 @@ from collections.abc import Collection
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_receipts, compute_substitutes
 from swarmhub.contract.records import Round
+from swarmhub.contract.round.kinds import KINDS
 from swarmhub.types import MemberId
 
 AUDITS = 1 << 32  # beyond every shard's number
@@ -48,7 +49,7 @@ def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId])
     n = len(get_candidates(r))
     if len(signers) < compute_receipts(enrolled, n):
         return False
-    if r.kind == "initial" or len(signers) >= compute_substitutes(enrolled, n):
+    if not KINDS[r.kind].has_merge or len(signers) >= compute_substitutes(enrolled, n):
         return True
     return set(get_auditors(r, enrolled, term)) <= set(signers)
 
@@ -56,7 +57,7 @@ def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId])
 def get_candidates(r: Round) -> tuple[MemberId, ...]:
     """Return the members that may lead: the contributors; in the initial round everyone on the
     roster."""
-    return r.roster if r.kind == "initial" else r.contributors
+    return r.contributors if KINDS[r.kind].has_contributions else r.roster
 
 
 def has_led(r: Round, member: MemberId) -> bool:

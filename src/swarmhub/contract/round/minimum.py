@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Round, Spec, Study
+from swarmhub.contract.round.kinds import MERGING
 from swarmhub.types import MemberId
 
 
@@ -38,5 +39,5 @@ def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | Non
     if member in r.enrolled:
         return r
     grown = reckon_with_all(spec, study, r)
-    lacks = r.phase != "MERGING" and not r.grace
+    lacks = r.phase != MERGING and not r.grace
     return grown if lacks or grown.min_peers <= r.min_peers else None

@@ -1,19 +1,4 @@
-"""The walk of a round: its phases, the set of contributions, the line of leaders.
-
-Each kind of round walks its own row of PHASES; keying, unmasking and auditing will be columns.
-
-    statistics   OPEN -> COLLECTING -> MERGING -> SETTLED     preprocessing statistics
-    initial      OPEN ->               MERGING -> SETTLED     the first leader's own start
-    parameters   OPEN -> COLLECTING -> MERGING -> SETTLED     what training changed
-    evaluation   OPEN -> COLLECTING ->            SETTLED     metrics of the last merge
-
-OPEN waits until min_peers are ready. COLLECTING closes when the whole roster has contributed, or
-when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the
-set of contributions (its revision) and has a leader (its term). SETTLED is never stored: the
-settled model goes to the study, the round's record is replaced by the next one's.
-
-min_peers is the round's own (see `minimum`).
-"""
+"""The walk of a round: phases, the set of contributions, the line of leaders (table: `kinds`)."""
 
 from __future__ import annotations
 
@@ -34,41 +19,21 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    KINDS,
+    MERGING,
+    OPEN,
+    SETTLED,
+    TIMERS,
+    compute_kind,
+)
 from swarmhub.contract.round.minimum import leave_out, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.types import MemberId
 
-PHASES = {
-    "statistics": ("OPEN", "COLLECTING", "MERGING", "SETTLED"),
-    "initial": ("OPEN", "MERGING", "SETTLED"),
-    "parameters": ("OPEN", "COLLECTING", "MERGING", "SETTLED"),
-    "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
-}
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
-TIMERS = (
-    "grace",
-    "term",
-    "dispute",
-    "reinstatement",
-)  # deadlines of a study's round: "grace/<study>"
 MAX_TERM_MS = 30 * 86_400_000
-
-
-def compute_kind(spec: Spec, number: int) -> str | None:
-    """Kind of round `number` (from 1); None after the last."""
-    first = 2 if spec.statistics else 1
-    if number < first:
-        return "statistics"
-    if number == first:
-        return "initial"
-    if number <= first + spec.rounds:
-        return "parameters"
-    return "evaluation" if number == first + spec.rounds + 1 else None
-
-
-def compute_training_round(spec: Spec, number: int) -> int:
-    """Return which parameter round (1 to spec.rounds) this round is; 0 or less before the first."""
-    return number - (2 if spec.statistics else 1)
 
 
 def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -> None:
@@ -80,12 +45,12 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
         end_study(ctx, name, "finished")
         return
     enrolled = {e.member for e in study.enrolled}
-    if kind == "statistics":
+    if KINDS[kind].waits_for_all:
         last = enrolled  # preprocessing should know everyone's data: wait for all, within the grace
     roster = tuple(sorted(enrolled & {*last, *study.ready}))
     base = study.current.digest if study.current else ""
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
-    r = Round(name, number, kind, PHASES[kind][0], roster, base, ctx.env.time_ms)
+    r = Round(name, number, kind, KINDS[kind].phases[0], roster, base, ctx.env.time_ms)
     put(ctx, reckon_with_all(spec, study, r))
     ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
     advance(ctx, name)
@@ -94,16 +59,16 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
 def advance(ctx: Context, name: str) -> None:
     """Move the round on as far as what it has allows."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
-    if r.phase == "OPEN" and len(r.roster) >= r.min_peers:
-        r = enter(ctx, r, PHASES[r.kind][1])
-    if r.phase != "COLLECTING":
+    if r.phase == OPEN and len(r.roster) >= r.min_peers:
+        r = enter(ctx, r, KINDS[r.kind].after(OPEN))
+    if r.phase != COLLECTING:
         return
     have = set(r.contributors)
     if len(have) < r.min_peers:
         return
     if have >= set(r.roster) or r.grace == "over":
         deadlines.clear(ctx.state, f"grace/{name}")
-        enter(ctx, r, PHASES[r.kind][PHASES[r.kind].index("COLLECTING") + 1])
+        enter(ctx, r, KINDS[r.kind].after(COLLECTING))
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
@@ -126,7 +91,7 @@ def compute_grace_ms(spec: Spec, r: Round) -> int:
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start what belongs to it."""
     r = replace(r, phase=phase, since_term=r.term)
-    if phase == "SETTLED":  # an evaluation round: its metrics are its result
+    if phase == SETTLED:  # an evaluation round: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
         study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
         STUDY.put(ctx.state, r.study, record=study)
@@ -134,7 +99,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         return r
     r = pass_over_false_leaders(r)
     put(ctx, r)
-    if phase == "MERGING":
+    if phase == MERGING:
         mark_term(ctx, r)
         ctx.emit("merging", study=r.study, number=r.number, revision=r.revision, term=r.term,
                  leader=get_leader(r), members=list(get_candidates(r)))  # fmt: skip
@@ -144,7 +109,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
 def next_term(ctx: Context, name: str) -> None:
     """The leader of the term loses it to the next in line; contributions stay."""
     r = ROUND.need(ctx.state, name)
-    if r.phase != "MERGING":
+    if r.phase != MERGING:
         return
     before = get_leader(r)
     r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
@@ -227,7 +192,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:
         ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
-    if r.phase != "MERGING":
+    if r.phase != MERGING:
         enough = len(r.contributions) >= r.min_peers
         if not enough:
             deadlines.clear(ctx.state, f"grace/{name}")
@@ -235,7 +200,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         advance(ctx, name)
     elif len(get_candidates(r)) < r.min_peers:
         deadlines.clear(ctx.state, f"term/{name}")
-        back = PHASES[r.kind][PHASES[r.kind].index("MERGING") - 1]
+        back = KINDS[r.kind].before(MERGING)
         if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
             r = reckon_with_all(SPEC.need(ctx.state, name), study, r)
         roster = tuple(sorted({*r.roster, *study.ready} - {member}))
@@ -280,7 +245,7 @@ def drop_study(ctx: Context, study: Study) -> None:
 def end_grace(ctx: Context, name: str) -> None:
     """The grace of a collecting round is over."""
     r = ROUND.get(ctx.state, name)
-    if r is not None and r.phase == "COLLECTING":
+    if r is not None and r.phase == COLLECTING:
         put(ctx, replace(r, grace="over"))
         advance(ctx, name)
 
@@ -302,7 +267,7 @@ def end_reinstatement(ctx: Context, name: str) -> None:
         return
     ctx.emit("reinstated", study=name, number=r.number, members=sorted(r.suspended))
     strikes = tuple(m for m in r.strikes if m not in r.suspended)
-    revision = r.revision if r.phase == "MERGING" else r.revision + 1
+    revision = r.revision if r.phase == MERGING else r.revision + 1
     put(ctx, replace(r, strikes=strikes, revision=revision))
 
 

@@ -33,6 +33,7 @@ from swarmhub.contract.round.checks import (
     need_open_round,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS, MERGING
 from swarmhub.contract.round.minimum import take_in
 from swarmhub.contract.round.phases import (
     advance,
@@ -63,18 +64,18 @@ def ready(ctx: Context, tx: Ready) -> None:
     study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
-    expected = get_candidates(r) if r.phase == "MERGING" else r.roster
+    expected = get_candidates(r) if r.phase == MERGING else r.roster
     if member.id in expected or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
     joined = take_in(spec, study, r, member.id)
-    if joined is None or (r.phase == "MERGING" and r.kind != "initial"):
+    if joined is None or (r.phase == MERGING and KINDS[r.kind].has_contributions):
         ctx.emit("ready", study=tx.study, number=r.number + 1, member=member.id)
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
         return
     need_few_strikes(r, member)
     ctx.emit("ready", study=tx.study, number=r.number, member=member.id)
     r = replace(joined, roster=tuple(sorted((*r.roster, member.id))))
-    if r.phase == "MERGING":  # candidates of the initial round are its roster: another set
+    if r.phase == MERGING:  # candidates of the initial round are its roster: another set
         r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
         put(ctx, r)
         mark_term(ctx, r)
@@ -86,7 +87,7 @@ def ready(ctx: Context, tx: Ready) -> None:
 def contribute(ctx: Context, tx: Contribute) -> None:
     """A member's parameters for this round: the first one counts, from the current model only."""
     member = ctx.need_member()
-    study, spec, r = need_current_round(ctx, tx.ref, "COLLECTING")
+    study, spec, r = need_current_round(ctx, tx.ref, tx.KIND)
     if r.contribution_of(member.id):
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
     need_few_strikes(r, member)
@@ -106,7 +107,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
 def retract(ctx: Context, tx: Retract) -> None:
     """A member takes its own contribution back while the round is unsettled."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "COLLECTING", "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     if not r.contribution_of(member.id):
         raise UnknownThing("contribution of member", member.id)
     drop_member(ctx, r.study, member.id, willing=True)
@@ -115,7 +116,7 @@ def retract(ctx: Context, tx: Retract) -> None:
 def suspect(ctx: Context, tx: Suspect) -> None:
     """End a term at once if f + 1 candidates say that its leader does not answer."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
     if member.id in r.suspects:
         raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
@@ -129,7 +130,7 @@ def suspect(ctx: Context, tx: Suspect) -> None:
 def unavailable(ctx: Context, tx: Unavailable) -> None:
     """The leader cannot get a contribution. Its term is over; enough such reports exclude."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r):
         raise NotAllowed("the leader of the term", "report a contribution as unavailable")
     add_report(ctx, r, Report("unavailable", member.id, tx.member))
@@ -144,7 +145,7 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
 def invalid(ctx: Context, tx: Invalid) -> None:
     """Exclude a contribution that f + 1 contributors have checked and found unmergeable."""
     member = ctx.need_member()
-    _, _, r = need_current_round(ctx, tx.ref, "MERGING")
+    _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
     add_report(ctx, r, Report("invalid", member.id, tx.member))
     r = ROUND.need(ctx.state, r.study)
@@ -156,7 +157,7 @@ def invalid(ctx: Context, tx: Invalid) -> None:
 def settle(ctx: Context, tx: Settle) -> None:
     """A leader of this revision settles the merged model that enough others hold."""
     member = ctx.need_member()
-    study, spec, r = need_led_round(ctx, tx.ref)
+    study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r, tx.ref.term):
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
     if member.id in r.false_leaders:
@@ -176,7 +177,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         layout=tx.layout,
         base=r.base,
         spec=study.spec,
-        rule="statistics" if r.kind == "statistics" else spec.merge.name,
+        rule="statistics" if KINDS[r.kind].carries == DOCUMENT else spec.merge.name,
         leader=member.id,
         term=tx.ref.term,
         revision=r.revision,
@@ -185,7 +186,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     )
     study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
     lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
-    if r.kind == "statistics":
+    if KINDS[r.kind].carries == DOCUMENT:
         study = replace(study, statistics=model, lineage=lineage)
     else:
         study = replace(study, current=model, lineage=lineage)

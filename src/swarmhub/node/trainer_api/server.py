@@ -29,6 +29,7 @@ from aiohttp import web
 from swarmhub import codec
 from swarmhub.contract.records import SPEC, STUDY, Study, get_member_of_key
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
 from swarmhub.errors import (
     BadContribution,
     BadInput,
@@ -342,12 +343,12 @@ class LocalApi:
                 return _json({"state": "late", "current": current})
             state, me = self._node.ledger.state, driver.local.me
             measured = (given.evaluations, given.own_metrics)
-            buffer = None
-            if task.kind == "statistics":
+            buffer, carries = None, KINDS[task.kind].carries
+            if carries == DOCUMENT:
                 layout = None
-            elif task.kind != "evaluation" and layout is None:
+            elif carries != NOTHING and layout is None:
                 raise TrainerError("Parameters come with their layout; this answer has none.")
-            if task.kind != "evaluation":
+            if carries != NOTHING:
                 buffer = self._measure(drop, layout)
                 if task.kind == "parameters" and buffer[2] != task.layout:
                     raise TrainerError(OTHER_LAYOUT)
