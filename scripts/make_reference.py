@@ -1,4 +1,4 @@
-"""Writes docs/reference/contract.md and docs/reference/cli.md from the code.
+"""Writes docs/reference/contract.md, cli.md and python.md from the code.
 
     python scripts/make_reference.py            write the pages
     python scripts/make_reference.py --check    exit code 1 where a page is not what it would write
@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import inspect
 import io
+import re
 import sys
 import textwrap
 import tokenize
@@ -26,6 +27,8 @@ from typing import Any
 
 from typer.models import ArgumentInfo, OptionInfo
 
+import swarmhub
+from swarmhub import errors
 from swarmhub.cli.app import app
 from swarmhub.contract import records, refusals, transactions
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER, RULES
@@ -486,6 +489,75 @@ def option_words(mark: OptionInfo, default: Any) -> str:
     return " ".join(said)
 
 
+# the Python API
+
+TRAINER_ERRORS: dict[type[errors.SwarmhubError], str] = {
+    errors.BadInput: "`join`: the text is not the name of a study",
+    errors.HomeError: "`join`: `home` is not the home of a node",
+    errors.Malformed: "`rounds`: an array, which the message names, cannot be shared or stored",
+    errors.TrainerError: "the node refuses (the study is unknown, this hospital is not enrolled), "
+    "or does not answer for `patience_s`; another trainer holds the study; the model, its "
+    "parameters or a number cannot take part; `round.report` was not called",
+}
+
+
+def python_page() -> str:
+    """The reference of what `import swarmhub` gives."""
+    swarm, turn = swarmhub.Swarm, swarmhub.SwarmRound
+    return "\n".join(
+        [
+            GENERATED,
+            "# Python\n",
+            "`import swarmhub` gives what a trainer needs: "
+            + ", ".join(f"`{name}`" for name in swarmhub.__all__)
+            + ". All else is reached by the [commands](cli.md). [Writing a trainer]"
+            "(../guides/own-training.md#a-dict-of-numpy-arrays) has whole programs, which the "
+            "tests run.\n",
+            function("swarmhub.join", swarmhub.join),
+            f"## swarmhub.Swarm\n\n{doc(swarm)} `swarmhub.join` makes it.\n",
+            names_table("attribute", attributes(swarm)),
+            function("swarm.rounds", swarm.rounds, "###"),
+            function("swarm.close", swarm.close, "###"),
+            f"## swarmhub.SwarmRound\n\n{doc(turn)} `swarm.rounds` yields it.\n",
+            names_table("attribute", comments(turn)),
+            function("round.report", turn.report, "###"),
+            "## Errors\n\n`swarmhub.SwarmhubError` is the base of all errors; the others are in "
+            "`swarmhub.errors` ([the tree](errors.md#the-tree)). The message says what was "
+            "expected, what came and what to do. A trainer meets these:\n",
+            names_table("error", {e.__name__: why for e, why in TRAINER_ERRORS.items()}),
+        ]
+    )
+
+
+def function(name: str, called: Callable[..., Any], level: str = "##") -> str:
+    """A function: its signature and its docstring, paragraph by paragraph."""
+    node = typing.cast(ast.Module, tree_of(called)).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    defaults: list[ast.expr | None] = [None] * (len(node.args.args) - len(node.args.defaults))
+    given = [
+        ast.unparse(a) + (f" = {ast.unparse(default)}" if default else "")
+        for a, default in zip(node.args.args, defaults + node.args.defaults, strict=True)
+        if a.arg != "self"
+    ]
+    if node.args.kwarg:
+        given.append(f"**{ast.unparse(node.args.kwarg)}")
+    head = f"{name}(" + "".join(f"\n    {a}," for a in given) + ("\n)" if given else ")")
+    head += f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{level} {name}\n\n```python\n{head}\n```\n\n{inspect.getdoc(called)}\n"
+
+
+def attributes(cls: type[Any]) -> dict[str, str]:
+    """Public attributes that the methods of a class set, with the comment beside each."""
+    found = re.findall(r"self\.([a-z]\w*)(?:: [^=]+)? = .*  # (.+)", inspect.getsource(cls))
+    return dict(found)
+
+
+def names_table(kind: str, meanings: dict[str, str]) -> str:
+    """A table of public names and their meanings."""
+    rows = [f"| `{n}` | {cell(m)} |" for n, m in meanings.items() if not n.startswith("_")]
+    return "\n".join([f"| {kind} | meaning |", "|---|---|", *rows]) + "\n"
+
+
 # words
 
 
@@ -499,7 +571,11 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES: dict[str, Callable[[], str]] = {"contract.md": contract_page, "cli.md": cli_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "contract.md": contract_page,
+    "cli.md": cli_page,
+    "python.md": python_page,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import swarmhub
 from swarmhub import errors
 from swarmhub.contract import records, refusals, transactions
 from swarmhub.contract.consortium import thresholds
@@ -59,6 +60,16 @@ def test_every_command_is_in_the_reference():
     commands = list(make_reference().commands())
     assert len(commands) > 20
     assert [c for c in commands if f"# {c}\n" not in page] == []
+
+
+def test_every_public_name_of_the_package_is_in_the_reference():
+    page = read("reference/python.md")
+    assert [name for name in swarmhub.__all__ if f"`{name}`" not in page] == []
+    for cls in (swarmhub.Swarm, swarmhub.SwarmRound):
+        public = [n for n, f in vars(cls).items() if n[0] != "_" and inspect.isfunction(f)]
+        assert [n for n in public if not re.search(rf"(?m)^### \w+\.{n}$", page)] == []
+    fields = [f.name for f in dataclasses.fields(swarmhub.SwarmRound) if f.name[0] != "_"]
+    assert [n for n in fields if f"| `{n}` |" not in page] == []
 
 
 def test_every_transaction_kind_and_its_fields_are_in_the_reference():
@@ -168,8 +179,7 @@ def test_the_readme_names_every_key_of_the_demos_json():
 
 
 def test_no_page_names_a_path_of_a_machine_or_loads_from_elsewhere():
-    pages = [*DOCS.rglob("*.md"), *DOCS.rglob("*.svg"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
-    for page in pages:
+    for page in [*DOCS.rglob("*.md"), *DOCS.rglob("*.svg"), *ROOT.glob("*.md")]:
         text = page.read_text("utf-8")
         assert not re.search(r"/(root|tmp|work|Users)/", text), page.name
         assert not re.search(r"<(script|link|iframe)|src=.https?:|!\[[^]]*\]\(http", text), (
@@ -178,7 +188,7 @@ def test_no_page_names_a_path_of_a_machine_or_loads_from_elsewhere():
 
 
 def test_relative_links_lead_to_files():
-    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]:
+    for page in [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]:
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), (page.name, link)
