@@ -1,18 +1,18 @@
-"""The walk of a round: its phases, the set of contributions, the line of leaders.
+"""The phases of a round, its set of contributions, and its line of leaders.
 
 Each kind of round walks its own row of PHASES; keying, unmasking and auditing will be columns.
 
     statistics   OPEN -> COLLECTING -> MERGING -> SETTLED     preprocessing statistics
-    initial      OPEN ->               MERGING -> SETTLED     the first leader's own start
-    parameters   OPEN -> COLLECTING -> MERGING -> SETTLED     what training changed
+    initial      OPEN ->               MERGING -> SETTLED     the first leader's initial model
+    parameters   OPEN -> COLLECTING -> MERGING -> SETTLED     trained parameters
     evaluation   OPEN -> COLLECTING ->            SETTLED     metrics of the last merge
 
 OPEN waits until min_peers are ready. COLLECTING closes when the whole roster has contributed, or
-when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the
-set of contributions (its revision) and has a leader (its term). SETTLED is never stored: the
-settled model goes to the study, the round's record is replaced by the next one's.
+when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the set
+of contributions (its revision) and has a leader (its term). SETTLED is never stored: the settled
+model goes to the study, the round's record is replaced by the next one's.
 
-min_peers is the round's own (see `minimum`).
+The round has its own min_peers (see `minimum`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PHASES = {
     "parameters": ("OPEN", "COLLECTING", "MERGING", "SETTLED"),
     "evaluation": ("OPEN", "COLLECTING", "SETTLED"),
 }
-MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
+MAX_DOUBLINGS = 8  # a leader's time doubles with each full cycle of leaders, at most so often
 TIMERS = (
     "grace",
     "term",
@@ -55,7 +55,7 @@ MAX_TERM_MS = 30 * 86_400_000
 
 
 def compute_kind(spec: Spec, number: int) -> str | None:
-    """Kind of round `number` (from 1); None after the last."""
+    """Return the kind of round `number` (from 1); None after the last."""
     first = 2 if spec.statistics else 1
     if number < first:
         return "statistics"
@@ -81,7 +81,7 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
         return
     enrolled = {e.member for e in study.enrolled}
     if kind == "statistics":
-        last = enrolled  # preprocessing should know everyone's data: wait for all, within the grace
+        last = enrolled  # preprocessing should cover all data: wait for everyone, within the grace
     roster = tuple(sorted(enrolled & {*last, *study.ready}))
     base = study.current.digest if study.current else ""
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
@@ -92,7 +92,7 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
 
 
 def advance(ctx: Context, name: str) -> None:
-    """Move the round on as far as what it has allows."""
+    """Advance the round as far as its contributions allow."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
     if r.phase == "OPEN" and len(r.roster) >= r.min_peers:
         r = enter(ctx, r, PHASES[r.kind][1])
@@ -118,13 +118,13 @@ def note_settled(ctx: Context, study: Study, r: Round) -> Study:
 
 def compute_grace_ms(spec: Spec, r: Round) -> int:
     """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
-    a leader's time at least: a member that is always first, and serves its contribution to nobody,
-    would else be in each set instead of an honest one."""
+    this is at least a leader's time: otherwise a member that is always first, and serves its
+    contribution to nobody, would be in each set instead of an honest one."""
     return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
 
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
-    """Enter a phase and start what belongs to it."""
+    """Enter a phase and start its timers."""
     r = replace(r, phase=phase, since_term=r.term)
     if phase == "SETTLED":  # an evaluation round: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
@@ -142,7 +142,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
 
 
 def next_term(ctx: Context, name: str) -> None:
-    """The leader of the term loses it to the next in line; contributions stay."""
+    """Pass the lead to the next in line; contributions stay."""
     r = ROUND.need(ctx.state, name)
     if r.phase != "MERGING":
         return
@@ -163,14 +163,14 @@ def pass_over_false_leaders(r: Round) -> Round:
 
 
 def end_term(ctx: Context, name: str) -> None:
-    """A leader's time is over (if its round still is)."""
+    """End a leader's term when its time is over (if the round is still open and merging)."""
     if ROUND.get(ctx.state, name) is not None:
         next_term(ctx, name)
 
 
 def mark_term(ctx: Context, r: Round) -> None:
-    """A leader's time: a base, and the bytes it has to move; doubled after each full cycle of
-    leaders of this revision."""
+    """Set a leader's time: a base, and the time for the bytes that it has to move; doubled after
+    each full cycle of leaders of this revision."""
     spec = SPEC.need(ctx.state, r.study)
     n = max(1, len(get_candidates(r)))
     nbytes = sum(c.nbytes for c in r.contributions)
@@ -180,7 +180,7 @@ def mark_term(ctx: Context, r: Round) -> None:
 
 
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
-    """Take a contribution out of the set by the word of enough members."""
+    """Exclude a contribution from the set because enough members have reported it."""
     ctx.emit("excluded", study=name, member=member, why=why)
     if why == "invalid":
         r = ROUND.need(ctx.state, name)
@@ -190,11 +190,11 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
 
 def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
     """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: it wants that itself, which it may not do again and again; a leader with a merge
-    that is disputed leads no more in this round then.
+    `willing`: by its own will, which it may not repeat again and again; a leader with a merge that
+    is disputed leads no more in this round then.
 
-    Below min_peers the round is collecting again, with all that it still has; it may need fewer
-    without a member that has left its study.
+    Below min_peers the round collects again, with all contributions that it still has; it may need
+    fewer without a member that has left its study.
     """
     study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
     if r is None:
@@ -250,9 +250,9 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
 
 
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
-    """No round is open any more; models and lineage stay. What has never been started leaves the
-    state. What has keeps its name: receipts and offers that were signed for its rounds name it,
-    and would be good for another study of this name."""
+    """End a study: no round is open any more; models and lineage stay. A study that has never been
+    started leaves the state. One that was started keeps its name: receipts and offers that were
+    signed for its rounds contain it, and would be valid for another study of this name."""
     study = STUDY.need(ctx.state, name)
     STUDY.put(ctx.state, name, record=replace(study, status=status, ready=()))
     ROUND.put(ctx.state, name, record=None)
@@ -267,7 +267,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
 
 
 def drop_study(ctx: Context, study: Study) -> None:
-    """Take a study that has never been started out of the state; its events stay."""
+    """Delete a study that has never been started from the state; its events stay."""
     for timer in ("expiry", "proposal"):
         deadlines.clear(ctx.state, f"{timer}/{study.name}")
     STUDY.put(ctx.state, study.name, record=None)
@@ -278,7 +278,7 @@ def drop_study(ctx: Context, study: Study) -> None:
 
 
 def end_grace(ctx: Context, name: str) -> None:
-    """The grace of a collecting round is over."""
+    """End the grace of a collecting round."""
     r = ROUND.get(ctx.state, name)
     if r is not None and r.phase == "COLLECTING":
         put(ctx, replace(r, grace="over"))
@@ -286,8 +286,8 @@ def end_grace(ctx: Context, name: str) -> None:
 
 
 def mark_reinstatement(ctx: Context, name: str) -> None:
-    """Let suspended members wait for a leader's time, in which they cannot disturb the others.
-    Nothing starts that time anew: a liar that could do that would put off an honest member for
+    """Make suspended members wait for a leader's time, in which they cannot disturb the others.
+    Nothing restarts that time: a Byzantine member that could do so would delay an honest member for
     ever."""
     r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
     if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
