@@ -367,9 +367,7 @@ class Round:
     base: Digest = ""
     opened_ms: int = 0  # time of the block that opened it
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
-    enrolled: tuple[
-        MemberId, ...
-    ] = ()  # f is computed from these
+    enrolled: tuple[MemberId, ...] = ()  # f is computed from these
     revision: int = 0  # of the set of contributions
     term: int = 0  # index of the leadership attempt; never decreases within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set

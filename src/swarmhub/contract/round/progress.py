@@ -163,7 +163,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
     if member.id in r.false_leaders:
         raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
-    if r.dispute is not None:  # also if of another merge: that may be the true one
+    if r.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.dispute.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
     check_receipts(ctx, r, tx, member)
