@@ -1,9 +1,11 @@
 """The protocol, sans-io: from the ledger's state and a node's own, compute the next effects.
 
-decision, audit, view effects that should be under way now effects, local_state the effects, and the
-observations that come back audit_procedure, recompute how an audit is carried out, over the ports
-AuditIO and BlobReader answers checks of a trainer's answer retention blobs to keep, and members
-that may read them signatures messages that members sign for one another
+decision, audit, view        effects that should be under way now
+effects, local_state         the effects, and the observations that come back
+audit_procedure, recompute   how an audit is carried out, over the ports AuditIO and BlobReader
+answers                      checks of a trainer's answer
+retention                    blobs to keep, and members that may read them
+signatures                   messages that members sign for one another
 """
 
 from swarmhub.protocol.decision import TrainingTask, assign, decide, expect

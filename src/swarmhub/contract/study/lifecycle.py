@@ -274,7 +274,7 @@ def release_model(ctx: Context, motion: Motion) -> None:
 
 
 def expire(ctx: Context, name: str) -> None:
-    """End a study whose time is over: nothing of it runs any more."""
+    """End a study when its time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
         phases.end_study(ctx, name, "expired")
