@@ -1,14 +1,18 @@
-"""The law: a pure state machine. No clock, no randomness, no float, no set order, no I/O.
+"""The contract: a pure state machine. No clock, no randomness, no float, no set order, no I/O.
 
-execution    found, begin_block, apply, end_block: the transition
-consortium   membership                 study    the life of a study
-rounds       collect, merge, settle     election leaders
-motions      votes                      deadlines time
-quotas       parts of the state            replay    replay protection
-thresholds   quorums                    records  the records of the state
-transactions every act on the wire      refusals every no
-state        the map and its Merkle root   names     what may be a name or an address
-misbehaviour double signing              cards    keys, names, addresses of members
+execution     found, begin_block, apply, end_block: the transition
+consortium    membership, cards, motions, thresholds, misbehaviour
+study         the life of a study
+round         collect, merge, settle; leaders, disputes, scores
+transactions  every act on the wire
+refusals      every reason to refuse one
+records       the records of the state
+state         the map and its Merkle root
+quotas        each member's part of the state
+deadlines     time
+replay        replay protection
+names         valid names and addresses
+inheritance   a chain that goes on from another's state
 """
 
 from swarmhub.contract.context import Env, Misbehaviour

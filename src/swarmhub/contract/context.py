@@ -15,16 +15,16 @@ Verify = Callable[[PublicKey, str, bytes, Signature], bool]
 
 
 class BlockQuota:
-    """Shares of one block that are used: ids of transactions by member (0: all strangers).
+    """The shares of one block that are used: ids of transactions by member (0: all strangers).
 
-    Ids, not a count: a repetition of a member's bytes does not use up that member's share.
+    Ids, not a count: if a member's bytes are sent again, that does not use up the member's share.
     """
 
     def __init__(self) -> None:
         self._ids: dict[MemberId, set[Digest]] = {}
 
     def take(self, member: MemberId, tx: Digest) -> int:
-        """Note a transaction of the member; returns how many of its there are now."""
+        """Add a transaction of the member; return how many it has in the block now."""
         ids = self._ids.setdefault(member, set())
         ids.add(tx)
         return len(ids)
@@ -33,7 +33,7 @@ class BlockQuota:
 @dataclass(frozen=True)
 class Misbehaviour:
     """Evidence that validators have against one of them: two different votes of its key at one
-    height, which nobody can forge. `address`: the first 20 bytes of the sha256 of its consensus
+    height, which nobody can forge. `address` is the first 20 bytes of the sha256 of its consensus
     key, in hex."""
 
     address: str
@@ -56,7 +56,7 @@ class Env:
 
 @dataclass
 class Context:
-    """One transaction (or one block boundary) at work."""
+    """A transaction (or a block boundary) in progress."""
 
     state: Overlay
     env: Env
@@ -73,7 +73,7 @@ class Context:
         return get_chain(self.state)
 
     def need_member(self) -> Member:
-        """Return the active member that signed; refuses strangers."""
+        """Return the active member that signed; refuse strangers."""
         member = get_member_of_key(self.state, self.signer)
         if member is None:
             raise NotAMember(self.signer)

@@ -29,12 +29,12 @@ MINUTE_MS = 60_000
 
 
 def get_deadline(state: Reader, key: str) -> Deadline | None:
-    """The deadline of a key, stamped or not."""
+    """Return the deadline of a key, stamped or not."""
     return DEADLINE.get(state, key)
 
 
 def get_deadlines(state: Reader) -> tuple[Deadline, ...]:
-    """All deadlines, by key. For tests and views: it costs as much as there are."""
+    """Return all deadlines, by key. For tests and views: the cost grows with their number."""
     keys = list(_keys(state))
     for minute in _minutes(state):
         keys += DUE_KEYS.need(state, minute).keys
@@ -42,13 +42,15 @@ def get_deadlines(state: Reader) -> tuple[Deadline, ...]:
 
 
 def get_due_ms(state: Reader, key: str) -> int | None:
-    """Block time at which the deadline fires; None if there is none or it is unstamped."""
+    """Return the block time at which the deadline fires; None if there is none or it is
+    unstamped."""
     found = DEADLINE.get(state, key)
     return (found.due_ms or None) if found else None
 
 
 def get_began_ms(state: Reader, key: str) -> int | None:
-    """Block time at which the deadline was stamped; None if there is none or it is unstamped."""
+    """Return the block time at which the deadline was stamped; None if there is none or it is
+    unstamped."""
     found = DEADLINE.get(state, key)
     return found.due_ms - found.duration_ms if found and found.due_ms else None
 
@@ -64,7 +66,8 @@ def is_waiting(state: Reader) -> bool:
 
 
 def mark(state: Overlay, key: str, duration_ms: int) -> None:
-    """Ask for a deadline `duration_ms` after the next block begins; replaces one of this key."""
+    """Ask for a deadline `duration_ms` after the next block begins; it replaces one of the same
+    key."""
     clear(state, key)
     DEADLINE.put(state, key, record=Deadline(key, duration_ms))
     UNSTAMPED.put(state, record=DeadlineKeys((*_keys(state), key)))
@@ -91,7 +94,7 @@ def clear(state: Overlay, key: str) -> None:
 
 
 def stamp(state: Overlay, time_ms: int) -> None:
-    """Stamp what waits (at the beginning of a block)."""
+    """Stamp the deadlines that wait (at the beginning of a block)."""
     keys = _keys(state)
     if keys:
         UNSTAMPED.put(state, record=None)
@@ -101,7 +104,7 @@ def stamp(state: Overlay, time_ms: int) -> None:
 
 
 def take_due(state: Overlay, time_ms: int) -> list[str]:
-    """Keys that are due, earliest first; they are removed."""
+    """Remove and return the keys that are due, earliest first."""
     due: list[Deadline] = []
     for minute in _minutes(state):
         if minute > time_ms // MINUTE_MS:
@@ -125,7 +128,7 @@ def _set(state: Overlay, deadline: Deadline) -> None:
 
 
 def _put_keys(state: Overlay, minute: int, keys: Iterable[str]) -> None:
-    """Store a minute's keys, and list the minute while it has some."""
+    """Store a minute's keys, and list the minute as long as it has some."""
     left, minutes = tuple(keys), _minutes(state)
     DUE_KEYS.put(state, minute, record=DeadlineKeys(left) if left else None)
     if left and minute not in minutes:

@@ -1,7 +1,7 @@
 """The contract as a state transition: found, begin_block, apply, end_block. Pure.
 
-`apply` never raises on anything that a transaction contains: a refusal comes back as a result
-and leaves no write. The only exceptions are faults of this code or of the machine.
+`apply` never raises because of a transaction's content: a refusal is returned as a result and
+leaves no write. The only exceptions are faults of this code or of the machine.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ TIMERS: dict[str, Callable[[Context, str], None]] = {
 }
 
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
-MAX_TXS_OF_STRANGERS = 16  # in a block, all together: strangers can only apply
+MAX_TXS_OF_STRANGERS = 16  # in a block, of all strangers together: they can only apply
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Result:
 
 
 def compute_chain_id(genesis: Genesis) -> str:
-    """The consortium's name and the first 12 hex digits of its genesis' digest."""
+    """Return the consortium's name and the first 12 hex digits of its genesis' digest."""
     plain = "abcdefghijklmnopqrstuvwxyz0123456789"
     lower = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", plain, strict=False))
     name = "".join(lower.get(c, c) for c in genesis.name)
@@ -91,7 +91,7 @@ def compute_chain_id(genesis: Genesis) -> str:
 
 
 def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[LedgerEvent, ...]:
-    """Write block 0's state. Raises Refusal where the genesis cannot be used."""
+    """Write block 0's state. Raise Refusal if the genesis cannot be used."""
     ctx = Context(state, env)
     if isinstance(genesis, ForkGenesis):
         inheritance.inherit(ctx, genesis, compute_chain_id(genesis))
@@ -101,8 +101,8 @@ def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[LedgerEvent, ...]
 
 
 def begin_block(state: Overlay, env: Env) -> tuple[LedgerEvent, ...]:
-    """Hear of misbehaviour, stamp what waits for a time, forget old transactions, fire what is
-    due."""
+    """Record misbehaviour, stamp the deadlines that wait for a time, forget old transactions, and
+    fire what is due."""
     ctx = Context(state, env)
     for seen in env.misbehaviour:
         misbehaviour.note_double_sign(ctx, seen)
@@ -115,7 +115,8 @@ def begin_block(state: Overlay, env: Env) -> tuple[LedgerEvent, ...]:
 
 
 def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
-    """One transaction: its writes if the law allows it, else a refusal and no write."""
+    """Apply one transaction: return its writes if the contract accepts it, else a refusal and no
+    write."""
     work = Overlay(state)
     ctx = Context(work, env, tx.signer)
     try:
@@ -131,9 +132,9 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
 
 
 def end_block(events: tuple[LedgerEvent, ...]) -> tuple[tuple[str, int], ...]:
-    """Validator updates (consensus key, power) of a block's events: the last one of each key. A key
-    that came and went within the block has never been a validator's, and an engine that is told to
-    remove it stops for good."""
+    """Return the validator updates (consensus key, power) of a block's events: the last one of each
+    key. A key that came and went within the block has never been a validator's, and an engine that
+    is told to remove it stops for good."""
     first: dict[PublicKey, int] = {}
     last: dict[PublicKey, int] = {}
     for name, fields in events:
@@ -158,8 +159,8 @@ def _check_envelope(ctx: Context, tx: Transaction) -> None:
 
 
 def _check_share(ctx: Context, tx: Transaction) -> MemberId:
-    """Bound a flood; returns the member (0: a stranger). Asked after the signature, so nobody can
-    use up another one's share."""
+    """Return the member (0: a stranger), or refuse if its share of the block is used up. Called
+    after the signature is checked, so that nobody can use up another member's share."""
     member = get_member_of_key(ctx.state, tx.signer)
     number = ctx.env.shares.take(member.id if member else 0, tx.id)
     most = MAX_TXS_PER_MEMBER if member else MAX_TXS_OF_STRANGERS

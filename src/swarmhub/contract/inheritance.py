@@ -1,10 +1,10 @@
 """A consortium that goes on from another's state, because too many of its validators are gone.
 
-A BFT ledger stands still when a third of its validators are away. If they are gone for good, the
-members that are left take the last state that they have, sign it with the list of themselves, and
-begin a new chain with it. Block 0 holds all of this, so each reader of the new chain sees what it
-came from and by which word. Members that did not sign are members no longer; they can apply again.
-Studies, models and their lineage go on.
+A BFT ledger halts when a third of its validators are away. If they are gone for good, the members
+that are left take the last state that they have, sign it with the list of themselves, and begin a
+new chain with it. Block 0 holds all of this, so each reader of the new chain sees where it came
+from and which members signed that. Members that did not sign are members no longer; they can apply
+again. Studies, models and their lineage go on.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from swarmhub.contract.state import State
 from swarmhub.errors import Malformed
 from swarmhub.types import RESTART_DOMAIN
 
-MAX_STATE_BYTES = 16 << 20  # of the text; what 64 members can have by their quotas is less
+MAX_STATE_BYTES = 16 << 20  # of the text; 64 members within their quotas need less
 
 
 def get_heritage(values: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return what a new chain takes over of a state: all but the transactions that the old one has
-    seen, which are good for no other chain."""
+    """Return the part of a state that a new chain takes over: all but the transactions that the old
+    chain has seen, which are valid on no other chain."""
     return {path: v for path, v in values.items() if not is_replay_protection(path)}
 
 
 def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
-    """Block 0 of a chain that goes on from another one."""
+    """Write block 0 of a chain that goes on from another one."""
     will = genesis.inherits
     for path, value in read_state(will).items():
         ctx.state.put(path, value)
@@ -68,7 +68,7 @@ def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
 
 
 def read_state(will: InheritedState) -> dict[str, bytes]:
-    """The state's map; refuses one that does not have the root that the survivors signed."""
+    """Return the state's map; refuse one that does not have the root that the survivors signed."""
     try:
         found = codec.parse(will.state.encode(), MAX_STATE_BYTES)
         if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
@@ -83,7 +83,8 @@ def read_state(will: InheritedState) -> dict[str, bytes]:
 
 
 def check_will(ctx: Context, genesis: ForkGenesis) -> None:
-    """Refuse an inheritance that not every survivor, all of them members, has signed."""
+    """Refuse an inheritance that some survivor has not signed, or with a survivor that is no
+    member."""
     will = genesis.inherits
     if CHAIN.get(ctx.state) is None or ctx.chain.chain_id != will.chain:
         raise BadValue("state", f"one of the chain {will.chain[:80]!r}", "another")

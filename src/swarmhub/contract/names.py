@@ -1,4 +1,4 @@
-"""Names and addresses: what may be one, and which two are taken for the same.
+"""Names and addresses: which are valid, and which two count as the same.
 
 Names are read by people, so two that look alike are one: they are compared without case, accents,
 punctuation, and with letters and digits that look alike folded into one. The table of letters ships
@@ -36,14 +36,14 @@ MAX_RELAYS = 4
 
 
 def check_name(text: str) -> None:
-    """Refuse what cannot be a name."""
+    """Refuse a text that cannot be a name."""
     name_fault = find_name_fault(text)
     if name_fault:
         raise BadValue("name", name_fault, text)
 
 
 def find_name_fault(text: str) -> str:
-    """Return what is expected of a name and not so here; "" if it is one."""
+    """Return what a name should have and this text does not; "" if it is a name."""
     if not 0 < len(text) <= MAX_NAME or not text.strip():
         return f"1 to {MAX_NAME} letters, digits and spaces"
     for c in text:
@@ -64,13 +64,13 @@ def is_metric_name(text: str) -> bool:
 
 
 def fold_name(text: str) -> str:
-    """Return the text that a name is compared as; equal for names that look alike."""
+    """Return the form in which a name is compared; equal for names that look alike."""
     words = "".join(" " if c in PUNCTUATION else FOLDED.get(c, c) for c in text)
     return " ".join(words.split())
 
 
 def find_address_fault(text: str) -> str:
-    """Return what is expected of host:port and not so here; "" if it is an address."""
+    """Return what host:port should have and this text does not; "" if it is an address."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not is_port(port):
         if text.count(":") > 1 and is_ipv6(text):
@@ -87,19 +87,20 @@ def find_address_fault(text: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """host:port, with a host name, an IPv4 address, or an IPv6 address in brackets."""
+    """Return whether a text is host:port, with a host name, an IPv4 address, or an IPv6 address in
+    brackets."""
     return not find_address_fault(text)
 
 
 def is_behind_relays(text: str) -> bool:
-    """@host:port of one to MAX_RELAYS relays, with commas between."""
+    """Return whether a text is @host:port of one to MAX_RELAYS relays, with commas between."""
     relays = text[1:].split(",")
     return text[:1] == "@" and len(relays) <= MAX_RELAYS and all(is_address(r) for r in relays)
 
 
 def fold_address(text: str) -> tuple[str, int]:
-    """Return the host and port that an address is compared as: equal ones lead to the same
-    place."""
+    """Return the host and port as which an address is compared: equal ones lead to the same
+    endpoint."""
     host, _, port = text.rpartition(":")
     if host[0] == "[":
         left, gap, right = host[1:-1].lower().partition("::")
@@ -113,7 +114,7 @@ LOWER = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", str
 
 
 def is_ipv6(text: str) -> bool:
-    """Eight groups of hex digits, or fewer with one "::"."""
+    """Return whether a text is eight groups of hex digits, or fewer with one "::"."""
     halves = text.split("::")
     groups = [g for half in halves if half for g in half.split(":")]
     if not all(0 < len(g) <= 4 and set(g) <= HEX for g in groups):
@@ -122,6 +123,6 @@ def is_ipv6(text: str) -> bool:
 
 
 def is_port(text: str) -> bool:
-    """1 to 65535 in plain digits."""
+    """Return whether a text is 1 to 65535 in plain digits."""
     digits = 0 < len(text) <= 5 and all(c in DIGITS for c in text)
     return digits and 0 < int(text) < 65536

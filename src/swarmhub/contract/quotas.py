@@ -1,10 +1,11 @@
 """Quotas: the part of the state that each member has, and how large it may be.
 
-The state is everyone's: a newcomer reads all of it, and a restart after a halt needs it in one
-piece (`inheritance.MAX_STATE_BYTES`). So what one member alone can put there is bounded by its own
-quota. An act is charged to the member that makes it: terms to the proposer, a part in the rounds to
-the enrolled member, the copy of a released model to the mover of the release. Nobody can use up
-another member's quota. A list for each member has what is counted, so that counting costs little.
+The state belongs to all: a newcomer reads all of it, and a restart after a halt needs it in one
+piece (`inheritance.MAX_STATE_BYTES`). So the amount that one member alone can store there is
+bounded by its own quota. An act is charged to the member that makes it: terms to the proposer, a
+part in the rounds to the enrolled member, the copy of a released model to the mover of the release.
+Nobody can use up another member's quota. Each member's counted items are listed, so that counting
+costs little.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ MAX_MOTIONS = 8  # open at once; removals are bounded by the members instead
 MAX_PROPOSALS = 8  # studies that nobody has started yet
 MAX_STUDY_BYTES = 160 * 1024  # of all that the member's acts have put into studies
 
-# What the records of a study take at most, as texts in a text; a test fills them to the brim.
-STUDY_BYTES = 6 * 1024  # of its proposer's part, beside the terms, while rounds may open
+# Largest size of a study's records, as texts in a text; a test fills them to the limit.
+STUDY_BYTES = 6 * 1024  # of its proposer's part, beside the terms, as long as rounds may open
 OVER_BYTES = 3_584  # and when it is over
 PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24 studies at a time
 KEPT_BYTES = 768  # and when it has withdrawn, or the study is over: its shares of models
@@ -43,7 +44,7 @@ Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "
 
 
 def get_holdings(state: Reader, member: MemberId) -> Holdings:
-    """Return what the member has in the state."""
+    """Return the member's counted items in the state."""
     return HOLDINGS.get(state, member) or Holdings()
 
 
@@ -55,14 +56,14 @@ def hold(state: Overlay, member: MemberId, kind: Kind, item: object) -> None:
 
 
 def release(state: Overlay, member: MemberId, kind: Kind, item: object) -> None:
-    """Count an item no longer."""
+    """Stop counting an item."""
     held = get_holdings(state, member)
     left = replace(held, **{kind: tuple(i for i in getattr(held, kind) if i != item)})
     HOLDINGS.put(state, member, record=None if left == Holdings() else left)
 
 
 def drop_release(state: Overlay, member: MemberId, study: str, model: Digest) -> None:
-    """Count a model no longer that the member moved to release: it is not released."""
+    """Stop counting a model that the member moved to release and that is not released."""
     for moved in get_holdings(state, member).releases:
         if (moved.study, moved.model) == (study, model):
             release(state, member, "releases", moved)
@@ -95,14 +96,14 @@ def need_proposal(state: Reader, spec: Spec, study: Study) -> None:
 
 
 def need_enrolment(state: Reader, member: MemberId, name: str) -> None:
-    """Refuse a part in one more study than a member has room for."""
+    """Refuse enrolment in one more study than the member's quota allows."""
     has_had = name in get_holdings(state, member).enrolments
     more = PART_BYTES - (KEPT_BYTES if has_had else 0)
     need_study_bytes(state, member, more, "wait until a study is over, or withdraw from one")
 
 
 def need_release(state: Reader, member: MemberId, model: Model) -> MovedRelease:
-    """Refuse one more release than the mover has room for; returns what it takes."""
+    """Refuse one more release than the mover's quota allows; return the record that is charged."""
     moved = MovedRelease(model.study, model.digest, compute_text_bytes(codec.pack(model)))
     advice = "let another enrolled member move to release it"
     need_study_bytes(state, member, moved.nbytes + RELEASE_BYTES, advice)
@@ -110,7 +111,7 @@ def need_release(state: Reader, member: MemberId, model: Model) -> MovedRelease:
 
 
 def need_study_bytes(state: Reader, member: MemberId, more: int, advice: str) -> None:
-    """Refuse so many bytes more in studies if the member's part of the state is used up."""
+    """Refuse so many more bytes in studies if the member's part of the state is used up."""
     used = compute_bytes(state, member)
     if used + more > MAX_STUDY_BYTES:
         what = f"of its {MAX_STUDY_BYTES} bytes of studies in the ledger's state"
@@ -126,20 +127,21 @@ def compute_bytes(state: Reader, member: MemberId) -> int:
 
 
 def compute_study_bytes(state: Reader, name: str) -> int:
-    """Return the bytes that a study takes of its proposer's part: its terms, and the most of its
-    record and open round that is no enrolled member's part."""
+    """Return the bytes that a study takes of its proposer's part: its terms, and the largest size
+    of its record and open round without the enrolled members' parts."""
     is_over = STUDY.need(state, name).is_over
     return compute_text_bytes(SPEC.read(state, name)) + (OVER_BYTES if is_over else STUDY_BYTES)
 
 
 def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:
     """Return the bytes that a study takes of the part of a member that is enrolled, or was: the
-    most that it may have in a round, and what is left of it afterwards."""
+    most that it may have in a round, or the rest that stays afterwards."""
     study = STUDY.need(state, name)
     takes_part = not study.is_over and study.samples_of(member) is not None
     return PART_BYTES if takes_part else KEPT_BYTES
 
 
 def compute_text_bytes(data: bytes) -> int:
-    """Bytes of a record as a text in a text: so the whole state is handed on."""
+    """Return the bytes of a record as a text in a text: the form in which the whole state is handed
+    on."""
     return len(data) + data.count(b'"') + data.count(b"\\")

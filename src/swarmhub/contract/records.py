@@ -1,7 +1,7 @@
 """Frozen records of the state, and the path of each.
 
-Everything here is bounded by members and running studies: what is history (decided motions,
-settled rounds) leaves the state as events and lives on in `Study.lineage`, a hash chain.
+Everything here is bounded by members and running studies: history (decided motions, settled rounds)
+leaves the state as events and lives on in `Study.lineage`, a hash chain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from swarmhub.contract.state import Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 CONTRACT_VERSION = 1
-MAX_STRIKES = 2  # a liar cannot go on for ever, and one accident is forgiven
+MAX_STRIKES = 2  # a Byzantine member cannot go on for ever, and one accident is forgiven
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Card:
     account: PublicKey  # signs transactions and receipts
     tls: str  # self-signed certificate, DER in hex: the only trust anchor for this member
     consensus: PublicKey  # signs blocks on ledgers that have validators
-    address: str  # host:port of the node's peer port; @host:port of relays that it stands behind
+    address: str  # host:port of the node's peer port; @host:port of relays if it is behind these
     ledger: str = ""  # ID@host:port of its ledger's peer port, on ledgers that have peers
     signature: Signature = ""
 
@@ -52,7 +52,7 @@ class InheritedState:
     height: int
     app_hash: Digest  # root of `state`
     survivors: tuple[MemberId, ...]  # ascending
-    state: str  # {path: text} as JSON: what that chain had, without its replay protection
+    state: str  # {path: text} as JSON: that chain's state, without its replay protection
     signatures: tuple[Signature, ...] = ()  # of the survivors, in their order
 
 
@@ -65,7 +65,7 @@ class ForkGenesis(Genesis):
 
 
 def read_genesis_json(value: Json) -> Genesis:
-    """A genesis of either kind; Malformed where it is none."""
+    """Return a genesis of either kind; Malformed if it is neither."""
     revived = isinstance(value, dict) and "inherits" in value
     return codec.from_json(ForkGenesis if revived else Genesis, value)
 
@@ -99,7 +99,7 @@ class Member:
     ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
-    rotated: int = 0  # the block that has its newest keys; the next one is signed by the former
+    rotated: int = 0  # the block that has its newest keys; the former keys sign the next one
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ class Motion:
 
     id: int
     kind: Literal["admit", "remove", "release"]
-    by: MemberId  # its mover; of an application the member that made the invitation
+    by: MemberId  # the mover; of an application, the member that made the invitation
     applicant: Card | None = None
     member: MemberId = 0
     study: str = ""
     model: Digest = ""
     ayes: tuple[MemberId, ...] = ()
     nays: tuple[MemberId, ...] = ()
-    waits: str = ""  # why the applicant cannot be admitted yet although the votes are there
+    waits: str = ""  # why the applicant cannot be admitted yet although it has the votes
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Holdings:
 
 @dataclass(frozen=True)
 class MergeRule:
-    """A rule that makes one model of contributions (room `merge` has the arithmetic)."""
+    """A rule that merges contributions into one model (package `merge` has the arithmetic)."""
 
     name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
         "weighted_mean"
@@ -165,7 +165,7 @@ class MergeRule:
 
     @property
     def is_chunk_local(self) -> bool:
-        """Return whether a merged chunk follows from the same chunk of each contribution."""
+        """Whether a merged chunk depends only on the same chunk of each contribution."""
         return self.name != "geometric_median"
 
 
@@ -179,7 +179,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Spec:
-    """A study's terms: what every member approves, to the digest. Times in ms, sizes in bytes."""
+    """A study's terms, which every member approves by their digest. Times in ms, sizes in bytes."""
 
     name: str  # the study's id: 1 to 40 of a-z, 0-9 and '-', with no '-' at either end
     rounds: int  # rounds in which parameters are merged
@@ -188,10 +188,10 @@ class Spec:
     statistics: bool = False  # merge preprocessing statistics before the first round
     quorum_grace_ms: int = 30_000  # wait for the rest of the roster after min_peers have come
     leader_timeout_ms: int = 20_000  # base of a leader's time; bytes / rate come on top
-    transfer_bytes_per_s: int = 10_000_000  # slowest link that a leader is given time for
+    transfer_bytes_per_s: int = 10_000_000  # the slowest link for which a leader's time suffices
     merge: MergeRule = field(default_factory=MergeRule)
     metric: Metric = field(default_factory=Metric)
-    audit: Literal["drawn", "full"] = "drawn"  # what auditors recompute of a merge
+    audit: Literal["drawn", "full"] = "drawn"  # which parts of a merge auditors recompute
     privacy: Literal["plain"] = "plain"
     sync_every: str = "1 epoch"  # batches or epochs between merges; for the trainers
     optimizer: Literal["keep", "reset"] = "reset"  # local optimiser state at a merge
@@ -200,7 +200,7 @@ class Spec:
     expires_ms: int = 0  # block time after which nothing runs; 0: when all rounds are done
     layout: Digest = ""  # model layout; "" lets the initial round fix it
     code: Digest = ""  # training code
-    data_schema: str = ""  # what each site's data must look like, in words or as a digest
+    data_schema: str = ""  # the form of each site's data, in words or as a digest
     ethics: Digest = ""  # ethics or data-use document
     seed: int = 0
     options: dict[str, str] = field(default_factory=dict)  # for the trainers
@@ -208,7 +208,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A member that takes part; a contribution never weighs more than `samples`."""
+    """A member's part in a study; a contribution never weighs more than `samples`."""
 
     member: MemberId
     samples: int
@@ -225,7 +225,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Model:
-    """A settled model: what it is, and how it came about."""
+    """A settled model and its origin."""
 
     study: str
     number: int
@@ -248,8 +248,8 @@ class Score:
     """Weighted mean metrics (micro-units) of one model over the members that evaluated it."""
 
     digest: Digest
-    samples: int  # that it was measured on, as the members stated them
-    weight: int  # that the mean gives them: of each member at most what it declared at enrolment
+    samples: int  # on which it was measured, as the members stated them
+    weight: int  # in the mean: of each member at most the samples that it declared at enrolment
     metrics: dict[str, int]
 
 
@@ -264,7 +264,7 @@ class LastSettled:
 
 @dataclass(frozen=True)
 class Study:
-    """The standing of a study."""
+    """The present state of a study."""
 
     name: str
     spec: Digest
@@ -273,10 +273,10 @@ class Study:
     approved: tuple[MemberId, ...] = ()
     refused: tuple[MemberId, ...] = ()
     enrolled: tuple[Enrolment, ...] = ()
-    ready: tuple[MemberId, ...] = ()  # said so since the open round's roster closed
+    ready: tuple[MemberId, ...] = ()  # joined since the open round's roster closed
     settled: tuple[LastSettled, ...] = ()  # of each enrolled member that has had one, by id
     statistics: Model | None = None  # merged preprocessing statistics
-    current: Model | None = None  # newest settled parameters: everyone trains on from here
+    current: Model | None = None  # newest settled parameters: training goes on from here
     best: Model | None = None
     best_score: Score | None = None
     released: tuple[Model, ...] = ()
@@ -284,15 +284,15 @@ class Study:
 
     @property
     def is_over(self) -> bool:
-        """Return whether no round of it will ever open again."""
+        """Whether no round of it will ever open again."""
         return self.status in ("finished", "expired")
 
     def samples_of(self, member: MemberId) -> int | None:
-        """Samples declared at enrolment; None for a member that is not enrolled."""
+        """Return the samples declared at enrolment; None for a member that is not enrolled."""
         return next((e.samples for e in self.enrolled if e.member == member), None)
 
     def last_settled_of(self, member: MemberId) -> LastSettled | None:
-        """The member's last settled contribution; None before its first."""
+        """Return the member's last settled contribution; None before its first."""
         return next((s for s in self.settled if s.member == member), None)
 
 
@@ -319,7 +319,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Report:
-    """`reporter` says that `member`'s contribution cannot be had, or cannot be merged."""
+    """A report by `reporter` that `member`'s contribution cannot be had, or cannot be merged."""
 
     kind: Literal["unavailable", "invalid"]
     reporter: MemberId
@@ -328,7 +328,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Answer:
-    """`leaf` is the hash of a merged chunk as `member` recomputed it."""
+    """The hash `leaf` of a merged chunk as `member` recomputed it."""
 
     member: MemberId
     leaf: Digest
@@ -336,7 +336,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class OpenDispute:
-    """`leader` offers `digest`; the leaf of its chunk `chunk` is `claimed`; others recompute it."""
+    """The open dispute: `leader` offers `digest`; the leaf of its chunk `chunk` is `claimed`;
+    others recompute it."""
 
     digest: Digest
     leader: MemberId
@@ -348,7 +349,7 @@ class OpenDispute:
 
 @dataclass(frozen=True)
 class FormerAccount:
-    """The key with which `member` signed before it rotated it."""
+    """The key with which `member` signed before a rotation."""
 
     member: MemberId
     account: PublicKey
@@ -366,11 +367,9 @@ class Round:
     base: Digest = ""
     opened_ms: int = 0  # time of the block that opened it
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
-    enrolled: tuple[
-        MemberId, ...
-    ] = ()  # it reckons with these: so many of them may lie as their f says
+    enrolled: tuple[MemberId, ...] = ()  # f is computed from these
     revision: int = 0  # of the set of contributions
-    term: int = 0  # index of the leadership attempt; never falls within a round
+    term: int = 0  # index of the leadership attempt; never decreases within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set
     contributions: tuple[Contribution, ...] = ()  # by member id
     grace: Literal["", "running", "over"] = ""
@@ -378,7 +377,7 @@ class Round:
     reports: tuple[Report, ...] = ()  # of this revision
     strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
     dispute: OpenDispute | None = None  # of this revision
-    false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: no more
+    false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: they lead no more
     unfounded: tuple[
         MemberId, ...
     ] = ()  # members with a dispute that was dismissed: they open no more
@@ -420,7 +419,7 @@ class RoundRef:
 
 @dataclass(frozen=True)
 class Receipt:
-    """`member` says: I hold these bytes as the merged model of this revision."""
+    """A statement by `member` that it holds these bytes as the merged model of this revision."""
 
     member: MemberId
     signature: Signature
@@ -428,7 +427,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Deadline:
-    """Something that fires; `due_ms` is block time, 0 while no block has stamped it."""
+    """A time at which the contract acts; `due_ms` is block time, 0 until a block has stamped it."""
 
     key: str
     duration_ms: int
@@ -452,14 +451,14 @@ class DueMinutes:
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """Maps an account key to its member."""
+    """The member that has an account key."""
 
     member: MemberId
 
 
 @dataclass(frozen=True)
 class DoubleSign:
-    """A member's consensus key that has signed two blocks of one height: it has no vote any more,
+    """A member's consensus key that has signed two blocks of one height: it has no vote any more;
     the member's next one has."""
 
     key: PublicKey
@@ -471,8 +470,8 @@ class FormerKey:
     """A consensus key that a member has replaced."""
 
     key: PublicKey
-    replaced: int  # in this block; 0: in another chain, before a restart
-    double_signed: int = 0  # height at which it signed two blocks; 0: not known to have
+    replaced: int  # the block; 0: on another chain, before a restart
+    double_signed: int = 0  # height at which it signed two blocks; 0: none known
     late: bool = False  # that became known after the key had been replaced
 
 
@@ -503,34 +502,35 @@ UNSTAMPED = Table("unstamped", DeadlineKeys)
 
 
 def get_chain(state: Reader) -> Chain:
-    """The consortium's record."""
+    """Return the consortium's record."""
     return CHAIN.need(state)
 
 
 def get_members(state: Reader) -> list[Member]:
-    """Active members by id."""
+    """Return the active members by id."""
     return [MEMBER.need(state, m) for m in get_chain(state).active]
 
 
 def get_double_sign(state: Reader, member: Member) -> DoubleSign | None:
-    """Return what is held against a member's present consensus key, if anything."""
+    """Return the evidence against a member's present consensus key, if any."""
     found = DOUBLE_SIGN.get(state, member.id)
     return found if found is not None and found.key == member.consensus else None
 
 
 def get_former_keys(state: Reader, member: MemberId) -> tuple[FormerKey, ...]:
-    """Consensus keys that the member has replaced and that are remembered, oldest first."""
+    """Return the consensus keys that the member has replaced and that are remembered, oldest
+    first."""
     found = FORMER_KEYS.get(state, member)
     return found.keys if found else ()
 
 
 def get_member_of_key(state: Reader, account: PublicKey) -> Member | None:
-    """The active member with this account key."""
+    """Return the active member with this account key."""
     found = KEY_OWNER.get(state, account)
     return None if found is None else MEMBER.need(state, found.member)
 
 
 def get_names(state: Reader) -> dict[MemberId, str]:
-    """Maps the id of every member, departed ones included, to its name."""
+    """Return the name of every member, departed ones included, by id."""
     found = {i: MEMBER.get(state, i) for i in range(1, get_chain(state).next_member)}
     return {i: member.name for i, member in found.items() if member}

@@ -67,7 +67,7 @@ class Disputed(Refusal):
 
 
 class BlockQuotaExceeded(Refusal):
-    """A flood. Nothing is wrong with the transaction itself: it may come again."""
+    """A flood. The transaction itself is not at fault: it may be sent again."""
 
     def __init__(self, who: str, most: int, number: int, where: str = "in a block") -> None:
         super().__init__(
@@ -77,7 +77,7 @@ class BlockQuotaExceeded(Refusal):
 
 
 class StateQuotaExceeded(Refusal):
-    """The state is everyone's: a member has a part of it, and this one's is used up."""
+    """A member has used up its part of the state."""
 
     def __init__(self, member: int, count: int, what: str, advice: str) -> None:
         super().__init__(f"Member {member} has {count} {what}, and may have no more; {advice}.")

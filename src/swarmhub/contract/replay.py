@@ -1,8 +1,8 @@
 """Replay protection: which transactions the chain has accepted, until they expire.
 
-`seen/<id>` until the transaction's expiry. `expiring` lists the minutes in which something
-expires, `due/<minute>/<i>` the ids with their members; `remembered/<member>` is how many a member
-has. Forgetting costs what was remembered, never a scan; one block forgets a bounded number, and a
+`seen/<id>` until the transaction's expiry. `expiring` lists the minutes in which something expires,
+`due/<minute>/<i>` the ids with their members; `remembered/<member>` is how many a member has.
+Forgetting costs as much as remembering did, never a scan; one block forgets a bounded number, and a
 block in which nothing expires writes nothing.
 """
 
@@ -13,7 +13,7 @@ from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction
 from swarmhub.types import MemberId
 
-BUCKET_MS = 60_000  # what expires is forgotten minute by minute
+BUCKET_MS = 60_000  # expired transactions are forgotten minute by minute
 MAX_REMEMBERED = 16_384  # of a member: 25 a second; of 64 members less than 200 MB of a snapshot
 MAX_FORGOTTEN = 2_000  # in a block, 0.1 s of work; twice as many as a block can bring
 PREFIXES = ("seen", "due", "remembered", DUE.prefix)
@@ -38,8 +38,9 @@ def remember(state: Overlay, tx: Transaction, member: MemberId) -> None:
 
 
 def forget(state: Overlay, time_ms: int) -> None:
-    """Forget what has expired: of the oldest minutes first, MAX_FORGOTTEN at most, the rest in the
-    next blocks. What is remembered for longer is refused for longer, as expired."""
+    """Forget transactions that have expired: those of the oldest minutes first, MAX_FORGOTTEN at
+    most, the rest in the next blocks. One that is remembered for longer is refused for longer, as
+    expired."""
     minutes = (DUE.get(state) or DueMinutes()).minutes
     over = [m for m in minutes if m < time_ms // BUCKET_MS]
     room, done = MAX_FORGOTTEN, 0
@@ -70,12 +71,12 @@ def _forget_one(state: Overlay, path: str) -> None:
 
 
 def get_count(state: Reader, member: MemberId) -> int:
-    """Transactions of the member that are remembered."""
+    """Return how many transactions of the member are remembered."""
     return int(state.get(f"remembered/{member}") or b"0")
 
 
 def _count(state: Overlay, path: str, by: int) -> int:
-    """Count on at a path; nothing stands there for 0."""
+    """Add to the count at a path and return it; a count of 0 is deleted."""
     number = int(state.get(path) or b"0") + by
     state.put(path, str(number).encode() if number else None)
     return number

@@ -21,14 +21,14 @@ Leaf = tuple[bytes, bytes]  # (hash, key)
 Node = Any  # None | Leaf | (hash, left, right)
 
 EMPTY = bytes(32)
-REMEMBERED = 64  # decoded records a table keeps at hand: those of now, not of a hundred rounds
+REMEMBERED = 64  # decoded records that a table caches: those of now, not of a hundred rounds
 
 
 class Reader(Protocol):
-    """Anything that states can be read from."""
+    """Anything from which state can be read."""
 
     def get(self, path: str) -> bytes | None:
-        """Bytes at the path, or None."""
+        """Return the bytes at the path, or None."""
 
 
 class State:
@@ -49,7 +49,7 @@ class State:
         return hash_of(self.tree)
 
     def commit(self, writes: Writes, tree: Node = None) -> None:
-        """Take the writes over. `tree` is the trie with them, where the caller has it already."""
+        """Commit the writes. `tree` is the trie with them, if the caller has it already."""
         self.tree = tree or write_tree(self.tree, writes)
         for path, value in writes.items():
             if value is None:
@@ -91,7 +91,7 @@ class Table(Generic[R]):
         self._known: dict[bytes, R] = {}
 
     def get(self, state: Reader, *key: object) -> R | None:
-        """The record, or None."""
+        """Return the record, or None."""
         data = state.get(self._path(key))
         if data is None:
             return None
@@ -99,14 +99,14 @@ class Table(Generic[R]):
         return self._learn(data, self._read(data)) if found is None else found
 
     def need(self, state: Reader, *key: object) -> R:
-        """A record that must exist (the caller has made sure)."""
+        """Return a record that must exist (the caller has made sure)."""
         found = self.get(state, *key)
         if found is None:
             raise LookupError(f"state has no {self._path(key)}")
         return found
 
     def read(self, state: Reader, *key: object) -> bytes:
-        """The record's bytes; none if it is not there."""
+        """Return the record's bytes; empty if it is not there."""
         return state.get(self._path(key)) or b""
 
     def put(self, state: Overlay, *key: object, record: R | None) -> None:
@@ -122,7 +122,7 @@ class Table(Generic[R]):
         return codec.from_json(self.cls, json.loads(data))  # our own bytes: no check of the form
 
     def _learn(self, data: bytes, record: R) -> R:
-        """Remember what bytes mean: records are frozen, so equal bytes may share one."""
+        """Decode bytes, with a cache: records are frozen, so equal bytes may share one."""
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         self._known[data] = record
@@ -138,12 +138,12 @@ class Table(Generic[R]):
 
 
 def hash_of(node: Node) -> bytes:
-    """Hash of a trie node, 32 bytes."""
+    """Return the hash of a trie node, 32 bytes."""
     return EMPTY if node is None else node[0]
 
 
 def write_tree(tree: Node, writes: Writes) -> Node:
-    """The trie after the writes."""
+    """Return the trie after the writes."""
     for path, value in writes.items():
         key = hashlib.sha256(path.encode()).digest()
         if value is None:
@@ -191,8 +191,8 @@ def _delete(node: Node, key: bytes, depth: int) -> Node:
 
 
 def prove(tree: Node, path: str) -> list[bytes]:
-    """Proof of what a path of the state holds: the hashes (32 bytes each) beside its way from the
-    root down. That a path holds nothing cannot be proven."""
+    """Return the proof of the value at a path of the state: the hashes (32 bytes each) beside its
+    way from the root down. That a path holds nothing cannot be proven."""
     key, node, depth, beside = hashlib.sha256(path.encode()).digest(), tree, 0, []
     while node is not None and len(node) == 3:
         _, left, right = node

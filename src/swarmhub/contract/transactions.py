@@ -22,7 +22,7 @@ MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 3 MB
 
 
 class Body(Protocol):
-    """An act that is asked of the contract; `KIND` is its name on the wire."""
+    """The body of a transaction; `KIND` is its name on the wire."""
 
     KIND: ClassVar[str]
 
@@ -51,7 +51,7 @@ class Apply:
 
 @dataclass(frozen=True)
 class Vote:
-    """Say aye or nay to an open motion."""
+    """Vote for or against an open motion."""
 
     KIND: ClassVar[str] = "consortium.vote"
     motion: int
@@ -92,7 +92,7 @@ class Revoke:
 
 @dataclass(frozen=True)
 class Validate:
-    """The signer's node has caught up with the ledger and takes part in agreeing on blocks."""
+    """Take part in agreeing on blocks: the signer's node has caught up with the ledger."""
 
     KIND: ClassVar[str] = "consortium.validate"
 
@@ -119,7 +119,7 @@ class Approve:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Do not allow this spec at the signer's hospital."""
+    """Forbid this spec at the signer's hospital."""
 
     KIND: ClassVar[str] = "study.refuse"
     study: str
@@ -138,7 +138,7 @@ class Enrol:
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Take part no longer; an unsettled contribution is void."""
+    """End the signer's part in the study; an unsettled contribution is void."""
 
     KIND: ClassVar[str] = "study.withdraw"
     study: str
@@ -174,7 +174,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Ready:
-    """A trainer stands ready at the signer's node."""
+    """Announce that a trainer is attached at the signer's node."""
 
     KIND: ClassVar[str] = "round.ready"
     study: str
@@ -182,9 +182,9 @@ class Ready:
 
 @dataclass(frozen=True)
 class Contribute:
-    """Parameters (statistics, metrics) of the signer for one round. Their digest follows from the
-    root of their hash tree with length and layout, so it can be of nothing that has another form.
-    In an evaluation round there are metrics only: the three are empty."""
+    """Contribute the signer's parameters (statistics, metrics) to one round. Their digest follows
+    from the root of their hash tree with length and layout, so it always belongs to a buffer of
+    that form. In an evaluation round there are metrics only: the three are empty."""
 
     KIND: ClassVar[str] = "round.contribute"
     ref: RoundRef
@@ -198,7 +198,7 @@ class Contribute:
 
     @property
     def digest(self) -> Digest:
-        """Of the blob; "" where there is none."""
+        """Digest of the blob; "" if there is none."""
         if not codec.is_digest(self.root):
             return ""
         return merkle.blob_digest(self.layout, self.nbytes, bytes.fromhex(self.root))
@@ -214,7 +214,7 @@ class Retract:
 
 @dataclass(frozen=True)
 class Suspect:
-    """The leader of this term does not answer."""
+    """Report that the leader of this term does not answer."""
 
     KIND: ClassVar[str] = "round.suspect"
     ref: RoundRef
@@ -222,7 +222,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """The leader cannot get a member's contribution; it gives up its term by saying so."""
+    """Report that the leader cannot get a member's contribution; it gives up its term by this."""
 
     KIND: ClassVar[str] = "round.unavailable"
     ref: RoundRef
@@ -231,7 +231,7 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Invalid:
-    """The signer has checked a member's contribution: it cannot be merged."""
+    """Report that the signer has checked a member's contribution: it cannot be merged."""
 
     KIND: ClassVar[str] = "round.invalid"
     ref: RoundRef
@@ -240,7 +240,7 @@ class Invalid:
 
 @dataclass(frozen=True)
 class Settle:
-    """The merged model of this revision, with receipts of others that hold it."""
+    """Settle the merged model of this revision, with receipts of others that hold it."""
 
     KIND: ClassVar[str] = "round.settle"
     ref: RoundRef
@@ -252,10 +252,10 @@ class Settle:
 
 @dataclass(frozen=True)
 class Dispute:
-    """The leader's signed offer has a chunk that is not the merge of the contributions.
+    """Report that the leader's signed offer has a chunk that is not the merge of the contributions.
 
-    `claimed` is the chunk's leaf hash, which `path` proves to be in `digest`; `leaf` is the hash
-    of the same chunk as the signer recomputed it.
+    `claimed` is the chunk's leaf hash, which `path` proves to be in `digest`; `leaf` is the hash of
+    the same chunk as the signer recomputed it.
     """
 
     KIND: ClassVar[str] = "round.dispute"
@@ -272,7 +272,7 @@ class Dispute:
 
 @dataclass(frozen=True)
 class Recompute:
-    """The signer's own leaf hash of the chunk that the open dispute is about."""
+    """Report the signer's own leaf hash of the chunk that the open dispute is about."""
 
     KIND: ClassVar[str] = "round.recompute"
     ref: RoundRef
@@ -317,7 +317,7 @@ class Transaction:
 def write_transaction(
     body: Body, chain: str, expires_ms: int, signer: PublicKey, sign: Callable[[bytes], Signature]
 ) -> bytes:
-    """Bytes of a signed transaction. `sign` signs in the transactions' domain."""
+    """Return the bytes of a signed transaction. `sign` signs in the transactions' domain."""
     envelope = {
         "body": body,
         "chain": chain,

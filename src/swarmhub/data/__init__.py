@@ -5,8 +5,8 @@
     identifiers  columns that identify patients
     tables       a table out of these: columns with missing values, a label, patients
     split        setting patients aside
-    statistics   what a hospital says about its table, and the design that all sites build from it
-    agreement    what a table and the design have in common, and what they do not
+    summaries    a hospital's statistics of its table, and the design that all sites build from it
+    agreement    columns that a table and the design share, and those that they do not
     heart        a real example: heart disease at four hospitals
     metrics      AUC and log loss
 

@@ -1,10 +1,10 @@
-"""Comparison of a hospital's table with the study's columns: what they share and what not.
+"""Comparison of a hospital's table with the study's columns.
 
 Columns meet by their names. A name that one hospital spells in another way makes two columns, each
 missing at some hospitals, and the best of them may be left out everywhere. So before the first
 round every trainer compares its table with the merged statistics: spellings that differ in case,
-spaces or punctuation only are refused, everything else that is lost is said. Shown are names of
-columns and published categories, never a cell.
+spaces or punctuation only are refused, everything else that is lost is reported. Messages show
+names of columns and published categories, never a cell.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from swarmhub.data.tables import Table, is_text
 from swarmhub.errors import BadInput, plain
 
 LISTED = 6  # names in a sentence
-MAX_COMPARED = 500  # columns, above which nearest names are not looked for
+MAX_COMPARED = 500  # columns; above it nearest names are not searched
 
 
 def compare(table: Table, design: Design, merged: bytes) -> list[str]:
-    """Sentences on what of this table the study does not use, and what the table lacks of it.
+    """Return sentences on columns of this table that the study does not use, and those that it
+    lacks.
 
-    `merged` are the statistics from which the design was made. BadInput if the table has nothing
-    of the study, or a column that the study spells in another way.
+    `merged` are the statistics from which the design was made. Raises BadInput if the table has
+    nothing of the study, or a column that the study spells in another way.
     """
     document = codec.decode(merged, MAX_DOCUMENT, len(merged))
     columns, rows = document["columns"], int(document["rows"])
@@ -59,7 +60,8 @@ def compare(table: Table, design: Design, merged: bytes) -> list[str]:
 
 
 def outliers(design: Design, table: Table) -> list[str]:
-    """A sentence for each column with values so far from the study's mean that they are bounded."""
+    """Return a sentence for each column with values so far from the study's mean that they are
+    bounded."""
     found = []
     for k, (name, category) in enumerate(design.sources):
         values = table.columns.get(name)
@@ -76,7 +78,7 @@ def outliers(design: Design, table: Table) -> list[str]:
 
 
 def gaps(design: Design, table: Table) -> list[str]:
-    """A sentence for each column in which rows of the table say nothing that the design knows."""
+    """Return a sentence for each column with rows that carry nothing that the design knows."""
     known = defaultdict(set)
     for column, category in design.sources:
         known[column].add(category)
@@ -107,8 +109,8 @@ def fold(name: str) -> str:
 def _refuse_other_spellings(
     table: Table, needed: dict[str, bool], columns: Json, rows: int
 ) -> None:
-    """BadInput if a column of this table has another spelling in the study that costs one of them
-    or both. Two columns that together have more values than there are rows are two."""
+    """Raise BadInput if a column of this table has another spelling in the study that costs one of
+    them or both. Two columns that together have more values than there are rows are two."""
     spelled = defaultdict(list)
     for name in columns:
         spelled[fold(name)].append(name)
@@ -142,7 +144,8 @@ def _why_unused(column: Json, rows: int) -> str:
 
 
 def _alike(table: Table) -> list[str]:
-    """A sentence for each group of columns of the table with names that differ in spelling only."""
+    """Return a sentence for each group of columns of the table with names that differ in spelling
+    only."""
     spelled: dict[str, list[str]] = defaultdict(list)
     for name in table.columns:
         spelled[fold(name) or name].append(name)
@@ -154,7 +157,7 @@ def _alike(table: Table) -> list[str]:
 
 
 def _categories(design: Design) -> list[str]:
-    """A sentence for each column with published categories that differ in spelling only."""
+    """Return a sentence for each column with published categories that differ in spelling only."""
     found = []
     spelled: dict[tuple[str, str], list[str]] = defaultdict(list)
     for column, category in design.sources:
@@ -171,7 +174,7 @@ def _categories(design: Design) -> list[str]:
 
 
 def _nearest(lacking: list[str], table: Table, needed: Iterable[str]) -> str:
-    """(is it ...?) for the first lacking column that resembles one that is here for nothing."""
+    """Return (is it ...?) for the first lacking column that resembles an unused one here."""
     spare = [name for name in table.columns if name not in needed]
     if len(spare) > MAX_COMPARED:
         return ""

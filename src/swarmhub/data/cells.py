@@ -1,10 +1,10 @@
-"""From the cells of one column to numbers or categories.
+"""Conversion of the cells of one column to numbers or categories.
 
-A column is numeric if every value that is not missing is a finite number, else text. In between
-lie columns of measurements with a few cells that are none: '<5.0' below the detection limit,
-'12,5', '7.1 mg/l', 'n.d.', a slip of the pen. Taken for text, such a column would be lost without
-a word, so it is refused with the line and the kind of thing that was found there. What is in the
-cell is a patient's and is never shown.
+A column is numeric if every value that is not missing is a finite number, else text. In between are
+columns of measurements with a few cells that are no numbers: '<5.0' below the detection limit,
+'12,5', '7.1 mg/l', 'n.d.', a slip of the pen. Taken for text, such a column would be lost silently,
+so it is refused with the line and the kind of text that was found there. A cell's content is a
+patient's and is never shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?", ".", "<na>", "
 LARGEST = 1e100  # above it a square overflows and it is no measurement
 MAX_NAME = 512  # characters of a column name or a category, as in the statistics document
 MAX_CODES = 10  # distinct whole numbers; a column with more of them has measurements, not codes
-MAX_NUMBER = 40  # characters, with what somebody has written around it
+MAX_NUMBER = 40  # characters, with any text around it
 
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\u00ad")
 _NUMBER = r"[-+−]?\s?\d[\d.,'\u2019 \u00a0\u202f]*(?:[eE][-+]?\d+)?"
@@ -58,7 +58,7 @@ ADVICE = {
 
 
 def tidy(text: str) -> str:
-    """The text without spaces at its ends and characters that nobody sees, in Unicode's NFC."""
+    """Return the text without spaces at its ends and invisible characters, in Unicode's NFC."""
     text = text.strip()
     if text.isascii():
         return text
@@ -66,12 +66,12 @@ def tidy(text: str) -> str:
 
 
 def tidy_row(row: Sequence[str]) -> list[str]:
-    """Each cell as `tidy` gives it."""
+    """Return each cell as `tidy` gives it."""
     return list(map(str.strip if "".join(row).isascii() else tidy, row))
 
 
 def number_of(text: str) -> float | None:
-    """A number (possibly infinite), NaN for missing, None for text."""
+    """Return a number (possibly infinite), NaN for missing, None for text."""
     try:
         return float(text) if "_" not in text else None  # Python alone reads 1_000 as a number
     except ValueError:
@@ -79,13 +79,13 @@ def number_of(text: str) -> float | None:
 
 
 def is_number(text: str) -> bool:
-    """Whether the text is a number, not missing and not text."""
+    """Return whether the text is a number, not missing and not text."""
     found = number_of(text)
     return found is not None and not math.isnan(found)
 
 
 def kind_of(text: str) -> str:
-    """What a cell that is no number has in it, in words that show nothing of it."""
+    """Return the kind of text in a cell that is no number, in words that show nothing of it."""
     if len(text) > MAX_NUMBER:
         return TEXT
     if _LIMIT.fullmatch(text):
@@ -123,7 +123,7 @@ class Cells:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether these are numbers among which there are cells that are none."""
+        """Whether these are numbers with some cells among them that are none."""
         return bool(self._mixture.numbers) and self._mixture.is_spoilt
 
     @property
@@ -132,15 +132,15 @@ class Cells:
         return [cell for cell in self.cells if cell.lower() not in MISSING]
 
     def place(self, position: int | None = None) -> str:
-        """The column, or one of its cells, as an error names it: file, line, column."""
+        """Return the name of the column, or of one of its cells, for errors: file, line, column."""
         line = "" if position is None else f", line {self.lines[position]}"
         return f"{self.source}{line}, column '{plain(self.name, 60)}'"
 
     def column(self, as_text: bool | None = None) -> tuple[Column, str]:
-        """(n,) values, and a sentence on what a person should know of them ("" if nothing).
-        `as_text` says what they have to be, None lets the cells decide.
+        """Return (n,) values, and a sentence on them that a person should know ("" if nothing).
+        `as_text` gives the kind, None lets the cells decide.
 
-        BadInput if a cell of a numeric column is no finite number.
+        Raises BadInput if a cell of a numeric column is no finite number.
         """
         if as_text:
             return self._categories(), ""

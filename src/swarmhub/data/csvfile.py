@@ -1,9 +1,9 @@
-"""From a file to rows of cells, each with the line on which it starts.
+"""Rows of cells from a file, each with the line on which it starts.
 
 Comma separated, or tab separated if the name ends in .tsv; .gz is unpacked; UTF-8, with or without
 a byte order mark. Line breaks within quotes are legal (RFC 4180). Nothing is guessed: a quote that
 is not closed, or that swallows rows up to the next one, is refused with its line. No message shows
-what is in a cell.
+the content of a cell.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ KINDS = {
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of each row that is not blank, the header first. BadInput if the file cannot
-    be read, or is no CSV (from the row on at which that shows)."""
+    """Yield (line, cells) of each row that is not blank, the header first. Raises BadInput if the
+    file cannot be read, or is no CSV (from the row on at which that shows)."""
     delimiter = "\t" if path.name.removesuffix(".gz").endswith(".tsv") else ","
     text = _text_of(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -69,8 +69,8 @@ def _unclosed(name: str, line: int) -> BadInput:
 
 
 def _has_swallowed(row: list[str], columns: int, delimiter: str) -> bool:
-    """Whether a cell with line breaks is the end of one row, whole rows and the start of another
-    one: its lines have as many separators as that needs, and numbers between them."""
+    """Return whether a cell with line breaks is the end of one row, whole rows and the start of
+    another one: its lines have as many separators as that needs, and numbers between them."""
     for k, cell in enumerate(row):
         if not _BREAK.search(cell):
             continue

@@ -1,9 +1,9 @@
 """Heart disease at four hospitals: the example that ships with swarmhub.
 
-920 patients who came for coronary angiography in Cleveland, Budapest, Zurich/Basel and Long Beach
-in the 1980s; the label is 1 where a major vessel was narrowed by more than half. The hospitals
-differ as hospitals do: 36% to 93% of patients are ill, and one never recorded cholesterol.
-Source, licence and what was changed are in heart/ORIGIN.md.
+920 patients at coronary angiography in Cleveland, Budapest, Zurich/Basel and Long Beach in the
+1980s; the label is 1 if a major vessel was narrowed by more than half. The hospitals differ as
+hospitals do: 36% to 93% of patients are ill, and one never recorded cholesterol. Source, licence
+and changes are in heart/ORIGIN.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LABEL = "label"
 
 
 def load_heart() -> dict[str, Table]:
-    """The table of each hospital, by its name."""
+    """Return the table of each hospital, by its name."""
     return {
         hospital: parse_table(enumerate(rows, start=1), LABEL, f"heart.csv ({hospital})")
         for hospital, rows in _rows().items()
@@ -27,8 +27,8 @@ def load_heart() -> dict[str, Table]:
 
 
 def write_heart(folder: Path | str) -> dict[str, Path]:
-    """Writes each hospital's rows as a CSV of its own into the folder, as a hospital would have
-    them; returns the paths by hospital."""
+    """Write each hospital's rows as a CSV of its own into the folder, as a hospital would have
+    them; return the paths by hospital."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
@@ -40,7 +40,7 @@ def write_heart(folder: Path | str) -> dict[str, Path]:
 
 
 def _rows() -> dict[str, list[list[str]]]:
-    """Hospital -> header and rows, without the column that names the hospital."""
+    """Return header and rows by hospital, without the column that names the hospital."""
     file = resources.files("swarmhub.data").joinpath("heart", "heart.csv")
     header, *rows = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""))
     found: dict[str, list[list[str]]] = {}

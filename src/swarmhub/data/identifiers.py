@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from swarmhub.data.cells import Cells
 
-MOSTLY = 0.8  # of a column's values: then it is of that kind
+MOSTLY = 0.8  # of a column's values: then the column is of that kind
 MIN_CODES = 10  # distinct values, from which on numbers in them look like record numbers
 MIN_RUN = 20  # rows; a shorter run of whole numbers may be chance
 
@@ -51,7 +51,7 @@ OWN = "rename or recode it if it is a measurement"
 
 
 def why_identifier(cells: Cells) -> str:
-    """Why a column looks like an identifier or a date, "" if it does not."""
+    """Return why a column looks like an identifier or a date, "" if it does not."""
     key = _key(cells.name)
     if _NAME_OF_ID.search(key) or _NAME_OF_PERSON.search(key):
         return f"its name is that of an identifier; {OWN}"
@@ -71,8 +71,8 @@ def _why_number(key: str, values: npt.NDArray[np.float64]) -> str:
 
 
 def is_counter(values: npt.NDArray[np.float64]) -> bool:
-    """Whether the values of a numeric column count the rows: a useless feature, or, if the rows are
-    sorted, one that gives the label away."""
+    """Return whether the values of a numeric column count the rows: a useless feature, or, if the
+    rows are sorted, one that gives the label away."""
     starts = len(values) >= MIN_RUN and values[1] == values[0] + 1
     return starts and bool(np.all(np.diff(values) == 1))
 
@@ -84,7 +84,8 @@ def _are_dates(values: Sequence[str]) -> bool:
 
 
 def why_text(values: Sequence[str]) -> str:
-    """Why a column with these texts looks like an identifier or a date, "" if it does not."""
+    """Return why a column with these texts looks like an identifier or a date, "" if it does
+    not."""
     if _are_dates(values):
         return DATES
     counts = Counter(values)
@@ -108,8 +109,8 @@ def _come_in_blocks(values: Sequence[str], distinct: int) -> bool:
 
 
 def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
-    """The one column among the identifiers that names patients and has some of them more than
-    once; None if there is none or more than one."""
+    """Return the one column among the identifiers that names patients and has some of them more
+    than once; None if there is none or more than one."""
     found = []
     for cells in identifiers:
         known = cells.known
@@ -119,6 +120,6 @@ def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
 
 
 def _key(name: str) -> str:
-    """patientId, Patient-ID and "patient id" are patient_id."""
+    """Return a normalised name: patientId, Patient-ID and "patient id" are patient_id."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     return re.sub(r"[\W_]+", "_", words).strip("_").lower()

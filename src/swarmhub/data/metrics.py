@@ -1,4 +1,4 @@
-"""How well predicted probabilities match labels."""
+"""Metrics of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 
 def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
-    """Area under the ROC curve: the chance that a row of class 1 scores above one of class 0.
+    """Return the area under the ROC curve: the chance that a row of class 1 scores above one of
+    class 0.
 
     y (n,) in {0, 1}, score (n,) -> 0..1, ties count half (Mann-Whitney U; Hanley and McNeil,
-    Radiology 1982;143:29). None where a class is absent: there is no such chance then.
+    Radiology 1982;143:29). None if a class is absent: there is no such chance then.
     """
     labels, scores = np.asarray(y) == 1, np.asarray(score, dtype=np.float64)
     ones = int(labels.sum())
@@ -24,7 +25,8 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
 
 
 def log_loss(y: npt.ArrayLike, probability: npt.ArrayLike) -> float:
-    """Mean of -log of the probability given to the true label, in nats; y (n,), probability (n,).
+    """Return the mean of -log of the probability given to the true label, in nats; y (n,),
+    probability (n,).
 
     Probabilities are kept within [1e-12, 1 - 1e-12], so one sure mistake costs 28, not infinity.
     """

@@ -13,10 +13,11 @@ from swarmhub.data.tables import Table
 def split_holdout(
     rows: int, label: npt.ArrayLike, seed: int, fraction: float = 0.3
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(training, held-out) row positions of one site, sorted; the same for the same arguments.
+    """Return (training, held-out) row positions of one site, sorted; the same for the same
+    arguments.
 
-    Each class gives `fraction` of its rows, rounded, but never its last one; a site with one
-    class works. The draw depends on the seed, the class and its size alone.
+    Each class gives `fraction` of its rows, rounded, but never its last one; a site with one class
+    works. The draw depends on the seed, the class and its size alone.
     """
     labels = np.asarray(label)
     held = np.zeros(rows, dtype=bool)
@@ -30,7 +31,8 @@ def split_holdout(
 
 
 def split_patients(table: Table, seed: int, fraction: float) -> tuple[Table, Table]:
-    """(training, held-out) tables of a labelled table, all rows of a patient in the same one.
+    """Return (training, held-out) tables of a labelled table, all rows of a patient in the same
+    one.
 
     A patient is of class 1 if any of their rows is; each class gives `fraction` of its patients,
     rounded, but never its last one. The same for the same table, seed and fraction.

@@ -1,4 +1,4 @@
-"""What a hospital says about its table, and the features that all hospitals build from the sum.
+"""A hospital's statistics of its table, and the features that all hospitals build from the sum.
 
 Before any training each hospital publishes one document about its training rows: how many there
 are, how many of each label, and per column the count, the mean and the sum of squared deviations
@@ -17,9 +17,9 @@ as they are; they are needed to balance the classes.
 The documents are merged (`swarmhub.merge.merge_statistics`), and every hospital derives the same
 `Design` from the merged bytes. Numbers are standardised with the swarm's mean and standard
 deviation; a text column becomes one 0/1 feature "column=category" for each published category,
-standardised too, so that one penalty suits all features. A missing value takes the mean, which
-is 0 after standardising. Left out, at every site alike: features that are missing in more than
-60% of all rows, and features that do not vary.
+standardised too, so that one penalty suits all features. A missing value takes the mean, which is 0
+after standardising. Left out, at every site alike: features that are missing in more than 60% of
+all rows, and features that do not vary.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ from swarmhub.errors import BadInput, Malformed
 MIN_COUNT = 5  # patients; the usual smallest cell in published hospital statistics
 MAX_CATEGORIES = 50  # distinct values at one hospital; coded variables have fewer, names more
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
-MAX_FEATURES = 200_000  # those with most values; a row of them has 1.6 MB
+MAX_FEATURES = 200_000  # those with most values are kept; a row of them has 1.6 MB
 MAX_DEVIATIONS = 10.0  # standard deviations; farther is a unit error or would rule the model
 MAX_DOCUMENT = 64 << 20  # bytes
 
 
 def statistics_of(table: Table, min_count: int = MIN_COUNT) -> bytes:
-    """The statistics document of a table's rows, canonical JSON; see the module for what is in it.
+    """Return the statistics document of a table's rows, canonical JSON; see the module for its
+    content.
 
-    Give it training rows only. BadInput if the table has no label.
+    Give it training rows only. Raises BadInput if the table has no label.
     """
     if table.label is None:
         raise BadInput("Statistics need the label column; name it when reading the table.")
@@ -110,10 +111,10 @@ class Design:
 
     @classmethod
     def from_statistics(cls, merged: bytes) -> Design:
-        """The design that follows from merged statistics.
+        """Return the design that follows from merged statistics.
 
-        Malformed if the bytes are no such document; BadInput if nothing can be learned from it:
-        a label that no row has, or no feature left.
+        Raises Malformed if the bytes are no such document; BadInput if nothing can be learned from
+        it: a label that no row has, or no feature left.
         """
         document = codec.decode(merged, MAX_DOCUMENT, len(merged))  # names may have brackets
         try:
@@ -145,7 +146,7 @@ class Design:
         return cls(names, sources, mean, sd, class_rows)
 
     def matrix(self, table: Table) -> npt.NDArray[np.float64]:
-        """The table's rows as standardised features, (n, p) float64, finite.
+        """Return the table's rows as standardised features, (n, p) float64, finite.
 
         Columns that the study does not know are ignored; a column that the table lacks, or has as
         the other kind (`mismatched`), is missing throughout.
@@ -184,7 +185,7 @@ def _known(values: Column) -> npt.NDArray[np.bool_]:
 
 
 def _features(columns: Json, rows: int) -> Iterator[tuple[int, bool, str, str, float, float]]:
-    """(values, is text, column, category, mean, sd) of every feature that can be used."""
+    """Yield (values, is text, column, category, mean, sd) of every feature that can be used."""
     for name, column in columns.items():
         count = column["count"]
         if count == 0 or count < (1.0 - MAX_MISSING) * rows:

@@ -1,15 +1,15 @@
 """Reading a hospital's table.
 
-One row per patient (or sample), one named column per measurement, one of them the label. What a
-file may be is in `csvfile`, what a cell may be in `cells`. Empty, NA, N/A, NaN, null, none, ? and .
-are missing, in any case. A column without any value is numeric: the other hospitals know better.
+One row per patient (or sample), one named column per measurement, one of them the label. The
+formats of files are in `csvfile`, those of cells in `cells`. Empty, NA, N/A, NaN, null, none, ? and
+. are missing, in any case. A column without any value is numeric: the other hospitals know better.
 The label is 0 or 1, spelled as 0/1, false/true, no/yes or negative/positive in any case. Other
-pairs of words are refused: a hospital cannot know which of them another hospital takes for 1,
-least of all one that has only one of the two. Rows without a label are dropped and counted.
-Columns that identify patients are left out and named (`identifiers`).
+pairs of words are refused: a hospital cannot know which of them another hospital takes for 1, least
+of all one that has only one of the two. Rows without a label are dropped and counted. Columns that
+identify patients are left out and named (`identifiers`).
 
-Anything wrong is said before anything is trained: BadInput, one sentence that names the file, the
-line and the column, and says what to do. Cells are patients' data: no message shows one.
+Errors come before any training: BadInput, one sentence that names the file, the line and the
+column, and says what to do. Cells are patients' data: no message shows one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def take(self, index: npt.ArrayLike) -> Table:
-        """The table of these rows, by position or by a mask (rows,)."""
+        """Return the table of these rows, by position or by a mask (rows,)."""
         at = np.asarray(index)
         chosen = np.arange(self.rows)[at if at.size else at.astype(np.int64)]
         columns = {name: values[chosen] for name, values in self.columns.items()}
@@ -71,12 +71,12 @@ class Table:
 
 
 def is_text(column: Column) -> bool:
-    """Whether a table's column is text (else numeric)."""
+    """Return whether a table's column is text (else numeric)."""
     return column.dtype == np.dtype(object)
 
 
 def read_table(path: Path | str, label: str | None, patient: str | None = None) -> Table:
-    """The table in a .csv, .tsv, .csv.gz or .tsv.gz file. `label` names the label column,
+    """Read the table in a .csv, .tsv, .csv.gz or .tsv.gz file. `label` names the label column,
     `patient` the one that says which rows are of the same patient."""
     path = Path(path)
     return parse_table(read_rows(path), label, path.name, patient)
@@ -110,7 +110,7 @@ class _Grid:
 def parse_table(
     numbered: Rows, label: str | None, source: str, patient: str | None = None
 ) -> Table:
-    """A table from (line, cells) pairs, the header first. `source` names it in errors."""
+    """Return a table from (line, cells) pairs, the header first. `source` names it in errors."""
     grid = _grid(numbered, label, source)
     kept = len(grid.lines)
     if not kept:
@@ -155,7 +155,8 @@ def parse_table(
 
 
 def _patients(named: Cells) -> Column:
-    """A name for the patient of each row; a row without an identifier is a patient of its own."""
+    """Return a name for the patient of each row; a row without an identifier is a patient of its
+    own."""
     patients = np.empty(len(named.cells), dtype=object)
     patients[:] = [
         f"row {k}" if cell.lower() in MISSING else f"id {cell}"
@@ -165,9 +166,9 @@ def _patients(named: Cells) -> Column:
 
 
 def parse_columns(numbered: Rows, kinds: Mapping[str, bool], source: str) -> Table:
-    """A table of some columns only, each text (True) or numeric (False), without a label.
+    """Return a table of some columns only, each text (True) or numeric (False), without a label.
 
-    BadInput if one of them is not there, or a cell of a numeric one is no number.
+    Raises BadInput if one of them is not there, or a cell of a numeric one is no number.
     """
     grid = _grid(numbered, None, source)
     absent = [name for name in kinds if name not in grid.columns]
@@ -182,7 +183,7 @@ def parse_columns(numbered: Rows, kinds: Mapping[str, bool], source: str) -> Tab
 
 
 def _grid(numbered: Rows, label: str | None, source: str) -> _Grid:
-    """The rows that have a label (all rows, if None is asked for)."""
+    """Return the rows that have a label (all rows, if None is asked for)."""
     rows = iter(numbered)
     first = next(rows, None)
     if first is None:
@@ -233,7 +234,7 @@ def _header(names: list[str], source: str) -> list[str]:
         if len(name) > MAX_NAME:
             raise BadInput(f"{source}: the name of column {k} is longer than {MAX_NAME} letters.")
         if name in seen:
-            if any(map(_is_value, names)):  # perhaps a patient's: it is not shown
+            if any(map(_is_value, names)):  # perhaps a patient's value: it is not shown
                 raise BadInput(
                     f"{source}: columns {seen[name]} and {k} have the same name, and the first "
                     "line has numbers as a row has; put a header line above it."
@@ -251,8 +252,9 @@ def _is_value(name: str) -> bool:
 
 
 def _position(name: str, header: list[str], source: str, what: str, rows: Rows = ()) -> int:
-    """The place of a column that somebody has named. BadInput if it is not there; it shows the
-    first line only if nothing in it, nor in some of the `rows` below, says that it is a row."""
+    """Return the place of a column that a person has named. Raises BadInput if it is not there; it
+    shows the first line only if nothing in it, nor in some of the `rows` below, looks like a row of
+    values."""
     if name in header:
         return header.index(name)
     below = itertools.islice(rows, LOOK_AT)

@@ -1,7 +1,7 @@
-"""Merging: many contributions in, one model out, the same bits on every CPU.
+"""Merging of contributions into one model, with the same bits on every CPU.
 
-A leader merges, every other member may recompute any chunk, and the two digests must agree. So
-the arithmetic is pinned down completely:
+A leader merges, every other member may recompute any chunk, and the two digests must agree. So the
+arithmetic is specified completely:
 
 - inputs are taken in the order of member ids;
 - values are widened to float64 and combined by elementwise + - * / and sqrt only, each a separate
@@ -11,17 +11,17 @@ the arithmetic is pinned down completely:
 - loops have a fixed number of steps, no tolerance stops them;
 - one rounding, to nearest even, happens at the end, to the stored type.
 
-What is not a finite number is refused and its sender named; a result that overflows is refused.
+A value that is not finite is refused and its sender named; a result that overflows is refused.
 Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever the model's size.
 
-    pieces      one chunk of the layout: where its values lie, reading and checking it
+    pieces      one chunk of the layout: the places of its values, reading and checking it
     blocks      the unit of arithmetic, which fits the cache
     arithmetic  the tree, the sorting network, widening and rounding
-    rules       what each rule does to one block of values
+    rules       the rules, each on one block of values
     geometric   the weights behind the geometric median, found by passes over all chunks
     parameters  chunk by chunk: read, check, combine, round
     audit       recomputing parts of a merge
-    statistics  merging what the hospitals say about their tables
+    documents   merging the hospitals' statistics of their tables
     vectors     this machine against recorded results
 
 Nothing here touches disk (but its own vectors), network, clock or randomness.

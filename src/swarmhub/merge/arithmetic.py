@@ -25,7 +25,7 @@ Array = npt.NDArray[np.generic]
 
 
 def tree_sum(rows: Sequence[Float64s]) -> Float64s:
-    """Elementwise sum of N rows of shape (P,) by a pairwise tree; overwrites the rows.
+    """Return the elementwise sum of N rows of shape (P,) by a pairwise tree; overwrites the rows.
 
     Neighbours are added, an odd last row moves up unchanged (the shape of params' Merkle tree).
     """
@@ -37,7 +37,8 @@ def tree_sum(rows: Sequence[Float64s]) -> Float64s:
 
 
 def fold(values: Float64s) -> float:
-    """Sum of the elements of one array (P,), by halves laid over each other; overwrites it."""
+    """Return the sum of the elements of one array (P,), by halves laid over each other; overwrites
+    it."""
     n = values.size
     if n == 0:
         return 0.0
@@ -52,7 +53,7 @@ def fold(values: Float64s) -> float:
 
 @functools.cache
 def comparators(n: int) -> tuple[tuple[int, int], ...]:
-    """The pairs (low, high) of Batcher's network for n rows, in order."""
+    """Return the pairs (low, high) of Batcher's network for n rows, in order."""
     pairs: list[tuple[int, int]] = []
     p = 1
     while p < n:
@@ -70,7 +71,7 @@ def comparators(n: int) -> tuple[tuple[int, int], ...]:
 
 
 def sort_rows(rows: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
-    """N rows (P,) of one type as N rows ascending in every column; overwrites the rows.
+    """Sort N rows (P,) of one type in every column, ascending; overwrites the rows.
 
     Floats must hold neither NaN nor -0.0: then equal values have equal bits.
     """
@@ -84,14 +85,14 @@ def sort_rows(rows: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.ge
 
 
 def widen(stored: Array, dtype: str, out: Float64s) -> None:
-    """Stored floats (P,) as float64, exactly. BF16 is given as its bits."""
+    """Widen stored floats (P,) to float64, exactly. BF16 is given as its bits."""
     if dtype == "BF16":
         stored = (stored.astype("<u4") << np.uint32(16)).view("<f4")
     np.copyto(out, stored)
 
 
 def narrow(values: Float64s, dtype: str, out: Array) -> None:
-    """Finite float64 (P,) rounded once, to nearest even, to the stored type; may become inf."""
+    """Round finite float64 (P,) once, to nearest even, to the stored type; may become inf."""
     if dtype == "F16":
         np.copyto(out, _float32_to_odd(values), casting="same_kind")
     elif dtype == "BF16":
@@ -103,10 +104,10 @@ def narrow(values: Float64s, dtype: str, out: Array) -> None:
 
 
 def _float32_to_odd(values: Float64s) -> npt.NDArray[np.float32]:
-    """float64 to float32, rounded to odd; what is too large becomes the largest (odd) float32."""
+    """Round float64 to float32, to odd; too large values become the largest (odd) float32."""
     near = values.astype(np.float32)
     back = near.astype(np.float64)
     bits = near.view(np.uint32)
     bits -= np.abs(back) > np.abs(values)  # rounded away from zero: one step back
-    bits |= back != values  # inexact: the last bit says so
+    bits |= back != values  # inexact: set the last bit
     return near

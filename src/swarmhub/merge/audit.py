@@ -1,19 +1,19 @@
-"""Recomputing parts of a merge, to find out whether it is what it claims to be.
+"""Recomputing parts of a merge, to find out whether it is true.
 
 An auditor draws short stretches of the buffer in secret, after the leader has committed to a
-digest, and recomputes exactly those. Stretches are 256 bytes at multiples of 256, so none
-straddles a chunk and no element straddles a stretch.
+digest, and recomputes exactly those. Stretches are 256 bytes at multiples of 256, so none straddles
+a chunk and no element straddles a stretch.
 
-The chance that a false merge escapes. If a share q of the stretches is false and an auditor draws
-s of them, it escapes with at most (1 - q)^s; h honest auditors together: (1 - q)^(s h). With the
-381 stretches of a 25 MB model: q = 1% escapes with 2.2%, q = 5% with 3 in 10^9. What is false in
-a single value of a large model is found by a full audit only.
+The chance that a false merge escapes. If a share q of the stretches is false and an auditor draws s
+of them, it escapes with at most (1 - q)^s; h honest auditors together: (1 - q)^(s h). With the 381
+stretches of a 25 MB model: q = 1% escapes with 2.2%, q = 5% with 3 in 10^9. One false value in a
+large model is found by a full audit only.
 
-The excerpts of contributions come from their owners unproven. An owner who lies in them may make a
-false alarm: then the chunk in question, with its proof, shows who has lied, and that contribution
-is pulled whole before the same stretches are audited again. A leader could explain a false merge
-away, by an excerpt of what it would rather have contributed now that it knows the others': so it is
-asked for none, and its contribution is pulled whole.
+The excerpts of contributions come from their owners unproven. A Byzantine owner may cause a false
+alarm with them: then the chunk in question, with its proof, shows the false excerpt, and that
+contribution is pulled as a whole before the same stretches are audited again. A leader could
+explain a false merge by an excerpt of another contribution, made up when it knew the others': so it
+is asked for none, and its contribution is pulled as a whole.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ assert STRETCH_BYTES % ALIGNMENT == 0
 
 
 def count_stretches(nbytes: int) -> int:
-    """How many stretches to draw of a buffer: one in 256, from 64 to 1024."""
+    """Return how many stretches to draw of a buffer: one in 256, from 64 to 1024."""
     return max(MIN_STRETCHES, min(nbytes // STRETCH_BYTES // 256, MAX_STRETCHES))
 
 
 def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
-    """Starts (bytes, ascending, distinct) of stretches. `below(n)` is a secret choice of 0..n-1."""
+    """Return starts (bytes, ascending, distinct) of stretches. `below(n)` is a secret choice of
+    0..n-1."""
     slots = -(-nbytes // STRETCH_BYTES)
     wanted, drawn = min(count_stretches(nbytes), slots), set[int]()
     while len(drawn) < wanted:
@@ -46,12 +47,13 @@ def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
 
 
 def excerpt(source: Source, nbytes: int, starts: Sequence[int]) -> bytes:
-    """The stretches of a buffer of `nbytes` bytes, one after the other."""
+    """Return the stretches of a buffer of `nbytes` bytes, one after the other."""
     return b"".join(bytes(source.read_at(at, min(STRETCH_BYTES, nbytes - at))) for at in starts)
 
 
 def layout_of_excerpt(layout: Layout, starts: Sequence[int]) -> Layout:
-    """What an excerpt contains: a canonical buffer of its own, with a tensor for each part."""
+    """Return the layout of an excerpt: a canonical buffer of its own, with a tensor for each
+    part."""
     parts = [
         (tensor.dtype, stop - first)
         for at in starts
@@ -73,10 +75,11 @@ def find_false_stretch(
     contributions: Sequence[WeightedSource],
     merged: bytes,
 ) -> int | None:
-    """Start of a stretch in which `merged` is not the merge of the contributions; None if all are.
+    """Return the start of a stretch in which `merged` is not the merge of the contributions; None
+    if all are.
 
-    The contributions' sources and `merged` are excerpts. For chunk-local rules. BadContribution
-    where an excerpt cannot be merged.
+    The contributions' sources and `merged` are excerpts. For chunk-local rules. Raises
+    BadContribution if an excerpt cannot be merged.
     """
     inner = layout_of_excerpt(layout, starts)
     right = b"".join(bytes(c) for c in merge_parameters(rule, inner, contributions))
@@ -96,7 +99,8 @@ def find_false_excerpts(
     chunks: Mapping[int, bytes],
     index: int,
 ) -> set[int]:
-    """Whose excerpt is not what its proven chunk `index` says, of those that have such a chunk."""
+    """Return the members with an excerpt that differs from their proven chunk `index`, of those
+    with such a chunk."""
     found = set()
     for member in excerpts.keys() & chunks.keys():
         at = 0
@@ -114,5 +118,5 @@ def find_false_excerpts(
 def recompute_leaf(
     rule: Rule, layout: Layout, contributions: Sequence[WeightedSource], index: int
 ) -> str:
-    """Leaf hash (hex) that chunk `index` of the right merge has."""
+    """Return the leaf hash (hex) that chunk `index` of the right merge has."""
     return leaf_of(merge_chunk(rule, layout, contributions, index)).hex()

@@ -31,12 +31,12 @@ class Block:
         return self.dtype in FLOATS
 
     def of(self, chunk: Bytes) -> Array:
-        """The elements (P,) of this block in a chunk's bytes, without a copy."""
+        """Return the elements (P,) of this block in a chunk's bytes, without a copy."""
         return chunk[self.start : self.stop].view(DTYPES[self.dtype])
 
 
 def blocks(piece: Piece) -> Iterator[Block]:
-    """The blocks that cover a chunk, in order."""
+    """Yield the blocks that cover a chunk, in order."""
     for run in piece.runs:
         step = BLOCK * DTYPES[run.dtype].itemsize
         for start in range(run.start, run.stop, step):
@@ -50,7 +50,7 @@ class Scratch:
         self._rows = np.empty((n, BLOCK))
 
     def widened(self, stored: Sequence[Array], dtype: str) -> list[Float64s]:
-        """The stored rows (N, P) as float64, in scratch memory until the next call."""
+        """Return the stored rows (N, P) as float64, in scratch memory until the next call."""
         rows: list[Float64s] = []
         for row, values in zip(self._rows, stored, strict=True):
             rows.append(row[: values.size])

@@ -1,4 +1,4 @@
-"""Merging what the hospitals say about their tables, before any training.
+"""Merging the hospitals' statistics of their tables, before any training.
 
 Each hospital sends one canonical JSON document, sums only and no row:
 
@@ -13,10 +13,10 @@ update of Chan, Golub and LeVeque (1979), in member-id order, float64 + - * / on
 gets the same bytes. A column that a hospital does not know is missing in all of its rows.
 
 Documents that are valid each by itself can always be merged, so that no hospital can stop a study
-by contradicting the others. Where a column has values of both kinds, the kind counts that more
-hospitals have (then: more values; then: numeric), and the values of the other kind are missing.
-Beyond the limits of a document, what most hospitals have is kept (then: most values; then: the
-first names).
+by contradicting the others. If a column has values of both kinds, the kind of more hospitals counts
+(then: of more values; then: numeric), and the values of the other kind are missing. Beyond the
+limits of a document, entries of most hospitals are kept (then: of most values; then: with the first
+names).
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ KEYS = {
 
 @dataclass
 class Totals:
-    """How many rows have each name, and how many hospitals, where it is more than one."""
+    """Rows by name, and the number of hospitals if it is more than one."""
 
     counts: dict[str, int] = field(default_factory=dict)
     sites: dict[str, int] = field(default_factory=dict)
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Take another hospital's rows in."""
+        """Add another hospital's rows."""
         for name, count in counts.items():
             if name in self.counts:
                 self.counts[name] += count
@@ -63,7 +63,7 @@ class Totals:
                 self.counts[name] = count
 
     def json(self) -> dict[str, int]:
-        """At most MAX_CATEGORIES names, of those first that most hospitals have."""
+        """Return at most MAX_CATEGORIES names, those of most hospitals first."""
 
         def rank(entry: tuple[str, int]) -> tuple[int, int, str]:
             name, count = entry
@@ -85,11 +85,11 @@ class Column:
 
     @property
     def rank(self) -> tuple[int, int, bool]:
-        """The higher, the rather it is kept."""
+        """Priority to be kept: higher ones first."""
         return self.sites, self.count, self.kind == "numeric"
 
     def add(self, other: SiteColumn) -> None:
-        """Take the values of another hospital in."""
+        """Add the values of another hospital."""
         if other.kind == "numeric" and other.count:
             na, nb, n = float(self.count), float(other.count), float(self.count + other.count)
             delta = other.mean - self.mean
@@ -100,7 +100,7 @@ class Column:
         self.count += other.count
 
     def json(self, rows: int) -> Json:
-        """The column as the document has it."""
+        """Return the column as JSON of a document."""
         found: dict[str, Json] = {
             "kind": self.kind, "count": self.count, "missing": rows - self.count,
         }  # fmt: skip
@@ -141,10 +141,10 @@ class Document:
 def merge_statistics(
     documents: Mapping[int, bytes], weights: Mapping[int, int] | None = None
 ) -> bytes:
-    """The merged document of the members' documents, by member id. `weights` are how many rows
-    each of them may have at most.
+    """Return the merged document of the members' documents, by member id. `weights` are how many
+    rows each of them may have at most.
 
-    BadContribution for a document that is not valid or has more; MergeError for none at all.
+    Raises BadContribution for a document that is not valid or has more, MergeError for none at all.
     """
     if not documents:
         raise MergeError("Expected at least one statistics document to merge, got none.")
@@ -158,7 +158,7 @@ def merge_statistics(
 
 
 def _write(merged: MergedDocument, columns: list[tuple[str, Column]]) -> bytes:
-    """The document with as many of the first columns as fit."""
+    """Return the document with as many of the first columns as fit."""
     found = {name: column.json(merged.rows) for name, column in columns}
     document = {"rows": merged.rows, "labels": merged.labels.json(), "columns": found}
     data = codec.encode(document)
@@ -186,7 +186,7 @@ def _add(merged: MergedDocument, site: Document) -> None:
     merged.rows += site.rows
 
 
-# reading what a hospital sent
+# reading a hospital's document
 
 
 def _read(member: int, data: bytes, most_rows: int) -> Document:
@@ -206,7 +206,7 @@ def _document(value: Json, most_rows: int) -> Document:
     if not isinstance(columns, dict) or len(columns) > MAX_COLUMNS:
         raise Malformed(f"expected an object of at most {MAX_COLUMNS} columns")
     found = {}
-    while columns:  # what has been read is let go: of 64 MB there are many objects
+    while columns:  # columns are freed once read: 64 MB make many objects
         name, column = columns.popitem()
         found[name] = _column(column, rows, f"column {_name(name)[:60]!r}")
     return Document(rows, labels, found)

@@ -1,8 +1,8 @@
 """The geometric median, by the smoothed Weiszfeld iteration (RFA: Pillutla, Kakade, Harchaoui,
 "Robust Aggregation for Federated Learning", IEEE TSP 2022).
 
-All float tensors of contribution i form one vector x_i with weight w_i. The median v minimises
-sum of w_i |v - x_i|; fewer than half of the weight can move it only so far. Each step is
+All float tensors of contribution i form one vector x_i with weight w_i. The median v minimises sum
+of w_i |v - x_i|; fewer than half of the weight can move it only so far. Each step is
 
     b_i = w_i / max(|v - x_i|, SMOOTHING),    v = sum of b_i x_i / sum of b_i
 
@@ -10,11 +10,11 @@ so the result is a weighted mean, and all that must be found are its N weights. 
 passes over all chunks: a pass computes v again from the weights, block by block, and adds up the
 squared distances. The model is never held in memory, only one total a chunk and contribution.
 
-(The distances could all be had in one pass, from the pairwise ones. But then a contribution at
-1e20 would drown the distances between honest ones in rounding, which is what it would be sent for.)
+(The distances could all be had in one pass, from the pairwise ones. But then an attacker's
+contribution at 1e20 would drown the distances between honest ones in rounding.)
 
-The first v is the coordinate median. From the mean, a contribution at distance 1e20 would take
-some 40 steps to shake off; from the coordinate median it never enters.
+The first v is the coordinate median. From the mean, a contribution at distance 1e20 would take some
+40 steps to shake off; from the coordinate median it never enters.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SMOOTHING = 1e-6
 
 
 def geometric_weights(layout: Layout, ordered: Sequence[WeightedSource]) -> list[float]:
-    """The N weights whose weighted mean is the geometric median. BadContribution as of `read`."""
+    """Return the N weights whose weighted mean is the geometric median. Raises as `read` does."""
     combine: Combine = coordinate_median
     weights: list[float] = []
     for _ in range(ITERATIONS):
@@ -54,7 +54,7 @@ def geometric_weights(layout: Layout, ordered: Sequence[WeightedSource]) -> list
 
 
 def _distances(layout: Layout, ordered: Sequence[WeightedSource], combine: Combine) -> list[float]:
-    """Euclidean distance of each contribution to the point that `combine` gives, (N,)."""
+    """Return the Euclidean distance of each contribution to the point of `combine`, (N,)."""
     scratch = Scratch(len(ordered))
     centre = np.empty(BLOCK)
     totals: list[list[float]] = [[] for _ in ordered]  # squares, one total a chunk

@@ -23,13 +23,13 @@ def merge_parameters(
 ) -> Iterator[memoryview | bytes]:
     """Yield the merged canonical buffer in chunks of CHUNK_BYTES (the last may be shorter).
 
-    The order of the contributions does not matter. MergeError, at once, for none of them, two of
-    one member or a weight below 1; while iterating, BadContribution for values that may not be
-    merged. Each yielded chunk is a buffer of its own.
+    The order of the contributions does not matter. Raises MergeError, at once, for none of them,
+    two of one member or a weight below 1; while iterating, BadContribution for values that may not
+    be merged. Each yielded chunk is a buffer of its own.
     """
     ordered = in_order(contributions)
     if rule.name in CHUNK_LOCAL:
-        local_rule(rule, [c.weight for c in ordered])  # refuses what cannot work
+        local_rule(rule, [c.weight for c in ordered])  # refuses rules that cannot work
     return _stream(rule, layout, ordered)
 
 
@@ -45,7 +45,7 @@ def _stream(
 def merge_chunk(
     rule: Rule, layout: Layout, contributions: Sequence[WeightedSource], index: int
 ) -> bytes:
-    """Chunk `index` of the merged buffer, for an auditor; errors as of `merge_parameters`.
+    """Return chunk `index` of the merged buffer, for an auditor; errors as of `merge_parameters`.
 
     A chunk-local rule reads that chunk only; the geometric median reads everything first.
     """

@@ -1,9 +1,9 @@
-"""One chunk of a canonical buffer: where its values lie, and whether they may be merged.
+"""One chunk of a canonical buffer: the places of its values, and their check.
 
 Adjacent tensors of one type form one run. The padding between them is zero, zeros merge to zero
-under every rule, and so thousands of tiny tensors cost as little as one large one. That padding
-really is zero is checked here, for otherwise a member could smuggle bytes into the merged model.
-Tensors start at multiples of 64 and so do chunks: a chunk never starts within padding.
+under every rule, and so thousands of tiny tensors cost as little as one large one. That padding is
+zero is checked here: otherwise a member could smuggle bytes into the merged model. Tensors start at
+multiples of 64 and so do chunks: a chunk never starts within padding.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Source(Protocol):
     """A contribution's canonical buffer: a file, a memory map, bytes."""
 
     def read_at(self, offset: int, length: int) -> bytes | bytearray | memoryview:
-        """Exactly `length` bytes from `offset`, or raises."""
+        """Return exactly `length` bytes from `offset`, or raise."""
         ...
 
 
 @dataclass(frozen=True)
 class WeightedSource:
-    """What one member sends: its id, its weight (1 to 2^53 - 1, often samples), its buffer."""
+    """A member's contribution: its id, its weight (1 to 2^53 - 1, often samples), its buffer."""
 
     member: int
     weight: int
@@ -42,7 +42,8 @@ class WeightedSource:
 
 
 def in_order(contributions: Sequence[WeightedSource]) -> tuple[WeightedSource, ...]:
-    """The contributions by member id. MergeError for none, duplicates or a weight out of range."""
+    """Return the contributions by member id. Raises MergeError for none, duplicates or a weight out
+    of range."""
     ordered = tuple(sorted(contributions, key=lambda c: c.member))
     if not ordered:
         raise MergeError("Expected at least one contribution to merge, got none.")
@@ -75,7 +76,7 @@ class Piece:
     padding: npt.NDArray[np.intp]  # position of every padding byte
 
     def culprit(self, raw: Bytes) -> str | None:
-        """Name of the first tensor that holds a value that cannot be merged."""
+        """Return the name of the first tensor that holds a value that cannot be merged."""
         for tensor, start, stop in self.parts:
             if not is_in_range(raw[start:stop].view(DTYPES[tensor.dtype]), tensor.dtype):
                 return tensor.name
@@ -83,7 +84,7 @@ class Piece:
 
 
 def piece_of(layout: Layout, index: int) -> Piece:
-    """The plan of chunk `index`. MergeError where the layout has no such chunk."""
+    """Return the plan of chunk `index`. Raises MergeError if the layout has no such chunk."""
     if not 0 <= index < chunk_count(layout.nbytes):
         raise MergeError(
             f"Expected a chunk from 0 to {chunk_count(layout.nbytes) - 1}, got {index}."
@@ -112,15 +113,15 @@ def piece_of(layout: Layout, index: int) -> Piece:
 
 
 def pieces(layout: Layout) -> Iterator[Piece]:
-    """The plans of all chunks, in order."""
+    """Yield the plans of all chunks, in order."""
     return (piece_of(layout, index) for index in range(chunk_count(layout.nbytes)))
 
 
 def read(member: int, source: Source, piece: Piece) -> Bytes:
-    """The checked bytes (piece.nbytes,) of one contribution's chunk.
+    """Return the checked bytes (piece.nbytes,) of one contribution's chunk.
 
-    BadContribution for a value that is not finite or (F64) beyond MAX_F64, a BOOL byte other than
-    0 and 1, padding that is not zero, or a source that gives another number of bytes.
+    Raises BadContribution for a value that is not finite or (F64) beyond MAX_F64, a BOOL byte other
+    than 0 and 1, padding that is not zero, or a source that gives another number of bytes.
     """
     data = memoryview(source.read_at(piece.offset, piece.nbytes))
     if data.nbytes != piece.nbytes:
@@ -146,6 +147,7 @@ def read(member: int, source: Source, piece: Piece) -> Bytes:
 
 
 def check_contribution(layout: Layout, member: int, source: Source) -> None:
-    """Read all of a contribution; BadContribution names the member and the offending tensor."""
+    """Read all of a contribution; raises BadContribution with the member and the offending
+    tensor."""
     for piece in pieces(layout):
         read(member, source, piece)

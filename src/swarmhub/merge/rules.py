@@ -52,7 +52,7 @@ class Rule:
 
 
 def local_rule(rule: Rule, weights: Sequence[int]) -> Combine:
-    """The combination that a chunk-local rule stands for. MergeError if trimming leaves nothing."""
+    """Return a chunk-local rule's combination. Raises MergeError if trimming leaves nothing."""
     if rule.name == "weighted_mean":
         return functools.partial(weighted_mean, [float(w) for w in weights], float(sum(weights)))
     if rule.name == "coordinate_median":
@@ -67,7 +67,7 @@ def local_rule(rule: Rule, weights: Sequence[int]) -> Combine:
 
 
 def weighted_mean(weights: Sequence[float], total: float, rows: Sequence[Float64s]) -> Float64s:
-    """tree_sum(w_i x_i) / total.  # (N,), (), (N, P) -> (P,)
+    """Return tree_sum(w_i x_i) / total.  # (N,), (), (N, P) -> (P,)
 
     Of equal F32, F16 or BF16 inputs it is exactly that input while the total is below 2^29: then
     each product and sum fits float64. Of equal F64 inputs it may differ in the last bits.
@@ -79,12 +79,12 @@ def weighted_mean(weights: Sequence[float], total: float, rows: Sequence[Float64
 
 
 def by_weights(weights: Sequence[float]) -> Combine:
-    """The weighted mean for real-valued weights, whose total is summed by the tree."""
+    """Return the weighted mean for real-valued weights; their total is summed by the tree."""
     return functools.partial(weighted_mean, weights, fold(np.array(weights, np.float64)))
 
 
 def coordinate_median(rows: Sequence[Float64s]) -> Float64s:
-    """Middle value, or mean of the two middle values, of each column.  # (N, P) -> (P,)"""
+    """Return each column's middle value, or mean of the two middle ones.  # (N, P) -> (P,)"""
     ordered = _ascending(rows)
     low, high = ordered[(len(rows) - 1) // 2], ordered[len(rows) // 2]
     if low is high:
@@ -94,14 +94,14 @@ def coordinate_median(rows: Sequence[Float64s]) -> Float64s:
 
 
 def trimmed_mean(drop: int, rows: Sequence[Float64s]) -> Float64s:
-    """Mean of each column without its `drop` smallest and largest.  # (N, P) -> (P,)"""
+    """Return the mean of each column without its `drop` smallest and largest.  # (N, P) -> (P,)"""
     kept = _ascending(rows)[drop : len(rows) - drop]
     mean = tree_sum(kept)
     return np.divide(mean, float(len(kept)), out=mean)
 
 
 def lower_median(rows: Sequence[Array]) -> Array:
-    """Integers or booleans: the value at place (N - 1) // 2 of each column.  # (N, P) -> (P,)"""
+    """Return the integer or boolean at place (N - 1) // 2 of each column.  # (N, P) -> (P,)"""
     return sort_rows([row.copy() for row in rows])[(len(rows) - 1) // 2]
 
 

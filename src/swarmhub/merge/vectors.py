@@ -1,9 +1,9 @@
 """This machine's arithmetic against recorded results.
 
-A member whose CPU, NumPy or flush-to-zero setting computes other bits would accuse honest leaders
-and be accused itself; so a node runs `self_test` before it joins any round. `vectors.json` holds
-the inputs of a few members for every type, subnormals, ties and -0.0 among them, and the merged
-values under every rule, as hex of the little-endian elements.
+A member with a CPU, NumPy or flush-to-zero setting that computes other bits would accuse honest
+leaders and be accused itself; so a node runs `self_test` before it joins any round. `vectors.json`
+holds the inputs of a few members for every type, subnormals, ties and -0.0 among them, and the
+merged values under every rule, as hex of the little-endian elements.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Buffer:
     data: bytes
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`."""
+        """Return `length` bytes from `offset`."""
         return self.data[offset : offset + length]
 
 
@@ -50,13 +50,13 @@ class Vectors:
 
 
 def packaged() -> Vectors:
-    """The vectors that come with swarmhub."""
+    """Return the vectors that come with swarmhub."""
     text = resources.files("swarmhub.merge").joinpath("vectors.json").read_bytes()
     return codec.from_json(Vectors, codec.parse(text))
 
 
 def compute(vectors: Vectors, rule: str) -> dict[str, str]:
-    """The merged tensors, hex by name, as this machine computes them."""
+    """Return the merged tensors, hex by name, as this machine computes them."""
     layout = vectors.layout
     contributions = [
         WeightedSource(i.member, i.weight, Buffer(_buffer(layout, i.tensors)))
@@ -70,7 +70,7 @@ def compute(vectors: Vectors, rule: str) -> dict[str, str]:
 
 
 def self_test() -> None:
-    """MergeError, in one sentence, if this machine merges other bits than all others."""
+    """Raise MergeError, in one sentence, if this machine merges other bits than all others."""
     vectors = packaged()
     for rule, expected in vectors.expected.items():
         found = compute(vectors, rule)

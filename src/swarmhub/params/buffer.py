@@ -30,8 +30,8 @@ def layout_of(
     bf16: Collection[str] = (),
     meanings: Mapping[str, Sequence[str]] | None = None,
 ) -> Layout:
-    """The layout of named arrays; names in `bf16` are uint16 arrays that hold bfloat16 bits.
-    Malformed, with its name, if an array has a type that cannot be merged."""
+    """Return the layout of named arrays; names in `bf16` are uint16 arrays that hold bfloat16 bits.
+    Raises Malformed, with its name, if an array has a type that cannot be merged."""
     tensors = []
     for name, array in arrays.items():
         try:
@@ -44,7 +44,7 @@ def layout_of(
 
 
 def need_unmasked(array: Array) -> None:
-    """Refuse masked arrays: what is under the mask would be taken for values. Malformed."""
+    """Raise Malformed for masked arrays: the values under the mask would be merged."""
     if isinstance(array, np.ma.MaskedArray):
         raise Malformed("A masked array cannot be shared or stored; fill it (array.filled(...)).")
 
@@ -52,8 +52,8 @@ def need_unmasked(array: Array) -> None:
 def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -> None:
     """Write the canonical buffer (`layout.nbytes` bytes). No copy of a contiguous array is made.
 
-    Malformed where an array is missing or has another shape. Whether the numbers are finite is
-    checked by the node (`merge.check_contribution`), which would not trust us anyway.
+    Raises Malformed if an array is missing or has another shape. Whether the numbers are finite is
+    checked by the node (`merge.check_contribution`), which would not trust this code anyway.
     """
     if sorted(arrays) != [t.name for t in layout.tensors]:
         raise Malformed("The arrays' names are not those of the study's layout.")
@@ -70,7 +70,7 @@ def write_buffer(arrays: Mapping[str, Array], layout: Layout, file: IO[bytes]) -
 
 
 def is_in_range(part: Array, dtype: str) -> bool:
-    """Whether all elements are finite, and F64 within MAX_F64; BF16 is given as its bits."""
+    """Return whether all elements are finite, and F64 within MAX_F64; BF16 is given as its bits."""
     if dtype == "BF16":
         return bool(((part.view(np.uint16) & 0x7F80) != 0x7F80).all())
     if dtype == "F64":
@@ -96,7 +96,8 @@ def read_into(file: IO[bytes], layout: Layout, into: Mapping[str, Array]) -> Non
 
 
 def arrays_from(file: IO[bytes], layout: Layout) -> dict[str, Array]:
-    """New arrays by name from a canonical buffer's file. The file's length is checked first."""
+    """Return new arrays by name from a canonical buffer's file. The file's length is checked
+    first."""
     size = file.seek(0, os.SEEK_END)
     if size != layout.nbytes:
         raise BlobError(f"Expected a buffer of {layout.nbytes} bytes, got {size}.")
@@ -106,7 +107,7 @@ def arrays_from(file: IO[bytes], layout: Layout) -> dict[str, Array]:
 
 
 def buffer_of(arrays: Mapping[str, Array], bf16: Collection[str] = ()) -> tuple[Layout, bytes]:
-    """Layout and canonical buffer of small arrays, in memory (tests, simulation)."""
+    """Return layout and canonical buffer of small arrays, in memory (tests, simulation)."""
     layout = layout_of(arrays, bf16)
     out = io.BytesIO()
     write_buffer(arrays, layout, out)
@@ -121,10 +122,10 @@ def export_safetensors(
 ) -> None:
     """Write a canonical buffer as a safetensors file, streaming, with string metadata.
 
-    The format (8-byte header length, JSON header, data) is written tensor by tensor, so a model
-    of any size is exported in constant memory. The file appears under its name when complete, and
-    only if what has been read has the digest: a node may write over a model that it no longer
-    needs while this reads it. BlobError then.
+    The format (8-byte header length, JSON header, data) is written tensor by tensor, so a model of
+    any size is exported in constant memory. The file appears under its name when complete, and only
+    if the bytes read have the digest: a node may overwrite a model that it no longer needs while
+    this reads it. Raises BlobError then.
     """
     import json
 
@@ -174,14 +175,15 @@ def export_safetensors(
         partial.unlink(missing_ok=True)
 
 
-# what the format has for NumPy, by kind and size of an element
+# the format's types for NumPy, by kind and size of an element
 STORABLE = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8"}
 
 
 def storable(array: Array) -> Array:
-    """The array as safetensors stores it: little-endian and in C order, of the same shape. A copy
-    if it is anything else (strided, transposed, broadcast): the library writes an array's memory
-    as it lies, whatever its strides are. Malformed for a type that the format does not have."""
+    """Return the array as safetensors stores it: little-endian and in C order, of the same shape. A
+    copy if it is anything else (strided, transposed, broadcast): the library writes an array's
+    memory as it lies, whatever its strides are. Raises Malformed for a type that the format does
+    not have."""
     need_unmasked(array)
     if array.dtype.kind + str(array.dtype.itemsize) not in STORABLE:
         raise Malformed(
@@ -192,8 +194,9 @@ def storable(array: Array) -> Array:
 
 
 def save_safetensors(arrays: Mapping[str, Array], path: Path) -> None:
-    """Write arrays of any strides as a safetensors file, which appears when it is whole. Malformed,
-    with its name, if an array cannot be stored; DiskError if the disk does not take them."""
+    """Write arrays of any strides as a safetensors file, which appears when it is whole. Raises
+    Malformed, with its name, if an array cannot be stored; DiskError if the disk does not take
+    them."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -215,7 +218,7 @@ def save_safetensors(arrays: Mapping[str, Array], path: Path) -> None:
 
 
 def import_safetensors(path: Path) -> dict[str, Array]:
-    """Arrays of a safetensors file by name (the library checks the header)."""
+    """Return the arrays of a safetensors file by name (the library checks the header)."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,4 +1,4 @@
-"""Digests of buffers: what identifies one, and how it is computed while bytes pass by."""
+"""Digests of buffers, computed while bytes pass by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CHUNK_BYTES", "ChunkHasher", "Fingerprint", "chunk_count", "leaf_of"
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What identifies a buffer and lets each chunk be checked alone."""
+    """The identity of a buffer, by which each chunk can be checked alone."""
 
     layout: str  # digest of the layout document, 64 hex digits
     nbytes: int
@@ -28,7 +28,7 @@ class Fingerprint:
         return blob_digest(self.layout, self.nbytes, root_of(self.leaves))
 
     def path(self, index: int) -> tuple[str, ...]:
-        """Proof (hex) that chunk `index` belongs to the digest."""
+        """Return the proof (hex) that chunk `index` belongs to the digest."""
         return tuple(h.hex() for h in path_of(self.leaves, index))
 
 
@@ -41,12 +41,12 @@ class ChunkHasher:
         self._leaves: list[bytes] = []
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
-        """One chunk; all but the last are exactly CHUNK_BYTES long."""
+        """Add one chunk; all but the last are exactly CHUNK_BYTES long."""
         if self._nbytes % CHUNK_BYTES or not 0 < len(chunk) <= CHUNK_BYTES:
             raise ValueError("chunks have CHUNK_BYTES, only the last one may be short")
         self._leaves.append(leaf_of(chunk))
         self._nbytes += len(chunk)
 
     def finish(self) -> Fingerprint:
-        """The fingerprint of all that was fed."""
+        """Return the fingerprint of all chunks."""
         return Fingerprint(self._layout, self._nbytes, tuple(self._leaves))

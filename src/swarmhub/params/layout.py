@@ -1,12 +1,12 @@
-"""The layout of a canonical buffer: names, element types, shapes, and so every offset; and what its
-places mean, if the framework says so.
+"""The layout of a canonical buffer: names, element types, shapes, and so every offset; and the
+meaning of its places, if the framework says so.
 
-Tensors stand in the order of their names (by code point), little-endian, in C order, each
-starting at a multiple of 64 bytes; the gaps and the tail up to the next multiple of 64 are zero.
-A layout is a document of its own: its digest is sha256 over its canonical JSON, and every blob
-digest contains it, so two models that differ in one shape never share a digest. Nor do two
-whose rows or columns mean different things: the classes and the columns that an estimator was
-fitted on are in the layout as labels.
+Tensors stand in the order of their names (by code point), little-endian, in C order, each starting
+at a multiple of 64 bytes; the gaps and the tail up to the next multiple of 64 are zero. A layout is
+a document of its own: its digest is sha256 over its canonical JSON, and every blob digest contains
+it, so two models that differ in one shape never share a digest. Nor do two with rows or columns of
+different meaning: the classes and the columns that an estimator was fitted on are in the layout as
+labels.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 def dtype_name(dtype: npt.DTypeLike) -> str:
-    """The layout's name for a NumPy type. Malformed for types that cannot be merged."""
+    """Return the layout's name for a NumPy type. Raises Malformed for types that cannot be
+    merged."""
     wanted = np.dtype(dtype).newbyteorder("<")
     for name, known in DTYPES.items():
         if known == wanted and name != "BF16":
@@ -84,7 +85,8 @@ class Meaning:
 
 
 def _extent(tensor: Tensor) -> int:
-    """Product of the dimensions that are not zero: what NumPy, too, must be able to hold."""
+    """Return the product of the dimensions that are not zero: NumPy, too, must be able to hold
+    it."""
     return math.prod(n for n in tensor.shape if n)
 
 
@@ -100,14 +102,16 @@ class Layout:
     def of(
         cls, tensors: list[Tensor], meanings: Mapping[str, Sequence[str]] | None = None
     ) -> Layout:
-        """A checked layout of the tensors in canonical order, with lists of labels by name."""
+        """Return a checked layout of the tensors in canonical order, with lists of labels by
+        name."""
         lists = sorted((meanings or {}).items())
         meant = tuple(Meaning(name, tuple(labels)) for name, labels in lists)
         return cls(tuple(sorted(tensors, key=lambda t: t.name)), meant)._checked()
 
     @classmethod
     def parse(cls, data: bytes) -> Layout:
-        """Read a layout document; Malformed on anything unexpected, before any allocation."""
+        """Read a layout document; raises Malformed on anything unexpected, before any
+        allocation."""
         return codec.unpack(cls, data, limit_bytes=MAX_DOCUMENT_BYTES)._checked()
 
     def _checked(self) -> Layout:
@@ -163,11 +167,11 @@ class Layout:
         return codec.digest(b"swarmhub/layout/1", self.pack())
 
     def pack(self) -> bytes:
-        """Canonical JSON of the layout."""
+        """Return the canonical JSON of the layout."""
         return codec.pack(self)
 
     def segments(self, start: int, stop: int) -> list[tuple[Tensor, int, int]]:
-        """The tensor parts within bytes [start, stop): (tensor, first byte, end byte) each.
+        """Return the tensor parts within bytes [start, stop): (tensor, first byte, end byte) each.
 
         Bytes are positions in the buffer. Padding is in no segment.
         """

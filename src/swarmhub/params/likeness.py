@@ -1,4 +1,4 @@
-"""How two models' layouts differ, in one sentence for a person."""
+"""Differences between two models' layouts, in one sentence for a person."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SHOWN_LETTERS = 40  # of each
 
 
 def describe_difference(mine: Layout, theirs: Layout, here: str, there: str) -> str:
-    """The first thing in which two layouts differ, "" if they are equal. `here` and `there` say
+    """Return the first difference between two layouts, "" if they are equal. `here` and `there` say
     to which model each belongs: "this model", "the model of Hospital 2".
 
-    What is shown of either may come from a peer: it is cut, and made printable."""
+    Text of either may come from a peer: it is cut, and made printable."""
     found = _meanings(mine, theirs) or _tensors(mine, theirs)
     if found is None:
         return ""
@@ -37,7 +37,7 @@ def _by_name(meanings: Sequence[Meaning]) -> dict[str, tuple[str, ...]]:
 
 
 def _show_labels(a: Sequence[str] | None, b: Sequence[str] | None) -> tuple[str, str]:
-    """Both lists whole if they are short, else from the first place in which they differ."""
+    """Return both lists whole if they are short, else from the first place in which they differ."""
     first = 0
     if a is not None and b is not None and max(len(a), len(b)) > SHOWN:
         pairs = zip(a, b, strict=False)

@@ -1,4 +1,4 @@
-"""The protocol, sans-io: from the ledger's state and a node's own, compute what to do next.
+"""The protocol, sans-io: from the ledger's state and a node's own, compute the next effects.
 
 decision, audit, view        effects that should be under way now
 effects, local_state         the effects, and the observations that come back

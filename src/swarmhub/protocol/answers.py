@@ -1,4 +1,4 @@
-"""The trainer's answer and the contribution that is made of it."""
+"""The trainer's answer and the contribution that is made from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet
 
 
 def make_contribution(study: Study, r: Round, prepared: PreparedContribution) -> Contribute:
-    """The transaction that brings an answer to the ledger."""
+    """Return the transaction that brings an answer to the ledger."""
     return Contribute(
         ref=RoundRef.of(r),
         spec=study.spec,
@@ -36,9 +36,9 @@ def prepare_answer(
     weight: int,
     measured: tuple[tuple[Evaluation, ...], dict[str, int]],
 ) -> PreparedContribution:
-    """An answer in the form in which it is kept. `buffer` is root, length in bytes and layout of
-    the parameters (None: metrics only); `measured` the evaluations, and metrics (micro-units) of
-    the answer itself."""
+    """Return an answer in the form in which it is kept. `buffer` is root, length in bytes and
+    layout of the parameters (None: metrics only); `measured` the evaluations, and metrics
+    (micro-units) of the answer itself."""
     evaluations, own = measured
     root, nbytes, layout = buffer or ("", 0, "")
     digest = merkle.blob_digest(layout, nbytes, bytes.fromhex(root)) if buffer else ""
@@ -48,8 +48,8 @@ def prepare_answer(
 
 
 def find_fault(state: Reader, local: LocalState) -> str:
-    """Why the trainer's answer to the open round can never be accepted, in the contract's words; ""
-    if it can, or is to another round."""
+    """Return why the trainer's answer to the open round can never be accepted, in the contract's
+    words; "" if it can, or is to another round."""
     r, prepared = ROUND.get(state, local.study), local.prepared
     if r is None or prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return ""

@@ -1,9 +1,9 @@
-"""Whether a merge is what it claims to be: auditing offers, and answering disputes.
+"""Audits of offers, and answers to disputes.
 
-A settlement needs receipts, and nobody signs one before it has audited. The contract draws who
-audits; the others do so only when no settlement comes (a drawn auditor may be dead, or lie). An
+A settlement needs receipts, and no node signs one before it has audited. The contract draws the
+auditors; the others audit only when no settlement comes (a drawn auditor may be dead, or lie). An
 auditor that finds a false chunk disputes it on the ledger; then every candidate but the leader
-recomputes that chunk, and what most of them say decides.
+recomputes that chunk, and the leaf that most of them report decides.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
 
 
 def inspect(view: View, offer: Offered) -> Iterator[Effect]:
-    """Wish for the audit, and first for the contributions that it needs whole."""
+    """Ask for the audit, and first for the contributions that it needs as a whole."""
     local, r = view.local, view.r
     if any(local.is_bad(c.digest, c.weight) for c in r.contributions):
         return  # nobody can merge that; `witness` reports it
@@ -85,7 +85,8 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
 
 
 def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
-    """Who is drawn gets the leader's contribution while the leader still merges."""
+    """Fetch the leader's contribution while the leader still merges, if this node is a drawn
+    auditor."""
     r, c = view.r, view.r.contribution_of(leader)
     if r.kind != "parameters" or c is None or not is_needed_whole(view, c, leader):
         return
@@ -94,21 +95,21 @@ def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
 
 
 def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:
-    """Whether no stretches of it are asked for: a leader that saw which could answer by that, and
-    some have none to give."""
+    """Return whether the audit needs a whole contribution and not stretches of it: a leader that
+    saw which are drawn could adapt its answer, and some members have none to give."""
     asked_in_vain = (view.r.number, view.r.revision, c.member) in view.local.lacking
     return c.member == leader or asked_in_vain
 
 
 def keep(view: View, offer: Offered) -> Iterator[Effect]:
-    """Have the offer outlive a power cut before signing for it: the leader may lie, and then this
-    may be the only copy of what it settles."""
+    """Sync the offer before signing for it: the leader may lie, and then this may be the only copy
+    of the model that it settles."""
     if offer.digest not in view.local.synced:
         yield Sync(offer.digest)
 
 
 def sign(view: View, offer: Offered) -> Iterator[Effect]:
-    """A receipt: kept, and as far as it was recomputed, right."""
+    """Send a receipt for an offer: kept, and right as far as it was recomputed."""
     r, local = view.r, view.local
     if (r.number, r.revision, offer.leader) in local.receipted:
         return
@@ -124,7 +125,7 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
 
 def open_dispute(view: View) -> Iterator[Effect]:
     """Bring a false chunk before the ledger, with the leader's signature and the proof: of the
-    present leader, and of those whose term is over and who may still settle."""
+    present leader, and of earlier ones that may still settle."""
     r, local = view.r, view.local
     if r.dispute is not None or view.me in r.unfounded:
         return
@@ -139,7 +140,7 @@ def open_dispute(view: View) -> Iterator[Effect]:
 
 
 def dispute(ref: RoundRef, offer: Offered, discrepancy: Discrepancy) -> Effect:
-    """The transaction that says so."""
+    """Return the transaction that disputes an offer."""
     return Submit(
         Dispute(
             ref=ref,
@@ -156,7 +157,7 @@ def dispute(ref: RoundRef, offer: Offered, discrepancy: Discrepancy) -> Effect:
 
 
 def answer_dispute(view: View) -> Iterator[Effect]:
-    """Recompute the disputed chunk and say what it should be."""
+    """Recompute the disputed chunk and report its right leaf."""
     local, r = view.local, view.r
     found = r.dispute
     if found is None or view.me == found.leader or view.me in {a.member for a in found.answers}:
@@ -167,7 +168,7 @@ def answer_dispute(view: View) -> Iterator[Effect]:
         return
     whole = KINDS[r.kind].carries == DOCUMENT or not view.spec.merge.is_chunk_local
     missing = [c for c in r.contributions if whole and c.digest not in local.held]
-    for c in missing:  # whoever disputes the merge has recomputed it
+    for c in missing:  # the author of the dispute has recomputed it
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
     if not missing:
         c = r.contributions[0]

@@ -1,16 +1,16 @@
-"""How an auditor finds out whether an offer is the merge, and who is to blame where it is not.
+"""The procedure by which an auditor checks an offer, and finds the member at fault if it is false.
 
     full     all contributions are held: merge them again, compare each chunk
     drawn    the leader's contribution is held; draw stretches, once for an offer; ask the other
              contributors for theirs; compare; before a dispute, recompute the chunk from proven
              bytes
 
-Whoever is asked for a stretch or a chunk learns where the auditor looks. So the leader is asked
-for neither: it could answer by what would be found, or with another offer. And who refuses what it
-is asked for gains no other draw.
+A member that is asked for a stretch or a chunk learns which part the auditor checks. So the leader
+is asked for neither: it could adapt its answer, or make another offer. And a member that refuses a
+request gains no other draw.
 
-These are coroutines that wait for nothing but `Hands`, so whoever has hands can drive them: the
-node with threads and requests, the simulator with its queue.
+These are coroutines that wait for nothing but `AuditIO`, so any implementation of that port can
+drive them: the node with threads and requests, the simulator with its queue.
 """
 
 from __future__ import annotations
@@ -36,43 +36,44 @@ NO_LEAF = "0" * 64  # there is no right merge
 
 
 class AuditIO(Protocol):
-    """What an inquiry can do."""
+    """The port of an audit: everything that it needs from outside."""
 
     me: MemberId
 
     def holds(self, digest: Digest) -> bool:
-        """Whether a blob is here."""
+        """Return whether a blob is here."""
         ...
 
     def fingerprint(self, digest: Digest) -> Fingerprint:
-        """Of a blob that is here."""
+        """Return the fingerprint of a blob that is here."""
         ...
 
     def below(self, n: int) -> int:
-        """A secret choice of 0..n-1."""
+        """Return a secret choice of 0..n-1."""
         ...
 
     async def excerpts(
         self, wanted: Mapping[MemberId, Digest], nbytes: int, starts: Sequence[int]
     ) -> dict[MemberId, bytes | None]:
-        """Stretches of contributions from their owners, unproven; None where one has none to
-        give."""
+        """Return stretches of contributions from their owners, unproven; None for an owner that
+        gives none."""
         ...
 
     async def chunk(
         self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
     ) -> bytes:
-        """A chunk of a blob, proven to be in it, from the first who has it; PeerError."""
+        """Return a chunk of a blob, proven to be in it, from the first holder that has it;
+        PeerError if none has."""
         ...
 
     async def audit(
         self, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
     ) -> int | None:
-        """See `recompute.audit`."""
+        """Audit a held merge; see `recompute.audit`."""
         ...
 
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
-        """See `recompute.examine`."""
+        """Recompute a disputed chunk; see `recompute.recompute_chunk`."""
         ...
 
 
@@ -81,8 +82,9 @@ async def audit_offer(
     effect: Audit,
     drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]],
 ) -> list[Observation]:
-    """What is learnt of a held offer: Audited, or who is Lacking, or whose contribution is bad.
-    `drawn` remembers the stretches of each offer (by round, revision and digest)."""
+    """Return the observations about a held offer: Audited, or ExcerptUnavailable for each missing
+    excerpt, or CheckedBad for a bad contribution. `drawn` remembers the stretches of each offer (by
+    round, revision and digest)."""
     nbytes = audit_io.fingerprint(effect.digest).nbytes
     starts: tuple[int, ...] = ()
     if not effect.full:
@@ -106,19 +108,19 @@ async def audit_offer(
         return _doubt_contribution(effect, error, set())  # its chunk is proven
     except _Withheld as error:
         return _lack(effect, {error.member})
-    if discrepancy is None:  # the merge is right there, so an excerpt was not
+    if discrepancy is None:  # the merge is right there, so an excerpt was false
         found = find_false_excerpts(starts, nbytes, excerpts, chunks, index)
         return _lack(effect, found or set(excerpts))
     if (
         discrepancy.leaf == discrepancy.claimed
-    ):  # it breaks off: what is missing has no chunk to dispute
+    ):  # the merge ends too early: the missing part has no chunk to dispute
         return [CheckedBad(effect.digest, "it ends before the merge does")]
     return [Audited(effect.number, effect.revision, effect.digest, discrepancy)]
 
 
 async def answer_dispute(audit_io: AuditIO, effect: RecomputeChunk) -> ChunkRecomputed:
-    """The disputed chunk's leaf, as it should be (NO_LEAF where nothing can be merged); PeerError
-    where it could not be computed."""
+    """Return the right leaf of the disputed chunk (NO_LEAF if nothing can be merged); PeerError if
+    it could not be computed."""
     try:
         leaf, _ = await _recompute(audit_io, effect)
     except BadContribution:
@@ -129,7 +131,8 @@ async def answer_dispute(audit_io: AuditIO, effect: RecomputeChunk) -> ChunkReco
 def _doubt_contribution(
     effect: Audit, error: BadContribution, unproven: set[MemberId]
 ) -> list[Observation]:
-    """It cannot be merged: so it is bad, or its owner's excerpt is not what it has hashed."""
+    """Return what follows from a contribution that cannot be merged: it is bad, or its owner's
+    excerpt is not of the buffer that it has hashed."""
     if error.member in unproven:
         return _lack(effect, {error.member})
     share = next(s for s in effect.shares if s.member == error.member)
@@ -137,7 +140,8 @@ def _doubt_contribution(
 
 
 def _lack(effect: Audit, members: set[MemberId]) -> list[Observation]:
-    """Believe no excerpts of these: their contributions are pulled, and the audit done anew."""
+    """Reject the excerpts of these members: their contributions are pulled, and the audit is
+    repeated."""
     return [
         ExcerptUnavailable(effect.number, effect.revision, member) for member in sorted(members)
     ]
@@ -146,7 +150,8 @@ def _lack(effect: Audit, members: set[MemberId]) -> list[Observation]:
 async def _confirm(
     audit_io: AuditIO, effect: Audit, index: int
 ) -> tuple[Discrepancy | None, dict[MemberId, bytes]]:
-    """Whether a chunk is false by bytes that are proven to be the contributors' own; these."""
+    """Check a chunk with bytes that are proven to be the contributors' own; return the discrepancy,
+    if any, and these bytes."""
     claimed = audit_io.fingerprint(effect.digest)
     look = RecomputeChunk(
         effect.study, effect.number, effect.kind, effect.revision, effect.rule, effect.layout,
@@ -162,7 +167,8 @@ async def _confirm(
 async def _recompute(
     audit_io: AuditIO, effect: RecomputeChunk
 ) -> tuple[Digest, dict[MemberId, bytes]]:
-    """Leaf of a chunk of the right merge, and what was asked for of contributions not held."""
+    """Return the leaf of a chunk of the right merge, and the bytes that others gave of
+    contributions not held."""
     chunks: dict[MemberId, bytes] = {}
     for s in effect.shares:
         if not audit_io.holds(s.digest):
@@ -170,7 +176,7 @@ async def _recompute(
             line = [s.member, effect.by, *others]
             if (
                 s.member == effect.accused
-            ):  # who has disputed its merge holds what it has contributed
+            ):  # the member that has disputed its merge holds its contribution
                 line = [effect.by, s.member, *others]
             holders = [m for m in dict.fromkeys(line) if m != audit_io.me]
             try:
@@ -183,7 +189,7 @@ async def _recompute(
 
 
 class _Withheld(PeerError):
-    """Nobody gives a chunk of a member's contribution."""
+    """Raised if nobody gives a chunk of a member's contribution."""
 
     def __init__(self, member: MemberId, why: str) -> None:
         self.member = member

@@ -1,4 +1,4 @@
-"""A round, as one node lives it. Read it from top to bottom.
+"""A round from one node's point of view. Read it from top to bottom.
 
     trainer        my node            leader's node              other nodes
       | parameters   |                     |                          |
@@ -13,18 +13,18 @@
       |              |                    | settle (ledger: digest, receipts)
       |<-------------| next round: everyone trains on from the settled model
 
-Theory. The ledger decides everything that must be agreed: who takes part, when collecting ends,
-which set is merged, who leads. What is left for a node is work, and `decide` says which: from
-the contract's state, the node's local and the time it computes all that should be under way
-*now*, from scratch, every time anything happens. It never waits for an answer to a step and
-keeps no position in a script, so there is no step that a crash can lose: a node that restarts
-reads the ledger, looks at its disk, and decides. It does no I/O, holds no clock and rolls no
-dice, which is what lets a simulator drive it through millions of schedules.
+Theory. The ledger decides everything that must be agreed: which members take part, when collecting
+ends, which set is merged, which member leads. The rest is work for the node, and `decide` says
+which: from the contract's state, the node's local state and the time it computes all effects that
+should be under way *now*, from scratch, every time anything happens. It never waits for an answer
+to a step and keeps no position in a script, so there is no step that a crash can lose: a node that
+restarts reads the ledger, looks at its disk, and decides. It does no I/O and has no clock and no
+randomness, so a simulator can drive it through millions of schedules.
 
-A leader that dies is noticed because everyone has a request open at it (`Watch`); f + 1
-suspicions move the term on. A contribution that cannot be had costs its reporters their terms
-and is excluded when enough of them agree. All of that is the contract's; here a node only says
-what it sees.
+A leader that dies is noticed because every other node has a request open at it (`Watch`); f + 1
+suspicions move the term on. A contribution that cannot be had costs its reporters their terms and
+is excluded when enough of them agree. All of that is decided by the contract; here a node only
+reports what it observes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ HEDGE = 2  # so many next in line fetch contributions as soon as the leader seem
 
 
 def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
-    """Everything that should be under way at this node for this study, now."""
+    """Return all effects that should be under way at this node for this study, now."""
     view = make_view(state, local, now_ms)
     if view is None:
         study = STUDY.get(state, local.study)  # over: its last model is still wanted here
@@ -113,7 +113,8 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
 
 
 def unite(effects: list[Effect]) -> Iterator[Effect]:
-    """Each effect once. Where several parts want a blob, whoever one of them would ask is asked."""
+    """Yield each effect once. A blob that several parts want is pulled from the holders of all of
+    them."""
     pulls: dict[Effect, Pull] = {}
     for w in effects:
         if isinstance(w, Pull):
@@ -128,7 +129,7 @@ def unite(effects: list[Effect]) -> Iterator[Effect]:
 
 
 def hold_models(study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
-    """Fetch the settled model (and the statistics) that training goes on from."""
+    """Fetch the settled model (and the statistics) from which training goes on."""
     for model in (study.statistics, study.current):
         if model is not None and model.digest not in local.held:
             holders = get_holders(model, study)
@@ -136,8 +137,9 @@ def hold_models(study: Study, local: LocalState, now_ms: int) -> Iterator[Effect
 
 
 def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
-    """Whom to ask for a settled model: its leader, who signed for it and who contributed had it;
-    of those all may be gone or lie, so then everybody else, who has pulled it since."""
+    """Return the holders to ask for a settled model: its leader, the signers of its receipts and
+    its contributors had it; all of those may be gone or lie, so the other enrolled members follow,
+    which have pulled it since."""
     shares = (s.member for s in model.shares)
     enrolled = (e.member for e in study.enrolled)
     return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
@@ -151,8 +153,8 @@ def announce_ready(view: View) -> Iterator[Effect]:
 
 
 def contribute(view: View) -> Iterator[Effect]:
-    """Bring the trainer's answer to the ledger, once, if it is an answer to this round. Where the
-    others could not get it and took it out, again, but less and less often."""
+    """Bring the trainer's answer to the ledger, once, if it is an answer to this round. If it was
+    excluded because the others could not get it, try again, but less and less often."""
     prepared, r, local = view.local.prepared, view.r, view.local
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
@@ -166,7 +168,7 @@ def contribute(view: View) -> Iterator[Effect]:
 
 
 def fetch_early(view: View) -> Iterator[Effect]:
-    """The first in line of the roster pulls contributions as they arrive."""
+    """Pull contributions as they arrive, if this node is the first in line of the roster."""
     order = compute_leader_order(view.r.study, view.r.number, view.r.roster)
     if order and order[0] == view.me:
         yield from pull_contributions(view)
@@ -176,14 +178,14 @@ def fetch_early(view: View) -> Iterator[Effect]:
 
 
 def lead(view: View) -> Iterator[Effect]:
-    """Get all contributions, merge them, offer the result, settle when others hold it."""
+    """Get all contributions, merge them, offer the result, and settle when others hold it."""
     local, r = view.local, view.r
     merged = local.merged.get((r.number, r.revision))
     if merged is None:
         yield from (merge(view) if KINDS[r.kind].has_merge else start_from_own(view))
         return
     if merged.digest not in local.synced:
-        yield Sync(merged.digest)  # who will have signed for it may lie: this may be the only copy
+        yield Sync(merged.digest)  # the signers may lie: this may be the only copy
         return
     if r.dispute is not None:
         return  # a merge of this round is recomputed now, this one or another
@@ -191,7 +193,7 @@ def lead(view: View) -> Iterator[Effect]:
     came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
     signed = [
         Receipt(receipt.member, receipt.signature)
-        for receipt in came  # its key may be another one by now
+        for receipt in came  # its key may have changed since
         if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
     ]
     signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
@@ -201,7 +203,8 @@ def lead(view: View) -> Iterator[Effect]:
 
 
 def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
-    """The first that are enough (a later one must not make another effect), or None."""
+    """Return the first receipts that are enough (a later one must not make another effect), or
+    None."""
     r, enrolled = view.r, len(view.r.enrolled)
     for count in range(len(signed) + 1):
         first = tuple(signed[:count])
@@ -211,7 +214,7 @@ def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | 
 
 
 def start_from_own(view: View) -> Iterator[Effect]:
-    """In the initial round the leader's own parameters are the model: a merge of one."""
+    """Merge the leader's own parameters alone: in the initial round they are the model."""
     prepared, r = view.local.prepared, view.r
     if prepared is not None and prepared.number == r.number:
         share = Share(view.me, prepared.weight, prepared.digest)
@@ -237,18 +240,18 @@ def merge(view: View) -> Iterator[Effect]:
 def report_unavailable(
     view: View, missing: list[Contribution], bad: list[Contribution]
 ) -> Iterator[Effect]:
-    """Report one that cannot be had or merged, another one in each term: reports stay.
+    """Report a contribution that cannot be had or merged, another one in each term: reports stay.
 
-    What cannot be merged is reported by `witness`, and the contract decides. But an owner may give
-    its own to some members and not to others, who are no witnesses then: so, late in the term, what
-    is of no use is as good as what cannot be had."""
+    One that cannot be merged is reported by `confirm_invalid`, and the contract decides. But an
+    owner may give its contribution to some members and not to others, which cannot confirm that it
+    is bad: so, late in the term, one that cannot be merged counts as one that cannot be had."""
     late_ms = get_late_ms(view)
     is_late = late_ms is not None and view.now_ms >= late_ms
     slow = find_slow(view, missing)
     lost = [c for c in missing if c in slow or is_out_of_reach(view, c.digest)]
     said = {p.member for p in view.r.reports if (p.kind, p.reporter) == ("unavailable", view.me)}
     for c in [*lost, *(bad if is_late else [])]:
-        if c.member != view.me and c.member not in said:  # its own: see `take_back`
+        if c.member != view.me and c.member not in said:  # its own: see `retract_own`
             yield Submit(Unavailable(view.ref, c.member))
             return
     if late_ms is not None and not is_late:
@@ -256,27 +259,29 @@ def report_unavailable(
 
 
 def find_slow(view: View, missing: list[Contribution]) -> list[Contribution]:
-    """Of which the pull has gone on for half of the term and takes longer than three quarters of
-    it, while more than half of all contributions are here, and the others are enough."""
+    """Return the contributions with a pull that has gone on for half of the term and takes longer
+    than three quarters of it, while more than half of all contributions are here, and the others
+    are enough."""
     r, local = view.r, view.local
     late_ms = get_late_ms(view)
     if late_ms is None or view.now_ms < late_ms or len(r.contributions) <= r.min_peers:
         return []
     if 2 * len(missing) >= len(r.contributions):
-        return []  # it may well be us, or the network
+        return []  # the fault may be here, or in the network
     since_ms = late_ms - 2 * (late_ms - (view.term_began_ms or 0)) // 3
     return [c for c in missing if local.pulling.get(c.digest, view.now_ms) <= since_ms]
 
 
 def get_late_ms(view: View) -> int | None:
-    """Three quarters of the term: the rest is for a report to be in a block before it ends."""
+    """Return the time at three quarters of the term: the rest is for a report to be in a block
+    before it ends."""
     if view.term_began_ms is None or view.term_ends_ms is None:
         return None
     return view.term_began_ms + (view.term_ends_ms - view.term_began_ms) * 3 // 4
 
 
 def is_out_of_reach(view: View, digest: Digest) -> bool:
-    """Whether pulls of this blob have failed for longer than timeouts allows."""
+    """Return whether pulls of this blob have failed for longer than the timeouts allow."""
     failures = recent(view, view.local.failed.get(digest))
     if failures is None or failures.count < 2:
         return False
@@ -314,8 +319,8 @@ def follow(view: View) -> Iterator[Effect]:
 
 
 def suspect(view: View) -> Iterator[Effect]:
-    """Say, once, that the leader of this term is no good. Where all have led in vain it may well
-    be us, or the network: then not before a while, which doubles with every cycle of leaders."""
+    """Suspect, once, the leader of this term. If all have led in vain the fault may be here, or in
+    the network: then wait first, for a time that doubles with every cycle of leaders."""
     r = view.r
     if view.me in r.suspects:
         return
@@ -331,7 +336,8 @@ def suspect(view: View) -> Iterator[Effect]:
 
 
 def doubt(view: View, lost: Failures) -> Iterator[Effect]:
-    """A leader out of reach: fetch contributions if next in line; suspect it after a while."""
+    """Handle a leader out of reach: fetch contributions if next in line; suspect it after a
+    while."""
     r = view.r
     order = compute_leader_order(r.study, r.number, get_candidates(r))
     line = [order[(r.term + k) % len(order)] for k in range(1, HEDGE + 1)]
@@ -345,8 +351,8 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
 
 
 def is_acceptable(view: View, offer: Offered) -> bool:
-    """Whether an offered model has the study's form; in the initial round, my trainer's form, and
-    numbers that training can start from."""
+    """Return whether an offered model was not found bad and has the study's form (in the initial
+    round, that of this node's trainer)."""
     r, local = view.r, view.local
     if local.is_bad(offer.digest):
         return False
@@ -362,20 +368,20 @@ def is_acceptable(view: View, offer: Offered) -> bool:
 
 
 def retract_own(view: View) -> Iterator[Effect]:
-    """Retract the own contribution where a crash has torn its blob and somebody needs it: who has
-    pulled it before may have died or lie, and fewer may be left than it takes to exclude it."""
+    """Retract the node's own contribution if a crash has torn its blob and it is needed: members
+    that have pulled it before may have died or lie, and too few may be left to exclude it."""
     r, mine = view.r, view.r.contribution_of(view.me)
     if mine is None or mine.digest in view.local.held:
         return
     if r.dispute is not None and r.dispute.leader == view.me:
-        return  # who leaves now has fled
+        return  # to leave now would count as fleeing
     reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
     if reported or get_leader(r) == view.me:
         yield Submit(Retract(view.ref))
 
 
 def confirm_invalid(view: View) -> Iterator[Effect]:
-    """Check contributions that somebody calls invalid, and say so where it is true."""
+    """Check contributions that others call invalid, and report those that are."""
     local, r = view.local, view.r
     said = {p.member for p in r.reports if p.kind == "invalid"}
     mine = {p.member for p in r.reports if p.kind == "invalid" and p.reporter == view.me}
@@ -416,7 +422,7 @@ def poke(view: View, state: Reader) -> Iterator[Effect]:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What this node's trainer should do now."""
+    """The present task of this node's trainer."""
 
     study: str
     number: int
@@ -425,11 +431,11 @@ class TrainingTask:
     rounds: int
     base: Digest  # settled model to start from; "" before the first
     layout: Digest
-    statistics: Digest  # merged statistics document; "" where the study has none
+    statistics: Digest  # merged statistics document; "" if the study has none
 
 
 def assign(state: Reader, local: LocalState) -> TrainingTask | None:
-    """The trainer's next task; None while there is nothing to do but wait."""
+    """Return the trainer's next task; None as long as it has to wait."""
     view = make_view(state, local, 0)
     if view is None or (view.r.phase == MERGING and KINDS[view.r.kind].has_contributions):
         return None
@@ -438,8 +444,8 @@ def assign(state: Reader, local: LocalState) -> TrainingTask | None:
 
 
 def expect(state: Reader, local: LocalState) -> TrainingTask | None:
-    """What an answer of the trainer may be to, also one that comes when the others merge already:
-    they may have to collect again."""
+    """Return the task that an answer of the trainer may be to, also one that comes when the others
+    merge already: they may have to collect again."""
     view = make_view(state, local, 0)
     if view is None:
         return None

@@ -23,9 +23,9 @@ class Submit:
 
 @dataclass(frozen=True)
 class Pull:
-    """Fetch and check a blob from the first holder that has it. -> Held or PullFailed
+    """Fetch and check a blob from the first holder that has it. -> BlobStored or PullFailed
 
-    Two pulls of a blob are the same effect, whoever is known to hold it by now.
+    Two pulls of a blob are the same effect, whichever holders are known by now.
     """
 
     digest: Digest
@@ -38,7 +38,7 @@ class Pull:
 
 @dataclass(frozen=True)
 class Check:
-    """Look whether a held contribution can be merged. -> CheckedGood or CheckedBad"""
+    """Check whether a held contribution can be merged. -> CheckedGood or CheckedBad"""
 
     digest: Digest
     member: MemberId
@@ -47,7 +47,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge held contributions into a new blob. -> Merged, or CheckedBad for the culprit"""
+    """Merge held contributions into a new blob. -> MergeDone, or CheckedBad for the culprit"""
 
     study: str
     number: int
@@ -60,7 +60,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Sync:
-    """Have a held blob outlive a power cut. -> Synced"""
+    """Sync a held blob, so that it outlives a power cut. -> Synced"""
 
     digest: Digest
 
@@ -68,8 +68,8 @@ class Sync:
 @dataclass(frozen=True)
 class Audit:
     """Recompute secretly drawn stretches of a held merge; the leader's contribution is held. All of
-    it if `full`: then all contributions are held. -> Audited, or Lacking for a contribution that
-    cannot be read"""
+    it if `full`: then all contributions are held. -> Audited, or ExcerptUnavailable for a
+    contribution that cannot be read"""
 
     study: str
     number: int
@@ -79,13 +79,13 @@ class Audit:
     layout: Digest
     shares: tuple[Share, ...]
     digest: Digest
-    leader: MemberId  # whose merge it is
+    leader: MemberId  # the author of the merge
     full: bool
 
 
 @dataclass(frozen=True)
 class RecomputeChunk:
-    """Recompute one chunk of the merge that the ledger's dispute is about. -> Examined"""
+    """Recompute one chunk of the merge that the ledger's dispute is about. -> ChunkRecomputed"""
 
     study: str
     number: int
@@ -96,14 +96,14 @@ class RecomputeChunk:
     nbytes: int
     shares: tuple[Share, ...]
     chunk: int
-    by: MemberId  # who has disputed the merge
-    accused: MemberId  # who has made it
+    by: MemberId  # the author of the dispute
+    accused: MemberId  # the author of the merge
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Keep a request open at the leader: it answers with its merged model, and its silence or
-    a broken connection shows that it is gone. -> Offered, PeerFound or PeerLost"""
+    """Keep a request open at the leader: it answers with its merged model, and its silence or a
+    broken connection shows that it is gone. -> Offered, PeerFound or PeerLost"""
 
     leader: MemberId
     study: str
@@ -114,8 +114,8 @@ class Watch:
 
 @dataclass(frozen=True)
 class SendReceipt:
-    """Sign that the blob is held and hand the signature to the leader. -> ReceiptSent where it
-    takes it, PeerLost where it cannot be reached"""
+    """Sign that the blob is held and send the signature to the leader. -> ReceiptSent if it takes
+    it, PeerLost if it cannot be reached"""
 
     leader: MemberId
     study: str

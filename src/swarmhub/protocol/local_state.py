@@ -1,8 +1,7 @@
-"""What a node knows that the ledger does not, for one study.
+"""A node's local state for one study: everything it knows that the ledger does not.
 
 Only `held`, `prepared`, `signed` and `obtained` outlive a crash (they are on disk); all else is
-learnt again by doing.
-Events are facts: `learn` writes them down, `decide` draws the conclusions.
+learnt again. Observations are facts: `learn` records them, `decide` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from swarmhub.types import Digest, MemberId, Signature
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a node waits before it says that another is gone (ms).
+    """Times (ms) for which a node waits before it reports that another is gone.
 
     A broken connection is retried after `retry_ms`; a member that stays unreachable is suspected
-    (as leader) or reported (as holder of a contribution) after these times since the first
-    failure. Both are far below the contract's own timeouts, which catch what hangs silently.
+    (as leader) or reported (as holder of a contribution) after these times since the first failure.
+    Both are far below the contract's own timeouts, which catch members that hang silently.
     """
 
     retry_ms: int = 100
@@ -30,13 +29,13 @@ class Timeouts:
     unavailable_ms: int = 500
     audit_ms: int = 400  # a drawn auditor may be gone: after this, the others audit too
     forget_ms: int = 10_000  # failures further apart are not one outage (pauses are shorter)
-    again_ms: int = 500  # until an excluded contribution is brought again; doubles each time
+    again_ms: int = 500  # until an excluded contribution is sent again; doubles each time
     poke_step_ms: int = 250  # members poke one after the other, so that one usually suffices
 
 
 @dataclass(frozen=True)
 class PreparedContribution:
-    """The trainer's answer to a round, checked and on disk before the ledger hears of it."""
+    """The trainer's answer to a round, checked and on disk before it goes to the ledger."""
 
     number: int
     base: Digest
@@ -56,7 +55,7 @@ class OfRound:
     digests: tuple[Digest, ...] = ()
 
     def and_(self, number: int, digest: Digest) -> Self:
-        """With one more; what belongs to an earlier round is dropped."""
+        """Return a copy with one more blob; those of an earlier round are dropped."""
         before = self.digests if number == self.number else ()
         return replace(self, number=number, digests=tuple(dict.fromkeys([*before, digest])))
 
@@ -69,8 +68,8 @@ class Signed(OfRound):
 
 @dataclass(frozen=True)
 class FetchedBlobs(OfRound):
-    """Contributions that were pulled for this study. Without it a node that was started again would
-    hold them and could not give them to those who audit its merge."""
+    """Contributions that were pulled for this study. Without this record a node that restarts would
+    hold them and could not give them to the auditors of its merge."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +79,14 @@ class BlobStored:
 
 @dataclass(frozen=True)
 class PullStarted:
-    """Again, where it has failed before: it counts from the first time on."""
+    """A pull has begun. If an earlier one failed, the time still counts from the first."""
 
     digest: Digest
 
 
 @dataclass(frozen=True)
 class PullStopped:
-    """Something is wrong with this machine: nobody else is slow."""
+    """A pull has stopped because of this machine: no other member is slow."""
 
     digest: Digest
 
@@ -96,13 +95,13 @@ class PullStopped:
 class PullFailed:
     digest: Digest
     why: str
-    lasted_ms: int = 0  # a member that hangs lets an attempt last, one that is gone does not
+    lasted_ms: int = 0  # long for a member that hangs, short for one that is gone
 
 
 @dataclass(frozen=True)
 class CheckedGood:
     digest: Digest
-    weight: int = 0  # that a contribution states: its bytes may be right with one and not another
+    weight: int = 0  # stated by a contribution: its bytes may be right with one and not another
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class MergeDone:
     digest: Digest
     nbytes: int
     layout: Digest
-    signature: Signature  # of this node, as the leader who offers it
+    signature: Signature  # of this node, as the leader that offers it
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Offered:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """A chunk of a merge is not what it should be: its leaf is `claimed`, and should be `leaf`."""
+    """A chunk of a merge is false: its leaf is `claimed`, and should be `leaf`."""
 
     chunk: int
     leaf: Digest
@@ -214,7 +213,7 @@ class TransactionRefused:
 
 @dataclass(frozen=True)
 class AnswerRefused:
-    """The contract will never accept the trainer's answer as it is: it is asked for again."""
+    """The contract will never accept the trainer's answer as it is: the trainer is asked again."""
 
     why: str
 
@@ -252,8 +251,8 @@ Observation: TypeAlias = (
 
 
 def is_final(body: Any, code: str) -> bool:
-    """Whether the same body would be refused with this code again, for as long as its round is as
-    it is now."""
+    """Return whether the same body would be refused with this code again, as long as its round does
+    not change."""
     passing = ("Expired", "Disputed", "BlockQuotaExceeded")
     return code not in passing and not (isinstance(body, Dispute) and code == "AlreadyDone")
 
@@ -269,8 +268,8 @@ class Failures:
 
 @dataclass
 class LocalState:
-    """One study's notes at one node. `held` may be shared between studies; `obtained` is what was
-    pulled for this one."""
+    """The local state of one study at one node. `held` may be shared between studies; `obtained` is
+    what was pulled for this one."""
 
     study: str
     me: MemberId
@@ -278,7 +277,7 @@ class LocalState:
     obtained: FetchedBlobs = field(default_factory=FetchedBlobs)
     prepared: PreparedContribution | None = None
     answer_refused: str = ""  # why the contract refused the trainer's last answer
-    attached: bool = False  # a trainer stands here
+    attached: bool = False  # a trainer is connected
     timeouts: Timeouts = field(default_factory=Timeouts)
     merged: dict[tuple[int, int], MergeDone] = field(default_factory=dict)
     synced: set[Digest] = field(default_factory=set)
@@ -290,19 +289,19 @@ class LocalState:
     bad: dict[tuple[Digest, int], str] = field(default_factory=dict)  # digest and weight
     good: set[tuple[Digest, int]] = field(default_factory=set)
     refused: set[Any] = field(default_factory=set)
-    contributed: dict[int, Failures] = field(default_factory=dict)  # by round: each but one in vain
+    contributed: dict[int, Failures] = field(default_factory=dict)  # by round: how often, last when
     pulling: dict[Digest, int] = field(default_factory=dict)  # since when (ms)
-    arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was here
+    arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was stored
     audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
     lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
     examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
     drawn: dict[tuple[int, int, Digest], tuple[int, ...]] = field(default_factory=dict)  # secret
-    mistrusted: Counter[MemberId] = field(default_factory=Counter)  # whose receipts were refused
+    mistrusted: Counter[MemberId] = field(default_factory=Counter)  # by refused receipts
     signed: Signed = field(default_factory=Signed)
     poked_ms: int = 0
 
     def learn(self, event: Observation, now_ms: int) -> None:
-        """Write a fact down."""
+        """Record an observation."""
         match event:
             case BlobStored(digest):
                 self.held.add(digest)
@@ -315,7 +314,7 @@ class LocalState:
                 self.pulling.pop(digest, None)
             case PullFailed(digest, _, lasted_ms):
                 self._count(self.failed, digest, now_ms)
-                if lasted_ms >= self.timeouts.unavailable_ms:  # says as much as two quick refusals
+                if lasted_ms >= self.timeouts.unavailable_ms:  # counts as two quick refusals
                     self.failed[digest].first_ms -= lasted_ms
                     self.failed[digest].count += 1
             case CheckedGood(digest, weight):
@@ -328,7 +327,7 @@ class LocalState:
             case Synced(digest):
                 self.synced.add(digest)
             case Offered(leader, number, revision):
-                # who offers another one later has seen what is thought of the first
+                # a later offer of the same leader was made in the light of reactions to the first
                 self.offers.setdefault((number, revision, leader), event)
                 self.lost.pop(leader, None)
             case ReceiptCame(number, revision, digest, member, signature):
@@ -343,7 +342,7 @@ class LocalState:
                 self.examined[number, revision, chunk] = leaf
             case PeerLost(member):
                 self._count(self.lost, member, now_ms)
-                # what it was told it may have forgotten
+                # it may have forgotten our receipts
                 self.receipted = {k for k in self.receipted if k[2] != member}
             case PeerFound(member):
                 self.lost.pop(member, None)
@@ -351,7 +350,7 @@ class LocalState:
                 self.poked_ms = now_ms
             case TransactionRefused(body):
                 self.refused.add(body)
-                if isinstance(body, Settle):  # a receipt's key may be another one by now
+                if isinstance(body, Settle):  # a signer's key may have changed since
                     self.mistrusted.update(receipt.member for receipt in body.receipts)
             case Accepted(body):
                 if isinstance(body, Contribute):
@@ -368,22 +367,22 @@ class LocalState:
                 self.obtained = event
 
     def take_back(self) -> None:
-        """Forget the trainer's answer, and the offers that were of another form: who made them may
-        have been corrected as well, and is asked again."""
+        """Forget the trainer's answer, and the offers of another form: their leaders may have been
+        corrected as well, and are asked again."""
         if self.prepared is not None:
             form, self.prepared = self.prepared.layout, None
             self.offers = {k: o for k, o in self.offers.items() if o.layout == form}
 
     def is_bad(self, digest: Digest, weight: int = 0) -> bool:
-        """Whether a contribution with this weight, or an offer (weight 0), was found bad."""
+        """Return whether a contribution with this weight, or an offer (weight 0), was found bad."""
         return (digest, weight) in self.bad
 
     def is_good(self, digest: Digest, weight: int = 0) -> bool:
-        """Whether it was looked at and found good."""
+        """Return whether it was checked and found good."""
         return (digest, weight) in self.good
 
     def forget_before(self, number: int) -> None:
-        """Drop what belongs to rounds that are settled."""
+        """Drop the state of rounds that are settled."""
         self.merged = {k: v for k, v in self.merged.items() if k[0] >= number}
         self.offers = {k: v for k, v in self.offers.items() if k[0] >= number}
         self.receipts = {k: v for k, v in self.receipts.items() if k[0] >= number}
@@ -407,8 +406,8 @@ class LocalState:
             self.prepared = None
 
     def begin_revision(self) -> None:
-        """Somebody was left out, and what came slowly may have been its fault; or somebody is
-        reinstated, and may be ready."""
+        """Begin a new revision: a member was excluded, and slow transfers may have been its fault;
+        or one is reinstated, and may be ready."""
         self.pulling.clear()
         self.failed.clear()
         self.refused = {body for body in self.refused if not isinstance(body, Ready)}

@@ -1,6 +1,6 @@
 """The arithmetic of a round on blobs that are held: checking them, and merging them again.
 
-It reads a reader: the node's store of files, or a simulated disk.
+It works on a `BlobReader`: the node's store of files, or a simulated disk.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ class OpenSource(Source, Protocol):
     """A buffer that is read piece by piece, and closed."""
 
     def close(self) -> None:
-        """Read no more."""
+        """Release the buffer."""
         ...
 
 
 class BlobReader(Protocol):
-    """Blobs that are held here, by digest."""
+    """The port for blobs that are held here, by digest."""
 
     def __contains__(self, digest: Digest) -> bool: ...
 
     def fingerprint(self, digest: Digest) -> Fingerprint:
-        """Layout, length and chunk hashes."""
+        """Return layout, length and chunk hashes of a blob."""
         ...
 
     def source(self, digest: Digest) -> OpenSource:
-        """Random access."""
+        """Return random access to a blob."""
         ...
 
     def read(self, digest: Digest) -> bytes:
-        """All of it: a document."""
+        """Return all of a blob: a document."""
         ...
 
     def layout(self, digest: Digest) -> Layout | None:
-        """A layout document that a trainer here has brought."""
+        """Return a layout document that a trainer here has brought."""
         ...
 
 
@@ -68,16 +68,16 @@ class MemoryReader:
     start: int = 0
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset` of the whole buffer."""
+        """Return `length` bytes from `offset` of the whole buffer."""
         at = offset - self.start
         return self.data[at : at + length]
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 def check(reader: BlobReader, digest: Digest, member: MemberId, weight: int) -> None:
-    """Whether a held contribution can be merged; BadContribution where it cannot."""
+    """Raise BadContribution if a held contribution cannot be merged."""
     form = reader.fingerprint(digest).layout
     if form == STATISTICS_LAYOUT:
         merge_statistics({member: reader.read(digest)}, {member: weight})
@@ -106,8 +106,8 @@ def merge(
 def audit(
     reader: BlobReader, effect: Audit, starts: Sequence[int], excerpts: Mapping[MemberId, bytes]
 ) -> int | None:
-    """First chunk of the held merge that is false, as far as it was recomputed; None where all is
-    right. `excerpts` are stretches of the contributions that are not held."""
+    """Return the first chunk of the held merge that is false, as far as it was recomputed; None if
+    all is right. `excerpts` are stretches of the contributions that are not held."""
     if effect.full:
         return _find_false_chunk(reader, effect)
     layout = need_layout(reader, effect.layout)
@@ -136,7 +136,7 @@ def _find_false_chunk(reader: BlobReader, effect: Audit) -> int | None:
 def recompute_chunk(
     reader: BlobReader, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]
 ) -> Digest:
-    """Leaf hash (hex) that a chunk of the right merge has. `chunks` are that chunk of the
+    """Return the leaf hash (hex) of a chunk of the right merge. `chunks` are that chunk of the
     contributions that are not held (chunk-local rules only)."""
     if KINDS[effect.kind].carries == DOCUMENT:
         right = dict(enumerate(merge(reader, effect)))
@@ -158,18 +158,18 @@ def recompute_chunk(
 
 
 def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> bytes:
-    """Stretches of a held buffer."""
+    """Return stretches of a held buffer."""
     with closing(reader.source(digest)) as source:
         return excerpt(source, reader.fingerprint(digest).nbytes, starts)
 
 
 def to_rule(rule: MergeRule) -> Rule:
-    """The arithmetic's rule for the contract's."""
+    """Return the arithmetic's rule for the contract's."""
     return Rule(rule.name, rule.trim_permille)
 
 
 def need_layout(reader: BlobReader, digest: Digest) -> Layout:
-    """The layout document; MergeError where no trainer has brought it here."""
+    """Return the layout document; MergeError if no trainer has brought it here."""
     layout = reader.layout(digest)
     if layout is None:
         raise MergeError(f"The layout {digest[:16]}… is not known here; no trainer brought it.")

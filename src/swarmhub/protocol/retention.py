@@ -1,4 +1,4 @@
-"""Which blobs a node keeps, and who may read them. Both follow from the ledger and local state."""
+"""The blobs that a node keeps, and the members that may read them, by ledger and local state."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from swarmhub.types import Digest, MemberId
 
 
 def get_model_digests(study: Study) -> set[Digest]:
-    """Settled models that must stay available: current, best, released, and the statistics."""
+    """Return the settled models that must stay available: current, best, released, and the
+    statistics."""
     models = (study.current, study.best, study.statistics, *study.released)
     return {m.digest for m in models if m}
 
 
 def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
-    """What this node must not delete for the sake of one study.
+    """Return the blobs that this node must not delete because of one study.
 
     Models as above; contributions, offers (each leader's first: it may have been signed for) and
     merges of the open round until it is settled; the trainer's answer until the ledger has decided
-    on it; and what this node has signed for, also before it started again.
+    on it; and blobs for which this node has signed, also before it restarted.
     """
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None:
@@ -38,12 +39,13 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
 
 
 def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest) -> bool:
-    """Whether another member may fetch a blob of this study from this node.
+    """Return whether another member may fetch a blob of this study from this node.
 
-    Settled models: everyone enrolled. Contributions and unsettled merges of the open round: its
-    candidates, since any of them may come to lead (or to witness); but only what this node has
-    pulled for this study or contributed to it. A digest is no proof of having made something: who
-    has read one on the ledger could contribute it elsewhere, and be given what stands behind it.
+    Settled models: all enrolled members. Contributions and unsettled merges of the open round: its
+    candidates, since any of them may come to lead (or to report); but only blobs that this node has
+    pulled for this study or contributed to it. A digest is no proof of authorship: a member that
+    has read one on the ledger could contribute it in another study, and be given the blob behind
+    it.
     """
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None or study.samples_of(member) is None:

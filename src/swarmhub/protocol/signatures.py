@@ -1,4 +1,4 @@
-"""What members sign for one another about a merge, and whether they have."""
+"""Signatures of members for one another about a merge, and their checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def offer_message(
 
 
 def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
-    """Whether an offer is the leader's own; only then can others dispute it."""
+    """Return whether an offer is signed by the leader itself; only then can others dispute it."""
     message = offer_message(state, study, merged.number, merged.revision, merged)
     return any(
         verify(account, OFFER_DOMAIN, message, merged.signature)
@@ -33,8 +33,8 @@ def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> 
 
 
 def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: MergeDone) -> bool:
-    """Whether a receipt is its sender's and for this merge: a settlement with a false one is
-    refused, however many true ones the leader has besides."""
+    """Return whether a receipt is signed by its sender for this merge: a settlement with a false
+    one is refused, however many true ones the leader has besides."""
     member = MEMBER.get(state, receipt.member)
     if member is None or receipt.digest != merged.digest:
         return False

@@ -1,4 +1,4 @@
-"""What a decision looks at, and the one kind of effect that all parts of it have: pulling blobs."""
+"""The input of a decision, and the one kind of effect that all parts of it have: pulling blobs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from swarmhub.protocol.effects import Effect, Pull, Wake
 from swarmhub.protocol.local_state import Failures, LocalState
 from swarmhub.types import Digest, MemberId
 
-# the first word of an answer: a leader has to have time left to report that none came
+# until the first byte of an answer: a leader must have time left to report that none came
 ANSWER_MS = (500, 4_000)
 
 
 @dataclass(frozen=True)
 class View:
-    """One study as the ledger has it, and the node that looks at it."""
+    """One study as the ledger has it, and the node's local state."""
 
     study: Study
     spec: Spec
@@ -43,7 +43,8 @@ class View:
 
     @property
     def term_began_ms(self) -> int | None:
-        """None: there is no term, or the next block says when."""
+        """Block time at which the term began; None if there is no term, or the next block says
+        when."""
         return get_began_ms(self.state, f"term/{self.r.study}")
 
     @property
@@ -56,7 +57,7 @@ class View:
 
 
 def make_view(state: Reader, local: LocalState, now_ms: int) -> View | None:
-    """The study if it has an open round and this node takes part in it."""
+    """Return the study if it has an open round and this node takes part in it."""
     study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
     r = ROUND.get(state, local.study)
     if study is None or spec is None or r is None or study.samples_of(local.me) is None:
@@ -74,8 +75,9 @@ def pull_contributions(view: View) -> Iterator[Effect]:
 def pull_contribution(
     view: View, c: Contribution, holders: tuple[MemberId, ...] = ()
 ) -> Iterator[Effect]:
-    """Pull one contribution, from its owner or whoever has it; it is needed in this round only.
-    What two have contributed alike is either's: one of them may have copied it from the ledger."""
+    """Pull one contribution, from its owner or any other holder; it is needed in this round only.
+    If two members have contributed the same blob, either owns it: one of them may have copied it
+    from the ledger."""
     owners = [o.member for o in view.r.contributions if o.digest == c.digest]
     holders = tuple(dict.fromkeys([*(holders or (c.member,)), *owners]))
     answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
@@ -106,14 +108,14 @@ def pull(
 
 
 def next_try_ms(local: LocalState, failures: Failures | None) -> int:
-    """When to try again: the pause doubles with every failure, up to 32 times."""
+    """Return the time of the next attempt: the pause doubles with every failure, up to 32 times."""
     if failures is None:
         return 0
     return failures.last_ms + (local.timeouts.retry_ms << min(failures.count - 1, 5))
 
 
 def recent(view: View, failures: Failures | None) -> Failures | None:
-    """Failures that say something about now: an outage that was long ago may be over, and the
+    """Return failures that are recent enough to matter: an outage long ago may be over, and the
     next attempt tells."""
     if failures is None or view.now_ms - failures.last_ms > view.local.timeouts.forget_ms:
         return None
@@ -121,5 +123,5 @@ def recent(view: View, failures: Failures | None) -> Failures | None:
 
 
 def shares_of(view: View) -> tuple[Share, ...]:
-    """What the merge of the round has to be made of."""
+    """Return the shares of which the round's merge is made."""
     return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

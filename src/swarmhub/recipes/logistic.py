@@ -1,36 +1,36 @@
 """Logistic regression over sites by consensus ADMM.
 
-What is solved. With N rows in all sites together, standardised features x, labels y in {-1, +1}
-and class weights s = N / (2 N_class), so that both classes weigh the same:
+Problem. With N rows in all sites together, standardised features x, labels y in {-1, +1} and class
+weights s = N / (2 N_class), so that both classes weigh the same:
 
     minimise over w, b:   1/N  sum_j s_j log(1 + exp(-y_j (w.x_j + b)))  +  lambda/2 |w|^2
 
-which is scikit-learn's LogisticRegression(C, class_weight="balanced") with lambda = 1 / (C N).
-The intercept b is not penalised. N and N_class are the whole swarm's, out of the merged
-statistics, so the solution is the same as if one site held all rows.
+which is scikit-learn's LogisticRegression(C, class_weight="balanced") with lambda = 1 / (C N). The
+intercept b is not penalised. N and N_class are the whole swarm's, out of the merged statistics, so
+the solution is the same as if one site held all rows.
 
-How. Averaging independently trained models does not give that solution: where sites differ each
-one runs to its own. Consensus ADMM (Boyd, Parikh, Chu, Peleato, Eckstein, "Distributed
-optimization and statistical learning via ADMM", 2011, section 7.1, scaled form) does. With z the
-merged parameters, f_i the mean loss of site i plus the penalty, and u_i a correction that never
-leaves the site, every round is
+Method. Averaging independently trained models does not give that solution: if sites differ, each
+runs to its own. Consensus ADMM (Boyd, Parikh, Chu, Peleato, Eckstein, "Distributed optimization and
+statistical learning via ADMM", 2011, section 7.1, scaled form) does. With z the merged parameters,
+f_i the mean loss of site i plus the penalty, and u_i a correction that never leaves the site, every
+round is
 
     u_i <- u_i + w_i - z                                  (w_i, u_i of the site's last round)
     w_i <- argmin f_i(w) + rho/2 |w - z + u_i|^2          (solved to precision, below)
     contribute w_i + u_i;   z <- mean of contributions, weighted by rows
 
-so the merge is a plain weighted mean. At rest w_i = z and u_i = -grad f_i(z) / rho: the
-gradients sum to zero, which is the pooled optimum. Under a robust merge it is the point at which
-the robust centre of the sites' gradients is zero.
+so the merge is a plain weighted mean. At rest w_i = z and u_i = -grad f_i(z) / rho: the gradients
+sum to zero, which is the pooled optimum. Under a robust merge it is the point at which the robust
+centre of the sites' gradients is zero.
 
-A site that missed rounds or lost u_i cannot break this: right after any merge the u_i of those
-who took part sum to zero again. A site without u_i sets it to what it would be at rest,
--grad f_i(z) / rho, which costs nothing at the solution.
+A site that missed rounds or lost u_i cannot break this: right after any merge the u_i of the sites
+that took part sum to zero again. A site without u_i sets it to its value at rest, -grad f_i(z) /
+rho, which costs nothing at the solution.
 
 rho decides the speed. The curvature of the loss grows with the number of correlated features, and
-ADMM is fastest with rho between the smallest and the largest curvature, hence
-rho = RHO sqrt(max(1, features / 100)), found on the data sets of docs/guides/tabular.md; results
-change little between a third and three times that.
+ADMM is fastest with rho between the smallest and the largest curvature, hence rho = RHO sqrt(max(1,
+features / 100)), found on the data sets of docs/guides/tabular.md; results change little between a
+third and three times that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ STRENGTH = 0.1  # C: lambda = 1 / (C N)
 
 @dataclass(frozen=True)
 class Objective:
-    """What all sites agree on before training. `rows` (N) and `class_rows` are the whole swarm's.
+    """The objective on which all sites agree before training. `rows` (N) and `class_rows` are the
+    whole swarm's.
 
     `penalty` is lambda; `rho` ADMM's coupling; `class_weights` that of a row with label 0 and 1.
     """
@@ -62,20 +63,21 @@ class Objective:
 
     @classmethod
     def of(cls, features: int, class_rows: tuple[int, int]) -> Objective:
-        """The objective for `features` standardised inputs and this many rows of each class."""
+        """Return the objective for `features` standardised inputs and this many rows of each
+        class."""
         rows = sum(class_rows)
         weights = (rows / (2.0 * class_rows[0]), rows / (2.0 * class_rows[1]))
         rho = RHO * math.sqrt(max(1.0, features / 100.0))
         return cls(penalty=1.0 / (STRENGTH * rows), rho=rho, class_weights=weights)
 
     def loss(self, x: Array, y: npt.ArrayLike) -> Loss:
-        """The site's loss: x (n, p), y (n,) in {0, 1}."""
+        """Return the site's loss: x (n, p), y (n,) in {0, 1}."""
         signs = 2.0 * np.asarray(y, dtype=np.float64) - 1.0  # (n,)
         return Loss(x, signs, np.where(signs > 0, self.class_weights[1], self.class_weights[0]))
 
     def step(self, loss: Loss, z: Array, local: Parameters) -> tuple[Array, Parameters]:
-        """One round of ADMM at one site: merged z (p + 1,), the bias last, and the site's state
-        -> (contribution (p + 1,), new state)."""
+        """Compute one round of ADMM at one site: merged z (p + 1,), the bias last, and the site's
+        state -> (contribution (p + 1,), new state)."""
         ridge = np.append(np.full(len(z) - 1, self.penalty), 0.0)  # (p + 1,)
         if {"u", "w"} <= local.keys() and local["u"].shape == local["w"].shape == z.shape:
             u = local["u"] + local["w"] - z
@@ -96,17 +98,18 @@ class Logistic:
     objective: Objective
 
     def initial(self) -> Parameters:
-        """All zero: the model that knows nothing."""
+        """Return zeros: the model that knows nothing."""
         return {"bias": np.zeros(1), "weight": np.zeros(self.features)}
 
     def fit(
         self, parameters: Parameters, x: Array, y: npt.ArrayLike, local: Parameters
     ) -> tuple[Parameters, Parameters]:
-        """One round at one site. x (n, p), y (n,) in {0, 1} -> (contribution, local state)."""
+        """Train one round at one site. x (n, p), y (n,) in {0, 1} -> (contribution, local
+        state)."""
         z = np.append(parameters["weight"], parameters["bias"])  # (p + 1,)
         found, local = self.objective.step(self.objective.loss(x, y), z, local)
         return {"bias": found[-1:], "weight": found[:-1]}, local
 
     def predict(self, parameters: Parameters, x: Array) -> Array:
-        """x (n, p) -> probability of label 1, (n,)."""
+        """Return the probability of label 1: x (n, p) -> (n,)."""
         return sigmoid(x @ parameters["weight"] + parameters["bias"])

@@ -31,7 +31,7 @@ from swarmhub.recipes.logistic import Objective, Parameters
 from swarmhub.recipes.solver import Array, Loss, sigmoid
 
 HIDDEN = 16
-STEPS = 2  # gradient steps of the hidden units in a round; more drift apart where sites differ
+STEPS = 2  # gradient steps of the hidden units in a round; with more, sites that differ drift apart
 RATE = 10.0  # their length; long because v is small and the gradient has a factor v / sqrt(p)
 
 
@@ -45,7 +45,7 @@ class Mlp:
     seed: int
 
     def initial(self) -> Parameters:
-        """Seeded hidden units, output layer zero."""
+        """Return seeded hidden units and a zero output layer."""
         rng = np.random.default_rng(self.seed)
         return {
             "bias": np.zeros(1),
@@ -58,7 +58,8 @@ class Mlp:
     def fit(
         self, parameters: Parameters, x: Array, y: npt.ArrayLike, local: Parameters
     ) -> tuple[Parameters, Parameters]:
-        """One round at one site. x (n, p), y (n,) in {0, 1} -> (contribution, local state)."""
+        """Train one round at one site. x (n, p), y (n,) in {0, 1} -> (contribution, local
+        state)."""
         inputs = np.concatenate([x, self._hidden(parameters, x)], axis=1)  # (n, p + h)
         loss = self.objective.loss(inputs, y)
         z = np.concatenate([parameters["weight"], parameters["mix"], parameters["bias"]])
@@ -68,7 +69,7 @@ class Mlp:
         return hidden | {"bias": found[-1:], "mix": found[p:-1], "weight": found[:p]}, local
 
     def predict(self, parameters: Parameters, x: Array) -> Array:
-        """x (n, p) -> probability of label 1, (n,)."""
+        """Return the probability of label 1: x (n, p) -> (n,)."""
         linear = x @ parameters["weight"] + parameters["bias"]
         return sigmoid(linear + self._hidden(parameters, x) @ parameters["mix"])
 

@@ -32,7 +32,7 @@ FORMAT = 1
 
 
 def describe(kind: str, design: Design) -> dict[str, str]:
-    """The metadata of a table study's model: {"table": JSON}."""
+    """Return the metadata of a table study's model: {"table": JSON}."""
     features = [
         {"name": name, "column": column, "category": category, "mean": float(mean), "sd": float(sd)}
         for name, (column, category), mean, sd in zip(
@@ -47,8 +47,8 @@ def describe(kind: str, design: Design) -> dict[str, str]:
 
 
 def describe_if_table(kind: str, statistics: bytes, layout: str) -> dict[str, str]:
-    """`describe` for a model with this layout digest, of a study that merged these statistics; {}
-    if it is not a recipe's model over their design, but that of another trainer."""
+    """Return `describe` for a model with this layout digest, of a study that merged these
+    statistics; {} if it is not a recipe's model over their design, but that of another trainer."""
     known = next((k for k in KINDS if k == kind), None)
     try:
         design = Design.from_statistics(statistics)
@@ -69,7 +69,7 @@ class TableModel:
 
     @classmethod
     def load(cls, path: Path) -> TableModel:
-        """The model in a file that 'swarmhub node export' has written. BadInput or BlobError if it
+        """Load the model from a file of 'swarmhub node export'. Raises BadInput or BlobError if it
         is none, or one of a study without tables."""
         arrays = import_safetensors(path)
         kind, design = _read(_metadata(path), path)
@@ -83,10 +83,11 @@ class TableModel:
         return cls(design, model, parameters)
 
     def score(self, data: Path, patient: str | None = None) -> tuple[Array, list[str], list[str]]:
-        """Probability of label 1 for each row of a table (n,), the rows' names (their numbers, or
-        what the column `patient` has), and sentences on what the model does not know of them.
+        """Return the probability of label 1 for each row of a table (n,), the rows' names (their
+        numbers, or the values of the column `patient`), and sentences on parts of them that the
+        model does not know.
 
-        BadInput if the table lacks a column of the model, or has text for a number.
+        Raises BadInput if the table lacks a column of the model, or has text for a number.
         """
         kinds = self.design.kinds
         if patient in kinds:
@@ -103,8 +104,8 @@ class TableModel:
 def predict_table(
     model: Path, data: Path, out: Path, patient: str | None = None
 ) -> tuple[int, list[str]]:
-    """Write the scores of a table's rows as CSV: row or patient, probability of label 1. Returns
-    how many rows there are, and sentences on what the model does not know of them."""
+    """Write the scores of a table's rows as CSV: row or patient, probability of label 1. Return how
+    many rows there are, and sentences on parts of them that the model does not know."""
     if out.exists() and any(out.samefile(given) for given in (model, data) if given.exists()):
         raise BadInput(f"Expected a file of its own for the scores, got {out}; give another --out.")
     found, names, notes = TableModel.load(model).score(data, patient)

@@ -2,11 +2,11 @@
 
     minimise over v (p + 1,):   g(v) + 1/2 sum_k strength_k (v_k - centre_k)^2
 
-It is strictly convex because every strength is positive, also where a site has a single class or
-fewer rows than features. Newton's method finds the minimum to about nine digits; each step is
-solved by conjugate gradients, so no p x p matrix is ever made. Where rows are fewer than features,
-v - centre can only lie in the span of the rows (the gradient of g does), so the search is done in
-that span: 20,000 features x 50 rows becomes 50 x 50.
+It is strictly convex because every strength is positive, also if a site has a single class or fewer
+rows than features. Newton's method finds the minimum to about nine digits; each step is solved by
+conjugate gradients, so no p x p matrix is ever made. If rows are fewer than features, v - centre
+can only lie in the span of the rows (the gradient of g does), so the search is done in that span:
+20,000 features x 50 rows becomes 50 x 50.
 """
 
 from __future__ import annotations
@@ -24,33 +24,34 @@ TOLERANCE = 1e-9  # of the gradient's norm, relative to its norm at the start
 
 
 def sigmoid(margin: Array) -> Array:
-    """1 / (1 + exp(-margin)) without overflow."""
+    """Return 1 / (1 + exp(-margin)) without overflow."""
     result: Array = 0.5 * (1.0 + np.tanh(0.5 * margin))
     return result
 
 
 @dataclass(frozen=True)
 class Loss:
-    """g(w, b) = 1/n sum_j weights_j log(1 + exp(-signs_j (w.x_j + b)))."""
+    """The loss g(w, b) = 1/n sum_j weights_j log(1 + exp(-signs_j (w.x_j + b)))."""
 
     x: Array  # (n, p)
     signs: Array  # (n,) of -1, +1
     weights: Array  # (n,)
 
     def gradient(self, wb: Array) -> Array:
-        """(p + 1,) -> (p + 1,)."""
+        """Return the gradient: (p + 1,) -> (p + 1,)."""
         slope = self.slope(self.x @ wb[:-1] + wb[-1])
         return np.append(slope @ self.x, slope.sum())
 
     def slope(self, margin: Array) -> Array:
-        """The derivative by each row's margin; (n,) -> (n,)."""
+        """Return the derivative by each row's margin; (n,) -> (n,)."""
         return -self.weights * self.signs * sigmoid(-self.signs * margin) / len(margin)
 
     def _value(self, margin: Array) -> float:
         return float(self.weights @ np.logaddexp(0.0, -self.signs * margin)) / len(margin)
 
     def proximal(self, strength: Array, centre: Array) -> Array:
-        """argmin of g(v) + 1/2 sum_k strength_k (v_k - centre_k)^2; (p + 1,), (p + 1,) -> (p + 1,).
+        """Return argmin of g(v) + 1/2 sum_k strength_k (v_k - centre_k)^2; (p + 1,), (p + 1,) -> (p
+        + 1,).
 
         All strengths but the last (the bias's) are equal.
         """
@@ -71,7 +72,8 @@ class Loss:
         return found
 
     def _newton(self, rows: Array, offset: Array, strength: Array) -> Array:
-        """argmin over t (r + 1,) of g at margins offset + rows t + t_last, + 1/2 strength.t^2."""
+        """Return argmin over t (r + 1,) of g at margins offset + rows t + t_last, + 1/2
+        strength.t^2."""
         n = len(offset)
         a = np.concatenate([rows, np.ones((n, 1))], axis=1)  # (n, r + 1)
         t = np.zeros(a.shape[1])
@@ -104,7 +106,7 @@ class Loss:
 
 
 def _conjugate_gradients(a: Array, curvature: Array, strength: Array, right: Array) -> Array:
-    """Solves (a' diag(curvature) a + diag(strength)) v = right by Jacobi-preconditioned CG."""
+    """Solve (a' diag(curvature) a + diag(strength)) v = right by Jacobi-preconditioned CG."""
     inverse = 1.0 / (curvature @ (a * a) + strength)
     v = np.zeros_like(right)
     residual = right.copy()

@@ -1,9 +1,9 @@
 """The trainer for tables: one CSV of one hospital in a study, from statistics to the last model.
 
-Each site describes its training rows (`data.statistics`), the descriptions are merged, every
-site builds the same design from the merge, and the recipe named in the study's options
-(`model = "logistic"` or `"mlp"`) is trained round by round. Held-out patients (a file of
-their own, or a part of the table) measure every merged model at this site before training goes on.
+Each site describes its training rows (`data.summaries`), the descriptions are merged, every site
+builds the same design from the merge, and the recipe named in the study's options (`model =
+"logistic"` or `"mlp"`) is trained round by round. Held-out patients (a file of their own, or a part
+of the table) measure every merged model at this site before training goes on.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MEASURED = ("auc", "loss")
 
 @dataclass(frozen=True)
 class Source:
-    """A hospital's files and how they are read. `test` has held-out patients; if it is None,
+    """A hospital's files and the way to read them. `test` has held-out patients; if it is None,
     `hold_out` (0 to 0.5) of the patients in `data` are set aside. `patient` names the column that
     says which rows are of the same patient."""
 
@@ -46,8 +46,8 @@ class Source:
     hold_out: float = HOLD_OUT
 
     def read(self, study: str, say: Say) -> tuple[Table, Table | None]:
-        """(training, held-out) tables; None if nobody is held out. What a person should know of
-        them is said."""
+        """Return (training, held-out) tables; None if nobody is held out. Notes on them for a
+        person go to `say`."""
         if not 0.0 <= self.hold_out <= 0.5:
             raise BadInput(f"Expected to hold out 0 to 0.5 of the patients, got {self.hold_out:g}.")
         table = read_table(self.data, self.label, self.patient)
@@ -97,7 +97,8 @@ class Source:
 
 
 def seed_of(study: str) -> int:
-    """The seed of a study's held-out patients: the same at every start, another in every study."""
+    """Return the seed of a study's held-out patients: the same at every start, another in every
+    study."""
     return int.from_bytes(hashlib.sha256(f"hold out {study}".encode()).digest()[:4], "big")
 
 
@@ -109,7 +110,7 @@ class Fitted:
     model: TabularModel
 
     def score(self, parameters: Any, table: Table) -> dict[str, float]:
-        """{"auc", "loss", "samples"} of the parameters on a labelled table."""
+        """Return {"auc", "loss", "samples"} of the parameters on a labelled table."""
         assert table.label is not None
         probability = self.model.predict(parameters, self.design.matrix(table))
         found = {"loss": log_loss(table.label, probability), "samples": float(table.rows)}
@@ -118,7 +119,7 @@ class Fitted:
 
 
 def make_fitted(kind: str, statistics: bytes, seed: int) -> Fitted:
-    """The recipe over the design of merged statistics; equal at every site."""
+    """Return the recipe over the design of merged statistics; equal at every site."""
     design = Design.from_statistics(statistics)
     known = next((k for k in KINDS if k == kind), None)
     if known is None:
@@ -127,7 +128,7 @@ def make_fitted(kind: str, statistics: bytes, seed: int) -> Fitted:
 
 
 def train_table(study: str, home: Path, source: Source, say: Say = lambda sentence: None) -> str:
-    """Take part in a study with a table until it is over; returns the last model's digest, "" if
+    """Take part in a study with a table until it is over; return the last model's digest, "" if
     this node does not hold it."""
     table, held_out = source.read(study, say)
     with train.join(study, home, statistics_of(table), say) as swarm:
@@ -149,18 +150,19 @@ def train_table(study: str, home: Path, source: Source, say: Say = lambda senten
 
 
 class _Over(Exception):
-    """The study was over before this trainer began, and the node holds no statistics of it."""
+    """Raised if the study was over before this trainer began, and the node holds no statistics of
+    it."""
 
 
 class _Site:
-    """What a trainer keeps from round to round."""
+    """A trainer's state from round to round."""
 
     def __init__(self, swarm: Swarm, table: Table, held_out: Table | None, say: Say) -> None:
         self._swarm, self._table, self._held_out, self._say = swarm, table, held_out, say
         self._has_looked = False
 
     def make(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The study's model, once the merged statistics are known."""
+        """Return the study's model, once the merged statistics are known."""
         swarm = self._swarm
         if not swarm.spec.statistics:
             raise TrainerError(
@@ -176,8 +178,8 @@ class _Site:
         return self.parameters
 
     def evaluate(self) -> dict[str, float] | None:
-        """Measure the model in `parameters` on the held-out patients of this site; before the
-        first round, say or refuse what this site and the study do not have in common."""
+        """Measure the model in `parameters` on the held-out patients of this site; before the first
+        round, report or refuse columns that this site and the study do not share."""
         found = None
         if self._held_out is not None:
             found = self.fitted.score(self.parameters, self._held_out)
@@ -196,7 +198,7 @@ class _Site:
                 self._say(f"Held-out rows: {sentence}")
 
     def fit(self, turn: SwarmRound) -> None:
-        """One round's local training, in place."""
+        """Train for one round, in place."""
         assert self._table.label is not None
         local: Any = turn.local
         made, state = self.fitted.model.fit(self.parameters, self._x, self._table.label, local)
@@ -207,8 +209,8 @@ class _Site:
 
 
 def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
-    """Say why a site that has measured this on its held-out patients has no say in which model is
-    the best; "" if it has one."""
+    """Return why a site that has measured this on its held-out patients has no say in which model
+    is the best; "" if it has one."""
     if metric in measured:
         return ""
     if not measured:

@@ -1,13 +1,15 @@
 """A seeded simulation of the very same contract, round, merge and ledger code.
 
-    schedule        a schedule as text: what befalls whom
-    world       virtual time, network and ledger
-    disk        what a crash takes
-    node        carries out the brain's effects
-    liars       members that cheat
-    invariants  what must hold, whatever happens
-    shrink      a broken schedule made short
-    campaign    many seeds on all cores
+    schedule     a schedule as text: which fault happens to which member
+    world        virtual time, network and ledger
+    disk         what a crash takes
+    node         carries out the protocol's effects
+    adversaries  Byzantine nodes
+    audit_io     the port AuditIO over the simulated world
+    contents     parameters and documents of simulated trainers
+    invariants   what must hold, whatever happens
+    shrink       a broken schedule made short
+    campaign     many seeds on all cores
 
 Nothing here decides anything about a round.
 """

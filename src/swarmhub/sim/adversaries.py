@@ -1,31 +1,32 @@
-"""Members that lie. Each lie is one way to cheat; a liar does the rest as an honest node does.
+"""Byzantine nodes. Each lie is one way to cheat; in all else such a node acts as an honest one.
 
 false_merge    as leader: offers a model that is not the merge
-lazy_audit     signs for any merge without looking
+lazy_audit     signs for any merge without an audit
 false_dispute  as auditor: disputes a right merge
-false_answer   says of every disputed chunk that it is right
+false_answer   reports of every disputed chunk that it is right
 slander        suspects leaders, and reports contributions as invalid or unavailable
 withhold       contributes, and gives the parameters to nobody
-garble         gives other bytes than it was asked for
+garble         gives other bytes than those that it was asked for
 not_a_number   contributes NaN
 twice          contributes two different answers, and with more weight than it has declared
 replay         sends old transactions again, and some with a changed signature
-forge          settles what it likes, as leader or not, with receipts that it has signed itself
+forge          settles any model, as leader or not, with receipts that it has signed itself
 two_faces      as leader: offers different models to different members
-silent         stands ready, and contributes nothing
+silent         announces that it is ready, and contributes nothing
 impersonate    signs transactions in others' names, and lets a stranger sign some
 retract        takes its contribution back, when the others are merging it and before, and brings
                another one, again and again
-false_receipt  answers every offer at once with a receipt whose signature is none, and leads nothing
-stale          speaks of rounds, terms and models that are over, freshly signed, and too late
-self_vote      says that its own disputed merge is right, and votes others out by itself
-forged_dispute disputes what was never offered, or with a made-up chunk, or by a proof of nothing
+false_receipt  answers every offer at once with a receipt with an invalid signature, and leads
+               nothing
+stale          names rounds, terms and models that are over, freshly signed, and too late
+self_vote      reports that its own disputed merge is right, and votes others out by itself
+forged_dispute disputes offers that were never made, or with a made-up chunk, or without a proof
 excuse         as leader: merges other parameters than it has contributed, and shows auditors those
 misshapen      contributes parameters of another model
 secretive      as leader: gives its merge to one member only, once
-reoffer        as leader: offers another false model to whoever has seen one
-copy           contributes what another one has, by its name on the ledger, and has none to give
-late_offer     as leader: shows its offer to the drawn auditors only when the others have looked
+reoffer        as leader: offers another false model to a member that has seen one
+copy           contributes another member's blob, by its digest on the ledger, and cannot give it
+late_offer     as leader: shows its offer to the drawn auditors only when the others have audited
 flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
@@ -93,7 +94,7 @@ if TYPE_CHECKING:
 
 MISCHIEF_MS = (50, 400)
 LATE_MS = 500
-ROTATE_MS = (20, 80)  # when others have seen what it offers; and a second time
+ROTATE_MS = (20, 80)  # after others have seen its offer; the second time as well
 
 
 class ByzantineNode(SimNode):
@@ -116,14 +117,14 @@ class ByzantineNode(SimNode):
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
 
     def start(self) -> None:
-        """Begin to make mischief, too."""
+        """Start the node, and its attacks."""
         was_up = self.up
         super().start()
         if not was_up:
             self._mischief_soon()
 
     def react(self) -> None:
-        """Decide; run away from a dispute, by that lie."""
+        """Decide; flee from a dispute (`flee`)."""
         super().react()
         r = ROUND.get(self.state, STUDY_NAME)
         found = r.dispute if r is not None else None
@@ -133,14 +134,15 @@ class ByzantineNode(SimNode):
             self._send(Retract(RoundRef.of(r)))
 
     def finish_rotation(self) -> bool:
-        """Take the new key, and go on with all that is under way."""
+        """Take the new key, and go on with all effects that are under way."""
         super().finish_rotation()
         return False
 
     # data
 
     def trained(self, task: TrainingTask) -> Blob:
-        """Parameters; what nobody can merge, or of another form, by these lies."""
+        """Return trained parameters; unmergeable ones or ones of another form (`not_a_number`,
+        `misshapen`)."""
         made = super().trained(task)
         if "not_a_number" in self.lies:
             return contents.unmergeable(made.form, self.world.layout)
@@ -152,7 +154,7 @@ class ByzantineNode(SimNode):
         return contents.spoiled(blob, self.world.layout)
 
     def _forged(self, form: Digest) -> Blob:
-        """A model that nobody has trained or merged; it lies on the disk, as a real one does."""
+        """Return a model that nobody has trained or merged; it is on the disk, as a real one is."""
         made = self._spoiled(contents.empty(form, self.world.layout))
         self.world.blobs[made.digest] = self.disk.blobs[made.digest] = made
         return made
@@ -161,7 +163,7 @@ class ByzantineNode(SimNode):
         return STATISTICS_LAYOUT if KINDS[r.kind].carries == DOCUMENT else self.world.layout.digest
 
     def merged(self, effect: Merge) -> Blob:
-        """The merge; another one by these lies."""
+        """Return the merge; a false one (`false_merge`, `excuse`)."""
         if "excuse" in self.lies and self._other(effect.shares) is not None:
             self.false_merges += 1
             return self._merge_with_other(effect)
@@ -172,7 +174,7 @@ class ByzantineNode(SimNode):
         return self._spoiled(right)
 
     def _other(self, shares: tuple[Share, ...]) -> Blob | None:
-        """What it would rather have contributed."""
+        """Return the contribution that it claims to have made."""
         mine = next((s.digest for s in shares if s.member == self.me), "")
         found = self.disk.blobs.get(mine)
         return None if found is None else self._spoiled(found)
@@ -188,7 +190,7 @@ class ByzantineNode(SimNode):
         return Blob(other.form, data)
 
     def give(self, digest: Digest, asker: MemberId) -> Blob | None:
-        """A blob; nothing, or another one, by these lies."""
+        """Return a blob; nothing (`withhold`, `secretive`), or another one (`garble`)."""
         found = super().give(digest, asker)
         if "withhold" in self.lies:
             return None
@@ -200,7 +202,7 @@ class ByzantineNode(SimNode):
         return found
 
     def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
-        """Stretches of a blob; of another one, by that lie."""
+        """Return stretches of a blob; of another one (`excuse`)."""
         prepared, found = self.local.prepared, self.disk.blobs.get(digest)
         if "excuse" in self.lies and found and prepared and prepared.digest == digest:
             other = self._spoiled(found).data
@@ -208,7 +210,8 @@ class ByzantineNode(SimNode):
         return super().give_excerpt(digest, asker, starts)
 
     def offer(self, asker: MemberId, effect: Watch) -> MergeDone | None:
-        """The offer; to some, another model."""
+        """Return the offer; for some members another one (`two_faces`, `reoffer`) or none
+        (`late_offer`)."""
         made = super().offer(asker, effect)
         if made is not None and "late_offer" in self.lies and self._is_too_early_for(asker, made):
             return None
@@ -239,7 +242,7 @@ class ByzantineNode(SimNode):
         return asker in get_auditors(r, len(r.enrolled))
 
     def _another(self, made: MergeDone) -> MergeDone:
-        """A model that it has not offered yet."""
+        """Return a model that it has not offered yet."""
         self._faces += 1
         last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.layout)
         for _ in range(self._faces):
@@ -258,7 +261,7 @@ class ByzantineNode(SimNode):
     # audits
 
     def audit(self, effect: Audit) -> None:
-        """Look, or say something without looking."""
+        """Audit, or report a result without an audit (`false_dispute`, `lazy_audit`)."""
         if "false_dispute" in self.lies and effect.digest in self.disk.blobs:
             claimed = self.disk.fingerprint(effect.digest)
             discrepancy = Discrepancy(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
@@ -269,7 +272,7 @@ class ByzantineNode(SimNode):
             super().audit(effect)
 
     def done(self, effect: Effect, event: Observation | None) -> None:
-        """An effect has come to its end; an offer is answered at once, by that lie."""
+        """End an effect; answer an offer at once (`false_receipt`)."""
         if isinstance(event, MergeDone):
             self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:
@@ -282,12 +285,12 @@ class ByzantineNode(SimNode):
             super()._merge(effect)
 
     def send_receipt(self, effect: SendReceipt) -> None:
-        """A receipt; none that is true, by that lie."""
+        """Send a receipt; none that is true (`false_receipt`)."""
         if "false_receipt" not in self.lies:
             super().send_receipt(effect)
 
     def examine(self, effect: RecomputeChunk) -> None:
-        """Recompute, or say what the accused wants to hear."""
+        """Recompute, or report the leaf that the accused claims (`false_answer`)."""
         r = ROUND.get(self.state, STUDY_NAME)
         if "false_answer" in self.lies and r is not None and r.dispute is not None:
             leaf = r.dispute.claimed
@@ -298,7 +301,7 @@ class ByzantineNode(SimNode):
     # transactions
 
     def submit(self, effect: Submit) -> None:
-        """Submit; another answer besides, by that lie."""
+        """Submit; another contribution besides (`twice`), or a copied one (`copy`)."""
         if "twice" in self.lies and isinstance(effect.body, Contribute) and effect.body.root:
             made = self._forged(effect.body.layout)
             self._send(replace(effect.body, root=made.fingerprint.root, nbytes=len(made.data)))
@@ -312,7 +315,7 @@ class ByzantineNode(SimNode):
         super().submit(effect)
 
     def _copy(self, body: Contribute) -> bool:
-        """Contribute what another one has, if there is one."""
+        """Contribute the blob of another member, if there is one."""
         r = ROUND.get(self.state, STUDY_NAME)
         theirs = [c for c in r.contributions if c.digest and c.member != self.me] if r else []
         alike = next((c for c in theirs if c.layout == body.layout), None)
@@ -366,8 +369,7 @@ class ByzantineNode(SimNode):
         return Contribute(ref, spec, base, root, nbytes, made.form, weight)
 
     def _pry(self, r: Round) -> None:
-        """Ask somebody for something that there is: what it learns the name of from the ledger,
-        and from others."""
+        """Ask some member for a blob that is named on the ledger, or by others."""
         study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
         asked = rng.choice([m for m in self.world.nodes if m != self.me])
         models = [m.digest for m in (study.current, study.statistics) if m is not None]
@@ -378,7 +380,8 @@ class ByzantineNode(SimNode):
                 self.ask(asked, lambda peer, d=digest: peer.give(d, self.me), lambda _: None)  # type: ignore[misc]
 
     def _dispute(self, r: Round) -> None:
-        """Accuse the leader of what it has not offered, and of what is not in its offer."""
+        """Accuse the leader of an offer that it has not made, and of a chunk that is not in its
+        offer."""
         leader = get_leader(r)
         if r.phase != MERGING or leader in (None, self.me):
             return
@@ -473,7 +476,7 @@ class ByzantineNode(SimNode):
             for given in (receipts, (Receipt(self.me, mine),), ()):
                 self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
         leader = get_leader(r)
-        if leader is not None and leader != self.me:  # what another one offers, as its own
+        if leader is not None and leader != self.me:  # another leader's offer, as its own
             local = self.world.nodes[leader].local
             for offer in local.merged.values():
                 came = local.receipts.get((r.number, r.revision, offer.digest), {})

@@ -1,4 +1,4 @@
-"""An inquiry's hands in the simulated world: its coroutine waits in the world's queue."""
+"""The port AuditIO in the simulated world: its coroutine waits in the world's queue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Call:
-    """What a coroutine waits for: `begin` starts it, and is told whom to call with the result."""
+    """An awaitable call: `begin` starts it, and gets the callback for the result."""
 
     def __init__(self, begin: Callable[[Callable[[Any], None]], None]) -> None:
         self.begin = begin
@@ -33,7 +33,7 @@ class Call:
 def drive(
     coroutine: Coroutine[Call, Any, T], finish: Callable[[T], None], failed: Callable[[], None]
 ) -> None:
-    """Let a coroutine run, from one call to the next."""
+    """Run a coroutine, from one call to the next."""
 
     def resume(value: Any) -> None:
         try:

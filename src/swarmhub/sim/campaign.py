@@ -1,4 +1,4 @@
-"""Runs many seeds, on all cores, and counts what broke."""
+"""Runs of many seeds, on all cores, with a count of those that broke."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swarmhub.sim.world import simulate
 
 @dataclass
 class Outcome:
-    """What a campaign came to."""
+    """The result of a campaign."""
 
     schedules: int = 0
     seeds_broken: list[int] = field(default_factory=list)
@@ -31,7 +31,7 @@ def run_campaign(
     schedules: int, first: int = 0, nodes: int = 5, rounds: int = 10,
     told: Callable[[Outcome], None] = lambda outcome: None, workers: int | None = None,
 ) -> Outcome:  # fmt: skip
-    """Seeds `first` to `first + schedules - 1`; `told` hears after each."""
+    """Run seeds `first` to `first + schedules - 1`; `told` is called after each."""
     outcome, started = Outcome(), time.monotonic()
     seeds = range(first, first + schedules)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:

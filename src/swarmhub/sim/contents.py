@@ -1,4 +1,4 @@
-"""What simulated trainers make: parameters, statistics documents, and spoiled ones."""
+"""Parameters and statistics documents of simulated trainers, and spoiled ones."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ class Blob:
 
     @cached_property
     def digest(self) -> Digest:
-        """What it has to be called."""
+        """The digest that names it."""
         return self.fingerprint.digest
 
 
 def make_layout(floats: int) -> Layout:
-    """A model of so many numbers."""
+    """Return the layout of a model of so many numbers."""
     return Layout.of([Tensor("w", "F64", (floats,))])
 
 
 def parameters(values: np.ndarray) -> Blob:
-    """A model with these numbers."""
+    """Return a model with these numbers."""
     layout, data = buffer_of({"w": values})
     return Blob(layout.digest, data)
 
 
 def values_of(blob: Blob, layout: Layout) -> np.ndarray:
-    """The numbers of a model."""
+    """Return the numbers of a model."""
     return np.frombuffer(blob.data, np.float64, layout.tensors[0].shape[0])
 
 
 def is_well_formed(blob: Blob, layout: Layout) -> bool:
-    """Whether training could start from it."""
+    """Return whether training could start from a blob."""
     return blob.form == layout.digest and bool(np.isfinite(values_of(blob, layout)).all())
 
 
 def statistics(rows: int, mean: float) -> Blob:
-    """What a hospital says about a table of so many rows."""
+    """Return the statistics document of a hospital's table of so many rows."""
     column = {
         "kind": "numeric", "count": rows, "missing": 0, "mean": mean.hex(), "m2": (1.0).hex(),
     }  # fmt: skip
@@ -69,20 +69,21 @@ def statistics(rows: int, mean: float) -> Blob:
 
 
 def train(base: Blob | None, layout: Layout, me: MemberId, number: int, rng: random.Random) -> Blob:
-    """A model a little further on."""
+    """Return a model after a little more training."""
     values = np.zeros(layout.tensors[0].shape[0]) if base is None else values_of(base, layout)
     return parameters(values + me + number / 7 + rng.random())
 
 
 def empty(form: Digest, layout: Layout) -> Blob:
-    """A blob of a form that could be merged."""
+    """Return a blob of a form, which could be merged."""
     if form == STATISTICS_LAYOUT:
         return statistics(1, 0.0)
     return parameters(np.zeros(layout.tensors[0].shape[0]))
 
 
 def spoiled(blob: Blob, layout: Layout) -> Blob:
-    """Another one of the same form, that could be merged too; every number of it is another."""
+    """Return another blob of the same form, which could be merged too; every number of it
+    differs."""
     if blob.form == STATISTICS_LAYOUT:
         document = codec.decode(blob.data, 1 << 20)
         if "columns" not in document:  # was unmergeable
@@ -95,8 +96,8 @@ def spoiled(blob: Blob, layout: Layout) -> Blob:
 
 
 def unmergeable(form: Digest, layout: Layout) -> Blob:
-    """A blob of the right form and length that nobody can merge, by no stretch of it: a single
-    number may escape who draws stretches, by the stated chance."""
+    """Return a blob of the right form and length that nobody can merge, by no stretch of it: a
+    single number may escape the drawn stretches, by the stated chance."""
     if form == STATISTICS_LAYOUT:
         return Blob(form, b'{"rows":-1}')
     values = np.ones(layout.tensors[0].shape[0])
@@ -105,5 +106,5 @@ def unmergeable(form: Digest, layout: Layout) -> Blob:
 
 
 def misshapen() -> Blob:
-    """Parameters of another model."""
+    """Return parameters of another model."""
     return parameters(np.ones(2))

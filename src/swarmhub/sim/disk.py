@@ -1,4 +1,4 @@
-"""A simulated disk: what is not synced is lost or torn in a crash; it can be slow, or full."""
+"""A simulated disk: unsynced blobs are lost or torn in a crash; it can be slow, or full."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class DiskFull(Exception):
 
 @dataclass
 class Disk:
-    """Blobs by digest and the journal, each with what has not been synced yet. The blobs are a
-    shelf (`recompute.Shelf`)."""
+    """Blobs by digest and the journal, each with what has not been synced yet. It is a
+    `recompute.BlobReader`."""
 
     model: Layout
     blobs: dict[Digest, Blob] = field(default_factory=dict)
@@ -27,26 +27,26 @@ class Disk:
     signed: Signed = field(default_factory=Signed)
     obtained: FetchedBlobs = field(default_factory=FetchedBlobs)  # not synced
     full: bool = False
-    slow_ms: int = 0  # what every piece of work with it takes longer
+    slow_ms: int = 0  # added to every operation
     _unsynced: set[Digest] = field(default_factory=set)
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self.blobs
 
     def fingerprint(self, digest: Digest) -> Fingerprint:
-        """Of a blob that is held; BlobError where it is not."""
+        """Return the fingerprint of a blob; BlobError if it is not held."""
         return self._need(digest).fingerprint
 
     def source(self, digest: Digest) -> recompute.MemoryReader:
-        """Random access to a blob that is held."""
+        """Return random access to a blob that is held."""
         return recompute.MemoryReader(self._need(digest).data)
 
     def read(self, digest: Digest) -> bytes:
-        """All of a blob that is held."""
+        """Return all of a blob that is held."""
         return self._need(digest).data
 
     def layout(self, digest: Digest) -> Layout | None:
-        """The layout that the trainer has brought."""
+        """Return the layout that the trainer has brought."""
         return self.model if digest == self.model.digest else None
 
     def _need(self, digest: Digest) -> Blob:
@@ -64,22 +64,22 @@ class Disk:
                 self._unsynced.add(blob.digest)
 
     def is_synced(self, digest: Digest) -> bool:
-        """Whether a blob is held and outlives a crash."""
+        """Return whether a blob is held and outlives a crash."""
         return digest in self.blobs and digest not in self._unsynced
 
     def sync(self, digest: Digest) -> None:
-        """The blob outlives a crash from now on."""
+        """Sync a blob: it outlives a crash from now on."""
         self._unsynced.discard(digest)
 
     def write_journal(self, prepared: PreparedContribution) -> None:
-        """Replaced as a whole and synced, as the real one is (`files.write_durably`)."""
+        """Replace the journal as a whole, synced, as the real one is (`files.write_durably`)."""
         if self.full:
             raise DiskFull
         self.journal = prepared
 
     def crash(self, rng: random.Random) -> None:
-        """Of what was not synced, each blob is whole, torn or gone, and what was pulled is known
-        or not."""
+        """Leave each blob that was not synced whole, torn or gone, and forget the list of pulled
+        ones, or not."""
         for digest in sorted(self._unsynced & self.blobs.keys()):
             blob = self.blobs.pop(digest)
             fate = rng.randrange(3)
@@ -93,7 +93,7 @@ class Disk:
             self.obtained = FetchedBlobs()
 
     def retain(self, kept: set[Digest]) -> None:
-        """Delete everything else."""
+        """Delete all other blobs."""
         for digest in [d for d in self.blobs if d not in kept]:
             del self.blobs[digest]
             self._unsynced.discard(digest)

@@ -1,36 +1,38 @@
-"""What must hold in every run, whatever happens: what a block may change is checked at every block,
-what a node does when it does it, and that no block has changed after every step.
+"""Invariants of every run. Changes by a block are checked at every block, acts of a node when it
+acts, and after every step that no block has changed.
 
-Each is written here by its own means: nothing below calls the code that it judges, except what
-reads and hashes bytes, verifies signatures, and the arithmetic of a merge.
+Each invariant is checked here by its own means: nothing below calls the code that it judges, except
+to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 
     ONE_MODEL     every round settles one model, and rounds settle one after the other
     SAME_BITS     an honest node trains on from the settled model, bit for bit
     DURABLE       when a model is settled, it is on an honest member's disk, synced
     TRUE_MERGE    a settled model is the stated merge of the stated contributions
     FORM          contributions have the form that the study's models have, and the first model is
-                  one that training can start from
-    LEADER        who leads or settles has contributed, is at its turn, and was caught at nothing
-    RECEIPTS      enough others have signed for a settled model, truly: all who were drawn to audit
+                  one from which training can start
+    LEADER        a member that leads or settles has contributed, is next in line, and was found at
+                  fault in nothing
+    RECEIPTS      enough others have signed for a settled model, truly: all members drawn to audit
                   it, or all but f
-    MEMBERS       nobody acts who is not a member, or in another's name, and nobody is removed by
-                  fewer than a quorum of the others
+    MEMBERS       only members act, and each in its own name, and a member is removed only by a
+                  quorum of the others
     APPROVED      nothing trains that its hospital has not approved, or not any more
     HISTORY       no committed block changes, and no transaction counts twice or after its time
-    NEWEST        who contributes has trained on the newest model
-    ENOUGH        a model is made by as many as the terms say, and by 2f + 1 of those who were
-                  enrolled when its round opened, or when a newcomer joined it, and have not left
-    NOTHING_LOST  whoever has contributed is in the set that is merged and in the model, unless it
-                  was voided
-    WEIGHTS       nobody counts twice, or weighs more than it has declared
+    NEWEST        a member that contributes has trained on the newest model
+    ENOUGH        a model is made by as many as the terms say, and by 2f + 1 of the members that
+                  were enrolled when its round opened, or when a newcomer joined it, and have not
+                  left
+    NOTHING_LOST  a member that has contributed is in the set that is merged and in the model,
+                  unless its contribution was voided
+    WEIGHTS       no member counts twice, or weighs more than it has declared
     HONEST        no honest member is found to have made a false merge or an invalid contribution,
-                  or to flee, and no contribution is excluded as unavailable by the word of too few
-    VERDICT       a dispute is decided as most of those say alike who may recompute the chunk, if
-                  they are more than f, and nothing is settled before
-    ANSWERABLE    a leader answers for what it has signed with any key that it had since it led
+                  or to flee, and no contribution is excluded as unavailable by too few reports
+    VERDICT       a dispute is decided by the leaf that most voters report, if they are more than f,
+                  and nothing is settled before
+    ANSWERABLE    a leader is accountable for offers signed with any key that it had since it led
     CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
-                  settled, to those who are on its roster, a settled model to the enrolled,
-                  and nothing else to anybody
+                  settled, to members on its roster, a settled model to enrolled members, and
+                  nothing else to anybody
     LIVENESS      when faults end, the study ends, and every honest node has its last model
 """
 
@@ -76,17 +78,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may read what, as of a block."""
+    """The members that may read each blob, as of a block."""
 
     number: int = 0  # of the open round
     roster: frozenset[MemberId] = frozenset()
     contributions: frozenset[Digest] = frozenset()
     enrolled: frozenset[MemberId] = frozenset()
-    models: frozenset[Digest] = frozenset()  # that are settled
+    models: frozenset[Digest] = frozenset()  # settled ones
 
 
 class Invariants:
-    """Watches one world. `broken` says what did not hold: "NAME: sentence"."""
+    """Watches one world. `broken` lists the invariants that did not hold: "NAME: sentence"."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -98,41 +100,41 @@ class Invariants:
         self._txs: list[tuple[bytes, ...]] = []
         self._accepted: set[str] = set()  # ids of transactions
         self._keys = {n.account.public: m for m, n in world.nodes.items()}
-        self._past_keys: dict[MemberId, list[str]] = {}  # of who has led this set, since then
-        self._led: set[MemberId] = set()  # this set of contributions
+        self._past_keys: dict[MemberId, list[str]] = {}  # of leaders of this set
+        self._led: set[MemberId] = set()  # leaders of this set of contributions
         self._members = set(world.nodes)
         self._enrolled: set[MemberId] = set()
-        self._reckoned: set[MemberId] = set()  # enrolled when the round opened, or newcomers joined
+        self._reckoned: set[MemberId] = set()  # enrolled when the round opened or grew
         self._approved: set[MemberId] = set()
-        self._ended: dict[MemberId, int] = {}  # whose approval or part is over, since which height
+        self._ended: dict[MemberId, int] = {}  # end of its approval or part, by height
         self._ballots: dict[int, set[MemberId]] = {}  # ayes of a motion
-        self._targets: dict[int, MemberId] = {}  # whom a motion is to remove
+        self._targets: dict[int, MemberId] = {}  # the members that motions are to remove
         self._number, self._kind = 0, ""  # of the open round
         self._roster: set[MemberId] = set()  # of the open round
         self._contributed: dict[int, set[MemberId]] = {}
         self.finished = False
-        self._sets: dict[int, set[MemberId]] = {}  # round -> who is to be merged
-        self._answers: dict[MemberId, str] = {}  # of the open dispute: who says which leaf
+        self._sets: dict[int, set[MemberId]] = {}  # round -> members to be merged
+        self._answers: dict[MemberId, str] = {}  # leaf by member, in the open dispute
         self._claimed = ""
-        self._signed: set[MemberId] = set()  # for what the newest settlement settles
+        self._signed: set[MemberId] = set()  # for the newest settlement
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
         self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
-        self._merges: set[tuple[MemberId, int, Digest]] = set()  # by whom, in which round
+        self._merges: set[tuple[MemberId, int, Digest]] = set()  # (member, round, digest)
         self._access = [Access()]  # by height
-        self._right: list[Blob] = []  # settled models, as they have to be
+        self._right: list[Blob] = []  # settled models, recomputed
 
     @property
     def _faults(self) -> int:
         return (len(self._reckoned) - 1) // 3
 
     def _reckon(self, joined: set[MemberId]) -> None:
-        """Somebody has a part in the open round."""
+        """Recount the enrolled members if a new one has joined the open round."""
         if not joined <= self._reckoned:
             self._reckoned = set(self._enrolled)
 
     def honest_participants(self) -> list[SimNode]:
-        """Nodes that have to come to the end."""
+        """Return the honest nodes that have to reach the end."""
         nodes = self.world.nodes
         return [nodes[m] for m in sorted(self._enrolled & self._members) if nodes[m].is_honest]
 
@@ -143,7 +145,7 @@ class Invariants:
     # every step
 
     def after_step(self) -> None:
-        """Something has happened."""
+        """Check a block after each step."""
         if self._blocks:  # a different one each time, all of them at the end
             self._looked = (self._looked + 1) % len(self._blocks)
             self._check_block(self._looked)
@@ -156,7 +158,7 @@ class Invariants:
     # every block
 
     def after_block(self, committed: Committed) -> None:
-        """A block was made."""
+        """Check a new block."""
         previous = committed.block.header.previous
         if self.ids and previous != self.ids[-1]:
             self._break("HISTORY", f"block {committed.height} does not follow the one before")
@@ -201,7 +203,7 @@ class Invariants:
         self._accepted.add(tx.id)
 
     def _check_act(self, tx: Transaction, member: MemberId, height: int) -> None:
-        """What an accepted transaction may do."""
+        """Check that a member may do what an accepted transaction does."""
         models = [m for m in self.models if m.kind != "statistics"]
         newest = models[-1].digest if models else ""
         if isinstance(tx.body, Contribute):
@@ -210,7 +212,7 @@ class Invariants:
             case Propose() | Approve():
                 self._approved.add(member)
                 self._ended.pop(member, None)
-            case Withdraw():  # it may enrol again: what it has approved is the same
+            case Withdraw():  # it may enrol again: its approval still holds
                 self._ended[member] = height
             case Refuse():
                 self._approved.discard(member)
@@ -239,7 +241,7 @@ class Invariants:
                 self._ballots.setdefault(tx.body.motion, set()).add(member)
 
     def _check_refused(self, tx: Transaction) -> None:
-        """A dispute, since the leader is said not to have signed what it is accused of."""
+        """Check a refused dispute: it claims that the leader has not signed the offer."""
         body = tx.body
         assert isinstance(body, Dispute)
         line = self._line(body.ref.number, self._sets[body.ref.number])
@@ -368,13 +370,14 @@ class Invariants:
         self._ended[victim] = height
 
     def _forget_offers(self) -> None:
-        """The set of contributions is another, and what was offered for the old one is void."""
+        """Forget offers: the set of contributions is another, and those for the old one are
+        void."""
         self._claimed = ""
         self._led.clear()
         self._past_keys.clear()
 
     def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
-        """Who begins to lead."""
+        """Check that a new leader is next in line."""
         self._led.add(leader)
         candidates = self._roster if self._kind == "initial" else self._sets[number]
         line = self._line(number, candidates)
@@ -429,7 +432,7 @@ class Invariants:
             self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
 
     def _merge(self, model: Model) -> Blob:
-        """What the stated contributions merge to."""
+        """Return the merge of the stated contributions."""
         stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
         if model.kind == "statistics":
             documents = {member: data for member, _, data in stated}
@@ -467,7 +470,7 @@ class Invariants:
     # every training
 
     def before_training(self, node: SimNode, task: TrainingTask) -> None:
-        """A node is about to train."""
+        """Check that a node may train now."""
         if not node.is_honest:
             return
         ended = self._ended.get(node.me)
@@ -484,11 +487,11 @@ class Invariants:
     # every merge, and every blob that is given
 
     def after_merge(self, node: SimNode, number: int, digest: Digest) -> None:
-        """A node has merged a round."""
+        """Record that a node has merged a round."""
         self._merges.add((node.me, number, digest))
 
     def before_giving(self, node: SimNode, digest: Digest, asker: MemberId) -> None:
-        """A node is about to give a blob to another one; it knows the ledger up to its block."""
+        """Check that a node may give a blob to another; it knows the ledger up to its block."""
         if not node.is_honest:
             return
         access = self._access[node.height]
@@ -501,7 +504,7 @@ class Invariants:
     # the end
 
     def at_the_end(self, finished: bool) -> None:
-        """The run is over."""
+        """Check the end of the run."""
         if [b.id for b in self.world.chain.blocks[1:]] != self.ids:
             self._break("HISTORY", "a committed block has changed")
         for index in range(len(self._blocks)):

@@ -88,21 +88,21 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "sim"
 RESUBMIT_MS = 400
-WATCH_STEP_MS = 20  # how often a watched leader looks whether it has something to say
+WATCH_STEP_MS = 20  # interval at which a watched leader looks for something to report
 IDLE_MS = 20  # the pause after an answer that says nothing new (the real driver has the same)
 PAUSE_MS = 1_000  # after a failure of this machine
-MAX_SYNC_MS = 6_000  # until a blob that nothing depends on is synced (the real store: five seconds)
+MAX_SYNC_MS = 6_000  # until a blob that nothing needs is synced (the real store: five seconds)
 
 
 class Crashed(Exception):
-    """A node has crashed in the middle of what it was doing."""
+    """Raised if a node crashes in the middle of an operation."""
 
 
 T = TypeVar("T")
 
 
 def once(fault: Callable[[T], None]) -> Callable[[T], None]:
-    """`act` for the first call alone."""
+    """Return a callback that passes only its first call on."""
     called = False
 
     def first(value: T) -> None:
@@ -115,14 +115,14 @@ def once(fault: Callable[[T], None]) -> Callable[[T], None]:
 
 
 class SimNode:
-    """One node. `life` counts its starts: whatever was under way in an earlier life is dead."""
+    """One node. `life` counts its starts: all that was under way in an earlier life is dead."""
 
     is_honest = True
 
     def __init__(self, world: World, me: MemberId, account: PrivateKey) -> None:
         self.world, self.me, self.account = world, me, account
-        self.tls = f"{me:02x}" * 16  # the certificate that its connections have
-        self._next: Card | None = None  # of a rotation that is on its way
+        self.tls = f"{me:02x}" * 16  # the certificate of its connections
+        self._next: Card | None = None  # of a rotation that is under way
         self.disk = Disk(world.layout)
         self.up = False
         self.life = 0
@@ -137,13 +137,13 @@ class SimNode:
         self._under_way: set[Effect] = set()
         self._condemned: set[Digest] = set()
         self._training = False
-        self._seen_ms = 0  # when (world's time) the newest block was seen
+        self._seen_ms = 0  # when (world's time) it saw the newest block
         self._timer_ms = 0  # when the earliest wake-up is due; 0: none
 
     # life
 
     def start(self) -> None:
-        """Read the ledger, look at the disk, decide."""
+        """Read the ledger, check the disk, decide."""
         if self.up:
             return
         self.up, self.life = True, self.life + 1
@@ -167,13 +167,13 @@ class SimNode:
         self.react()
 
     def crash(self) -> None:
-        """Lose everything but what the disk has synced."""
+        """Lose everything that the disk has not synced."""
         self.up = False
         self.life += 1
         self.disk.crash(self.world.random)
 
     def does(self, what: str) -> None:
-        """Something that the world could see; the schedule may want the node to die right there."""
+        """Count a visible effect; the schedule may have the node crash right there."""
         self.effects += 1
         if self.effects in self.rotates:
             self.world.at(0, lambda: self.world.rotate(self.me))
@@ -184,7 +184,7 @@ class SimNode:
             raise Crashed
 
     def see(self, height: int, state: State) -> None:
-        """News of the ledger arrives."""
+        """Take over a new block."""
         self.height, self.state, self._seen_ms = height, state, self.world.now_ms
         if self.finish_rotation():  # a node on new keys is a new node
             self.crash()
@@ -193,8 +193,8 @@ class SimNode:
             self.react()
 
     def rotate_keys(self) -> None:
-        """The hospital replaces the node's account key and certificate; after a refusal, with the
-        same new ones."""
+        """Replace the node's account key and certificate; after a refusal, with the same new
+        ones."""
         self.world.tell(self.me, "rotates its keys")
         new, mine = self._new_account, MEMBER.need(self.state, self.me)
         tls = codec.digest(self.tls.encode())[:32]
@@ -208,7 +208,7 @@ class SimNode:
         return PrivateKey(bytes.fromhex(codec.digest(self.account.seed)))
 
     def finish_rotation(self) -> bool:
-        """Take the new keys, if the ledger has them; returns whether."""
+        """Take the new keys if the ledger has them; return whether it does."""
         new = self._next
         if new is None or MEMBER.need(self.state, self.me).account != new.account:
             return False
@@ -216,7 +216,7 @@ class SimNode:
         return True
 
     def has_ended(self, last: Digest) -> bool:
-        """Whether this node is up, knows that the study is over and holds its last model."""
+        """Return whether this node is up, knows that the study is over and holds its last model."""
         over = STUDY.need(self.state, STUDY_NAME).status == "finished"
         return self.up and over and last in self.disk.blobs
 
@@ -228,12 +228,12 @@ class SimNode:
         return max(tip_ms + max(1, since_ms), self.world.now_ms + self.skew_ms)
 
     def learn(self, event: Observation) -> None:
-        """Note and react."""
+        """Record an observation and react."""
         self.local.learn(event, self.now_ms)
         self.react()
 
     def react(self) -> None:
-        """What the real driver does, without concurrency."""
+        """Do as the real driver does, without concurrency."""
         r = ROUND.get(self.state, STUDY_NAME)
         number = r.number if r else self._number + 1
         if number == self._number and r is not None and r.revision != self._revision:
@@ -254,7 +254,7 @@ class SimNode:
         self._train()
 
     def _wake(self, at_ms: int) -> None:
-        """One timer, for the earliest effect."""
+        """Set one timer, for the earliest wake-up."""
         if self._timer_ms and self._timer_ms <= at_ms:
             return
         self._timer_ms = at_ms
@@ -267,18 +267,18 @@ class SimNode:
         self.later(at_ms - self.now_ms, ring)
 
     def _sweep(self) -> None:
-        """Delete what is not needed now and was not the last time either."""
+        """Delete blobs that are not needed now and were not needed the last time either."""
         keep = compute_kept(self.state, self.local)
         self.disk.retain(set(self.disk.blobs) - (self._condemned - keep))
         self.local.held.intersection_update(self.disk.blobs)
         self._condemned = set(self.disk.blobs) - keep
 
     def later(self, delay_ms: int, fault: Callable[[], None]) -> None:
-        """Do something later, unless the node has crashed by then."""
+        """Call back later, unless the node has crashed by then."""
         self.world.at(max(1, delay_ms), self.alive(fault))
 
     def alive(self, fault: Callable[[], None]) -> Callable[[], None]:
-        """`act`, in this life only."""
+        """Return a callback that works in this life only."""
         life = self.life
 
         def guarded() -> None:
@@ -288,18 +288,18 @@ class SimNode:
         return guarded
 
     def done(self, effect: Effect, event: Observation | None) -> None:
-        """An effect has come to its end."""
+        """End an effect."""
         self._under_way.discard(effect)
         if event is not None:
             self.local.learn(event, self.now_ms)
         self.react()
 
     def failed(self, effect: Effect) -> None:
-        """This machine could not do it: try again after a pause."""
+        """Try an effect again after a pause: this machine could not do it."""
         self.later(PAUSE_MS, lambda: self.done(effect, None))
 
     def _vote(self) -> None:
-        """Say what the hospital thinks of motions to remove somebody."""
+        """Cast the hospital's votes on motions to remove a member."""
         motions = MOTIONS.get(self.state) if self.world.opinions else None
         for number in motions.open if motions is not None else ():
             motion = MOTION.need(self.state, number)
@@ -355,7 +355,7 @@ class SimNode:
         return prepared
 
     def trained(self, task: TrainingTask) -> Blob:
-        """What training makes of the model."""
+        """Return the model after training."""
         rng = self.world.random
         if KINDS[task.kind].carries == DOCUMENT:
             return contents.statistics(self.world.weight_of(self.me), rng.random())
@@ -363,7 +363,7 @@ class SimNode:
         return contents.train(base, self.world.layout, self.me, task.number, rng)
 
     def _keep(self, blob: Blob, durable: bool = True, first: bool = False) -> Blob:
-        """Store a blob; it is synced later, or first where it is small."""
+        """Store a blob; it is synced later, or at once if it is small."""
         self.world.blobs[blob.digest] = blob
         at_once = first and self.world.random.random() < 0.5
         self.does("write of a blob")
@@ -374,10 +374,10 @@ class SimNode:
         self.does("blob that is written")
         return blob
 
-    # what others may ask
+    # requests of others
 
     def give(self, digest: Digest, asker: MemberId) -> Blob | None:
-        """A blob, if the asker may have it."""
+        """Return a blob, if the asker may have it."""
         if not may_read(self.state, self.local, asker, digest):
             return None
         found = self.disk.blobs.get(digest)
@@ -386,14 +386,14 @@ class SimNode:
         return found
 
     def give_excerpt(self, digest: Digest, asker: MemberId, starts: Sequence[int]) -> bytes | None:
-        """Stretches of a blob, if the asker may have it."""
+        """Return stretches of a blob, if the asker may have it."""
         found = self.give(digest, asker)
         if found is None:
             return None
         return excerpt(recompute.MemoryReader(found.data), len(found.data), starts)
 
     def offer(self, asker: MemberId, effect: Watch) -> MergeDone | None:
-        """What this node offers as leader."""
+        """Return this node's offer as leader."""
         return self.local.merged.get((effect.number, effect.revision))
 
     # effects
@@ -455,8 +455,8 @@ class SimNode:
         self, member: MemberId, question: Callable[[SimNode], T | None],
         answer: Callable[[T | None], None],
     ) -> None:  # fmt: skip
-        """A request and its answer; None where the peer is gone or does not give it. A request may
-        reach the peer twice; its answer is taken once, for it belongs to one connection."""
+        """Send a request; the answer is None if the peer is gone or refuses. A request may reach
+        the peer twice; its answer is taken once, for it belongs to one connection."""
         answer = once(answer)
         lost = self.alive(lambda: answer(None))
 
@@ -500,7 +500,7 @@ class SimNode:
 
     def _check(self, effect: Check) -> None:
         if effect.digest not in self.disk.blobs:
-            self.done(effect, None)  # the round has moved on, and it was swept away
+            self.done(effect, None)  # the round has moved on, and the blob was swept
             return
         try:
             recompute.check(self.disk, effect.digest, effect.member, effect.weight)
@@ -514,7 +514,7 @@ class SimNode:
 
     def _merge(self, effect: Merge) -> None:
         if any(s.digest not in self.disk.blobs for s in effect.shares):
-            self.done(effect, None)  # the round has moved on, and they were swept away
+            self.done(effect, None)  # the round has moved on, and the blobs were swept
             return
         try:
             made = self.disk.blobs[effect.shares[0].digest]
@@ -559,15 +559,15 @@ class SimNode:
         return Blob(form, b"".join(recompute.merge(self.disk, effect)))
 
     def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:
-        """An offer's or a receipt's signature."""
+        """Return the signature of an offer or a receipt."""
         return self.account.sign(domain, self.message(number, revision, model))
 
     def message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
-        """What offers and receipts sign."""
+        """Return the bytes that offers and receipts sign."""
         return offer_message(self.state, STUDY_NAME, number, revision, model)
 
     def audit(self, effect: Audit) -> None:
-        """Recompute the merge, or parts of it that are drawn."""
+        """Recompute the merge, or stretches of it that are drawn."""
 
         def finish(events: list[Observation]) -> None:
             for event in events:
@@ -578,7 +578,7 @@ class SimNode:
         drive(looking, finish, lambda: self.failed(effect))
 
     def examine(self, effect: RecomputeChunk) -> None:
-        """Recompute the disputed chunk, from what is held and what others give."""
+        """Recompute the disputed chunk, from blobs that are held and chunks that others give."""
         drive(
             audit_procedure.answer_dispute(SimAuditIO(self), effect),
             lambda event: self.done(effect, event),
@@ -622,7 +622,7 @@ class SimNode:
     def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
         if effect.digest not in self.disk:
-            self.done(effect, None)  # the round has moved on, and it was swept away
+            self.done(effect, None)  # the round has moved on, and the blob was swept
             return
         held = self.disk.fingerprint(effect.digest)
         signature = self.sign(RECEIPT_DOMAIN, effect.number, effect.revision, held)
@@ -641,7 +641,7 @@ class SimNode:
         self.ask(effect.leader, lambda peer: peer.take_receipt(receipt), answer)
 
     def take_receipt(self, receipt: ReceiptCame) -> bool:
-        """As leader: keep it, if it is one for this node's merge."""
+        """Store a receipt, as leader, if it is one for this node's merge."""
         merged = self.local.merged.get((receipt.number, receipt.revision))
         if merged is None or not is_receipt(self.state, STUDY_NAME, receipt, merged):
             return False

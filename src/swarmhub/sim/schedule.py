@@ -1,4 +1,4 @@
-"""A schedule as text: how large the swarm is, what the network does to messages, what befalls whom.
+"""A schedule as text: the size of the swarm, the network, and which fault happens to which member.
 
     nodes 5, rounds 4, min_peers 4, merge weighted_mean, audit drawn, seed 17
     messages drop 10% duplicate 5% delay 1..60 ms until 8000 ms
@@ -17,13 +17,13 @@
     at 900 ms rotate 5
     at effect 41 rotate 5
 
-`at effect 41 crash 3` crashes member 3 when it does its 41st thing that the world could see: a
-write, a message, a submission. `slow` is a member's network, and `rotate` gives it new keys, for
-its account and for its connections; who refuses does not approve the study, and its trainer stands
-there all the same. Who enrols at a time has not been enrolled before (but as many are as the study
-needs to start); a liar comes when the study has grown so large that it survives one more. A
-schedule and nothing else determines a run, so a run can be told, shrunk by leaving things out, and
-replayed. The lines before the faults may be left out.
+`at effect 41 crash 3` crashes member 3 at its 41st visible effect: a write, a message, a
+submission. `slow` is a member's network, and `rotate` gives it new keys, for its account and for
+its connections; a member that refuses does not approve the study, and its trainer is attached all
+the same. A member that enrols at a time has not been enrolled before (but as many are as the study
+needs to start); a Byzantine one enrols when the study has grown so large that it tolerates one
+more. A schedule and nothing else determines a run, so a run can be told, shrunk by leaving faults
+out, and replayed. The lines before the faults may be left out.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ ATTACKS = (
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
-LAST_EFFECT = 10.5  # log2 of how many things a member does in a long run
-HEAL_MS = 8_000  # what befalls anybody at random is over by then
+LAST_EFFECT = 10.5  # log2 of how many effects a member has in a long run
+HEAL_MS = 8_000  # random faults are over by then
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that befalls a member (or, for `cut`, several; `oust`: who is to go, by whom)."""
+    """A fault of a member (or, for `cut`, of several; `oust`: the target, then those in favour)."""
 
     kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, lie
     members: tuple[MemberId, ...]
@@ -105,7 +105,7 @@ class Schedule:
 
     @property
     def liars(self) -> set[MemberId]:
-        """Members that lie."""
+        """Byzantine members."""
         return {m for a in self.faults if a.kind == "lie" for m in a.members}
 
     @property
@@ -116,8 +116,8 @@ class Schedule:
 
     @property
     def joiners(self) -> set[MemberId]:
-        """Members that enrol while the study goes on; the last of those who are to, where it could
-        not start without the first."""
+        """Members that enrol while the study goes on; only the last of those scheduled to, if it
+        could not start without the first."""
         faults = sorted((a for a in self.faults if a.kind == "enrol"), key=lambda a: a.at_ms)
         late = [m for a in faults for m in a.members if m not in self.outsiders]
         spare = self.nodes - len(self.outsiders) - self.min_peers
@@ -130,8 +130,9 @@ class Schedule:
 
     @property
     def is_fair(self) -> bool:
-        """Whether the study survives its liars at any time, also if the honest that leave are gone
-        before anybody comes. (Of those who come, liars wait for that: see `World`.)"""
+        """Whether the study tolerates its Byzantine members at any time, also if the honest that
+        leave are gone before anybody comes. (Of those that come, Byzantine ones wait for that: see
+        `World`.)"""
         honest_leavers = self.leavers - self.liars
         f = compute_faults(len(self.founders - honest_leavers))
         return len(self.liars & self.founders) <= f
@@ -144,7 +145,7 @@ class Schedule:
 
     @property
     def opinions(self) -> dict[MemberId, set[MemberId]]:
-        """Who wants whom voted out."""
+        """For each member, those that want it voted out."""
         found: dict[MemberId, set[MemberId]] = {}
         for fault in self.faults:
             if fault.kind == "oust":
@@ -152,7 +153,7 @@ class Schedule:
         return found
 
     def carries(self, victim: MemberId, ayes: set[MemberId]) -> bool:
-        """Whether so many may remove a member, if all the others are there."""
+        """Return whether so many may remove a member, if all the others are there."""
         electors = self.nodes - 1
         return len(ayes - {victim}) >= electors - compute_faults(electors)
 
@@ -176,7 +177,8 @@ HINT = "'swarmhub sim replay SEED' shows what one looks like"
 
 
 def parse_schedule(text: str) -> Schedule:
-    """The schedule of a text, up to its story, where there is one; BadInput names what is wrong."""
+    """Return the schedule of a text, up to its story, if there is one; BadInput names what is
+    wrong."""
     schedule, faults = Schedule(), []
     for line in filter(None, (raw.partition("#")[0].strip() for raw in text.splitlines())):
         if line.startswith("nodes "):
@@ -277,7 +279,7 @@ def _act(found: re.Match[str]) -> Fault:
 
 
 def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
-    """The schedule that a seed stands for: faults of every kind, and up to f liars."""
+    """Return the schedule of a seed: faults of every kind, and up to f Byzantine members."""
     rng = random.Random(f"schedule {seed}")
     f = (nodes - 1) // 3
     faults: list[Fault] = []
@@ -325,7 +327,7 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
 
 
 def _prying(rng: random.Random, schedule: Schedule) -> Schedule:
-    """Where nobody lies, who has no part in the study may want to read what is in it."""
+    """If no member is Byzantine, let members without a part in the study try to read its blobs."""
     if schedule.liars or rng.random() < 0.3:
         return schedule
     curious = [Fault("lie", (m,), lie="curious") for m in sorted(schedule.outsiders)]
@@ -333,7 +335,7 @@ def _prying(rng: random.Random, schedule: Schedule) -> Schedule:
 
 
 def _rotating(rng: random.Random, schedule: Schedule) -> Schedule:
-    """With keys that are replaced in the middle of something."""
+    """Add rotations of keys in the middle of other effects."""
     moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
     faults = [
         Fault("rotate", (rng.randint(1, schedule.nodes),), effect=moment) for moment in moments
@@ -342,8 +344,8 @@ def _rotating(rng: random.Random, schedule: Schedule) -> Schedule:
 
 
 def _growing(rng: random.Random, schedule: Schedule) -> Schedule:
-    """With members that enrol while the study goes on, and some of them leave it again; in some
-    schedules liars come as the last."""
+    """Add members that enrol while the study goes on, some of which leave it again; in some
+    schedules Byzantine members come last."""
     if rng.random() < 0.65:
         return schedule
     others = [m for m in range(2, schedule.nodes + 1) if m not in schedule.outsiders]
@@ -369,13 +371,14 @@ def _growing(rng: random.Random, schedule: Schedule) -> Schedule:
 
 
 def _floats(rng: random.Random) -> int:
-    """Mostly small models: they cost less time, and most faults do not ask for the size."""
+    """Return a model size, mostly small: small models take less time, and most faults do not depend
+    on the size."""
     dice = rng.random()
     return CHUNKS_FLOATS if dice < 0.02 else DRAWN_FLOATS if dice < 0.2 else FLOATS
 
 
 def _politics(rng: random.Random, nodes: int, lies: list[Fault]) -> list[Fault]:
-    """Who refuses, who withdraws, and who is to be voted out."""
+    """Return the faults by which members refuse, withdraw, and are to be voted out."""
     found: list[Fault] = []
     liars = sorted({m for a in lies for m in a.members})
     if rng.random() < 0.2:
@@ -386,7 +389,7 @@ def _politics(rng: random.Random, nodes: int, lies: list[Fault]) -> list[Fault]:
         carried = rng.random() < 0.3
         victim = rng.choice(liars) if carried and liars else rng.randint(1, nodes)
         others = [m for m in range(1, nodes + 1) if m != victim]
-        # a liar may vote for everything: it is among those who do
+        # a Byzantine member may vote for everything: it is among those in favour
         others.sort(key=lambda m: (m not in liars, rng.random()))
         quorum = len(others) - compute_faults(len(others))
         ayes = others if carried else others[: quorum - 1]

@@ -1,4 +1,6 @@
-"""Shorten a broken schedule by leaving out what it breaks without (Zeller, Hildebrandt 2002)."""
+"""Shorten a broken schedule to the faults without which it would not break (Zeller, Hildebrandt
+2002).
+"""
 
 from __future__ import annotations
 
@@ -12,25 +14,25 @@ MAX_TRIALS = 300
 
 
 def kinds(broken: list[str]) -> set[str]:
-    """Names of the invariants that did not hold."""
+    """Return the names of the invariants that did not hold."""
     return {line.partition(":")[0] for line in broken}
 
 
 def breaks_like(wanted: set[str]) -> Callable[[Schedule], bool]:
-    """Whether a schedule breaks one of these invariants."""
+    """Return a test of whether a schedule breaks one of these invariants."""
     return lambda schedule: bool(wanted & kinds(run_schedule(schedule).broken))
 
 
 def shrink(
     schedule: Schedule, still_breaks: Callable[[Schedule], bool], trials: int = MAX_TRIALS
 ) -> Schedule:
-    """A schedule that still breaks and from which nothing simple can be taken away."""
+    """Return a schedule that still breaks and from which nothing simple can be taken away."""
     again = True
     while again and trials > 0:
         again = False
         for smaller in simpler(schedule):
             if schedule.is_fair and not smaller.is_fair:
-                continue  # more liars than a study survives break it without a fault
+                continue  # more Byzantine members than a study tolerates break it without a fault
             trials -= 1
             if trials < 0:
                 break
@@ -41,7 +43,7 @@ def shrink(
 
 
 def simpler(schedule: Schedule) -> Iterator[Schedule]:
-    """Plans with a little less in them, the boldest first."""
+    """Yield schedules with a little less in them, the boldest first."""
     half = len(schedule.faults) // 2
     if half > 1:
         yield replace(schedule, faults=schedule.faults[:half])

@@ -2,13 +2,13 @@
 
 Everything that happens is an entry in one queue ordered by (time, sequence), and every random
 choice comes from one generator, so a schedule is a run. Messages are delayed and may be dropped,
-doubled or cut off; a dropped request looks like a broken connection to who sent it. A crash takes
-a node's local, whatever was under way, and what its disk had not synced.
+doubled or cut off; to its sender, a dropped request looks like a broken connection. A crash takes a
+node's local state, all effects under way, and everything that its disk had not synced.
 
-The ledger behaves as one that agrees by a quorum: it takes transactions and makes blocks while
-n - f nodes are up and can reach each other, and only they see its blocks. A submission may be lost
-on its way or arrive twice, a block has the time of whoever has it written, and blocks reach each
-node after a delay of its own.
+The ledger behaves as one that agrees by a quorum: it takes transactions and makes blocks while n -
+f nodes are up and can reach each other, and only they see its blocks. A submission may be lost on
+its way or arrive twice, a block has the time of the node that wrote it, and blocks reach each node
+after a delay of its own.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 START_MS = 1_000_000_000
 BLOCK_MS = 5  # time from a submission's arrival to its block
-ASK_MS = 500  # how often a hospital that wants to enrol tries to
-LOOK_MS = 200  # how soon a node that was cut off asks for blocks again
+ASK_MS = 500  # interval at which a hospital tries to enrol
+LOOK_MS = 200  # until a node that was cut off asks for blocks again
 SPAN_MS = 240_000  # most take 20 s, few a minute; a run that has not ended by then never will
 MAX_STEPS = 30_000  # of each member: one that spins is broken, too
 
-TOLD = {  # how the story puts the ledger's events
+TOLD = {  # sentences of the story for the ledger's events
     "merging": "round {number} has {members} to merge; member {leader} leads",
     "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
     "excluded": "member {member} is left out: {why}",
@@ -85,7 +85,7 @@ TOLD = {  # how the story puts the ledger's events
 
 @dataclass
 class SimulationReport:
-    """What a run came to."""
+    """The result of a run."""
 
     schedule: Schedule
     finished: bool
@@ -97,7 +97,7 @@ class SimulationReport:
 
 
 def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
-    """Deterministic founders."""
+    """Return deterministic founders."""
     accounts = [keys.PrivateKey(bytes([i]) * 32) for i in range(1, n + 1)]
     cards = []
     for i, account in enumerate(accounts, 1):
@@ -128,8 +128,8 @@ class World:
         self._making = False
         self._cuts: list[frozenset[MemberId]] = []
         self._rotates = any("rotate" in (a.kind, a.lie) for a in schedule.faults)
-        self._let_in: set[MemberId] = set()  # liars that may enrol
-        self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of those who were removed
+        self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
+        self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of removed members
         self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, schedule.nodes + 1)}
         accounts, cards = make_cards(schedule.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
@@ -154,16 +154,16 @@ class World:
     # time
 
     def at(self, delay_ms: int, fault: Callable[[], None]) -> None:
-        """Do something later."""
+        """Call back later."""
         heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), fault))
 
     def tell(self, who: MemberId, sentence: str) -> None:
-        """A line of the story; member 0 is the ledger."""
+        """Add a line to the story; member 0 is the ledger."""
         name = f"member {who}" if who else "ledger"
         self.story.append(f"{self.now_ms - START_MS:>6} ms  {name}: {sentence}")
 
     def run(self) -> SimulationReport:
-        """Until the study has ended and every honest node has its last model, or time is up."""
+        """Run until the study has ended and every honest node has its last model, or time is up."""
         steps, broken = 0, self.invariants.broken
         end_ms = self.now_ms + SPAN_MS
         most = MAX_STEPS * self.schedule.nodes
@@ -208,11 +208,12 @@ class World:
     # network
 
     def reaches(self, one: MemberId, other: MemberId) -> bool:
-        """Whether no cut lies between two members."""
+        """Return whether no cut lies between two members."""
         return not self._cuts or all((one in c) == (other in c) for c in self._cuts)
 
     def knows(self, one: MemberId, other: MemberId) -> bool:
-        """Whether a member, as far as it has seen the ledger, takes another's certificate."""
+        """Return whether a member, as far as it has seen the ledger, accepts another's
+        certificate."""
         if not self._rotates:
             return True
         member = MEMBER.get(self.nodes[one].state, other)
@@ -227,7 +228,8 @@ class World:
         self, sender: MemberId, receiver: MemberId, fault: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Carry a message: `act` on arrival, or `lost` at the sender when it does not arrive."""
+        """Carry a message: call `fault` on arrival, or `lost` at the sender if it does not
+        arrive."""
         self.nodes[sender].does("send")
         delay = self._delay(sender, receiver)
         if self.is_lossy and self.random.randrange(100) < self.schedule.drop:
@@ -251,17 +253,18 @@ class World:
     # the ledger
 
     def on_ledger(self, member: MemberId) -> bool:
-        """Whether this member is up and among a quorum of members that can reach each other."""
+        """Return whether this member is up and among a quorum of members that can reach each
+        other."""
         up = [m for m in self.active if self.nodes[m].up and self.reaches(member, m)]
         n = len(self.active)
         return member in up and len(up) >= n - (n - 1) // 3  # written out: no planted fault is here
 
     def weight_of(self, member: MemberId) -> int:
-        """With how many samples it contributes; it has declared a hundred."""
+        """Return the samples with which a member contributes; it has declared a hundred."""
         return 10 + member
 
     def submit(self, member: MemberId, tx: bytes) -> None:
-        """A transaction travels to the ledger: maybe lost, maybe twice."""
+        """Send a transaction to the ledger: it may be lost, or arrive twice."""
         self.nodes[member].does("submit")
         copies = 1
         if self.is_lossy:
@@ -274,14 +277,14 @@ class World:
     def _arrive(self, member: MemberId, tx: bytes) -> None:
         here = self.on_ledger(member)
         if not here and (member in self.active or not any(map(self.on_ledger, self.active))):
-            return  # who was removed has a friend who passes it on
+            return  # a removed member finds another one that passes it on
         self._pending.append((member, tx))
         if not self._making:
             self._making = True
             self.at(BLOCK_MS, self._make_block)
 
     def _make_block(self) -> None:
-        if not any(self.on_ledger(m) for m in self.nodes):  # halted: what waits, waits
+        if not any(self.on_ledger(m) for m in self.nodes):  # halted: transactions wait
             self.at(LOOK_MS, self._make_block)
             return
         came, self._pending, self._making = self._pending, [], False
@@ -303,15 +306,16 @@ class World:
 
     @property
     def height(self) -> int:
-        """Of the newest block."""
+        """Height of the newest block."""
         return self.chain.tip.height
 
     def sight(self, member: MemberId) -> tuple[int, State]:
-        """The newest block that a member may see: the last for who was removed is its removal."""
+        """Return the newest block that a member may see: for a removed member, that of its
+        removal."""
         return self._last_sight.get(member, (self.height, self.state))
 
     def _show(self, member: MemberId, height: int, state: State) -> None:
-        """A block reaches a node, once it is on the ledger (a crashed one reads at its start)."""
+        """Show a block to a node, once it is on the ledger (a crashed one reads at its start)."""
         node = self.nodes[member]
         if not node.up or height <= node.height:
             return
@@ -332,13 +336,13 @@ class World:
         return state
 
     def sign(self, account: keys.PrivateKey, body: object, now_ms: int) -> bytes:
-        """A transaction of an account that is good for ten minutes by its own clock."""
+        """Return a transaction of an account, valid for ten minutes by its own clock."""
         return write_transaction(
             body, self.chain.tip.chain_id, now_ms + 600_000, account.public,  # type: ignore[arg-type]
             lambda m: account.sign(TX_DOMAIN, m),
         )  # fmt: skip
 
-    # founding, and what befalls whom
+    # founding, and faults
 
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
@@ -399,8 +403,8 @@ class World:
             node.skew_ms = fault.by_ms
 
     def _bring(self, member: MemberId, body: object) -> None:
-        """A command of a hospital, which waits for its node. Nobody gives it a second time, where
-        a crash has taken it."""
+        """Submit a hospital's command once its node is up. It is not repeated if a crash takes
+        it."""
         node = self.nodes[member]
         if node.up:
             node.submit(Submit(body))
@@ -408,7 +412,7 @@ class World:
             self.at(LOOK_MS, lambda: self._bring(member, body))
 
     def rotate(self, member: MemberId) -> None:
-        """A hospital replaces its keys, once its node is up."""
+        """Replace a hospital's keys, once its node is up."""
         node = self.nodes[member]
         if not node.up:
             self.at(LOOK_MS, lambda: self.rotate(member))
@@ -416,7 +420,7 @@ class World:
             node.rotate_keys()
 
     def _enrol(self, node: SimNode) -> None:
-        """A hospital approves the study and enrols, again until the ledger has it."""
+        """Approve the study and enrol a hospital, again until the ledger has it."""
         study = STUDY.need(self.state, STUDY_NAME)
         enrolled = study.samples_of(node.me) is not None
         if enrolled or study.status != "running" or node.me not in self.active:
@@ -428,7 +432,8 @@ class World:
             node.submit(Submit(Enrol(STUDY_NAME, study.spec, 100)))
 
     def _survives(self, liar: MemberId) -> bool:
-        """Whether the study is safe with one more liar, when the honest that leave are gone."""
+        """Return whether the study is safe with one more Byzantine member, when the honest that
+        leave are gone."""
         study = STUDY.need(self.state, STUDY_NAME)
         enrolled = {e.member for e in study.enrolled} | {liar}
         lying = (enrolled | self._let_in) & self.schedule.liars
@@ -449,7 +454,7 @@ class World:
         self.at(fault.at_ms, start)
 
     def crash(self, node: SimNode, down_ms: int) -> None:
-        """A node dies, and comes back after a while."""
+        """Crash a node, and restart it after a while."""
         if node.up:
             self.crash_count += 1
             self.tell(node.me, f"crashes for {down_ms} ms")
@@ -463,5 +468,5 @@ def run_schedule(schedule: Schedule) -> SimulationReport:
 
 
 def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> SimulationReport:
-    """Run the schedule that a seed stands for."""
+    """Run the schedule of a seed."""
     return run_schedule(schedule_of(seed, nodes, rounds))

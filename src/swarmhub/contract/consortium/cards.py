@@ -1,4 +1,4 @@
-"""Cards of members and applicants: their form, and what no two members have in common."""
+"""Cards of members and applicants: their form, and the values that no two members share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swarmhub.contract.transactions import card_message
 from swarmhub.types import CARD_DOMAIN
 
 MAX_CERTIFICATE_BYTES = 2048
-DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine, it connects to others
+DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine; it connects to others
 
 
 class Claim(NamedTuple):
@@ -70,8 +70,8 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
 
 
 def check_applicants(ctx: Context, card: Card, member: Member) -> None:
-    """Refuse a rotation that takes what the applicant of an open motion has: else any member could
-    keep it out."""
+    """Refuse a rotation to a value that an applicant of an open motion has: otherwise any member
+    could keep the applicant out."""
     taken = [c for c in get_claims(card) if c not in get_claims(member)]
     for motion in get_motions(ctx.state):
         common = find_common(taken, get_claims(motion.applicant)) if motion.applicant else None
@@ -82,9 +82,9 @@ def check_applicants(ctx: Context, card: Card, member: Member) -> None:
 
 
 def get_claims(card: Card | Member) -> list[Claim]:
-    """Return what a card, or a member, has for itself alone."""
+    """Return the values of a card, or of a member, that no other member may have."""
     engine, _, place = card.ledger.partition("@")
-    own = "" if card.address[:1] == "@" else card.address  # relays may be those of several members
+    own = "" if card.address[:1] == "@" else card.address  # several members may share relays
     claims = [
         Claim("name", fold_name(card.name)),
         Claim("account key", card.account),

@@ -60,12 +60,12 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
-MAX_MEMBERS = 64  # what all of them can put into the state stays below its bound
+MAX_MEMBERS = 64  # keeps the sum of all members' quotas below the bound of the state
 MAX_INVITATION_MS = 90 * 86_400_000
 
 
 def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
-    """Block 0: the founders are the first members, with full voting power."""
+    """Write block 0: the founders are the first members, with full voting power."""
     if genesis.contract_version != CONTRACT_VERSION:
         raise BadValue("contract_version", str(CONTRACT_VERSION), genesis.contract_version)
     check_genesis(genesis)
@@ -84,7 +84,7 @@ def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
 
 
 def check_genesis(genesis: Genesis) -> None:
-    """Refuse terms that no consortium could live under."""
+    """Refuse genesis terms that no consortium could work under."""
     if not genesis.founders:
         raise BadValue("founders", "at least one card", "none")
     check_name(genesis.name)
@@ -100,7 +100,7 @@ def check_genesis(genesis: Genesis) -> None:
 
 
 def invite(ctx: Context, tx: Invite) -> None:
-    """A member registers an invitation; it admits nobody by itself."""
+    """Store the invitation; it admits nobody by itself."""
     sponsor = ctx.need_member()
     if not is_key(tx.invitation):
         raise BadValue("invitation", "a public key of 64 hex digits", tx.invitation)
@@ -116,7 +116,7 @@ def invite(ctx: Context, tx: Invite) -> None:
 
 
 def apply(ctx: Context, tx: Apply) -> None:
-    """A newcomer uses an invitation; its application becomes a motion."""
+    """Use an invitation; the application becomes a motion."""
     if tx.card.account != ctx.signer:
         raise NotAllowed("the hospital itself", "apply with its card")
     invitation = INVITATION.get(ctx.state, tx.invitation)
@@ -134,8 +134,8 @@ def apply(ctx: Context, tx: Apply) -> None:
 
 
 def remove(ctx: Context, tx: Remove) -> None:
-    """A member moves to remove another, and has voted for it; the others, without the target,
-    decide."""
+    """Open a motion to remove a member, with the mover's vote for it; the others, without the
+    target, decide."""
     mover = ctx.need_member()
     target = MEMBER.get(ctx.state, tx.member)
     if target is None or target.status != "active":
@@ -150,7 +150,7 @@ def remove(ctx: Context, tx: Remove) -> None:
 
 
 def leave(ctx: Context, tx: Leave) -> None:
-    """A member goes of its own will. The last one cannot: a chain needs somebody."""
+    """End the signer's own membership. The last member cannot leave: a chain needs one."""
     member = ctx.need_member()
     if len(ctx.chain.active) == 1:
         raise NotAllowed("one of several members", "leave; the last one just stops its node")
@@ -158,8 +158,8 @@ def leave(ctx: Context, tx: Leave) -> None:
 
 
 def rotate(ctx: Context, tx: Rotate) -> None:
-    """A member replaces its keys or address; old and new account key both sign. With a new
-    consensus key its vote counts again when its node says so (`validate`)."""
+    """Store the new keys or address; old and new account key both sign. With a new consensus key
+    the member's vote counts again when its node says so (`validate`)."""
     member = ctx.need_member()
     if tx.card.name != member.name:
         raise BadValue("name", f"the member's own, {member.name!r}", tx.card.name)
@@ -197,8 +197,8 @@ def rotate(ctx: Context, tx: Rotate) -> None:
 
 
 def revoke(ctx: Context, tx: Revoke) -> None:
-    """A member's machine is no longer its own: from this block on nobody takes its keys for its
-    own. It stays a member, and comes back by a rotation."""
+    """Distrust the keys of a member's machine: from this block on nobody accepts them as the
+    member's. It stays a member and returns by a rotation."""
     member = ctx.need_member()
     if not member.tls:
         raise AlreadyDone(f"the keys of member {member.id} are revoked")
@@ -212,8 +212,8 @@ def revoke(ctx: Context, tx: Revoke) -> None:
 
 
 def validate(ctx: Context, tx: Validate) -> None:
-    """A member's node has caught up: it takes part in agreeing on blocks from now on. Before it
-    says so it has no power, for a validator that is absent can halt the chain."""
+    """Give a member its vote on blocks, once its node has caught up. Before that it has no power,
+    for an absent validator can halt the chain."""
     member = ctx.need_member()
     if member.power:
         raise AlreadyDone(f"member {member.id} is a validator")
@@ -230,7 +230,8 @@ def validate(ctx: Context, tx: Validate) -> None:
 
 
 def vote(ctx: Context, tx: Vote) -> None:
-    """An elector votes; the motion is decided as soon as nothing can change its fate."""
+    """Count an elector's vote; the motion is decided as soon as no further vote can change the
+    result."""
     voter = ctx.need_member()
     motion = MOTION.get(ctx.state, tx.motion)
     if motion is None:
@@ -257,8 +258,8 @@ def recount(ctx: Context) -> None:
 
 
 def decide(ctx: Context, motion: Motion) -> None:
-    """Carry or lose a motion once the electors of now have settled it. An applicant that has the
-    votes but no seat, or something in common with a member, waits until that has changed."""
+    """Carry or lose a motion once the present electors have settled it. An applicant that has the
+    votes but no seat, or shares a value with a member, waits until that has changed."""
     electors = get_electors(ctx.state, motion)
     ayes = sum(m in motion.ayes for m in electors)
     nays = sum(m in motion.nays for m in electors)
@@ -329,7 +330,7 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
 
 
 def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> None:
-    """End a membership, and what hangs on it: power, studies, invitations, motions."""
+    """End a membership and all that depends on it: power, studies, invitations, motions."""
     chain = ctx.chain
     active = tuple(m for m in chain.active if m != member.id)
     CHAIN.put(ctx.state, record=replace(chain, active=active))
@@ -351,8 +352,9 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
 
 
 def give_up_power(ctx: Context, member: Member) -> None:
-    """Announce that a validator is one no longer (its record says so already). The last one's power
-    passes to all members that remain: without a validator there would never be a block again."""
+    """Announce that a member is a validator no longer (its record says so already). The last one's
+    power passes to all members that remain: without a validator there would never be another
+    block."""
     ctx.emit("power", key=member.consensus, power=0)
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):
@@ -364,7 +366,7 @@ def give_up_power(ctx: Context, member: Member) -> None:
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:
-    """An invitation is used, its time is over, or its sponsor departs."""
+    """Delete an invitation that is used or expired, or has lost its sponsor."""
     found = INVITATION.get(ctx.state, invitation)
     if found is not None:
         INVITATION.put(ctx.state, invitation, record=None)

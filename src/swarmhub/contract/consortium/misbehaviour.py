@@ -1,5 +1,5 @@
-"""Validators that sign two blocks of one height: a home that runs twice, an old copy of it that was
-put back, or a liar. Such a key has no vote until the member replaces it.
+"""Validators that sign two blocks of one height: a home that runs twice, a restored old copy of it,
+or a Byzantine member. Such a key has no vote until the member replaces it.
 
 Evidence may arrive after the key has been replaced, so the last keys of each member are remembered.
 Evidence about one of these is recorded and takes no vote: that key has none any more, and the
@@ -27,8 +27,8 @@ from swarmhub.contract.records import (
 from swarmhub.contract.refusals import AlreadyDone
 from swarmhub.types import PublicKey
 
-MAX_FORMER_KEYS = 8  # remembered of each member
-FORMER_KEY_BLOCKS = 100  # a key is remembered for so many at least; evidence takes a few
+MAX_FORMER_KEYS = 8  # remembered for each member
+FORMER_KEY_BLOCKS = 100  # for so many at least a key is remembered; evidence takes a few
 
 
 def compute_address(key: PublicKey) -> str:
@@ -38,7 +38,7 @@ def compute_address(key: PublicKey) -> str:
 
 def note_double_sign(ctx: Context, seen: Misbehaviour) -> None:
     """Record a double signing, and take the vote of the key unless its member has replaced it. The
-    last validator keeps its vote, for without one there would never be a block again. Evidence
+    last validator keeps its vote, for without one there would never be another block. Evidence
     about a key that no member has, or is remembered to have had, changes nothing."""
     members = get_members(ctx.state)
     member = next((m for m in members if compute_address(m.consensus) == seen.address), None)
@@ -69,8 +69,8 @@ def note_former_key(ctx: Context, members: list[Member], seen: Misbehaviour) -> 
 
 
 def remember_key(ctx: Context, member: Member) -> None:
-    """Remember the consensus key that a member replaces now, with what is held against it.
-    Raises AlreadyDone if that would push out a key about which evidence may still come."""
+    """Remember the consensus key that a member replaces now, with the evidence against it. Raise
+    AlreadyDone if that would push out a key about which evidence may still come."""
     keys = get_former_keys(ctx.state, member.id)
     if len(keys) >= MAX_FORMER_KEYS:
         oldest = keys[0].replaced
@@ -88,16 +88,16 @@ def remember_key(ctx: Context, member: Member) -> None:
 
 
 def check_never_replaced(ctx: Context, key: PublicKey) -> None:
-    """Refuse a consensus key that a member has replaced: evidence names keys, and what is held
-    against one would be held against another member, or be forgotten."""
+    """Refuse a consensus key that a member has replaced: evidence names keys, and evidence against
+    one would count against another member, or be forgotten."""
     for member in get_members(ctx.state):
         if any(former.key == key for former in get_former_keys(ctx.state, member.id)):
             raise AlreadyDone(f"member {member.id} has replaced this consensus key; make a new one")
 
 
 def keep_former_keys(ctx: Context, member: Member) -> None:
-    """Remember a member's keys of another chain, of which no evidence comes any more: its heights
-    say nothing in this one."""
+    """Keep a member's keys of another chain, about which no more evidence comes: its heights mean
+    nothing in this one."""
     keys = get_former_keys(ctx.state, member.id)
     if keys:
         kept = tuple(replace(former, replaced=0) for former in keys)
@@ -105,7 +105,7 @@ def keep_former_keys(ctx: Context, member: Member) -> None:
 
 
 def forget_keys(ctx: Context, member: Member) -> None:
-    """Forget the keys of a member that departs, and what is held against them."""
+    """Forget the keys of a member that departs, and the evidence against them."""
     if DOUBLE_SIGN.get(ctx.state, member.id):
         DOUBLE_SIGN.put(ctx.state, member.id, record=None)
     if FORMER_KEYS.get(ctx.state, member.id):

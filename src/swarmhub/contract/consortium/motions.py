@@ -16,14 +16,14 @@ from swarmhub.types import MemberId
 
 
 def get_motions(state: Reader) -> list[Motion]:
-    """Open motions by id."""
+    """Return the open motions by id."""
     found = MOTIONS.get(state)
     return [MOTION.need(state, i) for i in found.open] if found else []
 
 
 def get_electors(state: Reader, motion: Motion) -> tuple[MemberId, ...]:
-    """Ids of the members that decide the motion now: all active ones without the target of a
-    removal; on a release those enrolled in the study."""
+    """Return the ids of the members that decide the motion now: all active ones without the target
+    of a removal; for a release, those enrolled in the study."""
     active = get_chain(state).active
     if motion.kind == "release":
         study = STUDY.get(state, motion.study)
@@ -33,7 +33,7 @@ def get_electors(state: Reader, motion: Motion) -> tuple[MemberId, ...]:
 
 
 def open_motion(ctx: Context, motion: Motion) -> Motion:
-    """Number and store a motion. Refuses one more than its mover may have open."""
+    """Number and store a motion. Refuse one more than its mover may have open."""
     is_counted = motion.kind != "remove"  # always possible: one for each member
     if is_counted:
         quotas.need_motion(ctx.state, motion.by)
@@ -61,7 +61,7 @@ def cast(ctx: Context, motion: Motion, voter: MemberId, aye: bool) -> Motion:
 
 
 def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
-    """Take a motion out of the live state; the event is its record."""
+    """Delete a motion from the live state; the event is its record."""
     motions = MOTIONS.need(ctx.state)
     left = tuple(i for i in motions.open if i != motion.id)
     MOTION.put(ctx.state, motion.id, record=None)
@@ -84,14 +84,14 @@ def wait_to_admit(ctx: Context, motion: Motion, why: str) -> None:
 
 
 def lapse_motion(ctx: Context, motion_id: int) -> None:
-    """A motion's time is over."""
+    """Close a motion that has expired."""
     motion = MOTION.get(ctx.state, motion_id)
     if motion is not None:
         close_motion(ctx, motion, "lapsed")
 
 
 def forget_voter(ctx: Context, member: MemberId) -> None:
-    """A member departs: what it moved lapses, and its votes on the rest are void."""
+    """Forget the votes of a member that departs; the motions that it moved lapse."""
     for motion in get_motions(ctx.state):
         if motion.by == member:
             close_motion(ctx, motion, "lapsed")

@@ -1,4 +1,4 @@
-"""Checks of the rules of a round, each by itself."""
+"""Checks of the rules of a round, one function each."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ from swarmhub.contract.transactions import (
 from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
 
 MAX_METRICS = 16  # of one model, in one evaluation
-MAX_METRIC = 1_000_000  # either way; the contract counts in micro-units
+MAX_METRIC = 1_000_000  # in either direction; the contract counts in micro-units
 MAX_SAMPLES = 1_000_000_000
-MAX_STATISTICS_BYTES = 64 << 20  # a document is read whole, a parameter buffer never is
+MAX_STATISTICS_BYTES = 64 << 20  # a document is read as a whole, a parameter buffer never is
 STATISTICS_LAYOUT = codec.digest(b"swarmhub/layout/1", b"statistics")  # a document, not arrays
 
 
 def need_open_round(ctx: Context, name: str) -> tuple[Study, Spec, Round]:
-    """The study with its terms and open round; refuses when it is not running or expired."""
+    """Return the study with its terms and open round; refuse if it is not running or has
+    expired."""
     study, r = STUDY.get(ctx.state, name), ROUND.get(ctx.state, name)
     if study is None:
         raise UnknownThing("study", name)
@@ -91,7 +92,7 @@ def need_candidate(r: Round, member: Member) -> None:
 
 def need_few_strikes(r: Round, member: Member) -> None:
     """Refuse a member that has changed the set of this round too often already: each time makes a
-    new revision, and what the others have sent or signed for the old one is void."""
+    new revision and voids what the others have sent or signed for the old one."""
     if member.id in r.suspended:
         raise NotAllowed(
             f"a member with fewer than {MAX_STRIKES} invalid or retracted contributions of late",
@@ -104,7 +105,7 @@ def check_contribution(
 ) -> None:
     """Refuse a contribution to the open round that can never be accepted as it is.
 
-    This is the one place that decides it: the contract asks for a transaction, a node for the
+    This is the only place that decides it: the contract calls it for a transaction, a node for the
     answer of its own trainer before it stores anything.
     """
     samples = study.samples_of(member)
@@ -135,7 +136,7 @@ def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
 
 
 def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, layout: str) -> None:
-    """A digest, a size within the terms, and the study's layout."""
+    """Check for a digest, a size within the terms, and the study's layout."""
     if not codec.is_digest(digest):
         raise BadValue("digest", "a sha256 digest of 64 hex digits", digest)
     # merged statistics may be longer than any contribution to them
@@ -155,7 +156,8 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
 
 
 def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> None:
-    """Metrics name the model they were measured on: the base or the contribution itself."""
+    """Check that metrics name the model on which they were measured: the base or the contribution
+    itself."""
     if len(evaluations) > 2 or len({e.digest for e in evaluations}) != len(evaluations):
         raise BadValue("evaluations", "at most one of each model", len(evaluations))
     for e in evaluations:
@@ -174,14 +176,14 @@ def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> 
 
 
 def format_micro(value: int) -> str:
-    """A number of micro-units as decimal digits: 1500000 is 1.5."""
+    """Return a number of micro-units as decimal digits: 1500000 is 1.5."""
     whole, rest = divmod(abs(value), MICRO)
     digits = f"{whole}.{rest:06}".rstrip("0").rstrip(".")
     return f"-{digits}" if value < 0 else digits
 
 
 def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
-    """Enough distinct other candidates have signed that they hold the merged model."""
+    """Check that enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
     signers = [p.member for p in tx.receipts]

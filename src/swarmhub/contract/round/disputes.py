@@ -1,16 +1,16 @@
-"""A leader's merge is doubted, recomputed, and found true or false.
+"""Disputes: a leader's merge is doubted, recomputed, and found true or false.
 
-A merge has one right result, so a dispute names a chunk and what it should be. The candidates
-other than the leader recompute that chunk; what more than half of them say decides, if those are
-more than f, the liars that the study survives. A merge that is found false costs its leader this
-round; a dispute that is not upheld costs its author the right to open another in this round. What
-stays undecided for a leader's time is not upheld: a settlement needs receipts of members that have
-audited it in any case.
+A merge has one right result, so a dispute names a chunk and its right leaf. The candidates other
+than the leader recompute that chunk; the leaf that more than half of them report decides, if those
+are more than f, the number of Byzantine members that the study tolerates. A merge that is found
+false costs its leader this round; a dispute that is not upheld costs its author the right to open
+another in this round. A dispute that stays undecided for a leader's time is not upheld: a
+settlement needs receipts of members that have audited it in any case.
 
-A leader is answerable for what it has offered, also when it rotates its account key afterwards:
-a round keeps the keys that a leader had, until its set of contributions is another. It
-is answerable as long as it may settle, also when another one leads by now; and if it takes its
-contribution back while its merge is disputed, it leads no more in this round.
+A leader is accountable for its offers, also when it rotates its account key afterwards: a round
+keeps the keys that a leader had, until its set of contributions changes. It is accountable as long
+as it may settle, also when another one leads by now; and if it takes its contribution back while
+its merge is disputed, it leads no more in this round.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ MAX_FORMER = 8  # account keys of one leader that a round keeps
 
 
 def dispute(ctx: Context, tx: Dispute) -> None:
-    """A candidate doubts a leader's signed offer, by one chunk that it has recomputed."""
+    """Open a dispute about a leader's signed offer, by one chunk that a candidate has
+    recomputed."""
     member = ctx.need_member()
     study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
@@ -74,7 +75,7 @@ def dispute(ctx: Context, tx: Dispute) -> None:
 
 
 def recompute(ctx: Context, tx: Recompute) -> None:
-    """A candidate's own hash of the disputed chunk."""
+    """Store a candidate's own hash of the disputed chunk."""
     member = ctx.need_member()
     _, _, r = need_open_round(ctx, tx.ref.study)
     if replace(tx.ref, term=r.term) != RoundRef.of(r) or not is_taken(r.phase, tx.KIND):
@@ -92,7 +93,7 @@ def recompute(ctx: Context, tx: Recompute) -> None:
 
 
 def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None:
-    """Count an answer; decide when enough of the voters agree, or all have spoken."""
+    """Count an answer; decide when enough of the voters agree, or all have answered."""
     r = ROUND.need(ctx.state, name)
     assert r.dispute is not None
     claimed, answers = r.dispute.claimed, (*r.dispute.answers, Answer(member, leaf))
@@ -108,7 +109,7 @@ def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None
 
 
 def convict(ctx: Context, r: Round, leaf: Digest) -> None:
-    """The merge is false: its leader leads no more in this round; the next in line does."""
+    """Find the merge false: its leader leads no more in this round, and the next in line does."""
     found = r.dispute
     assert found is not None
     by = [a.member for a in found.answers if a.leaf == leaf]
@@ -133,14 +134,14 @@ def dismiss(ctx: Context, r: Round) -> None:
 
 
 def end_dispute(ctx: Context, name: str) -> None:
-    """Too few have recomputed the chunk in time."""
+    """Dismiss a dispute if too few have recomputed the chunk in time."""
     r = ROUND.get(ctx.state, name)
     if r is not None and r.dispute is not None:
         dismiss(ctx, r)
 
 
 def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
-    """The leader itself has put this digest forward."""
+    """Check that the leader itself has offered this digest."""
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
     accounts = get_accounts(ctx.state, tx.ref.study, leader)
     if not any(ctx.env.verify(a, OFFER_DOMAIN, message, tx.offer) for a in accounts):
@@ -148,7 +149,8 @@ def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
 
 
 def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey, ...]:
-    """The keys with which a member may have signed an offer in the open revision of a study."""
+    """Return the keys with which a member may have signed an offer in the open revision of a
+    study."""
     r = ROUND.get(state, name)
     former = r.former_accounts if r is not None else ()
     now = MEMBER.need(state, member).account
@@ -156,8 +158,8 @@ def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey,
 
 
 def keep_account(ctx: Context, name: str, member: Member) -> None:
-    """A member rotates its account key: if it has led this revision of a study's round, it may have
-    signed an offer with the key it had, and the round keeps that."""
+    """Keep the account key that a member rotates: if it has led this revision of a study's round,
+    it may have signed an offer with that key."""
     r = ROUND.get(ctx.state, name)
     if r is None or r.phase != MERGING or not KINDS[r.kind].has_merge or not has_led(r, member.id):
         return
@@ -171,7 +173,8 @@ def keep_account(ctx: Context, name: str, member: Member) -> None:
 
 
 def check_proof(tx: Dispute) -> None:
-    """The claimed leaf is that of the chunk in the digest, and the signer got another one."""
+    """Check that the claimed leaf is that of the chunk in the digest, and that the signer got
+    another one."""
     count = merkle.chunk_count(tx.nbytes)
     if not 0 <= tx.chunk < count:
         raise BadValue("chunk", f"0 to {count - 1}", tx.chunk)

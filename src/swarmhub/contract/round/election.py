@@ -1,9 +1,9 @@
 """Election of the leaders of a round.
 
-One permutation of member ids for each (study, round, shard), sorted by a hash of exactly those,
-so nobody can bend it by choosing bits of a contribution. Filtered to the candidates, it is the
-line of leaders: the term is the index into it. It follows from state alone, so everybody knows
-it early and a likely leader can fetch contributions as they arrive.
+One permutation of member ids for each (study, round, shard), sorted by a hash of exactly those, so
+nobody can bias it by choosing bits of a contribution. Filtered to the candidates, it is the line of
+leaders: the term is the index into it. It follows from state alone, so every node knows it early
+and a likely leader can fetch contributions as they arrive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ AUDITS = 1 << 32  # beyond every shard's number
 def compute_leader_order(
     study: str, number: int, candidates: tuple[MemberId, ...], shard: int = 0
 ) -> tuple[MemberId, ...]:
-    """Candidates in the order in which they lead. `shard` is the part of the model; 0 for all."""
+    """Return the candidates in the order in which they lead. `shard` is the part of the model; 0
+    for all."""
 
     def rank(member: MemberId) -> str:
         words = (study, str(number), str(shard), str(member))
@@ -43,9 +44,9 @@ def get_auditors(r: Round, enrolled: int, term: int | None = None) -> tuple[Memb
 
 
 def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId]) -> bool:
-    """Return whether receipts of these settle what the leader of a term offers: of all drawn
-    auditors, or of all others but f. In the initial round nothing is recomputed, and nobody is
-    drawn."""
+    """Return whether receipts of these signers settle the offer of a term's leader: those of all
+    drawn auditors, or of all others but f. In the initial round nothing is recomputed, and nobody
+    is drawn."""
     n = len(get_candidates(r))
     if len(signers) < compute_receipts(enrolled, n):
         return False
@@ -66,12 +67,12 @@ def has_led(r: Round, member: MemberId) -> bool:
 
 
 def get_terms(r: Round) -> range:
-    """The last term of each member that has led in this revision, the present one first."""
+    """Return the last term of each member that has led in this revision, the present one first."""
     first = max(r.since_term, r.term + 1 - len(get_candidates(r)))
     return range(r.term, first - 1, -1)
 
 
 def get_leader(r: Round, term: int | None = None) -> MemberId | None:
-    """The leader of a term (of the current one by default); None without candidates."""
+    """Return the leader of a term (of the current one by default); None without candidates."""
     order = compute_leader_order(r.study, r.number, get_candidates(r))
     return order[(r.term if term is None else term) % len(order)] if order else None

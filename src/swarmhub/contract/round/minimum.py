@@ -1,10 +1,10 @@
 """The number of contributions that a round needs, and the members that may take part in it.
 
-A round reckons with the members that were enrolled when it opened (`Round.enrolled`): it needs as
-many contributions as the terms say, and 2f + 1 of these, so that a study that grows keeps its
+A round counts the members that were enrolled when it opened (`Round.enrolled`): it needs as many
+contributions as the terms say, and 2f + 1 of these members, so that a study that grows keeps its
 guarantee. A member that leaves lowers the number. One that enrols later takes part from the next
 round on if it would raise the number; but a round that has too few anyway takes in all that come,
-or it might wait for ever beside those that could make it go on.
+or it might wait for ever beside members that would let it go on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from swarmhub.types import MemberId
 
 
 def reckon(spec: Spec, r: Round, enrolled: tuple[MemberId, ...]) -> Round:
-    """The round with these members, and as many contributions as it needs with them."""
+    """Return the round with these members, and the number of contributions that it needs with
+    them."""
     min_peers = compute_min_peers(spec.min_peers, len(enrolled))
     return replace(r, enrolled=enrolled, min_peers=min_peers)
 
@@ -29,13 +30,13 @@ def reckon_with_all(spec: Spec, study: Study, r: Round) -> Round:
 
 
 def leave_out(spec: Spec, r: Round, member: MemberId) -> Round:
-    """The round without a member that has left the study."""
+    """Return the round without a member that has left the study."""
     return reckon(spec, r, tuple(m for m in r.enrolled if m != member))
 
 
 def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | None:
-    """The round with an enrolled member; None if that one has to wait for the next round, because
-    this one, which has enough, would need more contributions with it."""
+    """Return the round with an enrolled member; None if that one has to wait for the next round,
+    because this one, which has enough, would need more contributions with it."""
     if member in r.enrolled:
         return r
     grown = reckon_with_all(spec, study, r)

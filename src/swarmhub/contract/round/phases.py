@@ -57,7 +57,7 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
 
 
 def advance(ctx: Context, name: str) -> None:
-    """Move the round on as far as what it has allows."""
+    """Advance the round as far as its contributions allow."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
     if r.phase == OPEN and len(r.roster) >= r.min_peers:
         r = enter(ctx, r, KINDS[r.kind].after(OPEN))
@@ -83,13 +83,13 @@ def note_settled(ctx: Context, study: Study, r: Round) -> Study:
 
 def compute_grace_ms(spec: Spec, r: Round) -> int:
     """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
-    a leader's time at least: a member that is always first, and serves its contribution to nobody,
-    would else be in each set instead of an honest one."""
+    this is at least a leader's time: otherwise a member that is always first, and serves its
+    contribution to nobody, would be in each set instead of an honest one."""
     return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
 
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
-    """Enter a phase and start what belongs to it."""
+    """Enter a phase and start its timers."""
     r = replace(r, phase=phase, since_term=r.term)
     if phase == SETTLED:  # an evaluation round: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
@@ -107,7 +107,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
 
 
 def next_term(ctx: Context, name: str) -> None:
-    """The leader of the term loses it to the next in line; contributions stay."""
+    """Pass the lead to the next in line; contributions stay."""
     r = ROUND.need(ctx.state, name)
     if r.phase != MERGING:
         return
@@ -128,14 +128,14 @@ def pass_over_false_leaders(r: Round) -> Round:
 
 
 def end_term(ctx: Context, name: str) -> None:
-    """A leader's time is over (if its round still is)."""
+    """End a leader's term when its time is over (if the round is still open and merging)."""
     if ROUND.get(ctx.state, name) is not None:
         next_term(ctx, name)
 
 
 def mark_term(ctx: Context, r: Round) -> None:
-    """A leader's time: a base, and the bytes it has to move; doubled after each full cycle of
-    leaders of this revision."""
+    """Set a leader's time: a base, and the time for the bytes that it has to move; doubled after
+    each full cycle of leaders of this revision."""
     spec = SPEC.need(ctx.state, r.study)
     n = max(1, len(get_candidates(r)))
     nbytes = sum(c.nbytes for c in r.contributions)
@@ -145,7 +145,7 @@ def mark_term(ctx: Context, r: Round) -> None:
 
 
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
-    """Take a contribution out of the set by the word of enough members."""
+    """Exclude a contribution from the set because enough members have reported it."""
     ctx.emit("excluded", study=name, member=member, why=why)
     if why == "invalid":
         r = ROUND.need(ctx.state, name)
@@ -155,11 +155,11 @@ def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
 
 def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
     """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: it wants that itself, which it may not do again and again; a leader with a merge
-    that is disputed leads no more in this round then.
+    `willing`: by its own will, which it may not repeat again and again; a leader with a merge that
+    is disputed leads no more in this round then.
 
-    Below min_peers the round is collecting again, with all that it still has; it may need fewer
-    without a member that has left its study.
+    Below min_peers the round collects again, with all contributions that it still has; it may need
+    fewer without a member that has left its study.
     """
     study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
     if r is None:
@@ -215,9 +215,9 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
 
 
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
-    """No round is open any more; models and lineage stay. What has never been started leaves the
-    state. What has keeps its name: receipts and offers that were signed for its rounds name it,
-    and would be good for another study of this name."""
+    """End a study: no round is open any more; models and lineage stay. A study that has never been
+    started leaves the state. One that was started keeps its name: receipts and offers that were
+    signed for its rounds contain it, and would be valid for another study of this name."""
     study = STUDY.need(ctx.state, name)
     STUDY.put(ctx.state, name, record=replace(study, status=status, ready=()))
     ROUND.put(ctx.state, name, record=None)
@@ -232,7 +232,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
 
 
 def drop_study(ctx: Context, study: Study) -> None:
-    """Take a study that has never been started out of the state; its events stay."""
+    """Delete a study that has never been started from the state; its events stay."""
     for timer in ("expiry", "proposal"):
         deadlines.clear(ctx.state, f"{timer}/{study.name}")
     STUDY.put(ctx.state, study.name, record=None)
@@ -243,7 +243,7 @@ def drop_study(ctx: Context, study: Study) -> None:
 
 
 def end_grace(ctx: Context, name: str) -> None:
-    """The grace of a collecting round is over."""
+    """End the grace of a collecting round."""
     r = ROUND.get(ctx.state, name)
     if r is not None and r.phase == COLLECTING:
         put(ctx, replace(r, grace="over"))
@@ -251,8 +251,8 @@ def end_grace(ctx: Context, name: str) -> None:
 
 
 def mark_reinstatement(ctx: Context, name: str) -> None:
-    """Let suspended members wait for a leader's time, in which they cannot disturb the others.
-    Nothing starts that time anew: a liar that could do that would put off an honest member for
+    """Make suspended members wait for a leader's time, in which they cannot disturb the others.
+    Nothing restarts that time: a Byzantine member that could do so would delay an honest member for
     ever."""
     r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
     if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):

@@ -1,4 +1,4 @@
-"""Acts of members in a round, one function for each transaction. The walk is in `phases`."""
+"""Acts of members in a round, one function for each transaction. The phases are in `phases`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from swarmhub.contract.transactions import (
 
 
 def ready(ctx: Context, tx: Ready) -> None:
-    """An enrolled member joins the open roster, or the next one if contributions are fixed."""
+    """Add an enrolled member to the open roster, or to the next one if contributions are fixed."""
     member = ctx.need_member()
     study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
@@ -85,7 +85,8 @@ def ready(ctx: Context, tx: Ready) -> None:
 
 
 def contribute(ctx: Context, tx: Contribute) -> None:
-    """A member's parameters for this round: the first one counts, from the current model only."""
+    """Store a member's parameters for this round: the first ones count, from the current model
+    only."""
     member = ctx.need_member()
     study, spec, r = need_current_round(ctx, tx.ref, tx.KIND)
     if r.contribution_of(member.id):
@@ -105,7 +106,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
 
 
 def retract(ctx: Context, tx: Retract) -> None:
-    """A member takes its own contribution back while the round is unsettled."""
+    """Remove the signer's own contribution while the round is unsettled."""
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     if not r.contribution_of(member.id):
@@ -114,7 +115,7 @@ def retract(ctx: Context, tx: Retract) -> None:
 
 
 def suspect(ctx: Context, tx: Suspect) -> None:
-    """End a term at once if f + 1 candidates say that its leader does not answer."""
+    """End a term at once if f + 1 candidates report that its leader does not answer."""
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
@@ -128,7 +129,8 @@ def suspect(ctx: Context, tx: Suspect) -> None:
 
 
 def unavailable(ctx: Context, tx: Unavailable) -> None:
-    """The leader cannot get a contribution. Its term is over; enough such reports exclude."""
+    """Record that the leader cannot get a contribution. Its term ends; enough such reports exclude
+    it."""
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r):
@@ -155,14 +157,14 @@ def invalid(ctx: Context, tx: Invalid) -> None:
 
 
 def settle(ctx: Context, tx: Settle) -> None:
-    """A leader of this revision settles the merged model that enough others hold."""
+    """Settle the merged model that enough others hold, by a leader of this revision."""
     member = ctx.need_member()
     study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r, tx.ref.term):
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
     if member.id in r.false_leaders:
         raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
-    if r.dispute is not None:  # of another merge, too: it may be the true one
+    if r.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.dispute.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
     check_receipts(ctx, r, tx, member)
@@ -196,7 +198,7 @@ def settle(ctx: Context, tx: Settle) -> None:
 
 
 def poke(ctx: Context, tx: Poke) -> None:
-    """Accept a block at the beginning of which due deadlines have fired. Changes nothing itself."""
+    """Do nothing: at the beginning of the transaction's block, due deadlines have fired."""
     ctx.need_member()
     if ROUND.get(ctx.state, tx.study) is None:
         raise UnknownThing("running study", tx.study)

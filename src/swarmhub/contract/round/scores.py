@@ -15,11 +15,11 @@ from swarmhub.contract.round.checks import MAX_METRICS
 
 
 def compute_score(study: Study, r: Round, digest: str) -> Score | None:
-    """Return what the round's contributors measured of a model; None if nobody has.
+    """Return the contributors' measurements of a model; None if there are none.
 
-    Each metric is a mean (rounded down) over the members that measured it. As in a merge, nobody
-    weighs more than the samples declared at enrolment: a stated number cannot decide the mean.
-    `samples` is the sum of the stated numbers all the same.
+    Each metric is a mean (rounded down) over the members that measured it. As in a merge, no member
+    weighs more than the samples that it declared at enrolment: a stated number cannot decide the
+    mean. `samples` is the sum of the stated numbers all the same.
     """
     found = [
         (min(e.samples, study.samples_of(c.member) or 1), e)
@@ -38,7 +38,7 @@ def compute_score(study: Study, r: Round, digest: str) -> Score | None:
 
 
 def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
-    """Score the model that the round started from; keep it if it is the best so far."""
+    """Score the model from which the round started; keep it if it is the best so far."""
     score = compute_score(study, r, r.base)
     if score is None or study.current is None:
         return study

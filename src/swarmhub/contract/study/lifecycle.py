@@ -1,7 +1,7 @@
 """Rules of a study's life: proposal, approval, enrolment, start, end, release.
 
 proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
-its own hospital; only members that approved can enrol, only enrolled ones take part.
+its own hospital; only members that approved can enrol, and only enrolled ones take part.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ MAX_SPEC_BYTES = 16 * 1024
 
 
 def compute_spec_digest(spec: Spec) -> str:
-    """Digest of the exact terms that members approve."""
+    """Return the digest of the exact terms that members approve."""
     return codec.digest(b"swarmhub/spec/1", codec.pack(spec))
 
 
 def propose(ctx: Context, tx: Propose) -> None:
-    """Any member proposes; proposing approves for its own hospital."""
+    """Store a study; proposing it approves it for the signer's own hospital."""
     proposer = ctx.need_member()
     spec = tx.spec
     check_spec(ctx, spec)
@@ -72,7 +72,8 @@ def propose(ctx: Context, tx: Propose) -> None:
 
 
 def is_study_name(text: str) -> bool:
-    """1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be read as an option)."""
+    """Return whether a text is 1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be
+    read as an option)."""
     allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
     inner = 0 < len(text) <= 40 and all(c in allowed for c in text)
     return inner and text[0] != "-" and text[-1] != "-"
@@ -109,7 +110,7 @@ def check_spec(ctx: Context, spec: Spec) -> None:
 
 
 def need_study(ctx: Context, name: str, spec: str | None = None) -> Study:
-    """The study; where `spec` is given it must be the digest of its terms."""
+    """Return the study; if `spec` is given it must be the digest of its terms."""
     study = STUDY.get(ctx.state, name)
     if study is None:
         raise UnknownThing("study", name)
@@ -119,7 +120,7 @@ def need_study(ctx: Context, name: str, spec: str | None = None) -> Study:
 
 
 def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
-    """A study that is not over."""
+    """Return a study that is not over."""
     study = need_study(ctx, name, spec)
     if study.is_over:
         raise NotAllowed("members of a live study", f"do this; '{name}' is {study.status}")
@@ -130,7 +131,7 @@ def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
 
 
 def approve(ctx: Context, tx: Approve) -> None:
-    """A hospital allows exactly these terms to run there."""
+    """Record that the signer's hospital allows exactly these terms to run there."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study, tx.spec)
     if member.id in study.approved:
@@ -142,7 +143,8 @@ def approve(ctx: Context, tx: Approve) -> None:
 
 
 def refuse(ctx: Context, tx: Refuse) -> None:
-    """A hospital does not allow these terms (any more); it also withdraws."""
+    """Record that the signer's hospital does not allow these terms (any more); it also
+    withdraws."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study, tx.spec)
     if member.id in study.refused:
@@ -156,7 +158,7 @@ def refuse(ctx: Context, tx: Refuse) -> None:
 
 
 def enrol(ctx: Context, tx: Enrol) -> None:
-    """A member that approved takes part; its weight is capped by the samples it declares."""
+    """Enrol a member that approved; its weight is capped by the samples that it declares."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study, tx.spec)
     if member.id not in study.approved:
@@ -174,7 +176,7 @@ def enrol(ctx: Context, tx: Enrol) -> None:
 
 
 def withdraw(ctx: Context, tx: Withdraw) -> None:
-    """A member takes part no longer."""
+    """End a member's part in the study."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     if study.samples_of(member.id) is None:
@@ -197,12 +199,12 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
-    else:  # nothing of the member's is in its record
+    else:  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
 
 
 def start(ctx: Context, tx: Start) -> None:
-    """An enrolled member opens the first round once min_peers are enrolled."""
+    """Open the first round, for an enrolled member, once min_peers are enrolled."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     spec = SPEC.need(ctx.state, tx.study)
@@ -225,7 +227,7 @@ def start(ctx: Context, tx: Start) -> None:
 
 
 def finish(ctx: Context, tx: Finish) -> None:
-    """The proposer ends the study early; where it is gone, any enrolled member may."""
+    """End the study early, for the proposer; if it is gone, for any enrolled member."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     proposer_active = study.proposer in ctx.chain.active
@@ -235,8 +237,8 @@ def finish(ctx: Context, tx: Finish) -> None:
 
 
 def release(ctx: Context, tx: Release) -> None:
-    """An enrolled member moves to release the current or best model, and has voted for it; the
-    enrolled decide."""
+    """Open a motion to release the current or best model, with the mover's vote for it; the
+    enrolled members decide."""
     member = ctx.need_member()
     study = need_study(ctx, tx.study)
     if not _is_enrolled(study, member):
@@ -272,15 +274,15 @@ def release_model(ctx: Context, motion: Motion) -> None:
 
 
 def expire(ctx: Context, name: str) -> None:
-    """The study's time is over: nothing of it runs any more."""
+    """End a study when its time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status in ("proposed", "running"):
         phases.end_study(ctx, name, "expired")
 
 
 def lapse(ctx: Context, name: str) -> None:
-    """Nobody has started a proposal in time, or its proposer departs: it leaves the state, and
-    its name is free again. Nothing happens to a study that has been started."""
+    """Delete a proposal that nobody has started in time, or whose proposer departs; its name is
+    free again. Do nothing to a study that has been started."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status == "proposed":
         ctx.emit("proposal_lapsed", study=name, by=study.proposer)
