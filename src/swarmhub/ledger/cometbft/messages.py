@@ -13,7 +13,7 @@ PACKAGE = "swarmhub.abci."
 
 
 def load() -> dict[str, Any]:
-    """Class by name; SwarmhubError where the package was not built."""
+    """Return the classes by name. Raises SwarmhubError if the package was not built."""
     try:
         compiled = files(__package__).joinpath("abci.binpb").read_bytes()
     except FileNotFoundError:
