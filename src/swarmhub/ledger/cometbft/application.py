@@ -68,7 +68,7 @@ class Application:
         signing: Signing | None = None,
     ) -> None:
         self.store = store
-        self._signing = signing  # None: of no validator
+        self._signing = signing  # None: not a validator
         self._on_trouble = on_trouble  # called at every try
         self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
         self.offered: set[str] = set()  # hashes of acceptable snapshots

@@ -45,7 +45,7 @@ from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite.driver import make_steady_clock
 
-FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # (height, whether it is sure)
+FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # (height, is it sure)
 
 ASK_AGAIN_S = 2.0  # between two requests how far the others are
 START_S = 60.0  # to open the application's connections, after any replay

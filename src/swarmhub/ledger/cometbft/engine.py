@@ -313,7 +313,7 @@ class Engine:
         self._watch: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._wanted = False  # whether its end is wanted
-        self._said = ""  # its last words
+        self._said = ""  # its last error
         self._shortage = ""  # the shortage that it has reported
 
     async def start(
@@ -372,7 +372,7 @@ class Engine:
             assert self._child is not None
             code = await self._child.wait()
             if self._listening is not None:
-                await self._listening  # its last words
+                await self._listening  # for its last output
             if self._wanted or loop.time() - started > STEADY_S:
                 failures, self._wanted = 0, False
             else:
