@@ -1,19 +1,19 @@
 """Blobs on disk.
 
     <root>/<digest>.bin     the canonical buffer
-    <root>/<digest>.leaves  layout digest, length and chunk hashes (JSON): what makes it checkable
-    <root>/incoming/        what is being pulled, merged or handed over by a trainer
+    <root>/<digest>.leaves  layout digest, length and chunk hashes (JSON): for verification
+    <root>/incoming/        files being pulled, merged or written by a trainer
     <root>/layouts/         layout documents by digest
 
 A buffer appears under its digest only when every chunk of it has been checked. At start every
-buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew.
-A power cut can cost a contribution (the round then excludes it), never a wrong byte, because of
-the check at start, and never a settled model: whoever merges or signs for one syncs bytes, list and
-names first (`sync`). A trainer's small answer is synced before the ledger hears of it, all else
-that may outlive its round some seconds later, if it is still here: no round waits for a disk that
-writes what is swept in the next. Files of large blobs that are no longer needed are kept as spares
-and written over, which saves the kernel from finding and clearing hundreds of megabytes in every
-round.
+buffer is hashed again: a torn or altered one is removed and named, and the node pulls it anew. A
+power cut can cost a contribution (the round then excludes it), never a wrong byte, because of the
+check at start, and never a settled model: a node that merges or signs for one syncs bytes, list and
+names first (`sync`). A trainer's small answer is synced before it is submitted to the ledger, all
+else that may outlive its round some seconds later, if it is still here: no round waits for a disk
+that writes what is swept in the next. Files of large blobs that are no longer needed are kept as
+spares and written over, which saves the kernel from finding and clearing hundreds of megabytes in
+every round.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
-SYNC_AFTER_S = 5.0  # in which most blobs of a quick round are swept, and need no disk at all
-MAX_SPARES = 4  # files kept for writing over: what a leader of four needs in a round
+SYNC_AFTER_S = 5.0  # in this time most blobs of a quick round are swept, and need no disk at all
+MAX_SPARES = 4  # files kept for overwriting: what a leader of four needs in a round
 
 
 class FileSource:
@@ -50,11 +50,12 @@ class FileSource:
 
     def __init__(self, path: Path, hasher: ChunkHasher | None = None) -> None:
         self._fd = os.open(path, os.O_RDONLY)
-        self._chunk = bytearray()  # as large as what has been read at once
+        self._chunk = bytearray()  # as large as the largest read
         self._hasher = hasher
 
     def read_at(self, offset: int, length: int) -> memoryview:
-        """Exactly `length` bytes (at most a chunk) from `offset`; valid until the next call."""
+        """Return exactly `length` bytes (at most a chunk) from `offset`; valid until the next
+        call."""
         if len(self._chunk) < length:
             self._chunk = bytearray(length)
         view = memoryview(self._chunk)[:length]
@@ -77,19 +78,20 @@ class BlobStore:
         self.root = root
         self._index: dict[Digest, Fingerprint] = {}
         self._condemned: set[Digest] = set()
-        self._idle: set[Path] = set()  # pulls that nobody was waiting for at the last sweep
-        self._unsound: set[Digest] = set()  # the disk has failed to take them
+        self._idle: set[Path] = set()  # pulls without a waiter at the last sweep
+        self._unsound: set[Digest] = set()  # the disk has failed to write them
         self._syncing = threading.Semaphore(1)
-        self._waiting: deque[tuple[float, Digest]] = deque()  # to be synced, and when
+        self._waiting: deque[tuple[float, Digest]] = deque()  # (time, blob) to be synced
         self._queueing = threading.Lock()
-        self._naming = threading.Lock()  # while files of a blob come, or go
+        self._naming = threading.Lock()  # held while files of a blob appear or disappear
         self._spares: list[tuple[int, Path]] = []  # (length, path)
         for folder in (root, root / "incoming", root / "layouts"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def load(self) -> list[str]:
-        """Check what is on disk; returns a sentence for each blob that had to be removed. BlobError
-        where this machine cannot open files now: that is no damage, and nothing is removed."""
+        """Check the blobs on disk; returns a sentence for each that had to be removed. Raises
+        BlobError if this machine cannot open files now: that is no damage, and nothing is
+        removed."""
         removed = []
         for leftover in (self.root / "incoming").iterdir():
             if leftover.suffix != ".part":
@@ -114,8 +116,8 @@ class BlobStore:
         return removed
 
     def find(self, digest: Digest) -> bool:
-        """Look for one blob and check it, without touching anything else: for commands beside a
-        running node."""
+        """Check a single blob, without touching anything else: for commands beside a running
+        node."""
         try:
             self._index[digest] = self._recheck(digest)
         except (BlobError, Malformed, OSError):
@@ -136,36 +138,37 @@ class BlobStore:
         return digest in self._index
 
     def digests(self) -> set[Digest]:
-        """Everything that is held."""
+        """Return the digests of all held blobs."""
         return set(self._index)
 
     def path(self, digest: Digest) -> Path:
-        """Where the buffer of a digest lies."""
+        """Return the path of a digest's buffer."""
         return self.root / f"{digest}.bin"
 
     def fingerprint(self, digest: Digest) -> Fingerprint:
-        """Layout, length and chunk hashes of a held blob; BlobError where it is not held."""
+        """Return layout, length and chunk hashes of a held blob. Raises BlobError if it is not
+        held."""
         found = self._index.get(digest)
         if found is None:
             raise BlobError(f"The blob {digest[:16]}… is not held here.")
         return found
 
     def source(self, digest: Digest) -> FileSource:
-        """Random access to a held blob."""
+        """Open a held blob for random access."""
         self.fingerprint(digest)
         return FileSource(self.path(digest))
 
     def read(self, digest: Digest) -> bytes:
-        """All of a held document."""
+        """Return a held document."""
         self.fingerprint(digest)
         return self.path(digest).read_bytes()
 
     # writing
 
     def incoming(self, nbytes: int = 0, name: str = "") -> Path:
-        """A path for a file in the making, on the same file system.
+        """Return a path for a new file, on the same file system.
 
-        A spare file of that length may lie there: open it with `open_to_overwrite`.
+        A spare file of that length may be there: open it with `open_to_overwrite`.
         """
         path = self.root / "incoming" / (name or uuid.uuid4().hex)
         for spare in self._spares if nbytes and not path.exists() else ():
@@ -178,11 +181,11 @@ class BlobStore:
     def adopt(
         self, path: Path, fingerprint: Fingerprint, durable: bool = True, first: bool = False
     ) -> Digest:
-        """Take over a complete file whose chunks were checked against the fingerprint.
+        """Move a complete file into the store whose chunks were checked against the fingerprint.
 
-        A durable blob is synced to disk some seconds later, if it is still here, or `first` where
-        it is small; one that is needed for this round only (another member's contribution) is not.
-        What something depends on is synced by `sync`. BlobError on a full disk.
+        A durable blob is synced to disk some seconds later, if it is still here, or `first` if it
+        is small; one that is needed for this round only (another member's contribution) is not.
+        `sync` syncs blobs that others depend on. Raises BlobError on a full disk.
         """
         digest = fingerprint.digest
         if digest in self._index:
@@ -209,8 +212,8 @@ class BlobStore:
         return digest
 
     def _sync_new(self, path: Path) -> None:
-        """Sync a file in the making. Where that fails it is removed: tried again, it would succeed
-        (see `_write_again`)."""
+        """Sync a new file. If that fails it is removed: a retry would succeed wrongly (see
+        `_write_again`)."""
         try:
             sync(path)
         except OSError:
@@ -244,8 +247,8 @@ class BlobStore:
                 self._unsound.add(digest)
 
     def sync(self, digest: Digest) -> None:
-        """Come back when a held blob outlives a power cut: its bytes, its chunk hashes and their
-        names. BlobError where it is not held, or the disk fails."""
+        """Return when a held blob would survive a power cut: its bytes, its chunk hashes and their
+        names. Raises BlobError if it is not held, or the disk fails."""
         found = self.fingerprint(digest)
         with self._syncing:
             try:
@@ -260,16 +263,16 @@ class BlobStore:
                 raise disk_error(error, self.root) from None
 
     def _write_again(self, found: Fingerprint) -> None:
-        """Into files of their own: a system tells once that a file could not be written to disk,
-        and then takes its pages for written (until this process ends, we know better). What is
-        damaged is removed."""
+        """Write a blob into new files: a system reports once that a file could not be written to
+        disk, and then treats its pages as written (this process remembers until it ends). Damaged
+        blobs are removed."""
         digest = found.digest
         path, leaves = self.incoming(), self.incoming()
         try:
             shutil.copyfile(self.path(digest), path)
             is_whole = fingerprint_of(path, found.layout).digest == digest
             leaves.write_bytes(_write_leaves(found))
-            for partial in (path, leaves):  # before they take the place of what may be synced
+            for partial in (path, leaves):  # before they replace synced ones
                 sync(partial)
             with self._naming:
                 if digest not in self._index:  # swept meanwhile
@@ -285,28 +288,28 @@ class BlobStore:
                 partial.unlink(missing_ok=True)
 
     def put_layout(self, layout: Layout) -> None:
-        """Keep a layout document, so that models can be exported by name."""
+        """Store a layout document, so that models can be exported by name."""
         path = self.layout_path(layout.digest)
         if self._read_layout(path) is None:  # missing, or damaged meanwhile
             partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
             try:
                 partial.write_bytes(layout.pack())
-                sync(partial)  # once for a study: without it nobody here can merge or audit
+                sync(partial)  # once for a study: without it no merge or audit is possible here
                 partial.replace(path)
                 try:
                     sync(path.parent)
                 except OSError:
-                    path.unlink(missing_ok=True)  # so that it is kept and synced when tried again
+                    path.unlink(missing_ok=True)  # so that a retry stores and syncs it
                     raise
             finally:
                 partial.unlink(missing_ok=True)
 
     def layout(self, digest: Digest) -> Layout | None:
-        """A layout document held here, checked against its digest."""
+        """Return a layout document held here, checked against its digest."""
         return self._read_layout(self.layout_path(digest))
 
     def layout_path(self, digest: Digest) -> Path:
-        """Where the layout document of a digest lies, if it is held."""
+        """Return the path of a digest's layout document, if it is held."""
         return self.root / "layouts" / f"{digest}.json"
 
     def _read_layout(self, path: Path) -> Layout | None:
@@ -322,10 +325,10 @@ class BlobStore:
             raise disk_error(error, self.root) from None
 
     def retain(self, kept: Iterable[Digest]) -> None:
-        """Delete what is not kept now and was not kept at the last call either, pulls that have
-        ended halfway included.
+        """Delete blobs that are kept neither now nor at the last call, interrupted pulls included.
 
-        The second chance lets a trainer or a peer finish reading what has just become history.
+        The second chance lets a trainer or a peer finish reading a blob that has just become
+        history.
         """
         keep = set(kept)
         for digest in [d for d in self._condemned if d not in keep]:
@@ -340,12 +343,12 @@ class BlobStore:
 
     @property
     def condemned(self) -> set[Digest]:
-        """What the next call of `retain` deletes."""
+        """Return the digests that the next call of `retain` would delete."""
         return set(self._condemned)
 
     def forget(self, digests: Iterable[Digest], layouts: Iterable[Digest] = ()) -> int:
-        """Delete blobs and layouts at once, pulls that have ended halfway, and all spare files;
-        returns the bytes of the blobs."""
+        """Delete blobs and layouts at once, interrupted pulls, and all spare files; returns the
+        bytes of the blobs."""
         freed = 0
         with self._naming:
             for digest in digests:
@@ -362,7 +365,7 @@ class BlobStore:
         return freed
 
     def _spare(self, digest: Digest) -> None:
-        """Keep the file of a large blob for writing over."""
+        """Keep the file of a large blob for overwriting."""
         found = self._index.get(digest)
         if found is not None and found.nbytes > SYNC_FIRST_BYTES:
             if len(self._spares) >= MAX_SPARES:
@@ -386,7 +389,7 @@ class Incoming:
     """A blob being pulled: chunks are checked, then written in order. Survives a restart.
 
     Only checked chunks reach the file, so after a crash the whole chunks in it are checked again
-    and the pull goes on behind them.
+    and the pull continues behind them.
     """
 
     def __init__(self, store: BlobStore, fingerprint: Fingerprint, durable: bool = True) -> None:
@@ -424,7 +427,7 @@ class Incoming:
         return self._size(self._done) if self._done < len(self.fingerprint.leaves) else 0
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Check and write the next whole chunk; BlobError where it is not the one announced."""
+        """Check and write the next whole chunk. Raises BlobError if it is not the one announced."""
         if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
             raise BlobError(f"Chunk {self._done} does not have its announced hash.")
         try:
@@ -435,7 +438,7 @@ class Incoming:
         self._done += 1
 
     def finish(self) -> Digest:
-        """Hand the complete blob to the store."""
+        """Pass the complete blob to the store."""
         if self.wanted:
             raise BlobError("The blob is not complete.")
         self._file.truncate(self.fingerprint.nbytes)
@@ -444,13 +447,13 @@ class Incoming:
         return self._store.adopt(self._path, self.fingerprint, self._durable)
 
     def close(self) -> None:
-        """Close the file; what it holds stays for a later resumption."""
+        """Close the file; its content stays for a later resumption."""
         self._file.close()
 
 
 def open_to_overwrite(path: Path) -> IO[bytes]:
-    """Open for reading and writing from the start, without clearing what is there. Truncate to
-    the length written before use."""
+    """Open for reading and writing from the start, without clearing the content. Truncate to the
+    length written before use."""
     return path.open("r+b" if path.exists() else "w+b", buffering=0)
 
 
@@ -464,7 +467,7 @@ def fingerprint_of(path: Path, layout: Digest) -> Fingerprint:
 
 
 def disk_error(error: OSError, root: Path) -> DiskError:
-    """A sentence for a failed write."""
+    """Return an error for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskError(f"The disk of {root} is full; free space, then the round goes on.")
     if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -490,7 +493,7 @@ class _Leaves:
 
 
 def read_leaves(data: bytes) -> Fingerprint:
-    """A list of chunks as it lies on disk; Malformed or BlobError where it is none."""
+    """Parse a list of chunks as stored on disk. Raises Malformed or BlobError if it is not one."""
     found = codec.unpack(_Leaves, data, limit_bytes=1 << 30)
     try:
         leaves = bytes.fromhex(found.leaves)
@@ -502,7 +505,8 @@ def read_leaves(data: bytes) -> Fingerprint:
 
 
 def parse_fingerprint(layout: Digest, nbytes: int, leaves: bytes) -> Fingerprint:
-    """A fingerprint from its parts; BlobError where the number of hashes does not fit."""
+    """Return a fingerprint from its parts. Raises BlobError if the number of hashes does not
+    fit."""
     if nbytes < 0 or len(leaves) != 32 * chunk_count(nbytes):
         raise BlobError(f"Expected {chunk_count(nbytes)} chunk hashes, got {len(leaves) // 32}.")
     parts = tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32))

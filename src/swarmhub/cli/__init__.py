@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Entry point: one sentence and exit code 2 for everything that a person can mend."""
+    """Entry point: one sentence and exit code 2 for every error that a person can fix."""
     from swarmhub.errors import SwarmhubError, plain
     from swarmhub.node import parent_watch
 
     parent_watch.hold()
-    for stream in (sys.stdout, sys.stderr):  # an argument may be no text in this terminal's code
+    for stream in (sys.stdout, sys.stderr):  # an argument may not be encodable in this terminal
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     command = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -28,7 +28,7 @@ def main() -> None:
             from swarmhub.cli.train import app as train
 
             sys.exit(_run(train, sys.argv[2:], "swarmhub train"))
-        if command == "status":  # it answers within a second
+        if command == "status":  # it must answer within a second
             from swarmhub.cli.status import app as status
 
             sys.exit(_run(status, sys.argv[2:], "swarmhub status"))
@@ -53,7 +53,7 @@ MOST = 2000  # characters of a sentence
 
 
 def _run(app: Typer, arguments: list[str], name: str) -> int:
-    """Run a command; returns the exit code. What was typed wrongly is one line, no box."""
+    """Run a command; returns the exit code. A usage error is one line, without a box."""
     import typer
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # the base of all of them
@@ -71,7 +71,7 @@ def _run(app: Typer, arguments: list[str], name: str) -> int:
 
 
 def say_usage(error: Any) -> str:
-    """One line about what was typed, and where to read more; nothing if help has been printed."""
+    """Return one line on a usage error, and where to read more; "" if help has been printed."""
     if type(error).__name__ == "NoArgsIsHelpError":
         if error.message:
             print(error.message)

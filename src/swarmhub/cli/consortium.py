@@ -102,7 +102,7 @@ def invite(
     token = ""
     try:
         out.unlink(missing_ok=True)
-        keys.write_secret(out, b"")  # before the ledger hears of what could not be written down
+        keys.write_secret(out, b"")  # before the ledger has an invitation that could not be saved
         try:
             token = write_token(with_client(home, act))
         finally:
@@ -278,13 +278,13 @@ def rotate_key(
         from swarmhub.operations import join as joining
 
         asyncio.run(joining.come_back(opened, read_token(invitation), make_rotation(card, new)))
-        for name in chosen:  # the ledger has them; this home hears of it when its node is up
+        for name in chosen:  # on the ledger; this home follows when its node is up
             opened.put_in_place(name)
     else:
 
         async def act(client: Client, home_: Home) -> None:
             await client.rotate(card, new)
-            if not home_.is_networked:  # else its node does, when the old keys are not needed
+            if not home_.is_networked:  # otherwise its node does, once the old keys are not needed
                 home_.finish_rotation(client.ledger.state)
 
         with_client(home, act)

@@ -64,7 +64,7 @@ def demo(
         raise BadInput("--label and --test go with --site NAME=FILE.csv; give your tables.")
     files = parse_sites(site) if site else None
     root = (home or new_root()).absolute()
-    rounds = rounds or (30 if kill_leader else 10)  # enough to see the killed node come back
+    rounds = rounds or (30 if kill_leader else 10)  # enough to see the killed node return
     options = Options(root, label, rounds, model, kill_leader, test, ledger)
 
     def sites() -> list[Any]:
@@ -82,6 +82,6 @@ def demo(
 
 
 def new_root() -> Path:
-    """A directory that no other demo uses."""
+    """Return a directory that no other demo uses."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     return DEFAULT_HOME / "demos" / f"{stamp}-{os.getpid()}"

@@ -35,7 +35,7 @@ FileOption = Annotated[
 
 @dataclass
 class Record:
-    """A ledger that has been checked: where it stands, its state, all of its blocks."""
+    """A verified ledger: its tip, its state, all of its blocks."""
 
     tip: Tip
     state: State

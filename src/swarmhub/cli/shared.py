@@ -1,4 +1,4 @@
-"""What the commands share: the home option, JSON output, running one act at the client."""
+"""Shared parts of the commands: the home option, JSON output, running one act with the client."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
-    """How a whole number from `least` to `most` is read of what somebody has typed.
-    BadParameter, which names it, where it is none."""
+    """Return a parser of whole numbers from `least` to `most` in command-line arguments. It raises
+    BadParameter, which quotes the argument, for anything else."""
     bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def read(typed: str | int) -> int:
@@ -47,7 +47,7 @@ def whole(least: int = 0, most: float = math.inf) -> Callable[[str | int], int]:
 
 
 def need_answer(yes: bool) -> None:
-    """BadInput if a question will be asked and nobody is there to answer."""
+    """Raise BadInput if a question would be asked without a terminal."""
     if not yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise BadInput(
             "Expected --yes, because there is no terminal on which to ask; nothing was done."
@@ -55,7 +55,7 @@ def need_answer(yes: bool) -> None:
 
 
 def ask(question: str, yes: bool) -> None:
-    """Ask before an act that cannot be undone; the command ends unless the answer is yes."""
+    """Ask before an irreversible act; the command ends unless the answer is yes."""
     need_answer(yes)
     if not yes:
         typer.confirm(question, abort=True)
@@ -80,7 +80,7 @@ def show(value: Any, as_json: bool, sentence: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table. What is in its cells may be a stranger's word: shown as it is, not obeyed."""
+    """Print a table. Cells may contain strangers' text: markup in it is not interpreted."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

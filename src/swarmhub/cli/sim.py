@@ -1,4 +1,4 @@
-"""`swarmhub sim ...`: the shipped contract, round and merge in a world of faults and lies."""
+"""`swarmhub sim ...`: the shipped contract, round and merge under faults and Byzantine nodes."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 
 
 def show_status(found: dict[str, Any]) -> None:
-    """Print what a node says of itself (`Node.status`), for people."""
+    """Print a node's status (`Node.status`), for people."""
     where = f"{found['chain']}, block {found['height']}"
     if found["state"] == "member" and found["well"]:
         print(f"{found['name']} (member {found['member']}), {where}")
@@ -71,7 +71,7 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
 
 
 def say_what_it_survives(validators: int) -> str:
-    """How many may be away, for people."""
+    """Return a sentence on how many validators may be away."""
     from swarmhub.contract.consortium.thresholds import compute_faults
 
     away = compute_faults(validators)

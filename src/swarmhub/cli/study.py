@@ -50,14 +50,15 @@ StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
 
 
 def read_spec(path: Path) -> Spec:
-    """A study's terms from TOML; a typo is named together with the nearest valid key."""
+    """Read a study's terms from TOML; a misspelt key is named together with the nearest valid
+    one."""
     try:
         return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8-sig")))
     except OSError as error:
         raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
     except BadInput:
         raise
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, an integer without end
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a huge integer
         raise BadInput(f"Expected TOML in {path}: {error}.") from None
 
 
@@ -239,7 +240,7 @@ def show_study(
 
 
 def to_json(shown: StudyShown) -> dict[str, Any]:
-    """A study for scripts, in the units of the ledger (ms, millionths)."""
+    """Return a study for scripts, in the units of the ledger (ms, millionths)."""
     return {
         "study": codec.to_json(shown.study),
         "spec": codec.to_json(shown.spec),

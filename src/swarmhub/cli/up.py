@@ -18,7 +18,7 @@ from swarmhub.errors import SwarmhubError
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say in one line what was typed wrongly; exit code 2."""
+        """Print a usage error in one line; exit code 2."""
         print(f"swarmhub: {message[:1].upper()}{message[1:]}. See '{self.prog} --help'.",
               file=sys.stderr)  # fmt: skip
         sys.exit(2)
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # peers' failed handshakes
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it logs peers' failed handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
         failpoints.arm()
@@ -62,13 +62,13 @@ async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.home.home import Home
     from swarmhub.node.service import Node
 
-    # What has been imported stays: without it in the account, garbage is looked for (and found)
-    # as soon as there is a quarter of what the node itself holds.
+    # Imported modules stay in memory. Frozen, they do not count, so the garbage collector makes a
+    # full pass as soon as there is a quarter of what the node itself holds.
     gc.collect()
     gc.freeze()
     loop = asyncio.get_running_loop()
     again = True
-    while again:  # a node whose keys have been rotated starts anew
+    while again:  # a node with rotated keys restarts
         node = Node(Home.open(root), verbose)
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, node.stopping.set)

@@ -1,4 +1,4 @@
-"""What the swarm is held against: each hospital alone, and pooled, on the same patients."""
+"""Baselines for the swarm: each hospital alone, and pooled, on the same patients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Parameters = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scores:
-    """AUCs on the pooled held-out patients; None where a model cannot be made or measured."""
+    """AUCs on the pooled held-out patients; None if a model cannot be trained or measured."""
 
     local: dict[str, float | None]
     swarm: float | None
@@ -35,7 +35,7 @@ class Scores:
 
 
 class HeldOut:
-    """The pooled held-out patients, and the model that is measured on them."""
+    """The pooled held-out patients, and the model to measure on them."""
 
     def __init__(
         self, train: dict[str, Path], tests: list[Path], label: str, kind: str, seed: int
@@ -47,8 +47,8 @@ class HeldOut:
         self.patients = sum(t.rows for t in self._tests)
 
     def use(self, statistics: bytes) -> list[str]:
-        """Take the swarm's own merged statistics: everything is measured over its design. Returns
-        a sentence for each column that a hospital has as another kind."""
+        """Set the swarm's merged statistics: everything is measured over the design that follows
+        from them. Returns a sentence for each column that has another kind at a hospital."""
         self.fitted = make_fitted(self.kind, statistics, self.seed)
         self.is_fitted = True
         tables = self._train.items()
@@ -56,15 +56,15 @@ class HeldOut:
 
     @property
     def layout(self) -> Layout:
-        """Of the swarm's models."""
+        """The layout of the swarm's models."""
         return layout_of(self.fitted.model.initial())
 
     def load(self, file: IO[bytes]) -> Parameters:
-        """Parameters from a settled model's file."""
+        """Read parameters from a settled model's file."""
         return arrays_from(file, self.layout)
 
     def measure(self, fitted: Fitted, parameters: Parameters) -> dict[str, float | None]:
-        """{"auc", "loss"} of a model on all held-out patients."""
+        """Return {"auc", "loss"} of a model on all held-out patients."""
         if not self._tests:
             return {"auc": None, "loss": None}
         probability = np.concatenate(
@@ -87,7 +87,7 @@ class HeldOut:
         try:
             fitted = make_fitted(self.kind, statistics_of(table), self.seed)
         except BadInput:
-            return None  # one class only, or nothing to learn from: no model of its own
+            return None  # one class only, or nothing to learn from
         parameters = _train(fitted, fitted.design.matrix(table), table.label, rounds)
         return self.measure(fitted, parameters)["auc"]
 

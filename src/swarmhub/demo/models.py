@@ -1,7 +1,7 @@
-"""Settled models as a process beside the nodes reads them.
+"""Settled models, read by a process beside the nodes.
 
-A node drops a model when newer ones have come, and may write over its file at any moment. Only
-what it has to keep can be counted on: the current, the best and the released models, and the
+A node drops a model when newer ones have come, and may overwrite its file at any moment. Only
+models that it must keep can be relied on: the current, the best and the released ones, and the
 statistics.
 """
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def path_in(store: Path, digest: str) -> Path:
-    """The file of a blob in a node's store (its folder)."""
+    """Return the file of a blob in a node's store (its folder)."""
     return store / f"{digest}.bin"
 
 
 def read_held(stores: Sequence[Path], digest: str, read: Callable[[IO[bytes]], T]) -> T | None:
-    """What `read` makes of the blob's file, from the first store that has it until it is read;
-    None if none has it (any more)."""
+    """Return the result of `read` on the blob's file, from the first store that has it until it is
+    read; None if none has it (any more)."""
     for store in stores:
         try:
             with held(path_in(store, digest)) as file:

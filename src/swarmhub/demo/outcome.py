@@ -1,4 +1,4 @@
-"""What a demo is asked for, what it tells while it runs, and what it reports."""
+"""Options of a demo, its progress reports, and its outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swarmhub.demo.compare import Scores
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for."""
+    """The user's options."""
 
     root: Path
     label: str
@@ -25,7 +25,7 @@ class Options:
 
 @dataclass
 class RoundLine:
-    """One settled training round, as it is shown."""
+    """One settled training round, for display."""
 
     number: int
     leader: str
@@ -40,7 +40,7 @@ class RoundLine:
 
 @dataclass
 class Takeover:
-    """A leader that was killed, and what became of its round."""
+    """A killed leader, and the outcome of its round."""
 
     round: int
     term: int
@@ -51,7 +51,7 @@ class Takeover:
 
 @dataclass
 class Outcome:
-    """Everything that the demo reports."""
+    """The report of a demo."""
 
     nodes: int
     rounds: int
@@ -67,7 +67,7 @@ class Outcome:
     patients: int
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
+        """Return the object that `--json` prints."""
         return {
             "nodes": self.nodes,
             "rounds": self.rounds,
@@ -92,16 +92,16 @@ class Outcome:
 
 
 class Screen:
-    """What a demo tells; the default says nothing."""
+    """Progress reports of a demo; by default nothing is shown."""
 
     def step(self, sentence: str) -> None:
-        """Something is done."""
+        """Report a completed step."""
 
     def warn(self, sentence: str) -> None:
-        """Something that a person should look at; the demo goes on."""
+        """Report a problem for a person; the demo goes on."""
 
     def waiting(self, sentence: str) -> None:
-        """What is waited for now."""
+        """Report what the demo waits for now."""
 
     def round(self, line: RoundLine) -> None:
-        """A round is settled."""
+        """Report a settled round."""

@@ -1,4 +1,4 @@
-"""How long a demo waits, and what it says meanwhile."""
+"""Timeout of a demo, and its progress reports meanwhile."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.types import MemberId
 
-STEP_S = 1.0  # the most that counts between two looks: more, and this process itself was stopped
+STEP_S = 1.0  # maximum that counts between two checks: beyond it, this process itself was stopped
 
 
 class Patience:
-    """Seconds without news while somebody looked. A process that was stopped for a while, or a
+    """Seconds without news while this process ran. A process that was stopped for a while, or a
     machine that slept, has not waited."""
 
     def __init__(self, limit_s: float, now_s: float) -> None:
@@ -21,18 +21,18 @@ class Patience:
         self.quiet_s = 0.0
 
     def look(self, now_s: float) -> bool:
-        """Nothing has come; whether the limit is reached."""
+        """Note that there is no news; return whether the limit is reached."""
         self.quiet_s += min(now_s - self._looked_s, STEP_S)
         self._looked_s = now_s
         return self.quiet_s >= self._limit_s
 
     def hear(self, now_s: float) -> None:
-        """News has come."""
+        """Note that there is news."""
         self.quiet_s, self._looked_s = 0.0, now_s
 
 
 def say_what_is_missing(r: Round | None, names: Mapping[MemberId, str]) -> str:
-    """What the open round waits for, in words."""
+    """Return what the open round waits for, in words."""
     if r is None:
         return "waiting for the next round"
     if r.phase == MERGING:

@@ -1,4 +1,4 @@
-"""Starting and stopping a demo's processes. Nothing stays behind, however the demo ends."""
+"""Starting and stopping a demo's processes. None survives, however the demo ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from swarmhub.node.parent_watch import VARIABLE
 
 STOP_S = 3.0
 
-_given: set[int] = set()  # ports
+_given: set[int] = set()  # ports given out
 
 
 def free_address() -> str:
-    """A loopback address whose port is free now, and likely to be when a child takes it: it lies
-    below the ports that the kernel hands out by itself (from 32768 on), and is given out once."""
+    """Return a loopback address with a port that is free now, and likely still free when a child
+    takes it: it lies below the kernel's ephemeral ports (from 32768 on), and is given out once."""
     while True:
         port = random.randrange(10_000, 32_000)
         if port in _given:
@@ -34,7 +34,7 @@ def free_address() -> str:
 
 
 class Processes:
-    """Children with a log each; use it in a `with` block."""
+    """Child processes with a log each; use it in a `with` block."""
 
     def __init__(self) -> None:
         self._lifeline, self._held = os.pipe()
@@ -76,7 +76,7 @@ class Processes:
         return child.pid
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """Kill a child (SIGKILL)."""
         child = self._running.pop(name)
         child.kill()
         child.wait()
@@ -86,7 +86,7 @@ class Processes:
         self._running[name].send_signal(number)
 
     def check(self) -> None:
-        """SwarmhubError with the last line of its log where a child has failed."""
+        """Raise SwarmhubError, with the last line of its log, if a child has failed."""
         for name, child in self._running.items():
             code = child.poll()
             if code not in (None, 0):
@@ -95,20 +95,20 @@ class Processes:
                 raise SwarmhubError(f"{name} stopped: {last} (log: {self._logs[name]})")
 
     def named_pids(self) -> list[tuple[str, int]]:
-        """Names and process ids of the children."""
+        """Return names and process ids of the children."""
         return [(name, child.pid) for name, child in self._running.items()]
 
     def pids(self) -> list[int]:
-        """Process ids of the children."""
+        """Return the process ids of the children."""
         return [pid for _, pid in self.named_pids()]
 
     def is_running(self, name: str) -> bool:
-        """Whether the child has not ended."""
+        """Return whether the child still runs."""
         child = self._running.get(name)
         return child is not None and child.poll() is None
 
     def stop_all(self) -> None:
-        """Ask all to stop, then make them."""
+        """Ask all children to stop, then kill them."""
         for child in self._running.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGCONT)

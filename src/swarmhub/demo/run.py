@@ -33,14 +33,14 @@ from swarmhub.params import export_safetensors
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"
-RESTART_AFTER_S = 3.0  # the killed node comes back after its round, or after so long
+RESTART_AFTER_S = 3.0  # the killed node restarts after its round, or after so long
 START_S = 120.0  # for a node to open its ledger
-LOOK_S = 0.5  # between two looks at the children
-STALLED_S = 600.0  # nothing on the ledger for so long: something is wrong, say so
+LOOK_S = 0.5  # between two checks of the children
+STALLED_S = 600.0  # time without news on the ledger after which the demo fails
 
 
 def claim_root(root: Path) -> Any:
-    """Take a directory for a demo: new, empty, or an earlier demo's that is over."""
+    """Lock a directory for a demo: new, empty, or of an earlier demo that is over."""
     if root.exists() and any(root.iterdir()) and not (root / MARKER).exists():
         raise BadInput(f"Expected an empty or new directory, got {root}; choose another --home.")
     root.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def claim_root(root: Path) -> Any:
 
 @dataclass(frozen=True)
 class News:
-    """An event of the ledger: when it was heard here (monotonic), and its block's time."""
+    """An event of the ledger, with its time of arrival here (monotonic) and its block's time."""
 
     heard_s: float
     block_ms: int
@@ -65,7 +65,7 @@ class News:
 
 @dataclass
 class Demo:
-    """A demo at work."""
+    """A running demo."""
 
     options: Options
     sites: list[Site]
@@ -73,12 +73,12 @@ class Demo:
     children: Processes
     homes: list[Home] = field(default_factory=list)
     lines: list[RoundLine] = field(default_factory=list)
-    unmeasured: int = 0  # rounds with a model that was gone before it could be measured here
+    unmeasured: int = 0  # rounds with a model that was deleted before it was measured here
     takeovers: list[Takeover] = field(default_factory=list)
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
 
     async def run(self, started: float) -> Outcome:
-        """Everything, from founding to the comparison."""
+        """Run everything, from founding to the comparison."""
         sites = self.sites
         for site in sites:
             for note in site.notes:
@@ -181,11 +181,11 @@ class Demo:
     # watching
 
     async def _watch(self, started: float) -> Outcome:
-        """Show what happens until the study is over. This process may fall behind the nodes, or be
-        stopped: what it shows follows from the ledger, and from the models that nodes must keep."""
+        """Show the progress until the study is over. This process may fall behind the nodes, or be
+        stopped: what it shows follows from the ledger, and from models that nodes must keep."""
         spec = self._desks[0].need_spec(STUDY_NAME)
         opened_ms = 0
-        killed: tuple[float, int, str] | None = None  # when, round, whom
+        killed: tuple[float, int, str] | None = None  # time, round, name
         wants_kill = self.options.kill_leader
         startup_s: float | None = None
         while (news := await self._next_news()) is not None:
@@ -203,14 +203,14 @@ class Demo:
                     wants_kill = False
                     killed = (time.monotonic(), fields["number"], self.names[fields["leader"]])
                     self.screen.step(f"killed -9 the leader {killed[2]} in round {number}")
-                    # where too few are left to go on without it, it has to come back
+                    # if too few are left to continue without it, it has to restart
                     loop = asyncio.get_running_loop()
                     loop.call_later(RESTART_AFTER_S, self._restart, killed[2])
             elif name == "settled":
                 if killed and killed[1] == fields["number"]:
                     number = compute_training_round(spec, killed[1])
                     self._note_takeover(killed, news.heard_s, fields, number)
-                    self._restart(killed[2])  # unless it had to be back before
+                    self._restart(killed[2])  # unless it restarted before
                     killed = None
                 if fields["kind"] == "parameters":
                     self._show_round(fields, (news.block_ms - opened_ms) / 1000, spec)
@@ -243,8 +243,8 @@ class Demo:
         )
 
     async def _next_news(self) -> News | None:
-        """The next event; None if the study is over and nothing is left to tell. Says what is
-        waited for. SwarmhubError if a child has failed, or nothing happens for STALLED_S."""
+        """Return the next event; None if the study is over and no event is left. Reports what is
+        waited for. Raises SwarmhubError if a child has failed, or nothing happens for STALLED_S."""
         patience = Patience(STALLED_S, time.monotonic())
         task = asyncio.current_task()
         while True:
@@ -292,7 +292,7 @@ class Demo:
         self.screen.round(line)
 
     def _read_model(self, model: Model) -> Parameters | None:
-        """The parameters of a settled model, if a node still keeps them."""
+        """Return the parameters of a settled model, if a node still keeps them."""
         if not self.held_out.is_fitted:
             self._use_statistics()
         return read_held(self._stores, model.digest, self.held_out.load)
@@ -325,12 +325,12 @@ class Demo:
     # killing the leader
 
     async def _kill_if_merging(self, fields: dict[str, Any]) -> bool:
-        """kill -9 the leader's node unless its round is settled before it can be stopped."""
+        """Kill the leader's node (SIGKILL) unless its round is settled before it can be stopped."""
         name = f"The node of {self.names[fields['leader']]}"
         if self.homes[0].is_networked and self.names[fields["leader"]] == self.sites[0].name:
-            return False  # this process reads the ledger at that node: wait for another's turn
+            return False  # this process reads the ledger at that node: wait for another leader
         self.children.signal(name, signal.SIGSTOP)
-        await asyncio.sleep(0.05)  # a settlement that was on its way arrives
+        await asyncio.sleep(0.05)  # a settlement may be on its way
         r = ROUND.get(self.ledger.state, STUDY_NAME)
         if r is None or (r.number, r.phase) != (fields["number"], MERGING):
             self.children.signal(name, signal.SIGCONT)
@@ -346,7 +346,7 @@ class Demo:
         self.screen.step(f"{to} took over and settled round {number} in {at - killed[0]:.2f} s")
 
     def _restart(self, name: str) -> None:
-        """Start the killed node again: it reads the ledger and takes part as soon as it can."""
+        """Restart the killed node: it reads the ledger and takes part as soon as it can."""
         i = next(i for i, s in enumerate(self.sites) if s.name == name)
         if self._is_running() and not self.children.is_running(f"The node of {name}"):
             self._start_node(i)
@@ -355,7 +355,7 @@ class Demo:
 def run_demo(
     options: Options, sites: Callable[[], list[Site]], screen: Screen, started: float
 ) -> Outcome:
-    """Run a demo in `options.root` and leave nothing running."""
+    """Run a demo in `options.root`; no process survives it."""
     held = claim_root(options.root)
     try:
         with Processes() as children:

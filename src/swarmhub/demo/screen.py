@@ -1,4 +1,4 @@
-"""What a person sees of a demo."""
+"""The terminal output of a demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swarmhub.demo.outcome import Outcome, RoundLine, Screen
 
 
 class RichScreen(Screen):
-    """Steps and rounds as lines, and what is waited for beneath them."""
+    """Steps and rounds as lines, with a status line beneath."""
 
     def __init__(self, rounds: int) -> None:
         self.listener: Screen = self
@@ -62,7 +62,7 @@ class RichScreen(Screen):
 
 
 def _who(line: RoundLine) -> str:
-    """Who contributed, in a few words."""
+    """Return the contributors, in a few words."""
     if not line.missing:
         return f"all {len(line.members)}"
     missing = line.missing[0] if len(line.missing) == 1 else f"{len(line.missing)} hospitals"
@@ -82,12 +82,12 @@ class _Quiet:
 
 
 def quiet() -> _Quiet:
-    """A screen that shows nothing."""
+    """Return a screen that shows nothing."""
     return _Quiet()
 
 
 def show_outcome(outcome: Outcome) -> None:
-    """The closing table, and where everything lies."""
+    """Print the closing table, and where all files are."""
     console = Console()
     scores = outcome.scores
 

@@ -12,13 +12,14 @@ from swarmhub.data.tables import read_table, write_table
 from swarmhub.errors import BadInput
 
 MAX_SITES = 24
-SEED = 5  # of ten splits the one whose AUCs (alone, pooled) are nearest to their means
+SEED = 5  # of ten splits the one with AUCs (alone, pooled) nearest to their means
 HELD_OUT = 0.3
 
 
 @dataclass(frozen=True)
 class Site:
-    """One hospital: a home to be, training rows, held-out rows (None with a common test file)."""
+    """One hospital: its future home, training rows, held-out rows (None with a common test
+    file)."""
 
     name: str
     folder: Path
@@ -29,12 +30,13 @@ class Site:
 
 
 def heart_files(folder: Path) -> dict[str, Path]:
-    """The four hospitals' heart-disease tables that ship with the package."""
+    """Return the four hospitals' heart-disease tables that ship with the package."""
     return write_heart(folder)
 
 
 def parse_sites(given: list[str]) -> dict[str, Path]:
-    """NAME=FILE.csv options; BadInput for a doubled name, a missing file, too few or too many."""
+    """Parse NAME=FILE.csv options. Raises BadInput for a duplicate name, a missing file, too few or
+    too many."""
     found: dict[str, Path] = {}
     for text in given:
         name, sign, file = text.partition("=")
@@ -51,7 +53,7 @@ def parse_sites(given: list[str]) -> dict[str, Path]:
 def prepare_sites(
     files: Mapping[str, Path], label: str, root: Path, test: Path | None
 ) -> list[Site]:
-    """Check every table, hold out 30% of each site's patients (none where there is a common test
+    """Check every table, hold out 30% of each site's patients (none if there is a common test
     file), and write each hospital's own files."""
     if test is not None:
         read_table(test, label)

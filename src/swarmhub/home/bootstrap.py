@@ -1,10 +1,10 @@
-"""How the node of a newcomer begins: with the first block, or with a later state of the ledger.
+"""Bootstrap of a newcomer's node: from the first block, or from a later state of the ledger.
 
-It waits until a member lets it in, which is when the others have voted for it, and asks how long
-the ledger is. Where replaying it would take long, or its old blocks are forgotten, the engine takes
-over a snapshot. Its light client checks that snapshot's hash against signed headers, starting from
-the one block that the invitation names; what it asks for, this module fetches from the members'
-data ports, so the ledger needs no further port.
+The node waits until a member admits it, which is after the others have voted for it, and asks for
+the length of the ledger. If a replay would take long, or the old blocks are forgotten, the engine
+takes over a snapshot (state sync). Its light client checks that snapshot's hash against signed
+headers, starting from the block that the invitation names; this module fetches what it asks for
+from the members' peer ports, so the ledger needs no further port.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from swarmhub.types import Digest
 FILE = "entrance.json"
 MAX_FILE_BYTES = 1 << 20
 ASK_S = 2.0  # between two tries to be let in
-SHORTCUT_BLOCKS = 2_000  # so many are replayed within a minute
-SOCKETS = ("light-0.sock", "light-1.sock")  # the engine wants two; each begins with another member
+SHORTCUT_BLOCKS = 2_000  # blocks that are replayed within a minute
+SOCKETS = ("light-0.sock", "light-1.sock")  # the engine needs two; each starts with another member
 
 log = logging.getLogger("swarmhub.node")
 
 
 @dataclass(frozen=True)
 class TrustedCheckpoint:
-    """What an invitation told: members' doors, and a block to trust (0: none)."""
+    """Members' endpoints, and a block to trust (0: none), as an invitation names them."""
 
     doors: tuple[Endpoint, ...]
     height: int = 0
@@ -48,7 +48,7 @@ class TrustedCheckpoint:
 
 
 def note(home: Home, token: InvitationToken, engines: list[str]) -> None:
-    """Keep what `Entrance` needs of an invitation, and what a member told of the engines."""
+    """Store what `Bootstrap` needs of an invitation, and the engines that a member named."""
     write_durably(
         home.engine_path / FILE,
         pack_checkpoint(token.doors, token.trusted_height, token.trusted_hash),
@@ -57,12 +57,12 @@ def note(home: Home, token: InvitationToken, engines: list[str]) -> None:
 
 
 def pack_checkpoint(doors: tuple[Endpoint, ...], height: int, hash_: Digest) -> bytes:
-    """The file that `Entrance` reads."""
+    """Return the content of the file that `Bootstrap` reads."""
     return codec.pack(TrustedCheckpoint(doors, height, hash_))
 
 
 def is_newcomer(home: Home) -> bool:
-    """Whether the home came into its consortium by an invitation."""
+    """Return whether the home joined its consortium by an invitation."""
     return (home.engine_path / FILE).exists()
 
 
@@ -71,22 +71,22 @@ def _note_engines(home: Home, engines: list[str]) -> None:
 
 
 def read_engines(told: dict[str, Any]) -> list[str]:
-    """The engines' addresses in a member's answer; each is checked again where it is used."""
+    """Return the engines' addresses in a member's answer; each is checked again when it is used."""
     found = told.get("engines")
     return [str(e)[:400] for e in found[:1000]] if isinstance(found, list) else []
 
 
 class Bootstrap:
-    """Of one node that has no block yet."""
+    """The bootstrap of a node that has no block yet."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._runners: list[web.AppRunner] = []
-        self.waiting = False  # to be let in
-        self._refused = 0  # so many looks in a row found that the application is not open
+        self.waiting = False  # for admission
+        self._refused = 0  # consecutive looks that found no open application
 
     async def find(self) -> Entry | None:
-        """Wait for a member's answer; how to begin (None: with the first block)."""
+        """Wait for a member's answer; return how to begin (None: with the first block)."""
         known = self._read()
         if known is None:
             return None  # a founder's home, or an old one
@@ -113,8 +113,8 @@ class Bootstrap:
         return Entry(known.height, known.hash, SOCKETS, frozenset(snapshots))
 
     def standing(self) -> Standing:
-        """Say whether a newcomer that no member lets in waits for a vote, or has been declined. A
-        single bad look does not count: a member may be a block behind."""
+        """Return whether a newcomer that is not admitted waits for a vote or was declined. A single
+        bad look does not count: a member may be a block behind."""
         if self._refused >= LOOKS:
             return Standing("declined", False, DECLINED)
         return Standing("waiting", True, WAITS)
@@ -168,15 +168,15 @@ class Bootstrap:
         await web.UnixSite(runner, short_path(path)).start()
 
     async def close(self) -> None:
-        """Answer nothing more."""
+        """Stop answering."""
         for runner in self._runners:
             await runner.cleanup()
 
 
 def choose_snapshots(told: list[dict[str, Any]]) -> list[str]:
-    """Hashes of the snapshots that enough members announce. The signed headers vouch for a
-    snapshot's state only; what else it says of its block is believed where f + 1 of those that
-    answer say the same."""
+    """Return the hashes of the snapshots that enough members announce. The signed headers vouch for
+    a snapshot's state only; its other statements about the block are believed if f + 1 of the
+    members that answer make the same ones."""
     counts = Counter(hash_ for one in told for hash_ in set(_read_snapshots(one)))
     needed = compute_faults(len(told)) + 1
     return sorted(hash_ for hash_, count in counts.items() if count >= needed)

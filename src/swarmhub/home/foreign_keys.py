@@ -1,5 +1,5 @@
-"""Keys of this hospital on the ledger that are not those of this home: replaced in another copy of
-the home, or by somebody who has its account key."""
+"""Keys that the ledger has for this hospital and this home does not: replaced in another copy of
+the home, or by another holder of its account key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swarmhub.types import PublicKey
 
 
 def find_foreign_keys(home: Home, state: Reader, account: PublicKey) -> str:
-    """What an operator should know and do, in a sentence; empty if the keys agree."""
+    """Return a sentence on what differs and what to do; "" if the keys agree."""
     me = get_member_of_key(state, account)
     if me is None:
         other = next((m for m in get_members(state) if m.name == home.config.name), None)
@@ -54,7 +54,7 @@ def _since(member: Member) -> str:
 
 
 def _differing(home: Home, me: Member) -> list[str]:
-    """Names of the keys that differ. HomeError if one cannot be read."""
+    """Return the names of the keys that differ. Raises HomeError if one cannot be read."""
     card = home.card()
     found = [name for name in ("tls", "consensus") if getattr(card, name) != getattr(me, name)]
     if home.is_networked:

@@ -1,11 +1,11 @@
-"""A node's home directory: everything that one hospital's node keeps.
+"""A node's home directory, with all files of one hospital's node.
 
     node.toml      name, ledger, address, listening address      keys/    never leave this home
     blobs/         parameter buffers                              state/   journal, last head seen
     local/         trainers' private state                        run/     lock, local API, leases
     logs/                                                         ledger/  state, engine (if any)
 
-The format number in node.toml changes when an older swarmhub could not read the home.
+The format number in node.toml is raised if older versions of swarmhub cannot read the home.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
 MAX_PORT = 65_535
-HIDDEN = "127.0.0.1:7400"  # where a host listens for its own relays' calls
+HIDDEN = "127.0.0.1:7400"  # where a host listens for its relays' connections
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen")
-NUMBERS = {  # of the ledger of many machines, with the least and the most
+NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
     "propose_ms": (100, 60_000),
@@ -57,24 +57,24 @@ log = logging.getLogger("swarmhub.home")
 
 @dataclass(frozen=True)
 class Config:
-    """What the operator chose. `ledger` is a path, absolute or relative to the home, for a ledger
+    """The operator's settings. `ledger` is a path, absolute or relative to the home, for a ledger
     that the nodes of one machine share, or "cometbft"."""
 
     name: str
     ledger: str
     address: str  # host:port under which the other members reach this node
     listen: str  # host:port on which it listens
-    ledger_address: str = ""  # the same two for the ledger's engine, where it has peers
+    ledger_address: str = ""  # the same two for the ledger's engine, if there is one
     ledger_listen: str = ""
     health_listen: str = ""  # host:port on which GET /health answers, for monitoring
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
     propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
-    keep_blocks: int = 100_000  # at least so many; of older ones milestones only; 0: keep all
+    keep_blocks: int = 100_000  # minimum; of older blocks only milestones are kept; 0: keep all
 
 
 class Home:
-    """An opened home."""
+    """An open home."""
 
     def __init__(self, root: Path, config: Config) -> None:
         self.root = root
@@ -93,10 +93,10 @@ class Home:
         ledger_address: str = "",
         ledger_listen: str = "",
     ) -> Home:
-        """Make a home with fresh keys. HomeError where one exists: keys are never replaced.
+        """Create a home with fresh keys. Raises HomeError if one exists: keys are never replaced.
 
-        An address `@host:port` says behind which relay (or relays, with commas between) a host
-        stands that nobody can connect to; it listens for itself then."""
+        An address `@host:port` names the relay (or relays, separated by commas) of a host that
+        cannot be connected to; it then listens on the loopback."""
         name = read_name(name)
         if not ledger:
             raise BadInput(f"Expected --ledger {COMETBFT} or the path of a file, got ''.")
@@ -126,7 +126,7 @@ class Home:
                 home._make_keys()
                 home.write_config()
             except OSError:
-                for path in (root / "keys").iterdir():  # nobody has seen them yet
+                for path in (root / "keys").iterdir():  # no one has seen them yet
                     path.unlink(missing_ok=True)
                 raise
         except OSError as error:
@@ -134,7 +134,7 @@ class Home:
         return home
 
     def make_folders(self) -> None:
-        """Those that are not there: a backup may have left out what is empty."""
+        """Create the missing folders: a backup may have left out empty ones."""
         for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
             shut_out_others(self.root / folder)
@@ -151,24 +151,24 @@ class Home:
 
     @classmethod
     def open(cls, root: Path) -> Home:
-        """Open a home; HomeError where there is none, or one of another format."""
-        root = root.absolute()  # a trainer in another directory is given paths of this home
+        """Open a home. Raises HomeError if there is none, or its format is another one."""
+        root = root.absolute()  # trainers in other directories are given paths of this home
         try:
             text = (root / CONFIG).read_text("utf-8-sig")
         except FileNotFoundError:
             raise HomeError(
                 f"Expected a node's home at {root}, found none; run 'swarmhub init' or give --home."
             ) from None
-        except (ValueError, OSError) as error:  # no UTF-8
+        except (ValueError, OSError) as error:  # not UTF-8
             raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
         return cls.parse(text, root)
 
     @classmethod
     def parse(cls, text: str, root: Path) -> Home:
-        """A home with the configuration of this text; HomeError as of `open`."""
+        """Return a home with the configuration in `text`. Raises HomeError as `open` does."""
         try:
             found = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # no TOML, nests
+        except (ValueError, RecursionError) as error:  # not TOML, or nested too deeply
             raise HomeError(f"Cannot read {root / CONFIG}: {error}.") from None
         if found.get("format") != FORMAT:
             came = repr(str(found["format"])[:60]) if "format" in found else "none"
@@ -202,8 +202,7 @@ class Home:
         return cls(root, Config(**texts, **numbers))
 
     def use_cometbft(self) -> None:
-        """Have this home use a ledger of many machines from now on. HomeError where it has another
-        ledger."""
+        """Switch this home to a networked ledger. Raises HomeError if it has another ledger."""
         if self.is_networked:
             return
         if self.ledger_path.exists():
@@ -234,8 +233,8 @@ class Home:
     # where things are
 
     def key_path(self, name: str) -> Path:
-        """Path of the key `account`, `tls`, `consensus` or `ledger` (its engine's, where it has
-        one)."""
+        """Return the path of the key `account`, `tls`, `consensus` or `ledger` (the engine's key,
+        if there is an engine)."""
         return self.root / "keys" / f"{name}.pem"
 
     @property
@@ -244,17 +243,17 @@ class Home:
 
     @property
     def is_networked(self) -> bool:
-        """Whether its ledger is one of many machines."""
+        """Whether its ledger is networked, i.e. replicated over several machines."""
         return self.config.ledger == COMETBFT
 
     @property
     def engine_path(self) -> Path:
-        """The folder of the ledger's engine, where it has one."""
+        """The folder of the ledger's engine, if there is one."""
         return self.root / "ledger"
 
     @property
     def genesis_path(self) -> Path:
-        """Where the hospital that founded keeps the genesis for the other founders."""
+        """Path at which the founding hospital keeps the genesis for the other founders."""
         return self.root / "genesis.json"
 
     @property
@@ -266,20 +265,19 @@ class Home:
         return self.root / "blobs"
 
     def state_path(self, name: str) -> Path:
-        """A file of the node's journal."""
+        """Return the path of a file in the node's journal."""
         return self.root / "state" / name
 
     def is_forgotten(self, study: str) -> bool:
-        """Whether this hospital has forgotten a study that is over."""
+        """Return whether this hospital has forgotten a study that is over."""
         return self.state_path(f"{study}.forgotten").exists()
 
     def mark_forgotten(self, study: str) -> None:
-        """Have the node take no part in a study that is over, from now on; on disk when this
-        returns."""
+        """Exclude the node from a study that is over, from now on; on disk when this returns."""
         write_durably(self.state_path(f"{study}.forgotten"), b"")
 
     def forgotten(self) -> list[str]:
-        """The studies that are marked so."""
+        """Return the studies that are marked as forgotten."""
         return sorted(path.stem for path in (self.root / "state").glob("*.forgotten"))
 
     @property
@@ -288,11 +286,11 @@ class Home:
         return self.state_path("sent.jsonl")
 
     def run_path(self, name: str) -> Path:
-        """A file that means something only while a process runs."""
+        """Return the path of a file that is valid only while a process runs."""
         return self.root / "run" / name
 
     def local_path(self, study: str) -> Path:
-        """A trainer's private folder for a study."""
+        """Return the path of a trainer's private folder for a study."""
         return self.root / "local" / study
 
     # keys
@@ -302,7 +300,8 @@ class Home:
         return keys.PrivateKey.load(self.key_path(name))
 
     def card(self, rotated: Collection[str] = ()) -> Card:
-        """What this hospital shows of itself, signed; `rotated`: of which keys the new ones."""
+        """Return this hospital's signed card; `rotated` names the keys of which it has the new
+        ones."""
 
         def shown(name: str, path: Path) -> Path:
             new = next_to(path)
@@ -326,8 +325,8 @@ class Home:
         return Card(**{**codec.to_json(unsigned), "signature": signature})
 
     def begin_rotation(self, names: Iterable[str]) -> keys.PrivateKey:
-        """Make new keys of these names beside those in use; such of a rotation that was interrupted
-        are kept. Returns the account key after the rotation."""
+        """Create new keys of these names beside those in use; keys of an interrupted rotation are
+        kept. Returns the account key after the rotation."""
         self.mend_rotation()
         names = list(names)
         for name in names:
@@ -343,7 +342,7 @@ class Home:
         return keys.PrivateKey.load(next_to(account) if "account" in names else account)
 
     def new_keys(self, state: Reader) -> dict[str, Member]:
-        """The new keys beside those in use that the ledger has by now: the member of each name."""
+        """Return the new keys that are on the ledger but not yet in use: name to member record."""
         members = get_members(state)
         owners: dict[str, dict[str | None, Member]] = {
             "account": {m.account: m for m in members},
@@ -361,15 +360,15 @@ class Home:
             except HomeError:
                 if path.exists():
                     raise
-                continue  # a command, or the node, was faster
+                continue  # a command or the node was faster
             owner = owners[name].get(compute_peer_id(public) if name == "ledger" else public)
             if owner is not None:
                 found[name] = owner
         return found
 
     def finish_rotation(self, state: Reader) -> list[str]:
-        """Put the new keys in their places that the ledger has by now; returns their names. Does
-        no harm when it is done twice, or by a command and the node at the same time."""
+        """Put the new keys that are on the ledger in use; returns their names. May be called twice,
+        or by a command and the node at the same time."""
         done = list(self.new_keys(state))
         for name in done:
             self.put_in_place(name)
@@ -380,46 +379,46 @@ class Home:
         return any(next_to(self.key_path(name)).exists() for name in ROTATABLE)
 
     def keys_changed_ns(self) -> int:
-        """Modification time of the folder of keys: a cheap sign that `is_rotating` may differ. 0
-        if the folder cannot be seen."""
+        """Return the modification time of the folder of keys: a cheap sign that `is_rotating` may
+        differ. 0 if the folder cannot be read."""
         try:
             return os.stat(f"{self.root}/keys").st_mtime_ns
         except OSError:
             return 0
 
     def newest_ledger_key(self) -> keys.PrivateKey | None:
-        """The engine's newest key, registered or not; None if it cannot be read just now."""
+        """Return the engine's newest key, registered or not; None if it cannot be read now."""
         path = self.key_path("ledger")
-        for place in (next_to(path), path):  # the first may move to the second's place meanwhile
+        for place in (next_to(path), path):  # the first may be renamed to the second meanwhile
             with contextlib.suppress(HomeError):
                 return keys.PrivateKey.load(place)
         return None
 
     def put_in_place(self, name: str) -> None:
-        """Use the new key (and certificate) of this name from now on."""
+        """Put the new key (and certificate) of this name in use."""
         paths = [self.certificate_path] if name == "tls" else []
-        for path in [*paths, self.key_path(name)]:  # the key last: it says that there is more to do
+        for path in [*paths, self.key_path(name)]:  # the key last: it marks unfinished work
             with contextlib.suppress(FileNotFoundError):
                 next_to(path).replace(path)
 
     def mend_rotation(self) -> None:
-        """Where a crash came between a new certificate and its key, put the key in its place."""
+        """Put a new key in place whose certificate was in place before a crash."""
         new = next_to(self.key_path("tls"))
-        with contextlib.suppress(HomeError, BadInput):  # nothing to mend, or not here
+        with contextlib.suppress(HomeError, BadInput):  # nothing to repair, or not here
             shown = keys.read_public(_read_certificate(self.certificate_path))
             if new.exists() and shown == keys.PrivateKey.load(new).public:
                 new.replace(self.key_path("tls"))
 
     def identity(self) -> tuple[bytes, ...]:
-        """What its key files hold now; another value after a rotation."""
+        """Return the content of the key files; it differs after a rotation."""
         paths = [*(self.key_path(name) for name in ROTATABLE), self.certificate_path]
         return tuple(path.read_bytes() for path in paths if path.exists())
 
-    # what was seen
+    # the last head seen
 
     def last_head(self) -> tuple[int, str] | None:
-        """The last (height, block id) this node saw, kept outside the ledger's file; HomeError
-        where its file is damaged."""
+        """Return the last (height, block id) that this node saw, kept outside the ledger's file.
+        Raises HomeError if its file is damaged."""
         path = self.state_path("head")
         try:
             found = codec.parse(unseal(path.read_bytes()) or b"")
@@ -433,7 +432,7 @@ class Home:
             ) from None
 
     def last_head_if_whole(self) -> tuple[int, str] | None:
-        """The same for a command: where the file is damaged, that is said, and nothing is known."""
+        """Return the same for a command; if the file is damaged, log that and return None."""
         try:
             return self.last_head()
         except HomeError as error:
@@ -441,14 +440,14 @@ class Home:
             return None
 
     def save_head(self, height: int, block: str) -> None:
-        """Remember the head. Not synced: after a power cut an older head is remembered."""
+        """Store the head. Not synced: after a power cut an older head may be read."""
         path = self.state_path("head")
         write_whole(path, seal(codec.encode({"height": height, "id": block})))
         failpoint("head.saved")
 
 
 def next_to(path: Path) -> Path:
-    """Where the key or certificate is that will take this one's place."""
+    """Return the path of the key or certificate that will replace the one at `path`."""
     return path.with_suffix(f".next{path.suffix}")
 
 
@@ -463,7 +462,7 @@ def _read_certificate(path: Path) -> bytes:
 
 
 def next_port(address: str) -> str:
-    """The same host, one port on."""
+    """Return an address with the same host and the next port."""
     host, port = parse_address(address)
     if port == MAX_PORT:
         raise BadInput(
@@ -474,7 +473,7 @@ def next_port(address: str) -> str:
 
 
 def check_places(config: Path, key: str, text: str) -> None:
-    """HomeError if a home's configuration has no address there (or addresses of relays)."""
+    """Raise HomeError if a setting of a home is not an address (or addresses of relays)."""
     places = relays_of(text) or [text]
     try:
         for place in [] if text == DIALS_OUT else places:
@@ -484,8 +483,8 @@ def check_places(config: Path, key: str, text: str) -> None:
 
 
 def read_name(name: str) -> str:
-    """Return a hospital's or consortium's name with é as one character (some machines type two);
-    BadInput if it cannot be one."""
+    """Return a hospital's or consortium's name in composed form (some systems type é as two
+    characters). Raises BadInput if it is not a valid name."""
     name = unicodedata.normalize("NFC", name)
     if fault := find_name_fault(name):
         raise BadInput(f"Expected {fault}, for a name; got {name[:80]!r}.")
@@ -493,7 +492,8 @@ def read_name(name: str) -> str:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of `host:port`, an IPv6 address in brackets; BadInput if it is not."""
+    """Return host and port of `host:port`, with IPv6 addresses in brackets. Raises BadInput if
+    `text` is not an address."""
     if fault := find_address_fault(text):
         raise BadInput(f"Expected {fault}, for an address; got {text[:80]!r}.")
     host, _, port = text.rpartition(":")

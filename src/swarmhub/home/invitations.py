@@ -1,8 +1,8 @@
-"""Invitations as they are handed over: one token, or the file that has it.
+"""Invitation tokens, as one word or as a file that contains it.
 
-A token's secret is an ed25519 key whose public half is on the ledger. It signs the application;
-where hospitals have machines of their own it also opens a member's door before its owner is a
-member: the sponsor's TLS key has issued a certificate for it, good for as long as the invitation.
+A token's secret is an ed25519 key whose public half is on the ledger. It signs the application. On
+a networked ledger it also admits a newcomer to members' peer ports before it is a member: the
+sponsor's TLS key has issued a certificate for it, valid for as long as the invitation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_ENDPOINTS = 4  # members that a token names
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a member can be reached, and the sha256 of its TLS certificate."""
+    """A member's address, and the sha256 of its TLS certificate."""
 
     address: str
     tls: Digest
@@ -32,8 +32,8 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class InvitationToken:
-    """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the
-    fields from `genesis` on are for a ledger of many machines."""
+    """An invitation. Single use; keep it secret. `ledger` is a path, or "cometbft"; the fields from
+    `genesis` on are for a networked ledger."""
 
     chain: str
     ledger: str
@@ -43,17 +43,17 @@ class InvitationToken:
     genesis: Digest = ""  # sha256 of its canonical bytes
     certificate: str = ""  # DER in hex, for the secret's key
     doors: tuple[Endpoint, ...] = ()
-    trusted_height: int = 0  # a block of when it was made, and its hash: where the newcomer's
-    trusted_hash: Digest = ""  # light client begins
+    trusted_height: int = 0  # a block at the time of the invitation, and its hash:
+    trusted_hash: Digest = ""  # the trust anchor of the light client
 
 
 def write_token(token: InvitationToken) -> str:
-    """The token as one word."""
+    """Return the token as one word."""
     return PREFIX + base64.urlsafe_b64encode(codec.pack(token)).decode().rstrip("=")
 
 
 def read_token(source: Path | str) -> InvitationToken:
-    """A token from a token, or from a file with one (or with its JSON)."""
+    """Read a token from its text, or from a file that contains it (or its JSON)."""
     text = str(source)
     if text.startswith(PREFIX):
         return parse_token(text.encode())
@@ -72,10 +72,10 @@ def read_token(source: Path | str) -> InvitationToken:
 
 
 def parse_token(data: bytes) -> InvitationToken:
-    """A token from the bytes of its token or its JSON. BadInput if it is none, or cut off."""
+    """Parse a token from its text or its JSON. Raises BadInput if it is not a token, or cut off."""
     text = data.decode("utf-8-sig", "replace").strip()
     if text.startswith(PREFIX):
-        packed = "".join(text.removeprefix(PREFIX).split())  # a mail program may have broken it
+        packed = "".join(text.removeprefix(PREFIX).split())  # a mail program may have wrapped it
         try:
             data = base64.b64decode(packed + "=" * (-len(packed) % 4), b"-_", validate=True)
             return codec.from_json(InvitationToken, codec.parse(data, MAX_TOKEN_BYTES))
@@ -90,5 +90,5 @@ def parse_token(data: bytes) -> InvitationToken:
 
 
 def fingerprint_of(certificate: bytes) -> Digest:
-    """sha256 of a certificate (DER), in hex."""
+    """Return the sha256 of a certificate (DER) in hex."""
     return hashlib.sha256(certificate).hexdigest()

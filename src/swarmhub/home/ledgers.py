@@ -1,4 +1,4 @@
-"""Which ledger a home uses: the file that a machine's nodes share, or the one of many machines."""
+"""Selection of a home's ledger: a file that the nodes of a machine share, or a networked ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from swarmhub.ledger.cometbft import (
 NodeLedger: TypeAlias = SqliteLedger | CometLedger
 DeskLedger: TypeAlias = SqliteLedger | CometLedger | CometReadClient
 
-ENGINE_BACK_S = 20.0  # a running node's engine starts again where a member has gone
+ENGINE_BACK_S = 20.0  # a running node's engine restarts after a member's departure
 
 
 async def open_for_node(
@@ -37,21 +37,21 @@ async def open_for_node(
     find_entry: Callable[[], Awaitable[Entry | None]],
     ask_heights: Callable[[State], Awaitable[list[int]]],
 ) -> NodeLedger:
-    """The ledger of a node that starts; it runs the engine where there is one, which begins as
-    `find_entry` says where this node is a newcomer's. `ask_heights`: the newest blocks of other
-    validators, as they say."""
+    """Open the ledger of a node that starts. For a networked ledger this starts the engine; a
+    newcomer's engine begins as `find_entry` decides. `ask_heights` returns the newest blocks that
+    other validators report."""
     if not home.is_networked:
         return await SqliteLedger.open(home.ledger_path, account, seen)
 
     async def find_height(state: State) -> tuple[int, bool]:
-        """Find the newest block that there is for sure, because one honest member says so, or this
-        home; and whether so many have answered that one of them is honest."""
+        """Return the newest block that exists for sure, because an honest member or this home
+        vouches for it; and whether enough members have answered that one of them is honest."""
         validators = sum(m.power > 0 for m in get_members(state))
         told = await ask_heights(state)
         is_sure = validators <= 1 or len(told) > compute_faults(validators)
         return max(find_credible_height(told, validators), seen[0] if seen else 0), is_sure
 
-    from swarmhub.home.bootstrap import is_newcomer  # loads an HTTP server; no command needs it
+    from swarmhub.home.bootstrap import is_newcomer  # loads an HTTP server; commands do not
 
     settings = Settings(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
@@ -67,8 +67,8 @@ async def open_for_node(
 
 
 def find_credible_height(told: list[int], validators: int) -> int:
-    """The newest block that there is for sure: so many of the answers as may be lies are higher.
-    0 if too few have answered."""
+    """Return the newest block that exists for sure: up to f answers may be false, so the f highest
+    do not count. 0 if too few members have answered."""
     lies = compute_faults(validators)
     return (sorted(told, reverse=True)[lies:] or [0])[0]
 
@@ -76,9 +76,9 @@ def find_credible_height(told: list[int], validators: int) -> int:
 async def open_for_desk(
     home: Home, account: PrivateKey, patience_s: float = 0.0, listener: Listener | None = None
 ) -> DeskLedger:
-    """The ledger of a command, beside a node that may be running; if only the node can submit,
-    it has so long to start, and its engine to start again. `listener` sees the blocks that are
-    executed: of a shared file all, from the first on."""
+    """Open the ledger for a command, beside a node that may be running. If only the node can
+    submit, wait up to `patience_s` until it, or its engine, has started. `listener` receives the
+    blocks that are executed: for a shared file all of them, from the first on."""
     if not home.is_networked:
         seen = home.last_head_if_whole()
         return await SqliteLedger.open(home.ledger_path, account, seen, listener=listener)
@@ -88,7 +88,7 @@ async def open_for_desk(
 
 
 def _is_up(home: Home) -> bool:
-    """Whether a node listens to trainers on this home."""
+    """Return whether a node listens to trainers on this home."""
     try:
         port = int(json.loads(home.run_path("api.json").read_bytes())["port"])
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
@@ -98,8 +98,8 @@ def _is_up(home: Home) -> bool:
 
 
 def found_ledger(home: Home, genesis: Genesis) -> str:
-    """Begin a ledger in this home with a genesis; returns the chain id. Every founder of a ledger
-    of many machines does so with the same genesis."""
+    """Create a ledger in this home from a genesis; returns the chain id. Every founder of a
+    networked ledger does so with the same genesis."""
     if not home.is_networked:
         return create_ledger(home.ledger_path, genesis, home.key("account"))
     return create_comet_ledger(home.engine_path, genesis)

@@ -1,8 +1,9 @@
-"""Does this hospital belong to its consortium, and do the others think so, too?
+"""This hospital's membership in its consortium, and whether the other members agree.
 
-The ledger says it, as far as this node has it. A member that was removed while its node was down
-gets no block that could tell it so: the engines of the others refuse the connection. But their
-peer ports still answer a handshake, and hang up on a certificate that is no member's now.
+The ledger has the membership, as far as this node has the ledger. A member that was removed while
+its node was down receives no block that tells it so: the engines of the others refuse the
+connection. But their peer ports still answer a handshake, and then close the connection if the
+certificate is not an active member's.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from swarmhub.contract.state import State
 from swarmhub.errors import HungUp, PeerError
 from swarmhub.types import MemberId, PublicKey
 
-LOOK_S = 10.0  # between two looks at whether the others let this node in
-DOUBT_S = 1.0  # ... if the last look found nobody that does: it takes two in a row
+LOOK_S = 10.0  # between two checks whether the others admit this node
+DOUBT_S = 1.0  # ... if the last check found no member that does: two in a row count
 LOOKS = 2
 
 Word = Literal["member", "removed", "left", "revoked", "waiting", "declined", "unknown"]
@@ -64,7 +65,8 @@ STRANGER = (
 
 @dataclass(frozen=True)
 class Standing:
-    """`said` is one sentence for people, with what to do; `well`: nobody here has to mend it."""
+    """A hospital's standing. `said` is one sentence for people, with what to do; `well` means that
+    nothing has to be repaired here."""
 
     state: Word
     well: bool
@@ -73,17 +75,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the other members said when they were last asked: how many let this node in, hung up on
-    its certificate, or did not answer."""
+    """The other members' last answers: how many admitted this node, closed the connection because
+    of its certificate, or did not answer."""
 
     let_in: int = 0
     hung_up: int = 0
     silent: int = 0
-    since_s: float = 0.0  # for so long nobody has let it in
+    since_s: float = 0.0  # time since a member last admitted it
 
     @property
     def is_refused(self) -> bool:
-        """Whether nobody lets it in, and more than the faulty hang up."""
+        """Whether no member admits it, and more than f close the connection."""
         total = self.let_in + self.hung_up + self.silent
         return not self.let_in and self.hung_up > compute_faults(total + 1)
 
@@ -95,8 +97,8 @@ class Asked:
 def find_standing(
     state: State, account: PublicKey, name: str = "", asked: Asked | None = None
 ) -> Standing:
-    """What a ledger's state says of the hospital with this account key (and name), and what the
-    others said if they were asked."""
+    """Return the standing of the hospital with this account key (and name) in a ledger's state,
+    combined with the other members' answers if they were asked."""
     me = get_member_of_key(state, account)
     if me is None:
         return _find_outsider(state, account, name)
@@ -134,22 +136,22 @@ def _find_outsider(state: State, account: PublicKey, name: str) -> Standing:
 
 
 def find_applicants(state: State) -> dict[bytes, MemberId]:
-    """Find the certificates (DER) of open applications, and the member that has invited each."""
+    """Return the certificates (DER) of open applications, with the member that invited each."""
     motions = MOTIONS.get(state)
     found = [MOTION.need(state, i) for i in motions.open] if motions else []
     return {bytes.fromhex(m.applicant.tls): m.by for m in found if m.applicant is not None}
 
 
 class StatusClient(Protocol):
-    """What asks other members' nodes (transport.client.PeerClient)."""
+    """Requests to other members' nodes (transport.client.PeerClient)."""
 
     async def knock(self, member: MemberId, /) -> None:
-        """Come back if the member lets this node in. HungUp if it does not, PeerError if it does
+        """Return if the member admits this node. Raises HungUp if it does not, PeerError if it does
         not answer."""
 
 
 async def ask_all(client: StatusClient, others: list[MemberId]) -> Asked:
-    """Knock at every other member's door at once."""
+    """Ask every other member at once whether it admits this node."""
 
     async def knock(member: MemberId) -> str:
         try:
@@ -165,7 +167,7 @@ async def ask_all(client: StatusClient, others: list[MemberId]) -> Asked:
 
 
 class Membership:
-    """Asks the others now and then: one of them if all is well, else all."""
+    """Periodic check of the membership: asks one other member if all is well, else all of them."""
 
     def __init__(
         self,
@@ -178,11 +180,11 @@ class Membership:
         self._bad_looks = 0
         self._turn = 0
         self._alone_since = time.monotonic()
-        self._reads = True  # blocks that the others have: what they say is not known yet
+        self._reads = True  # still catching up: what the others decided is not known yet
 
     def standing(self, state: State, account: PublicKey, name: str) -> Standing:
-        """As `find_standing`. A single bad look at the others does not count: a member may be a
-        block behind."""
+        """Return the result of `find_standing`. A single bad check does not count: a member may be
+        a block behind."""
         counts = self._bad_looks >= LOOKS
         found = find_standing(state, account, name, self._asked if counts else None)
         if self._reads and not counts and get_member_of_key(state, account) is None:
@@ -190,18 +192,18 @@ class Membership:
         return found
 
     def hear(self) -> None:
-        """Another member has asked for a connection: it takes this node for one."""
+        """Note that another member has asked for a connection: it accepts this node as a member."""
         self._bad_looks, self._alone_since = 0, time.monotonic()
 
     async def watch(self, tell: Callable[[], None]) -> None:
-        """Look again and again; `tell` is called after each look."""
+        """Check repeatedly; `tell` is called after each check."""
         while True:
             await self.look()
             tell()
             await asyncio.sleep(DOUBT_S if 0 < self._bad_looks < LOOKS else LOOK_S)
 
     async def look(self) -> None:
-        """Ask one; if it does not let this node in, ask all."""
+        """Ask one member; if it does not admit this node, ask all."""
         self._reads = not await self._is_current()
         others = self._others()
         self._turn += 1

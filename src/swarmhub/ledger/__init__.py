@@ -1,4 +1,5 @@
-"""The replicated record. One protocol, drivers `memory` and `sqlite`, one block transition."""
+"""The replicated ledger. One protocol, drivers `memory`, `sqlite` and `cometbft`, one block
+transition."""
 
 from swarmhub.ledger.base import Ledger, Submission, advance_block_time, sign_transaction
 from swarmhub.ledger.blocks import Block, Committed, Tip, make_genesis_block

@@ -1,8 +1,9 @@
-"""What a ledger is to the rest of the house.
+"""The interface of a ledger to the other packages.
 
 `submit` hands bytes over and returns; the result comes with a block, which every subscriber
-sees. Nothing here assumes that the two are close in time, that a file is shared, or that a
-submission arrives at all: who needs a result waits for it and submits the same bytes again.
+receives. Nothing here assumes that the two are close in time, that a file is shared, or that a
+submission arrives at all: a caller that needs a result waits for it and submits the same bytes
+again.
 """
 
 from __future__ import annotations
@@ -33,38 +34,39 @@ class Ledger(Protocol):
 
     @property
     def state(self) -> State:
-        """The contract's state after that block; read it, never write it."""
+        """The contract's state after that block; read-only."""
 
     def estimate_ms(self) -> int:
-        """Block time that a transaction submitted now would see, as far as is known."""
+        """Return the estimated block time of a transaction submitted now."""
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every new block, in order; returns the unsubscription."""
+        """Call `listener` with every new block, in order; returns a function that unsubscribes."""
 
     async def submit(self, tx: bytes) -> Submission:
-        """Hand a transaction over. Malformed bytes are refused here, nothing else."""
+        """Submit a transaction. Only malformed bytes are refused here."""
 
     async def blocks(self, start: int, stop: int) -> list[Block]:
-        """Blocks of heights start (included) to stop (excluded), as far as there are any."""
+        """Return the blocks of heights start (included) to stop (excluded), as far as they
+        exist."""
 
     async def close(self) -> None:
         """Stop and release everything."""
 
 
 ASLEEP_MS = 1_200_000  # with a transaction's life well below the contract's horizon of an hour
-TX_LIFE_MS = 600_000  # a transaction that no block had in ten minutes is made anew
+TX_LIFE_MS = 600_000  # a transaction that no block had in ten minutes is signed anew
 
 
 def sign_transaction(body: Any, chain: str, now_ms: int, account: PrivateKey) -> bytes:
-    """A transaction of this account that is good for ten minutes."""
+    """Return a transaction of this account that is valid for ten minutes."""
     return write_transaction(
         body, chain, now_ms + TX_LIFE_MS, account.public, lambda m: account.sign(TX_DOMAIN, m)
     )
 
 
 async def advance_block_time(ledger: Ledger, account: PrivateKey) -> None:
-    """Where block time has stood still for long, because nothing happened and a block has the time
-    of the one before, make a block; what is signed next would else be from the future."""
+    """Make a block if block time has stood still for long, because nothing happened and a block has
+    the time of the one before; otherwise the next signature would be from the future."""
     if not ledger.sleeps or ledger.estimate_ms() - ledger.tip.time_ms < ASLEEP_MS:
         return
     tx = sign_transaction(Poke(""), ledger.tip.chain_id, ledger.tip.time_ms, account)
@@ -72,14 +74,15 @@ async def advance_block_time(ledger: Ledger, account: PrivateKey) -> None:
 
 
 class Submission:
-    """A transaction on its way: its id, and the result when a block has it."""
+    """A submitted transaction: its id, and the result when a block has it."""
 
     def __init__(self, tx_id: str, future: asyncio.Future[Result]) -> None:
         self.id = tx_id
         self._future = future
 
     async def result(self, timeout_s: float | None = None) -> Result:
-        """The result; TimeoutError when no block had it in time (submit the same bytes again)."""
+        """Return the result. Raises TimeoutError if no block had it in time (submit the same bytes
+        again)."""
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self._future)
 
@@ -89,14 +92,14 @@ def _key(tx: bytes) -> bytes:
 
 
 class Subscriptions:
-    """Results that are waited for, recent ones, and the subscribers (used by every driver).
+    """Pending results, recent ones, and the subscribers (used by every driver).
 
-    A result is for exact bytes. A transaction's id does not cover its signature, so whoever sees
-    one on its way can make a copy with the same id that is refused for its signature; that
-    refusal must not reach who waits for the genuine bytes.
+    A result is for exact bytes. A transaction's id does not cover its signature, so anyone that
+    sees a pending one can make a copy with the same id that is refused for its signature; that
+    refusal must not reach the waiter for the genuine bytes.
     """
 
-    RECENT = 512  # who resubmits does so within seconds
+    RECENT = 512  # resubmissions come within seconds
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, asyncio.Future[Result]] = {}
@@ -104,7 +107,7 @@ class Subscriptions:
         self._listeners: list[Listener] = []
 
     def expect(self, tx: bytes) -> Submission:
-        """A submission of the bytes; Malformed where they are no transaction."""
+        """Return a submission of the bytes. Raises Malformed if they are not a transaction."""
         tx_id, key = read_transaction(tx).id, _key(tx)
         future = self._waiting.get(key)
         if future is None or future.done():
@@ -116,12 +119,12 @@ class Subscriptions:
         return Submission(tx_id, future)
 
     def is_waiting(self, tx: bytes) -> bool:
-        """Whether somebody waits for the result of these bytes."""
+        """Return whether the result of these bytes is waited for."""
         future = self._waiting.get(_key(tx))
         return future is not None and not future.done()
 
     def publish(self, committed: Committed) -> None:
-        """Tell waiters and subscribers of a block."""
+        """Pass a block to waiters and subscribers."""
         # block 0 has a transaction, the genesis, and no result
         for tx, result in zip(committed.block.txs, committed.results, strict=False):
             key = _key(tx)
@@ -136,20 +139,20 @@ class Subscriptions:
             listener(committed)
 
     def refuse(self, tx: bytes, result: Result) -> None:
-        """Tell who waits that no block will have these bytes."""
+        """Report to the waiters that no block will have these bytes."""
         future = self._waiting.pop(_key(tx), None)
         if future is not None and not future.done():
             future.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """No block will come any more: tell who waits."""
+        """Report an error to all waiters: no block will come any more."""
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
-                future.exception()  # whoever has given up waiting need not hear of it
+                future.exception()  # mark it as retrieved: the waiter may have given up
         self._waiting.clear()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a subscriber; returns its removal."""
+        """Add a subscriber; returns a function that removes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)

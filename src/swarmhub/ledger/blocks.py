@@ -1,10 +1,10 @@
-"""Blocks, and the one transition that every driver uses. No I/O.
+"""Blocks, and the block transition that all drivers share. No I/O.
 
-A block's header names its height and time, the digest of the block before, of its transactions
-and of their results, the app hash after it, and its writer, who signs it. `build` makes the next
-block on a tip, `replay` checks one that somebody else made: both execute the contract, so every
-member recomputes everything. A block whose end leaves a deadline to be stamped is followed by an
-empty one (`needs_follow_up`).
+A block's header names its height and time, the digest of the previous block, of its transactions
+and of their results, the app hash after it, and its writer, which signs it. `build` makes the next
+block on a tip, `replay` checks a block from elsewhere: both execute the contract, so every member
+recomputes everything. A block whose end leaves a deadline to be stamped is followed by an empty one
+(`needs_follow_up`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from swarmhub.types import BLOCK_DOMAIN, Digest, LedgerEvent, PublicKey, Signatu
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
-MAX_GENESIS_BYTES = 48 << 20  # it may hold the state of another chain, as text in a text
+MAX_GENESIS_BYTES = 48 << 20  # it may contain the state of another chain, as text within text
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a writer signs."""
+    """The signed part of a block."""
 
     height: int
     time_ms: int
@@ -45,9 +45,9 @@ class Header:
 class Block:
     """A header, its signature, and the transactions (canonical JSON texts).
 
-    Where many validators agree on a block (`agree`), its writer is who proposed it, `agreed` is
-    the hash that they signed, `misbehaviour` what the block shows of validators, and there is no
-    signature here.
+    If validators agree on a block (`agree`), its writer is the proposer, `agreed` is the hash that
+    they signed, `misbehaviour` what the block reports of validators, and there is no signature
+    here.
     """
 
     header: Header
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What validators have agreed on about a block beside its transactions."""
+    """What validators have agreed on about a block besides its transactions."""
 
     time_ms: int
     proposer: PublicKey
@@ -73,7 +73,7 @@ class Agreed:
 
 @dataclass(frozen=True)
 class Tip:
-    """Where a chain stands: everything the next block builds on, except the state's map."""
+    """The tip of a chain: everything the next block builds on, except the state's map."""
 
     chain_id: str
     height: int
@@ -84,7 +84,7 @@ class Tip:
 
 @dataclass(frozen=True)
 class Committed:
-    """A block as its readers see it: what became of each transaction, and what happened."""
+    """A committed block with the result of each transaction and the events."""
 
     block: Block
     results: tuple[contract.Result, ...]
@@ -99,12 +99,12 @@ class Committed:
 
 
 def needs_follow_up(state: Reader) -> bool:
-    """Whether the state waits for a block that stamps a deadline."""
+    """Return whether the state needs a block that stamps a deadline."""
     return is_waiting(state)
 
 
 def make_genesis_block(genesis: Genesis, writer: keys.PrivateKey) -> Block:
-    """Block 0. BadInput where the contract refuses the founders."""
+    """Return block 0. Raises BadInput if the contract refuses the founders."""
     data = codec.pack(genesis)
     overlay, _, events = _found(genesis)
     app_hash = hash_of(write_tree(None, overlay.writes)).hex()
@@ -141,7 +141,7 @@ def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[LedgerEvent, ...]]:
 def build(
     tip: Tip, state: Overlay, txs: Sequence[bytes], clock_ms: int, writer: keys.PrivateKey
 ) -> tuple[Tip, Committed]:
-    """The next block with these transactions; its writes go into `state`."""
+    """Build the next block with these transactions; its writes go into `state`."""
     time_ms = max(tip.time_ms + 1, clock_ms)
     overlay, results, events = _execute(tip, state, txs, time_ms)
     tree = write_tree(tip.tree, overlay.writes)
@@ -155,7 +155,8 @@ def build(
 
 
 def agree_on_genesis(genesis: Genesis, into: Overlay) -> tuple[Tip, Committed]:
-    """The state of block 0, where nobody writes it: every validator has the same genesis."""
+    """Write the state of block 0 on a networked ledger, on which every validator has the same
+    genesis."""
     overlay, chain_id, events = _found(genesis)
     tree = write_tree(None, overlay.writes)
     results = _results_digest((), events)
@@ -170,7 +171,7 @@ def agree_on_genesis(genesis: Genesis, into: Overlay) -> tuple[Tip, Committed]:
 
 
 def agree(tip: Tip, state: Overlay, txs: Sequence[bytes], agreed: Agreed) -> tuple[Tip, Committed]:
-    """The next block, as validators have agreed on it; its writes go into `state`."""
+    """Execute the next block as validators have agreed on it; its writes go into `state`."""
     time_ms = max(tip.time_ms + 1, agreed.time_ms)
     overlay, results, events = _execute(tip, state, txs, time_ms, agreed.misbehaviour)
     tree = write_tree(tip.tree, overlay.writes)
@@ -185,7 +186,7 @@ def agree(tip: Tip, state: Overlay, txs: Sequence[bytes], agreed: Agreed) -> tup
 
 
 def replay(tip: Tip, state: Overlay, block: Block) -> tuple[Tip, Committed]:
-    """Check a block against the tip and write its state; LedgerDamaged names its height."""
+    """Check a block against the tip and write its state. LedgerDamaged names its height."""
     header = block.header
     if header.height != tip.height + 1:
         raise LedgerDamaged(tip.height + 1, f"block {header.height} stands in its place")
@@ -204,13 +205,14 @@ def replay(tip: Tip, state: Overlay, block: Block) -> tuple[Tip, Committed]:
 
 
 def check_size(txs: Sequence[bytes], height: int) -> None:
-    """A block is bounded before it is decoded."""
+    """Check the size of a block before it is decoded."""
     if len(txs) > MAX_BLOCK_TXS or sum(map(len, txs)) > MAX_BLOCK_BYTES:
         raise LedgerDamaged(height, "it is larger than a block may be")
 
 
 def check_writer(state: Reader, block: Block) -> None:
-    """A member writes blocks; a stranger only one with its own transactions (an application)."""
+    """Check that the writer is a member; a stranger may write only a block with its own
+    transactions (an application)."""
     writer = block.header.writer
     if get_member_of_key(state, writer) is None and not all(
         tx.signer == writer for tx in _readable(block.txs)
@@ -246,7 +248,7 @@ def _execute(
             result = contract.Result(codec.digest(b"malformed", data), "Malformed", str(error))
         results.append(result)
         events.extend(result.events)
-    # a write that puts back what was there is no change
+    # a write that restores the previous value is not a change
     for path in [p for p, v in overlay.writes.items() if state.get(p) == v]:
         del overlay.writes[path]
     return overlay, tuple(results), tuple(events)
@@ -297,12 +299,12 @@ def _compare(block: Block, results: Digest, app_hash: Digest, time_ms: int) -> N
 
 
 def pack_txs(txs: Sequence[bytes]) -> bytes:
-    """Transactions as one JSON array of texts, readable in any SQLite browser."""
+    """Return transactions as one JSON array of texts, readable in any SQLite browser."""
     return json.dumps([t.decode("utf-8", "surrogateescape") for t in txs]).encode()
 
 
 def unpack_txs(data: bytes) -> tuple[bytes, ...]:
-    """Reverse of pack_txs; Malformed on anything else."""
+    """Reverse `pack_txs`. Raises Malformed on anything else."""
     try:
         texts = json.loads(data)
         if not isinstance(texts, list):
@@ -313,7 +315,7 @@ def unpack_txs(data: bytes) -> tuple[bytes, ...]:
 
 
 def unpack_block(header: object, signature: object, txs: object) -> Block:
-    """A block from the columns of its row; Malformed where they hold none."""
+    """Return a block from the columns of its row. Raises Malformed if they do not hold one."""
     size = len(txs) if isinstance(txs, str) else 0
     if not size or size > 2 * MAX_BLOCK_BYTES or not isinstance(header, str):
         raise Malformed("its row is not a block")

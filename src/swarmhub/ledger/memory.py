@@ -34,7 +34,7 @@ class MemoryChain:
         self._keep(overlay, committed)
 
     def append(self, txs: list[bytes], clock_ms: int) -> list[Committed]:
-        """Make a block of the transactions, and a follow-up block where one is needed."""
+        """Make a block of the transactions, and a follow-up block if one is needed."""
         made = [self._append(txs, clock_ms)]
         while needs_follow_up(self.state):
             made.append(self._append([], clock_ms))

@@ -1,9 +1,9 @@
-"""Wakes the other processes that share a ledger file, without a busy loop.
+"""Notification of the other processes that share a ledger file, without a busy loop.
 
-Each process makes a named pipe in the folder `<ledger>.bells` and has its event loop watch it;
-who has written a block opens every pipe there without blocking and writes one byte. A pipe that
-nobody reads belongs to a process that died: it is removed. A lost ring does no harm, because a
-slow look at the file (once a second) finds the block too.
+Each process creates a named pipe in the folder `<ledger>.bells` and has its event loop watch it;
+the writer of a block opens every pipe there without blocking and writes one byte. A pipe without a
+reader belongs to a process that died: it is removed. A lost notification does no harm, because a
+slow check of the file (once a second) finds the block too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from swarmhub.files import SHARED, make_shared_folder
 
 
 class Notifier:
-    """One process' bell at a ledger file."""
+    """One process's pipe at a ledger file."""
 
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.with_name(ledger.name + ".bells")
@@ -28,12 +28,12 @@ class Notifier:
         self._fd = -1
 
     def listen(self, answer: Callable[[], None]) -> None:
-        """Call `answer` on the running loop whenever another process rings."""
+        """Call `answer` on the running loop whenever another process notifies."""
         make_shared_folder(self._folder)
         self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        hidden = self._folder / f".{self._path.name}"  # nobody rings before somebody listens
+        hidden = self._folder / f".{self._path.name}"  # not visible before it has a reader
         os.mkfifo(hidden, SHARED)
-        hidden.chmod(SHARED)  # whatever the umask
+        hidden.chmod(SHARED)  # independent of the umask
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
         hidden.rename(self._path)
 
@@ -45,7 +45,7 @@ class Notifier:
         asyncio.get_running_loop().add_reader(self._fd, drain)
 
     def ring(self) -> None:
-        """Wake everybody else."""
+        """Notify all other processes."""
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
@@ -62,13 +62,13 @@ class Notifier:
             os.close(fd)
 
     def count(self) -> int:
-        """How many processes listen (this one included)."""
+        """Return the number of listening processes (this one included)."""
         if not self._folder.is_dir():
             return 0
         return sum(not path.name.startswith(".") for path in self._folder.iterdir())
 
     def close(self) -> None:
-        """Take the bell down."""
+        """Remove the pipe."""
         if self._path is not None:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)

@@ -1,1 +1,1 @@
-"""One hospital's node: its home on disk, the driver of its rounds, the door for its trainers."""
+"""One hospital's node: the drivers of its studies, and the local API for its trainers."""

@@ -8,9 +8,9 @@ from swarmhub.types import MemberId
 
 
 def find_double_signs(state: Reader, me: MemberId | None) -> list[str]:
-    """Return a sentence for each double signing on record, as the node of member `me` (None: of no
-    member) says it: of present keys, and of those that were replaced before it became known. A key
-    that was replaced afterwards is no problem any more."""
+    """Return a sentence for each double signing on record, from the view of member `me` (None: no
+    member): of present keys, and of those that were replaced before it became known. A key that was
+    replaced afterwards is not reported."""
     said = []
     for member in get_members(state):
         own = member.id == me

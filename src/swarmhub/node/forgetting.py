@@ -1,7 +1,7 @@
-"""Deletion of what a node holds of a study that is over and is forgotten here.
+"""Deletion of a node's data of a study that is over and forgotten here.
 
-A marker in the home comes first and stays: whatever a crash leaves undone is done when the node
-starts, and a node neither fetches nor serves what belongs to a marked study.
+A marker in the home is written first and stays: if a crash interrupts the deletion, it is completed
+when the node starts, and a node neither fetches nor serves data of a marked study.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ JOURNAL: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Removed:
-    """Totals of what was deleted: bytes of models and documents, files of trainers and journal."""
+    """Totals of a deletion: bytes of models and documents, files of trainers and journal."""
 
     nbytes: int = 0
     files: int = 0
@@ -40,8 +40,8 @@ class Removed:
 def forget_here(
     home: Home, state: State, store: BlobStore, name: str, more: Collection[Digest] = ()
 ) -> Removed:
-    """Delete a study's blobs (and `more`), unless another study needs them, its journal and its
-    trainers' private state. Does no harm when it is done twice."""
+    """Delete a study's blobs (and `more`) unless another study needs them, its journal and its
+    trainers' private state. Safe to repeat."""
     wanted: set[Digest] = set()
     layouts: set[Digest] = set()
     for path in [p for p in state.values if p.startswith("study/")]:
@@ -55,7 +55,8 @@ def forget_here(
 
 
 def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
-    """Blobs of a study: its settled models, its open round's, and what the journal names."""
+    """Return the blobs of a study: its settled models, its open round's, and those in the
+    journal."""
     study, r = STUDY.get(state, name), ROUND.get(state, name)
     found = get_model_digests(study) if study else set()
     found |= {c.digest for c in r.contributions} if r else set()
@@ -70,7 +71,7 @@ def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
 
 
 def layouts_of(state: Reader, name: str) -> set[Digest]:
-    """Layouts of a study's models."""
+    """Return the layouts of a study's models."""
     study, spec = STUDY.get(state, name), SPEC.get(state, name)
     models = (study.current, study.best, *study.released) if study else ()
     return {m.layout for m in models if m} | ({spec.layout} if spec and spec.layout else set())

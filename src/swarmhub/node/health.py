@@ -1,5 +1,5 @@
 """`GET /health` on a port of the operator's choice (`health_listen` in node.toml), for systemd,
-containers and monitoring. It says nothing that a stranger could use, and needs no token."""
+containers and monitoring. The answer has nothing confidential, and needs no token."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from swarmhub.node.service import Node
 
 
-MAX_CONNECTIONS = 64  # more are hung up on at once
-MAX_CONNECTION_S = 10.0  # whatever it does or does not do
+MAX_CONNECTIONS = 64  # further ones are closed at once
+MAX_CONNECTION_S = 10.0  # regardless of activity
 
 
 class _Guard(asyncio.Protocol):
-    """Lets a connection in, or hangs up where there are too many."""
+    """Accepts a connection, or closes it if there are too many."""
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
@@ -36,8 +36,9 @@ class _Guard(asyncio.Protocol):
 
 
 class Health:
-    """Status 200 while the node does a member's work, else 503; JSON with `well`, `height` (the
-    newest block), `waiting` (to be let in) and `problems` (how many sentences `status` has)."""
+    """The health endpoint. Status 200 while the node does a member's work, else 503; JSON with
+    `well`, `height` (the newest block), `waiting` (for admission) and `problems` (number of
+    sentences in `status`)."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -45,7 +46,8 @@ class Health:
         self._listener: asyncio.Server | None = None
 
     async def start(self, listen: str) -> None:
-        """Listen, where `listen` (host:port) is not empty. BadInput where the port is taken."""
+        """Listen on `listen` (host:port) unless it is empty. Raises BadInput if the port is
+        taken."""
         if not listen:
             return
         host, port = parse_address(listen)

@@ -1,8 +1,8 @@
-"""How this site's model differs from the others' models, for the trainer that would wait in vain.
+"""Differences between this site's model and the others', reported to the trainer.
 
-A layout travels with nobody's parameters: each site's own trainer brings it. Only if the digests
-differ is the other document fetched, to say in one sentence what differs. It comes from a peer: it
-is bounded, parsed, and compared with its digest; nothing of it is kept but a settled model's.
+Layouts are not sent with parameters: each site's own trainer provides one. Only if the digests
+differ is the other document fetched, to describe the difference in one sentence. It comes from a
+peer: it is bounded, parsed, and compared with its digest; only a settled model's is kept.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ log = logging.getLogger("swarmhub.trainer")
 
 @dataclass(frozen=True)
 class Unlike:
-    """Another member's first model that has another form than this site's. `stops`: the study
-    cannot start from a model of this site's form, since fewer than min_peers may have one; as long
-    as enough may, one member's odd model stops nobody."""
+    """Another member's first model, with another layout than this site's. `stops`: the study cannot
+    start from a model of this site's layout, since fewer than min_peers may have one; as long as
+    enough may, one member's different model stops nobody."""
 
     offer: Offered
     mine: Digest  # the layout of this site's model
@@ -44,7 +44,8 @@ class Unlike:
 
 
 def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
-    """What is known against this site's model before the first round."""
+    """Return a conflicting model of another member before the first round; None if there is
+    none."""
     study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
     r, mine = ROUND.get(state, local.study), local.prepared
     if study is None or spec is None or r is None or mine is None:
@@ -60,15 +61,15 @@ def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
 
 
 class LayoutFinder:
-    """Layouts of others' models, as far as this node has had to ask for them."""
+    """Layouts of other members' models, as far as this node had to ask for them."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._known: dict[Digest, Layout] = {}
-        self._checked: set[Digest] = set()  # documents of settled models that are here and whole
+        self._checked: set[Digest] = set()  # settled models' documents that are here and intact
 
     async def describe(self, unlike: Unlike) -> str:
-        """Say in one sentence how this site's model differs from the other's."""
+        """Return a sentence on how this site's model differs from the other's."""
         offer, blobs = unlike.offer, self._node.blobs
         ours = blobs.layout(unlike.mine)
         theirs = await self._find((offer.leader,), offer.digest, offer.layout)
@@ -82,7 +83,8 @@ class LayoutFinder:
         return describe_difference(ours, theirs, "this model", there)
 
     async def find_document(self, study: Study, model: Model) -> Path | None:
-        """Where the layout of a settled model lies, fetched if no trainer here has brought it."""
+        """Return the path of a settled model's layout, fetched if no trainer here has provided
+        it."""
         blobs = self._node.blobs
         if model.layout in self._checked:
             return blobs.layout_path(model.layout)
@@ -97,7 +99,7 @@ class LayoutFinder:
     async def _find(
         self, holders: Sequence[MemberId], digest: Digest, layout: Digest
     ) -> Layout | None:
-        """The layout of a blob, from whoever holds it; None if nobody gives it."""
+        """Return the layout of a blob from any holder; None if no holder provides it."""
         if layout in self._known:
             return self._known[layout]
         me = get_member_of_key(self._node.ledger.state, self._node.account.public)

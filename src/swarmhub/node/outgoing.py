@@ -1,4 +1,4 @@
-"""The way of all that a running node sends into the record of what left the hospital."""
+"""Recording of everything that a running node sends (see `SentBook`)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest, MemberId
 
 EVERY_S = 0.2
-MOST_KNOWN = 4096  # descriptions that are kept: of more than any round has uploads
+MOST_KNOWN = 4096  # descriptions in memory: more than a round has uploads
 
 Description = tuple[str, str, str]  # a blob's kind ("" if no study here knows it), receiver, study
 
 
 class Outgoing:
-    """Notes all that a running node sends in the book."""
+    """Records everything that a running node sends."""
 
     def __init__(
         self,
@@ -37,18 +37,18 @@ class Outgoing:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, member: MemberId, digest: Digest, nbytes: int) -> None:
-        """Note that so many bytes of a blob went to a member."""
+        """Record that so many bytes of a blob went to a member."""
         kind, to, study = self._recall(member, digest)
         self._add((kind or "passed on", to, study), digest, nbytes)
 
     def add_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
-        """Note that so many bytes of a blob's layout went to a member."""
+        """Record that so many bytes of a blob's layout went to a member."""
         _, to, study = self._recall(member, digest)
         self._add(("layout", to, study), digest, nbytes)
 
     def _recall(self, member: MemberId, digest: Digest) -> Description:
-        """Return what the blob was when this member first got any of it: a contribution that is
-        uploaded across a settlement stays one."""
+        """Return the blob's description as of when this member first got any of it: a contribution
+        that is uploaded across a settlement stays one."""
         key = (member, digest)
         known = self._known.get(key) or self._describe(member, digest)
         if known[0]:
@@ -64,11 +64,11 @@ class Outgoing:
             self._timer = asyncio.get_running_loop().call_later(EVERY_S, self.flush)
 
     def add_transaction(self, body: Any, nbytes: int) -> None:
-        """A transaction of this hospital goes to the ledger."""
+        """Record a transaction of this hospital to the ledger."""
         self._write(sent_of(body, nbytes))
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write pending entries."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, waiting, self._waiting = None, self._waiting, {}
@@ -87,7 +87,7 @@ class Outgoing:
 
 
 def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
-    """Return what a blob is in a study; None if it is none of it."""
+    """Return the kind of a blob in a study; None if it does not belong to the study."""
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     statistics = r is not None and KINDS[r.kind].carries == DOCUMENT
     own = {c.digest for c in r.contributions if c.member == local.me} if r else set()

@@ -1,8 +1,4 @@
-"""Ends a child process when the process that started it is gone, however it went.
-
-The parent passes the reading end of a pipe and its number in SWARMHUB_LIFELINE; the pipe closes
-when the parent dies, kill -9 included.
-"""
+"""Termination of a child process when its parent process ends, for whatever reason."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ VARIABLE = "SWARMHUB_LIFELINE"
 
 
 def hold() -> None:
-    """Watch the lifeline of this process, if it was given one."""
+    """Watch this process's lifeline pipe, if it was given one."""
     number = os.environ.get(VARIABLE, "")
     if number.isdecimal():
         threading.Thread(target=_wait, args=(int(number),), daemon=True).start()

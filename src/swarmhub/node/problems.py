@@ -1,7 +1,7 @@
-"""What the operator of a running node should read: in its log, and in `swarmhub status`.
+"""Problems for the operator of a running node: in its log, and in `swarmhub status`.
 
-A problem stays until the node is started again; one with a topic until that has another. Trouble
-is tried again, and is over when it has not come for QUIET_S: it is said once, and so is its end.
+A problem stays until the node is restarted, or, if it has a topic, until the topic has another.
+Trouble is retried, and over if it has not come for QUIET_S; its start and end are logged once.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from swarmhub.blobs.store import disk_error
 
-QUIET_S = 10.0  # trouble that has not come for so long is over: all is tried again before
-AGAIN_S = 3.0  # between two tries of what this machine is short of something for
-MOST = 20  # sentences that are kept, the newest
+QUIET_S = 10.0  # trouble that has not come for so long is over: retries come sooner
+AGAIN_S = 3.0  # between two tries of work that this machine lacks resources for
+MOST = 20  # sentences kept, the newest ones
 
 log = logging.getLogger("swarmhub.node")
 
@@ -28,16 +28,16 @@ class Problems:
         self.sentences: list[str] = []
         self._root = root
         self._topics: dict[str, str] = {}
-        self._troubles: dict[str, asyncio.TimerHandle] = {}  # those that pass
-        self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # what is tried again
+        self._troubles: dict[str, asyncio.TimerHandle] = {}  # transient ones
+        self._again: dict[Callable[[], None], asyncio.TimerHandle] = {}  # pending retries
 
     def report(self, sentence: str, level: int = logging.ERROR) -> None:
-        """Say and show something that stays."""
+        """Log and show a lasting problem."""
         log.log(level, "%s", sentence)
         self.sentences = [*[s for s in self.sentences if s != sentence], sentence][-MOST:]
 
     def update(self, topic: str, sentence: str) -> None:
-        """Report what is wrong with a topic now, once; "" if nothing is wrong with it any more."""
+        """Report the present problem of a topic, once; "" if it has none any more."""
         before = self._topics.get(topic, "")
         self._topics[topic] = sentence
         if sentence != before:
@@ -47,7 +47,7 @@ class Problems:
                 self.report(sentence)
 
     def withdraw(self, sentence: str) -> None:
-        """Show something no more, because it does not hold any more."""
+        """Stop showing a problem that no longer holds."""
         if sentence in self._troubles:
             self._troubles.pop(sentence).cancel()
         if sentence in self.sentences:
@@ -55,8 +55,8 @@ class Problems:
             log.info("over: %s", sentence)
 
     def report_trouble(self, sentence: str, level: int = logging.ERROR) -> None:
-        """Say once, and show until it has not come for QUIET_S, what is tried again. The level is
-        WARNING for a state of the swarm, in which nothing is wrong with this node."""
+        """Log transient trouble once, and show it until it has not come for QUIET_S. The level is
+        WARNING for a state of the swarm that is no fault of this node."""
         if sentence in self._troubles:
             self._troubles[sentence].cancel()
         else:
@@ -65,14 +65,14 @@ class Problems:
         self._troubles[sentence] = loop.call_later(QUIET_S, self.withdraw, sentence)
 
     def report_shortage(self, error: OSError, folder: Path | None = None) -> str:
-        """Report trouble with this machine (no space, no descriptors) in a folder of the home;
+        """Report a shortage of this machine (no space, no descriptors) in a folder of the home;
         returns the sentence."""
         sentence = str(disk_error(error, folder or self._root))
         self.report_trouble(sentence)
         return sentence
 
     def insist(self, work: Callable[[], None]) -> None:
-        """Do it; if this machine fails, say so, and do it again later."""
+        """Run `work`; if this machine fails, report it and retry later."""
         if work in self._again:
             self._again.pop(work).cancel()
         try:

@@ -1,6 +1,6 @@
-"""This node's own record of what left the hospital: JSON lines in its home.
+"""This node's own record of data that left the hospital: JSON lines in its home.
 
-    state/sent.jsonl, sent.1.jsonl (older), ...     FILES of MAX_BYTES each, the oldest goes
+    state/sent.jsonl, sent.1.jsonl (older), ...     FILES of MAX_BYTES each, the oldest is dropped
 
 Blobs are recorded with the bytes that went out, added up for each member and blob over a fifth of
 a second, so that a round costs no more for it; a crash may lose that fifth. Transactions are
@@ -39,9 +39,9 @@ ALL = "all members"  # a transaction is on the ledger
 
 @dataclass(frozen=True)
 class Sent:
-    """Something that left this hospital. `what` is a blob's digest or a transaction's kind."""
+    """An item that left this hospital. `what` is a blob's digest or a transaction's kind."""
 
-    time_ms: int  # of this machine's clock
+    time_ms: int  # by this machine's clock
     kind: str
     to: str  # a member's name, or ALL
     study: str
@@ -57,7 +57,7 @@ class SentBook:
 
     def append(self, *entries: Sent) -> None:
         """Write entries. OSError if this machine cannot."""
-        data = b"".join(b"\n" + codec.pack(entry) for entry in entries)  # behind a torn line, too
+        data = b"".join(b"\n" + codec.pack(entry) for entry in entries)  # ends a torn line
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             while data:
@@ -71,7 +71,7 @@ class SentBook:
     def _rotate(self) -> None:
         held = lock(self.path.with_suffix(".lock"))
         if held is None:
-            return  # another process does it
+            return  # another process rotates the files
         try:
             if self.path.stat().st_size > MAX_BYTES:
                 files = self._files()
@@ -82,12 +82,12 @@ class SentBook:
             held.close()
 
     def _files(self) -> list[Path]:
-        """Newest first."""
+        """Return the files, newest first."""
         older = [self.path.with_suffix(f".{i}{self.path.suffix}") for i in range(1, FILES)]
         return [self.path, *older]
 
     def read(self, since_ms: int = 0) -> Iterator[Sent]:
-        """Entries since a moment, oldest first; torn lines are left out."""
+        """Yield the entries since a time, oldest first; torn lines are skipped."""
         for path in reversed(self._files()):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime * 1000 < since_ms:
@@ -101,7 +101,7 @@ class SentBook:
 
 
 def sent_of(body: Any, nbytes: int) -> Sent:
-    """The entry of a transaction."""
+    """Return the entry of a transaction."""
     measured = isinstance(body, Contribute) and bool(body.evaluations)
     place = getattr(body, "ref", body)
     study = getattr(place, "study", "") or getattr(getattr(body, "spec", None), "name", "")

@@ -1,4 +1,4 @@
-"""The node: opens ledger, blobs and doors, and keeps a driver for every study it takes part in."""
+"""The node: opens ledger, blobs and ports, and keeps a driver for each study it takes part in."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ from swarmhub.types import Digest, MemberId, PublicKey
 LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
 HEAD_EVERY_S = 1.0
 APPLY_TIMEOUT_S = 60.0
-CATCHING_UP_S = 0.5  # between two looks at whether a newcomer has all blocks
-HEIGHTS_S = 2.0  # to hear how far the others are, before this node signs a block
-BEHIND_S = 0.5  # so long a node waits for a block that another one has seen already
+CATCHING_UP_S = 0.5  # between two checks whether a newcomer has all blocks
+HEIGHTS_S = 2.0  # to ask how far the others are, before this node signs a block
+BEHIND_S = 0.5  # how long a node waits for a block that another one has seen already
 MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
 
 M_ARENA_MAX = -8  # of glibc's mallopt
@@ -83,7 +83,7 @@ log = logging.getLogger("swarmhub.node")
 
 
 class Node:
-    """A running node. `run` returns when it is told to stop or cannot go on."""
+    """A running node. `run` returns when it is told to stop or cannot continue."""
 
     ledger: NodeLedger
 
@@ -93,7 +93,7 @@ class Node:
         home.make_folders()
         home.mend_rotation()
         self.account = home.key("account")
-        home.key("tls")  # OpenSSL would not say which file is damaged
+        home.key("tls")  # OpenSSL would not name the damaged file
         self.blobs = BlobStore(home.blobs_path)
         self.peers = Peers(home.certificate_path, home.key_path("tls"))
         self.client = PeerClient(self.peers)
@@ -106,7 +106,7 @@ class Node:
         self.entrance = Bootstrap(home)
         self.membership = Membership(self.client, self._others, self._is_current)
         self._watching: asyncio.Task[None] | None = None
-        self._told = ""  # of its standing
+        self._told = ""  # the last standing logged
         self.problems = Problems(home.root)
         self.outgoing = Outgoing(
             SentBook(home.sent_path), self._describe, self.problems.report_shortage
@@ -116,8 +116,8 @@ class Node:
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
         self._identity = home.identity()
-        self._may_renew = True  # somebody's keys were rotated, and this node has not looked since
-        self._keys_seen_ns = 0  # when the folder of keys had changed, as of the last block
+        self._may_renew = True  # keys were rotated, and this node has not checked since
+        self._keys_seen_ns = 0  # modification time of the folder of keys, as of the last block
         self._pulses: dict[str, asyncio.Event] = {}
         self._failure: LedgerError | None = None
         self._saving_head: asyncio.TimerHandle | None = None
@@ -126,7 +126,7 @@ class Node:
     # life
 
     async def run(self) -> None:
-        """Everything from opening to closing. Raises SwarmhubError where it cannot go on."""
+        """Run the node from opening to closing. Raises SwarmhubError if it cannot continue."""
         held = await self._take_home()
         if held is None:
             raise HomeError(
@@ -143,7 +143,7 @@ class Node:
             failpoint("start.blobs")
             await self._open_ledger()
             failpoint("start.ledger")
-            if self.home.is_networked:  # where all share a machine, applications need no door
+            if self.home.is_networked:  # on a shared machine, applications need no port
                 self.peers.sponsor_of = self.sponsor_of
             try:
                 host, port = parse_address(self.home.config.listen)
@@ -165,8 +165,8 @@ class Node:
             raise self._failure
 
     async def _take_home(self) -> IO[Any] | None:
-        """The lock that makes this node the home's only one; None if another has it for more than
-        the instant in which a command looks whether a node is running."""
+        """Return the lock that makes this node the home's only one; None if another has it for
+        longer than the instant in which a command checks whether a node is running."""
         for _ in range(LOCK_TRIES):
             held = lock(self.home.run_path("node.lock"))
             if held is not None:
@@ -191,8 +191,8 @@ class Node:
         self.ledger.subscribe(self._on_block)
 
     async def ask_heights(self, state: State) -> list[int]:
-        """The newest block of each other validator that answers within a moment: who has no vote
-        has no word here either, or one that is not let in yet could keep others from signing."""
+        """Return the newest block of each other validator that answers in time. Members without a
+        vote are not asked, or one that is not admitted yet could keep others from signing."""
         self.peers.update(get_members(state))
         me = get_member_of_key(state, self.account.public)
         others = [m.id for m in get_members(state) if m.power and (me is None or m.id != me.id)]
@@ -225,7 +225,8 @@ class Node:
         self.stopping.set()
 
     def _heard_by_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Nobody could be let in for want of descriptors: a sentence. All else as ever."""
+        """Report that connections cannot be accepted for lack of descriptors. All else as by
+        default."""
         error = context.get("exception")
         if isinstance(error, OSError) and is_passing(error):
             self.problems.report_shortage(error)
@@ -235,11 +236,11 @@ class Node:
     # the ledger
 
     def now_ms(self) -> int:
-        """Time as the next block will have it."""
+        """Return the block time that the next block will have."""
         return self.ledger.estimate_ms()
 
     async def submit(self, body: Any) -> Result:
-        """Sign and submit; the same bytes again until a block has them or they expire."""
+        """Sign and submit; resubmit the same bytes until a block has them or they expire."""
         await advance_block_time(self.ledger, self.account)
         tx = sign_transaction(body, self.ledger.tip.chain_id, self.now_ms(), self.account)
         self.outgoing.add_transaction(body, len(tx))
@@ -276,8 +277,8 @@ class Node:
             self._tell_standing()
 
     def _renew(self) -> None:
-        """Where the ledger has new keys of this hospital, start again with them. Where there are
-        validators, the next block still needs the vote of the old one: until it is there, the old
+        """Restart with this hospital's new keys if they are on the ledger. On a ledger with
+        validators the next block still needs the vote of the old key: until it is there, the old
         keys stay in use."""
         state = self.ledger.state
         try:
@@ -288,7 +289,7 @@ class Node:
             self.home.finish_rotation(state)
             self.problems.update("rotation", "")
             self._may_renew = False
-        except HomeError as error:  # the new key; those in use may be good
+        except HomeError as error:  # of the new key; those in use may be valid
             self.problems.update("rotation", str(error))
         if self.home.identity() != self._identity:
             log.info("this hospital's keys have been rotated")
@@ -296,17 +297,17 @@ class Node:
             self.stopping.set()
 
     def _check_own_keys(self) -> None:
-        """Say so if the ledger has other keys for this hospital than this home."""
+        """Report it if the ledger has other keys for this hospital than this home."""
         if self.renewed:
             return
-        with contextlib.suppress(HomeError):  # said by `_renew`
+        with contextlib.suppress(HomeError):  # reported by `_renew`
             if self.home.new_keys(self.ledger.state):
                 return  # they will be in use after the next block
             sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
             self.problems.update("keys", sentence)
 
     def _save_head_soon(self) -> None:
-        """Remember the head outside the ledger's file, at most once in HEAD_EVERY_S."""
+        """Store the head outside the ledger's file, at most once in HEAD_EVERY_S."""
         if self._saving_head is None:
             loop = asyncio.get_running_loop()
             self._saving_head = loop.call_later(HEAD_EVERY_S, self.problems.insist, self._save_head)
@@ -332,17 +333,17 @@ class Node:
         for driver in self.drivers.values():
             driver.react()
 
-    # whether the others take this node for a member
+    # membership
 
     def standing(self) -> Standing:
-        """Whether this hospital is a member, and what its people can do if it is not."""
+        """Return whether this hospital is a member, and what to do if it is not."""
         if self.entrance.waiting:
             return self.entrance.standing()
         name = self.home.config.name
         return self.membership.standing(self.ledger.state, self.account.public, name)
 
     def is_well(self) -> bool:
-        """Whether there is nothing that a person here has to mend."""
+        """Return whether there is nothing that a person here has to repair."""
         return self.standing().well and not self.all_problems()
 
     def _tell_standing(self) -> None:
@@ -351,11 +352,12 @@ class Node:
             self._told = found.said
             level = (
                 logging.WARNING if found.state == "member" else logging.ERROR
-            )  # alone: it passes
+            )  # alone: it is transient
             log.log(logging.INFO if found.well else level, "%s", found.said)
 
     def _others(self) -> list[MemberId]:
-        """Members that can be asked; none where all share a machine, and its ledger says it."""
+        """Return the members that can be asked; none if all share a machine, whose ledger
+        suffices."""
         if not self.home.is_networked:
             return []
         members = get_members(self.ledger.state)
@@ -365,7 +367,7 @@ class Node:
         return not isinstance(self.ledger, CometLedger) or await self.ledger.is_current()
 
     async def _become_validator(self, ledger: CometLedger) -> None:
-        """A newcomer's vote counts from when it has caught up, and says so."""
+        """Declare that a newcomer has caught up, so that its vote counts from then on."""
         while True:
             me = get_member_of_key(ledger.state, self.account.public)
             mine = self.home.key("consensus").public
@@ -379,7 +381,7 @@ class Node:
             await asyncio.sleep(CATCHING_UP_S)
 
     def _take_part(self, name: str, me: MemberId) -> None:
-        """Have a driver for a study that this node is enrolled in."""
+        """Create a driver for a study in which this node is enrolled."""
         study = STUDY.need(self.ledger.state, name)
         if study.is_over and self.home.is_forgotten(name):
             return
@@ -391,9 +393,9 @@ class Node:
             self.drivers[name] = StudyDriver(self, local)
 
     def _remember_studies(self) -> None:
-        """At start: studies that are over keep their models here, and are served to others."""
+        """Load at start the studies that are over: their models are kept, and served to others."""
         state = self.ledger.state
-        for name in self.home.forgotten():  # a crash may have left something undone
+        for name in self.home.forgotten():  # a crash may have interrupted it
             forget_here(self.home, state, self.blobs, name)
         self.held.intersection_update(self.blobs.digests())
         me = get_member_of_key(state, self.account.public)
@@ -401,8 +403,7 @@ class Node:
             self._take_part(path.removeprefix("study/"), me.id if me else 0)
 
     async def forget(self, name: str) -> Removed:
-        """Take no part any more in a study that is over (or left), and delete what is here of
-        it."""
+        """Stop taking part in a study that is over (or left), and delete its data here."""
         more = self.blobs.condemned
         driver = self.drivers.pop(name, None)
         if driver is not None:
@@ -429,39 +430,40 @@ class Node:
     # the journal
 
     def save_prepared(self, study: str, prepared: PreparedContribution) -> None:
-        """Keep the trainer's answer over a crash; it is on disk when this returns."""
+        """Store the trainer's answer; it survives a crash, and is on disk when this returns."""
         failpoint("journal.before")
         write_durably(self.home.state_path(f"{study}.prepared"), seal(codec.pack(prepared)))
         failpoint("journal.after")
 
     def drop_prepared(self, study: str) -> None:
-        """Forget the trainer's answer, also over a crash."""
+        """Delete the stored answer of the trainer."""
         self.home.state_path(f"{study}.prepared").unlink(missing_ok=True)
 
     def save_signed(self, study: str, signed: Signed) -> None:
-        """Keep over a crash what a receipt is sent for; it is on disk when this returns."""
+        """Store what a receipt is sent for; it is on disk when this returns."""
         write_durably(self.home.state_path(f"{study}.signed"), seal(codec.pack(signed)))
 
     def load_signed(self, study: str) -> Signed:
-        """What receipts were sent for in the last round in which any was."""
+        """Return what receipts were sent for in the last round that had any."""
         return self._load(Signed, f"{study}.signed") or Signed()
 
     def save_obtained(self, study: str, obtained: FetchedBlobs) -> None:
-        """Keep over a crash what was pulled; like the blobs themselves, not over a power cut."""
-        with contextlib.suppress(OSError):  # no space: then it is not given to others after a crash
+        """Store which blobs were pulled; like the blobs, it survives a crash but not a power
+        cut."""
+        with contextlib.suppress(OSError):  # no space: not served to others after a crash
             write_whole(self.home.state_path(f"{study}.obtained"), seal(codec.pack(obtained)))
 
     def load_obtained(self, study: str) -> FetchedBlobs:
-        """What was pulled in the last round in which anything was."""
+        """Return which blobs were pulled in the last round that had any."""
         return self._load(FetchedBlobs, f"{study}.obtained", synced=False) or FetchedBlobs()
 
     def load_prepared(self, study: str) -> PreparedContribution | None:
-        """The trainer's last answer, if its blob is still here and whole."""
+        """Return the trainer's last answer, if its blob is still here and intact."""
         found = self._load(PreparedContribution, f"{study}.prepared")
         return found if found and (not found.digest or found.digest in self.blobs) else None
 
     def _load(self, kind: type[T], name: str, synced: bool = True) -> T | None:
-        """What a file of the journal holds; None where there is none, or it is damaged (which is
+        """Return the content of a journal file; None if there is none, or it is damaged (which is
         no fault of the disk if it was never synced)."""
         path = self.home.state_path(name)
         try:
@@ -477,22 +479,22 @@ class Node:
                 )
             return None
 
-    # waiting for anything to happen in a study
+    # waiting for news of a study
 
     def pulse(self, study: str) -> None:
-        """Wake everybody who waits for news of the study."""
+        """Wake all tasks that wait for news of the study."""
         event = self._pulses.pop(study, None)
         if event is not None:
             event.set()
 
     async def wait_for_news(self, study: str, timeout_s: float) -> None:
-        """Return at the next news of the study, or after the time."""
+        """Return at the next news of the study, or after `timeout_s`."""
         event = self._pulses.setdefault(study, asyncio.Event())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await event.wait()
 
-    # what the peer server asks (transport.server.Gate)
+    # requests of the peer server (transport.server.Gate)
 
     async def may_read(self, member: MemberId, digest: Digest) -> bool:
         loop = asyncio.get_running_loop()
@@ -501,7 +503,7 @@ class Node:
             state = self.ledger.state
             if any(may_read(state, d.local, member, digest) for d in self.drivers.values()):
                 return True
-            left = end - loop.time()  # who asks may be a block ahead of this node
+            left = end - loop.time()  # the asker may be a block ahead of this node
             if left <= 0 or self.stopping.is_set():
                 return False
             await self.wait_for_news(ANY_STUDY, left)
@@ -558,7 +560,7 @@ class Node:
         driver.learn(receipt)
 
     def sponsor_of(self, key: PublicKey) -> MemberId | None:
-        """The member that has registered the open invitation with this key."""
+        """Return the member that registered the open invitation with this key."""
         found = INVITATION.get(self.ledger.state, key)
         return found.sponsor if found is not None and found.expires_ms >= self.now_ms() else None
 
@@ -603,10 +605,10 @@ class Node:
         motion = next((f["motion"] for name, f in result.events if name == "applied"), 0)
         return {"code": result.code, "message": result.message, "motion": motion}
 
-    # what an operator sees
+    # status for the operator
 
     def status(self) -> dict[str, Any]:
-        """This node and its studies, as JSON."""
+        """Return the status of this node and its studies, as JSON."""
         state, tip = self.ledger.state, self.ledger.tip
         me = get_member_of_key(state, self.account.public)
         standing = self.standing()
@@ -629,7 +631,8 @@ class Node:
         }
 
     def all_problems(self) -> list[str]:
-        """Sentences for the operator: of this node, and of what the ledger says of members."""
+        """Return sentences for the operator: on this node, and on members as the ledger has
+        them."""
         me = get_member_of_key(self.ledger.state, self.account.public)
         unsigned = self.ledger.signing.why_not if isinstance(self.ledger, CometLedger) else ""
         own = [*self.problems.sentences, *([unsigned] if unsigned else [])]
@@ -654,8 +657,8 @@ class Node:
         }
 
     def say_wait(self, name: str) -> str:
-        """For which members a study waits, and since when; "" if it is over. What this node knows
-        of itself is added: that it lacks a model, or a trainer."""
+        """Return a sentence on the members that a study waits for, and since when; "" if it is
+        over. It adds if this node itself lacks a model or a trainer."""
         state, driver = self.ledger.state, self.drivers.get(name)
         wait = find_wait(state, name, self.now_ms())
         if wait is None:
@@ -675,15 +678,15 @@ class Node:
 
 
 def share_one_heap() -> None:
-    """Have all threads allocate from one heap: glibc gives each its own, and each keeps what it has
-    once needed, although seldom two need it at a time."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+    """Make all threads allocate from one heap: glibc gives each its own, and each keeps its peak
+    usage, although seldom two need it at a time."""
+    with contextlib.suppress(AttributeError, OSError):  # other C libraries have no such call
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def give_memory_back() -> None:
-    """Return what a merge has freed to the system: glibc keeps it."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call
+    """Return memory that a merge has freed to the system: glibc keeps it."""
+    with contextlib.suppress(AttributeError, OSError):  # other C libraries have no such call
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -1,8 +1,8 @@
-"""Carry out the effects that the protocol asks for in one study, on real ledger, network and disk.
+"""Execution of the protocol's effects for one study, on the real ledger, network and disk.
 
-After anything happens `react` asks the brain what should be under way, starts what is not, and
-cancels what is wished no longer. Every effect ends in an event that is noted; then it reacts
-again. There is no other logic here.
+After every observation `react` asks the protocol which effects should be under way, starts the
+missing ones, and cancels those that are no longer requested (a reconcile loop). Every effect ends
+in an observation that is noted; then it reacts again. There is no other logic here.
 """
 
 from __future__ import annotations
@@ -69,23 +69,23 @@ from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, Digest, MemberId
 if TYPE_CHECKING:
     from swarmhub.node.service import Node
 
-RESUBMIT_S = 5.0  # no block had it: the same bytes again
+RESUBMIT_S = 5.0  # if no block had it: the same bytes again
 FAILED_PAUSE_MS = 3_000
 AGAIN_S = FAILED_PAUSE_MS / 1000
-IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: do not spin
+IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: avoid a busy loop
 
 log = logging.getLogger("swarmhub.protocol")
 
 
 class StudyDriver:
-    """One study at one node."""
+    """The driver of one study at one node."""
 
     def __init__(self, node: Node, local: LocalState) -> None:
         self.node = node
         self.local = local
         self.number = self._revision = 0
         self._under_way: dict[Effect, asyncio.Task[None]] = {}
-        self._failed: dict[Effect, int] = {}  # when (ms): tried again after a pause
+        self._failed: dict[Effect, int] = {}  # time (ms): tried again after a pause
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._closed = False
@@ -96,12 +96,12 @@ class StudyDriver:
         return self.local.study
 
     def learn(self, event: Observation) -> None:
-        """Note a fact, then react."""
+        """Note an observation, then react."""
         self.local.learn(event, self.node.now_ms())
         self.react()
 
     def react(self) -> None:
-        """Decide again, soon; several causes at once make one decision."""
+        """Schedule another decision; several causes at once make one decision."""
         if not self._scheduled and not self._closed:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._react)
@@ -123,7 +123,7 @@ class StudyDriver:
         self._tell_waiters()
 
     def _tell_waiters(self) -> None:
-        """Wake the trainer's and the peers' open requests if what they look at has changed."""
+        """Wake the open requests of the trainer and the peers if their subject has changed."""
         state, local = self.node.ledger.state, self.local
         study, r = STUDY.get(state, self.study), ROUND.get(state, self.study)
         sight = (study, r, local.prepared, len(local.held), len(local.merged))
@@ -137,7 +137,7 @@ class StudyDriver:
         if number == self.number and r is not None and r.revision != self._revision:
             self.local.begin_revision()
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:
-                self._under_way.pop(pull).cancel()  # it begins again, with whom there is now
+                self._under_way.pop(pull).cancel()  # it restarts with the present holders
         self._revision = r.revision if r else 0
         if number != self.number:
             self.number = number
@@ -154,7 +154,7 @@ class StudyDriver:
             self._timer = asyncio.get_running_loop().call_later(delay, self.react)
 
     async def close(self) -> None:
-        """Stop all that is under way."""
+        """Cancel all effects."""
         self._closed = True
         self._set_timer(0)
         tasks = list(self._under_way.values())
@@ -163,7 +163,7 @@ class StudyDriver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _note_failure(self, effect: Effect) -> None:
-        """This machine failed (a full disk, say), not a peer: pause, then try again."""
+        """Note a failure of this machine (e.g. a full disk), not of a peer: retry after a pause."""
         if isinstance(effect, Pull):
             self.local.learn(PullStopped(effect.digest), self.node.now_ms())
         self._failed[effect] = self.node.now_ms()
@@ -185,7 +185,7 @@ class StudyDriver:
         except (BlobError, MergeError, LedgerError) as error:
             self._note_failure(effect)
             self.node.problems.report_trouble(str(error))
-        except PeerError as error:  # the others are away: nothing is wrong here
+        except PeerError as error:  # the others are away: no fault here
             self._note_failure(effect)
             self.node.problems.report_trouble(str(error), logging.WARNING)
         except OSError as error:
@@ -201,7 +201,7 @@ class StudyDriver:
 
     async def _restore_layout(self) -> None:
         """Fetch the layout of the study's model if this machine has lost it: the trainer has
-        answered already, and does not bring it again in this round."""
+        answered already, and does not send it again in this round."""
         study = STUDY.get(self.node.ledger.state, self.study)
         if study is not None and study.current is not None:
             await self.node.forms.find_document(study, study.current)
@@ -241,15 +241,15 @@ class StudyDriver:
             self.local.learn(Accepted(effect.body), self.node.now_ms())
             return
         log.info("%s refused: %s", effect.body.KIND, result.message)
-        if result.code == "BlockQuotaExceeded":  # nothing is wrong with it: a later block takes it
+        if result.code == "BlockQuotaExceeded":  # it is valid: a later block takes it
             self._note_failure(effect)
             return
         r = ROUND.get(self.node.ledger.state, self.study)
-        is_over = r is None  # it came too late, then
+        is_over = r is None  # it came too late
         if isinstance(effect.body, Recompute) and result.code == "UnknownThing":
-            is_over = True  # enough others have said so before
+            is_over = True  # enough others have reported it before
         if isinstance(effect.body, Dispute) and r is not None and self.local.me in r.unfounded:
-            is_over = True  # it was sent before this node was started again, and has been judged
+            is_over = True  # it was sent before a restart of this node, and has been judged
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:
             self.node.problems.update(
@@ -324,7 +324,7 @@ class StudyDriver:
         self.learn(Synced(effect.digest))
 
     def _message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
-        """What an offer and a receipt sign."""
+        """Return the message that an offer and a receipt sign."""
         return offer_message(self.node.ledger.state, self.study, number, revision, model)
 
     async def _audit(self, effect: Audit) -> None:
@@ -348,7 +348,7 @@ class StudyDriver:
     async def _examine(self, effect: RecomputeChunk) -> None:
         try:
             found = await audit_procedure.answer_dispute(_Hands(self.node, self.local.me), effect)
-        except PeerError as error:  # the others may have decided, and keep nothing of it any more
+        except PeerError as error:  # the others may have decided, and deleted it
             work.need_descriptor()
             log.info("round %d: chunk %d not recomputed: %s", effect.number, effect.chunk, error)
             self._note_failure(effect)
@@ -415,19 +415,19 @@ class StudyDriver:
     # the trainer's answer
 
     def prepare(self, prepared: PreparedContribution) -> None:
-        """Write the answer down durably, then let the brain act on it."""
+        """Store the answer durably, then let the protocol act on it."""
         self.node.save_prepared(self.study, prepared)
         self.learn(prepared)
 
     def take_back(self) -> None:
-        """Forget the trainer's answer: it is asked again."""
+        """Drop the trainer's answer: it is asked for again."""
         self.node.drop_prepared(self.study)
         self.local.take_back()
         self.react()
 
 
 class _Hands(audit_procedure.AuditIO):
-    """An inquiry's audit_io: the node's store, threads for the arithmetic, requests to others."""
+    """An audit's AuditIO: the node's store, threads for arithmetic, requests to others."""
 
     def __init__(self, node: Node, me: MemberId) -> None:
         self.node = node

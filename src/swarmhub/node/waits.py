@@ -1,5 +1,5 @@
 """The members that a study waits for, and since when. It follows from the ledger alone: the state
-of a member is its last settled contribution, never whether a process of it is alive."""
+of a member is its last settled contribution, not whether one of its processes runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Wait:
-    """The reason for which a study waits. `since_ms` is block time; `sentence` says all of it."""
+    """The reason why a study waits. `since_ms` is block time; `sentence` contains all of it."""
 
     study: str
     phase: str
@@ -51,7 +51,8 @@ class Wait:
 
 
 def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
-    """Return what the study waits for at `now_ms` (block time); None if it is over or unknown."""
+    """Return the reason why the study waits at `now_ms` (block time); None if it is over or
+    unknown."""
     study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
     if study is None or spec is None or study.status in ("finished", "expired"):
         return None
@@ -127,7 +128,7 @@ def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms:
 
 
 def say_round(spec: Spec, last: LastSettled) -> str:
-    """A settled round as people count: "in round 7", from 1 to `spec.rounds`."""
+    """Return a settled round as people count: "in round 7", from 1 to `spec.rounds`."""
     kind = compute_kind(spec, last.number)
     if kind == "parameters":
         return f"in round {compute_training_round(spec, last.number)}"

@@ -1,4 +1,4 @@
-"""The heavy work of a round, done in threads: hashing, checking, merging. Files in, files out."""
+"""The heavy work of a round, run in threads: hashing, checking, merging. Files in, files out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from swarmhub.types import MemberId
 
 
 class Unwanted(MergeError):
-    """The round has moved on; nothing is wrong."""
+    """Raised if a merge is no longer needed because the round has advanced."""
 
 
 def ingest(
@@ -29,7 +29,7 @@ def ingest(
 ) -> Fingerprint:
     """Check a trainer's file (layout None: a statistics document), hash it, store it."""
     if layout is None:
-        merge_statistics({me: path.read_bytes()}, {me: weight})  # refuses what others would refuse
+        merge_statistics({me: path.read_bytes()}, {me: weight})  # refuses what others would
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
     else:
         size = path.stat().st_size
@@ -84,5 +84,6 @@ def _merge_parameters(
 
 
 def need_descriptor() -> None:
-    """OSError where this machine has none left: then nobody else is to blame for what failed."""
+    """Raise OSError if this machine has no descriptor left: then a failure is no fault of
+    others."""
     os.close(os.open(os.devnull, os.O_RDONLY))

@@ -1,2 +1,2 @@
-"""What a person does with a hospital's node, as typed functions: a command parses, calls one of
-them, prints."""
+"""Operations on a hospital's node as typed functions: a command parses, calls one of them,
+prints."""

@@ -1,10 +1,11 @@
-"""What a hospital keeps elsewhere, so that a lost machine is a matter of minutes.
+"""Backups, so that a lost machine can be replaced within minutes.
 
-In a backup: configuration, the keys of account, TLS and ledger, the certificate, the trainers'
-private state (`local/`), which studies were forgotten here, and for a ledger of many machines its
-genesis, members' doors and one of its blocks, so that the restored node can begin with a state that
-the others have. Not in it: the consensus key with what it has signed, because a validator that is
-set back could sign two blocks of one height; blobs, blocks and state, which the other members have.
+A backup contains the configuration, the keys of account, TLS and ledger, the certificate, the
+trainers' private state (`local/`), the names of studies that were forgotten here, and for a
+networked ledger its genesis, members' endpoints and one of its blocks, so that the restored node
+can begin with a state that the others have. It does not contain the consensus key with its signing
+state, because a validator that is rolled back could sign two blocks of one height; nor blobs,
+blocks and state, which the other members have.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ DOORS = f"ledger/{bootstrap.FILE}"
 KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
 TRIES = 10
 MAX_CONFIG_BYTES = 1 << 16
-MAX_BYTES = 16 << 30  # of a backup that is read: trainers may keep large models at home
+MAX_BYTES = 16 << 30  # of a backup that is read: trainers may have large local models
 
 
 def back_up(home: Home, target: Path) -> list[str]:
-    """Write a tar file that only its owner can read; returns the names in it. BadInput where the
-    file exists: a backup is never overwritten."""
+    """Write a tar file that only its owner can read; returns the names in it. Raises BadInput if
+    the file exists: a backup is never overwritten."""
     if target.exists():
         raise BadInput(f"There is a file {target} already; give another name.")
     partial = target.with_name(target.name + ".part")
@@ -55,8 +56,7 @@ def back_up(home: Home, target: Path) -> list[str]:
 
 
 def _insist(home: Home, partial: Path) -> list[str]:
-    """Write it, from the beginning again if a trainer that runs has replaced private state
-    meanwhile."""
+    """Write the tar file; start again if a running trainer has replaced private state meanwhile."""
     for _ in range(TRIES):
         with contextlib.suppress(FileNotFoundError):
             return _write(home, partial)
@@ -64,11 +64,11 @@ def _insist(home: Home, partial: Path) -> list[str]:
 
 
 def _write(home: Home, partial: Path) -> list[str]:
-    partial.unlink(missing_ok=True)  # of a try that was interrupted
+    partial.unlink(missing_ok=True)  # of an interrupted try
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with (
         os.fdopen(fd, "wb") as file,
-        tarfile.open(fileobj=file, mode="w", dereference=True) as tar,  # links as what they name
+        tarfile.open(fileobj=file, mode="w", dereference=True) as tar,  # links are followed
     ):
         for name in KEPT:
             if (home.root / name).exists():
@@ -108,8 +108,8 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def restore(root: Path, source: Path) -> Home:
-    """Make a home of a backup, with a fresh consensus key. HomeError where there is a home,
-    BadInput where the file is no backup."""
+    """Create a home from a backup, with a fresh consensus key. Raises HomeError if there is a home
+    already, BadInput if the file is not a backup."""
     if (root / CONFIG).exists():
         raise HomeError(f"There is a home at {root} already; choose another --home.")
     try:
@@ -138,7 +138,7 @@ def restore(root: Path, source: Path) -> Home:
         ledger = made.engine_path / STATE_FILE
         if made.is_networked and (root / GENESIS).exists() and not ledger.exists():
             create_comet_ledger(made.engine_path, read_genesis_file(root / GENESIS))
-        write_durably(root / CONFIG, config)  # last: with it there is a home
+        write_durably(root / CONFIG, config)  # last: it completes the home
         home = Home.open(root)
     except (tarfile.TarError, EOFError, ValueError, OverflowError, Malformed) as error:
         raise BadInput(
@@ -149,14 +149,14 @@ def restore(root: Path, source: Path) -> Home:
 
 def _copy(content: IO[bytes], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target.unlink(missing_ok=True)  # of a try that was interrupted
+    target.unlink(missing_ok=True)  # of an interrupted try
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "wb") as file:
         shutil.copyfileobj(content, file, 1 << 20)
 
 
 def marker_of(study: str) -> str:
-    """Name of the entry that says that a study was forgotten (see `Home.mark_forgotten`)."""
+    """Return the name of the entry that marks a study as forgotten (see `Home.mark_forgotten`)."""
     return f"state/{study}.forgotten"
 
 

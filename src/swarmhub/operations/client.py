@@ -1,4 +1,4 @@
-"""Acts of a member that need no running node: read the ledger, sign, submit, wait."""
+"""Operations of a member that need no running node: read the ledger, sign, submit, wait."""
 
 from __future__ import annotations
 
@@ -59,33 +59,33 @@ from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 RESULT_TIMEOUT_S = 60.0
-FORGOTTEN_S = 3.0  # an engine that has started again does not know what waited
+FORGOTTEN_S = 3.0  # a restarted engine has lost its mempool
 
 log = logging.getLogger("swarmhub.client")
 
 
 class Client:
-    """One hospital's pen: an open ledger and an account key."""
+    """An open ledger and an account key: reads, signs and submits for one hospital."""
 
     def __init__(
         self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
     ) -> None:
         self.ledger = ledger
         self.account = account
-        self.sent = sent  # what it submits is recorded there
+        self.sent = sent  # records what it submits
 
     async def submit(self, body: Any) -> Result:
-        """Sign, submit, wait. BadInput with the contract's sentence where it refuses."""
+        """Sign, submit, wait. Raises BadInput with the contract's sentence if it refuses."""
         await advance_block_time(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
         if self.sent is not None:
             try:
                 self.sent.append(sent_of(body, len(tx)))
-            except OSError as error:  # an act may be urgent: it does not wait for its record
+            except OSError as error:  # a transaction may be urgent: it does not wait for its record
                 log.warning("what is sent now is not in the record: %s", error)
         result = None
-        for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have forgotten it
+        for _ in range(round(RESULT_TIMEOUT_S / FORGOTTEN_S)):  # an engine may have lost it
             submission = await self.ledger.submit(tx)
             with contextlib.suppress(TimeoutError):
                 result = await submission.result(FORGOTTEN_S)
@@ -106,7 +106,8 @@ class Client:
 
     @property
     def me(self) -> Member:
-        """This hospital's member record; BadInput, which says why, where it is none."""
+        """Return this hospital's member record. Raises BadInput, with the reason, if there is
+        none."""
         found = get_member_of_key(self.ledger.state, self.account.public)
         if found is None:
             raise BadInput(find_standing(self.ledger.state, self.account.public).said)
@@ -157,23 +158,23 @@ class Client:
         return int(next(f["motion"] for name, f in result.events if name == "applied"))
 
     def motions(self) -> list[Motion]:
-        """Open motions, oldest first."""
+        """Return the open motions, oldest first."""
         return get_motions(self.ledger.state)
 
     def electors(self, motion: Motion) -> tuple[MemberId, ...]:
-        """Ids of the members that decide the motion as things stand."""
+        """Return the ids of the members that decide the motion at present."""
         return get_electors(self.ledger.state, motion)
 
     def names(self) -> dict[MemberId, str]:
-        """Maps the id of every member, departed ones included, to its name."""
+        """Return the name of every member by id, departed ones included."""
         return get_names(self.ledger.state)
 
     def members(self) -> list[Member]:
-        """Active members."""
+        """Return the active members."""
         return get_members(self.ledger.state)
 
     def need_member(self, member: MemberId) -> Member:
-        """An active member; BadInput if there is none of this id."""
+        """Return an active member. Raises BadInput if there is none with this id."""
         found = next((m for m in self.members() if m.id == member), None)
         if found is None:
             raise BadInput(f"There is no member '{member}'; see 'swarmhub consortium members'.")
@@ -184,22 +185,22 @@ class Client:
         return await self.submit(Vote(motion, aye))
 
     async def rotate(self, card: Card, new: PrivateKey) -> Result:
-        """Replace this member's keys by those of the card; `new` is its account key."""
+        """Replace this member's keys with those of the card; `new` is its account key."""
         return await self.submit(make_rotation(card, new))
 
     async def revoke(self) -> Result:
-        """Make the keys of this member's machine void."""
+        """Revoke the keys of this member's machine."""
         return await self.submit(Revoke())
 
     # study
 
     def studies(self) -> list[Study]:
-        """All studies by name."""
+        """Return all studies, sorted by name."""
         paths = [p for p in self.ledger.state.values if p.startswith("study/")]
         return [self.need_study(path.removeprefix("study/")) for path in sorted(paths)]
 
     def need_study(self, name: str) -> Study:
-        """A study; BadInput where there is none."""
+        """Return a study. Raises BadInput if there is none."""
         found = STUDY.get(self.ledger.state, name)
         if found is None:
             raise BadInput(
@@ -208,16 +209,16 @@ class Client:
         return found
 
     def need_spec(self, name: str) -> Spec:
-        """A study's terms."""
+        """Return a study's terms."""
         self.need_study(name)
         return SPEC.need(self.ledger.state, name)
 
     async def propose(self, spec: Spec) -> Result:
-        """Put a study before the members."""
+        """Propose a study to the members."""
         return await self.submit(Propose(spec))
 
     async def approve(self, name: str) -> Result:
-        """Allow the study's exact terms at this hospital."""
+        """Approve the study's exact terms at this hospital."""
         return await self.submit(Approve(name, self.need_study(name).spec))
 
     async def refuse(self, name: str) -> Result:
@@ -225,11 +226,11 @@ class Client:
         return await self.submit(Refuse(name, self.need_study(name).spec))
 
     async def enrol(self, name: str, samples: int) -> Result:
-        """Take part with so many training samples."""
+        """Enrol with so many training samples."""
         return await self.submit(Enrol(name, self.need_study(name).spec, samples))
 
     async def release(self, name: str, model: str) -> Result:
-        """Move to release the current or best model (a digest or the beginning of one)."""
+        """Open a motion to release the current or best model (a digest or its beginning)."""
         study = self.need_study(name)
         digests = [m.digest for m in (study.current, study.best) if m]
         found = next((d for d in digests if d.startswith(model)), model)
@@ -237,7 +238,7 @@ class Client:
 
 
 def find_endpoints(members: list[Member]) -> tuple[Endpoint, ...]:
-    """Where a newcomer can knock: at the first members that can be connected to."""
+    """Return the endpoints of the first members that can be connected to, for a newcomer."""
     able = [m for m in members if m.tls and not relays_of(m.address)]
     return tuple(
         Endpoint(m.address, fingerprint_of(bytes.fromhex(m.tls))) for m in able[:MAX_ENDPOINTS]
@@ -245,12 +246,12 @@ def find_endpoints(members: list[Member]) -> tuple[Endpoint, ...]:
 
 
 def make_rotation(card: Card, new: PrivateKey) -> Rotate:
-    """The transaction that gives a member the keys of the card; `new` is its account key."""
+    """Return the transaction that gives a member the keys of the card; `new` is its account key."""
     return Rotate(card, new.sign(ROTATE_DOMAIN, card_message(card)))
 
 
 def make_application(card: Card, token: InvitationToken) -> Apply:
-    """An application with a token; BadInput where its secret is none."""
+    """Return an application with a token. Raises BadInput if the token's secret is not a key."""
     try:
         secret = PrivateKey(bytes.fromhex(token.secret))
     except ValueError:
@@ -261,7 +262,7 @@ def make_application(card: Card, token: InvitationToken) -> Apply:
 
 @contextlib.asynccontextmanager
 async def open_client(home: Home, listener: Listener | None = None) -> AsyncIterator[Client]:
-    """A client on the home's ledger, closed at the end; `listener` as of `open_for_desk`."""
+    """Open a client on the home's ledger, closed at the end; `listener` as for `open_for_desk`."""
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:
@@ -271,12 +272,12 @@ async def open_client(home: Home, listener: Listener | None = None) -> AsyncIter
 
 
 def make_genesis(name: str, founders: list[Card]) -> Genesis:
-    """Block 0 of a new consortium."""
+    """Return the genesis of a new consortium."""
     return Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
 
 
 def found_consortium(name: str, founders: list[Card], home: Home) -> str:
-    """Found a consortium on the home's ledger path; returns the chain id."""
+    """Create a consortium on the home's ledger; returns the chain id."""
     genesis = make_genesis(name, founders)
     chain = found_ledger(home, genesis)
     if home.is_networked:
@@ -285,7 +286,7 @@ def found_consortium(name: str, founders: list[Card], home: Home) -> str:
 
 
 def read_genesis_file(path: Path) -> Genesis:
-    """A genesis as written by 'swarmhub consortium found'."""
+    """Read a genesis that 'swarmhub consortium found' has written."""
     try:
         return read_genesis_json(codec.parse(without_mark(path.read_bytes()), MAX_GENESIS_BYTES))
     except OSError as error:
@@ -297,7 +298,7 @@ def read_genesis_file(path: Path) -> Genesis:
 
 
 def accept_genesis(home: Home, genesis: Genesis) -> str:
-    """Begin a founder's ledger; BadInput where this hospital is none of the founders."""
+    """Create a founder's ledger. Raises BadInput if this hospital is not a founder."""
     if not home.is_networked:
         raise BadInput(
             "Expected a home with a ledger of many machines; make it with 'swarmhub init --ledger "
@@ -312,7 +313,7 @@ def accept_genesis(home: Home, genesis: Genesis) -> str:
 
 
 def read_card(path: Path) -> Card:
-    """A card as written by 'swarmhub node card'."""
+    """Read a card that 'swarmhub node card' has written."""
     try:
         return codec.from_json(Card, codec.parse(without_mark(path.read_bytes())))
     except OSError as error:

@@ -1,8 +1,8 @@
-"""`swarmhub doctor`: is this host, its network and its ledger as a member's should be?
+"""`swarmhub doctor`: checks of this host, its network and its ledger.
 
-Each look is one line: what was looked at, whether it is well, and where it is not, what to change,
-in words that one can hand to who runs the firewall. Peers are asked to look back, so that a port
-that is closed in one direction only is named.
+Each check is one line: its subject, whether it is well, and if not, what to change, in words that
+can be handed to the firewall's administrator. Peers are asked to connect back, so that a port that
+is closed in one direction only is found.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ CLOCK_MS = 5_000  # deadlines of studies are seconds and more
 
 @dataclass(frozen=True)
 class Finding:
-    """One look. `said` is for people; where `well` is false it says what to do. The look at the
-    membership has a word for it as well (see `Standing`)."""
+    """The result of one check. `said` is for people; if `well` is false it says what to do. The
+    check of the membership has a `state` as well (see `Standing`)."""
 
     what: str
     well: bool
@@ -46,8 +46,8 @@ class Finding:
 
 
 async def examine(home: Home) -> AsyncIterator[Finding]:
-    """All looks: whether this hospital is a member first, then in the order in which they depend on
-    each other."""
+    """Run all checks: first whether this hospital is a member, then in the order in which they
+    depend on each other."""
     account = home.key("account")
     running = is_running(home.root)
     ledger: DeskLedger | None = None
@@ -74,8 +74,8 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
 
 
 async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
-    """What the ledger says, as far as it is here, and the others if it may have gone on without
-    this home."""
+    """Return the standing by the local ledger, and by the other members if the ledger may have
+    advanced without this home."""
     account = home.key("account").public
     asked = None
     if home.is_networked:
@@ -87,7 +87,7 @@ async def _ask_for_standing(home: Home, ledger: DeskLedger) -> Standing:
         try:
             members = get_members(ledger.state)
             found = await ask_all(client, [m.id for m in members if m.tls and m.account != account])
-            asked = found if found.is_refused else None  # who is silent has a line of its own
+            asked = found if found.is_refused else None  # silent members have a line of their own
         finally:
             await client.close()
     return find_standing(ledger.state, account, home.config.name, asked)
@@ -176,7 +176,7 @@ async def _peer(
     mine = {"data": me.address, "ledger": me.ledger.partition("@")[2]}
     for kind, problem in (("data", found.data), ("ledger", found.ledger)):
         if mine[kind] in ("", DIALS_OUT) or relays_of(mine[kind]):
-            continue  # it cannot be, and need not be
+            continue  # it cannot be connected to, and need not be
         what = f"from {other.name}, {kind}"
         if problem:
             said = f"{mine[kind]}: {problem}; allow TCP from {other.address.rpartition(':')[0]} in"
@@ -184,7 +184,7 @@ async def _peer(
         else:
             yield Finding(what, True, mine[kind])
     answered_ms = wall_clock_ms()
-    off_ms = max(0, found.now_ms - answered_ms, asked_ms - found.now_ms)  # at least so much
+    off_ms = max(0, found.now_ms - answered_ms, asked_ms - found.now_ms)  # a lower bound
     said = f"{off_ms / 1000:.1f} s from this host's" if off_ms > 100 else "as this host's"
     well = off_ms <= CLOCK_MS
     hint = "" if well else "; one of the two is wrong: compare with a third, and use NTP"

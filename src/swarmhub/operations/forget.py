@@ -1,4 +1,4 @@
-"""Forget a study at this hospital: its models, statistics and private state leave this node."""
+"""Deletion of a study's models, statistics and private state at this hospital."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ STAYS = (
 
 
 def need_over(client: Client, name: str) -> Study:
-    """A study that is over, or in which this hospital takes no part. BadInput else."""
+    """Return a study that is over, or in which this hospital takes no part. Raises BadInput if it
+    is neither."""
     study = client.need_study(name)
     me = get_member_of_key(client.ledger.state, client.account.public)
     if not study.is_over and me is not None and study.samples_of(me.id) is not None:
@@ -29,8 +30,9 @@ def need_over(client: Client, name: str) -> Study:
 
 
 async def forget_study(home: Home, name: str) -> tuple[int, int]:
-    """Delete what this node has of the study; returns (bytes of models and statistics, files of
-    journal and trainers). A running node does it itself. BadInput if the study is not over."""
+    """Delete this node's data of the study; returns (bytes of models and statistics, files of
+    journal and trainers). A running node does it itself. Raises BadInput if the study is not
+    over."""
     from swarmhub.blobs import BlobStore
     from swarmhub.node.forgetting import forget_here
 
@@ -40,7 +42,7 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
         if lease is None:
             raise BadInput(f"A trainer of '{name}' is running on {home.root}; stop it first.")
         lease.close()
-        if study.is_over:  # it never runs again; else this hospital may enrol again
+        if study.is_over:  # it never runs again; otherwise this hospital may enrol again
             home.mark_forgotten(name)
         held = lock(home.run_path("node.lock"))
         if held is None:
@@ -53,7 +55,7 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
 
 
 def ask_node(home: Home, name: str) -> tuple[int, int]:
-    """Have the running node forget it. BadInput if it does not answer."""
+    """Ask the running node to forget it. Raises BadInput if it does not answer."""
     from swarmhub.train.client import NodeClient
 
     try:

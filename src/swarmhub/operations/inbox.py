@@ -1,4 +1,4 @@
-"""Open motions as voters read them: subject, mover, votes, and what is still missing."""
+"""Open motions for voters: subject, mover, votes, and how many are still missing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from swarmhub.operations.client import Client
 from swarmhub.types import MemberId
 from swarmhub.words import say_time
 
-FINGERPRINT = 32  # digits of an account key that are compared over the telephone
+FINGERPRINT = 32  # digits of an account key to compare over the telephone
 
 
 @dataclass(frozen=True)
 class MotionShown:
-    """An open motion. Members are named; `needed` is how many more ayes carry it, `waits` why an
-    applicant with enough ayes is not admitted yet ("" if nothing hinders it), `lapses_ms` a block
-    time (None if the next block says)."""
+    """An open motion with members' names; `needed` is the number of further ayes that carry it,
+    `waits` why an applicant with enough ayes is not admitted yet ("" if nothing hinders it),
+    `lapses_ms` a block time (None if the next block decides)."""
 
     id: int
     kind: str
@@ -36,13 +36,13 @@ class MotionShown:
 
 
 def read_inbox(client: Client) -> list[MotionShown]:
-    """All open motions, oldest first."""
+    """Return all open motions, oldest first."""
     names = client.names()
     return [show_motion(client, motion, names) for motion in client.motions()]
 
 
 def show_motion(client: Client, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
-    """One motion in names."""
+    """Return a motion with members' names."""
     electors = client.electors(motion)
     ayes = [m for m in motion.ayes if m in electors]
     nays = [m for m in motion.nays if m in electors]
@@ -78,12 +78,12 @@ VERBS = {"admit": "admit", "remove": "remove", "release": "release a model of"}
 
 
 def say_waits(why: str) -> str:
-    """Why an applicant that has the votes waits, and what ends that."""
+    """Return why an applicant with enough votes waits, and what ends that."""
     return f"it has the votes, but {why}; it is admitted as soon as that has changed"
 
 
 def say_motion(motion: MotionShown) -> tuple[str, list[tuple[str, str]]]:
-    """A heading, and lines of what to know before one votes."""
+    """Return a heading, and lines with the facts for a vote."""
     more = "1 more aye" if motion.needed == 1 else f"{motion.needed} more ayes"
     lines = [("about", motion.detail)]
     if motion.address:

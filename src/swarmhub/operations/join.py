@@ -1,4 +1,4 @@
-"""Joining a consortium whose members have machines of their own, with an invitation's token."""
+"""Joining a consortium on a networked ledger, with an invitation token."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 
 @dataclass(frozen=True)
 class Joined:
-    """What came of it."""
+    """The outcome of `join`."""
 
     chain: str
     motion: int
-    fingerprint: str  # of this hospital's account key: read it out over the telephone
+    fingerprint: str  # of this hospital's account key, to be read out over the telephone
 
 
 async def join(home: Home, token: InvitationToken) -> Joined:
-    """Learn the consortium's genesis from a member, begin a ledger with it in this home, and
-    apply. BadInput where the invitation is not good (any more)."""
+    """Ask a member for the consortium's genesis, create a ledger with it in this home, and apply.
+    Raises BadInput if the invitation is not valid (any more)."""
     _check_ticket(token)
     with _guest(home, token) as joiner:
         try:
@@ -71,8 +71,8 @@ async def join(home: Home, token: InvitationToken) -> Joined:
 
 
 async def come_back(home: Home, token: InvitationToken, rotation: Rotate) -> None:
-    """Hand in a member's new keys with another member's invitation, where nobody lets in its old
-    ones any more. BadInput where the contract refuses."""
+    """Submit a member's new keys with another member's invitation, if no member accepts the old
+    ones. Raises BadInput if the contract refuses."""
     _check_ticket(token)
     with _guest(home, token) as joiner:
         await _hand_in(joiner, rotation, token, home)

@@ -1,4 +1,4 @@
-"""The ledger's events as a person asks for them: of a study, of a member, since a moment."""
+"""The ledger's events, selected by study, member or time."""
 
 from __future__ import annotations
 
@@ -79,16 +79,16 @@ class Happened:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which events a person wants; what is not set leaves none out."""
+    """A selection of events; unset fields select all."""
 
     study: str = ""
     member: MemberId | None = None
     since_ms: int = 0
-    last: int = 0  # only so many newest
+    last: int = 0  # number of newest events
 
 
 def select_events(blocks: Iterable[Committed], wanted: Wanted) -> list[Happened]:
-    """The events that are wanted, oldest first."""
+    """Return the selected events, oldest first."""
     found = [
         Happened(b.height, b.block.header.time_ms, name, fields)
         for b in blocks
@@ -101,7 +101,7 @@ def select_events(blocks: Iterable[Committed], wanted: Wanted) -> list[Happened]
 
 
 def members_of(name: str, fields: dict[str, Any]) -> set[MemberId]:
-    """The members that an event names."""
+    """Return the members that an event names."""
     found = {fields[key] for key in MEMBER_FIELDS if type(fields.get(key)) is int}
     for key in MEMBERS_FIELDS:
         found |= set(fields.get(key) or ())
@@ -111,7 +111,7 @@ def members_of(name: str, fields: dict[str, Any]) -> set[MemberId]:
 
 
 def find_member(names: dict[MemberId, str], text: str) -> MemberId:
-    """A member by its name or number. BadInput if there is none."""
+    """Return a member by name or number. Raises BadInput if there is none."""
     found = [m for m, name in names.items() if text in (name, str(m))]
     if len(found) != 1:
         known = ", ".join(f"{m} {name}" for m, name in names.items())
@@ -122,7 +122,7 @@ def find_member(names: dict[MemberId, str], text: str) -> MemberId:
 
 
 def say_event(event: Happened, names: dict[MemberId, str]) -> str:
-    """An event as a sentence with members' names."""
+    """Return an event as a sentence with members' names."""
     words = {key: _say(key, value, names) for key, value in event.fields.items()}
     try:
         return SAID[event.name].format_map(words)

@@ -1,7 +1,7 @@
-"""A halted consortium goes on under a new chain id: one file that every survivor signs.
+"""Restart of a halted consortium under a new chain id: one file that every survivor signs.
 
 The survivor with the newest block writes it; each of the others adds its signature; with the last
-one the file is complete, and each begins a new ledger with it. The old ledger stays beside the
+one the file is complete, and each creates a new ledger with it. The old ledger is kept beside the
 new one, for auditors.
 """
 
@@ -46,7 +46,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Step:
-    """Where a restart stands. `ahead`: it begins behind this home's last block, which therefore
+    """The progress of a restart. `ahead`: it begins behind this home's last block, which therefore
     cannot vouch for it."""
 
     chain: str  # the new one; it is not final before all have signed
@@ -59,8 +59,8 @@ class Step:
 
 
 def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
-    """Write the file (without the members of these names), sign it, or begin with it where it is
-    complete. BadInput where it does not fit what this home knows."""
+    """Write the file (without the members of these names), sign it, or create the new ledger if it
+    is complete. Raises BadInput if it contradicts what this home knows."""
     with need_stopped(home.root):
         if not home.is_networked:
             raise BadInput("This ledger is a file of one machine; it cannot halt like that.")
@@ -110,8 +110,8 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> ForkGenesis:
 
 
 def read_restart(file: Path, tip: Tip, state: State) -> ForkGenesis:
-    """What a survivor wrote, checked against what this home knows. BadInput where it does not fit
-    or the contract would refuse it (for anything but signatures)."""
+    """Return a survivor's file, checked against what this home knows. Raises BadInput if it
+    contradicts that or the contract would refuse it (for anything but signatures)."""
     genesis = read_genesis_file(file)
     if not isinstance(genesis, ForkGenesis):
         raise BadInput(f"Expected the file of a restart at {file}, got another genesis.")
@@ -135,7 +135,7 @@ def read_restart(file: Path, tip: Tip, state: State) -> ForkGenesis:
 
 
 def _check(genesis: ForkGenesis, tip: Tip, file: Path) -> None:
-    """What the contract will ask, before anything is signed; and a time that is one."""
+    """Check before signing what the contract will check; and that the time is plausible."""
     now_ms = wall_clock_ms()
     if not tip.time_ms < genesis.time_ms <= now_ms + DAY_MS:
         raise BadInput(
@@ -175,14 +175,14 @@ def _finish(home: Home, genesis: ForkGenesis, tip: Tip) -> Step:
 
 
 def _end_interrupted(home: Home) -> None:
-    """A crash came between the two names of `_begin`."""
+    """Finish a `_begin` that was interrupted between its two renames."""
     new = home.root / "ledger.new"
     if not home.engine_path.exists() and (new / STATE_FILE).exists():
         new.rename(home.engine_path)
 
 
 def _begin(home: Home, genesis: ForkGenesis) -> None:
-    """Make the new ledger beside the old one, then let them change places."""
+    """Create the new ledger beside the old one, then swap them."""
     new, old = home.root / "ledger.new", home.root / f"ledger.{genesis.inherits.chain}"
     with contextlib.suppress(FileNotFoundError):
         (new / STATE_FILE).unlink()  # of a try that was interrupted

@@ -1,7 +1,7 @@
-"""`swarmhub relay`: a member's machine carries the traffic of members that nobody can connect to.
+"""`swarmhub relay`: a member's machine forwards the traffic of members behind firewalls.
 
-It runs beside the member's node, as a process of its own: it has the member's TLS key, reads who is
-a member from the node's ledger, and sees nothing else of the home.
+It runs beside the member's node, as a process of its own: it has the member's TLS key, reads the
+members from the node's ledger, and has access to nothing else of the home.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ LOOK_S = 5.0
 async def relay(
     home: Home, listen: str, stopping: asyncio.Event, tell: Callable[[str], None]
 ) -> None:
-    """Run until `stopping` is set. BadInput where the port is taken or this home is no member's."""
+    """Run until `stopping` is set. Raises BadInput if the port is taken or this home is not a
+    member's."""
     host, port = parse_address(listen)
     account = home.key("account")
     ledger = await open_for_desk(home, account)
     try:
         Client(ledger, account).me  # noqa: B018  # says what to do where it is none
         peers = Peers(home.certificate_path, home.key_path("tls"))
-        mine = peers.own()  # what this process presents, also when the file changes
+        mine = peers.own()  # the certificate of this process, even if the file changes
         problem: list[str] = []
 
         def follow(_: object = None) -> None:
@@ -56,7 +57,7 @@ async def relay(
                         await stopping.wait()
                 if ledger.failure is not None:
                     raise ledger.failure
-                follow()  # also where blocks were forgotten before they were seen
+                follow()  # also if blocks were forgotten before they were seen
             if problem:
                 raise BadInput(problem[0])
         finally:

@@ -1,9 +1,9 @@
-"""Let a validator sign again if the file of what it has signed is lost or old, and cannot be put
-back: write one that is ahead of every block that there is.
+"""Re-enable a validator's signing if its signing state is lost or old and cannot be restored: write
+a state that is ahead of every existing block.
 
-A validator signs block h + 1 when it has block h. So if h is the newest block that anybody has, its
-key has signed nothing above h + 1, and a file that begins there forbids all that is decided. Not
-known is what it has signed of block h + 1 itself. With one to three validators that does no harm
+A validator signs block h + 1 when it has block h. So if h is the newest block of all, its key has
+signed nothing above h + 1, and a state that begins there forbids everything that is decided. What
+it has signed of block h + 1 itself is unknown. With one to three validators that does no harm
 beyond this key: no such block comes without all of them, and the others remember what they signed.
 """
 
@@ -27,36 +27,36 @@ ASK_S = 5.0
 
 @dataclass(frozen=True)
 class Outlook:
-    """The heights that a reset goes by: what the file knows (`known`), the newest block here, at
+    """The heights that a reset depends on: what the file knows (`known`), the newest block here, at
     the other members that answer, and of all (`newest`)."""
 
     known: int
     is_damaged: bool
     here: int
-    told: dict[str, int]  # by member's name
+    told: dict[str, int]  # by members' names
     newest: int
     validators: int
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is a block that the file does not know of, or no file to read."""
+        """Whether a block exists that the file does not cover, or the file cannot be read."""
         return self.is_damaged or self.known < self.newest
 
     @property
     def height(self) -> int:
-        """The height from which on the validator would sign."""
+        """The first height that the validator would sign."""
         return max(self.known, self.newest + 1)
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody who answers, or this home, has the newest block."""
+        """Whether a member that answers, or this home, has the newest block."""
         return self.newest <= max(self.here, *self.told.values(), 0)
 
 
 async def look_ahead(home: Home, seen: int = 0) -> Outlook:
-    """Find the newest block, of this home and of the other members; `seen` is the newest of those
-    that do not answer, as their people say (0: nobody was asked). BadInput if this home has no
-    vote, or a validator does not answer and nobody was asked."""
+    """Find the newest block, of this home and of the other members; `seen` is the newest that
+    operators of silent members report (0: none asked). Raises BadInput if this home has no vote, or
+    a validator does not answer and `seen` is 0."""
     if not home.is_networked:
         raise BadInput("This ledger is a file of one machine: its nodes vote on no blocks.")
     store = Store.open(home.engine_path / STATE_FILE)
@@ -92,7 +92,7 @@ async def look_ahead(home: Home, seen: int = 0) -> Outlook:
 
 
 async def _ask(home: Home, state: State, me: Member) -> dict[str, int]:
-    """Ask the other members how far they are; those that answer, by name."""
+    """Return the heights of the other members that answer, by name."""
     client, chain = make_client(home, state), get_chain(state).chain_id
     others = [m for m in get_members(state) if m.id != me.id and m.tls]
 
@@ -111,5 +111,5 @@ async def _ask(home: Home, state: State, me: Member) -> dict[str, int]:
 
 
 def reset(home: Home, outlook: Outlook) -> None:
-    """Have the validator of a stopped node sign from `outlook.height` on."""
+    """Set a stopped node's validator to sign from `outlook.height` on."""
     write_height(home.engine_path / SIGNED_FILE, outlook.height)

@@ -1,8 +1,8 @@
-"""The history of a study's rounds, site by site, folded from the blocks of the ledger.
+"""The history of a study's rounds per site, folded from the blocks of the ledger.
 
-A contribution brings two kinds of metrics: of the site's own parameters after local training,
-and of the model that its round started from. So what the merged model of a round is worth is
-known one round later.
+A contribution has two kinds of metrics: of the site's own parameters after local training, and of
+the model that its round started from. So the metrics of a round's merged model are known one round
+later.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class SiteOfRound:
     """One member's part in one round. Metrics are in millionths, as the ledger has them."""
 
     member: MemberId
-    weight: int | None  # samples that it trained on; None if it was not in the merge
-    own: Evaluation | None  # its parameters before the merge
-    merged: Evaluation | None  # the round's merged model, on this member's data
+    weight: int | None  # training samples; None if it was not in the merge
+    own: Evaluation | None  # of its parameters before the merge
+    merged: Evaluation | None  # of the round's merged model, on this member's data
 
 
 @dataclass(frozen=True)
 class SettledRound:
-    """One settled round: its model, and what each site brought and measured."""
+    """One settled round: its model, and each site's contribution and metrics."""
 
     model: Model
     time_ms: int
@@ -57,7 +57,7 @@ class _Settled:
 
 
 class RoundBook:
-    """The newest settled rounds of a study (`last`; 0: all), from blocks in their order."""
+    """The newest settled rounds of a study (`last`; 0: all), from blocks in order."""
 
     def __init__(self, study: str, last: int) -> None:
         self._study = study
@@ -65,7 +65,7 @@ class RoundBook:
         self._own: dict[MemberId, Evaluation] = {}  # of the open round
 
     def see(self, committed: Committed) -> None:
-        """Take a block's contributions, scores and settlements."""
+        """Add a block's contributions, scores and settlements."""
         begun = len(committed.events) - sum(len(r.events) for r in committed.results)
         for name, fields in committed.events[:begun]:
             self._hear(name, fields, committed)
@@ -89,7 +89,7 @@ class RoundBook:
     def _take_contribution(self, tx: bytes, member: MemberId) -> None:
         body = read_transaction(tx).body
         assert isinstance(body, Contribute)
-        self._own.pop(member, None)  # of one that was void
+        self._own.pop(member, None)  # of a void one
         for measured in body.evaluations:
             if measured.digest == body.digest:
                 self._own[member] = measured
@@ -100,5 +100,5 @@ class RoundBook:
         return next((r for r in reversed(self._rounds) if r.model.digest == digest), None)
 
     def rounds(self) -> tuple[SettledRound, ...]:
-        """The settled rounds, oldest first."""
+        """Return the settled rounds, oldest first."""
         return tuple(r.shown() for r in self._rounds)

@@ -1,4 +1,4 @@
-"""Asking the running node of a home how it is, without waiting for it, nor for modules to load."""
+"""Requests for the status of a home's running node, with a short timeout and few imports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from swarmhub.errors import BadInput, HomeError, NoAnswer
 from swarmhub.files import lock
 
-ANSWER_S = 1.0  # a node that is well takes some milliseconds
+ANSWER_S = 1.0  # a healthy node takes some milliseconds
 
 
 def ask_status(root: Path) -> dict[str, Any]:
-    """What the node of a home says of itself (see `Node.status`), within ANSWER_S. NoAnswer if it
-    runs and does not answer; HomeError if none runs, or there is no home."""
+    """Return the status of a home's node (see `Node.status`), within ANSWER_S. Raises NoAnswer if
+    it runs and does not answer, HomeError if none runs or there is no home."""
     path = root / "run" / "api.json"
     try:
         api = json.loads(path.read_bytes())
@@ -33,7 +33,7 @@ def ask_status(root: Path) -> dict[str, Any]:
     except TimeoutError:
         raise NoAnswer(_say_what_it_does(root, path, pid)) from None
     except (OSError, http.client.HTTPException, ValueError, OverflowError):
-        found = None  # what a node has left behind that is gone, or one that ends
+        found = None  # left behind by a node that is gone or ending
     finally:
         connection.close()
     if not isinstance(found, dict):
@@ -42,7 +42,7 @@ def ask_status(root: Path) -> dict[str, Any]:
 
 
 def is_running(root: Path) -> bool:
-    """Whether a node has the home."""
+    """Return whether a node runs on the home."""
     held = lock(root / "run" / "node.lock")
     if held is not None:
         held.close()
@@ -51,7 +51,7 @@ def is_running(root: Path) -> bool:
 
 @contextlib.contextmanager
 def need_stopped(root: Path) -> Iterator[None]:
-    """Keep the node of a home from starting meanwhile. BadInput if it runs."""
+    """Keep the node of a home from starting meanwhile. Raises BadInput if it runs."""
     held = lock(root / "run" / "node.lock")
     if held is None:
         raise BadInput(f"A node is running on {root}; stop it first.")
@@ -94,7 +94,7 @@ def _say_what_it_does(root: Path, api: Path, pid: int) -> str:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether somebody has stopped the process (SIGSTOP, or Ctrl-Z in its terminal)."""
+    """Return whether the process is stopped (SIGSTOP, or Ctrl-Z in its terminal)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""The node's record of what left this hospital; needs neither a ledger nor a running node."""
+"""The node's record of data that left this hospital; needs neither a ledger nor a running node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swarmhub.node.sent import Sent, SentBook
 
 @dataclass(frozen=True)
 class Total:
-    """All of one kind to one receiver."""
+    """The total of one kind to one receiver."""
 
     kind: str
     to: str
@@ -20,13 +20,14 @@ class Total:
 
 
 def read_sent(home: Home, study: str = "", since_ms: int = 0) -> list[Sent]:
-    """Entries of a study (all if "") since a moment of this machine's clock, oldest first."""
+    """Return the entries of a study (all if "") since a time by this machine's clock, oldest
+    first."""
     entries = SentBook(home.sent_path).read(since_ms)
     return [entry for entry in entries if not study or entry.study == study]
 
 
 def add_up(entries: list[Sent]) -> list[Total]:
-    """Totals by kind, receiver and study, in order of their first appearance."""
+    """Return totals by kind, receiver and study, in order of first appearance."""
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     for e in entries:
         times, nbytes = found.get((e.kind, e.to, e.study), (0, 0))

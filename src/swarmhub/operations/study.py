@@ -1,4 +1,4 @@
-"""Look at a study: its terms, its members, its rounds."""
+"""Views of a study: its terms, its members, its rounds."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ PAGE = 500  # blocks
 
 @dataclass(frozen=True)
 class StudyShown:
-    """A study as the ledger has it now. `min_peers` is what a round needs with so many enrolled,
-    of whom `faults` may lie."""
+    """A study as of the newest block. `min_peers` is what a round needs with the present enrolment,
+    of which `faults` may be Byzantine."""
 
     study: Study
     spec: Spec
     round: Round | None
     names: dict[MemberId, str]
-    members: tuple[MemberId, ...]  # that are active
+    members: tuple[MemberId, ...]  # active ones
     min_peers: int
     faults: int
-    waits: str = ""  # for which members, and since when
+    waits: str = ""  # the members it waits for, and since when
     rounds: tuple[SettledRound, ...] = ()
 
     def name(self, member: MemberId) -> str:
-        """A member's name; its number if the ledger has none."""
+        """Return a member's name; its number if the ledger has none."""
         return self.names.get(member, f"member {member}")
 
     def training_round(self, number: int) -> int:
-        """Which round of training a round of the ledger is; below 1 before the first."""
+        """Return the training round of a ledger round; below 1 before the first."""
         return compute_training_round(self.spec, number)
 
     @property
@@ -50,7 +50,7 @@ class StudyShown:
 
 
 def look_at_study(client: Client, name: str) -> StudyShown:
-    """A study's terms and where it stands. BadInput if there is none of this name."""
+    """Return a study's terms and state. Raises BadInput if there is none of this name."""
     study, spec = client.need_study(name), client.need_spec(name)
     enrolled = len(study.enrolled)
     wait = find_wait(client.ledger.state, name, client.ledger.estimate_ms())
@@ -67,7 +67,7 @@ def look_at_study(client: Client, name: str) -> StudyShown:
 
 
 async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
-    """The same with its newest settled rounds (`last`; 0: all that are kept here)."""
+    """Return the same with its newest settled rounds (`last`; 0: all that are kept here)."""
     book = RoundBook(name, last)
     async with open_client(home, book.see) as client:
         shown = look_at_study(client, name)
@@ -77,8 +77,8 @@ async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
 
 
 def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -> None:
-    """Show a book the kept blocks, from the `last` + 1 newest settlements of the study on, or from
-    its proposal."""
+    """Feed the kept blocks to a book, from the `last` + 1 newest settlements of the study on, or
+    from its proposal."""
     start, settled, is_young = ledger.tip.height + 1, 0, False
     while start > 0 and not is_young and (not last or settled <= last):
         page = ledger.kept(max(0, start - PAGE), start)

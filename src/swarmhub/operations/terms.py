@@ -1,4 +1,4 @@
-"""A study's terms in words: what a person reads before the hospital takes part."""
+"""A study's terms in words, for the people who approve them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from swarmhub.operations.study import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
 
-Line = tuple[str, str]  # what it is about, and the sentence
+Line = tuple[str, str]  # subject, sentence
 
 RULES = {
     "weighted_mean": "mean of all contributions, each weighted by its samples",
@@ -31,7 +31,7 @@ OPTIMIZERS = {
 
 
 def say_terms(shown: StudyShown) -> list[Line]:
-    """List what that is approved, one line a subject, then the members that approved or
+    """Return the terms to approve, one line a subject, then the members that approved or
     enrolled."""
     spec, study = shown.spec, shown.study
     return [
@@ -62,7 +62,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
 
 
 def say_status(shown: StudyShown) -> str:
-    """Say how the study stands, with its open round."""
+    """Return the state of the study and of its open round."""
     r, study = shown.round, shown.study
     if r is None:
         return {"proposed": "proposed, not started"}.get(study.status, study.status)
@@ -74,7 +74,7 @@ def say_status(shown: StudyShown) -> str:
 
 
 def say_rounds(spec: Spec) -> str:
-    """Say how many rounds there are, and how long one waits."""
+    """Return the number of rounds, and the deadlines."""
     first = "one that merges statistics, then " if spec.statistics else ""
     return (
         f"{first}{spec.rounds} of training with a merge every {spec.sync_every}; a round waits "
@@ -85,7 +85,7 @@ def say_rounds(spec: Spec) -> str:
 
 
 def say_contributions(shown: StudyShown) -> str:
-    """The effective minimum of a round, and what it survives."""
+    """Return the effective minimum of a round, and the faults that it tolerates."""
     least, enrolled = shown.min_peers, len(shown.study.enrolled)
     said = f"at least {least} in each round (min_peers = {shown.spec.min_peers})"
     if not enrolled:
@@ -99,13 +99,13 @@ def say_contributions(shown: StudyShown) -> str:
 
 
 def say_rule(spec: Spec) -> str:
-    """Say how contributions become one model."""
+    """Return how contributions are merged into one model."""
     percent = f"{spec.merge.trim_permille / 10:g}"
     return f"{spec.merge.name}: {RULES[spec.merge.name].format(percent=percent)}"
 
 
 def say_training(spec: Spec) -> str:
-    """Say what the trainers are told."""
+    """Return the settings of the trainers."""
     options = ", ".join(f"{k} = {v}" for k, v in sorted(spec.options.items()))
     return "; ".join(
         [*([options] if options else []), OPTIMIZERS[spec.optimizer], f"seed {spec.seed}"]
@@ -113,7 +113,7 @@ def say_training(spec: Spec) -> str:
 
 
 def say_leaving(shown: StudyShown) -> list[str]:
-    """Say what goes from each hospital to others, one sentence a kind."""
+    """Return what each hospital sends to others, one sentence a kind."""
     spec, current = shown.spec, shown.study.current
     size = f"{say_bytes(current.nbytes)}" if current else f"at most {say_bytes(spec.max_bytes)}"
     said = [f"each round, to enrolled members: the model's parameters after training here ({size})"]
@@ -134,20 +134,20 @@ def say_leaving(shown: StudyShown) -> list[str]:
 
 
 def say_staying(spec: Spec) -> str:
-    """Say what does not leave."""
+    """Return what does not leave the hospital."""
     kept = ", ".join(f"'{pattern}'" for pattern in spec.keep_local)
     return "raw data" + (f"; arrays of the model named {kept}" if kept else "")
 
 
 def say_end(spec: Spec) -> str:
-    """Say when nothing runs any more."""
+    """Return when the study ends."""
     if not spec.expires_ms:
         return "after the last round"
     return f"after the last round, at {say_time(spec.expires_ms)} at the latest"
 
 
 def say_enrolled(shown: StudyShown) -> str:
-    """Name the members that take part, with samples."""
+    """Return the enrolled members, with samples."""
     enrolled = shown.study.enrolled
     if not enrolled:
         return "nobody"
@@ -155,7 +155,7 @@ def say_enrolled(shown: StudyShown) -> str:
 
 
 def say_results(shown: StudyShown) -> list[Line]:
-    """The newest, the best and the released models; nothing before the first."""
+    """Return the newest, the best and the released models; nothing before the first."""
     study = shown.study
     found: list[Line] = []
     if study.current:
@@ -170,19 +170,19 @@ def say_results(shown: StudyShown) -> list[Line]:
 
 
 def say_model(shown: StudyShown, model: Model) -> str:
-    """A settled model by its round and digest."""
+    """Return a settled model by its round and digest."""
     training = shown.training_round(model.number)
     when = f"after round {training}" if model.kind == "parameters" else "before training"
     return f"{when}, {say_bytes(model.nbytes)}, {model.digest}"
 
 
 def say_score(score: Score) -> str:
-    """Mean metrics, and on how many samples they were measured."""
+    """Return mean metrics, and the number of samples."""
     return f"{say_metrics(score.metrics)} on {score.samples} samples"
 
 
 def say_metrics(metrics: dict[str, int]) -> str:
-    """Metrics in their units, by name."""
+    """Return metrics in their units, by name."""
     return ", ".join(f"{name} {say_metric(value)}" for name, value in sorted(metrics.items()))
 
 
@@ -190,7 +190,7 @@ ROUND_COLUMNS = ["round", "site", "trained on", "after training here", "merged m
 
 
 def say_history(shown: StudyShown) -> list[list[str]]:
-    """One row for each site of each settled round, and one for their mean."""
+    """Return one row for each site of each settled round, and one for their mean."""
     rows = []
     for settled in shown.rounds:
         model = settled.model

@@ -1,4 +1,4 @@
-"""The trainer's side: a process of its own that talks to its own node only."""
+"""The trainer's side: a process of its own that talks only to its own node."""
 
 from swarmhub.train.session import Swarm, SwarmRound, join
 

@@ -1,8 +1,8 @@
-"""Between a framework's model and named arrays.
+"""Adapters between a framework's model and named arrays.
 
-An adapter gives the model's arrays (sharing memory where the framework allows it) and takes
-merged ones back. Arrays whose names match a `keep_local` pattern never leave the hospital.
-Integer and boolean buffers travel too; a merge takes their lower median.
+An adapter returns the model's arrays (sharing memory if the framework allows it) and loads merged
+ones. Arrays with names that match a `keep_local` pattern never leave the hospital. Integer and
+boolean buffers are sent too; a merge takes their lower median.
 """
 
 from __future__ import annotations
@@ -37,19 +37,20 @@ class Adapter(Protocol):
     """
 
     def arrays(self) -> Mapping[str, Array]:
-        """Current arrays by name, sharing the model's memory or copies of it."""
+        """Return the current arrays by name, sharing the model's memory or copies of it."""
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Put arrays (all or some of the names) into the model."""
+        """Load arrays (all or some of the names) into the model."""
 
     @property
     def bf16(self) -> Collection[str]:
-        """Names whose arrays are uint16 views of bfloat16."""
+        """Return the names of arrays that are uint16 views of bfloat16."""
 
 
 def adapt(model: Any) -> Adapter:
-    """Find the adapter for a model: a dict of arrays, a torch module, or a scikit-learn estimator.
-    TrainerError, with what to use instead, for anything that cannot take part."""
+    """Return the adapter for a model: a dict of arrays, a torch module, or a scikit-learn
+    estimator. Raises TrainerError, which names an alternative, for anything that cannot take
+    part."""
     if isinstance(model, MutableMapping):
         return DictAdapter(model)
     if hasattr(model, "arrays") and hasattr(model, "load"):
@@ -70,7 +71,7 @@ def adapt(model: Any) -> Adapter:
 
 
 class DictAdapter:
-    """A dict of NumPy arrays, updated in place, whatever their strides and byte order are."""
+    """A dict of NumPy arrays, updated in place, with any strides and byte order."""
 
     bf16: Collection[str] = ()
 
@@ -100,19 +101,20 @@ class DictAdapter:
 
 
 def is_overlapping(array: Array) -> bool:
-    """Whether elements share memory, as those of a broadcast array do."""
+    """Return whether elements share memory, as those of a broadcast array do."""
     pairs = zip(array.shape, array.strides, strict=True)
     return array.size > 0 and any(n > 1 and stride == 0 for n, stride in pairs)
 
 
 class Parameters:
-    """The shared part of a model: what goes to the node and comes back. Malformed or TrainerError,
-    with its name, if an array cannot be shared, or be stored if it stays at home."""
+    """The shared part of a model: what is sent to the node and comes back. Methods raise Malformed
+    or TrainerError, which names the array, if one cannot be shared, or stored if it stays at
+    home."""
 
     def __init__(self, adapter: Adapter, keep_local: Collection[str]) -> None:
         self._adapter = adapter
         self._keep_local = keep_local
-        self._form: Layout | None = None  # of the study's model, once one has been read
+        self._form: Layout | None = None  # of the study's model, once read
         self.layout()
         for name, array in self.local().items():
             try:
@@ -124,26 +126,26 @@ class Parameters:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._keep_local)
 
     def shared(self) -> dict[str, Array]:
-        """Arrays that are merged."""
+        """Return the arrays that are merged."""
         found = {n: a for n, a in self._adapter.arrays().items() if not self._is_local(n)}
         if not found:
             raise TrainerError("No array is left to share; loosen the study's keep_local patterns.")
         return found
 
     def local(self) -> dict[str, Array]:
-        """Arrays that stay at home."""
+        """Return the arrays that stay at home."""
         return {n: a for n, a in self._adapter.arrays().items() if self._is_local(n)}
 
     def layout(self, shared: Mapping[str, Array] | None = None) -> Layout:
-        """The layout of the shared arrays as they are now."""
+        """Return the layout of the shared arrays as they are now."""
         arrays = self.shared() if shared is None else shared
         bf16 = [n for n in self._adapter.bf16 if n in arrays]
         meanings: Mapping[str, Sequence[object]] = getattr(self._adapter, "meanings", {})
         return layout_of(arrays, bf16, {n: [*map(str, found)] for n, found in meanings.items()})
 
     def write(self, path: Path) -> Layout:
-        """Write the shared arrays as a canonical buffer; returns their layout. TrainerError if it
-        is another one than that of the study's model."""
+        """Write the shared arrays as a canonical buffer; returns their layout. Raises TrainerError
+        if it differs from that of the study's model."""
         arrays = self.shared()
         layout = self.layout(arrays)
         if self._form is not None and layout != self._form:
@@ -162,9 +164,9 @@ class Parameters:
         return layout
 
     def read(self, path: Path, layout_digest: str, layout_path: Path | None = None) -> None:
-        """Load a merged buffer into the model. TrainerError if its layout is not the model's own;
-        it says what differs if `layout_path` is the layout's document. FileNotFoundError if the
-        node has let go of the file before it was read to its end."""
+        """Load a merged buffer into the model. Raises TrainerError if its layout is not the model's
+        own (it names the difference if `layout_path` is the layout's document), FileNotFoundError
+        if the node has deleted the file before it was read completely."""
         arrays = self.shared()
         layout = self.layout(arrays)
         if layout.digest != layout_digest:
@@ -181,7 +183,7 @@ class Parameters:
         self._form = layout
 
     def load_local(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Put back arrays that stayed at home; returns those that are none of the model's."""
+        """Restore arrays that stayed at home; returns those that are not the model's."""
         mine = self.local()
         for name in mine.keys() & arrays.keys():
             stored, now = arrays[name], storable(mine[name])
@@ -195,13 +197,13 @@ class Parameters:
         return {n: a for n, a in arrays.items() if n not in mine}
 
     def watch_training(self) -> contextlib.AbstractContextManager[None]:
-        """Let the adapter watch while a round is trained, if it wants to."""
+        """Return the adapter's context for a round's training, if it has one."""
         watch = getattr(self._adapter, "watch_training", contextlib.nullcontext)
         return watch()
 
 
 def is_buffer(array: Array) -> bool:
-    """Whether the bytes of a canonical buffer can be read into the array itself."""
+    """Return whether the bytes of a canonical buffer can be read into the array itself."""
     flags = array.flags
     plain = type(array) is np.ndarray and array.dtype.isnative
     return bool(plain and flags.c_contiguous and flags.writeable and flags.aligned)

@@ -1,6 +1,6 @@
-"""A trainer's line to its own node: JSON over loopback with the home's token, blocking.
+"""A trainer's client of its own node: JSON over loopback with the home's token, blocking.
 
-The node may be restarted while a trainer runs: the client reads `run/api.json` again and goes on.
+The node may be restarted while a trainer runs: the client reads `run/api.json` again and continues.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from swarmhub.train.notices import Notices
 
 RETRY_S = 0.05
 RETRY_MOST_S = 1.0
-UNSAID_S = 0.5  # a connection that has been idle for long is opened again in less
+UNSAID_S = 0.5  # shorter outages are not reported
 SOCKET_TIMEOUT_S = 90.0
 
 
@@ -30,14 +30,14 @@ class NodeClient:
         self._api = home / "run" / "api.json"
         self._home = home
         self._patience_s = patience_s
-        self._absent = notices or Notices()  # about a node that does not answer
+        self._absent = notices or Notices()  # of a node that does not answer
         self._connection: http.client.HTTPConnection | None = None
         self._token = ""
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask (records may stand in the body), and return the node's answer. Waits through a
-        restart of the node, and says so; TrainerError if it refuses or stays away longer than
-        `patience_s`, FenceError if it knows another fence."""
+        """Send a request (the body may contain records), and return the node's answer. Waits
+        through a restart of the node, and says so. Raises TrainerError if it refuses or stays away
+        longer than `patience_s`, FenceError if it knows another fence."""
         return self._call("POST", path, codec.encode(body))
 
     def get(self, path: str) -> dict[str, Any]:

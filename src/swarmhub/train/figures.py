@@ -1,7 +1,7 @@
-"""Numbers that a trainer reports, as the ledger can record them.
+"""Conversion of the numbers that a trainer reports to what the ledger can record.
 
-What is acceptable (how large, how many, which names) is decided by one rule, at the node's door.
-Here a number is refused only if no integer can be made of it.
+The limits (size, count, names) are enforced in one place, the node's local API. Here a number is
+refused only if it cannot be converted to an integer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from swarmhub.types import MICRO
 
 
 def to_count(value: Any, what: str) -> int:
-    """A number of samples. TrainerError if it is no whole number (NaN, 2.5, text)."""
+    """Return a number of samples. Raises TrainerError if it is not a whole number (NaN, 2.5,
+    text)."""
     try:
         count = int(value)
         is_whole = not isinstance(value, str | bytes) and bool(count == value)
@@ -30,8 +31,8 @@ def to_count(value: Any, what: str) -> int:
 def to_metrics(
     metrics: Any, what: str, say: Callable[[str], None] = lambda sentence: None
 ) -> dict[str, float]:
-    """Metrics by name, and "samples" as a whole number. None and NaN (an AUC over one class) are
-    no measurement: left out, and said. TrainerError if one is not a number, or infinite."""
+    """Return metrics by name, and "samples" as a whole number. None and NaN (an AUC over one class)
+    are left out, with a notice. Raises TrainerError if a metric is not a number, or infinite."""
     if not isinstance(metrics, Mapping):
         raise TrainerError(
             f'Expected metrics by name from {what}, e.g. {{"auc": 0.87}}, got {_shown(metrics)}.'
@@ -65,7 +66,7 @@ def _to_float(name: str, value: Any, what: str) -> float:
 
 
 def to_micro(metrics: Mapping[str, float]) -> dict[str, int]:
-    """Metrics as integers in millionths."""
+    """Return metrics as integers in millionths."""
     return {name: round(value * MICRO) for name, value in metrics.items()}
 
 

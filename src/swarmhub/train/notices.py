@@ -10,18 +10,18 @@ from types import TracebackType
 
 from swarmhub.errors import SwarmhubError
 
-AGAIN_S = 60.0  # a wait that goes on is said again
+AGAIN_S = 60.0  # a continuing wait is reported again
 
 Say = Callable[[str], None]
 
 
 def to_stderr(sentence: str) -> None:
-    """Print a sentence at once, without touching what the trainer itself prints."""
+    """Print a sentence at once, separate from the trainer's own output."""
     print(f"swarmhub: {sentence}", file=sys.stderr, flush=True)
 
 
 def end_with_a_sentence() -> None:
-    """Have this process end with one sentence and exit code 2, as every command does, if an error
+    """Make this process end with one sentence and exit code 2, as every command does, if an error
     of swarmhub is not caught. A program with an excepthook of its own keeps it."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _say_error
@@ -37,7 +37,7 @@ def _say_error(
 
 
 class Notices:
-    """Says each thing once, and what goes on once a minute. `say` takes a sentence."""
+    """Notices that are said once, or once a minute if they persist. `say` takes a sentence."""
 
     def __init__(self, say: Say = to_stderr, clock: Callable[[], float] = time.monotonic) -> None:
         self.say = say
@@ -47,21 +47,21 @@ class Notices:
         self._said_s = 0.0
 
     def once(self, sentence: str) -> None:
-        """Say it, unless it has been said."""
+        """Say a sentence, unless it has been said."""
         if sentence not in self._said:
             self._said.add(sentence)
             self.say(sentence)
 
     def waiting(self, sentence: str) -> None:
-        """Say for what this waits: when that changes (a new number in it is no change), and again
-        every minute."""
+        """Say what this waits for: when that changes (apart from numbers in it), and again every
+        minute."""
         what, now_s = re.sub(r"\d+", "", sentence), self._clock()
         if what != self._waits_for or now_s - self._said_s >= AGAIN_S:
             self._waits_for, self._said_s = what, now_s
             self.say(sentence)
 
     def goes_on(self, sentence: str = "") -> None:
-        """The wait is over: say so if there was one and a sentence is given."""
+        """End the wait: say `sentence` if there was one and it is not empty."""
         if self._waits_for and sentence:
             self.say(sentence)
         self._waits_for = ""

@@ -44,7 +44,7 @@ class TorchAdapter:
 
 
 def _to_array(name: str, tensor: torch.Tensor) -> Array:
-    """The tensor's values in C order, sharing its memory if it lies so on the CPU."""
+    """Return the tensor's values in C order, sharing its memory if possible."""
     try:
         host = tensor.detach().cpu().contiguous()
         if host.dtype == torch.bfloat16:
@@ -58,8 +58,8 @@ def _to_array(name: str, tensor: torch.Tensor) -> Array:
 
 
 def _copy(name: str, array: Array, target: torch.Tensor) -> None:
-    """Put values into a tensor, unless they share its memory."""
-    array = np.require(array, requirements=["C", "W", "A"])  # what from_numpy takes without a word
+    """Copy values into a tensor, unless they share its memory."""
+    array = np.require(array, requirements=["C", "W", "A"])  # from_numpy accepts it silently
     if target.dtype == torch.bfloat16:
         source = torch.from_numpy(array.view("int16")).view(torch.bfloat16)
     else:

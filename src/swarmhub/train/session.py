@@ -1,14 +1,14 @@
-"""What a trainer writes:
+"""The interface for training scripts:
 
     with swarmhub.join("heart") as swarm:
         for round in swarm.rounds(model, evaluate=lambda: {"auc": auc_of(model)}):
             train_one_epoch(model, loader)          # merged parameters are in the model here
             round.report(samples=len(loader.dataset))
 
-`rounds` waits for the next round, loads the merged parameters into the model, measures them with
+`rounds` waits for the next round, loads the merged parameters into the model, evaluates them with
 `evaluate` (so that metrics belong to the merged model, not to this site's), and yields. After the
-body it hands the model's parameters to the node. The process may die at any moment: started
-again, it goes on from the last settled model.
+body it sends the model's parameters to the node. The process may die at any moment: restarted,
+it continues from the last settled model.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class SwarmRound:
     _say: Say = to_stderr
 
     def report(self, samples: int, **metrics: float) -> None:
-        """Say on how many samples this round trained; metrics are those after local training.
-        TrainerError if something is not a number that can be recorded."""
+        """Report the number of samples of this round's training; metrics are those after local
+        training. Raises TrainerError if a value is not a number that can be recorded."""
         self._samples = to_count(samples, "round.report(samples=...)")
         self._own = to_metrics(metrics, "round.report()", self._say)
 
@@ -95,7 +95,7 @@ def join(
 
 
 class Swarm:
-    """A trainer's place in a study. Use it in a `with` block."""
+    """A trainer's session in a study. Use it in a `with` block."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Swarm:
         self.final: str = ""  # digest of the last settled model, once the study is over
         self._document = statistics
         self._client = client
-        self._missed: list[str] = []  # a file of the node, as often as it was not there
+        self._missed: list[str] = []  # files of the node, once for each time they were missing
         self._notices = notices or Notices()
         # a recipe that knows more of the site has its own
         self.explain_no_say = explain_no_say
@@ -125,7 +125,7 @@ class Swarm:
             raise
 
     def _take_lease(self) -> IO[Any]:
-        for _ in range(LEASE_TRIES):  # the node takes it for an instant to see whether it is free
+        for _ in range(LEASE_TRIES):  # the node locks it briefly to see whether it is free
             lease = lock(self.home / "run" / f"{self.study}.lease")
             if lease is not None:
                 return lease
@@ -135,11 +135,11 @@ class Swarm:
     def _attach(self) -> Spec:
         found = self._client.post(f"/v1/studies/{self.study}/attach", {"pid": os.getpid()})
         self._fence = int(found["fence"])
-        self.samples = int(found["samples"])  # declared at enrolment: the most a round may weigh
+        self.samples = int(found["samples"])  # declared at enrolment: the maximum weight of a round
         return codec.from_json(Spec, found["spec"])
 
     def close(self) -> None:
-        """Let go of the study; it can be joined again."""
+        """Release the study; it can be joined again."""
         self._client.close()
         self._lease.close()
 
@@ -169,8 +169,8 @@ class Swarm:
             raise TrainerError("Expected a function in rounds(evaluate=...), e.g. a lambda.")
         keep_local, parameters = self.spec.keep_local, None
         if not _is_maker(model):
-            parameters = Parameters(adapt(model), keep_local)  # says at once what is wrong with it
-        weight = self.samples  # until this process has trained itself
+            parameters = Parameters(adapt(model), keep_local)  # reports faults of it at once
+        weight = self.samples  # until this process has trained
         while True:
             task = self._next()
             failpoint("trainer.task")
@@ -186,7 +186,7 @@ class Swarm:
                 parameters = Parameters(adapt(model()), keep_local)
             document = Path(task["layout_path"]) if task.get("layout_path") else None
             if not self._read(task["base_path"], parameters.read, task["layout"], document):
-                continue  # settled and swept while we were busy: ask for the current task
+                continue  # settled and swept meanwhile: ask for the current task
             if task["state"] == "over":
                 self.final = str(task["base"])
                 self._notices.say(
@@ -218,7 +218,7 @@ class Swarm:
             self._answer(task, samples=weight, layout=layout, metrics=metrics, own=turn._own)
 
     def _measure(self, task: dict[str, Any], evaluate: Evaluate | None) -> dict[str, float]:
-        """The merged model's metrics, said to the person as well."""
+        """Return the merged model's metrics, and print them."""
         given = evaluate() if evaluate else None
         metrics = to_metrics({} if given is None else given, "evaluate()", self._notices.once)
         wanted = self.spec.metric.name
@@ -251,8 +251,8 @@ class Swarm:
                 self._notices.waiting(str(task["for"]))
 
     def _read(self, path: str, read: Callable[..., None], *given: Any) -> bool:
-        """Read a file of the node, if there is one to read; False if the node has let go of it.
-        TrainerError if it is not there although the node says so again and again."""
+        """Read a file of the node, if there is one; False if the node has deleted it. Raises
+        TrainerError if it is missing although the node names it again and again."""
         try:
             if path:
                 read(Path(path), *given)
@@ -280,7 +280,7 @@ class Swarm:
         try:
             rows = int(json.loads(self._document)["rows"])
         except (ValueError, TypeError, KeyError):
-            rows = 1  # the node says what is wrong with it
+            rows = 1  # the node reports what is wrong with it
         self._answer(task, samples=max(1, rows))
 
     def _answer(
@@ -316,7 +316,7 @@ class Swarm:
 
 
 def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
-    """Say why a site that has measured this of the merged model has no say in which model is the
+    """Return why a site with these metrics of the merged model has no say in which model is the
     best by the study's metric; "" if it has one."""
     if metric in measured:
         return ""
@@ -328,5 +328,5 @@ def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
 
 
 def _is_maker(model: Any) -> bool:
-    """Whether it is a function that makes a model, not a model that can be called."""
+    """Return whether it is a function that makes a model, not a callable model."""
     return callable(model) and not hasattr(model, "state_dict") and not hasattr(model, "arrays")

@@ -1,5 +1,5 @@
-"""A site's private arrays, kept from round to round and never sent: `round.local`, and what matches
-`keep_local`. One file a round; the last two are kept, so that a torn one costs a round."""
+"""A site's private arrays, kept from round to round and never sent: `round.local`, and arrays that
+match `keep_local`. One file a round; the last two are kept, so that a torn one costs a round."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Shelf:
         self._folder = folder
 
     def load(self, number: int) -> dict[str, Array]:
-        """The arrays that the last round before `number` left here; {} if there are none."""
+        """Return the arrays that the last round before `number` has saved; {} if there are none."""
         for older in sorted(self._versions(), reverse=True):
             if older < number:
-                with contextlib.suppress(BlobError):  # torn by a power cut: the one before it
+                with contextlib.suppress(BlobError):  # torn by a power cut: use the one before it
                     return import_safetensors(self._path(older))
         return {}
 
     def save(self, number: int, local: Any, kept: Mapping[str, Array]) -> None:
-        """Keep the arrays of `round.local` and of the model's own that stay at home. TrainerError,
-        with its name, if one cannot be stored as it is."""
+        """Save the arrays of `round.local` and of the model's own that stay at home. Raises
+        TrainerError, which names the array, if one cannot be stored as it is."""
         arrays = {**to_arrays(local), **kept}
         if len(arrays) < len(local) + len(kept):
             twice = sorted(set(local) & set(kept))[0]
@@ -64,8 +64,8 @@ class Shelf:
 
 
 def to_arrays(local: Any) -> dict[str, Array]:
-    """`round.local` as arrays by name; plain numbers become arrays of no dimension. TrainerError
-    for anything else."""
+    """Return `round.local` as arrays by name; plain numbers become arrays of no dimension. Raises
+    TrainerError for anything else."""
     if not isinstance(local, Mapping):
         raise TrainerError(f"Expected a dict in round.local, got {type(local).__name__}.")
     found = {}

@@ -1,8 +1,8 @@
-"""scikit-learn linear models (extra `[sklearn]`): `coef_` and `intercept_`, and what they mean.
+"""scikit-learn linear models (extra `[sklearn]`): `coef_` and `intercept_`, and their labels.
 
-Only an estimator that goes on from where it is can be trained in rounds: one with `partial_fit`, or
-with `warm_start=True`. Every other one begins anew in each `fit`, and what the others have trained
-would be lost without a word. It must have been fitted once, so that its shapes are known.
+Only an estimator that continues from its present state can be trained in rounds: one with
+`partial_fit`, or with `warm_start=True`. All others start anew in each `fit`, which would discard
+the merged parameters silently. It must have been fitted once, so that its shapes are known.
 
 `classes_` and `feature_names_in_` are part of the layout: row 1 of `coef_` must stand for the same
 class at every site, and column 1 for the same measurement.
@@ -24,7 +24,7 @@ MEANINGS = ("classes_", "feature_names_in_")
 
 
 class SklearnAdapter:
-    """A fitted linear estimator that goes on from where it is."""
+    """A fitted linear estimator that continues from its present state."""
 
     bf16: Collection[str] = ()
 
@@ -43,15 +43,16 @@ class SklearnAdapter:
 
     @property
     def meanings(self) -> Mapping[str, Sequence[str]]:
-        """`classes_` and `feature_names_in_`, as far as the estimator has them."""
+        """Return `classes_` and `feature_names_in_`, as far as the estimator has them."""
         lists = {n: getattr(self._model, n, None) for n in MEANINGS}
         return {n: [_label(x) for x in found] for n, found in lists.items() if found is not None}
 
     @contextlib.contextmanager
     def watch_training(self) -> Iterator[None]:
-        """A round's training, in which `fit` is refused if it would begin anew."""
+        """Return a context for a round's training, in which `fit` is refused if it would start
+        anew."""
         if not hasattr(self._model, "partial_fit"):
-            yield  # it goes on in `fit`
+            yield  # it continues in `fit`
             return
         self._model.fit = _Forgetful(self._model)
         try:
@@ -61,8 +62,8 @@ class SklearnAdapter:
 
 
 class _Forgetful:
-    """Stands in for the `fit` of an estimator with `partial_fit` while a round is trained. A copy
-    of the estimator (pickle, deepcopy) has its own `fit` again."""
+    """A replacement for the `fit` of an estimator with `partial_fit` while a round is trained. A
+    copy of the estimator (pickle, deepcopy) has its own `fit` again."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -80,7 +81,7 @@ class _Forgetful:
 
 
 def why_not(model: Any) -> str:
-    """Why an estimator cannot take part, and what to use instead; "" if it can."""
+    """Return why an estimator cannot take part, and what to use instead; "" if it can."""
     name = _name(model)
     if hasattr(model, "steps"):
         return (
@@ -122,7 +123,7 @@ def _say_missing(model: Any, missing: str) -> str:
 
 
 def _say_forgetful(model: Any) -> str:
-    """Estimators that begin anew whatever their coef_ is: seen with scikit-learn 1.9."""
+    """Return why an estimator starts anew regardless of its coef_: seen with scikit-learn 1.9."""
     name, settings = _name(model), model.get_params(deep=False)
     if settings.get("average"):
         return (
@@ -157,8 +158,8 @@ def _is_settable(model: Any, name: str) -> bool:
 
 
 def _label(value: Any) -> str:
-    """A class or a column in words. Equal values look alike whatever their type (1, 1.0, True),
-    and a number never looks like a string."""
+    """Return a label for a class or a column. Equal values have equal labels regardless of their
+    type (1, 1.0, True), and a number never looks like a string."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))

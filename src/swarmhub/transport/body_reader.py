@@ -1,9 +1,9 @@
-"""A large answer, decrypted straight into the chunks that it fills.
+"""Reader of a large response body that decrypts straight into the chunks that it fills.
 
-aiohttp reads an answer's head. Its streams would then pass the body on in pieces of 16 KiB and copy
-each three times before it is in a chunk, which costs more than decrypting it. So the connection
-is handed over to a protocol that gives the chunk itself to asyncio, as the buffer to read into. It
-takes no more than it is asked for, and the connection ends with the body.
+aiohttp reads the response's head. Its streams would then pass the body on in pieces of 16 KiB and
+copy each three times before it is in a chunk, which costs more than decrypting it. So the
+connection is handed over to a protocol that gives the chunk itself to asyncio, as the buffer to
+read into. It reads no more than it is asked for, and the connection ends with the body.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from swarmhub.transport.tls import widen
 
 
 class BodyReader(asyncio.BufferedProtocol):
-    """What is left of an answer without a transfer encoding; `fill` takes it in order, and waits
-    `stall_s` seconds at most for the next byte."""
+    """The rest of a response without a transfer encoding; `fill` reads it in order, and waits at
+    most `stall_s` seconds for the next byte."""
 
     def __init__(self, response: ClientResponse, stall_s: float) -> None:
-        self._head = memoryview(response.content.read_nowait())  # came together with the head
-        self._view = memoryview(bytearray())  # what is to be filled
+        self._head = memoryview(response.content.read_nowait())  # arrived together with the head
+        self._view = memoryview(bytearray())  # the unfilled part
         self._filled: asyncio.Future[None] | None = None
         self._end: BaseException | None = ConnectionResetError("nothing more came")
         connection = response.connection
         if connection is None or connection.transport is None:
-            return  # the whole body is here, or all that will ever be
+            return  # the whole body is here, or no more will come
         self._end = None
         self._before = connection.protocol
         self._transport = connection.transport
@@ -35,12 +35,12 @@ class BodyReader(asyncio.BufferedProtocol):
         self._transport.set_protocol(self)
         self._transport.pause_reading()
         self._loop, self._stall_s = asyncio.get_running_loop(), stall_s
-        self._came_s = self._loop.time()  # when the last byte came, or was asked for
+        self._came_s = self._loop.time()  # when the last byte came, or was requested
         self._watch = self._loop.call_later(stall_s, self._look)
 
     async def fill(self, view: memoryview) -> None:
-        """Fill the view with the next bytes. ConnectionError where the answer ends before,
-        TimeoutError where it stalls."""
+        """Fill the view with the next bytes. Raises ConnectionError if the response ends before,
+        TimeoutError if it stalls."""
         took = min(len(self._head), len(view))
         view[:took] = self._head[:took]
         self._head, view = self._head[took:], view[took:]
@@ -62,7 +62,7 @@ class BodyReader(asyncio.BufferedProtocol):
                 return
         self._watch = self._loop.call_later(left_s, self._look)
 
-    # what asyncio calls
+    # callbacks of asyncio
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return cast(bytearray, self._view)

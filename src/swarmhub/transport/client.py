@@ -1,8 +1,8 @@
-"""How a node asks other members' nodes. Everything that comes back is hostile until checked.
+"""Client for other members' nodes. Every response is untrusted until checked.
 
-An answer is bounded in bytes by what was asked for, and in time as a whole: a peer that sends a
-byte now and then would never run into a timeout between two bytes. Nothing compressed, no cookie
-and no redirect is accepted.
+A response is bounded in bytes by the request, and in time as a whole: a peer that sends a byte now
+and then would never exceed a timeout between two bytes. Compression, cookies and redirects are not
+accepted.
 """
 
 from __future__ import annotations
@@ -35,24 +35,25 @@ from swarmhub.types import Digest, MemberId
 log = logging.getLogger("swarmhub.peers")
 
 CONNECT_TIMEOUT_S = 3.0
-ANSWER_TIMEOUT_S = 4.0  # for the head of an answer
-STALL_TIMEOUT_S = 10.0  # no byte for so long: the peer hangs, another may have it
+ANSWER_TIMEOUT_S = 4.0  # for the head of a response
+STALL_TIMEOUT_S = 10.0  # without a byte: the peer hangs, another may have it
 START_S = 30.0  # of a body: added to what its size allows
-MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower is as good as gone
+MIN_BYTES_PER_S = 32 * 1024  # a quarter of a megabit: slower counts as failed
 CHUNK_S = STALL_TIMEOUT_S + CHUNK_BYTES / MIN_BYTES_PER_S
 WATCH_TIMEOUT_S = 30.0  # a little more than the server's own waiting time
 REACH_S = 10.0  # it tries two ports
-CHUNK_ANSWER_S = 8.0  # a MiB for a recomputation, which has a leader's time: then the next holder
+CHUNK_ANSWER_S = 8.0  # a MiB for a recomputation, within a leader's time; then the next holder
 EXCERPT_TIMEOUT_S = 5.0  # then the auditor takes the contribution from the leader
 MAX_ANSWER_BYTES = 64 * 1024
-MAX_LAYOUT_BYTES, LAYOUT_S = 8 << 20, 20.0  # to say in what two models differ
+MAX_LAYOUT_BYTES, LAYOUT_S = 8 << 20, 20.0  # to report how two models differ
 READ_BUFFER_BYTES = 1 << 20
 GREETINGS_AT_ONCE = 8
-GREETING_PAUSE_S = 0.2  # a member cannot have this node make handshakes all the time
+GREETING_PAUSE_S = 0.2  # a member cannot make this node do handshakes all the time
 
 
 class PeerClient:
-    """One session a member, so that a removed member's connections can be closed at once."""
+    """Client with one session a member, so that a removed member's connections can be closed at
+    once."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -62,7 +63,7 @@ class PeerClient:
         self._closing: set[asyncio.Task[None]] = set()
         self._greetings: dict[MemberId, asyncio.Task[None]] = {}
         self._greeting = asyncio.Semaphore(GREETINGS_AT_ONCE)
-        self._greeted: set[MemberId] = set()  # by whom, meanwhile
+        self._greeted: set[MemberId] = set()  # members that greeted meanwhile
         self._closed = False
         peers.on_gone.append(self._close_gone)
 
@@ -121,9 +122,9 @@ class PeerClient:
         session, found = self._session(member)
         try:
             base = f"https://{await self._ways.to(found)}"
-            # the connector compares the server's certificate with the member's own, before a
-            # byte of the request is sent; the context presents ours
-            given = options.get("timeout")  # interim answers would go on below aiohttp's own
+            # the connector compares the server's certificate with the member's own, before a byte
+            # of the request is sent; the context presents ours
+            given = options.get("timeout")  # aiohttp's own would allow interim responses
             async with asyncio.timeout(given.total if given else answer_s):
                 response = await session.request(
                     method, base + path, allow_redirects=False, ssl=self._context, **options
@@ -136,7 +137,7 @@ class PeerClient:
             raise HungUp(f"Member {member} does not answer: it hangs up on this node.") from None
         except (
             aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
-            UnicodeError,  # of an address that is no name
+            UnicodeError,  # of an address that is not a name
         ) as error:  # fmt: skip
             raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
         if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -145,11 +146,11 @@ class PeerClient:
         return response
 
     def preconnect(self, member: MemberId, back: bool = False) -> None:
-        """Connect to a member in the background, twice: one connection will wait for its offer,
-        one pull or hand in meanwhile, and neither has to begin with a handshake. It greets this
-        node `back`; who does not answer is not up, and greets first when it is."""
+        """Connect to a member in the background, twice: one connection will wait for its offer, the
+        other pull or submit meanwhile, and neither has to begin with a handshake. It greets this
+        node `back`; a member that does not answer is not up, and greets first when it is."""
         if member in self._greetings:
-            if back:  # its node may have come up since it was tried
+            if back:  # its node may have started since the last try
                 self._greeted.add(member)
         elif not self._closed:
             task = asyncio.ensure_future(self._greet(member, "GET" if back else "POST"))
@@ -171,7 +172,8 @@ class PeerClient:
             self.preconnect(member, back=True)
 
     async def pull(self, effect: Pull, store: BlobStore) -> None:
-        """Bring a blob into the store from the first holder that has it; PeerError otherwise."""
+        """Pull a blob into the store from the first holder that has it. Raises PeerError if none
+        has."""
         problem: Exception = PeerError("Nobody is known to hold it.")
         for tried, holder in enumerate(effect.holders, 1):
             try:
@@ -250,15 +252,15 @@ class PeerClient:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerError(f"Member {holder} broke off ({type(error).__name__}).") from None
         finally:
-            if writing is not None:  # a thread may still write: were its file closed under it,
-                await asyncio.wait([writing])  # the number might be another file's by then
+            if writing is not None:  # a thread may still write: if its file were closed,
+                await asyncio.wait([writing])  # the descriptor might be another file's by then
                 if not writing.cancelled():
-                    writing.exception()  # who is cancelled does not ask
+                    writing.exception()  # a cancelled task does not retrieve it
             incoming.close()
 
     async def layout(self, holder: MemberId, digest: Digest, layout: Digest) -> Layout:
-        """The layout of a blob, compared with its digest; PeerError if the holder does not give
-        it, or gives another."""
+        """Return the layout of a blob, compared with its digest. Raises PeerError if the holder
+        does not give it, or gives another."""
         response = await self._request(holder, "GET", f"/v1/blobs/{digest}/layout")
         try:
             async with response, asyncio.timeout(LAYOUT_S):
@@ -272,7 +274,8 @@ class PeerClient:
     async def excerpt(
         self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]
     ) -> bytes:
-        """Stretches of a member's contribution, unproven; PeerError where it has none to give."""
+        """Return stretches of a member's contribution, unproven. Raises PeerError if it has none to
+        give."""
         response = await self._request(
             member, "POST", f"/v1/blobs/{digest}/excerpt", data=codec.encode(list(starts)),
             timeout=aiohttp.ClientTimeout(total=EXCERPT_TIMEOUT_S),
@@ -284,7 +287,7 @@ class PeerClient:
     async def chunk(
         self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
     ) -> bytes:
-        """One chunk of a blob, proven to be in it, from the first holder that has it."""
+        """Return one chunk of a blob, proven to be in it, from the first holder that has it."""
         problem: Exception = PeerError("Nobody is known to hold it.")
         for holder in holders:
             try:
@@ -316,7 +319,8 @@ class PeerClient:
     async def watch(
         self, leader: MemberId, study: str, number: int, revision: int, known: str
     ) -> MergeDone | None:
-        """The leader's merge, None when it had none in time; PeerError when it is gone."""
+        """Return the leader's merge, None if it had none in time. Raises PeerError if it is
+        gone."""
         query = {
             "study": study, "number": str(number), "revision": str(revision), "known": known,
         }  # fmt: skip
@@ -334,12 +338,12 @@ class PeerClient:
             raise PeerError(f"Member {leader} sent an offer that does not decode.") from None
 
     async def knock(self, member: MemberId) -> None:
-        """Come back if the member lets this node in. HungUp if it does not, other PeerErrors if it
-        cannot be asked."""
+        """Return if the member admits this node. Raises HungUp if it does not, other PeerErrors if
+        it cannot be asked."""
         (await self._request(member, "GET", "/v1/greeting")).release()
 
     async def reach(self, member: MemberId) -> Reachability:
-        """Have a member look at this node's ports; PeerError where it cannot be asked."""
+        """Ask a member to check this node's ports. Raises PeerError if it cannot be asked."""
         response = await self._request(member, "GET", "/v1/reach", answer_s=REACH_S)
         async with response:
             if response.status != 200:
@@ -347,8 +351,8 @@ class PeerClient:
             return read_reachability(await _read_bounded(response, MAX_ANSWER_BYTES))
 
     async def height(self, member: MemberId, chain: str) -> int:
-        """The newest block of a chain that a member has, as it says; 0 if it has another chain's,
-        PeerError if it does not answer."""
+        """Return the newest block of a chain that a member reports; 0 if it has another chain.
+        Raises PeerError if it does not answer."""
         response = await self._request(member, "GET", "/v1/ledger")
         async with response:
             if response.status != 200:
@@ -363,8 +367,8 @@ class PeerClient:
         return height if told.get("chain") == chain else 0
 
     async def send_receipt(self, leader: MemberId, study: str, receipt: ReceiptCame) -> bool:
-        """Hand a receipt to the leader; whether it has taken it (it may still merge, or know
-        another key of this node). PeerError where it cannot be reached."""
+        """Send a receipt to the leader; returns whether it has accepted it (it may still merge, or
+        know another key of this node). Raises PeerError if it cannot be reached."""
         body = {**codec.to_json(receipt), "study": study}
         response = await self._request(leader, "POST", "/v1/receipt", data=codec.encode(body))
         response.release()
@@ -372,7 +376,7 @@ class PeerClient:
 
 
 def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> None:
-    """PeerError where the answer says that it is another part than the one asked for."""
+    """Raise PeerError if the response is for another part than the one requested."""
     said = response.headers.get("Content-Range", "")
     expected = f"bytes {start}-{nbytes - 1}/{nbytes}" if start else ""
     if said != expected:
@@ -382,9 +386,9 @@ def _check_range(response: aiohttp.ClientResponse, start: int, nbytes: int) -> N
 
 
 async def _pieces(response: aiohttp.ClientResponse, nbytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes. PeerError where it breaks off, stalls, or is slower than
-    MIN_BYTES_PER_S in all. The session's own timeout does not see every stall: none of an answer
-    that was there before it was asked for."""
+    """Yield the body as it arrives. Raises PeerError if it breaks off, stalls, or is slower than
+    MIN_BYTES_PER_S in all. The session's own timeout does not see every stall: none of a response
+    that arrived before it was requested."""
     loop = asyncio.get_running_loop()
     end = loop.time() + START_S + nbytes / MIN_BYTES_PER_S
     try:
@@ -404,8 +408,8 @@ def _need_good(response: aiohttp.ClientResponse) -> None:
 
 
 async def _read_exactly(response: aiohttp.ClientResponse, nbytes: int) -> bytearray:
-    """A body of `nbytes`. Each piece is let go of when it is in its place: kept until all are
-    there, they would lie all over a node's memory."""
+    """Read a body of `nbytes`. Each piece is released once it is copied: pieces kept until the end
+    would fragment a node's memory."""
     _need_good(response)
     if response.content_length not in (None, nbytes):
         raise PeerError(f"Expected {nbytes} bytes from a member, it has {response.content_length}.")
@@ -421,7 +425,7 @@ async def _read_exactly(response: aiohttp.ClientResponse, nbytes: int) -> bytear
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """A body of at most `limit` bytes."""
+    """Read a body of at most `limit` bytes."""
     _need_good(response)
     data = bytearray()
     async for piece in _pieces(response, limit):

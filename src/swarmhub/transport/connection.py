@@ -1,15 +1,15 @@
-"""One member's connection, from the handshake's end: who it is, and how much it may take.
+"""One member's connection after the handshake: its identity, and its limits.
 
-The handshake lets everybody in whose certificate OpenSSL can trace to a member's, now or in the
-past: also one that a member has issued for somebody else. Here it is compared byte by byte with
-those of the members that are active now, before a byte of HTTP is read. Whoever is none of them
-sees the connection end and nothing else.
+The handshake accepts every certificate that OpenSSL can trace to a member's, present or former:
+also one that a member has issued for another party. Here it is compared byte by byte with those of
+the active members, before a byte of HTTP is read. A peer that is none of them sees the connection
+end and nothing else.
 
 A member's own limits: connections in all (and as many for all its guests together, whatever
-certificates it issues them), seconds from a request's first byte to its last header,
-bytes of one request with all that is sent while it is being answered. Whoever exceeds one is cut
-off without a word. aiohttp answers what does not parse with a page that names its version; here
-the answer is a bare number.
+certificates it issues them), seconds from a request's first byte to its last header, bytes of one
+request with all that is sent while it is being answered. A peer that exceeds one is cut off without
+a response. aiohttp answers requests that do not parse with a page that names its version; here the
+response is a bare status code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_REQUEST_BYTES = 128 * 1024  # the largest receipt with headers is half of it
 MAX_HEADER_BYTES = 8190  # a line
 REQUEST_S = 10.0  # from the first byte of a request to the end of its headers
 IDLE_S = 300.0  # between requests; the client gives up sooner
-NAME = "swarmhub"  # all that the header Server says
+NAME = "swarmhub"  # all that the Server header says
 
 log = logging.getLogger("swarmhub.peers")
 
@@ -41,12 +41,13 @@ class ConnectionTable:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self.open: dict[Connection, bytes] = {}  # certificate (DER), in order of arrival
-        self._hosts: dict[Connection, MemberId] = {}  # of guests
+        self._hosts: dict[Connection, MemberId] = {}  # inviting members of guests
         peers.on_gone.append(self._close_gone)
 
     def enter(self, connection: Connection, certificate: bytes | None) -> bool:
-        """Whether this is an active member, or has an open invitation or application. If it has too
-        many connections, its oldest ends: they may be what a crash of its node left behind."""
+        """Return whether this is an active member, or has an open invitation or application. If it
+        has too many connections, its oldest is closed: they may be left over from a crash of its
+        node."""
         if certificate is None:
             return False
         if self._peers.member_of(certificate):
@@ -63,29 +64,29 @@ class ConnectionTable:
         return True
 
     def leave(self, connection: Connection) -> None:
-        """It has ended."""
+        """Remove a connection that has ended."""
         self.open.pop(connection, None)
         self._hosts.pop(connection, None)
 
     def end(self, connection: Connection) -> None:
-        """End it, without a word."""
+        """Close it without a response."""
         self.leave(connection)
         connection.cut_off()
 
     def member_of(self, connection: object) -> Member | None:
-        """Who speaks, if it is still a member."""
+        """Return the member at the other end, if it is still one."""
         if not isinstance(connection, Connection):
             return None
         return self._peers.member_of(self.open.get(connection))
 
     def is_guest(self, connection: object) -> bool:
-        """Whether the other side has an invitation or an application that is still open."""
+        """Return whether the other end has an invitation or an application that is still open."""
         if not isinstance(connection, Connection):
             return False
         return self._peers.host_of(self.open.get(connection)) is not None
 
     def is_applicant(self, connection: object) -> bool:
-        """Whether the other side waits for the vote on its application."""
+        """Return whether the other end waits for the vote on its application."""
         if not isinstance(connection, Connection):
             return False
         return self._peers.is_applicant(self.open.get(connection))
@@ -97,7 +98,7 @@ class ConnectionTable:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's protocol of one connection, with our limits around it."""
+    """aiohttp's protocol of one connection, with additional limits."""
 
     def __init__(self, table: ConnectionTable, server: web.Server) -> None:
         super().__init__(
@@ -109,7 +110,7 @@ class Connection(web.RequestHandler):
         self._tls: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._answering = False
-        self._received = 0  # bytes since the last answer
+        self._received = 0  # bytes since the last response
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
@@ -140,17 +141,17 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def cut_off(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without a response."""
         if self._tls is not None:
             abort(self._tls)
 
     def begin(self) -> None:
-        """A request's headers are there."""
+        """Note that a request's headers are complete."""
         self._answering = True
         self._stop_timer()
 
     def finish(self) -> None:
-        """It is answered."""
+        """Note that the request is answered."""
         self._answering = False
         self._received = 0
 
@@ -161,9 +162,10 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What does not parse, and faults of ours: a number, and the connection ends."""
+        """Answer invalid requests and internal errors with a status code, and close the
+        connection."""
         if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
-            raise ConnectionResetError  # nobody listens, or an answer is half said
+            raise ConnectionResetError  # no listener, or a partly sent response
         if status >= 500:
             log.error("a request failed", exc_info=exc)
         response = web.Response(status=status, headers={"Server": NAME})
@@ -180,5 +182,5 @@ class Connection(web.RequestHandler):
 
 
 def make_connections(table: ConnectionTable, server: web.Server) -> Callable[[], Connection]:
-    """What the door calls for everybody who got through the handshake."""
+    """Return the protocol factory of the listener, called after each handshake."""
     return lambda: Connection(table, server)

@@ -1,6 +1,6 @@
-"""A newcomer at a member's door, before it is a member: with an invitation it may ask what the
-consortium is, and hand in its application. Both sides are certain of each other: the token names
-the members' certificates, and the ledger has the invitation whose key the newcomer presents."""
+"""Client of a newcomer that is not yet a member: with an invitation it may ask about the
+consortium, and submit its application. Both ends are authenticated: the token names the members'
+certificates, and the ledger has the invitation whose key the newcomer presents."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class JoinClient:
         self._context.load_cert_chain(certificate, key)
 
     async def ask(self) -> dict[str, Any]:
-        """What the consortium is: `genesis` (canonical JSON), `height` and `head` of the newest
-        block, `engines` (ID@host:port of the members' ledger engines)."""
+        """Return facts about the consortium: `genesis` (canonical JSON), `height` and `head` of the
+        newest block, `engines` (ID@host:port of the members' ledger engines)."""
         return await self._request("GET", "/v1/consortium")
 
     async def hand_in(self, tx: bytes) -> dict[str, Any]:
-        """Hand in an application (or a member's new keys): the ledger's `code` and `message`, and
-        the `motion`'s number."""
+        """Submit an application (or a member's new keys); return the ledger's `code` and `message`,
+        and the `motion`'s number."""
         return await self._request("POST", "/v1/applications", tx)
 
     async def ledgers(self) -> list[dict[str, Any]]:
-        """How long the ledger is (see `CometLedger.describe`), and the members' `engines`, in the
-        words of every member that answers. PeerError where none does."""
+        """Return the state of the ledger (see `CometLedger.describe`) and the members' `engines`,
+        from every member that answers. Raises PeerError if none does."""
         asked = [self._request_at(place, "GET", "/v1/ledger", None) for place in self._places]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         found = [answer for answer in answers if isinstance(answer, dict)]
@@ -61,20 +61,21 @@ class JoinClient:
         return found
 
     async def knock(self, place: int) -> None:
-        """Ask the member at a place whether this newcomer's application is open. HungUp if it is
-        not there (any more), other PeerErrors if the member cannot be asked."""
+        """Ask a member, by index, whether this newcomer's application is open. Raises HungUp if it
+        is not (any more), other PeerErrors if the member cannot be asked."""
         await self._request_at(self._places[place], "GET", "/v1/consortium", None)
 
     async def light(self, method: str, height: int, page: int, first: int) -> dict[str, Any]:
-        """What a light client needs of a block (see `CometLedger.light`), of the member's engine
-        that comes `first` if it answers."""
+        """Return what a light client needs of a block (see `CometLedger.light`), preferably from
+        the member at index `first`."""
         body = codec.encode({"method": method, "height": height, "page": page})
         return await self._request("POST", "/v1/ledger/light", body, first)
 
     async def _request(
         self, method: str, path: str, body: bytes | None = None, first: int = 0
     ) -> dict[str, Any]:
-        """Ask one member after the other; PeerError with what each said where none answers."""
+        """Ask one member after the other. Raises PeerError with each one's error if none
+        answers."""
         problems = []
         first %= max(1, len(self._places))
         for place in [*self._places[first:], *self._places[:first]]:
@@ -123,7 +124,7 @@ class JoinClient:
 
 
 def read_told(data: bytes) -> dict[str, Any]:
-    """A member's answer: a JSON object. PeerError else."""
+    """Parse a member's answer, a JSON object. Raises PeerError if it is not one."""
     try:
         found = codec.parse(data, MAX_ANSWER_BYTES)
     except Malformed:

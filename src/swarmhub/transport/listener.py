@@ -1,15 +1,15 @@
-"""The port before anybody is known: accepting, and the TLS handshake.
+"""The listening port before authentication: accepting, and the TLS handshake.
 
-Anybody on the network can connect, send nothing, and hold a socket open. So what is not yet
-known to be a member is bounded by itself, apart from members' connections:
+Anyone on the network can connect, send nothing, and hold a socket open. So connections not yet
+known to be a member's are bounded on their own, apart from members' connections:
 
 - a handshake has HANDSHAKE_S seconds;
-- at most MAX_GUESTS are in a handshake at a time. Where one more comes, the address with the most
+- at most MAX_PENDING are in a handshake at a time. If one more comes, the address with the most
   of them loses its oldest: a flood drops its own, and a member at another address comes in;
 - a few are accepted at a time, so that handshakes under way go on between two of them;
-- where descriptors run out, a guest has to go and accepting pauses for a moment.
+- if descriptors run out, one of them is closed and accepting pauses for a moment.
 
-What is behind the handshake is the business of `connection`.
+What follows the handshake is in `connection`.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HANDSHAKE_S = 10.0  # two round trips; a satellite link needs about two seconds
-SHUTDOWN_S = 2.0  # for the other side's goodbye
+SHUTDOWN_S = 2.0  # for the other end's close
 MAX_PENDING = 256  # each with the buffers of a TLS connection
-ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue that a member waits in
-PAUSE_S = 0.1  # without accepting, where there are no descriptors left
+ACCEPTS_AT_ONCE = 16  # the more, the shorter the kernel's queue in which a member waits
+PAUSE_S = 0.1  # without accepting, if no descriptors are left
 BACKLOG = 2048  # a full queue costs a member seconds; the kernel may allow fewer
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 @dataclass(eq=False)
 class PendingHandshake:
-    """Somebody in a handshake."""
+    """A connection in its handshake."""
 
     address: str
     socket: socket.socket
 
     def send_away(self) -> None:
-        """Have the transport that owns the socket see its end."""
+        """Make the transport that owns the socket see its end."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Listener:
-    """Listening sockets. Who gets through the handshake is handed to a protocol of `make`."""
+    """Listening sockets. Connections are passed to a protocol of `make` after the handshake."""
 
     def __init__(self, context: ssl.SSLContext, make: Callable[[], asyncio.Protocol]) -> None:
         self._context, self._make = context, make
@@ -55,7 +55,7 @@ class Listener:
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def open(self, host: str, port: int) -> int:
-        """Listen on all addresses of the host; returns the port. OSError where it is taken."""
+        """Listen on all addresses of the host; returns the port. Raises OSError if it is taken."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -76,7 +76,7 @@ class Listener:
         return listening
 
     async def close(self) -> None:
-        """Stop listening and send away who is in a handshake."""
+        """Stop listening and close connections in a handshake."""
         for listening in self._listening:
             self._stop(listening)
             listening.close()
@@ -112,7 +112,7 @@ class Listener:
             self._welcome(PendingHandshake(str(address[0]), accepted))
 
     def _rest(self, listening: socket.socket) -> None:
-        """No descriptor is left: free one, and accept again in a moment."""
+        """Free a descriptor, since none is left, and accept again in a moment."""
         self._send_one_away()
         self._stop(listening)
         loop = asyncio.get_running_loop()
@@ -124,7 +124,7 @@ class Listener:
         self._guests[guest] = asyncio.create_task(self._shake_hands(guest))
 
     def _send_one_away(self) -> None:
-        """The oldest guest of the address with the most of them."""
+        """Close the oldest pending connection of the address with the most of them."""
         if self._guests:
             crowd = Counter(guest.address for guest in self._guests)
             worst = max(crowd, key=crowd.__getitem__)
@@ -140,8 +140,8 @@ class Listener:
                 ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=SHUTDOWN_S,
             )  # fmt: skip
         except OSError as error:  # no member's certificate, no TLS 1.3, no timeouts
-            # whose traceback holds the frames that hold it, and asyncio's buffer with them: let go
-            # of them now, not when the garbage collector comes
+            # its traceback holds the frames that hold it, and asyncio's buffer with them: release
+            # them now, not when the garbage collector runs
             error.__traceback__ = None
         finally:
             self._guests.pop(guest, None)

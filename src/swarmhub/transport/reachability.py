@@ -1,4 +1,4 @@
-"""Whether a port can be reached, in words for who runs the firewall."""
+"""Checks whether a port can be reached, in words for the firewall's administrator."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Reachability:
-    """What a member found when it looked at the asker's ports: "" or what is wrong."""
+    """A member's check of the asker's ports: "" or the error."""
 
     data: str
     ledger: str
-    height: int  # its newest block
+    height: int  # the member's newest block
     version: str
-    now_ms: int = 0  # its clock
+    now_ms: int = 0  # the member's clock
 
 
 def read_reachability(data: bytes) -> Reachability:
-    """A member's answer, in words that can be shown. PeerError where it does not decode."""
+    """Parse a member's answer, as printable text. Raises PeerError if it does not decode."""
     try:
         found = codec.unpack(Reachability, data)
     except Malformed:
@@ -41,7 +41,7 @@ def read_reachability(data: bytes) -> Reachability:
 
 
 async def try_tcp(place: str) -> str:
-    """Connect to host:port and hang up; "" or what is wrong, for people."""
+    """Connect to host:port and close; return "" or the error, for people."""
     host, _, port = place.rpartition(":")
     try:
         async with asyncio.timeout(TRY_S):

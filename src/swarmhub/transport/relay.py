@@ -1,15 +1,15 @@
-"""A way to members that nobody can connect to.
+"""A relay to members that cannot be connected to.
 
     caller ----call 7----> relay <---stand---- member 7    keeps this connection, so that it can be
-                           relay ----take X--> member 7    told that somebody calls
+                           relay ----take X--> member 7    told that there is a call
                            relay <---take X--- member 7    a second connection
     caller <======= bytes, as they come =======> member 7's own port
 
-What passes is the TLS of both ends with each other, as everywhere: a relay carries ciphertext, and
-learns who talks to whom, when and how much. Around it is TLS of each end with the relay, whose
-operator is a member and which serves active members only, so nobody else learns even that.
+The payload is the TLS of both ends with each other, as everywhere: a relay carries ciphertext, and
+learns which members talk, when and how much. Around it is TLS of each end with the relay, whose
+operator is a member and which serves active members only, so no other party learns even that.
 
-A member's address says behind which relays it stands: `@host:port`, several with commas between.
+A member's address names its relays: `@host:port`, several separated by commas.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from swarmhub.types import MemberId
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 MAX_LINE_BYTES = 128
-MAX_STREAMS_PER_MEMBER = 64  # that it has opened by itself; a node opens at most 8 to each other
-MAX_SILENT = 16  # connections of one member that have not said yet what they are for
-MAX_CALLS_TO_ONE = 16  # of one member to another, at a time
-MAX_CALLS = 128  # that a member takes over one relay, at a time
-LINE_S = 10.0  # for the first words of a connection, and for a called member to take the call
-PULSE_S = 20.0  # a member that stands says so as often
-SILENCE_S = 60.0  # then it stands no more
-LEAST_PULSE_S = 1.0  # more often is not listened to
+MAX_STREAMS_PER_MEMBER = 64  # opened by the member itself; a node opens at most 8 to each other
+MAX_SILENT = 16  # connections of one member before their first line
+MAX_CALLS_TO_ONE = 16  # calls of one member to another, at a time
+MAX_CALLS = 128  # calls that a member takes over one relay, at a time
+LINE_S = 10.0  # for the first line of a connection, and for a called member to take the call
+PULSE_S = 20.0  # between two pulses of a standing member
+SILENCE_S = 60.0  # without a pulse, then it no longer stands
+LEAST_PULSE_S = 1.0  # more frequent ones are ignored
 RETRY_S = (0.5, 10.0)  # between two tries to stand at a relay
 PIECE_BYTES = 1 << 17
 
@@ -46,12 +46,12 @@ log = logging.getLogger("swarmhub.relay")
 
 
 def relays_of(address: str) -> list[str]:
-    """host:port of the relays behind which a member stands; none where it has a port itself."""
+    """Return host:port of a member's relays; none if it has a port itself."""
     return address[1:].split(",") if address.startswith("@") else []
 
 
 async def splice(one: Stream, other: Stream) -> int:
-    """Pass bytes both ways until either end hangs up; returns how many."""
+    """Copy bytes in both directions until either end closes; returns how many."""
     passed = 0
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def splice(one: Stream, other: Stream) -> int:
         await asyncio.gather(*pumps, return_exceptions=True)
         for _, writer in (one, other):
             writer.close()
-        with contextlib.suppress(TimeoutError):  # what is still on its way arrives
+        with contextlib.suppress(TimeoutError):  # data on its way still arrives
             async with asyncio.timeout(LINE_S):
                 ends = [writer.wait_closed() for _, writer in (one, other)]
                 await asyncio.gather(*ends, return_exceptions=True)
@@ -81,7 +81,7 @@ async def splice(one: Stream, other: Stream) -> int:
 
 
 class Relay:
-    """The relay itself."""
+    """The relay server."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -95,7 +95,7 @@ class Relay:
         peers.on_gone.append(self._close_gone)
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port. BadInput where it is taken."""
+        """Listen; returns the port. Raises BadInput if it is taken."""
         try:
             return await self._door.open(host, port)
         except OSError as error:
@@ -105,7 +105,7 @@ class Relay:
             ) from None
 
     async def close(self) -> None:
-        """Stop listening and hang up on everybody."""
+        """Stop listening and close all connections."""
         await self._door.close()
         tasks = [task for _, task in self._open.values()]
         for task in tasks:
@@ -113,7 +113,7 @@ class Relay:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def standing(self) -> list[MemberId]:
-        """Members that can be called here now."""
+        """Return the members that can be called here now."""
         return sorted(self._standing)
 
     def _make(self) -> asyncio.Protocol:
@@ -136,10 +136,10 @@ class Relay:
         self._open[writer] = (certificate, task)
         try:
             await self._answer(member, (reader, writer))
-        except (OSError, TimeoutError, ValueError):  # gone, silent, or it says what is no request
+        except (OSError, TimeoutError, ValueError):  # gone, silent, or an invalid request
             pass
         except asyncio.CancelledError:
-            pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
+            pass  # cancelled by `close`; the streams' own callback in Python 3.11 fails on it
         finally:
             del self._open[writer]
             abort(writer.transport)
@@ -152,18 +152,18 @@ class Relay:
         finally:
             self._silent[member.id] -= 1
         match words:
-            case ["stand"]:  # one of each member: a later one ends it
+            case ["stand"]:  # one for each member: a later one ends it
                 await self._keep(member, stream)
             case ["call", target]:
                 await self._call(member.id, int(target[:20]), stream)
-            case ["take", token]:  # only as many as have called, and these are counted
+            case ["take", token]:  # limited and counted by the calls
                 await self._hand_over(member, token, stream)
 
     async def _keep(self, member: Member, stream: Stream) -> None:
         reader, writer = stream
         before = self._standing.get(member.id)
         if before is not None:
-            abort(before.transport)  # it has come again: that one was left behind
+            abort(before.transport)  # it has reconnected: the earlier one is stale
         self._standing[member.id] = writer
         try:
             writer.write(b"ok\n")
@@ -171,14 +171,14 @@ class Relay:
                 async with asyncio.timeout(SILENCE_S):
                     if await _read_line(reader) != "":
                         return
-                writer.write(b"\n")  # both ends know by that that the other is there
+                writer.write(b"\n")  # tells both ends that the other is there
                 await asyncio.sleep(LEAST_PULSE_S)
         finally:
             if self._standing.get(member.id) is writer:
                 del self._standing[member.id]
 
     async def _call(self, caller: MemberId, target: MemberId, stream: Stream) -> None:
-        """Connect, within what one member may have of the relay and of another."""
+        """Connect a call, within the limits of one member on the relay and on another member."""
         mine = sum(count for (who, _), count in self._talks.items() if who == caller)
         many = self._talks[caller, target] >= MAX_CALLS_TO_ONE or mine >= MAX_STREAMS_PER_MEMBER
         if many:
@@ -188,7 +188,7 @@ class Relay:
             await self._connect(target, stream)
         finally:
             self._talks[caller, target] -= 1
-            self._talks += Counter()  # drops what is zero
+            self._talks += Counter()  # drops zero counts
 
     async def _connect(self, target: MemberId, caller: Stream) -> None:
         standing = self._standing.get(target)
@@ -217,16 +217,16 @@ class Relay:
 
 
 class RelayUplink:
-    """A member's place at the relays of its address: callers are let in at its own port."""
+    """A member's connections to the relays of its address: calls are forwarded to its own port."""
 
     def __init__(self, peers: Peers, relays: Sequence[str], listen: str) -> None:
         self._context = peers.client_context()
         self._peers, self._relays, self._listen = peers, relays, listen
         self._tasks: set[asyncio.Task[None]] = set()
-        self._taken: Counter[str] = Counter()  # calls under way, by relay
+        self._taken: Counter[str] = Counter()  # active calls, by relay
 
     def start(self) -> None:
-        """Stand at every relay, and come back where a connection ends."""
+        """Stand at every relay, and reconnect if a connection ends."""
         for relay in self._relays:
             self._begin(self._stand_always(relay))
 
@@ -236,7 +236,7 @@ class RelayUplink:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Leave."""
+        """Disconnect from all relays."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -266,12 +266,12 @@ class RelayUplink:
         pulsing = asyncio.create_task(pulse())
         try:
             while True:
-                async with asyncio.timeout(SILENCE_S):  # it answers every pulse
+                async with asyncio.timeout(SILENCE_S):  # the relay answers every pulse
                     words = (await _read_line(reader)).split(" ")
                 if words[0] == "take" and len(words) == 2 and self._taken[relay] < MAX_CALLS:
                     self._taken[relay] += 1
                     self._begin(self._take(relay, words[1]))
-                await asyncio.sleep(0)  # whoever floods this line does not hold up all else
+                await asyncio.sleep(0)  # a flood on this line must not block the loop
         finally:
             pulsing.cancel()
             abort(writer.transport)
@@ -293,9 +293,9 @@ class RelayUplink:
 
 
 class RelayRouter:
-    """Where to connect on this host in order to reach a member: its own address, or a port on the
-    loopback behind which its relay is. Whoever else of this host connects there gets no further
-    than at any port of the member's: its TLS asks for a member's certificate."""
+    """Local addresses for reaching members: a member's own address, or a loopback port that
+    forwards to its relay. Another local process that connects there gets no further than at any
+    port of the member's: its TLS asks for a member's certificate."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -305,7 +305,7 @@ class RelayRouter:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def to(self, member: Member) -> str:
-        """host:port."""
+        """Return host:port at which to reach the member."""
         if not relays_of(member.address):
             return member.address
         async with self._opening:
@@ -333,7 +333,7 @@ class RelayRouter:
         except (PeerError, OSError, TimeoutError) as error:
             log.info("member %d cannot be called: %s", member.id, error)
         except asyncio.CancelledError:
-            pass  # `close` wants it; the streams' own callback in Python 3.11 would choke on it
+            pass  # cancelled by `close`; the streams' own callback in Python 3.11 fails on it
         finally:
             self._tasks.discard(task)
             abort(inner[1].transport)
@@ -348,7 +348,7 @@ class RelayRouter:
         raise problem
 
     async def close(self) -> None:
-        """Hang up everywhere."""
+        """Close all connections."""
         for _, server in self._servers.values():
             server.close()
         tasks = list(self._tasks)
@@ -364,15 +364,15 @@ async def reach_relay(
     words: str,
     answer: str | None = "ok",
 ) -> Stream:
-    """A connection to a relay on which `words` have been said and `answer` has come. PeerError
-    where no member answers there, or it answers otherwise."""
+    """Open a connection to a relay, send `words` and await `answer`. Raises PeerError if no member
+    answers there, or the answer differs."""
     host, _, port = relay.rpartition(":")
     try:
         async with asyncio.timeout(LINE_S):
             reader, writer = await asyncio.open_connection(
                 host.strip("[]"), int(port), ssl=context, limit=2 * PIECE_BYTES
             )
-    except ValueError:  # no name that DNS could know
+    except ValueError:  # not a valid DNS name
         raise PeerError(f"{relay} is no address") from None
     try:
         certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -394,7 +394,8 @@ async def reach_relay(
 
 
 async def _read_line(reader: asyncio.StreamReader) -> str:
-    """A line of at most MAX_LINE_BYTES; ConnectionError at the end, ValueError for nonsense."""
+    """Read a line of at most MAX_LINE_BYTES. Raises ConnectionError at the end, ValueError if it is
+    invalid."""
     line = await reader.readline()
     if not line.endswith(b"\n"):
         raise ConnectionResetError("it hung up")

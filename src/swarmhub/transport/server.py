@@ -1,4 +1,4 @@
-"""The node's door for other members.
+"""The node's HTTP server for other members.
 
     GET  /v1/blobs/{digest}          the buffer; Range gives a part          -> octets
     GET  /v1/blobs/{digest}/leaves   chunk hashes, 32 bytes each             -> octets
@@ -6,14 +6,14 @@
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
     GET  /v1/greeting                opens a connection
-    POST /v1/greeting                the same, and has this node open one to the asker
-    GET  /v1/reach                   looks back at the asker's ports         -> JSON
-    GET  /v1/ledger                  how long it is, snapshots of its state  -> JSON
+    POST /v1/greeting                the same, and makes this node open one to the asker
+    GET  /v1/reach                   checks the asker's ports                -> JSON
+    GET  /v1/ledger                  its height, snapshots of its state      -> JSON
     POST /v1/ledger/light            signed headers for a light client       -> JSON
 
-Whoever is not an active member is cut off before a byte is read or said (`door`, `connection`).
+A peer that is not an active member is cut off before a byte of HTTP (`listener`, `connection`).
 Every size is bounded before memory is allocated, and so is the time in which a body must come and
-an answer be taken; nothing compressed is accepted. What a member may read is asked of the `Gate`.
+a response be read; compression is not accepted. The `Gate` decides what a member may read.
 """
 
 from __future__ import annotations
@@ -46,23 +46,25 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
-# a connection's TLS buffer grows to the largest write, and stays so as long as the connection
+# a connection's TLS buffer grows to the largest write, and keeps that size for the connection's
+# life
 WRITE_BYTES, KEPT_WRITE_BYTES = 1 << 18, 1 << 15
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
-TAKE_S = 60.0  # for the other side to take PIECE_BYTES: 140 kbit/s at least
+TAKE_S = 60.0  # for the other end to read PIECE_BYTES: 140 kbit/s at least
 
 log = logging.getLogger("swarmhub.peers")
 
 
 class Gate(Protocol):
-    """What the server asks the node."""
+    """The server's requests to the node."""
 
     async def may_read(self, member: MemberId, digest: Digest) -> bool:
-        """Whether the member may fetch the blob (may wait a moment for the ledger's news)."""
+        """Return whether the member may fetch the blob (may wait a moment for the ledger's
+        news)."""
 
     def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
-        """So many bytes of the blob went out to the member."""
+        """Note that so many bytes of the blob went out to the member."""
 
     def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """Note that so many bytes of the blob's layout went out to the member."""
@@ -70,38 +72,40 @@ class Gate(Protocol):
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest
     ) -> MergeDone | None:
-        """This node's merge of the revision, when there is one other than `known`; None when
-        the round has moved on or the time is up."""
+        """Return this node's merge of the revision, once there is one other than `known`; None if
+        the round has advanced or the time is up."""
 
     def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
-        """A receipt for this node's merge."""
+        """Accept a receipt for this node's merge."""
 
     def greeted(self, member: MemberId) -> None:
-        """The member's node is up, and would like a connection from here as well."""
+        """Note that the member's node is up, and asks for a connection from here as well."""
 
     async def reach(self, member: Member) -> Reachability:
-        """Look at the ports of the member that asks, where the ledger has them."""
+        """Check the ports of the asking member, as the ledger has them."""
 
     def describe(self) -> dict[str, Any]:
-        """What an invited hospital has to know of the consortium (see transport.guest)."""
+        """Return what an invited hospital needs to know of the consortium (see
+        `JoinClient.ask`)."""
 
     def describe_ledger(self) -> dict[str, Any]:
-        """How long the ledger is, and with what a newcomer could begin (see transport.guest)."""
+        """Return the height of the ledger, and the states from which a newcomer can begin (see
+        `JoinClient.ledgers`)."""
 
     async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
-        """What a newcomer's light client asks. BadInput where there is no answer."""
+        """Return the answer to a newcomer's light client. Raises BadInput if there is none."""
 
     async def take_application(self, tx: bytes) -> dict[str, Any]:
-        """Bring an invited hospital's application before the ledger. Malformed or BadInput where
+        """Submit an invited hospital's application to the ledger. Raises Malformed or BadInput if
         it is something else."""
 
 
-GUESTS = ("/v1/consortium", "/v1/applications")  # all that an invitation opens
-APPLICANTS = GUESTS[:1]  # all that an application opens, which says to its sender that it is open
+GUESTS = ("/v1/consortium", "/v1/applications")  # all that an invitation gives access to
+APPLICANTS = GUESTS[:1]  # all that an application gives access to: whether it is open
 
 
 class PeerServer:
-    """Serves one node's blobs and offers on one port."""
+    """The server of one node's blobs and offers on one port."""
 
     def __init__(self, peers: Peers, blobs: BlobStore, gate: Gate) -> None:
         self._peers, self._blobs, self._gate = peers, blobs, gate
@@ -113,7 +117,7 @@ class PeerServer:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. BadInput where the port is taken."""
+        """Listen. Raises BadInput if the port is taken."""
         app = web.Application(middlewares=[self._admit], client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/v1/blobs/{digest}", self._blob)
         app.router.add_get("/v1/blobs/{digest}/leaves", self._leaves)
@@ -190,18 +194,18 @@ class PeerServer:
         except OSError as error:
             response = web.Response(status=status_of(error))
         if request.writer.output_size > 0:
-            raise ConnectionResetError  # an answer is half said
+            raise ConnectionResetError  # a response is partly sent
         if request.can_read_body:
-            response.force_close()  # the rest of the body is not waited for
+            response.force_close()  # the rest of the body is not read
         return response
 
     def _is_for_guest(self, request: web.Request) -> bool:
-        """Whether one that is no member asks for what it may ask for."""
+        """Return whether a non-member requests what it may have."""
         paths = APPLICANTS if self._room.is_applicant(request.protocol) else GUESTS
         return request.path in paths and self._room.is_guest(request.protocol)
 
     def _member(self, request: web.Request) -> Member:
-        """Who asks."""
+        """Return the asking member."""
         member = self._room.member_of(request.protocol)
         if member is None:
             raise ConnectionResetError
@@ -252,7 +256,7 @@ class PeerServer:
         return await _send(request, data)
 
     async def _read(self, digest: Digest, parts: list[tuple[int, int]]) -> bytes:
-        """(offset, length) parts of a stored buffer, one after the other."""
+        """Read (offset, length) parts of a stored buffer, concatenated."""
 
         def read() -> bytes:
             fd = os.open(self._blobs.path(digest), os.O_RDONLY)
@@ -375,16 +379,16 @@ class PeerServer:
 
 
 def status_of(error: OSError) -> int:
-    """What somebody is told whose answer could not be read here."""
+    """Return the status code for a read error on this machine."""
     if isinstance(error, FileNotFoundError):
-        return 404  # swept, since it was looked for
-    if error.errno not in (errno.EMFILE, errno.ENFILE):  # of which the node hears anyway
+        return 404  # swept since it was found
+    if error.errno not in (errno.EMFILE, errno.ENFILE):  # the node reports these anyway
         log.error("a request failed: %s", error)
     return 503
 
 
 async def _send(request: web.Request, data: bytes) -> web.StreamResponse:
-    """An answer of up to some MB over a connection that is kept."""
+    """Send a response of up to some MB over a connection that is kept."""
     response = web.StreamResponse()
     response.content_length, response.content_type = len(data), "application/octet-stream"
     async with asyncio.timeout(TAKE_S):
@@ -401,7 +405,8 @@ async def _say_name(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def read_starts(data: bytes, nbytes: int) -> list[int]:
-    """Where the stretches begin that somebody asks for, within `nbytes`. Malformed else."""
+    """Parse the requested starts of stretches within `nbytes`. Raises Malformed if they are
+    invalid."""
     starts = codec.decode(data, MAX_BODY_BYTES)
     if not isinstance(starts, list) or not 0 < len(starts) <= MAX_STRETCHES:
         raise Malformed(f"Expected a list of 1 to {MAX_STRETCHES} places in a buffer.")
@@ -411,7 +416,8 @@ def read_starts(data: bytes, nbytes: int) -> list[int]:
 
 
 def read_receipt(data: bytes, sender: MemberId) -> tuple[str, ReceiptCame]:
-    """A study's name and a receipt, which is the sender's whatever it says. Malformed else."""
+    """Parse a study's name and a receipt, which counts as the sender's regardless of its content.
+    Raises Malformed if it is invalid."""
     body = codec.decode(data, MAX_BODY_BYTES)
     if not isinstance(body, dict):
         raise Malformed("Expected a receipt as a JSON object.")

@@ -1,11 +1,11 @@
-"""Who may connect: the members' self-signed certificates as the ledger has them.
+"""Authentication by the members' self-signed certificates as the ledger has them.
 
 There is no certificate authority. Each member's certificate is its own trust anchor, and after
 every handshake the certificate is compared byte by byte with the one that the ledger has for a
 member that is active *now*; so a removal or rotation takes effect with the block that has it.
 
-The certificate's own dates hold as well: one that has expired (after ten years) or is not yet
-valid is refused on both sides although the ledger has it. Its owner rotates its keys in time.
+The certificate's own dates hold as well: one that has expired (after ten years) or is not yet valid
+is refused on both sides although the ledger has it. Its owner must rotate its keys in time.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.types import MemberId, PublicKey
 
-# What asyncio reads at a time of every TLS connection, and keeps: its 256 KiB would be resident
-# twice (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
+# Bytes that asyncio reads at a time of every TLS connection, and keeps: its 256 KiB would be
+# resident twice (read, and in OpenSSL), for as long as a connection is open; a record has 16 KiB.
 READ_BYTES, MODEL_READ_BYTES = 1 << 14, 1 << 16
 sslproto.SSLProtocol.max_size = READ_BYTES
 
 
 def widen(transport: asyncio.BaseTransport) -> None:
-    """Have a connection on which models come read MODEL_READ_BYTES at a time from now on."""
+    """Set a connection that carries models to read MODEL_READ_BYTES at a time from now on."""
     protocol = getattr(transport, "_ssl_protocol", None)
     if isinstance(protocol, sslproto.SSLProtocol):
         protocol.max_size = MODEL_READ_BYTES  # type: ignore[misc]  # not of the class: of this one
 
 
 def abort(transport: asyncio.WriteTransport) -> None:
-    """End a connection at once. In Python 3.11.2, a TLS connection that has been closed twice has
-    no protocol any more to do it with, and says AttributeError."""
+    """Close a connection at once. In Python 3.11.2, a TLS connection that has been closed twice has
+    no protocol left for that, and raises AttributeError."""
     if getattr(transport, "_ssl_protocol", transport) is not None:
         transport.abort()
 
@@ -51,14 +51,14 @@ class Peers:
         self.members: dict[MemberId, Member] = {}
         self._trusted: set[bytes] = set()
         self._anchors: list[ssl.SSLContext] = []
-        # who has registered the open invitation with this key, asked of the ledger
+        # returns the member that registered the open invitation with this key, by the ledger
         self.sponsor_of: Callable[[PublicKey], MemberId | None] = lambda key: None
-        # certificates of those that wait for a vote, and the member that has invited each
+        # certificates of applicants, with the member that has invited each
         self._applicants: dict[bytes, MemberId] = {}
-        self.on_gone: list[Callable[[set[bytes]], None]] = []  # certificates no longer valid
+        self.on_gone: list[Callable[[set[bytes]], None]] = []  # given certificates no longer valid
 
     def update(self, members: list[Member]) -> list[MemberId]:
-        """Take the ledger's active members over; returns those with a certificate that is new."""
+        """Set the ledger's active members; returns those with a new certificate."""
         if members == self._members:
             return []  # as after most blocks
         self._members = members
@@ -72,8 +72,8 @@ class Peers:
         return new
 
     def update_applicants(self, applicants: dict[bytes, MemberId]) -> None:
-        """Take over those that wait for a vote: certificate (DER) and the member that has invited
-        each. They may ask whether their application is still open, and nothing else."""
+        """Set the applicants: certificate (DER) and the member that has invited each. They may ask
+        whether their application is still open, and nothing else."""
         if applicants == self._applicants:
             return
         gone = set(self._applicants) - set(applicants) - set(self._by_certificate)
@@ -93,34 +93,35 @@ class Peers:
                 tell(certificates)
 
     def member_of(self, certificate: bytes | None) -> Member | None:
-        """The active member with exactly this certificate (DER)."""
+        """Return the active member with exactly this certificate (DER)."""
         return self._by_certificate.get(certificate) if certificate else None
 
     def host_of(self, certificate: bytes | None) -> MemberId | None:
-        """Find the member that has invited the applicant with this certificate (DER), or that has
+        """Return the member that has invited the applicant with this certificate (DER), or that has
         registered the open invitation whose key it is for. The guest proved in the handshake that
-        it has the key; a member issued the certificate, or OpenSSL would not have let it in."""
+        it has the key; a member issued the certificate, or OpenSSL would have refused it."""
         if self.is_applicant(certificate):
             return self._applicants[certificate or b""]
         key = keys.read_public(certificate) if certificate else None
         return None if key is None else self.sponsor_of(key)
 
     def is_applicant(self, certificate: bytes | None) -> bool:
-        """Whether this certificate (DER) is of an application that the members vote on."""
+        """Return whether this certificate (DER) is of an application that the members vote on."""
         return certificate in self._applicants
 
     def own(self) -> bytes:
-        """This node's own certificate (DER)."""
+        """Return this node's own certificate (DER)."""
         return ssl.PEM_cert_to_DER_cert(self._certificate.read_text())
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS 1.3 only, client certificate required."""
+        """Return a server context: TLS 1.3 only, client certificate required."""
         context = self._make(ssl.PROTOCOL_TLS_SERVER)
-        context.num_tickets = 0  # nobody resumes: every handshake looks at the certificate
+        context.num_tickets = 0  # no resumption: every handshake checks the certificate
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """TLS 1.3 only; the server's certificate is pinned after the handshake, not its name."""
+        """Return a client context: TLS 1.3 only; the server's certificate is pinned after the
+        handshake, its name is not checked."""
         context = self._make(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         return context
@@ -129,8 +130,9 @@ class Peers:
         context = ssl.SSLContext(protocol)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
-        # a member's certificate is trusted for itself. Without this OpenSSL looks for an issuer
-        # by name, and who registers a certificate with another member's name locks that one out
+        # a member's certificate is trusted for itself. Without this OpenSSL looks for an issuer by
+        # name, and a member that registers a certificate with another member's name locks that one
+        # out
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             keys.check_certificate(self.own())
@@ -151,4 +153,4 @@ def _trust(context: ssl.SSLContext, der: bytes) -> None:
         keys.check_certificate(der)
         context.load_verify_locations(cadata=der)
     except (BadInput, ssl.SSLError, ValueError):
-        pass  # a member with an unusable certificate cannot connect; nobody else is harmed
+        pass  # a member with an unusable certificate cannot connect; no other is affected

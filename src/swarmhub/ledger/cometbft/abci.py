@@ -1,9 +1,8 @@
 """ABCI over a unix socket: each message is a varint length and a protobuf (spec/abci, "Server").
 
 CometBFT opens four connections (consensus, mempool, query, snapshot). Requests of one are answered
-in order; `flush` asks for everything so far to be sent. What comes here comes from the engine on
-this machine; what peers can put into it (transactions, proposals, chunks of snapshots) the
-application checks.
+in order; `flush` asks for all pending answers. Messages come from the engine on this machine; the
+application checks the parts that peers control (transactions, proposals, chunks of snapshots).
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ log = logging.getLogger("swarmhub.ledger")
 
 
 class AbciServer:
-    """Listens on a unix socket and hands every request to `handle`.
+    """A server on a unix socket that passes every request to `handle`.
 
-    An exception of `handle` is answered as such and told to `on_failure`: an application that
-    does not know what its state is must not go on.
+    An exception of `handle` is sent as a response and passed to `on_failure`: an application that
+    does not know its state must not continue.
     """
 
     def __init__(self, handle: Handler, on_failure: Callable[[Exception], None]) -> None:
@@ -41,13 +40,13 @@ class AbciServer:
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self, path: Path) -> None:
-        """Listen; the socket is the owner's alone."""
+        """Listen on a socket that only the owner can use."""
         path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=1 << 20)
         path.chmod(0o600)
 
     async def close(self) -> None:
-        """Hang up; what is being answered is answered to the end."""
+        """Close the connections, after the responses under way."""
         if self._server is not None:
             self._server.close()
         for writer in self._open.values():
@@ -98,7 +97,7 @@ class AbciServer:
 
 
 def frame(message: Any) -> bytes:
-    """A message with its length before it."""
+    """Return a message with its length before it."""
     data: bytes = message.SerializeToString()
     length, out = len(data), bytearray()
     while True:
@@ -109,7 +108,8 @@ def frame(message: Any) -> bytes:
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes | None:
-    """The bytes of the next message; None at the end, ValueError where it is too long."""
+    """Return the bytes of the next message; None at the end. Raises ValueError if it is too
+    long."""
     length = shift = 0
     while True:
         byte = await reader.read(1)

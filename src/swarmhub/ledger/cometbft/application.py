@@ -1,13 +1,13 @@
-"""The contract as an ABCI 2.0 application: what the engine asks, and what this node answers.
+"""The contract as an ABCI 2.0 application: the engine's requests, and this node's responses.
 
-    check_tx           may this enter the mempool? encoding, signature, a member's budget
-    prepare_proposal   this node proposes: a fair choice of what waits
+    check_tx           admission to the mempool: encoding, signature, a member's budget
+    prepare_proposal   this node proposes: a fair choice from the mempool
     process_proposal   another proposes: refused for size, encoding or a budget, never for what
                        the contract would say
     finalize_block     execute the contract; nothing is kept yet
-    commit             all of the block's writes go to disk at once, then everybody hears of it
-    info, init_chain   where this node stands; the genesis that it started from
-    query              a value of the state, with its proof; who may connect
+    commit             all of the block's writes go to disk at once, then subscribers are told
+    info, init_chain   this node's height; the genesis that it started from
+    query              a value of the state, with its proof; which peers may connect
     *_snapshot*        the whole state in chunks, for newcomers
 
 A block whose commit did not reach the disk is handed over again, so a kill at any moment loses
@@ -46,8 +46,8 @@ from swarmhub.ledger.cometbft.store import Snapshot, Store
 from swarmhub.ledger.sqlite.driver import AGAIN_S
 from swarmhub.types import TX_DOMAIN, MemberId
 
-MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # of one member in the mempool
-MAX_MISBEHAVIOUR = 100  # validators of which one block may show some, by what it may weigh
+MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # transactions of one member in the mempool
+MAX_MISBEHAVIOUR = 100  # validators that one block may report, by what it may weigh
 SNAPSHOT_EVERY = 500  # blocks
 SNAPSHOTS_KEPT = 2
 SNAPSHOT_FORMAT = 1
@@ -57,7 +57,7 @@ OK, REFUSED = 0, 1
 
 
 class Application:
-    """The state, and the block at work."""
+    """The state, and the block under execution."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class Application:
         signing: Signing | None = None,
     ) -> None:
         self.store = store
-        self._signing = signing  # None: of no validator
-        self._on_trouble = on_trouble  # told at every try
+        self._signing = signing  # None: not a validator
+        self._on_trouble = on_trouble  # called at every try
         self.keep_blocks = -(-keep_blocks // SNAPSHOT_EVERY) * SNAPSHOT_EVERY  # 0: all
-        self.offered: set[str] = set()  # hashes of the snapshots that may be taken over
+        self.offered: set[str] = set()  # hashes of acceptable snapshots
         self.publish = publish
         self.tip, self.state = store.load()
-        self.asked_for_chain = asyncio.Event()  # the engine has found out where we stand
+        self.asked_for_chain = asyncio.Event()  # the engine has asked for this node's height
         self._work: tuple[Tip, Overlay, Committed] | None = None
         self._waiting: dict[MemberId, int] = {}  # transactions in the mempool
         self._restoring: Restoring | None = None
@@ -84,7 +84,7 @@ class Application:
         """Answer one request of the engine."""
         return await getattr(self, f"_{name}")(request)
 
-    # where we stand
+    # height and genesis
 
     async def _info(self, request: Any) -> Any:
         self.asked_for_chain.set()
@@ -119,7 +119,7 @@ class Application:
         return messages.ResponseCheckTx(code=OK)
 
     def _check(self, tx: Transaction, member: MemberId, again: bool) -> None:
-        if not again:  # what was checked once is checked for its budget only
+        if not again:  # rechecks look only at the budget
             if tx.chain != self.tip.chain_id:
                 raise PoolRefusal(
                     "BadValue", f"It is for the chain {tx.chain[:60]!r}, not this one."
@@ -197,20 +197,20 @@ class Application:
         self._work = None
         self.state.commit(overlay.writes, tip.tree)
         self.tip = tip
-        self._waiting.clear()  # the engine checks again what still waits
+        self._waiting.clear()  # the engine rechecks its mempool
         base = 0
         if tip.height % SNAPSHOT_EVERY == 0:
             values = dict(self.state.values)
             try:
                 base = await asyncio.to_thread(self._take_snapshot, tip, values)
             except LedgerShortage as error:
-                self._on_trouble(error)  # there will be another one
+                self._on_trouble(error)  # the next one may succeed
         self.publish(committed)
         return messages.ResponseCommit(retain_height=base + 1 if base else 0)
 
     async def _save(self, tip: Tip, overlay: Overlay, committed: Committed) -> None:
-        """Write the block down. The engine waits for as long as this machine is short of
-        something; nothing else in it would be right."""
+        """Save the block. The engine waits for as long as this machine is short of something: it
+        must not continue without the block."""
         mine = (self._signing.address, self._signing.newest) if self._signing else ("", 0)
         while True:
             try:
@@ -223,7 +223,7 @@ class Application:
                 self._on_trouble(error)
             await asyncio.sleep(AGAIN_S)
 
-    # questions
+    # queries
 
     async def _query(self, request: Any) -> Any:
         if request.path.startswith("/p2p/filter/"):
@@ -243,8 +243,8 @@ class Application:
     # snapshots
 
     def _take_snapshot(self, tip: Tip, values: dict[str, bytes]) -> int:
-        """Keep one of the state, and forget what is old; returns the block up to which blocks are
-        forgotten."""
+        """Save a snapshot of the state, and delete old ones; returns the block up to which blocks
+        are forgotten."""
         data = pack_state(values)
         step = SNAPSHOT_CHUNK_BYTES
         self.store.save_snapshot(tip, [data[i : i + step] for i in range(0, len(data), step)])
@@ -253,7 +253,7 @@ class Application:
         return base
 
     def announce(self) -> list[dict[str, Any]]:
-        """Height and hash of each snapshot that a newcomer could go on from, newest last."""
+        """Return height and hash of each snapshot that a newcomer could start from, newest last."""
         heights = self.store.snapshots()
         self._announced = {h: a for h, a in self._announced.items() if h in heights}
         for height in heights:
@@ -263,7 +263,7 @@ class Application:
         return [
             {"height": height, "hash": hash_}
             for height, hash_ in sorted(self._announced.items())
-            if height <= self.tip.height - 2  # the light client looks at two blocks behind it
+            if height <= self.tip.height - 2  # the light client needs the two blocks after it
         ]
 
     def _snapshots(self) -> list[Snapshot]:
@@ -309,7 +309,7 @@ class Application:
             return messages.ResponseApplySnapshotChunk(result="ACCEPT")
         self._restoring = None
         state = work.finish()
-        if state is None:  # every chunk is as announced, and the whole is not the agreed state
+        if state is None:  # every chunk is as announced, but the whole is not the agreed state
             return messages.ResponseApplySnapshotChunk(result="REJECT_SNAPSHOT")
         tip = Tip(self.tip.chain_id, work.height, work.time_ms, work.head, state.tree)
         chunks = [work.chunks[i] for i in range(len(work.hashes))]
@@ -319,7 +319,8 @@ class Application:
 
 
 def read_misbehaviour(request: Any) -> tuple[Misbehaviour, ...]:
-    """What a block shows of validators: of each the first height, by address, bounded."""
+    """Return the misbehaviour that a block reports: the first height of each validator, by address,
+    bounded."""
     found: dict[str, int] = {}
     for seen in request.misbehavior:
         address = seen.validator.address.hex()
@@ -329,7 +330,8 @@ def read_misbehaviour(request: Any) -> tuple[Misbehaviour, ...]:
 
 
 class PoolRefusal(Exception):
-    """Kept out of the mempool. `code` is the name of a refusal of the contract."""
+    """Raised if a transaction is kept out of the mempool. `code` names a refusal of the
+    contract."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -337,7 +339,7 @@ class PoolRefusal(Exception):
 
 
 class Restoring:
-    """A snapshot on its way in. Its chunks are what the offer says, or they are not taken."""
+    """An incoming snapshot. Chunks that differ from the offer are not accepted."""
 
     def __init__(self, snapshot: Any, app_hash: bytes) -> None:
         if not 0 < snapshot.chunks <= MAX_SNAPSHOT_CHUNKS:
@@ -355,7 +357,7 @@ class Restoring:
         self.chunks: dict[int, bytes] = {}
 
     def take(self, index: int, chunk: bytes) -> bool:
-        """Keep a chunk if it is the announced one."""
+        """Accept a chunk if it is the announced one."""
         right = index < len(self.hashes) and len(chunk) <= SNAPSHOT_CHUNK_BYTES
         if not right or hashlib.sha256(chunk).hexdigest() != self.hashes[index]:
             return False
@@ -368,7 +370,7 @@ class Restoring:
         return len(self.chunks) == len(self.hashes)
 
     def finish(self) -> State | None:
-        """The state; None where it is not the one that the validators agreed on."""
+        """Return the state; None if it is not the one that the validators agreed on."""
         try:
             values = unpack_state(b"".join(self.chunks[i] for i in range(len(self.hashes))))
         except Malformed:
@@ -378,16 +380,17 @@ class Restoring:
 
 
 def describe(snapshot: Snapshot) -> bytes:
-    """A snapshot's metadata: the hash of each chunk, and what of the tip the state does not say.
-    The same on every member's machine."""
+    """Return a snapshot's metadata: the hash of each chunk, and the parts of the tip that are not
+    in the state. The same on every member's machine."""
     hashes = [hashlib.sha256(chunk).hexdigest() for chunk in snapshot.chunks]
     return codec.encode({"chunks": hashes, "head": snapshot.head, "time_ms": snapshot.time_ms})
 
 
 def choose_kept(snapshots: Sequence[int], base: int, keep_blocks: int) -> tuple[int, list[int]]:
-    """Up to which block blocks may go, and which snapshots stay. Every `keep_blocks` blocks one is
-    held longer; at the last but one of those, blocks begin. So between once and twice
-    `keep_blocks` blocks are kept, and the state that they begin from."""
+    """Return the block up to which blocks are forgotten, and the snapshots that are kept. One
+    snapshot in every `keep_blocks` blocks is kept longer; the kept blocks begin at the last but one
+    of those. So between once and twice `keep_blocks` blocks are kept, and the state that they begin
+    from."""
     held = [h for h in snapshots if keep_blocks and h > base and h % keep_blocks == 0]
     if len(held) > 1:
         base = held[-2]
@@ -395,13 +398,13 @@ def choose_kept(snapshots: Sequence[int], base: int, keep_blocks: int) -> tuple[
 
 
 def pack_state(values: dict[str, bytes]) -> bytes:
-    """The state's map as JSON: {path: text}."""
+    """Return the state's map as JSON: {path: text}."""
     texts = {place: value.decode() for place, value in values.items()}
     return json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()
 
 
 def unpack_state(data: bytes) -> dict[str, bytes]:
-    """Reverse of pack_state; Malformed on anything else."""
+    """Reverse `pack_state`. Raises Malformed on anything else."""
     try:
         texts = json.loads(data)
         return {str(place): text.encode() for place, text in texts.items()}
@@ -410,8 +413,8 @@ def unpack_state(data: bytes) -> dict[str, bytes]:
 
 
 def choose(state: Reader, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
-    """A block of what waits: each member's oldest in turn, up to its budget; what does not parse
-    is left out. In the order in which they came."""
+    """Return the transactions of a block, in order of arrival: each member's oldest in turn, up to
+    its budget; those that do not parse are left out."""
     queues: dict[MemberId, deque[int]] = {}
     for i, data in enumerate(txs):
         member = _member_of(state, data)
@@ -427,7 +430,7 @@ def choose(state: Reader, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
                 del queues[member]
                 continue
             chosen.append(i)
-            size += len(txs[i]) + 16  # and what the engine writes around each
+            size += len(txs[i]) + 16  # and the engine's framing of each
             room[member] -= 1
             if not queues[member] or not room[member]:
                 del queues[member]
@@ -435,7 +438,8 @@ def choose(state: Reader, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
 
 
 def is_within_bounds(state: Reader, txs: Iterable[bytes]) -> bool:
-    """Whether every honest node could have proposed this: size, encoding, everybody's budget."""
+    """Return whether an honest node could have proposed this: size, encoding, every member's
+    budget."""
     counts: dict[MemberId, int] = {}
     total = size = 0
     for data in txs:
@@ -450,7 +454,7 @@ def is_within_bounds(state: Reader, txs: Iterable[bytes]) -> bool:
 
 
 def _member_of(state: Reader, data: bytes) -> MemberId | None:
-    """Whose the transaction is (0: a stranger's); None where it does not parse."""
+    """Return the member that signed the transaction (0: a stranger); None if it does not parse."""
     try:
         found = get_member_of_key(state, read_transaction(data).signer)
     except Malformed:
@@ -459,10 +463,10 @@ def _member_of(state: Reader, data: bytes) -> MemberId | None:
 
 
 def is_welcome(state: Reader, path: str) -> bool:
-    """Whether the engine may connect to a peer: by its id it must be a member's."""
+    """Return whether the engine may connect to a peer: its id must be a member's."""
     kind, _, value = path.removeprefix("/p2p/filter/").partition("/")
     if kind == "addr":
-        return True  # addresses change, and say nothing
+        return True  # addresses change, and prove nothing
     ids = {m.ledger.partition("@")[0] for m in get_members(state) if m.ledger}
     return kind == "id" and value in ids
 

@@ -1,13 +1,13 @@
-"""By which key this member's engine shows itself to the others while a rotation is under way.
+"""The key under which this member's engine connects to the others during a rotation.
 
-The others let a new key in as soon as they have the block of the rotation, and the old one no more
-when they have the next. How far they are this node cannot know: it may be the first to have that
-block, and then nobody knows its new key; or the others went on while it was cut off, and then
-nobody lets it in with the old one, so it would never see why. Neither key is always right, and each
-is right at some time. So a node that stands still tries the one, then the other.
+The others accept a new key as soon as they have the block of the rotation, and no longer accept the
+old one when they have the next. This node cannot know how far they are: it may be the first to have
+that block, and then no peer knows its new key; or the others went on while it was cut off, and then
+none accepts the old one, so the node would never learn why. Neither key is always right, and each
+is right at some time. So a node without progress tries one, then the other.
 
-This is about the key of the connections alone. Its consensus key a validator keeps until it has the
-block after the rotation, which is agreed on with the old one.
+This is about the connections' key alone. A validator keeps its consensus key until it has the block
+after the rotation, which is agreed on with the old one.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from swarmhub.ledger.cometbft.broadcaster import end
 from swarmhub.ledger.cometbft.engine import Engine, compute_peer_id
 from swarmhub.ledger.cometbft.rpc import RpcError
 
-LOOK_S = 5.0  # without a block; the engines of others dial again within as long
+LOOK_S = 5.0  # without a block; other engines redial within that time
 TRY_S = 20.0  # for an engine to start, connect and get a block on a busy machine
-ALONE_LOOKS = 12  # without a connection, until that is said
+ALONE_LOOKS = 12  # checks without a connection before that is reported
 
 log = logging.getLogger("swarmhub.ledger")
 
 
 class Badge:
-    """Watches over the connections of an engine, and has it show its other key if need be."""
+    """Monitor of an engine's connections that switches to the other key if needed."""
 
     def __init__(
         self,
@@ -46,19 +46,19 @@ class Badge:
         self._app = app
         self._peers = peers
         self._on_trouble = on_trouble
-        self._keys: tuple[PrivateKey, ...] = (engine.settings.peer,)  # that in use first
+        self._keys: tuple[PrivateKey, ...] = (engine.settings.peer,)  # the one in use first
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         await end(self._watching)
 
     def ids(self) -> set[str]:
-        """Under which others may know this engine."""
+        """The peer ids under which others may know this engine."""
         self._look_for_keys()
         return {compute_peer_id(key.public) for key in self._keys}
 
@@ -85,15 +85,15 @@ class Badge:
                 wait_s = TRY_S
 
     async def _count_connections(self) -> int | None:
-        """To other engines; None if this one does not answer."""
+        """Return the number of connections to other engines; None if this one does not answer."""
         try:
             return int((await self._engine.rpc.call("net_info"))["n_peers"])
         except RpcError:
             return None
 
     def _awaits_a_block(self) -> bool:
-        """Whether this member's rotation is in the newest block, which another one follows at
-        once."""
+        """Return whether this member's rotation is in the newest block, which another one follows
+        at once."""
         ids = self.ids()
         return any(
             m.ledger.partition("@")[0] in ids and 0 < m.rotated == self._app.tip.height

@@ -1,4 +1,4 @@
-"""The way of a transaction to the engine."""
+"""Submission of transactions to the engine."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ log = logging.getLogger("swarmhub.ledger")
 
 
 class Broadcaster:
-    """Brings transactions to the engine, again and again until it has them."""
+    """Sends transactions to the engine, and retries until it has them."""
 
     def __init__(self, rpc: Rpc, board: Subscriptions) -> None:
         self._rpc = rpc
         self._board = board
         self._queue: deque[bytes] = deque()
-        self._sent: list[bytes] = []  # and no block has had it yet
+        self._sent: list[bytes] = []  # no block has had them yet
         self._closed = False
         self._sending: asyncio.Task[None] | None = None
 
     def send(self, tx: bytes) -> None:
-        """Send it, behind those that were given before."""
+        """Queue a transaction behind the earlier ones."""
         self._sent = [t for t in self._sent if self._board.is_waiting(t) and t != tx] + [tx]
         if tx not in self._queue:
             self._queue.append(tx)
         self._go()
 
     def send_again(self) -> None:
-        """The engine starts again, and has forgotten what waits."""
+        """Send everything again: a restarted engine has lost its mempool."""
         waiting = [tx for tx in self._sent if self._board.is_waiting(tx)]
         self._queue.extend(tx for tx in waiting if tx not in self._queue)
         self._go()
@@ -64,13 +64,13 @@ class Broadcaster:
             self._queue.popleft()
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Stop sending."""
         self._closed = True
         await end(self._sending)
 
 
 async def end(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks, and wait until they are over, however they end."""
+    """Cancel tasks, and wait for their end, with whatever result."""
     running = [task for task in tasks if task is not None]
     for task in running:
         task.cancel()

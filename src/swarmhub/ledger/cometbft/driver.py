@@ -1,8 +1,8 @@
-"""The ledger of many machines: CometBFT agrees on blocks, the contract executes them.
+"""The networked ledger: CometBFT agrees on blocks, the contract executes them.
 
 `CometLedger` is the node's own handle: it answers the engine (application.py), keeps it running
-(engine.py) and hears of each block when it is committed, so nothing is asked twice and nothing
-polls. Any other process of this machine has a `CometVisitor` (read_client.py).
+(engine.py) and receives each block when it is committed, so nothing is asked twice and nothing
+polls. Any other process of this machine has a `CometReadClient` (read_client.py).
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite.driver import make_steady_clock
 
-FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # is it sure?
+FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # (height, is it sure)
 
-ASK_AGAIN_S = 2.0  # between two looks at how far the others are
-START_S = 60.0  # to open the application's connections, behind whatever is to be replayed
+ASK_AGAIN_S = 2.0  # between two requests how far the others are
+START_S = 60.0  # to open the application's connections, after any replay
 REPLAY_MS = 60_000
-LET_GO_S = 30.0  # at least, between two starts of the engine that members' departures ask for
+LET_GO_S = 30.0  # minimum between two engine restarts because of members' departures
 SIGNS = "this node signs blocks with its consensus key"
 NO_BLOCK = (
     "The ledger does not take the transactions of this node: more members may be away than it "
@@ -62,10 +62,10 @@ log = logging.getLogger("swarmhub.ledger")
 
 
 class CometLedger:
-    """The handle of a member's node. Make it with `CometLedger.open`."""
+    """The handle of a member's node. Create it with `CometLedger.open`."""
 
     sleeps = True
-    why_late = NO_BLOCK  # what may be the cause if no block has a transaction for seconds
+    why_late = NO_BLOCK  # possible cause if no block has a transaction for seconds
 
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], int]) -> None:
         self.settings = settings
@@ -73,7 +73,7 @@ class CometLedger:
         self.path = store.path
         self.failure: LedgerError | None = None
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
-        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
+        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # called at every try
         self._store = store
         self._board = Subscriptions()
         self._clock = BlockClock(clock)
@@ -91,13 +91,13 @@ class CometLedger:
         self._bell = Notifier(store.path)
         self._dialing: asyncio.Task[None] | None = None
         self._letting_go: asyncio.TimerHandle | None = None
-        self._let_go_at = -LET_GO_S  # when the engine was last made to start again
+        self._let_go_at = -LET_GO_S  # time of the last such restart
         self._ids = self._peer_ids()
         self._closed = False
         self._entering: asyncio.Task[None] | None = None
         self._recorder = ProofArchive(store, self.engine.rpc)
         self._badge = Badge(self.engine, self._app, self.peers, self._trouble)
-        self._departed = False  # a member, with the newest block
+        self._departed = False  # whether a member departed with the newest block
 
     @classmethod
     async def open(
@@ -108,12 +108,12 @@ class CometLedger:
         find_entry: Callable[[], Awaitable[Entry | None]] | None = None,
         find_height: FindHeight | None = None,
     ) -> CometLedger:
-        """Start the engine on this member's folder, and wait until it knows where the state
-        stands. LedgerError where it does not start.
+        """Start the engine on this member's folder, and wait until it has asked for the state's
+        height. Raises LedgerError if it does not start.
 
         With `find_entry`, an engine without blocks is started when that has found out how a
-        newcomer begins; this returns at once. `find_height` tells a validator
-        which block it must have before it signs any, and is asked again until it is sure."""
+        newcomer begins; this returns at once. `find_height` tells a validator which block it must
+        have before it signs any, and is asked again until it is sure."""
         begin_anew_after_crash(settings.folder)
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
@@ -181,8 +181,8 @@ class CometLedger:
         return self._app.state
 
     def peers(self) -> list[str]:
-        """ID@host:port of every other member's engine: as the state has them, and, for a
-        newcomer that has no block yet, as a member has told."""
+        """Return ID@host:port of every other member's engine: from the state, and, for a newcomer
+        that has no block yet, from a member's answer."""
         mine = self._badge.ids()
         known = {m.ledger.partition("@")[0]: m.ledger for m in get_members(self.state) if m.ledger}
         if mine.isdisjoint(known):
@@ -207,7 +207,7 @@ class CometLedger:
         return [c.block for c in found]
 
     async def is_current(self) -> bool:
-        """Whether the engine has every block that its peers have."""
+        """Return whether the engine has every block that its peers have."""
         try:
             status = await self.engine.rpc.call("status")
         except RpcError:
@@ -215,7 +215,7 @@ class CometLedger:
         return not status["sync_info"]["catching_up"]
 
     def describe(self) -> dict[str, Any]:
-        """Tell a newcomer what it needs to begin: `chain`, `height`, the `base` up to which blocks
+        """Return what a newcomer needs to begin: `chain`, `height`, the `base` up to which blocks
         are forgotten here, and the `snapshots` that it could begin with."""
         return {
             "chain": self.tip.chain_id, "height": self.tip.height, "base": self._store.base(),
@@ -223,8 +223,8 @@ class CometLedger:
         }  # fmt: skip
 
     async def light(self, method: str, height: int, page: int) -> dict[str, Any]:
-        """What a newcomer's light client asks of the engine here: "commit", "validators" or
-        "consensus_params" at a height. LedgerError where there is no answer."""
+        """Return what a newcomer's light client asks of the engine here: "commit", "validators" or
+        "consensus_params" at a height. Raises LedgerError if there is no answer."""
         if method not in LIGHT:
             raise LedgerError(f"A light client does not ask for {method[:40]!r}.")
         given = {"height": str(height)}
@@ -247,11 +247,11 @@ class CometLedger:
     def _committed(self, committed: Committed) -> None:
         self._clock.saw(committed.block.header.time_ms)
         self._board.publish(committed)
-        with contextlib.suppress(OSError):  # who is not woken looks by itself
+        with contextlib.suppress(OSError):  # processes that are not notified look by themselves
             self._bell.ring()
         self._recorder.heard(committed)
         self._settle_signing()
-        (self.settings.folder / TAKING_OVER).unlink(missing_ok=True)  # a block came after it
+        (self.settings.folder / TAKING_OVER).unlink(missing_ok=True)  # a block has followed it
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
             self._departed = False
@@ -260,7 +260,7 @@ class CometLedger:
             self._departed = not before <= self._ids
             self._dialing = asyncio.create_task(self._dial())
 
-    # whether it signs
+    # signing
 
     @property
     def is_validator(self) -> bool:
@@ -269,7 +269,7 @@ class CometLedger:
         return any(m.power for m in get_members(self.state) if m.consensus == mine)
 
     def _sign_or_not(self) -> None:
-        """Give the engine the validator's key, or one that nobody knows."""
+        """Give the engine the validator's key, or one without a vote."""
         may = self.signing.may_sign
         level = logging.WARNING if self.signing.is_waiting else logging.ERROR
         log.log(logging.INFO if may else level, "%s", self.signing.why_not or SIGNS)
@@ -281,8 +281,8 @@ class CometLedger:
         self.engine.kill()
 
     async def _ask_again(self, find_height: FindHeight, is_sure: bool) -> None:
-        """Ask how far the others are until enough of them have said it and this node has caught
-        up: one that comes later may have more blocks."""
+        """Ask how far the others are until enough of them have answered and this node has caught
+        up: later ones may have more blocks."""
         while not is_sure or self.signing.is_waiting:
             await asyncio.sleep(ASK_AGAIN_S)
             height, is_sure = await find_height(self.state)
@@ -290,8 +290,8 @@ class CometLedger:
                 self._signing_changed()
 
     def _settle_signing(self) -> None:
-        """When the block is here that the home had seen: see whether this key has signed it. What
-        it signed before, the blocks in between have told."""
+        """Check for own signatures once the block is here that the home had seen. Earlier
+        signatures are known from the blocks in between."""
         behind = self.tip.height < self.signing.seen
         if not self.signing.is_waiting or behind:
             return
@@ -305,26 +305,27 @@ class CometLedger:
                 except RpcError as error:
                     log.debug("no votes on block %d yet: %s", seen, error)
                     if error.data and self.signing.seen == seen:
-                        self.signing.settle()  # older than the state that this node began with
+                        self.signing.settle()  # older than the state from which this node began
                     await asyncio.sleep(RETRY_S)
                     continue
                 signatures = told["signed_header"]["commit"]["signatures"]
                 mine = self.signing.address.upper()
                 if any(s["validator_address"].upper() == mine for s in signatures):
                     self.signing.found(seen)
-                if self.signing.seen == seen:  # nobody has told of a later one meanwhile
+                if self.signing.seen == seen:  # no later one was reported meanwhile
                     self.signing.settle()
 
         self._settling = asyncio.create_task(settle())
 
     def _peer_ids(self) -> set[str]:
-        """Of the engines that may be connected to this one."""
+        """Return the ids of the engines that may be connected to this one."""
         return {m.ledger.partition("@")[0] for m in get_members(self.state) if m.ledger}
 
     def _let_go_soon(self) -> None:
-        """The engine keeps a connection that is open. So that a member that is gone hears nothing
-        more, all engines start again at once: there are no blocks for a second or two. What waited
-        in them is sent again. Nobody can have them start more often than every LET_GO_S."""
+        """Schedule an engine restart after a departure, since the engine keeps open connections. So
+        that a departed member receives nothing more, all engines restart at once: there are no
+        blocks for a second or two. Their mempools are sent again. Restarts are at least LET_GO_S
+        apart."""
         is_member = not self._ids.isdisjoint(self._badge.ids())
         if self._letting_go is None and is_member and not self._replaying:
 
@@ -339,11 +340,11 @@ class CometLedger:
 
     @property
     def _replaying(self) -> bool:
-        """Whether the newest block is an old one."""
+        """Return whether the newest block is an old one."""
         return self.estimate_ms() - self.tip.time_ms > REPLAY_MS
 
     async def _dial(self) -> None:
-        """Connect to whoever is a member now."""
+        """Connect to the present members."""
         peers = self.peers()
         while peers:
             try:

@@ -1,8 +1,8 @@
 """The engine: CometBFT as a child process, its generated files, and the socket for requests.
 
-Everything it needs is written anew at each start from keys, genesis and members, so there is
-nothing for an operator to edit. It talks to this node over two unix sockets in its folder (ABCI
-and RPC) and to the engines of other members over one TCP port.
+All its files are written anew at each start from keys, genesis and members, so there is nothing for
+an operator to edit. It talks to this node over two unix sockets in its folder (ABCI and RPC) and to
+the engines of other members over one TCP port.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from swarmhub.ledger.sqlite.driver import AGAIN_S, is_passing
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
 VARIABLE = "SWARMHUB_COMETBFT"
-# what may stand between the quotes of a list of peers in the engine's configuration
+# characters allowed in a list of peers in the engine's configuration
 PLACE = re.compile(r"[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")
 PEER = re.compile("[0-9a-f]{40}@" + PLACE.pattern)
 STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
@@ -50,17 +50,17 @@ STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
     "rpc.sock",
     "engine.log",
 )
-MAX_EVIDENCE_BYTES = 1 << 15  # of votes that contradict each other, some 400 bytes each
+MAX_EVIDENCE_BYTES = 1 << 15  # of contradictory votes, some 400 bytes each
 STOP_S = 5.0
 MAX_LOG_BYTES = 16 << 20
-MAX_LINE = 4096  # of what it says, where a line does not end
-STEADY_S = 60.0  # an engine that has run for so long may be started again at once
-RESTARTS = 5  # of one that has not
-TRUST_HOURS = 336  # a block that is older is no beginning: who signed it may be gone
+MAX_LINE = 4096  # of its output, if a line does not end
+STEADY_S = 60.0  # an engine that has run for so long may be restarted at once
+RESTARTS = 5  # limit for one that has not
+TRUST_HOURS = 336  # older blocks are not trusted: their signers may be gone
 PR_SET_PDEATHSIG = 1
-# what Go says where this machine has no space or no descriptors
+# Go's messages if this machine has no space or no descriptors
 SHORTAGES = ("no space left on device", "disk quota exceeded", "too many open files")
-# the engine stands still then, and does not end by itself
+# the engine then hangs, and does not end by itself
 GIVEN_UP = re.compile(r"E\[[^]]*\] CONSENSUS FAILURE!!!")
 MARKS = ("ERROR", "panic:", "E[")
 
@@ -69,36 +69,36 @@ log = logging.getLogger("swarmhub.engine")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the engine of one member is made from. Times suit a local network; on links with long
-    delays `gossip_ms` may be higher to save traffic."""
+    """The settings of one member's engine. Times suit a local network; on links with long delays a
+    higher `gossip_ms` saves traffic."""
 
     folder: Path
     genesis: Genesis
     consensus: PrivateKey
     peer: PrivateKey
     listen: str  # host:port for the engines of other members
-    address: str  # host:port under which they reach it
+    address: str  # host:port under which they connect to it
     gossip_ms: int = 5
     commit_ms: int = 0
-    propose_ms: int = 400  # a proposer that is away costs so much, and the next one proposes
-    keep_blocks: int = 100_000  # at least so many; older ones are forgotten, but for milestones
-    # the newest key for `peer`: another one while a rotation is under way, None if it is unknown
+    propose_ms: int = 400  # an absent proposer costs so much, then the next one proposes
+    keep_blocks: int = 100_000  # minimum; older ones are forgotten, but for milestones
+    # returns the newest key for `peer`: a different one during a rotation, None if unknown
     newest_peer: Callable[[], PrivateKey | None] = lambda: None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """How a newcomer's engine begins with a state of later blocks (CometBFT's state sync): its
-    light client trusts one block and asks for others at sockets in the engine's folder."""
+    """The start of a newcomer's engine from a later state (CometBFT's state sync): its light client
+    trusts one block and requests others at sockets in the engine's folder."""
 
     height: int
     hash: str  # of the block at that height, in hex
     sockets: tuple[str, ...]  # file names
-    snapshots: frozenset[str]  # hashes of those that may be taken over
+    snapshots: frozenset[str]  # hashes of acceptable ones
 
 
 def find_binary() -> Path:
-    """The engine's program. LedgerError says how to get it."""
+    """Return the path of the engine's program. Raises LedgerError, which says how to get it."""
     places = [os.environ.get(VARIABLE, ""), str(own_binary()), shutil.which("cometbft") or ""]
     for place in filter(None, places):
         if os.access(place, os.X_OK):
@@ -110,13 +110,13 @@ def find_binary() -> Path:
 
 
 def own_binary() -> Path:
-    """Where 'swarmhub ledger install' puts it."""
+    """Return the path at which 'swarmhub ledger install' puts it."""
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(data) / "swarmhub" / "bin" / "cometbft"
 
 
 def check_version(binary: Path) -> None:
-    """LedgerError where the program is not the release that this driver was tested with."""
+    """Raise LedgerError if the program is not the release that this driver was tested with."""
     try:
         done = subprocess.run(
             [binary, "version"], capture_output=True, text=True, timeout=20, check=False
@@ -159,15 +159,15 @@ def install() -> Path:
 
 
 def compute_peer_id(public: str) -> str:
-    """Id of an engine's key among its peers: the first 20 bytes of its sha256, in hex."""
+    """Return the peer id of an engine's key: the first 20 bytes of its sha256, in hex."""
     return hashlib.sha256(bytes.fromhex(public)).digest()[:20].hex()
 
 
 def write_files(
     settings: Settings, peers: Sequence[str], verbose: bool, entry: Entry | None = None
 ) -> None:
-    """Everything the engine reads at its start. What is no ID@host:port among the peers, which
-    others have said, is left out."""
+    """Write all files that the engine reads at its start. Peers come from others; those that are
+    not ID@host:port are left out."""
     peers = [p for p in peers if PEER.fullmatch(p)]
     config, data = settings.folder / "config", settings.folder / "data"
     config.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -184,9 +184,9 @@ def write_files(
             "priv_key": _private(consensus),
         },
     )
-    signed = settings.folder / SIGNED_FILE  # never to be set back
+    signed = settings.folder / SIGNED_FILE  # never to be rolled back
     if signed.exists():
-        read_height(signed)  # the engine would end without a clear word
+        read_height(signed)  # the engine would end without a clear message
     else:
         write_height(signed, 0)
 
@@ -294,7 +294,7 @@ prometheus = false
 
 
 class Engine:
-    """The child process; started again when it ends without being told to."""
+    """The child process; restarted if it ends without being told to."""
 
     def __init__(
         self,
@@ -307,14 +307,14 @@ class Engine:
         self.folder = settings.folder
         self.rpc = Rpc(settings.folder / RPC_SOCKET)
         self._on_failure = on_failure
-        self._on_again = on_again  # it has started again, and has forgotten what waited in it
-        self._on_trouble = on_trouble  # this machine is short of something; told at every try
+        self._on_again = on_again  # called after a restart, which loses its mempool
+        self._on_trouble = on_trouble  # called at every shortage of this machine
         self._child: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._wanted = False  # its end
-        self._said = ""  # its last words
-        self._shortage = ""  # what it has said of this machine
+        self._wanted = False  # whether its end is wanted
+        self._said = ""  # its last error
+        self._shortage = ""  # the shortage that it has reported
 
     async def start(
         self,
@@ -322,8 +322,8 @@ class Engine:
         verbose: bool = False,
         entry: Callable[[], Entry | None] = lambda: None,
     ) -> None:
-        """Start it, with whom it shall connect to at each start, and how it begins if it has no
-        block yet."""
+        """Start it. `peers` and `entry` are called at each start: its peers, and how it begins if
+        it has no block yet."""
         binary = find_binary()
         await asyncio.to_thread(check_version, binary)
         check_port(self.settings.listen)
@@ -372,7 +372,7 @@ class Engine:
             assert self._child is not None
             code = await self._child.wait()
             if self._listening is not None:
-                await self._listening  # its last words
+                await self._listening  # for its last output
             if self._wanted or loop.time() - started > STEADY_S:
                 failures, self._wanted = 0, False
             else:
@@ -407,7 +407,7 @@ class Engine:
             await asyncio.sleep(AGAIN_S)
 
     def restart(self) -> None:
-        """End it; it comes back at once, connected to whom it shall be connected to now."""
+        """Restart it, with its present peers."""
         if self._child is not None and self._child.returncode is None:
             self._wanted = True
             with contextlib.suppress(ProcessLookupError):
@@ -415,30 +415,30 @@ class Engine:
             asyncio.get_running_loop().call_later(STOP_S, self._kill, self._child)
 
     def kill(self) -> None:
-        """End it before it does anything more; it comes back at once."""
+        """Kill it before it does anything more; it is restarted at once."""
         if self._child is not None and self._child.returncode is None:
             self._wanted = True
             with contextlib.suppress(ProcessLookupError):
                 self._child.kill()
 
     def _kill(self, child: asyncio.subprocess.Process) -> None:
-        """It was asked to end, or has given up, and hangs."""
+        """Kill a process that hangs although it was asked to end or has failed."""
         if child.returncode is None:
             log.warning("CometBFT hangs; it is killed")
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
 
     def last_words(self) -> str:
-        """The last error that it has said, for people."""
+        """The last error that it has logged, for people."""
         return self._said or "it said nothing"
 
     async def _listen(self, child: asyncio.subprocess.Process, kept: IO[bytes]) -> None:
-        """What the engine says: into its own log and into the node's."""
+        """Copy the engine's output into its own log and into the node's."""
         assert child.stdout is not None
         rest = ""
         with kept:
             while piece := await child.stdout.read(1 << 16):
-                with contextlib.suppress(OSError):  # a full disk; the engine must not wait for it
+                with contextlib.suppress(OSError):  # a full disk must not block the engine
                     kept.write(piece)
                 *lines, rest = (rest + piece.decode("utf-8", "replace")).split("\n")
                 rest = rest[-MAX_LINE:]
@@ -455,7 +455,7 @@ class Engine:
         if is_error:
             self._shortage = next((words for words in SHORTAGES if words in line), self._shortage)
         if GIVEN_UP.match(line):
-            self._kill(child)  # and it is started again
+            self._kill(child)  # it is then restarted
 
     @property
     def pid(self) -> int | None:
@@ -463,7 +463,7 @@ class Engine:
         return self._child.pid if self._child else None
 
     async def stop(self) -> None:
-        """Ask it to end, then make it."""
+        """Ask it to end, then kill it."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -483,7 +483,8 @@ class Engine:
 
 
 def check_port(listen: str) -> None:
-    """LedgerError where nobody could listen there: the engine would end without a clear word."""
+    """Raise LedgerError if the port cannot be listened on: the engine would end without a clear
+    message."""
     host, _, port = listen.rpartition(":")
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -1,4 +1,5 @@
-"""A member's folder: its state is created, read, verified, and begins anew after some crashes."""
+"""A member's folder: creating, reading and verifying its state, and resetting it after some
+crashes."""
 
 from __future__ import annotations
 
@@ -24,11 +25,12 @@ from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 PEERS_FILE = "peers.json"
-TAKING_OVER = "taking-over"  # stands in the folder until a block has followed the snapshot
+TAKING_OVER = "taking-over"  # present in the folder until a block has followed the snapshot
 
 
 def read_peers(folder: Path) -> list[str]:
-    """What a member told a newcomer about the others' engines; nothing where it is damaged."""
+    """Return the other engines that a member named to a newcomer; nothing if the file is
+    damaged."""
     try:
         found = codec.decode((folder / PEERS_FILE).read_bytes(), MAX_GENESIS_BYTES)
     except (OSError, Malformed):
@@ -45,7 +47,7 @@ def create_comet_ledger(folder: Path, genesis: Genesis) -> str:
 
 
 def read_genesis(folder: Path) -> Genesis:
-    """The genesis that a member's folder was made from."""
+    """Return the genesis from which a member's folder was made."""
     store = Store.open(folder / STATE_FILE)
     try:
         return store.genesis()
@@ -54,13 +56,13 @@ def read_genesis(folder: Path) -> Genesis:
 
 
 def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
-    """Execute all blocks from the genesis on, as an auditor does, and compare with what the node
-    has kept. LedgerDamaged names the first block that differs. Where older blocks have been
-    forgotten, from the snapshot on at which the others begin; of the older ones, those that are
-    kept are returned as they are."""
+    """Execute all blocks from the genesis on, as an auditor does, and compare with the node's
+    state. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
+    this starts from the snapshot at which the others begin; the older ones that are kept are
+    returned unchecked."""
     store = Store.open(folder / STATE_FILE)
     try:
-        with store.one_moment():  # of a file that a node may be writing
+        with store.one_moment():  # a node may be writing the file
             kept_tip, _ = store.load()
             base, genesis = store.base(), store.genesis()
             first, *rest = store.blocks(0, 1 << 60)
@@ -108,8 +110,8 @@ def agree_again(tip: Tip, state: State, block: Block) -> tuple[Tip, Committed]:
 
 
 def begin_anew_after_crash(folder: Path) -> None:
-    """Where a crash came into the takeover of a snapshot, engine and state may not fit together:
-    both begin again, as they did before it. What this validator has signed is kept."""
+    """Reset engine and state if a crash interrupted the takeover of a snapshot, since they may not
+    fit together: both start anew, as before it. The validator's signing state is kept."""
     if not (folder / TAKING_OVER).exists():
         return
     for path in (folder / "data").glob("*"):

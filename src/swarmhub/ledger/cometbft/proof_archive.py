@@ -1,4 +1,4 @@
-"""What an auditor will ask of old blocks."""
+"""The archive of proofs for auditors of old blocks."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ MILESTONES = CHANGES | {
     "withdrawn", "started", "settled", "false_merge", "released", "study_finished",
 }  # fmt: skip
 
-PAGE = 100  # validators; the engine gives no more at a time
+PAGE = 100  # validators; the engine returns no more at a time
 MAX_PAGES = 10  # a consortium has at most 1,000 members
 
 log = logging.getLogger("swarmhub.ledger")
 
 
 class ProofArchive:
-    """Keeps, of each block in which something happened that an auditor will ask for, what shows
-    that the validators agreed on it: its header and the one after it (which names the state), with
-    signatures and who signed. They outlive the blocks that are forgotten."""
+    """Proofs of each block with an event that auditors ask for: its header and the one after it
+    (which names the state), with signatures and validators. They outlive the blocks that are
+    forgotten."""
 
     def __init__(self, store: Store, rpc: Rpc) -> None:
         self._store = store
         self._rpc = rpc
         self._wanted: deque[int] = deque()
         self._work: asyncio.Task[None] | None = None
-        self._after = False  # the newest block was such a one
+        self._after = False  # whether the newest block was such a one
         self._closed = False
 
     def heard(self, committed: Committed) -> None:
-        """A block has been committed."""
+        """Note a committed block."""
         now = any(name in MILESTONES for name, _ in committed.events)
         if now or self._after:
             self._want(committed.height)
         self._after = now
 
     def catch_up(self) -> None:
-        """Get what a crash has left out, of the blocks since."""
+        """Fetch proofs that a crash has left out, of the blocks since."""
         for height in self._store.unproven(MILESTONES):
             self._want(height)
 
@@ -83,7 +83,7 @@ class ProofArchive:
             self._wanted.popleft()
 
     async def _validators(self, height: int) -> list[dict[str, Any]]:
-        """All of a block; the engine tells them in pages."""
+        """Return all validators of a block; the engine returns them in pages."""
         found: list[dict[str, Any]] = []
         for page in range(1, MAX_PAGES + 1):
             told = await self._rpc.call(
@@ -95,6 +95,6 @@ class ProofArchive:
         return found
 
     async def close(self) -> None:
-        """Stop. What is not recorded by now is when the ledger is opened again."""
+        """Stop. Missing proofs are recorded when the ledger is opened again."""
         self._closed = True
         await end(self._work)

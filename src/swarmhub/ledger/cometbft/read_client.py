@@ -1,5 +1,5 @@
-"""The ledger of many machines as another process of a member's machine has it, such as a command:
-it reads what the node has committed, and hands transactions to the engine."""
+"""The networked ledger for another process of a member's machine, such as a command: it reads what
+the node has committed, and submits transactions to the engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 
 class CometReadClient:
-    """The handle of another process on this machine. Make it with `CometVisitor.open`."""
+    """The handle of another process on this machine. Create it with `CometReadClient.open`."""
 
     sleeps = True
 
@@ -42,8 +42,8 @@ class CometReadClient:
     async def open(
         cls, folder: Path, clock: Callable[[], int] | None = None, patience_s: float = 0.0
     ) -> CometReadClient:
-        """Read what the node has committed, and listen for more. A submission waits so long for a
-        node that is starting."""
+        """Read what the node has committed, and listen for more. A submission waits `patience_s`
+        for a node that is starting."""
         read_client = cls(folder, clock or make_steady_clock(), patience_s)
         read_client._bell.listen(read_client._look)
         read_client._look()
@@ -67,7 +67,8 @@ class CometReadClient:
         return [c.block for c in self._store.blocks(start, stop)]
 
     def kept(self, start: int, stop: int) -> list[Committed]:
-        """Blocks of heights start to stop (excluded) with their events, if they are kept here."""
+        """Return blocks of heights start to stop (excluded) with their events, if they are kept
+        here."""
         return self._store.blocks(start, stop)
 
     async def close(self) -> None:
@@ -77,7 +78,7 @@ class CometReadClient:
         self._store.close()
 
     async def _find_node(self) -> None:
-        """LedgerError where no node answers here within this read_client's patience."""
+        """Raise LedgerError if no node answers here within this client's patience."""
         if self._met:
             return
         loop = asyncio.get_running_loop()
@@ -95,10 +96,10 @@ class CometReadClient:
                 await asyncio.sleep(RETRY_S)
 
     def _look(self) -> None:
-        """Execute what has been committed since, as an auditor would."""
+        """Execute newly committed blocks, as an auditor would."""
         try:
             for committed in self._store.blocks(self.tip.height + 1, 1 << 60):
-                if committed.height != self.tip.height + 1:  # forgotten, or a snapshot came
+                if committed.height != self.tip.height + 1:  # forgotten, or replaced by a snapshot
                     self.tip, self.state = self._store.load()
                     return
                 self._take(committed)

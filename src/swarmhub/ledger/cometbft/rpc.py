@@ -17,7 +17,7 @@ RETRY_S = 0.2  # between two tries
 
 
 class RpcError(LedgerError):
-    """The engine refused a request, or does not answer; `data` is what it said."""
+    """Raised if the engine refuses a request, or does not answer; `data` is its message."""
 
     def __init__(self, sentence: str, data: str = "") -> None:
         super().__init__(sentence)
@@ -33,8 +33,8 @@ class Rpc:
         self._numbers = itertools.count(1)
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One request. RpcError where it is refused or nobody answers."""
-        import aiohttp  # takes a third of the time in which a command starts, and few need it
+        """Send a request. Raises RpcError if it is refused or not answered."""
+        import aiohttp  # a third of a command's start time, and few need it
 
         if self._session is None:
             connector = aiohttp.UnixConnector(short_path(self._path), limit=16)
@@ -56,14 +56,14 @@ class Rpc:
         return dict(answer["result"])
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
 def short_path(path: Path) -> str:
-    """A name for a socket that fits into 107 bytes, however deep its folder lies."""
+    """Return a path for a socket that fits into 107 bytes, however deep its folder is."""
     text = str(path.absolute())
     if len(text.encode()) <= 100:
         return text

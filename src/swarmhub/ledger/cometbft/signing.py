@@ -1,12 +1,12 @@
-"""Whether this validator may sign blocks.
+"""The decision whether this validator may sign blocks.
 
-CometBFT writes down what it signs before it sends it (`priv_validator_state.json`), and so never
-signs two blocks of one height. Where an old copy of that file is put back, it would; where it is
-gone, too. Two looks keep it from that. A block that the others had before this node started is
-never signed here: until it has caught up with that one, its engine gets a key that nobody knows.
-And each block names validators that signed the one before: if there is a signature of this key that
-the file does not know of, the engine does not get the key back until the operator puts the newest
-file in its place, replaces the consensus key, or writes a file that is ahead of all blocks.
+CometBFT records what it signs before it sends it (`priv_validator_state.json`), and so never signs
+two blocks of one height. If an old copy of that file is restored, or it is lost, it could. Two
+checks prevent that. A block that the others had before this node started is never signed here:
+until the node has caught up with that one, its engine gets a key without a vote. And each block
+names the validators that signed the one before: if there is a signature of this key that the file
+does not know of, the engine does not get the key back until the operator restores the newest file,
+replaces the consensus key, or writes a file that is ahead of all blocks.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SIGNED = (2, 3)  # BLOCK_ID_FLAG_COMMIT, BLOCK_ID_FLAG_NIL: of votes that were r
 
 
 class Signing:
-    """What one key has signed, as the file has it and as the chain has it."""
+    """The signatures of one key, by the file and by the chain."""
 
     def __init__(self, folder: Path, key: PublicKey, store: Store) -> None:
         self.address = compute_address(key)
         self.path = folder / SIGNED_FILE
         self.newest = store.signed(self.address)  # height of its newest signature in the chain
-        self.seen = 0  # a block that must be here before anything is signed
-        self.why_not = ""  # a sentence while this node does not sign
+        self.seen = 0  # block that must be here before anything is signed
+        self.why_not = ""  # a sentence if this node does not sign
         self.on_change: Callable[[], None] = lambda: None
         self._compare()
 
@@ -57,7 +57,7 @@ class Signing:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it may sign when it has caught up."""
+        """Whether it may sign once it has caught up."""
         return self.seen > 0
 
     @property
@@ -66,8 +66,8 @@ class Signing:
         return not self.why_not
 
     def known(self) -> int | None:
-        """Height that the engine has signed last, by its own file; 0 if that is not there, None if
-        this machine cannot read it now."""
+        """Return the height that the engine has signed last, by its own file; 0 if there is none,
+        None if this machine cannot read it now."""
         try:
             return read_height(self.path)
         except (FileNotFoundError, BadInput):
@@ -76,18 +76,20 @@ class Signing:
             return None
 
     def look(self, height: int, votes: Any) -> None:
-        """Validators' votes on the block at a height, as the engine names them (VoteInfo)."""
+        """Note the validators' votes on the block at a height, as the engine names them
+        (VoteInfo)."""
         if any(v.validator.address.hex() == self.address and v.block_id_flag in SIGNED
                for v in votes):  # fmt: skip
             self.found(height)
 
     def found(self, height: int) -> None:
-        """The chain has a signature of this key at a height."""
+        """Note that the chain has a signature of this key at a height."""
         self.newest = max(self.newest, height)
         self._compare()
 
     def settle(self) -> None:
-        """Every block up to `seen` is here, and `found` knows all signatures in them."""
+        """Decide, since every block up to `seen` is here and `found` knows all signatures in
+        them."""
         if self.is_waiting:
             self.seen, self.why_not = 0, ""
             self.on_change()
@@ -95,7 +97,7 @@ class Signing:
     def _compare(self) -> None:
         known = self.known()
         if known is None:
-            return  # the next block looks again
+            return  # the next block checks again
         if self.newest <= known or (self.why_not and not self.is_waiting):
             return
         self.seen = 0
@@ -110,8 +112,8 @@ class Signing:
 
 
 def read_height(path: Path) -> int:
-    """Return the height that an engine has signed last. BadInput, with what to do, if its file is
-    damaged; OSError if it cannot be read."""
+    """Return the height that an engine has signed last. Raises BadInput, with what to do, if its
+    file is damaged; OSError if it cannot be read."""
     try:
         return int(json.loads(path.read_bytes())["height"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -122,7 +124,7 @@ def read_height(path: Path) -> int:
 
 
 def write_height(path: Path, height: int) -> None:
-    """Have the engine sign from this height on, and nothing below it."""
+    """Set the engine to sign from this height on, and nothing below it."""
     state = {"height": str(height), "round": 0, "step": 0}
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_durably(path, json.dumps(state).encode())

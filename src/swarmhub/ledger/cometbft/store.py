@@ -1,8 +1,8 @@
-"""The application's disk: the state as of the last commit and recent blocks, in one SQLite file.
+"""The application's storage: the state at the last commit and recent blocks, in one SQLite file.
 
-The node writes it, once for each block and all of it at once; other processes of this machine
-read it. A commit that a power cut takes back does no harm: the engine hands those blocks over
-again. So nothing here waits for the disk but the engine's own log.
+The node writes it, once for each block and all of it at once; other processes of this machine read
+it. A commit that a power cut reverts does no harm: the engine delivers those blocks again. So
+nothing here waits for the disk except the engine's own log.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ CREATE TABLE validator_sets (hash TEXT PRIMARY KEY, validators TEXT NOT NULL);
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at a height, in chunks, and what of the tip the state does not say."""
+    """The state at a height, in chunks, and the parts of the tip that are not in the state."""
 
     height: int
     head: Digest
@@ -64,7 +64,7 @@ class Snapshot:
 
 
 class Store:
-    """The file, open. Any thread may use it; they take turns."""
+    """The open file. Thread-safe."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
@@ -73,7 +73,7 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, genesis: Genesis) -> str:
-        """Begin with block 0; returns the chain id."""
+        """Create the file with block 0; returns the chain id."""
         with making(path) as partial:
             db = sqlite3.connect(partial, isolation_level=None, check_same_thread=False)
             store = cls(partial, db)
@@ -86,7 +86,7 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> Store:
-        """Open a file; LedgerError where there is none or it is not one."""
+        """Open a file. Raises LedgerError if there is none or it is of another kind."""
         if not path.is_file():
             raise LedgerError(
                 f"Expected the ledger's state at {path}, found no file; found a consortium, accept "
@@ -108,14 +108,14 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Close it, when whoever works on it has finished: SQLite would crash the process else."""
+        """Close it, once no thread works on it: otherwise SQLite would crash the process."""
         with self._turn:
             self._db.close()
 
     # writing
 
     def begin(self, genesis: Genesis) -> str:
-        """Stand at block 0, with nothing else kept; returns the chain id."""
+        """Reset to block 0, and delete everything else; returns the chain id."""
         overlay = Overlay(State())
         tip, committed = agree_on_genesis(genesis, overlay)
         with self._transaction():
@@ -131,8 +131,8 @@ class Store:
     def save(
         self, tip: Tip, writes: Writes, committed: Committed, signed: tuple[str, int] = ("", 0)
     ) -> None:
-        """Commit a block: its writes, its record, and where the chain stands now; and by which
-        address (of a consensus key) this node knows a signature in the chain, at which height."""
+        """Commit a block: its writes, its record, and the new tip; and the height of the newest
+        signature in the chain that this node knows for an address (of a consensus key)."""
         with self._transaction():
             if signed[1]:
                 row = ("signed", json.dumps(signed))
@@ -142,8 +142,8 @@ class Store:
             self._put_tip(tip)
 
     def replace(self, tip: Tip, values: dict[str, bytes], chunks: list[bytes]) -> None:
-        """Take over a state from a snapshot (whose chunks are kept, for others): everything here
-        but the genesis gives way to it."""
+        """Replace everything but the genesis by a state from a snapshot (whose chunks are kept, for
+        others)."""
         with self._transaction():
             for table in ("state", "snapshots", "proofs"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -155,13 +155,13 @@ class Store:
         self._settle()
 
     def save_snapshot(self, tip: Tip, chunks: list[bytes]) -> None:
-        """Keep a snapshot of the state at a tip."""
+        """Save a snapshot of the state at a tip."""
         with self._transaction():
             self._put_snapshot(tip, chunks)
 
     def forget(self, base: int, snapshots: Collection[int]) -> None:
-        """Forget blocks up to `base`, except those that were proven to be kept, and all snapshots
-        but those of these heights. Nothing that was forgotten comes back."""
+        """Forget blocks up to `base`, except those with a proof, and all snapshots but those of
+        these heights. Forgotten ones cannot be restored."""
         with self._transaction():
             marks = ",".join("?" * len(snapshots))
             self._db.execute(
@@ -175,8 +175,8 @@ class Store:
             self._put_base(base)
 
     def save_proof(self, height: int, signed: str, set_hash: str, validators: str) -> None:
-        """Keep what shows that the validators agreed on a block: the header with their signatures
-        (JSON), and who they were (JSON; once for each set, which its hash names)."""
+        """Save the proof that the validators agreed on a block: the header with their signatures
+        (JSON), and the validators (JSON; once for each set, which its hash names)."""
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", (height, signed, set_hash)
@@ -186,8 +186,7 @@ class Store:
             )
 
     def _settle(self) -> None:
-        """Come back when what has been committed is on disk: the engine does not hand it over
-        again."""
+        """Return when all commits are on disk: the engine does not deliver them again."""
         with self._turn, self._writing():
             self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
@@ -250,7 +249,7 @@ class Store:
 
     @contextlib.contextmanager
     def one_moment(self) -> Iterator[None]:
-        """What is read meanwhile is of one moment of a file that another process may write."""
+        """Read from one consistent view of a file that another process may write."""
         with self._turn:
             outermost = not self._db.in_transaction
             if outermost:
@@ -262,7 +261,7 @@ class Store:
                     self._read("COMMIT")
 
     def load(self) -> tuple[Tip, State]:
-        """Where the chain stands and the state there. LedgerError where the file is damaged."""
+        """Return the tip and its state. Raises LedgerError if the file is damaged."""
         try:
             with self.one_moment():
                 meta = self._meta()
@@ -280,7 +279,7 @@ class Store:
         return tip, state
 
     def genesis(self) -> Genesis:
-        """What block 0 was made from."""
+        """Return the genesis of block 0."""
         first = self.blocks(0, 1)
         try:
             return read_genesis_json(codec.decode(first[0].block.txs[0], MAX_GENESIS_BYTES))
@@ -288,7 +287,7 @@ class Store:
             raise self._unreadable(error) from None
 
     def blocks(self, start: int, stop: int) -> list[Committed]:
-        """Blocks of heights start to stop (excluded) that are kept here."""
+        """Return the blocks of heights start to stop (excluded) that are kept here."""
         try:
             rows = self._read(
                 "SELECT header, agreed, txs, results, events, validators, misbehaviour FROM blocks"
@@ -301,21 +300,21 @@ class Store:
             raise self._unreadable(error) from None
 
     def base(self) -> int:
-        """The block whose state the kept ones begin from; 0: all blocks are here."""
+        """Return the block whose state the kept ones begin from; 0: all blocks are here."""
         try:
             return int(self._meta().get("base", "0"))
         except ValueError as error:
             raise self._unreadable(error) from None
 
     def height(self) -> int:
-        """Where the chain stands."""
+        """Return the height of the tip."""
         try:
             return int(self._meta()["height"])
         except (KeyError, ValueError) as error:
             raise self._unreadable(error) from None
 
     def signed(self, address: str) -> int:
-        """Height of the newest signature of this address that `save` was told of; 0: none."""
+        """Return the height of the newest signature of this address passed to `save`; 0: none."""
         try:
             found, height = json.loads(self._meta().get("signed", '["", 0]'))
             return int(height) if found == address else 0
@@ -323,12 +322,12 @@ class Store:
             raise self._unreadable(error) from None
 
     def snapshots(self) -> list[int]:
-        """Heights of the snapshots."""
+        """Return the heights of the snapshots."""
         rows = self._read("SELECT DISTINCT height FROM snapshots ORDER BY height")
         return [int(row[0]) for row in rows]
 
     def snapshot(self, height: int) -> Snapshot | None:
-        """The snapshot at a height, if there is one."""
+        """Return the snapshot at a height, if there is one."""
         rows = self._read(
             "SELECT head, time_ms, data FROM snapshots WHERE height = ? ORDER BY chunk", height
         )
@@ -337,7 +336,8 @@ class Store:
         return Snapshot(height, str(rows[0][0]), int(rows[0][1]), [bytes(row[2]) for row in rows])
 
     def unproven(self, milestones: Collection[str]) -> list[int]:
-        """Heights of the kept blocks with such events that have no proof, and those after them."""
+        """Return the heights of kept blocks with such events that have no proof, and of those after
+        them."""
         proven = {int(row[0]) for row in self._read("SELECT height FROM proofs")}
         newest = int(self._meta()["height"])
         found: set[int] = set()
@@ -351,7 +351,7 @@ class Store:
         return sorted(h for h in found - proven if self.base() < h <= newest)
 
     def proof(self, height: int) -> dict[str, Any] | None:
-        """What `save_proof` has kept of a block, if anything."""
+        """Return what `save_proof` has saved of a block, if anything."""
         rows = self._read(
             "SELECT signed, v.validators FROM proofs JOIN validator_sets v"
             " ON v.hash = proofs.validators WHERE height = ?",
@@ -388,7 +388,7 @@ def _dump(value: Any) -> str:
 
 
 def _committed(*row: str) -> Committed:
-    """A block from the columns of its row."""
+    """Return a block from the columns of its row."""
     header, agreed, txs, results, events, validators, misbehaviour = row
     found = tuple(
         Result(tx, code, message, tuple((n, f) for n, f in its))

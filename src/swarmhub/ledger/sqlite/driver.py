@@ -1,13 +1,13 @@
 """The embedded ledger: a hash-chained block log in one SQLite file, shared on one machine.
 
 Every process that opens the file checks and executes every block itself. Transactions wait in a
-pool that all share; a writer takes its turn, executes what others have written since, appends a
-block of all that waits (and the follow-up block, where a deadline waits to be stamped) and
-commits once, with one fsync. Work on the file happens in one worker thread; the state changes
-only on the event loop's thread.
+shared mempool; a writer takes its turn, executes what others have written since, appends a block of
+all that waits (and the follow-up block, if a deadline waits to be stamped) and commits once, with
+one fsync. Work on the file happens in one worker thread; the state changes only on the event loop's
+thread.
 
-Where the machine is short of something (descriptors, space on the disk), what waits goes on
-waiting: `on_trouble` is told, and it is tried again. Damage ends the ledger (`on_failure`).
+If the machine is short of something (descriptors, space on the disk), transactions keep waiting:
+`on_trouble` is called, and the write is retried. Damage ends the ledger (`on_failure`).
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ T = TypeVar("T")
 FORMAT = "1"
 LOCK_TIMEOUT_S = 30.0
 CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
-AHEAD_MS = 1_000  # block time that is so far ahead of a clock says that some clock is wrong
-SAFETY_LOOK_S = 1.0  # in case a ring was lost
-AGAIN_S = 3.0  # between two tries to write, where the machine is short of something
+AHEAD_MS = 1_000  # block time so far ahead of a clock shows that some clock is wrong
+SAFETY_LOOK_S = 1.0  # in case a notification was lost
+AGAIN_S = 3.0  # between two tries to write, if the machine is short of something
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
 PASSING = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
@@ -79,20 +79,20 @@ CREATE TABLE blocks (
 
 
 def wall_clock_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def make_steady_clock() -> Callable[[], int]:
-    """A clock that starts from the wall clock and goes on at real speed, whatever steps that one
-    makes. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
+    """Return a clock that starts from the wall clock and continues at real speed, unaffected by its
+    steps. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
     offset_ms = wall_clock_ms() - time.monotonic_ns() // 1_000_000
     offset_ms += int(os.environ.get(CLOCK_VARIABLE) or 0)
     return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
 
 
 def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
-    """Found a consortium in a new file; returns the chain id."""
+    """Create a consortium in a new file; returns the chain id."""
     block = make_genesis_block(genesis, writer)
     if path.exists():
         raise BadInput(f"Expected no file at {path}, found one; a ledger is never overwritten.")
@@ -107,15 +107,15 @@ def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
 
 @contextlib.contextmanager
 def making(path: Path) -> Iterator[Path]:
-    """Where to make a ledger's file, which gets its name when it is whole and closed; others than
-    this user's group cannot open it. LedgerShortage where it cannot be made; nothing is left of it
-    then."""
+    """Yield a path for a ledger's new file, which gets its name when it is complete and closed;
+    only this user's group can open it. Raises LedgerShortage if it cannot be made; nothing is left
+    of it then."""
     partial = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=SHARED_FOLDER)
-        _remove(partial)  # of a try that was killed
+        _remove(partial)  # of a killed try
         partial.touch()
-        partial.chmod(SHARED)  # SQLite makes its files beside it alike
+        partial.chmod(SHARED)  # SQLite gives its other files the same mode
         yield partial
         sync(partial)
         partial.replace(path)
@@ -127,7 +127,7 @@ def making(path: Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    """A file of SQLite, and what SQLite keeps beside it."""
+    """Delete a file of SQLite, and SQLite's files beside it."""
     for end in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + end).unlink(missing_ok=True)
 
@@ -157,7 +157,7 @@ def _insert(db: sqlite3.Connection, block: Block) -> None:
 
 
 def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterator[Block]:
-    """Blocks from height `start`; damage is reported with the height where it shows."""
+    """Yield the blocks from height `start`; damage is reported with its height."""
     height = start
     try:
         rows = db.execute(
@@ -179,21 +179,21 @@ def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterat
 
 
 def is_machines_fault(error: Exception) -> bool:
-    """Whether SQLite says that the machine failed it (no descriptor, no memory, a lock, the disk),
-    which is no word about what is in the file."""
+    """Return whether SQLite reports a failure of the machine (no descriptor, no memory, a lock, the
+    disk), which says nothing about the file's content."""
     return _code(error) in MACHINES_FAULTS
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the machine is short of something (descriptors, space, memory, a lock) that may be
-    there again in a moment: worth another try."""
+    """Return whether the machine is short of something (descriptors, space, memory, a lock) that
+    may soon be available again: worth another try."""
     if isinstance(error, OSError):
         return error.errno in PASSING_ERRNOS
     return _code(error) in PASSING
 
 
 def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
-    """A sentence for a ledger's file that cannot be written."""
+    """Return an error for a ledger's file that cannot be written."""
     number = error.errno if isinstance(error, OSError) else 0
     why = error.strerror if isinstance(error, OSError) else str(error)
     if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
@@ -209,14 +209,14 @@ def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
 
 
 def _code(error: Exception) -> int:
-    """SQLite's primary code of an error; 0 where there is none."""
+    """Return SQLite's primary code of an error; 0 if there is none."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextlib.contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """Wait for this process' turn to write. The kernel wakes the next in line at once, where
-    SQLite's own lock is tried again after pauses that grow with the number of writers."""
+    """Wait for this process's turn to write. The kernel wakes the next in line at once, whereas
+    SQLite's own lock is retried after pauses that grow with the number of writers."""
     with open_shared(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -224,7 +224,7 @@ def _turn(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Step:
-    """What a visit to the file brought."""
+    """The result of one access to the file."""
 
     tip: Tip
     overlay: Overlay
@@ -232,7 +232,7 @@ class _Step:
 
 
 class SqliteLedger:
-    """One process' handle on the file. Open it with `SqliteLedger.open`."""
+    """One process's handle on the file. Open it with `SqliteLedger.open`."""
 
     sleeps = False
 
@@ -261,15 +261,15 @@ class SqliteLedger:
         self._closed = False
         self.failure: LedgerError | None = None  # set when the file turned out damaged
         self.on_failure: Callable[[LedgerError], None] = lambda error: None
-        self.trouble: LedgerError | None = None  # why what waits is not written at the moment
-        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # told at every try
+        self.trouble: LedgerError | None = None  # why transactions cannot be written at present
+        self.on_trouble: Callable[[LedgerError], None] = lambda error: None  # called at every try
         self._bell = Notifier(path)
         self._pool = Mempool(path)
         self._turns = path.with_name(path.name + ".turns")
 
     @property
     def why_late(self) -> str:
-        """What may be the cause if no block has a transaction for seconds."""
+        """The possible cause if no block has a transaction for seconds."""
         return (
             f"The ledger {self.path} has not taken a transaction of this node for some seconds: "
             "this machine is busy, or a program that stands still (a stopped process) has its turn "
@@ -285,8 +285,8 @@ class SqliteLedger:
         clock: Callable[[], int] | None = None,
         listener: Listener | None = None,
     ) -> SqliteLedger:
-        """Open and check the whole chain. `seen` is the last (height, block id) this node saw;
-        a file that does not contain it was rolled back or replaced. `listener` sees every block
+        """Open and check the whole chain. `seen` is the last (height, block id) this node saw; a
+        file that does not contain it was rolled back or replaced. `listener` receives every block
         from the first on."""
         if not path.is_file():
             raise LedgerError(f"Expected a ledger at {path}, found no file; check the path.")
@@ -335,13 +335,14 @@ class SqliteLedger:
         ledger._safety = asyncio.create_task(ledger._look_now_and_then())
         return ledger
 
-    # the protocol
+    # the ledger protocol
 
     def estimate_ms(self) -> int:
         return max(self.tip.time_ms + 1, self._now_ms())
 
     def _now_ms(self) -> int:
-        """This process' clock; where block time is ahead of it, what has passed since the tip."""
+        """Return this process's clock; if block time is ahead of it, the tip's time plus the time
+        since."""
         now_ms = self._clock()
         if self.tip.time_ms - self._tip_seen_ms < AHEAD_MS:
             return now_ms
@@ -406,13 +407,13 @@ class SqliteLedger:
         return _Step(tip, overlay, tuple(done))
 
     def _append(self, mine: list[Path]) -> _Step:
-        """Append a block of what waits, unless somebody has. Runs in the worker thread."""
+        """Append a block of the mempool, unless another process has. Runs in the worker thread."""
         assert self.writer is not None
         with _turn(self._turns):
             failpoint("ledger.turn")
             if any(path.exists() for path in mine):
                 return self._append_in_turn(mine, self.writer)
-        return self._catch_up()  # somebody had them in a block
+        return self._catch_up()  # another process had them in a block
 
     def _append_in_turn(self, mine: list[Path], writer: PrivateKey) -> _Step:
         self._db.execute("BEGIN IMMEDIATE")
@@ -420,7 +421,7 @@ class SqliteLedger:
             step = self._catch_up()
             overlay, tip, done = step.overlay, step.tip, list(step.committed)
             members = {m.account for m in get_members(overlay)}
-            only = None if writer.public in members else mine  # a stranger writes for itself
+            only = None if writer.public in members else mine  # a stranger writes only its own
             taken = self._pool.waiting(MAX_BLOCK_TXS, MAX_BLOCK_BYTES, members, only)
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
@@ -437,13 +438,13 @@ class SqliteLedger:
         failpoint("ledger.committed")
         self._pool.remove([path for path, _ in taken])
         failpoint("ledger.silent")
-        with contextlib.suppress(OSError):  # who is not woken looks by itself
+        with contextlib.suppress(OSError):  # processes that are not notified look by themselves
             self._bell.ring()
         failpoint("ledger.told")
         return _Step(tip, overlay, tuple(done))
 
     async def _pump(self) -> None:
-        """Bring what is queued into blocks, however long the machine lets it wait."""
+        """Write queued transactions into blocks, however long the machine delays it."""
         mine: list[Path] = []
         while (self._queue or mine) and not self.failure:
             self.trouble = await self._attempt(self._bring(mine))
@@ -451,8 +452,8 @@ class SqliteLedger:
                 await asyncio.sleep(AGAIN_S)
 
     async def _bring(self, mine: list[Path]) -> None:
-        """Put what is queued into the pool, and append until all is in a block. `mine` are the
-        places in the pool: what is left there when it fails is for the next try."""
+        """Put queued transactions into the mempool, and append until all are in a block. `mine` are
+        their places in the mempool: those left after a failure are for the next try."""
         while self._queue:
             tx = self._queue[0]
             mine.append(await self._visit(lambda tx=tx: self._pool.put(tx)))  # type: ignore[misc]
@@ -463,7 +464,7 @@ class SqliteLedger:
         mine.clear()
 
     async def _gather(self) -> None:
-        """Let the last block be executed everywhere, while more transactions come together."""
+        """Let all processes execute the last block, while more transactions arrive."""
         rest_ms = self._bell.count() * GATHER_MS
         since_ms = self._clock() - self._tip_seen_ms
         if 0 <= since_ms < rest_ms:
@@ -474,8 +475,8 @@ class SqliteLedger:
             self._take(await self._visit(work))
 
     async def _attempt(self, work: Coroutine[Any, Any, None]) -> LedgerError | None:
-        """Do it. Returns what kept it from being done, if that may pass; all else ends the
-        ledger."""
+        """Await `work`. Returns the error that prevented it, if that is transient; all others end
+        the ledger."""
         try:
             await work
         except LedgerError as error:

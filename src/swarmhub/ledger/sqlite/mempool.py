@@ -1,14 +1,14 @@
 """Transactions that wait for a block, shared by all processes of an embedded ledger.
 
-A folder `<ledger>.pool` with a file for each. Who submits puts its transaction there and then
-takes its turn to write; whoever has the turn takes all that wait into one block, so the more
-there is to do, the more goes into a block. Nothing here needs to survive a crash: a member
-submits the same bytes again until a block has them.
+A folder `<ledger>.pool` with a file for each. A submitter puts its transaction there and then takes
+its turn to write; the process that has the turn takes all that wait into one block, so blocks grow
+with the load. Nothing here needs to survive a crash: a member submits the same bytes again until a
+block has them.
 
-A block is shared fairly. A file's name has the signer, so a choice is made from names and only
-what is chosen is read. Each member's oldest come in turn, one of each, up to what the contract
-takes of a member in a block; all who are no members together count as one, with a smaller share.
-A flood so waits behind itself: of a member's files beyond MAX_WAITING the newest are thrown away.
+A block is shared fairly. A file's name contains the signer, so the choice is made from names and
+only chosen files are read. Each member's oldest come in turn, one of each, up to the contract's
+limit per member and block; all non-members together count as one, with a smaller share. So a flood
+queues behind itself: of a member's files beyond MAX_WAITING the newest are deleted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from swarmhub.failpoints import failpoint
 from swarmhub.files import NO_ROOM, SHARED, make_shared_folder
 from swarmhub.types import TX_DOMAIN, PublicKey
 
-NOBODY = "nobody"  # who signed what has no valid signature
+NOBODY = "nobody"  # the signer of bytes without a valid signature
 MAX_WAITING = 4096  # files of one member: 64 blocks' worth
 
 
@@ -39,10 +39,10 @@ class Mempool:
         self._folder = ledger.with_name(ledger.name + ".pool")
 
     def put(self, tx: bytes) -> Path:
-        """Add a transaction, behind those that are there; returns its place."""
+        """Add a transaction behind the present ones; returns its place."""
         make_shared_folder(self._folder)
         path = self._folder / f"{time.time_ns():020d}-{signer_of(tx)}-{uuid.uuid4().hex[:8]}"
-        hidden = self._folder / f".{path.name}"  # nobody takes half a transaction
+        hidden = self._folder / f".{path.name}"  # not visible until it is complete
         try:
             hidden.touch()
             hidden.chmod(SHARED)
@@ -50,7 +50,7 @@ class Mempool:
             failpoint("pool.hidden")
             hidden.rename(path)
         except OSError:
-            hidden.unlink(missing_ok=True)  # tried again under another name
+            hidden.unlink(missing_ok=True)  # retried under another name
             raise
         failpoint("pool.shown")
         return path
@@ -62,7 +62,7 @@ class Mempool:
         members: Collection[PublicKey],
         only: Collection[Path] | None = None,
     ) -> list[tuple[Path, bytes]]:
-        """What the next block takes, oldest first; `only` of these places where it is given.
+        """Return what the next block takes, oldest first; only from the places `only`, if given.
         Reads about as many files as a block has room for, however many wait."""
         queues = self._queues(members, only)
         room = {who: MAX_TXS_PER_MEMBER if who else MAX_TXS_OF_STRANGERS for who in queues}
@@ -86,7 +86,7 @@ class Mempool:
     def _queues(
         self, members: Collection[PublicKey], only: Collection[Path] | None
     ) -> dict[str, deque[Path]]:
-        """Places by signer, oldest first; those of strangers under ""."""
+        """Return places by signer, oldest first; those of strangers under ""."""
         queues: dict[str, deque[Path]] = {}
         paths = self._folder.iterdir() if self._folder.is_dir() else ()
         for path in sorted(p for p in paths if not p.name.startswith(".")):
@@ -101,7 +101,7 @@ class Mempool:
         return queues
 
     def _read(self, path: Path) -> bytes | None:
-        """The bytes; None where the file is gone or is nothing that `submit` lets through."""
+        """Return the bytes; None if the file is gone or has nothing that `submit` accepts."""
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size <= MAX_TX_BYTES:
@@ -109,17 +109,17 @@ class Mempool:
                 path.unlink()
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise  # nothing is wrong with the file
+                raise  # no fault of the file
         return None
 
     def remove(self, paths: list[Path]) -> None:
-        """Take out what a block has, or what none will ever have."""
+        """Remove what a block has, or what none will ever have."""
         for path in paths:
             path.unlink(missing_ok=True)
 
 
 def signer_of(tx: bytes) -> PublicKey:
-    """Whose share the bytes count against: the signer only if it has really signed them."""
+    """Return the signer whose share the bytes count against, if it has really signed them."""
     try:
         found = read_transaction(tx)
     except Malformed:

@@ -1,4 +1,4 @@
-"""What a trainer asks of its node, as records: the bodies of the local door's requests."""
+"""Requests of a trainer to its node: the bodies of the local API's requests as records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BODY_BYTES = MAX_DOCUMENT_BYTES + (1 << 20)  # a layout, and a little
 
 @dataclass(frozen=True)
 class NextTask:
-    """What is there to do? Waits at most `wait_s` seconds."""
+    """A request for the next task, which waits at most `wait_s` seconds."""
 
     fence: int
     wait_s: int = 20
@@ -25,7 +25,7 @@ class NextTask:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """A task done. The parameters lie in the file `path`, and are described by the layout."""
+    """The result of a task. The file `path` has the parameters, described by the layout."""
 
     fence: int
     number: int
@@ -37,7 +37,7 @@ class TaskResult:
 
 
 def read_object(data: bytes) -> dict[str, Json]:
-    """A JSON object; BadInput for anything else."""
+    """Parse a JSON object. Raises BadInput for anything else."""
     found = codec.parse(data, MAX_BODY_BYTES)
     if not isinstance(found, dict):
         raise BadInput("Expected a JSON object.")
@@ -45,12 +45,13 @@ def read_object(data: bytes) -> dict[str, Json]:
 
 
 def read_next_task(data: bytes) -> NextTask:
-    """BadInput where it is none."""
+    """Parse a NextTask. Raises BadInput if it is not one."""
     return codec.from_json(NextTask, read_object(data))
 
 
 def read_result(data: bytes) -> tuple[TaskResult, Layout | None]:
-    """An answer, and the layout of its parameters if it has any. BadInput if it is neither."""
+    """Parse a result, and the layout of its parameters if it has any. Raises BadInput if it is not
+    one."""
     found = read_object(data)
     said = found.pop("layout", None)
     layout = None if said is None else _parse_layout(codec.encode(said))

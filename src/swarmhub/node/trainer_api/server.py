@@ -1,4 +1,4 @@
-"""The door for this hospital's own trainers and commands: loopback only, with a token.
+"""The local API for this hospital's own trainers and commands: loopback only, with a token.
 
     GET  /v1/status
     POST /v1/studies/{study}/attach    {"pid"}                     -> the study's terms, a fence
@@ -6,9 +6,9 @@
     POST /v1/studies/{study}/answer    {"fence", "number", ...}    -> taken or late
     POST /v1/studies/{study}/forget    {}                          -> bytes and files deleted
 
-`run/api.json` (mode 0600) has port and token. Parameters pass as files in the node's own folder,
-never through this door. A trainer holds a lock on `run/<study>.lease`, which the kernel frees
-when it dies; each attachment raises the fence, so a forgotten trainer's words are refused.
+`run/api.json` (mode 0600) has port and token. Parameters are passed as files in the node's folder,
+never through this API. A trainer holds a lock on `run/<study>.lease`, which the kernel releases
+when it dies; each attachment raises the fence, so requests of a stale trainer are refused.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK_AFTER_TRAINERS_S = 1.0
-INSIST_S = 60.0  # on an answer that cannot be stored; the trainer waits for 90 s
-BEHIND_S = 1.5  # a block whose ring was lost is seen at the next slow look, within a second
+INSIST_S = 60.0  # for an answer that cannot be stored; the trainer waits for 90 s
+BEHIND_S = 1.5  # a block whose notification was lost is found within a second
 ANY_STUDY = ""  # news of the ledger as a whole
 GONE = "The parameters' file is gone; hand it over again."
 OTHER_LAYOUT = (
@@ -75,13 +75,13 @@ log = logging.getLogger("swarmhub.trainer")
 
 
 class LocalApi:
-    """Serves trainers on 127.0.0.1, on a port of its own choice."""
+    """The HTTP server for trainers on 127.0.0.1, on any free port."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._token = secrets.token_hex(32)
         self._fences: dict[str, int] = {}
-        self._drops: dict[str, Path] = {}  # where a study's trainer may leave its next answer
+        self._drops: dict[str, Path] = {}  # path for the next answer of a study's trainer
         self._runner: web.AppRunner | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -100,7 +100,7 @@ class LocalApi:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        if not self._runner.addresses:  # asyncio passes over sockets that it cannot make
+        if not self._runner.addresses:  # asyncio skips sockets that it cannot create
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "127.0.0.1")
         port = int(self._runner.addresses[0][1])
         path = self._node.home.run_path("api.json")
@@ -134,17 +134,17 @@ class LocalApi:
         except SwarmhubError as error:
             return _json({"error": str(error), "code": type(error).__name__}, status=400)
         except ConnectionError:
-            raise  # the trainer is gone: nothing is wrong here
+            raise  # the trainer is gone: no fault here
         except OSError as error:
             sentence = self._node.problems.report_shortage(error)
             if is_passing(error):
-                raise ConnectionResetError from None  # the trainer waits, and asks again
+                raise ConnectionResetError from None  # the trainer waits and retries
             return _json({"error": sentence}, status=400)
 
     async def _look_after_trainers(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AFTER_TRAINERS_S)
-            with contextlib.suppress(OSError):  # a sign of life, for a command that has no answer
+            with contextlib.suppress(OSError):  # a sign of life for commands without an answer
                 os.utime(self._node.home.run_path("api.json"))
             try:
                 self._notice_gone_trainers()
@@ -215,7 +215,8 @@ class LocalApi:
         return study.is_over or me is None or study.samples_of(me.id) is None
 
     async def _await_study(self, request: web.Request) -> Study:
-        """The study; where it is not known here, this node may be a block behind its trainer."""
+        """Return the study; if it is not known here, wait, since this node may be a block
+        behind."""
         loop = asyncio.get_running_loop()
         end = loop.time() + BEHIND_S
         while True:
@@ -234,7 +235,7 @@ class LocalApi:
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
         if study.name in self._node.drivers:
-            self._node.drivers[study.name].local.answer_refused = ""  # another trainer, another try
+            self._node.drivers[study.name].local.answer_refused = ""  # a new trainer may try again
         spec = SPEC.need(self._node.ledger.state, study.name)
         self._ask_again(study.name)
         self._note_attached(study.name)
@@ -244,8 +245,9 @@ class LocalApi:
         return _json({"fence": fence, "spec": codec.to_json(spec), "samples": samples})
 
     def _ask_again(self, study: str) -> None:
-        """Before the first round a trainer that has started again may bring another model, if the
-        others have refused its form. Else the model stays: it may have been offered already."""
+        """Drop the answer before the first round, if others have refused its layout, so that a
+        restarted trainer may send another model. Else the model stays: it may have been offered
+        already."""
         driver = self._node.drivers.get(study)
         if driver is not None and find_unlike(self._node.ledger.state, driver.local) is not None:
             driver.take_back()
@@ -302,7 +304,8 @@ class LocalApi:
             await self._node.wait_for_news(study.name, left if driver else min(left, 0.1))
 
     def _new_drop(self, study: str, base: str) -> Path:
-        """A place for an answer. What a trainer that has died left at the one before goes."""
+        """Return a new path for an answer. A file that a dead trainer left at the previous one is
+        deleted."""
         blobs = self._node.blobs
         if study in self._drops:
             self._drops[study].unlink(missing_ok=True)
@@ -310,7 +313,7 @@ class LocalApi:
         return self._drops[study]
 
     def _model_of(self, study: Study) -> dict[str, str]:
-        """The last settled model and the merged statistics of a study that is over."""
+        """Return the last settled model and the merged statistics of a study that is over."""
         blobs, model, statistics = self._node.blobs, study.current, study.statistics
         found = {"base": "", "base_path": "", "layout": "", "statistics_path": ""}
         if model is not None and model.digest in blobs:
@@ -334,7 +337,7 @@ class LocalApi:
         task = expect(self._node.ledger.state, driver.local) if driver else None
         drop = Path(given.path) if given.path else None
         if drop is not None and self._drops.get(study.name) == drop:
-            del self._drops[study.name]  # it is ours now
+            del self._drops[study.name]  # it is the node's now
         current = study.current.digest if study.current else ""
         try:
             if driver is None or task is None or (task.number, task.base) != (
@@ -359,7 +362,7 @@ class LocalApi:
                 buffer = (made.root, made.nbytes, buffer[2])
                 answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
                 driver.local.learn(BlobStored(made.digest), self._node.now_ms())
-            self._need_fence(study.name, given.fence)  # another trainer may have come meanwhile
+            self._need_fence(study.name, given.fence)  # another trainer may have attached meanwhile
             await self._insist(self._prepare, driver, answer)
             return _json({"state": "taken", "digest": answer.digest})
         except _StillShort:
@@ -369,7 +372,7 @@ class LocalApi:
                 drop.unlink(missing_ok=True)
 
     def _measure(self, drop: Path | None, layout: Layout | None) -> tuple[Digest, int, Digest]:
-        """What is known of the trainer's file before it is read: no root, length, layout."""
+        """Return what is known of the trainer's file before it is read: no root, length, layout."""
         if drop is None or drop.parent != self._node.blobs.root / "incoming":
             raise TrainerError("The parameters' file is not where the node asked for it.")
         if layout is not None:
@@ -380,8 +383,8 @@ class LocalApi:
             raise TrainerError(GONE) from None
 
     async def _insist(self, work: Callable[..., Awaitable[T]], *given: Any) -> T:
-        """Do it; where this machine is short of something, say so, and do it again. _StillShort
-        where that takes too long: the task comes again, then."""
+        """Run `work`; if this machine is short of a resource, report it and retry. Raises
+        _StillShort if that takes too long: the task is then given again."""
         loop = asyncio.get_running_loop()
         end = loop.time() + INSIST_S
         while True:
@@ -414,7 +417,7 @@ class LocalApi:
 
 
 class _StillShort(Exception):
-    """This machine has been short of something for too long."""
+    """Raised if this machine has been short of a resource for too long."""
 
 
 def _json(value: Any, status: int = 200) -> web.Response:
