@@ -68,6 +68,6 @@ def test_a_process_hangs_at_the_named_moment_until_it_may_go_on():
 
 @pytest.mark.parametrize("order", ["no.such.moment", "merge.half:often", "merge.half:1:die"])
 def test_an_unknown_moment_is_refused(order):
-    with pytest.raises(BadInput, match="Expected SWARMHUB_DIE_AT as MOMENT:COUNT"):
+    with pytest.raises(BadInput, match="Expected SWARMHUB_DIE_AT as FAILPOINT:COUNT"):
         failpoints.arm(order)
     failpoints.arm("")

@@ -1,14 +1,14 @@
 """Canonical JSON and strict records.
 
-Canonical form: RFC 8785 restricted to what a ledger needs: objects with sorted string keys,
-arrays, strings, integers within ±(2^53 - 1), true, false, null. No floats: an auditor on
-another platform must get the same bytes. Decoding is strict: the bytes must be exactly the
-canonical encoding of what they say, keys must be known, types must match.
+Canonical form: RFC 8785 restricted to what a ledger needs: objects with sorted string keys, arrays,
+strings, integers within ±(2^53 - 1), true, false, null. No floats: an auditor on another platform
+must get the same bytes. Decoding is strict: the bytes must be exactly the canonical encoding of
+their content, keys must be known, types must match.
 
 Records are frozen dataclasses. `pack(record)` gives bytes, `unpack(cls, bytes)` gives the record
-back or raises `Malformed` with the path of the offending value and, for an unknown key, the
-nearest valid one. A field at its default is not packed: a field that a later version adds, with a
-default, changes neither the bytes nor the digest of what was written before.
+back or raises `Malformed` with the path of the offending value and, for an unknown key, the nearest
+valid one. A field at its default is not packed: a field that a later version adds, with a default,
+changes neither the bytes nor the digest of older records.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ MAX_INT = 2**53 - 1  # RFC 8785: integers that every JSON reader represents exac
 MAX_DEPTH = 16  # nesting beyond this is an attack, not a record
 WRONG_KEY = "Every key of a JSON object is a string of characters to U+FFFF."
 MAX_NESTED = 200_000  # brackets: each becomes an object of some 60 bytes
-# A string of JSON; one that is never closed is one to the end, or each quote in it would begin
+# A string of JSON; one that is never closed extends to the end, or each quote in it would begin
 # another search for its end.
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-REMEMBERED = "_canonical"  # where a record keeps its own text
+REMEMBERED = "_canonical"  # attribute in which a record caches its own text
 
 T = TypeVar("T")
 Json = Any
 
 
 def encode(value: Json) -> bytes:
-    """Canonical bytes of a JSON value (records may stand in it). Raises Malformed for floats,
-    oversized integers, and whatever else could not be read back."""
+    """Return the canonical bytes of a JSON value (records may stand in it). Raises Malformed for
+    floats, oversized integers, and anything else that could not be read back."""
     try:
         return _write(value, 0).encode("utf-8", "strict")
     except UnicodeEncodeError:
@@ -48,7 +48,7 @@ def encode(value: Json) -> bytes:
 
 
 def _write(value: Json, depth: int) -> str:
-    """Canonical text of a value, in one pass."""
+    """Return the canonical text of a value, in one pass."""
     if isinstance(value, str):
         return json.encoder.encode_basestring(value)
     if value is None or value is True or value is False:
@@ -82,8 +82,8 @@ def _write_key(key: str) -> str:
 
 
 def _write_record(record: Any, depth: int) -> str:
-    """Records are frozen, so their text is made once: a record that grows by one item (a round
-    by a contribution) costs that item, not all of them again."""
+    """Return the canonical text of a record, cached (records are frozen): a record that grows by
+    one item (a round by a contribution) costs that item, not all of them again."""
     cls: Any = type(record)
     memory = vars(record)
     text: str | None = memory.get(REMEMBERED)
@@ -109,7 +109,8 @@ def _bounded_int(text: str) -> int:
 
 
 def decode(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTED) -> Json:
-    """The JSON value of canonical bytes; anything but the canonical form raises Malformed."""
+    """Return the JSON value of canonical bytes; raises Malformed for anything but the canonical
+    form."""
     value = parse(data, limit_bytes, limit_values)
     if encode(value) != data:
         raise Malformed("The JSON is not in canonical form (sorted keys, no spaces).")
@@ -117,8 +118,8 @@ def decode(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NEST
 
 
 def parse(data: bytes, limit_bytes: int = 1 << 20, limit_values: int = MAX_NESTED) -> Json:
-    """JSON written by a person or a local process: integers only, any spacing. `limit_values` is
-    how many brackets may be opened (outside of strings)."""
+    """Parse JSON written by a person or a local process: integers only, any spacing. `limit_values`
+    is how many brackets may be opened (outside of strings)."""
     if len(data) > limit_bytes:
         raise Malformed(f"Expected at most {limit_bytes} bytes of JSON, got {len(data)}.")
     if _count_brackets(data) > limit_values < _count_brackets(STRING.sub(b"", data)):
@@ -141,7 +142,8 @@ def _count_brackets(data: bytes) -> int:
 
 
 def digest(*parts: bytes) -> str:
-    """sha256 over the parts, each preceded by its length (8 bytes, big-endian); 64 hex digits."""
+    """Return the sha256 over the parts, each preceded by its length (8 bytes, big-endian); 64 hex
+    digits."""
     h = hashlib.sha256()
     for part in parts:
         h.update(len(part).to_bytes(8, "big"))
@@ -150,7 +152,7 @@ def digest(*parts: bytes) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is 64 lower-case hex digits."""
+    """Return whether the text is 64 lower-case hex digits."""
     return len(text) == 64 and not text.strip("0123456789abcdef")
 
 
@@ -158,7 +160,7 @@ def is_digest(text: str) -> bool:
 
 
 def to_json(record: Any) -> Json:
-    """The JSON value of a dataclass record (nested records, tuples and dicts included)."""
+    """Return the JSON value of a dataclass record (nested records, tuples and dicts included)."""
     if is_record(record):
         cls: Any = type(record)
         return {name: to_json(getattr(record, name)) for name, _, _ in _fields(cls)}
@@ -170,12 +172,13 @@ def to_json(record: Any) -> Json:
 
 
 def pack(record: Any) -> bytes:
-    """Canonical bytes of a record. What could not be read back is refused here."""
+    """Return the canonical bytes of a record. Raises Malformed for values that could not be read
+    back."""
     return encode(record)
 
 
 def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
-    """The record of canonical bytes: those that `pack` gives of it, and no others."""
+    """Return the record of canonical bytes: those that `pack` gives for it, and no others."""
     found = from_json(cls, parse(data, limit_bytes))
     if pack(found) != data:
         raise Malformed(
@@ -186,18 +189,19 @@ def unpack(cls: type[T], data: bytes, limit_bytes: int = 1 << 20) -> T:
 
 
 def from_json(cls: type[T], value: Json, where: str = "") -> T:
-    """A record of class `cls` from a JSON value; Malformed names the offending path."""
+    """Return a record of class `cls` from a JSON value; Malformed names the offending path."""
     return typing.cast(T, _read(cls, value, where or cls.__name__))
 
 
 def is_record(value: object) -> bool:
-    """Whether the value is a dataclass instance."""
+    """Return whether the value is a dataclass instance."""
     return hasattr(type(value), "__dataclass_fields__")
 
 
 @functools.cache
 def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
-    """Names of a record's fields, sorted, with their defaults (or dataclasses.MISSING)."""
+    """Return the names of a record's fields, sorted, with their defaults (or
+    dataclasses.MISSING)."""
     found = {}
     for f in dataclasses.fields(cls):
         makes = f.default_factory
@@ -216,7 +220,7 @@ def _fields(cls: type) -> tuple[tuple[str, Any, bool], ...]:
 
 
 def _shown(key: str) -> str:
-    """A hostile key in a sentence: short, and on one line."""
+    """Return a hostile key for a sentence: short, and on one line."""
     return key if key.isidentifier() and len(key) <= 60 else ascii(key[:60])
 
 

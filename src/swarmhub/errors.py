@@ -1,4 +1,4 @@
-"""Everything that swarmhub raises on purpose.
+"""The errors that swarmhub raises on purpose.
 
     SwarmhubError              one sentence for an operator; the command exits with 2
     ├── BadInput               a file, an option or a value that a person gave
@@ -11,22 +11,21 @@
     ├── BlobError              a stored or received parameter buffer is not what it should be
     │   └── DiskError          ... because this machine has no space, descriptors or sound disk
     ├── PeerError              another member did not answer, or answered wrongly
-    │   └── HungUp             ... it ended the connection behind the handshake, without a word
+    │   └── HungUp             ... it ended the connection after the handshake, without a reply
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
         └── FenceError         another trainer has attached to the study since
 
-Refusals by the contract have a tree of their own (`contract.refusals`): they are results
-recorded beside the ledger, not accidents.
-Each message says what was expected, what came, and what to do.
+Refusals by the contract have a tree of their own (`contract.refusals`): they are results recorded
+beside the ledger, not accidents. Each message says what was expected, what came, and what to do.
 """
 
 from __future__ import annotations
 
 
 def plain(text: object, limit: int = 200) -> str:
-    """What somebody else said, as one short line that a terminal can show."""
+    """Return another party's text as one short line that a terminal can show."""
     found = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
     return found if len(found) <= limit else found[: limit - 1] + "…"
 
@@ -36,7 +35,7 @@ class SwarmhubError(Exception):
 
 
 class BadInput(SwarmhubError):
-    """A person gave something that cannot be used."""
+    """A person gave a value that cannot be used."""
 
 
 class Malformed(BadInput):
@@ -77,7 +76,7 @@ class LedgerShortage(LedgerError):
 
 
 class BlobError(SwarmhubError):
-    """A parameter buffer is missing, torn or not what its digest says."""
+    """A parameter buffer is missing, torn or not the one of its digest."""
 
 
 class DiskError(BlobError):
@@ -89,8 +88,8 @@ class PeerError(SwarmhubError):
 
 
 class HungUp(PeerError):
-    """Another member's node hung up behind the handshake, as on a certificate that is no
-    member's now."""
+    """Another member's node hung up after the handshake, as on a certificate that no member has
+    now."""
 
 
 class MergeError(SwarmhubError):
@@ -111,4 +110,4 @@ class TrainerError(SwarmhubError):
 
 
 class FenceError(TrainerError):
-    """The node knows another fence: a trainer has attached since, or the node has started again."""
+    """The node knows another fence: a trainer has attached since, or the node has restarted."""

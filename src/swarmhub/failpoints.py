@@ -1,11 +1,11 @@
-"""The named moments of a round, at each of which a campaign of kills may end the process.
+"""Failpoints: named places in a round at which a campaign of kills may end the process.
 
-A crash is interesting between two things that belong together: half of a file and all of it, a
-file and its rename, a row and its commit, a request and its answer. Each such place says
-`reach(NAME)`. That costs a comparison of a name with None, unless the process was started with
-SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL) when it reaches that moment for the
-COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until somebody has it go on.
-`bench/kill.py` does both at every moment of the table.
+A crash is interesting between two things that belong together: half of a file and all of it, a file
+and its rename, a row and its commit, a request and its answer. Each such place calls
+`failpoint(NAME)`. That costs a comparison of a name with None, unless the process was started with
+SWARMHUB_DIE_AT="NAME:COUNT": then it kills itself (SIGKILL) when it reaches that failpoint for the
+COUNT-th time; "NAME:COUNT:hang" stops it there (SIGSTOP) until it gets a SIGCONT. `bench/kill.py`
+does both at every failpoint of the table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FAILPOINTS = {
     # a node starts (and comes late)
     "start.blobs": "the blobs on disk are checked, the ledger is not open yet",
     "start.ledger": "every block is executed, nobody can reach the node yet",
-    "start.doors": "both doors are open, no study has a driver yet",
+    "start.doors": "both listeners are open, no study has a driver yet",
     "file.written": "a file that need not be synced is written under another name",
     "head.saved": "the last head seen is in its place",
     # a trainer works
@@ -40,8 +40,8 @@ FAILPOINTS = {
     "file.whole": "a journal's new content is on disk, under another name",
     "journal.after": "the answer is on disk, nothing has been done about it",
     # a transaction goes to the ledger
-    "submit.round.ready": "about to say that a trainer stands here",
-    "result.round.ready": "the ledger has that a trainer stands here",
+    "submit.round.ready": "about to announce that a trainer is attached",
+    "result.round.ready": "the ledger has the announcement",
     "submit.round.contribute": "about to contribute",
     "result.round.contribute": "the ledger has the contribution",
     "submit.round.settle": "a leader is about to settle",
@@ -50,15 +50,15 @@ FAILPOINTS = {
     "submit.round.unavailable": "a leader is about to report a contribution that cannot be had",
     "submit.round.dispute": "an auditor is about to dispute a false merge",
     "result.round.dispute": "the ledger has the dispute",
-    "submit.round.recompute": "about to say what the disputed chunk should be",
-    "result.round.recompute": "the ledger has what the disputed chunk should be",
+    "submit.round.recompute": "about to report the right leaf of the disputed chunk",
+    "result.round.recompute": "the ledger has the right leaf of the disputed chunk",
     "submit.round.poke": "about to make the block in which a deadline fires",
     "pool.hidden": "a transaction is written, under a name that nobody takes",
-    "pool.shown": "a transaction waits in the pool, its writer takes no turn any more",
+    "pool.shown": "a transaction waits in the mempool, its writer takes no turn any more",
     "ledger.turn": "it is this process' turn to write, nothing is written",
     "ledger.rows": "the blocks' rows are inserted, not committed",
-    "ledger.committed": "the blocks are committed, their transactions still wait in the pool",
-    "ledger.silent": "the pool is emptied, nobody has been told of the blocks",
+    "ledger.committed": "the blocks are committed, their transactions still wait in the mempool",
+    "ledger.silent": "the mempool is emptied, nobody has been told of the blocks",
     "ledger.told": "everybody has been told, the writer does not know its own blocks",
     # validators agree on a block (ledgers of many machines)
     "agreed.executed": "a block that is agreed on is executed, nothing of it is on disk",
@@ -90,7 +90,8 @@ _hangs = False
 
 
 def failpoint(name: str, amid: Callable[[], object] | None = None) -> None:
-    """The process is at this moment. `amid` is done only if it dies here: half of a write, say."""
+    """Mark a failpoint. `amid` is called only if the process dies here: half of a write, for
+    example."""
     if _armed == name:
         _count_down(amid)
 
@@ -111,12 +112,14 @@ def _count_down(amid: Callable[[], object] | None) -> None:
 
 def arm(order: str | None = None) -> None:
     """Die at "NAME:COUNT" or hang at "NAME:COUNT:hang" (a count of 1 may be left out), by default
-    as the environment says; "" disarms. BadInput where the name is none."""
+    as the environment says; "" disarms. Raises BadInput for an unknown name."""
     global _armed, _left, _hangs
     order = os.environ.get(VARIABLE, "") if order is None else order
     name, _, rest = order.partition(":")
     count, _, how = rest.partition(":")
     known = name in FAILPOINTS and (count or "1").isdecimal() and how in ("", "hang")
     if order and not known:
-        raise BadInput(f"Expected {VARIABLE} as MOMENT:COUNT (see moments.py), got {order!r}.")
+        raise BadInput(
+            f"Expected {VARIABLE} as FAILPOINT:COUNT (see failpoints.py), got {order!r}."
+        )
     _armed, _left, _hangs = name or None, int(count or "1"), how == "hang"

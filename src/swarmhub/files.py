@@ -1,10 +1,9 @@
-"""Files that must be whole or not there, reads and writes of any length, seals that show a changed
-byte, locks that die with their process, and files that a group of users shares and nobody else can
-open.
+"""Atomic writes, reads and writes of any length, checksums, locks that end with their process, and
+files that a group of users shares and nobody else can open.
 
 One read(2) or write(2) moves at most 0x7ffff000 bytes, and a signal or a full pipe cuts it shorter:
 every unbuffered file is read and written by `fill`, `fill_at`, `read_at` and `write_all`. Any user
-that may read a file may lock it, and can then hold up all that wait for the lock.
+that may read a file may lock it, and then delay all that wait for the lock.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ def lock(path: Path) -> IO[Any] | None:
 
 
 def open_shared(path: Path) -> IO[Any]:
-    """Open a file that this user's group may write to and others may not open; made if it is not
-    there."""
+    """Open a file that this user's group may write to and others may not open; create it if it is
+    missing."""
     flags = os.O_RDWR | os.O_APPEND
     try:
         fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED)
@@ -52,7 +51,8 @@ def open_shared(path: Path) -> IO[Any]:
 
 
 def make_shared_folder(path: Path) -> None:
-    """The same for a folder."""
+    """Create a folder that this user's group may write to and others may not open, if it is
+    missing."""
     try:
         path.mkdir(mode=SHARED_FOLDER)
         path.chmod(SHARED_FOLDER)
@@ -61,8 +61,8 @@ def make_shared_folder(path: Path) -> None:
 
 
 def shut_out_others(path: Path) -> None:
-    """Take from others what they may do with this user's file or folder; owner and group keep what
-    they have. Nothing if it is another user's, or not there."""
+    """Remove others' permissions on this user's file or folder; owner and group keep theirs. Do
+    nothing if it is another user's, or missing."""
     with contextlib.suppress(OSError):
         found = path.stat()
         if found.st_uid == os.getuid() and found.st_mode & stat.S_IRWXO:
@@ -81,13 +81,13 @@ def raise_file_limit(wanted: int = 8192) -> None:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file of a store that a running node may sweep at any time. FileNotFoundError, also at
-    the end of the block, if it is not there (any more): a node writes over a file that it has let
-    go of, so what was read is to be thrown away."""
+    """Open a file of a store that a running node may sweep at any time. Raises FileNotFoundError,
+    also at the end of the block, if it is missing (by now): a node overwrites a file that it no
+    longer needs, so the bytes that were read are to be discarded."""
     with path.open("rb", buffering=0) as file:
         try:
             yield file
-        except BlobError:  # too short, say: no wonder if it has been swept
+        except BlobError:  # too short, for example: expected if it has been swept
             _need_same(file, path)
             raise
         _need_same(file, path)
@@ -99,8 +99,8 @@ def _need_same(file: IO[bytes], path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, also for one who reads it meanwhile, or when this process dies.
-    Not synced: a power cut may leave the old content, or a damaged file."""
+    """Replace a file as a whole, also for a reader meanwhile, or if this process dies. Not synced:
+    a power cut may leave the old content, or a damaged file."""
     partial = path.with_name(path.name + ".new")
     partial.write_bytes(data)
     failpoint("file.written")
@@ -121,7 +121,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Come back when a file's bytes, or a folder's names, outlive a power cut."""
+    """Return when a file's bytes, or a folder's names, outlive a power cut."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -130,13 +130,13 @@ def sync(path: Path) -> None:
 
 
 def without_mark(data: bytes) -> bytes:
-    """The bytes of a text file without the byte order mark that some editors put first."""
+    """Return the bytes of a text file without the byte order mark that some editors put first."""
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
 def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
-    """Write everything, also to an unbuffered file, which may take a part at a time. OSError if
-    it takes nothing more."""
+    """Write everything, also to an unbuffered file, which may take a part at a time. Raises OSError
+    if it takes nothing more."""
     view = memoryview(data)
     while view.nbytes:
         taken = file.write(view)
@@ -146,7 +146,7 @@ def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:
 
 
 def fill(file: IO[bytes], into: memoryview) -> int:
-    """Read until the buffer (bytes) is full or the file ends; returns the bytes read."""
+    """Read until the buffer (bytes) is full or the file ends; return the number of bytes read."""
     at = 0
     while at < len(into) and (got := file.readinto(into[at:])):  # type: ignore[attr-defined]
         at += got
@@ -154,8 +154,8 @@ def fill(file: IO[bytes], into: memoryview) -> int:
 
 
 def fill_at(fd: int, into: memoryview, offset: int) -> int:
-    """Read from a place of a file until the buffer (bytes) is full or the file ends; returns the
-    bytes read."""
+    """Read from a place of a file until the buffer (bytes) is full or the file ends; return the
+    number of bytes read."""
     at = 0
     while at < len(into) and (got := os.preadv(fd, [into[at:]], offset + at)):
         at += got
@@ -163,7 +163,7 @@ def fill_at(fd: int, into: memoryview, offset: int) -> int:
 
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
-    """Up to `size` bytes from a place of a file; fewer only if it ends before."""
+    """Return up to `size` bytes from a place of a file; fewer only if it ends before."""
     data = os.pread(fd, size, offset)
     while len(data) < size and (more := os.pread(fd, size - len(data), offset + len(data))):
         data += more
@@ -171,11 +171,11 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
 
 
 def seal(data: bytes) -> bytes:
-    """The data behind a line with its sha256: a disk's mistake in it will be noticed."""
+    """Return the data behind a line with its sha256, by which a fault of the disk is noticed."""
     return hashlib.sha256(data).hexdigest().encode() + b"\n" + data
 
 
 def unseal(sealed: bytes) -> bytes | None:
-    """The data that was sealed; None where a byte of it or of the seal is another one now."""
+    """Return the data that was sealed; None if a byte of it or of the seal has changed."""
     data = sealed[65:]
     return data if seal(data) == sealed else None

@@ -44,7 +44,7 @@ class PrivateKey:
         return self._key.private_bytes_raw()
 
     def sign(self, domain: str, message: bytes) -> str:
-        """ed25519 over `domain || 0x00 || message`, in hex."""
+        """Return the ed25519 signature over `domain || 0x00 || message`, in hex."""
         signed = domain.encode() + b"\0" + message
         signature = self._key.sign(signed).hex()
         _remember(_fingerprint(self.public, signed, signature))
@@ -53,7 +53,7 @@ class PrivateKey:
     def save(self, path: Path) -> None:
         """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced.
 
-        The line above it names the public half: a changed byte in the secret one would else be
+        The line above it names the public half: otherwise a changed byte in the secret one would be
         another key, and not be noticed."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM,
@@ -64,7 +64,7 @@ class PrivateKey:
 
     @classmethod
     def load(cls, path: Path) -> PrivateKey:
-        """Read a key written by `save`; HomeError where it is missing or damaged."""
+        """Read a key written by `save`; HomeError if it is missing or damaged."""
         try:
             text = path.read_bytes()
             key = serialization.load_pem_private_key(text, password=None)
@@ -95,7 +95,7 @@ def _damaged(path: Path) -> HomeError:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Create a file of mode 0600 with the data, whole or not at all; FileExistsError where it
+    """Create a file of mode 0600 with the data, whole or not at all; FileExistsError if it
     exists."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -123,7 +123,8 @@ def _public(public: str) -> Ed25519PublicKey:
 
 
 def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
-    """Whether `signature` (hex) by `public` (hex) is valid. Never raises on hostile input."""
+    """Return whether `signature` (hex) by `public` (hex) is valid. Never raises on hostile
+    input."""
     try:
         if len(public) != 64 or len(signature) != 128:
             return False
@@ -149,17 +150,17 @@ def _fingerprint(public: str, signed: bytes, signature: str) -> bytes:
 
 
 def _remember(fingerprint: bytes) -> None:
-    with _remembering:  # a node looks at receipts while its ledger's thread executes blocks
+    with _remembering:  # a node checks receipts while its ledger's thread executes blocks
         _valid[fingerprint] = None
         if len(_valid) > REMEMBERED:
             del _valid[next(iter(_valid))]
 
 
 def make_certificate(key: PrivateKey) -> bytes:
-    """A self-signed TLS certificate (DER) for the key, valid for ten years.
+    """Return a self-signed TLS certificate (DER) for the key, valid for ten years.
 
-    Trust comes from its registration on the ledger. A server shows its certificate to everybody
-    who connects, so its name is the key's and says nothing about the hospital.
+    Trust comes from its registration on the ledger. A server shows its certificate to every client,
+    so its name is the key's and reveals nothing about the hospital.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key.public[:16])])
     now = datetime.datetime.now(datetime.UTC)
@@ -180,8 +181,8 @@ def make_certificate(key: PrivateKey) -> bytes:
 def issue_certificate(
     issuer: PrivateKey, issuer_certificate: bytes, subject: PrivateKey, until_ms: int
 ) -> bytes:
-    """A certificate (DER) for the subject's key, good until then, issued by the owner of a
-    self-signed one: whoever trusts that one lets this one through a handshake."""
+    """Return a certificate (DER) for the subject's key, valid until then, issued by the owner of a
+    self-signed one: a peer that trusts that one accepts this one in a handshake."""
     now = datetime.datetime.now(datetime.UTC)
     until = datetime.datetime.fromtimestamp(until_ms / 1000, datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.public[:16])])
@@ -200,14 +201,14 @@ def issue_certificate(
 
 
 def days_left(pem: str) -> int:
-    """Days for which a certificate is still valid, by this machine's clock; ValueError where the
-    text is none."""
+    """Return the days for which a certificate is still valid, by this machine's clock; ValueError
+    if the text is no certificate."""
     until = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
     return (until - datetime.datetime.now(datetime.UTC)).days
 
 
 def read_public(certificate: bytes) -> str | None:
-    """The ed25519 key (hex) that a certificate (DER) is for; None where there is none."""
+    """Return the ed25519 key (hex) of a certificate (DER); None if it has none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", CryptographyDeprecationWarning)
@@ -217,7 +218,7 @@ def read_public(certificate: bytes) -> str | None:
     return key.public_bytes_raw().hex() if isinstance(key, Ed25519PublicKey) else None
 
 
-# what the library raises for bytes that are no certificate (InvalidVersion is no ValueError)
+# the library's errors for bytes that are no certificate (InvalidVersion is no ValueError)
 _NO_CERTIFICATE = (
     ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion,
     CryptographyDeprecationWarning, InternalError,
@@ -225,11 +226,11 @@ _NO_CERTIFICATE = (
 
 
 def check_certificate(der: bytes) -> None:
-    """BadInput unless the bytes are a self-signed ed25519 certificate of at most 4 KiB."""
+    """Raise BadInput unless the bytes are a self-signed ed25519 certificate of at most 4 KiB."""
     try:
         if len(der) > 4096:
             raise ValueError("too long")
-        with warnings.catch_warnings():  # what the library will refuse one day, we refuse now
+        with warnings.catch_warnings():  # refuse now what the library will refuse one day
             warnings.simplefilter("error", CryptographyDeprecationWarning)
             certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
@@ -244,5 +245,5 @@ def check_certificate(der: bytes) -> None:
 
 
 def to_pem(der: bytes) -> str:
-    """The PEM text of a DER certificate."""
+    """Return the PEM text of a DER certificate."""
     return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode()

@@ -17,14 +17,14 @@ CHUNK_BYTES = 1 << 20  # 1 MiB: 32 bytes of leaf for each, a transfer unit of ab
 
 
 def leaf_of(chunk: bytes | bytearray | memoryview) -> bytes:
-    """Leaf hash (32 bytes) of one chunk (releases the GIL on large chunks)."""
+    """Return the leaf hash (32 bytes) of one chunk (releases the GIL on large chunks)."""
     h = hashlib.sha256(b"\0")
     h.update(chunk)
     return h.digest()
 
 
 def chunk_count(nbytes: int) -> int:
-    """Number of chunks of a buffer of `nbytes` bytes (an empty buffer has none)."""
+    """Return the number of chunks of a buffer of `nbytes` bytes (an empty buffer has none)."""
     return -(-nbytes // CHUNK_BYTES)
 
 
@@ -38,7 +38,7 @@ def _parents(level: Sequence[bytes]) -> list[bytes]:
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """Merkle root (32 bytes) of the leaves; 32 zero bytes for none."""
+    """Return the Merkle root (32 bytes) of the leaves; 32 zero bytes for none."""
     level = list(leaves)
     while len(level) > 1:
         level = _parents(level)
@@ -46,7 +46,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def path_of(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """Proof of leaf `index`: the siblings (32 bytes each) on its way to the root."""
+    """Return the proof of leaf `index`: the siblings (32 bytes each) on its way to the root."""
     level, path = list(leaves), []
     while len(level) > 1:
         sibling = index ^ 1
@@ -57,7 +57,7 @@ def path_of(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 
 
 def climb(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes | None:
-    """Root that a proof leads to; None where the proof has another length than such a tree's."""
+    """Return the root to which a proof leads; None if the proof's length does not fit the tree."""
     node, rest = leaf, list(path)
     while count > 1:
         if index ^ 1 < count:
@@ -70,5 +70,6 @@ def climb(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes |
 
 
 def blob_digest(layout: str, nbytes: int, root: bytes) -> str:
-    """The digest of a blob, 64 hex digits: its layout's digest, its length, its root."""
+    """Return the digest of a blob, 64 hex digits, from its layout's digest, its length and its
+    root."""
     return codec.digest(b"swarmhub/blob/1", layout.encode(), str(nbytes).encode(), root)

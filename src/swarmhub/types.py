@@ -1,4 +1,4 @@
-"""Words that every room shares: ids, digests, signing domains, units.
+"""Types that all packages share: ids, digests, signing domains, units.
 
 Units stand in names: `_ms` and `_s` are time, `_bytes` sizes, `_micro` millionths.
 """
@@ -11,9 +11,9 @@ MemberId: TypeAlias = int  # given by the contract at admission, never changed, 
 Digest: TypeAlias = str  # 64 hex digits of sha256
 PublicKey: TypeAlias = str  # 64 hex digits of ed25519
 Signature: TypeAlias = str  # 128 hex digits of ed25519
-LedgerEvent: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): what a transaction did
+LedgerEvent: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): an effect of a transaction
 
-# What a signature is for. Bytes signed in one domain are worthless in another.
+# Purposes of signatures. Bytes signed in one domain are worthless in another.
 TX_DOMAIN = "swarmhub/tx/1"
 BLOCK_DOMAIN = "swarmhub/block/1"
 RECEIPT_DOMAIN = "swarmhub/receipt/1"

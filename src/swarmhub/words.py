@@ -1,4 +1,4 @@
-"""Times, durations, sizes and metrics as people say them, and times as people type them."""
+"""Times, durations, sizes and metrics for people, and parsing of times that people type."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from swarmhub.types import MICRO
 
 UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 AGO = re.compile(r"([0-9]{1,6})\s*(d|h|min|s)")
-LAST_MS = 253_402_300_799_999  # the last moment of the year 9999
+LAST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
 def say_duration(ms: int) -> str:
-    """The two largest units of a duration in milliseconds: `2 h 5 min`, `30 s`, `400 ms`."""
+    """Return the two largest units of a duration in milliseconds: `2 h 5 min`, `30 s`, `400 ms`."""
     if ms < 1000:
         return f"{ms} ms"
     words: list[str] = []
@@ -28,7 +28,7 @@ def say_duration(ms: int) -> str:
 
 
 def say_age(ms: int) -> str:
-    """A duration in one unit, rounded down: `45 s`, `14 min`, `3 h`, `12 days`."""
+    """Return a duration in one unit, rounded down: `45 s`, `14 min`, `3 h`, `12 days`."""
     seconds = ms // 1000
     if seconds < 120:
         return f"{seconds} s"
@@ -40,13 +40,13 @@ def say_age(ms: int) -> str:
 
 
 def say_time(ms: int) -> str:
-    """A moment in milliseconds since 1970: `2026-03-01 14:05:09 UTC`."""
+    """Return a time in milliseconds since 1970 as text: `2026-03-01 14:05:09 UTC`."""
     moment = dt.datetime.fromtimestamp(min(ms, LAST_MS) / 1000, dt.UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def say_bytes(count: int) -> str:
-    """A size: `512 bytes`, `3.2 kB`, `4 GB` (powers of 1000)."""
+    """Return a size as text: `512 bytes`, `3.2 kB`, `4 GB` (powers of 1000)."""
     if count < 1000:
         return f"{count} bytes"
     size, units = count / 1000, ["kB", "MB", "GB", "TB"]
@@ -56,13 +56,14 @@ def say_bytes(count: int) -> str:
 
 
 def say_metric(micro: int) -> str:
-    """A metric of the ledger (millionths) in its unit, to four places: `0.8712`."""
+    """Return a metric of the ledger (millionths) in its unit, to four places: `0.8712`."""
     return f"{micro / MICRO:.4f}"
 
 
 def read_since(text: str, now_ms: int) -> int:
-    """The moment, in milliseconds since 1970, that a person means by `2h`, `7d`, `30min` (so long
-    before now) or by a date or time in ISO form (UTC if it names no zone). BadInput else."""
+    """Return the time, in milliseconds since 1970, of a text such as `2h`, `7d`, `30min` (so long
+    before now) or a date or time in ISO form (UTC if it names no zone). Raises BadInput
+    otherwise."""
     ago = AGO.fullmatch(text.strip())
     if ago:
         return now_ms - int(ago[1]) * dict(UNITS_MS)[ago[2]]

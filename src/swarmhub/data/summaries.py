@@ -167,7 +167,8 @@ class Design:
         return {column: category is not None for column, category in self.sources}
 
     def mismatched(self, table: Table) -> list[str]:
-        """A sentence for each column that is a number here and text in the study, or vice versa."""
+        """Return a sentence for each column that is a number here and text in the study, or the
+        reverse."""
         found = []
         for column, text in self.kinds.items():
             values = table.columns.get(column)

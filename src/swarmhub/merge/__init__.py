@@ -6,7 +6,7 @@ arithmetic is specified completely:
 - inputs are taken in the order of member ids;
 - values are widened to float64 and combined by elementwise + - * / and sqrt only, each a separate
   ufunc call (IEEE 754 fixes the result of each; a fused multiply-add would not be the same);
-- sums follow an explicit pairwise tree, never `np.sum`, whose order depends on the CPU;
+- sums follow an explicit pairwise tree, never `np.sum` (its order depends on the CPU);
 - sorting is a fixed network of min and max, with -0.0 made +0.0 first;
 - loops have a fixed number of steps, no tolerance stops them;
 - one rounding, to nearest even, happens at the end, to the stored type.

@@ -39,7 +39,7 @@ SMOOTHING = 1e-6
 
 
 def geometric_weights(layout: Layout, ordered: Sequence[WeightedSource]) -> list[float]:
-    """Return the N weights whose weighted mean is the geometric median. Raises as `read` does."""
+    """Return the N weights with which the mean is the geometric median. Raises as `read` does."""
     combine: Combine = coordinate_median
     weights: list[float] = []
     for _ in range(ITERATIONS):

@@ -7,11 +7,12 @@ trimmed_mean       the k smallest and the k largest of N are dropped, k = floor(
 geometric_median   the point with the least weighted sum of distances to the contributions, each
                    taken as one vector (Pillutla et al. 2022); see `geometric`.
 
-The coordinate median and the trimmed mean ignore weights: a liar could claim a large one.
+The coordinate median and the trimmed mean ignore weights: a Byzantine member could
+claim a large one.
 
 Integer and BOOL tensors follow one rule under every rule: the lower median, element by element.
-It is exact (no rounding to decide on), it withstands a minority of liars, and it is always a
-value that somebody sent, as a counter (BatchNorm's num_batches_tracked), an index or a mask needs.
+It is exact (no rounding to decide on), it withstands a Byzantine minority, and it is always a
+value that a member sent, as a counter (BatchNorm's num_batches_tracked), an index or a mask needs.
 """
 
 from __future__ import annotations

@@ -24,13 +24,13 @@ sum to zero, which is the pooled optimum. Under a robust merge it is the point a
 centre of the sites' gradients is zero.
 
 A site that missed rounds or lost u_i cannot break this: right after any merge the u_i of the sites
-that took part sum to zero again. A site without u_i sets it to its value at rest, -grad f_i(z) /
-rho, which costs nothing at the solution.
+that took part sum to zero again. A site without u_i sets it to its value at rest,
+-grad f_i(z) / rho, which costs nothing at the solution.
 
 rho decides the speed. The curvature of the loss grows with the number of correlated features, and
-ADMM is fastest with rho between the smallest and the largest curvature, hence rho = RHO sqrt(max(1,
-features / 100)), found on the data sets of docs/guides/tabular.md; results change little between a
-third and three times that.
+ADMM is fastest with rho between the smallest and the largest curvature, hence
+rho = RHO sqrt(max(1, features / 100)), found on the data sets of docs/guides/tabular.md; results
+change little between a third and three times that.
 """
 
 from __future__ import annotations
