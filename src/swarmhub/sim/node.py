@@ -101,7 +101,7 @@ class Crashed(Exception):
 T = TypeVar("T")
 
 
-def once(fault: Callable[[T], None]) -> Callable[[T], None]:
+def once(callback: Callable[[T], None]) -> Callable[[T], None]:
     """Return a callback that passes only its first call on."""
     called = False
 
@@ -109,7 +109,7 @@ def once(fault: Callable[[T], None]) -> Callable[[T], None]:
         nonlocal called
         if not called:
             called = True
-            fault(value)
+            callback(value)
 
     return first
 
@@ -273,17 +273,17 @@ class SimNode:
         self.local.held.intersection_update(self.disk.blobs)
         self._condemned = set(self.disk.blobs) - keep
 
-    def later(self, delay_ms: int, fault: Callable[[], None]) -> None:
+    def later(self, delay_ms: int, callback: Callable[[], None]) -> None:
         """Call back later, unless the node has crashed by then."""
-        self.world.at(max(1, delay_ms), self.alive(fault))
+        self.world.at(max(1, delay_ms), self.alive(callback))
 
-    def alive(self, fault: Callable[[], None]) -> Callable[[], None]:
+    def alive(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Return a callback that works in this life only."""
         life = self.life
 
         def guarded() -> None:
             if self.up and self.life == life:
-                fault()
+                callback()
 
         return guarded
 

@@ -153,9 +153,9 @@ class World:
 
     # time
 
-    def at(self, delay_ms: int, fault: Callable[[], None]) -> None:
+    def at(self, delay_ms: int, callback: Callable[[], None]) -> None:
         """Call back later."""
-        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), fault))
+        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), callback))
 
     def tell(self, who: MemberId, sentence: str) -> None:
         """Add a line to the story; member 0 is the ledger."""
@@ -171,9 +171,9 @@ class World:
             if self._is_over():
                 break
             steps += 1
-            self.now_ms, _, fault = heapq.heappop(self._queue)
+            self.now_ms, _, callback = heapq.heappop(self._queue)
             try:
-                fault()
+                callback()
                 self.invariants.after_step()
             except Crashed:
                 pass
@@ -225,10 +225,10 @@ class World:
         )
 
     def send(
-        self, sender: MemberId, receiver: MemberId, fault: Callable[[], None],
+        self, sender: MemberId, receiver: MemberId, callback: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Carry a message: call `fault` on arrival, or `lost` at the sender if it does not
+        """Carry a message: call `callback` on arrival, or `lost` at the sender if it does not
         arrive."""
         self.nodes[sender].does("send")
         delay = self._delay(sender, receiver)
@@ -242,7 +242,7 @@ class World:
                 lost()
                 return
             try:
-                fault()
+                callback()
             except Crashed:  # the receiver died over it: the connection breaks
                 self.at(1, lost)
 
