@@ -181,7 +181,7 @@ class BlobStore:
     def adopt(
         self, path: Path, fingerprint: Fingerprint, durable: bool = True, first: bool = False
     ) -> Digest:
-        """Move a complete file into the store whose chunks were checked against the fingerprint.
+        """Move a complete file, with chunks checked against the fingerprint, into the store.
 
         A durable blob is synced to disk some seconds later, if it is still here, or `first` if it
         is small; one that is needed for this round only (another member's contribution) is not.
@@ -201,9 +201,7 @@ class BlobStore:
             path.replace(self.path(digest))
             failpoint("blob.named")
         except FileNotFoundError:
-            raise BlobError(
-                f"The blob {digest[:16]}… was swept away before it was whole."
-            ) from None
+            raise BlobError(f"The blob {digest[:16]}… was swept before it was complete.") from None
         except OSError as error:
             raise disk_error(error, self.root) from None
         self._index[digest] = fingerprint

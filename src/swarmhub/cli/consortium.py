@@ -69,11 +69,11 @@ def found(
 
 @app.command("accept")
 def accept(
-    genesis: Annotated[Path, typer.Argument(help="The genesis.json of the hospital that founded.")],
+    genesis: Annotated[Path, typer.Argument(help="The genesis.json of the founding hospital.")],
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Begin this home's ledger with a genesis that names this hospital as a founder."""
+    """Create this home's ledger from a genesis that names this hospital as a founder."""
     opened = Home.open(home)
     terms = read_genesis_file(genesis)
     chain = accept_genesis(opened, terms)
@@ -87,11 +87,9 @@ def invite(
         Path | None, typer.Option(help="File for the invitation, instead of printing it.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
-    days: Annotated[
-        int, typer.Option(parser=whole(1, 90), help="Valid for so many days, 1 to 90.")
-    ] = 7,
+    days: Annotated[int, typer.Option(parser=whole(1, 90), help="Days of validity, 1 to 90.")] = 7,
 ) -> None:
-    """Make a single-use invitation for a newcomer; hand it over in secret."""
+    """Create a single-use invitation for a newcomer; send it confidentially."""
 
     async def act(client: Client, opened: Home) -> InvitationToken:
         return await client.invite(opened, days * 86_400_000)
@@ -143,7 +141,7 @@ def join(
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Join a consortium with an invitation: learn what it is, and apply for membership."""
+    """Join a consortium with an invitation: fetch its genesis, and apply for membership."""
     from swarmhub.operations import join as joining
 
     joined = asyncio.run(joining.join(Home.open(home), read_token(invitation)))
@@ -158,8 +156,8 @@ def join(
 
 @app.command("inbox")
 def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """Open motions: which hospital applies or is to be removed, which model is to be released, and
-    what each still needs."""
+    """List open motions: applications, removals and releases, with the votes that each still
+    needs."""
 
     async def act(client: Client, _: Home) -> list[tuple[Motion, MotionShown]]:
         return list(zip(client.motions(), read_inbox(client), strict=True))
@@ -198,7 +196,7 @@ def vote(
 
 @app.command("members")
 def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """The consortium's active members."""
+    """List the consortium's active members."""
 
     async def act(client: Client, _: Home) -> list[Any]:
         return [codec.to_json(m) for m in client.members()]
@@ -217,7 +215,7 @@ def remove(
     home: HomeOption = DEFAULT_HOME,
     yes: YesOption = False,
 ) -> None:
-    """Move to remove a member, and vote for it; the others vote."""
+    """Open a motion to remove a member, with this hospital's vote for it."""
 
     async def look(client: Client, _: Home) -> str:
         return client.need_member(member).name
@@ -262,11 +260,11 @@ def rotate_key(
     all_: Annotated[bool, typer.Option("--all", help="All keys of this home.")] = False,
     invitation: Annotated[
         str,
-        typer.Option(help="A member's invitation: the way in for whom the others let in no more."),
+        typer.Option(help="A member's invitation, needed if the others refuse this node."),
     ] = "",
 ) -> None:
-    """Replace keys of this hospital; old and new account key both sign. A running node starts
-    again with the new ones by itself."""
+    """Replace keys of this hospital; old and new account key both sign. A running node restarts
+    with the new ones by itself."""
     opened = Home.open(home)
     chosen = list(ROTATABLE) if all_ else names or ["account"]
     for name in chosen:
@@ -301,8 +299,8 @@ def restart(
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Go on under a new chain id where too many validators are gone for good. Every hospital that
-    is left types this with the same file, until all have signed."""
+    """Continue under a new chain id if too many validators are gone for good. Every remaining
+    hospital runs this with the same file, until all have signed."""
     from dataclasses import asdict
 
     from swarmhub.operations.recovery import restart as run
@@ -326,9 +324,9 @@ def restart(
 
 @app.command("revoke")
 def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
-    """Make the keys of this hospital's machine void at once, because somebody else may have them.
+    """Revoke the keys of this hospital's machine at once, because somebody else may have them.
 
-    It stays a member; nobody talks to its node until its keys are rotated."""
+    It stays a member; the others refuse its node until its keys are rotated."""
     ask("The other members will cut this hospital's node off. Go on?", yes)
 
     async def act(client: Client, _: Home) -> None:

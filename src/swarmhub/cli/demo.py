@@ -38,7 +38,7 @@ def demo(
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,
     ledger: Annotated[
-        str, typer.Option(help="sqlite (one file for all) or cometbft (a ledger of many machines).")
+        str, typer.Option(help="sqlite (one file for all) or cometbft (a networked ledger).")
     ] = "sqlite",
     home: Annotated[
         Path | None, typer.Option(help="Where everything is kept; default: a new directory.")

@@ -61,7 +61,7 @@ def _read(file: Path | None, home: Path) -> Record:
 
 @app.command("install")
 def install() -> None:
-    """Build CometBFT, the engine of a ledger of many machines, with Go."""
+    """Build CometBFT, the engine of a networked ledger, with Go."""
     path = install_engine()
     print(f"Installed CometBFT v{VERSION} as {path}.")
 
@@ -96,16 +96,18 @@ def log(
     file: FileOption = None,
     home: HomeOption = DEFAULT_HOME,
     last: Annotated[
-        int, typer.Option(parser=whole(), help="Only so many newest events; 0 for all.")
+        int, typer.Option(parser=whole(), help="Number of newest events; 0 for all.")
     ] = 0,
-    study: Annotated[str, typer.Option(help="Only what happened in this study.")] = "",
-    member: Annotated[str, typer.Option(help="Only what names this member (name or number).")] = "",
+    study: Annotated[str, typer.Option(help="Only events of this study.")] = "",
+    member: Annotated[
+        str, typer.Option(help="Only events that name this member (name or number).")
+    ] = "",
     since: Annotated[
         str, typer.Option(help="Only since then (block time): 30min, 2h, 7d, or a date or time.")
     ] = "",
     json_: JsonOption = False,
 ) -> None:
-    """What happened, in order."""
+    """List the ledger's events, in order."""
     since_ms = read_since(since, wall_clock_ms()) if since else 0
     ledger = _read(file, home)
     names = get_names(ledger.state)
@@ -131,7 +133,7 @@ def show(
     file: FileOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """One block, whole, as JSON: header, transactions, results, events."""
+    """Print a block as JSON: header, transactions, results, events."""
     found_ledger = _read(file, home)
     blocks = {b.height: b for b in found_ledger.blocks}
     if height not in blocks:

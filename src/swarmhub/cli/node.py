@@ -44,25 +44,25 @@ def init(
     behind: Annotated[
         list[str] | None,
         typer.Option(
-            help="host:port of a member's relay, where nobody can connect to this host; "
-            "several where there are several."
+            help="host:port of a member's relay, if this host cannot be connected to; "
+            "repeat for each."
         ),
     ] = None,
     listen: Annotated[
-        str, typer.Option(help="host:port to listen on, where it differs from the address.")
+        str, typer.Option(help="host:port to listen on, if it differs from the address.")
     ] = "",
     ledger: Annotated[
         str,
         typer.Option(
-            help="'cometbft' for a ledger of many machines (an invitation says so by itself), or "
+            help="'cometbft' for a networked ledger (an invitation names it), or "
             "the file (relative to the home) of one that this machine's nodes share."
         ),
     ] = "ledger.sqlite",
     ledger_address: Annotated[
-        str, typer.Option(help="host:port of the ledger of many machines; default: the next port.")
+        str, typer.Option(help="host:port of the networked ledger; default: the next port.")
     ] = "",
 ) -> None:
-    """Make a home: configuration and fresh keys that never leave it."""
+    """Create a home: configuration and fresh keys that never leave it."""
     if behind and address is not None:
         raise BadInput(
             "Expected --address (others connect to this host) or --behind (nobody can), got both; "
@@ -95,8 +95,8 @@ def relay(
         str, typer.Option(help="host:port to listen on; members outside connect to it.")
     ] = "0.0.0.0:7402",
 ) -> None:
-    """Carry the traffic of members that nobody can connect to, until Ctrl-C. What passes is
-    encrypted from end to end."""
+    """Relay the traffic of members that cannot be connected to, until Ctrl-C. It is encrypted from
+    end to end."""
     import signal
 
     from swarmhub.operations.relay import relay as run
@@ -113,7 +113,7 @@ def relay(
 
 
 def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """Look at this host, its ports and the way to and from every member; exit code 1 where
+    """Check this host, its ports and the connections to and from every member; exit code 1 if
     something is wrong."""
     from dataclasses import asdict
 
@@ -160,7 +160,7 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file of 'swarmhub node backup'.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Make a home of a backup, on a new machine. The old one must not run any more."""
+    """Create a home from a backup, on a new machine. The old one must not run any more."""
     from swarmhub.operations.backup import restore as run
 
     made = run(home, file)
@@ -174,14 +174,14 @@ def reset_signing(
     seen: Annotated[
         int,
         typer.Option(
-            parser=whole(), help="The newest block of validators that do not answer, as they say."
+            parser=whole(), help="The newest block reported by validators that do not answer."
         ),
     ] = 0,
     home: HomeOption = DEFAULT_HOME,
     yes: YesOption = False,
 ) -> None:
-    """Let this validator sign blocks again if the file of what it has signed is lost or old, and
-    cannot be put back. Its node must be stopped."""
+    """Let this validator sign blocks again if its signing state is lost or old and cannot be
+    restored. Its node must be stopped."""
     from swarmhub.operations.reset_signing import look_ahead, reset
     from swarmhub.operations.running_node import need_stopped
 
@@ -202,8 +202,8 @@ def reset_signing(
         )
         if not found.is_held:
             print(
-                f"Nobody who answers has block {found.newest}: if it is lost, the ledger stands "
-                "still after this, and 'swarmhub consortium restart' goes on."
+                f"No member that answers has block {found.newest}: if it is lost, the ledger "
+                "stands still after this, and 'swarmhub consortium restart' goes on."
             )
         if found.validators > 3:
             print(
@@ -223,8 +223,8 @@ def export(
     best: Annotated[bool, typer.Option("--best", help="The best model, not the newest.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write the settled model that this node holds as a safetensors file. That of a study over
-    tables has its features in it, and 'swarmhub predict' scores patients with it."""
+    """Write the settled model that this node holds as a safetensors file. Models of studies over
+    tables contain their features, so that 'swarmhub predict' can score patients with them."""
     from swarmhub.blobs import BlobStore
     from swarmhub.params import export_safetensors
     from swarmhub.recipes.scoring import describe_if_table

@@ -11,7 +11,7 @@ import typer
 def predict(
     model: Annotated[Path, typer.Argument(help="A file of 'swarmhub node export'.")],
     data: Annotated[Path, typer.Option(help="CSV with a row per patient.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write the scores to.")],
+    out: Annotated[Path, typer.Option(help="The CSV file for the scores.")],
     id_: Annotated[
         str | None, typer.Option("--id", help="Column with a name for each row of the scores.")
     ] = None,

@@ -23,11 +23,12 @@ def sent(
         str, typer.Option(help="Only since then: 30min, 2h, 7d, or a date or time.")
     ] = "",
     last: Annotated[
-        int, typer.Option(parser=whole(), help="Only so many newest, below the totals; 0 for all.")
+        int,
+        typer.Option(parser=whole(), help="Number of newest entries below the totals; 0 for all."),
     ] = 20,
     json_: JsonOption = False,
 ) -> None:
-    """What left this hospital: when, to whom, how many bytes, of which kind."""
+    """List the data that left this hospital: time, receiver, bytes and kind."""
     since_ms = read_since(since, wall_clock_ms()) if since else 0
     entries = read_sent(Home.open(home), study, since_ms)
     if json_:

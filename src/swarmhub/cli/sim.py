@@ -11,7 +11,7 @@ import typer
 from swarmhub.cli.shared import JsonOption, whole
 from swarmhub.errors import BadInput
 
-app = typer.Typer(help="Simulate swarms under faults and lies.", no_args_is_help=True)
+app = typer.Typer(help="Simulate swarms with faults and Byzantine nodes.", no_args_is_help=True)
 
 NodesOption = Annotated[
     int, typer.Option(parser=whole(1, 16), help="Members of the swarm, 1 to 16.")
@@ -31,7 +31,7 @@ def run(
     rounds: RoundsOption = 10,
     json_: JsonOption = False,
 ) -> None:
-    """Run seeded schedules on all cores; the exit code is 1 where an invariant was broken."""
+    """Run seeded schedules on all cores; the exit code is 1 if an invariant was broken."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -77,7 +77,7 @@ def replay(
         bool, typer.Option("--short/--whole", help="Shrink a broken schedule first.")
     ] = True,
 ) -> None:
-    """Tell the story of a schedule; a broken one is shrunk before."""
+    """Print the events of a schedule; a broken one is shrunk before."""
     from swarmhub.sim import parse_schedule, run_schedule, schedule_of, shrink
     from swarmhub.sim.shrink import breaks_like, kinds
 

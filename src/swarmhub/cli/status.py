@@ -16,8 +16,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_
 
 @app.command("status")
 def status(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """What this node is doing now, from the running node. Exit code 0: all is well here; 1: there
-    is something to mend here, which the first line or a line with ! says; 2: no node is running."""
+    """Show the running node's status. Exit code 0: all is well here; 1: something has to be fixed
+    here, which the first line or a line with ! names; 2: no node is running."""
     try:
         found = ask_status(home)
     except NoAnswer as error:

@@ -68,7 +68,7 @@ def propose(
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Put a study before the members."""
+    """Propose a study to the members."""
     terms = read_spec(spec)
 
     async def act(client: Client, _: Home) -> str:
@@ -93,7 +93,7 @@ def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
 
 @app.command("approve")
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
-    """Show a study's terms, ask, and allow exactly these to run at this hospital."""
+    """Show a study's terms, ask, and approve exactly these for this hospital."""
 
     async def look(client: Client, _: Home) -> StudyShown:
         return look_at_study(client, study)
@@ -108,7 +108,7 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
 
 @app.command("refuse")
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Do not allow the study at this hospital."""
+    """Refuse the study at this hospital."""
 
     async def act(client: Client, _: Home) -> None:
         await client.refuse(study)
@@ -125,7 +125,7 @@ def enrol(
     ],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Take part in an approved study."""
+    """Enrol in an approved study."""
 
     async def act(client: Client, _: Home) -> None:
         await client.enrol(study, samples)
@@ -136,7 +136,7 @@ def enrol(
 
 @app.command("withdraw")
 def withdraw(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Take part no longer; an unsettled contribution is void."""
+    """Leave the study; an unsettled contribution is void."""
     _act(home, study, Withdraw)
     print(f"Withdrew from '{study}'. Settled models keep this hospital's part.")
 
@@ -150,7 +150,7 @@ def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
 
 @app.command("finish")
 def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
-    """End a study before its last round, for all who take part."""
+    """End a study before its last round, for all members."""
     ask(f"'{study}' ends for all hospitals and cannot be started again. Go on?", yes)
     _act(home, study, Finish)
     print(f"Finished '{study}'. Its models stay until each node forgets them.")
@@ -179,7 +179,7 @@ def release(
     model: Annotated[str, typer.Option(help="Digest (or its beginning) of current or best model.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Move to release a model, and vote for it; the enrolled members vote."""
+    """Open a motion to release a model, with this hospital's vote; the enrolled members vote."""
 
     async def act(client: Client, _: Home) -> bool:
         result = await client.release(study, model)
@@ -196,7 +196,7 @@ def release(
 
 @app.command("list")
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """All studies: proposed, running and over."""
+    """List all studies: proposed, running and over."""
 
     async def act(client: Client, _: Home) -> list[StudyShown]:
         return [look_at_study(client, s.name) for s in client.studies()]
@@ -223,12 +223,12 @@ def show_study(
     study: StudyArgument,
     home: HomeOption = DEFAULT_HOME,
     last: Annotated[
-        int, typer.Option(parser=whole(1), help="Only so many newest rounds.")
+        int, typer.Option(parser=whole(1), help="Number of newest rounds.")
     ] = LAST_ROUNDS,
     all_: Annotated[bool, typer.Option("--all", help="All rounds that are kept here.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """A study's terms in words, its members, and what each site brought to each round."""
+    """Show a study's terms in words, its members, and each site's part in each round."""
     shown = asyncio.run(operations.show_study(Home.open(home), study, 0 if all_ else last))
     if json_:
         print(json.dumps(to_json(shown), indent=2))

@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str]) -> int:
-    """Run a node; the exit code is 2 with one sentence if it cannot start or go on."""
+    """Run a node; the exit code is 2, with one sentence, if it cannot start or continue."""
     parser = _Parser(
         prog="swarmhub up", description="Run this hospital's node.", allow_abbrev=False
     )

@@ -34,7 +34,7 @@ def find_foreign_keys(home: Home, state: Reader, account: PublicKey) -> str:
         return (
             f"The ledger has other keys for this hospital ({', '.join(names)}) than this home"
             f"{_since(me)}; were they replaced in another copy of it? Stop the other copy, and "
-            "type 'swarmhub consortium rotate-key --all' here; where the others refuse this node, "
+            "type 'swarmhub consortium rotate-key --all' here; if the others refuse this node, "
             "ask a member for an invitation and add '--invitation TOKEN'."
         )
     return ""
@@ -44,7 +44,7 @@ def _say_account(home: Home, other: Member) -> str:
     return (
         f"The ledger has another account key for '{other.name}' (member {other.id}) than this home"
         f"{_since(other)}: this home's keys are void. Copy the folder keys/ of the home that has "
-        f"the new ones to {home.root / 'keys'} and start again; where nobody of this hospital has "
+        f"the new ones to {home.root / 'keys'} and start again; if nobody of this hospital has "
         f"done that, telephone another member to remove member {other.id}, and join again."
     )
 

@@ -40,7 +40,7 @@ FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
 CONFIG = "node.toml"
 COMETBFT = "cometbft"
 MAX_PORT = 65_535
-HIDDEN = "127.0.0.1:7400"  # where a host listens for its relays' connections
+HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
 ROTATABLE = ("account", "tls", "consensus", "ledger")
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen")
@@ -402,7 +402,7 @@ class Home:
                 next_to(path).replace(path)
 
     def mend_rotation(self) -> None:
-        """Put a new key in place whose certificate was in place before a crash."""
+        """Complete a rotation that a crash interrupted between the new certificate and its key."""
         new = next_to(self.key_path("tls"))
         with contextlib.suppress(HomeError, BadInput):  # nothing to repair, or not here
             shown = keys.read_public(_read_certificate(self.certificate_path))

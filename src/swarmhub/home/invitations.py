@@ -1,6 +1,6 @@
 """Invitation tokens, as one word or as a file that contains it.
 
-A token's secret is an ed25519 key whose public half is on the ledger. It signs the application. On
+A token's secret is an ed25519 key with its public half on the ledger. It signs the application. On
 a networked ledger it also admits a newcomer to members' peer ports before it is a member: the
 sponsor's TLS key has issued a certificate for it, valid for as long as the invitation.
 """

@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What validators have agreed on about a block besides its transactions."""
+    """The validators' agreement about a block besides its transactions."""
 
     time_ms: int
     proposer: PublicKey

@@ -56,7 +56,7 @@ class SentBook:
         self.path = path
 
     def append(self, *entries: Sent) -> None:
-        """Write entries. OSError if this machine cannot."""
+        """Write entries. Raises OSError if this machine cannot."""
         data = b"".join(b"\n" + codec.pack(entry) for entry in entries)  # ends a torn line
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -356,7 +356,7 @@ class Node:
             log.log(logging.INFO if found.well else level, "%s", found.said)
 
     def _others(self) -> list[MemberId]:
-        """Return the members that can be asked; none if all share a machine, whose ledger
+        """Return the members that can be asked; none if all share a machine, since its ledger
         suffices."""
         if not self.home.is_networked:
             return []

@@ -148,7 +148,7 @@ def _check(genesis: ForkGenesis, tip: Tip, file: Path) -> None:
     except Refusal as refusal:
         raise BadInput(f"The file {file} cannot be used: {refusal}") from None
     except (LookupError, ValueError, TypeError, Malformed):
-        raise BadInput(f"The file {file} cannot be used: its state is none.") from None
+        raise BadInput(f"The file {file} cannot be used: its state is malformed.") from None
 
 
 def _sign(home: Home, me: Member, genesis: ForkGenesis) -> ForkGenesis:

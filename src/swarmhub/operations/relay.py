@@ -30,7 +30,7 @@ async def relay(
     account = home.key("account")
     ledger = await open_for_desk(home, account)
     try:
-        Client(ledger, account).me  # noqa: B018  # says what to do where it is none
+        Client(ledger, account).me  # noqa: B018  # raises with what to do
         peers = Peers(home.certificate_path, home.key_path("tls"))
         mine = peers.own()  # the certificate of this process, even if the file changes
         problem: list[str] = []

@@ -2,8 +2,8 @@
 a state that is ahead of every existing block.
 
 A validator signs block h + 1 when it has block h. So if h is the newest block of all, its key has
-signed nothing above h + 1, and a state that begins there forbids everything that is decided. What
-it has signed of block h + 1 itself is unknown. With one to three validators that does no harm
+signed nothing above h + 1, and a state that begins there forbids everything that is decided. Its
+signatures on block h + 1 itself are unknown. With one to three validators that does no harm
 beyond this key: no such block comes without all of them, and the others remember what they signed.
 """
 

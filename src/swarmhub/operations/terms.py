@@ -1,4 +1,4 @@
-"""A study's terms in words, for the people who approve them."""
+"""A study's terms in words, for approval by people."""
 
 from __future__ import annotations
 

@@ -76,8 +76,8 @@ def join(
     `home` is the node's home (default: $SWARMHUB_HOME, else ~/.swarmhub). `statistics` is this
     site's statistics document, for studies that merge preprocessing statistics first. `say` takes
     each sentence about the study's course (default: on stderr). Waits for the node for up to
-    `patience_s` seconds. TrainerError if another trainer holds the study. A program that does not
-    catch an error of swarmhub ends with its sentence and exit code 2.
+    `patience_s` seconds. Raises TrainerError if another trainer holds the study. A program that
+    does not catch an error of swarmhub ends with its sentence and exit code 2.
     """
     failpoints.arm()
     end_with_a_sentence()

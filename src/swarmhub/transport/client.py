@@ -174,7 +174,7 @@ class PeerClient:
     async def pull(self, effect: Pull, store: BlobStore) -> None:
         """Pull a blob into the store from the first holder that has it. Raises PeerError if none
         has."""
-        problem: Exception = PeerError("Nobody is known to hold it.")
+        problem: Exception = PeerError("No holder of it is known.")
         for tried, holder in enumerate(effect.holders, 1):
             try:
                 await self._pull_from(holder, effect, store)
@@ -288,7 +288,7 @@ class PeerClient:
         self, holders: Sequence[MemberId], digest: Digest, nbytes: int, layout: Digest, index: int
     ) -> bytes:
         """Return one chunk of a blob, proven to be in it, from the first holder that has it."""
-        problem: Exception = PeerError("Nobody is known to hold it.")
+        problem: Exception = PeerError("No holder of it is known.")
         for holder in holders:
             try:
                 async with asyncio.timeout(CHUNK_ANSWER_S):

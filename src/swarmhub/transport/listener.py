@@ -9,7 +9,7 @@ known to be a member's are bounded on their own, apart from members' connections
 - a few are accepted at a time, so that handshakes under way go on between two of them;
 - if descriptors run out, one of them is closed and accepting pauses for a moment.
 
-What follows the handshake is in `connection`.
+The rest of a connection is in `connection`.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Peers:
 
     def host_of(self, certificate: bytes | None) -> MemberId | None:
         """Return the member that has invited the applicant with this certificate (DER), or that has
-        registered the open invitation whose key it is for. The guest proved in the handshake that
+        registered the open invitation for its key. The guest proved in the handshake that
         it has the key; a member issued the certificate, or OpenSSL would have refused it."""
         if self.is_applicant(certificate):
             return self._applicants[certificate or b""]

@@ -142,8 +142,8 @@ class Store:
             self._put_tip(tip)
 
     def replace(self, tip: Tip, values: dict[str, bytes], chunks: list[bytes]) -> None:
-        """Replace everything but the genesis by a state from a snapshot (whose chunks are kept, for
-        others)."""
+        """Replace everything but the genesis by a state from a snapshot, with the snapshot's
+        chunks, which are kept for others."""
         with self._transaction():
             for table in ("state", "snapshots", "proofs"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -300,7 +300,7 @@ class Store:
             raise self._unreadable(error) from None
 
     def base(self) -> int:
-        """Return the block whose state the kept ones begin from; 0: all blocks are here."""
+        """Return the block after which the kept ones begin; 0: all blocks are here."""
         try:
             return int(self._meta().get("base", "0"))
         except ValueError as error:

@@ -119,7 +119,7 @@ class Mempool:
 
 
 def signer_of(tx: bytes) -> PublicKey:
-    """Return the signer whose share the bytes count against, if it has really signed them."""
+    """Return the signer, if it has really signed the bytes: they count against its share."""
     try:
         found = read_transaction(tx)
     except Malformed:

@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 LOOK_AFTER_TRAINERS_S = 1.0
 INSIST_S = 60.0  # for an answer that cannot be stored; the trainer waits for 90 s
-BEHIND_S = 1.5  # a block whose notification was lost is found within a second
+BEHIND_S = 1.5  # a block without a notification is found within a second
 ANY_STUDY = ""  # news of the ledger as a whole
 GONE = "The parameters' file is gone; hand it over again."
 OTHER_LAYOUT = (
