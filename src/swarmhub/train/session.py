@@ -49,10 +49,10 @@ class SwarmRound:
     """One round of training. `local` is this site's private state, kept from round to round."""
 
     number: int  # 1 to `rounds`
-    rounds: int
-    base: str  # digest of the settled model in the model now; "" in no round
-    metrics: dict[str, float] = field(default_factory=dict)  # of that model, at this site
-    local: dict[str, Array] = field(default_factory=dict)
+    rounds: int  # how many training rounds the study has
+    base: str  # digest of the settled model that is in the model now
+    metrics: dict[str, float] = field(default_factory=dict)  # `evaluate` of that model
+    local: dict[str, Array] = field(default_factory=dict)  # private arrays, never sent
     _samples: int | None = None
     _own: dict[str, float] = field(default_factory=dict)
     _say: Say = to_stderr
@@ -107,18 +107,19 @@ class Swarm:
     ) -> None:
         self.study = study
         self.home = home
-        self.merged_statistics: bytes | None = None
+        self.merged_statistics: bytes | None = None  # the document, once there is one
         self.final: str = ""  # digest of the last settled model, once the study is over
         self._document = statistics
         self._client = client
         self._missed: list[str] = []  # files of the node, once for each time they were missing
         self._notices = notices or Notices()
-        self.explain_no_say = explain_no_say  # recipes that know more of the site replace it
+        # a recipe that knows more of the site has its own
+        self.explain_no_say = explain_no_say
         self._shelf = Shelf(home / "local" / study)
         self._lease = self._take_lease()
         try:
             self._fence, self.samples = 0, 0
-            self.spec = self._attach()
+            self.spec = self._attach()  # the study's terms
         except BaseException:
             self.close()
             raise
