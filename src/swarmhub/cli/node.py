@@ -174,7 +174,7 @@ def reset_signing(
     seen: Annotated[
         int,
         typer.Option(
-            parser=whole(), help="The newest block reported by validators that do not answer."
+            parser=whole(), help="The newest block of silent validators, as their operators report."
         ),
     ] = 0,
     home: HomeOption = DEFAULT_HOME,

@@ -124,7 +124,7 @@ class PeerClient:
             base = f"https://{await self._ways.to(found)}"
             # the connector compares the server's certificate with the member's own, before a byte
             # of the request is sent; the context presents ours
-            given = options.get("timeout")  # aiohttp's own would allow interim responses
+            given = options.get("timeout")  # aiohttp's own does not bound interim responses
             async with asyncio.timeout(given.total if given else answer_s):
                 response = await session.request(
                     method, base + path, allow_redirects=False, ssl=self._context, **options

@@ -46,8 +46,8 @@ from swarmhub.types import Digest, MemberId
 MAX_BODY_BYTES = 64 * 1024
 MAX_STREAMS_PER_MEMBER = 16
 PIECE_BYTES = 1 << 20
-# a connection's TLS buffer grows to the largest write, and keeps that size for the connection's
-# life
+# a connection's TLS buffer grows to the largest write, and keeps that size until the connection
+# ends
 WRITE_BYTES, KEPT_WRITE_BYTES = 1 << 18, 1 << 15
 OFFER_WAIT_S = 20.0
 BODY_S = 10.0  # for a body of at most MAX_BODY_BYTES
