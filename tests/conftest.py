@@ -36,9 +36,8 @@ def pytest_runtest_protocol(item):
 
 def refuse(event, arguments):
     if guarded and event in BEYOND_UNIT:
-        fd = __import__("os").open("/tmp/beyond.log", 1089)
-        __import__("os").write(fd, f"{guarded[0]} {event}\n".encode())
-        __import__("os").close(fd)
+        where = ", ".join(TIERS[1:])
+        raise RuntimeError(f"{event} in a unit test; mark it as one of {where}: {arguments}")
 
 
 sys.addaudithook(refuse)

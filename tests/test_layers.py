@@ -13,7 +13,18 @@ SOURCE = Path(swarmhub.__file__).parent
 
 # from low to high; packages on one line may import each other
 LEVELS = [
-    ["errors", "types", "failpoints", "files", "codec", "merkle", "keys", "params", "words"],
+    [
+        "errors",
+        "types",
+        "clock",
+        "failpoints",
+        "files",
+        "codec",
+        "merkle",
+        "keys",
+        "params",
+        "words",
+    ],
     ["contract"],
     ["merge"],
     ["protocol"],
@@ -158,6 +169,12 @@ def test_the_simulator_drives_the_same_packages_and_nothing_else():
         in_ledger = rest[:1] == ["ledger"] and len(rest) > 1 and rest[1] in pure
         if first == "swarmhub" and rest[0] not in allowed and not in_ledger:
             wrong.append((place, module))
+    assert wrong == []
+
+
+def test_commands_know_operations_and_neither_contract_nor_ledger():
+    lower = ("swarmhub.contract", "swarmhub.ledger", "swarmhub.protocol", "swarmhub.transport")
+    wrong = [(place, m) for place, m in modules_in("cli") if m.startswith(lower)]
     assert wrong == []
 
 

@@ -1,19 +1,42 @@
 """Swarm Learning for precision medicine, without a central server.
 
-The trainer's interface is `join`; everything else is reached by the command `swarmhub`.
+`join` is the trainer's interface, `Client` that of a person: every act of the command `swarmhub`
+on studies and membership. All errors are SwarmhubError, each with one sentence.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swarmhub.errors import SwarmhubError
+from swarmhub.errors import (
+    BadInput,
+    FenceError,
+    HomeError,
+    LedgerError,
+    PeerError,
+    SwarmhubError,
+    TrainerError,
+)
 
 if TYPE_CHECKING:
+    from swarmhub.operations.client import Client
     from swarmhub.train import Swarm, SwarmRound, join
 
 __version__ = "0.1.0"
-__all__ = ["Swarm", "SwarmRound", "SwarmhubError", "__version__", "join"]
+__all__ = [
+    "BadInput",
+    "Client",
+    "FenceError",
+    "HomeError",
+    "LedgerError",
+    "PeerError",
+    "Swarm",
+    "SwarmRound",
+    "SwarmhubError",
+    "TrainerError",
+    "__version__",
+    "join",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +44,8 @@ def __getattr__(name: str) -> Any:
         from swarmhub import train
 
         return getattr(train, name)
+    if name == "Client":
+        from swarmhub.operations.client import Client
+
+        return Client
     raise AttributeError(f"module 'swarmhub' has no attribute {name!r}")

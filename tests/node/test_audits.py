@@ -9,10 +9,10 @@ from swarm import Network, make_spec
 from test_life import ADD_ONE, export, finished
 
 from swarmhub import merkle
-from swarmhub.cli import ledger as ledger_cli
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.transactions import Dispute, read_transaction
 from swarmhub.home.home import Home
+from swarmhub.operations.record import read_record
 
 LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 
@@ -52,7 +52,7 @@ with swarmhub.join("s", home) as swarm:
 
 def blocks_of(network):
     """All blocks, with what they caused."""
-    return ledger_cli._read(network.homes[0].ledger_path, network.homes[0].root).blocks
+    return read_record(network.homes[0].ledger_path, network.homes[0].root).blocks
 
 
 def events(network, name):

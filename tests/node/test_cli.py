@@ -149,7 +149,7 @@ def test_a_network_by_hand(tmp_path):
     ok("study", "release", "heart", "--model", shown["study"]["current"]["digest"][:12],
        "--home", a)  # fmt: skip
     (motion,) = json.loads(ok("consortium", "inbox", "--home", b, "--json"))
-    assert (motion["ayes"], motion["electors"]) == ([1], [1, 2, 3])
+    assert (motion["ayes"], motion["electors"]) == (["A"], [1, 2, 3])
     for home in (b, c):
         ok("consortium", "vote", motion["id"], "--aye", "--home", home)
     assert json.loads(ok("study", "show", "heart", "--home", a, "--json"))["study"]["released"]

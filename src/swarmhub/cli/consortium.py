@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from swarmhub import codec, keys
+from swarmhub import keys
 from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -17,28 +15,19 @@ from swarmhub.cli.shared import (
     YesOption,
     ask,
     lines,
+    run,
     show,
     table,
     whole,
-    with_client,
 )
-from swarmhub.contract.records import Motion
-from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
-from swarmhub.home.home import ROTATABLE, Home, read_name
-from swarmhub.home.invitations import InvitationToken, read_token, write_token
-from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion, say_waits
-from swarmhub.operations.ledger_client import (
-    LedgerClient,
-    accept_genesis,
-    found_consortium,
-    make_rotation,
-    read_card,
-    read_genesis_file,
-)
+from swarmhub.home.home import ROTATABLE, Home
+from swarmhub.home.invitations import read_token, write_token
+from swarmhub.operations import join as joining
+from swarmhub.operations import members
+from swarmhub.operations.inbox import say_motion
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
-MOTION_ENDS = ("motion_carried", "motion_lost")
 MotionArgument = Annotated[
     int, typer.Argument(parser=whole(1), help="The motion's number (see 'inbox').")
 ]
@@ -54,17 +43,14 @@ def found(
     json_: JsonOption = False,
 ) -> None:
     """Found a consortium on this home's ledger, with this hospital as a founder."""
-    name = read_name(name)
-    opened = Home.open(home)
-    cards = [opened.card(), *(read_card(path) for path in founder or [])]
-    chain = found_consortium(name, cards, opened)
-    sentence = f"Founded {chain} with {len(cards)} member(s)."
-    if opened.is_networked and len(cards) > 1:
+    made = members.found(Home.open(home), name, founder or [])
+    sentence = f"Founded {made.chain} with {len(made.founders)} member(s)."
+    if made.genesis:
         sentence += (
-            f"\nGive the file {opened.genesis_path} to the other founders; each types "
+            f"\nGive the file {made.genesis} to the other founders; each types "
             "'swarmhub consortium accept FILE', then all type 'swarmhub up'."
         )
-    show({"chain": chain}, json_, sentence)
+    show(made, json_, sentence)
 
 
 @app.command("accept")
@@ -74,11 +60,9 @@ def accept(
     json_: JsonOption = False,
 ) -> None:
     """Create this home's ledger from a genesis that names this hospital as a founder."""
-    opened = Home.open(home)
-    terms = read_genesis_file(genesis)
-    chain = accept_genesis(opened, terms)
-    names = ", ".join(c.name for c in terms.founders)
-    show({"chain": chain}, json_, f"Accepted {chain}, founded by {names}. Next: 'swarmhub up'.")
+    made = members.accept(Home.open(home), genesis)
+    names = ", ".join(made.founders)
+    show(made, json_, f"Accepted {made.chain}, founded by {names}. Next: 'swarmhub up'.")
 
 
 @app.command("invite")
@@ -90,19 +74,15 @@ def invite(
     days: Annotated[int, typer.Option(parser=whole(1, 90), help="Days of validity, 1 to 90.")] = 7,
 ) -> None:
     """Create a single-use invitation for a newcomer; send it confidentially."""
-
-    async def act(client: LedgerClient, opened: Home) -> InvitationToken:
-        return await client.invite(opened, days * 86_400_000)
-
     if out is None:
-        print(write_token(with_client(home, act)))
+        print(write_token(run(members.invite(Home.open(home), days * 86_400_000))))
         return
     token = ""
     try:
         out.unlink(missing_ok=True)
         keys.write_secret(out, b"")  # before the ledger has an invitation that could not be saved
         try:
-            token = write_token(with_client(home, act))
+            token = write_token(run(members.invite(Home.open(home), days * 86_400_000)))
         finally:
             out.unlink()
         keys.write_secret(out, token.encode() + b"\n")
@@ -121,18 +101,8 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Apply for membership on a ledger that this machine's nodes share."""
-    token = read_token(invitation)
-
-    async def act(client: LedgerClient, opened: Home) -> int:
-        if client.ledger.tip.chain_id != token.chain:
-            raise BadInput(
-                f"The invitation is for {token.chain}, this home's ledger is "
-                f"{client.ledger.tip.chain_id}; make the home with --ledger {token.ledger}."
-            )
-        return await client.apply(opened.card(), token)
-
-    motion = with_client(home, act)
-    show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
+    made = run(members.apply(Home.open(home), read_token(invitation)))
+    show(made, json_, f"Applied: motion {made.motion}. The members vote on it now.")
 
 
 @app.command("join")
@@ -142,11 +112,9 @@ def join(
     json_: JsonOption = False,
 ) -> None:
     """Join a consortium with an invitation: fetch its genesis, and apply for membership."""
-    from swarmhub.operations import join as joining
-
-    joined = asyncio.run(joining.join(Home.open(home), read_token(invitation)))
+    joined = run(joining.join(Home.open(home), read_token(invitation)))
     show(
-        {"chain": joined.chain, "motion": joined.motion, "fingerprint": joined.fingerprint},
+        joined,
         json_,
         f"Applied to {joined.chain}: motion {joined.motion}.\n"
         f"Fingerprint (read it out over the telephone): {joined.fingerprint}\n"
@@ -158,19 +126,11 @@ def join(
 def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List open motions: applications, removals and releases, with the votes that each still
     needs."""
-
-    async def act(client: LedgerClient, _: Home) -> list[tuple[Motion, MotionShown]]:
-        return list(zip(client.motions(), read_inbox(client), strict=True))
-
-    motions = with_client(home, act)
+    motions = run(members.inbox(Home.open(home)))
     if json_:
-        found = [
-            {**codec.to_json(m), "electors": list(shown.electors), "shown": codec.to_json(shown)}
-            for m, shown in motions
-        ]
-        print(json.dumps(found, indent=2))
+        show(motions, json_, "")
         return
-    for _, shown in motions:
+    for shown in motions:
         lines(*say_motion(shown))
     print("Vote with 'swarmhub consortium vote N --aye'." if motions else "No motion is open.")
 
@@ -182,30 +142,18 @@ def vote(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Vote on a motion."""
-
-    async def act(client: LedgerClient, _: Home) -> str:
-        result = await client.vote(motion, aye)
-        about = {n: f for n, f in result.events if f.get("motion") == motion}
-        if "motion_waits" in about:
-            return f"open: {say_waits(about['motion_waits']['why'])}"
-        ended = [n for n in about if n in MOTION_ENDS]
-        return ended[0].removeprefix("motion_") if ended else "open"
-
-    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {with_client(home, act)}.")
+    voted = run(members.vote(Home.open(home), motion, aye))
+    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {voted.state}.")
 
 
 @app.command("members")
-def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+def list_members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List the consortium's active members."""
-
-    async def act(client: LedgerClient, _: Home) -> list[Any]:
-        return [codec.to_json(m) for m in client.members()]
-
-    found = with_client(home, act)
+    found = run(members.list_members(Home.open(home)))
     if json_:
-        print(json.dumps(found, indent=2))
+        show(found, json_, "")
         return
-    rows = [[str(m["id"]), m["name"], m["address"], m["account"][:32]] for m in found]
+    rows = [[str(m.id), m.name, m.address, m.account[:32]] for m in found]
     table("Members", ["id", "name", "address", "fingerprint"], rows)
 
 
@@ -216,18 +164,10 @@ def remove(
     yes: YesOption = False,
 ) -> None:
     """Open a motion to remove a member, with this hospital's vote for it."""
-
-    async def look(client: LedgerClient, _: Home) -> str:
-        return client.need_member(member).name
-
-    name = plain(with_client(home, look))
+    opened = Home.open(home)
+    name = plain(run(members.find_member(opened, member)).name)
     ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
-
-    async def act(client: LedgerClient, _: Home) -> bool:
-        result = await client.submit(Remove(member))
-        return any(event == "removed" for event, _ in result.events)
-
-    if with_client(home, act):
+    if run(members.remove(opened, member)).removed:
         print(f"'{name}' (member {member}) is removed.")
     else:
         print(
@@ -240,11 +180,7 @@ def remove(
 def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
     ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
-
-    async def act(client: LedgerClient, _: Home) -> None:
-        await client.submit(Leave())
-
-    with_client(home, act)
+    run(members.leave(Home.open(home)))
     print("Left the consortium.")
 
 
@@ -265,28 +201,9 @@ def rotate_key(
 ) -> None:
     """Replace keys of this hospital; old and new account key both sign. A running node restarts
     with the new ones by itself."""
-    opened = Home.open(home)
     chosen = list(ROTATABLE) if all_ else names or ["account"]
-    for name in chosen:
-        if name not in ROTATABLE:
-            raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
-    new = opened.begin_rotation(chosen)
-    card = opened.card(rotated=chosen)
-    if invitation:
-        from swarmhub.operations import join as joining
-
-        asyncio.run(joining.come_back(opened, read_token(invitation), make_rotation(card, new)))
-        for name in chosen:  # on the ledger; this home follows when its node is up
-            opened.put_in_place(name)
-    else:
-
-        async def act(client: LedgerClient, home_: Home) -> None:
-            await client.rotate(card, new)
-            if not home_.is_networked:  # otherwise its node does, once the old keys are not needed
-                home_.finish_rotation(client.ledger.state)
-
-        with_client(home, act)
-    print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")
+    made = run(members.rotate_keys(Home.open(home), chosen, invitation))
+    print(f"Rotated: {', '.join(made.keys)}. Fingerprint: {made.fingerprint}.")
 
 
 @app.command("restart")
@@ -301,11 +218,9 @@ def restart(
 ) -> None:
     """Continue under a new chain id if too many validators are gone for good. Every remaining
     hospital runs this with the same file, until all have signed."""
-    from dataclasses import asdict
+    from swarmhub.operations import recovery
 
-    from swarmhub.operations.recovery import restart as run
-
-    step = run(Home.open(home), file, without or [])
+    step = recovery.restart(Home.open(home), file, without or [])
     words = (
         f"Begins from block {step.height}, state {step.app_hash[:32]} (compare it over the "
         f"telephone).\nSigned by {', '.join(step.signed)}."
@@ -319,7 +234,7 @@ def restart(
         words += f"\nThe new chain is {step.chain}. Next: 'swarmhub up'."
     else:
         words += f"\nMissing: {', '.join(step.missing)}. Give them {file}; then type this again."
-    show(asdict(step), json_, words)
+    show(step, json_, words)
 
 
 @app.command("revoke")
@@ -328,11 +243,7 @@ def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
 
     It stays a member; the others refuse its node until its keys are rotated."""
     ask("The other members will cut this hospital's node off. Go on?", yes)
-
-    async def act(client: LedgerClient, _: Home) -> None:
-        await client.revoke()
-
-    with_client(home, act)
+    run(members.revoke(Home.open(home)))
     print(
         "Revoked. To come back, ask a member for an invitation and type 'swarmhub consortium "
         "rotate-key --all --invitation TOKEN'."

@@ -51,7 +51,7 @@ def demo(
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
     from swarmhub.demo.sites import heart_files, parse_sites, prepare_sites
-    from swarmhub.ledger.cometbft.engine import find_binary
+    from swarmhub.operations.engine import need_engine
     from swarmhub.recipes.tabular import KINDS
 
     if model not in KINDS:
@@ -59,7 +59,7 @@ def demo(
     if ledger not in LEDGERS:
         raise BadInput(f"Expected --ledger {' or '.join(LEDGERS)}, got {ledger!r}.")
     if ledger == "cometbft":
-        find_binary()
+        need_engine()
     if site is None and (test is not None or label != "label"):
         raise BadInput("--label and --test go with --site NAME=FILE.csv; give your tables.")
     files = parse_sites(site) if site else None

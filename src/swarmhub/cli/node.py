@@ -17,14 +17,12 @@ from swarmhub.cli.shared import (
     YesOption,
     ask,
     need_answer,
+    run,
     show,
     whole,
-    with_client,
 )
-from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
-from swarmhub.operations.ledger_client import LedgerClient
 
 ADDRESS = "127.0.0.1:7400"
 
@@ -99,7 +97,7 @@ def relay(
     end to end."""
     import signal
 
-    from swarmhub.operations.relay import relay as run
+    from swarmhub.operations.relay import relay as carry
 
     opened = Home.open(home)
 
@@ -107,9 +105,9 @@ def relay(
         stopping = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-        await run(opened, listen, stopping, lambda words: print(words, flush=True))
+        await carry(opened, listen, stopping, lambda words: print(words, flush=True))
 
-    asyncio.run(work())
+    run(work())
 
 
 def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
@@ -129,7 +127,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
                 print(f"{'✓' if finding.well else '✗'} {finding.what}: {finding.said}", flush=True)
         return found
 
-    found = asyncio.run(look())
+    found = run(look())
     if json_:
         print(json.dumps([asdict(f) for f in found], indent=2))
     if not all(f.well for f in found):
@@ -161,9 +159,9 @@ def restore(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Create a home from a backup, on a new machine. The old one must not run any more."""
-    from swarmhub.operations.backup import restore as run
+    from swarmhub.operations.backup import restore as bring_back
 
-    made = run(home, file)
+    made = bring_back(home, file)
     print(f"Restored the home of '{made.config.name}' at {made.root}.")
     if made.is_networked:
         print("Next: 'swarmhub up', and beside it 'swarmhub consortium rotate-key consensus'.")
@@ -188,7 +186,7 @@ def reset_signing(
     opened = Home.open(home)
     with need_stopped(opened.root):
         need_answer(yes)
-        found = asyncio.run(look_ahead(opened, seen))
+        found = run(look_ahead(opened, seen))
         if not found.is_needed:
             print(f"The file knows of block {found.known}, the newest there is; nothing was done.")
             return
@@ -225,40 +223,9 @@ def export(
 ) -> None:
     """Write the settled model that this node holds as a safetensors file. Models of studies over
     tables contain their features, so that 'swarmhub predict' can score patients with them."""
-    from swarmhub.blobs import BlobStore
-    from swarmhub.params import export_safetensors
-    from swarmhub.recipes.scoring import describe_if_table
+    from swarmhub.operations.models import export as write
 
-    async def act(client: LedgerClient, opened: Home) -> dict[str, str]:
-        record = client.need_study(study)
-        model = record.best if best else record.current
-        if model is None:
-            raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
-        if record.is_over and opened.is_forgotten(study):
-            raise BadInput(f"This hospital has forgotten '{study}'; ask another member for it.")
-        store = BlobStore(opened.blobs_path)
-        layout = store.layout(model.layout)
-        if layout is None or not store.find(model.digest):
-            raise BadInput(
-                f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
-                "until it has caught up."
-            )
-        spec, statistics = client.need_spec(study), record.statistics
-        facts = {
-            "study": study, "digest": model.digest,
-            "round": str(compute_training_round(spec, model.number)),
-            "chain": client.ledger.tip.chain_id, "spec": model.spec,
-        }  # fmt: skip
-        features: dict[str, str] = {}
-        if statistics is not None and store.find(statistics.digest):
-            document = store.path(statistics.digest).read_bytes()
-            kind = spec.options.get("model", "logistic")
-            features = describe_if_table(kind, document, model.layout)
-        metadata = {**facts, **features}
-        export_safetensors(store.path(model.digest), layout, out, metadata, model.digest)
-        return {**facts, "file": str(out), "predicts": "yes" if features else "no"}
-
-    found = with_client(home, act)
-    show(found, json_, f"Wrote the model after training round {found['round']} to {out}.")
-    if found["predicts"] == "yes" and not json_:
+    made = run(write(Home.open(home), study, out, best))
+    show(made, json_, f"Wrote the model after training round {made.round} to {out}.")
+    if made.predicts and not json_:
         print(f"Its features are in it: 'swarmhub predict {out} --data NEW.csv --out SCORES.csv'.")

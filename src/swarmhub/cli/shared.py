@@ -6,17 +6,14 @@ import asyncio
 import json
 import math
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from swarmhub import codec
 from swarmhub.errors import BadInput, plain
-
-if TYPE_CHECKING:
-    from swarmhub.home.home import Home
-    from swarmhub.operations.ledger_client import LedgerClient
 
 T = TypeVar("T")
 
@@ -61,21 +58,14 @@ def ask(question: str, yes: bool) -> None:
         typer.confirm(question, abort=True)
 
 
-def with_client(home: Path, act: Callable[[LedgerClient, Home], Awaitable[T]]) -> T:
-    """Open the home's ledger, do one act, close it."""
-    from swarmhub.home.home import Home
-    from swarmhub.operations.ledger_client import open_client
-
-    async def run() -> T:
-        opened = Home.open(home)
-        async with open_client(opened) as client:
-            return await act(client, opened)
-
-    return asyncio.run(run())
+def run(act: Coroutine[Any, Any, T]) -> T:
+    """Carry out one operation."""
+    return asyncio.run(act)
 
 
 def show(value: Any, as_json: bool, sentence: str) -> None:
-    """Print JSON, or a sentence for people."""
+    """Print JSON (of a record: its fields), or a sentence for people."""
+    value = codec.to_json(value)
     print(json.dumps(value, indent=2, ensure_ascii=False) if as_json else sentence)
 
 

@@ -41,7 +41,7 @@ def show_status(found: dict[str, Any]) -> None:
         print(f"{found['name']}: {found['said']} ({where})")
     if found["state"] == "member":
         if found["networked"]:
-            print(say_what_it_survives(found["validators"]))
+            print(say_what_it_survives(found["validators"], found["faults"]))
             if not found["validator"]:
                 print("Not a validator yet: its vote counts when its node has read all blocks.")
         _show_studies(found["studies"])
@@ -70,11 +70,8 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
             print(f"{s['study']}: {s['waits']}")
 
 
-def say_what_it_survives(validators: int) -> str:
+def say_what_it_survives(validators: int, away: int) -> str:
     """Return a sentence on how many validators may be away."""
-    from swarmhub.contract.consortium.thresholds import compute_faults
-
-    away = compute_faults(validators)
     if validators == 1:
         return "1 validator: it is the ledger; without it there are no blocks."
     if not away:

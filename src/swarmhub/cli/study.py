@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,19 +17,15 @@ from swarmhub.cli.shared import (
     ask,
     lines,
     need_answer,
+    run,
     show,
     table,
     whole,
-    with_client,
 )
-from swarmhub.contract.records import Spec
-from swarmhub.contract.transactions import Approve, Finish, Start, Withdraw
-from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
-from swarmhub.operations import studies as operations
-from swarmhub.operations.forgetting import STAYS, forget_study, need_over
-from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.operations.studies import StudyShown, look_at_study
+from swarmhub.operations import studies
+from swarmhub.operations.forgetting import STAYS, check_over, forget_study
+from swarmhub.operations.studies import StudyShown
 from swarmhub.operations.terms import (
     ROUND_COLUMNS,
     say_enrolled,
@@ -49,19 +42,6 @@ app = typer.Typer(help="Propose, approve, join and follow studies.", no_args_is_
 StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
 
 
-def read_spec(path: Path) -> Spec:
-    """Read a study's terms from TOML; a misspelt key is named together with the nearest valid
-    one."""
-    try:
-        return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8-sig")))
-    except OSError as error:
-        raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
-    except BadInput:
-        raise
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a huge integer
-        raise BadInput(f"Expected TOML in {path}: {error}.") from None
-
-
 @app.command("propose")
 def propose(
     spec: Annotated[Path, typer.Argument(help="The study's terms, a TOML file.")],
@@ -69,51 +49,32 @@ def propose(
     json_: JsonOption = False,
 ) -> None:
     """Propose a study to the members."""
-    terms = read_spec(spec)
-
-    async def act(client: LedgerClient, _: Home) -> str:
-        await client.propose(terms)
-        return client.need_study(terms.name).spec
-
-    digest = with_client(home, act)
+    made = run(studies.propose(Home.open(home), studies.read_spec(spec)))
     show(
-        {"study": terms.name, "spec": digest},
+        made,
         json_,
-        f"Proposed '{terms.name}' (terms {digest[:16]}…). Members approve or refuse exactly these.",
+        f"Proposed '{made.study}' (terms {made.spec[:16]}…). Members approve or refuse exactly "
+        "these.",
     )
-
-
-def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
-    async def act(client: LedgerClient, _: Home) -> None:
-        client.need_study(name)
-        await client.submit(body(name))
-
-    with_client(home, act)
 
 
 @app.command("approve")
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Show a study's terms, ask, and approve exactly these for this hospital."""
 
-    async def look(client: LedgerClient, _: Home) -> StudyShown:
-        return look_at_study(client, study)
-
-    shown = with_client(home, look)
+    opened = Home.open(home)
+    shown = run(studies.look(opened, study))
     need_answer(yes)
     lines(f"Study '{study}'", say_terms(shown))
     ask("Allow exactly these terms to run at this hospital?", yes)
-    _act(home, study, lambda name: Approve(name, shown.study.spec))
+    run(studies.approve(opened, study, shown.study.spec))
     print(f"Approved '{study}'. Next: 'swarmhub study enrol {study} --samples N'.")
 
 
 @app.command("refuse")
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Refuse the study at this hospital."""
-
-    async def act(client: LedgerClient, _: Home) -> None:
-        await client.refuse(study)
-
-    with_client(home, act)
+    run(studies.refuse(Home.open(home), study))
     print(f"Refused '{study}': nothing of it runs at this hospital.")
 
 
@@ -126,25 +87,21 @@ def enrol(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Enrol in an approved study."""
-
-    async def act(client: LedgerClient, _: Home) -> None:
-        await client.enrol(study, samples)
-
-    with_client(home, act)
+    run(studies.enrol(Home.open(home), study, samples))
     print(f"Enrolled in '{study}' with at most {samples} samples.")
 
 
 @app.command("withdraw")
 def withdraw(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Leave the study; an unsettled contribution is void."""
-    _act(home, study, Withdraw)
+    run(studies.withdraw(Home.open(home), study))
     print(f"Withdrew from '{study}'. Settled models keep this hospital's part.")
 
 
 @app.command("start")
 def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Open the first round."""
-    _act(home, study, Start)
+    run(studies.start(Home.open(home), study))
     print(f"Started '{study}'. Each hospital now runs its node and a trainer.")
 
 
@@ -152,24 +109,22 @@ def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
 def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """End a study before its last round, for all members."""
     ask(f"'{study}' ends for all hospitals and cannot be started again. Go on?", yes)
-    _act(home, study, Finish)
+    run(studies.finish(Home.open(home), study))
     print(f"Finished '{study}'. Its models stay until each node forgets them.")
 
 
 @app.command("forget")
 def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Delete a study's models, statistics and private state from this node, once it is over."""
-
-    async def look(client: LedgerClient, _: Home) -> None:
-        need_over(client, study)
-
-    with_client(home, look)
+    opened = Home.open(home)
+    run(check_over(opened, study))
     print(f"What stays: {STAYS}.")
     ask(f"Delete all models, statistics and trainers' private state of '{study}' here?", yes)
-    nbytes, files = asyncio.run(forget_study(Home.open(home), study))
+    gone = run(forget_study(opened, study))
     print(
-        f"Forgot '{study}': deleted {say_bytes(nbytes)} of models and statistics, and {files} "
-        "files of trainers and the journal. This node neither fetches nor serves it any more."
+        f"Forgot '{study}': deleted {say_bytes(gone.nbytes)} of models and statistics, and "
+        f"{gone.files} files of trainers and the journal. This node neither fetches nor serves it "
+        "any more."
     )
 
 
@@ -180,12 +135,7 @@ def release(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Open a motion to release a model, with this hospital's vote; the enrolled members vote."""
-
-    async def act(client: LedgerClient, _: Home) -> bool:
-        result = await client.release(study, model)
-        return any(name == "released" for name, _ in result.events)
-
-    if with_client(home, act):
+    if run(studies.release(Home.open(home), study, model)).released:
         print("Released.")
     else:
         print(
@@ -197,11 +147,7 @@ def release(
 @app.command("list")
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List all studies: proposed, running and over."""
-
-    async def act(client: LedgerClient, _: Home) -> list[StudyShown]:
-        return [look_at_study(client, s.name) for s in client.studies()]
-
-    found = with_client(home, act)
+    found = run(studies.list_studies(Home.open(home)))
     if json_:
         print(json.dumps([codec.to_json(s.study) for s in found], indent=2))
         return
@@ -229,7 +175,7 @@ def show_study(
     json_: JsonOption = False,
 ) -> None:
     """Show a study's terms in words, its members, and each site's part in each round."""
-    shown = asyncio.run(operations.show_study(Home.open(home), study, 0 if all_ else last))
+    shown = run(studies.show_study(Home.open(home), study, 0 if all_ else last))
     if json_:
         print(json.dumps(to_json(shown), indent=2))
         return

@@ -10,8 +10,10 @@ from typing import IO, Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import Result, State
 from swarmhub.contract.consortium.cards import DIALS_OUT
+from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import (
     INVITATION,
     MEMBER,
@@ -37,7 +39,7 @@ from swarmhub.home.membership import Membership, Standing, find_applicants
 from swarmhub.ledger import Committed, advance_block_time, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.cometbft.broadcaster import end
-from swarmhub.ledger.sqlite.driver import is_passing, wall_clock_ms
+from swarmhub.ledger.sqlite.driver import is_passing
 from swarmhub.merge import self_test
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.forgetting import Removed, forget_here
@@ -622,6 +624,7 @@ class Node:
             "studies": [self._study_status(name) for name in get_chain(state).running],
             "validator": bool(me and me.power),
             "validators": sum(m.power > 0 for m in get_members(state)),
+            "faults": compute_faults(sum(m.power > 0 for m in get_members(state))),
             "networked": self.home.is_networked,
             "waiting": standing.state == "waiting",
             "state": standing.state,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from swarmhub.contract.records import Study, get_member_of_key
 from swarmhub.errors import BadInput, TrainerError
 from swarmhub.files import lock
@@ -29,10 +31,24 @@ def need_over(client: LedgerClient, name: str) -> Study:
     return study
 
 
-async def forget_study(home: Home, name: str) -> tuple[int, int]:
-    """Delete this node's data of the study; returns (bytes of models and statistics, files of
-    journal and trainers). A running node does it itself. Raises BadInput if the study is not
-    over."""
+@dataclass(frozen=True)
+class Forgotten:
+    """What was deleted: bytes of models and statistics, files of the journal and of trainers."""
+
+    study: str
+    nbytes: int
+    files: int
+
+
+async def check_over(home: Home, name: str) -> None:
+    """Raise BadInput if a study cannot be forgotten yet."""
+    async with open_client(home) as client:
+        need_over(client, name)
+
+
+async def forget_study(home: Home, name: str) -> Forgotten:
+    """Delete this node's data of the study. A running node does it itself. Raises BadInput if the
+    study is not over."""
     from swarmhub.blobs import BlobStore
     from swarmhub.node.forgetting import forget_here
 
@@ -49,12 +65,12 @@ async def forget_study(home: Home, name: str) -> tuple[int, int]:
             return ask_node(home, name)
         try:
             removed = forget_here(home, client.ledger.state, BlobStore(home.blobs_path), name)
-            return removed.nbytes, removed.files
+            return Forgotten(name, removed.nbytes, removed.files)
         finally:
             held.close()
 
 
-def ask_node(home: Home, name: str) -> tuple[int, int]:
+def ask_node(home: Home, name: str) -> Forgotten:
     """Ask the running node to forget it. Raises BadInput if it does not answer."""
     from swarmhub.train.client import NodeClient
 
@@ -64,4 +80,4 @@ def ask_node(home: Home, name: str) -> tuple[int, int]:
         raise BadInput(
             f"The running node has not forgotten '{name}' yet ({error}); type this again."
         ) from None
-    return int(found["nbytes"]), int(found["files"])
+    return Forgotten(name, int(found["nbytes"]), int(found["files"]))

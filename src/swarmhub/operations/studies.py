@@ -1,22 +1,43 @@
-"""Views of a study: its terms, its members, its rounds."""
+"""Studies: propose, approve, refuse, enrol, start, finish, release, and look at them."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
 from swarmhub.contract.records import ROUND, Round, Spec, Study
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING, compute_training_round
+from swarmhub.contract.transactions import Approve, Body, Finish, Start, Withdraw
+from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.rounds import RoundBook, SettledRound
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 PAGE = 500  # blocks
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A study that is on the ledger now; members approve exactly the terms of this digest."""
+
+    study: str
+    spec: Digest
+
+
+@dataclass(frozen=True)
+class Released:
+    """A motion to release a model; `released` if this hospital's vote was enough."""
+
+    study: str
+    released: bool
 
 
 @dataclass(frozen=True)
@@ -92,3 +113,83 @@ def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -
 
 def _has(block: Committed, event: str, study: str) -> bool:
     return any(name == event and f["study"] == study for name, f in block.events)
+
+
+def read_spec(path: Path) -> Spec:
+    """Read a study's terms from TOML. Raises BadInput, for a misspelt key with the nearest valid
+    one."""
+    try:
+        return codec.from_json(Spec, tomllib.loads(path.read_text("utf-8-sig")))
+    except OSError as error:
+        raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
+    except BadInput:
+        raise
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a huge integer
+        raise BadInput(f"Expected TOML in {path}: {error}.") from None
+
+
+async def propose(home: Home, spec: Spec) -> Proposed:
+    """Propose a study to the members."""
+    async with open_client(home) as client:
+        await client.propose(spec)
+        return Proposed(spec.name, client.need_study(spec.name).spec)
+
+
+async def look(home: Home, name: str) -> StudyShown:
+    """Return a study's terms and state, without its rounds. Raises BadInput if there is none."""
+    async with open_client(home) as client:
+        return look_at_study(client, name)
+
+
+async def list_studies(home: Home) -> list[StudyShown]:
+    """Return all studies, sorted by name, without their rounds."""
+    async with open_client(home) as client:
+        return [look_at_study(client, study.name) for study in client.studies()]
+
+
+async def approve(home: Home, name: str, terms: Digest) -> None:
+    """Approve the terms with this digest, and no others, for this hospital."""
+    async with open_client(home) as client:
+        client.need_study(name)
+        await client.submit(Approve(name, terms))
+
+
+async def refuse(home: Home, name: str) -> None:
+    """Refuse a study at this hospital."""
+    async with open_client(home) as client:
+        await client.refuse(name)
+
+
+async def enrol(home: Home, name: str, samples: int) -> None:
+    """Enrol in an approved study with at most so many training samples."""
+    async with open_client(home) as client:
+        await client.enrol(name, samples)
+
+
+async def withdraw(home: Home, name: str) -> None:
+    """Leave a study; an unsettled contribution is void."""
+    await _submit(home, name, Withdraw(name))
+
+
+async def start(home: Home, name: str) -> None:
+    """Open the first round."""
+    await _submit(home, name, Start(name))
+
+
+async def finish(home: Home, name: str) -> None:
+    """End a study before its last round, for all members."""
+    await _submit(home, name, Finish(name))
+
+
+async def release(home: Home, name: str, model: str) -> Released:
+    """Open a motion to release the current or best model (a digest or its beginning), with this
+    hospital's vote."""
+    async with open_client(home) as client:
+        result = await client.release(name, model)
+        return Released(name, any(event == "released" for event, _ in result.events))
+
+
+async def _submit(home: Home, name: str, body: Body) -> None:
+    async with open_client(home) as client:
+        client.need_study(name)
+        await client.submit(body)

@@ -16,9 +16,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from swarmhub import codec
+from swarmhub.clock import make_steady_clock
 from swarmhub.contract import State
 from swarmhub.contract.records import Genesis, get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
@@ -56,7 +55,6 @@ T = TypeVar("T")
 
 FORMAT = "1"
 LOCK_TIMEOUT_S = 30.0
-CLOCK_VARIABLE = "SWARMHUB_CLOCK_OFFSET_MS"
 AHEAD_MS = 1_000  # block time so far ahead of a clock shows that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a notification was lost
 AGAIN_S = 3.0  # between two tries to write, if the machine is short of something
@@ -76,19 +74,6 @@ CREATE TABLE blocks (
   height INTEGER PRIMARY KEY, header TEXT NOT NULL, signature TEXT NOT NULL, txs TEXT NOT NULL
 );
 """
-
-
-def wall_clock_ms() -> int:
-    """Return milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
-def make_steady_clock() -> Callable[[], int]:
-    """Return a clock that starts from the wall clock and continues at real speed, unaffected by its
-    steps. SWARMHUB_CLOCK_OFFSET_MS sets it wrong, for tests."""
-    offset_ms = wall_clock_ms() - time.monotonic_ns() // 1_000_000
-    offset_ms += int(os.environ.get(CLOCK_VARIABLE) or 0)
-    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
 
 
 def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:

@@ -1,0 +1,130 @@
+"""What a hospital's person does, from Python: `swarmhub.Client(home)`.
+
+    client = swarmhub.Client("~/.swarmhub")
+    client.propose("study.toml")
+    shown = client.study("heart")
+    client.approve("heart", shown.study.spec)
+    client.enrol("heart", samples=303)
+
+Each method is one operation of the modules of this package, and returns its record. No node has to
+run. Errors are those of `swarmhub.errors`, each with one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from swarmhub.contract.records import Member, Spec
+from swarmhub.home.home import Home
+from swarmhub.home.invitations import read_token, write_token
+from swarmhub.node.sent import Sent
+from swarmhub.operations import forgetting as _forgetting
+from swarmhub.operations import join as _join
+from swarmhub.operations import members as _members
+from swarmhub.operations import models as _models
+from swarmhub.operations import sent as _sent
+from swarmhub.operations import studies as _studies
+from swarmhub.operations.forgetting import Forgotten
+from swarmhub.operations.inbox import MotionShown
+from swarmhub.operations.join import Joined
+from swarmhub.operations.members import Founded, Moved, Voted
+from swarmhub.operations.models import Exported
+from swarmhub.operations.studies import Proposed, Released, StudyShown
+from swarmhub.types import Digest, MemberId
+
+DAY_MS = 86_400_000
+
+
+class Client:
+    """One hospital's home. Raises HomeError if there is none in the folder."""
+
+    def __init__(self, home: Path | str) -> None:
+        self.home = Home.open(Path(home).expanduser())
+
+    # studies
+
+    def studies(self) -> list[StudyShown]:
+        """Return all studies, without their rounds."""
+        return asyncio.run(_studies.list_studies(self.home))
+
+    def study(self, name: str, last: int = 20) -> StudyShown:
+        """Return a study with its newest settled rounds (`last`; 0: all that are kept here)."""
+        return asyncio.run(_studies.show_study(self.home, name, last))
+
+    def propose(self, spec: Spec | Path | str) -> Proposed:
+        """Propose a study: its terms, or a TOML file of them."""
+        terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
+        return asyncio.run(_studies.propose(self.home, terms))
+
+    def approve(self, name: str, terms: Digest) -> None:
+        """Approve the terms with this digest (`study(name).study.spec`), and no others."""
+        asyncio.run(_studies.approve(self.home, name, terms))
+
+    def refuse(self, name: str) -> None:
+        """Refuse a study at this hospital."""
+        asyncio.run(_studies.refuse(self.home, name))
+
+    def enrol(self, name: str, samples: int) -> None:
+        """Enrol in an approved study with at most so many training samples."""
+        asyncio.run(_studies.enrol(self.home, name, samples))
+
+    def withdraw(self, name: str) -> None:
+        """Leave a study; an unsettled contribution is void."""
+        asyncio.run(_studies.withdraw(self.home, name))
+
+    def start(self, name: str) -> None:
+        """Open the first round."""
+        asyncio.run(_studies.start(self.home, name))
+
+    def finish(self, name: str) -> None:
+        """End a study before its last round, for all members."""
+        asyncio.run(_studies.finish(self.home, name))
+
+    def release(self, name: str, model: str) -> Released:
+        """Open a motion to release the current or best model (a digest or its beginning)."""
+        return asyncio.run(_studies.release(self.home, name, model))
+
+    def forget(self, name: str) -> Forgotten:
+        """Delete models, statistics and private state of a study that is over, without asking."""
+        return asyncio.run(_forgetting.forget_study(self.home, name))
+
+    def export(self, name: str, out: Path | str, best: bool = False) -> Exported:
+        """Write the newest (or best) settled model that is held here as a safetensors file."""
+        return asyncio.run(_models.export(self.home, name, Path(out), best))
+
+    # membership
+
+    def found(self, name: str, founders: tuple[Path, ...] = ()) -> Founded:
+        """Found a consortium with this hospital and the cards in these files."""
+        return _members.found(self.home, name, founders)
+
+    def invite(self, days: int = 7) -> str:
+        """Return the token of a single-use invitation; send it confidentially."""
+        return write_token(asyncio.run(_members.invite(self.home, days * DAY_MS)))
+
+    def join(self, token: str) -> Joined:
+        """Apply for membership of a networked consortium with an invitation's token."""
+        return asyncio.run(_join.join(self.home, read_token(token)))
+
+    def members(self) -> list[Member]:
+        """Return the active members."""
+        return asyncio.run(_members.list_members(self.home))
+
+    def inbox(self) -> list[MotionShown]:
+        """Return all open motions, oldest first."""
+        return asyncio.run(_members.inbox(self.home))
+
+    def vote(self, motion: int, aye: bool) -> Voted:
+        """Vote on a motion."""
+        return asyncio.run(_members.vote(self.home, motion, aye))
+
+    def remove(self, member: MemberId) -> Moved:
+        """Open a motion to remove a member, with this hospital's vote for it."""
+        return asyncio.run(_members.remove(self.home, member))
+
+    # record
+
+    def sent(self, study: str = "", since_ms: int = 0) -> list[Sent]:
+        """Return what left this hospital, oldest first."""
+        return _sent.read_sent(self.home, study, since_ms)

@@ -1,0 +1,170 @@
+"""Membership: found, invite, apply, vote, remove, leave, rotate and revoke keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmhub.contract.records import Member
+from swarmhub.contract.transactions import Leave, Remove
+from swarmhub.errors import BadInput
+from swarmhub.home.home import ROTATABLE, Home, read_name
+from swarmhub.home.invitations import InvitationToken, read_token
+from swarmhub.operations import join as joining
+from swarmhub.operations.inbox import MotionShown, read_inbox, say_waits
+from swarmhub.operations.ledger_client import (
+    accept_genesis,
+    found_consortium,
+    make_rotation,
+    open_client,
+    read_card,
+    read_genesis_file,
+)
+from swarmhub.types import MemberId
+
+MOTION_ENDS = ("motion_carried", "motion_lost")
+
+
+@dataclass(frozen=True)
+class Founded:
+    """A new consortium's chain. `genesis` is the file for the other founders, "" if there are
+    none or all share this machine's ledger."""
+
+    chain: str
+    founders: tuple[str, ...]
+    genesis: str = ""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An application: the members vote on this motion."""
+
+    motion: int
+
+
+@dataclass(frozen=True)
+class Voted:
+    """A vote; `state` is "open" (with a reason if the motion waits), "carried" or "lost"."""
+
+    motion: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A motion to remove a member; `removed` if this hospital's vote was enough."""
+
+    member: MemberId
+    name: str
+    removed: bool
+
+
+@dataclass(frozen=True)
+class KeysRotated:
+    """Keys that were replaced, and the account key's fingerprint (32 hex digits)."""
+
+    keys: tuple[str, ...]
+    fingerprint: str
+
+
+def found(home: Home, name: str, founders: Sequence[Path] = ()) -> Founded:
+    """Found a consortium on the home's ledger, with this hospital and the cards in these files."""
+    name = read_name(name)
+    cards = [home.card(), *(read_card(path) for path in founders)]
+    chain = found_consortium(name, cards, home)
+    genesis = str(home.genesis_path) if home.is_networked and len(cards) > 1 else ""
+    return Founded(chain, tuple(card.name for card in cards), genesis)
+
+
+def accept(home: Home, genesis: Path) -> Founded:
+    """Create this home's ledger from a genesis that names this hospital as a founder."""
+    terms = read_genesis_file(genesis)
+    chain = accept_genesis(home, terms)
+    return Founded(chain, tuple(card.name for card in terms.founders))
+
+
+async def invite(home: Home, valid_ms: int) -> InvitationToken:
+    """Create a single-use invitation for a newcomer."""
+    async with open_client(home) as client:
+        return await client.invite(home, valid_ms)
+
+
+async def apply(home: Home, token: InvitationToken) -> Applied:
+    """Apply for membership on a ledger that this machine's nodes share."""
+    async with open_client(home) as client:
+        if client.ledger.tip.chain_id != token.chain:
+            raise BadInput(
+                f"The invitation is for {token.chain}, this home's ledger is "
+                f"{client.ledger.tip.chain_id}; make the home with --ledger {token.ledger}."
+            )
+        return Applied(await client.apply(home.card(), token))
+
+
+async def inbox(home: Home) -> list[MotionShown]:
+    """Return all open motions, oldest first."""
+    async with open_client(home) as client:
+        return read_inbox(client)
+
+
+async def vote(home: Home, motion: int, aye: bool) -> Voted:
+    """Vote on a motion."""
+    async with open_client(home) as client:
+        result = await client.vote(motion, aye)
+    about = {name: f for name, f in result.events if f.get("motion") == motion}
+    if "motion_waits" in about:
+        return Voted(motion, f"open: {say_waits(about['motion_waits']['why'])}")
+    ended = [name for name in about if name in MOTION_ENDS]
+    return Voted(motion, ended[0].removeprefix("motion_") if ended else "open")
+
+
+async def list_members(home: Home) -> list[Member]:
+    """Return the active members."""
+    async with open_client(home) as client:
+        return client.members()
+
+
+async def find_member(home: Home, member: MemberId) -> Member:
+    """Return an active member. Raises BadInput if there is none with this id."""
+    async with open_client(home) as client:
+        return client.need_member(member)
+
+
+async def remove(home: Home, member: MemberId) -> Moved:
+    """Open a motion to remove a member, with this hospital's vote for it."""
+    async with open_client(home) as client:
+        name = client.need_member(member).name
+        result = await client.submit(Remove(member))
+    return Moved(member, name, any(event == "removed" for event, _ in result.events))
+
+
+async def leave(home: Home) -> None:
+    """Leave the consortium."""
+    async with open_client(home) as client:
+        await client.submit(Leave())
+
+
+async def rotate_keys(home: Home, names: Sequence[str], invitation: str = "") -> KeysRotated:
+    """Replace keys of this hospital; a running node restarts with the new ones by itself. A
+    member's `invitation` is needed if the others refuse this node."""
+    for name in names:
+        if name not in ROTATABLE:
+            raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
+    new = home.begin_rotation(names)
+    card = home.card(rotated=names)
+    if invitation:
+        await joining.come_back(home, read_token(invitation), make_rotation(card, new))
+        for name in names:  # on the ledger; this home follows when its node is up
+            home.put_in_place(name)
+    else:
+        async with open_client(home) as client:
+            await client.rotate(card, new)
+            if not home.is_networked:  # otherwise its node does, once the old keys are not needed
+                home.finish_rotation(client.ledger.state)
+    return KeysRotated(tuple(names), new.public[:32])
+
+
+async def revoke(home: Home) -> None:
+    """Revoke the keys of this hospital's machine at once. It stays a member."""
+    async with open_client(home) as client:
+        await client.revoke()

@@ -1,0 +1,115 @@
+"""The ledger's record for an auditor: verify it, read events and blocks. Needs no keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import State
+from swarmhub.contract.records import STUDY, get_members, get_names
+from swarmhub.errors import BadInput
+from swarmhub.home.home import Home
+from swarmhub.ledger import Committed, SqliteLedger, Tip
+from swarmhub.ledger.cometbft import verify_comet_ledger
+from swarmhub.operations.log import Happened, Wanted, find_member, select_events
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class Record:
+    """A verified ledger: its tip, its state, all blocks that are kept."""
+
+    tip: Tip
+    state: State
+    blocks: list[Committed]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Figures of a ledger whose blocks all hold."""
+
+    chain: str
+    blocks: int
+    transactions: int
+    refused: int
+    head: Digest
+    app_hash: Digest
+    members: tuple[str, ...]
+
+
+def read_record(file: Path | None, home: Path) -> Record:
+    """Verify a ledger: a file or folder, or by default that of a home, which also knows the head
+    that it has seen. Raises LedgerDamaged for the first block that does not hold."""
+    seen = None
+    if file is None:
+        opened = Home.open(home)
+        file, seen = opened.ledger_path, opened.last_head_if_whole()
+    if file.is_dir():
+        return Record(*verify_comet_ledger(file))
+    blocks: list[Committed] = []
+
+    async def run() -> Record:
+        ledger = await SqliteLedger.open(file, seen=seen, listener=blocks.append)
+        await ledger.close()
+        return Record(ledger.tip, ledger.state, blocks)
+
+    return asyncio.run(run())
+
+
+def verify(file: Path | None, home: Path) -> Verified:
+    """Check every block: chain, signatures, and each result by executing the contract."""
+    record = read_record(file, home)
+    results = [r for block in record.blocks for r in block.results]
+    return Verified(
+        chain=record.tip.chain_id,
+        blocks=len(record.blocks),
+        transactions=len(results),
+        refused=sum(not r.ok for r in results),
+        head=record.tip.head,
+        app_hash=record.state.app_hash.hex(),
+        members=tuple(m.name for m in get_members(record.state)),
+    )
+
+
+def read_log(
+    file: Path | None,
+    home: Path,
+    study: str = "",
+    member: str = "",
+    since_ms: int = 0,
+    last: int = 0,
+) -> tuple[list[Happened], dict[MemberId, str]]:
+    """Return the ledger's events of a study, a member (name or number) or a time, oldest first, and
+    the members' names. Raises BadInput for a study or member that the ledger does not have."""
+    record = read_record(file, home)
+    names = get_names(record.state)
+    if study and STUDY.get(record.state, study) is None:
+        raise BadInput(
+            f"There is no study {study[:60]!r} on the ledger; see 'swarmhub study list'."
+        )
+    wanted = Wanted(study, find_member(names, member) if member else None, since_ms, last)
+    return select_events(record.blocks, wanted), names
+
+
+def read_block(file: Path | None, home: Path, height: int) -> dict[str, Any]:
+    """Return a block as JSON: header, transactions, results, events. Raises BadInput for a height
+    that is not kept or does not exist yet."""
+    record = read_record(file, home)
+    found = next((b for b in record.blocks if b.height == height), None)
+    if found is None:
+        newest = record.tip.height
+        if 0 <= height <= newest:
+            raise BadInput(f"Block {height} is not kept here: it is older than 'keep_blocks' says.")
+        raise BadInput(f"Expected a height of 0 to {newest}, got {height}.")
+    return {
+        "header": codec.to_json(found.block.header),
+        "id": found.block.id,
+        "signature": found.block.signature,
+        "transactions": [json.loads(t) for t in found.block.txs],
+        "results": [{"id": r.id, "code": r.code, "message": r.message} for r in found.results],
+        "events": [{"event": n, **f} for n, f in found.events],
+    }

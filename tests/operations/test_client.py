@@ -1,0 +1,69 @@
+"""`swarmhub.Client`: what the commands do, from Python."""
+
+import json
+
+import pytest
+from swarm import make_spec
+from typer.testing import CliRunner
+
+import swarmhub
+from swarmhub import codec
+from swarmhub.cli.app import app
+from swarmhub.home.home import Home
+
+SPEC = 'name = "heart"\nrounds = 2\nmin_peers = 2\n'
+
+
+@pytest.fixture
+def hospitals(tmp_path):
+    ledger = str(tmp_path / "ledger.sqlite")
+    homes = [
+        Home.create(tmp_path / n, n, f"127.0.0.1:{7400 + i}", ledger=ledger)
+        for i, n in enumerate("AB")
+    ]
+    card = tmp_path / "b.json"
+    card.write_text(json.dumps(codec.to_json(homes[1].card())))
+    a, b = (swarmhub.Client(home.root) for home in homes)
+    a.found("Test", (card,))
+    return a, b
+
+
+def test_a_study_goes_from_its_proposal_to_its_end(hospitals, tmp_path):
+    a, b = hospitals
+    (tmp_path / "spec.toml").write_text(SPEC)
+    proposed = a.propose(tmp_path / "spec.toml")
+    b.approve("heart", proposed.spec)  # its proposer has approved it by proposing
+    for client in (a, b):
+        client.enrol("heart", 100)
+    a.start("heart")
+    shown = b.study("heart")
+    assert (shown.study.status, shown.round.number, shown.min_peers) == ("running", 1, 2)
+    a.finish("heart")
+    assert [s.study.status for s in a.studies()] == ["finished"]
+
+
+def test_a_refusal_is_an_error_of_the_package_with_one_sentence(hospitals):
+    a, _ = hospitals
+    with pytest.raises(swarmhub.BadInput, match="There is no study 'heart' on the ledger"):
+        a.enrol("heart", 10)
+    with pytest.raises(swarmhub.BadInput, match=r"\(BadValue\)"):
+        a.propose(make_spec(rounds=0))
+    with pytest.raises(swarmhub.HomeError, match="Expected a node's home"):
+        swarmhub.Client(a.home.root / "nothing")
+
+
+def test_commands_print_the_records_of_the_client(hospitals, tmp_path):
+    a, _ = hospitals
+    a.propose(make_spec("heart", rounds=2))
+    listed = CliRunner().invoke(app, ["study", "list", "--json", "--home", str(a.home.root)])
+    assert [s["name"] for s in json.loads(listed.stdout)] == ["heart"]
+    motion = a.remove(2)
+    assert (motion.name, motion.removed) == ("B", True)
+    shown = CliRunner().invoke(app, ["consortium", "members", "--json", "--home", str(a.home.root)])
+    assert json.loads(shown.stdout) == [codec.to_json(m) for m in a.members()]
+
+
+def test_the_client_is_loaded_only_when_it_is_used():
+    assert "Client" in swarmhub.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = swarmhub.Nothing
