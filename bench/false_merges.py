@@ -53,7 +53,7 @@ def simulate(wanted: int) -> dict[str, Any]:
     while tried < wanted:
         plan = Schedule(
             rounds=20, merge=RULES[seed % len(RULES)], seed=seed, delay_ms=(1, 20),
-            acts=(Fault("lie", (1 + seed % 5,), lie="false_merge"),),
+            faults=(Fault("lie", (1 + seed % 5,), lie="false_merge"),),
         )  # fmt: skip
         world = World(plan)
         report = world.run()

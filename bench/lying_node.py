@@ -9,7 +9,6 @@ in all of it), which changes the last digits of numbers and makes none of them i
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 
 from swarmhub.blobs import BlobStore
@@ -40,4 +39,4 @@ def false_merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) 
 
 if __name__ == "__main__":
     work.merge = false_merge
-    sys.exit(main())
+    main()

@@ -16,7 +16,6 @@ import itertools
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -70,7 +69,10 @@ async def measure(
     swarm = LocalSwarm(root, options.nodes, children, driver=options.ledger, scripts=scripts)
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, trainer)
-    startup_s, settled, lo, cpu = 0.0, [], [], []
+    startup_s = 0.0
+    settled: list[float] = []
+    lo: list[int] = []
+    cpu: list[float] = []
     nbytes = 0
     while len(settled) < options.rounds + 1:
         at, name, fields = await swarm.next_event(300)
@@ -123,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -29,6 +29,7 @@ from bed import Bed  # noqa: E402
 from swarmhub.contract.records import Spec  # noqa: E402
 from swarmhub.contract.transactions import Start  # noqa: E402
 from swarmhub.home.ledgers import open_for_desk  # noqa: E402
+from swarmhub.ledger import Committed  # noqa: E402
 from swarmhub.operations.ledger_client import LedgerClient  # noqa: E402
 
 TRAINER = Path(__file__).with_name("trivial_trainer.py")
@@ -55,9 +56,12 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     homes = bed.homes
     ledger = await open_for_desk(homes[0], homes[0].key("account"), patience_s=60)
     events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = asyncio.Queue()
-    ledger.subscribe(
-        lambda c: [events.put_nowait((time.monotonic(), n, f)) for n, f in c.events] and None
-    )
+
+    def note(committed: Committed) -> None:
+        for name, fields in committed.events:
+            events.put_nowait((time.monotonic(), name, fields))
+
+    ledger.subscribe(note)
     desks = [LedgerClient(ledger, home.key("account")) for home in homes]
     await desks[0].propose(spec)
     for client in desks[1:]:

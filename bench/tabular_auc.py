@@ -23,6 +23,7 @@ import gzip
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from swarmhub.data import Design, Table, auc, load_heart, split_holdout, statist
 from swarmhub.errors import BadInput
 from swarmhub.merge import merge_statistics
 from swarmhub.recipes import KINDS, make_model
+from swarmhub.recipes.tabular import Kind
 
 Sites = dict[str, tuple[Table, list[str]]]  # site -> rows and the subject of each
 
@@ -124,12 +126,13 @@ def split(rows: Table, subjects: list[str], seed: int) -> tuple[Table, Table]:
     place = {name: k for k, name in enumerate(names)}
     of_row = np.array([place[s] for s in subjects])
     label = np.zeros(len(names), dtype=np.int64)
+    assert rows.label is not None
     np.maximum.at(label, of_row, rows.label)
     training, held = split_holdout(len(names), label, seed)
     return rows.take(np.isin(of_row, training)), rows.take(np.isin(of_row, held))
 
 
-def run(kind: str, tables: list[Table], rounds: int, seed: int) -> Callable[[Table], np.ndarray]:
+def run(kind: Kind, tables: list[Table], rounds: int, seed: int) -> Callable[[Table], np.ndarray]:
     """A study over these sites; the answer predicts."""
     design = Design.from_statistics(
         merge_statistics({i: statistics_of(t) for i, t in enumerate(tables)})
@@ -137,10 +140,12 @@ def run(kind: str, tables: list[Table], rounds: int, seed: int) -> Callable[[Tab
     model = make_model(kind, design, seed)
     inputs = [design.matrix(t) for t in tables]
     share = np.array([t.rows for t in tables]) / sum(t.rows for t in tables)
-    merged, state = model.initial(), [{} for _ in tables]
+    merged = model.initial()
+    state: list[dict[str, np.ndarray]] = [{} for _ in tables]
     for _ in range(rounds):
         sent = []
         for i, rows in enumerate(tables):
+            assert rows.label is not None
             contribution, state[i] = model.fit(merged, inputs[i], rows.label, state[i])
             sent.append(contribution)
         merged = {k: sum(w * c[k] for w, c in zip(share, sent, strict=True)) for k in merged}
@@ -153,7 +158,7 @@ def compare(kind: str, sites: Sites, rounds: int, seed: int) -> tuple[float, flo
     training, held = [a for a, _ in halves], [b for _, b in halves]
 
     def score(tables: list[Table]) -> float:
-        predict = run(kind, tables, rounds, seed)
+        predict = run(cast(Kind, kind), tables, rounds, seed)
         labels = np.concatenate([t.label for t in held])
         found = auc(labels, np.concatenate([predict(t) for t in held]))
         assert found is not None

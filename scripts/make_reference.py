@@ -187,7 +187,7 @@ def type_words(kind: Any) -> str:
     if origin in (types.UnionType, typing.Union):
         return " or ".join(type_words(a) for a in arguments if a is not type(None)) + " or null"
     if dataclasses.is_dataclass(kind):
-        return str(kind.__name__)
+        return str(getattr(kind, "__name__", kind))
     return {"str": "text", "int": "integer", "bool": "true or false"}.get(kind.__name__, str(kind))
 
 
@@ -536,7 +536,7 @@ def function(name: str, called: Callable[..., Any], level: str = "##") -> str:
     defaults: list[ast.expr | None] = [None] * (len(node.args.args) - len(node.args.defaults))
     given = [
         ast.unparse(a) + (f" = {ast.unparse(default)}" if default else "")
-        for a, default in zip(node.args.args, defaults + node.args.defaults, strict=True)
+        for a, default in zip(node.args.args, [*defaults, *node.args.defaults], strict=True)
         if a.arg != "self"
     ]
     if node.args.kwarg:

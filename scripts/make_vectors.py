@@ -256,7 +256,9 @@ def rounds() -> Recorder:
     for member in c.round().roster:
         c.ok(member, c.contribution(member, evaluations=(auc(last, 700_000 + member),)))
     assert c.study().status == "finished"
-    model = c.study().current.digest
+    current = c.study().current
+    assert current is not None
+    model = current.digest
     c.ok(1, Release(HEART, model))
     c.refused("AlreadyDone", 2, Release(HEART, model))
     motion = c.open_motions[-1]

@@ -118,14 +118,15 @@ def card_of(name: str, account: PrivateKey | None = None, **changes: Any) -> Car
 
 def genesis_of(names: list[str], **changes: Any) -> Genesis:
     """Block 0 for hospitals of these names."""
-    return Genesis(
-        **{"name": "Hearts", "founders": tuple(map(card_of, names)), "time_ms": START_MS} | changes
-    )
+    founders = tuple(map(card_of, names))
+    usual: dict[str, Any] = {"name": "Hearts", "founders": founders, "time_ms": START_MS}
+    return Genesis(**usual | changes)
 
 
 def spec_of(**changes: Any) -> Spec:
     """A study of two rounds for at least two members."""
-    return Spec(**{"name": HEART, "rounds": 2, "min_peers": 2, "layout": LAYOUT} | changes)
+    usual: dict[str, Any] = {"name": HEART, "rounds": 2, "min_peers": 2, "layout": LAYOUT}
+    return Spec(**usual | changes)
 
 
 def auc(of: str, micro: int, samples: int = 100) -> Evaluation:

@@ -359,7 +359,9 @@ class Bed:
             found = self.settled(i)
             both = set(first) & set(found)
             assert {k: first[k] for k in both} == {k: found[k] for k in both}
-        last = STUDY.need(self.state(hosts[0]), STUDY_NAME).current.digest
+        current = STUDY.need(self.state(hosts[0]), STUDY_NAME).current
+        assert current is not None
+        last = current.digest
         self.wait_until(
             lambda: all((self.homes[i - 1].blobs_path / f"{last}.bin").exists() for i in hosts)
         )
