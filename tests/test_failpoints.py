@@ -14,6 +14,8 @@ from swarmhub import failpoints
 from swarmhub.contract.transactions import BODIES
 from swarmhub.errors import BadInput
 
+pytestmark = pytest.mark.process
+
 SOURCE = Path(swarmhub.__file__).parent
 PLACES = [
     name

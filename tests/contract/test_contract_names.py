@@ -123,6 +123,7 @@ def test_a_refusal_says_which_character_is_none_of_a_name():
     assert "not Latin and Cyrillic ones together" in name_act(Consortium(2), "Mаyo").message
 
 
+@pytest.mark.process
 def test_the_letters_are_what_the_script_makes():
     script = [sys.executable, str(ROOT / "scripts" / "make_letters.py"), "--check"]
     assert subprocess.run(script, capture_output=True, text=True).returncode == 0

@@ -15,6 +15,8 @@ import pytest
 
 from swarmhub.params import import_safetensors
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "swarmhub"]
 
 

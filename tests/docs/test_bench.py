@@ -12,6 +12,8 @@ import false_merges
 import pytest
 import soak
 
+pytestmark = pytest.mark.process
+
 BENCH = Path(__file__).parents[2] / "bench"
 SCRIPTS = sorted(p.name for p in BENCH.glob("*.py") if "argparse" in p.read_text())
 

@@ -21,6 +21,8 @@ from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guides" / "own-training.md"
 README = ROOT / "README.md"

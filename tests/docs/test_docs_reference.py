@@ -48,6 +48,7 @@ def make_reference():
     return module
 
 
+@pytest.mark.process
 def test_generated_pages_are_current():
     done = subprocess.run(
         [sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False

@@ -37,6 +37,8 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import SqliteLedger
 
+pytestmark = pytest.mark.process
+
 long = pytest.mark.skipif(
     not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1"
 )

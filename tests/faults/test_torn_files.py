@@ -341,6 +341,7 @@ def test_torn_private_state_of_a_trainer_gives_way_to_the_round_before(home, see
 # real processes
 
 
+@pytest.mark.process
 def test_a_node_with_a_damaged_journal_head_and_layout_says_so_and_goes_on(tmp_path):
     from test_life import add_one, finished, make_round
 
@@ -368,6 +369,7 @@ def test_a_node_with_a_damaged_journal_head_and_layout_says_so_and_goes_on(tmp_p
         assert {s.member for s in network.study("s").current.shares} == {1, 2}
 
 
+@pytest.mark.process
 def test_a_layout_lost_amid_a_round_comes_from_another_member(tmp_path):
     from test_life import add_one, finished
 
@@ -388,6 +390,7 @@ def test_a_layout_lost_amid_a_round_comes_from_another_member(tmp_path):
         assert {s.member for s in network.study("s").current.shares} == {1, 2}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["account.pem", "tls.pem", "tls.crt"])
 def test_a_node_with_a_damaged_key_ends_with_one_sentence(tmp_path, name):
     with Network(tmp_path, 1) as network:
@@ -402,6 +405,7 @@ def test_a_node_with_a_damaged_key_ends_with_one_sentence(tmp_path, name):
         assert f"{name} is damaged" in sentence
 
 
+@pytest.mark.process
 def test_a_certificate_that_is_not_the_ledgers_is_said(tmp_path):
     with Network(tmp_path, 1) as network:
         home = network.homes[0]
@@ -412,6 +416,7 @@ def test_a_certificate_that_is_not_the_ledgers_is_said(tmp_path):
         )
 
 
+@pytest.mark.process
 def test_a_ledger_that_is_damaged_while_nodes_run_stops_them_with_file_and_height(tmp_path):
     import sqlite3
 

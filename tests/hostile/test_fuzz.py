@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from swarmhub.errors import Malformed
 
+pytestmark = pytest.mark.campaign
+
 ROOT = Path(__file__).parents[2]
 RUNS = 1500  # about a second for each decoder
 KEPT = sorted(engine.CORPUS.glob("*/*.bin"))

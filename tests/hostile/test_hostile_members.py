@@ -20,6 +20,8 @@ from swarmhub.params import CHUNK_BYTES
 from swarmhub.transport import connection, listener, server
 from swarmhub.transport.client import PeerClient
 
+pytestmark = pytest.mark.process
+
 VERSIONS = (b"aiohttp", b"Python", b"3.1")
 
 

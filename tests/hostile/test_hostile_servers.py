@@ -18,6 +18,8 @@ from swarmhub.protocol import ReceiptCame
 from swarmhub.transport import client
 from swarmhub.transport.client import PeerClient
 
+pytestmark = pytest.mark.process
+
 OK = b"HTTP/1.1 200 OK\r\n"
 SMALL, LARGE = 1000, 3 * CHUNK_BYTES
 

@@ -3,12 +3,15 @@
 import sys
 
 import numpy as np
+import pytest
 from swarm import Network, make_spec, swarmhub
 from test_audits import ADD_OWN
 
 from swarmhub.cli import ledger as ledger_cli
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.params import import_safetensors
+
+pytestmark = pytest.mark.process
 
 LIAR = 3
 FALSE_MERGE_AND_EXCERPT = """

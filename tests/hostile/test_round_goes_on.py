@@ -22,6 +22,8 @@ from swarm import Network, make_spec, swarmhub
 
 from swarmhub.params import import_safetensors
 
+pytestmark = pytest.mark.process
+
 ADD_ONE = """
 import argparse, numpy as np, swarmhub
 p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home

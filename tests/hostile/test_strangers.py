@@ -25,6 +25,8 @@ from swarmhub import keys
 from swarmhub.errors import PeerError
 from swarmhub.transport import connection
 
+pytestmark = pytest.mark.process
+
 SAID = [
     get("/v1/offer?study=x&number=1&revision=0"),
     get("/nothing"),

@@ -25,7 +25,7 @@ from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.store import Store
 
-pytestmark = [needs_namespaces, needs_cometbft]
+pytestmark = [needs_namespaces, needs_cometbft, pytest.mark.campaign]
 
 FOUR = (1, 2, 3, 4)
 PHASES = (

@@ -59,6 +59,8 @@ from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
 
+pytestmark = pytest.mark.engine
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -32,6 +32,8 @@ from swarmhub.ledger import create_ledger, make_genesis_block
 from swarmhub.ledger.base import Subscriptions
 from swarmhub.ledger.blocks import Committed
 
+pytestmark = pytest.mark.process
+
 on_all = pytest.mark.parametrize("driver", ALL_DRIVERS)
 with_a_clock = pytest.mark.parametrize("driver", DRIVERS)  # whose block time a test can set
 

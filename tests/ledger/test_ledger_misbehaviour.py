@@ -21,6 +21,8 @@ from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.application import read_misbehaviour
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 
+pytestmark = pytest.mark.engine
+
 H2 = compute_address(key("h2/consensus").public)
 
 

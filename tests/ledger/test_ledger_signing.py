@@ -18,6 +18,8 @@ from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, Signing
 from swarmhub.ledger.cometbft.store import Store
 
+pytestmark = pytest.mark.engine
+
 OURS, OTHER = key("h1/consensus").public, key("h2/consensus").public
 ABSENT, COMMIT, NIL = 1, 2, 3
 

@@ -111,6 +111,7 @@ def process(path, who, count):
         child.communicate()
 
 
+@pytest.mark.process
 def test_real_processes_that_write_at_once_agree_on_one_chain(path):
     create_ledger(path, GENESIS, key("h1"))
     with process(path, "h1", 15) as one, process(path, "h2", 15) as two:
@@ -132,6 +133,7 @@ def test_real_processes_that_write_at_once_agree_on_one_chain(path):
     assert sum(p.startswith("seen/") for p in state.values) == 30
 
 
+@pytest.mark.process
 def test_a_block_of_another_process_arrives_without_polling(path, no_safety_look):
     create_ledger(path, GENESIS, key("h1"))
 

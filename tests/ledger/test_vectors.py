@@ -18,6 +18,8 @@ from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import BODIES
 from swarmhub.errors import Malformed
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests" / "vectors").glob("*.json"))
 

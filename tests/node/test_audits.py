@@ -14,6 +14,8 @@ from swarmhub.contract.transactions import Dispute, read_transaction
 from swarmhub.home.home import Home
 from swarmhub.operations.record import read_record
 
+pytestmark = pytest.mark.process
+
 LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 
 

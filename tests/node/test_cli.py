@@ -15,6 +15,8 @@ from swarmhub.cli.shared import table
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes, free_address
 
+pytestmark = pytest.mark.process
+
 SPEC = """
 name = "heart"
 title = "Heart disease at three hospitals"

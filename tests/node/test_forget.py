@@ -77,6 +77,7 @@ def train(network, study):
     )
 
 
+@pytest.mark.process
 def test_a_node_neither_fetches_nor_serves_what_it_forgot(tmp_path):
     with Network(tmp_path, 2) as network:
         for i in (1, 2):

@@ -20,7 +20,7 @@ from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
-pytestmark = needs_cometbft
+pytestmark = [needs_cometbft, pytest.mark.engine]
 SCRIPT = Path(__file__).with_name("short_ledger.py")
 
 

@@ -22,6 +22,8 @@ from swarmhub.home.home import Home
 from swarmhub.home.membership import Asked, Membership, find_standing
 from swarmhub.operations import running_node
 
+pytestmark = pytest.mark.engine
+
 # what the ledger says
 
 

@@ -15,6 +15,8 @@ from test_join import init, run, wait_until
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.node.health import MAX_CONNECTIONS
 
+pytestmark = pytest.mark.process
+
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations"
 
 

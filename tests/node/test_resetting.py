@@ -17,6 +17,8 @@ from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_hei
 from swarmhub.operations import reset_signing
 from swarmhub.operations.reset_signing import Outlook, look_ahead, reset
 
+pytestmark = pytest.mark.engine
+
 LOST = "does not sign blocks: its key has signed"
 
 

@@ -14,6 +14,8 @@ from swarmhub.params import write_buffer
 from swarmhub.params.buffer import layout_of
 from swarmhub.train.client import NodeClient
 
+pytestmark = pytest.mark.process
+
 MODEL = {"w": np.zeros(4)}
 
 

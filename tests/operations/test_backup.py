@@ -17,6 +17,8 @@ from swarmhub.demo.processes import Processes
 from swarmhub.home.home import Home
 from swarmhub.operations.backup import back_up
 
+pytestmark = pytest.mark.engine
+
 
 def names_in(file):
     with tarfile.open(file) as tar:

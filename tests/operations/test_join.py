@@ -26,7 +26,7 @@ from swarmhub.home.invitations import PREFIX, read_token, write_token
 from swarmhub.operations.join import join
 from swarmhub.transport.join_client import JoinClient
 
-pytestmark = needs_cometbft
+pytestmark = [needs_cometbft, pytest.mark.engine]
 
 
 def run(*words, code=0, says=False):

@@ -35,7 +35,8 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 CALM = Schedule(delay_ms=(1, 5), rounds=4)
 
 
-@pytest.mark.parametrize(("nodes", "rounds", "schedules"), [(4, 6, 30), (5, 10, 200), (7, 6, 30)])
+@pytest.mark.campaign
+@pytest.mark.parametrize(("nodes", "rounds", "schedules"), [(4, 6, 30), (5, 10, 100), (7, 6, 30)])
 def test_schedules_break_no_invariant(nodes, rounds, schedules):
     found = run_campaign(schedules, nodes=nodes, rounds=rounds)
     assert found.schedules == schedules
@@ -300,6 +301,7 @@ def plan_for(mutant, seed):
     )
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_the_campaign_notices_a_fault(mutant, monkeypatch):
     monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 8_000)
@@ -374,6 +376,7 @@ def test_a_line_that_is_none_is_named(line):
 # the commands
 
 
+@pytest.mark.process
 def test_a_campaign_prints_one_json_object():
     done = swarmhub("sim", "run", "--schedules", 4, "--rounds", 2, "--json")
     found = json.loads(done.stdout)
@@ -381,6 +384,7 @@ def test_a_campaign_prints_one_json_object():
     assert found["per_minute"] > 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -415,6 +419,7 @@ def with_a_fault(*arguments):
     )  # fmt: skip
 
 
+@pytest.mark.process
 def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
     sizes = ("--nodes", 4, "--rounds", 2)
     done = with_a_fault("sim", "run", "--schedules", 3, "--seed", 5, *sizes, "--json")
@@ -437,6 +442,7 @@ def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
     assert not run_schedule(parse_schedule(short.stdout)).broken
 
 
+@pytest.mark.process
 def test_a_replay_tells_the_story(tmp_path):
     done = swarmhub("sim", "replay", 3, "--rounds", 1)
     assert done.returncode == 0

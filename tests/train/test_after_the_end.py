@@ -6,6 +6,8 @@ from swarm import Network, make_spec, swarmhub
 
 import swarmhub as library
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def network(tmp_path):

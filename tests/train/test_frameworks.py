@@ -6,6 +6,8 @@ from swarm import Network, make_spec, swarmhub
 
 from swarmhub.params import import_safetensors
 
+pytestmark = pytest.mark.process
+
 TORCH = """
 import argparse, torch, swarmhub
 p = argparse.ArgumentParser(); p.add_argument("--home"); p.add_argument("--seed", type=int)

@@ -70,6 +70,7 @@ def train_from(model, value):
     return train(X, Y).coef_
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore")  # it does not converge in one iteration
 @pytest.mark.parametrize("model", GOES_ON, ids=str)
 def test_what_takes_part_goes_on_from_merged_values(model):

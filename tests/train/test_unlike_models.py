@@ -9,6 +9,8 @@ from swarm import Network, make_spec
 from swarmhub.node.layouts import find_unlike
 from swarmhub.protocol import LocalState, MergeDone, Offered, PreparedContribution
 
+pytestmark = pytest.mark.process
+
 TRAINERS = Path(__file__).parent / "trainers"
 
 

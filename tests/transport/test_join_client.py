@@ -10,6 +10,8 @@ from ends import End, OpenGate, between
 from swarmhub.errors import HungUp, PeerError
 from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 
+pytestmark = pytest.mark.process
+
 
 def test_an_address_that_is_none_keeps_nobody_from_the_next(tmp_path):
     newcomer = End(tmp_path / "newcomer", 1)

@@ -4,9 +4,12 @@ import asyncio
 import gc
 from asyncio.sslproto import SSLProtocol
 
+import pytest
 from ends import End
 
 from swarmhub.transport.listener import Listener
+
+pytestmark = pytest.mark.process
 
 GUESTS = 40
 

@@ -3,11 +3,14 @@
 import asyncio
 from types import SimpleNamespace
 
+import pytest
 from builders import HEART, Consortium
 from ends import OpenGate, between, put
 
 from swarmhub.node.service import Node
 from swarmhub.protocol import FetchedBlobs, LocalState
+
+pytestmark = pytest.mark.process
 
 PATHS = {
     "GET": ("/v1/blobs/{}", "/v1/blobs/{}/leaves", "/v1/blobs/{}/chunks/0"),

@@ -19,6 +19,8 @@ from swarmhub.transport import client as client_room
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
 
+pytestmark = pytest.mark.process
+
 
 def test_what_goes_out_is_counted_for_its_member(tmp_path):
     gate = OpenGate()

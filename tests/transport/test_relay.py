@@ -15,6 +15,8 @@ from swarmhub.transport.client import PeerClient
 from swarmhub.transport.relay import Relay, RelayUplink, reach_relay, relays_of
 from swarmhub.transport.server import PeerServer
 
+pytestmark = pytest.mark.process
+
 WAIT_S = 20
 
 
