@@ -28,7 +28,6 @@ from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.store import parse_fingerprint, read_leaves
-from swarmhub.cli.study import read_spec
 from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (
     Card,
@@ -75,6 +74,7 @@ from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
 from swarmhub.operations.ledger_client import read_card
 from swarmhub.operations.recovery import read_restart
+from swarmhub.operations.studies import read_spec
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed
 from swarmhub.sim.schedule import parse_schedule, schedule_of

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from swarmhub.cli.study import read_spec
 from swarmhub.contract.records import STUDY
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
@@ -20,6 +19,7 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
+from swarmhub.operations.studies import read_spec
 
 pytestmark = pytest.mark.process
 

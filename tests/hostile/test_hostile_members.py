@@ -509,7 +509,7 @@ def test_ten_thousand_silent_connections_keep_no_member_out(tmp_path, room_for_m
 
 
 def test_a_crowd_at_one_address_does_not_displace_a_guest_from_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(listener, "MAX_GUESTS", 8)
+    monkeypatch.setattr(listener, "MAX_PENDING", 8)
 
     async def scenario(one, two, client, server):
         patient = silent(server.port, 1, "127.0.0.3")

@@ -7,8 +7,8 @@ import pytest
 from swarm import Network, make_spec, swarmhub
 from test_audits import ADD_OWN
 
-from swarmhub.cli import ledger as ledger_cli
 from swarmhub.contract.round.election import compute_leader_order
+from swarmhub.operations.record import read_record
 from swarmhub.params import import_safetensors
 
 pytestmark = pytest.mark.process
@@ -205,7 +205,7 @@ def run_with(liar, tmp_path, rounds=1, **terms):
         out = tmp_path / "out.safetensors"
         home = network.homes[0].root
         assert swarmhub("node", "export", name, "--home", home, "--out", out).returncode == 0
-        blocks = ledger_cli._read(network.homes[0].ledger_path, home).blocks
+        blocks = read_record(network.homes[0].ledger_path, home).blocks
         for i in (1, 2, 4):
             assert "Traceback" not in network.log(i).read_text()
     return [e for block in blocks for e in block.events], import_safetensors(out)["w"]

@@ -130,7 +130,7 @@ def test_a_pool_without_space_keeps_no_litter(path, monkeypatch):
         if moment == "pool.hidden":
             raise NO_SPACE
 
-    monkeypatch.setattr(pool_room, "reach", fill)
+    monkeypatch.setattr(pool_room, "failpoint", fill)
     with pytest.raises(OSError, match="No space"):
         pool.put(poke("h1", 1))
     assert list(path.with_name(path.name + ".pool").iterdir()) == []

@@ -11,6 +11,8 @@ from swarmhub.train import client
 from swarmhub.train.client import NodeClient
 from swarmhub.train.notices import Notices
 
+pytestmark = pytest.mark.process
+
 
 class Door(BaseHTTPRequestHandler):
     """Answers with what the path says: a status and a code."""

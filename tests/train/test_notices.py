@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from swarmhub.train.notices import Notices
 
 TRAINERS = Path(__file__).parent / "trainers"
@@ -58,6 +60,7 @@ def run(name, *arguments):
     )
 
 
+@pytest.mark.process
 def test_a_program_ends_with_a_sentence_and_no_traceback(tmp_path):
     done = run("add_one.py", "--home", tmp_path)
     assert done.returncode == 2
@@ -65,6 +68,7 @@ def test_a_program_ends_with_a_sentence_and_no_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_another_error_of_a_program_keeps_its_traceback(tmp_path):
     done = run("fails.py", "--home", tmp_path)
     assert done.returncode == 1

@@ -21,7 +21,7 @@ from swarmhub.cli.shared import (
     whole,
 )
 from swarmhub.errors import BadInput, plain
-from swarmhub.home.home import ROTATABLE, Home
+from swarmhub.home.home import ROTATABLE, Home, read_name
 from swarmhub.home.invitations import read_token, write_token
 from swarmhub.operations import join as joining
 from swarmhub.operations import members
@@ -43,6 +43,7 @@ def found(
     json_: JsonOption = False,
 ) -> None:
     """Found a consortium on this home's ledger, with this hospital as a founder."""
+    name = read_name(name)
     made = members.found(Home.open(home), name, founder or [])
     sentence = f"Founded {made.chain} with {len(made.founders)} member(s)."
     if made.genesis:
