@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import Fingerprint

@@ -27,7 +27,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
-from swarmhub.blobs.store import parse_fingerprint, read_leaves
+from swarmhub.blobs.leaves import parse_fingerprint, read_leaves
 from swarmhub.cli.study import read_spec
 from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (

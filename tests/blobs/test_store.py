@@ -10,7 +10,8 @@ import pytest
 
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs import store as store_room
-from swarmhub.blobs.store import SYNC_FIRST_BYTES, fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
+from swarmhub.blobs.store import SYNC_FIRST_BYTES
 from swarmhub.errors import BlobError, DiskError
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 
@@ -285,7 +286,7 @@ def test_pulls_that_have_ended_halfway_go_at_the_second_sweep(store, tmp_path):
     again.close()
     for at in range(CHUNK_BYTES, len(data[blob]), CHUNK_BYTES):
         late.feed(data[blob][at : at + CHUNK_BYTES])
-    with pytest.raises(BlobError, match="swept away"):
+    with pytest.raises(BlobError, match="was swept"):
         late.finish()
     assert blob.digest not in other
 

@@ -13,7 +13,7 @@ from builders import CLAIMED, HEART, merging
 from ends import between, effect, put
 
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import disk_error
+from swarmhub.blobs.files import disk_error
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
 from swarmhub.home.home import Home
@@ -72,7 +72,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 
     async def story():
         monkeypatch.setattr(here, "react", lambda: None)
-        monkeypatch.setattr(study_driver.inquiry, "answer_dispute", nobody_gives)
+        monkeypatch.setattr(study_driver.audit_procedure, "answer_dispute", nobody_gives)
         await here._carry_out(look)
         assert here._has_just_failed(look), "it is tried again after a pause"
         assert bool(there.problems.sentences) == (error is NO_DESCRIPTOR)

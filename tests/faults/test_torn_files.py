@@ -13,7 +13,7 @@ from swarm import Network, make_spec, swarmhub
 
 from swarmhub import keys
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.contract.records import Evaluation
 from swarmhub.errors import HomeError, LedgerDamaged, LedgerError, SwarmhubError
 from swarmhub.failpoints import VARIABLE

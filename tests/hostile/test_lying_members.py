@@ -14,7 +14,7 @@ LIAR = 3
 FALSE_MERGE_AND_EXCERPT = """
 import sys
 import numpy as np
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES
@@ -41,7 +41,7 @@ ANOTHER_CONTRIBUTION = """
 import sys
 from dataclasses import replace
 import numpy as np
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.node import work
@@ -125,16 +125,16 @@ import sys
 import numpy as np
 from swarmhub.cli import main
 from swarmhub.node import work
-right = work.take_over
+right = work.ingest
 def read_only(layout, member, source):
     for at in range(0, layout.nbytes, 1 << 20):
         source.read_at(at, min(1 << 20, layout.nbytes - at))
-def take_over(store, path, layout, me, weight):
+def ingest(store, path, layout, me, weight):
     if layout is not None and np.fromfile(path)[0]:  # not the common start
         np.full(layout.nbytes // 8, 1.7e308).tofile(path)
     return right(store, path, layout, me, weight)
 work.check_contribution = read_only
-work.take_over = take_over
+work.ingest = ingest
 sys.exit(main())
 """
 
