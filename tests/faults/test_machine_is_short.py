@@ -16,8 +16,9 @@ from swarmhub.blobs import BlobStore
 from swarmhub.blobs.files import disk_error
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
+from swarmhub.home.head import load_head
 from swarmhub.home.home import Home
-from swarmhub.node import problems, study_driver, work
+from swarmhub.node import problems, service, study_driver, work
 from swarmhub.node.service import Node
 from swarmhub.node.trainer_api import server as local_api
 from swarmhub.node.trainer_api.server import LocalApi
@@ -63,7 +64,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
     tmp_path, monkeypatch, error
 ):
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-    there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
+    there.ledger = SimpleNamespace(state={}, estimate_ms=lambda: 0)
     here = study_driver.StudyDriver(there, LocalState("heart", 1))
     look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 
@@ -110,19 +111,19 @@ def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypa
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
     monkeypatch.setattr(problems, "AGAIN_S", 0.01)
     there.ledger = SimpleNamespace(tip=SimpleNamespace(height=7, head="a" * 64))
-    failures, real = [NO_SPACE] * 3, there.home.save_head
+    failures, real = [NO_SPACE] * 3, service.save_head
 
     def save_head(*given):
         if failures:
             raise failures.pop()
         real(*given)
 
-    monkeypatch.setattr(there.home, "save_head", save_head)
+    monkeypatch.setattr(service, "save_head", save_head)
 
     async def story():
         there.problems.insist(there._save_head)
         assert "is full" in there.problems.sentences[0]
-        await until(lambda: there.home.last_head() == (7, "a" * 64))
+        await until(lambda: load_head(there.home) == (7, "a" * 64))
 
     asyncio.run(story())
 

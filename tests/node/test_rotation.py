@@ -12,8 +12,17 @@ from comets import Comets
 from engines import needs_cometbft
 
 from swarmhub.contract.records import get_double_sign
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
 from swarmhub.home.foreign_keys import find_foreign_keys
-from swarmhub.home.home import COMETBFT, ROTATABLE, Home
+from swarmhub.home.home import Home
+from swarmhub.home.rotation import (
+    ROTATABLE,
+    begin_rotation,
+    finish_rotation,
+    is_rotating,
+    load_newest_ledger_key,
+)
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain, sign_transaction
 from swarmhub.ledger.cometbft import badge as badge_room
@@ -108,12 +117,12 @@ class Twins:
         shutil.copytree(root / "home", root / "copy")
         self.copy = Home.open(root / "copy")
         self.account = self.home.key("account")
-        self.chain = MemoryChain(make_genesis("x", [self.home.card()]), self.account)
+        self.chain = MemoryChain(make_genesis("x", [make_card(self.home)]), self.account)
 
     def rotate(self, home, names):
         """In one of the two homes, which then has the new keys beside the old ones."""
-        account, new = home.key("account"), home.begin_rotation(names)
-        body = make_rotation(home.card(rotated=names), new)
+        account, new = home.key("account"), begin_rotation(home, names)
+        body = make_rotation(make_card(home, rotated=names), new)
         tip = self.chain.tip
         tx = sign_transaction(body, tip.chain_id, tip.time_ms, account)
         assert self.chain.append([tx], tip.time_ms)[0].results[0].ok
@@ -148,7 +157,7 @@ def test_a_home_goes_on_by_rotating_again(twins):
     twins.rotate(twins.copy, ["tls", "consensus", "ledger"])
     assert "type 'swarmhub consortium rotate-key --all'" in twins.said
     twins.rotate(twins.home, ROTATABLE)
-    assert twins.home.finish_rotation(twins.chain.state) == list(ROTATABLE)
+    assert finish_rotation(twins.home, twins.chain.state) == list(ROTATABLE)
     assert find_foreign_keys(twins.home, twins.chain.state, twins.home.key("account").public) == ""
 
 
@@ -157,13 +166,13 @@ def test_new_keys_are_taken_a_block_after_their_rotation(twins):
     twins.rotate(twins.home, ROTATABLE)
     node.ledger = SimpleNamespace(state=twins.chain.state, tip=twins.chain.tip)
     node._renew()
-    assert twins.home.is_rotating(), "the next block needs the old consensus key"
+    assert is_rotating(twins.home), "the next block needs the old consensus key"
     assert not node.renewed
     twins.chain.append([], twins.chain.tip.time_ms)
     node.ledger.tip = twins.chain.tip
     node._renew()
     assert node.renewed
-    assert not twins.home.is_rotating()
+    assert not is_rotating(twins.home)
 
 
 # by which key the engine shows itself
@@ -174,7 +183,7 @@ class Played:
 
     def __init__(self, twins, connections):
         self.settings = SimpleNamespace(peer=twins.home.key("ledger"),
-                                        newest_peer=twins.home.newest_ledger_key)  # fmt: skip
+                                        newest_peer=lambda: load_newest_ledger_key(twins.home))  # fmt: skip
         self.rpc, self.connections = self, iter(connections)
         self.shown, self.said, self.over = [], [], asyncio.Event()
 
@@ -212,15 +221,15 @@ def watch(twins, connections, monkeypatch):
 def test_an_engine_without_connections_tries_its_other_key(twins, monkeypatch):
     old = twins.home.key("ledger").public
     assert watch(twins, [0, 0, None, 2], monkeypatch).shown == [], "there is no other"
-    twins.home.begin_rotation(["ledger"])
-    new = twins.home.newest_ledger_key().public
+    begin_rotation(twins.home, ["ledger"])
+    new = load_newest_ledger_key(twins.home).public
     assert watch(twins, [2, None, 1], monkeypatch).shown == [], "nobody refuses it"
     assert watch(twins, [0, 0, None, 0, 3], monkeypatch).shown == [new, old, new]
 
 
 def test_an_engine_that_misses_the_next_block_tries_its_other_key(twins, monkeypatch):
     twins.rotate(twins.home, ["ledger"])
-    new = twins.home.newest_ledger_key().public
+    new = load_newest_ledger_key(twins.home).public
     assert watch(twins, [1], monkeypatch).shown == [new]
     twins.chain.append([], twins.chain.tip.time_ms)
     assert watch(twins, [1], monkeypatch).shown == []
@@ -235,6 +244,6 @@ def test_a_node_that_nobody_connects_to_says_so(twins, monkeypatch):
 
 def test_a_key_that_moves_meanwhile_is_no_error(twins):
     twins.home.key_path("ledger").unlink()
-    assert twins.home.newest_ledger_key() is None
+    assert load_newest_ledger_key(twins.home) is None
     PrivateKey().save(twins.home.key_path("ledger"))
-    assert twins.home.newest_ledger_key() is not None
+    assert load_newest_ledger_key(twins.home) is not None

@@ -25,8 +25,11 @@ from swarmhub.cli.shared import (
 from swarmhub.contract.records import Motion
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
-from swarmhub.home.home import ROTATABLE, Home, read_name
+from swarmhub.home.card import make_card
+from swarmhub.home.config import read_name
+from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken, read_token, write_token
+from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation, put_in_place
 from swarmhub.operations.client import (
     Client,
     accept_genesis,
@@ -56,7 +59,7 @@ def found(
     """Found a consortium on this home's ledger, with this hospital as a founder."""
     name = read_name(name)
     opened = Home.open(home)
-    cards = [opened.card(), *(read_card(path) for path in founder or [])]
+    cards = [make_card(opened), *(read_card(path) for path in founder or [])]
     chain = found_consortium(name, cards, opened)
     sentence = f"Founded {chain} with {len(cards)} member(s)."
     if opened.is_networked and len(cards) > 1:
@@ -129,7 +132,7 @@ def apply(
                 f"The invitation is for {token.chain}, this home's ledger is "
                 f"{client.ledger.tip.chain_id}; make the home with --ledger {token.ledger}."
             )
-        return await client.apply(opened.card(), token)
+        return await client.apply(make_card(opened), token)
 
     motion = with_client(home, act)
     show({"motion": motion}, json_, f"Applied: motion {motion}. The members vote on it now.")
@@ -270,20 +273,20 @@ def rotate_key(
     for name in chosen:
         if name not in ROTATABLE:
             raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
-    new = opened.begin_rotation(chosen)
-    card = opened.card(rotated=chosen)
+    new = begin_rotation(opened, chosen)
+    card = make_card(opened, rotated=chosen)
     if invitation:
         from swarmhub.operations import join as joining
 
         asyncio.run(joining.come_back(opened, read_token(invitation), make_rotation(card, new)))
         for name in chosen:  # on the ledger; this home follows when its node is up
-            opened.put_in_place(name)
+            put_in_place(opened, name)
     else:
 
         async def act(client: Client, home_: Home) -> None:
             await client.rotate(card, new)
             if not home_.is_networked:  # otherwise its node does, once the old keys are not needed
-                home_.finish_rotation(client.ledger.state)
+                finish_rotation(home_, client.ledger.state)
 
         with_client(home, act)
     print(f"Rotated: {', '.join(chosen)}. Fingerprint: {new.public[:32]}.")

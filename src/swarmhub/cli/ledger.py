@@ -15,6 +15,7 @@ from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
 from swarmhub.contract import State
 from swarmhub.contract.records import STUDY, get_members, get_names
 from swarmhub.errors import BadInput, plain
+from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
@@ -46,7 +47,7 @@ def _read(file: Path | None, home: Path) -> Record:
     seen = None
     if file is None:
         opened = Home.open(home)
-        file, seen = opened.ledger_path, opened.last_head_if_whole()
+        file, seen = opened.ledger_path, load_head_if_whole(opened)
     if file.is_dir():
         return Record(*verify_comet_ledger(file))
     blocks: list[Committed] = []

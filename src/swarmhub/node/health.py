@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from swarmhub.errors import BadInput
-from swarmhub.home.home import parse_address
+from swarmhub.home.config import parse_address
 
 if TYPE_CHECKING:
     from swarmhub.node.service import Node

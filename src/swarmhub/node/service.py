@@ -30,10 +30,20 @@ from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
 from swarmhub.home.bootstrap import Bootstrap
+from swarmhub.home.config import parse_address
 from swarmhub.home.foreign_keys import find_foreign_keys
-from swarmhub.home.home import Home, parse_address
+from swarmhub.home.head import load_head, save_head
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import NodeLedger, open_for_node
 from swarmhub.home.membership import Membership, Standing, find_applicants
+from swarmhub.home.rotation import (
+    find_new_keys,
+    finish_rotation,
+    is_rotating,
+    keys_changed_ns,
+    mend_rotation,
+    read_identity,
+)
 from swarmhub.ledger import Committed, advance_block_time, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.cometbft.broadcaster import end
@@ -91,7 +101,7 @@ class Node:
         self.home = home
         self.verbose = verbose
         home.make_folders()
-        home.mend_rotation()
+        mend_rotation(home)
         self.account = home.key("account")
         home.key("tls")  # OpenSSL would not name the damaged file
         self.blobs = BlobStore(home.blobs_path)
@@ -115,7 +125,7 @@ class Node:
         self.drivers: dict[str, StudyDriver] = {}
         self.stopping = asyncio.Event()
         self.renewed = False  # its keys have been rotated: start a new node on the home
-        self._identity = home.identity()
+        self._identity = read_identity(home)
         self._may_renew = True  # keys were rotated, and this node has not checked since
         self._keys_seen_ns = 0  # modification time of the folder of keys, as of the last block
         self._pulses: dict[str, asyncio.Event] = {}
@@ -177,7 +187,7 @@ class Node:
     async def _open_ledger(self) -> None:
         seen = None
         try:
-            seen = self.home.last_head()
+            seen = load_head(self.home)
         except HomeError as error:
             self.problems.report(str(error))
         self.ledger = await open_for_node(
@@ -258,10 +268,10 @@ class Node:
         self._save_head_soon()
         self.pulse(ANY_STUDY)
         happened = {name for name, _ in committed.events}
-        keys_ns = self.home.keys_changed_ns()
+        keys_ns = keys_changed_ns(self.home)
         if keys_ns != self._keys_seen_ns:
             self._keys_seen_ns = keys_ns
-            self._may_renew |= self.home.is_rotating()
+            self._may_renew |= is_rotating(self.home)
         self._may_renew |= "rotated" in happened
         if self._may_renew:
             self.problems.insist(self._renew)
@@ -282,16 +292,16 @@ class Node:
         keys stay in use."""
         state = self.ledger.state
         try:
-            new = self.home.new_keys(state)
+            new = find_new_keys(self.home, state)
             me = next(iter(new.values()), get_member_of_key(state, self.account.public))
             if self.home.is_networked and me and 0 < me.rotated == self.ledger.tip.height:
                 return
-            self.home.finish_rotation(state)
+            finish_rotation(self.home, state)
             self.problems.update("rotation", "")
             self._may_renew = False
         except HomeError as error:  # of the new key; those in use may be valid
             self.problems.update("rotation", str(error))
-        if self.home.identity() != self._identity:
+        if read_identity(self.home) != self._identity:
             log.info("this hospital's keys have been rotated")
             self.renewed = True
             self.stopping.set()
@@ -301,7 +311,7 @@ class Node:
         if self.renewed:
             return
         with contextlib.suppress(HomeError):  # reported by `_renew`
-            if self.home.new_keys(self.ledger.state):
+            if find_new_keys(self.home, self.ledger.state):
                 return  # they will be in use after the next block
             sentence = find_foreign_keys(self.home, self.ledger.state, self.account.public)
             self.problems.update("keys", sentence)
@@ -314,7 +324,7 @@ class Node:
 
     def _save_head(self) -> None:
         self._saving_head = None
-        self.home.save_head(self.ledger.tip.height, self.ledger.tip.head)
+        save_head(self.home, self.ledger.tip.height, self.ledger.tip.head)
 
     def _follow_ledger(self) -> None:
         state = self.ledger.state
