@@ -2,9 +2,9 @@
 
 import errno
 import os
-from types import SimpleNamespace
 
 import pytest
+from parts import services_on
 
 from swarmhub.errors import HomeError
 from swarmhub.home import rotation as rotation_room
@@ -13,6 +13,7 @@ from swarmhub.home.head import load_head, load_head_if_whole, save_head
 from swarmhub.home.home import FOLDERS, Home
 from swarmhub.home.rotation import begin_rotation, finish_rotation, mend_rotation, read_identity
 from swarmhub.keys import PrivateKey
+from swarmhub.node.own_keys import OwnKeys
 from swarmhub.node.service import Node
 from swarmhub.transport.tls import Peers
 
@@ -61,12 +62,11 @@ def test_a_damaged_new_key_keeps_no_node_from_its_work(tmp_path, monkeypatch):
     home = Home.create(tmp_path, "A", "127.0.0.1:7000")
     monkeypatch.setattr(rotation_room, "get_members", lambda state: [])
     next_to(home.key_path("account")).write_bytes(b"")
-    node = Node(home)
-    node.ledger = SimpleNamespace(state={})
-    node.problems.insist(node._renew)
-    (said,) = node.problems.sentences
+    there = services_on(home)
+    there.problems.insist(OwnKeys(there, read_identity(home)).renew)
+    (said,) = there.problems.sentences
     assert "account.next.pem of a rotation that has begun is damaged" in said
-    assert not node.stopping.is_set()
+    assert not there.stopping.is_set()
 
 
 def test_a_home_is_made_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from comets import Comets
 from engines import needs_cometbft
+from parts import services_on
 
 from swarmhub.contract.records import get_double_sign
 from swarmhub.home.card import make_card
@@ -22,6 +24,7 @@ from swarmhub.home.rotation import (
     finish_rotation,
     is_rotating,
     load_newest_ledger_key,
+    read_identity,
 )
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain, sign_transaction
@@ -29,7 +32,7 @@ from swarmhub.ledger.cometbft import badge as badge_room
 from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.rpc import RpcError
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE
-from swarmhub.node.service import Node
+from swarmhub.node.own_keys import OwnKeys
 from swarmhub.operations.client import make_genesis, make_rotation
 
 
@@ -162,16 +165,17 @@ def test_a_home_goes_on_by_rotating_again(twins):
 
 
 def test_new_keys_are_taken_a_block_after_their_rotation(twins):
-    node = Node(twins.home)
+    identity = read_identity(twins.home)
     twins.rotate(twins.home, ROTATABLE)
-    node.ledger = SimpleNamespace(state=twins.chain.state, tip=twins.chain.tip)
-    node._renew()
+    there = services_on(twins.home, state=twins.chain.state, tip=twins.chain.tip)
+    own_keys = OwnKeys(there, identity)
+    own_keys.renew()
     assert is_rotating(twins.home), "the next block needs the old consensus key"
-    assert not node.renewed
+    assert not own_keys.renewed
     twins.chain.append([], twins.chain.tip.time_ms)
-    node.ledger.tip = twins.chain.tip
-    node._renew()
-    assert node.renewed
+    there.ledger.tip = twins.chain.tip
+    own_keys.renew()
+    assert own_keys.renewed
     assert not is_rotating(twins.home)
 
 
@@ -182,8 +186,8 @@ class Played:
     """An engine that answers how many others it has, and what it was told."""
 
     def __init__(self, twins, connections):
-        self.settings = SimpleNamespace(peer=twins.home.key("ledger"),
-                                        newest_peer=lambda: load_newest_ledger_key(twins.home))  # fmt: skip
+        newest = partial(load_newest_ledger_key, twins.home)
+        self.settings = SimpleNamespace(peer=twins.home.key("ledger"), newest_peer=newest)
         self.rpc, self.connections = self, iter(connections)
         self.shown, self.said, self.over = [], [], asyncio.Event()
 
