@@ -14,7 +14,7 @@ from swarmhub.home.config import COMETBFT
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
-from swarmhub.operations.client import make_genesis
+from swarmhub.operations.ledger_client import make_genesis
 from swarmhub.operations.recovery import restart
 
 

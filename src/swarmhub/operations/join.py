@@ -25,7 +25,7 @@ from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import SentBook, sent_of
-from swarmhub.operations.client import make_application
+from swarmhub.operations.ledger_client import make_application
 from swarmhub.transport.join_client import JoinClient, JoinEndpoint
 
 

@@ -15,7 +15,7 @@ from swarmhub.errors import BadInput
 from swarmhub.home.config import parse_address
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.operations.client import Client
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.transport.relay import Relay
 from swarmhub.transport.tls import Peers
 
@@ -31,7 +31,7 @@ async def relay(
     account = home.key("account")
     ledger = await open_for_desk(home, account)
     try:
-        Client(ledger, account).me  # noqa: B018  # raises with what to do
+        LedgerClient(ledger, account).me  # noqa: B018  # raises with what to do
         peers = Peers(home.certificate_path, home.key_path("tls"))
         mine = peers.own()  # the certificate of this process, even if the file changes
         problem: list[str] = []
