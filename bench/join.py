@@ -22,7 +22,8 @@ from local_swarm import LocalSwarm
 
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.operations.join import join
 from swarmhub.operations.ledger_client import LedgerClient

@@ -58,7 +58,7 @@ from typing import Any
 from forkserver import ForkServer, Ward
 from local_swarm import LocalSwarm
 
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.contract.records import ROUND, STUDY, Round, Spec
 from swarmhub.contract.round.election import (
     compute_leader_order,

@@ -24,7 +24,9 @@ import psutil
 
 from swarmhub.contract.transactions import Poke
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft.engine import STATE_FILE
@@ -46,7 +48,7 @@ class Hosts:
             )
             for i in range(1, n + 1)
         ]  # fmt: skip
-        genesis = make_genesis("bench", [h.card() for h in self.homes])
+        genesis = make_genesis("bench", [make_card(h) for h in self.homes])
         for i, home in enumerate(self.homes, 1):
             found_ledger(home, genesis)
             self.up(i)

@@ -14,7 +14,9 @@ from typing import Any
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
@@ -45,7 +47,7 @@ class LocalSwarm:
             )
             for i in range(1, self.nodes + 1)
         ]  # fmt: skip
-        genesis = make_genesis("bench", [h.card() for h in self.homes])
+        genesis = make_genesis("bench", [make_card(h) for h in self.homes])
         for home in self.homes if networked else self.homes[:1]:
             found_ledger(home, genesis)
         self.trainer = trainer

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import Fingerprint

@@ -24,8 +24,11 @@ from pathlib import Path
 
 from swarmhub.contract.records import Member, get_members
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger
+from swarmhub.home.rotation import is_rotating
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import make_genesis
@@ -47,7 +50,7 @@ class Swarm:
             )
             for i in range(1, hosts + 1)
         ]  # fmt: skip
-        genesis = make_genesis("bench", [home.card() for home in self.homes])
+        genesis = make_genesis("bench", [make_card(home) for home in self.homes])
         for i, home in enumerate(self.homes, 1):
             found_ledger(home, genesis)
             children.start(
@@ -73,7 +76,7 @@ class Swarm:
         home = self.homes[i - 1]
         mine = home.key("consensus").public
         _, members = self.look(i)
-        return not home.is_rotating() and any(m.consensus == mine and m.power for m in members)
+        return not is_rotating(home) and any(m.consensus == mine and m.power for m in members)
 
 
 def wait_for(true: object, patience_s: float) -> float | None:

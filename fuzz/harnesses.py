@@ -27,7 +27,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
-from swarmhub.blobs.store import parse_fingerprint, read_leaves
+from swarmhub.blobs.leaves import parse_fingerprint, read_leaves
 from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (
     Card,
@@ -61,7 +61,9 @@ from swarmhub.home.bootstrap import (
     pack_checkpoint,
     read_engines,
 )
-from swarmhub.home.home import Home, parse_address
+from swarmhub.home.config import parse_address
+from swarmhub.home.head import load_head
+from swarmhub.home.home import Home
 from swarmhub.home.invitations import Endpoint, InvitationToken, parse_token, write_token
 from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
@@ -328,7 +330,7 @@ def try_head(data: bytes) -> None:
     config = Home(folder(), cast(Any, None))
     (folder() / "state").mkdir(exist_ok=True)
     config.state_path("head.json").write_bytes(data)
-    found = config.last_head()
+    found = load_head(config)
     assert found is None or isinstance(found[0], int)
 
 

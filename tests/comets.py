@@ -12,8 +12,11 @@ from pathlib import Path
 
 from swarmhub.contract.records import get_members
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.home.home import COMETBFT, ROTATABLE, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
+from swarmhub.home.rotation import ROTATABLE, begin_rotation, is_rotating
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis, make_rotation
@@ -31,7 +34,7 @@ class Comets:
             )
             for i in range(1, n + 1)
         ]  # fmt: skip
-        genesis = make_genesis("test", [h.card() for h in self.homes])
+        genesis = make_genesis("test", [make_card(h) for h in self.homes])
         for home in self.homes:
             found_ledger(home, genesis)
 
@@ -87,8 +90,8 @@ class Comets:
     def rotate_all(self, i, over):
         """Rotate all keys of hospital i over the node of another one."""
         home = self.homes[i - 1]
-        new = home.begin_rotation(ROTATABLE)
-        card = home.card(rotated=ROTATABLE)
+        new = begin_rotation(home, ROTATABLE)
+        card = make_card(home, rotated=ROTATABLE)
         self.at_desk(over, lambda client: client.submit(make_rotation(card, new)), account_of=i)
 
     def look(self, i):
@@ -109,7 +112,7 @@ class Comets:
         """Whether hospital i has its new keys in use, and its vote counts, as it sees it itself."""
         home = self.homes[i - 1]
         me = self.member(i, seen_by=i)
-        return not home.is_rotating() and me.consensus == home.key("consensus").public and me.power
+        return not is_rotating(home) and me.consensus == home.key("consensus").public and me.power
 
     def engine(self, i):
         """Process id of node i's engine; 0 if it does not run."""

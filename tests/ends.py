@@ -6,7 +6,7 @@ import numpy as np
 
 from swarmhub import keys
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.contract.records import Member
 from swarmhub.params import Layout, Tensor
 from swarmhub.protocol import Pull

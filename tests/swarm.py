@@ -11,6 +11,7 @@ import time
 from swarmhub.contract.records import ROUND, STUDY, Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
@@ -35,7 +36,7 @@ class Network:
             Home.create(root / f"h{i}", f"Hospital {i}", free_address(), ledger=str(ledger))
             for i in range(1, n + 1)
         ]
-        found_consortium("test", [h.card() for h in self.homes], self.homes[0])
+        found_consortium("test", [make_card(h) for h in self.homes], self.homes[0])
 
     def __enter__(self):
         return self

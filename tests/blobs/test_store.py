@@ -10,7 +10,8 @@ import pytest
 
 from swarmhub.blobs import BlobStore, Incoming
 from swarmhub.blobs import store as store_room
-from swarmhub.blobs.store import SYNC_FIRST_BYTES, fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
+from swarmhub.blobs.store import SYNC_FIRST_BYTES
 from swarmhub.errors import BlobError, DiskError
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 

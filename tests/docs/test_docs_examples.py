@@ -16,6 +16,7 @@ from swarmhub.contract.records import STUDY
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes, free_address
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
@@ -59,7 +60,7 @@ async def run_study(root: Path, script: str) -> tuple[list[Home], SqliteLedger]:
         Home.create(root / f"h{i}", f"Hospital {i}", free_address(), ledger=str(ledger_path))
         for i in range(NODES)
     ]
-    found_consortium("docs", [h.card() for h in homes], homes[0])
+    found_consortium("docs", [make_card(h) for h in homes], homes[0])
     ledger = await SqliteLedger.open(ledger_path, homes[0].key("account"))
     with Processes() as children:
         spec = read_spec(root / "scan.toml")

@@ -11,18 +11,21 @@ import aiohttp
 import pytest
 from builders import CLAIMED, HEART, merging
 from ends import between, effect, put
+from parts import no_sweep, services_on
 
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import disk_error
+from swarmhub.blobs.files import disk_error
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
-from swarmhub.home.home import Home
-from swarmhub.node import problems, study_driver, work
-from swarmhub.node.service import Node
+from swarmhub.home.head import load_head
+from swarmhub.node import head_saver, problems, work
+from swarmhub.node.services import Services
+from swarmhub.node.study_driver import StudyDriver
+from swarmhub.node.trainer_api import results, sessions
 from swarmhub.node.trainer_api import server as local_api
 from swarmhub.node.trainer_api.server import LocalApi
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.protocol import LocalState, RecomputeChunk, Submit
+from swarmhub.protocol import LocalState, RecomputeChunk, Submit, audit_procedure
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -39,7 +42,7 @@ async def until(condition):
 
 
 def test_trouble_is_said_once_shown_while_it_lasts_and_forgotten(tmp_path, monkeypatch, caplog):
-    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
+    there = services_on(tmp_path / "home")
     caplog.set_level(logging.INFO)
 
     async def story():
@@ -62,9 +65,8 @@ def test_trouble_is_said_once_shown_while_it_lasts_and_forgotten(tmp_path, monke
 def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
     tmp_path, monkeypatch, error
 ):
-    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-    there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
-    here = study_driver.StudyDriver(there, LocalState("heart", 1))
+    there = services_on(tmp_path / "home")
+    here = StudyDriver(there, LocalState("heart", 1), no_sweep)
     look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 
     async def nobody_gives(hands, effect):
@@ -72,7 +74,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 
     async def story():
         monkeypatch.setattr(here, "react", lambda: None)
-        monkeypatch.setattr(study_driver.audit_procedure, "answer_dispute", nobody_gives)
+        monkeypatch.setattr(audit_procedure, "answer_dispute", nobody_gives)
         await here._carry_out(look)
         assert here._has_just_failed(look), "it is tried again after a pause"
         assert bool(there.problems.sentences) == (error is NO_DESCRIPTOR)
@@ -88,16 +90,15 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
     c.ok(two, c.answer(CLAIMED))
     assert c.round().unfounded == (one,)
 
-    async def refuse(body):
+    async def refuse(self, body):
         return c.act(one, body)
 
     async def story(me):
-        there = Node(Home.create(tmp_path / str(me), "Hospital", "127.0.0.1:7000"))
-        there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
-        here = study_driver.StudyDriver(there, LocalState(HEART, me))
-        monkeypatch.setattr(there, "submit", refuse)
+        there = services_on(tmp_path / str(me), state=c.state)
+        here = StudyDriver(there, LocalState(HEART, me), no_sweep)
+        monkeypatch.setattr(Services, "submit", refuse)
         monkeypatch.setattr(here, "react", lambda: None)
-        await here._submit(Submit(dispute))
+        await here._runner.carry_out(Submit(dispute))
         assert dispute in here.local.refused
         return there.problems.sentences
 
@@ -107,22 +108,21 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
 
 
 def test_the_last_head_is_saved_when_the_disk_has_space_again(tmp_path, monkeypatch):
-    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
+    there = services_on(tmp_path / "home", tip=SimpleNamespace(height=7, head="a" * 64))
     monkeypatch.setattr(problems, "AGAIN_S", 0.01)
-    there.ledger = SimpleNamespace(tip=SimpleNamespace(height=7, head="a" * 64))
-    failures, real = [NO_SPACE] * 3, there.home.save_head
+    failures, real = [NO_SPACE] * 3, head_saver.save_head
 
     def save_head(*given):
         if failures:
             raise failures.pop()
         real(*given)
 
-    monkeypatch.setattr(there.home, "save_head", save_head)
+    monkeypatch.setattr(head_saver, "save_head", save_head)
 
     async def story():
-        there.problems.insist(there._save_head)
+        there.problems.insist(head_saver.HeadSaver(there).save)
         assert "is full" in there.problems.sentences[0]
-        await until(lambda: there.home.last_head() == (7, "a" * 64))
+        await until(lambda: load_head(there.home) == (7, "a" * 64))
 
     asyncio.run(story())
 
@@ -138,7 +138,7 @@ def test_nobody_else_is_blamed_where_no_descriptor_is_left(monkeypatch):
 
 
 class Board:
-    """What a `LocalApi` needs of its node."""
+    """What a `LocalApi` needs of its node: services, studies and status in one."""
 
     def __init__(self, folder):
         self.said = []
@@ -147,6 +147,7 @@ class Board:
         self.blobs = SimpleNamespace(root=folder)
         self.drivers = {"s": SimpleNamespace(local=SimpleNamespace(attached=True))}
         self.stopping = asyncio.Event()
+        self.state = {}
 
     def report_shortage(self, error, folder=None):
         self.said.append(str(disk_error(error, folder)))
@@ -163,11 +164,11 @@ def test_the_watch_over_trainers_goes_on_without_descriptors(tmp_path, monkeypat
             raise NO_DESCRIPTOR
         # None: a trainer holds it
 
-    monkeypatch.setattr(local_api, "lock", lock)
+    monkeypatch.setattr(sessions, "lock", lock)
 
     async def story():
         board = Board(tmp_path)
-        api = LocalApi(board)
+        api = LocalApi(board, board, board)
         api._watching = asyncio.create_task(api._look_after_trainers())
         await until(lambda: len(looks) >= 6)
         assert board.drivers["s"].local.attached, "what cannot be seen is not gone"
@@ -180,7 +181,7 @@ def test_the_watch_over_trainers_goes_on_without_descriptors(tmp_path, monkeypat
 def test_a_trainer_whose_node_has_no_descriptors_is_cut_off_and_comes_again(tmp_path):
     async def story():
         board = Board(tmp_path)
-        api = LocalApi(board)
+        api = LocalApi(board, board, board)
         request = SimpleNamespace(headers={"Authorization": f"Bearer {api._token}"})
 
         async def short(request):
@@ -208,11 +209,11 @@ def full_disk():
 
 
 def test_an_answer_is_stored_when_there_is_room_for_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(local_api, "AGAIN_S", 0.01)
+    monkeypatch.setattr(results, "AGAIN_S", 0.01)
 
     async def story():
         board, tries = Board(tmp_path), []
-        api = LocalApi(board)
+        intake = results.ResultIntake(board, board, None)
 
         async def store(word):
             tries.append(word)
@@ -222,28 +223,28 @@ def test_an_answer_is_stored_when_there_is_room_for_it(tmp_path, monkeypatch):
                 full_disk()
             return "stored"
 
-        assert await api._insist(store, "x") == "stored"
+        assert await intake._insist(store, "x") == "stored"
         assert (tries, len(board.said)) == (["x"] * 3, 2)
 
         async def damaged():
             raise BlobError("A stored buffer ends at 7.")
 
         with pytest.raises(BlobError, match="ends at 7"):
-            await api._insist(damaged)
+            await intake._insist(damaged)
 
         async def always():
             raise NO_SPACE
 
-        monkeypatch.setattr(local_api, "INSIST_S", 0.05)
-        with pytest.raises(local_api._StillShort):
-            await api._insist(always)
+        monkeypatch.setattr(results, "INSIST_S", 0.05)
+        with pytest.raises(results._StillShort):
+            await intake._insist(always)
 
     asyncio.run(story())
 
 
 def test_what_a_dead_trainer_left_goes_when_the_next_one_begins(tmp_path):
     store = BlobStore(tmp_path / "blobs")
-    api = LocalApi(SimpleNamespace(blobs=store, stopping=asyncio.Event()))
+    api = sessions.Sessions(SimpleNamespace(blobs=store), None, None)
     first = api._new_drop("s", "")
     first.write_bytes(b"half of a model")
     other, second = api._new_drop("t", ""), api._new_drop("s", "")
@@ -274,7 +275,6 @@ def refuse(monkeypatch, path, error):
     monkeypatch.setattr(os, "open", open_)
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("error", "status"),
     [(NO_DESCRIPTOR, 503), (OSError(errno.ENFILE, "Too many open files in system"), 503),
@@ -300,7 +300,6 @@ def test_a_blob_that_cannot_be_opened_is_a_bare_status(
     assert not [r for r in caplog.records if r.exc_info]
 
 
-@pytest.mark.process
 def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, caplog):
     async def scenario(one, two, client, _):
         blob = put(one, 1000)
@@ -313,7 +312,6 @@ def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, capl
     assert not [r for r in caplog.records if r.exc_info]
 
 
-@pytest.mark.process
 def test_an_answer_that_breaks_off_has_no_second_head(tmp_path, caplog):
     async def scenario(one, two, client, _):
         blob = put(one, 3 * CHUNK_BYTES)

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from builders import key
 from ledger_tools import GENESIS, Clock, change, done, invite, signed
+from parts import services_on
 from swarm import Network, make_spec, swarmhub
 
 from swarmhub import keys
 from swarmhub.blobs import BlobStore
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.contract.records import Evaluation
 from swarmhub.errors import HomeError, LedgerDamaged, LedgerError, SwarmhubError
 from swarmhub.failpoints import VARIABLE
+from swarmhub.home.head import load_head, save_head
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger, create_ledger
-from swarmhub.node.service import Node
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
 from swarmhub.train.shelf import Shelf
@@ -224,7 +225,7 @@ def home(tmp_path):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
-    node = Node(home)
+    node = services_on(home)
     digest, layout = put_blob(node.blobs, 4096)
     prepared = PreparedContribution(
         7,
@@ -236,46 +237,46 @@ def test_a_damaged_journal_is_left_aside_with_a_sentence(home, seed):
         100,
         (Evaluation("b" * 64, 90, {"auc": 870_000}),),
     )
-    node.save_prepared("heart", prepared)
-    assert node.load_prepared("heart") == prepared
+    node.journal.save_prepared("heart", prepared)
+    assert node.journal.load_prepared("heart") == prepared
     for what in each_damage(home.state_path("heart.prepared"), seed):
         node.problems.sentences.clear()
-        assert node.load_prepared("heart") is None, what
+        assert node.journal.load_prepared("heart") is None, what
         (sentence,) = node.problems.sentences
         assert "heart.prepared was damaged and is left aside" in sentence, what
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_damaged_journal_of_what_was_signed_is_left_aside_with_a_sentence(home, seed):
-    node, signed = Node(home), Signed(7, ("a" * 64, "b" * 64))
-    assert node.load_signed("heart") == Signed(0, ())
-    node.save_signed("heart", signed)
-    assert node.load_signed("heart") == signed
+    node, signed = services_on(home), Signed(7, ("a" * 64, "b" * 64))
+    assert node.journal.load_signed("heart") == Signed(0, ())
+    node.journal.save_signed("heart", signed)
+    assert node.journal.load_signed("heart") == signed
     for what in each_damage(home.state_path("heart.signed"), seed):
         node.problems.sentences.clear()
-        assert node.load_signed("heart") == Signed(0, ()), what
+        assert node.journal.load_signed("heart") == Signed(0, ()), what
         (sentence,) = node.problems.sentences
         assert "heart.signed was damaged and is left aside" in sentence, what
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_pulled_is_remembered_over_a_crash_and_forgotten_where_it_is_damaged(home, seed):
-    node, obtained = Node(home), FetchedBlobs(7, ("a" * 64, "b" * 64))
-    assert node.load_obtained("heart") == FetchedBlobs()
-    node.save_obtained("heart", obtained)
-    assert node.load_obtained("heart") == obtained
+    node, obtained = services_on(home), FetchedBlobs(7, ("a" * 64, "b" * 64))
+    assert node.journal.load_obtained("heart") == FetchedBlobs()
+    node.journal.save_obtained("heart", obtained)
+    assert node.journal.load_obtained("heart") == obtained
     for what in each_damage(home.state_path("heart.obtained"), seed):
-        assert node.load_obtained("heart") == FetchedBlobs(), what
+        assert node.journal.load_obtained("heart") == FetchedBlobs(), what
     assert node.problems.sentences == [], "a power cut may take it, like what was pulled"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_damaged_last_head_is_said_and_accuses_nobody(home, seed):
-    home.save_head(117, "c" * 64)
-    assert home.last_head() == (117, "c" * 64)
+    save_head(home, 117, "c" * 64)
+    assert load_head(home) == (117, "c" * 64)
     for what in each_damage(home.state_path("head"), seed):
         with pytest.raises(HomeError, match="head was damaged and is left aside"):
-            pytest.fail(f"{what}: {home.last_head()}")
+            pytest.fail(f"{what}: {load_head(home)}")
 
 
 @pytest.mark.parametrize("seed", SEEDS)

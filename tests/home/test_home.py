@@ -2,14 +2,18 @@
 
 import errno
 import os
-from types import SimpleNamespace
 
 import pytest
+from parts import services_on
 
 from swarmhub.errors import HomeError
-from swarmhub.home import home as home_room
-from swarmhub.home.home import FOLDERS, Home, next_to
+from swarmhub.home import rotation as rotation_room
+from swarmhub.home.card import make_card, next_to
+from swarmhub.home.head import load_head, load_head_if_whole, save_head
+from swarmhub.home.home import FOLDERS, Home
+from swarmhub.home.rotation import begin_rotation, finish_rotation, mend_rotation, read_identity
 from swarmhub.keys import PrivateKey
+from swarmhub.node.own_keys import OwnKeys
 from swarmhub.node.service import Node
 from swarmhub.transport.tls import Peers
 
@@ -19,51 +23,50 @@ def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, mon
     mine = Home.create(tmp_path, "A", "127.0.0.1:7000")
     other = Home.open(tmp_path)
     names = ["account", "tls", "consensus"]
-    mine.begin_rotation(names)
-    new = mine.card(rotated=names)
-    monkeypatch.setattr(home_room, "get_members", lambda state: [new])
+    begin_rotation(mine, names)
+    new = make_card(mine, rotated=names)
+    monkeypatch.setattr(rotation_room, "get_members", lambda state: [new])
     load, finished = PrivateKey.load, []
 
     def slowly(path):
         if ".next" in path.name and not finished:
             finished.append(None)
-            finished[:] = other.finish_rotation({})
+            finished[:] = finish_rotation(other, {})
         return load(path)
 
     monkeypatch.setattr(PrivateKey, "load", slowly)
-    assert mine.finish_rotation({}) == []
+    assert finish_rotation(mine, {}) == []
     assert sorted(finished) == sorted(names)
     monkeypatch.undo()
     assert not list((tmp_path / "keys").glob("*.next.*"))
-    assert (mine.card().account, mine.card().tls) == (new.account, new.tls)
-    assert mine.card().consensus == new.consensus
+    assert (make_card(mine).account, make_card(mine).tls) == (new.account, new.tls)
+    assert make_card(mine).consensus == new.consensus
 
 
 def test_a_crash_between_a_new_certificate_and_its_key_is_mended(tmp_path):
     home = Home.create(tmp_path, "A", "127.0.0.1:7000")
-    home.begin_rotation(["tls"])
-    new = home.card(rotated=["tls"]).tls
-    home.mend_rotation()
-    assert home.card().tls != new, "the ledger has not got it yet"
+    begin_rotation(home, ["tls"])
+    new = make_card(home, rotated=["tls"]).tls
+    mend_rotation(home)
+    assert make_card(home).tls != new, "the ledger has not got it yet"
     next_to(home.certificate_path).replace(home.certificate_path)  # and then a crash
     with pytest.raises(HomeError, match="restore both"):
         Peers(home.certificate_path, home.key_path("tls")).server_context()
     node = Node(Home.open(tmp_path))
     node.peers.server_context()
-    assert home.card().tls == new
+    assert make_card(home).tls == new
     assert not next_to(home.key_path("tls")).exists()
 
 
 def test_a_damaged_new_key_keeps_no_node_from_its_work(tmp_path, monkeypatch):
     home = Home.create(tmp_path, "A", "127.0.0.1:7000")
-    monkeypatch.setattr(home_room, "get_members", lambda state: [])
+    monkeypatch.setattr(rotation_room, "get_members", lambda state: [])
     next_to(home.key_path("account")).write_bytes(b"")
-    node = Node(home)
-    node.ledger = SimpleNamespace(state={})
-    node.problems.insist(node._renew)
-    (said,) = node.problems.sentences
+    there = services_on(home)
+    there.problems.insist(OwnKeys(there, read_identity(home)).renew)
+    (said,) = there.problems.sentences
     assert "account.next.pem of a rotation that has begun is damaged" in said
-    assert not node.stopping.is_set()
+    assert not there.stopping.is_set()
 
 
 def test_a_home_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -82,11 +85,11 @@ def test_a_home_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
             with pytest.raises(HomeError, match="No space left"):
                 Home.create(tmp_path / "home", "A", "127.0.0.1:7000")
     home = Home.create(tmp_path / "home", "A", "127.0.0.1:7000")
-    kept = home.identity()
+    kept = read_identity(home)
     home.root.joinpath("node.toml").unlink()
     with pytest.raises(HomeError, match="they are kept"):
         Home.create(tmp_path / "home", "A", "127.0.0.1:7000")
-    assert home.identity() == kept
+    assert read_identity(home) == kept
 
 
 def test_folders_that_a_backup_left_out_are_made_again(tmp_path):
@@ -99,10 +102,10 @@ def test_folders_that_a_backup_left_out_are_made_again(tmp_path):
 
 def test_a_damaged_head_is_a_warning_for_a_command(tmp_path, caplog):
     home = Home.create(tmp_path, "A", "127.0.0.1:7000")
-    home.save_head(7, "a" * 64)
-    assert home.last_head_if_whole() == (7, "a" * 64)
+    save_head(home, 7, "a" * 64)
+    assert load_head_if_whole(home) == (7, "a" * 64)
     home.state_path("head").write_bytes(b"x")
     with pytest.raises(HomeError, match="left aside"):
-        home.last_head()
-    assert home.last_head_if_whole() is None
+        load_head(home)
+    assert load_head_if_whole(home) is None
     assert "left aside" in caplog.text

@@ -17,7 +17,7 @@ LIAR = 3
 FALSE_MERGE_AND_EXCERPT = """
 import sys
 import numpy as np
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES
@@ -44,7 +44,7 @@ ANOTHER_CONTRIBUTION = """
 import sys
 from dataclasses import replace
 import numpy as np
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.node import work
@@ -76,18 +76,19 @@ from swarmhub.cli import main
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.records import ROUND
 from swarmhub.errors import PeerError
+from swarmhub.node.effect_runner import EffectRunner
 from swarmhub.node.study_driver import StudyDriver
 from swarmhub.protocol import Offered, ReceiptCame
 learn, tasks = StudyDriver.learn, set()
 async def hand_in(driver, offer):
     receipt = ReceiptCame(offer.number, offer.revision, offer.digest, driver.local.me, "00" * 64)
     body = codec.encode({**codec.to_json(receipt), "study": driver.study})
-    while driver.number == offer.number:
-        r = ROUND.get(driver.node.ledger.state, driver.study)
+    while driver._position.number == offer.number:
+        r = ROUND.get(driver._services.state, driver.study)
         leader = get_leader(r) if r is not None and r.phase == "MERGING" else None
         if leader not in (None, driver.local.me):
             try:
-                answer = await driver.node.client._request(
+                answer = await driver._services.client._request(
                     leader, "POST", "/v1/receipt", data=body)
                 answer.release()
             except PeerError:
@@ -100,7 +101,7 @@ def hear(self, event):
     learn(self, event)
 async def no_true_one(self, effect):
     await asyncio.sleep(1e6)
-StudyDriver.learn, StudyDriver._send_receipt = hear, no_true_one
+StudyDriver.learn, EffectRunner._send_receipt = hear, no_true_one
 sys.exit(main())
 """
 
@@ -128,16 +129,16 @@ import sys
 import numpy as np
 from swarmhub.cli import main
 from swarmhub.node import work
-right = work.take_over
+right = work.ingest
 def read_only(layout, member, source):
     for at in range(0, layout.nbytes, 1 << 20):
         source.read_at(at, min(1 << 20, layout.nbytes - at))
-def take_over(store, path, layout, me, weight):
+def ingest(store, path, layout, me, weight):
     if layout is not None and np.fromfile(path)[0]:  # not the common start
         np.full(layout.nbytes // 8, 1.7e308).tofile(path)
     return right(store, path, layout, me, weight)
 work.check_contribution = read_only
-work.take_over = take_over
+work.ingest = ingest
 sys.exit(main())
 """
 

@@ -23,6 +23,7 @@ from swarmhub.contract.records import ROUND, STUDY, Spec, get_members
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.home.ledgers import open_for_desk
@@ -165,7 +166,7 @@ class Bed:
 
     def found(self) -> None:
         """The hosts so far found a consortium, and start their nodes."""
-        found_consortium("Hearts", [h.card() for h in self.homes], self.homes[0])
+        found_consortium("Hearts", [make_card(h) for h in self.homes], self.homes[0])
         genesis = read_genesis_file(self.homes[0].genesis_path)
         for home in self.homes[1:]:
             accept_genesis(home, genesis)

@@ -21,7 +21,7 @@ LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
 
 SECOND_CHUNK = """
 import sys
-from swarmhub.blobs.store import fingerprint_of
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES

@@ -5,13 +5,13 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from parts import services_on
 
 from swarmhub.contract.transactions import Leave
-from swarmhub.home.home import Home
 from swarmhub.home.membership import Standing
-from swarmhub.node import service
+from swarmhub.node import services, status
 from swarmhub.node.problems import MOST, Problems
-from swarmhub.node.service import Node
+from swarmhub.node.status import Status
 
 LATE = "No block has it."
 
@@ -49,19 +49,21 @@ def test_the_newest_problems_are_kept_each_once(problems):
 
 @pytest.fixture
 def there(tmp_path, monkeypatch):
-    """A node that is a member in good standing, without a ledger."""
-    there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-    monkeypatch.setattr(there, "standing", lambda: Standing("member", True, "A member."))
-    monkeypatch.setattr(service, "get_member_of_key", lambda state, key: None)
-    monkeypatch.setattr(service, "find_double_signs", lambda state, me: [])
-    there.ledger = SimpleNamespace(state=None, why_late=LATE)
-    return there
+    """Services of a node that is a member in good standing, without a ledger."""
+    monkeypatch.setattr(Status, "standing", lambda self: Standing("member", True, "A member."))
+    monkeypatch.setattr(services, "get_member_of_key", lambda state, key: None)
+    monkeypatch.setattr(status, "find_double_signs", lambda state, me: [])
+    return services_on(tmp_path / "home", why_late=LATE)
+
+
+def is_well(there):
+    return Status(there, None, None).is_well()
 
 
 def test_a_problem_that_stays_is_something_to_mend(there):
-    assert there.is_well()
+    assert is_well(there)
     there.problems.report("The journal was damaged.")
-    assert not there.is_well()
+    assert not is_well(there)
 
 
 def test_a_ledger_that_is_late_is_a_warning_with_an_end(there, monkeypatch, caplog):
@@ -78,21 +80,21 @@ def test_a_ledger_that_is_late_is_a_warning_with_an_end(there, monkeypatch, capl
         return SimpleNamespace(result=result)
 
     async def story():
-        monkeypatch.setattr(service, "advance_block_time", nothing)
-        monkeypatch.setattr(service, "sign_transaction", lambda *given: b"tx")
-        monkeypatch.setattr(there, "now_ms", lambda: 0)
+        monkeypatch.setattr(services, "advance_block_time", nothing)
+        monkeypatch.setattr(services, "sign_transaction", lambda *given: b"tx")
         there.ledger.submit, there.ledger.tip = nothing, SimpleNamespace(chain_id="c")
         return await there.submit(Leave())
 
     assert asyncio.run(story()) == "taken"
     said = [(r.levelname, r.message) for r in caplog.records if LATE in r.message]
     assert said == [("WARNING", LATE), ("INFO", f"over: {LATE}")]
-    assert there.is_well()
+    assert is_well(there)
 
 
 @pytest.mark.parametrize(("state", "level"), [("member", "WARNING"), ("removed", "ERROR")])
 def test_a_member_that_is_alone_is_warned(there, monkeypatch, caplog, state, level):
-    monkeypatch.setattr(there, "standing", lambda: Standing(state, False, "Nobody answers."))
-    there._tell_standing()
-    there._tell_standing()
+    monkeypatch.setattr(Status, "standing", lambda self: Standing(state, False, "Nobody answers."))
+    told = Status(there, None, None)
+    told.log_standing()
+    told.log_standing()
     assert [(r.levelname, r.message) for r in caplog.records] == [(level, "Nobody answers.")]

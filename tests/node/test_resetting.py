@@ -11,6 +11,7 @@ from ledger_tools import GENESIS
 
 from swarmhub.errors import BadInput
 from swarmhub.files import lock
+from swarmhub.home.head import save_head
 from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft.engine import Settings, write_files
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
@@ -67,7 +68,7 @@ def test_a_reset_is_ahead_of_every_block_that_anybody_has(pair, monkeypatch):
     told(monkeypatch, Hospital_2=9)
     found = look(home)
     assert (found.known, found.newest, found.height, found.is_held) == (7, 9, 10, True)
-    home.save_head(12, "a" * 64)
+    save_head(home, 12, "a" * 64)
     found = look(home)
     assert (found.newest, found.height, found.is_held) == (12, 13, False)
     assert look(home, seen=20).height == 21

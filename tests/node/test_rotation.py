@@ -5,25 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from comets import Comets
 from engines import needs_cometbft
+from parts import services_on
 
 from swarmhub.contract.records import get_double_sign
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
 from swarmhub.home.foreign_keys import find_foreign_keys
-from swarmhub.home.home import COMETBFT, ROTATABLE, Home
+from swarmhub.home.home import Home
+from swarmhub.home.rotation import (
+    ROTATABLE,
+    begin_rotation,
+    finish_rotation,
+    is_rotating,
+    load_newest_ledger_key,
+    read_identity,
+)
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain, sign_transaction
 from swarmhub.ledger.cometbft import badge as badge_room
 from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.rpc import RpcError
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE
-from swarmhub.node.service import Node
+from swarmhub.node.own_keys import OwnKeys
 from swarmhub.operations.ledger_client import make_genesis, make_rotation
-
-pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
@@ -110,12 +120,12 @@ class Twins:
         shutil.copytree(root / "home", root / "copy")
         self.copy = Home.open(root / "copy")
         self.account = self.home.key("account")
-        self.chain = MemoryChain(make_genesis("x", [self.home.card()]), self.account)
+        self.chain = MemoryChain(make_genesis("x", [make_card(self.home)]), self.account)
 
     def rotate(self, home, names):
         """In one of the two homes, which then has the new keys beside the old ones."""
-        account, new = home.key("account"), home.begin_rotation(names)
-        body = make_rotation(home.card(rotated=names), new)
+        account, new = home.key("account"), begin_rotation(home, names)
+        body = make_rotation(make_card(home, rotated=names), new)
         tip = self.chain.tip
         tx = sign_transaction(body, tip.chain_id, tip.time_ms, account)
         assert self.chain.append([tx], tip.time_ms)[0].results[0].ok
@@ -150,22 +160,23 @@ def test_a_home_goes_on_by_rotating_again(twins):
     twins.rotate(twins.copy, ["tls", "consensus", "ledger"])
     assert "type 'swarmhub consortium rotate-key --all'" in twins.said
     twins.rotate(twins.home, ROTATABLE)
-    assert twins.home.finish_rotation(twins.chain.state) == list(ROTATABLE)
+    assert finish_rotation(twins.home, twins.chain.state) == list(ROTATABLE)
     assert find_foreign_keys(twins.home, twins.chain.state, twins.home.key("account").public) == ""
 
 
 def test_new_keys_are_taken_a_block_after_their_rotation(twins):
-    node = Node(twins.home)
+    identity = read_identity(twins.home)
     twins.rotate(twins.home, ROTATABLE)
-    node.ledger = SimpleNamespace(state=twins.chain.state, tip=twins.chain.tip)
-    node._renew()
-    assert twins.home.is_rotating(), "the next block needs the old consensus key"
-    assert not node.renewed
+    there = services_on(twins.home, state=twins.chain.state, tip=twins.chain.tip)
+    own_keys = OwnKeys(there, identity)
+    own_keys.renew()
+    assert is_rotating(twins.home), "the next block needs the old consensus key"
+    assert not own_keys.renewed
     twins.chain.append([], twins.chain.tip.time_ms)
-    node.ledger.tip = twins.chain.tip
-    node._renew()
-    assert node.renewed
-    assert not twins.home.is_rotating()
+    there.ledger.tip = twins.chain.tip
+    own_keys.renew()
+    assert own_keys.renewed
+    assert not is_rotating(twins.home)
 
 
 # by which key the engine shows itself
@@ -175,8 +186,8 @@ class Played:
     """An engine that answers how many others it has, and what it was told."""
 
     def __init__(self, twins, connections):
-        self.settings = SimpleNamespace(peer=twins.home.key("ledger"),
-                                        newest_peer=twins.home.newest_ledger_key)  # fmt: skip
+        newest = partial(load_newest_ledger_key, twins.home)
+        self.settings = SimpleNamespace(peer=twins.home.key("ledger"), newest_peer=newest)
         self.rpc, self.connections = self, iter(connections)
         self.shown, self.said, self.over = [], [], asyncio.Event()
 
@@ -214,15 +225,15 @@ def watch(twins, connections, monkeypatch):
 def test_an_engine_without_connections_tries_its_other_key(twins, monkeypatch):
     old = twins.home.key("ledger").public
     assert watch(twins, [0, 0, None, 2], monkeypatch).shown == [], "there is no other"
-    twins.home.begin_rotation(["ledger"])
-    new = twins.home.newest_ledger_key().public
+    begin_rotation(twins.home, ["ledger"])
+    new = load_newest_ledger_key(twins.home).public
     assert watch(twins, [2, None, 1], monkeypatch).shown == [], "nobody refuses it"
     assert watch(twins, [0, 0, None, 0, 3], monkeypatch).shown == [new, old, new]
 
 
 def test_an_engine_that_misses_the_next_block_tries_its_other_key(twins, monkeypatch):
     twins.rotate(twins.home, ["ledger"])
-    new = twins.home.newest_ledger_key().public
+    new = load_newest_ledger_key(twins.home).public
     assert watch(twins, [1], monkeypatch).shown == [new]
     twins.chain.append([], twins.chain.tip.time_ms)
     assert watch(twins, [1], monkeypatch).shown == []
@@ -237,6 +248,6 @@ def test_a_node_that_nobody_connects_to_says_so(twins, monkeypatch):
 
 def test_a_key_that_moves_meanwhile_is_no_error(twins):
     twins.home.key_path("ledger").unlink()
-    assert twins.home.newest_ledger_key() is None
+    assert load_newest_ledger_key(twins.home) is None
     PrivateKey().save(twins.home.key_path("ledger"))
-    assert twins.home.newest_ledger_key() is not None
+    assert load_newest_ledger_key(twins.home) is not None

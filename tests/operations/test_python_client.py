@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import swarmhub
 from swarmhub import codec
 from swarmhub.cli.app import app
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 
 SPEC = 'name = "heart"\nrounds = 2\nmin_peers = 2\n'
@@ -22,7 +23,7 @@ def hospitals(tmp_path):
         for i, n in enumerate("AB")
     ]
     card = tmp_path / "b.json"
-    card.write_text(json.dumps(codec.to_json(homes[1].card())))
+    card.write_text(json.dumps(codec.to_json(make_card(homes[1]))))
     a, b = (swarmhub.Client(home.root) for home in homes)
     a.found("Test", (card,))
     return a, b

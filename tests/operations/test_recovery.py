@@ -10,7 +10,9 @@ from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.records import ForkGenesis, InheritedState
 from swarmhub.errors import BadInput
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger
 from swarmhub.operations.ledger_client import make_genesis
 from swarmhub.operations.recovery import restart
@@ -23,7 +25,7 @@ def homes(tmp_path):
         Home.create(tmp_path / name, name, f"127.0.0.1:{7400 + 10 * i}", ledger=COMETBFT)
         for i, name in enumerate("ABC")
     ]
-    genesis = make_genesis("Hearts", [h.card() for h in found])
+    genesis = make_genesis("Hearts", [make_card(h) for h in found])
     genesis = dataclasses.replace(genesis, time_ms=wall_clock_ms() - 60_000)
     for home in found:
         found_ledger(home, genesis)

@@ -2,17 +2,16 @@
 
 import asyncio
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from builders import HEART, LAYOUT, auc, digest, initialised
+from parts import no_sweep, services_on
 
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.transactions import Enrol, Withdraw
 from swarmhub.errors import TrainerError
-from swarmhub.home.home import Home
-from swarmhub.node import study_driver
-from swarmhub.node.service import Node
+from swarmhub.node.services import Services
+from swarmhub.node.study_driver import StudyDriver
 from swarmhub.protocol import LocalState, PreparedContribution, Submit, assign
 from swarmhub.protocol.answers import check_answer, make_contribution, prepare_answer
 
@@ -78,17 +77,17 @@ def submitted(c, tmp_path, monkeypatch, prepared):
     """A driver of member 1 after the contract's answer to its contribution."""
 
     async def run():
-        there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-        there.ledger = SimpleNamespace(state=c.state, estimate_ms=lambda: 0)
-        here = study_driver.StudyDriver(there, LocalState(HEART, 1, held={c.round().base}))
+        there, local = services_on(tmp_path / "home", state=c.state), LocalState(HEART, 1)
+        local.held.add(c.round().base)
+        here = StudyDriver(there, local, no_sweep)
         monkeypatch.setattr(here, "react", lambda: None)
 
-        async def submit(body):
+        async def submit(self, body):
             return c.act(1, body)
 
-        monkeypatch.setattr(there, "submit", submit)
+        monkeypatch.setattr(Services, "submit", submit)
         here.prepare(prepared)
-        await here._submit(Submit(make_contribution(c.study(), c.round(), prepared)))
+        await here._runner.carry_out(Submit(make_contribution(c.study(), c.round(), prepared)))
         return there, here
 
     return asyncio.run(run())
@@ -102,7 +101,7 @@ def test_a_refused_answer_is_taken_back_and_asked_for_again(tmp_path, monkeypatc
     there, here = submitted(c, tmp_path, monkeypatch, prepared)
     assert assign(c.state, here.local).number == c.round().number
     assert "1 to the 50 declared" in here.local.answer_refused
-    assert there.load_prepared(HEART) is None
+    assert there.journal.load_prepared(HEART) is None
     assert any("1 to the 50 declared" in problem for problem in there.problems.sentences)
 
 

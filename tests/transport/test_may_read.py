@@ -7,7 +7,7 @@ import pytest
 from builders import HEART, Consortium
 from ends import OpenGate, between, put
 
-from swarmhub.node.service import Node
+from swarmhub.node.peer_gate import PeerGate
 from swarmhub.protocol import FetchedBlobs, LocalState
 
 pytestmark = pytest.mark.process
@@ -23,13 +23,11 @@ class NodeGate(OpenGate):
 
     def __init__(self, state, local):
         super().__init__()
-        self.ledger = SimpleNamespace(state=state)
-        self.drivers = {local.study: SimpleNamespace(local=local)}
-        self.stopping = asyncio.Event()
-        self.stopping.set()
-
-    async def may_read(self, member, digest):
-        return await Node.may_read(self, member, digest)
+        stopping = asyncio.Event()
+        stopping.set()
+        services = SimpleNamespace(state=state, stopping=stopping)
+        studies = SimpleNamespace(drivers={local.study: SimpleNamespace(local=local)})
+        self.may_read = PeerGate(services, studies, None).may_read
 
 
 def a_round_with(blob, model, enrolled, present):

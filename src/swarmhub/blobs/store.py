@@ -11,64 +11,30 @@ power cut can cost a contribution (the round then excludes it), never a wrong by
 check at start, and never a settled model: a node that merges or signs for one syncs bytes, list and
 names first (`sync`). A trainer's small answer is synced before it is submitted to the ledger, all
 else that may outlive its round some seconds later, if it is still here: no round waits for a disk
-that writes what is swept in the next. Files of large blobs that are no longer needed are kept as
-spares and written over, which saves the kernel from finding and clearing hundreds of megabytes in
-every round.
+that writes what is swept in the next.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from swarmhub import codec
-from swarmhub.errors import BlobError, DiskError, Malformed
+from swarmhub.blobs.files import FileSource, disk_error
+from swarmhub.blobs.leaves import fingerprint_of, read_leaves, write_leaves
+from swarmhub.blobs.spares import Spares
+from swarmhub.errors import BlobError, Malformed
 from swarmhub.failpoints import failpoint
-from swarmhub.files import NO_ROOM, fill, fill_at, sync, write_all
-from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, chunk_count, leaf_of
+from swarmhub.files import NO_ROOM, sync
+from swarmhub.params import Fingerprint, Layout
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
 SYNC_AFTER_S = 5.0  # in this time most blobs of a quick round are swept, and need no disk at all
-MAX_SPARES = 4  # files kept for overwriting: what a leader of four needs in a round
-
-
-class FileSource:
-    """Random access to a buffer on disk, for merging; holds one descriptor and one chunk.
-
-    With `hasher`, chunks that are read in order are hashed on the way.
-    """
-
-    def __init__(self, path: Path, hasher: ChunkHasher | None = None) -> None:
-        self._fd = os.open(path, os.O_RDONLY)
-        self._chunk = bytearray()  # as large as the largest read
-        self._hasher = hasher
-
-    def read_at(self, offset: int, length: int) -> memoryview:
-        """Return exactly `length` bytes (at most a chunk) from `offset`; valid until the next
-        call."""
-        if len(self._chunk) < length:
-            self._chunk = bytearray(length)
-        view = memoryview(self._chunk)[:length]
-        got = fill_at(self._fd, view, offset)
-        if got != length:
-            raise BlobError(f"A stored buffer ends at {offset + got}, before its length.")
-        if self._hasher is not None:
-            self._hasher.feed(view)
-        return view
-
-    def close(self) -> None:
-        """Release the descriptor."""
-        os.close(self._fd)
 
 
 class BlobStore:
@@ -84,7 +50,7 @@ class BlobStore:
         self._waiting: deque[tuple[float, Digest]] = deque()  # (time, blob) to be synced
         self._queueing = threading.Lock()
         self._naming = threading.Lock()  # held while files of a blob appear or disappear
-        self._spares: list[tuple[int, Path]] = []  # (length, path)
+        self._spares = Spares(root / "incoming")
         for folder in (root, root / "incoming", root / "layouts"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -171,11 +137,7 @@ class BlobStore:
         A spare file of that length may be there: open it with `open_to_overwrite`.
         """
         path = self.root / "incoming" / (name or uuid.uuid4().hex)
-        for spare in self._spares if nbytes and not path.exists() else ():
-            if spare[0] == nbytes:
-                self._spares.remove(spare)
-                spare[1].replace(path)
-                break
+        self._spares.take(nbytes, path)
         return path
 
     def adopt(
@@ -194,7 +156,7 @@ class BlobStore:
             return digest
         try:
             leaves = self._leaves_path(digest)
-            leaves.write_bytes(_write_leaves(fingerprint))
+            leaves.write_bytes(write_leaves(fingerprint))
             failpoint("blob.leaves")
             if first and fingerprint.nbytes <= SYNC_FIRST_BYTES:
                 self._sync_new(path)
@@ -269,7 +231,7 @@ class BlobStore:
         try:
             shutil.copyfile(self.path(digest), path)
             is_whole = fingerprint_of(path, found.layout).digest == digest
-            leaves.write_bytes(_write_leaves(found))
+            leaves.write_bytes(write_leaves(found))
             for partial in (path, leaves):  # before they replace synced ones
                 sync(partial)
             with self._naming:
@@ -358,19 +320,13 @@ class BlobStore:
             for layout in layouts:
                 (self.root / "layouts" / f"{layout}.json").unlink(missing_ok=True)
             self._spares.clear()
-            for spare in (self.root / "incoming").glob("*.spare"):
-                spare.unlink(missing_ok=True)
         return freed
 
     def _spare(self, digest: Digest) -> None:
         """Keep the file of a large blob for overwriting."""
         found = self._index.get(digest)
         if found is not None and found.nbytes > SYNC_FIRST_BYTES:
-            if len(self._spares) >= MAX_SPARES:
-                self._spares.pop(0)[1].unlink(missing_ok=True)
-            path = self.root / "incoming" / f"{uuid.uuid4().hex}.spare"
-            self.path(digest).replace(path)
-            self._spares.append((found.nbytes, path))
+            self._spares.add(self.path(digest), found.nbytes)
 
     def _delete(self, digest: Digest) -> None:
         self._index.pop(digest, None)
@@ -381,131 +337,3 @@ class BlobStore:
 
     def _leaves_path(self, digest: Digest) -> Path:
         return self.root / f"{digest}.leaves"
-
-
-class Incoming:
-    """A blob being pulled: chunks are checked, then written in order. Survives a restart.
-
-    Only checked chunks reach the file, so after a crash the whole chunks in it are checked again
-    and the pull continues behind them.
-    """
-
-    def __init__(self, store: BlobStore, fingerprint: Fingerprint, durable: bool = True) -> None:
-        self.fingerprint = fingerprint
-        self._store = store
-        self._durable = durable
-        self._path = store.incoming(fingerprint.nbytes, f"{fingerprint.digest}.part")
-        self._done = 0
-        try:
-            self._file = open_to_overwrite(self._path)
-            self._resume()
-        except OSError as error:
-            raise disk_error(error, store.root) from None
-
-    def _resume(self) -> None:
-        room = memoryview(bytearray(self.wanted))
-        while self._done < len(self.fingerprint.leaves):
-            chunk = room[: fill(self._file, room[: self.wanted])]
-            if not chunk or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
-                break
-            self._done += 1
-        self._file.seek(self.offset)
-
-    def _size(self, index: int) -> int:
-        return min(CHUNK_BYTES, self.fingerprint.nbytes - index * CHUNK_BYTES)
-
-    @property
-    def offset(self) -> int:
-        """Bytes that are here and checked."""
-        return min(self._done * CHUNK_BYTES, self.fingerprint.nbytes)
-
-    @property
-    def wanted(self) -> int:
-        """Size of the next chunk; 0 when complete."""
-        return self._size(self._done) if self._done < len(self.fingerprint.leaves) else 0
-
-    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Check and write the next whole chunk. Raises BlobError if it is not the one announced."""
-        if len(chunk) != self.wanted or leaf_of(chunk) != self.fingerprint.leaves[self._done]:
-            raise BlobError(f"Chunk {self._done} does not have its announced hash.")
-        try:
-            failpoint("pull.half", lambda: write_all(self._file, chunk[: len(chunk) // 2]))
-            write_all(self._file, chunk)
-        except OSError as error:
-            raise disk_error(error, self._store.root) from None
-        self._done += 1
-
-    def finish(self) -> Digest:
-        """Pass the complete blob to the store."""
-        if self.wanted:
-            raise BlobError("The blob is not complete.")
-        self._file.truncate(self.fingerprint.nbytes)
-        self.close()
-        failpoint("pull.whole")
-        return self._store.adopt(self._path, self.fingerprint, self._durable)
-
-    def close(self) -> None:
-        """Close the file; its content stays for a later resumption."""
-        self._file.close()
-
-
-def open_to_overwrite(path: Path) -> IO[bytes]:
-    """Open for reading and writing from the start, without clearing the content. Truncate to the
-    length written before use."""
-    return path.open("r+b" if path.exists() else "w+b", buffering=0)
-
-
-def fingerprint_of(path: Path, layout: Digest) -> Fingerprint:
-    """Hash a file chunk by chunk."""
-    hasher, chunk = ChunkHasher(layout), memoryview(bytearray(CHUNK_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while got := fill(file, chunk):
-            hasher.feed(chunk[:got])
-    return hasher.finish()
-
-
-def disk_error(error: OSError, root: Path) -> DiskError:
-    """Return an error for a failed write."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(f"The disk of {root} is full; free space, then the round goes on.")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return DiskError("Too many open files; raise the limit (ulimit -n), then start again.")
-    return DiskError(f"Cannot write to {root} ({error.strerror}); check the disk and permissions.")
-
-
-def _write_leaves(fingerprint: Fingerprint) -> bytes:
-    return codec.encode(
-        {
-            "layout": fingerprint.layout,
-            "leaves": b"".join(fingerprint.leaves).hex(),
-            "nbytes": fingerprint.nbytes,
-        }
-    )
-
-
-@dataclass(frozen=True)
-class _Leaves:
-    layout: Digest
-    leaves: str  # hex
-    nbytes: int
-
-
-def read_leaves(data: bytes) -> Fingerprint:
-    """Parse a list of chunks as stored on disk. Raises Malformed or BlobError if it is not one."""
-    found = codec.unpack(_Leaves, data, limit_bytes=1 << 30)
-    try:
-        leaves = bytes.fromhex(found.leaves)
-    except ValueError:
-        raise Malformed("The chunk hashes are not in hex.") from None
-    if not codec.is_digest(found.layout) or found.nbytes < 0:
-        raise Malformed("The list of chunks is not one.")
-    return parse_fingerprint(found.layout, found.nbytes, leaves)
-
-
-def parse_fingerprint(layout: Digest, nbytes: int, leaves: bytes) -> Fingerprint:
-    """Return a fingerprint from its parts. Raises BlobError if the number of hashes does not
-    fit."""
-    if nbytes < 0 or len(leaves) != 32 * chunk_count(nbytes):
-        raise BlobError(f"Expected {chunk_count(nbytes)} chunk hashes, got {len(leaves) // 32}.")
-    parts = tuple(leaves[i : i + 32] for i in range(0, len(leaves), 32))
-    return Fingerprint(layout, nbytes, parts)

@@ -21,8 +21,10 @@ from swarmhub.cli.shared import (
     whole,
 )
 from swarmhub.errors import BadInput, plain
-from swarmhub.home.home import ROTATABLE, Home, read_name
+from swarmhub.home.config import read_name
+from swarmhub.home.home import Home
 from swarmhub.home.invitations import read_token, write_token
+from swarmhub.home.rotation import ROTATABLE
 from swarmhub.operations import join as joining
 from swarmhub.operations import members
 from swarmhub.operations.inbox import say_motion

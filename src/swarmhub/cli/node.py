@@ -22,6 +22,7 @@ from swarmhub.cli.shared import (
     whole,
 )
 from swarmhub.errors import BadInput, plain
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 
 ADDRESS = "127.0.0.1:7400"
@@ -137,7 +138,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 @app.command("card")
 def card(home: HomeOption = DEFAULT_HOME) -> None:
     """Print this hospital's card (public keys and address, signed) as JSON."""
-    print(json.dumps(codec.to_json(Home.open(home).card()), indent=2))
+    print(json.dumps(codec.to_json(make_card(Home.open(home))), indent=2))
 
 
 @app.command("backup")

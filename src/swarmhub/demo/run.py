@@ -25,7 +25,9 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import SEED, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
 from swarmhub.files import lock
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
@@ -94,7 +96,7 @@ class Demo:
             for s in sites
         ]  # fmt: skip
         founders = self.homes[:-1]
-        genesis = make_genesis("demo", [home.card() for home in founders])
+        genesis = make_genesis("demo", [make_card(home) for home in founders])
         for home in self.homes if networked else founders[:1]:
             chain = found_ledger(home, genesis)
         self.screen.step(f"founded {chain} with {len(founders)} member(s)")
@@ -141,7 +143,7 @@ class Demo:
     async def _admit_last(self) -> None:
         founders, newcomer = self._desks[:-1], self._desks[-1]
         token = await founders[0].invite(self.homes[0], 86_400_000)
-        motion = await newcomer.apply(self.homes[-1].card(), token)
+        motion = await newcomer.apply(make_card(self.homes[-1]), token)
         votes = 0
         for client in founders:
             if any(m.id == motion for m in client.motions()):

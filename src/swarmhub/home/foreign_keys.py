@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.contract.state import Reader
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft import compute_peer_id
 from swarmhub.types import PublicKey
@@ -55,7 +56,7 @@ def _since(member: Member) -> str:
 
 def _differing(home: Home, me: Member) -> list[str]:
     """Return the names of the keys that differ. Raises HomeError if one cannot be read."""
-    card = home.card()
+    card = make_card(home)
     found = [name for name in ("tls", "consensus") if getattr(card, name) != getattr(me, name)]
     if home.is_networked:
         ours = compute_peer_id(home.key("ledger").public)

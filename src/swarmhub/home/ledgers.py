@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias
 
 from swarmhub.contract import State
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import Genesis, get_members
+from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
+from swarmhub.home.rotation import load_newest_ledger_key
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.base import Listener
@@ -57,7 +60,7 @@ async def open_for_node(
         home.engine_path, read_genesis(home.engine_path), home.key("consensus"),
         home.key("ledger"), home.config.ledger_listen, home.config.ledger_address,
         home.config.gossip_ms, home.config.commit_ms, home.config.propose_ms,
-        home.config.keep_blocks, home.newest_ledger_key,
+        home.config.keep_blocks, partial(load_newest_ledger_key, home),
     )  # fmt: skip
     if not is_newcomer(home):
         return await CometLedger.open(settings, verbose=verbose, find_height=find_height)
@@ -80,7 +83,7 @@ async def open_for_desk(
     submit, wait up to `patience_s` until it, or its engine, has started. `listener` receives the
     blocks that are executed: for a shared file all of them, from the first on."""
     if not home.is_networked:
-        seen = home.last_head_if_whole()
+        seen = load_head_if_whole(home)
         return await SqliteLedger.open(home.ledger_path, account, seen, listener=listener)
     if _is_up(home):
         patience_s = max(patience_s, ENGINE_BACK_S)

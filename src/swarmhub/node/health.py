@@ -4,16 +4,13 @@ containers and monitoring. The answer has nothing confidential, and needs no tok
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from swarmhub.errors import BadInput
-from swarmhub.home.home import parse_address
-
-if TYPE_CHECKING:
-    from swarmhub.node.service import Node
-
+from swarmhub.home.config import parse_address
+from swarmhub.node.services import Services
+from swarmhub.node.status import Status
 
 MAX_CONNECTIONS = 64  # further ones are closed at once
 MAX_CONNECTION_S = 10.0  # regardless of activity
@@ -40,8 +37,8 @@ class Health:
     `well`, `height` (the newest block), `waiting` (for admission) and `problems` (number of
     sentences in `status`)."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, services: Services, status: Status) -> None:
+        self._services, self._status = services, status
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -79,13 +76,13 @@ class Health:
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.Response:
-        standing = self._node.standing()
-        failed = self._node.ledger.failure is not None
-        well = standing.state == "member" and not (failed or self._node.stopping.is_set())
+        standing, ledger = self._status.standing(), self._services.ledger
+        failed = ledger.failure is not None
+        well = standing.state == "member" and not (failed or self._services.stopping.is_set())
         found = {
             "well": well,
-            "height": self._node.ledger.tip.height,
+            "height": ledger.tip.height,
             "waiting": standing.state == "waiting",
-            "problems": len(self._node.all_problems()),
+            "problems": len(self._status.all_problems()),
         }
         return web.json_response(found, status=200 if well else 503)

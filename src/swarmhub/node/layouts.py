@@ -12,19 +12,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import MEMBER, ROUND, SPEC, STUDY, Model, Study, get_member_of_key
 from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
+from swarmhub.home.ledgers import NodeLedger
 from swarmhub.params import Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
 from swarmhub.protocol.decision import get_holders
-from swarmhub.types import Digest, MemberId
-
-if TYPE_CHECKING:
-    from swarmhub.node.service import Node
+from swarmhub.transport.client import PeerClient
+from swarmhub.types import Digest, MemberId, PublicKey
 
 TRIES, PAUSE_S = 3, 1.0
 MAX_KNOWN = 16  # layouts in memory
@@ -63,17 +62,19 @@ def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
 class LayoutFinder:
     """Layouts of other members' models, as far as this node had to ask for them."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self, account: PublicKey, ledger: NodeLedger, blobs: BlobStore, client: PeerClient
+    ) -> None:
+        self._account, self._ledger, self._blobs, self._client = account, ledger, blobs, client
         self._known: dict[Digest, Layout] = {}
         self._checked: set[Digest] = set()  # settled models' documents that are here and intact
 
     async def describe(self, unlike: Unlike) -> str:
         """Return a sentence on how this site's model differs from the other's."""
-        offer, blobs = unlike.offer, self._node.blobs
+        offer, blobs = unlike.offer, self._blobs
         ours = blobs.layout(unlike.mine)
         theirs = await self._find((offer.leader,), offer.digest, offer.layout)
-        member = MEMBER.get(self._node.ledger.state, offer.leader)
+        member = MEMBER.get(self._ledger.state, offer.leader)
         there = f"the model of {member.name if member else f'member {offer.leader}'}"
         if ours is None or theirs is None:
             return (
@@ -85,7 +86,7 @@ class LayoutFinder:
     async def find_document(self, study: Study, model: Model) -> Path | None:
         """Return the path of a settled model's layout, fetched if no trainer here has provided
         it."""
-        blobs = self._node.blobs
+        blobs = self._blobs
         if model.layout in self._checked:
             return blobs.layout_path(model.layout)
         if await asyncio.to_thread(blobs.layout, model.layout) is None:
@@ -102,7 +103,7 @@ class LayoutFinder:
         """Return the layout of a blob from any holder; None if no holder provides it."""
         if layout in self._known:
             return self._known[layout]
-        me = get_member_of_key(self._node.ledger.state, self._node.account.public)
+        me = get_member_of_key(self._ledger.state, self._account)
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_S)
@@ -110,7 +111,7 @@ class LayoutFinder:
                 if me is not None and holder == me.id:
                     continue
                 try:
-                    found = await self._node.client.layout(holder, digest, layout)
+                    found = await self._client.layout(holder, digest, layout)
                 except PeerError as error:
                     log.info("layout of %s… from member %d: %s", digest[:12], holder, error)
                     continue

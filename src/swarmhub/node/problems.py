@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from swarmhub.blobs.store import disk_error
+from swarmhub.blobs.files import disk_error
 
 QUIET_S = 10.0  # trouble that has not come for so long is over: retries come sooner
 AGAIN_S = 3.0  # between two tries of work that this machine lacks resources for

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore, FileSource
-from swarmhub.blobs.store import disk_error, fingerprint_of, open_to_overwrite
+from swarmhub.blobs.files import disk_error, open_to_overwrite
+from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import BlobError, MergeError

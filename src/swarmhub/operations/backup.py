@@ -24,7 +24,8 @@ from swarmhub.contract.study.lifecycle import is_study_name
 from swarmhub.errors import BadInput, HomeError, Malformed, plain
 from swarmhub.files import write_durably
 from swarmhub.home import bootstrap
-from swarmhub.home.home import CONFIG, Home
+from swarmhub.home.config import CONFIG, parse_config
+from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
@@ -131,7 +132,7 @@ def restore(root: Path, source: Path) -> Home:
                     _copy(content, root / entry.name)
         if not config or not (root / "keys" / "account.pem").exists():
             raise BadInput(f"Expected a backup at {source}, got something else.")
-        made = Home(root, Home.parse(config.decode("utf-8-sig"), root).config)
+        made = Home(root, parse_config(config.decode("utf-8-sig"), root))
         made.key("account"), made.key("tls")
         if not made.key_path("consensus").exists():
             keys.PrivateKey().save(made.key_path("consensus"))

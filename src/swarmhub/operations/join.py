@@ -17,7 +17,9 @@ from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, PeerError, plain
 from swarmhub.home import bootstrap
-from swarmhub.home.home import COMETBFT, Home
+from swarmhub.home.card import make_card
+from swarmhub.home.config import COMETBFT
+from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
@@ -62,7 +64,7 @@ async def join(home: Home, token: InvitationToken) -> Joined:
             )
         bootstrap.note(home, token, bootstrap.read_engines(found))
         account = home.key("account")
-        body = make_application(home.card(), token)
+        body = make_application(make_card(home), token)
         result = await _hand_in(joiner, body, token, home)
     motion = result.get("motion")
     if type(motion) is not int:

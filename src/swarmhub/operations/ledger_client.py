@@ -45,6 +45,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import BadInput, LedgerError, Malformed
 from swarmhub.files import without_mark, write_durably
+from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import MAX_ENDPOINTS, Endpoint, InvitationToken, fingerprint_of
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
@@ -304,7 +305,7 @@ def accept_genesis(home: Home, genesis: Genesis) -> str:
             "Expected a home with a ledger of many machines; make it with 'swarmhub init --ledger "
             "cometbft'."
         )
-    if home.card() not in genesis.founders:
+    if make_card(home) not in genesis.founders:
         raise BadInput(
             f"Expected this hospital's card among the founders ({len(genesis.founders)}), found it "
             "not; give the founding hospital the output of 'swarmhub node card'."

@@ -9,8 +9,11 @@ from pathlib import Path
 from swarmhub.contract.records import Member
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput
-from swarmhub.home.home import ROTATABLE, Home, read_name
+from swarmhub.home.card import make_card
+from swarmhub.home.config import read_name
+from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken, read_token
+from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation, put_in_place
 from swarmhub.operations import join as joining
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_waits
 from swarmhub.operations.ledger_client import (
@@ -71,7 +74,7 @@ class KeysRotated:
 def found(home: Home, name: str, founders: Sequence[Path] = ()) -> Founded:
     """Found a consortium on the home's ledger, with this hospital and the cards in these files."""
     name = read_name(name)
-    cards = [home.card(), *(read_card(path) for path in founders)]
+    cards = [make_card(home), *(read_card(path) for path in founders)]
     chain = found_consortium(name, cards, home)
     genesis = str(home.genesis_path) if home.is_networked and len(cards) > 1 else ""
     return Founded(chain, tuple(card.name for card in cards), genesis)
@@ -98,7 +101,7 @@ async def apply(home: Home, token: InvitationToken) -> Applied:
                 f"The invitation is for {token.chain}, this home's ledger is "
                 f"{client.ledger.tip.chain_id}; make the home with --ledger {token.ledger}."
             )
-        return Applied(await client.apply(home.card(), token))
+        return Applied(await client.apply(make_card(home), token))
 
 
 async def inbox(home: Home) -> list[MotionShown]:
@@ -150,17 +153,17 @@ async def rotate_keys(home: Home, names: Sequence[str], invitation: str = "") ->
     for name in names:
         if name not in ROTATABLE:
             raise BadInput(f"Expected keys among {', '.join(ROTATABLE)}, got {name[:40]!r}.")
-    new = home.begin_rotation(names)
-    card = home.card(rotated=names)
+    new = begin_rotation(home, names)
+    card = make_card(home, rotated=names)
     if invitation:
         await joining.come_back(home, read_token(invitation), make_rotation(card, new))
         for name in names:  # on the ledger; this home follows when its node is up
-            home.put_in_place(name)
+            put_in_place(home, name)
     else:
         async with open_client(home) as client:
             await client.rotate(card, new)
             if not home.is_networked:  # otherwise its node does, once the old keys are not needed
-                home.finish_rotation(client.ledger.state)
+                finish_rotation(home, client.ledger.state)
     return KeysRotated(tuple(names), new.public[:32])
 
 

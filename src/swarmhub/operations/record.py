@@ -12,6 +12,7 @@ from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.records import STUDY, get_members, get_names
 from swarmhub.errors import BadInput
+from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
@@ -47,7 +48,7 @@ def read_record(file: Path | None, home: Path) -> Record:
     seen = None
     if file is None:
         opened = Home.open(home)
-        file, seen = opened.ledger_path, opened.last_head_if_whole()
+        file, seen = opened.ledger_path, load_head_if_whole(opened)
     if file.is_dir():
         return Record(*verify_comet_ledger(file))
     blocks: list[Committed] = []

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from swarmhub.contract.records import get_members
 from swarmhub.errors import BadInput
-from swarmhub.home.home import Home, parse_address
+from swarmhub.home.config import parse_address
+from swarmhub.home.home import Home
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.transport.relay import Relay

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from swarmhub.contract.records import Member, get_chain, get_member_of_key, get_members
 from swarmhub.contract.state import State
 from swarmhub.errors import BadInput, PeerError
+from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import find_credible_height
 from swarmhub.ledger.cometbft.engine import STATE_FILE
@@ -85,7 +86,7 @@ async def look_ahead(home: Home, seen: int = 0) -> Outlook:
             "answer; start it, or ask its people ('swarmhub status' shows the block) and give "
             "--seen HEIGHT."
         )
-    head = home.last_head_if_whole()
+    head = load_head_if_whole(home)
     credible = find_credible_height(list(told.values()), len(validators))
     newest = max(tip.height, signing.newest, head[0] if head else 0, credible, seen)
     return Outlook(known, is_damaged, tip.height, told, newest, len(validators))

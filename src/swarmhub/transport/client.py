@@ -20,7 +20,7 @@ import aiohttp
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore, Incoming
-from swarmhub.blobs.store import parse_fingerprint
+from swarmhub.blobs.leaves import parse_fingerprint
 from swarmhub.contract.records import Member
 from swarmhub.errors import BlobError, DiskError, HungUp, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES

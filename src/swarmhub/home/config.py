@@ -1,0 +1,174 @@
+"""Configuration of a home (node.toml), and the names and addresses in it.
+
+The format number is raised if older versions of swarmhub cannot read the home.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+import unicodedata
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from swarmhub.contract.consortium.cards import DIALS_OUT
+from swarmhub.contract.names import find_address_fault, find_name_fault
+from swarmhub.errors import BadInput, HomeError
+from swarmhub.transport.relay import relays_of
+
+FORMAT = 1
+CONFIG = "node.toml"
+COMETBFT = "cometbft"
+MAX_PORT = 65_535
+HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
+NEEDED_KEYS = ("name", "ledger", "address", "listen")
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen")
+NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
+    "gossip_ms": (1, 1_000),
+    "commit_ms": (0, 60_000),
+    "propose_ms": (100, 60_000),
+    "keep_blocks": (0, 1 << 40),
+}
+KNOWN_KEYS = ("format", *NEEDED_KEYS, *OPTIONAL_KEYS, *NUMBERS)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The operator's settings. `ledger` is a path, absolute or relative to the home, for a ledger
+    that the nodes of one machine share, or "cometbft"."""
+
+    name: str
+    ledger: str
+    address: str  # host:port under which the other members reach this node
+    listen: str  # host:port on which it listens
+    ledger_address: str = ""  # the same two for the ledger's engine, if there is one
+    ledger_listen: str = ""
+    health_listen: str = ""  # host:port on which GET /health answers, for monitoring
+    gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
+    commit_ms: int = 0  # wait after each block for votes that are late
+    propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
+    keep_blocks: int = 100_000  # minimum; of older blocks only milestones are kept; 0: keep all
+
+
+def parse_config(text: str, root: Path) -> Config:
+    """Return the configuration in `text`, of the home at `root`. Raises HomeError if it is not
+    one, or its format is another one."""
+    path = root / CONFIG
+    try:
+        found = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # not TOML, or nested too deeply
+        raise HomeError(f"Cannot read {path}: {error}.") from None
+    if found.get("format") != FORMAT:
+        came = repr(str(found["format"])[:60]) if "format" in found else "none"
+        raise HomeError(
+            f"Expected a home of format {FORMAT} at {root}, got {came}; "
+            "use the swarmhub version that made it, or make a new home."
+        )
+    for key in found:
+        if key not in KNOWN_KEYS:
+            near = difflib.get_close_matches(key, KNOWN_KEYS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
+            raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
+    texts, numbers = _take_texts(path, found), _take_numbers(path, found)
+    for key in [k for k in texts if k not in ("name", "ledger")]:
+        check_places(path, key, texts[key])
+    return Config(**texts, **numbers)
+
+
+def _take_texts(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    values = {k: found.get(k) for k in NEEDED_KEYS}
+    values |= {k: found[k] for k in OPTIONAL_KEYS if k in found}
+    for key, value in values.items():
+        if not isinstance(value, str) or not value:
+            raise HomeError(f"{path}: expected text for '{key}', got {str(value)[:60]!r}.")
+    return {k: str(v) for k, v in values.items()}
+
+
+def _take_numbers(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    numbers = {k: found[k] for k in NUMBERS if k in found}
+    for key, value in numbers.items():
+        low, high = NUMBERS[key]
+        if type(value) is not int or not low <= value <= high:
+            raise HomeError(
+                f"{path}: expected a number from {low} to {high} for '{key}', got "
+                f"{str(value)[:60]!r}."
+            )
+    return numbers
+
+
+def encode_config(config: Config) -> bytes:
+    """Return the content of node.toml."""
+    lines = [f"format = {FORMAT}"]
+    usual = Config("", "", "", "")
+    values = {key: getattr(config, key) for key in KNOWN_KEYS[1:]}
+    values = {key: value for key, value in values.items() if value != getattr(usual, key)}
+    lines += [f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in values.items()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def make_config(name: str, address: str, listen: str, ledger: str) -> Config:
+    """Return the configuration of a new home, without the addresses of an engine. Raises BadInput
+    if a name or an address is not one."""
+    name = read_name(name)
+    if not ledger:
+        raise BadInput(f"Expected --ledger {COMETBFT} or the path of a file, got ''.")
+    relays = relays_of(address)
+    for place in relays or [address]:
+        parse_address(place)
+    if relays:
+        listen = listen or HIDDEN
+    parse_address(listen or address)
+    return Config(name, ledger, address, listen or address)
+
+
+def add_engine(config: Config, address: str = "", listen: str = "") -> Config:
+    """Return the configuration with the addresses of the ledger's engine; those that are not given
+    have the ports after the node's own. Raises BadInput if one is not an address."""
+    place = address or (DIALS_OUT if relays_of(config.address) else next_port(config.address))
+    known = address not in ("", DIALS_OUT)
+    listens = listen or (place if known else next_port(config.listen))
+    if place != DIALS_OUT:
+        parse_address(place)
+    parse_address(listens)
+    return replace(config, ledger_address=place, ledger_listen=listens)
+
+
+def next_port(address: str) -> str:
+    """Return an address with the same host and the next port."""
+    host, port = parse_address(address)
+    if port == MAX_PORT:
+        raise BadInput(
+            f"Expected a port below {MAX_PORT}, because the ledger uses the next one, got "
+            f"{address!r}; choose another, or give --ledger-address."
+        )
+    return f"{host}:{port + 1}"
+
+
+def check_places(config: Path, key: str, text: str) -> None:
+    """Raise HomeError if a setting of a home is not an address (or addresses of relays)."""
+    places = relays_of(text) or [text]
+    try:
+        for place in [] if text == DIALS_OUT else places:
+            parse_address(place)
+    except BadInput as error:
+        raise HomeError(f"{config}: '{key}': {error}") from None
+
+
+def read_name(name: str) -> str:
+    """Return a hospital's or consortium's name in composed form (some systems type é as two
+    characters). Raises BadInput if it is not a valid name."""
+    name = unicodedata.normalize("NFC", name)
+    if fault := find_name_fault(name):
+        raise BadInput(f"Expected {fault}, for a name; got {name[:80]!r}.")
+    return name
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `host:port`, with IPv6 addresses in brackets. Raises BadInput if
+    `text` is not an address."""
+    if fault := find_address_fault(text):
+        raise BadInput(f"Expected {fault}, for an address; got {text[:80]!r}.")
+    host, _, port = text.rpartition(":")
+    return host, int(port)

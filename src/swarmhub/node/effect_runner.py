@@ -1,0 +1,311 @@
+"""The protocol's effects for one study, carried out on the real ledger, network and disk.
+
+Every effect ends in an observation. There is no other logic here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.transactions import Dispute, Poke, Recompute
+from swarmhub.errors import BadContribution, PeerError
+from swarmhub.failpoints import failpoint
+from swarmhub.node import work
+from swarmhub.node.audit_io import NodeAuditIO
+from swarmhub.node.services import Services
+from swarmhub.params import Fingerprint
+from swarmhub.protocol import (
+    Accepted,
+    AnswerRefused,
+    Audit,
+    Audited,
+    BlobStored,
+    Check,
+    CheckedBad,
+    CheckedGood,
+    Discrepancy,
+    Effect,
+    ExcerptUnavailable,
+    LocalState,
+    Merge,
+    MergeDone,
+    Observation,
+    Offered,
+    PeerFound,
+    PeerLost,
+    Poked,
+    Pull,
+    PullFailed,
+    PullStarted,
+    ReceiptCame,
+    ReceiptSent,
+    RecomputeChunk,
+    SendReceipt,
+    Submit,
+    Sync,
+    Synced,
+    TransactionRefused,
+    Watch,
+    audit_procedure,
+    is_final,
+    is_offer,
+    offer_message,
+    recompute,
+)
+from swarmhub.protocol.answers import find_fault
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
+
+IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: avoid a busy loop
+
+log = logging.getLogger("swarmhub.protocol")
+
+
+class RetryLater(Exception):
+    """Raised by an effect that is tried again after a pause, without trouble to report."""
+
+
+@dataclass
+class Position:
+    """The round and revision that a study's driver has reached."""
+
+    number: int = 0
+    revision: int = 0
+    closed: bool = False  # the driver has ended
+
+
+class EffectRunner:
+    """The handlers of one study's effects; `learn` notes an observation, then reacts."""
+
+    def __init__(
+        self,
+        services: Services,
+        local: LocalState,
+        position: Position,
+        learn: Callable[[Observation], None],
+    ) -> None:
+        self._services, self._local, self._position = services, local, position
+        self._learn = learn
+        self._audit_io = NodeAuditIO(services.blobs, services.client, local.me)
+
+    async def carry_out(self, effect: Effect) -> None:
+        """Carry out an effect. Raises RetryLater, or an error that says why it has failed."""
+        if isinstance(effect, Check | Merge | Audit | RecomputeChunk):
+            await self._restore_layout()
+        await self._handler(effect)
+
+    async def _restore_layout(self) -> None:
+        """Fetch the layout of the study's model if this machine has lost it: the trainer has
+        answered already, and does not send it again in this round."""
+        study = STUDY.get(self._services.state, self._local.study)
+        if study is not None and study.current is not None:
+            await self._services.layouts.find_document(study, study.current)
+
+    def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
+        match effect:
+            case Submit():
+                return self._submit(effect)
+            case Pull():
+                return self._pull(effect)
+            case Check():
+                return self._check(effect)
+            case Merge():
+                return self._merge(effect)
+            case Sync():
+                return self._sync(effect)
+            case Audit():
+                return self._audit(effect)
+            case RecomputeChunk():
+                return self._examine(effect)
+            case Watch():
+                return self._watch(effect)
+            case SendReceipt():
+                return self._send_receipt(effect)
+        raise TypeError(f"no handler for {effect!r}")
+
+    async def _submit(self, effect: Submit) -> None:
+        if isinstance(effect.body, Poke):
+            self._local.learn(Poked(), self._services.now_ms())
+        revision = self._position.revision
+        failpoint(f"submit.{effect.body.KIND}")
+        result = await self._services.submit(effect.body)
+        failpoint(f"result.{effect.body.KIND}")
+        topic = f"{self._local.study} {effect.body.KIND}"
+        if result.ok:
+            self._services.problems.update(topic, "")
+            self._local.learn(Accepted(effect.body), self._services.now_ms())
+            return
+        log.info("%s refused: %s", effect.body.KIND, result.message)
+        if result.code == "BlockQuotaExceeded":  # it is valid: a later block takes it
+            raise RetryLater
+        r = ROUND.get(self._services.state, self._local.study)
+        is_over = r is None  # it came too late
+        if isinstance(effect.body, Recompute) and result.code == "UnknownThing":
+            is_over = True  # enough others have reported it before
+        if isinstance(effect.body, Dispute) and r is not None and self._local.me in r.unfounded:
+            is_over = True  # it was sent before a restart of this node, and has been judged
+        known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
+        if result.code not in known and not is_over:
+            self._services.problems.update(
+                topic, f"The contract refused {effect.body.KIND}: {result.message}"
+            )
+        fault = find_fault(self._services.state, self._local) if result.code == "BadValue" else ""
+        if fault:
+            self._services.journal.drop_prepared(self._local.study)
+            self._learn(AnswerRefused(fault))
+        if is_final(effect.body, result.code) and revision == self._position.revision:
+            self._learn(TransactionRefused(effect.body))
+
+    async def _pull(self, effect: Pull) -> None:
+        started = time.monotonic()
+        self._local.learn(PullStarted(effect.digest), self._services.now_ms())
+        failpoint("pull.begun")
+        try:
+            await self._services.client.pull(effect, self._services.blobs)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("pull of %s… failed: %s", effect.digest[:12], error)
+            lasted_ms = int((time.monotonic() - started) * 1000)
+            self._learn(PullFailed(effect.digest, str(error), lasted_ms))
+            return
+        obtained = self._local.obtained.and_(self._position.number, effect.digest)
+        self._services.journal.save_obtained(self._local.study, obtained)
+        self._local.learn(obtained, self._services.now_ms())
+        failpoint("pull.held")
+        log.debug("pulled %d bytes in %.3f s", effect.nbytes, time.monotonic() - started)
+        self._learn(BlobStored(effect.digest))
+
+    async def _check(self, effect: Check) -> None:
+        try:
+            await asyncio.to_thread(
+                recompute.check, self._services.blobs, effect.digest, effect.member, effect.weight
+            )
+        except BadContribution as error:
+            self._learn(CheckedBad(effect.digest, error.why, effect.weight))
+            return
+        self._learn(CheckedGood(effect.digest, effect.weight))
+
+    async def _merge(self, effect: Merge) -> None:
+        def is_wanted() -> bool:
+            return not self._position.closed and self._position.number == effect.number
+
+        started = time.monotonic()
+        try:
+            made = await asyncio.to_thread(work.merge, self._services.blobs, effect, is_wanted)
+        except work.Unwanted as reason:
+            log.info("round %d: %s", effect.number, reason)
+            return
+        except BadContribution as error:
+            share = next(s for s in effect.shares if s.member == error.member)
+            self._services.problems.report(str(error))
+            self._learn(CheckedBad(share.digest, error.why, share.weight))
+            return
+        failpoint("merge.stored")
+        log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
+        message = self._message(effect.number, effect.revision, made)
+        self._learn(
+            MergeDone(effect.number, effect.revision, made.digest, made.nbytes, made.layout,
+                   self._services.account.sign(OFFER_DOMAIN, message))
+        )  # fmt: skip
+
+    async def _sync(self, effect: Sync) -> None:
+        try:
+            await asyncio.to_thread(self._services.blobs.sync, effect.digest)
+        finally:
+            if effect.digest not in self._services.blobs:  # swept, or damaged: it is pulled again
+                self._local.held.discard(effect.digest)
+        failpoint("merge.synced")
+        self._learn(Synced(effect.digest))
+
+    def _message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
+        """Return the message that an offer and a receipt sign."""
+        return offer_message(self._services.state, self._local.study, number, revision, model)
+
+    async def _audit(self, effect: Audit) -> None:
+        failpoint("audit.begun")
+        found = await audit_procedure.audit_offer(self._audit_io, effect, self._local.drawn)
+        failpoint("audit.ended")
+        for event in found:
+            match event:
+                case ExcerptUnavailable():
+                    log.warning(
+                        "round %d: no excerpts of member %d's own to be had from it",
+                        event.number, event.member,
+                    )  # fmt: skip
+                case Audited(discrepancy=Discrepancy()):
+                    self._services.problems.report(
+                        f"The merge of round {effect.number} of '{effect.study}' is false."
+                    )
+            self._learn(event)
+
+    async def _examine(self, effect: RecomputeChunk) -> None:
+        try:
+            found = await audit_procedure.answer_dispute(self._audit_io, effect)
+        except PeerError as error:  # the others may have decided, and deleted it
+            work.need_descriptor()
+            log.info("round %d: chunk %d not recomputed: %s", effect.number, effect.chunk, error)
+            raise RetryLater from None
+        if found.leaf == audit_procedure.NO_LEAF:
+            log.warning("round %d: there is no right merge to dispute about", effect.number)
+        self._learn(found)
+
+    async def _watch(self, effect: Watch) -> None:
+        try:
+            found = await self._services.client.watch(
+                effect.leader, effect.study, effect.number, effect.revision, effect.known
+            )
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("watching member %d: %s", effect.leader, error)
+            self._learn(PeerLost(effect.leader))
+            return
+        if found is None or (found.number, found.revision) != (effect.number, effect.revision):
+            await asyncio.sleep(IDLE_WATCH_S)
+            self._learn(PeerFound(effect.leader))
+            return
+        if codec.is_digest(found.digest) and found.digest != effect.known:
+            if effect.known:
+                log.warning("member %d offers a second merge of one set", effect.leader)
+                self._learn(PeerLost(effect.leader))
+                return
+            if not is_offer(self._services.state, effect.study, effect.leader, found):
+                log.warning("the offer of member %d is not signed by it", effect.leader)
+                self._learn(PeerLost(effect.leader))
+                return
+            self._learn(
+                Offered(effect.leader, found.number, found.revision, found.digest, found.nbytes,
+                        found.layout, found.signature)
+            )  # fmt: skip
+        else:
+            await asyncio.sleep(IDLE_WATCH_S)
+
+    async def _send_receipt(self, effect: SendReceipt) -> None:
+        failpoint("receipt.begun")
+        held = self._services.blobs.fingerprint(effect.digest)
+        message = self._message(effect.number, effect.revision, held)
+        signature = self._services.account.sign(RECEIPT_DOMAIN, message)
+        receipt = ReceiptCame(
+            effect.number, effect.revision, effect.digest, self._local.me, signature
+        )
+        signed = self._local.signed.and_(effect.number, effect.digest)
+        if signed != self._local.signed:
+            self._services.journal.save_signed(self._local.study, signed)
+            self._local.learn(signed, self._services.now_ms())
+        try:
+            taken = await self._services.client.send_receipt(effect.leader, effect.study, receipt)
+        except PeerError as error:
+            work.need_descriptor()
+            log.info("receipt to member %d: %s", effect.leader, error)
+            self._learn(PeerLost(effect.leader))
+            return
+        failpoint("receipt.sent")
+        if not taken:
+            await asyncio.sleep(self._local.timeouts.retry_ms / 1000)
+            return
+        self._learn(ReceiptSent(effect.leader, effect.number, effect.revision))

@@ -1,0 +1,116 @@
+"""The status of a running node: for its operator, for trainers that wait, for monitoring."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from swarmhub.contract.consortium.thresholds import compute_faults
+from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
+from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.kinds import MERGING
+from swarmhub.home.membership import Membership, Standing
+from swarmhub.ledger.cometbft import CometLedger
+from swarmhub.node.double_signing import find_double_signs
+from swarmhub.node.services import Services
+from swarmhub.node.studies import Studies
+from swarmhub.node.waits import find_wait
+
+log = logging.getLogger("swarmhub.node")
+
+
+class Status:
+    """What a node says of itself."""
+
+    def __init__(self, services: Services, studies: Studies, membership: Membership) -> None:
+        self._services, self._studies, self._membership = services, studies, membership
+        self._told = ""  # the last standing logged
+
+    def standing(self) -> Standing:
+        """Return whether this hospital is a member, and what to do if it is not."""
+        services = self._services
+        return self._membership.standing(
+            services.state, services.account.public, services.home.config.name
+        )
+
+    def is_well(self) -> bool:
+        """Return whether there is nothing that a person here has to repair."""
+        return self.standing().well and not self.all_problems()
+
+    def log_standing(self) -> None:
+        """Log the standing if it has changed."""
+        found = self.standing()
+        if found.said != self._told:
+            self._told = found.said
+            is_member = found.state == "member"  # alone: it is transient
+            level = logging.WARNING if is_member else logging.ERROR
+            log.log(logging.INFO if found.well else level, "%s", found.said)
+
+    def all_problems(self) -> list[str]:
+        """Return sentences for the operator: on this node, and on members as the ledger has
+        them."""
+        ledger, me = self._services.ledger, self._services.me()
+        unsigned = ledger.signing.why_not if isinstance(ledger, CometLedger) else ""
+        own = [*self._services.problems.sentences, *([unsigned] if unsigned else [])]
+        return [*own, *find_double_signs(ledger.state, me.id if me else None)]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the status of this node and its studies, as JSON."""
+        state, tip, home = self._services.state, self._services.ledger.tip, self._services.home
+        me = self._services.me()
+        standing = self.standing()
+        return {
+            "name": home.config.name,
+            "member": me.id if me else None,
+            "chain": tip.chain_id,
+            "height": tip.height,
+            "address": home.config.address,
+            "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
+            "studies": [self._describe_study(name) for name in get_chain(state).running],
+            "validator": bool(me and me.power),
+            "validators": sum(m.power > 0 for m in get_members(state)),
+            "faults": compute_faults(sum(m.power > 0 for m in get_members(state))),
+            "networked": home.is_networked,
+            "waiting": standing.state == "waiting",
+            "state": standing.state,
+            "said": standing.said,
+            "well": self.is_well(),
+            "problems": self.all_problems(),
+        }
+
+    def _describe_study(self, name: str) -> dict[str, Any]:
+        r = ROUND.need(self._services.state, name)
+        driver = self._studies.drivers.get(name)
+        return {
+            "study": name,
+            "round": r.number,
+            "kind": r.kind,
+            "phase": r.phase,
+            "term": r.term,
+            "leader": get_leader(r) if r.phase == MERGING else None,
+            "roster": list(r.roster),
+            "contributed": list(r.contributors),
+            "min_peers": r.min_peers,
+            "trainer": bool(driver and driver.local.attached),
+            "waits": self.say_wait(name),
+        }
+
+    def say_wait(self, name: str) -> str:
+        """Return a sentence on the members that a study waits for, and since when; "" if it is
+        over. It adds if this node itself lacks a model or a trainer."""
+        state, driver = self._services.state, self._studies.drivers.get(name)
+        wait = find_wait(state, name, self._services.now_ms())
+        if wait is None:
+            return ""
+        if driver is None or driver.local.me not in {m.member for m in wait.members}:
+            return wait.sentence
+        study, blobs = STUDY.need(state, name), self._services.blobs
+        if any(m and m.digest not in blobs for m in (study.current, study.statistics)):
+            return f"{wait.sentence} (this node is fetching the settled model from the others)"
+        if driver.local.answer_refused:
+            return f"{wait.sentence} (the answer of the trainer here was refused)"
+        if driver.local.prepared is not None:
+            return f"{wait.sentence} (the answer from here is on its way to the ledger)"
+        if not driver.local.attached:
+            return f"{wait.sentence} (no trainer runs here; start it)"
+        return f"{wait.sentence} (the trainer here is at work)"

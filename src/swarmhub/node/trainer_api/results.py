@@ -1,0 +1,142 @@
+"""The intake of a trainer's results: checked by the contract's rule, stored, then contributed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
+from swarmhub.errors import BadContribution, BlobError, TrainerError
+from swarmhub.failpoints import failpoint
+from swarmhub.ledger.sqlite.driver import is_passing
+from swarmhub.node import work
+from swarmhub.node.services import Services
+from swarmhub.node.studies import Studies
+from swarmhub.node.study_driver import AGAIN_S, StudyDriver
+from swarmhub.node.trainer_api.messages import TaskResult
+from swarmhub.node.trainer_api.sessions import Sessions
+from swarmhub.params import Fingerprint, Layout
+from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
+from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
+from swarmhub.types import Digest
+
+T = TypeVar("T")
+
+INSIST_S = 60.0  # for an answer that cannot be stored; the trainer waits for 90 s
+GONE = "The parameters' file is gone; hand it over again."
+OTHER_LAYOUT = (
+    "The model's arrays are not those of the study's model (names, types or shapes differ, or "
+    "classes or columns); build the same model as the other members."
+)
+
+
+class ResultIntake:
+    """The intake of the results of this hospital's trainers."""
+
+    def __init__(self, services: Services, studies: Studies, sessions: Sessions) -> None:
+        self._services, self._studies, self._sessions = services, studies, sessions
+
+    async def take(self, name: str, given: TaskResult, layout: Layout | None) -> dict[str, Any]:
+        """Take a result with the layout of its parameters; returns whether it is taken or late."""
+        study = self._sessions.need_study(name)
+        self._sessions.need_fence(study.name, given.fence)
+        failpoint("answer.taken")
+        driver = self._studies.drivers.get(study.name)
+        task = expect(self._services.state, driver.local) if driver else None
+        drop = Path(given.path) if given.path else None
+        self._sessions.take_drop(study.name, drop)
+        current = study.current.digest if study.current else ""
+        try:
+            if driver is None or task is None or (task.number, task.base) != (
+                given.number, given.base,
+            ):  # fmt: skip
+                return {"state": "late", "current": current}
+            answer = await self._store(driver, task, given, drop, layout)
+            # another trainer may have attached meanwhile
+            self._sessions.need_fence(study.name, given.fence)
+            await self._insist(self._prepare, driver, answer)
+            return {"state": "taken", "digest": answer.digest}
+        except _StillShort:
+            return {"state": "late", "current": current}
+        finally:
+            if drop is not None and drop.parent == self._services.blobs.root / "incoming":
+                drop.unlink(missing_ok=True)
+
+    async def _store(
+        self,
+        driver: StudyDriver,
+        task: TrainingTask,
+        given: TaskResult,
+        drop: Path | None,
+        layout: Layout | None,
+    ) -> PreparedContribution:
+        """Check the result, and store its buffer if it has one."""
+        state, me = self._services.state, driver.local.me
+        measured = (given.evaluations, given.own_metrics)
+        buffer, carries = None, KINDS[task.kind].carries
+        if carries == DOCUMENT:
+            layout = None
+        elif carries != NOTHING and layout is None:
+            raise TrainerError("Parameters come with their layout; this answer has none.")
+        if carries != NOTHING:
+            buffer = self._measure(drop, layout)
+            if task.kind == "parameters" and buffer[2] != task.layout:
+                raise TrainerError(OTHER_LAYOUT)
+        answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
+        check_answer(state, driver.study, me, answer)
+        if buffer is not None and drop is not None:
+            made = await self._insist(self._ingest, drop, layout, me, given.samples)
+            buffer = (made.root, made.nbytes, buffer[2])
+            answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
+            driver.local.learn(BlobStored(made.digest), self._services.now_ms())
+        return answer
+
+    def _measure(self, drop: Path | None, layout: Layout | None) -> tuple[Digest, int, Digest]:
+        """Return what is known of the trainer's file before it is read: no root, length, layout."""
+        if drop is None or drop.parent != self._services.blobs.root / "incoming":
+            raise TrainerError("The parameters' file is not where the node asked for it.")
+        if layout is not None:
+            return UNKNOWN_ROOT, layout.nbytes, layout.digest
+        try:
+            return UNKNOWN_ROOT, drop.stat().st_size, STATISTICS_LAYOUT
+        except FileNotFoundError:
+            raise TrainerError(GONE) from None
+
+    async def _insist(self, work: Callable[..., Awaitable[T]], *given: Any) -> T:
+        """Run `work`; if this machine is short of a resource, report it and retry. Raises
+        _StillShort if that takes too long: the task is then given again."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + INSIST_S
+        while True:
+            try:
+                return await work(*given)
+            except (OSError, BlobError) as error:
+                cause = error.__context__ if isinstance(error, BlobError) else error  # of a disk
+                if not isinstance(cause, OSError) or not is_passing(cause):
+                    raise
+                self._services.problems.report_shortage(cause, self._services.blobs.root)
+            if loop.time() > end or self._services.stopping.is_set():
+                raise _StillShort
+            await asyncio.sleep(AGAIN_S)
+
+    async def _prepare(self, driver: StudyDriver, answer: PreparedContribution) -> None:
+        driver.prepare(answer)
+
+    async def _ingest(self, drop: Path, layout: Layout | None, me: int, weight: int) -> Fingerprint:
+        store = self._services.blobs
+        try:
+            return await asyncio.to_thread(work.ingest, store, drop, layout, me, weight)
+        except BadContribution as error:
+            raise TrainerError(
+                f"The parameters cannot be shared: {error.why}; "
+                "nothing was sent, and the round waits for a good answer."
+            ) from None
+        except FileNotFoundError:
+            raise TrainerError(GONE) from None
+
+
+class _StillShort(Exception):
+    """Raised if this machine has been short of a resource for too long."""
