@@ -155,7 +155,7 @@ def test_constants_in_the_guide_are_those_of_the_code():
     assert len(rows) > 10
     for name, value in rows:
         owner, _, field = name.rpartition(".")
-        known = str(getattr(Timeouts(), field)) if owner == "Patience" else constants()[name]
+        known = str(getattr(Timeouts(), field)) if owner == "Timeouts" else constants()[name]
         assert value == known, name
 
 

@@ -31,8 +31,8 @@ from swarmhub.contract.execution import (
     MAX_TXS_PER_MEMBER,
     compute_chain_id,
 )
-from swarmhub.contract.state import check_proof
 from swarmhub.contract.transactions import Apply, Poke, Remove, Vote
+from swarmhub.contract.trie import check_proof
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (

@@ -160,9 +160,9 @@ MUTANTS = [
            "false_merge"),
     Mutant("signature not checked", C + "execution",
            "if not ctx.env.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):", "if False:"),
-    Mutant("strangers act", C + "records",
+    Mutant("strangers act", C + "records.consortium",
            "return None if found is None else MEMBER.need(state, found.member)",
-           "return (STUDY.get(state, 'sim') and MEMBER.need(state, 1)) if found is None"
+           "return (state.get('study/sim') and MEMBER.need(state, 1)) if found is None"
            " else MEMBER.need(state, found.member)"),
     Mutant("deadlines never fire", C + "deadlines",
            "now = [d for d in listed if d.due_ms <= time_ms]",

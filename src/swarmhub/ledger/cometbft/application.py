@@ -27,8 +27,9 @@ from swarmhub import codec, keys
 from swarmhub.contract import Misbehaviour, State
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
-from swarmhub.contract.state import Overlay, Reader, prove
+from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.contract.trie import prove
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed
 from swarmhub.failpoints import failpoint
 from swarmhub.ledger.blocks import (

@@ -19,7 +19,8 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import Misbehaviour, Result, State
 from swarmhub.contract.records import Genesis, read_genesis_json
-from swarmhub.contract.state import Overlay, Writes, hash_of, write_tree
+from swarmhub.contract.state import Overlay
+from swarmhub.contract.trie import Writes, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import shut_out_others
 from swarmhub.ledger.blocks import (
