@@ -13,7 +13,18 @@ SOURCE = Path(swarmhub.__file__).parent
 
 # from low to high; packages on one line may import each other
 LEVELS = [
-    ["errors", "types", "failpoints", "files", "codec", "merkle", "keys", "params", "words"],
+    [
+        "errors",
+        "types",
+        "failpoints",
+        "files",
+        "clock",
+        "codec",
+        "merkle",
+        "keys",
+        "params",
+        "words",
+    ],
     ["contract"],
     ["merge"],
     ["protocol"],

@@ -31,11 +31,11 @@ from test_life import (
 )
 
 from swarmhub import keys
+from swarmhub.clock import CLOCK_VARIABLE
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import SqliteLedger
-from swarmhub.ledger.sqlite.driver import CLOCK_VARIABLE
 
 long = pytest.mark.skipif(
     not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1"

@@ -12,6 +12,7 @@ import pytest
 from bed import STUDY_NAME, Bed, needs_namespaces
 from engines import needs_cometbft
 
+from swarmhub.clock import CLOCK_VARIABLE
 from swarmhub.contract.execution import MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import MOTIONS
 from swarmhub.contract.round.election import compute_leader_order
@@ -23,7 +24,6 @@ from swarmhub.ledger.cometbft import verify_comet_ledger
 from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.sqlite.driver import CLOCK_VARIABLE
 
 pytestmark = [needs_namespaces, needs_cometbft]
 

@@ -742,7 +742,7 @@ def handle_on(folder):
 def test_a_block_waits_for_space_and_is_committed_then(tmp_path, monkeypatch, code, is_passing):
     async def main():
         genesis, ledger = handle_on(tmp_path)
-        monkeypatch.setattr(application, "AGAIN_S", 0.01)
+        monkeypatch.setattr(application, "SHORTAGE_PAUSE_S", 0.01)
         (tmp_path / f"{STATE_FILE}.bells").mkdir()
         told, failed, tries, real = [], [], [], Store._put_tip
         ledger.on_trouble, ledger.on_failure = told.append, failed.append
@@ -804,7 +804,7 @@ def test_an_engine_is_started_again_for_as_long_as_the_machine_is_short(
     binary.write_text(ENGINE.format(version=version, runs=runs, words=words, then=then))
     binary.chmod(0o755)
     monkeypatch.setenv(VARIABLE, str(binary))
-    monkeypatch.setattr(engine_room, "AGAIN_S", 0.01)
+    monkeypatch.setattr(engine_room, "SHORTAGE_PAUSE_S", 0.01)
     monkeypatch.setattr(engine_room, "RESTARTS", 2)
     short = "no space" in words
 

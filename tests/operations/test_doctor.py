@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from swarmhub import __version__
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.records import Member
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations import doctor
 from swarmhub.transport.reachability import Reachability
 

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from swarmhub import codec
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.records import ForkGenesis, InheritedState
 from swarmhub.errors import BadInput
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations.client import make_genesis
 from swarmhub.operations.recovery import restart
 

@@ -12,6 +12,7 @@ import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.records import STUDY, get_members, get_names
 from swarmhub.errors import BadInput, plain
@@ -20,7 +21,6 @@ from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
 from swarmhub.ledger.cometbft.engine import VERSION
 from swarmhub.ledger.cometbft.engine import install as install_engine
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations.log import Wanted, find_member, say_event, select_events
 from swarmhub.words import read_since, say_time
 

@@ -9,9 +9,9 @@ import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, table, whole
+from swarmhub.clock import wall_clock_ms
 from swarmhub.errors import plain
 from swarmhub.home.home import Home
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations.sent import add_up, read_sent
 from swarmhub.words import read_since, say_bytes, say_time
 

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.contract.state import Reader
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import Sent, SentBook, sent_of
 from swarmhub.protocol import LocalState
 from swarmhub.protocol.retention import get_model_digests

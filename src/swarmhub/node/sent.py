@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import BadInput
 from swarmhub.files import lock
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 
 KINDS = {
     "parameters": "this hospital's own parameters after training",

@@ -10,6 +10,7 @@ from typing import IO, Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.blobs import BlobStore
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import Result, State
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.records import (
@@ -28,7 +29,15 @@ from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.transactions import Apply, Rotate, Validate, read_transaction
 from swarmhub.errors import BadInput, HomeError, LedgerError
 from swarmhub.failpoints import failpoint
-from swarmhub.files import lock, raise_file_limit, seal, unseal, write_durably, write_whole
+from swarmhub.files import (
+    is_passing,
+    lock,
+    raise_file_limit,
+    seal,
+    unseal,
+    write_durably,
+    write_whole,
+)
 from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.foreign_keys import find_foreign_keys
 from swarmhub.home.home import Home, parse_address
@@ -37,7 +46,6 @@ from swarmhub.home.membership import Membership, Standing, find_applicants
 from swarmhub.ledger import Committed, advance_block_time, sign_transaction
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
 from swarmhub.ledger.cometbft.broadcaster import end
-from swarmhub.ledger.sqlite.driver import is_passing, wall_clock_ms
 from swarmhub.merge import self_test
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.forgetting import Removed, forget_here

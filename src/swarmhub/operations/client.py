@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import Result
 from swarmhub.contract.consortium.motions import get_electors, get_motions
 from swarmhub.contract.records import (
@@ -53,7 +54,6 @@ from swarmhub.ledger import SqliteLedger, advance_block_time, sign_transaction
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.transport.relay import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId

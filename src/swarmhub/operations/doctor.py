@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from swarmhub import __version__, keys
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members
@@ -22,7 +23,6 @@ from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, open_for_desk
 from swarmhub.home.membership import Standing, ask_all, find_standing
 from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations.running_node import is_running
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reachability import try_tcp

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec, keys
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.transactions import Apply, Rotate
@@ -21,7 +22,6 @@ from swarmhub.home.invitations import InvitationToken
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.engine import STATE_FILE
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.operations.client import make_application
 from swarmhub.transport.join_client import JoinClient, JoinEndpoint

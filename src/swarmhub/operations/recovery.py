@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmhub import codec
+from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.execution import compute_chain_id
@@ -36,7 +37,6 @@ from swarmhub.ledger.cometbft import create_comet_ledger
 from swarmhub.ledger.cometbft.application import pack_state
 from swarmhub.ledger.cometbft.engine import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.sqlite.driver import wall_clock_ms
 from swarmhub.operations.client import read_genesis_file
 from swarmhub.operations.running_node import need_stopped
 from swarmhub.types import RESTART_DOMAIN

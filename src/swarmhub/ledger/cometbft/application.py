@@ -44,7 +44,7 @@ from swarmhub.ledger.blocks import (
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Snapshot, Store
-from swarmhub.ledger.sqlite.driver import AGAIN_S
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 from swarmhub.types import TX_DOMAIN, MemberId
 
 MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # transactions of one member in the mempool
@@ -222,7 +222,7 @@ class Application:
                 if not error.is_passing:
                     raise
                 self._on_trouble(error)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(SHORTAGE_PAUSE_S)
 
     # queries
 

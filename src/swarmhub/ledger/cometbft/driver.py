@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from swarmhub.clock import make_steady_clock
 from swarmhub.contract import State
 from swarmhub.contract.records import get_members
 from swarmhub.errors import LedgerError
@@ -43,7 +44,6 @@ from swarmhub.ledger.cometbft.rpc import RETRY_S, RpcError, short_path
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
-from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 FindHeight: TypeAlias = Callable[[State], Awaitable[tuple[int, bool]]]  # (height, is it sure)
 

@@ -31,12 +31,12 @@ from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import MAX_TX_BYTES
 from swarmhub.errors import BadInput, LedgerError
-from swarmhub.files import write_durably
+from swarmhub.files import is_passing, write_durably
 from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
 from swarmhub.ledger.cometbft.rpc import Rpc
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
-from swarmhub.ledger.sqlite.driver import AGAIN_S, is_passing
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 
 VERSION = "0.38.25"
 MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
@@ -382,7 +382,7 @@ class Engine:
                 self._on_trouble(
                     LedgerError(f"CometBFT ended ({self._shortage}); it is started again.")
                 )
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(SHORTAGE_PAUSE_S)
             if failures > RESTARTS:
                 self._on_failure(
                     LedgerError(
@@ -404,7 +404,7 @@ class Engine:
                 if not is_passing(error):
                     raise
                 self._on_trouble(LedgerError(f"CometBFT cannot be started now ({error})."))
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(SHORTAGE_PAUSE_S)
 
     def restart(self) -> None:
         """Restart it, with its present peers."""

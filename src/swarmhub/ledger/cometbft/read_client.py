@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from swarmhub.clock import make_steady_clock
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import Block, Committed
@@ -17,7 +18,6 @@ from swarmhub.ledger.cometbft.folder import agree_again
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
-from swarmhub.ledger.sqlite.driver import make_steady_clock
 
 
 class CometReadClient:

@@ -33,7 +33,7 @@ from swarmhub.ledger.blocks import (
     pack_txs,
     unpack_txs,
 )
-from swarmhub.ledger.sqlite.driver import is_machines_fault, making, shortage_of
+from swarmhub.ledger.database import is_machines_fault, making_database, shortage_of
 from swarmhub.types import Digest
 
 FORMAT = "1"
@@ -75,7 +75,7 @@ class Store:
     @classmethod
     def create(cls, path: Path, genesis: Genesis) -> str:
         """Create the file with block 0; returns the chain id."""
-        with making(path) as partial:
+        with making_database(path) as partial:
             db = sqlite3.connect(partial, isolation_level=None, check_same_thread=False)
             store = cls(partial, db)
             try:

@@ -39,8 +39,7 @@ from swarmhub.errors import (
     TrainerError,
 )
 from swarmhub.failpoints import failpoint
-from swarmhub.files import lock
-from swarmhub.ledger.sqlite.driver import is_passing
+from swarmhub.files import is_passing, lock
 from swarmhub.node import work
 from swarmhub.node.layouts import find_unlike
 from swarmhub.node.study_driver import AGAIN_S
