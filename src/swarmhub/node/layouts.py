@@ -20,7 +20,7 @@ from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
 from swarmhub.params import Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
-from swarmhub.protocol.decision import get_holders
+from swarmhub.protocol.collect import get_holders
 from swarmhub.types import Digest, MemberId
 
 if TYPE_CHECKING:
