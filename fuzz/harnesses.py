@@ -78,11 +78,12 @@ from swarmhub.operations.recovery import read_restart
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed
 from swarmhub.sim.schedule import parse_schedule, schedule_of
-from swarmhub.transport import relay as relays
 from swarmhub.transport.join_client import read_told
 from swarmhub.transport.reachability import Reachability, read_reachability
-from swarmhub.transport.relay import MAX_LINE_BYTES, Relay
-from swarmhub.transport.server import read_receipt, read_starts
+from swarmhub.transport.relay import server as relay_server
+from swarmhub.transport.relay.server import Relay
+from swarmhub.transport.relay.streams import MAX_LINE_BYTES
+from swarmhub.transport.requests import read_receipt, read_starts
 from swarmhub.types import RESTART_DOMAIN
 
 TIME_MS = 1_700_000_000_000
@@ -551,7 +552,7 @@ def try_relay(data: bytes) -> None:
         assert not +relay._talks, "and is counted no more"
         assert not +relay._silent
 
-    with mock.patch.object(relays, "LEAST_PULSE_S", 0):
+    with mock.patch.object(relay_server, "LEAST_PULSE_S", 0):
         asyncio.run(talk())
 
 

@@ -32,7 +32,7 @@ from swarmhub.errors import BadInput, HomeError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import seal, shut_out_others, unseal, write_durably, write_whole
 from swarmhub.ledger.cometbft import compute_peer_id
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import CARD_DOMAIN
 
 FORMAT = 1

@@ -69,9 +69,11 @@ from swarmhub.protocol import (
     may_read,
 )
 from swarmhub.transport.client import PeerClient
+from swarmhub.transport.gate import OFFER_WAIT_S
 from swarmhub.transport.reachability import Reachability, try_tcp
-from swarmhub.transport.relay import RelayUplink, relays_of
-from swarmhub.transport.server import OFFER_WAIT_S, PeerServer
+from swarmhub.transport.relay.streams import relays_of
+from swarmhub.transport.relay.uplink import RelayUplink
+from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId, PublicKey
 
@@ -502,7 +504,7 @@ class Node:
             async with asyncio.timeout(timeout_s):
                 await event.wait()
 
-    # requests of the peer server (transport.server.Gate)
+    # requests of the peer server (transport.gate.Gate)
 
     async def may_read(self, member: MemberId, digest: Digest) -> bool:
         loop = asyncio.get_running_loop()

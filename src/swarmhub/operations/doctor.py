@@ -26,7 +26,7 @@ from swarmhub.ledger.cometbft.engine import check_port, check_version, find_bina
 from swarmhub.operations.running_node import is_running
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reachability import try_tcp
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 from swarmhub.transport.tls import Peers
 
 FREE_BYTES = 2 << 30

@@ -15,7 +15,7 @@ from swarmhub.errors import BadInput
 from swarmhub.home.home import Home, parse_address
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.operations.client import Client
-from swarmhub.transport.relay import Relay
+from swarmhub.transport.relay.server import Relay
 from swarmhub.transport.tls import Peers
 
 LOOK_S = 5.0
