@@ -14,6 +14,7 @@ from ends import between, effect, put
 
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.store import disk_error
+from swarmhub.contract import State
 from swarmhub.contract.records import MergeRule
 from swarmhub.errors import BlobError, PeerError
 from swarmhub.home.home import Home
@@ -63,7 +64,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
     tmp_path, monkeypatch, error
 ):
     there = Node(Home.create(tmp_path / "home", "Hospital", "127.0.0.1:7000"))
-    there.ledger = SimpleNamespace(estimate_ms=lambda: 0)
+    there.ledger = SimpleNamespace(estimate_ms=lambda: 0, state=State())
     here = study_driver.StudyDriver(there, LocalState("heart", 1))
     look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
 

@@ -361,7 +361,9 @@ def test_a_body_larger_than_any_receipt_is_refused(tmp_path):
     async def scenario(one, two, client, server):
         try:
             body = bytes(1 << 20)
-            async with await client.sessions.request(1, "POST", "/v1/receipt", data=body) as response:
+            async with await client.sessions.request(
+                1, "POST", "/v1/receipt", data=body
+            ) as response:
                 assert response.status in (400, 413)
         except PeerError:
             pass  # cut off while still sending
