@@ -27,7 +27,7 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.ledger import sign_transaction
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.client import make_genesis
 

@@ -26,7 +26,7 @@ from swarmhub.contract.records import Member, get_members
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.client import make_genesis
 

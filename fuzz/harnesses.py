@@ -68,8 +68,8 @@ from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
-from swarmhub.ledger.cometbft.application import Restoring, pack_state
 from swarmhub.ledger.cometbft.folder import read_peers
+from swarmhub.ledger.cometbft.snapshots import Restoring, pack_state
 from swarmhub.merge import merge_statistics
 from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore

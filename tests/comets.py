@@ -14,7 +14,7 @@ from swarmhub.contract.records import get_members
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, ROTATABLE, Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.client import Client, make_genesis, make_rotation
 

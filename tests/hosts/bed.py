@@ -26,7 +26,7 @@ from swarmhub.demo.processes import Processes
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.client import Client, accept_genesis, found_consortium, read_genesis_file
 

@@ -51,7 +51,7 @@ def demo(
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
     from swarmhub.demo.sites import heart_files, parse_sites, prepare_sites
-    from swarmhub.ledger.cometbft.engine import find_binary
+    from swarmhub.ledger.cometbft.binary import find_binary
     from swarmhub.recipes.tabular import KINDS
 
     if model not in KINDS:

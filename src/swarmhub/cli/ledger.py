@@ -19,8 +19,8 @@ from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
-from swarmhub.ledger.cometbft.engine import VERSION
-from swarmhub.ledger.cometbft.engine import install as install_engine
+from swarmhub.ledger.cometbft.binary import VERSION
+from swarmhub.ledger.cometbft.binary import install as install_engine
 from swarmhub.operations.log import Wanted, find_member, say_event, select_events
 from swarmhub.words import read_since, say_time
 

@@ -26,7 +26,7 @@ from swarmhub.files import write_durably
 from swarmhub.home import bootstrap
 from swarmhub.home.home import CONFIG, Home
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.client import find_endpoints, read_genesis_file
 
