@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from swarmhub.cli import main
-from swarmhub.protocol import audit, decision
+from swarmhub.protocol import audit, follow
 
 if __name__ == "__main__":
-    decision.audit = audit.sign
-    decision.prepare_audit = lambda view, leader: iter(())
+    follow.audit = audit.sign
+    follow.prepare_audit = lambda view, leader: iter(())
     sys.exit(main())

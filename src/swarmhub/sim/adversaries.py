@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef, Share
@@ -79,18 +79,16 @@ from swarmhub.protocol import (
     RecomputeChunk,
     SendReceipt,
     Submit,
+    TrainingTask,
     Watch,
     recompute,
 )
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk
-from swarmhub.sim.node import STUDY_NAME, SimNode
+from swarmhub.sim.node import SimNode
+from swarmhub.sim.ports import STUDY_NAME, Environment
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
-
-if TYPE_CHECKING:
-    from swarmhub.protocol import TrainingTask
-    from swarmhub.sim.world import World
 
 MISCHIEF_MS = (50, 400)
 LATE_MS = 500
@@ -103,7 +101,7 @@ class ByzantineNode(SimNode):
     is_honest = False
 
     def __init__(
-        self, world: World, me: MemberId, account: PrivateKey, lies: frozenset[str]
+        self, world: Environment, me: MemberId, account: PrivateKey, lies: frozenset[str]
     ) -> None:
         super().__init__(world, me, account)
         self.lies = lies
@@ -404,7 +402,7 @@ class ByzantineNode(SimNode):
         )  # fmt: skip
 
     def _speak_of_old(self, r: Round) -> None:
-        ref, models = RoundRef.of(r), self.world.invariants.models
+        ref, models = RoundRef.of(r), self.world.observer.models
         self._refs = [*self._refs[-20:], ref]
         old = self.world.random.choice(self._refs)
         victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])

@@ -39,7 +39,7 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, Model, Receipt, Round
@@ -63,17 +63,13 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.keys import verify
+from swarmhub.ledger import Committed
 from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
-from swarmhub.protocol import recompute
+from swarmhub.protocol import TrainingTask, recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
-from swarmhub.sim.node import STUDY_NAME, SimNode
+from swarmhub.sim.ports import STUDY_NAME, Environment, Peer
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
-
-if TYPE_CHECKING:
-    from swarmhub.ledger import Committed
-    from swarmhub.protocol import TrainingTask
-    from swarmhub.sim.world import World
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ class Access:
 class Invariants:
     """Watches one world. `broken` lists the invariants that did not hold: "NAME: sentence"."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Environment) -> None:
         self.world = world
         self.broken: list[str] = []
         self.models: list[Model] = []
@@ -133,7 +129,7 @@ class Invariants:
         if not joined <= self._reckoned:
             self._reckoned = set(self._enrolled)
 
-    def honest_participants(self) -> list[SimNode]:
+    def honest_participants(self) -> list[Peer]:
         """Return the honest nodes that have to reach the end."""
         nodes = self.world.nodes
         return [nodes[m] for m in sorted(self._enrolled & self._members) if nodes[m].is_honest]
@@ -469,7 +465,7 @@ class Invariants:
 
     # every training
 
-    def before_training(self, node: SimNode, task: TrainingTask) -> None:
+    def before_training(self, node: Peer, task: TrainingTask) -> None:
         """Check that a node may train now."""
         if not node.is_honest:
             return
@@ -486,11 +482,11 @@ class Invariants:
 
     # every merge, and every blob that is given
 
-    def after_merge(self, node: SimNode, number: int, digest: Digest) -> None:
+    def after_merge(self, node: Peer, number: int, digest: Digest) -> None:
         """Record that a node has merged a round."""
         self._merges.add((node.me, number, digest))
 
-    def before_giving(self, node: SimNode, digest: Digest, asker: MemberId) -> None:
+    def before_giving(self, node: Peer, digest: Digest, asker: MemberId) -> None:
         """Check that a node may give a blob to another; it knows the ledger up to its block."""
         if not node.is_honest:
             return

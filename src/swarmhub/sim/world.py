@@ -51,7 +51,8 @@ from swarmhub.protocol import Submit
 from swarmhub.sim.adversaries import ByzantineNode
 from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
-from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
+from swarmhub.sim.node import SimNode
+from swarmhub.sim.ports import STUDY_NAME, Crashed, Restartable
 from swarmhub.sim.schedule import Fault, Schedule, schedule_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
@@ -150,6 +151,11 @@ class World:
         self._found(accounts)
         for fault in schedule.faults:
             self._plan(fault)
+
+    @property
+    def observer(self) -> Invariants:
+        """The invariants, to which nodes tell their acts."""
+        return self.invariants
 
     # time
 
@@ -453,7 +459,7 @@ class World:
 
         self.at(fault.at_ms, start)
 
-    def crash(self, node: SimNode, down_ms: int) -> None:
+    def crash(self, node: Restartable, down_ms: int) -> None:
         """Crash a node, and restart it after a while."""
         if node.up:
             self.crash_count += 1
