@@ -38,7 +38,6 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
@@ -61,84 +60,23 @@ from swarmhub.contract.transactions import (
     read_transaction,
     receipt_message,
 )
-from swarmhub.errors import BadContribution, Malformed, MergeError
+from swarmhub.errors import Malformed
 from swarmhub.keys import verify
 from swarmhub.ledger import Committed
-from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
-from swarmhub.protocol import TrainingTask, recompute
-from swarmhub.sim import contents
-from swarmhub.sim.contents import Blob
-from swarmhub.sim.ports import STUDY_NAME, Environment, Peer
+from swarmhub.protocol import TrainingTask
+from swarmhub.sim.ports import STUDY_NAME, Peer
+from swarmhub.sim.run_record import Access
+from swarmhub.sim.settlements import SettlementChecks
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 
-@dataclass(frozen=True)
-class Access:
-    """The members that may read each blob, as of a block."""
-
-    number: int = 0  # of the open round
-    roster: frozenset[MemberId] = frozenset()
-    contributions: frozenset[Digest] = frozenset()
-    enrolled: frozenset[MemberId] = frozenset()
-    models: frozenset[Digest] = frozenset()  # settled ones
-
-
-class Invariants:
-    """Watches one world. `broken` lists the invariants that did not hold: "NAME: sentence"."""
-
-    def __init__(self, world: Environment) -> None:
-        self.world = world
-        self.broken: list[str] = []
-        self.models: list[Model] = []
-        self.ids: list[str] = []
-        self._blocks: list[Any] = []
-        self._looked = 0
-        self._txs: list[tuple[bytes, ...]] = []
-        self._accepted: set[str] = set()  # ids of transactions
-        self._keys = {n.account.public: m for m, n in world.nodes.items()}
-        self._past_keys: dict[MemberId, list[str]] = {}  # of leaders of this set
-        self._led: set[MemberId] = set()  # leaders of this set of contributions
-        self._members = set(world.nodes)
-        self._enrolled: set[MemberId] = set()
-        self._reckoned: set[MemberId] = set()  # enrolled when the round opened or grew
-        self._approved: set[MemberId] = set()
-        self._ended: dict[MemberId, int] = {}  # end of its approval or part, by height
-        self._ballots: dict[int, set[MemberId]] = {}  # ayes of a motion
-        self._targets: dict[int, MemberId] = {}  # the members that motions are to remove
-        self._number, self._kind = 0, ""  # of the open round
-        self._roster: set[MemberId] = set()  # of the open round
-        self._contributed: dict[int, set[MemberId]] = {}
-        self.finished = False
-        self._sets: dict[int, set[MemberId]] = {}  # round -> members to be merged
-        self._answers: dict[MemberId, str] = {}  # leaf by member, in the open dispute
-        self._claimed = ""
-        self._signed: set[MemberId] = set()  # for the newest settlement
-        self._reports: dict[MemberId, set[MemberId]] = {}
-        self._caught: dict[int, set[MemberId]] = {}
-        self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
-        self._merges: set[tuple[MemberId, int, Digest]] = set()  # (member, round, digest)
-        self._access = [Access()]  # by height
-        self._right: list[Blob] = []  # settled models, recomputed
-
-    @property
-    def _faults(self) -> int:
-        return (len(self._reckoned) - 1) // 3
-
-    def _reckon(self, joined: set[MemberId]) -> None:
-        """Recount the enrolled members if a new one has joined the open round."""
-        if not joined <= self._reckoned:
-            self._reckoned = set(self._enrolled)
+class Invariants(SettlementChecks):
+    """Watches one world."""
 
     def honest_participants(self) -> list[Peer]:
         """Return the honest nodes that have to reach the end."""
         nodes = self.world.nodes
         return [nodes[m] for m in sorted(self._enrolled & self._members) if nodes[m].is_honest]
-
-    def _break(self, name: str, sentence: str) -> None:
-        self.broken.append(f"{name}: {sentence}")
-        self.world.tell(0, f"BROKEN {name}: {sentence}")
-
-    # every step
 
     def after_step(self) -> None:
         """Check a block after each step."""
@@ -150,8 +88,6 @@ class Invariants:
         block = self.world.chain.blocks[index + 1]
         if block is not self._blocks[index] or block.txs != self._txs[index]:
             self._break("HISTORY", f"block {index + 1} has changed")
-
-    # every block
 
     def after_block(self, committed: Committed) -> None:
         """Check a new block."""
@@ -380,91 +316,6 @@ class Invariants:
         if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
             self._break("LEADER", f"member {leader} leads term {term} of {line}")
 
-    def _line(self, number: int, candidates: set[MemberId], shard: int = 0) -> list[MemberId]:
-        def rank(m: MemberId) -> str:
-            words = (self.world.spec.name, str(number), str(shard), str(m))
-            return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
-
-        return sorted(candidates, key=rank)
-
-    def _is_verdict(self, number: int, agreed: int) -> bool:
-        voters = len(self._sets.get(number, set())) - 1
-        return 2 * agreed > voters and agreed > self._faults
-
-    def _settled(self, model: Model) -> None:
-        if model.number != len(self.models) + 1:
-            self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
-        self.models.append(model)
-        if self._claimed:
-            self._break("VERDICT", f"round {model.number} settled while a merge was disputed")
-        keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
-        if not any(n.is_honest for n in keepers):
-            self._break("DURABLE", f"round {model.number}: a power cut may take it")
-        members = {s.member for s in model.shares}
-        if model.kind == "initial":
-            self._check_enough(model, self._roster)
-            self._check_leader(model, self._roster)
-            self._check_receipts(model, self._roster)
-            start = self.world.blobs[model.digest]
-            if not contents.is_well_formed(start, self.world.layout):
-                self._break("FORM", f"round {model.number}: nobody can start from it")
-            self._right.append(start)
-            return
-        expected = self._sets.get(model.number, set())
-        if members != expected:
-            self._break("NOTHING_LOST", f"round {model.number}: {members} instead of {expected}")
-        self._check_enough(model, members)
-        if any(s.weight > 100 for s in model.shares):
-            self._break("WEIGHTS", f"round {model.number}: somebody weighs more than declared")
-        self._check_leader(model, members)
-        self._check_receipts(model, members)
-        try:
-            right = self._merge(model)
-        except (BadContribution, MergeError, KeyError) as error:
-            self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
-            return
-        self._right.append(right)
-        if right.digest != model.digest:
-            self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
-
-    def _merge(self, model: Model) -> Blob:
-        """Return the merge of the stated contributions."""
-        stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
-        if model.kind == "statistics":
-            documents = {member: data for member, _, data in stated}
-            return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
-        rule, layout = self.world.spec.merge, self.world.layout
-        inputs = [
-            WeightedSource(m, weight, recompute.MemoryReader(data)) for m, weight, data in stated
-        ]
-        chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
-        return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
-
-    def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
-        others = set(model.receipts) & self._signed & members - {model.leader}
-        needed = min(max(1, min(self._faults, len(members) - 2)), len(members) - 1)
-        if len(others) < needed:
-            self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
-        able = members - {model.leader} - self._caught.get(model.number, set())
-        drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
-        many = len(members) - 1 - max(1, self._faults)
-        if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
-            self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
-
-    def _check_enough(self, model: Model, members: set[MemberId]) -> None:
-        needed = max(self.world.spec.min_peers, 2 * self._faults + 1)
-        if len(members) < needed:
-            self._break("ENOUGH", f"round {model.number} is made by {members}, and needs {needed}")
-
-    def _check_leader(self, model: Model, members: set[MemberId]) -> None:
-        line = self._line(model.number, members)
-        if not line or line[model.term % len(line)] != model.leader:
-            self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
-        if model.leader in self._caught.get(model.number, set()):
-            self._break("LEADER", f"member {model.leader} settled after it was caught")
-
-    # every training
-
     def before_training(self, node: Peer, task: TrainingTask) -> None:
         """Check that a node may train now."""
         if not node.is_honest:
@@ -480,8 +331,6 @@ class Invariants:
         if held is None or right is None or held.data != right.data:
             self._break("SAME_BITS", f"member {node.me} trains round {task.number} on other bytes")
 
-    # every merge, and every blob that is given
-
     def after_merge(self, node: Peer, number: int, digest: Digest) -> None:
         """Record that a node has merged a round."""
         self._merges.add((node.me, number, digest))
@@ -496,8 +345,6 @@ class Invariants:
         takes_part = asker in access.roster & access.enrolled
         if not settled and not (takes_part and (merged or digest in access.contributions)):
             self._break("CONFIDENTIAL", f"member {node.me} gives {digest[:8]}… to member {asker}")
-
-    # the end
 
     def at_the_end(self, finished: bool) -> None:
         """Check the end of the run."""

@@ -14,8 +14,6 @@ after a delay of its own.
 from __future__ import annotations
 
 import heapq
-import itertools
-import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +23,6 @@ from swarmhub import codec, keys
 from swarmhub.contract import Result
 from swarmhub.contract.records import (
     CHAIN,
-    MEMBER,
     STUDY,
     Card,
     Genesis,
@@ -51,12 +48,12 @@ from swarmhub.protocol import Submit
 from swarmhub.sim.adversaries import ByzantineNode
 from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
+from swarmhub.sim.network import START_MS, Network
 from swarmhub.sim.node import SimNode
 from swarmhub.sim.ports import STUDY_NAME, Crashed, Restartable
 from swarmhub.sim.schedule import Fault, Schedule, schedule_of
 from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
 
-START_MS = 1_000_000_000
 BLOCK_MS = 5  # time from a submission's arrival to its block
 ASK_MS = 500  # interval at which a hospital tries to enrol
 LOOK_MS = 200  # until a node that was cut off asks for blocks again
@@ -109,29 +106,21 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
     return accounts, cards
 
 
-class World:
-    """The queue, the network, the ledger and the nodes."""
+class World(Network):
+    """The ledger, the nodes and the faults of a schedule."""
 
     def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.random = random.Random(schedule.seed)
-        self.now_ms = START_MS
-        self.story: list[str] = []
+        super().__init__(schedule)
         self.crash_count = 0
         self.layout = make_layout(schedule.floats)
         self.opinions = schedule.opinions
         self.active = set(range(1, schedule.nodes + 1))  # members now
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self.results: dict[str, Result] = {}
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
         self._pending: list[tuple[MemberId, bytes]] = []
         self._making = False
-        self._cuts: list[frozenset[MemberId]] = []
-        self._rotates = any("rotate" in (a.kind, a.lie) for a in schedule.faults)
         self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
         self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of removed members
-        self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, schedule.nodes + 1)}
         accounts, cards = make_cards(schedule.nodes)
         self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
         self.state = self._snapshot()  # as of the newest block; never changed, only replaced
@@ -141,7 +130,6 @@ class World:
             merge=MergeRule(schedule.merge), audit=schedule.audit,  # type: ignore[arg-type]
             statistics=schedule.statistics,
         )  # fmt: skip
-        self.nodes: dict[MemberId, SimNode] = {}
         for i, account in enumerate(accounts, 1):
             lies = frozenset(a.lie for a in schedule.faults if a.kind == "lie" and i in a.members)
             self.nodes[i] = (
@@ -156,17 +144,6 @@ class World:
     def observer(self) -> Invariants:
         """The invariants, to which nodes tell their acts."""
         return self.invariants
-
-    # time
-
-    def at(self, delay_ms: int, callback: Callable[[], None]) -> None:
-        """Call back later."""
-        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), callback))
-
-    def tell(self, who: MemberId, sentence: str) -> None:
-        """Add a line to the story; member 0 is the ledger."""
-        name = f"member {who}" if who else "ledger"
-        self.story.append(f"{self.now_ms - START_MS:>6} ms  {name}: {sentence}")
 
     def run(self) -> SimulationReport:
         """Run until the study has ended and every honest node has its last model, or time is up."""
@@ -205,58 +182,6 @@ class World:
             return False
         last = self.invariants.models[-1].digest
         return all(n.has_ended(last) for n in self.invariants.honest_participants())
-
-    @property
-    def is_lossy(self) -> bool:
-        """Whether messages may be dropped or doubled now."""
-        return self.now_ms < START_MS + self.schedule.until_ms
-
-    # network
-
-    def reaches(self, one: MemberId, other: MemberId) -> bool:
-        """Return whether no cut lies between two members."""
-        return not self._cuts or all((one in c) == (other in c) for c in self._cuts)
-
-    def knows(self, one: MemberId, other: MemberId) -> bool:
-        """Return whether a member, as far as it has seen the ledger, accepts another's
-        certificate."""
-        if not self._rotates:
-            return True
-        member = MEMBER.get(self.nodes[one].state, other)
-        return member is not None and member.tls == self.nodes[other].tls
-
-    def _delay(self, *members: MemberId) -> int:
-        return self.random.randint(*self.schedule.delay_ms) + sum(
-            sum(self._slow[m]) for m in members
-        )
-
-    def send(
-        self, sender: MemberId, receiver: MemberId, callback: Callable[[], None],
-        lost: Callable[[], None],
-    ) -> None:  # fmt: skip
-        """Carry a message: call `callback` on arrival, or `lost` at the sender if it does not
-        arrive."""
-        self.nodes[sender].does("send")
-        delay = self._delay(sender, receiver)
-        if self.is_lossy and self.random.randrange(100) < self.schedule.drop:
-            self.at(delay, lost)
-            return
-
-        def arrive() -> None:
-            connects = self.knows(receiver, sender) and self.knows(sender, receiver)
-            if not connects or not self.reaches(sender, receiver):
-                lost()
-                return
-            try:
-                callback()
-            except Crashed:  # the receiver died over it: the connection breaks
-                self.at(1, lost)
-
-        self.at(delay, arrive)
-        if self.is_lossy and self.random.randrange(100) < self.schedule.duplicate:
-            self.at(self._delay(sender, receiver), arrive)
-
-    # the ledger
 
     def on_ledger(self, member: MemberId) -> bool:
         """Return whether this member is up and among a quorum of members that can reach each
@@ -347,8 +272,6 @@ class World:
             body, self.chain.tip.chain_id, now_ms + 600_000, account.public,  # type: ignore[arg-type]
             lambda m: account.sign(TX_DOMAIN, m),
         )  # fmt: skip
-
-    # founding, and faults
 
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
