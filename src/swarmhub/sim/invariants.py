@@ -38,10 +38,7 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 
 from __future__ import annotations
 
-from typing import Any
-
-from swarmhub import codec
-from swarmhub.contract.records import ROUND, Model, Receipt, Round
+from swarmhub.contract.records import ROUND, Receipt, Round
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.transactions import (
     Approve,
@@ -64,13 +61,13 @@ from swarmhub.errors import Malformed
 from swarmhub.keys import verify
 from swarmhub.ledger import Committed
 from swarmhub.protocol import TrainingTask
+from swarmhub.sim.event_checks import EventChecks
 from swarmhub.sim.ports import STUDY_NAME, Peer
 from swarmhub.sim.run_record import Access
-from swarmhub.sim.settlements import SettlementChecks
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
 
-class Invariants(SettlementChecks):
+class Invariants(EventChecks):
     """Watches one world."""
 
     def honest_participants(self) -> list[Peer]:
@@ -199,122 +196,6 @@ class Invariants(SettlementChecks):
             return body.layout == STATISTICS_LAYOUT
         layout = self.world.layout
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
-
-    def _hear(self, name: str, fields: dict[str, Any], height: int) -> None:
-        number = int(fields.get("number", 0))
-        if name == "opened":
-            self._number, self._kind = number, fields["kind"]
-            self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
-            self._reports.clear()
-            self._brought.clear()
-        elif name == "collects_again":
-            self._roster = set(fields["roster"])
-            self._reckon(self._roster)
-        elif name == "enrolled":
-            self._enrolled.add(fields["member"])
-        elif name == "withdrawn":
-            self._enrolled.discard(fields["member"])
-            self._reckoned.discard(fields["member"])
-            self._roster.discard(fields["member"])
-        elif name == "removal_moved":
-            self._targets[fields["motion"]] = fields["member"]
-            self._ballots[fields["motion"]] = {fields["by"]}  # the mover has voted
-        elif name == "ready" and number == self._number:
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-        elif name == "contributed":
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-            self._contributed.setdefault(number, set()).add(fields["member"])
-        elif name == "dispute_abandoned":
-            self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] in self._enrolled - set(self.world.schedule.liars):
-                self._break("HONEST", f"member {fields['leader']} is said to flee")
-        elif name == "merging":
-            self._forget_offers()
-            self._sets[number] = set(fields["members"])
-            if len(self._sets[number]) < len(fields["members"]):
-                self._break("WEIGHTS", f"round {number}: somebody is in the set twice")
-            came = self._contributed.get(number, self._sets[number])
-            if came != self._sets[number]:
-                self._break("NOTHING_LOST", f"round {number} merges {fields['members']} of {came}")
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "took_over":
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "removed":
-            self._removed(fields["member"], height)
-        elif name == "voided":
-            self._forget_offers()
-            self._reports.clear()
-            self._brought.pop(fields["member"], None)
-            self._roster.discard(fields["member"])
-            self._sets.get(number, set()).discard(fields["member"])
-            self._contributed.get(number, set()).discard(fields["member"])
-        elif name == "unavailable":
-            self._reports.setdefault(fields["member"], set()).add(fields["by"])
-        elif name == "excluded" and fields["why"] == "unavailable":
-            others = len(self._sets[self._number]) - 1
-            said = self._reports.pop(fields["member"], set())
-            if len(said) < min(max(2, self._faults + 1), others):
-                self._break("HONEST", f"member {fields['member']} was excluded by {said}")
-        elif name == "excluded":
-            if fields["member"] not in self.world.schedule.liars:
-                self._break("HONEST", f"member {fields['member']} was excluded as invalid")
-        elif name == "disputed":
-            self._claimed = fields["claimed"]
-        elif name == "dispute_dismissed":
-            for leaf in set(self._answers.values()) - {self._claimed}:
-                agreed = [m for m, said in self._answers.items() if said == leaf]
-                if self._is_verdict(number, len(agreed)):
-                    self._break("VERDICT", f"round {number}: {agreed} were not heard")
-            self._answers.clear()
-            self._claimed = ""
-        elif name == "false_merge":
-            groups: dict[str, set[MemberId]] = {}
-            for member, leaf in self._answers.items():
-                groups.setdefault(leaf, set()).add(member)
-            groups.pop(self._claimed, None)
-            convicting = max(groups.values(), key=len, default=set())
-            if not self._is_verdict(number, len(convicting)) or set(fields["by"]) != convicting:
-                self._break("VERDICT", f"round {number}: {fields['by']} have convicted")
-            if fields["leader"] in self._answers:
-                self._break("VERDICT", f"round {number}: the accused has answered")
-            self._answers.clear()
-            self._claimed = ""
-            self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] not in self.world.schedule.liars:
-                self._break("HONEST", f"member {fields['leader']} was found to have lied")
-        elif name == "study_finished":
-            self.finished = True
-        elif name == "settled":
-            plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
-            self._settled(codec.from_json(Model, plain))
-
-    def _removed(self, victim: MemberId, height: int) -> None:
-        electors = self._members - {victim}
-        quorum = len(electors) - (len(electors) - 1) // 3
-        ayes = [self._ballots.get(m, set()) for m, who in self._targets.items() if who == victim]
-        most = max((len(a & electors) for a in ayes), default=0)
-        if most < quorum:
-            self._break("MEMBERS", f"member {victim} was removed by {most} of {len(electors)}")
-        self._members.discard(victim)
-        self._approved.discard(victim)
-        self._ended[victim] = height
-
-    def _forget_offers(self) -> None:
-        """Forget offers: the set of contributions is another, and those for the old one are
-        void."""
-        self._claimed = ""
-        self._led.clear()
-        self._past_keys.clear()
-
-    def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
-        """Check that a new leader is next in line."""
-        self._led.add(leader)
-        candidates = self._roster if self._kind == "initial" else self._sets[number]
-        line = self._line(number, candidates)
-        if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
-            self._break("LEADER", f"member {leader} leads term {term} of {line}")
 
     def before_training(self, node: Peer, task: TrainingTask) -> None:
         """Check that a node may train now."""
