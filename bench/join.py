@@ -25,8 +25,8 @@ from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.operations.client import Client
 from swarmhub.operations.join import join
+from swarmhub.operations.ledger_client import LedgerClient
 
 WAIT_S = 90.0
 
@@ -55,10 +55,10 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
             break
     account = home.key("account")
     ledger = await open_for_desk(home, account, patience_s=WAIT_S)
-    while not any(m.account == account.public for m in Client(ledger, account).members()):
+    while not any(m.account == account.public for m in LedgerClient(ledger, account).members()):
         await asyncio.sleep(0.05)
     member = time.monotonic()
-    client = Client(ledger, account)
+    client = LedgerClient(ledger, account)
     await client.approve(spec.name)
     await client.enrol(spec.name, 1000)
     swarm.start_trainer(new)

@@ -29,7 +29,7 @@ from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import make_genesis
+from swarmhub.operations.ledger_client import make_genesis
 
 BATCH = 60  # transactions of one member in a block: below its share
 

@@ -17,7 +17,7 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
-from swarmhub.operations.client import Client, make_genesis
+from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 
 
 @dataclass
@@ -54,7 +54,7 @@ class LocalSwarm:
         account = self.homes[0].key("account")
         self.ledger = await open_for_desk(self.homes[0], account, patience_s=60)
         self.ledger.subscribe(self._hear)
-        self.desks = [Client(self.ledger, h.key("account")) for h in self.homes]
+        self.desks = [LedgerClient(self.ledger, h.key("account")) for h in self.homes]
         await self.desks[0].propose(spec)
         for client in self.desks[1:]:
             await client.approve(spec.name)

@@ -28,7 +28,7 @@ from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import make_genesis
+from swarmhub.operations.ledger_client import make_genesis
 
 LOOK_S = 0.1
 START_S = 120.0

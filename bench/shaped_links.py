@@ -29,7 +29,7 @@ from bed import Bed  # noqa: E402
 from swarmhub.contract.records import Spec  # noqa: E402
 from swarmhub.contract.transactions import Start  # noqa: E402
 from swarmhub.home.ledgers import open_for_desk  # noqa: E402
-from swarmhub.operations.client import Client  # noqa: E402
+from swarmhub.operations.ledger_client import LedgerClient  # noqa: E402
 
 TRAINER = Path(__file__).with_name("trivial_trainer.py")
 
@@ -58,7 +58,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     ledger.subscribe(
         lambda c: [events.put_nowait((time.monotonic(), n, f)) for n, f in c.events] and None
     )
-    desks = [Client(ledger, home.key("account")) for home in homes]
+    desks = [LedgerClient(ledger, home.key("account")) for home in homes]
     await desks[0].propose(spec)
     for client in desks[1:]:
         await client.approve(spec.name)

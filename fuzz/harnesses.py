@@ -73,7 +73,7 @@ from swarmhub.ledger.cometbft.snapshots import Restoring, pack_state
 from swarmhub.merge import merge_statistics
 from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
-from swarmhub.operations.client import read_card
+from swarmhub.operations.ledger_client import read_card
 from swarmhub.operations.recovery import read_restart
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed

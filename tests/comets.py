@@ -16,7 +16,7 @@ from swarmhub.home.home import COMETBFT, ROTATABLE, Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import Client, make_genesis, make_rotation
+from swarmhub.operations.ledger_client import LedgerClient, make_genesis, make_rotation
 
 
 class Comets:
@@ -78,7 +78,7 @@ class Comets:
             account = self.homes[(account_of or i) - 1].key("account")
             ledger = await open_for_desk(self.homes[i - 1], account, patience_s=60)
             try:
-                return await act(Client(ledger, account))
+                return await act(LedgerClient(ledger, account))
             finally:
                 await ledger.close()
 

@@ -13,7 +13,7 @@ from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
-from swarmhub.operations.client import Client, found_consortium
+from swarmhub.operations.ledger_client import LedgerClient, found_consortium
 
 COMMAND = [sys.executable, "-m", "swarmhub"]
 
@@ -66,7 +66,7 @@ class Network:
             ledger = await SqliteLedger.open(
                 self.homes[0].ledger_path, self.homes[0].key("account")
             )
-            desks = [Client(ledger, h.key("account")) for h in self.homes]
+            desks = [LedgerClient(ledger, h.key("account")) for h in self.homes]
             desks = [d for i, d in enumerate(desks, 1) if members is None or i in members]
             await desks[0].propose(spec)
             for client in desks[1:]:

@@ -19,7 +19,7 @@ from swarmhub.data.heart import write_heart
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
-from swarmhub.operations.client import Client, found_consortium
+from swarmhub.operations.ledger_client import LedgerClient, found_consortium
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guides" / "own-training.md"
@@ -61,7 +61,7 @@ async def run_study(root: Path, script: str) -> tuple[list[Home], SqliteLedger]:
     ledger = await SqliteLedger.open(ledger_path, homes[0].key("account"))
     with Processes() as children:
         spec = read_spec(root / "scan.toml")
-        desks = [Client(ledger, h.key("account")) for h in homes]
+        desks = [LedgerClient(ledger, h.key("account")) for h in homes]
         await desks[0].propose(spec)
         for client in desks[1:]:
             await client.approve(spec.name)

@@ -28,7 +28,12 @@ from swarmhub.home.invitations import write_token
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import Client, accept_genesis, found_consortium, read_genesis_file
+from swarmhub.operations.ledger_client import (
+    LedgerClient,
+    accept_genesis,
+    found_consortium,
+    read_genesis_file,
+)
 
 STUDY_NAME = "heart"
 RELAY_PORT = 7402
@@ -230,7 +235,7 @@ class Bed:
             account = home.key("account")
             ledger = await open_for_desk(home, account, patience_s=60)
             try:
-                return await act(Client(ledger, account))
+                return await act(LedgerClient(ledger, account))
             finally:
                 await ledger.close()
 

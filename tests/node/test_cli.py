@@ -277,7 +277,7 @@ def test_version_and_help():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.split())
-    assert "swarmhub.operations.client" in loaded
+    assert "swarmhub.operations.ledger_client" in loaded
     assert not {"torch", "sklearn", "aiohttp", "numpy"} & loaded  # a command starts at once
 
 

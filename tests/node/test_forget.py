@@ -14,8 +14,8 @@ from swarmhub.errors import BadInput
 from swarmhub.files import seal
 from swarmhub.home.home import Home
 from swarmhub.node.forgetting import Removed, forget_here
-from swarmhub.operations.client import Client
-from swarmhub.operations.forget import need_over
+from swarmhub.operations.forgetting import need_over
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.protocol import FetchedBlobs
 
 TRAINER = Path(__file__).with_name("add_one.py")
@@ -32,13 +32,13 @@ def put(store, name):
 
 def test_a_study_that_runs_here_is_not_forgotten():
     c = initialised(3)
-    client = Client(c, c.accounts[2])
+    client = LedgerClient(c, c.accounts[2])
     with pytest.raises(BadInput, match="Expected a study that is over, 'heart' is running"):
         need_over(client, HEART)
     c.ok(2, Withdraw(HEART))
     assert not need_over(client, HEART).is_over
     c.ok(1, Finish(HEART))
-    assert need_over(Client(c, c.accounts[1]), HEART).is_over
+    assert need_over(LedgerClient(c, c.accounts[1]), HEART).is_over
 
 
 def test_models_and_private_state_go(home):

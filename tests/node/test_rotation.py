@@ -21,7 +21,7 @@ from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.rpc import RpcError
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE
 from swarmhub.node.service import Node
-from swarmhub.operations.client import make_genesis, make_rotation
+from swarmhub.operations.ledger_client import make_genesis, make_rotation
 
 
 @pytest.fixture

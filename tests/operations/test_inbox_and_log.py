@@ -9,8 +9,8 @@ from builders import HEART, Consortium, initialised, key
 import swarmhub.contract
 from swarmhub.contract.transactions import Release, Remove, Vote
 from swarmhub.errors import BadInput
-from swarmhub.operations.client import Client
 from swarmhub.operations.inbox import read_inbox, say_motion
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.log import (
     SAID,
     Happened,
@@ -26,7 +26,7 @@ NAMES = {1: "North", 2: "South", 3: "East"}
 
 
 def inbox(c):
-    return read_inbox(Client(c, c.accounts[1]))
+    return read_inbox(LedgerClient(c, c.accounts[1]))
 
 
 def test_an_inbox_names_the_hospital_that_is_to_be_removed():

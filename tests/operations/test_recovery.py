@@ -12,7 +12,7 @@ from swarmhub.contract.records import ForkGenesis, InheritedState
 from swarmhub.errors import BadInput
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger
-from swarmhub.operations.client import make_genesis
+from swarmhub.operations.ledger_client import make_genesis
 from swarmhub.operations.recovery import restart
 
 

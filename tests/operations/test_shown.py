@@ -8,8 +8,8 @@ from builders import HEART, Consortium, auc
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
 from swarmhub.contract.transactions import Poke
-from swarmhub.operations import study, terms
-from swarmhub.operations.client import Client
+from swarmhub.operations import studies, terms
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.rounds import RoundBook
 
 
@@ -35,7 +35,9 @@ class Recorded(Consortium):
 
 def said(consortium):
     return dict(
-        terms.say_terms(study.look_at_study(Client(consortium, consortium.accounts[1]), HEART))
+        terms.say_terms(
+            studies.look_at_study(LedgerClient(consortium, consortium.accounts[1]), HEART)
+        )
     )
 
 
@@ -105,13 +107,13 @@ class Kept:
 
 @pytest.mark.parametrize("last", [0, 1, 3, 100])
 def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
-    monkeypatch.setattr(study, "PAGE", 7)
+    monkeypatch.setattr(studies, "PAGE", 7)
     c = Recorded(2)
     c.begin(rounds=8)
     for _ in range(6):
         c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    study.read_kept(ledger, book, HEART, last)
+    studies.read_kept(ledger, book, HEART, last)
     assert book.rounds() == c.book.rounds()[-last:]
     if last == 1:
         assert ledger.read < len(c.kept)
@@ -119,17 +121,17 @@ def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
 
 @pytest.mark.parametrize("last", [0, 20])
 def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
-    monkeypatch.setattr(study, "PAGE", 7)
+    monkeypatch.setattr(studies, "PAGE", 7)
     c = Recorded(2)
     for _ in range(50):
         c.act(1, Poke(""))
     c.begin(rounds=8)
     c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    study.read_kept(ledger, book, HEART, last)
+    studies.read_kept(ledger, book, HEART, last)
     assert book.rounds() == c.book.rounds()
     proposed = next(b.height for b in c.kept if b.events and b.events[0][0] == "proposed")
-    assert ledger.lowest > proposed - study.PAGE
+    assert ledger.lowest > proposed - studies.PAGE
 
 
 def test_the_terms_name_everyone_who_has_answered():
@@ -174,11 +176,11 @@ def test_the_honest_outnumber_the_liars_of_any_minimum(least, enrolled, needed):
 def test_what_leaves_the_hospital_is_said_of_each_kind():
     c = Consortium(2)
     c.propose(statistics=True)
-    leaving = terms.say_leaving(study.look_at_study(Client(c, c.accounts[1]), HEART))
+    leaving = terms.say_leaving(studies.look_at_study(LedgerClient(c, c.accounts[1]), HEART))
     for words in ("parameters after training", "mean and variance", "category names", "metrics"):
         assert any(words in sentence for sentence in leaving)
     c.propose(name="plain")
-    shown = study.look_at_study(Client(c, c.accounts[1]), "plain")
+    shown = studies.look_at_study(LedgerClient(c, c.accounts[1]), "plain")
     assert not any("statistics document" in sentence for sentence in terms.say_leaving(shown))
 
 
@@ -215,7 +217,7 @@ def test_every_part_of_the_terms_is_said():
     """A field that is added to the terms must be said to those who approve it."""
     c = Consortium(4)
     c.propose()
-    shown = study.StudyShown(c.study(), FULL, None, {1: "h1"}, (1,), 3, 0)
+    shown = studies.StudyShown(c.study(), FULL, None, {1: "h1"}, (1,), 3, 0)
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN.items() if words not in text} == set()
     assert {*SPOKEN, "name"} == set(Spec.__dataclass_fields__)

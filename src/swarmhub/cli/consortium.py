@@ -27,15 +27,15 @@ from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import ROTATABLE, Home, read_name
 from swarmhub.home.invitations import InvitationToken, read_token, write_token
-from swarmhub.operations.client import (
-    Client,
+from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion, say_waits
+from swarmhub.operations.ledger_client import (
+    LedgerClient,
     accept_genesis,
     found_consortium,
     make_rotation,
     read_card,
     read_genesis_file,
 )
-from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion, say_waits
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MOTION_ENDS = ("motion_carried", "motion_lost")
@@ -91,7 +91,7 @@ def invite(
 ) -> None:
     """Create a single-use invitation for a newcomer; send it confidentially."""
 
-    async def act(client: Client, opened: Home) -> InvitationToken:
+    async def act(client: LedgerClient, opened: Home) -> InvitationToken:
         return await client.invite(opened, days * 86_400_000)
 
     if out is None:
@@ -123,7 +123,7 @@ def apply(
     """Apply for membership on a ledger that this machine's nodes share."""
     token = read_token(invitation)
 
-    async def act(client: Client, opened: Home) -> int:
+    async def act(client: LedgerClient, opened: Home) -> int:
         if client.ledger.tip.chain_id != token.chain:
             raise BadInput(
                 f"The invitation is for {token.chain}, this home's ledger is "
@@ -159,7 +159,7 @@ def inbox(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List open motions: applications, removals and releases, with the votes that each still
     needs."""
 
-    async def act(client: Client, _: Home) -> list[tuple[Motion, MotionShown]]:
+    async def act(client: LedgerClient, _: Home) -> list[tuple[Motion, MotionShown]]:
         return list(zip(client.motions(), read_inbox(client), strict=True))
 
     motions = with_client(home, act)
@@ -183,7 +183,7 @@ def vote(
 ) -> None:
     """Vote on a motion."""
 
-    async def act(client: Client, _: Home) -> str:
+    async def act(client: LedgerClient, _: Home) -> str:
         result = await client.vote(motion, aye)
         about = {n: f for n, f in result.events if f.get("motion") == motion}
         if "motion_waits" in about:
@@ -198,7 +198,7 @@ def vote(
 def members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List the consortium's active members."""
 
-    async def act(client: Client, _: Home) -> list[Any]:
+    async def act(client: LedgerClient, _: Home) -> list[Any]:
         return [codec.to_json(m) for m in client.members()]
 
     found = with_client(home, act)
@@ -217,13 +217,13 @@ def remove(
 ) -> None:
     """Open a motion to remove a member, with this hospital's vote for it."""
 
-    async def look(client: Client, _: Home) -> str:
+    async def look(client: LedgerClient, _: Home) -> str:
         return client.need_member(member).name
 
     name = plain(with_client(home, look))
     ask(f"Move to remove '{name}' (member {member}) from the consortium?", yes)
 
-    async def act(client: Client, _: Home) -> bool:
+    async def act(client: LedgerClient, _: Home) -> bool:
         result = await client.submit(Remove(member))
         return any(event == "removed" for event, _ in result.events)
 
@@ -241,7 +241,7 @@ def leave(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Leave the consortium; settled models keep this hospital's part."""
     ask("This hospital leaves; to come back it has to be invited and voted in. Go on?", yes)
 
-    async def act(client: Client, _: Home) -> None:
+    async def act(client: LedgerClient, _: Home) -> None:
         await client.submit(Leave())
 
     with_client(home, act)
@@ -280,7 +280,7 @@ def rotate_key(
             opened.put_in_place(name)
     else:
 
-        async def act(client: Client, home_: Home) -> None:
+        async def act(client: LedgerClient, home_: Home) -> None:
             await client.rotate(card, new)
             if not home_.is_networked:  # otherwise its node does, once the old keys are not needed
                 home_.finish_rotation(client.ledger.state)
@@ -329,7 +329,7 @@ def revoke(home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     It stays a member; the others refuse its node until its keys are rotated."""
     ask("The other members will cut this hospital's node off. Go on?", yes)
 
-    async def act(client: Client, _: Home) -> None:
+    async def act(client: LedgerClient, _: Home) -> None:
         await client.revoke()
 
     with_client(home, act)

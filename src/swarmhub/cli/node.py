@@ -24,7 +24,7 @@ from swarmhub.cli.shared import (
 from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
-from swarmhub.operations.client import Client
+from swarmhub.operations.ledger_client import LedgerClient
 
 ADDRESS = "127.0.0.1:7400"
 
@@ -229,7 +229,7 @@ def export(
     from swarmhub.params import export_safetensors
     from swarmhub.recipes.scoring import describe_if_table
 
-    async def act(client: Client, opened: Home) -> dict[str, str]:
+    async def act(client: LedgerClient, opened: Home) -> dict[str, str]:
         record = client.need_study(study)
         model = record.best if best else record.current
         if model is None:

@@ -16,7 +16,7 @@ from swarmhub.errors import BadInput, plain
 
 if TYPE_CHECKING:
     from swarmhub.home.home import Home
-    from swarmhub.operations.client import Client
+    from swarmhub.operations.ledger_client import LedgerClient
 
 T = TypeVar("T")
 
@@ -61,10 +61,10 @@ def ask(question: str, yes: bool) -> None:
         typer.confirm(question, abort=True)
 
 
-def with_client(home: Path, act: Callable[[Client, Home], Awaitable[T]]) -> T:
+def with_client(home: Path, act: Callable[[LedgerClient, Home], Awaitable[T]]) -> T:
     """Open the home's ledger, do one act, close it."""
     from swarmhub.home.home import Home
-    from swarmhub.operations.client import open_client
+    from swarmhub.operations.ledger_client import open_client
 
     async def run() -> T:
         opened = Home.open(home)

@@ -29,10 +29,10 @@ from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Approve, Finish, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
-from swarmhub.operations import study as operations
-from swarmhub.operations.client import Client
-from swarmhub.operations.forget import STAYS, forget_study, need_over
-from swarmhub.operations.study import StudyShown, look_at_study
+from swarmhub.operations import studies as operations
+from swarmhub.operations.forgetting import STAYS, forget_study, need_over
+from swarmhub.operations.ledger_client import LedgerClient
+from swarmhub.operations.studies import StudyShown, look_at_study
 from swarmhub.operations.terms import (
     ROUND_COLUMNS,
     say_enrolled,
@@ -71,7 +71,7 @@ def propose(
     """Propose a study to the members."""
     terms = read_spec(spec)
 
-    async def act(client: Client, _: Home) -> str:
+    async def act(client: LedgerClient, _: Home) -> str:
         await client.propose(terms)
         return client.need_study(terms.name).spec
 
@@ -84,7 +84,7 @@ def propose(
 
 
 def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
-    async def act(client: Client, _: Home) -> None:
+    async def act(client: LedgerClient, _: Home) -> None:
         client.need_study(name)
         await client.submit(body(name))
 
@@ -95,7 +95,7 @@ def _act(home: Path, name: str, body: Callable[[str], Any]) -> None:
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Show a study's terms, ask, and approve exactly these for this hospital."""
 
-    async def look(client: Client, _: Home) -> StudyShown:
+    async def look(client: LedgerClient, _: Home) -> StudyShown:
         return look_at_study(client, study)
 
     shown = with_client(home, look)
@@ -110,7 +110,7 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
 def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Refuse the study at this hospital."""
 
-    async def act(client: Client, _: Home) -> None:
+    async def act(client: LedgerClient, _: Home) -> None:
         await client.refuse(study)
 
     with_client(home, act)
@@ -127,7 +127,7 @@ def enrol(
 ) -> None:
     """Enrol in an approved study."""
 
-    async def act(client: Client, _: Home) -> None:
+    async def act(client: LedgerClient, _: Home) -> None:
         await client.enrol(study, samples)
 
     with_client(home, act)
@@ -160,7 +160,7 @@ def finish(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption
 def forget(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Delete a study's models, statistics and private state from this node, once it is over."""
 
-    async def look(client: Client, _: Home) -> None:
+    async def look(client: LedgerClient, _: Home) -> None:
         need_over(client, study)
 
     with_client(home, look)
@@ -181,7 +181,7 @@ def release(
 ) -> None:
     """Open a motion to release a model, with this hospital's vote; the enrolled members vote."""
 
-    async def act(client: Client, _: Home) -> bool:
+    async def act(client: LedgerClient, _: Home) -> bool:
         result = await client.release(study, model)
         return any(name == "released" for name, _ in result.events)
 
@@ -198,7 +198,7 @@ def release(
 def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List all studies: proposed, running and over."""
 
-    async def act(client: Client, _: Home) -> list[StudyShown]:
+    async def act(client: LedgerClient, _: Home) -> list[StudyShown]:
         return [look_at_study(client, s.name) for s in client.studies()]
 
     found = with_client(home, act)

@@ -28,7 +28,7 @@ from swarmhub.files import lock
 from swarmhub.home.home import COMETBFT, Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
-from swarmhub.operations.client import Client, make_genesis
+from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.params import export_safetensors
 
 MARKER = "demo.json"
@@ -105,7 +105,7 @@ class Demo:
             self.ledger.subscribe(self._hear)
             self.held_out = await asyncio.to_thread(self._make_held_out)  # while the nodes start
             self.names: dict[int, str] = {}
-            self._desks = [Client(self.ledger, home.key("account")) for home in self.homes]
+            self._desks = [LedgerClient(self.ledger, home.key("account")) for home in self.homes]
             await self._admit_last()
             await self._open_study()
             for i in range(len(sites)):

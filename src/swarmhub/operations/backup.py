@@ -28,7 +28,7 @@ from swarmhub.home.home import CONFIG, Home
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import find_endpoints, read_genesis_file
+from swarmhub.operations.ledger_client import find_endpoints, read_genesis_file
 
 GENESIS = "genesis.json"
 DOORS = f"ledger/{bootstrap.FILE}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import MEMBER, Motion
-from swarmhub.operations.client import Client
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.types import MemberId
 from swarmhub.words import say_time
 
@@ -35,13 +35,13 @@ class MotionShown:
     lapses_ms: int | None
 
 
-def read_inbox(client: Client) -> list[MotionShown]:
+def read_inbox(client: LedgerClient) -> list[MotionShown]:
     """Return all open motions, oldest first."""
     names = client.names()
     return [show_motion(client, motion, names) for motion in client.motions()]
 
 
-def show_motion(client: Client, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
+def show_motion(client: LedgerClient, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
     """Return a motion with members' names."""
     electors = client.electors(motion)
     ayes = [m for m in motion.ayes if m in electors]
@@ -64,7 +64,7 @@ def show_motion(client: Client, motion: Motion, names: dict[MemberId, str]) -> M
     )
 
 
-def _subject(client: Client, motion: Motion) -> tuple[str, str, str]:
+def _subject(client: LedgerClient, motion: Motion) -> tuple[str, str, str]:
     if motion.applicant:
         card = motion.applicant
         return card.name, f"fingerprint {card.account[:FINGERPRINT]}", card.address

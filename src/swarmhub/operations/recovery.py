@@ -37,7 +37,7 @@ from swarmhub.ledger.cometbft import create_comet_ledger
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.snapshots import pack_state
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.operations.client import read_genesis_file
+from swarmhub.operations.ledger_client import read_genesis_file
 from swarmhub.operations.running_node import need_stopped
 from swarmhub.types import RESTART_DOMAIN
 

@@ -14,7 +14,7 @@ from swarmhub.contract.records import get_members
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home, parse_address
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.operations.client import Client
+from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.transport.relay.server import Relay
 from swarmhub.transport.tls import Peers
 
@@ -30,7 +30,7 @@ async def relay(
     account = home.key("account")
     ledger = await open_for_desk(home, account)
     try:
-        Client(ledger, account).me  # noqa: B018  # raises with what to do
+        LedgerClient(ledger, account).me  # noqa: B018  # raises with what to do
         peers = Peers(home.certificate_path, home.key_path("tls"))
         mine = peers.own()  # the certificate of this process, even if the file changes
         problem: list[str] = []

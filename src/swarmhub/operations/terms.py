@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Model, Score, Spec
-from swarmhub.operations.study import StudyShown
+from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
 

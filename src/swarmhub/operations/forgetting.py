@@ -6,7 +6,7 @@ from swarmhub.contract.records import Study, get_member_of_key
 from swarmhub.errors import BadInput, TrainerError
 from swarmhub.files import lock
 from swarmhub.home.home import Home
-from swarmhub.operations.client import Client, open_client
+from swarmhub.operations.ledger_client import LedgerClient, open_client
 
 ANSWER_S = 10.0
 
@@ -16,7 +16,7 @@ STAYS = (
 )
 
 
-def need_over(client: Client, name: str) -> Study:
+def need_over(client: LedgerClient, name: str) -> Study:
     """Return a study that is over, or in which this hospital takes no part. Raises BadInput if it
     is neither."""
     study = client.need_study(name)

@@ -64,7 +64,7 @@ FORGOTTEN_S = 3.0  # a restarted engine has lost its mempool
 log = logging.getLogger("swarmhub.client")
 
 
-class Client:
+class LedgerClient:
     """An open ledger and an account key: reads, signs and submits for one hospital."""
 
     def __init__(
@@ -261,12 +261,12 @@ def make_application(card: Card, token: InvitationToken) -> Apply:
 
 
 @contextlib.asynccontextmanager
-async def open_client(home: Home, listener: Listener | None = None) -> AsyncIterator[Client]:
+async def open_client(home: Home, listener: Listener | None = None) -> AsyncIterator[LedgerClient]:
     """Open a client on the home's ledger, closed at the end; `listener` as for `open_for_desk`."""
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:
-        yield Client(ledger, account, SentBook(home.sent_path))
+        yield LedgerClient(ledger, account, SentBook(home.sent_path))
     finally:
         await ledger.close()
 
