@@ -29,7 +29,7 @@ from swarmhub.home.config import COMETBFT
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
 from swarmhub.ledger import sign_transaction
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import make_genesis
 

@@ -6,10 +6,11 @@ python bench/trusting_node.py up --home DIR          only to measure what audits
 
 from __future__ import annotations
 
+
 from swarmhub.cli import main
-from swarmhub.protocol import audit, decision
+from swarmhub.protocol import audit, follow
 
 if __name__ == "__main__":
-    decision.audit = audit.sign
-    decision.prepare_audit = lambda view, leader: iter(())
+    follow.audit = audit.sign
+    follow.prepare_audit = lambda view, leader: iter(())
     main()

@@ -69,8 +69,8 @@ from swarmhub.ledger import Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
-from swarmhub.ledger.cometbft.application import Restoring, pack_state
 from swarmhub.ledger.cometbft.folder import read_peers
+from swarmhub.ledger.cometbft.snapshots import Restoring, pack_state
 from swarmhub.merge import merge_statistics
 from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
@@ -80,11 +80,12 @@ from swarmhub.operations.studies import read_spec
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed
 from swarmhub.sim.schedule import parse_schedule, schedule_of
-from swarmhub.transport import relay as relays
 from swarmhub.transport.join_client import read_told
 from swarmhub.transport.reachability import Reachability, read_reachability
-from swarmhub.transport.relay import MAX_LINE_BYTES, Relay
-from swarmhub.transport.server import read_receipt, read_starts
+from swarmhub.transport.relay import server as relay_server
+from swarmhub.transport.relay.server import Relay
+from swarmhub.transport.relay.streams import MAX_LINE_BYTES
+from swarmhub.transport.requests import read_receipt, read_starts
 from swarmhub.types import RESTART_DOMAIN
 
 TIME_MS = 1_700_000_000_000
@@ -553,7 +554,7 @@ def try_relay(data: bytes) -> None:
         assert not +relay._talks, "and is counted no more"
         assert not +relay._silent
 
-    with mock.patch.object(relays, "LEAST_PULSE_S", 0):
+    with mock.patch.object(relay_server, "LEAST_PULSE_S", 0):
         asyncio.run(talk())
 
 

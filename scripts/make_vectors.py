@@ -37,7 +37,6 @@ from builders import (  # noqa: E402
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
-from swarmhub.contract.state import Writes  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Approve,
     Contribute,
@@ -63,6 +62,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Withdraw,
     read_transaction,
 )
+from swarmhub.contract.trie import Writes  # noqa: E402
 from swarmhub.keys import verify  # noqa: E402
 from swarmhub.ledger import Committed, MemoryLedger  # noqa: E402
 

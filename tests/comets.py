@@ -17,7 +17,7 @@ from swarmhub.home.config import COMETBFT
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.home.rotation import ROTATABLE, begin_rotation, is_rotating
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis, make_rotation
 

@@ -14,7 +14,7 @@ from swarmhub import files
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.cometbft import create_comet_ledger
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 

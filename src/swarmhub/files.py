@@ -24,6 +24,16 @@ from swarmhub.failpoints import failpoint
 
 SHARED, SHARED_FOLDER = 0o660, 0o770
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
+PASSING_ERRNOS = {
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOLCK, errno.ENOSPC,
+    errno.EDQUOT, errno.EIO,
+}  # fmt: skip
+
+
+def is_passing(error: OSError) -> bool:
+    """Return whether the machine is short of something (descriptors, space, memory) that may soon
+    be available again: worth another try."""
+    return error.errno in PASSING_ERRNOS
 
 
 def lock(path: Path) -> IO[Any] | None:

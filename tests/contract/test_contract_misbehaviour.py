@@ -28,7 +28,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.transactions import Leave, Revoke, Rotate, Validate, card_message
 from swarmhub.ledger.cometbft import compute_peer_id
-from swarmhub.ledger.cometbft.application import pack_state
+from swarmhub.ledger.cometbft.snapshots import pack_state
 from swarmhub.types import RESTART_DOMAIN, ROTATE_DOMAIN
 
 

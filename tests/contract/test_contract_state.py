@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub.contract.records import MEMBER, MOTIONS, Motions
-from swarmhub.contract.state import EMPTY, Overlay, State
+from swarmhub.contract.state import Overlay, State
+from swarmhub.contract.trie import EMPTY
 
 paths = st.text("abc/", min_size=1, max_size=4)
 values = st.binary(max_size=4)

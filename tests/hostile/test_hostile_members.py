@@ -17,7 +17,7 @@ from strangers import WAIT_S, connect, get, hear, knocking, say, status_of
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.transport import connection, listener, server
+from swarmhub.transport import blob_server, connection, listener, server
 from swarmhub.transport.client import PeerClient
 
 pytestmark = pytest.mark.process
@@ -80,7 +80,8 @@ MALFORMED = [
 def test_what_does_not_parse_is_answered_with_a_bare_number_or_not_at_all(
     tmp_path, words, monkeypatch
 ):
-    monkeypatch.setattr(server, "BODY_S", 0.5)  # some bodies never come
+    for module in (server, blob_server):
+        monkeypatch.setattr(module, "BODY_S", 0.5)  # some bodies never come
 
     async def scenario(one, two, client, server):
         ended = words + get("/nothing")
@@ -92,7 +93,8 @@ def test_what_does_not_parse_is_answered_with_a_bare_number_or_not_at_all(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_and_mutilated_requests_leave_the_server_whole(tmp_path, seed, monkeypatch):
-    for module, name in ((connection, "REQUEST_S"), (connection, "IDLE_S"), (server, "BODY_S")):
+    bounds = (connection, "REQUEST_S"), (connection, "IDLE_S"), (server, "BODY_S")
+    for module, name in (*bounds, (blob_server, "BODY_S")):
         monkeypatch.setattr(module, name, 0.2)  # many of them are never complete
 
     async def scenario(one, two, client, server):
@@ -134,7 +136,9 @@ def test_a_range_gives_exactly_its_bytes_or_a_client_error(tmp_path, seed):
                 f"octets={a}-", "bytes=", "bytes=-", f"bytes={a}-{b}-", f"bytes=0x{a & 255:x}-",
             ])  # fmt: skip
             path = f"/v1/blobs/{blob.digest}"
-            async with await client._request(1, "GET", path, headers={"Range": text}) as answer:
+            async with await client.sessions.request(
+                1, "GET", path, headers={"Range": text}
+            ) as answer:
                 if answer.status in (200, 206):
                     assert text == f"bytes={a}-"
                     assert 0 <= a < total
@@ -316,7 +320,8 @@ def test_a_connection_between_two_requests_may_rest(tmp_path, monkeypatch):
     ids=["by length", "chunked"],
 )
 def test_a_body_that_trickles_is_cut_off(tmp_path, monkeypatch, path, length, piece):
-    monkeypatch.setattr(server, "BODY_S", 0.4)
+    for module in (server, blob_server):
+        monkeypatch.setattr(module, "BODY_S", 0.4)
 
     async def scenario(one, two, client, server):
         words = get(path, length, method="POST", close=False)
@@ -353,7 +358,8 @@ class Sipping:
 
 
 def test_who_takes_its_blob_a_few_bytes_at_a_time_loses_the_connection(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "TAKE_S", 1.1)  # a MiB takes it longer, half of one less
+    for module in (server, blob_server):
+        monkeypatch.setattr(module, "TAKE_S", 1.1)  # a MiB takes it longer, half of one less
 
     async def scenario(one, two, client, server):
         for listening in server._door._listening:  # so that the server sees every sip soon
@@ -362,10 +368,10 @@ def test_who_takes_its_blob_a_few_bytes_at_a_time_loses_the_connection(tmp_path,
         words = get(f"/v1/blobs/{blob.digest}")
         with Sipping(server.port, knocking(two), words) as slow:
             async with asyncio.timeout(WAIT_S):
-                while not server._streams.get(2):
+                while not server._blob_server._streams.get(2):
                     await asyncio.sleep(0.01)
                 before = slow.sips
-                while server._streams.get(2) or any(server._room.open.values()):
+                while server._blob_server._streams.get(2) or any(server._room.open.values()):
                     await asyncio.sleep(0.01)
             assert slow.sips > before + 5, "it was still taking"
         await still_serves(one, two, client)
@@ -374,7 +380,8 @@ def test_who_takes_its_blob_a_few_bytes_at_a_time_loses_the_connection(tmp_path,
 
 
 def test_who_does_not_take_its_blob_loses_the_connection_and_its_place(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "TAKE_S", 0.3)
+    for module in (server, blob_server):
+        monkeypatch.setattr(module, "TAKE_S", 0.3)
 
     async def scenario(one, two, client, server):
         blob = put(one, 64 * CHUNK_BYTES)
@@ -382,9 +389,9 @@ def test_who_does_not_take_its_blob_loses_the_connection_and_its_place(tmp_path,
         writer.transport.pause_reading()
         writer.write(get(f"/v1/blobs/{blob.digest}"))
         async with asyncio.timeout(WAIT_S):
-            while not server._streams.get(2):
+            while not server._blob_server._streams.get(2):
                 await asyncio.sleep(0.01)
-            while server._streams.get(2) or any(server._room.open.values()):
+            while server._blob_server._streams.get(2) or any(server._room.open.values()):
                 await asyncio.sleep(0.01)
         writer.transport.abort()
         await still_serves(one, two, client)

@@ -15,7 +15,7 @@ from swarmhub.blobs import Incoming
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import ReceiptCame
-from swarmhub.transport import client
+from swarmhub.transport import bodies, client, pulls, sessions
 from swarmhub.transport.client import PeerClient
 
 pytestmark = pytest.mark.process
@@ -122,12 +122,20 @@ ANSWERS = {
 }  # fmt: skip
 
 
+def bound(monkeypatch, name, value):
+    """Change a bound of the client, in every module that uses it."""
+    modules = [m for m in (bodies, client, pulls, sessions) if hasattr(m, name)]
+    assert modules
+    for module in modules:
+        monkeypatch.setattr(module, name, value)
+
+
 @pytest.mark.parametrize("nbytes", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 def test_a_pull_from_a_hostile_server_fails_in_one_sentence_and_keeps_nothing(
     tmp_path, answer, nbytes, monkeypatch
 ):
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 1.0)  # what ends interim answers
+    bound(monkeypatch, "ANSWER_TIMEOUT_S", 1.0)  # what ends interim answers
 
     async def scenario(one, two, asking):
         blob = put(one, nbytes)
@@ -148,8 +156,8 @@ def test_a_pull_from_a_hostile_server_fails_in_one_sentence_and_keeps_nothing(
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 def test_watching_and_receipts_survive_a_hostile_server(tmp_path, answer, monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(client, "WATCH_TIMEOUT_S", 1.0)
+    bound(monkeypatch, "ANSWER_TIMEOUT_S", 1.0)
+    bound(monkeypatch, "WATCH_TIMEOUT_S", 1.0)
 
     async def scenario(one, two, asking):
         with pytest.raises(PeerError):
@@ -181,9 +189,9 @@ def test_a_server_that_trickles_holds_a_pull_no_longer_than_its_size_allows(
     tmp_path, monkeypatch, start, nbytes
 ):
     """Each byte comes well within the timeout between two bytes."""
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.4)
-    monkeypatch.setattr(client, "START_S", 0.4)
-    monkeypatch.setattr(client, "MIN_BYTES_PER_S", 1 << 30)
+    bound(monkeypatch, "ANSWER_TIMEOUT_S", 0.4)
+    bound(monkeypatch, "START_S", 0.4)
+    bound(monkeypatch, "MIN_BYTES_PER_S", 1 << 30)
     piece = b"1\r\nx\r\n" if b"chunked" in start else b"X"
 
     async def scenario(one, two, asking):
@@ -203,7 +211,7 @@ def test_a_slow_chunk_ends_a_pull_and_the_next_one_goes_on_behind_the_checked_pa
 ):
     """Stalled: as a member that is stopped; what the size allows is far off."""
     for name, value in bounds.items():
-        monkeypatch.setattr(client, name, value)
+        bound(monkeypatch, name, value)
     asked = []
 
     async def answer(request, writer):
@@ -234,7 +242,7 @@ def test_a_slow_chunk_ends_a_pull_and_the_next_one_goes_on_behind_the_checked_pa
 
 def test_a_holder_is_given_up_for_the_next_one(tmp_path, monkeypatch, caplog):
     """The first time it hangs in the middle of a body."""
-    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.3)
+    bound(monkeypatch, "STALL_TIMEOUT_S", 0.3)
     caplog.set_level("INFO")
     known, times = [], []
 
@@ -256,8 +264,8 @@ def test_a_holder_is_given_up_for_the_next_one(tmp_path, monkeypatch, caplog):
 
 def test_an_answer_that_came_before_its_question_is_given_up_when_it_stalls(tmp_path, monkeypatch):
     """aiohttp times no body whose connection ends before somebody reads it."""
-    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(client, "START_S", 3 * WAIT_S)
+    bound(monkeypatch, "STALL_TIMEOUT_S", 0.3)
+    bound(monkeypatch, "START_S", 3 * WAIT_S)
     asked = []
 
     async def answer(request, writer):
@@ -282,7 +290,7 @@ def test_an_answer_that_came_before_its_question_is_given_up_when_it_stalls(tmp_
 
 def test_a_chunk_may_take_longer_than_a_stall(tmp_path, monkeypatch):
     """As long as something comes."""
-    monkeypatch.setattr(client, "STALL_TIMEOUT_S", 2.0)
+    bound(monkeypatch, "STALL_TIMEOUT_S", 2.0)
     known = []
 
     async def answer(request, writer):

@@ -27,7 +27,7 @@ from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.home.ledgers import open_for_desk
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import (
     LedgerClient,

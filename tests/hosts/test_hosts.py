@@ -21,8 +21,8 @@ from swarmhub.errors import BadInput
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import verify_comet_ledger
-from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.rpc import Rpc
+from swarmhub.ledger.cometbft.settings import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 pytestmark = [needs_namespaces, needs_cometbft, pytest.mark.campaign]

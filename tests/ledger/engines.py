@@ -25,7 +25,8 @@ from swarmhub.ledger.cometbft import CometLedger, Settings, compute_peer_id, cre
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer, frame, read_message
 from swarmhub.ledger.cometbft.application import Application
-from swarmhub.ledger.cometbft.engine import STATE_FILE, find_binary
+from swarmhub.ledger.cometbft.binary import find_binary
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 

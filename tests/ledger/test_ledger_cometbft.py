@@ -31,8 +31,8 @@ from swarmhub.contract.execution import (
     MAX_TXS_PER_MEMBER,
     compute_chain_id,
 )
-from swarmhub.contract.state import check_proof
 from swarmhub.contract.transactions import Apply, Poke, Remove, Vote
+from swarmhub.contract.trie import check_proof
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (
@@ -41,21 +41,20 @@ from swarmhub.ledger.cometbft import (
     Settings,
     application,
     create_comet_ledger,
+    snapshots,
     verify_comet_ledger,
 )
 from swarmhub.ledger.cometbft import engine as engine_room
 from swarmhub.ledger.cometbft import folder as comet_folder
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.abci import AbciServer
-from swarmhub.ledger.cometbft.application import MAX_WAITING, choose, is_within_bounds
+from swarmhub.ledger.cometbft.application import MAX_WAITING
+from swarmhub.ledger.cometbft.binary import VARIABLE, VERSION, find_binary
 from swarmhub.ledger.cometbft.clock import BlockClock
-from swarmhub.ledger.cometbft.engine import (
-    STATE_FILE,
-    VARIABLE,
-    find_binary,
-    write_files,
-)
+from swarmhub.ledger.cometbft.engine_files import write_files
+from swarmhub.ledger.cometbft.proposals import choose, is_within_bounds
 from swarmhub.ledger.cometbft.rpc import short_path
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
 
@@ -259,6 +258,7 @@ async def with_snapshot(folder, monkeypatch, chunk_bytes=200):
     """A played chain with a snapshot at its newest block."""
     monkeypatch.setattr(application, "SNAPSHOT_EVERY", 4)
     monkeypatch.setattr(application, "SNAPSHOT_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_CHUNK_BYTES", chunk_bytes)
     ledger = await StandIn.open(folder, GENESIS, Clock())
     for name in "abcd":
         await done(ledger, signed(ledger, change(name)))
@@ -312,11 +312,11 @@ def test_a_snapshot_that_is_not_the_agreed_state_is_rejected_and_changes_nothing
 ):
     async def main():
         old, _, _ = await with_snapshot(tmp_path / "old", monkeypatch)
-        data = application.pack_state({**old.state.values, "chain": b"mine"})
+        data = snapshots.pack_state({**old.state.values, "chain": b"mine"})
         hashes = [hashlib.sha256(data).hexdigest()]
         metadata = codec.encode({"chunks": hashes, "head": "0", "time_ms": 1})
         forged = m.Snapshot(height=4, format=1, chunks=1, metadata=metadata)
-        monkeypatch.setattr(application, "SNAPSHOT_CHUNK_BYTES", 1 << 20)
+        monkeypatch.setattr(snapshots, "SNAPSHOT_CHUNK_BYTES", 1 << 20)
         new = await StandIn.open(tmp_path / "new", GENESIS, Clock())
         before = new.state.app_hash
         new.app.offered = {hashlib.sha256(metadata).hexdigest()}
@@ -483,7 +483,7 @@ def test_another_release_of_the_engine_is_refused(tmp_path):
     fake = tmp_path / "cometbft"
     fake.write_text("#!/bin/sh\necho 1.0.1\n")
     fake.chmod(0o755)
-    from swarmhub.ledger.cometbft.engine import check_version
+    from swarmhub.ledger.cometbft.binary import check_version
 
     with pytest.raises(LedgerError, match=r"Expected CometBFT v0\.38\.25 .* got '1\.0\.1'"):
         check_version(fake)
@@ -744,7 +744,7 @@ def handle_on(folder):
 def test_a_block_waits_for_space_and_is_committed_then(tmp_path, monkeypatch, code, is_passing):
     async def main():
         genesis, ledger = handle_on(tmp_path)
-        monkeypatch.setattr(application, "AGAIN_S", 0.01)
+        monkeypatch.setattr(application, "SHORTAGE_PAUSE_S", 0.01)
         (tmp_path / f"{STATE_FILE}.bells").mkdir()
         told, failed, tries, real = [], [], [], Store._put_tip
         ledger.on_trouble, ledger.on_failure = told.append, failed.append
@@ -802,11 +802,11 @@ def test_an_engine_is_started_again_for_as_long_as_the_machine_is_short(
     tmp_path, monkeypatch, words, then
 ):
     binary, runs = tmp_path / "cometbft", tmp_path / "runs"
-    version = engine_room.VERSION
+    version = VERSION
     binary.write_text(ENGINE.format(version=version, runs=runs, words=words, then=then))
     binary.chmod(0o755)
     monkeypatch.setenv(VARIABLE, str(binary))
-    monkeypatch.setattr(engine_room, "AGAIN_S", 0.01)
+    monkeypatch.setattr(engine_room, "SHORTAGE_PAUSE_S", 0.01)
     monkeypatch.setattr(engine_room, "RESTARTS", 2)
     short = "no space" in words
 

@@ -19,7 +19,7 @@ from swarmhub.errors import LedgerDamaged
 from swarmhub.ledger.cometbft import CometLedger, CometReadClient, application, verify_comet_ledger
 from swarmhub.ledger.cometbft import messages as m
 from swarmhub.ledger.cometbft.application import read_misbehaviour
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 
 pytestmark = pytest.mark.engine
 

@@ -23,6 +23,7 @@ from ledger_tools import (
 )
 
 from swarmhub.errors import LedgerError
+from swarmhub.ledger.database import shortage_of
 from swarmhub.ledger.notify import Notifier
 from swarmhub.ledger.sqlite import driver
 from swarmhub.ledger.sqlite import mempool as pool_room
@@ -40,13 +41,13 @@ NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 SHORTAGES = {  # what fails, and how
     "pool, descriptors": (Mempool, "put", NO_DESCRIPTOR),
     "pool, space": (Mempool, "put", NO_SPACE),
-    "turn, descriptors": (driver, "_turn", NO_DESCRIPTOR),
+    "turn, descriptors": (driver, "take_turn", NO_DESCRIPTOR),
     "queues, descriptors": (Mempool, "_queues", NO_DESCRIPTOR),
     "reading, descriptors": (Mempool, "_read", NO_DESCRIPTOR),
-    "rows, space": (driver, "_insert", sqlite_error(sqlite3.SQLITE_FULL)),
-    "rows, no file": (driver, "_insert", sqlite_error(sqlite3.SQLITE_CANTOPEN)),
-    "rows, disk": (driver, "_insert", sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)),
-    "rows, locked": (driver, "_insert", sqlite_error(sqlite3.SQLITE_BUSY)),
+    "rows, space": (driver, "insert_block", sqlite_error(sqlite3.SQLITE_FULL)),
+    "rows, no file": (driver, "insert_block", sqlite_error(sqlite3.SQLITE_CANTOPEN)),
+    "rows, disk": (driver, "insert_block", sqlite_error(sqlite3.SQLITE_IOERR | 3 << 8)),
+    "rows, locked": (driver, "insert_block", sqlite_error(sqlite3.SQLITE_BUSY)),
     "bells, descriptors": (Notifier, "count", NO_DESCRIPTOR),
 }
 
@@ -67,7 +68,7 @@ def fail_while(monkeypatch, place, name, error, short):
 def test_what_waits_is_written_once_when_the_machine_has_what_it_was_short_of(
     path, monkeypatch, what
 ):
-    monkeypatch.setattr(driver, "AGAIN_S", 0.01)
+    monkeypatch.setattr(driver, "SHORTAGE_PAUSE_S", 0.01)
     short, told = [], []
     place, name, error = SHORTAGES[what]
     fail_while(monkeypatch, place, name, error, short)
@@ -100,7 +101,7 @@ def test_what_waits_is_written_once_when_the_machine_has_what_it_was_short_of(
 
 def test_a_database_without_space_is_written_when_there_is_some(path, monkeypatch):
     """SQLite's own error, in the middle of a transaction of several pages."""
-    monkeypatch.setattr(driver, "AGAIN_S", 0.01)
+    monkeypatch.setattr(driver, "SHORTAGE_PAUSE_S", 0.01)
 
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
@@ -188,7 +189,7 @@ def test_a_look_that_fails_for_want_of_something_is_done_again(path, monkeypatch
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOENT])
 def test_what_does_not_pass_by_itself_ends_the_ledger_with_a_sentence(path, monkeypatch, number):
-    fail_while(monkeypatch, driver, "_turn", OSError(number, os.strerror(number)), [True])
+    fail_while(monkeypatch, driver, "take_turn", OSError(number, os.strerror(number)), [True])
 
     async def story():
         async with opened("sqlite", path.parent) as (ledger,):
@@ -209,6 +210,6 @@ def test_a_ledger_that_another_program_holds_is_no_fault_of_the_disk(path):
         one.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError) as held:
             other.execute("BEGIN IMMEDIATE")
-    found = driver.shortage_of(held.value, path)
+    found = shortage_of(held.value, path)
     assert "a program that has it open and stands still" in str(found)
     assert found.is_passing

@@ -14,7 +14,7 @@ from swarmhub.contract.consortium.misbehaviour import compute_address
 from swarmhub.home.ledgers import find_credible_height
 from swarmhub.ledger.cometbft import CometLedger, Settings, create_comet_ledger, driver
 from swarmhub.ledger.cometbft import messages as m
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, Signing
 from swarmhub.ledger.cometbft.store import Store
 

@@ -17,7 +17,7 @@ from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.ledger import sign_transaction
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 pytestmark = [needs_cometbft, pytest.mark.engine]

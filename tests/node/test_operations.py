@@ -79,7 +79,7 @@ def test_the_units_command_exists_and_its_limits_are_those_of_the_code():
 
 
 def test_the_containers_engine_is_the_pinned_one():
-    from swarmhub.ledger.cometbft.engine import VERSION
+    from swarmhub.ledger.cometbft.binary import VERSION
 
     text = (OPERATIONS / "Containerfile").read_text()
     assert f"cometbft@v{VERSION}" in text

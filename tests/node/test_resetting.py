@@ -13,7 +13,8 @@ from swarmhub.errors import BadInput
 from swarmhub.files import lock
 from swarmhub.home.head import save_head
 from swarmhub.home.home import Home
-from swarmhub.ledger.cometbft.engine import Settings, write_files
+from swarmhub.ledger.cometbft.engine_files import write_files
+from swarmhub.ledger.cometbft.settings import Settings
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
 from swarmhub.operations import reset_signing
 from swarmhub.operations.reset_signing import Outlook, look_ahead, reset

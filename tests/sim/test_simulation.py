@@ -15,7 +15,7 @@ from swarm import swarmhub
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import BadInput
-from swarmhub.protocol import decision
+from swarmhub.protocol import decision, follow
 from swarmhub.sim import (
     Fault,
     Schedule,
@@ -217,7 +217,7 @@ def takeover_ms():
 
 def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch):
     assert takeover_ms() < 2500
-    monkeypatch.setattr(decision, "doubt", lambda view, lost: iter(()))
+    monkeypatch.setattr(follow, "doubt", lambda view, lost: iter(()))
     assert takeover_ms() > 3000  # the contract's own timeout
 
 

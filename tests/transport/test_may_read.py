@@ -57,7 +57,7 @@ def answers(tmp_path, enrolled, present):
                 for path in paths:
                     where = path.format(of.digest)
                     body = {"data": b"[0]"} if method == "POST" else {}
-                    async with await client._request(1, method, where, **body) as response:
+                    async with await client.sessions.request(1, method, where, **body) as response:
                         found[what].add(response.status)
 
     between(tmp_path, scenario, gate)

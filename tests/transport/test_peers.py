@@ -16,6 +16,7 @@ from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.protocol import MergeDone, ReceiptCame
 from swarmhub.transport import client as client_room
+from swarmhub.transport import pulls
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
 
@@ -135,13 +136,13 @@ def test_a_broken_pull_goes_on_where_it_stopped(tmp_path):
         part.feed(data[:CHUNK_BYTES])
         part.close()
         asked = []
-        real = client._request
+        real = client.sessions.request
 
         async def spy(member, method, path, **options):
             asked.append(options.get("headers"))
             return await real(member, method, path, **options)
 
-        client._request = spy
+        client.sessions.request = spy
         await client.pull(effect(blob), two.store)
         assert {"Range": f"bytes={CHUNK_BYTES}-"} in asked
         assert two.store.path(blob.digest).read_bytes() == data
@@ -195,7 +196,7 @@ def test_a_holder_that_speaks_of_a_disk_keeps_nobody_from_the_next(tmp_path, mon
 
     async def scenario(one, two, client, server):
         blob = put(one, 3 * CHUNK_BYTES)
-        asked, real = [], client._request
+        asked, real = [], client.sessions.request
 
         async def request(member, *given, **options):
             asked.append(member)
@@ -205,8 +206,8 @@ def test_a_holder_that_speaks_of_a_disk_keeps_nobody_from_the_next(tmp_path, mon
             if asked[-1] == 3:
                 raise PeerError("Expected the part '', a member answered 'the disk is full'.")
 
-        monkeypatch.setattr(client, "_request", request)
-        monkeypatch.setattr(client_room, "_check_range", check_range)
+        monkeypatch.setattr(client.sessions, "request", request)
+        monkeypatch.setattr(pulls, "check_range", check_range)
         await client.pull(replace(effect(blob), holders=(3, 1)), two.store)
         assert asked == [3, 3, 1, 1]
         assert blob.digest in two.store
@@ -352,7 +353,7 @@ def test_a_senseless_request_gets_a_client_error(tmp_path, path, headers):
     async def scenario(one, two, client, server):
         blob = put(one, 1000)
         where = path.replace("DIGEST", blob.digest)
-        async with await client._request(1, "GET", where, headers=headers) as response:
+        async with await client.sessions.request(1, "GET", where, headers=headers) as response:
             assert 400 <= response.status < 500
 
     between(tmp_path, scenario)
@@ -362,7 +363,9 @@ def test_a_body_larger_than_any_receipt_is_refused(tmp_path):
     async def scenario(one, two, client, server):
         try:
             body = bytes(1 << 20)
-            async with await client._request(1, "POST", "/v1/receipt", data=body) as response:
+            async with await client.sessions.request(
+                1, "POST", "/v1/receipt", data=body
+            ) as response:
                 assert response.status in (400, 413)
         except PeerError:
             pass  # cut off while still sending

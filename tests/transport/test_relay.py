@@ -10,9 +10,11 @@ from ends import End, OpenGate, effect, put
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import ReceiptCame
-from swarmhub.transport import relay
 from swarmhub.transport.client import PeerClient
-from swarmhub.transport.relay import Relay, RelayUplink, reach_relay, relays_of
+from swarmhub.transport.relay import server as relay_server
+from swarmhub.transport.relay.server import Relay
+from swarmhub.transport.relay.streams import reach_relay, relays_of
+from swarmhub.transport.relay.uplink import RelayUplink
 from swarmhub.transport.server import PeerServer
 
 pytestmark = pytest.mark.process
@@ -82,7 +84,7 @@ def test_two_members_behind_a_relay_exchange_blobs_and_receipts(tmp_path, nbytes
 
 
 def test_the_relays_operator_sees_no_plaintext(tmp_path, monkeypatch):
-    monkeypatch.setattr(relay.asyncio, "StreamReader", Carried)
+    monkeypatch.setattr(relay_server.asyncio, "StreamReader", Carried)
     Carried.seen = bytearray()
 
     async def scenario(one, two, client, gate, carriers):
@@ -201,7 +203,7 @@ def test_a_later_stand_of_a_member_ends_the_one_before(tmp_path):
 
 
 def test_a_member_holds_so_many_silent_connections_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(relay, "MAX_SILENT", 3)
+    monkeypatch.setattr(relay_server, "MAX_SILENT", 3)
 
     async def scenario(one, two, client, gate, carriers):
         host, port = two.peers.members[1].address[1:].split(":")
@@ -243,7 +245,7 @@ def test_a_flood_of_pulses_holds_up_nobody(tmp_path):
 
 
 def test_calls_of_one_member_do_not_cut_off_the_called_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(relay, "MAX_CALLS_TO_ONE", 3)
+    monkeypatch.setattr(relay_server, "MAX_CALLS_TO_ONE", 3)
 
     async def scenario(one, two, client, gate, carriers):
         address = two.peers.members[1].address[1:]
@@ -264,7 +266,7 @@ def test_calls_of_one_member_do_not_cut_off_the_called_one(tmp_path, monkeypatch
 
 def test_a_member_that_moves_leaves_no_port_behind(tmp_path):
     async def scenario(one, two, client, gate, carriers):
-        router = client._ways
+        router = client.sessions._router
         first, again = await asyncio.gather(*(router.to(two.peers.members[1]) for _ in range(2)))
         assert first == again
         moved = dataclasses.replace(two.peers.members[1], address="@127.0.0.1:9,a..b:80")

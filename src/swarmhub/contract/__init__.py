@@ -7,7 +7,7 @@ round         collect, merge, settle; leaders, disputes, scores
 transactions  every act on the wire
 refusals      every reason to refuse one
 records       the records of the state
-state         the map and its Merkle root
+state, trie   the map, and its Merkle root
 quotas        each member's part of the state
 deadlines     time
 replay        replay protection

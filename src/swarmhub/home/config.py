@@ -16,7 +16,7 @@ from typing import Any
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.errors import BadInput, HomeError
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 
 FORMAT = 1
 CONFIG = "node.toml"

@@ -25,7 +25,7 @@ from swarmhub.home.config import (
     next_port,
     parse_config,
 )
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 
 FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
 

@@ -18,8 +18,9 @@ from swarmhub import codec, contract, keys
 from swarmhub.contract.deadlines import is_waiting
 from swarmhub.contract.records import Genesis, get_member_of_key, read_genesis_json
 from swarmhub.contract.refusals import Refusal
-from swarmhub.contract.state import Node, Overlay, Reader, hash_of, write_tree
+from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.contract.trie import Node, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerDamaged, Malformed
 from swarmhub.types import BLOCK_DOMAIN, Digest, LedgerEvent, PublicKey, Signature
 

@@ -9,9 +9,8 @@ from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.errors import BadInput
 from swarmhub.failpoints import failpoint
-from swarmhub.files import seal, unseal, write_durably, write_whole
+from swarmhub.files import is_passing, seal, unseal, write_durably, write_whole
 from swarmhub.home.home import Home
-from swarmhub.ledger.sqlite.driver import is_passing
 from swarmhub.node.problems import Problems
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
 

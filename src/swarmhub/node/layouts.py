@@ -21,7 +21,7 @@ from swarmhub.errors import PeerError
 from swarmhub.home.ledgers import NodeLedger
 from swarmhub.params import Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
-from swarmhub.protocol.decision import get_holders
+from swarmhub.protocol.collect import get_holders
 from swarmhub.transport.client import PeerClient
 from swarmhub.types import Digest, MemberId, PublicKey
 

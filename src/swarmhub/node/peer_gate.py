@@ -20,9 +20,9 @@ from swarmhub.node.news import ANY_STUDY
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
 from swarmhub.protocol import MergeDone, ReceiptCame, is_receipt, may_read
+from swarmhub.transport.gate import OFFER_WAIT_S
 from swarmhub.transport.reachability import Reachability, try_tcp
-from swarmhub.transport.relay import relays_of
-from swarmhub.transport.server import OFFER_WAIT_S
+from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import Digest, MemberId, PublicKey
 
 APPLY_TIMEOUT_S = 60.0

@@ -11,7 +11,7 @@ from swarmhub.contract import State
 from swarmhub.contract.records import get_chain, get_members
 from swarmhub.errors import HomeError, LedgerError
 from swarmhub.failpoints import failpoint
-from swarmhub.files import lock, raise_file_limit
+from swarmhub.files import is_passing, lock, raise_file_limit
 from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.config import parse_address
 from swarmhub.home.head import load_head
@@ -21,7 +21,6 @@ from swarmhub.home.membership import Membership, find_applicants
 from swarmhub.home.rotation import mend_rotation, read_identity
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometLedger
-from swarmhub.ledger.sqlite.driver import is_passing
 from swarmhub.merge import self_test
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
@@ -41,7 +40,8 @@ from swarmhub.node.studies import Studies
 from swarmhub.node.trainer_api.server import LocalApi
 from swarmhub.node.validating import ask_heights, become_validator
 from swarmhub.transport.client import PeerClient
-from swarmhub.transport.relay import RelayUplink, relays_of
+from swarmhub.transport.relay.streams import relays_of
+from swarmhub.transport.relay.uplink import RelayUplink
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId

@@ -27,7 +27,7 @@ from swarmhub.home import bootstrap
 from swarmhub.home.config import CONFIG, parse_config
 from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import find_endpoints, read_genesis_file
 

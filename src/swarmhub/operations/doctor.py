@@ -22,11 +22,12 @@ from swarmhub.home.bootstrap import Bootstrap, is_newcomer
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, open_for_desk
 from swarmhub.home.membership import Standing, ask_all, find_standing
-from swarmhub.ledger.cometbft.engine import check_port, check_version, find_binary
+from swarmhub.ledger.cometbft.binary import check_version, find_binary
+from swarmhub.ledger.cometbft.engine import check_port
 from swarmhub.operations.running_node import is_running
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.reachability import try_tcp
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 from swarmhub.transport.tls import Peers
 
 FREE_BYTES = 2 << 30

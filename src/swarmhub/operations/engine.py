@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmhub.ledger.cometbft import engine
+from swarmhub.ledger.cometbft import binary
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Installed:
 
 def install() -> Installed:
     """Build CometBFT with Go. Raises LedgerError, with what to do, if it cannot be built."""
-    return Installed(engine.VERSION, str(engine.install()))
+    return Installed(binary.VERSION, str(binary.install()))
 
 
 def need_engine() -> None:
     """Raise LedgerError, with what to do, if CometBFT is not on this machine."""
-    engine.find_binary()
+    binary.find_binary()

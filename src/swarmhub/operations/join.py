@@ -23,7 +23,7 @@ from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken
 from swarmhub.ledger import sign_transaction
 from swarmhub.ledger.cometbft import create_comet_ledger, read_genesis
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.operations.ledger_client import make_application
 from swarmhub.transport.join_client import JoinClient, JoinEndpoint

@@ -56,7 +56,7 @@ from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.node.sent import SentBook, sent_of
-from swarmhub.transport.relay import relays_of
+from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
 
 RESULT_TIMEOUT_S = 60.0

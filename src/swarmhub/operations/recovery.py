@@ -34,8 +34,8 @@ from swarmhub.files import write_durably
 from swarmhub.home.home import Home
 from swarmhub.ledger import Tip
 from swarmhub.ledger.cometbft import create_comet_ledger
-from swarmhub.ledger.cometbft.application import pack_state
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
+from swarmhub.ledger.cometbft.snapshots import pack_state
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.ledger_client import read_genesis_file
 from swarmhub.operations.running_node import need_stopped

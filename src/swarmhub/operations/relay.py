@@ -16,7 +16,7 @@ from swarmhub.home.config import parse_address
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import open_for_desk
 from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.transport.relay import Relay
+from swarmhub.transport.relay.server import Relay
 from swarmhub.transport.tls import Peers
 
 LOOK_S = 5.0

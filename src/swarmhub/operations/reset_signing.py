@@ -18,7 +18,7 @@ from swarmhub.errors import BadInput, PeerError
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import find_credible_height
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.signing import SIGNED_FILE, Signing, read_height, write_height
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.operations.doctor import make_client

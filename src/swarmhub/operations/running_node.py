@@ -63,7 +63,7 @@ def need_stopped(root: Path) -> Iterator[None]:
 
 def _say_that_none_answers(root: Path) -> HomeError:
     from swarmhub.home.home import Home
-    from swarmhub.ledger.cometbft.engine import STATE_FILE
+    from swarmhub.ledger.cometbft.settings import STATE_FILE
 
     home = Home.open(root)
     if is_running(root):

@@ -1,14 +1,18 @@
 """The protocol, sans-io: from the ledger's state and a node's own, compute the next effects.
 
-decision, audit, view        effects that should be under way now
-effects, local_state         the effects, and the observations that come back
+decision                     effects that should be under way now (begin here)
+collect, lead, follow        its parts, by phase and role
+audit, reports               its parts that find fault with others
+view                         the input of a decision
+tasks, answers               tasks of the trainer, and checks of its answers
+effects, observations        the effects, and the observations that come back
+local_state                  all that a node knows beyond the ledger
 audit_procedure, recompute   how an audit is carried out, over the ports AuditIO and BlobReader
-answers                      checks of a trainer's answer
 retention                    blobs to keep, and members that may read them
 signatures                   messages that members sign for one another
 """
 
-from swarmhub.protocol.decision import TrainingTask, assign, decide, expect
+from swarmhub.protocol.decision import decide
 from swarmhub.protocol.effects import (
     Audit,
     Check,
@@ -22,7 +26,8 @@ from swarmhub.protocol.effects import (
     Wake,
     Watch,
 )
-from swarmhub.protocol.local_state import (
+from swarmhub.protocol.local_state import LocalState, Timeouts, is_final
+from swarmhub.protocol.observations import (
     Accepted,
     AnswerRefused,
     Audited,
@@ -33,7 +38,6 @@ from swarmhub.protocol.local_state import (
     Discrepancy,
     ExcerptUnavailable,
     FetchedBlobs,
-    LocalState,
     MergeDone,
     Observation,
     Offered,
@@ -48,12 +52,11 @@ from swarmhub.protocol.local_state import (
     ReceiptSent,
     Signed,
     Synced,
-    Timeouts,
     TransactionRefused,
-    is_final,
 )
 from swarmhub.protocol.retention import compute_kept, may_read
 from swarmhub.protocol.signatures import is_offer, is_receipt, offer_message
+from swarmhub.protocol.tasks import TrainingTask, assign, expect
 
 __all__ = [
     "Accepted",

@@ -9,7 +9,8 @@ from swarmhub.contract.round.checks import check_contribution
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import TrainerError
-from swarmhub.protocol.local_state import LocalState, PreparedContribution
+from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.observations import PreparedContribution
 from swarmhub.types import Digest, MemberId
 
 UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet

@@ -25,7 +25,7 @@ from swarmhub.protocol.effects import (
     Sync,
     Wake,
 )
-from swarmhub.protocol.local_state import Discrepancy, Offered
+from swarmhub.protocol.observations import Discrepancy, Offered
 from swarmhub.protocol.view import View, next_try_ms, pull_contribution, shares_of
 from swarmhub.types import MemberId
 
@@ -63,7 +63,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     """Ask for the audit, and first for the contributions that it needs as a whole."""
     local, r = view.local, view.r
     if any(local.is_bad(c.digest, c.weight) for c in r.contributions):
-        return  # nobody can merge that; `witness` reports it
+        return  # nobody can merge that; `confirm_invalid` reports it
     full = (
         view.spec.audit == "full"
         or KINDS[r.kind].carries == DOCUMENT

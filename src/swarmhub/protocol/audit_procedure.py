@@ -22,7 +22,7 @@ from swarmhub.errors import BadContribution, PeerError
 from swarmhub.merge import draw, find_false_excerpts
 from swarmhub.params import Fingerprint
 from swarmhub.protocol.effects import Audit, RecomputeChunk
-from swarmhub.protocol.local_state import (
+from swarmhub.protocol.observations import (
     Audited,
     CheckedBad,
     ChunkRecomputed,

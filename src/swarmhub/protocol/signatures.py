@@ -9,7 +9,7 @@ from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import receipt_message
 from swarmhub.keys import verify
 from swarmhub.params import Fingerprint
-from swarmhub.protocol.local_state import MergeDone, ReceiptCame
+from swarmhub.protocol.observations import MergeDone, ReceiptCame
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, MemberId
 
 

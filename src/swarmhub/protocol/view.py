@@ -122,6 +122,14 @@ def recent(view: View, failures: Failures | None) -> Failures | None:
     return failures
 
 
+def is_out_of_reach(view: View, digest: Digest) -> bool:
+    """Return whether pulls of this blob have failed for longer than the timeouts allow."""
+    failures = recent(view, view.local.failed.get(digest))
+    if failures is None or failures.count < 2:
+        return False
+    return view.now_ms - failures.first_ms >= view.local.timeouts.unavailable_ms
+
+
 def shares_of(view: View) -> tuple[Share, ...]:
     """Return the shares of which the round's merge is made."""
     return tuple(Share(c.member, c.weight, c.digest) for c in view.r.contributions)

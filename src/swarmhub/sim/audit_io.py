@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from swarmhub.errors import BlobError, MergeError, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES, Fingerprint
 from swarmhub.protocol import Audit, RecomputeChunk, audit_procedure, recompute
 from swarmhub.sim.contents import Blob
+from swarmhub.sim.ports import Environment, Peer
 from swarmhub.types import Digest, MemberId
-
-if TYPE_CHECKING:
-    from swarmhub.sim.node import SimNode
 
 RECOMPUTE_MS = 3
 
@@ -51,8 +49,8 @@ def drive(
 class SimAuditIO(audit_procedure.AuditIO):
     """The node's simulated disk, and messages to the others."""
 
-    def __init__(self, node: SimNode) -> None:
-        self.node = node
+    def __init__(self, world: Environment, node: Peer) -> None:
+        self.world, self.node = world, node
         self.me = node.me
 
     def holds(self, digest: Digest) -> bool:
@@ -62,7 +60,7 @@ class SimAuditIO(audit_procedure.AuditIO):
         return self.node.disk.fingerprint(digest)
 
     def below(self, n: int) -> int:
-        return self.node.world.random.randrange(n)
+        return self.world.random.randrange(n)
 
     async def excerpts(
         self, wanted: Mapping[MemberId, Digest], nbytes: int, starts: Sequence[int]

@@ -38,11 +38,7 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from swarmhub import codec
-from swarmhub.contract.records import ROUND, Model, Receipt, Round
+from swarmhub.contract.records import ROUND, Receipt, Round
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.transactions import (
     Approve,
@@ -61,88 +57,23 @@ from swarmhub.contract.transactions import (
     read_transaction,
     receipt_message,
 )
-from swarmhub.errors import BadContribution, Malformed, MergeError
+from swarmhub.errors import Malformed
 from swarmhub.keys import verify
-from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
-from swarmhub.protocol import recompute
-from swarmhub.sim import contents
-from swarmhub.sim.contents import Blob
-from swarmhub.sim.node import STUDY_NAME, SimNode
+from swarmhub.ledger import Committed
+from swarmhub.protocol import TrainingTask
+from swarmhub.sim.event_checks import EventChecks
+from swarmhub.sim.ports import STUDY_NAME, Peer
+from swarmhub.sim.run_record import Access
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
 
-if TYPE_CHECKING:
-    from swarmhub.ledger import Committed
-    from swarmhub.protocol import TrainingTask
-    from swarmhub.sim.world import World
 
+class Invariants(EventChecks):
+    """Watches one world."""
 
-@dataclass(frozen=True)
-class Access:
-    """The members that may read each blob, as of a block."""
-
-    number: int = 0  # of the open round
-    roster: frozenset[MemberId] = frozenset()
-    contributions: frozenset[Digest] = frozenset()
-    enrolled: frozenset[MemberId] = frozenset()
-    models: frozenset[Digest] = frozenset()  # settled ones
-
-
-class Invariants:
-    """Watches one world. `broken` lists the invariants that did not hold: "NAME: sentence"."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.broken: list[str] = []
-        self.models: list[Model] = []
-        self.ids: list[str] = []
-        self._blocks: list[Any] = []
-        self._looked = 0
-        self._txs: list[tuple[bytes, ...]] = []
-        self._accepted: set[str] = set()  # ids of transactions
-        self._keys = {n.account.public: m for m, n in world.nodes.items()}
-        self._past_keys: dict[MemberId, list[str]] = {}  # of leaders of this set
-        self._led: set[MemberId] = set()  # leaders of this set of contributions
-        self._members = set(world.nodes)
-        self._enrolled: set[MemberId] = set()
-        self._reckoned: set[MemberId] = set()  # enrolled when the round opened or grew
-        self._approved: set[MemberId] = set()
-        self._ended: dict[MemberId, int] = {}  # end of its approval or part, by height
-        self._ballots: dict[int, set[MemberId]] = {}  # ayes of a motion
-        self._targets: dict[int, MemberId] = {}  # the members that motions are to remove
-        self._number, self._kind = 0, ""  # of the open round
-        self._roster: set[MemberId] = set()  # of the open round
-        self._contributed: dict[int, set[MemberId]] = {}
-        self.finished = False
-        self._sets: dict[int, set[MemberId]] = {}  # round -> members to be merged
-        self._answers: dict[MemberId, str] = {}  # leaf by member, in the open dispute
-        self._claimed = ""
-        self._signed: set[MemberId] = set()  # for the newest settlement
-        self._reports: dict[MemberId, set[MemberId]] = {}
-        self._caught: dict[int, set[MemberId]] = {}
-        self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
-        self._merges: set[tuple[MemberId, int, Digest]] = set()  # (member, round, digest)
-        self._access = [Access()]  # by height
-        self._right: list[Blob] = []  # settled models, recomputed
-
-    @property
-    def _faults(self) -> int:
-        return (len(self._reckoned) - 1) // 3
-
-    def _reckon(self, joined: set[MemberId]) -> None:
-        """Recount the enrolled members if a new one has joined the open round."""
-        if not joined <= self._reckoned:
-            self._reckoned = set(self._enrolled)
-
-    def honest_participants(self) -> list[SimNode]:
+    def honest_participants(self) -> list[Peer]:
         """Return the honest nodes that have to reach the end."""
         nodes = self.world.nodes
         return [nodes[m] for m in sorted(self._enrolled & self._members) if nodes[m].is_honest]
-
-    def _break(self, name: str, sentence: str) -> None:
-        self.broken.append(f"{name}: {sentence}")
-        self.world.tell(0, f"BROKEN {name}: {sentence}")
-
-    # every step
 
     def after_step(self) -> None:
         """Check a block after each step."""
@@ -154,8 +85,6 @@ class Invariants:
         block = self.world.chain.blocks[index + 1]
         if block is not self._blocks[index] or block.txs != self._txs[index]:
             self._break("HISTORY", f"block {index + 1} has changed")
-
-    # every block
 
     def after_block(self, committed: Committed) -> None:
         """Check a new block."""
@@ -268,208 +197,7 @@ class Invariants:
         layout = self.world.layout
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
-    def _hear(self, name: str, fields: dict[str, Any], height: int) -> None:
-        number = int(fields.get("number", 0))
-        if name == "opened":
-            self._number, self._kind = number, fields["kind"]
-            self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
-            self._reports.clear()
-            self._brought.clear()
-        elif name == "collects_again":
-            self._roster = set(fields["roster"])
-            self._reckon(self._roster)
-        elif name == "enrolled":
-            self._enrolled.add(fields["member"])
-        elif name == "withdrawn":
-            self._enrolled.discard(fields["member"])
-            self._reckoned.discard(fields["member"])
-            self._roster.discard(fields["member"])
-        elif name == "removal_moved":
-            self._targets[fields["motion"]] = fields["member"]
-            self._ballots[fields["motion"]] = {fields["by"]}  # the mover has voted
-        elif name == "ready" and number == self._number:
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-        elif name == "contributed":
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-            self._contributed.setdefault(number, set()).add(fields["member"])
-        elif name == "dispute_abandoned":
-            self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] in self._enrolled - set(self.world.schedule.liars):
-                self._break("HONEST", f"member {fields['leader']} is said to flee")
-        elif name == "merging":
-            self._forget_offers()
-            self._sets[number] = set(fields["members"])
-            if len(self._sets[number]) < len(fields["members"]):
-                self._break("WEIGHTS", f"round {number}: somebody is in the set twice")
-            came = self._contributed.get(number, self._sets[number])
-            if came != self._sets[number]:
-                self._break("NOTHING_LOST", f"round {number} merges {fields['members']} of {came}")
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "took_over":
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "removed":
-            self._removed(fields["member"], height)
-        elif name == "voided":
-            self._forget_offers()
-            self._reports.clear()
-            self._brought.pop(fields["member"], None)
-            self._roster.discard(fields["member"])
-            self._sets.get(number, set()).discard(fields["member"])
-            self._contributed.get(number, set()).discard(fields["member"])
-        elif name == "unavailable":
-            self._reports.setdefault(fields["member"], set()).add(fields["by"])
-        elif name == "excluded" and fields["why"] == "unavailable":
-            others = len(self._sets[self._number]) - 1
-            said = self._reports.pop(fields["member"], set())
-            if len(said) < min(max(2, self._faults + 1), others):
-                self._break("HONEST", f"member {fields['member']} was excluded by {said}")
-        elif name == "excluded":
-            if fields["member"] not in self.world.schedule.liars:
-                self._break("HONEST", f"member {fields['member']} was excluded as invalid")
-        elif name == "disputed":
-            self._claimed = fields["claimed"]
-        elif name == "dispute_dismissed":
-            for leaf in set(self._answers.values()) - {self._claimed}:
-                agreed = [m for m, said in self._answers.items() if said == leaf]
-                if self._is_verdict(number, len(agreed)):
-                    self._break("VERDICT", f"round {number}: {agreed} were not heard")
-            self._answers.clear()
-            self._claimed = ""
-        elif name == "false_merge":
-            groups: dict[str, set[MemberId]] = {}
-            for member, leaf in self._answers.items():
-                groups.setdefault(leaf, set()).add(member)
-            groups.pop(self._claimed, None)
-            convicting = max(groups.values(), key=len, default=set())
-            if not self._is_verdict(number, len(convicting)) or set(fields["by"]) != convicting:
-                self._break("VERDICT", f"round {number}: {fields['by']} have convicted")
-            if fields["leader"] in self._answers:
-                self._break("VERDICT", f"round {number}: the accused has answered")
-            self._answers.clear()
-            self._claimed = ""
-            self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] not in self.world.schedule.liars:
-                self._break("HONEST", f"member {fields['leader']} was found to have lied")
-        elif name == "study_finished":
-            self.finished = True
-        elif name == "settled":
-            plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
-            self._settled(codec.from_json(Model, plain))
-
-    def _removed(self, victim: MemberId, height: int) -> None:
-        electors = self._members - {victim}
-        quorum = len(electors) - (len(electors) - 1) // 3
-        ayes = [self._ballots.get(m, set()) for m, who in self._targets.items() if who == victim]
-        most = max((len(a & electors) for a in ayes), default=0)
-        if most < quorum:
-            self._break("MEMBERS", f"member {victim} was removed by {most} of {len(electors)}")
-        self._members.discard(victim)
-        self._approved.discard(victim)
-        self._ended[victim] = height
-
-    def _forget_offers(self) -> None:
-        """Forget offers: the set of contributions is another, and those for the old one are
-        void."""
-        self._claimed = ""
-        self._led.clear()
-        self._past_keys.clear()
-
-    def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
-        """Check that a new leader is next in line."""
-        self._led.add(leader)
-        candidates = self._roster if self._kind == "initial" else self._sets[number]
-        line = self._line(number, candidates)
-        if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
-            self._break("LEADER", f"member {leader} leads term {term} of {line}")
-
-    def _line(self, number: int, candidates: set[MemberId], shard: int = 0) -> list[MemberId]:
-        def rank(m: MemberId) -> str:
-            words = (self.world.spec.name, str(number), str(shard), str(m))
-            return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
-
-        return sorted(candidates, key=rank)
-
-    def _is_verdict(self, number: int, agreed: int) -> bool:
-        voters = len(self._sets.get(number, set())) - 1
-        return 2 * agreed > voters and agreed > self._faults
-
-    def _settled(self, model: Model) -> None:
-        if model.number != len(self.models) + 1:
-            self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
-        self.models.append(model)
-        if self._claimed:
-            self._break("VERDICT", f"round {model.number} settled while a merge was disputed")
-        keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
-        if not any(n.is_honest for n in keepers):
-            self._break("DURABLE", f"round {model.number}: a power cut may take it")
-        members = {s.member for s in model.shares}
-        if model.kind == "initial":
-            self._check_enough(model, self._roster)
-            self._check_leader(model, self._roster)
-            self._check_receipts(model, self._roster)
-            start = self.world.blobs[model.digest]
-            if not contents.is_well_formed(start, self.world.layout):
-                self._break("FORM", f"round {model.number}: nobody can start from it")
-            self._right.append(start)
-            return
-        expected = self._sets.get(model.number, set())
-        if members != expected:
-            self._break("NOTHING_LOST", f"round {model.number}: {members} instead of {expected}")
-        self._check_enough(model, members)
-        if any(s.weight > 100 for s in model.shares):
-            self._break("WEIGHTS", f"round {model.number}: somebody weighs more than declared")
-        self._check_leader(model, members)
-        self._check_receipts(model, members)
-        try:
-            right = self._merge(model)
-        except (BadContribution, MergeError, KeyError) as error:
-            self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
-            return
-        self._right.append(right)
-        if right.digest != model.digest:
-            self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
-
-    def _merge(self, model: Model) -> Blob:
-        """Return the merge of the stated contributions."""
-        stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
-        if model.kind == "statistics":
-            documents = {member: data for member, _, data in stated}
-            return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
-        rule, layout = self.world.spec.merge, self.world.layout
-        inputs = [
-            WeightedSource(m, weight, recompute.MemoryReader(data)) for m, weight, data in stated
-        ]
-        chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
-        return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
-
-    def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
-        others = set(model.receipts) & self._signed & members - {model.leader}
-        needed = min(max(1, min(self._faults, len(members) - 2)), len(members) - 1)
-        if len(others) < needed:
-            self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
-        able = members - {model.leader} - self._caught.get(model.number, set())
-        drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
-        many = len(members) - 1 - max(1, self._faults)
-        if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
-            self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
-
-    def _check_enough(self, model: Model, members: set[MemberId]) -> None:
-        needed = max(self.world.spec.min_peers, 2 * self._faults + 1)
-        if len(members) < needed:
-            self._break("ENOUGH", f"round {model.number} is made by {members}, and needs {needed}")
-
-    def _check_leader(self, model: Model, members: set[MemberId]) -> None:
-        line = self._line(model.number, members)
-        if not line or line[model.term % len(line)] != model.leader:
-            self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
-        if model.leader in self._caught.get(model.number, set()):
-            self._break("LEADER", f"member {model.leader} settled after it was caught")
-
-    # every training
-
-    def before_training(self, node: SimNode, task: TrainingTask) -> None:
+    def before_training(self, node: Peer, task: TrainingTask) -> None:
         """Check that a node may train now."""
         if not node.is_honest:
             return
@@ -484,13 +212,11 @@ class Invariants:
         if held is None or right is None or held.data != right.data:
             self._break("SAME_BITS", f"member {node.me} trains round {task.number} on other bytes")
 
-    # every merge, and every blob that is given
-
-    def after_merge(self, node: SimNode, number: int, digest: Digest) -> None:
+    def after_merge(self, node: Peer, number: int, digest: Digest) -> None:
         """Record that a node has merged a round."""
         self._merges.add((node.me, number, digest))
 
-    def before_giving(self, node: SimNode, digest: Digest, asker: MemberId) -> None:
+    def before_giving(self, node: Peer, digest: Digest, asker: MemberId) -> None:
         """Check that a node may give a blob to another; it knows the ledger up to its block."""
         if not node.is_honest:
             return
@@ -500,8 +226,6 @@ class Invariants:
         takes_part = asker in access.roster & access.enrolled
         if not settled and not (takes_part and (merged or digest in access.contributions)):
             self._break("CONFIDENTIAL", f"member {node.me} gives {digest[:8]}… to member {asker}")
-
-    # the end
 
     def at_the_end(self, finished: bool) -> None:
         """Check the end of the run."""

@@ -14,26 +14,19 @@ after a delay of its own.
 from __future__ import annotations
 
 import heapq
-import itertools
-import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from swarmhub import codec, keys
-from swarmhub.contract import Result
 from swarmhub.contract.records import (
-    CHAIN,
-    MEMBER,
     STUDY,
     Card,
-    Genesis,
     MergeRule,
     Model,
     Spec,
 )
-from swarmhub.contract.state import State
 from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
@@ -44,43 +37,21 @@ from swarmhub.contract.transactions import (
     Start,
     Withdraw,
     card_message,
-    write_transaction,
 )
-from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.protocol import Submit
 from swarmhub.sim.adversaries import ByzantineNode
+from swarmhub.sim.chain import LOOK_MS, ChainNetwork
 from swarmhub.sim.contents import Blob, make_layout
 from swarmhub.sim.invariants import Invariants
-from swarmhub.sim.node import STUDY_NAME, Crashed, SimNode
+from swarmhub.sim.network import START_MS
+from swarmhub.sim.node import SimNode
+from swarmhub.sim.ports import STUDY_NAME, Crashed, Restartable
 from swarmhub.sim.schedule import Fault, Schedule, schedule_of
-from swarmhub.types import CARD_DOMAIN, TX_DOMAIN, Digest, MemberId
+from swarmhub.types import CARD_DOMAIN, Digest, MemberId
 
-START_MS = 1_000_000_000
-BLOCK_MS = 5  # time from a submission's arrival to its block
 ASK_MS = 500  # interval at which a hospital tries to enrol
-LOOK_MS = 200  # until a node that was cut off asks for blocks again
 SPAN_MS = 240_000  # most take 20 s, few a minute; a run that has not ended by then never will
 MAX_STEPS = 30_000  # of each member: one that spins is broken, too
-
-TOLD = {  # sentences of the story for the ledger's events
-    "merging": "round {number} has {members} to merge; member {leader} leads",
-    "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
-    "excluded": "member {member} is left out: {why}",
-    "voided": "round {number}: the contribution of member {member} is void, revision {revision}",
-    "reinstated": "round {number} may have {members} again",
-    "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
-    "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
-    "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
-    "dispute_abandoned": "round {number}: member {leader} flees from the dispute of member {by}",
-    "rotated": "member {member} has another {changed}",
-    "enrolled": "member {member} is enrolled",
-    "withdrawn": "member {member} is out of the study",
-    "collects_again": "round {number} collects again, from {roster}",
-    "removal_moved": "member {by} moves to remove member {member}",
-    "removed": "member {member} is removed",
-    "settled": "round {number} is settled by member {leader} in term {term}",
-    "study_finished": "the study is finished",
-}
 
 
 @dataclass
@@ -108,39 +79,23 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
     return accounts, cards
 
 
-class World:
-    """The queue, the network, the ledger and the nodes."""
+class World(ChainNetwork):
+    """The nodes, and the faults of a schedule."""
 
     def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.random = random.Random(schedule.seed)
-        self.now_ms = START_MS
-        self.story: list[str] = []
+        accounts, cards = make_cards(schedule.nodes)
+        super().__init__(schedule, accounts[0], cards)
         self.crash_count = 0
         self.layout = make_layout(schedule.floats)
         self.opinions = schedule.opinions
-        self.active = set(range(1, schedule.nodes + 1))  # members now
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
-        self.results: dict[str, Result] = {}
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._pending: list[tuple[MemberId, bytes]] = []
-        self._making = False
-        self._cuts: list[frozenset[MemberId]] = []
-        self._rotates = any("rotate" in (a.kind, a.lie) for a in schedule.faults)
         self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
-        self._last_sight: dict[MemberId, tuple[int, State]] = {}  # of removed members
-        self._slow: dict[MemberId, list[int]] = {m: [] for m in range(1, schedule.nodes + 1)}
-        accounts, cards = make_cards(schedule.nodes)
-        self.chain = MemoryChain(Genesis("sim", tuple(cards), self.now_ms), accounts[0])
-        self.state = self._snapshot()  # as of the newest block; never changed, only replaced
         self.spec = Spec(
             name=STUDY_NAME, rounds=schedule.rounds, min_peers=schedule.min_peers,
             quorum_grace_ms=1500, leader_timeout_ms=3000,
             merge=MergeRule(schedule.merge), audit=schedule.audit,  # type: ignore[arg-type]
             statistics=schedule.statistics,
         )  # fmt: skip
-        self.nodes: dict[MemberId, SimNode] = {}
         for i, account in enumerate(accounts, 1):
             lies = frozenset(a.lie for a in schedule.faults if a.kind == "lie" and i in a.members)
             self.nodes[i] = (
@@ -150,17 +105,6 @@ class World:
         self._found(accounts)
         for fault in schedule.faults:
             self._plan(fault)
-
-    # time
-
-    def at(self, delay_ms: int, callback: Callable[[], None]) -> None:
-        """Call back later."""
-        heapq.heappush(self._queue, (self.now_ms + max(0, delay_ms), next(self._order), callback))
-
-    def tell(self, who: MemberId, sentence: str) -> None:
-        """Add a line to the story; member 0 is the ledger."""
-        name = f"member {who}" if who else "ledger"
-        self.story.append(f"{self.now_ms - START_MS:>6} ms  {name}: {sentence}")
 
     def run(self) -> SimulationReport:
         """Run until the study has ended and every honest node has its last model, or time is up."""
@@ -199,150 +143,6 @@ class World:
             return False
         last = self.invariants.models[-1].digest
         return all(n.has_ended(last) for n in self.invariants.honest_participants())
-
-    @property
-    def is_lossy(self) -> bool:
-        """Whether messages may be dropped or doubled now."""
-        return self.now_ms < START_MS + self.schedule.until_ms
-
-    # network
-
-    def reaches(self, one: MemberId, other: MemberId) -> bool:
-        """Return whether no cut lies between two members."""
-        return not self._cuts or all((one in c) == (other in c) for c in self._cuts)
-
-    def knows(self, one: MemberId, other: MemberId) -> bool:
-        """Return whether a member, as far as it has seen the ledger, accepts another's
-        certificate."""
-        if not self._rotates:
-            return True
-        member = MEMBER.get(self.nodes[one].state, other)
-        return member is not None and member.tls == self.nodes[other].tls
-
-    def _delay(self, *members: MemberId) -> int:
-        return self.random.randint(*self.schedule.delay_ms) + sum(
-            sum(self._slow[m]) for m in members
-        )
-
-    def send(
-        self, sender: MemberId, receiver: MemberId, callback: Callable[[], None],
-        lost: Callable[[], None],
-    ) -> None:  # fmt: skip
-        """Carry a message: call `callback` on arrival, or `lost` at the sender if it does not
-        arrive."""
-        self.nodes[sender].does("send")
-        delay = self._delay(sender, receiver)
-        if self.is_lossy and self.random.randrange(100) < self.schedule.drop:
-            self.at(delay, lost)
-            return
-
-        def arrive() -> None:
-            connects = self.knows(receiver, sender) and self.knows(sender, receiver)
-            if not connects or not self.reaches(sender, receiver):
-                lost()
-                return
-            try:
-                callback()
-            except Crashed:  # the receiver died over it: the connection breaks
-                self.at(1, lost)
-
-        self.at(delay, arrive)
-        if self.is_lossy and self.random.randrange(100) < self.schedule.duplicate:
-            self.at(self._delay(sender, receiver), arrive)
-
-    # the ledger
-
-    def on_ledger(self, member: MemberId) -> bool:
-        """Return whether this member is up and among a quorum of members that can reach each
-        other."""
-        up = [m for m in self.active if self.nodes[m].up and self.reaches(member, m)]
-        n = len(self.active)
-        return member in up and len(up) >= n - (n - 1) // 3  # written out: no planted fault is here
-
-    def weight_of(self, member: MemberId) -> int:
-        """Return the samples with which a member contributes; it has declared a hundred."""
-        return 10 + member
-
-    def submit(self, member: MemberId, tx: bytes) -> None:
-        """Send a transaction to the ledger: it may be lost, or arrive twice."""
-        self.nodes[member].does("submit")
-        copies = 1
-        if self.is_lossy:
-            if self.random.randrange(100) < self.schedule.drop:
-                return
-            copies += self.random.randrange(100) < self.schedule.duplicate
-        for _ in range(copies):
-            self.at(self._delay(member), lambda: self._arrive(member, tx))
-
-    def _arrive(self, member: MemberId, tx: bytes) -> None:
-        here = self.on_ledger(member)
-        if not here and (member in self.active or not any(map(self.on_ledger, self.active))):
-            return  # a removed member finds another one that passes it on
-        self._pending.append((member, tx))
-        if not self._making:
-            self._making = True
-            self.at(BLOCK_MS, self._make_block)
-
-    def _make_block(self) -> None:
-        if not any(self.on_ledger(m) for m in self.nodes):  # halted: transactions wait
-            self.at(LOOK_MS, self._make_block)
-            return
-        came, self._pending, self._making = self._pending, [], False
-        writer = self.nodes[next((m for m, _ in came if m in self.active), min(self.active))]
-        members = set(self.active)
-        # a block has its writer's clock
-        for committed in self.chain.append([tx for _, tx in came], writer.now_ms):
-            for result in committed.results:
-                if result.ok or result.id not in self.results:  # a late copy is refused
-                    self.results[result.id] = result
-            self.invariants.after_block(committed)
-            self._retell(committed)
-        self.state = self._snapshot()
-        self.active = set(CHAIN.need(self.state).active)
-        height, state = self.height, self.state
-        self._last_sight.update(dict.fromkeys(members - self.active, (height, state)))
-        for member in members:
-            self.at(self._delay(member), lambda m=member: self._show(m, height, state))  # type: ignore[misc]
-
-    @property
-    def height(self) -> int:
-        """Height of the newest block."""
-        return self.chain.tip.height
-
-    def sight(self, member: MemberId) -> tuple[int, State]:
-        """Return the newest block that a member may see: for a removed member, that of its
-        removal."""
-        return self._last_sight.get(member, (self.height, self.state))
-
-    def _show(self, member: MemberId, height: int, state: State) -> None:
-        """Show a block to a node, once it is on the ledger (a crashed one reads at its start)."""
-        node = self.nodes[member]
-        if not node.up or height <= node.height:
-            return
-        if member not in self.active or self.on_ledger(member):
-            node.see(height, state)
-        else:
-            self.at(LOOK_MS, lambda: self._show(member, *self.sight(member)))
-
-    def _retell(self, committed: Committed) -> None:
-        for name, fields in committed.events:
-            if name in TOLD:
-                self.tell(0, TOLD[name].format(**fields))
-
-    def _snapshot(self) -> State:
-        state = State()
-        state.values = dict(self.chain.state.values)
-        state.tree = self.chain.state.tree
-        return state
-
-    def sign(self, account: keys.PrivateKey, body: object, now_ms: int) -> bytes:
-        """Return a transaction of an account, valid for ten minutes by its own clock."""
-        return write_transaction(
-            body, self.chain.tip.chain_id, now_ms + 600_000, account.public,  # type: ignore[arg-type]
-            lambda m: account.sign(TX_DOMAIN, m),
-        )  # fmt: skip
-
-    # founding, and faults
 
     def _found(self, accounts: list[keys.PrivateKey]) -> None:
         digest = compute_spec_digest(self.spec)
@@ -453,7 +253,7 @@ class World:
 
         self.at(fault.at_ms, start)
 
-    def crash(self, node: SimNode, down_ms: int) -> None:
+    def crash(self, node: Restartable, down_ms: int) -> None:
         """Crash a node, and restart it after a while."""
         if node.up:
             self.crash_count += 1

@@ -1,7 +1,7 @@
 """The BFT ledger: driver `cometbft`, for members on machines of their own."""
 
 from swarmhub.ledger.cometbft.driver import CometLedger
-from swarmhub.ledger.cometbft.engine import Entry, Settings, compute_peer_id
+from swarmhub.ledger.cometbft.engine_files import compute_peer_id
 from swarmhub.ledger.cometbft.folder import (
     PEERS_FILE,
     create_comet_ledger,
@@ -10,6 +10,7 @@ from swarmhub.ledger.cometbft.folder import (
 )
 from swarmhub.ledger.cometbft.read_client import CometReadClient
 from swarmhub.ledger.cometbft.rpc import short_path
+from swarmhub.ledger.cometbft.settings import Entry, Settings
 
 __all__ = [
     "PEERS_FILE",

@@ -18,41 +18,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from swarmhub import codec, keys
-from swarmhub.contract import Misbehaviour, State
+from swarmhub.contract import Misbehaviour
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
-from swarmhub.contract.state import Overlay, Reader, prove
+from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.contract.trie import prove
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed
 from swarmhub.failpoints import failpoint
-from swarmhub.ledger.blocks import (
-    MAX_BLOCK_BYTES,
-    MAX_BLOCK_TXS,
-    MAX_GENESIS_BYTES,
-    Agreed,
-    Committed,
-    Tip,
-    agree,
-)
+from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_GENESIS_BYTES, Agreed, Committed, Tip, agree
 from swarmhub.ledger.cometbft import messages
+from swarmhub.ledger.cometbft.proposals import choose, is_within_bounds
 from swarmhub.ledger.cometbft.signing import Signing
-from swarmhub.ledger.cometbft.store import Snapshot, Store
-from swarmhub.ledger.sqlite.driver import AGAIN_S
+from swarmhub.ledger.cometbft.snapshots import (
+    SNAPSHOT_CHUNK_BYTES,
+    Restoring,
+    choose_kept,
+    describe,
+    pack_state,
+)
+from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.cometbft.store_rows import Snapshot
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 from swarmhub.types import TX_DOMAIN, MemberId
 
 MAX_WAITING = 4 * MAX_TXS_PER_MEMBER  # transactions of one member in the mempool
 MAX_MISBEHAVIOUR = 100  # validators that one block may report, by what it may weigh
 SNAPSHOT_EVERY = 500  # blocks
-SNAPSHOTS_KEPT = 2
 SNAPSHOT_FORMAT = 1
-SNAPSHOT_CHUNK_BYTES = 1 << 20
-MAX_SNAPSHOT_CHUNKS = 256
 OK, REFUSED = 0, 1
 
 
@@ -221,7 +218,7 @@ class Application:
                 if not error.is_passing:
                     raise
                 self._on_trouble(error)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(SHORTAGE_PAUSE_S)
 
     # queries
 
@@ -336,130 +333,6 @@ class PoolRefusal(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-class Restoring:
-    """An incoming snapshot. Chunks that differ from the offer are not accepted."""
-
-    def __init__(self, snapshot: Any, app_hash: bytes) -> None:
-        if not 0 < snapshot.chunks <= MAX_SNAPSHOT_CHUNKS:
-            raise Malformed("A snapshot has 1 to 256 chunks.")
-        metadata = codec.decode(snapshot.metadata, 128 * MAX_SNAPSHOT_CHUNKS)
-        ok = isinstance(metadata, dict) and isinstance(metadata.get("chunks"), list)
-        if not ok or len(metadata["chunks"]) != snapshot.chunks:
-            raise Malformed("A snapshot names the hash of each chunk.")
-        self.height = snapshot.height
-        self.head, self.time_ms = str(metadata.get("head"))[:64], metadata.get("time_ms")
-        if type(self.time_ms) is not int or not 0 <= self.time_ms < 1 << 52:
-            raise Malformed("A snapshot names its block's time.")
-        self.hashes = [str(h) for h in metadata["chunks"]]
-        self.app_hash = app_hash
-        self.chunks: dict[int, bytes] = {}
-
-    def take(self, index: int, chunk: bytes) -> bool:
-        """Accept a chunk if it is the announced one."""
-        right = index < len(self.hashes) and len(chunk) <= SNAPSHOT_CHUNK_BYTES
-        if not right or hashlib.sha256(chunk).hexdigest() != self.hashes[index]:
-            return False
-        self.chunks[index] = chunk
-        return True
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all chunks are here."""
-        return len(self.chunks) == len(self.hashes)
-
-    def finish(self) -> State | None:
-        """Return the state; None if it is not the one that the validators agreed on."""
-        try:
-            values = unpack_state(b"".join(self.chunks[i] for i in range(len(self.hashes))))
-        except Malformed:
-            return None
-        state = State(values)
-        return state if state.app_hash == self.app_hash else None
-
-
-def describe(snapshot: Snapshot) -> bytes:
-    """Return a snapshot's metadata: the hash of each chunk, and the parts of the tip that are not
-    in the state. The same on every member's machine."""
-    hashes = [hashlib.sha256(chunk).hexdigest() for chunk in snapshot.chunks]
-    return codec.encode({"chunks": hashes, "head": snapshot.head, "time_ms": snapshot.time_ms})
-
-
-def choose_kept(snapshots: Sequence[int], base: int, keep_blocks: int) -> tuple[int, list[int]]:
-    """Return the block up to which blocks are forgotten, and the snapshots that are kept. One
-    snapshot in every `keep_blocks` blocks is kept longer; the kept blocks begin at the last but one
-    of those. So between once and twice `keep_blocks` blocks are kept, and the state that they begin
-    from."""
-    held = [h for h in snapshots if keep_blocks and h > base and h % keep_blocks == 0]
-    if len(held) > 1:
-        base = held[-2]
-    return base, sorted({*snapshots[-SNAPSHOTS_KEPT:], *held[-2:], *({base} & set(snapshots))})
-
-
-def pack_state(values: dict[str, bytes]) -> bytes:
-    """Return the state's map as JSON: {path: text}."""
-    texts = {place: value.decode() for place, value in values.items()}
-    return json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()
-
-
-def unpack_state(data: bytes) -> dict[str, bytes]:
-    """Reverse `pack_state`. Raises Malformed on anything else."""
-    try:
-        texts = json.loads(data)
-        return {str(place): text.encode() for place, text in texts.items()}
-    except (ValueError, AttributeError, RecursionError):
-        raise Malformed("A snapshot is a JSON object of texts.") from None
-
-
-def choose(state: Reader, txs: Sequence[bytes], max_bytes: int) -> list[bytes]:
-    """Return the transactions of a block, in order of arrival: each member's oldest in turn, up to
-    its budget; those that do not parse are left out."""
-    queues: dict[MemberId, deque[int]] = {}
-    for i, data in enumerate(txs):
-        member = _member_of(state, data)
-        if member is not None:
-            queues.setdefault(member, deque()).append(i)
-    room = {m: MAX_TXS_PER_MEMBER if m else MAX_TXS_OF_STRANGERS for m in queues}
-    chosen: list[int] = []
-    size = 0
-    while queues and len(chosen) < MAX_BLOCK_TXS:
-        for member in list(queues):
-            i = queues[member].popleft()
-            if len(chosen) == MAX_BLOCK_TXS or size + len(txs[i]) + 16 > max_bytes:
-                del queues[member]
-                continue
-            chosen.append(i)
-            size += len(txs[i]) + 16  # and the engine's framing of each
-            room[member] -= 1
-            if not queues[member] or not room[member]:
-                del queues[member]
-    return [txs[i] for i in sorted(chosen)]
-
-
-def is_within_bounds(state: Reader, txs: Iterable[bytes]) -> bool:
-    """Return whether an honest node could have proposed this: size, encoding, every member's
-    budget."""
-    counts: dict[MemberId, int] = {}
-    total = size = 0
-    for data in txs:
-        member = _member_of(state, data)
-        if member is None:
-            return False
-        counts[member] = counts.get(member, 0) + 1
-        total, size = total + 1, size + len(data)
-    most = {m: MAX_TXS_PER_MEMBER if m else MAX_TXS_OF_STRANGERS for m in counts}
-    fair = all(counts[m] <= most[m] for m in counts)
-    return fair and total <= MAX_BLOCK_TXS and size <= MAX_BLOCK_BYTES
-
-
-def _member_of(state: Reader, data: bytes) -> MemberId | None:
-    """Return the member that signed the transaction (0: a stranger); None if it does not parse."""
-    try:
-        found = get_member_of_key(state, read_transaction(data).signer)
-    except Malformed:
-        return None
-    return found.id if found else 0
 
 
 def is_welcome(state: Reader, path: str) -> bool:

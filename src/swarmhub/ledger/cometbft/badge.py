@@ -22,7 +22,8 @@ from swarmhub.errors import LedgerError
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.cometbft.application import Application
 from swarmhub.ledger.cometbft.broadcaster import end
-from swarmhub.ledger.cometbft.engine import Engine, compute_peer_id
+from swarmhub.ledger.cometbft.engine import Engine
+from swarmhub.ledger.cometbft.engine_files import compute_peer_id
 from swarmhub.ledger.cometbft.rpc import RpcError
 
 LOOK_S = 5.0  # without a block; other engines redial within that time

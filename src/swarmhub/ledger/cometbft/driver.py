@@ -31,16 +31,11 @@ from swarmhub.ledger.cometbft.application import Application
 from swarmhub.ledger.cometbft.badge import Badge
 from swarmhub.ledger.cometbft.broadcaster import Broadcaster, end
 from swarmhub.ledger.cometbft.clock import BlockClock
-from swarmhub.ledger.cometbft.engine import (
-    ABCI_SOCKET,
-    STATE_FILE,
-    Engine,
-    Entry,
-    Settings,
-)
+from swarmhub.ledger.cometbft.engine import Engine
 from swarmhub.ledger.cometbft.folder import TAKING_OVER, begin_anew_after_crash, read_peers
 from swarmhub.ledger.cometbft.proof_archive import CHANGES, ProofArchive
 from swarmhub.ledger.cometbft.rpc import RETRY_S, RpcError, short_path
+from swarmhub.ledger.cometbft.settings import ABCI_SOCKET, STATE_FILE, Entry, Settings
 from swarmhub.ledger.cometbft.signing import Signing
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier

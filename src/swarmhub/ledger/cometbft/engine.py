@@ -1,296 +1,43 @@
-"""The engine: CometBFT as a child process, its generated files, and the socket for requests.
+"""The engine: CometBFT as a child process, and the socket for requests.
 
-All its files are written anew at each start from keys, genesis and members, so there is nothing for
-an operator to edit. It talks to this node over two unix sockets in its folder (ABCI and RPC) and to
-the engines of other members over one TCP port.
+It talks to this node over two unix sockets in its folder (ABCI and RPC) and to the engines of other
+members over one TCP port.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import ctypes
-import datetime
-import hashlib
-import json
 import logging
-import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from swarmhub import codec
-from swarmhub.contract.execution import compute_chain_id
-from swarmhub.contract.records import Genesis
-from swarmhub.contract.transactions import MAX_TX_BYTES
 from swarmhub.errors import BadInput, LedgerError
-from swarmhub.files import write_durably
-from swarmhub.keys import PrivateKey, write_secret
-from swarmhub.ledger.blocks import MAX_BLOCK_BYTES
+from swarmhub.files import is_passing
+from swarmhub.ledger.cometbft.binary import check_version, find_binary
+from swarmhub.ledger.cometbft.engine_files import write_files
 from swarmhub.ledger.cometbft.rpc import Rpc
-from swarmhub.ledger.cometbft.signing import SIGNED_FILE, read_height, write_height
-from swarmhub.ledger.sqlite.driver import AGAIN_S, is_passing
+from swarmhub.ledger.cometbft.settings import LOG_FILE, RPC_SOCKET, Entry, Settings
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 
-VERSION = "0.38.25"
-MODULE = "github.com/cometbft/cometbft/cmd/cometbft"
-VARIABLE = "SWARMHUB_COMETBFT"
-# characters allowed in a list of peers in the engine's configuration
-PLACE = re.compile(r"[0-9A-Za-z.:_\[\]-]{1,253}:[0-9]{1,5}")
-PEER = re.compile("[0-9a-f]{40}@" + PLACE.pattern)
-STATE_FILE, ABCI_SOCKET, RPC_SOCKET, LOG_FILE = (
-    "state.sqlite",
-    "abci.sock",
-    "rpc.sock",
-    "engine.log",
-)
-MAX_EVIDENCE_BYTES = 1 << 15  # of contradictory votes, some 400 bytes each
 STOP_S = 5.0
 MAX_LOG_BYTES = 16 << 20
 MAX_LINE = 4096  # of its output, if a line does not end
 STEADY_S = 60.0  # an engine that has run for so long may be restarted at once
 RESTARTS = 5  # limit for one that has not
-TRUST_HOURS = 336  # older blocks are not trusted: their signers may be gone
 PR_SET_PDEATHSIG = 1
 # Go's messages if this machine has no space or no descriptors
 SHORTAGES = ("no space left on device", "disk quota exceeded", "too many open files")
 # the engine then hangs, and does not end by itself
 GIVEN_UP = re.compile(r"E\[[^]]*\] CONSENSUS FAILURE!!!")
 MARKS = ("ERROR", "panic:", "E[")
-
 log = logging.getLogger("swarmhub.engine")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of one member's engine. Times suit a local network; on links with long delays a
-    higher `gossip_ms` saves traffic."""
-
-    folder: Path
-    genesis: Genesis
-    consensus: PrivateKey
-    peer: PrivateKey
-    listen: str  # host:port for the engines of other members
-    address: str  # host:port under which they connect to it
-    gossip_ms: int = 5
-    commit_ms: int = 0
-    propose_ms: int = 400  # an absent proposer costs so much, then the next one proposes
-    keep_blocks: int = 100_000  # minimum; older ones are forgotten, but for milestones
-    # returns the newest key for `peer`: a different one during a rotation, None if unknown
-    newest_peer: Callable[[], PrivateKey | None] = lambda: None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The start of a newcomer's engine from a later state (CometBFT's state sync): its light client
-    trusts one block and requests others at sockets in the engine's folder."""
-
-    height: int
-    hash: str  # of the block at that height, in hex
-    sockets: tuple[str, ...]  # file names
-    snapshots: frozenset[str]  # hashes of acceptable ones
-
-
-def find_binary() -> Path:
-    """Return the path of the engine's program. Raises LedgerError, which says how to get it."""
-    places = [os.environ.get(VARIABLE, ""), str(own_binary()), shutil.which("cometbft") or ""]
-    for place in filter(None, places):
-        if os.access(place, os.X_OK):
-            return Path(place)
-    raise LedgerError(
-        f"Expected CometBFT v{VERSION} as 'cometbft', found none; install it with 'swarmhub ledger "
-        f"install' (needs Go), or set {VARIABLE} to the program's path."
-    )
-
-
-def own_binary() -> Path:
-    """Return the path at which 'swarmhub ledger install' puts it."""
-    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(data) / "swarmhub" / "bin" / "cometbft"
-
-
-def check_version(binary: Path) -> None:
-    """Raise LedgerError if the program is not the release that this driver was tested with."""
-    try:
-        done = subprocess.run(
-            [binary, "version"], capture_output=True, text=True, timeout=20, check=False
-        )
-        found = done.stdout.strip()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise LedgerError(f"The program {binary} cannot be run ({error}).") from None
-    if found.removeprefix("v").partition("+")[0] != VERSION:
-        raise LedgerError(
-            f"Expected CometBFT v{VERSION} at {binary}, got {found[:40]!r}; get the right one with "
-            "'swarmhub ledger install'."
-        )
-
-
-def install() -> Path:
-    """Build the engine with Go into the user's data folder; returns its path."""
-    go = shutil.which("go") or next(
-        (p for p in ("/usr/local/go/bin/go",) if os.access(p, os.X_OK)), None
-    )
-    if go is None:
-        raise LedgerError(
-            "Expected Go as 'go', found none; install Go 1.22 or newer, or copy a cometbft "
-            f"v{VERSION} program to {own_binary()}."
-        )
-    target = own_binary()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [go, "install", f"{MODULE}@v{VERSION}"],
-        env={**os.environ, "GOBIN": str(target.parent)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise LedgerError(f"Go could not build CometBFT: {last[:300]}")
-    check_version(target)
-    return target
-
-
-# the generated files
-
-
-def compute_peer_id(public: str) -> str:
-    """Return the peer id of an engine's key: the first 20 bytes of its sha256, in hex."""
-    return hashlib.sha256(bytes.fromhex(public)).digest()[:20].hex()
-
-
-def write_files(
-    settings: Settings, peers: Sequence[str], verbose: bool, entry: Entry | None = None
-) -> None:
-    """Write all files that the engine reads at its start. Peers come from others; those that are
-    not ID@host:port are left out."""
-    peers = [p for p in peers if PEER.fullmatch(p)]
-    config, data = settings.folder / "config", settings.folder / "data"
-    config.mkdir(parents=True, exist_ok=True, mode=0o700)
-    data.mkdir(exist_ok=True, mode=0o700)
-    write_durably(config / "config.toml", _config(settings, peers, verbose, entry).encode())
-    write_durably(config / "genesis.json", json.dumps(_genesis(settings.genesis)).encode())
-    _write_key(config / "node_key.json", {"priv_key": _private(settings.peer)})
-    consensus = settings.consensus
-    _write_key(
-        config / "priv_validator_key.json",
-        {
-            "address": compute_peer_id(consensus.public).upper(),
-            "pub_key": {"type": "tendermint/PubKeyEd25519", "value": _b64(consensus.public)},
-            "priv_key": _private(consensus),
-        },
-    )
-    signed = settings.folder / SIGNED_FILE  # never to be rolled back
-    if signed.exists():
-        read_height(signed)  # the engine would end without a clear message
-    else:
-        write_height(signed, 0)
-
-
-def _private(key: PrivateKey) -> dict[str, str]:
-    value = base64.b64encode(key.seed + bytes.fromhex(key.public)).decode()
-    return {"type": "tendermint/PrivKeyEd25519", "value": value}
-
-
-def _b64(public: str) -> str:
-    return base64.b64encode(bytes.fromhex(public)).decode()
-
-
-def _write_key(path: Path, content: Any) -> None:
-    path.unlink(missing_ok=True)
-    write_secret(path, json.dumps(content).encode())
-
-
-def _genesis(genesis: Genesis) -> dict[str, Any]:
-    time = datetime.datetime.fromtimestamp(genesis.time_ms / 1000, datetime.UTC)
-    return {
-        "genesis_time": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{genesis.time_ms % 1000:03d}Z",
-        "chain_id": compute_chain_id(genesis),
-        "initial_height": "1",
-        "consensus_params": {
-            "block": {"max_bytes": str(MAX_BLOCK_BYTES), "max_gas": "-1"},
-            "evidence": {
-                "max_age_num_blocks": "100000", "max_age_duration": "1209600000000000",
-                "max_bytes": str(MAX_EVIDENCE_BYTES),
-            },
-            "validator": {"pub_key_types": ["ed25519"]},
-            "version": {"app": "1"},
-            "abci": {"vote_extensions_enable_height": "0"},
-        },
-        "app_hash": "",
-        "app_state": codec.to_json(genesis),
-    }  # fmt: skip
-
-
-def _config(settings: Settings, peers: Sequence[str], verbose: bool, entry: Entry | None) -> str:
-    gossip, commit = settings.gossip_ms, settings.commit_ms
-    sync = ""
-    if entry is not None:
-        servers = ",".join(f"unix://{name}" for name in entry.sockets)
-        sync = f"""
-[statesync]
-enable = true
-rpc_servers = "{servers}"
-trust_height = {entry.height}
-trust_hash = "{entry.hash}"
-trust_period = "{TRUST_HOURS}h0m0s"
-discovery_time = "5s"
-chunk_request_timeout = "10s"
-"""
-    return f"""# written by swarmhub at each start
-moniker = "member"
-proxy_app = "unix://{ABCI_SOCKET}"
-abci = "socket"
-filter_peers = true
-log_level = "{"info" if verbose else "p2p:none,*:error"}"
-log_format = "plain"
-
-[rpc]
-laddr = "unix://{RPC_SOCKET}"
-unsafe = true
-max_body_bytes = {4 * MAX_TX_BYTES}
-
-[p2p]
-laddr = "tcp://{settings.listen}"
-external_address = "{settings.address if PLACE.fullmatch(settings.address) else ""}"
-persistent_peers = "{",".join(peers)}"
-persistent_peers_max_dial_period = "5s"
-pex = false
-addr_book_strict = false
-allow_duplicate_ip = true
-flush_throttle_timeout = "{max(1, gossip // 2)}ms"
-
-[mempool]
-max_tx_bytes = {MAX_TX_BYTES}
-size = 5000
-keep-invalid-txs-in-cache = false
-
-[consensus]
-timeout_propose = "{settings.propose_ms}ms"
-timeout_propose_delta = "500ms"
-timeout_prevote = "200ms"
-timeout_prevote_delta = "200ms"
-timeout_precommit = "200ms"
-timeout_precommit_delta = "200ms"
-timeout_commit = "{commit}ms"
-create_empty_blocks = false
-create_empty_blocks_interval = "0s"
-peer_gossip_sleep_duration = "{gossip}ms"
-peer_query_maj23_sleep_duration = "{max(50, 4 * gossip)}ms"
-
-[tx_index]
-indexer = "null"
-
-[instrumentation]
-prometheus = false
-{sync}"""
-
-
-# the child
 
 
 class Engine:
@@ -382,7 +129,7 @@ class Engine:
                 self._on_trouble(
                     LedgerError(f"CometBFT ended ({self._shortage}); it is started again.")
                 )
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(SHORTAGE_PAUSE_S)
             if failures > RESTARTS:
                 self._on_failure(
                     LedgerError(
@@ -404,7 +151,7 @@ class Engine:
                 if not is_passing(error):
                     raise
                 self._on_trouble(LedgerError(f"CometBFT cannot be started now ({error})."))
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(SHORTAGE_PAUSE_S)
 
     def restart(self) -> None:
         """Restart it, with its present peers."""

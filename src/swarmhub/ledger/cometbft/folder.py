@@ -20,8 +20,8 @@ from swarmhub.ledger.blocks import (
     agree,
     agree_on_genesis,
 )
-from swarmhub.ledger.cometbft.application import unpack_state
-from swarmhub.ledger.cometbft.engine import STATE_FILE
+from swarmhub.ledger.cometbft.settings import STATE_FILE
+from swarmhub.ledger.cometbft.snapshots import unpack_state
 from swarmhub.ledger.cometbft.store import Store
 
 PEERS_FILE = "peers.json"

@@ -13,7 +13,7 @@ from swarmhub.ledger.blocks import Committed
 from swarmhub.ledger.cometbft.broadcaster import end
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.ledger.sqlite.driver import AGAIN_S
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 
 CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 MILESTONES = CHANGES | {
@@ -78,7 +78,7 @@ class ProofArchive:
                 )  # fmt: skip
             except LedgerShortage as error:
                 log.warning("%s", error)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(SHORTAGE_PAUSE_S)
                 continue
             self._wanted.popleft()
 

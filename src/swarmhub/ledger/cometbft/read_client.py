@@ -13,9 +13,9 @@ from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import Block, Committed
 from swarmhub.ledger.cometbft.broadcaster import Broadcaster
 from swarmhub.ledger.cometbft.clock import BlockClock
-from swarmhub.ledger.cometbft.engine import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.folder import agree_again
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
+from swarmhub.ledger.cometbft.settings import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.notify import Notifier
 

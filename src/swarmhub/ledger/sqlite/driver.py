@@ -14,24 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from swarmhub import codec
 from swarmhub.clock import make_steady_clock
 from swarmhub.contract import State
-from swarmhub.contract.records import Genesis, get_member_of_key, get_members
+from swarmhub.contract.records import get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import read_transaction
-from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, LedgerShortage, Malformed
+from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.failpoints import failpoint
-from swarmhub.files import SHARED, SHARED_FOLDER, open_shared, shut_out_others, sync
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import (
@@ -41,170 +37,19 @@ from swarmhub.ledger.blocks import (
     Committed,
     Tip,
     build,
-    make_genesis_block,
     needs_follow_up,
-    pack_txs,
     replay,
     replay_genesis,
-    unpack_block,
 )
+from swarmhub.ledger.database import SHORTAGE_PAUSE_S, shortage_of
 from swarmhub.ledger.notify import Notifier
+from swarmhub.ledger.sqlite.block_file import insert_block, open_blocks, read_blocks, take_turn
 from swarmhub.ledger.sqlite.mempool import Mempool
 
 T = TypeVar("T")
-
-FORMAT = "1"
-LOCK_TIMEOUT_S = 30.0
 AHEAD_MS = 1_000  # block time so far ahead of a clock shows that some clock is wrong
 SAFETY_LOOK_S = 1.0  # in case a notification was lost
-AGAIN_S = 3.0  # between two tries to write, if the machine is short of something
 GATHER_MS = 2  # per process: all of them execute every block, and share the machine's cores
-PASSING = {
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
-}  # fmt: skip
-MACHINES_FAULTS = {*PASSING, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
-PASSING_ERRNOS = {
-    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOLCK, errno.ENOSPC,
-    errno.EDQUOT, errno.EIO,
-}  # fmt: skip
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE blocks (
-  height INTEGER PRIMARY KEY, header TEXT NOT NULL, signature TEXT NOT NULL, txs TEXT NOT NULL
-);
-"""
-
-
-def create_ledger(path: Path, genesis: Genesis, writer: PrivateKey) -> str:
-    """Create a consortium in a new file; returns the chain id."""
-    block = make_genesis_block(genesis, writer)
-    if path.exists():
-        raise BadInput(f"Expected no file at {path}, found one; a ledger is never overwritten.")
-    with making(path) as partial, contextlib.closing(_connect(partial)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(SCHEMA)
-        with db:
-            db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-            _insert(db, block)
-    return replay_genesis(block, Overlay(State()))[0].chain_id
-
-
-@contextlib.contextmanager
-def making(path: Path) -> Iterator[Path]:
-    """Yield a path for a ledger's new file, which gets its name when it is complete and closed;
-    only this user's group can open it. Raises LedgerShortage if it cannot be made; nothing is left
-    of it then."""
-    partial = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=SHARED_FOLDER)
-        _remove(partial)  # of a killed try
-        partial.touch()
-        partial.chmod(SHARED)  # SQLite gives its other files the same mode
-        yield partial
-        sync(partial)
-        partial.replace(path)
-        sync(path.parent)
-    except (sqlite3.Error, OSError) as error:
-        raise shortage_of(error, path) from None
-    finally:
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    """Delete a file of SQLite, and SQLite's files beside it."""
-    for end in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    try:
-        db.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _insert(db: sqlite3.Connection, block: Block) -> None:
-    db.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?)",
-        (
-            block.header.height,
-            codec.pack(block.header).decode(),
-            block.signature,
-            pack_txs(block.txs).decode(),
-        ),
-    )
-
-
-def _read(db: sqlite3.Connection, start: int, stop: int | None = None) -> Iterator[Block]:
-    """Yield the blocks from height `start`; damage is reported with its height."""
-    height = start
-    try:
-        rows = db.execute(
-            "SELECT height, header, signature, txs FROM blocks WHERE height >= ? AND height < ?"
-            " ORDER BY height",
-            (start, stop if stop is not None else 1 << 60),
-        )
-        for number, header, signature, txs in rows:
-            if number != height:
-                raise LedgerDamaged(height, f"it is missing (the next one is {number})")
-            yield unpack_block(header, signature, txs)
-            height += 1
-    except Malformed as error:
-        raise LedgerDamaged(height, f"it does not decode ({error})") from None
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if is_machines_fault(error):
-            raise
-        raise LedgerDamaged(height, f"the file cannot be read there ({error})") from None
-
-
-def is_machines_fault(error: Exception) -> bool:
-    """Return whether SQLite reports a failure of the machine (no descriptor, no memory, a lock, the
-    disk), which says nothing about the file's content."""
-    return _code(error) in MACHINES_FAULTS
-
-
-def is_passing(error: Exception) -> bool:
-    """Return whether the machine is short of something (descriptors, space, memory, a lock) that
-    may soon be available again: worth another try."""
-    if isinstance(error, OSError):
-        return error.errno in PASSING_ERRNOS
-    return _code(error) in PASSING
-
-
-def shortage_of(error: sqlite3.Error | OSError, path: Path) -> LedgerShortage:
-    """Return an error for a ledger's file that cannot be written."""
-    number = error.errno if isinstance(error, OSError) else 0
-    why = error.strerror if isinstance(error, OSError) else str(error)
-    if number in (errno.ENOSPC, errno.EDQUOT) or _code(error) == sqlite3.SQLITE_FULL:
-        hint = "free disk space"
-    elif number in (errno.EMFILE, errno.ENFILE) or _code(error) == sqlite3.SQLITE_CANTOPEN:
-        hint = "check the limit of open files (ulimit -n)"
-    elif _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        hint = "look for a program that has it open and stands still"
-    else:
-        hint = "check the disk and the file's permissions"
-    sentence = f"The ledger {path} cannot be written ({why}); {hint}."
-    return LedgerShortage(sentence, is_passing(error))
-
-
-def _code(error: Exception) -> int:
-    """Return SQLite's primary code of an error; 0 if there is none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-@contextlib.contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Wait for this process's turn to write. The kernel wakes the next in line at once, whereas
-    SQLite's own lock is retried after pauses that grow with the number of writers."""
-    with open_shared(path) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @dataclass(frozen=True)
@@ -273,25 +118,7 @@ class SqliteLedger:
         """Open and check the whole chain. `seen` is the last (height, block id) this node saw; a
         file that does not contain it was rolled back or replaced. `listener` receives every block
         from the first on."""
-        if not path.is_file():
-            raise LedgerError(f"Expected a ledger at {path}, found no file; check the path.")
-        for end in ("", "-wal", "-shm"):
-            shut_out_others(path.with_name(path.name + end))
-        try:
-            db = _connect(path)
-            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes bad bytes
-            if is_machines_fault(error):
-                raise LedgerError(
-                    f"The ledger {path} cannot be opened ({error}); check the disk, the file's "
-                    "permissions and the limit of open files."
-                ) from None
-            raise LedgerDamaged(0, f"the file is no ledger ({error})", str(path)) from None
-        if row is None or row[0] != FORMAT:
-            db.close()
-            raise LedgerError(
-                f"Expected a ledger of format {FORMAT} at {path}, got {row}; upgrade."
-            )
+        db = open_blocks(path)
         ledger = cls(path, writer, clock or make_steady_clock(), db)
         if listener is not None:
             ledger.subscribe(listener)
@@ -352,7 +179,7 @@ class SqliteLedger:
         return submission
 
     async def blocks(self, start: int, stop: int) -> list[Block]:
-        return await self._visit(lambda: list(_read(self._db, start, stop)))
+        return await self._visit(lambda: list(read_blocks(self._db, start, stop)))
 
     async def close(self) -> None:
         self._closed = True
@@ -381,7 +208,7 @@ class SqliteLedger:
         """Execute what others have written. Runs in the worker thread."""
         overlay, tip, done = Overlay(self.state), self.tip, []
         try:
-            for block in _read(self._db, tip.height + 1):
+            for block in read_blocks(self._db, tip.height + 1):
                 if tip.height < 0:
                     tip, committed = replay_genesis(block, overlay)
                 else:
@@ -394,13 +221,13 @@ class SqliteLedger:
     def _append(self, mine: list[Path]) -> _Step:
         """Append a block of the mempool, unless another process has. Runs in the worker thread."""
         assert self.writer is not None
-        with _turn(self._turns):
+        with take_turn(self._turns):
             failpoint("ledger.turn")
             if any(path.exists() for path in mine):
-                return self._append_in_turn(mine, self.writer)
+                return self._append_intake_turn(mine, self.writer)
         return self._catch_up()  # another process had them in a block
 
-    def _append_in_turn(self, mine: list[Path], writer: PrivateKey) -> _Step:
+    def _append_intake_turn(self, mine: list[Path], writer: PrivateKey) -> _Step:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             step = self._catch_up()
@@ -411,7 +238,7 @@ class SqliteLedger:
             batch = [tx for _, tx in taken]
             while batch or needs_follow_up(overlay):
                 tip, committed = build(tip, overlay, batch, self._now_ms(), writer)
-                _insert(self._db, committed.block)
+                insert_block(self._db, committed.block)
                 done.append(committed)
                 batch = []
             failpoint("ledger.rows")
@@ -434,7 +261,7 @@ class SqliteLedger:
         while (self._queue or mine) and not self.failure:
             self.trouble = await self._attempt(self._bring(mine))
             if self.trouble:
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(SHORTAGE_PAUSE_S)
 
     async def _bring(self, mine: list[Path]) -> None:
         """Put queued transactions into the mempool, and append until all are in a block. `mine` are

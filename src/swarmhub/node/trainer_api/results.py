@@ -11,7 +11,7 @@ from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
 from swarmhub.errors import BadContribution, BlobError, TrainerError
 from swarmhub.failpoints import failpoint
-from swarmhub.ledger.sqlite.driver import is_passing
+from swarmhub.files import is_passing
 from swarmhub.node import work
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies

@@ -25,7 +25,7 @@ from aiohttp import web
 
 from swarmhub import codec
 from swarmhub.errors import SwarmhubError
-from swarmhub.ledger.sqlite.driver import is_passing
+from swarmhub.files import is_passing
 from swarmhub.node.services import Services
 from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies

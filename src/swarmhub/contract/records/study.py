@@ -1,0 +1,155 @@
+"""Records of a study: its terms, and the models that its rounds have settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from swarmhub.contract.state import Table
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class MergeRule:
+    """A rule that merges contributions into one model (package `merge` has the arithmetic)."""
+
+    name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
+        "weighted_mean"
+    )
+    trim_permille: int = 100
+
+    @property
+    def is_chunk_local(self) -> bool:
+        """Whether a merged chunk depends only on the same chunk of each contribution."""
+        return self.name != "geometric_median"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The metric that decides which model is best."""
+
+    name: str = "auc"
+    goal: Literal["max", "min"] = "max"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A study's terms, which every member approves by their digest. Times in ms, sizes in bytes."""
+
+    name: str  # the study's id: 1 to 40 of a-z, 0-9 and '-', with no '-' at either end
+    rounds: int  # rounds in which parameters are merged
+    min_peers: int  # a round closes with no fewer contributions
+    title: str = ""
+    statistics: bool = False  # merge preprocessing statistics before the first round
+    quorum_grace_ms: int = 30_000  # wait for the rest of the roster after min_peers have come
+    leader_timeout_ms: int = 20_000  # base of a leader's time; bytes / rate come on top
+    transfer_bytes_per_s: int = 10_000_000  # the slowest link for which a leader's time suffices
+    merge: MergeRule = field(default_factory=MergeRule)
+    metric: Metric = field(default_factory=Metric)
+    audit: Literal["drawn", "full"] = "drawn"  # which parts of a merge auditors recompute
+    privacy: Literal["plain"] = "plain"
+    sync_every: str = "1 epoch"  # batches or epochs between merges; for the trainers
+    optimizer: Literal["keep", "reset"] = "reset"  # local optimiser state at a merge
+    keep_local: tuple[str, ...] = ()  # name patterns of arrays that stay at home
+    max_bytes: int = 4_000_000_000  # a contribution is refused above this
+    expires_ms: int = 0  # block time after which nothing runs; 0: when all rounds are done
+    layout: Digest = ""  # model layout; "" lets the initial round fix it
+    code: Digest = ""  # training code
+    data_schema: str = ""  # the form of each site's data, in words or as a digest
+    ethics: Digest = ""  # ethics or data-use document
+    seed: int = 0
+    options: dict[str, str] = field(default_factory=dict)  # for the trainers
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A member's part in a study; a contribution never weighs more than `samples`."""
+
+    member: MemberId
+    samples: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """One member's part in a settled model."""
+
+    member: MemberId
+    weight: int
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Model:
+    """A settled model and its origin."""
+
+    study: str
+    number: int
+    kind: str
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    base: Digest
+    spec: Digest
+    rule: str
+    leader: MemberId
+    term: int
+    revision: int
+    shares: tuple[Share, ...]
+    receipts: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Weighted mean metrics (micro-units) of one model over the members that evaluated it."""
+
+    digest: Digest
+    samples: int  # on which it was measured, as the members stated them
+    weight: int  # in the mean: of each member at most the samples that it declared at enrolment
+    metrics: dict[str, int]
+
+
+@dataclass(frozen=True)
+class LastSettled:
+    """The newest round that was settled with a contribution of `member`, and its block's time."""
+
+    member: MemberId
+    number: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """The present state of a study."""
+
+    name: str
+    spec: Digest
+    proposer: MemberId
+    status: Literal["proposed", "running", "finished", "expired"] = "proposed"
+    approved: tuple[MemberId, ...] = ()
+    refused: tuple[MemberId, ...] = ()
+    enrolled: tuple[Enrolment, ...] = ()
+    ready: tuple[MemberId, ...] = ()  # joined since the open round's roster closed
+    settled: tuple[LastSettled, ...] = ()  # of each enrolled member that has had one, by id
+    statistics: Model | None = None  # merged preprocessing statistics
+    current: Model | None = None  # newest settled parameters: training goes on from here
+    best: Model | None = None
+    best_score: Score | None = None
+    released: tuple[Model, ...] = ()
+    lineage: Digest = ""  # hash chain over all settled models
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no round of it will ever open again."""
+        return self.status in ("finished", "expired")
+
+    def samples_of(self, member: MemberId) -> int | None:
+        """Return the samples declared at enrolment; None for a member that is not enrolled."""
+        return next((e.samples for e in self.enrolled if e.member == member), None)
+
+    def last_settled_of(self, member: MemberId) -> LastSettled | None:
+        """Return the member's last settled contribution; None before its first."""
+        return next((s for s in self.settled if s.member == member), None)
+
+
+STUDY = Table("study", Study)
+SPEC = Table("spec", Spec)

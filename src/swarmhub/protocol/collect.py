@@ -1,0 +1,63 @@
+"""Effects before and while the round collects: models to hold, and the own contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swarmhub.contract.records import Model, Study
+from swarmhub.contract.round.election import compute_leader_order, get_candidates
+from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.transactions import Ready
+from swarmhub.protocol.answers import make_contribution
+from swarmhub.protocol.effects import Effect, Submit, Wake
+from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.view import View, pull, pull_contributions
+from swarmhub.types import MemberId
+
+MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are remembered
+
+
+def hold_models(study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
+    """Fetch the settled model (and the statistics) from which training goes on."""
+    for model in (study.statistics, study.current):
+        if model is not None and model.digest not in local.held:
+            holders = get_holders(model, study)
+            yield from pull(local, now_ms, model.digest, model.nbytes, model.layout, holders)
+
+
+def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
+    """Return the holders to ask for a settled model: its leader, the signers of its receipts and
+    its contributors had it; all of those may be gone or lie, so the other enrolled members follow,
+    which have pulled it since."""
+    shares = (s.member for s in model.shares)
+    enrolled = (e.member for e in study.enrolled)
+    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
+
+
+def announce_ready(view: View) -> Iterator[Effect]:
+    """Say that a trainer stands here, if the roster does not have this node."""
+    expected = get_candidates(view.r) if view.r.phase == MERGING else view.r.roster
+    if view.local.attached and view.me not in {*expected, *view.study.ready}:
+        yield Submit(Ready(view.r.study))
+
+
+def contribute(view: View) -> Iterator[Effect]:
+    """Bring the trainer's answer to the ledger, once, if it is an answer to this round. If it was
+    excluded because the others could not get it, try again, but less and less often."""
+    prepared, r, local = view.local.prepared, view.r, view.local
+    if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+        return
+    before = local.contributed.get(r.number)
+    pause_ms = local.timeouts.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
+    at_ms = before.last_ms + pause_ms if before else 0
+    if r.contribution_of(view.me) is None and view.now_ms < at_ms:
+        yield Wake(at_ms)
+    elif r.contribution_of(view.me) is None:
+        yield Submit(make_contribution(view.study, r, prepared))
+
+
+def fetch_early(view: View) -> Iterator[Effect]:
+    """Pull contributions as they arrive, if this node is the first in line of the roster."""
+    order = compute_leader_order(view.r.study, view.r.number, view.r.roster)
+    if order and order[0] == view.me:
+        yield from pull_contributions(view)

@@ -1,0 +1,75 @@
+"""Effects of the leader while the round merges: get all contributions, merge, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swarmhub.contract.records import Receipt, Share
+from swarmhub.contract.round.election import get_candidates, is_backed
+from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.transactions import Settle
+from swarmhub.protocol.effects import Effect, Merge, Submit, Sync
+from swarmhub.protocol.observations import ReceiptCame
+from swarmhub.protocol.reports import report_unavailable
+from swarmhub.protocol.signatures import is_receipt
+from swarmhub.protocol.view import View, pull_contributions, shares_of
+
+
+def lead(view: View) -> Iterator[Effect]:
+    """Get all contributions, merge them, offer the result, and settle when others hold it."""
+    local, r = view.local, view.r
+    merged = local.merged.get((r.number, r.revision))
+    if merged is None:
+        yield from (merge(view) if KINDS[r.kind].has_merge else start_from_own(view))
+        return
+    if merged.digest not in local.synced:
+        yield Sync(merged.digest)  # the signers may lie: this may be the only copy
+        return
+    if r.dispute is not None:
+        return  # a merge of this round is recomputed now, this one or another
+    receipts = local.receipts.get((r.number, r.revision, merged.digest), {})
+    came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
+    signed = [
+        Receipt(receipt.member, receipt.signature)
+        for receipt in came  # its key may have changed since
+        if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
+    ]
+    signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
+    backed = choose_receipts(view, signed)
+    if backed is not None:
+        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed))
+
+
+def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
+    """Return the first receipts that are enough (a later one must not make another effect), or
+    None."""
+    r, enrolled = view.r, len(view.r.enrolled)
+    for count in range(len(signed) + 1):
+        first = tuple(signed[:count])
+        if is_backed(r, enrolled, r.term, {receipt.member for receipt in first}):
+            return first
+    return None
+
+
+def start_from_own(view: View) -> Iterator[Effect]:
+    """Merge the leader's own parameters alone: in the initial round they are the model."""
+    prepared, r = view.local.prepared, view.r
+    if prepared is not None and prepared.number == r.number:
+        share = Share(view.me, prepared.weight, prepared.digest)
+        yield Merge(
+            r.study, r.number, r.kind, r.revision, view.spec.merge, prepared.layout, (share,)
+        )
+
+
+def merge(view: View) -> Iterator[Effect]:
+    """Merge once every contribution is here; report those that cannot be had or merged."""
+    local, r = view.local, view.r
+    missing = [c for c in r.contributions if c.digest not in local.held]
+    bad = [c for c in r.contributions if local.is_bad(c.digest, c.weight)]
+    if missing or bad:
+        yield from pull_contributions(view)
+        yield from report_unavailable(view, missing, bad)
+        return
+    shares = shares_of(view)
+    layout = r.contributions[0].layout
+    yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)

@@ -1,0 +1,59 @@
+"""Tasks of the trainer, from the ledger's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmhub.contract.round.kinds import KINDS, MERGING, compute_training_round
+from swarmhub.contract.round.minimum import take_in
+from swarmhub.contract.state import Reader
+from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.view import make_view
+from swarmhub.types import Digest
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """The present task of this node's trainer."""
+
+    study: str
+    number: int
+    kind: str
+    training_round: int  # 1 to `rounds` in parameter rounds
+    rounds: int
+    base: Digest  # settled model to start from; "" before the first
+    layout: Digest
+    statistics: Digest  # merged statistics document; "" if the study has none
+
+
+def assign(state: Reader, local: LocalState) -> TrainingTask | None:
+    """Return the trainer's next task; None as long as it has to wait."""
+    view = make_view(state, local, 0)
+    if view is None or (view.r.phase == MERGING and KINDS[view.r.kind].has_contributions):
+        return None
+    joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
+    return expect(state, local) if joined is not None else None
+
+
+def expect(state: Reader, local: LocalState) -> TrainingTask | None:
+    """Return the task that an answer of the trainer may be to, also one that comes when the others
+    merge already: they may have to collect again."""
+    view = make_view(state, local, 0)
+    if view is None:
+        return None
+    r, study, prepared = view.r, view.study, local.prepared
+    answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
+    if answered or r.contribution_of(local.me) is not None:
+        return None
+    if any(m and m.digest not in local.held for m in (study.current, study.statistics)):
+        return None
+    return TrainingTask(
+        study=r.study,
+        number=r.number,
+        kind=r.kind,
+        training_round=compute_training_round(view.spec, r.number),
+        rounds=view.spec.rounds,
+        base=r.base,
+        layout=study.current.layout if study.current else view.spec.layout,
+        statistics=study.statistics.digest if study.statistics else "",
+    )

@@ -1,0 +1,226 @@
+"""Attacks that a Byzantine node makes unprompted: false transactions, every now and then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING
+from swarmhub.contract.transactions import (
+    Contribute,
+    Dispute,
+    Enrol,
+    Invalid,
+    Poke,
+    Ready,
+    Recompute,
+    Remove,
+    Retract,
+    Settle,
+    Suspect,
+    Unavailable,
+    Vote,
+    Withdraw,
+    read_transaction,
+    write_transaction,
+)
+from swarmhub.keys import PrivateKey
+from swarmhub.params import Fingerprint
+from swarmhub.protocol import (
+    Offered,
+)
+from swarmhub.sim import contents
+from swarmhub.sim.contents import Blob
+from swarmhub.sim.node import SimNode
+from swarmhub.sim.ports import STUDY_NAME, Environment
+from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, TX_DOMAIN, Digest, MemberId
+
+MISCHIEF_MS = (50, 400)
+
+
+class MischievousNode(SimNode):
+    """A node with some of the lies of `adversaries`, of which it tells those here."""
+
+    is_honest = False
+
+    def __init__(
+        self, world: Environment, me: MemberId, account: PrivateKey, lies: frozenset[str]
+    ) -> None:
+        super().__init__(world, me, account)
+        self.lies = lies
+        self._refs: list[RoundRef] = []  # what rounds there have been
+        self._settlements: list[Settle] = []  # what it has settled, with receipts of others
+
+    def _spoiled(self, blob: Blob) -> Blob:
+        return contents.spoiled(blob, self.world.layout)
+
+    def _forged(self, form: Digest) -> Blob:
+        """Return a model that nobody has trained or merged; it is on the disk, as a real one is."""
+        made = self._spoiled(contents.empty(form, self.world.layout))
+        self.world.blobs[made.digest] = self.disk.blobs[made.digest] = made
+        return made
+
+    def _form_of(self, r: Round) -> Digest:
+        return STATISTICS_LAYOUT if KINDS[r.kind].carries == DOCUMENT else self.world.layout.digest
+
+    def _send(self, body: Any) -> None:
+        self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
+
+    def _mischief_soon(self) -> None:
+        if self.lies & {"slander", "replay", "forge", "impersonate", "retract", "stale",
+                        "self_vote", "uninvited", "forged_dispute", "curious"}:  # fmt: skip
+            self.later(self.world.random.randint(*MISCHIEF_MS), self._mischief)
+
+    def _mischief(self) -> None:
+        r = ROUND.get(self.state, STUDY_NAME)
+        if r is not None:
+            if "slander" in self.lies:
+                self._slander(r)
+            if "replay" in self.lies:
+                self._replay()
+            if "forge" in self.lies:
+                self._forge(r)
+            if "retract" in self.lies:
+                self._send(Retract(RoundRef.of(r)))
+                if r.phase == COLLECTING:
+                    self._send(self._made_up(RoundRef.of(r), r.base))
+            if "impersonate" in self.lies:
+                self._impersonate(r)
+            if "stale" in self.lies:
+                self._speak_of_old(r)
+            if "self_vote" in self.lies:
+                self._vote_for_itself(r)
+            if "uninvited" in self.lies:
+                self._intrude(r)
+            if "forged_dispute" in self.lies:
+                self._dispute(r)
+            if "curious" in self.lies:
+                self._pry(r)
+        self._mischief_soon()
+
+    def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
+        r = ROUND.get(self.state, STUDY_NAME)
+        made = self._forged(self._form_of(r) if r else self.world.layout.digest)
+        spec = STUDY.need(self.state, STUDY_NAME).spec
+        root, nbytes = made.fingerprint.root, len(made.data)
+        return Contribute(ref, spec, base, root, nbytes, made.form, weight)
+
+    def _pry(self, r: Round) -> None:
+        """Ask some member for a blob that is named on the ledger, or by others."""
+        study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
+        asked = rng.choice([m for m in self.world.nodes if m != self.me])
+        models = [m.digest for m in (study.current, study.statistics) if m is not None]
+        offers = [m.digest for m in self.world.nodes[asked].local.merged.values()]
+        for digests in (models, offers, [c.digest for c in r.contributions if c.digest]):
+            if digests:
+                digest = rng.choice(digests)
+                self.ask(asked, lambda peer, d=digest: peer.give(d, self.me), lambda _: None)  # type: ignore[misc]
+
+    def _dispute(self, r: Round) -> None:
+        """Accuse the leader of an offer that it has not made, and of a chunk that is not in its
+        offer."""
+        leader = get_leader(r)
+        if r.phase != MERGING or leader in (None, self.me):
+            return
+        never = self._forged(self._form_of(r)).fingerprint
+        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
+        self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
+        offer = self.local.offers.get((r.number, r.revision, leader))
+        if offer is not None:
+            made_up = codec.digest(b"made up")
+            for path in ((), (made_up,)):
+                self._accuse(r, offer, offer.signature, made_up, path)
+
+    def _accuse(
+        self, r: Round, model: Fingerprint | Offered, signature: str, claimed: Digest,
+        path: tuple[Digest, ...],
+    ) -> None:  # fmt: skip
+        self._send(
+            Dispute(RoundRef.of(r), model.digest, model.nbytes, model.layout, signature, 0,
+                    claimed, path, codec.digest(b"something else"))
+        )  # fmt: skip
+
+    def _speak_of_old(self, r: Round) -> None:
+        ref, models = RoundRef.of(r), self.world.observer.models
+        self._refs = [*self._refs[-20:], ref]
+        old = self.world.random.choice(self._refs)
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        for body in (Suspect(old), Invalid(old, victim), Unavailable(old, victim), Retract(old)):
+            self._send(body)
+        for model in models[:-1][-2:]:
+            self._send(self._made_up(replace(ref, phase=COLLECTING), model.digest))
+            self._send(Settle(old, model.digest, model.nbytes, model.layout, ()))
+        for settlement in self._settlements[-3:]:
+            self._send(settlement)
+        late = self.world.sign(self.account, Suspect(ref), self.now_ms - 1_200_000)
+        self.world.submit(self.me, late)
+
+    def _vote_for_itself(self, r: Round) -> None:
+        found = r.dispute
+        if found is not None and found.leader == self.me:
+            self._send(Recompute(RoundRef.of(r), found.digest, found.chunk, found.claimed))
+        motions = MOTIONS.get(self.state)
+        for motion in motions.open if motions is not None else ():
+            self._send(Vote(motion, True))
+        if motions is None or not motions.open:
+            victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+            self._send(Remove(victim))
+
+    def _intrude(self, r: Round) -> None:
+        self._send(Enrol(STUDY_NAME, STUDY.need(self.state, STUDY_NAME).spec, 100))
+        self._send(Ready(STUDY_NAME))
+        self._send(self._made_up(RoundRef.of(r), r.base))
+
+    def _impersonate(self, r: Round) -> None:
+        chain = self.world.chain.tip.chain_id
+        victims = [n.account.public for n in self.world.nodes.values() if n is not self]
+        stranger = PrivateKey(b"stranger" * 4)
+        for signer, key in (
+            (self.world.random.choice(victims), self.account),
+            (stranger.public, stranger),
+        ):
+            for body in (Suspect(RoundRef.of(r)), Withdraw(STUDY_NAME), Poke(STUDY_NAME)):
+                tx = write_transaction(
+                    body, chain, self.now_ms + 600_000, signer,
+                    lambda m, key=key: key.sign(TX_DOMAIN, m),  # type: ignore[misc]
+                )  # fmt: skip
+                self.world.submit(self.me, tx)
+
+    def _slander(self, r: Round) -> None:
+        victim = self.world.random.choice([m for m in self.world.nodes if m != self.me])
+        body = self.world.random.choice(
+            [Suspect(RoundRef.of(r)), Invalid(RoundRef.of(r), victim),
+             Unavailable(RoundRef.of(r), victim)]
+        )  # fmt: skip
+        self._send(body)
+
+    def _replay(self) -> None:
+        blocks = [b for b in self.world.chain.blocks[1:] if b.txs]
+        tx = self.world.random.choice(self.world.random.choice(blocks).txs)
+        self.world.submit(self.me, tx)
+        signature = read_transaction(tx).signature.encode()
+        self.world.submit(self.me, tx.replace(signature, signature[::-1]))
+
+    def _forge(self, r: Round) -> None:
+        if r.phase != MERGING:
+            return
+        made = self._forged(self._form_of(r)).fingerprint
+        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)
+        others = [m for m in get_candidates(r) if m != self.me]
+        receipts = tuple(Receipt(m, mine) for m in others)
+        for term in {r.term, max(r.since_term, r.term - 1)}:
+            ref = replace(RoundRef.of(r), term=term)
+            for given in (receipts, (Receipt(self.me, mine),), ()):
+                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
+        leader = get_leader(r)
+        if leader is not None and leader != self.me:  # another leader's offer, as its own
+            local = self.world.nodes[leader].local
+            for offer in local.merged.values():
+                came = local.receipts.get((r.number, r.revision, offer.digest), {})
+                stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
+                body = Settle(RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen)
+                self._send(body)

@@ -1,0 +1,89 @@
+"""Invariants of a settled model: who made it, who led, who signed, and whether it is the merge."""
+
+from __future__ import annotations
+
+from swarmhub.contract.records import Model
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.errors import BadContribution, MergeError
+from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
+from swarmhub.protocol import recompute
+from swarmhub.sim import contents
+from swarmhub.sim.contents import Blob
+from swarmhub.sim.run_record import RunRecord
+from swarmhub.types import MemberId
+
+
+class SettlementChecks(RunRecord):
+    """Checks of every settled model."""
+
+    def _settled(self, model: Model) -> None:
+        if model.number != len(self.models) + 1:
+            self._break("ONE_MODEL", f"round {model.number} settled after {len(self.models)}")
+        self.models.append(model)
+        if self._claimed:
+            self._break("VERDICT", f"round {model.number} settled while a merge was disputed")
+        keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
+        if not any(n.is_honest for n in keepers):
+            self._break("DURABLE", f"round {model.number}: a power cut may take it")
+        members = {s.member for s in model.shares}
+        if model.kind == "initial":
+            self._check_enough(model, self._roster)
+            self._check_leader(model, self._roster)
+            self._check_receipts(model, self._roster)
+            start = self.world.blobs[model.digest]
+            if not contents.is_well_formed(start, self.world.layout):
+                self._break("FORM", f"round {model.number}: nobody can start from it")
+            self._right.append(start)
+            return
+        expected = self._sets.get(model.number, set())
+        if members != expected:
+            self._break("NOTHING_LOST", f"round {model.number}: {members} instead of {expected}")
+        self._check_enough(model, members)
+        if any(s.weight > 100 for s in model.shares):
+            self._break("WEIGHTS", f"round {model.number}: somebody weighs more than declared")
+        self._check_leader(model, members)
+        self._check_receipts(model, members)
+        try:
+            right = self._merge(model)
+        except (BadContribution, MergeError, KeyError) as error:
+            self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
+            return
+        self._right.append(right)
+        if right.digest != model.digest:
+            self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
+
+    def _merge(self, model: Model) -> Blob:
+        """Return the merge of the stated contributions."""
+        stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
+        if model.kind == "statistics":
+            documents = {member: data for member, _, data in stated}
+            return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
+        rule, layout = self.world.spec.merge, self.world.layout
+        inputs = [
+            WeightedSource(m, weight, recompute.MemoryReader(data)) for m, weight, data in stated
+        ]
+        chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
+        return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
+
+    def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
+        others = set(model.receipts) & self._signed & members - {model.leader}
+        needed = min(max(1, min(self._faults, len(members) - 2)), len(members) - 1)
+        if len(others) < needed:
+            self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
+        able = members - {model.leader} - self._caught.get(model.number, set())
+        drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
+        many = len(members) - 1 - max(1, self._faults)
+        if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
+            self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
+
+    def _check_enough(self, model: Model, members: set[MemberId]) -> None:
+        needed = max(self.world.spec.min_peers, 2 * self._faults + 1)
+        if len(members) < needed:
+            self._break("ENOUGH", f"round {model.number} is made by {members}, and needs {needed}")
+
+    def _check_leader(self, model: Model, members: set[MemberId]) -> None:
+        line = self._line(model.number, members)
+        if not line or line[model.term % len(line)] != model.leader:
+            self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
+        if model.leader in self._caught.get(model.number, set()):
+            self._break("LEADER", f"member {model.leader} settled after it was caught")
