@@ -6,7 +6,6 @@ python bench/trusting_node.py up --home DIR          only to measure what audits
 
 from __future__ import annotations
 
-
 from swarmhub.cli import main
 from swarmhub.protocol import audit, follow
 
