@@ -1,13 +1,14 @@
 """A seeded simulation of the very same contract, round, merge and ledger code.
 
     schedule     a schedule as text: which fault happens to which member
-    world        virtual time, network and ledger
+    world        founding, faults and the run, above chain (the ledger) and network (time, messages)
     disk         what a crash takes
-    node         carries out the protocol's effects
-    adversaries  Byzantine nodes
+    node         carries out the protocol's effects, above exchange (messages) and life
+    adversaries  Byzantine nodes, above mischief (what they do unprompted)
     audit_io     the port AuditIO over the simulated world
     contents     parameters and documents of simulated trainers
-    invariants   what must hold, whatever happens
+    invariants   what must hold, above event_checks, settlements and run_record
+    ports        the world, nodes and invariants as they know each other
     shrink       a broken schedule made short
     campaign     many seeds on all cores
 

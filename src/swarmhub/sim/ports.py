@@ -1,6 +1,6 @@
-"""Ports of the simulator: what a node knows of its world and of other nodes, and who watches it.
+"""Ports of the simulator: the world, other nodes and the invariants, as a node knows them.
 
-They keep the parts apart: a world has nodes and invariants, and each of these knows it as this.
+A world has nodes and invariants; these know it, and each other, by the protocols here alone.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Access:
 
 
 class RunRecord:
-    """What has happened so far. `broken` lists the invariants that did not hold: "NAME:
+    """Facts of the run so far. `broken` lists the invariants that did not hold: "NAME:
     sentence"."""
 
     def __init__(self, world: Environment) -> None:

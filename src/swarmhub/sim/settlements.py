@@ -1,4 +1,4 @@
-"""Invariants of a settled model: who made it, who led, who signed, and whether it is the merge."""
+"""Invariants of a settled model: its contributors, its leader, its receipts, its bytes."""
 
 from __future__ import annotations
 
