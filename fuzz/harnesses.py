@@ -465,14 +465,14 @@ def try_ask(data: bytes) -> None:
 
 def try_answer(data: bytes) -> None:
     answer, found = read_result(data)
-    body = {**codec.to_json(answer), "layout": codec.to_json(found)}
+    body = {**codec.to_json(answer), "layout": json.loads(found.pack())}
     assert read_result(codec.encode(body)) == (answer, found)
 
 
 def answers() -> list[bytes]:
     body = {
         "fence": 1, "number": 2, "base": "a" * 64, "path": "/x", "samples": 5,
-        "layout": codec.to_json(layout()), "own_metrics": {"auc": 5},
+        "layout": json.loads(layout().pack()), "own_metrics": {"auc": 5},
         "evaluations": [{"digest": "a" * 64, "samples": 5, "metrics": {"auc": 7}}],
     }  # fmt: skip
     return [json.dumps(body).encode()]

@@ -275,6 +275,7 @@ def refuse(monkeypatch, path, error):
     monkeypatch.setattr(os, "open", open_)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("error", "status"),
     [(NO_DESCRIPTOR, 503), (OSError(errno.ENFILE, "Too many open files in system"), 503),
@@ -300,6 +301,7 @@ def test_a_blob_that_cannot_be_opened_is_a_bare_status(
     assert not [r for r in caplog.records if r.exc_info]
 
 
+@pytest.mark.process
 def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, caplog):
     async def scenario(one, two, client, _):
         blob = put(one, 1000)
@@ -312,6 +314,7 @@ def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, capl
     assert not [r for r in caplog.records if r.exc_info]
 
 
+@pytest.mark.process
 def test_an_answer_that_breaks_off_has_no_second_head(tmp_path, caplog):
     async def scenario(one, two, client, _):
         blob = put(one, 3 * CHUNK_BYTES)

@@ -35,6 +35,8 @@ from swarmhub.ledger.cometbft.signing import SIGNED_FILE
 from swarmhub.node.own_keys import OwnKeys
 from swarmhub.operations.ledger_client import make_genesis, make_rotation
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def four(tmp_path):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from swarm import Network, make_spec
 
-from swarmhub import codec
 from swarmhub.errors import TrainerError
 from swarmhub.files import lock
 from swarmhub.params import write_buffer
@@ -48,7 +47,7 @@ class RawTrainer:
         layout = layout_of(model, [])
         with open(task["drop"], "wb") as file:
             write_buffer(model, layout, file)
-        said = {"layout": codec.to_json(layout), "path": task["drop"]} if model else {}
+        said = {"layout": layout, "path": task["drop"]} if model else {}
         return self.post(
             "answer", fence=self.fence, number=task["number"], base=task["base"],
             samples=samples, **{**said, **more},

@@ -38,7 +38,7 @@ class NodeClient:
         """Send a request (the body may contain records), and return the node's answer. Waits
         through a restart of the node, and says so. Raises TrainerError if it refuses or stays away
         longer than `patience_s`, FenceError if it knows another fence."""
-        return self._call("POST", path, codec.encode(body))
+        return self._call("POST", path, json.dumps(body, default=_to_json).encode())
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the node's answer to a GET."""
@@ -92,3 +92,8 @@ class NodeClient:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _to_json(record: Any) -> Any:
+    """Return a record in a request's body as it is packed."""
+    return json.loads(codec.pack(record))
