@@ -83,7 +83,7 @@ def test_a_network_by_hand(tmp_path):
     assert (tmp_path / "token").stat().st_mode & 0o77 == 0
     ok("consortium", "apply", tmp_path / "token", "--home", c)
     (motion,) = json.loads(ok("consortium", "inbox", "--home", b, "--json"))
-    assert motion["applicant"]["name"] == "C"
+    assert motion["about"] == "C"
     ok("consortium", "vote", motion["id"], "--aye", "--home", a)
     ok("consortium", "vote", motion["id"], "--aye", "--home", b)
     members = json.loads(ok("consortium", "members", "--home", c, "--json"))

@@ -57,7 +57,7 @@ def there(tmp_path, monkeypatch):
 
 
 def is_well(there):
-    return Status(there, None, None).is_well()
+    return Status(there, None, None, SimpleNamespace(waiting=False)).is_well()
 
 
 def test_a_problem_that_stays_is_something_to_mend(there):
@@ -94,7 +94,7 @@ def test_a_ledger_that_is_late_is_a_warning_with_an_end(there, monkeypatch, capl
 @pytest.mark.parametrize(("state", "level"), [("member", "WARNING"), ("removed", "ERROR")])
 def test_a_member_that_is_alone_is_warned(there, monkeypatch, caplog, state, level):
     monkeypatch.setattr(Status, "standing", lambda self: Standing(state, False, "Nobody answers."))
-    told = Status(there, None, None)
+    told = Status(there, None, None, SimpleNamespace(waiting=False))
     told.log_standing()
     told.log_standing()
     assert [(r.levelname, r.message) for r in caplog.records] == [(level, "Nobody answers.")]

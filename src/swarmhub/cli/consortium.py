@@ -25,7 +25,6 @@ from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import read_token, write_token
 from swarmhub.home.rotation import ROTATABLE
-from swarmhub.operations import join as joining
 from swarmhub.operations import members
 from swarmhub.operations.inbox import say_motion
 
@@ -115,6 +114,8 @@ def join(
     json_: JsonOption = False,
 ) -> None:
     """Join a consortium with an invitation: fetch its genesis, and apply for membership."""
+    from swarmhub.operations import join as joining
+
     joined = run(joining.join(Home.open(home), read_token(invitation)))
     show(
         joined,

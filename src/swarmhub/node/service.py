@@ -152,7 +152,7 @@ class Node:
         )
         self._studies = Studies(services)
         self._membership = Membership(self.client, self._others, self._is_current)
-        self._status = Status(services, self._studies, self._membership)
+        self._status = Status(services, self._studies, self._membership, self.bootstrap)
         self._gate = PeerGate(services, self._studies, self._membership)
         self._server = PeerServer(self.peers, self.blobs, self._gate)
         self._api = LocalApi(services, self._studies, self._status)

@@ -9,6 +9,7 @@ from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
+from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.membership import Membership, Standing
 from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.node.double_signing import find_double_signs
@@ -22,12 +23,17 @@ log = logging.getLogger("swarmhub.node")
 class Status:
     """What a node says of itself."""
 
-    def __init__(self, services: Services, studies: Studies, membership: Membership) -> None:
+    def __init__(
+        self, services: Services, studies: Studies, membership: Membership, bootstrap: Bootstrap
+    ) -> None:
         self._services, self._studies, self._membership = services, studies, membership
+        self._bootstrap = bootstrap
         self._told = ""  # the last standing logged
 
     def standing(self) -> Standing:
         """Return whether this hospital is a member, and what to do if it is not."""
+        if self._bootstrap.waiting:
+            return self._bootstrap.standing()
         services = self._services
         return self._membership.standing(
             services.state, services.account.public, services.home.config.name

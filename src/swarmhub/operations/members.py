@@ -14,7 +14,6 @@ from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken, read_token
 from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation, put_in_place
-from swarmhub.operations import join as joining
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_waits
 from swarmhub.operations.ledger_client import (
     accept_genesis,
@@ -156,6 +155,8 @@ async def rotate_keys(home: Home, names: Sequence[str], invitation: str = "") ->
     new = begin_rotation(home, names)
     card = make_card(home, rotated=names)
     if invitation:
+        from swarmhub.operations import join as joining
+
         await joining.come_back(home, read_token(invitation), make_rotation(card, new))
         for name in names:  # on the ledger; this home follows when its node is up
             put_in_place(home, name)
