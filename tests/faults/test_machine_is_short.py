@@ -290,12 +290,12 @@ def test_a_blob_that_cannot_be_opened_is_a_bare_status(
         blob = put(one, 1000)
         refuse(monkeypatch, one.store.path(blob.digest), error)
         for method, path, body in paths_of(blob):
-            answer = await client._request(1, method, path, data=body)
+            answer = await client.sessions.request(1, method, path, data=body)
             async with answer:
                 assert (answer.status, await answer.read()) == (status, b""), path
         with pytest.raises(PeerError, match=str(status)):
             await client.pull(effect(blob), two.store)
-        assert server._streams.get(2, 0) == 0
+        assert server._blob_server._streams.get(2, 0) == 0
 
     between(tmp_path, scenario)
     assert not [r for r in caplog.records if r.exc_info]
@@ -307,7 +307,7 @@ def test_a_blob_that_is_swept_while_it_is_asked_for_is_a_bare_404(tmp_path, capl
         blob = put(one, 1000)
         one.store.path(blob.digest).unlink()
         for method, path, body in paths_of(blob):
-            async with await client._request(1, method, path, data=body) as answer:
+            async with await client.sessions.request(1, method, path, data=body) as answer:
                 assert (answer.status, await answer.read()) == (404, b""), path
 
     between(tmp_path, scenario)
@@ -323,7 +323,9 @@ def test_an_answer_that_breaks_off_has_no_second_head(tmp_path, caplog):
         path.write_bytes(whole[: 2 * CHUNK_BYTES])
         got = bytearray()
         with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            async with await client._request(1, "GET", f"/v1/blobs/{blob.digest}") as answer:
+            async with await client.sessions.request(
+                1, "GET", f"/v1/blobs/{blob.digest}"
+            ) as answer:
                 while piece := await answer.content.readany():
                     got += piece
         assert whole.startswith(got)

@@ -21,8 +21,8 @@ from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.node import work
 from swarmhub.params import CHUNK_BYTES
-from swarmhub.transport.server import PeerServer
-right_merge, right_parts = work.merge, PeerServer._read
+from swarmhub.transport.blob_server import BlobServer
+right_merge, right_parts = work.merge, BlobServer._read
 def merge(store, effect, is_wanted):
     made = right_merge(store, effect, is_wanted)
     if effect.kind != "parameters":
@@ -37,7 +37,7 @@ def merge(store, effect, is_wanted):
 async def read(self, digest, parts):
     data = await right_parts(self, digest, parts)
     return b"FIRST" + data[8:] if len(parts) > 1 else data  # of an excerpt, the first number
-work.merge, PeerServer._read = merge, read
+work.merge, BlobServer._read = merge, read
 sys.exit(main())
 """
 ANOTHER_CONTRIBUTION = """
@@ -48,8 +48,8 @@ from swarmhub.blobs.leaves import fingerprint_of
 from swarmhub.cli import main
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.node import work
-from swarmhub.transport.server import PeerServer
-right_merge, right_parts, other = work.merge, PeerServer._read, {}
+from swarmhub.transport.blob_server import BlobServer
+right_merge, right_parts, other = work.merge, BlobServer._read, {}
 def merge(store, effect, is_wanted):
     if effect.kind != "parameters":
         return right_merge(store, effect, is_wanted)
@@ -66,7 +66,7 @@ async def read(self, digest, parts):
     if digest in other and all(size <= STRETCH_BYTES for _, size in parts):  # an excerpt
         return b"".join(other[digest][at : at + size] for at, size in parts)
     return await right_parts(self, digest, parts)
-work.merge, PeerServer._read = merge, read
+work.merge, BlobServer._read = merge, read
 sys.exit(main())
 """
 FALSE_RECEIPTS = """
@@ -88,7 +88,7 @@ async def hand_in(driver, offer):
         leader = get_leader(r) if r is not None and r.phase == "MERGING" else None
         if leader not in (None, driver.local.me):
             try:
-                answer = await driver._services.client._request(
+                answer = await driver._services.client.sessions.request(
                     leader, "POST", "/v1/receipt", data=body)
                 answer.release()
             except PeerError:
@@ -109,8 +109,8 @@ SLOW_SERVER = """
 import asyncio, os, sys
 from aiohttp import web
 from swarmhub.cli import main
-from swarmhub.transport import server
-async def drip(self, request, fd, start, total):
+from swarmhub.transport.blob_server import BlobServer
+async def drip(self, request, fd, start, total, sent):
     response = web.StreamResponse(status=206 if start else 200)
     response.content_length, response.content_type = total - start, "application/octet-stream"
     if start:
@@ -121,7 +121,7 @@ async def drip(self, request, fd, start, total):
         await asyncio.sleep(0.5)
     await response.write_eof()
     return response
-server.PeerServer._stream = drip
+BlobServer._stream = drip
 sys.exit(main())
 """
 HUGE_NUMBERS = """

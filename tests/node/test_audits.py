@@ -9,6 +9,7 @@ from swarm import Network, make_spec
 from test_life import ADD_ONE, export, finished
 
 from swarmhub import merkle
+from swarmhub.contract.records import MergeRule
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.transactions import Dispute, read_transaction
 from swarmhub.home.home import Home
@@ -95,7 +96,7 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         network.children.start_command(
             "node 3", [sys.executable, str(LIAR), "up", "--home", str(home.root)], network.log(3)
         )
-        spec = make_spec(rounds=8, min_peers=4, audit=audit, merge={"name": rule})
+        spec = make_spec(rounds=8, min_peers=4, audit=audit, merge=MergeRule(rule))
         network.open_study(spec)
         script = tmp_path / "train.py"
         script.write_text(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from swarm import Network, make_spec, swarmhub
 
+from swarmhub.contract.records import Metric
 from swarmhub.params import import_safetensors
 
 pytestmark = pytest.mark.process
@@ -51,8 +52,8 @@ np.savez(home + "/final.npz", coef=model.coef_)
 def run(tmp_path, script, rounds=4):
     path = tmp_path / "train.py"
     path.write_text(script)
-    spec = make_spec(rounds=rounds, min_peers=3, metric={"name": "accuracy", "goal": "max"})
-    from swarmhub.contract.records import Metric, Spec
+    spec = make_spec(rounds=rounds, min_peers=3, metric=Metric("accuracy", "max"))
+    from swarmhub.contract.records import Spec
 
     spec = Spec(**{**spec.__dict__, "metric": Metric("accuracy", "max")})
     network = Network(tmp_path, 3)
