@@ -1,8 +1,8 @@
-"""Puts this folder on the path, so that every room's tests can import `builders`; and tiers.
+"""Puts this folder on the path, so that every package's tests can import `builders`; tiers.
 
-A test belongs to one tier: `unit` (no sockets, no other processes; that of a test that names
-none), `process` (nodes, trainers, TLS on this machine), `engine` (CometBFT), `campaign` (minutes
-of kills, schedules, fuzzing). A unit test that opens a connection or starts a process fails.
+A test belongs to one tier: `unit` (no sockets, no other processes; the default), `process` (nodes,
+trainers, TLS on this machine), `engine` (CometBFT), `campaign` (minutes of kills, schedules,
+fuzzing). A unit test that opens a connection or starts a process fails.
 """
 
 import sys

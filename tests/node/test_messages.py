@@ -60,7 +60,6 @@ WRONG = [
     (["demo", "--rounds", "x"], "Expected a whole number from 1 to 1000, got 'x'"),
     (["train", "table", "x"], "Missing option '--data'"),
     (["up", "--foo"], "Unrecognized arguments: --foo. See 'swarmhub up --help'"),
-    (["consortium", "found", " "], "letters, digits and spaces, for a name"),
 ]
 
 
@@ -70,6 +69,13 @@ def test_what_is_typed_wrongly_is_one_line(sentence, tmp_path, arguments, words)
     home = ["--home", tmp_path / "none"] if takes_home else []
     assert words in sentence(*arguments, *home)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_blank_name_of_a_consortium_is_one_line(sentence, tmp_path, typed):
+    made = tmp_path / "made"
+    typed("init", "--name", "A", "--home", made)
+    said = sentence("consortium", "found", " ", "--home", made)
+    assert "letters, digits and spaces, for a name" in said
 
 
 def test_a_command_without_a_verb_shows_its_help(typed):

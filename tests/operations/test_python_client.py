@@ -1,6 +1,8 @@
 """`swarmhub.Client`: what the commands do, from Python."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from swarm import make_spec
@@ -64,7 +66,14 @@ def test_commands_print_the_records_of_the_client(hospitals, tmp_path):
     assert json.loads(shown.stdout) == [codec.to_json(m) for m in a.members()]
 
 
-def test_the_client_is_loaded_only_when_it_is_used():
-    assert "Client" in swarmhub.__all__
+def test_a_name_that_is_not_there_is_named():
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = swarmhub.Nothing
+
+
+@pytest.mark.process
+def test_a_trainers_import_does_not_load_the_client():
+    code = "import swarmhub, sys; swarmhub.join; print(*sys.modules); swarmhub.Client"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "swarmhub.train" in done.stdout
+    assert "swarmhub.operations" not in done.stdout

@@ -21,12 +21,11 @@ from swarmhub.cli.shared import (
     whole,
 )
 from swarmhub.errors import BadInput, plain
-from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import read_token, write_token
 from swarmhub.home.rotation import ROTATABLE
 from swarmhub.operations import members
-from swarmhub.operations.inbox import say_motion
+from swarmhub.operations.inbox import say_motion, say_waits
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MotionArgument = Annotated[
@@ -44,7 +43,6 @@ def found(
     json_: JsonOption = False,
 ) -> None:
     """Found a consortium on this home's ledger, with this hospital as a founder."""
-    name = read_name(name)
     made = members.found(Home.open(home), name, founder or [])
     sentence = f"Founded {made.chain} with {len(made.founders)} member(s)."
     if made.genesis:
@@ -147,7 +145,8 @@ def vote(
 ) -> None:
     """Vote on a motion."""
     voted = run(members.vote(Home.open(home), motion, aye))
-    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {voted.state}.")
+    state = f"{voted.state}: {say_waits(voted.waits)}" if voted.waits else voted.state
+    print(f"Voted {'aye' if aye else 'nay'}; motion {motion} is {state}.")
 
 
 @app.command("members")

@@ -122,7 +122,7 @@ class EffectRunner:
             case Audit():
                 return self._audit(effect)
             case RecomputeChunk():
-                return self._examine(effect)
+                return self._recompute_chunk(effect)
             case Watch():
                 return self._watch(effect)
             case SendReceipt():
@@ -244,7 +244,7 @@ class EffectRunner:
                     )
             self._learn(event)
 
-    async def _examine(self, effect: RecomputeChunk) -> None:
+    async def _recompute_chunk(self, effect: RecomputeChunk) -> None:
         try:
             found = await audit_procedure.answer_dispute(self._audit_io, effect)
         except PeerError as error:  # the others may have decided, and deleted it

@@ -30,7 +30,7 @@ BEHIND_S = 0.5  # how long a node waits for a block that another one has seen al
 
 
 class PeerGate:
-    """The `Gate` (transport/server.py) of a running node."""
+    """The `Gate` (transport/gate.py) of a running node."""
 
     def __init__(self, services: Services, studies: Studies, membership: Membership) -> None:
         self._services, self._studies, self._membership = services, studies, membership

@@ -65,6 +65,7 @@ class Status:
         state, tip, home = self._services.state, self._services.ledger.tip, self._services.home
         me = self._services.me()
         standing = self.standing()
+        validators = sum(m.power > 0 for m in get_members(state))
         return {
             "name": home.config.name,
             "member": me.id if me else None,
@@ -74,8 +75,8 @@ class Status:
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
             "studies": [self._describe_study(name) for name in get_chain(state).running],
             "validator": bool(me and me.power),
-            "validators": sum(m.power > 0 for m in get_members(state)),
-            "faults": compute_faults(sum(m.power > 0 for m in get_members(state))),
+            "validators": validators,
+            "faults": compute_faults(validators),
             "networked": home.is_networked,
             "waiting": standing.state == "waiting",
             "state": standing.state,

@@ -53,10 +53,9 @@ class Studies:
         driver = self.drivers.pop(name, None)
         if driver is not None:
             await driver.close()
-        state = self._services.state
-        if driver is not None:
-            more |= compute_kept(state, driver.local)
+            more |= compute_kept(self._services.state, driver.local)
             more |= set(driver.local.obtained.digests)
+        state = self._services.state
         for other in self.drivers.values():
             more -= compute_kept(state, other.local)
         removed = forget_here(self._services.home, state, blobs, name, more)

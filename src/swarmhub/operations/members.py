@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from swarmhub.contract.records import Member
 from swarmhub.contract.transactions import Leave, Remove
@@ -14,7 +15,7 @@ from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken, read_token
 from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation, put_in_place
-from swarmhub.operations.inbox import MotionShown, read_inbox, say_waits
+from swarmhub.operations.inbox import MotionShown, read_inbox
 from swarmhub.operations.ledger_client import (
     accept_genesis,
     found_consortium,
@@ -24,8 +25,6 @@ from swarmhub.operations.ledger_client import (
     read_genesis_file,
 )
 from swarmhub.types import MemberId
-
-MOTION_ENDS = ("motion_carried", "motion_lost")
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,11 @@ class Applied:
 
 @dataclass(frozen=True)
 class Voted:
-    """A vote; `state` is "open" (with a reason if the motion waits), "carried" or "lost"."""
+    """A vote. `waits`: why an open motion with enough votes is not carried yet; "" otherwise."""
 
     motion: int
-    state: str
+    state: Literal["open", "carried", "lost"]
+    waits: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,11 @@ async def vote(home: Home, motion: int, aye: bool) -> Voted:
     async with open_client(home) as client:
         result = await client.vote(motion, aye)
     about = {name: f for name, f in result.events if f.get("motion") == motion}
-    if "motion_waits" in about:
-        return Voted(motion, f"open: {say_waits(about['motion_waits']['why'])}")
-    ended = [name for name in about if name in MOTION_ENDS]
-    return Voted(motion, ended[0].removeprefix("motion_") if ended else "open")
+    if "motion_carried" in about:
+        return Voted(motion, "carried")
+    if "motion_lost" in about:
+        return Voted(motion, "lost")
+    return Voted(motion, "open", about.get("motion_waits", {}).get("why", ""))
 
 
 async def list_members(home: Home) -> list[Member]:

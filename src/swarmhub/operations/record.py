@@ -31,7 +31,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Verified:
-    """Figures of a ledger whose blocks all hold."""
+    """Figures of a verified ledger."""
 
     chain: str
     blocks: int

@@ -1,6 +1,6 @@
 """Client of a newcomer that is not yet a member: with an invitation it may ask about the
 consortium, and submit its application. Both ends are authenticated: the token names the members'
-certificates, and the ledger has the invitation whose key the newcomer presents."""
+certificates, and the ledger has an invitation with the key that the newcomer presents."""
 
 from __future__ import annotations
 

@@ -281,7 +281,7 @@ def find_hindrance(ctx: Context, motion: Motion) -> str:
     """Return why the applicant of a motion cannot be admitted now; "" if nothing hinders it."""
     if motion.applicant is None:
         return ""
-    if len(ctx.chain.active) >= ctx.chain.max_members:
+    if not has_seat(ctx):
         return f"all {ctx.chain.max_members} seats are taken"
     try:
         check_card(ctx, motion.applicant)
@@ -307,9 +307,14 @@ def carry(ctx: Context, motion: Motion) -> None:
 # members
 
 
+def has_seat(ctx: Context) -> bool:
+    """Return whether the genesis allows one more member."""
+    return len(ctx.chain.active) < ctx.chain.max_members
+
+
 def check_seat(ctx: Context) -> None:
     """Refuse one member more than the genesis allows."""
-    if len(ctx.chain.active) >= ctx.chain.max_members:
+    if not has_seat(ctx):
         raise BadValue("members", f"at most {ctx.chain.max_members}", len(ctx.chain.active) + 1)
 
 

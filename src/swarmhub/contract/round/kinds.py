@@ -59,7 +59,7 @@ class Kind:
     name: str
     phases: tuple[str, ...]
     carries: Carries
-    waits_for_all: bool = False  # the roster is everybody enrolled, not only those who came last
+    waits_for_all: bool = False  # its roster is all enrolled members, not only the last round's
 
     @property
     def has_contributions(self) -> bool:

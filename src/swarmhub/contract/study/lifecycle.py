@@ -281,7 +281,7 @@ def expire(ctx: Context, name: str) -> None:
 
 
 def lapse(ctx: Context, name: str) -> None:
-    """Delete a proposal that nobody has started in time, or whose proposer departs; its name is
+    """Delete a proposal that was not started in time, or lost its proposer; its name is
     free again. Do nothing to a study that has been started."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status == "proposed":
