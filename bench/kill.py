@@ -40,22 +40,34 @@ import asyncio
 import contextlib
 import functools
 import json
-import math
 import random
 import re
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from forkserver import ForkServer, Ward
+from kill_deck import ROLES, Plan, deal, is_lying
+from kill_tally import (
+    KILLS_A_SWARM,
+    NODES,
+    Takeovers,
+    Tally,
+    count_kills,
+    is_well,
+    judge,
+    note,
+    outline,
+    recall,
+    say,
+    second_chances,
+    summarise,
+)
 from local_swarm import LocalSwarm
 
 from swarmhub.blobs.leaves import fingerprint_of
@@ -68,141 +80,19 @@ from swarmhub.contract.round.election import (
 )
 from swarmhub.contract.transactions import Finish
 from swarmhub.errors import BadInput
-from swarmhub.failpoints import FAILPOINTS
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import Committed
 from swarmhub.types import Digest
 
-NODES, MIN_PEERS = 4, 3  # one dies at a time: f of four
-KILLS_A_SWARM, ROUNDS_A_KILL, ROUNDS_A_S = 25, 6, 8
+MIN_PEERS = 3  # one dies at a time: f of four
+ROUNDS_A_KILL, ROUNDS_A_S = 6, 8
 PATIENCE_S, PATIENCE_ROUNDS = 5.0, 8  # a moment not reached by then is missed, and not counted
 TRAINING_S = 0.1  # without it rounds go by while the dead start, and nobody is there to kill
 SLOW_S = 3.0  # a takeover that is worth a look
 OVER_S = 120.0  # a study that stands still for so long is lost
 COMES_S = 20.0  # for the last model to be at every node
-FULL = 200  # kills from which on a campaign has to have met every moment of its deck
-TAKEOVER_S = {"takeover_s_median": 2.0, "takeover_s_p99": 5.0}  # at most
 FOUND_FALSE = re.compile(r"The merge of round \d+ of 'bench' is false")
-LIAR, LIES_IN = 4, 10  # who lies, and in every how manieth swarm
-
-COMMON = ("pull.", "blob.", "head.", "ledger.", "pool.", "serve.")
-ROLES = {
-    "leader": ("merge.", "offer.", "receipt.taken", "submit.round.settle", "result.round.settle",
-               *COMMON),
-    "contributor": ("answer.", "journal.", "file.", "submit.round.contribute",
-                    "result.round.contribute", "audit.", "receipt.begun", "receipt.sent", *COMMON),
-    "late joiner": ("start.", "submit.round.ready", "result.round.ready", *COMMON),
-    "trainer": ("trainer.",),
-    "witness": ("submit.round.suspect", "submit.round.unavailable", "submit.round.poke"),
-    "juror": ("submit.round.dispute", "result.round.dispute", "submit.round.recompute",
-              "result.round.recompute"),
-}  # fmt: skip
-NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
-HERE = {
-    m for m in FAILPOINTS if not m.startswith("agreed.")
-}  # the embedded ledger agrees with nobody
-NOT_HANGING = ("start.", "ledger.")  # before anybody needs it; while everybody waits for its lock
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Who shall die, and when."""
-
-    role: str
-    moment: str
-
-    def __str__(self) -> str:
-        return f"{self.role} {self.moment}"
-
-
-def is_lying(number: int) -> bool:
-    """Whether there is a liar in the swarm of this number."""
-    return number % LIES_IN == LIES_IN - 1
-
-
-def deck(roles: list[str], hanging: bool) -> list[Plan]:
-    """Every moment with every role that reaches it (of these roles)."""
-    found = [
-        Plan(role, moment)
-        for role, prefixes in ROLES.items()
-        for moment in HERE
-        if moment.startswith(prefixes)
-        and not (role == "late joiner" and moment.startswith(NOT_WHEN_LATE))
-    ]
-    assert {p.moment for p in found} == HERE, "a moment has no role"
-    if hanging:
-        found = [p for p in found if not p.moment.startswith(NOT_HANGING)]
-    return [p for p in found if p.role in roles]
-
-
-def deal(seed: int, roles: list[str], hanging: bool, lying: bool) -> Iterator[Plan]:
-    """The cards for swarms with a liar, or for the others, shuffled anew each time they are used
-    up; where none of those roles is wanted, the others'."""
-    chance = random.Random(f"deck {seed}")
-    cards = deck(roles, hanging)
-    cards = [p for p in cards if (p.role == "juror") == lying] or cards
-    while True:
-        chance.shuffle(cards)
-        yield from cards
-
-
-@dataclass
-class Tally:
-    """What one swarm came to."""
-
-    number: int
-    plans: int = 0
-    finished: bool = False
-    untried: int = 0  # the study was over before
-    settled: int = 0
-    lost_rounds: int = 0
-    differing: int = 0
-    excluded: int = 0
-    takeovers: list[float] = field(default_factory=list)
-    discarded: dict[str, int] = field(default_factory=dict)  # why a takeover is no sample: how many
-    killed: list[str] = field(default_factory=list)  # "role moment"
-    missed: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-
-class Takeovers:
-    """Times from a leader's death in mid-merge to the settlement by another. Every such death comes
-    to a time, or to a reason why it is none."""
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self.open: dict[int, tuple[int, float]] = {}  # round: the leader that died in it, when
-
-    def died(self, r: Round, leader: int, alone: bool) -> None:
-        """The round's leader has died; whether it is the only one that is away."""
-        self.open[r.number] = (leader, time.monotonic())
-        if not alone:  # more than f are dead: no measure of anything
-            self.discard("another one was dead")
-        elif len(get_candidates(r)) < NODES:  # fewer survive nobody's death
-            self.discard("not all had contributed")
-
-    def discard(self, why: str) -> None:
-        """Nothing that is open now is a sample, whatever becomes of it."""
-        for _ in range(len(self.open)):
-            self._tally.discarded[why] = self._tally.discarded.get(why, 0) + 1
-        self.open.clear()
-
-    def back(self, member: int) -> None:
-        """A dead leader is there again, so it may settle its round itself."""
-        if any(leader == member for leader, _ in self.open.values()):
-            self.discard("was back before its round was settled")
-
-    def settled(self, number: int, leader: int) -> float | None:
-        """A round is settled; how long that took if it is a sample."""
-        if number not in self.open:
-            return None
-        dead, at = self.open[number]
-        if dead == leader:  # the ledger had its transaction already
-            self.discard("had sent its settlement")
-            return None
-        del self.open[number]
-        self._tally.takeovers.append(round(time.monotonic() - at, 3))
-        return self._tally.takeovers[-1]
+LIAR = 4  # the member that lies
 
 
 class Campaign:
@@ -612,111 +502,6 @@ async def run_all(options: argparse.Namespace, root: Path, done: list[Tally]) ->
     finally:
         forkserver.stop()
     return done
-
-
-def count_kills(tallies: list[Tally]) -> int:
-    """Deaths at a named moment."""
-    return sum(len(t.killed) for t in tallies)
-
-
-def missed_cards(options: argparse.Namespace, tallies: list[Tally]) -> list[Plan]:
-    """The campaign's cards by which nobody has died."""
-    met = {k for t in tallies for k in t.killed}
-    return [p for p in deck(options.role, bool(options.hang_s)) if str(p) not in met]
-
-
-def second_chances(options: argparse.Namespace, tallies: list[Tally]) -> list[list[Plan]]:
-    """Plans for what a full campaign has missed, those with a liar apart. A few are missed by
-    chance (the study was over before); where it is many, something is broken."""
-    missed = missed_cards(options, tallies) if count_kills(tallies) >= FULL else []
-    if len(missed) > KILLS_A_SWARM:
-        return []
-    parts = ([p for p in missed if (p.role == "juror") == lying] for lying in (False, True))
-    return [part for part in parts if part]
-
-
-def note(options: argparse.Namespace, tally: Tally, folder: Path) -> None:
-    """Remember a swarm that is done; throw its files away if all went well."""
-    if options.state:
-        with options.state.open("a") as file:
-            file.write(json.dumps({"seed": options.seed, **asdict(tally)}) + "\n")
-    if is_well(tally) and not options.keep:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_well(tally: Tally) -> bool:
-    """Whether nothing was lost in a swarm."""
-    return tally.finished and not (tally.lost_rounds or tally.differing or tally.faults)
-
-
-def outline(tally: Tally) -> str:
-    """A line for people."""
-    words = f"swarm {tally.number}: {len(tally.killed)} kills, {tally.settled} rounds"
-    if tally.missed:
-        words += f", missed: {', '.join(tally.missed)}"
-    return words if is_well(tally) else f"{words}; FAULTS: {'; '.join(tally.faults)}"
-
-
-def say(sentence: str) -> None:
-    """Progress, for people."""
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def recall(options: argparse.Namespace) -> list[Tally]:
-    """Swarms that an earlier run with this seed has done."""
-    if not options.state or not options.state.exists():
-        return []
-    found = [json.loads(line) for line in options.state.read_text().splitlines()]
-    return [
-        Tally(**{k: v for k, v in f.items() if k != "seed"})
-        for f in found
-        if f["seed"] == options.seed
-    ]
-
-
-def summarise(options: argparse.Namespace, tallies: list[Tally], seconds: float) -> dict[str, Any]:
-    """The campaign's figures."""
-    takeovers = sorted(t for tally in tallies for t in tally.takeovers)
-    killed = [k for tally in tallies for k in tally.killed]
-    roles = Counter(k.rpartition(" ")[0] for k in killed)
-    discarded: Counter[str] = sum((Counter(t.discarded) for t in tallies), Counter())
-    return {
-        "kills": len(killed),
-        "finished": all(t.finished for t in tallies),
-        "differing": sum(t.differing for t in tallies),
-        "lost_rounds": sum(t.lost_rounds for t in tallies),
-        "takeover_s_median": round(statistics.median(takeovers), 3) if takeovers else None,
-        "takeover_s_p99": takeovers[math.ceil(0.99 * len(takeovers)) - 1] if takeovers else None,
-        "takeovers": len(takeovers),
-        "leaders_killed": len(takeovers) + discarded.total(),
-        "takeovers_discarded": dict(sorted(discarded.items())),
-        "studies": len(tallies),
-        "rounds": sum(t.settled for t in tallies),
-        "moments": len({k.rpartition(" ")[2] for k in killed}),
-        "moments_named": len(HERE),
-        "cards_missed": [str(p) for p in missed_cards(options, tallies)],
-        "roles": dict(sorted(roles.items())),
-        "excluded": sum(t.excluded for t in tallies),
-        "missed": sum(len(t.missed) for t in tallies),
-        "faults": [f"swarm {t.number}: {x}" for t in tallies for x in t.faults],
-        "kills_per_s": round(len(killed) / seconds, 2),
-    }  # fmt: skip
-
-
-def judge(found: dict[str, Any]) -> list[str]:
-    """What is wrong with a campaign, in sentences."""
-    wrong = [f"{name}: {found[name]}" for name in ("lost_rounds", "differing") if found[name]]
-    wrong += [] if found["finished"] else ["a study did not finish"]
-    wrong += found["faults"]
-    if found["kills"] >= FULL:
-        if found["cards_missed"]:
-            wrong.append(f"moments at which nobody died: {', '.join(found['cards_missed'])}")
-        wrong += [
-            f"{name}: {found[name]}, expected {most} at most"
-            for name, most in TAKEOVER_S.items()
-            if found[name] is not None and found[name] > most
-        ]
-    return wrong
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import soak
 pytestmark = pytest.mark.process
 
 BENCH = Path(__file__).parents[2] / "bench"
-SCRIPTS = sorted(p.name for p in BENCH.glob("*.py") if "argparse" in p.read_text())
+SCRIPTS = sorted(p.name for p in BENCH.glob("*.py") if "ArgumentParser" in p.read_text())
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

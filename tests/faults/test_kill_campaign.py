@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import kill
+import kill_deck
+import kill_tally
 import pytest
 
 pytestmark = pytest.mark.campaign
@@ -92,38 +94,42 @@ def test_a_campaign_that_lost_something_says_no(tmp_path, changes, words):
 
 
 def test_a_full_campaign_that_missed_moments_says_no_and_which(tmp_path):
-    done = go_on(tmp_path, noted(killed=["leader merge.half"] * kill.FULL), kill.FULL)
+    done = go_on(tmp_path, noted(killed=["leader merge.half"] * kill_tally.FULL), kill_tally.FULL)
     assert done.returncode == 1
     found = json.loads(done.stdout)
-    assert len(found["cards_missed"]) == len(kill.deck(list(kill.ROLES), hanging=False)) - 1
+    assert (
+        len(found["cards_missed"]) == len(kill_deck.deck(list(kill_deck.ROLES), hanging=False)) - 1
+    )
     assert "leader merge.half" not in found["cards_missed"]
     assert "moments at which nobody died: leader " in done.stderr
 
 
 def test_a_full_campaign_with_slow_takeovers_says_no(tmp_path):
-    killed = [str(p) for p in kill.deck(list(kill.ROLES), hanging=False)] * 3
+    killed = [str(p) for p in kill_deck.deck(list(kill_deck.ROLES), hanging=False)] * 3
     slow = noted(killed=killed, takeovers=[0.5] * 50 + [5.1])
-    done = go_on(tmp_path, slow, kill.FULL)
+    done = go_on(tmp_path, slow, kill_tally.FULL)
     assert done.returncode == 1
     assert "takeover_s_p99: 5.1, expected 5.0 at most" in done.stderr
-    assert go_on(tmp_path, {**slow, "takeovers": [0.5] * 50 + [4.9]}, kill.FULL).returncode == 0
+    assert (
+        go_on(tmp_path, {**slow, "takeovers": [0.5] * 50 + [4.9]}, kill_tally.FULL).returncode == 0
+    )
 
 
 def test_a_full_campaign_tries_the_few_moments_that_it_missed_once_more():
-    options = SimpleNamespace(role=list(kill.ROLES), hang_s=0.0)
+    options = SimpleNamespace(role=list(kill_deck.ROLES), hang_s=0.0)
     missed = ["leader merge.half", "late joiner pull.half", "juror submit.round.dispute"]
-    met = [str(p) for p in kill.deck(options.role, hanging=False) if str(p) not in missed] * 3
-    again = kill.second_chances(options, [kill.Tally(0, killed=met)])
+    met = [str(p) for p in kill_deck.deck(options.role, hanging=False) if str(p) not in missed] * 3
+    again = kill_tally.second_chances(options, [kill_tally.Tally(0, killed=met)])
     assert [sorted(map(str, plans)) for plans in again] == [sorted(missed[:2]), missed[2:]]
-    assert kill.second_chances(options, [kill.Tally(0, killed=met[:50])]) == []
+    assert kill_tally.second_chances(options, [kill_tally.Tally(0, killed=met[:50])]) == []
 
 
 def test_jurors_die_in_swarms_with_a_liar_and_all_others_in_the_other_swarms():
-    roles = list(kill.ROLES)
+    roles = list(kill_deck.ROLES)
     for lying in (False, True):
-        cards = kill.deal(1, roles, hanging=False, lying=lying)
+        cards = kill_deck.deal(1, roles, hanging=False, lying=lying)
         assert {next(cards).role == "juror" for _ in range(200)} == {lying}
-    assert {next(kill.deal(1, ["leader"], hanging=False, lying=True)).role} == {"leader"}
+    assert {next(kill_deck.deal(1, ["leader"], hanging=False, lying=True)).role} == {"leader"}
 
 
 # takeovers
@@ -134,8 +140,8 @@ def merging(number, contributors=(1, 2, 3, 4)):
 
 
 def test_every_leader_that_dies_in_mid_merge_is_a_sample_or_has_a_reason_why_not():
-    tally = kill.Tally(0)
-    takeovers = kill.Takeovers(tally)
+    tally = kill_tally.Tally(0)
+    takeovers = kill_tally.Takeovers(tally)
     takeovers.died(merging(5), 2, alone=True)
     assert takeovers.settled(4, 3) is None
     assert takeovers.settled(5, 3) is not None  # by another one
@@ -183,7 +189,7 @@ def test_each_node_without_the_last_model_or_with_a_torn_one_differs(tmp_path, m
     homes = [SimpleNamespace(blobs_path=tmp_path / f"h{i}") for i in range(kill.NODES)]
     swarm = SimpleNamespace(ledger=SimpleNamespace(state=None), homes=homes)
     settled = {models["before"]: layout}
-    campaign = SimpleNamespace(swarm=swarm, tally=kill.Tally(0), models=settled)
+    campaign = SimpleNamespace(swarm=swarm, tally=kill_tally.Tally(0), models=settled)
     asyncio.run(kill.Campaign._compare(campaign))
     assert (campaign.tally.differing, campaign.tally.finished) == (kill.NODES, True)
     for home in homes:
