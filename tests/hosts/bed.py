@@ -352,6 +352,13 @@ class Bed:
             store.close()
         return {f["number"]: f["digest"] for name, f in events if name == "settled"}
 
+    def all_hold_the_current_model(self, hosts: tuple[int, ...]) -> bool:
+        """The first host's model of now: rounds go on, and old models are dropped meanwhile."""
+        current = STUDY.need(self.state(hosts[0]), STUDY_NAME).current
+        assert current is not None
+        name = f"{current.digest}.bin"
+        return all((self.homes[i - 1].blobs_path / name).exists() for i in hosts)
+
     def agree(self, *hosts: int) -> dict[int, str]:
         """All hosts have settled the same models, and hold the last one; returns them."""
         hosts = hosts or tuple(range(1, len(self.homes) + 1))
@@ -360,11 +367,6 @@ class Bed:
             found = self.settled(i)
             both = set(first) & set(found)
             assert {k: first[k] for k in both} == {k: found[k] for k in both}
-        current = STUDY.need(self.state(hosts[0]), STUDY_NAME).current
-        assert current is not None
-        last = current.digest
-        self.wait_until(
-            lambda: all((self.homes[i - 1].blobs_path / f"{last}.bin").exists() for i in hosts)
-        )
+        self.wait_until(lambda: self.all_hold_the_current_model(hosts))
         assert "Traceback" not in self.logs()
         return first
