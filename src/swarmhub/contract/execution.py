@@ -33,6 +33,7 @@ RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Revoke: membership.revoke,
     t.Validate: membership.validate,
     t.Propose: lifecycle.propose,
+    t.Amend: lifecycle.amend,
     t.Approve: lifecycle.approve,
     t.Refuse: lifecycle.refuse,
     t.Enrol: lifecycle.enrol,

@@ -22,6 +22,7 @@ FOLDED = {
     "0": "o",
     "1": "l",
 }
+STUDY_NAME = "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends"
 MAX_METRIC_NAME = 40  # bytes: a contribution has up to 32 of them
 METRIC_SIGNS = " !#$%&'()*+,-./:;<=>?@[]^_`{|}~"  # \" and \\ take four bytes each in the state
 METRIC_NAME = (
@@ -126,3 +127,11 @@ def is_port(text: str) -> bool:
     """Return whether a text is 1 to 65535 in plain digits."""
     digits = 0 < len(text) <= 5 and all(c in DIGITS for c in text)
     return digits and 0 < int(text) < 65536
+
+
+def is_study_name(text: str) -> bool:
+    """Return whether a text is 1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be
+    read as an option)."""
+    allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
+    inner = 0 < len(text) <= 40 and all(c in allowed for c in text)
+    return inner and text[0] != "-" and text[-1] != "-"

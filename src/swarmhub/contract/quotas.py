@@ -25,6 +25,7 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.refusals import StateQuotaExceeded
+from swarmhub.contract.stages import get_result_stages
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.types import Digest, MemberId
 
@@ -39,6 +40,7 @@ OVER_BYTES = 3_584  # and when it is over
 PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24 studies at a time
 KEPT_BYTES = 768  # and when it has withdrawn, or the study is over: its shares of models
 RELEASE_BYTES = 256  # of a mover's part, beside the model's record
+RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 
 Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
 
@@ -91,8 +93,14 @@ def need_proposal(state: Reader, spec: Spec, study: Study) -> None:
     if count >= MAX_PROPOSALS:
         advice = "start one, or end it with 'study finish'"
         raise StateQuotaExceeded(study.proposer, count, "proposals", advice)
-    more = compute_text_bytes(codec.pack(spec)) + STUDY_BYTES
+    more = compute_terms_bytes(spec) + STUDY_BYTES
     need_study_bytes(state, study.proposer, more, "shorten the terms, or let another propose them")
+
+
+def need_amendment(state: Reader, study: Study, spec: Spec) -> None:
+    """Refuse longer terms than the proposer's quota allows."""
+    more = compute_terms_bytes(spec) - compute_terms_bytes(SPEC.need(state, study.name))
+    need_study_bytes(state, study.proposer, more, "shorten the terms")
 
 
 def need_enrolment(state: Reader, member: MemberId, name: str) -> None:
@@ -130,7 +138,14 @@ def compute_study_bytes(state: Reader, name: str) -> int:
     """Return the bytes that a study takes of its proposer's part: its terms, and the largest size
     of its record and open round without the enrolled members' parts."""
     is_over = STUDY.need(state, name).is_over
-    return compute_text_bytes(SPEC.read(state, name)) + (OVER_BYTES if is_over else STUDY_BYTES)
+    terms = compute_terms_bytes(SPEC.need(state, name))
+    return terms + (OVER_BYTES if is_over else STUDY_BYTES)
+
+
+def compute_terms_bytes(spec: Spec) -> int:
+    """Return the bytes of a study's terms, and of the results that its stages may have."""
+    results = len(get_result_stages(spec)) * RESULT_BYTES
+    return compute_text_bytes(codec.pack(spec)) + results
 
 
 def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:

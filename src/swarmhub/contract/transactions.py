@@ -109,6 +109,14 @@ class Propose:
 
 
 @dataclass(frozen=True)
+class Amend:
+    """Replace the terms of a study that is proposed or suspended (found by the spec's name)."""
+
+    KIND: ClassVar[str] = "study.amend"
+    spec: Spec
+
+
+@dataclass(frozen=True)
 class Approve:
     """Allow exactly this spec to run at the signer's hospital."""
 
@@ -248,6 +256,7 @@ class Settle:
     nbytes: int
     layout: Digest
     receipts: tuple[Receipt, ...]
+    met: bool = False  # the stage's test holds (`Stage.until`)
 
 
 @dataclass(frozen=True)
@@ -293,7 +302,7 @@ BODIES: dict[str, type[Any]] = {
     cls.KIND: cls
     for cls in (
         Invite, Apply, Vote, Leave, Remove, Rotate, Revoke, Validate,
-        Propose, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
+        Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
         Poke,
     )
@@ -373,12 +382,13 @@ def _read(data: bytes) -> Transaction:
 
 
 def receipt_message(
-    chain: str, ref: RoundRef, digest: Digest, nbytes: int, layout: Digest
+    chain: str, ref: RoundRef, digest: Digest, nbytes: int, layout: Digest, met: bool = False
 ) -> bytes:
     """Return the bytes that a receipt (and a leader's offer) signs: a model in the form that it
-    has. Not the term: a correct merge of a revision has one digest."""
+    has. Not the term: a correct merge of a revision has one digest. A receipt also signs whether
+    the stage's test holds (`met`), as its signer has computed it."""
     return codec.encode(
-        {"chain": chain, "digest": digest, "layout": layout, "nbytes": nbytes,
+        {"chain": chain, "digest": digest, "layout": layout, "met": met, "nbytes": nbytes,
          "number": ref.number, "revision": ref.revision, "study": ref.study}
     )  # fmt: skip
 

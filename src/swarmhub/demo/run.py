@@ -15,7 +15,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
-from swarmhub.contract.round.kinds import MERGING, compute_training_round
+from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import path_in, read_held
@@ -32,6 +32,7 @@ from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.params import export_safetensors
+from swarmhub.protocol.retention import get_document
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"
@@ -185,8 +186,8 @@ class Demo:
     async def _watch(self, started: float) -> Outcome:
         """Show the progress until the study is over. This process may fall behind the nodes, or be
         stopped: what it shows follows from the ledger, and from models that nodes must keep."""
-        spec = self._desks[0].need_spec(STUDY_NAME)
         opened_ms = 0
+        turns: dict[int, int] = {}  # training round of each round; 0: of another kind
         killed: tuple[float, int, str] | None = None  # time, round, name
         wants_kill = self.options.kill_leader
         startup_s: float | None = None
@@ -194,13 +195,14 @@ class Demo:
             name, fields = news.name, news.fields
             if name == "opened":
                 opened_ms = news.block_ms
-                if fields["kind"] == "parameters" and startup_s is None:
+                turns[fields["number"]] = fields["turn"] if fields["kind"] == TRAIN else 0
+                if fields["kind"] == TRAIN and startup_s is None:
                     startup_s = news.heard_s - started
                 self.screen.waiting(
-                    f"{fields['kind']} round: waiting for {len(fields['roster'])} hospital(s)"
+                    f"'{fields['stage']}': waiting for {len(fields['roster'])} hospital(s)"
                 )
             elif name == "merging":
-                number = compute_training_round(spec, fields["number"])
+                number = turns.get(fields["number"], 0)
                 if wants_kill and number >= 2 and await self._kill_if_merging(fields):
                     wants_kill = False
                     killed = (time.monotonic(), fields["number"], self.names[fields["leader"]])
@@ -210,12 +212,11 @@ class Demo:
                     loop.call_later(RESTART_AFTER_S, self._restart, killed[2])
             elif name == "settled":
                 if killed and killed[1] == fields["number"]:
-                    number = compute_training_round(spec, killed[1])
-                    self._note_takeover(killed, news.heard_s, fields, number)
+                    self._note_takeover(killed, news.heard_s, fields, fields["turn"])
                     self._restart(killed[2])  # unless it restarted before
                     killed = None
-                if fields["kind"] == "parameters":
-                    self._show_round(fields, (news.block_ms - opened_ms) / 1000, spec)
+                if fields["kind"] == TRAIN:
+                    self._show_round(fields, (news.block_ms - opened_ms) / 1000)
         self.children.check()
         if self.unmeasured:
             self.screen.warn(
@@ -271,7 +272,7 @@ class Demo:
     def _is_running(self) -> bool:
         return STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
 
-    def _show_round(self, fields: dict[str, Any], seconds: float, spec: Spec) -> None:
+    def _show_round(self, fields: dict[str, Any], seconds: float) -> None:
         known = {k: v for k, v in fields.items() if k != "lineage"}
         model = codec.from_json(Model, json.loads(json.dumps(known)))
         parameters = self._read_model(model)
@@ -280,7 +281,7 @@ class Demo:
             found = self.held_out.measure(self.held_out.fitted, parameters)
         self.unmeasured += parameters is None
         line = RoundLine(
-            number=compute_training_round(spec, model.number),
+            number=model.turn,
             leader=self.names[model.leader],
             term=model.term,
             members=[self.names[s.member] for s in model.shares],
@@ -301,7 +302,7 @@ class Demo:
 
     def _use_statistics(self) -> None:
         """Measure over the design that follows from the swarm's merged statistics."""
-        merged = STUDY.need(self.ledger.state, STUDY_NAME).statistics
+        merged = get_document(self.ledger.state, STUDY_NAME)
         document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")

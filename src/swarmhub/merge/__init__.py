@@ -21,6 +21,7 @@ Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever
     geometric   the weights behind the geometric median, found by passes over all chunks
     parameters  chunk by chunk: read, check, combine, round
     audit       recomputing parts of a merge
+    sums        adding the hospitals' arrays, exactly
     documents   merging the hospitals' statistics of their tables
     vectors     this machine against recorded results
 
@@ -39,22 +40,29 @@ from swarmhub.merge.documents import merge_statistics
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, Rule
+from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
 
 __all__ = [
     "CHUNK_LOCAL",
     "STRETCH_BYTES",
+    "Limit",
     "Rule",
     "Source",
+    "SumRule",
     "WeightedSource",
     "check_contribution",
+    "check_summand",
     "draw",
     "excerpt",
     "find_false_excerpts",
     "find_false_stretch",
+    "is_within",
     "merge_chunk",
     "merge_parameters",
     "merge_statistics",
+    "merge_sums",
     "recompute_leaf",
     "self_test",
+    "sum_chunk",
 ]

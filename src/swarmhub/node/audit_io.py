@@ -65,5 +65,8 @@ class NodeAuditIO(AuditIO):
     ) -> int | None:
         return await asyncio.to_thread(recompute.audit, self._blobs, effect, starts, excerpts)
 
+    async def is_met(self, effect: Audit) -> bool:
+        return await asyncio.to_thread(recompute.is_met, self._blobs, effect.stage, effect.digest)
+
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         return await asyncio.to_thread(recompute.recompute_chunk, self._blobs, effect, chunks)

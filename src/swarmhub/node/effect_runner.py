@@ -14,6 +14,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.transactions import Dispute, Poke, Recompute
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.failpoints import failpoint
@@ -101,11 +102,16 @@ class EffectRunner:
         await self._handler(effect)
 
     async def _restore_layout(self) -> None:
-        """Fetch the layout of the study's model if this machine has lost it: the trainer has
-        answered already, and does not send it again in this round."""
-        study = STUDY.get(self._services.state, self._local.study)
+        """Fetch the layouts of the study's model and of the contributions if this machine has lost
+        them: the trainer has answered already, and does not send them again in this round."""
+        state, name = self._services.state, self._local.study
+        study, r = STUDY.get(state, name), ROUND.get(state, name)
         if study is not None and study.current is not None:
             await self._services.layouts.find_document(study, study.current)
+        if r is not None and r.contributions and KINDS[r.kind].has_free_layout:
+            c = r.contributions[0]
+            if c.layout:
+                await self._services.layouts.find(r.contributors, c.digest, c.layout)
 
     def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
         match effect:
@@ -183,9 +189,7 @@ class EffectRunner:
 
     async def _check(self, effect: Check) -> None:
         try:
-            await asyncio.to_thread(
-                recompute.check, self._services.blobs, effect.digest, effect.member, effect.weight
-            )
+            await asyncio.to_thread(recompute.check, self._services.blobs, effect)
         except BadContribution as error:
             self._learn(CheckedBad(effect.digest, error.why, effect.weight))
             return
@@ -197,7 +201,9 @@ class EffectRunner:
 
         started = time.monotonic()
         try:
-            made = await asyncio.to_thread(work.merge, self._services.blobs, effect, is_wanted)
+            blobs = self._services.blobs
+            made = await asyncio.to_thread(work.merge, blobs, effect, is_wanted)
+            met = await asyncio.to_thread(recompute.is_met, blobs, effect.stage, made.digest)
         except work.Unwanted as reason:
             log.info("round %d: %s", effect.number, reason)
             return
@@ -211,7 +217,7 @@ class EffectRunner:
         message = self._message(effect.number, effect.revision, made)
         self._learn(
             MergeDone(effect.number, effect.revision, made.digest, made.nbytes, made.layout,
-                   self._services.account.sign(OFFER_DOMAIN, message))
+                   self._services.account.sign(OFFER_DOMAIN, message), met)
         )  # fmt: skip
 
     async def _sync(self, effect: Sync) -> None:
@@ -223,9 +229,12 @@ class EffectRunner:
         failpoint("merge.synced")
         self._learn(Synced(effect.digest))
 
-    def _message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
+    def _message(
+        self, number: int, revision: int, model: Fingerprint | MergeDone, met: bool = False
+    ) -> bytes:
         """Return the message that an offer and a receipt sign."""
-        return offer_message(self._services.state, self._local.study, number, revision, model)
+        state, study = self._services.state, self._local.study
+        return offer_message(state, study, number, revision, model, met)
 
     async def _audit(self, effect: Audit) -> None:
         failpoint("audit.begun")
@@ -288,7 +297,7 @@ class EffectRunner:
     async def _send_receipt(self, effect: SendReceipt) -> None:
         failpoint("receipt.begun")
         held = self._services.blobs.fingerprint(effect.digest)
-        message = self._message(effect.number, effect.revision, held)
+        message = self._message(effect.number, effect.revision, held, effect.met)
         signature = self._services.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(
             effect.number, effect.revision, effect.digest, self._local.me, signature

@@ -19,7 +19,7 @@ from swarmhub.errors import BadInput
 from swarmhub.files import unseal
 from swarmhub.home.home import Home
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
-from swarmhub.protocol.retention import get_model_digests
+from swarmhub.protocol.retention import get_model_digests, get_results
 from swarmhub.types import Digest
 
 JOURNAL: dict[str, Any] = {
@@ -58,7 +58,7 @@ def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
     """Return the blobs of a study: its settled models, its open round's, and those in the
     journal."""
     study, r = STUDY.get(state, name), ROUND.get(state, name)
-    found = get_model_digests(study) if study else set()
+    found = get_model_digests(state, study) if study else set()
     found |= {c.digest for c in r.contributions} if r else set()
     for ending, kind in JOURNAL.items():
         try:
@@ -74,7 +74,10 @@ def layouts_of(state: Reader, name: str) -> set[Digest]:
     """Return the layouts of a study's models."""
     study, spec = STUDY.get(state, name), SPEC.get(state, name)
     models = (study.current, study.best, *study.released) if study else ()
-    return {m.layout for m in models if m} | ({spec.layout} if spec and spec.layout else set())
+    results = get_results(state, name).values()
+    return {m.layout for m in (*models, *results) if m} | (
+        {spec.layout} if spec and spec.layout else set()
+    )
 
 
 def remove_files(home: Home, name: str) -> int:

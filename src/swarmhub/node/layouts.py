@@ -14,12 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.records import MEMBER, ROUND, SPEC, STUDY, Model, Study, get_member_of_key
+from swarmhub.contract.records import (
+    MEMBER,
+    ROUND,
+    SPEC,
+    STUDY,
+    Contribution,
+    Model,
+    Result,
+    Study,
+    get_member_of_key,
+)
 from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
 from swarmhub.home.ledgers import NodeLedger
-from swarmhub.params import Layout, describe_difference
+from swarmhub.params import ARRAYS, Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
 from swarmhub.protocol.collect import get_holders
 from swarmhub.transport.client import PeerClient
@@ -83,19 +93,41 @@ class LayoutFinder:
             )
         return describe_difference(ours, theirs, "this model", there)
 
-    async def find_document(self, study: Study, model: Model) -> Path | None:
+    async def describe_left_out(self, theirs: Contribution, mine: Digest) -> str:
+        """Return a sentence on how the arrays of this site's contribution, which was left out,
+        differ from those of another member's, which is like most."""
+        blobs = self._blobs
+        ours = blobs.layout(mine)
+        other = await self._find((theirs.member,), theirs.digest, theirs.layout)
+        member = MEMBER.get(self._ledger.state, theirs.member)
+        there = f"the contribution of {member.name if member else f'member {theirs.member}'}"
+        if ours is None or other is None:
+            return (
+                f"The arrays of this site are not those of {there} and most others (names, types "
+                "or shapes differ), so they were left out; send the same arrays as the others."
+            )
+        return describe_difference(ours, other, "this site", f"{there}, as most others,", ARRAYS)
+
+    async def find_document(self, study: Study, model: Model | Result) -> Path | None:
         """Return the path of a settled model's layout, fetched if no trainer here has provided
         it."""
+        return await self.find(get_holders(model, study), model.digest, model.layout)
+
+    async def find(
+        self, holders: Sequence[MemberId], digest: Digest, layout: Digest
+    ) -> Path | None:
+        """Return the path of the layout of a blob, fetched from one of its holders if no trainer
+        here has provided it; None if none of them gives it."""
         blobs = self._blobs
-        if model.layout in self._checked:
-            return blobs.layout_path(model.layout)
-        if await asyncio.to_thread(blobs.layout, model.layout) is None:
-            found = await self._find(get_holders(model, study), model.digest, model.layout)
+        if layout in self._checked:
+            return blobs.layout_path(layout)
+        if await asyncio.to_thread(blobs.layout, layout) is None:
+            found = await self._find(holders, digest, layout)
             if found is None:
                 return None
             await asyncio.to_thread(blobs.put_layout, found)
-        self._checked.add(model.layout)
-        return blobs.layout_path(model.layout)
+        self._checked.add(layout)
+        return blobs.layout_path(layout)
 
     async def _find(
         self, holders: Sequence[MemberId], digest: Digest, layout: Digest

@@ -9,7 +9,7 @@ from typing import Any
 
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.records import ROUND, STUDY
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS
+from swarmhub.contract.round.kinds import KINDS, PARAMETERS
 from swarmhub.contract.state import Reader
 from swarmhub.node.sent import Sent, SentBook, sent_of
 from swarmhub.protocol import LocalState
@@ -89,14 +89,13 @@ class Outgoing:
 def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
     """Return the kind of a blob in a study; None if it does not belong to the study."""
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
-    statistics = r is not None and KINDS[r.kind].carries == DOCUMENT
     own = {c.digest for c in r.contributions if c.member == local.me} if r else set()
     if local.prepared is not None:
         own.add(local.prepared.digest)
     if digest in own:
-        return "statistics" if statistics else "parameters"
+        return KINDS[r.kind].carries if r else PARAMETERS
     merged = {m.digest for m in local.merged.values()}
-    if digest in merged or (study is not None and digest in get_model_digests(study)):
+    if digest in merged or (study is not None and digest in get_model_digests(state, study)):
         return "merged"
     if r is not None and digest in {c.digest for c in r.contributions}:
         return "passed on"

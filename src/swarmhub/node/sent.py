@@ -25,7 +25,9 @@ from swarmhub.files import lock
 
 KINDS = {
     "parameters": "this hospital's own parameters after training",
-    "statistics": "this hospital's own statistics document",
+    "document": "this hospital's own statistics document",
+    "sums": "this hospital's own arrays, to be added to the others'",
+    "counts": "this hospital's own counts of an evaluation, to be added to the others'",
     "merged": "a merged model, or merged statistics",
     "passed on": "another member's contribution, for those who audit a merge",
     "layout": "names and shapes of a model's arrays, without numbers",

@@ -16,6 +16,7 @@ from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
 from swarmhub.node.waits import find_wait
+from swarmhub.protocol.collect import get_needed
 
 log = logging.getLogger("swarmhub.node")
 
@@ -112,7 +113,7 @@ class Status:
         if driver is None or driver.local.me not in {m.member for m in wait.members}:
             return wait.sentence
         study, blobs = STUDY.need(state, name), self._services.blobs
-        if any(m and m.digest not in blobs for m in (study.current, study.statistics)):
+        if any(m.digest not in blobs for m in get_needed(state, study)):
             return f"{wait.sentence} (this node is fetching the settled model from the others)"
         if driver.local.answer_refused:
             return f"{wait.sentence} (the answer of the trainer here was refused)"

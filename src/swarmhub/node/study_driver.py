@@ -11,11 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from swarmhub.contract.records import ROUND, STUDY
+from swarmhub.contract.records import ROUND, STUDY, Contribution, Round
 from swarmhub.errors import BlobError, LedgerError, MergeError, PeerError
 from swarmhub.node.effect_runner import EffectRunner, Position, RetryLater
 from swarmhub.node.services import Services
 from swarmhub.protocol import (
+    AnswerRefused,
     Effect,
     LocalState,
     Observation,
@@ -25,6 +26,7 @@ from swarmhub.protocol import (
     Wake,
     decide,
 )
+from swarmhub.protocol.collect import is_left_out
 
 FAILED_PAUSE_MS = 3_000
 AGAIN_S = FAILED_PAUSE_MS / 1000
@@ -45,6 +47,7 @@ class StudyDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._sight: object = None
+        self._explaining: set[asyncio.Task[None]] = set()
 
     @property
     def study(self) -> str:
@@ -91,6 +94,7 @@ class StudyDriver:
         number = r.number if r else at.number + 1
         if number == at.number and r is not None and r.revision != at.revision:
             self.local.begin_revision()
+            self._explain_left_out(r)
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:
                 self._under_way.pop(pull).cancel()  # it restarts with the present holders
         at.revision = r.revision if r else 0
@@ -99,6 +103,23 @@ class StudyDriver:
             self.local.forget_before(number)
             self._failed.clear()
             self._sweep()
+
+    def _explain_left_out(self, r: Round) -> None:
+        """Take the trainer's answer back if it was left out, and say what is different."""
+        prepared = self.local.prepared
+        if prepared is None or not is_left_out(r, self.local.me, prepared.layout):
+            return
+        like = r.contributions[0]
+        task = asyncio.create_task(self._take_back_left_out(prepared, like))
+        self._explaining.add(task)
+        task.add_done_callback(self._explaining.discard)
+
+    async def _take_back_left_out(self, mine: PreparedContribution, like: Contribution) -> None:
+        sentence = await self._services.layouts.describe_left_out(like, mine.layout)
+        self._services.problems.report(f"'{self.study}': {sentence}")
+        if self.local.prepared == mine:
+            self._services.journal.drop_prepared(self.study)
+            self.learn(AnswerRefused(sentence))
 
     def _set_timer(self, at_ms: int) -> None:
         if self._timer is not None:
@@ -112,7 +133,7 @@ class StudyDriver:
         """Cancel all effects."""
         self._position.closed = True
         self._set_timer(0)
-        tasks = list(self._under_way.values())
+        tasks = [*self._under_way.values(), *self._explaining]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,7 +19,9 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING, OPEN, compute_kind, compute_training_round
+from swarmhub.contract.round.kinds import MERGING, OPEN, TRAIN
+from swarmhub.contract.round.minimum import get_required
+from swarmhub.contract.stages import get_stage, get_stages
 from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
 from swarmhub.words import say_age
@@ -54,14 +56,18 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     """Return the reason why the study waits at `now_ms` (block time); None if it is over or
     unknown."""
     study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
-    if study is None or spec is None or study.status in ("finished", "expired"):
+    if study is None or spec is None or study.is_over:
         return None
+    if study.status == "suspended":
+        return _await_terms(state, study, spec)
     if r is None:
         return _await_start(state, study, spec, now_ms)
     if r.phase == MERGING:
         return _await_leader(state, study, spec, r, now_ms)
     have = r.roster if r.phase == OPEN else r.contributors
-    expected = {e.member for e in study.enrolled} if r.phase == OPEN else set(r.roster)
+    stage = get_stage(spec, r)
+    enrolled = {e.member for e in study.enrolled if stage.takes(e.member)}
+    expected = enrolled if r.phase == OPEN else {*r.roster, *get_required(spec, r)}
     ids = sorted(expected - set(have))
     missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
     more = r.min_peers - len(have)
@@ -75,10 +81,33 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
         parts.append(f"{_count(absent)} more must enrol (at least {r.min_peers} take part)")
     said = "; ".join(parts) or "the next block goes on"
     sentence = f"waiting for {said}" if missing else f"waiting: {said}"
+    required = [m.name for m in missing if m.member in spec.required]
+    if required:
+        sentence += f"; the round never settles without {', '.join(required)}"
     due_ms = get_due_ms(state, f"grace/{name}")
-    if due_ms is not None and more <= 0:
+    if due_ms is not None and more <= 0 and not required:
         sentence += f"; in {say_age(max(0, due_ms - now_ms))} the round goes on without them"
     return Wait(name, r.phase, r.opened_ms, missing, sentence)
+
+
+def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
+    gone = [m for m in spec.required if study.samples_of(m) is None]
+    names = ", ".join(MEMBER.need(state, m).name for m in gone)
+    if gone:
+        sentence = (
+            f"suspended: no round settles without {names}, which takes part no longer; the "
+            "proposer may amend the terms ('study amend')"
+        )
+        return Wait(study.name, "SUSPENDED", 0, (), sentence)
+    silent = [e.member for e in study.enrolled if e.member not in study.approved]
+    missing = tuple(
+        Missing(m, MEMBER.need(state, m).name, 0, 0,
+                f"{MEMBER.need(state, m).name}: has not approved the amended terms")
+        for m in silent
+    )  # fmt: skip
+    start = "any enrolled member may start it again"
+    sentence = f"suspended: {_join(missing)}; {start}" if missing else f"suspended: {start}"
+    return Wait(study.name, "SUSPENDED", 0, missing, sentence)
 
 
 def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
@@ -128,11 +157,14 @@ def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms:
 
 
 def say_round(spec: Spec, last: LastSettled) -> str:
-    """Return a settled round as people count: "in round 7", from 1 to `spec.rounds`."""
-    kind = compute_kind(spec, last.number)
-    if kind == "parameters":
-        return f"in round {compute_training_round(spec, last.number)}"
-    return "to the statistics" if kind == "statistics" else "to the last evaluation"
+    """Return a settled round as people count: "in round 7" of the training, "to 'moments'"."""
+    stages = get_stages(spec)
+    stage = stages[last.stage]
+    alone = sum(s.kind == TRAIN for s in stages) == 1
+    if stage.kind == TRAIN and alone:
+        return f"in round {last.turn}"
+    turn = f", round {last.turn}" if stage.max_rounds > 1 else ""
+    return f"to '{stage.name}'{turn}"
 
 
 def _join(missing: tuple[Missing, ...]) -> str:

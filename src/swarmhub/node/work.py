@@ -10,12 +10,13 @@ from pathlib import Path
 from swarmhub.blobs import BlobStore, FileSource
 from swarmhub.blobs.files import disk_error, open_to_overwrite
 from swarmhub.blobs.leaves import fingerprint_of
+from swarmhub.contract.records import Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import write_all
-from swarmhub.merge import check_contribution, merge_statistics
+from swarmhub.merge import merge_statistics
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
 from swarmhub.protocol import Merge, recompute
 from swarmhub.types import MemberId
@@ -26,9 +27,10 @@ class Unwanted(MergeError):
 
 
 def ingest(
-    store: BlobStore, path: Path, layout: Layout | None, me: MemberId, weight: int
+    store: BlobStore, path: Path, layout: Layout | None, stage: Stage, me: MemberId, weight: int
 ) -> Fingerprint:
-    """Check a trainer's file (layout None: a statistics document), hash it, store it."""
+    """Check a trainer's file (layout None: a statistics document) for a stage, hash it, store
+    it."""
     if layout is None:
         merge_statistics({me: path.read_bytes()}, {me: weight})  # refuses what others would
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)
@@ -38,7 +40,7 @@ def ingest(
             raise BlobError(f"Expected {layout.nbytes} bytes of parameters, got {size}.")
         hasher = ChunkHasher(layout.digest)
         with closing(FileSource(path, hasher)) as source:
-            check_contribution(layout, me, source)  # reads every chunk once, in order
+            recompute.check_buffer(stage, layout, me, source)  # reads every chunk once, in order
         store.put_layout(layout)
         fingerprint = hasher.finish()
     store.adopt(path, fingerprint, first=True)
@@ -47,9 +49,9 @@ def ingest(
 
 def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """Do a merge and store the result. Stops with Unwanted when it is wanted no longer."""
-    if not KINDS[effect.kind].has_merge:
+    if not KINDS[effect.stage.kind].has_contributions:
         return store.fingerprint(effect.shares[0].digest)
-    if KINDS[effect.kind].carries == DOCUMENT:
+    if KINDS[effect.stage.kind].carries == DOCUMENT:
         path = store.incoming()
         path.write_bytes(b"".join(recompute.merge(store, effect)))
         fingerprint = fingerprint_of(path, STATISTICS_LAYOUT)

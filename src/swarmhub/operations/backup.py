@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from swarmhub import codec, keys
+from swarmhub.contract.names import is_study_name
 from swarmhub.contract.records import get_member_of_key, get_members
-from swarmhub.contract.study.lifecycle import is_study_name
 from swarmhub.errors import BadInput, HomeError, Malformed, plain
 from swarmhub.files import write_durably
 from swarmhub.home import bootstrap

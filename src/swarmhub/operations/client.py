@@ -57,6 +57,11 @@ class Client:
         terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
         return asyncio.run(_studies.propose(self.home, terms))
 
+    def amend(self, spec: Spec | Path | str) -> Proposed:
+        """Replace the terms of a study that is proposed or suspended, found by its name."""
+        terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
+        return asyncio.run(_studies.amend(self.home, terms))
+
     def approve(self, name: str, terms: Digest) -> None:
         """Approve the terms with this digest (`study(name).study.spec`), and no others."""
         asyncio.run(_studies.approve(self.home, name, terms))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.round.kinds import compute_training_round
+from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.params import export_safetensors
+from swarmhub.protocol.retention import get_document
 from swarmhub.recipes.scoring import describe_if_table
 from swarmhub.types import Digest
 
@@ -34,6 +35,7 @@ async def export(home: Home, study: str, out: Path, best: bool = False) -> Expor
     async with open_client(home) as client:
         record, spec = client.need_study(study), client.need_spec(study)
         chain = client.ledger.tip.chain_id
+        merged = get_document(client.ledger.state, study)
     model = record.best if best else record.current
     if model is None:
         raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
@@ -46,10 +48,10 @@ async def export(home: Home, study: str, out: Path, best: bool = False) -> Expor
             f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
             "until it has caught up."
         )
-    training = compute_training_round(spec, model.number)
+    training = model.turn if model.kind == TRAIN else 0
     features: dict[str, str] = {}
-    if record.statistics is not None and store.find(record.statistics.digest):
-        document = store.path(record.statistics.digest).read_bytes()
+    if merged is not None and store.find(merged.digest):
+        document = store.path(merged.digest).read_bytes()
         kind = spec.options.get("model", "logistic")
         features = describe_if_table(kind, document, model.layout)
     origin = {

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
-from swarmhub.contract.records import ROUND, Round, Spec, Study
+from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING, compute_training_round
-from swarmhub.contract.transactions import Approve, Body, Finish, Start, Withdraw
+from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.stages import get_stage
+from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
@@ -19,6 +20,7 @@ from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.rounds import RoundBook, SettledRound
+from swarmhub.protocol.retention import get_results
 from swarmhub.types import Digest, MemberId
 
 PAGE = 500  # blocks
@@ -53,15 +55,17 @@ class StudyShown:
     min_peers: int
     faults: int
     waits: str = ""  # the members it waits for, and since when
+    results: dict[str, Result] = field(default_factory=dict)  # of stages, by name
     rounds: tuple[SettledRound, ...] = ()
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
         return self.names.get(member, f"member {member}")
 
-    def training_round(self, number: int) -> int:
-        """Return the training round of a ledger round; below 1 before the first."""
-        return compute_training_round(self.spec, number)
+    @property
+    def stage(self) -> Stage | None:
+        """The stage of the open round."""
+        return get_stage(self.spec, self.round) if self.round else None
 
     @property
     def leader(self) -> MemberId | None:
@@ -84,6 +88,7 @@ def look_at_study(client: LedgerClient, name: str) -> StudyShown:
         min_peers=compute_min_peers(spec.min_peers, enrolled),
         faults=compute_faults(enrolled),
         waits=wait.sentence if wait else "",
+        results=get_results(client.ledger.state, name),
     )
 
 
@@ -132,6 +137,14 @@ async def propose(home: Home, spec: Spec) -> Proposed:
     """Propose a study to the members."""
     async with open_client(home) as client:
         await client.propose(spec)
+        return Proposed(spec.name, client.need_study(spec.name).spec)
+
+
+async def amend(home: Home, spec: Spec) -> Proposed:
+    """Replace the terms of a study that is proposed or suspended; its members approve them anew."""
+    async with open_client(home) as client:
+        client.need_study(spec.name)
+        await client.submit(Amend(spec))
         return Proposed(spec.name, client.need_study(spec.name).spec)
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Model, Score, Spec
+from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.stages import count_training_rounds, get_stage
+from swarmhub.operations import stage_terms
 from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
 
 Line = tuple[str, str]  # subject, sentence
 
-RULES = {
-    "weighted_mean": "mean of all contributions, each weighted by its samples",
-    "coordinate_median": "median of each number, so that few false contributions do little",
-    "trimmed_mean": "mean of each number without the {percent} % largest and smallest",
-    "geometric_median": "geometric median of all contributions",
-}
 AUDITS = {
     "drawn": "drawn members recompute secretly chosen pieces of each merge",
     "full": "drawn members recompute each merge as a whole",
@@ -39,9 +36,10 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([("now", shown.waits)] if shown.waits else []),
         ("question", spec.title or "not stated"),
         ("proposed by", shown.name(study.proposer)),
+        *(("stage", line) for line in stage_terms.say_stages(spec, shown.name)),
         ("rounds", say_rounds(spec)),
         ("contributions", say_contributions(shown)),
-        ("rule", say_rule(spec)),
+        *([] if spec.stages else [("rule", stage_terms.say_rule(spec.merge))]),
         ("audit", AUDITS[spec.audit]),
         ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
         ("training", say_training(spec)),
@@ -66,8 +64,10 @@ def say_status(shown: StudyShown) -> str:
     r, study = shown.round, shown.study
     if r is None:
         return {"proposed": "proposed, not started"}.get(study.status, study.status)
-    training = shown.training_round(r.number)
-    what = f"round {training} of {shown.spec.rounds}" if r.kind == "parameters" else f"{r.kind}"
+    stage = get_stage(shown.spec, r)
+    what = f"'{stage.name}'"
+    if stage.max_rounds > 1 or stage.kind == TRAIN:
+        what = f"round {r.turn} of {stage.max_rounds} of {what}"
     said = f"running: {what}, {r.phase.lower()}, {len(r.contributions)} of {len(r.roster)} in"
     leader = shown.leader
     return f"{said}, led by {shown.name(leader)}" if leader is not None else said
@@ -76,8 +76,10 @@ def say_status(shown: StudyShown) -> str:
 def say_rounds(spec: Spec) -> str:
     """Return the number of rounds, and the deadlines."""
     first = "one that merges statistics, then " if spec.statistics else ""
+    training = count_training_rounds(spec)
+    most = "up to " if spec.stages else ""
     return (
-        f"{first}{spec.rounds} of training with a merge every {spec.sync_every}; a round waits "
+        f"{first}{most}{training} of training with a merge every {spec.sync_every}; a round waits "
         f"{say_duration(spec.quorum_grace_ms)} for the rest once enough have contributed, and a "
         f"leader has {say_duration(spec.leader_timeout_ms)} and the time to move the models at "
         f"{say_bytes(spec.transfer_bytes_per_s)} a second"
@@ -88,6 +90,8 @@ def say_contributions(shown: StudyShown) -> str:
     """Return the effective minimum of a round, and the faults that it tolerates."""
     least, enrolled = shown.min_peers, len(shown.study.enrolled)
     said = f"at least {least} in each round (min_peers = {shown.spec.min_peers})"
+    if shown.spec.required:
+        said += f", never without {', '.join(map(shown.name, shown.spec.required))}"
     if not enrolled:
         return f"{said}; nobody is enrolled yet"
     if enrolled < least:
@@ -96,12 +100,6 @@ def say_contributions(shown: StudyShown) -> str:
     lie = "none may lie" if not shown.faults else f"{shown.faults} may lie"
     wait = "none may be away" if not away else f"{away} may be away"
     return f"{said}; with {enrolled} enrolled {lie}, and {wait} without the round waiting"
-
-
-def say_rule(spec: Spec) -> str:
-    """Return how contributions are merged into one model."""
-    percent = f"{spec.merge.trim_permille / 10:g}"
-    return f"{spec.merge.name}: {RULES[spec.merge.name].format(percent=percent)}"
 
 
 def say_training(spec: Spec) -> str:
@@ -116,21 +114,11 @@ def say_leaving(shown: StudyShown) -> list[str]:
     """Return what each hospital sends to others, one sentence a kind."""
     spec, current = shown.spec, shown.study.current
     size = f"{say_bytes(current.nbytes)}" if current else f"at most {say_bytes(spec.max_bytes)}"
-    said = [f"each round, to enrolled members: the model's parameters after training here ({size})"]
-    said.append(
-        "once, to enrolled members: names, types and shapes of the model's arrays, and the classes "
-        "and columns that a scikit-learn model was fitted on"
-    )
-    if spec.statistics:
-        said.append(
-            "once, to enrolled members: a statistics document (rows, rows of each label; of each "
-            "column its name, counts, mean and variance, or its category names with their counts)"
-        )
-    said.append(
+    on_ledger = (
         "each round, on the ledger for every member of the consortium: the number of samples "
         "trained on, and metrics with the number of samples that they were measured on"
     )
-    return said
+    return [*stage_terms.say_leaving(spec, size), on_ledger]
 
 
 def say_staying(spec: Spec) -> str:
@@ -163,16 +151,18 @@ def say_results(shown: StudyShown) -> list[Line]:
     if study.best and study.best_score:
         score = f"{say_model(shown, study.best)}; {say_score(study.best_score)}"
         found.append(("best model so far", score))
-    if study.statistics:
-        found.append(("merged statistics", f"{study.statistics.digest}"))
+    for name, result in shown.results.items():
+        turn = f"round {result.turn}, " if result.turn > 1 else ""
+        ended = ", its test holds" if result.met else ""
+        found.append((f"result of '{name}'", f"{turn}{result.digest}{ended}"))
     found += [("released", say_model(shown, model)) for model in study.released]
     return found
 
 
 def say_model(shown: StudyShown, model: Model) -> str:
     """Return a settled model by its round and digest."""
-    training = shown.training_round(model.number)
-    when = f"after round {training}" if model.kind == "parameters" else "before training"
+    label = stage_terms.say_round_label(shown.spec, model)
+    when = f"after round {label}" if model.kind == TRAIN else "before training"
     return f"{when}, {say_bytes(model.nbytes)}, {model.digest}"
 
 
@@ -194,8 +184,7 @@ def say_history(shown: StudyShown) -> list[list[str]]:
     rows = []
     for settled in shown.rounds:
         model = settled.model
-        training = shown.training_round(model.number)
-        label = str(training) if model.kind == "parameters" else model.kind
+        label = stage_terms.say_round_label(shown.spec, model)
         for site in settled.sites:
             own, merged = site.own, site.merged
             rows.append([

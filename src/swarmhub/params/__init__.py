@@ -12,10 +12,11 @@ from swarmhub.params.buffer import (
 )
 from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher, Fingerprint, chunk_count, leaf_of
 from swarmhub.params.layout import ALIGNMENT, DTYPES, MAX_BYTES, Layout, Meaning, Tensor
-from swarmhub.params.likeness import describe_difference
+from swarmhub.params.likeness import ARRAYS, describe_difference
 
 __all__ = [
     "ALIGNMENT",
+    "ARRAYS",
     "CHUNK_BYTES",
     "DTYPES",
     "MAX_BYTES",

@@ -11,16 +11,24 @@ SHOWN = 8  # labels of a list that are shown whole; of a longer one, from the fi
 SHOWN_LETTERS = 40  # of each
 
 
-def describe_difference(mine: Layout, theirs: Layout, here: str, there: str) -> str:
+MODELS = ("models", "build the same model at every site")
+ARRAYS = ("contributions", "send the same arrays at every site")
+
+
+def describe_difference(
+    mine: Layout, theirs: Layout, here: str, there: str, kind: tuple[str, str] = MODELS
+) -> str:
     """Return the first difference between two layouts, "" if they are equal. `here` and `there` say
-    to which model each belongs: "this model", "the model of Hospital 2".
+    to which model each belongs: "this model", "the model of Hospital 2". `kind`: what they are, and
+    what to do.
 
     Text of either may come from a peer: it is cut, and made printable."""
     found = _meanings(mine, theirs) or _tensors(mine, theirs)
     if found is None:
         return ""
     what, ours, others = found
-    return f"{what}: {here} has {ours}, {there} has {others}; build the same model at every site."
+    things, advice = kind
+    return f"The {things} differ in {what}: {here} has {ours}, {there} has {others}; {advice}."
 
 
 def _meanings(mine: Layout, theirs: Layout) -> tuple[str, str, str] | None:
@@ -28,7 +36,7 @@ def _meanings(mine: Layout, theirs: Layout) -> tuple[str, str, str] | None:
     for name in sorted({*ours, *others}):
         a, b = ours.get(name), others.get(name)
         if a != b:
-            return f"The models differ in {_shown(name)}", *_show_labels(a, b)
+            return _shown(name), *_show_labels(a, b)
     return None
 
 
@@ -58,7 +66,7 @@ def _tensors(mine: Layout, theirs: Layout) -> tuple[str, str, str] | None:
     for name in sorted({*ours, *others}):
         a, b = ours.get(name), others.get(name)
         if a != b:
-            return f"The models differ in the array {_shown(name)}", _show(a), _show(b)
+            return f"the array {_shown(name)}", _show(a), _show(b)
     return None
 
 

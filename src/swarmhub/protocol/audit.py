@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.round.election import get_auditors, get_leader, get_terms
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS
+from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.transactions import Dispute, Recompute
 from swarmhub.protocol.effects import (
     Audit,
@@ -35,16 +35,18 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it."""
     local, r = view.local, view.r
-    if not KINDS[r.kind].has_merge:  # the leader's own start: nothing to recompute, but to look at
+    if not KINDS[
+        r.kind
+    ].has_contributions:  # the leader's own start: nothing to recompute, but to look at
         if local.is_good(offer.digest):
             yield from sign(view, offer)
         else:
-            yield Check(offer.digest, offer.leader, 0)
+            yield Check(view.stage, offer.digest, offer.leader, 0)
             yield from keep(view, offer)
         return
     mine = local.merged.get((r.number, r.revision))
     if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it
-        yield from sign(view, offer)
+        yield from sign(view, offer, mine.met)
         return
     found = local.audits.get((r.number, r.revision, offer.digest))
     if found is None:
@@ -56,7 +58,7 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         else:
             yield Wake(at_ms)
     elif found.discrepancy is None:
-        yield from sign(view, offer)
+        yield from sign(view, offer, found.met)
 
 
 def inspect(view: View, offer: Offered) -> Iterator[Effect]:
@@ -64,12 +66,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     local, r = view.local, view.r
     if any(local.is_bad(c.digest, c.weight) for c in r.contributions):
         return  # nobody can merge that; `confirm_invalid` reports it
-    full = (
-        view.spec.audit == "full"
-        or KINDS[r.kind].carries == DOCUMENT
-        or offer.nbytes <= AUDIT_ALL_BYTES
-    )
-    full = full or not view.spec.merge.is_chunk_local
+    full = view.spec.audit == "full" or offer.nbytes <= AUDIT_ALL_BYTES or is_whole(view)
     missing = [c for c in r.contributions if c.digest not in local.held]
     silent = [c for c in missing if is_needed_whole(view, c, offer.leader)]
     for c in silent:  # the leader has had them all
@@ -79,7 +76,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
             yield from pull_contribution(view, c, (c.member, offer.leader, *r.contributors))
     if not (missing if full else silent):
         yield Audit(
-            r.study, r.number, r.kind, r.revision, view.spec.merge, offer.layout, shares_of(view),
+            r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
             offer.digest, offer.leader, full,
         )  # fmt: skip
 
@@ -88,10 +85,16 @@ def prepare_audit(view: View, leader: MemberId) -> Iterator[Effect]:
     """Fetch the leader's contribution while the leader still merges, if this node is a drawn
     auditor."""
     r, c = view.r, view.r.contribution_of(leader)
-    if r.kind != "parameters" or c is None or not is_needed_whole(view, c, leader):
+    if r.kind != TRAIN or c is None or not is_needed_whole(view, c, leader):
         return
     if c.digest not in view.local.held and view.me in get_auditors(r, len(r.enrolled)):
         yield from pull_contribution(view, c)
+
+
+def is_whole(view: View) -> bool:
+    """Return whether a merge of this kind is recomputed as a whole, never in parts: all but the
+    merges of parameters by a chunk-local rule."""
+    return view.r.kind != TRAIN or not view.stage.rule.is_chunk_local
 
 
 def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:
@@ -108,8 +111,9 @@ def keep(view: View, offer: Offered) -> Iterator[Effect]:
         yield Sync(offer.digest)
 
 
-def sign(view: View, offer: Offered) -> Iterator[Effect]:
-    """Send a receipt for an offer: kept, and right as far as it was recomputed."""
+def sign(view: View, offer: Offered, met: bool = False) -> Iterator[Effect]:
+    """Send a receipt for an offer: kept, and right as far as it was recomputed. `met`: the stage's
+    test holds."""
     r, local = view.r, view.local
     if (r.number, r.revision, offer.leader) in local.receipted:
         return
@@ -120,7 +124,7 @@ def sign(view: View, offer: Offered) -> Iterator[Effect]:
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
-        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest)
+        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest, met)
 
 
 def open_dispute(view: View) -> Iterator[Effect]:
@@ -166,13 +170,13 @@ def answer_dispute(view: View) -> Iterator[Effect]:
     if leaf is not None:
         yield Submit(Recompute(view.ref, found.digest, found.chunk, leaf))
         return
-    whole = KINDS[r.kind].carries == DOCUMENT or not view.spec.merge.is_chunk_local
+    whole = is_whole(view)
     missing = [c for c in r.contributions if whole and c.digest not in local.held]
     for c in missing:  # the author of the dispute has recomputed it
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
     if not missing:
         c = r.contributions[0]
         yield RecomputeChunk(
-            r.study, r.number, r.kind, r.revision, view.spec.merge, c.layout, c.nbytes,
+            r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
             shares_of(view), found.chunk, found.by, found.leader,
         )  # fmt: skip

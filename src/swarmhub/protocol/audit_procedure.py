@@ -72,6 +72,10 @@ class AuditIO(Protocol):
         """Audit a held merge; see `recompute.audit`."""
         ...
 
+    async def is_met(self, effect: Audit) -> bool:
+        """Return whether a held merge meets its stage's test; see `recompute.is_met`."""
+        ...
+
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         """Recompute a disputed chunk; see `recompute.recompute_chunk`."""
         ...
@@ -101,7 +105,8 @@ async def audit_offer(
     except BadContribution as error:
         return _doubt_contribution(effect, error, set(excerpts))
     if index is None:
-        return [Audited(effect.number, effect.revision, effect.digest, None)]
+        met = await audit_io.is_met(effect)
+        return [Audited(effect.number, effect.revision, effect.digest, None, met)]
     try:
         discrepancy, chunks = await _confirm(audit_io, effect, index)
     except BadContribution as error:
@@ -154,7 +159,7 @@ async def _confirm(
     if any, and these bytes."""
     claimed = audit_io.fingerprint(effect.digest)
     look = RecomputeChunk(
-        effect.study, effect.number, effect.kind, effect.revision, effect.rule, effect.layout,
+        effect.study, effect.number, effect.stage, effect.revision, effect.layout,
         claimed.nbytes, effect.shares, index, audit_io.me, effect.leader,
     )  # fmt: skip
     leaf, chunks = await _recompute(audit_io, look)

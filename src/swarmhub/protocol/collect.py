@@ -4,34 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swarmhub.contract.records import Model, Study
+from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.round.election import compute_leader_order, get_candidates
 from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Ready
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.effects import Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.retention import get_results
 from swarmhub.protocol.view import View, pull, pull_contributions
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are remembered
 
 
-def hold_models(study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
-    """Fetch the settled model (and the statistics) from which training goes on."""
-    for model in (study.statistics, study.current):
-        if model is not None and model.digest not in local.held:
+def hold_models(state: Reader, study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
+    """Fetch the settled model and results from which the study goes on."""
+    for model in get_needed(state, study):
+        if model.digest not in local.held:
             holders = get_holders(model, study)
             yield from pull(local, now_ms, model.digest, model.nbytes, model.layout, holders)
 
 
-def get_holders(model: Model, study: Study) -> tuple[MemberId, ...]:
-    """Return the holders to ask for a settled model: its leader, the signers of its receipts and
-    its contributors had it; all of those may be gone or lie, so the other enrolled members follow,
+def get_needed(state: Reader, study: Study) -> list[Model | Result]:
+    """Return what a node holds to give its trainer a task: results, and the current model."""
+    current = [study.current] if study.current else []
+    return [*get_results(state, study.name).values(), *current]
+
+
+def get_holders(model: Model | Result, study: Study) -> tuple[MemberId, ...]:
+    """Return the holders to ask for a settled blob: its leader, the signers of its receipts and its
+    contributors had it; all of those may be gone or lie, so the other enrolled members follow,
     which have pulled it since."""
-    shares = (s.member for s in model.shares)
+    had = [*model.receipts, *(s.member for s in model.shares)] if isinstance(model, Model) else []
     enrolled = (e.member for e in study.enrolled)
-    return tuple(dict.fromkeys([model.leader, *model.receipts, *shares, *enrolled]))
+    return tuple(dict.fromkeys([model.leader, *had, *enrolled]))
 
 
 def announce_ready(view: View) -> Iterator[Effect]:
@@ -47,6 +55,8 @@ def contribute(view: View) -> Iterator[Effect]:
     prepared, r, local = view.local.prepared, view.r, view.local
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
+    if is_left_out(r, view.me, prepared.layout):
+        return  # the trainer hears why
     before = local.contributed.get(r.number)
     pause_ms = local.timeouts.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
     at_ms = before.last_ms + pause_ms if before else 0
@@ -54,6 +64,11 @@ def contribute(view: View) -> Iterator[Effect]:
         yield Wake(at_ms)
     elif r.contribution_of(view.me) is None:
         yield Submit(make_contribution(view.study, r, prepared))
+
+
+def is_left_out(r: Round, member: MemberId, layout: Digest) -> bool:
+    """Return whether a contribution of this layout was left out of the round."""
+    return any((o.member, o.layout) == (member, layout) for o in r.left_out)
 
 
 def fetch_early(view: View) -> Iterator[Effect]:

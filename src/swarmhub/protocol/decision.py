@@ -54,8 +54,8 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
     if view is None:
         study = STUDY.get(state, local.study)  # over: its last model is still wanted here
         enrolled = study is not None and study.samples_of(local.me) is not None
-        return list(hold_models(study, local, now_ms)) if study and enrolled else []
-    effects = [*hold_models(view.study, local, now_ms), *announce_ready(view)]
+        return list(hold_models(state, study, local, now_ms)) if study and enrolled else []
+    effects = [*hold_models(state, view.study, local, now_ms), *announce_ready(view)]
     if view.r.phase == COLLECTING:
         effects += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == MERGING and view.me in get_candidates(view.r):

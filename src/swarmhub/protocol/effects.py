@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from swarmhub.contract.records import MergeRule, Share
+from swarmhub.contract.records import Share, Stage
 from swarmhub.types import Digest, MemberId
 
 
@@ -40,6 +40,7 @@ class Pull:
 class Check:
     """Check whether a held contribution can be merged. -> CheckedGood or CheckedBad"""
 
+    stage: Stage
     digest: Digest
     member: MemberId
     weight: int  # of statistics: so many rows at most; 0 for an offer
@@ -51,9 +52,8 @@ class Merge:
 
     study: str
     number: int
-    kind: str
+    stage: Stage
     revision: int
-    rule: MergeRule
     layout: Digest
     shares: tuple[Share, ...]
 
@@ -73,9 +73,8 @@ class Audit:
 
     study: str
     number: int
-    kind: str
+    stage: Stage
     revision: int
-    rule: MergeRule
     layout: Digest
     shares: tuple[Share, ...]
     digest: Digest
@@ -89,9 +88,8 @@ class RecomputeChunk:
 
     study: str
     number: int
-    kind: str
+    stage: Stage
     revision: int
-    rule: MergeRule
     layout: Digest
     nbytes: int
     shares: tuple[Share, ...]
@@ -122,6 +120,7 @@ class SendReceipt:
     number: int
     revision: int
     digest: Digest
+    met: bool = False  # the stage's test holds
 
 
 @dataclass(frozen=True)

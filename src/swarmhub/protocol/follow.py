@@ -42,7 +42,7 @@ def follow(view: View) -> Iterator[Effect]:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
-    if offer is None or (not KINDS[r.kind].has_merge and local.prepared is None):
+    if offer is None or (not KINDS[r.kind].has_contributions and local.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
     if offer.digest in local.held and not local.is_bad(offer.digest):
         yield from audit(view, offer)
@@ -94,7 +94,10 @@ def is_acceptable(view: View, offer: Offered) -> bool:
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
-    if not KINDS[r.kind].has_merge:
+    if KINDS[r.kind].has_free_layout:
+        form = r.contributions[0]
+        return (form.layout, form.nbytes) == (offer.layout, offer.nbytes)
+    if not KINDS[r.kind].has_contributions:
         mine = local.prepared
         return mine is not None and (mine.layout, mine.nbytes) == (offer.layout, offer.nbytes)
     current = view.study.current

@@ -20,7 +20,7 @@ def lead(view: View) -> Iterator[Effect]:
     local, r = view.local, view.r
     merged = local.merged.get((r.number, r.revision))
     if merged is None:
-        yield from (merge(view) if KINDS[r.kind].has_merge else start_from_own(view))
+        yield from (merge(view) if KINDS[r.kind].has_contributions else start_from_own(view))
         return
     if merged.digest not in local.synced:
         yield Sync(merged.digest)  # the signers may lie: this may be the only copy
@@ -37,7 +37,9 @@ def lead(view: View) -> Iterator[Effect]:
     signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
     backed = choose_receipts(view, signed)
     if backed is not None:
-        yield Submit(Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed))
+        yield Submit(
+            Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed, merged.met)
+        )
 
 
 def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
@@ -56,9 +58,7 @@ def start_from_own(view: View) -> Iterator[Effect]:
     prepared, r = view.local.prepared, view.r
     if prepared is not None and prepared.number == r.number:
         share = Share(view.me, prepared.weight, prepared.digest)
-        yield Merge(
-            r.study, r.number, r.kind, r.revision, view.spec.merge, prepared.layout, (share,)
-        )
+        yield Merge(r.study, r.number, view.stage, r.revision, prepared.layout, (share,))
 
 
 def merge(view: View) -> Iterator[Effect]:
@@ -72,4 +72,4 @@ def merge(view: View) -> Iterator[Effect]:
         return
     shares = shares_of(view)
     layout = r.contributions[0].layout
-    yield Merge(r.study, r.number, r.kind, r.revision, view.spec.merge, layout, shares)
+    yield Merge(r.study, r.number, view.stage, r.revision, layout, shares)

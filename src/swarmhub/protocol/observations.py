@@ -98,6 +98,7 @@ class MergeDone:
     nbytes: int
     layout: Digest
     signature: Signature  # of this node, as the leader that offers it
+    met: bool = False  # the stage's test holds
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Audited:
     revision: int
     digest: Digest
     discrepancy: Discrepancy | None  # None: all that was recomputed is right
+    met: bool = False  # the stage's test holds
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,34 @@ It works on a `BlobReader`: the node's store of files, or a simulated disk.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from swarmhub.contract.records import MergeRule, Share
+from swarmhub.contract.records import MergeRule, Share, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS
+from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS
 from swarmhub.errors import MergeError
 from swarmhub.merge import (
+    Limit,
     Rule,
     Source,
+    SumRule,
     WeightedSource,
     check_contribution,
+    check_summand,
     excerpt,
     find_false_stretch,
+    is_within,
     merge_parameters,
     merge_statistics,
+    merge_sums,
     recompute_leaf,
+    sum_chunk,
 )
 from swarmhub.params import CHUNK_BYTES, Fingerprint, Layout, leaf_of
-from swarmhub.protocol.effects import Audit, Merge, RecomputeChunk
+from swarmhub.protocol.effects import Audit, Check, Merge, RecomputeChunk
 from swarmhub.types import Digest, MemberId
 
 
@@ -76,21 +82,31 @@ class MemoryReader:
         """Do nothing."""
 
 
-def check(reader: BlobReader, digest: Digest, member: MemberId, weight: int) -> None:
+def check(reader: BlobReader, effect: Check) -> None:
     """Raise BadContribution if a held contribution cannot be merged."""
+    digest, member = effect.digest, effect.member
     form = reader.fingerprint(digest).layout
     if form == STATISTICS_LAYOUT:
-        merge_statistics({member: reader.read(digest)}, {member: weight})
+        merge_statistics({member: reader.read(digest)}, {member: effect.weight})
         return
     with closing(reader.source(digest)) as source:
-        check_contribution(need_layout(reader, form), member, source)
+        check_buffer(effect.stage, need_layout(reader, form), member, source)
+
+
+def check_buffer(stage: Stage, layout: Layout, member: MemberId, source: Source) -> None:
+    """Read all of a contribution to a stage. Raises BadContribution, with the array, if it cannot
+    be merged."""
+    if KINDS[stage.kind].has_free_layout:
+        check_summand(to_sum_rule(stage), layout, member, source)
+    else:
+        check_contribution(layout, member, source)
 
 
 def merge(
     reader: BlobReader, effect: Merge | Audit | RecomputeChunk
 ) -> Generator[bytes | memoryview, None, None]:
     """The chunks of the right merge of held contributions; BadContribution names a culprit."""
-    if KINDS[effect.kind].carries == DOCUMENT:
+    if KINDS[effect.stage.kind].carries == DOCUMENT:
         documents = {s.member: reader.read(s.digest) for s in effect.shares}
         whole = merge_statistics(documents, {s.member: s.weight for s in effect.shares})
         yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
@@ -99,7 +115,12 @@ def merge(
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(reader.source(s.digest))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
-        for chunk in merge_parameters(to_rule(effect.rule), layout, inputs):
+        if KINDS[effect.stage.kind].has_free_layout:
+            chunks: Iterable[memoryview | bytes]
+            chunks = merge_sums(to_sum_rule(effect.stage), layout, inputs)
+        else:
+            chunks = merge_parameters(to_rule(effect.stage.rule), layout, inputs)
+        for chunk in chunks:
             yield memoryview(chunk).cast("B")
 
 
@@ -118,7 +139,7 @@ def audit(
             found = excerpt_of(reader, share.digest, starts)
         inputs.append(WeightedSource(share.member, share.weight, MemoryReader(found)))
     merged = excerpt_of(reader, effect.digest, starts)
-    at = find_false_stretch(to_rule(effect.rule), layout, starts, inputs, merged)
+    at = find_false_stretch(to_rule(effect.stage.rule), layout, starts, inputs, merged)
     return None if at is None else at // CHUNK_BYTES
 
 
@@ -138,7 +159,7 @@ def recompute_chunk(
 ) -> Digest:
     """Return the leaf hash (hex) of a chunk of the right merge. `chunks` are that chunk of the
     contributions that are not held (chunk-local rules only)."""
-    if KINDS[effect.kind].carries == DOCUMENT:
+    if KINDS[effect.stage.kind].carries == DOCUMENT:
         right = dict(enumerate(merge(reader, effect)))
         return leaf_of(right.get(effect.chunk, b"")).hex()
     layout = need_layout(reader, effect.layout)
@@ -154,7 +175,19 @@ def recompute_chunk(
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(open_source(s))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
-        return recompute_leaf(to_rule(effect.rule), layout, inputs, effect.chunk)
+        if KINDS[effect.stage.kind].has_free_layout:
+            chunk = sum_chunk(to_sum_rule(effect.stage), layout, inputs, effect.chunk)
+            return leaf_of(chunk).hex()
+        return recompute_leaf(to_rule(effect.stage.rule), layout, inputs, effect.chunk)
+
+
+def is_met(reader: BlobReader, stage: Stage, digest: Digest) -> bool:
+    """Return whether a held merge meets its stage's test (False if it has none)."""
+    if stage.until is None:
+        return False
+    layout = need_layout(reader, reader.fingerprint(digest).layout)
+    with closing(reader.source(digest)) as source:
+        return is_within(layout, source, stage.until.array, stage.until.most)
 
 
 def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> bytes:
@@ -166,6 +199,12 @@ def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> byt
 def to_rule(rule: MergeRule) -> Rule:
     """Return the arithmetic's rule for the contract's."""
     return Rule(rule.name, rule.trim_permille)
+
+
+def to_sum_rule(stage: Stage) -> SumRule:
+    """Return the arithmetic's rule for a stage that adds arrays; its limits are in stored steps."""
+    limits = (Limit(b.array, b.low << b.bits, b.high << b.bits) for b in stage.bounds)
+    return SumRule(stage.agreed, tuple(limits), KINDS[stage.kind].carries == COUNTS)
 
 
 def need_layout(reader: BlobReader, digest: Digest) -> Layout:

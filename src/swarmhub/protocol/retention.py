@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from swarmhub.contract.records import ROUND, STUDY, Study
+from swarmhub.contract.records import RESULT, ROUND, SPEC, STUDY, Result, Study
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates
+from swarmhub.contract.stages import get_result_stages
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.types import Digest, MemberId
 
 
-def get_model_digests(study: Study) -> set[Digest]:
-    """Return the settled models that must stay available: current, best, released, and the
-    statistics."""
-    models = (study.current, study.best, study.statistics, *study.released)
+def get_results(state: Reader, study: str) -> dict[str, Result]:
+    """Return the settled results of a study's stages, by their names."""
+    spec = SPEC.get(state, study)
+    stages = get_result_stages(spec) if spec else ()
+    found = {s.name: RESULT.get(state, study, s.name) for s in stages}
+    return {name: result for name, result in found.items() if result}
+
+
+def get_document(state: Reader, study: str) -> Result | None:
+    """Return the newest merged document of a study's `describe` stages."""
+    results = get_results(state, study).values()
+    documents = [result for result in results if result.layout == STATISTICS_LAYOUT]
+    return documents[-1] if documents else None
+
+
+def get_model_digests(state: Reader, study: Study) -> set[Digest]:
+    """Return the settled blobs that must stay available: the current, best and released models, and
+    the results of the stages."""
+    models = (study.current, study.best, *study.released, *get_results(state, study.name).values())
     return {m.digest for m in models if m}
 
 
@@ -26,7 +43,7 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None:
         return set()
-    kept = get_model_digests(study)
+    kept = get_model_digests(state, study)
     if r is not None:
         if local.signed.number == r.number:
             kept |= set(local.signed.digests)
@@ -50,7 +67,7 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None or study.samples_of(member) is None:
         return False
-    if digest in get_model_digests(study):
+    if digest in get_model_digests(state, study):
         return True
     if r is None:
         return False

@@ -14,13 +14,18 @@ from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN, MemberId
 
 
 def offer_message(
-    state: Reader, study: str, number: int, revision: int, model: Fingerprint | MergeDone
+    state: Reader,
+    study: str,
+    number: int,
+    revision: int,
+    model: Fingerprint | MergeDone,
+    met: bool = False,
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
-    offer for a set of contributions, however often it leads."""
+    offer for a set of contributions, however often it leads. `met` is of a receipt."""
     ref = RoundRef(study, number, MERGING, revision, 0)
     chain_id = CHAIN.need(state).chain_id
-    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout)
+    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout, met)
 
 
 def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
@@ -38,5 +43,5 @@ def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: MergeDon
     member = MEMBER.get(state, receipt.member)
     if member is None or receipt.digest != merged.digest:
         return False
-    message = offer_message(state, study, receipt.number, receipt.revision, merged)
+    message = offer_message(state, study, receipt.number, receipt.revision, merged, merged.met)
     return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmhub.contract.round.kinds import KINDS, MERGING, compute_training_round
+from swarmhub.contract.round.kinds import KINDS, MERGING
 from swarmhub.contract.round.minimum import take_in
 from swarmhub.contract.state import Reader
+from swarmhub.protocol.collect import get_needed
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.view import make_view
 from swarmhub.types import Digest
@@ -19,11 +20,13 @@ class TrainingTask:
     study: str
     number: int
     kind: str
-    training_round: int  # 1 to `rounds` in parameter rounds
+    stage: str
+    turn: int  # round of the stage, 1 to `rounds`
     rounds: int
-    base: Digest  # settled model to start from; "" before the first
-    layout: Digest
-    statistics: Digest  # merged statistics document; "" if the study has none
+    base: Digest  # settled model or result to start from; "" before the first
+    layout: Digest  # of the study's model
+    model: Digest  # the study's current model; "" before the first
+    spec: Digest  # the terms that hold now
 
 
 def assign(state: Reader, local: LocalState) -> TrainingTask | None:
@@ -42,18 +45,22 @@ def expect(state: Reader, local: LocalState) -> TrainingTask | None:
     if view is None:
         return None
     r, study, prepared = view.r, view.study, local.prepared
+    if not view.stage.takes(local.me):
+        return None
     answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
     if answered or r.contribution_of(local.me) is not None:
         return None
-    if any(m and m.digest not in local.held for m in (study.current, study.statistics)):
+    if any(m.digest not in local.held for m in get_needed(state, study)):
         return None
     return TrainingTask(
         study=r.study,
         number=r.number,
         kind=r.kind,
-        training_round=compute_training_round(view.spec, r.number),
-        rounds=view.spec.rounds,
+        stage=view.stage.name,
+        turn=r.turn,
+        rounds=view.stage.max_rounds,
         base=r.base,
         layout=study.current.layout if study.current else view.spec.layout,
-        statistics=study.statistics.digest if study.statistics else "",
+        model=study.current.digest if study.current else "",
+        spec=study.spec,
     )

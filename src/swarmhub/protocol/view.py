@@ -15,8 +15,10 @@ from swarmhub.contract.records import (
     RoundRef,
     Share,
     Spec,
+    Stage,
     Study,
 )
+from swarmhub.contract.stages import get_stage
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.effects import Effect, Pull, Wake
 from swarmhub.protocol.local_state import Failures, LocalState
@@ -36,6 +38,10 @@ class View:
     local: LocalState
     now_ms: int
     state: Reader
+
+    @property
+    def stage(self) -> Stage:
+        return get_stage(self.spec, self.r)
 
     @property
     def me(self) -> MemberId:

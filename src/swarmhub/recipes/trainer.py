@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub import train
+from swarmhub.contract.round.kinds import DESCRIBE
+from swarmhub.contract.stages import get_stages
 from swarmhub.data.agreement import compare, fold
 from swarmhub.data.metrics import auc, log_loss
 from swarmhub.data.split import split_patients
@@ -25,7 +27,8 @@ from swarmhub.data.summaries import Design, statistics_of
 from swarmhub.data.tables import Table, read_table
 from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes.tabular import KINDS, TabularModel, make_model
-from swarmhub.train.session import Swarm, SwarmRound
+from swarmhub.train.session import Swarm
+from swarmhub.train.training import SwarmRound
 
 Say = Callable[[str], None]
 
@@ -164,7 +167,7 @@ class _Site:
     def make(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the study's model, once the merged statistics are known."""
         swarm = self._swarm
-        if not swarm.spec.statistics:
+        if all(stage.kind != DESCRIBE for stage in get_stages(swarm.spec)):
             raise TrainerError(
                 f"'{swarm.study}' merges no statistics, which a study over tables needs; propose "
                 "it with statistics = true."

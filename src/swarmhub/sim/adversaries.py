@@ -40,6 +40,7 @@ from dataclasses import replace
 
 from swarmhub.contract.records import ROUND, RoundRef, Share
 from swarmhub.contract.round.election import get_auditors
+from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.contract.transactions import (
     Contribute,
     Ready,
@@ -118,7 +119,7 @@ class ByzantineNode(MischievousNode):
         `misshapen`)."""
         made = super().trained(task)
         if "not_a_number" in self.lies:
-            return contents.unmergeable(made.form, self.world.layout)
+            return contents.unmergeable(made.form, self.world.forms)
         if "misshapen" in self.lies:
             return contents.misshapen()
         return made
@@ -143,7 +144,7 @@ class ByzantineNode(MischievousNode):
     def _merge_with_other(self, effect: Merge) -> Blob:
         other = self._other(effect.shares)
         assert other is not None
-        disk = Disk(self.world.layout, {**self.disk.blobs, other.digest: other})
+        disk = Disk(self.world.forms, {**self.disk.blobs, other.digest: other})
         shares = tuple(
             replace(s, digest=other.digest) if s.member == self.me else s for s in effect.shares
         )
@@ -186,7 +187,7 @@ class ByzantineNode(MischievousNode):
             return made
         right = self.disk.blobs.get(made.digest)
         if right is None:
-            right = contents.empty(made.layout, self.world.layout)
+            right = contents.empty(made.layout, self.world.forms)
         other = self._spoiled(right)
         self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
         face = replace(made, digest=other.digest, nbytes=len(other.data))
@@ -205,7 +206,7 @@ class ByzantineNode(MischievousNode):
     def _another(self, made: MergeDone) -> MergeDone:
         """Return a model that it has not offered yet."""
         self._faces += 1
-        last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.layout)
+        last = self.disk.blobs.get(made.digest) or contents.empty(made.layout, self.world.forms)
         for _ in range(self._faces):
             last = self._spoiled(last)
         self.world.blobs[last.digest] = self.disk.blobs[last.digest] = last
@@ -240,7 +241,7 @@ class ByzantineNode(MischievousNode):
         super().done(effect, event)
 
     def _merge(self, effect: Merge) -> None:
-        if "false_receipt" not in self.lies or effect.kind == "initial":
+        if "false_receipt" not in self.lies or effect.stage.kind == INITIAL:
             super()._merge(effect)
 
     def send_receipt(self, effect: SendReceipt) -> None:

@@ -105,6 +105,9 @@ class SimAuditIO(audit_procedure.AuditIO):
         await self._compute()
         return recompute.audit(self.node.disk, effect, starts, excerpts)
 
+    async def is_met(self, effect: Audit) -> bool:
+        return recompute.is_met(self.node.disk, effect.stage, effect.digest)
+
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         await self._compute()
         return recompute.recompute_chunk(self.node.disk, effect, chunks)

@@ -1,4 +1,4 @@
-"""Parameters and statistics documents of simulated trainers, and spoiled ones."""
+"""Parameters, sums and documents of simulated trainers, and spoiled ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,27 @@ from functools import cached_property
 import numpy as np
 
 from swarmhub import codec
+from swarmhub.contract.records import Bound, MergeRule, Stage, Until
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.merge import STRETCH_BYTES
-from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, Layout, Tensor, buffer_of
+from swarmhub.params import (
+    CHUNK_BYTES,
+    DTYPES,
+    ChunkHasher,
+    Fingerprint,
+    Layout,
+    Tensor,
+    buffer_of,
+)
 from swarmhub.types import Digest, MemberId
+
+Arrays = dict[str, np.ndarray]
+
+MODEL, MOMENTS, FIT, COUNTS = "training", "moments", "fit", "evaluation"
+FIT_ROUNDS, FIT_MOST = 4, 40  # the sums of the last rounds are smaller than that
+GRADIENT = Bound("gradient", -1000, 1000)
+HITS = Bound("hits", 0, 1000)
 
 
 @dataclass(frozen=True)
@@ -36,25 +53,72 @@ class Blob:
         return self.fingerprint.digest
 
 
-def make_layout(floats: int) -> Layout:
-    """Return the layout of a model of so many numbers."""
-    return Layout.of([Tensor("w", "F64", (floats,))])
+class Forms:
+    """The layouts of a run, by stage and by digest. `floats`: numbers of a model."""
+
+    def __init__(self, floats: int) -> None:
+        self.of_stage = {
+            MODEL: Layout.of([Tensor("w", "F64", (floats,))]),
+            MOMENTS: Layout.of([Tensor("n", "I64", (2,)), Tensor("x", "F64", (floats,))]),
+            FIT: Layout.of([Tensor("at", "F64", (3,)), Tensor("gradient", "I64", (5,))]),
+            COUNTS: Layout.of([Tensor("hits", "I64", (4,))]),
+        }
+        self.model = self.of_stage[MODEL]
+        self.by_digest = {layout.digest: layout for layout in self.of_stage.values()}
+
+    def find(self, digest: Digest) -> Layout:
+        """Return the layout of a digest; the model's if there is none."""
+        return self.by_digest.get(digest, self.model)
 
 
-def parameters(values: np.ndarray) -> Blob:
-    """Return a model with these numbers."""
-    layout, data = buffer_of({"w": values})
+def make_stages(rounds: int, rule: MergeRule, statistics: bool) -> tuple[Stage, ...]:
+    """Return stages of every kind: sums of two sorts before a training, counts after it."""
+    first = (Stage("statistics", DESCRIBE),) if statistics else ()
+    until = Until(GRADIENT.array, FIT_MOST)
+    return (
+        *first,
+        Stage(MOMENTS, SUM),
+        Stage(FIT, SUM, FIT_ROUNDS, until=until, bounds=(GRADIENT,), agreed=("at",)),
+        Stage("initial", INITIAL),
+        Stage(MODEL, TRAIN, rounds, rule),
+        Stage(COUNTS, EVALUATE, bounds=(HITS,)),
+    )
+
+
+def sums(stage: str, turn: int, rng: random.Random, forms: Forms) -> Blob:
+    """Return an honest contribution to a stage that adds arrays."""
+    layout = forms.of_stage[stage]
+    if stage == MOMENTS:
+        x = np.full(layout.tensors[1].shape, rng.random())
+        return blob_of({"n": np.array([rng.randrange(100), 1]), "x": x})
+    if stage == FIT:
+        size = 64 >> 2 * (turn - 1)
+        gradient = np.array([rng.randint(-size, size) for _ in range(5)])
+        return blob_of({"at": np.full(3, turn / 7), "gradient": gradient})
+    return blob_of({"hits": np.array([rng.randrange(100) for _ in range(4)])})
+
+
+def blob_of(arrays: Arrays) -> Blob:
+    """Return arrays as a blob."""
+    layout, data = buffer_of(arrays)
     return Blob(layout.digest, data)
 
 
-def values_of(blob: Blob, layout: Layout) -> np.ndarray:
-    """Return the numbers of a model."""
-    return np.frombuffer(blob.data, np.float64, layout.tensors[0].shape[0])
+def arrays_of(blob: Blob, layout: Layout) -> Arrays:
+    """Return a blob's arrays; zeros if it is not of the layout."""
+    if blob.form != layout.digest or len(blob.data) != layout.nbytes:
+        return {t.name: np.zeros(t.shape, DTYPES[t.dtype]) for t in layout.tensors}
+    pairs = zip(layout.tensors, layout.offsets, strict=True)
+    return {
+        t.name: np.frombuffer(blob.data, DTYPES[t.dtype], t.count, at).reshape(t.shape)
+        for t, at in pairs
+    }
 
 
 def is_well_formed(blob: Blob, layout: Layout) -> bool:
     """Return whether training could start from a blob."""
-    return blob.form == layout.digest and bool(np.isfinite(values_of(blob, layout)).all())
+    is_form = blob.form == layout.digest
+    return is_form and all(np.isfinite(a).all() for a in arrays_of(blob, layout).values())
 
 
 def statistics(rows: int, mean: float) -> Blob:
@@ -68,43 +132,50 @@ def statistics(rows: int, mean: float) -> Blob:
     return Blob(STATISTICS_LAYOUT, codec.encode(document))
 
 
-def train(base: Blob | None, layout: Layout, me: MemberId, number: int, rng: random.Random) -> Blob:
+def train(base: Blob | None, forms: Forms, me: MemberId, number: int, rng: random.Random) -> Blob:
     """Return a model after a little more training."""
-    values = np.zeros(layout.tensors[0].shape[0]) if base is None else values_of(base, layout)
-    return parameters(values + me + number / 7 + rng.random())
+    base = empty(forms.model.digest, forms) if base is None else base
+    return blob_of({"w": arrays_of(base, forms.model)["w"] + me + number / 7 + rng.random()})
 
 
-def empty(form: Digest, layout: Layout) -> Blob:
+def empty(form: Digest, forms: Forms) -> Blob:
     """Return a blob of a form, which could be merged."""
     if form == STATISTICS_LAYOUT:
         return statistics(1, 0.0)
-    return parameters(np.zeros(layout.tensors[0].shape[0]))
+    return blob_of(arrays_of(Blob("", b""), forms.find(form)))
 
 
-def spoiled(blob: Blob, layout: Layout) -> Blob:
+def spoiled(blob: Blob, forms: Forms) -> Blob:
     """Return another blob of the same form, which could be merged too; every number of it
     differs."""
     if blob.form == STATISTICS_LAYOUT:
         document = codec.decode(blob.data, 1 << 20)
         if "columns" not in document:  # was unmergeable
-            document = codec.decode(empty(blob.form, layout).data, 1 << 20)
+            document = codec.decode(empty(blob.form, forms).data, 1 << 20)
         found = dict(document["columns"]["age"])
         found["mean"] = (float.fromhex(str(found["mean"])) * 2 + 1).hex()
         return Blob(blob.form, codec.encode({**document, "columns": {"age": found}}))
-    values = values_of(blob if blob.form == layout.digest else empty("", layout), layout)
-    return parameters(np.where(np.isfinite(values), values, 0.0) * 2 + 1)
+    return blob_of({n: _changed(a) for n, a in arrays_of(blob, forms.find(blob.form)).items()})
 
 
-def unmergeable(form: Digest, layout: Layout) -> Blob:
+def _changed(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.int64:  # within the bounds, and another
+        other = (array % 100) + 1
+        return np.asarray(other + (other == array))
+    return np.asarray(np.where(np.isfinite(array), array, 0.0) * 2 + 1)
+
+
+def unmergeable(form: Digest, forms: Forms) -> Blob:
     """Return a blob of the right form and length that nobody can merge, by no stretch of it: a
     single number may escape the drawn stretches, by the stated chance."""
     if form == STATISTICS_LAYOUT:
         return Blob(form, b'{"rows":-1}')
-    values = np.ones(layout.tensors[0].shape[0])
-    values[1 :: STRETCH_BYTES // 8] = np.nan
-    return parameters(values)
+    found = {n: a.copy() for n, a in arrays_of(Blob("", b""), forms.find(form)).items()}
+    for array in found.values():
+        array[1 :: STRETCH_BYTES // 8] = 1 << 60 if array.dtype == np.int64 else np.nan
+    return blob_of(found)
 
 
 def misshapen() -> Blob:
     """Return parameters of another model."""
-    return parameters(np.ones(2))
+    return blob_of({"w": np.ones(2)})

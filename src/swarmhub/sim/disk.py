@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed, recompute
-from swarmhub.sim.contents import Blob
+from swarmhub.sim.contents import Blob, Forms
 from swarmhub.types import Digest
 
 
@@ -21,7 +21,7 @@ class Disk:
     """Blobs by digest and the journal, each with what has not been synced yet. It is a
     `recompute.BlobReader`."""
 
-    model: Layout
+    forms: Forms
     blobs: dict[Digest, Blob] = field(default_factory=dict)
     journal: PreparedContribution | None = None
     signed: Signed = field(default_factory=Signed)
@@ -47,7 +47,7 @@ class Disk:
 
     def layout(self, digest: Digest) -> Layout | None:
         """Return the layout that the trainer has brought."""
-        return self.model if digest == self.model.digest else None
+        return self.forms.by_digest.get(digest)
 
     def _need(self, digest: Digest) -> Blob:
         if digest not in self.blobs:

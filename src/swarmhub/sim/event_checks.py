@@ -7,6 +7,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import Model
+from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.sim.settlements import SettlementChecks
 from swarmhub.types import MemberId
 
@@ -18,6 +19,7 @@ class EventChecks(SettlementChecks):
         number = int(fields.get("number", 0))
         if name == "opened":
             self._number, self._kind = number, fields["kind"]
+            self._at = (fields["stage"], fields["turn"])
             self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
             self._reports.clear()
             self._brought.clear()
@@ -58,6 +60,8 @@ class EventChecks(SettlementChecks):
             self._roster.discard(fields["member"])
             self._sets.get(number, set()).discard(fields["member"])
             self._contributed.get(number, set()).discard(fields["member"])
+        elif name == "left_out":
+            self._left_out(number, fields["member"])
         elif name == "unavailable":
             self._reports.setdefault(fields["member"], set()).add(fields["by"])
         elif name == "excluded" and fields["why"] == "unavailable":
@@ -86,6 +90,15 @@ class EventChecks(SettlementChecks):
         came = self._contributed.get(number, self._sets[number])
         if came != self._sets[number]:
             self._break("NOTHING_LOST", f"round {number} merges {members} of {came}")
+
+    def _left_out(self, number: int, member: MemberId) -> None:
+        """Check that no honest member's contribution is left out for its layout: the honest ones
+        are alike, and most."""
+        self._brought.pop(member, None)
+        self._roster.discard(member)
+        self._contributed.get(number, set()).discard(member)
+        if member not in self.world.schedule.liars:
+            self._break("HONEST", f"member {member} was left out for its layout")
 
     def _excluded(self, member: MemberId) -> None:
         """Check that enough have reported a member as unavailable."""
@@ -141,7 +154,7 @@ class EventChecks(SettlementChecks):
     def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
         """Check that a new leader is next in line."""
         self._led.add(leader)
-        candidates = self._roster if self._kind == "initial" else self._sets[number]
+        candidates = self._roster if self._kind == INITIAL else self._sets[number]
         line = self._line(number, candidates)
         if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
             self._break("LEADER", f"member {leader} leads term {term} of {line}")

@@ -201,9 +201,11 @@ class TalkingNode(NodeLife):
         """Return the signature of an offer or a receipt."""
         return self.account.sign(domain, self.message(number, revision, model))
 
-    def message(self, number: int, revision: int, model: Fingerprint | MergeDone) -> bytes:
+    def message(
+        self, number: int, revision: int, model: Fingerprint | MergeDone, met: bool = False
+    ) -> bytes:
         """Return the bytes that offers and receipts sign."""
-        return offer_message(self.state, STUDY_NAME, number, revision, model)
+        return offer_message(self.state, STUDY_NAME, number, revision, model, met)
 
     def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
@@ -211,7 +213,8 @@ class TalkingNode(NodeLife):
             self.done(effect, None)  # the round has moved on, and the blob was swept
             return
         held = self.disk.fingerprint(effect.digest)
-        signature = self.sign(RECEIPT_DOMAIN, effect.number, effect.revision, held)
+        message = self.message(effect.number, effect.revision, held, effect.met)
+        signature = self.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(effect.number, effect.revision, effect.digest, self.me, signature)
         self.disk.signed = self.local.signed.and_(effect.number, effect.digest)
         self.local.learn(self.disk.signed, self.now_ms)

@@ -30,6 +30,7 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
     VERDICT       a dispute is decided by the leaf that most voters report, if they are more than f,
                   and nothing is settled before
     ANSWERABLE    a leader is accountable for offers signed with any key that it had since it led
+    TEST          a stage ends early if and only if its test on the settled sums holds
     CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
                   settled, to members on its roster, a settled model to enrolled members, and
                   nothing else to anybody
@@ -38,8 +39,11 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from swarmhub.contract.records import ROUND, Receipt, Round
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.contract.transactions import (
     Approve,
     Contribute,
@@ -61,6 +65,7 @@ from swarmhub.errors import Malformed
 from swarmhub.keys import verify
 from swarmhub.ledger import Committed
 from swarmhub.protocol import TrainingTask
+from swarmhub.sim import contents
 from swarmhub.sim.event_checks import EventChecks
 from swarmhub.sim.ports import STUDY_NAME, Peer
 from swarmhub.sim.run_record import Access
@@ -133,8 +138,7 @@ class Invariants(EventChecks):
 
     def _check_act(self, tx: Transaction, member: MemberId, height: int) -> None:
         """Check that a member may do what an accepted transaction does."""
-        models = [m for m in self.models if m.kind != "statistics"]
-        newest = models[-1].digest if models else ""
+        newest = self._newest()
         if isinstance(tx.body, Contribute):
             self._brought[member] = tx.body.digest
         match tx.body:
@@ -152,7 +156,7 @@ class Invariants(EventChecks):
                 self._ended.pop(member, None)
             case Contribute() if tx.body.base != newest:
                 self._break("NEWEST", f"a contribution to {tx.body.ref} on another model")
-            case Contribute() if self._kind != "evaluation" and not self._is_formed(tx.body):
+            case Contribute() if not self._is_formed(tx.body):
                 self._break("FORM", f"member {member} contributes another form")
             case Dispute():
                 self._answers = {member: tx.body.leaf}
@@ -169,6 +173,14 @@ class Invariants(EventChecks):
             case Vote() if tx.body.aye:
                 self._ballots.setdefault(tx.body.motion, set()).add(member)
 
+    def _newest(self) -> Digest:
+        """Return what a contribution to the open round starts from."""
+        stage, turn = self._at
+        if self._kind == SUM and turn > 1:
+            return next(m.digest for m in reversed(self.models) if m.stage == stage)
+        models = [m for m in self.models if m.kind in (INITIAL, TRAIN)]
+        return models[-1].digest if models else ""
+
     def _check_refused(self, tx: Transaction) -> None:
         """Check a refused dispute: it claims that the leader has not signed the offer."""
         body = tx.body
@@ -184,7 +196,7 @@ class Invariants(EventChecks):
 
     def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
         chain = self.world.chain.tip.chain_id
-        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout)
+        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout, body.met)
         return any(
             verify(key, RECEIPT_DOMAIN, message, receipt.signature)
             for key, member in self._keys.items()
@@ -192,9 +204,11 @@ class Invariants(EventChecks):
         )
 
     def _is_formed(self, body: Contribute) -> bool:
-        if self._kind == "statistics":
+        if self._kind == DESCRIBE:
             return body.layout == STATISTICS_LAYOUT
-        layout = self.world.layout
+        if self._kind in (SUM, EVALUATE):  # most decide, when the round closes
+            return True
+        layout = self.world.forms.model
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
     def before_training(self, node: Peer, task: TrainingTask) -> None:
@@ -237,5 +251,16 @@ class Invariants(EventChecks):
             r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
             at = f"round {r.number} {r.phase}" if r else "no round"
             self._break("LIVENESS", f"the study has not ended: {at}")
-        elif len(self.models) != self.world.spec.rounds + 1 + self.world.spec.statistics:
-            self._break("ONE_MODEL", f"{len(self.models)} models were settled")
+            return
+        schedule = self.world.schedule
+        count = Counter(m.kind for m in self.models)
+        expected = {
+            TRAIN: schedule.rounds, INITIAL: 1, DESCRIBE: int(schedule.statistics),
+            EVALUATE: int(schedule.stages),
+        }  # fmt: skip
+        sums = 1 if schedule.stages else 0
+        most = sums + (contents.FIT_ROUNDS if schedule.stages else 0)
+        if any(count[kind] != n for kind, n in expected.items()) or not (
+            2 * sums <= count[SUM] <= most
+        ):
+            self._break("ONE_MODEL", f"{dict(count)} were settled")

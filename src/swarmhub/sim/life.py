@@ -52,7 +52,7 @@ class NodeLife:
         self.world, self.me, self.account = world, me, account
         self.tls = f"{me:02x}" * 16  # the certificate of its connections
         self._next: Card | None = None  # of a rotation that is under way
-        self.disk = Disk(world.layout)
+        self.disk = Disk(world.forms)
         self.up = False
         self.life = 0
         self.height = 0

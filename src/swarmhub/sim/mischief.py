@@ -10,6 +10,7 @@ from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, Rou
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING
+from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
     Dispute,
@@ -33,6 +34,7 @@ from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
     Offered,
 )
+from swarmhub.protocol.retention import get_model_digests
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import SimNode
@@ -56,16 +58,19 @@ class MischievousNode(SimNode):
         self._settlements: list[Settle] = []  # what it has settled, with receipts of others
 
     def _spoiled(self, blob: Blob) -> Blob:
-        return contents.spoiled(blob, self.world.layout)
+        return contents.spoiled(blob, self.world.forms)
 
     def _forged(self, form: Digest) -> Blob:
         """Return a model that nobody has trained or merged; it is on the disk, as a real one is."""
-        made = self._spoiled(contents.empty(form, self.world.layout))
+        made = self._spoiled(contents.empty(form, self.world.forms))
         self.world.blobs[made.digest] = self.disk.blobs[made.digest] = made
         return made
 
     def _form_of(self, r: Round) -> Digest:
-        return STATISTICS_LAYOUT if KINDS[r.kind].carries == DOCUMENT else self.world.layout.digest
+        if KINDS[r.kind].carries == DOCUMENT:
+            return STATISTICS_LAYOUT
+        name = get_stage(self.world.spec, r).name
+        return self.world.forms.of_stage.get(name, self.world.forms.model).digest
 
     def _send(self, body: Any) -> None:
         self.world.submit(self.me, self.world.sign(self.account, body, self.now_ms))
@@ -104,7 +109,7 @@ class MischievousNode(SimNode):
 
     def _made_up(self, ref: RoundRef, base: Digest, weight: int = 1) -> Contribute:
         r = ROUND.get(self.state, STUDY_NAME)
-        made = self._forged(self._form_of(r) if r else self.world.layout.digest)
+        made = self._forged(self._form_of(r) if r else self.world.forms.model.digest)
         spec = STUDY.need(self.state, STUDY_NAME).spec
         root, nbytes = made.fingerprint.root, len(made.data)
         return Contribute(ref, spec, base, root, nbytes, made.form, weight)
@@ -113,7 +118,7 @@ class MischievousNode(SimNode):
         """Ask some member for a blob that is named on the ledger, or by others."""
         study, rng = STUDY.need(self.state, STUDY_NAME), self.world.random
         asked = rng.choice([m for m in self.world.nodes if m != self.me])
-        models = [m.digest for m in (study.current, study.statistics) if m is not None]
+        models = sorted(get_model_digests(self.state, study))
         offers = [m.digest for m in self.world.nodes[asked].local.merged.values()]
         for digests in (models, offers, [c.digest for c in r.contributions if c.digest]):
             if digests:

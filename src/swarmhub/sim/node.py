@@ -6,7 +6,7 @@ from swarmhub.contract.records import (
     Evaluation,
 )
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
+from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, EVALUATE, KINDS, TRAIN
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
@@ -72,11 +72,11 @@ class SimNode(TalkingNode):
 
     def _prepare(self, task: TrainingTask) -> PreparedContribution:
         made: Fingerprint | None = None
-        if KINDS[task.kind].carries != NOTHING:
+        if KINDS[task.kind].carries != COUNTS or self.world.schedule.stages:
             made = self._keep(self.trained(task), first=True).fingerprint
         weight = self.world.weight_of(self.me)
         seen: tuple[Evaluation, ...] = ()
-        if task.base:
+        if task.base and task.kind in (TRAIN, EVALUATE):
             metrics = {"auc": self.world.random.randrange(MICRO)}
             seen = (Evaluation(task.base, weight, metrics),)
         prepared = PreparedContribution(
@@ -95,8 +95,10 @@ class SimNode(TalkingNode):
         rng = self.world.random
         if KINDS[task.kind].carries == DOCUMENT:
             return contents.statistics(self.world.weight_of(self.me), rng.random())
-        base = self.disk.blobs[task.base] if task.base else None
-        return contents.train(base, self.world.layout, self.me, task.number, rng)
+        base = self.disk.blobs[task.model] if task.model else None
+        if KINDS[task.kind].has_free_layout:
+            return contents.sums(task.stage, task.turn, rng, self.world.forms)
+        return contents.train(base, self.world.forms, self.me, task.number, rng)
 
     def _carry_out(self, effect: Effect) -> None:
         self.does(type(effect).__name__.lower())
@@ -126,7 +128,7 @@ class SimNode(TalkingNode):
             self.done(effect, None)  # the round has moved on, and the blob was swept
             return
         try:
-            recompute.check(self.disk, effect.digest, effect.member, effect.weight)
+            recompute.check(self.disk, effect)
         except BadContribution as error:
             self.done(effect, CheckedBad(effect.digest, error.why, effect.weight))
             return
@@ -141,7 +143,7 @@ class SimNode(TalkingNode):
             return
         try:
             made = self.disk.blobs[effect.shares[0].digest]
-            if KINDS[effect.kind].has_merge:
+            if KINDS[effect.stage.kind].has_contributions:
                 made = self._keep(self.merged(effect))
         except BadContribution as error:
             bad = next(s for s in effect.shares if s.member == error.member)
@@ -153,8 +155,9 @@ class SimNode(TalkingNode):
         found = made.fingerprint
         self.world.observer.after_merge(self, effect.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
+        met = recompute.is_met(self.disk, effect.stage, found.digest)
         offer = MergeDone(
-            effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature
+            effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
         )
         self.done(effect, offer)
 
@@ -178,7 +181,7 @@ class SimNode(TalkingNode):
 
     def merged(self, effect: Merge) -> Blob:
         """The merge, as the leader makes it."""
-        form = STATISTICS_LAYOUT if KINDS[effect.kind].carries == DOCUMENT else effect.layout
+        form = STATISTICS_LAYOUT if KINDS[effect.stage.kind].carries == DOCUMENT else effect.layout
         return Blob(form, b"".join(recompute.merge(self.disk, effect)))
 
     def audit(self, effect: Audit) -> None:

@@ -13,9 +13,8 @@ from swarmhub.contract import Result, State
 from swarmhub.contract.records import Model, Spec
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain
-from swarmhub.params import Layout
 from swarmhub.protocol import LocalState, MergeDone, ReceiptCame, TrainingTask, Watch
-from swarmhub.sim.contents import Blob
+from swarmhub.sim.contents import Blob, Forms
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.schedule import Schedule
 from swarmhub.types import Digest, MemberId
@@ -103,7 +102,7 @@ class Environment(Protocol):
     schedule: Schedule
     random: random.Random
     now_ms: int
-    layout: Layout
+    forms: Forms
     spec: Spec
     chain: MemoryChain
     opinions: dict[MemberId, set[MemberId]]

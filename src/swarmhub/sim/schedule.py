@@ -82,6 +82,7 @@ class Schedule:
     audit: str = "drawn"
     floats: int = FLOATS
     statistics: bool = False
+    stages: bool = False  # of every kind
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -96,7 +97,8 @@ class Schedule:
                 f"nodes {self.nodes}, rounds {self.rounds}, min_peers {self.min_peers}, "
                 f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
                 + (f", floats {self.floats}" if self.floats != FLOATS else "")
-                + (", statistics yes" if self.statistics else ""),
+                + (", statistics yes" if self.statistics else "")
+                + (", stages yes" if self.stages else ""),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.faults),
@@ -260,7 +262,7 @@ def _sizes(line: str) -> dict[str, Any]:
             name == "merge" and value in RULES
         ):
             found[name] = value
-        elif name == "statistics" and value in ("yes", "no"):
+        elif name in ("statistics", "stages") and value in ("yes", "no"):
             found[name] = value == "yes"
         else:
             raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; {HINT}.")
@@ -319,7 +321,8 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
     drawn = Schedule(
         nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
         merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
-        statistics=rng.random() < 0.25, seed=seed, drop=rng.choice((0, 5, 10, 20)),
+        statistics=rng.random() < 0.25, stages=rng.random() < 0.4, seed=seed,
+        drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         faults=tuple(faults),
     )  # fmt: skip

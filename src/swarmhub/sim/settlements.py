@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from swarmhub.contract.records import Model
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
+from swarmhub.contract.round.kinds import DESCRIBE, INITIAL, TRAIN
+from swarmhub.contract.stages import find_stage
 from swarmhub.errors import BadContribution, MergeError
-from swarmhub.merge import Rule, WeightedSource, merge_parameters, merge_statistics
+from swarmhub.merge import (
+    Limit,
+    Rule,
+    SumRule,
+    WeightedSource,
+    merge_parameters,
+    merge_statistics,
+    merge_sums,
+)
 from swarmhub.protocol import recompute
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
@@ -26,12 +36,12 @@ class SettlementChecks(RunRecord):
         if not any(n.is_honest for n in keepers):
             self._break("DURABLE", f"round {model.number}: a power cut may take it")
         members = {s.member for s in model.shares}
-        if model.kind == "initial":
+        if model.kind == INITIAL:
             self._check_enough(model, self._roster)
             self._check_leader(model, self._roster)
             self._check_receipts(model, self._roster)
             start = self.world.blobs[model.digest]
-            if not contents.is_well_formed(start, self.world.layout):
+            if not contents.is_well_formed(start, self.world.forms.model):
                 self._break("FORM", f"round {model.number}: nobody can start from it")
             self._right.append(start)
             return
@@ -49,21 +59,37 @@ class SettlementChecks(RunRecord):
             self._break("TRUE_MERGE", f"round {model.number} cannot be merged ({error})")
             return
         self._right.append(right)
+        self._check_test(model, right)
         if right.digest != model.digest:
             self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
 
     def _merge(self, model: Model) -> Blob:
         """Return the merge of the stated contributions."""
         stated = [(s.member, s.weight, self.world.blobs[s.digest].data) for s in model.shares]
-        if model.kind == "statistics":
+        if model.kind == DESCRIBE:
             documents = {member: data for member, _, data in stated}
             return Blob(STATISTICS_LAYOUT, merge_statistics(documents))
-        rule, layout = self.world.spec.merge, self.world.layout
+        forms, stage = self.world.forms, find_stage(self.world.spec, model.stage)
+        assert stage is not None
+        rule, layout = stage.rule, forms.of_stage.get(stage.name, forms.model)
         inputs = [
             WeightedSource(m, weight, recompute.MemoryReader(data)) for m, weight, data in stated
         ]
+        if model.kind not in (TRAIN, INITIAL):
+            limits = tuple(Limit(b.array, b.low, b.high) for b in stage.bounds)
+            added = merge_sums(SumRule(stage.agreed, limits), layout, inputs)
+            return Blob(layout.digest, b"".join(bytes(c) for c in added))
         chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
         return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
+
+    def _check_test(self, model: Model, right: Blob) -> None:
+        """Check that a stage's test is said to hold if it holds."""
+        holds = False
+        if model.stage == contents.FIT:
+            sums = contents.arrays_of(right, self.world.forms.of_stage[contents.FIT])
+            holds = bool((abs(sums["gradient"]) <= contents.FIT_MOST).all())
+        if model.met != holds:
+            self._break("TEST", f"round {model.number}: the test holds: {holds}, not {model.met}")
 
     def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
         others = set(model.receipts) & self._signed & members - {model.leader}
@@ -73,7 +99,7 @@ class SettlementChecks(RunRecord):
         able = members - {model.leader} - self._caught.get(model.number, set())
         drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
         many = len(members) - 1 - max(1, self._faults)
-        if model.kind != "initial" and not set(drawn) <= others and len(others) < many:
+        if model.kind != INITIAL and not set(drawn) <= others and len(others) < many:
             self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
 
     def _check_enough(self, model: Model, members: set[MemberId]) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swarmhub import codec, keys
@@ -41,7 +41,7 @@ from swarmhub.contract.transactions import (
 from swarmhub.protocol import Submit
 from swarmhub.sim.adversaries import ByzantineNode
 from swarmhub.sim.chain import LOOK_MS, ChainNetwork
-from swarmhub.sim.contents import Blob, make_layout
+from swarmhub.sim.contents import Blob, Forms, make_stages
 from swarmhub.sim.invariants import Invariants
 from swarmhub.sim.network import START_MS
 from swarmhub.sim.node import SimNode
@@ -86,16 +86,11 @@ class World(ChainNetwork):
         accounts, cards = make_cards(schedule.nodes)
         super().__init__(schedule, accounts[0], cards)
         self.crash_count = 0
-        self.layout = make_layout(schedule.floats)
+        self.forms = Forms(schedule.floats)
         self.opinions = schedule.opinions
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
-        self.spec = Spec(
-            name=STUDY_NAME, rounds=schedule.rounds, min_peers=schedule.min_peers,
-            quorum_grace_ms=1500, leader_timeout_ms=3000,
-            merge=MergeRule(schedule.merge), audit=schedule.audit,  # type: ignore[arg-type]
-            statistics=schedule.statistics,
-        )  # fmt: skip
+        self.spec = make_spec(schedule)
         for i, account in enumerate(accounts, 1):
             lies = frozenset(a.lie for a in schedule.faults if a.kind == "lie" and i in a.members)
             self.nodes[i] = (
@@ -270,3 +265,15 @@ def run_schedule(schedule: Schedule) -> SimulationReport:
 def simulate(seed: int, nodes: int = 5, rounds: int = 10) -> SimulationReport:
     """Run the schedule of a seed."""
     return run_schedule(schedule_of(seed, nodes, rounds))
+
+
+def make_spec(schedule: Schedule) -> Spec:
+    """Return the terms of a schedule's study."""
+    spec = Spec(
+        name=STUDY_NAME, min_peers=schedule.min_peers, quorum_grace_ms=1500,
+        leader_timeout_ms=3000, audit=schedule.audit,  # type: ignore[arg-type]
+    )  # fmt: skip
+    rule = MergeRule(schedule.merge)  # type: ignore[arg-type]
+    if schedule.stages:
+        return replace(spec, stages=make_stages(schedule.rounds, rule, schedule.statistics))
+    return replace(spec, rounds=schedule.rounds, merge=rule, statistics=schedule.statistics)

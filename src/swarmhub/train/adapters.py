@@ -182,6 +182,10 @@ class Parameters:
         self._adapter.load(into)
         self._form = layout
 
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Load shared arrays into the model."""
+        self._adapter.load(arrays)
+
     def load_local(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Restore arrays that stayed at home; returns those that are not the model's."""
         mine = self.local()

@@ -5,7 +5,8 @@ leaves the state as events and lives on in `Study.lineage`, a hash chain.
 
 genesis      block 0
 consortium   members, keys, invitations, motions
-study        terms, enrolments, settled models
+stages       what the rounds of a study compute
+study        terms, enrolments, settled models and results
 round        the open round
 deadlines    what is due, and when
 """
@@ -63,20 +64,24 @@ from swarmhub.contract.records.round import (
     Contribution,
     Evaluation,
     FormerAccount,
+    LeftOut,
     OpenDispute,
     Receipt,
     Report,
     Round,
     RoundRef,
 )
+from swarmhub.contract.records.stages import Bound, MergeRule, Stage, StageKind, Until
 from swarmhub.contract.records.study import (
+    RESULT,
     SPEC,
     STUDY,
     Enrolment,
     LastSettled,
-    MergeRule,
     Metric,
     Model,
+    Position,
+    Result,
     Score,
     Share,
     Spec,
@@ -99,11 +104,13 @@ __all__ = [
     "MEMBER",
     "MOTION",
     "MOTIONS",
+    "RESULT",
     "ROUND",
     "SPEC",
     "STUDY",
     "UNSTAMPED",
     "Answer",
+    "Bound",
     "Card",
     "Chain",
     "Contribution",
@@ -123,6 +130,7 @@ __all__ = [
     "Invitation",
     "KeyOwner",
     "LastSettled",
+    "LeftOut",
     "Member",
     "MergeRule",
     "Metric",
@@ -131,14 +139,19 @@ __all__ = [
     "Motions",
     "MovedRelease",
     "OpenDispute",
+    "Position",
     "Receipt",
     "Report",
+    "Result",
     "Round",
     "RoundRef",
     "Score",
     "Share",
     "Spec",
+    "Stage",
+    "StageKind",
     "Study",
+    "Until",
     "get_chain",
     "get_double_sign",
     "get_former_keys",

@@ -71,6 +71,14 @@ class FormerAccount:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A contribution that was left out because most of the others have another layout."""
+
+    member: MemberId
+    layout: Digest
+
+
+@dataclass(frozen=True)
 class Round:
     """The open round of a study."""
 
@@ -80,6 +88,8 @@ class Round:
     phase: str
     roster: tuple[MemberId, ...]
     base: Digest = ""
+    stage: int = 0  # index into the study's stages
+    turn: int = 1  # round of the stage
     opened_ms: int = 0  # time of the block that opened it
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
     enrolled: tuple[MemberId, ...] = ()  # f is computed from these
@@ -87,6 +97,7 @@ class Round:
     term: int = 0  # index of the leadership attempt; never decreases within a round
     since_term: int = 0  # the first term of this revision: earlier ones led another set
     contributions: tuple[Contribution, ...] = ()  # by member id
+    left_out: tuple[LeftOut, ...] = ()
     grace: Literal["", "running", "over"] = ""
     suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision

@@ -5,23 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from swarmhub.contract.records.stages import MergeRule, Stage
 from swarmhub.contract.state import Table
 from swarmhub.types import Digest, MemberId
-
-
-@dataclass(frozen=True)
-class MergeRule:
-    """A rule that merges contributions into one model (package `merge` has the arithmetic)."""
-
-    name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
-        "weighted_mean"
-    )
-    trim_permille: int = 100
-
-    @property
-    def is_chunk_local(self) -> bool:
-        """Whether a merged chunk depends only on the same chunk of each contribution."""
-        return self.name != "geometric_median"
 
 
 @dataclass(frozen=True)
@@ -37,10 +23,12 @@ class Spec:
     """A study's terms, which every member approves by their digest. Times in ms, sizes in bytes."""
 
     name: str  # the study's id: 1 to 40 of a-z, 0-9 and '-', with no '-' at either end
-    rounds: int  # rounds in which parameters are merged
-    min_peers: int  # a round closes with no fewer contributions
+    rounds: int = 0  # rounds in which parameters are merged, in a study without `stages`
+    min_peers: int = 0  # a round closes with no fewer contributions
     title: str = ""
-    statistics: bool = False  # merge preprocessing statistics before the first round
+    statistics: bool = False  # merge preprocessing statistics first, in a study without `stages`
+    stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
+    required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
     quorum_grace_ms: int = 30_000  # wait for the rest of the roster after min_peers have come
     leader_timeout_ms: int = 20_000  # base of a leader's time; bytes / rate come on top
     transfer_bytes_per_s: int = 10_000_000  # the slowest link for which a leader's time suffices
@@ -96,6 +84,23 @@ class Model:
     revision: int
     shares: tuple[Share, ...]
     receipts: tuple[MemberId, ...]
+    stage: str = ""
+    turn: int = 1  # round of the stage, from 1
+    met: bool = False  # the stage's test holds (`Stage.until`)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The settled result of a stage that makes no model: documents, sums or counts."""
+
+    number: int  # of the round
+    turn: int  # round of the stage, from 1
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    leader: MemberId
+    is_last: bool = False  # the stage is over
+    met: bool = False  # its test holds (`Stage.until`)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,17 @@ class LastSettled:
     member: MemberId
     number: int
     time_ms: int
+    stage: int = 0  # index
+    turn: int = 1  # round of the stage
+
+
+@dataclass(frozen=True)
+class Position:
+    """A round of the study: its number, its stage (an index), and its turn in the stage."""
+
+    number: int = 1
+    stage: int = 0
+    turn: int = 1
 
 
 @dataclass(frozen=True)
@@ -124,18 +140,18 @@ class Study:
     name: str
     spec: Digest
     proposer: MemberId
-    status: Literal["proposed", "running", "finished", "expired"] = "proposed"
+    status: Literal["proposed", "running", "suspended", "finished", "expired"] = "proposed"
     approved: tuple[MemberId, ...] = ()
     refused: tuple[MemberId, ...] = ()
     enrolled: tuple[Enrolment, ...] = ()
     ready: tuple[MemberId, ...] = ()  # joined since the open round's roster closed
     settled: tuple[LastSettled, ...] = ()  # of each enrolled member that has had one, by id
-    statistics: Model | None = None  # merged preprocessing statistics
     current: Model | None = None  # newest settled parameters: training goes on from here
     best: Model | None = None
     best_score: Score | None = None
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
+    resumes: Position | None = None  # the next round of a study that is suspended
 
     @property
     def is_over(self) -> bool:
@@ -153,3 +169,4 @@ class Study:
 
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)
+RESULT = Table("result", Result)  # by study and stage

@@ -31,7 +31,8 @@ from swarmhub.contract.refusals import (
     UnknownThing,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING, PARAMETERS, is_taken
+from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS, MERGING, PARAMETERS, is_taken
+from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
     Settle,
@@ -117,22 +118,26 @@ def check_contribution(
         raise StaleRound(f"the model {tx.base[:16] or '(none)'}", str(RoundRef.of(r)), r.base)
     if not 1 <= tx.weight <= samples:
         raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
-    check_contents(study, spec, r, tx)
+    check_contents(study, spec, r, member, tx)
     check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
 
 
-def check_contents(study: Study, spec: Spec, r: Round, tx: Contribute) -> None:
+def check_contents(study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute) -> None:
     """Check what a contribution to this kind of round carries."""
-    if KINDS[r.kind].carries == NOTHING:
-        if tx.root or tx.nbytes or tx.layout:
-            raise BadValue("root", "nothing: an evaluation carries metrics only", tx.root)
-        return
+    if KINDS[r.kind].carries == COUNTS:
+        if not (tx.root or tx.nbytes or tx.layout):
+            return  # metrics only
+        if not get_stage(spec, r).bounds:
+            raise BadValue("root", "nothing: this evaluation carries metrics only", tx.root)
     if not codec.is_digest(tx.root):
         raise BadValue("root", "the root of a hash tree, 64 hex digits", tx.root)
     if tx.nbytes > spec.max_bytes:
         most = f"at most the study's max_bytes = {spec.max_bytes} bytes of parameters"
         raise BadValue("nbytes", most, tx.nbytes)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    if any((o.member, o.layout) == (member, tx.layout) for o in r.left_out):
+        expected = "the arrays of most contributions (names, types, shapes)"
+        raise BadValue("layout", expected, f"{tx.layout[:16]}…, which was left out")
 
 
 def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, layout: str) -> None:
@@ -145,6 +150,12 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         raise BadValue("nbytes", f"1 to {most} bytes of parameters", nbytes)
     if KINDS[r.kind].carries == DOCUMENT:
         expected = STATISTICS_LAYOUT
+    elif KINDS[r.kind].has_free_layout:
+        expected = r.contributions[0].layout if r.phase == MERGING else ""
+        if expected and nbytes != r.contributions[0].nbytes:
+            raise BadValue(
+                "nbytes", f"those of the contributions, {r.contributions[0].nbytes}", nbytes
+            )
     elif study.current is not None:
         expected = study.current.layout
     else:
@@ -185,7 +196,7 @@ def format_micro(value: int) -> str:
 def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
     """Check that enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
-    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout, tx.met)
     signers = [p.member for p in tx.receipts]
     if len(set(signers)) != len(signers):
         raise BadValue("receipts", "one of each member", signers)

@@ -55,7 +55,7 @@ def dispute(ctx: Context, tx: Dispute) -> None:
     study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
     leader = get_leader(r, tx.ref.term)
-    if not KINDS[r.kind].has_merge or leader is None:
+    if not KINDS[r.kind].has_contributions or leader is None:
         raise BadValue("ref", "a round with contributions to merge", r.kind)
     if member.id == leader or member.id in r.unfounded:
         raise NotAllowed("another contributor without an unfounded dispute", "dispute a merge")
@@ -161,7 +161,12 @@ def keep_account(ctx: Context, name: str, member: Member) -> None:
     """Keep the account key that a member rotates: if it has led this revision of a study's round,
     it may have signed an offer with that key."""
     r = ROUND.get(ctx.state, name)
-    if r is None or r.phase != MERGING or not KINDS[r.kind].has_merge or not has_led(r, member.id):
+    if (
+        r is None
+        or r.phase != MERGING
+        or not KINDS[r.kind].has_contributions
+        or not has_led(r, member.id)
+    ):
         return
     if sum(f.member == member.id for f in r.former_accounts) >= MAX_FORMER:
         raise AlreadyDone(

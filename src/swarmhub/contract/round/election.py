@@ -50,7 +50,7 @@ def is_backed(r: Round, enrolled: int, term: int, signers: Collection[MemberId])
     n = len(get_candidates(r))
     if len(signers) < compute_receipts(enrolled, n):
         return False
-    if not KINDS[r.kind].has_merge or len(signers) >= compute_substitutes(enrolled, n):
+    if not KINDS[r.kind].has_contributions or len(signers) >= compute_substitutes(enrolled, n):
         return True
     return set(get_auditors(r, enrolled, term)) <= set(signers)
 

@@ -1,14 +1,16 @@
 """The kinds of round and their phases: one table that all code asks.
 
-    statistics   OPEN -> COLLECTING -> MERGING -> SETTLED     summaries of the members' data
+    describe     OPEN -> COLLECTING -> MERGING -> SETTLED     documents about the members' data
+    sum          OPEN -> COLLECTING -> MERGING -> SETTLED     sums of the members' arrays
     initial      OPEN ->               MERGING -> SETTLED     the first leader's own start
-    parameters   OPEN -> COLLECTING -> MERGING -> SETTLED     parameters after local training
-    evaluation   OPEN -> COLLECTING ->            SETTLED     metrics of the last merge
+    train        OPEN -> COLLECTING -> MERGING -> SETTLED     parameters after local training
+    evaluate     OPEN -> COLLECTING -> MERGING -> SETTLED     metrics of the model, sums of counts
 
 OPEN waits until min_peers are ready. COLLECTING closes when the whole roster has contributed, or
-when min_peers have and the grace since the min_peers-th contribution is over. MERGING fixes the set
-of contributions (its revision) and has a leader (its term). SETTLED is never stored: the settled
-model goes to the study, the round's record is replaced by that of the next one.
+when min_peers have and the grace since the min_peers-th contribution is over; never without a
+required member. MERGING fixes the set of contributions (its revision) and has a leader (its term);
+an `evaluate` round without counts has nothing to merge, and is settled at once. SETTLED is never
+stored: the settled model goes to the study, the round's record is replaced by that of the next one.
 
 min_peers is the round's own (see `minimum`).
 """
@@ -18,36 +20,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from swarmhub.contract.records import Spec
+from swarmhub.contract.records import StageKind
 
 OPEN, COLLECTING, MERGING, SETTLED = "OPEN", "COLLECTING", "MERGING", "SETTLED"
-Carries = Literal["document", "parameters", "nothing"]
+DESCRIBE: StageKind = "describe"
+SUM: StageKind = "sum"
+INITIAL: StageKind = "initial"
+TRAIN: StageKind = "train"
+EVALUATE: StageKind = "evaluate"
+
+Carries = Literal["document", "sums", "parameters", "counts"]
 DOCUMENT: Carries = "document"
+SUMS: Carries = "sums"  # arrays of any layout, if most contributions have it
 PARAMETERS: Carries = "parameters"
-NOTHING: Carries = "nothing"
+COUNTS: Carries = "counts"  # as sums, or nothing
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase: its own deadline ("" for none) and the transactions that are taken in it."""
+    """A phase: its own deadline ("" for none), the transactions that are taken in it, and what
+    happens when a contribution is dropped."""
 
     closes: str  # in words, for the reference
     timer: str
     transactions: tuple[str, ...]
+    on_drop: Literal["stays", "goes back"]  # goes back: if the others are too few
 
 
 PHASES = {
-    OPEN: Phase("min_peers of the roster are ready", "", ("round.ready",)),
+    OPEN: Phase("min_peers of the roster are ready", "", ("round.ready",), "stays"),
     COLLECTING: Phase(
         "the whole roster has contributed, or min_peers have and the grace is over",
         "grace",
         ("round.ready", "round.contribute", "round.retract"),
+        "stays",
     ),
     MERGING: Phase(
         "the leader has settled with enough receipts",
         "term",
         ("round.ready", "round.retract", "round.suspect", "round.unavailable", "round.invalid",
          "round.settle", "round.dispute", "round.recompute"),
+        "goes back",
     ),
 }  # fmt: skip
 
@@ -56,10 +69,11 @@ PHASES = {
 class Kind:
     """A kind of round. `carries`: the form of what a contribution brings."""
 
-    name: str
+    name: StageKind
     phases: tuple[str, ...]
     carries: Carries
     waits_for_all: bool = False  # its roster is all enrolled members, not only the last round's
+    repeats: bool = False  # a stage of it may have many rounds
 
     @property
     def has_contributions(self) -> bool:
@@ -67,9 +81,14 @@ class Kind:
         return COLLECTING in self.phases
 
     @property
-    def has_merge(self) -> bool:
-        """Whether the result is computed from contributions, so that it can be audited."""
-        return self.has_contributions and MERGING in self.phases
+    def makes_model(self) -> bool:
+        """Whether a settled round is the study's next model; else it is the stage's result."""
+        return self.carries == PARAMETERS
+
+    @property
+    def has_free_layout(self) -> bool:
+        """Whether the layout of a round is that of most contributions, not the model's."""
+        return self.carries in (SUMS, COUNTS)
 
     def after(self, phase: str) -> str:
         """The phase that follows."""
@@ -80,13 +99,15 @@ class Kind:
         return self.phases[self.phases.index(phase) - 1]
 
 
-KINDS = {
+ALL_PHASES = (OPEN, COLLECTING, MERGING, SETTLED)
+KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("statistics", (OPEN, COLLECTING, MERGING, SETTLED), DOCUMENT, waits_for_all=True),
-        Kind("initial", (OPEN, MERGING, SETTLED), PARAMETERS),
-        Kind("parameters", (OPEN, COLLECTING, MERGING, SETTLED), PARAMETERS),
-        Kind("evaluation", (OPEN, COLLECTING, SETTLED), NOTHING),
+        Kind(DESCRIBE, ALL_PHASES, DOCUMENT, waits_for_all=True),
+        Kind(SUM, ALL_PHASES, SUMS, repeats=True),
+        Kind(INITIAL, (OPEN, MERGING, SETTLED), PARAMETERS),
+        Kind(TRAIN, ALL_PHASES, PARAMETERS, repeats=True),
+        Kind(EVALUATE, ALL_PHASES, COUNTS),
     )
 }
 TIMERS = (*(p.timer for p in PHASES.values() if p.timer), "dispute", "reinstatement")
@@ -95,20 +116,3 @@ TIMERS = (*(p.timer for p in PHASES.values() if p.timer), "dispute", "reinstatem
 def is_taken(phase: str, transaction: str) -> bool:
     """Return whether a round in this phase takes a transaction of this kind ("round.settle")."""
     return transaction in PHASES[phase].transactions
-
-
-def compute_kind(spec: Spec, number: int) -> str | None:
-    """Return the kind of round `number` (from 1); None after the last."""
-    first = 2 if spec.statistics else 1
-    if number < first:
-        return "statistics"
-    if number == first:
-        return "initial"
-    if number <= first + spec.rounds:
-        return "parameters"
-    return "evaluation" if number == first + spec.rounds + 1 else None
-
-
-def compute_training_round(spec: Spec, number: int) -> int:
-    """Return which parameter round (1 to spec.rounds) this round is; 0 or less before the first."""
-    return number - (2 if spec.statistics else 1)

@@ -1,27 +1,34 @@
 """The number of contributions that a round needs, and the members that may take part in it.
 
-A round counts the members that were enrolled when it opened (`Round.enrolled`): it needs as many
-contributions as the terms say, and 2f + 1 of these members, so that a study that grows keeps its
-guarantee. A member that leaves lowers the number. One that enrols later takes part from the next
-round on if it would raise the number; but a round that has too few anyway takes in all that come,
-or it might wait for ever beside members that would let it go on.
+A round counts the members of its stage that were enrolled when it opened (`Round.enrolled`): it
+needs as many contributions as the terms say, and 2f + 1 of these members, so that a study that
+grows keeps its guarantee. A stage with fewer members than the terms say (it evaluates, and merges
+nothing) needs all of them. Required members are never passed over, however many others there are.
+
+A member that leaves lowers the number. One that enrols later takes part from the next round on if
+it would raise the number; but a round that has too few anyway takes in all that come, or it might
+wait for ever beside members that would let it go on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Round, Spec, Study
 from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.stages import get_stage
 from swarmhub.types import MemberId
 
 
 def reckon(spec: Spec, r: Round, enrolled: tuple[MemberId, ...]) -> Round:
-    """Return the round with these members, and the number of contributions that it needs with
-    them."""
-    min_peers = compute_min_peers(spec.min_peers, len(enrolled))
-    return replace(r, enrolled=enrolled, min_peers=min_peers)
+    """Return the round with those of these members that its stage takes, and the number of
+    contributions that it needs with them."""
+    stage = get_stage(spec, r)
+    enrolled = tuple(m for m in enrolled if stage.takes(m))
+    least = min(spec.min_peers, len(stage.members) or spec.min_peers)
+    return replace(r, enrolled=enrolled, min_peers=compute_min_peers(least, len(enrolled)))
 
 
 def reckon_with_all(spec: Spec, study: Study, r: Round) -> Round:
@@ -36,9 +43,22 @@ def leave_out(spec: Spec, r: Round, member: MemberId) -> Round:
 
 def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | None:
     """Return the round with an enrolled member; None if that one has to wait for the next round,
-    because this one, which has enough, would need more contributions with it."""
+    because this one, which has enough, would need more contributions with it, or is of a stage
+    without it."""
     if member in r.enrolled:
         return r
+    if not get_stage(spec, r).takes(member):
+        return None
     grown = reckon_with_all(spec, study, r)
     lacks = r.phase != MERGING and not r.grace
     return grown if lacks or grown.min_peers <= r.min_peers else None
+
+
+def get_required(spec: Spec, r: Round) -> tuple[MemberId, ...]:
+    """Return the members without which the round never settles."""
+    return tuple(m for m in spec.required if get_stage(spec, r).takes(m))
+
+
+def is_enough(spec: Spec, r: Round, members: Collection[MemberId]) -> bool:
+    """Return whether the round can go on with contributions of these members."""
+    return len(members) >= r.min_peers and set(members) >= set(get_required(spec, r))

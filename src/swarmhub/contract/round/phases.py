@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
@@ -10,10 +11,13 @@ from swarmhub.contract import deadlines, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     CHAIN,
+    RESULT,
     ROUND,
     SPEC,
     STUDY,
     LastSettled,
+    LeftOut,
+    Position,
     Round,
     Spec,
     Study,
@@ -24,60 +28,116 @@ from swarmhub.contract.round.kinds import (
     KINDS,
     MERGING,
     OPEN,
+    PHASES,
     SETTLED,
     TIMERS,
-    compute_kind,
 )
-from swarmhub.contract.round.minimum import leave_out, reckon_with_all
+from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
-from swarmhub.types import MemberId
+from swarmhub.contract.stages import compute_next, get_position, get_stages
+from swarmhub.types import Digest, MemberId
 
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
 MAX_TERM_MS = 30 * 86_400_000
 
 
-def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -> None:
-    """Open the next round; its roster has last round's candidates and all that were ready since."""
+def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
+    """Open the round after a settled one, or end the study. `is_met`: the test of its stage
+    holds."""
+    at = compute_next(SPEC.need(ctx.state, r.study), get_position(r), is_met)
+    if at is None:
+        end_study(ctx, r.study, "finished")
+    else:
+        open_round(ctx, r.study, at, last)
+
+
+def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) -> None:
+    """Open a round; its roster has the last round's candidates and all that were ready since, of
+    those that its stage takes. Others that were ready stay so for a later stage."""
     study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
     clear_deadlines(ctx, name)
-    kind = compute_kind(spec, number)
-    if kind is None:
-        end_study(ctx, name, "finished")
-        return
+    stage = get_stages(spec)[at.stage]
+    kind = KINDS[stage.kind]
     enrolled = {e.member for e in study.enrolled}
-    if KINDS[kind].waits_for_all:
+    if kind.waits_for_all:
         last = enrolled  # preprocessing should know everyone's data: wait for all, within the grace
-    roster = tuple(sorted(enrolled & {*last, *study.ready}))
-    base = study.current.digest if study.current else ""
-    STUDY.put(ctx.state, name, record=replace(study, ready=()))
-    r = Round(name, number, kind, KINDS[kind].phases[0], roster, base, ctx.env.time_ms)
+    coming = enrolled & {*last, *study.ready}
+    roster = tuple(sorted(m for m in coming if stage.takes(m)))
+    STUDY.put(ctx.state, name, record=replace(study, ready=tuple(sorted(coming - {*roster}))))
+    r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
+              at.stage, at.turn, ctx.env.time_ms)  # fmt: skip
     put(ctx, reckon_with_all(spec, study, r))
-    ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
+    ctx.emit("opened", study=name, number=at.number, kind=kind.name, stage=stage.name,
+             turn=at.turn, roster=list(roster))  # fmt: skip
     advance(ctx, name)
+
+
+def get_base(ctx: Context, study: Study, spec: Spec, at: Position) -> Digest:
+    """Return what a round starts from: the model, or the last result of a stage that repeats."""
+    stage = get_stages(spec)[at.stage]
+    if at.turn > 1 and not KINDS[stage.kind].makes_model:
+        return RESULT.need(ctx.state, study.name, stage.name).digest
+    return study.current.digest if study.current else ""
 
 
 def advance(ctx: Context, name: str) -> None:
     """Advance the round as far as its contributions allow."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
-    if r.phase == OPEN and len(r.roster) >= r.min_peers:
+    if r.phase == OPEN and is_enough(spec, r, r.roster):
         r = enter(ctx, r, KINDS[r.kind].after(OPEN))
-    if r.phase != COLLECTING:
+    if r.phase != COLLECTING or not is_enough(spec, r, r.contributors):
         return
-    have = set(r.contributors)
-    if len(have) < r.min_peers:
-        return
-    if have >= set(r.roster) or r.grace == "over":
-        deadlines.clear(ctx.state, f"grace/{name}")
-        enter(ctx, r, KINDS[r.kind].after(COLLECTING))
+    if set(r.contributors) >= set(r.roster) or r.grace == "over":
+        close(ctx, spec, r)
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
 
 
+def close(ctx: Context, spec: Spec, r: Round) -> None:
+    """Close the collection: merge the contributions of one layout, if these are enough; the others
+    are left out. If they are not enough, the round goes on to collect."""
+    deadlines.clear(ctx.state, f"grace/{r.study}")
+    if KINDS[r.kind].has_free_layout:
+        r = leave_odd_ones_out(ctx, r)
+    if not is_enough(spec, r, r.contributors):
+        put(ctx, replace(r, grace=""))
+        return
+    phase = KINDS[r.kind].after(COLLECTING)
+    if phase == MERGING and not any(c.digest for c in r.contributions):
+        phase = SETTLED  # metrics only: nothing to merge
+    enter(ctx, r, phase)
+
+
+def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
+    """Return the round without contributions of another layout than most have (if as many have
+    each: than the one of the lowest member id). Their members may bring the right one as long as
+    the round collects."""
+    count = Counter((c.layout, c.nbytes) for c in r.contributions)
+    most = max(count.values())
+    chosen = next(c for c in r.contributions if count[c.layout, c.nbytes] == most)
+    form = (chosen.layout, chosen.nbytes)
+    odd = [c for c in r.contributions if (c.layout, c.nbytes) != form]
+    if not odd:
+        return r
+    for c in odd:
+        ctx.emit("left_out", study=r.study, number=r.number, member=c.member, layout=c.layout,
+                 expected=chosen.layout, like=chosen.member)  # fmt: skip
+    gone = {c.member for c in odd}
+    return replace(
+        r,
+        contributions=tuple(c for c in r.contributions if c.member not in gone),
+        left_out=(*r.left_out, *(LeftOut(c.member, c.layout) for c in odd)),
+        roster=tuple(m for m in r.roster if m not in gone),
+        revision=r.revision + 1,
+    )
+
+
 def note_settled(ctx: Context, study: Study, r: Round) -> Study:
     """Record that the round was settled with these contributions, and when."""
     last = {s.member: s for s in study.settled}
-    last.update({m: LastSettled(m, r.number, ctx.env.time_ms) for m in r.contributors})
+    now_ms = ctx.env.time_ms
+    last.update({m: LastSettled(m, r.number, now_ms, r.stage, r.turn) for m in r.contributors})
     return replace(study, settled=tuple(last[m] for m in sorted(last)))
 
 
@@ -91,11 +151,11 @@ def compute_grace_ms(spec: Spec, r: Round) -> int:
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start its timers."""
     r = replace(r, phase=phase, since_term=r.term)
-    if phase == SETTLED:  # an evaluation round: its metrics are its result
+    if phase == SETTLED:  # an evaluation without counts: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
         study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
         STUDY.put(ctx.state, r.study, record=study)
-        open_round(ctx, r.study, r.number + 1, r.contributors)
+        open_next(ctx, r, r.contributors)
         return r
     r = pass_over_false_leaders(r)
     put(ctx, r)
@@ -164,8 +224,9 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
     if r is None:
         return
+    spec = SPEC.need(ctx.state, name)
     if study.samples_of(member) is None:
-        r = leave_out(SPEC.need(ctx.state, name), r, member)
+        r = leave_out(spec, r, member)
     contributed = r.contribution_of(member) is not None
     part = contributed or member in get_candidates(r)
     r = replace(r, roster=tuple(m for m in r.roster if m != member))
@@ -192,19 +253,21 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:
         ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
-    if r.phase != MERGING:
-        enough = len(r.contributions) >= r.min_peers
+    if PHASES[r.phase].on_drop == "stays":
+        enough = is_enough(spec, r, r.contributors)
         if not enough:
             deadlines.clear(ctx.state, f"grace/{name}")
         put(ctx, replace(r, grace=r.grace if enough else ""))
         advance(ctx, name)
-    elif len(get_candidates(r)) < r.min_peers:
+    elif not is_enough(spec, r, get_candidates(r)):
         deadlines.clear(ctx.state, f"term/{name}")
         back = KINDS[r.kind].before(MERGING)
         if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
-            r = reckon_with_all(SPEC.need(ctx.state, name), study, r)
-        roster = tuple(sorted({*r.roster, *study.ready} - {member}))
-        STUDY.put(ctx.state, name, record=replace(study, ready=()))
+            r = reckon_with_all(spec, study, r)
+        ready = {m for m in study.ready if m in r.enrolled}
+        roster = tuple(sorted({*r.roster, *ready} - {member}))
+        later = tuple(m for m in study.ready if m not in ready)
+        STUDY.put(ctx.state, name, record=replace(study, ready=later))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
         ctx.emit("collects_again", study=name, number=r.number, roster=list(roster))
         advance(ctx, name)
@@ -214,18 +277,33 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     mark_reinstatement(ctx, name)
 
 
+def suspend(ctx: Context, name: str, member: MemberId) -> None:
+    """Suspend a running study that has lost a required member: its open round is void, and goes on
+    once new terms are approved."""
+    study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
+    study = replace(study, status="suspended", ready=(), resumes=get_position(r))
+    STUDY.put(ctx.state, name, record=study)
+    close_rounds(ctx, name)
+    ctx.emit("study_suspended", study=name, member=member)
+
+
+def close_rounds(ctx: Context, name: str) -> None:
+    """Delete the open round of a study."""
+    ROUND.put(ctx.state, name, record=None)
+    clear_deadlines(ctx, name)
+    chain = ctx.chain
+    running = tuple(s for s in chain.running if s != name)
+    CHAIN.put(ctx.state, record=replace(chain, running=running))
+
+
 def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
     """End a study: no round is open any more; models and lineage stay. A study that has never been
     started leaves the state. One that was started keeps its name: receipts and offers that were
     signed for its rounds contain it, and would be valid for another study of this name."""
     study = STUDY.need(ctx.state, name)
-    STUDY.put(ctx.state, name, record=replace(study, status=status, ready=()))
-    ROUND.put(ctx.state, name, record=None)
-    clear_deadlines(ctx, name)
+    STUDY.put(ctx.state, name, record=replace(study, status=status, ready=(), resumes=None))
+    close_rounds(ctx, name)
     deadlines.clear(ctx.state, f"expiry/{name}")
-    chain = ctx.chain
-    running = tuple(s for s in chain.running if s != name)
-    CHAIN.put(ctx.state, record=replace(chain, running=running))
     ctx.emit("study_" + status, study=name)
     if study.status == "proposed":
         drop_study(ctx, study)

@@ -8,15 +8,21 @@ from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_unavailable, compute_witnesses
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
+    RESULT,
     ROUND,
     STUDY,
     Contribution,
     Model,
     Report,
+    Result,
+    Round,
     Share,
+    Spec,
+    Study,
 )
 from swarmhub.contract.refusals import (
     AlreadyDone,
+    BadValue,
     Disputed,
     NotAllowed,
     UnknownThing,
@@ -33,7 +39,7 @@ from swarmhub.contract.round.checks import (
     need_open_round,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS, MERGING
+from swarmhub.contract.round.kinds import KINDS, MERGING, TRAIN
 from swarmhub.contract.round.minimum import take_in
 from swarmhub.contract.round.phases import (
     advance,
@@ -42,10 +48,11 @@ from swarmhub.contract.round.phases import (
     mark_term,
     next_term,
     note_settled,
-    open_round,
+    open_next,
     put,
 )
 from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
     Invalid,
@@ -167,10 +174,30 @@ def settle(ctx: Context, tx: Settle) -> None:
     if r.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.dispute.digest, r.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    if tx.met and get_stage(spec, r).until is None:
+        raise BadValue("met", "false: the stage has no test", tx.met)
     check_receipts(ctx, r, tx, member)
     candidates = get_candidates(r)
-    shares = tuple(Share(c.member, c.weight, c.digest) for c in r.contributions)
-    model = Model(
+    model = make_model(study, spec, r, tx)
+    study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
+    lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
+    study = replace(study, lineage=lineage)
+    if not KINDS[r.kind].makes_model:
+        RESULT.put(ctx.state, r.study, model.stage, record=make_result(spec, r, model))
+    elif r.kind == TRAIN:
+        study = replace(study, current=model)
+    else:  # a new start: scores of models before it do not count
+        study = replace(study, current=model, best=None, best_score=None)
+    STUDY.put(ctx.state, r.study, record=study)
+    ctx.emit("settled", lineage=lineage, **codec.to_json(model))
+    open_next(ctx, r, candidates, tx.met)
+
+
+def make_model(study: Study, spec: Spec, r: Round, tx: Settle) -> Model:
+    """Return the record of what a round has settled."""
+    stage = get_stage(spec, r)
+    leader = get_leader(r, tx.ref.term)
+    return Model(
         study=r.study,
         number=r.number,
         kind=r.kind,
@@ -179,22 +206,23 @@ def settle(ctx: Context, tx: Settle) -> None:
         layout=tx.layout,
         base=r.base,
         spec=study.spec,
-        rule="statistics" if KINDS[r.kind].carries == DOCUMENT else spec.merge.name,
-        leader=member.id,
+        rule=stage.rule.name if r.kind == TRAIN else "",
+        leader=leader or 0,
         term=tx.ref.term,
         revision=r.revision,
-        shares=shares,
+        shares=tuple(Share(c.member, c.weight, c.digest) for c in r.contributions),
         receipts=tuple(p.member for p in tx.receipts),
+        stage=stage.name,
+        turn=r.turn,
+        met=tx.met,
     )
-    study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
-    lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
-    if KINDS[r.kind].carries == DOCUMENT:
-        study = replace(study, statistics=model, lineage=lineage)
-    else:
-        study = replace(study, current=model, lineage=lineage)
-    STUDY.put(ctx.state, r.study, record=study)
-    ctx.emit("settled", lineage=lineage, **codec.to_json(model))
-    open_round(ctx, r.study, r.number + 1, candidates)
+
+
+def make_result(spec: Spec, r: Round, model: Model) -> Result:
+    """Return the result of a stage: the settled record without what its event tells."""
+    is_last = model.met or r.turn == get_stage(spec, r).max_rounds
+    return Result(model.number, model.turn, model.digest, model.nbytes, model.layout, model.leader,
+                  is_last, model.met)  # fmt: skip
 
 
 def poke(ctx: Context, tx: Poke) -> None:

@@ -40,7 +40,7 @@ def compute_score(study: Study, r: Round, digest: str) -> Score | None:
 def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
     """Score the model from which the round started; keep it if it is the best so far."""
     score = compute_score(study, r, r.base)
-    if score is None or study.current is None:
+    if score is None or study.current is None or study.current.digest != r.base:
         return study
     ctx.emit("evaluated", study=r.study, number=study.current.number, digest=score.digest,
              samples=score.samples, weight=score.weight,

@@ -13,21 +13,25 @@ from swarmhub.contract import deadlines, quotas
 from swarmhub.contract.consortium.motions import cast, get_motions, open_motion
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.context import Context
-from swarmhub.contract.names import METRIC_NAME, is_metric_name
+from swarmhub.contract.names import METRIC_NAME, STUDY_NAME, is_metric_name, is_study_name
 from swarmhub.contract.records import (
     CHAIN,
+    ROUND,
     SPEC,
     STUDY,
     Enrolment,
     Member,
     Motion,
+    Position,
     Spec,
     Study,
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
 from swarmhub.contract.round import phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
+from swarmhub.contract.stages import check_members, check_stages, get_stages
 from swarmhub.contract.transactions import (
+    Amend,
     Approve,
     Enrol,
     Finish,
@@ -39,7 +43,6 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import MemberId
 
-STUDY_NAME = "1 to 40 of a-z, 0-9 and '-', with a letter or digit at both ends"
 MAX_RELEASED = 32
 MAX_SPEC_BYTES = 16 * 1024
 
@@ -54,9 +57,6 @@ def propose(ctx: Context, tx: Propose) -> None:
     proposer = ctx.need_member()
     spec = tx.spec
     check_spec(ctx, spec)
-    size = len(codec.pack(spec))
-    if size > MAX_SPEC_BYTES:
-        raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
@@ -71,20 +71,14 @@ def propose(ctx: Context, tx: Propose) -> None:
     ctx.emit("proposed", study=spec.name, spec=digest, by=proposer.id)
 
 
-def is_study_name(text: str) -> bool:
-    """Return whether a text is 1 to 40 of a-z, 0-9 and '-', with no '-' at either end (it would be
-    read as an option)."""
-    allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
-    inner = 0 < len(text) <= 40 and all(c in allowed for c in text)
-    return inner and text[0] != "-" and text[-1] != "-"
-
-
 def check_spec(ctx: Context, spec: Spec) -> None:
     """Refuse terms that could never run."""
+    size = len(codec.pack(spec))
+    if size > MAX_SPEC_BYTES:
+        raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
     if not is_study_name(spec.name):
         raise BadValue("name", STUDY_NAME, spec.name)
     bounds = (
-        ("rounds", 1, 100_000),
         ("min_peers", 1, 1000),
         ("quorum_grace_ms", 0, 7 * 86_400_000),
         ("leader_timeout_ms", 100, 86_400_000),
@@ -98,8 +92,8 @@ def check_spec(ctx: Context, spec: Spec) -> None:
     members = len(ctx.chain.active)
     if spec.min_peers > members:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
-    if not 0 <= spec.merge.trim_permille < 500:
-        raise BadValue("merge.trim_permille", "0 to 499", spec.merge.trim_permille)
+    check_stages(ctx, spec)
+    check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
         raise BadValue("metric.name", METRIC_NAME, spec.metric.name)
     if spec.expires_ms and spec.expires_ms <= ctx.env.time_ms:
@@ -107,6 +101,54 @@ def check_spec(ctx: Context, spec: Spec) -> None:
     for field in ("layout", "code", "ethics"):
         if getattr(spec, field) and not codec.is_digest(getattr(spec, field)):
             raise BadValue(field, "a sha256 digest of 64 hex digits", getattr(spec, field))
+
+
+def amend(ctx: Context, tx: Amend) -> None:
+    """Replace the terms of a study that does not run, for its proposer (if it is gone, for any
+    enrolled member). Every member approves the new terms anew; rounds that are settled stay."""
+    member = ctx.need_member()
+    spec = tx.spec
+    study = need_study(ctx, spec.name)
+    if study.status not in ("proposed", "suspended"):
+        raise NotAllowed("members of a study that is proposed or suspended",
+                         f"amend it; '{spec.name}' is {study.status}")  # fmt: skip
+    need_steward(ctx, study, member, "amend the terms")
+    check_spec(ctx, spec)
+    check_passed_stages(ctx, study, spec)
+    digest = compute_spec_digest(spec)
+    if digest == study.spec:
+        raise AlreadyDone("these are the study's terms")
+    quotas.need_amendment(ctx.state, study, spec)
+    study = replace(study, spec=digest, approved=(member.id,), refused=())
+    STUDY.put(ctx.state, spec.name, record=study)
+    SPEC.put(ctx.state, spec.name, record=spec)
+    deadlines.clear(ctx.state, f"expiry/{spec.name}")
+    if spec.expires_ms:
+        deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    ctx.emit("amended", study=spec.name, spec=digest, by=member.id)
+
+
+def check_passed_stages(ctx: Context, study: Study, spec: Spec) -> None:
+    """Refuse new terms that change what a suspended study has computed: the stages that are over,
+    and name and kind of the one that goes on."""
+    at = study.resumes
+    if at is None:
+        return
+    old, new = get_stages(SPEC.need(ctx.state, study.name)), get_stages(spec)
+    if new[: at.stage] != old[: at.stage]:
+        raise BadValue("stages", "the stages that are over, unchanged", [s.name for s in new])
+    now, goes_on = old[at.stage], new[at.stage] if at.stage < len(new) else None
+    if goes_on is None or (goes_on.name, goes_on.kind) != (now.name, now.kind):
+        raise BadValue("stages", f"'{now.name}' next, of kind {now.kind}", [s.name for s in new])
+    if goes_on.max_rounds < at.turn:
+        raise BadValue("max_rounds", f"at least {at.turn} in '{now.name}'", goes_on.max_rounds)
+
+
+def need_steward(ctx: Context, study: Study, member: Member, act: str) -> None:
+    """Refuse all but the study's proposer; if it is gone, all but enrolled members."""
+    proposer_active = study.proposer in ctx.chain.active
+    if member.id != study.proposer and (proposer_active or not _is_enrolled(study, member)):
+        raise NotAllowed("the proposer (once it is gone: an enrolled member)", act)
 
 
 def need_study(ctx: Context, name: str, spec: str | None = None) -> Study:
@@ -199,40 +241,59 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
-    else:  # the study's record has nothing of the member
+        if member in SPEC.need(ctx.state, name).required and ROUND.get(ctx.state, name):
+            phases.suspend(ctx, name, member)
+    elif study.status == "proposed":  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
 
 
 def start(ctx: Context, tx: Start) -> None:
-    """Open the first round, for an enrolled member, once min_peers are enrolled."""
+    """Open the next round of a study that does not run, for an enrolled member, once enough are
+    enrolled. Those that have not approved amended terms are enrolled no longer."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     spec = SPEC.need(ctx.state, tx.study)
-    if study.status != "proposed":
+    if study.status not in ("proposed", "suspended"):
         raise AlreadyDone(f"'{tx.study}' is {study.status}")
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "start the study")
-    here = tuple(e for e in study.enrolled if e.member in ctx.chain.active)
-    min_peers = compute_min_peers(spec.min_peers, len(here))
-    if len(here) < min_peers:
-        raise BadValue("enrolled", f"min_peers = {min_peers} members", len(here))
-    STUDY.put(ctx.state, tx.study, record=replace(study, status="running", enrolled=here))
+    here = tuple(
+        e for e in study.enrolled if e.member in ctx.chain.active and e.member in study.approved
+    )
+    check_enough(spec, here)
+    for gone in (e for e in study.enrolled if e not in here):
+        withdraw_member(ctx, tx.study, gone.member, willing=False)
+    first = study.resumes or Position()
+    study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None)
+    STUDY.put(ctx.state, tx.study, record=study)
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
     deadlines.clear(ctx.state, f"proposal/{tx.study}")
     quotas.release(ctx.state, study.proposer, "proposals", tx.study)
     quotas.hold(ctx.state, study.proposer, "studies", tx.study)
     ctx.emit("started", study=tx.study)
-    phases.open_round(ctx, tx.study, 1, ())
+    phases.open_round(ctx, tx.study, first, ())
+
+
+def check_enough(spec: Spec, here: tuple[Enrolment, ...]) -> None:
+    """Refuse to start with too few enrolled members, in all or in one of the stages, or without a
+    required one."""
+    members = {e.member for e in here}
+    min_peers = compute_min_peers(spec.min_peers, len(here))
+    if len(here) < min_peers:
+        raise BadValue("enrolled", f"min_peers = {min_peers} members", len(here))
+    named = {*spec.required, *(m for stage in get_stages(spec) for m in stage.members)}
+    if not named <= members:
+        raise BadValue(
+            "enrolled", f"the members that the terms name, {sorted(named)}", sorted(members)
+        )
 
 
 def finish(ctx: Context, tx: Finish) -> None:
     """End the study early, for the proposer; if it is gone, for any enrolled member."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
-    proposer_active = study.proposer in ctx.chain.active
-    if member.id != study.proposer and (proposer_active or not _is_enrolled(study, member)):
-        raise NotAllowed("the proposer (once it is gone: an enrolled member)", "end the study")
+    need_steward(ctx, study, member, "end the study")
     phases.end_study(ctx, tx.study, "finished")
 
 
@@ -276,7 +337,7 @@ def release_model(ctx: Context, motion: Motion) -> None:
 def expire(ctx: Context, name: str) -> None:
     """End a study when its time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
-    if study is not None and study.status in ("proposed", "running"):
+    if study is not None and not study.is_over:
         phases.end_study(ctx, name, "expired")
 
 

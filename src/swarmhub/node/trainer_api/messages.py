@@ -17,10 +17,12 @@ MAX_BODY_BYTES = MAX_DOCUMENT_BYTES + (1 << 20)  # a layout, and a little
 
 @dataclass(frozen=True)
 class NextTask:
-    """A request for the next task, which waits at most `wait_s` seconds."""
+    """A request for the next task, which waits at most `wait_s` seconds; not longer than until the
+    result of the round `result_of` is settled, if it is not 0."""
 
     fence: int
     wait_s: int = 20
+    result_of: int = 0
 
 
 @dataclass(frozen=True)

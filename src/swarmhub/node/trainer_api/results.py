@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from swarmhub.contract.records import ROUND, SPEC, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS, NOTHING
+from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS, TRAIN
+from swarmhub.contract.stages import get_stage
 from swarmhub.errors import BadContribution, BlobError, TrainerError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing
@@ -76,19 +78,21 @@ class ResultIntake:
         """Check the result, and store its buffer if it has one."""
         state, me = self._services.state, driver.local.me
         measured = (given.evaluations, given.own_metrics)
+        spec = SPEC.need(state, driver.study)
+        stage = get_stage(spec, ROUND.need(state, driver.study))
         buffer, carries = None, KINDS[task.kind].carries
         if carries == DOCUMENT:
             layout = None
-        elif carries != NOTHING and layout is None:
-            raise TrainerError("Parameters come with their layout; this answer has none.")
-        if carries != NOTHING:
+        elif layout is None and (carries != COUNTS or drop is not None):
+            raise TrainerError("Arrays come with their layout; this answer has none.")
+        if layout is not None or carries == DOCUMENT:
             buffer = self._measure(drop, layout)
-            if task.kind == "parameters" and buffer[2] != task.layout:
+            if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
         answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
         check_answer(state, driver.study, me, answer)
         if buffer is not None and drop is not None:
-            made = await self._insist(self._ingest, drop, layout, me, given.samples)
+            made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
             buffer = (made.root, made.nbytes, buffer[2])
             answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
             driver.local.learn(BlobStored(made.digest), self._services.now_ms())
@@ -125,10 +129,12 @@ class ResultIntake:
     async def _prepare(self, driver: StudyDriver, answer: PreparedContribution) -> None:
         driver.prepare(answer)
 
-    async def _ingest(self, drop: Path, layout: Layout | None, me: int, weight: int) -> Fingerprint:
+    async def _ingest(
+        self, drop: Path, layout: Layout | None, stage: Stage, me: int, weight: int
+    ) -> Fingerprint:
         store = self._services.blobs
         try:
-            return await asyncio.to_thread(work.ingest, store, drop, layout, me, weight)
+            return await asyncio.to_thread(work.ingest, store, drop, layout, stage, me, weight)
         except BadContribution as error:
             raise TrainerError(
                 f"The parameters cannot be shared: {error.why}; "

@@ -13,6 +13,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import SPEC, STUDY, Study
+from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BadInput, FenceError, TrainerError
 from swarmhub.files import lock
 from swarmhub.node.layouts import find_unlike
@@ -22,6 +23,7 @@ from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies
 from swarmhub.node.trainer_api.messages import NextTask
 from swarmhub.protocol import LocalState, TrainingTask, assign
+from swarmhub.protocol.retention import get_results
 
 API_BEHIND_S = 1.5  # a block without a notification is found within a second
 
@@ -167,7 +169,8 @@ class Sessions:
             if study.is_over:
                 if study.current is None or study.current.digest in services.blobs or left <= 0:
                     last = {**self._model_of(study), "layout_path": await self._layout_path(study)}
-                    return {"state": "over", "why": study.status, **last}
+                    results = await self._describe_results(study)
+                    return {"state": "over", "why": study.status, **last, "results": results}
                 await services.news.wait(study.name, left)  # the last model is on its way
                 continue
             self._note_attached(study.name)
@@ -175,9 +178,11 @@ class Sessions:
             if task is not None and driver is not None:
                 return await self._describe_task(study, task, driver.local)
             sentence = await self._describe_unlike(study, driver.local) if driver else ""
-            if left <= 0 or services.stopping.is_set():
+            results = await self._describe_results(study)
+            is_settled = any(r["number"] >= ask.result_of for r in results.values())
+            if left <= 0 or services.stopping.is_set() or (ask.result_of and is_settled):
                 waits = sentence or self._status.say_wait(study.name)
-                return {"state": "waiting", "for": waits}
+                return {"state": "waiting", "for": waits, "results": results}
             await services.news.wait(study.name, left if driver else min(left, 0.1))
 
     async def _describe_task(
@@ -185,13 +190,26 @@ class Sessions:
     ) -> dict[str, Any]:
         blobs = self._services.blobs
         files = {
-            "base_path": str(blobs.path(task.base)) if task.base else "",
-            "statistics_path": str(blobs.path(task.statistics)) if task.statistics else "",
+            "model_path": str(blobs.path(task.model)) if task.model else "",
             "layout_path": await self._layout_path(study),
             "drop": str(self._new_drop(study.name, task.base)),
             "refused": local.answer_refused,
+            "results": await self._describe_results(study),
         }
         return {"state": "task", **codec.to_json(task), **files}
+
+    async def _describe_results(self, study: Study) -> dict[str, dict[str, Any]]:
+        """Return the settled results of the study's stages that are held here, with their files."""
+        services, found = self._services, {}
+        for name, result in get_results(services.state, study.name).items():
+            if result.digest not in services.blobs:
+                continue
+            is_document = result.layout == STATISTICS_LAYOUT
+            layout = "" if is_document else await services.layouts.find_document(study, result)
+            path = str(services.blobs.path(result.digest))
+            files = {"path": path, "layout_path": str(layout or "")}
+            found[name] = {**codec.to_json(result), **files}
+        return found
 
     async def _describe_unlike(self, study: Study, local: LocalState) -> str:
         """Return a sentence on another member's model that differs from the one here, "" if none
@@ -205,15 +223,12 @@ class Sessions:
         return sentence
 
     def _model_of(self, study: Study) -> dict[str, str]:
-        """Return the last settled model and the merged statistics of a study that is over."""
-        blobs, model, statistics = self._services.blobs, study.current, study.statistics
-        found = {"base": "", "base_path": "", "layout": "", "statistics_path": ""}
-        if model is not None and model.digest in blobs:
-            path = str(blobs.path(model.digest))
-            found |= {"base": model.digest, "base_path": path, "layout": model.layout}
-        if statistics is not None and statistics.digest in blobs:
-            found["statistics_path"] = str(blobs.path(statistics.digest))
-        return found
+        """Return the last settled model of a study that is over."""
+        blobs, model = self._services.blobs, study.current
+        if model is None or model.digest not in blobs:
+            return {"model": "", "model_path": "", "layout": ""}
+        path = str(blobs.path(model.digest))
+        return {"model": model.digest, "model_path": path, "layout": model.layout}
 
     async def _layout_path(self, study: Study) -> str:
         if study.current is None:
