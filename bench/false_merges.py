@@ -89,7 +89,7 @@ async def run_real(
             led.add(number)
         elif name == "false_merge":
             (caught if fields["leader"] == LIAR else framed).add(number)
-        elif name == "settled" and fields["kind"] == "parameters":
+        elif name == "settled" and fields["kind"] == "train":
             over.add(number)
             nbytes = fields["nbytes"]
             if fields["leader"] == LIAR:

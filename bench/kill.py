@@ -200,7 +200,7 @@ class Campaign:
     def _settled(self, number: int, fields: dict[str, Any]) -> None:
         self.tally.settled += 1
         self.models[fields["digest"]] = fields["layout"]
-        if fields["kind"] == "parameters":
+        if fields["kind"] == "train":
             merged = {s["member"] for s in fields["shares"]}
             if merged != self.contributed.get(number):
                 self.tally.lost_rounds += 1

@@ -25,7 +25,7 @@ honest_merge = work.merge
 def false_merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """The merge with some bits flipped."""
     made = honest_merge(store, effect, is_wanted)
-    if effect.kind != "parameters":
+    if effect.stage.kind != "train":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     for at in range(0, max(1, int(len(data) * SHARE)), 4):

@@ -76,9 +76,9 @@ async def measure(
     nbytes = 0
     while len(settled) < options.rounds + 1:
         at, name, fields = await swarm.next_event(300)
-        if name == "opened" and fields["kind"] == "parameters" and not startup_s:
+        if name == "opened" and fields["kind"] == "train" and not startup_s:
             startup_s = at - started
-        if name == "settled" and fields["kind"] == "parameters":
+        if name == "settled" and fields["kind"] == "train":
             settled.append(at)
             nbytes = fields["nbytes"]
             lo.append(lo_bytes())

@@ -77,7 +77,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     counted: list[list[int]] = []
     while len(settled) < options.rounds + 1:
         at, name, fields = await asyncio.wait_for(events.get(), 300)
-        if name == "settled" and fields["kind"] == "parameters":
+        if name == "settled" and fields["kind"] == "train":
             settled.append(at)
             counted.append(moved(bed))
     await ledger.close()

@@ -173,7 +173,7 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     started = time.monotonic()
     while STUDY.need(swarm.ledger.state, "bench").status == "running":
         _, name, fields = await swarm.next_event(QUIET_S)
-        if name != "settled" or fields["kind"] != "parameters":
+        if name != "settled" or fields["kind"] != "train":
             continue
         number = compute_training_round(spec, fields["number"])
         pids = dict(children.named_pids())

@@ -323,7 +323,7 @@ class Consortium:
 
     def ready(self, *members: int, name: str = HEART) -> None:
         for member in members:
-            if self.round(name).kind != "statistics" or member not in self.round(name).roster:
+            if self.round(name).kind != "describe" or member not in self.round(name).roster:
                 self.ok(member, Ready(name))  # a round of statistics expects everyone enrolled
 
     # rounds
@@ -333,7 +333,7 @@ class Consortium:
 
     def layout(self, name: str = HEART) -> str:
         """What the open round's buffers look like."""
-        return STATISTICS_LAYOUT if self.round(name).kind == "statistics" else LAYOUT
+        return STATISTICS_LAYOUT if self.round(name).kind == "describe" else LAYOUT
 
     def contribution(self, who: int, name: str = HEART, **changes: Any) -> Contribute:
         """What the member would contribute now."""
@@ -348,7 +348,7 @@ class Consortium:
             "weight": 100,
             **changes,
         }
-        if r.kind == "evaluation":
+        if r.kind == "evaluate":
             fields = {"root": "", "nbytes": 0, "layout": ""} | {
                 k: v
                 for k, v in fields.items()

@@ -49,9 +49,9 @@ def reach(what):
 
 
 DEEP = {
-    "a round of statistics is settled",
+    "a round of describe is settled",
     "a round of initial is settled",
-    "a round of parameters is settled",
+    "a round of train is settled",
     "a disputed merge is not settled",
     "a leader is convicted",
     "another leader settles after a conviction",

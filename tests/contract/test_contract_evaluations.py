@@ -152,7 +152,7 @@ def test_the_score_counts_once_and_for_the_model_that_was_measured():
 def test_an_evaluation_round_carries_metrics_only():
     c = initialised(2, rounds=1)
     c.play()
-    assert c.round().kind == "evaluation"
+    assert c.round().kind == "evaluate"
     c.refused("BadValue", 1, c.contribution(1, root=digest("model")))
     c.refused("BadValue", 1, c.contribution(1, nbytes=1))
     c.refused("BadValue", 1, c.contribution(1, layout=digest("layout")))

@@ -161,7 +161,7 @@ def test_what_members_contribute_does_not_choose_the_leader():
 
 
 def test_a_round_without_candidates_has_no_leader():
-    assert get_leader(Round("s", 1, "parameters", "COLLECTING", ())) is None
+    assert get_leader(Round("s", 1, "train", "COLLECTING", ())) is None
 
 
 # suspect

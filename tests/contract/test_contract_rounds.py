@@ -16,9 +16,10 @@ from builders import (
     spec_of,
 )
 
-from swarmhub.contract.records import RoundRef
+from swarmhub.contract.records import RESULT, Position, RoundRef
 from swarmhub.contract.round.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.round.kinds import KINDS, PHASES, compute_kind, compute_training_round
+from swarmhub.contract.round.kinds import KINDS, PHASES
+from swarmhub.contract.stages import compute_next, get_stages
 from swarmhub.contract.transactions import (
     BODIES,
     Finish,
@@ -33,36 +34,36 @@ from swarmhub.contract.transactions import (
 @pytest.mark.parametrize(
     ("statistics", "kinds"),
     [
-        (False, ["initial", "parameters", "parameters", "evaluation", None, None]),
-        (True, ["statistics", "initial", "parameters", "parameters", "evaluation", None]),
+        (False, ["initial 1", "training 1", "training 2", "evaluation 1"]),
+        (True, ["statistics 1", "initial 1", "training 1", "training 2", "evaluation 1"]),
     ],
 )
 def test_a_study_of_two_rounds_walks_through_its_kinds(statistics, kinds):
     spec = spec_of(statistics=statistics, rounds=2)
-    assert [compute_kind(spec, number) for number in range(1, 7)] == kinds
-    first = 3 if statistics else 2
-    assert [compute_training_round(spec, number) for number in (first, first + 1)] == [1, 2]
+    found, at = [], Position()
+    while at is not None:
+        found.append(f"{get_stages(spec)[at.stage].name} {at.turn}")
+        assert at.number == len(found)
+        at = compute_next(spec, at, False)
+    assert found == kinds
 
 
 def test_a_study_with_statistics_from_its_start_to_its_end():
     c = running(3, statistics=True, rounds=2)
     c.ready(1, 2, 3)
-    assert (c.round().kind, c.round().phase, c.round().base) == ("statistics", "COLLECTING", "")
+    assert (c.round().kind, c.round().phase, c.round().base) == ("describe", "COLLECTING", "")
     statistics = c.play(1, 2, 3)
-    assert c.study().statistics.digest == statistics
-    assert (c.study().statistics.rule, c.study().statistics.layout) == (
-        "statistics",
-        STATISTICS_LAYOUT,
-    )
+    found = RESULT.need(c.state, HEART, "statistics")
+    assert (found.digest, found.layout) == (statistics, STATISTICS_LAYOUT)
     assert c.study().current is None
     assert (c.round().kind, c.round().phase) == ("initial", "MERGING")
     models = [c.settle()]
     for number in (3, 4):
         r = c.round()
-        assert (r.number, r.kind, r.phase) == (number, "parameters", "COLLECTING")
+        assert (r.number, r.kind, r.phase) == (number, "train", "COLLECTING")
         assert (r.base, r.roster) == (models[-1], (1, 2, 3))
         models.append(c.play())
-    assert (c.round().kind, c.round().phase) == ("evaluation", "COLLECTING")
+    assert (c.round().kind, c.round().phase) == ("evaluate", "COLLECTING")
     c.contribute(1, 2, 3, evaluations=(auc(models[-1], 800_000),))
     assert c.study().status == "finished"
     assert not c.has_round()
@@ -81,7 +82,7 @@ def test_a_settled_model_says_how_it_came_about():
     merged = c.settle()
     model = c.study().current
     assert (model.digest, model.base, model.leader, model.term) == (merged, base, leader, 0)
-    assert (model.kind, model.rule, model.number) == ("parameters", "weighted_mean", 2)
+    assert (model.kind, model.rule, model.number) == ("train", "weighted_mean", 2)
     assert [(s.member, s.weight) for s in model.shares] == [(1, 10), (2, 20), (3, 30)]
     assert model.spec == c.study().spec
     assert leader not in model.receipts

@@ -228,7 +228,7 @@ def test_an_enrolled_member_starts_the_study_once_min_peers_are_enrolled():
 
 
 def test_a_study_with_statistics_opens_with_a_round_of_them():
-    assert running(statistics=True).round().kind == "statistics"
+    assert running(statistics=True).round().kind == "describe"
 
 
 # finish

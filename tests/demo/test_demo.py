@@ -88,7 +88,7 @@ def test_an_auditor_can_verify_and_read_the_ledger(outcome):
     assert json.loads(done.stdout)["members"] == list(found["auc"]["local"])
     events = json.loads(swarmhub("ledger", "log", "--file", found["ledger"], "--json").stdout)
     settled = [e for e in events if e["event"] == "settled"]
-    assert [e["kind"] for e in settled] == ["statistics", "initial", *["parameters"] * 10]
+    assert [e["kind"] for e in settled] == ["describe", "initial", *["train"] * 10]
     assert settled[-1]["digest"] == found["model_digest"]
     votes = [e for e in events if e["event"] == "voted"]
     assert len(votes) == 3

@@ -70,5 +70,5 @@ def test_time_in_which_the_demo_was_stopped_does_not_count():
 )
 def test_what_a_round_waits_for_is_said_by_name(phase, have, words):
     given = tuple(Contribution(m, "d", 1, "l", 1) for m in have)
-    r = Round("s", 3, "parameters", phase, (1, 2, 3), contributions=given)
+    r = Round("s", 3, "train", phase, (1, 2, 3), contributions=given)
     assert say_what_is_missing(r, NAMES) == words

@@ -136,7 +136,7 @@ def test_jurors_die_in_swarms_with_a_liar_and_all_others_in_the_other_swarms():
 
 
 def merging(number, contributors=(1, 2, 3, 4)):
-    return SimpleNamespace(number=number, kind="parameters", contributors=contributors)
+    return SimpleNamespace(number=number, kind="train", contributors=contributors)
 
 
 def test_every_leader_that_dies_in_mid_merge_is_a_sample_or_has_a_reason_why_not():

@@ -25,7 +25,7 @@ from swarmhub.transport.blob_server import BlobServer
 right_merge, right_parts = work.merge, BlobServer._read
 def merge(store, effect, is_wanted):
     made = right_merge(store, effect, is_wanted)
-    if effect.kind != "parameters":
+    if effect.stage.kind != "train":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     np.frombuffer(data, np.float64)[CHUNK_BYTES // 8:] = 666  # all of the second chunk
@@ -51,7 +51,7 @@ from swarmhub.node import work
 from swarmhub.transport.blob_server import BlobServer
 right_merge, right_parts, other = work.merge, BlobServer._read, {}
 def merge(store, effect, is_wanted):
-    if effect.kind != "parameters":
+    if effect.stage.kind != "train":
         return right_merge(store, effect, is_wanted)
     mine = next(s for s in effect.shares if s.member == 3)
     data = np.full(200_000, 4000.0).tobytes()  # now that it knows the others'
@@ -152,7 +152,7 @@ from swarmhub.node import work
 right_merge, right_sync, failures = work.merge, BlobStore.sync, {}
 def merge(store, effect, is_wanted):
     made = right_merge(store, effect, is_wanted)
-    if effect.kind == "parameters":
+    if effect.stage.kind == "train":
         failures[made.digest] = 2
     return made
 def sync(self, digest):
@@ -245,7 +245,7 @@ def test_a_leader_merges_no_other_contribution_than_it_has_committed(tmp_path):
 
 def test_receipts_with_false_signatures_hold_up_no_round(tmp_path):
     events, model = run_with(FALSE_RECEIPTS, tmp_path, rounds=3)
-    settled = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    settled = [f for name, f in events if name == "settled" and f["kind"] == "train"]
     assert len(settled) == 3
     assert not any(LIAR in f["receipts"] for f in settled)
     np.testing.assert_array_equal(model, np.full(200_000, 7.5))
@@ -255,7 +255,7 @@ def test_who_serves_its_contribution_too_slowly_is_left_out(tmp_path):
     events, model = run_with(
         SLOW_SERVER, tmp_path, min_peers=3, leader_timeout_ms=1500, quorum_grace_ms=60_000
     )
-    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "train"]
     assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
     assert [f["why"] for name, f in events if name == "excluded"][:1] == ["unavailable"]
     np.testing.assert_allclose(model, np.full(200_000, 7 / 3))
@@ -263,7 +263,7 @@ def test_who_serves_its_contribution_too_slowly_is_left_out(tmp_path):
 
 def test_who_sends_numbers_whose_sum_overflows_is_left_out(tmp_path):
     events, model = run_with(HUGE_NUMBERS, tmp_path, min_peers=3)
-    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "parameters"]
+    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "train"]
     assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
     assert {(f["member"], f["why"]) for name, f in events if name == "excluded"} == {
         (LIAR, "invalid")

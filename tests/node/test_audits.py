@@ -29,7 +29,7 @@ from swarmhub.params import CHUNK_BYTES
 honest_merge = work.merge
 def false_merge(store, effect, is_wanted):
     made = honest_merge(store, effect, is_wanted)
-    if effect.kind != "parameters":
+    if effect.stage.kind != "train":
         return made
     data = bytearray(store.path(made.digest).read_bytes())
     for at in list(range(CHUNK_BYTES, len(data), 8))[:FALSE]:  # the lowest bit of a number
@@ -111,7 +111,7 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         caught = events(network, "false_merge")
         assert [e["number"] for e in caught] == [e["number"] for e in led] != []
         settled = events(network, "settled")
-        assert all(e["leader"] != 3 for e in settled if e["kind"] == "parameters")
+        assert all(e["leader"] != 3 for e in settled if e["kind"] == "train")
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(size, 8.0))
 
 

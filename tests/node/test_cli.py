@@ -132,7 +132,7 @@ def test_a_network_by_hand(tmp_path):
     assert shown["study"]["status"] == "finished"
     assert {shown["study"]["current"]["digest"]} == digests
     assert shown["study"]["best_score"]["metrics"]["auc"] > 800_000
-    assert [r["model"]["kind"] for r in shown["rounds"]][:2] == ["statistics", "initial"]
+    assert [r["model"]["kind"] for r in shown["rounds"]][:2] == ["describe", "initial"]
     assert [s["member"] for s in shown["rounds"][-1]["sites"]] == [1, 2, 3]
     words = ok("study", "show", "heart", "--home", a, "--last", "1")
     assert "A (400 samples), B (400 samples), C (400 samples)" in " ".join(words.split())
@@ -143,7 +143,7 @@ def test_a_network_by_hand(tmp_path):
     assert len(scores) == len(tables[3].read_text().splitlines())
 
     left = [e for h in (a, b, c) for e in json.loads(ok("sent", "--home", h, "--json"))]
-    assert {e["kind"] for e in left} >= {"parameters", "statistics", "metrics", "transaction"}
+    assert {e["kind"] for e in left} >= {"parameters", "document", "metrics", "transaction"}
     assert {e["to"] for e in left} == {"A", "B", "C", "all members"}
     assert "'heart'" in ok("ledger", "log", "--home", a, "--study", "heart", "--since", "1h")
 

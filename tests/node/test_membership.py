@@ -262,7 +262,7 @@ def test_a_newcomer_that_is_declined_learns_it_of_the_members(tmp_path):
 def shown(capsys, **changes):
     """What `status` prints of a well member in one study, changed so."""
     study = {
-        "study": "heart", "round": 3, "kind": "parameters", "phase": "COLLECTING", "leader": None,
+        "study": "heart", "round": 3, "kind": "train", "phase": "COLLECTING", "leader": None,
         "roster": [1, 2], "contributed": [1], "min_peers": 2, "trainer": True,
         "waits": "waiting for B: last contributed in round 2",
     }  # fmt: skip

@@ -107,7 +107,7 @@ def test_a_bad_answer_is_refused_at_once_and_the_study_goes_on(two):
             first.answer(task, **make(task))
         assert journal(first) == before
     answered(first, second)
-    assert first.next()["kind"] == "evaluation"  # the study has settled the round
+    assert first.next()["kind"] == "evaluate"  # the study has settled the round
 
 
 def test_a_trainer_that_waits_hears_for_whom(two):

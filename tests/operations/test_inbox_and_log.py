@@ -84,7 +84,7 @@ def test_every_event_of_the_contract_has_a_sentence():
 
 
 def test_an_event_is_said_with_members_names():
-    fields = {"study": HEART, "number": 3, "kind": "parameters", "digest": "a" * 64, "leader": 2,
+    fields = {"study": HEART, "number": 3, "kind": "train", "digest": "a" * 64, "leader": 2,
               "shares": [{"member": 1, "weight": 7}, {"member": 9, "weight": 8}]}  # fmt: skip
     assert say_event(Happened(1, 0, "settled", fields), NAMES) == (
         "South settles round 3 of 'heart' (parameters): model aaaaaaaaaaaaaaaa… of North (7), "

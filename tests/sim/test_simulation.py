@@ -96,7 +96,7 @@ def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():
     faults = tuple(Fault("enrol", (m,), at_ms=300 * m) for m in (5, 6, 7))
     report = run_schedule(dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=8, faults=faults))
     assert not report.broken
-    sets = [len(model.shares) for model in report.settled if model.kind == "parameters"]
+    sets = [len(model.shares) for model in report.settled if model.kind == "train"]
     assert (sets[0], sets[-1], len(sets)) == (4, 7, 8)
 
 

@@ -34,7 +34,7 @@ class LastEvaluation:
                 "statistics_path": self.statistics}  # fmt: skip
         if self.answers:
             return {"state": "over", **base}
-        last = {"kind": "evaluation", "number": 4, "training_round": 3, "rounds": 2, "drop": ""}
+        last = {"kind": "evaluate", "number": 4, "training_round": 3, "rounds": 2, "drop": ""}
         return {"state": "task", **last, **base}
 
     def close(self):

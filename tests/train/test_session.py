@@ -57,7 +57,7 @@ def base(tmp_path):
     return {"base": "ab" * 32, "base_path": str(tmp_path / "base"), "layout": layout.digest}
 
 
-def task(base, tmp_path, kind="parameters", number=2, **more):
+def task(base, tmp_path, kind="train", number=2, **more):
     found = {"state": "task", "kind": kind, "number": number, "training_round": number - 1}
     return {**found, "rounds": 2, "drop": str(tmp_path / "drop"), **base, **more}
 
@@ -118,7 +118,7 @@ def test_a_refusal_that_speaks_of_attaching_is_no_fence(play):
 
 def test_the_merged_models_metric_is_said_each_round(play, base, tmp_path):
     tasks = [task(base, tmp_path, number=n) for n in (2, 3)]
-    tasks += [task(base, tmp_path, "evaluation", 4), over(base)]
+    tasks += [task(base, tmp_path, "evaluate", 4), over(base)]
     _, _, said = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.87143, "samples": 120})
     assert said[:3] == [
         "first model: auc 0.8714 (on 120 samples)",
@@ -141,7 +141,7 @@ def test_no_measurement_is_no_evaluation(play, base, tmp_path):
 
 
 def test_a_trainer_that_measures_only_weighs_what_was_enrolled(play, base, tmp_path):
-    tasks = [task(base, tmp_path, "evaluation", 4), over(base)]
+    tasks = [task(base, tmp_path, "evaluate", 4), over(base)]
     _, node, _ = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.5})
     assert node.answers()[0]["evaluations"][0]["samples"] == 100
 

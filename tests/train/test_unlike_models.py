@@ -121,7 +121,7 @@ def test_a_corrected_trainer_is_all_it_takes(network):
     for i in (1, 2):
         wait_for_end(network, i)
     network.train(2, TRAINERS / "class_names_agreed.py", "corrected")
-    network.wait_until(lambda: network.round("s").kind == "parameters", 120)
+    network.wait_until(lambda: network.round("s").kind == "train", 120)
     network.train(1, TRAINERS / "class_names.py", "again")
     network.wait_until(lambda: network.study("s").status == "finished", 120)
 
