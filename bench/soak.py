@@ -48,6 +48,7 @@ from typing import Any
 from local_swarm import LocalSwarm
 
 from swarmhub.contract.consortium.thresholds import compute_faults
+from swarmhub.contract.events import Settled
 from swarmhub.contract.records import ROUND, STUDY, Spec
 from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.demo.processes import Processes
@@ -172,10 +173,10 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     ledger: list[int] = []
     started = time.monotonic()
     while STUDY.need(swarm.ledger.state, "bench").status == "running":
-        _, name, fields = await swarm.next_event(QUIET_S)
-        if name != "settled" or fields["kind"] != "parameters":
+        _, event = await swarm.next_event(QUIET_S)
+        if not isinstance(event, Settled) or event.model.kind != "parameters":
             continue
-        number = compute_training_round(spec, fields["number"])
+        number = compute_training_round(spec, event.model.number)
         pids = dict(children.named_pids())
         for i, measured in found.items():
             measured.look(pids.get(f"node {i}"), swarm.homes[i - 1].root)

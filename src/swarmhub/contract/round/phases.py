@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, quotas
+from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     CHAIN,
@@ -52,7 +52,7 @@ def open_round(ctx: Context, name: str, number: int, last: Iterable[MemberId]) -
     STUDY.put(ctx.state, name, record=replace(study, ready=()))
     r = Round(name, number, kind, KINDS[kind].phases[0], roster, base, ctx.env.time_ms)
     put(ctx, reckon_with_all(spec, study, r))
-    ctx.emit("opened", study=name, number=number, kind=kind, roster=list(roster))
+    ctx.emit(events.RoundOpened(name, number, kind, roster))
     advance(ctx, name)
 
 
@@ -101,8 +101,11 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     put(ctx, r)
     if phase == MERGING:
         mark_term(ctx, r)
-        ctx.emit("merging", study=r.study, number=r.number, revision=r.revision, term=r.term,
-                 leader=get_leader(r), members=list(get_candidates(r)))  # fmt: skip
+        ctx.emit(
+            events.MergeStarted(
+                r.study, r.number, r.revision, r.term, get_leader(r), tuple(get_candidates(r))
+            )
+        )
     return r
 
 
@@ -115,8 +118,7 @@ def next_term(ctx: Context, name: str) -> None:
     r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
     put(ctx, r)
     mark_term(ctx, r)
-    ctx.emit("took_over", study=name, number=r.number, term=r.term, leader=get_leader(r),
-             before=before)  # fmt: skip
+    ctx.emit(events.TookOver(name, r.number, r.term, get_leader(r), before))
 
 
 def pass_over_false_leaders(r: Round) -> Round:
@@ -146,7 +148,7 @@ def mark_term(ctx: Context, r: Round) -> None:
 
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
     """Exclude a contribution from the set because enough members have reported it."""
-    ctx.emit("excluded", study=name, member=member, why=why)
+    ctx.emit(events.Excluded(name, member, why))
     if why == "invalid":
         r = ROUND.need(ctx.state, name)
         put(ctx, replace(r, strikes=(*r.strikes, member)))
@@ -176,8 +178,11 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     fled = r.dispute
     if willing and fled is not None and fled.leader == member:
         r = replace(r, false_leaders=(*r.false_leaders, member))
-        ctx.emit("dispute_abandoned", study=name, number=r.number, leader=member, by=fled.by,
-                 digest=fled.digest, chunk=fled.chunk, claimed=fled.claimed)  # fmt: skip
+        ctx.emit(
+            events.DisputeAbandoned(
+                name, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+            )
+        )
     r = replace(
         r,
         contributions=tuple(c for c in r.contributions if c.member != member),
@@ -191,7 +196,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     )
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:
-        ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
+        ctx.emit(events.Voided(name, r.number, member, r.revision))
     if r.phase != MERGING:
         enough = len(r.contributions) >= r.min_peers
         if not enough:
@@ -206,7 +211,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         roster = tuple(sorted({*r.roster, *study.ready} - {member}))
         STUDY.put(ctx.state, name, record=replace(study, ready=()))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
-        ctx.emit("collects_again", study=name, number=r.number, roster=list(roster))
+        ctx.emit(events.CollectsAgain(name, r.number, roster))
         advance(ctx, name)
     else:
         put(ctx, r)
@@ -226,7 +231,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
     chain = ctx.chain
     running = tuple(s for s in chain.running if s != name)
     CHAIN.put(ctx.state, record=replace(chain, running=running))
-    ctx.emit("study_" + status, study=name)
+    ctx.emit(events.StudyEnded(name, status))
     if study.status == "proposed":
         drop_study(ctx, study)
 
@@ -265,7 +270,7 @@ def end_reinstatement(ctx: Context, name: str) -> None:
     r = ROUND.get(ctx.state, name)
     if r is None:
         return
-    ctx.emit("reinstated", study=name, number=r.number, members=sorted(r.suspended))
+    ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
     strikes = tuple(m for m in r.strikes if m not in r.suspended)
     revision = r.revision if r.phase == MERGING else r.revision + 1
     put(ctx, replace(r, strikes=strikes, revision=revision))
