@@ -31,6 +31,7 @@ from typing import Any, Literal
 
 from local_swarm import LocalSwarm
 
+from swarmhub.contract.events import FalseMerge, MergeStarted, Settled, TookOver
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes
 from swarmhub.merge.audit import count_stretches
@@ -83,17 +84,17 @@ async def run_real(
     over: set[int] = set()
     nbytes = 0
     while len(led & over) < wanted:
-        _, name, fields = await swarm.next_event(300)
-        number = fields.get("number", 0)
-        if name in ("merging", "took_over") and fields["leader"] == LIAR and number > 1:
-            led.add(number)
-        elif name == "false_merge":
-            (caught if fields["leader"] == LIAR else framed).add(number)
-        elif name == "settled" and fields["kind"] == "train":
-            over.add(number)
-            nbytes = fields["nbytes"]
-            if fields["leader"] == LIAR:
-                escaped.add(number)
+        _, event = await swarm.next_event(300)
+        match event:
+            case MergeStarted() | TookOver() if event.leader == LIAR and event.number > 1:
+                led.add(event.number)
+            case FalseMerge():
+                (caught if event.leader == LIAR else framed).add(event.number)
+            case Settled(model=model) if model.kind == "train":
+                over.add(model.number)
+                nbytes = model.nbytes
+                if model.leader == LIAR:
+                    escaped.add(model.number)
     await swarm.ledger.close()
     told = led & over
     return {

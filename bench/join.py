@@ -20,6 +20,7 @@ from typing import Any
 
 from local_swarm import LocalSwarm
 
+from swarmhub.contract.events import Admitted, BecameValidator, Contributed, Event, Settled
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.config import COMETBFT
@@ -39,7 +40,9 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     swarm = LocalSwarm(root, options.nodes, children, driver=COMETBFT)
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, [*trainer, "--pause", "0.05"])
-    await until(swarm, "settled", lambda f: f["number"] > 5)
+    _, event = await swarm.next_event(WAIT_S)
+    while not (isinstance(event, Settled) and event.model.number > 5):
+        _, event = await swarm.next_event(WAIT_S)
     home = Home.create(root / "new", "Newcomer", free_address(), ledger_address=free_address())
     token = await swarm.desks[0].invite(swarm.homes[0], 3_600_000)
     joined = await join(home, token)
@@ -51,7 +54,7 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     for client in swarm.desks[1:]:
         result = await client.vote(joined.motion, True)
         voted = time.monotonic()
-        if any(name == "admitted" for name, _ in result.events):
+        if any(isinstance(event, Admitted) for event in result.events):
             break
     account = home.key("account")
     ledger = await open_for_desk(home, account, patience_s=WAIT_S)
@@ -62,28 +65,20 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     await client.approve(spec.name)
     await client.enrol(spec.name, 1000)
     swarm.start_trainer(new)
-    seen: dict[str, float] = {}
-    while {"contributed", "validates"} - set(seen):
-        at, name, fields = await swarm.next_event(WAIT_S)
-        if name in ("contributed", "validates") and fields.get("member") == client.me.id:
-            seen.setdefault(name, at)
+    seen: dict[type[Event], float] = {}
+    while {Contributed, BecameValidator} - set(seen):
+        at, event = await swarm.next_event(WAIT_S)
+        if isinstance(event, Contributed | BecameValidator) and event.member == client.me.id:
+            seen.setdefault(type(event), at)
     await ledger.close()
     await swarm.ledger.close()
     return {
         "nodes": options.nodes,
         "mb": options.mb,
         "caught_up_s": round(member - voted, 2),
-        "contributed_s": round(seen["contributed"] - voted, 2),
-        "validates_s": round(seen["validates"] - voted, 2),
+        "contributed_s": round(seen[Contributed] - voted, 2),
+        "validates_s": round(seen[BecameValidator] - voted, 2),
     }
-
-
-async def until(swarm: LocalSwarm, wanted: str, true: Any) -> None:
-    """Take events until one is as wanted."""
-    while True:
-        _, name, fields = await swarm.next_event(WAIT_S)
-        if name == wanted and true(fields):
-            return
 
 
 def main() -> None:

@@ -71,7 +71,8 @@ from kill_tally import (
 from local_swarm import LocalSwarm
 
 from swarmhub.blobs.leaves import fingerprint_of
-from swarmhub.contract.records import ROUND, STUDY, Round, Spec
+from swarmhub.contract.events import Contributed, Settled, Voided
+from swarmhub.contract.records import ROUND, STUDY, Model, Round, Spec
 from swarmhub.contract.round.election import (
     compute_leader_order,
     get_auditors,
@@ -185,27 +186,28 @@ class Campaign:
         return [f"{kind} {i}" for kind in ("node", "trainer") for i in range(1, NODES + 1)]
 
     def _hear(self, committed: Committed) -> None:
-        for name, fields in committed.events:
-            number = int(fields.get("number", 0))
-            if name == "contributed":
-                self.contributed.setdefault(number, set()).add(fields["member"])
-            elif name == "voided":
-                self.contributed[number].discard(fields["member"])
-                self.tally.excluded += 1
-            elif name == "settled":
-                self._settled(number, fields)
+        for event in committed.events:
+            match event:
+                case Contributed():
+                    self.contributed.setdefault(event.number, set()).add(event.member)
+                case Voided():
+                    self.contributed[event.number].discard(event.member)
+                    self.tally.excluded += 1
+                case Settled():
+                    self._settled(event.model)
         self._take_aim()
         self.news.set()
 
-    def _settled(self, number: int, fields: dict[str, Any]) -> None:
+    def _settled(self, model: Model) -> None:
         self.tally.settled += 1
-        self.models[fields["digest"]] = fields["layout"]
-        if fields["kind"] == "train":
-            merged = {s["member"] for s in fields["shares"]}
+        number = model.number
+        self.models[model.digest] = model.layout
+        if model.kind == "train":
+            merged = {s.member for s in model.shares}
             if merged != self.contributed.get(number):
                 self.tally.lost_rounds += 1
                 self.tally.faults.append(f"round {number} was settled without all contributions")
-        took_s = self.takeovers.settled(number, fields["leader"])
+        took_s = self.takeovers.settled(number, model.leader)
         if took_s is not None and took_s > SLOW_S:
             say(f"swarm {self.tally.number}: the takeover of round {number} took {took_s} s")
 

@@ -9,8 +9,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from swarmhub.contract.events import Event
 from swarmhub.contract.records import Spec
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
@@ -24,7 +24,7 @@ from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 
 @dataclass
 class LocalSwarm:
-    """Homes, desks and an open ledger; `events` are (time, name, fields) as blocks come."""
+    """Homes, desks and an open ledger; `events` are (time, event) as blocks come."""
 
     root: Path
     nodes: int
@@ -33,7 +33,7 @@ class LocalSwarm:
     trainer: list[str] = field(default_factory=list, init=False)
     driver: str = "sqlite"  # or "cometbft"
     scripts: dict[int, Path] = field(default_factory=dict)  # what node i runs instead of `swarmhub`
-    events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue[tuple[float, Event]] = field(default_factory=asyncio.Queue)
 
     async def start(self, spec: Spec, trainer: list[str]) -> None:
         """Found, start nodes and trainers (`trainer` is a Python command that gets --home), and
@@ -92,10 +92,10 @@ class LocalSwarm:
         return self.children.start_command(f"trainer {i}", command, log, **variables)
 
     def _hear(self, committed: Committed) -> None:
-        for name, fields in committed.events:
-            self.events.put_nowait((time.monotonic(), name, fields))
+        for event in committed.events:
+            self.events.put_nowait((time.monotonic(), event))
 
-    async def next_event(self, timeout_s: float) -> tuple[float, str, dict[str, Any]]:
+    async def next_event(self, timeout_s: float) -> tuple[float, Event]:
         """The next event; raises where a child has failed or nothing comes."""
         end = time.monotonic() + timeout_s
         while True:

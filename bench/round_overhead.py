@@ -22,6 +22,7 @@ from pathlib import Path
 
 from local_swarm import LocalSwarm
 
+from swarmhub.contract.events import RoundOpened, Settled
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes
 
@@ -75,12 +76,12 @@ async def measure(
     cpu: list[float] = []
     nbytes = 0
     while len(settled) < options.rounds + 1:
-        at, name, fields = await swarm.next_event(300)
-        if name == "opened" and fields["kind"] == "train" and not startup_s:
+        at, event = await swarm.next_event(300)
+        if isinstance(event, RoundOpened) and event.kind == "train" and not startup_s:
             startup_s = at - started
-        if name == "settled" and fields["kind"] == "train":
+        if isinstance(event, Settled) and event.model.kind == "train":
             settled.append(at)
-            nbytes = fields["nbytes"]
+            nbytes = event.model.nbytes
             lo.append(lo_bytes())
             cpu.append(sum(cpu_s(p) for p in children.pids()))
     peaks = {n: high_water_mb(p) for n, p in children.named_pids()}

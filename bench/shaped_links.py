@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / folder) for folder in 
 
 from bed import Bed  # noqa: E402
 
+from swarmhub.contract.events import Event, Settled  # noqa: E402
 from swarmhub.contract.records import Spec  # noqa: E402
 from swarmhub.contract.transactions import Start  # noqa: E402
 from swarmhub.home.ledgers import open_for_desk  # noqa: E402
@@ -55,11 +56,11 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     homes = bed.homes
     ledger = await open_for_desk(homes[0], homes[0].key("account"), patience_s=60)
-    events: asyncio.Queue[tuple[float, str, dict[str, Any]]] = asyncio.Queue()
+    events: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
 
     def note(committed: Committed) -> None:
-        for name, fields in committed.events:
-            events.put_nowait((time.monotonic(), name, fields))
+        for event in committed.events:
+            events.put_nowait((time.monotonic(), event))
 
     ledger.subscribe(note)
     desks = [LedgerClient(ledger, home.key("account")) for home in homes]
@@ -76,8 +77,8 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     settled: list[float] = []
     counted: list[list[int]] = []
     while len(settled) < options.rounds + 1:
-        at, name, fields = await asyncio.wait_for(events.get(), 300)
-        if name == "settled" and fields["kind"] == "train":
+        at, event = await asyncio.wait_for(events.get(), 300)
+        if isinstance(event, Settled) and event.model.kind == "train":
             settled.append(at)
             counted.append(moved(bed))
     await ledger.close()

@@ -48,8 +48,8 @@ from typing import Any
 from local_swarm import LocalSwarm
 
 from swarmhub.contract.consortium.thresholds import compute_faults
+from swarmhub.contract.events import Settled
 from swarmhub.contract.records import ROUND, STUDY, Spec
-from swarmhub.contract.round.kinds import compute_training_round
 from swarmhub.demo.processes import Processes
 
 FIRST = 10
@@ -172,10 +172,10 @@ async def soak(options: argparse.Namespace, root: Path, children: Processes) -> 
     ledger: list[int] = []
     started = time.monotonic()
     while STUDY.need(swarm.ledger.state, "bench").status == "running":
-        _, name, fields = await swarm.next_event(QUIET_S)
-        if name != "settled" or fields["kind"] != "train":
+        _, event = await swarm.next_event(QUIET_S)
+        if not isinstance(event, Settled) or event.model.kind != "train":
             continue
-        number = compute_training_round(spec, fields["number"])
+        number = event.model.turn
         pids = dict(children.named_pids())
         for i, measured in found.items():
             measured.look(pids.get(f"node {i}"), swarm.homes[i - 1].root)

@@ -22,6 +22,7 @@ from typing import Any
 
 from local_swarm import LocalSwarm
 
+from swarmhub.contract.events import MergeStarted, RoundOpened, Settled
 from swarmhub.contract.records import STUDY, Spec
 from swarmhub.contract.transactions import Finish
 from swarmhub.demo.processes import Processes
@@ -44,17 +45,18 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     settled: set[int] = set()
     dead, since, number, back = 0, 0.0, 0, 0.0
     while len(took) < options.kills or dead:
-        at, name, fields = await swarm.next_event(WAIT_S)
-        if name == "opened":
-            opened.add(fields["number"])
-        whole = name == "merging" and len(fields["members"]) == options.nodes
-        if whole and not dead and len(took) < options.kills and fields["leader"] != 1:
-            dead, number = fields["leader"], fields["number"]
+        at, event = await swarm.next_event(WAIT_S)
+        if isinstance(event, RoundOpened):
+            opened.add(event.number)
+        whole = isinstance(event, MergeStarted) and len(event.members) == options.nodes
+        wants = not dead and len(took) < options.kills
+        if isinstance(event, MergeStarted) and whole and wants and event.leader not in (1, None):
+            dead, number = event.leader, event.number
             children.kill(f"node {dead}")
             since = time.monotonic()
-        elif name == "settled":
-            settled.add(fields["number"])
-            if dead and fields["number"] == number:
+        elif isinstance(event, Settled):
+            settled.add(event.model.number)
+            if dead and event.model.number == number:
                 took.append(at - since)
                 swarm.start_node(dead)
                 back, number = at, -1

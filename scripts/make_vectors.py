@@ -37,6 +37,7 @@ from builders import (  # noqa: E402
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
+from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Approve,
     Contribute,
@@ -90,7 +91,7 @@ class Recorder(Consortium):
             "begun": self.step(begun.writes),
             "txs": [t.decode() for t in committed.block.txs],
             "results": [],
-            "events": [[name, codec.to_json(fields)] for name, fields in committed.events],
+            "events": codec.to_json([with_name(event) for event in committed.events]),
             "app_hash": header.app_hash,
         }
         for data, result in zip(committed.block.txs, committed.results, strict=True):

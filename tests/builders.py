@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 from swarmhub import codec, merkle
 from swarmhub.contract import Result
 from swarmhub.contract.consortium.thresholds import compute_receipts
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
+from swarmhub.contract.events import Event
 from swarmhub.contract.records import (
     MEMBER,
     MOTION,
@@ -65,8 +66,9 @@ from swarmhub.types import (
     RECEIPT_DOMAIN,
     ROTATE_DOMAIN,
     TX_DOMAIN,
-    LedgerEvent,
 )
+
+E = TypeVar("E", bound=Event)
 
 START_MS = 1_700_000_000_000  # a round minute is 20 s away
 HEART = "heart"
@@ -144,7 +146,7 @@ class Consortium:
         self.genesis = genesis_of([f"h{i}" for i in range(1, n + 1)], **genesis)
         self.ledger = self.chain_type(self.genesis, self.accounts[1])
         self.now_ms = self.genesis.time_ms
-        self.events: list[LedgerEvent] = []
+        self.events: list[Event] = []
         self._nonce = 0
 
     # blocks
@@ -157,7 +159,7 @@ class Consortium:
             self.events += committed.events
         return made
 
-    def idle(self, ms: int = 0) -> list[LedgerEvent]:
+    def idle(self, ms: int = 0) -> list[Event]:
         """An empty block after so many milliseconds; what happened in it."""
         self.now_ms += ms
         return [event for committed in self.block() for event in committed.events]
@@ -253,9 +255,9 @@ class Consortium:
     def deadlines(self) -> list[str]:
         return [d.key for d in get_deadlines(self.state)]
 
-    def happened(self, name: str) -> list[dict[str, Any]]:
-        """Fields of all events of this name so far."""
-        return [fields for event, fields in self.events if event == name]
+    def happened(self, kind: type[E]) -> list[E]:
+        """All events of this kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
 
     # consortium
 

@@ -5,13 +5,12 @@ Units stand in names: `_ms` and `_s` are time, `_bytes` sizes, `_micro` milliont
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 MemberId: TypeAlias = int  # given by the contract at admission, never changed, never reused
 Digest: TypeAlias = str  # 64 hex digits of sha256
 PublicKey: TypeAlias = str  # 64 hex digits of ed25519
 Signature: TypeAlias = str  # 128 hex digits of ed25519
-LedgerEvent: TypeAlias = tuple[str, dict[str, Any]]  # (name, fields): an effect of a transaction
 
 # Purposes of signatures. Bytes signed in one domain are worthless in another.
 TX_DOMAIN = "swarmhub/tx/1"

@@ -15,6 +15,15 @@ from swarmhub.contract.consortium.thresholds import (
     compute_receipts,
     compute_verdict,
 )
+from swarmhub.contract.events import (
+    Departed,
+    DisputeDismissed,
+    DisputeOpened,
+    FalseMerge,
+    Settled,
+    Voided,
+    Withdrawn,
+)
 from swarmhub.contract.records import (
     MEMBER,
     ROUND,
@@ -34,10 +43,9 @@ from swarmhub.ledger import MemoryChain
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
 
 GONE = {  # event: where a run has been then
-    "left": "a contributor is no member any more in mid-round",
-    "removed": "a contributor is no member any more in mid-round",
-    "withdrawn": "a contributor withdraws in mid-round",
-    "voided": "a contribution drops out in mid-round",
+    Departed: "a contributor is no member any more in mid-round",
+    Withdrawn: "a contributor withdraws in mid-round",
+    Voided: "a contribution drops out in mid-round",
 }
 reached: Counter[str] = Counter()  # how often a run has been where
 
@@ -155,14 +163,14 @@ class Watch:
         c.ledger.watch = self
 
     def look_at_the_beginning(self, step):
-        for name, fields in step.fired:
-            self.take(step, name, fields)
+        for found in step.fired:
+            self.take(step, found)
 
     def look_at_the_act(self, step):
         if step.result.ok and isinstance(step.body, Recompute):
             self.answered(step)
-        for name, fields in step.result.events:
-            self.take(step, name, fields)
+        for found in step.result.events:
+            self.take(step, found)
         if step.result.code == "Disputed":
             reach("a disputed merge is not settled")
 
@@ -175,23 +183,25 @@ class Watch:
         self.forget_what_has_moved_on()
         self.the_convicted_lead_no_more()
 
-    def take(self, step, name, fields):
-        looks = {
-            "disputed": self.disputed,
-            "false_merge": self.found_false,
-            "dispute_dismissed": self.dismissed,
-            "settled": self.settled,
-        }
-        if name in looks:
-            looks[name](step, **fields)
-        if name in GONE:
-            self.gone(step, name, fields)
+    def take(self, step, event):
+        match event:
+            case DisputeOpened():
+                self.disputed(step, event)
+            case FalseMerge():
+                self.found_false(step, event)
+            case DisputeDismissed():
+                self.dismissed(step, event)
+            case Settled(model=model):
+                self.settled(step, model)
+            case Departed() | Withdrawn() | Voided():
+                self.gone(step, event)
 
-    def disputed(self, step, study, number, leader, digest, claimed, by, **rest):
+    def disputed(self, step, event):
+        study, leader, by = event.study, event.leader, event.by
         r, tx = step.round(study), step.body
         assert isinstance(tx, Dispute)
         assert study not in self.cases
-        assert (study, number, by) not in self.unfounded
+        assert (study, event.number, by) not in self.unfounded
         assert by == step.who in set(get_candidates(r)) - {leader}
         assert tx.ref == RoundRef.of(r)
         assert leader == get_leader(r)
@@ -199,7 +209,9 @@ class Watch:
         assert verify(step.key_of(leader), OFFER_DOMAIN, self.signed(tx), tx.offer)
         place = (r.number, r.revision)
         answers = {by: tx.leaf}
-        self.cases[study] = Case(place, leader, digest, claimed, by, step.time_ms, answers)
+        self.cases[study] = Case(
+            place, leader, event.digest, event.claimed, by, step.time_ms, answers
+        )
 
     def answered(self, step):
         case = self.cases[step.body.ref.study]
@@ -217,17 +229,19 @@ class Watch:
         needed = compute_verdict(step.enrolled(study), len(voters))
         return 2 * agree > len(voters) and agree >= needed
 
-    def found_false(self, step, study, number, leader, digest, recomputed, by, **rest):
-        assert self.decided(step, study, recomputed)
-        case = self.cases.pop(study)
-        assert recomputed != case.claimed
-        assert (leader, digest) == (case.leader, case.digest)
-        assert sorted(by) == sorted(m for m, leaf in case.answers.items() if leaf == recomputed)
+    def found_false(self, step, event):
+        leaf = event.recomputed
+        assert self.decided(step, event.study, leaf)
+        case = self.cases.pop(event.study)
+        assert leaf != case.claimed
+        assert (event.leader, event.digest) == (case.leader, case.digest)
+        assert sorted(event.by) == sorted(m for m, said in case.answers.items() if said == leaf)
         assert step.result  # not by time
-        self.convicted.add((study, number, leader))
+        self.convicted.add((event.study, event.number, event.leader))
         reach("a leader is convicted")
 
-    def dismissed(self, step, study, number, by, **rest):
+    def dismissed(self, step, event):
+        study = event.study
         case = self.cases[study]
         said = set(case.answers.values())
         assert not any(self.decided(step, study, leaf) for leaf in said - {case.claimed})
@@ -238,29 +252,30 @@ class Watch:
         else:
             assert upheld or set(case.answers) == set(step.candidates(study)) - {case.leader}
             reach("a merge is upheld" if upheld else "a dispute ends without a majority")
-        assert by == case.by
-        self.unfounded.add((study, number, by))
+        assert event.by == case.by
+        self.unfounded.add((study, event.number, event.by))
         del self.cases[study]
 
-    def settled(self, step, study, number, kind, digest, leader, term, receipts, **rest):
+    def settled(self, step, model):
+        study, number, leader = model.study, model.number, model.leader
         case = self.cases.get(study)
-        assert case is None or case.digest != digest
+        assert case is None or case.digest != model.digest
         assert (study, number, leader) not in self.convicted
         candidates = step.candidates(study)
-        assert leader == step.who == get_leader(step.round(study), term)
-        signed = set(receipts)
+        assert leader == step.who == get_leader(step.round(study), model.term)
+        signed = set(model.receipts)
         assert signed <= set(candidates) - {leader}
-        assert len(receipts) == len(signed)
+        assert len(model.receipts) == len(signed)
         enrolled, n = step.enrolled(study), len(candidates)
         assert len(signed) >= compute_receipts(enrolled, n)
-        drawn = set(get_auditors(step.round(study), enrolled, term))
+        drawn = set(get_auditors(step.round(study), enrolled, model.term))
         substitutes = n - 1 - max(1, (enrolled - 1) // 3)
-        assert kind == "initial" or drawn <= signed or len(signed) >= substitutes
+        assert model.kind == "initial" or drawn <= signed or len(signed) >= substitutes
         assert signed or len(candidates) == 1
         for p in step.body.receipts:
             key = step.key_of(p.member)
             assert verify(key, RECEIPT_DOMAIN, self.signed(step.body), p.signature)
-        reach(f"a round of {kind} is settled")
+        reach(f"a round of {model.kind} is settled")
         if any((s, n) == (study, number) for s, n, _ in self.convicted):
             reach("another leader settles after a conviction")
 
@@ -268,11 +283,11 @@ class Watch:
         """Return the bytes that the signature of an offer or a receipt covers."""
         return receipt_message(self.c.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
 
-    def gone(self, step, name, fields):
-        for study in [fields["study"]] if "study" in fields else self.c.chain.running:
+    def gone(self, step, event):
+        for study in self.c.chain.running if isinstance(event, Departed) else [event.study]:
             r = step.round(study)
-            if r and r.phase == "MERGING" and fields["member"] in get_candidates(r):
-                reach(GONE[name])
+            if r and r.phase == "MERGING" and event.member in get_candidates(r):
+                reach(GONE[type(event)])
                 if study in self.cases:
                     reach("a dispute's voters change")
 

@@ -14,6 +14,7 @@ from swarmhub.contract import quotas
 from swarmhub.contract.consortium.cards import MAX_CERTIFICATE_BYTES
 from swarmhub.contract.consortium.membership import MAX_MEMBERS
 from swarmhub.contract.consortium.misbehaviour import MAX_FORMER_KEYS
+from swarmhub.contract.events import MotionClosed, ProposalLapsed, ReleaseMissed
 from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
 from swarmhub.contract.names import MAX_NAME
 from swarmhub.contract.records import (
@@ -237,13 +238,13 @@ def test_a_release_that_is_lost_or_missed_is_charged_to_nobody():
     before = quotas.compute_bytes(c.state, 1)
     c.ok(1, Release(HEART, c.study().current.digest))
     c.ok(2, Vote(c.open_motions[0], False))
-    assert c.happened("motion_lost")
+    assert [e.outcome for e in c.happened(MotionClosed)] == ["lost"]
     assert quotas.compute_bytes(c.state, 1) == before
     c.ok(1, Release(HEART, c.study().current.digest))
     c.play()  # the model is not current any more, and was never the best
     for m in (2, 3):
         c.ok(m, Vote(c.open_motions[0], True))
-    assert c.happened("release_missed")
+    assert c.happened(ReleaseMissed)
     assert quotas.compute_bytes(c.state, 1) == before
 
 
@@ -252,7 +253,7 @@ def test_a_proposal_that_nobody_starts_lapses():
     terms = c.propose(2)
     c.ok(1, Approve(HEART, terms))
     assert c.idle(9_000) == []
-    assert c.idle(1_001) == [("proposal_lapsed", {"study": HEART, "by": 2})]
+    assert c.idle(1_001) == [ProposalLapsed(HEART, 2)]
     assert [p for p in c.state.values if HEART in p] == []
     c.propose(1)
 
@@ -268,7 +269,7 @@ def test_a_proposal_lapses_when_its_proposer_departs():
     c = proposed()
     c.start(name="lung")
     c.ok(1, Leave())
-    assert c.happened("proposal_lapsed") == [{"study": HEART, "by": 1}]
+    assert c.happened(ProposalLapsed) == [ProposalLapsed(HEART, 1)]
     assert STUDY.get(c.state, HEART) is None
     assert c.study("lung").status == "running"
     assert HOLDINGS.need(c.state, 1).studies == ("lung",)

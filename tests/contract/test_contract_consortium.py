@@ -9,6 +9,7 @@ from builders import Consortium, card_of, genesis_of, key, sign_card
 
 from swarmhub import contract, keys
 from swarmhub.contract.consortium.membership import MAX_INVITATION_MS
+from swarmhub.contract.events import Admitted
 from swarmhub.contract.records import INVITATION, get_member_of_key
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
@@ -264,7 +265,7 @@ def test_two_applications_for_the_last_seat_admit_one():
     assert len(c.chain.active) == 3
     assert c.motion(motions[1]).waits == "all 3 seats are taken"
     c.ok(2, Leave())
-    assert c.happened("admitted")[-1] == {"member": 4, "name": "b"}
+    assert c.happened(Admitted)[-1] == Admitted(4, "b")
 
 
 def test_the_invitations_of_a_member_are_bounded():

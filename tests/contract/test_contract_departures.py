@@ -13,6 +13,7 @@ from builders import (
     running,
 )
 
+from swarmhub.contract.events import Reinstated, Voided
 from swarmhub.contract.transactions import (
     Leave,
     Ready,
@@ -34,7 +35,7 @@ def test_a_member_takes_its_contribution_back():
     c.ok(1, Retract(c.ref()))
     r = c.round()
     assert (r.contributors, r.revision) == ((), 1)
-    assert c.happened("voided") == [{"study": HEART, "number": 2, "member": 1, "revision": 1}]
+    assert c.happened(Voided) == [Voided(HEART, 2, member=1, revision=1)]
     c.contribute(1, root=digest("better"))
 
 
@@ -88,7 +89,7 @@ def test_who_has_gone_twice_comes_again_after_a_leaders_time():
     c.idle(wait_ms // 2)
     r = c.round()
     assert (r.strikes, r.revision, r.contributors) == ((), revision + 1, (2, 3))
-    assert c.happened("reinstated") == [{"study": HEART, "number": 2, "members": [1]}]
+    assert c.happened(Reinstated) == [Reinstated(HEART, 2, (1,))]
     c.contribute(1)
     c.idle(c.spec().quorum_grace_ms)
     c.settle()
@@ -105,7 +106,7 @@ def test_who_contributes_and_serves_nobody_again_and_again_puts_no_reinstatement
         c.contribute(4)
         c.idle(wait_ms // slowness)
         leave_out(c, 4)
-    assert c.happened("reinstated") == [{"study": HEART, "number": 2, "members": [1]}]
+    assert c.happened(Reinstated) == [Reinstated(HEART, 2, (1,))]
     assert c.round().contributors == (2, 3)
     c.ok(1, c.contribution(1))
 
@@ -137,7 +138,7 @@ def test_a_reinstatement_is_for_the_suspended_alone_and_gone_with_its_round():
     c.contribute(2, 4)
     c.settle()
     assert c.due_ms(f"reinstatement/{HEART}") is None
-    assert len(c.happened("reinstated")) == 1
+    assert len(c.happened(Reinstated)) == 1
 
 
 def test_a_reinstatement_in_the_middle_of_a_merge_makes_nothing_stale():
@@ -145,7 +146,7 @@ def test_a_reinstatement_in_the_middle_of_a_merge_makes_nothing_stale():
     c.contribute(4)
     ref = c.ref()
     c.idle(c.spec().leader_timeout_ms)
-    assert c.happened("reinstated")
+    assert c.happened(Reinstated)
     assert (c.round().phase, c.round().revision) == ("MERGING", ref.revision)
 
 
@@ -247,7 +248,7 @@ def test_a_settled_contribution_stays(body):
     c.settle()
     c.ok(3, body)
     assert [s.member for s in c.study().current.shares] == [1, 2, 3]
-    assert c.happened("voided") == []
+    assert c.happened(Voided) == []
     assert c.round().roster == (1, 2)
 
 

@@ -22,6 +22,7 @@ from builders import (
 )
 
 from swarmhub.contract.consortium.thresholds import compute_receipts
+from swarmhub.contract.events import DisputeAbandoned, DisputeDismissed, FalseMerge
 from swarmhub.contract.round.election import get_auditors, get_leader
 from swarmhub.contract.transactions import (
     Poke,
@@ -55,9 +56,9 @@ def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
     c.ok(first, c.doubt())
     assert c.round().dispute.leader == liar
     c.ok(second, c.answer())  # two of three voters
-    (proof,) = c.happened("false_merge")
-    assert (proof["leader"], proof["claimed"], proof["recomputed"]) == (liar, CLAIMED, RIGHT)
-    assert sorted(proof["by"]) == sorted([first, second])
+    (proof,) = c.happened(FalseMerge)
+    assert (proof.leader, proof.claimed, proof.recomputed) == (liar, CLAIMED, RIGHT)
+    assert sorted(proof.by) == sorted([first, second])
     r = c.round()
     assert (r.dispute, r.false_leaders, r.term) == (None, (liar,), 1)
     assert c.leader() != liar
@@ -117,11 +118,11 @@ def test_two_voters_who_disagree_uphold_nothing_and_a_sole_voter_decides():
     one, two = c.followers()
     c.ok(one, c.doubt())
     c.ok(two, c.answer(CLAIMED))
-    assert c.happened("dispute_dismissed")
+    assert c.happened(DisputeDismissed)
     c = merging(2, min_peers=2)
     (only,) = c.followers()
     c.ok(only, c.doubt())
-    assert c.happened("false_merge")
+    assert c.happened(FalseMerge)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +203,8 @@ def test_a_leader_that_flees_from_a_dispute_leads_no_more_in_this_round(how):
     liar, one = c.leader(), c.followers()[0]
     c.ok(one, c.doubt())
     c.ok(liar, Retract(c.ref()) if how == "retract" else Withdraw(HEART))
-    (told,) = c.happened("dispute_abandoned")
-    assert (told["leader"], told["by"], told["claimed"]) == (liar, one, CLAIMED)
+    (told,) = c.happened(DisputeAbandoned)
+    assert (told.leader, told.by, told.claimed) == (liar, one, CLAIMED)
     assert (c.round().false_leaders, c.round().dispute) == ((liar,), None)
 
 
@@ -216,7 +217,7 @@ def test_who_is_removed_while_its_merge_is_disputed_has_not_fled():
         if member != one and c.member(leader).status == "active":
             c.ok(member, Vote(c.open_motions[0], True))
     assert c.member(leader).status == "removed"
-    assert not c.happened("dispute_abandoned")
+    assert not c.happened(DisputeAbandoned)
     assert (c.round().false_leaders, c.round().strikes, c.round().dispute) == ((), (), None)
 
 
@@ -226,7 +227,7 @@ def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():
     c.ok(one, c.doubt())
     c.ok(two, Retract(c.ref()))
     assert c.round().false_leaders == ()
-    assert not c.happened("dispute_abandoned")
+    assert not c.happened(DisputeAbandoned)
 
 
 def test_a_leader_whose_term_is_over_answers_for_what_it_may_still_settle():

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmhub import codec, contract, keys
+from swarmhub.contract.events import Admitted, PowerChanged
 from swarmhub.contract.execution import RULES
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.replay import BUCKET_MS, PREFIXES
@@ -177,13 +178,13 @@ def test_equal_transactions_at_equal_times_give_equal_app_hashes_and_others_do_n
 
 def test_validator_updates_are_the_last_of_each_key_in_order():
     events = (
-        ("power", {"key": "b", "power": 1}),
-        ("admitted", {}),
-        ("power", {"key": "a", "power": 1}),
-        ("power", {"key": "c", "power": 0}),
-        ("power", {"key": "b", "power": 0}),  # it has never been one
-        ("power", {"key": "c", "power": 1}),
-        ("power", {"key": "c", "power": 0}),
+        PowerChanged("b", 1),
+        Admitted(1, "one"),
+        PowerChanged("a", 1),
+        PowerChanged("c", 0),
+        PowerChanged("b", 0),  # it has never been one
+        PowerChanged("c", 1),
+        PowerChanged("c", 0),
     )
     assert contract.end_block(events) == (("a", 1), ("c", 0))
 

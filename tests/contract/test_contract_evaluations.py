@@ -11,6 +11,7 @@ from builders import (
     running,
 )
 
+from swarmhub.contract.events import Evaluated, Settled
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.round.checks import MAX_METRICS
 
@@ -67,7 +68,7 @@ def evaluated(*aucs, **spec):
         if c.has_round():
             c.settle()
     assert c.study().status == "finished"
-    models = [e["digest"] for e in c.happened("settled")]
+    models = [e.model.digest for e in c.happened(Settled)]
     return c, models.index(c.study().best.digest) if c.study().best else None
 
 
@@ -88,8 +89,8 @@ def test_the_samples_of_a_score_are_those_that_were_measured():
     (score,) = (c.study().best_score,)
     assert score.samples == sum(most) + 120
     assert score.weight == sum(most)
-    assert c.happened("evaluated")[0]["samples"] == score.samples
-    assert c.happened("evaluated")[0]["weight"] == score.weight
+    assert c.happened(Evaluated)[0].score.samples == score.samples
+    assert c.happened(Evaluated)[0].score.weight == score.weight
 
 
 def test_a_stated_number_of_samples_does_not_decide_the_mean():
@@ -128,14 +129,14 @@ def test_the_best_model_is_the_first_with_the_best_score(goal, values, best):
 def test_a_model_that_nobody_measured_by_the_studys_metric_is_not_the_best():
     c, best = evaluated([(None, 1), (None, 1)], [(None, 1), (None, 1)])
     assert best is None
-    assert len(c.happened("evaluated")) == 2
+    assert len(c.happened(Evaluated)) == 2
     assert c.study().best_score is None
 
 
 def test_models_that_nobody_measured_have_no_score():
     c = merging(2)
     c.settle()
-    assert c.happened("evaluated") == []
+    assert c.happened(Evaluated) == []
     assert c.study().best is None
 
 

@@ -8,6 +8,7 @@ from builders import HEART, START_MS, Consortium, merging
 
 from swarmhub import contract, keys
 from swarmhub.contract import State
+from swarmhub.contract.events import Departed, Inherited, MotionClosed
 from swarmhub.contract.inheritance import get_heritage, will_message
 from swarmhub.contract.records import (
     ForkGenesis,
@@ -57,9 +58,9 @@ def test_who_is_left_goes_on_with_members_studies_and_lineage():
     assert chain.running == (HEART,)
     powers = contract.end_block(events)
     assert {k for k, p in powers if p} == {m.consensus for m in get_members(state)}
-    names = [name for name, _ in events]
-    assert names[0] == "inherited"
-    assert names.count("removed") == 2
+    kinds = [type(event) for event in events]
+    assert kinds[0] == Inherited
+    assert kinds.count(Departed) == 2
     study = contract.records.STUDY.need(state, HEART)
     assert study.current == c.study().current
     r = contract.records.ROUND.need(state, HEART)
@@ -138,4 +139,4 @@ def test_a_vote_that_was_open_decides_nothing_in_the_new_chain():
     assert all(p == 1 for _, p in contract.end_block(events) if _ in {
         m.consensus for m in get_members(state)
     })  # fmt: skip
-    assert ("motion_lapsed", {"motion": 1, "kind": "remove"}) in events
+    assert MotionClosed(1, "remove", "lapsed") in events

@@ -32,6 +32,7 @@ from swarmhub.contract.consortium.thresholds import (
     compute_witnesses,
 )
 from swarmhub.contract.context import Context
+from swarmhub.contract.events import Excluded, TookOver
 from swarmhub.contract.records import ROUND, Contribution, Deadline, Receipt, Round
 from swarmhub.contract.round import phases
 from swarmhub.contract.round.election import compute_leader_order, get_leader
@@ -178,9 +179,7 @@ def test_f_plus_one_suspicions_end_a_term_at_once(n, witnesses):
     r = c.round()
     assert (r.term, r.suspects, c.leader()) == (1, (), heir)
     assert (r.revision, r.contributors) == (0, tuple(c.chain.active))
-    assert c.happened("took_over") == [
-        {"study": HEART, "number": 2, "term": 1, "leader": heir, "before": leader}
-    ]
+    assert c.happened(TookOver) == [TookOver(HEART, 2, term=1, leader=heir, before=leader)]
 
 
 def test_suspicions_are_refused_twice_stale_and_from_who_has_no_part():
@@ -221,7 +220,7 @@ def test_a_leader_that_is_late_loses_its_term():
     due = c.due_ms(f"term/{HEART}")
     c.now_ms = due - 1
     assert c.idle() == []
-    assert [name for name, _ in c.idle()] == ["took_over"]
+    assert [type(event) for event in c.idle()] == [TookOver]
     assert (c.round().term, c.leader()) == (1, heir)
 
 
@@ -294,7 +293,7 @@ def test_enough_leaders_that_cannot_get_a_contribution_exclude_it(n, reporters):
     assert target not in r.contributors
     assert target not in r.roster
     assert r.reports == ()
-    assert c.happened("excluded") == [{"study": HEART, "member": target, "why": "unavailable"}]
+    assert c.happened(Excluded) == [Excluded(HEART, target, "unavailable")]
 
 
 def test_only_the_leader_says_unavailable_and_of_another():
@@ -340,7 +339,7 @@ def test_f_plus_one_who_checked_exclude_a_contribution(n, witnesses):
         c.ok(member, Invalid(c.ref(), target))
     r = c.round()
     assert (r.revision, r.term, r.contributors) == (1, 1, tuple(others))
-    assert c.happened("excluded") == [{"study": HEART, "member": target, "why": "invalid"}]
+    assert c.happened(Excluded) == [Excluded(HEART, target, "invalid")]
 
 
 def test_reports_of_different_kinds_do_not_add_up():

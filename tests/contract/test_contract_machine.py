@@ -37,6 +37,7 @@ from swarmhub.contract.consortium.thresholds import (
     compute_quorum,
 )
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
+from swarmhub.contract.events import Admitted, MotionClosed, PowerChanged, Rotated, Settled
 from swarmhub.contract.inheritance import get_heritage
 from swarmhub.contract.records import (
     HOLDINGS,
@@ -155,8 +156,8 @@ class Law(RuleBasedStateMachine):
     def vote_on(self, motion, votes):
         for who, aye in zip(self.c.chain.active, votes, strict=False):
             self.act(who, Vote(motion, aye))
-        for happened in self.c.happened("admitted"):
-            self.c.accounts.setdefault(happened["member"], key(happened["name"]))
+        for happened in self.c.happened(Admitted):
+            self.c.accounts.setdefault(happened.member, key(happened.name))
 
     @rule(who=members, aye=st.booleans(), motion=st.integers(1, 5))
     def vote_alone(self, who, aye, motion):
@@ -177,7 +178,7 @@ class Law(RuleBasedStateMachine):
 
     def rotate(self, who):
         if who in self.c.chain.active and who in self.c.accounts:
-            word = f"rotated {len(self.c.happened('rotated'))}"
+            word = f"rotated {len(self.c.happened(Rotated))}"
             card, proof = self.c.rotated(who, by=key(word))
             if self.c.act(who, Rotate(card, proof)).ok:
                 self.c.accounts[who] = key(word)
@@ -485,9 +486,9 @@ class Law(RuleBasedStateMachine):
     @invariant()
     def one_settled_model_a_round(self):
         new, self.read = self.c.events[self.read :], len(self.c.events)
-        for name, fields in new:
-            if name == "settled":
-                place = (fields["study"], fields["number"])
+        for event in new:
+            if isinstance(event, Settled):
+                place = (event.study, event.model.number)
                 assert place not in self.settled
                 self.settled.add(place)
 
@@ -502,7 +503,7 @@ class Law(RuleBasedStateMachine):
         members = [self.c.member(m) for m in self.c.chain.active]
         assert any(m.power for m in members)
         powers = dict.fromkeys(self.founders, 1)
-        powers |= {e["key"]: e["power"] for e in self.c.happened("power")}
+        powers |= {e.key: e.power for e in self.c.happened(PowerChanged)}
         assert {m.consensus: 1 for m in members if m.power} == {
             k: p for k, p in powers.items() if p
         }
@@ -628,7 +629,7 @@ class Law(RuleBasedStateMachine):
 
     @invariant()
     def each_motion_has_one_outcome(self):
-        ends = [f["motion"] for name, f in self.c.events if name in MOTION_ENDS]
+        ends = [e.motion for e in self.c.happened(MotionClosed)]
         assert len(ends) == len(set(ends))
 
     def teardown(self):
@@ -641,7 +642,6 @@ class Law(RuleBasedStateMachine):
 
 
 RECORDS = {t.prefix: t.cls for t in vars(records).values() if isinstance(t, Table)}
-MOTION_ENDS = ("motion_carried", "motion_lost", "motion_lapsed")
 
 TestLaw = Law.TestCase
 TestLaw.settings = settings(

@@ -15,6 +15,7 @@ from swarmhub.contract.consortium.misbehaviour import (
     compute_address,
 )
 from swarmhub.contract.context import Context
+from swarmhub.contract.events import DoubleSigned, PowerChanged
 from swarmhub.contract.inheritance import inherit, will_message
 from swarmhub.contract.records import (
     DOUBLE_SIGN,
@@ -64,8 +65,8 @@ class Validators(Consortium):
 def test_a_double_vote_takes_the_power_of_its_key():
     c = Validators()
     events = c.show("h2")
-    assert [name for name, _ in events] == ["double_signed", "power"]
-    assert events[0][1] == {"member": 2, "height": 7}
+    assert [type(event) for event in events] == [DoubleSigned, PowerChanged]
+    assert events[0] == DoubleSigned(2, 7)
     assert contract.end_block(events) == ((key("h2/consensus").public, 0),)
     assert c.powers == [1, 0, 1, 1]
     assert c.held_against(2).height == 7
@@ -109,7 +110,7 @@ def test_evidence_of_a_replaced_key_is_recorded_and_takes_no_vote():
     c = Validators()
     c.rotate(2, "new")
     c.ok(2, Validate())
-    assert c.show("h2") == (("double_signed", {"member": 2, "height": 7}),)
+    assert c.show("h2") == (DoubleSigned(2, 7),)
     assert c.powers == [1, 1, 1, 1]
     (former,) = get_former_keys(c.state, 2)
     assert (former.key, former.double_signed) == (key("h2/consensus").public, 7)
@@ -136,7 +137,7 @@ def test_no_way_of_rotating_hides_a_double_signing(before):
         c.rotate(2, f"new {i}")
     said = c.refused("AlreadyDone", 2, c.rotation(2, "one more")).message
     assert said.endswith("8 times within 100 blocks; replace it again later.")
-    assert c.show("h2") == (("double_signed", {"member": 2, "height": 7}),)
+    assert c.show("h2") == (DoubleSigned(2, 7),)
 
 
 def test_keys_of_a_hundred_blocks_ago_make_room():
@@ -170,7 +171,7 @@ def test_the_last_validator_keeps_its_vote():
     c = Validators()
     events = c.show("h1", "h2", "h3", "h4")
     assert c.powers == [0, 0, 0, 1]
-    assert [name for name, _ in events].count("double_signed") == 4
+    assert sum(isinstance(event, DoubleSigned) for event in events) == 4
     assert len(contract.end_block(events)) == 3
 
 

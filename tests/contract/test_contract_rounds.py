@@ -16,6 +16,7 @@ from builders import (
     spec_of,
 )
 
+from swarmhub.contract.events import MergeStarted, Settled
 from swarmhub.contract.records import RESULT, Position, RoundRef
 from swarmhub.contract.round.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import KINDS, PHASES
@@ -69,8 +70,8 @@ def test_a_study_with_statistics_from_its_start_to_its_end():
     assert not c.has_round()
     assert c.chain.running == ()
     assert c.deadlines == []
-    assert [e["digest"] for e in c.happened("settled")] == [statistics, *models]
-    assert len({e["lineage"] for e in c.happened("settled")}) == 4
+    assert [e.model.digest for e in c.happened(Settled)] == [statistics, *models]
+    assert len({e.lineage for e in c.happened(Settled)}) == 4
 
 
 def test_a_settled_model_says_how_it_came_about():
@@ -112,7 +113,7 @@ def test_the_initial_round_goes_straight_to_its_leader():
     c = running(4)
     c.ready(2, 3, 4)
     assert (c.round().phase, c.round().roster) == ("MERGING", (2, 3, 4))
-    assert c.happened("merging")[-1]["members"] == [2, 3, 4]
+    assert c.happened(MergeStarted)[-1].members == (2, 3, 4)
     assert c.leader() in (2, 3, 4)
 
 

@@ -9,6 +9,7 @@ from builders import HEART, Consortium, auc, digest, initialised, key, proposed,
 
 from swarmhub import contract, keys
 from swarmhub.contract.context import Context
+from swarmhub.contract.events import ReleaseMissed, StudyEnded, Withdrawn
 from swarmhub.contract.records import STUDY, MergeRule, Metric
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.state import Overlay
@@ -143,7 +144,7 @@ def test_refusing_withdraws_an_enrolled_member():
     c.ready(1, 2)
     c.ok(2, Refuse(HEART, c.study().spec))
     assert c.study().samples_of(2) is None
-    assert c.happened("withdrawn") == [{"study": HEART, "member": 2}]
+    assert c.happened(Withdrawn) == [Withdrawn(HEART, 2)]
     assert 2 not in c.round().roster
 
 
@@ -276,7 +277,7 @@ def test_a_study_ends_at_its_expiry_whatever_it_does():
     c.ready(1, 2)
     assert c.due_ms(f"expiry/{HEART}") == c.spec().expires_ms
     c.now_ms = c.spec().expires_ms
-    assert ("study_expired", {"study": HEART}) in c.idle()
+    assert StudyEnded(HEART, "expired") in c.idle()
     assert c.study().status == "expired"
     assert c.deadlines == []
     c.refused("NotAllowed", 1, Withdraw(HEART))
@@ -285,7 +286,7 @@ def test_a_study_ends_at_its_expiry_whatever_it_does():
 def test_a_proposed_study_expires_too():
     c = Consortium()
     c.propose(expires_ms=c.now_ms + 60_000)
-    assert ("study_expired", {"study": HEART}) in c.idle(60_000)
+    assert StudyEnded(HEART, "expired") in c.idle(60_000)
     assert STUDY.get(c.state, HEART) is None
 
 
@@ -364,7 +365,7 @@ def test_a_model_that_is_gone_when_the_vote_is_carried_is_not_released():
     assert c.study().current.digest != old
     c.ok(2, Vote(motion, True))
     assert c.study().released == ()
-    assert c.happened("release_missed") == [{"study": HEART, "model": old}]
+    assert c.happened(ReleaseMissed) == [ReleaseMissed(HEART, old)]
 
 
 def test_the_best_model_is_released_though_it_is_not_the_current_one():

@@ -9,6 +9,7 @@ from builders import HEART, Consortium, card_of, genesis_of, initialised, key
 
 from swarmhub import contract, keys
 from swarmhub.contract.consortium.thresholds import compute_quorum
+from swarmhub.contract.events import Admitted, MotionClosed, MotionWaits, PowerChanged, Rotated
 from swarmhub.contract.quotas import MAX_MOTIONS
 from swarmhub.contract.records import KEY_OWNER
 from swarmhub.contract.state import Overlay
@@ -61,7 +62,7 @@ def test_a_motion_is_lost_when_the_quorum_is_out_of_reach(n):
         assert c.open_motions == (motion,)
     c.ok(blocking, Vote(motion, False))
     assert c.open_motions == ()
-    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+    assert c.happened(MotionClosed) == [MotionClosed(motion, "admit", "lost")]
     assert len(c.chain.active) == n
 
 
@@ -124,7 +125,10 @@ def test_what_a_member_moved_lapses_when_it_departs():
     c.ok(4, Remove(3))
     c.ok(4, Leave())
     assert c.open_motions == ()
-    assert [f["kind"] for f in c.happened("motion_lapsed")] == ["admit", "remove"]
+    assert [(e.kind, e.outcome) for e in c.happened(MotionClosed)] == [
+        ("admit", "lapsed"),
+        ("remove", "lapsed"),
+    ]
     assert c.deadlines == []
     c.refused("UnknownThing", 1, Vote(admission, True))
     c.refused("UnknownThing", key("later"), c.application(token, card_of("later")))
@@ -157,14 +161,14 @@ def test_a_departure_can_lose_a_motion():
     motion = c.apply("newcomer")
     c.ok(1, Vote(motion, False))
     c.ok(2, Leave())
-    assert c.happened("motion_lost") == [{"motion": motion, "kind": "admit"}]
+    assert c.happened(MotionClosed) == [MotionClosed(motion, "admit", "lost")]
 
 
 def test_one_of_two_removes_the_other_at_once():
     c = Consortium(2)
     c.ok(1, Remove(2))
     assert (c.chain.active, c.open_motions) == ((1,), ())
-    assert c.happened("motion_carried") == [{"motion": 1, "kind": "remove"}]
+    assert c.happened(MotionClosed) == [MotionClosed(1, "remove", "carried")]
 
 
 def test_a_release_is_decided_by_those_still_enrolled():
@@ -174,7 +178,7 @@ def test_a_release_is_decided_by_those_still_enrolled():
     assert len(c.open_motions) == 1, "member 3 has not voted"
     c.refused("NotAllowed", 2, Vote(c.open_motions[0], True))
     c.ok(3, Withdraw(HEART))
-    assert c.happened("motion_carried") == [{"motion": 1, "kind": "release"}]
+    assert c.happened(MotionClosed) == [MotionClosed(1, "release", "carried")]
 
 
 def test_each_motion_has_one_outcome_when_one_departure_causes_another():
@@ -188,7 +192,7 @@ def test_each_motion_has_one_outcome_when_one_departure_causes_another():
                 c.ok(voter, Vote(motion, True))
     c.ok(5, Leave())  # carries the removal of 6, which carries the admission
     assert c.chain.active == (1, 2, 3, 4, 7)
-    outcomes = [f["motion"] for name, f in c.events if name in ("motion_carried", "motion_lost")]
+    outcomes = [e.motion for e in c.happened(MotionClosed)]
     assert outcomes == [removal, admission]
 
 
@@ -199,7 +203,7 @@ def test_a_motion_lapses_after_its_period():
     opened = c.due_ms(f"motion/{motion}") - 10_000
     c.now_ms = opened + 9_999
     assert c.idle() == []
-    assert c.idle() == [("motion_lapsed", {"motion": motion, "kind": "admit"})]
+    assert c.idle() == [MotionClosed(motion, "admit", "lapsed")]
     assert c.open_motions == ()
     c.refused("UnknownThing", 2, Vote(motion, True))
 
@@ -222,10 +226,10 @@ def test_an_applicant_whose_name_was_taken_meanwhile_waits():
     why = "a member is named 'newcomer'; choose a name that looks different"
     assert c.motion(motion).waits == why
     c.rotate(1)  # all is counted again
-    assert c.happened("motion_waits") == [{"motion": motion, "kind": "admit", "why": why}], "once"
-    assert c.happened("motion_lost") == []
+    assert c.happened(MotionWaits) == [MotionWaits(motion, "admit", why)], "once"
+    assert [e.outcome for e in c.happened(MotionClosed)] == ["carried"]  # the other one's
     c.ok(key("newcomer"), Leave())
-    assert c.happened("admitted")[-1] == {"member": 5, "name": "newcomer"}
+    assert c.happened(Admitted)[-1] == Admitted(5, "newcomer")
     assert c.open_motions == ()
 
 
@@ -235,13 +239,13 @@ def test_an_applicant_that_waits_is_admitted_when_a_member_moves():
     assert c.motion(motion).waits == "member 4 is at newcomer.example:7000; give another address"
     moved, proof = c.rotated(4, by=key("newcomer"), address="new.example:1")
     c.ok(key("newcomer"), Rotate(moved, proof))
-    assert c.happened("admitted")[-1] == {"member": 5, "name": "twin"}
+    assert c.happened(Admitted)[-1] == Admitted(5, "twin")
 
 
 def test_an_applicant_that_waits_for_ever_lapses():
     c = Consortium(3, vote_period_ms=DAY_MS)
     motion = waiting(c, address="newcomer.example:7000")
-    assert c.idle(DAY_MS) == [("motion_lapsed", {"motion": motion, "kind": "admit"})]
+    assert c.idle(DAY_MS) == [MotionClosed(motion, "admit", "lapsed")]
     assert c.deadlines == []
 
 
@@ -254,7 +258,7 @@ def test_who_lacks_votes_again_waits_for_these_alone():
     assert c.motion(motion).waits == ""
     c.ok(6, Vote(motion, True))
     assert c.motion(motion).waits != ""
-    assert len(c.happened("motion_waits")) == 2
+    assert len(c.happened(MotionWaits)) == 2
 
 
 @pytest.mark.parametrize(
@@ -316,7 +320,7 @@ def test_a_member_leaves():
     assert c.chain.active == (1, 3)
     assert (c.member(2).status, c.member(2).power) == ("left", 0)
     assert KEY_OWNER.get(c.state, key("h2").public) is None
-    assert ("power", {"key": key("h2/consensus").public, "power": 0}) in c.events
+    assert PowerChanged(key("h2/consensus").public, 0) in c.events
     c.refused("NotAMember", 2, Leave())
 
 
@@ -365,15 +369,15 @@ def test_removing_who_has_left_meanwhile_changes_nothing_more():
     for voter in (2, 3):
         c.ok(voter, Vote(motion, True))
     assert c.member(4).status == "left"
-    assert c.happened("motion_carried") == [{"motion": motion, "kind": "remove"}]
+    assert c.happened(MotionClosed)[-1] == MotionClosed(motion, "remove", "carried")
 
 
 def test_a_newcomer_without_power_departs_without_a_validator_update():
     c = Consortium(2)
     newcomer = c.admit("newcomer")
-    before = c.happened("power")
+    before = c.happened(PowerChanged)
     c.ok(newcomer, Leave())
-    assert c.happened("power") == before
+    assert c.happened(PowerChanged) == before
 
 
 def test_a_newcomer_has_power_when_its_node_says_that_it_has_caught_up():
@@ -417,7 +421,7 @@ def test_a_member_rotates_all_its_keys():
     assert c.member(2).account == card.account
     assert (c.member(2).tls, c.member(2).address) == ("abcd", card.address)
     assert contract.end_block(result.events) == ((key("h2/consensus").public, 0),)
-    assert ("rotated", {"member": 2, "changed": ["account", "tls", "consensus"]}) in result.events
+    assert Rotated(2, ("account", "tls", "consensus")) in result.events
     result = c.ok(key("h2/new"), Validate())  # when its engine runs with the new one
     assert contract.end_block(result.events) == ((key("new consensus").public, 1),)
     c.refused("NotAMember", 2, Leave())

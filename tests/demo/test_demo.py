@@ -87,10 +87,10 @@ def test_an_auditor_can_verify_and_read_the_ledger(outcome):
     done = swarmhub("ledger", "verify", "--file", found["ledger"], "--json")
     assert json.loads(done.stdout)["members"] == list(found["auc"]["local"])
     events = json.loads(swarmhub("ledger", "log", "--file", found["ledger"], "--json").stdout)
-    settled = [e for e in events if e["event"] == "settled"]
+    settled = [e["model"] for e in events if e["event"] == "settled"]
     assert [e["kind"] for e in settled] == ["describe", "initial", *["train"] * 10]
     assert settled[-1]["digest"] == found["model_digest"]
-    votes = [e for e in events if e["event"] == "voted"]
+    votes = [e for e in events if e["event"] == "vote_cast"]
     assert len(votes) == 3
     assert all(e["aye"] for e in votes)
 
@@ -153,7 +153,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing_running(tmp_path, number):
 def is_over(ledger):
     """Whether the demo's study is over, as its ledger has it."""
     done = swarmhub("ledger", "log", "--file", ledger, "--last", 5, "--json")
-    return any(event["event"] == "study_finished" for event in json.loads(done.stdout))
+    return any(event["event"] == "study_ended" for event in json.loads(done.stdout))
 
 
 def test_a_demo_that_was_stopped_ends_with_the_last_model(tmp_path):

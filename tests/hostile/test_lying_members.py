@@ -7,6 +7,7 @@ import pytest
 from swarm import Network, make_spec, swarmhub
 from test_audits import ADD_OWN
 
+from swarmhub.contract.events import Excluded, FalseMerge, Settled
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.operations.record import read_record
 from swarmhub.params import import_safetensors
@@ -212,10 +213,14 @@ def run_with(liar, tmp_path, rounds=1, **terms):
     return [e for block in blocks for e in block.events], import_safetensors(out)["w"]
 
 
+def settled(events):
+    return [e.model for e in events if isinstance(e, Settled)]
+
+
 def test_a_leader_settles_when_its_disk_has_taken_the_merge(tmp_path):
     events, model = run_with(FAILING_DISK, tmp_path, leader_timeout_ms=20_000)
-    (settled,) = [f for name, f in events if name == "settled" and f["number"] == 2]
-    assert (settled["leader"], settled["term"]) == (LIAR, 0)
+    (model_of_2,) = [m for m in settled(events) if m.number == 2]
+    assert (model_of_2.leader, model_of_2.term) == (LIAR, 0)
     (log,) = tmp_path.glob(f"h{LIAR}/logs/node.log")
     assert "The disk has failed." in log.read_text()
     np.testing.assert_array_equal(model, np.full(200_000, 2.5))
@@ -224,8 +229,8 @@ def test_a_leader_settles_when_its_disk_has_taken_the_merge(tmp_path):
 def check_caught(tmp_path, first):
     lie = FALSE_MERGE_AND_EXCERPT.replace('b"FIRST"', first)
     events, model = run_with(lie, tmp_path)
-    caught = [f for name, f in events if name == "false_merge"]
-    assert [(f["leader"], f["number"], f["chunk"]) for f in caught] == [(LIAR, 2, 1)]
+    caught = [e for e in events if isinstance(e, FalseMerge)]
+    assert [(e.leader, e.number, e.chunk) for e in caught] == [(LIAR, 2, 1)]
     np.testing.assert_array_equal(model, np.full(200_000, 2.5))
 
 
@@ -239,15 +244,15 @@ def test_nor_by_a_number_that_is_none(tmp_path):
 
 def test_a_leader_merges_no_other_contribution_than_it_has_committed(tmp_path):
     events, model = run_with(ANOTHER_CONTRIBUTION, tmp_path)
-    assert [f["leader"] for name, f in events if name == "false_merge"] == [LIAR]
+    assert [e.leader for e in events if isinstance(e, FalseMerge)] == [LIAR]
     np.testing.assert_array_equal(model, np.full(200_000, 2.5))
 
 
 def test_receipts_with_false_signatures_hold_up_no_round(tmp_path):
     events, model = run_with(FALSE_RECEIPTS, tmp_path, rounds=3)
-    settled = [f for name, f in events if name == "settled" and f["kind"] == "train"]
-    assert len(settled) == 3
-    assert not any(LIAR in f["receipts"] for f in settled)
+    found = [m for m in settled(events) if m.kind == "train"]
+    assert len(found) == 3
+    assert not any(LIAR in m.receipts for m in found)
     np.testing.assert_array_equal(model, np.full(200_000, 7.5))
 
 
@@ -255,17 +260,15 @@ def test_who_serves_its_contribution_too_slowly_is_left_out(tmp_path):
     events, model = run_with(
         SLOW_SERVER, tmp_path, min_peers=3, leader_timeout_ms=1500, quorum_grace_ms=60_000
     )
-    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "train"]
-    assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
-    assert [f["why"] for name, f in events if name == "excluded"][:1] == ["unavailable"]
+    (found,) = [m for m in settled(events) if m.kind == "train"]
+    assert {share.member for share in found.shares} == {1, 2, 4}
+    assert [e.why for e in events if isinstance(e, Excluded)][:1] == ["unavailable"]
     np.testing.assert_allclose(model, np.full(200_000, 7 / 3))
 
 
 def test_who_sends_numbers_whose_sum_overflows_is_left_out(tmp_path):
     events, model = run_with(HUGE_NUMBERS, tmp_path, min_peers=3)
-    (settled,) = [f for name, f in events if name == "settled" and f["kind"] == "train"]
-    assert {share["member"] for share in settled["shares"]} == {1, 2, 4}
-    assert {(f["member"], f["why"]) for name, f in events if name == "excluded"} == {
-        (LIAR, "invalid")
-    }
+    (found,) = [m for m in settled(events) if m.kind == "train"]
+    assert {share.member for share in found.shares} == {1, 2, 4}
+    assert {(e.member, e.why) for e in events if isinstance(e, Excluded)} == {(LIAR, "invalid")}
     np.testing.assert_allclose(model, np.full(200_000, 7 / 3))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmhub.contract.events import Settled
 from swarmhub.contract.records import ROUND, STUDY, Spec, get_members
 from swarmhub.contract.transactions import Start
 from swarmhub.data.heart import write_heart
@@ -350,7 +351,7 @@ class Bed:
             events = [e for c in store.blocks(0, 1 << 60) for e in c.events]
         finally:
             store.close()
-        return {f["number"]: f["digest"] for name, f in events if name == "settled"}
+        return {e.model.number: e.model.digest for e in events if isinstance(e, Settled)}
 
     def all_hold_the_current_model(self, hosts: tuple[int, ...]) -> bool:
         """The first host's model of now: rounds go on, and old models are dropped meanwhile."""

@@ -14,6 +14,7 @@ from ledger_tools import DRIVERS, WAIT_S, Clock, opened
 
 from swarmhub import codec
 from swarmhub.contract import State
+from swarmhub.contract.events import with_name
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import BODIES
 from swarmhub.errors import Malformed
@@ -114,7 +115,7 @@ def test_a_driver_replays_a_vector(driver, path, tmp_path):
         said = [{"code": r.code, "message": r.message} for r in committed.results]
         assert said == [{"code": r["code"], "message": r["message"]} for r in block["results"]]
         assert committed.block.header.app_hash == block["app_hash"]
-        assert [[n, codec.to_json(f)] for n, f in committed.events] == block["events"]
+        assert codec.to_json([with_name(event) for event in committed.events]) == block["events"]
     assert after == state_after(vector["founded"], expected)
 
 

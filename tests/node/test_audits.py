@@ -9,6 +9,7 @@ from swarm import Network, make_spec
 from test_life import ADD_ONE, export, finished
 
 from swarmhub import merkle
+from swarmhub.contract.events import FalseMerge, MergeStarted, Settled
 from swarmhub.contract.records import MergeRule
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.transactions import Dispute, read_transaction
@@ -58,9 +59,9 @@ def blocks_of(network):
     return read_record(network.homes[0].ledger_path, network.homes[0].root).blocks
 
 
-def events(network, name):
-    """All events of a name that the ledger has recorded."""
-    return [f for block in blocks_of(network) for kind, f in block.events if kind == name]
+def events(network, kind):
+    """All events of a kind that the ledger has recorded."""
+    return [e for block in blocks_of(network) for e in block.events if isinstance(e, kind)]
 
 
 def disputes(network):
@@ -107,11 +108,11 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         for i in (1, 2, 3, 4):
             network.train(i, script)
         network.wait_until(finished(network), timeout_s=120)
-        led = [e for e in events(network, "merging") if e["leader"] == 3 and e["number"] > 1]
-        caught = events(network, "false_merge")
-        assert [e["number"] for e in caught] == [e["number"] for e in led] != []
-        settled = events(network, "settled")
-        assert all(e["leader"] != 3 for e in settled if e["kind"] == "train")
+        led = [e for e in events(network, MergeStarted) if e.leader == 3 and e.number > 1]
+        caught = events(network, FalseMerge)
+        assert [e.number for e in caught] == [e.number for e in led] != []
+        models = [e.model for e in events(network, Settled)]
+        assert all(m.leader != 3 for m in models if m.kind == "train")
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(size, 8.0))
 
 
@@ -133,20 +134,20 @@ def test_a_lie_in_the_second_chunk_is_caught_proven_and_redone(tmp_path, audit, 
         for i in (1, 2, 3, 4):
             network.train(i, trainer)
         network.wait_until(finished(network), timeout_s=120)
-        told = [e["number"] for e in events(network, "merging") if e["leader"] == 3]
+        told = [e.number for e in events(network, MergeStarted) if e.leader == 3]
         told = [number for number in told if number > 1]
-        caught = {e["number"]: e for e in events(network, "false_merge")}
+        caught = {e.number: e for e in events(network, FalseMerge)}
         assert list(caught) == told != []
-        settled = {e["number"]: e for e in events(network, "settled")}
+        settled = {e.model.number: e.model for e in events(network, Settled)}
         for number, dispute in disputes(network).items():
             said = caught[number]
-            assert (said["leader"], said["chunk"], said["claimed"]) == (3, 1, dispute.claimed)
+            assert (said.leader, said.chunk, said.claimed) == (3, 1, dispute.claimed)
             assert (dispute.chunk, merkle.chunk_count(dispute.nbytes)) == (1, 2)
             assert proves(dispute)
-            assert said["digest"] == dispute.digest != settled[number]["digest"]
-            assert said["recomputed"] == dispute.leaf != said["claimed"]
-            assert 3 not in said["by"]
+            assert said.digest == dispute.digest != settled[number].digest
+            assert said.recomputed == dispute.leaf != said.claimed
+            assert 3 not in said.by
             line = compute_leader_order("s", number, (1, 2, 3, 4))
-            assert settled[number]["leader"] == line[(line.index(3) + 1) % 4]
+            assert settled[number].leader == line[(line.index(3) + 1) % 4]
         assert list(disputes(network)) == told
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(200_000, 8 * 2.5))

@@ -12,6 +12,7 @@ import pytest
 from engines import needs_cometbft
 from test_join import init, members, run, wait_until
 
+from swarmhub.contract.events import Admitted
 from swarmhub.contract.transactions import Poke
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.home import Home
@@ -116,7 +117,7 @@ def test_a_newcomer_begins_with_a_later_state_and_becomes_a_validator(old, tmp_p
     admitted = next(
         c.height
         for c in look(home, lambda s: s.blocks(1, 1 << 60))
-        if any(name == "admitted" for name, _ in c.events)
+        if any(isinstance(event, Admitted) for event in c.events)
     )
     make_blocks(home, 60)
     wait_until(lambda: look(home, Store.base) > admitted)

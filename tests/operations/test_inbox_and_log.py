@@ -1,27 +1,28 @@
 """Motions and events in words: who, about what, and what is missing."""
 
-import re
-from pathlib import Path
+import dataclasses
 
 import pytest
 from builders import HEART, Consortium, initialised, key
 
-import swarmhub.contract
+from swarmhub.contract.events import (
+    AdmissionMoved,
+    Enrolled,
+    MergeStarted,
+    Reported,
+    Rotated,
+    Settled,
+    TookOver,
+    get_study,
+)
+from swarmhub.contract.records import Model, Share
 from swarmhub.contract.transactions import Release, Remove, Vote
 from swarmhub.errors import BadInput
+from swarmhub.ledger.sentences import members_of
 from swarmhub.operations.inbox import read_inbox, say_motion
 from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.operations.log import (
-    SAID,
-    Happened,
-    Wanted,
-    find_member,
-    members_of,
-    say_event,
-    select_events,
-)
+from swarmhub.operations.log import Wanted, find_member, say_event, select_events
 
-CONTRACT = Path(swarmhub.contract.__file__).parent
 NAMES = {1: "North", 2: "South", 3: "East"}
 
 
@@ -76,40 +77,41 @@ def test_a_motion_to_release_names_the_study_and_its_model():
     assert ("about", f"model {model}") in lines
 
 
-def test_every_event_of_the_contract_has_a_sentence():
-    source = " ".join(path.read_text() for path in CONTRACT.rglob("*.py"))
-    emitted = set(re.findall(r'emit\(\s*"(\w+)",', source))
-    assert len(emitted) > 30
-    assert emitted - set(SAID) == set()
+def settled(**changes):
+    told = {"study": HEART, "number": 3, "kind": "parameters", "leader": 2, "term": 1}
+    shares = (Share(1, 7, "b" * 64), Share(9, 8, "c" * 64))
+    rest = {"nbytes": 8, "layout": "", "base": "", "spec": "", "rule": "", "revision": 0}
+    model = Model(**told, **rest, digest="a" * 64, shares=shares, receipts=(3,))
+    return Settled(dataclasses.replace(model, **changes), "d" * 64)
 
 
 def test_an_event_is_said_with_members_names():
-    fields = {"study": HEART, "number": 3, "kind": "train", "digest": "a" * 64, "leader": 2,
-              "shares": [{"member": 1, "weight": 7}, {"member": 9, "weight": 8}]}  # fmt: skip
-    assert say_event(Happened(1, 0, "settled", fields), NAMES) == (
-        "South settles round 3 of 'heart' (parameters): model aaaaaaaaaaaaaaaa… of North (7), "
-        "member 9 (8)"
+    assert say_event(settled(), NAMES) == (
+        "South settles round 3 of 'heart' (parameters, term 1): model aaaaaaaaaaaaaaaa… of "
+        "North (7), member 9 (8)"
     )
-    later = Happened(1, 0, "of a later contract", {"member": 1, "x": "y"})
-    assert say_event(later, NAMES) == "of a later contract member=North x=y"
+    assert say_event(settled(shares=()), NAMES).endswith("of its leader")
+    assert say_event(Reported(HEART, 2, "invalid", 1, 3), NAMES) == (
+        "East cannot merge the contribution of North to round 2 of 'heart'"
+    )
 
 
 def test_names_with_braces_are_shown_as_they_are():
-    fields = {"name": "{0} {motion}", "motion": 4}
-    said = say_event(Happened(1, 0, "applied", fields), NAMES)
+    said = say_event(AdmissionMoved("{0} {motion}", "key", 4), NAMES)
     assert said == "{0} {motion} applies for membership (motion 4)"
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "members"),
+    ("event", "members"),
     [
-        ("merging", {"leader": 1, "members": [1, 2]}, {1, 2}),
-        ("settled", {"leader": 1, "receipts": [3], "shares": [{"member": 2}]}, {1, 2, 3}),
-        ("rotated", {"member": 2, "changed": ["tls"]}, {2}),
+        (MergeStarted(HEART, 1, 0, 0, 1, (1, 2)), {1, 2}),
+        (TookOver(HEART, 1, 1, leader=None, before=2), {2}),
+        (settled(), {1, 2, 3, 9}),
+        (Rotated(2, ("tls",)), {2}),
     ],
 )
-def test_an_event_is_of_every_member_that_it_names(name, fields, members):
-    assert members_of(name, fields) == members
+def test_an_event_is_of_every_member_that_it_names(event, members):
+    assert members_of(event) == members
 
 
 class Recorded(Consortium):
@@ -126,12 +128,12 @@ def test_a_log_is_of_a_study_a_member_and_since_a_moment():
     since_ms = c.now_ms
     c.start(2, 3, min_peers=2)
     of_study = select_events(c.kept, Wanted(study=HEART))
-    assert {e.fields["study"] for e in of_study} == {HEART}
+    assert {get_study(e.event) for e in of_study} == {HEART}
     of_member = select_events(c.kept, Wanted(member=3))
-    assert "enrolled" in {e.name for e in of_member}
-    assert all(3 in members_of(e.name, e.fields) for e in of_member)
+    assert Enrolled in {type(e.event) for e in of_member}
+    assert all(3 in members_of(e.event) for e in of_member)
     recent = select_events(c.kept, Wanted(since_ms=since_ms))
-    assert "other" not in {e.fields.get("study") for e in recent}
+    assert "other" not in {get_study(e.event) for e in recent}
     assert select_events(c.kept, Wanted(study=HEART, last=2)) == of_study[-2:]
 
 

@@ -107,7 +107,7 @@ def test_four_commands_and_a_vote_make_a_validator(alone, tmp_path):
         assert sum(look["what"].startswith(("clock of", "version of")) for look in looks) == 2
     log = run("ledger", "log", "--json", "--home", home)
     happened = [e["event"] for e in json.loads(log)]
-    assert happened.index("admitted") < happened.index("validates")
+    assert happened.index("admitted") < happened.index("became_validator")
     assert "2 validators: all must be there" in run("status", "--home", home)
     children.kill("B")
     looks = json.loads(run("doctor", "--json", "--home", home, code=1, says=True))

@@ -6,6 +6,7 @@ import pytest
 from builders import HEART, Consortium, auc
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
+from swarmhub.contract.events import StudyProposed
 from swarmhub.contract.records import Evaluation, MergeRule, Spec
 from swarmhub.contract.transactions import Poke
 from swarmhub.operations import studies, terms
@@ -130,7 +131,7 @@ def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
     studies.read_kept(ledger, book, HEART, last)
     assert book.rounds() == c.book.rounds()
-    proposed = next(b.height for b in c.kept if b.events and b.events[0][0] == "proposed")
+    proposed = next(b.height for b in c.kept for e in b.events if isinstance(e, StudyProposed))
     assert ledger.lowest > proposed - studies.PAGE
 
 

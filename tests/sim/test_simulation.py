@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mutants import MUTANTS, planted
 from swarm import swarmhub
 
+from swarmhub.contract.events import MergeStarted
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import BadInput
@@ -108,7 +109,9 @@ def test_a_liar_enrols_when_the_study_survives_it():
     schedule = dataclasses.replace(CALM, nodes=7, min_peers=3, rounds=10, faults=faults)
     report = run_schedule(schedule)
     assert not report.broken
-    assert [x for x in report.story if "enrolled" in x][-1].endswith("member 7 is enrolled")
+    assert [x for x in report.story if "takes part" in x][-1].endswith(
+        "member 7 takes part in 'sim' with 100 samples"
+    )
 
 
 def test_as_many_are_enrolled_from_the_start_as_it_takes():
@@ -153,8 +156,8 @@ def a_liar(lie, rule="weighted_mean", seed=0):
 def test_no_false_merge_is_settled_and_each_is_recorded(rule):
     report = run_schedule(a_liar("false_merge", rule))
     assert not report.broken
-    led = [line for line in report.story if "to merge; member 2 leads" in line]
-    caught = [line for line in report.story if "made a false merge" in line]
+    led = [line for line in report.story if ": member 2 merges the contributions" in line]
+    caught = [line for line in report.story if "is false (recomputed by" in line]
     assert len(caught) == len(led) - ("round 1 " in led[0]) > 0
 
 
@@ -169,7 +172,9 @@ def test_two_of_seven_lie_while_another_is_away(seed):
     )
     report = run_schedule(schedule)
     assert not report.broken
-    assert any("member 1 made a false merge" in line for line in report.story)
+    assert any(
+        "the merge of member 1 in round" in line and "is false" in line for line in report.story
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -194,7 +199,7 @@ def test_a_fault_of_the_code_names_its_seed_and_does_not_end_the_campaign(monkey
 def test_a_lying_auditor_cannot_force_a_redo():
     report = run_schedule(a_liar("false_dispute"))
     assert not report.broken
-    assert any("is dismissed" in line for line in report.story)
+    assert any("is right, not member" in line for line in report.story)
     assert all(m.term == 0 for m in report.settled)
 
 
@@ -203,16 +208,16 @@ class LeaderDies(World):
 
     def _retell(self, committed):
         super()._retell(committed)
-        for name, fields in committed.events:
-            if name == "merging" and (fields["number"], fields["term"]) == (2, 0):
-                self.crash(self.nodes[fields["leader"]], 60_000)
+        for event in committed.events:
+            if isinstance(event, MergeStarted) and (event.number, event.term) == (2, 0):
+                self.crash(self.nodes[event.leader], 60_000)
 
 
 def takeover_ms():
     report = LeaderDies(dataclasses.replace(CALM, rounds=2)).run()
     assert report.finished
-    at = {k: x for x in report.story for k in ("crashes", "round 2 is settled") if k in x}
-    return int(at["round 2 is settled"].split()[0]) - int(at["crashes"].split()[0])
+    at = {k: x for x in report.story for k in ("crashes", "settles round 2 ") if k in x}
+    return int(at["settles round 2 "].split()[0]) - int(at["crashes"].split()[0])
 
 
 def test_suspicion_replaces_a_dead_leader_long_before_its_time_is_up(monkeypatch):

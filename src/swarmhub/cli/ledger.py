@@ -12,7 +12,7 @@ from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
 from swarmhub.clock import wall_clock_ms
 from swarmhub.errors import plain
-from swarmhub.operations.log import say_event
+from swarmhub.operations.log import say_event, show_event
 from swarmhub.operations.record import read_block, read_log
 from swarmhub.operations.record import verify as verify_record
 from swarmhub.words import read_since, say_time
@@ -70,13 +70,11 @@ def log(
     since_ms = read_since(since, wall_clock_ms()) if since else 0
     events, names = read_log(file, home, study, member, since_ms, last)
     if json_:
-        found = [
-            {"block": e.height, "time_ms": e.time_ms, "event": e.name, **e.fields} for e in events
-        ]
+        found = [{"block": e.height, "time_ms": e.time_ms, **show_event(e.event)} for e in events]
         print(json.dumps(found, indent=1))
         return
     for e in events:
-        print(f"{say_time(e.time_ms)}  block {e.height}: {plain(say_event(e, names), MOST)}")
+        print(f"{say_time(e.time_ms)}  block {e.height}: {plain(say_event(e.event, names), MOST)}")
 
 
 @app.command("show")

@@ -5,6 +5,7 @@ consortium    membership, cards, motions, thresholds, misbehaviour
 study         the life of a study
 round         collect, merge, settle; leaders, disputes, scores
 transactions  every act on the wire
+events        everything that can happen
 refusals      every reason to refuse one
 records       the records of the state
 state, trie   the map, and its Merkle root

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from swarmhub.contract.events import Event
 from swarmhub.contract.records import Chain, Member, get_chain, get_member_of_key
 from swarmhub.contract.refusals import NotAMember
 from swarmhub.contract.state import Overlay
-from swarmhub.types import Digest, LedgerEvent, MemberId, PublicKey, Signature
+from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 Verify = Callable[[PublicKey, str, bytes, Signature], bool]
 
@@ -61,12 +61,12 @@ class Context:
     state: Overlay
     env: Env
     signer: PublicKey = ""
-    events: list[LedgerEvent] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     recount: bool = False  # a member departed or withdrew: open votes are counted again
 
-    def emit(self, name: str, /, **fields: Any) -> None:
+    def emit(self, event: Event) -> None:
         """Record what happened; events are committed with the block's results."""
-        self.events.append((name, fields))
+        self.events.append(event)
 
     @property
     def chain(self) -> Chain:

@@ -15,13 +15,14 @@ from swarmhub.contract import deadlines, inheritance, replay
 from swarmhub.contract import transactions as t
 from swarmhub.contract.consortium import membership, misbehaviour, motions
 from swarmhub.contract.context import Context, Env
+from swarmhub.contract.events import Event, PowerChanged
 from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, BlockQuotaExceeded, Expired, Refusal
 from swarmhub.contract.round import disputes, phases, progress
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.study import lifecycle
 from swarmhub.contract.transactions import Transaction
-from swarmhub.types import TX_DOMAIN, LedgerEvent, MemberId, PublicKey
+from swarmhub.types import TX_DOMAIN, MemberId, PublicKey
 
 RULES: dict[type[Any], Callable[[Context, Any], None]] = {
     t.Invite: membership.invite,
@@ -75,7 +76,7 @@ class Result:
     id: str
     code: str
     message: str = ""
-    events: tuple[LedgerEvent, ...] = ()
+    events: tuple[Event, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -91,7 +92,7 @@ def compute_chain_id(genesis: Genesis) -> str:
     return f"{words[:30]}-{codec.digest(b'swarmhub/genesis/1', codec.pack(genesis))[:12]}"
 
 
-def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[LedgerEvent, ...]:
+def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
     """Write block 0's state. Raise Refusal if the genesis cannot be used."""
     ctx = Context(state, env)
     if isinstance(genesis, ForkGenesis):
@@ -101,7 +102,7 @@ def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[LedgerEvent, ...]
     return tuple(ctx.events)
 
 
-def begin_block(state: Overlay, env: Env) -> tuple[LedgerEvent, ...]:
+def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
     """Record misbehaviour, stamp the deadlines that wait for a time, forget old transactions, and
     fire what is due."""
     ctx = Context(state, env)
@@ -132,16 +133,16 @@ def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
     return Result(tx.id, "ok", "", tuple(ctx.events))
 
 
-def end_block(events: tuple[LedgerEvent, ...]) -> tuple[tuple[str, int], ...]:
+def end_block(events: tuple[Event, ...]) -> tuple[tuple[str, int], ...]:
     """Return the validator updates (consensus key, power) of a block's events: the last one of each
     key. A key that came and went within the block has never been a validator's, and an engine that
     is told to remove it stops for good."""
     first: dict[PublicKey, int] = {}
     last: dict[PublicKey, int] = {}
-    for name, fields in events:
-        if name == "power":
-            first.setdefault(fields["key"], fields["power"])
-            last[fields["key"]] = fields["power"]
+    for event in events:
+        if isinstance(event, PowerChanged):
+            first.setdefault(event.key, event.power)
+            last[event.key] = event.power
     return tuple(sorted((key, power) for key, power in last.items() if power or not first[key]))
 
 

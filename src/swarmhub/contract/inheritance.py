@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from swarmhub import codec
+from swarmhub.contract import events
 from swarmhub.contract.consortium.membership import depart
 from swarmhub.contract.consortium.misbehaviour import keep_former_keys
 from swarmhub.contract.consortium.motions import close_motion, get_motions
@@ -50,8 +51,7 @@ def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
     for motion in get_motions(ctx.state):  # or votes of departed members would decide it now
         close_motion(ctx, motion, "lapsed")
     CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
-    ctx.emit("inherited", chain=will.chain, height=will.height, app_hash=will.app_hash,
-             survivors=list(will.survivors))  # fmt: skip
+    ctx.emit(events.Inherited(will.chain, will.height, will.app_hash, will.survivors))
     for gone in [m for m in ctx.chain.active if m not in will.survivors]:
         member = MEMBER.need(ctx.state, gone)
         MEMBER.put(ctx.state, gone, record=replace(member, power=0))  # it has none in this chain
@@ -64,7 +64,7 @@ def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
         power = int(member in voting)
         MEMBER.put(ctx.state, member.id, record=replace(member, power=power, rotated=0))
         if power:
-            ctx.emit("power", key=member.consensus, power=power)
+            ctx.emit(events.PowerChanged(member.consensus, power))
 
 
 def read_state(will: InheritedState) -> dict[str, bytes]:

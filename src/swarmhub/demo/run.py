@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import signal
 import time
@@ -12,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_quorum
+from swarmhub.contract.events import Event, MergeStarted, RoundOpened, Settled
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
@@ -62,8 +61,7 @@ class News:
 
     heard_s: float
     block_ms: int
-    name: str
-    fields: dict[str, Any]
+    event: Event
 
 
 @dataclass
@@ -118,9 +116,9 @@ class Demo:
             await self.ledger.close()
 
     def _hear(self, committed: Committed) -> None:
-        for name, fields in committed.events:
+        for event in committed.events:
             block_ms = committed.block.header.time_ms
-            self.news.put_nowait(News(time.monotonic(), block_ms, name, fields))
+            self.news.put_nowait(News(time.monotonic(), block_ms, event))
 
     # founding
 
@@ -192,31 +190,30 @@ class Demo:
         wants_kill = self.options.kill_leader
         startup_s: float | None = None
         while (news := await self._next_news()) is not None:
-            name, fields = news.name, news.fields
-            if name == "opened":
+            event = news.event
+            if isinstance(event, RoundOpened):
                 opened_ms = news.block_ms
-                turns[fields["number"]] = fields["turn"] if fields["kind"] == TRAIN else 0
-                if fields["kind"] == TRAIN and startup_s is None:
+                turns[event.number] = event.turn if event.kind == TRAIN else 0
+                if event.kind == TRAIN and startup_s is None:
                     startup_s = news.heard_s - started
-                self.screen.waiting(
-                    f"'{fields['stage']}': waiting for {len(fields['roster'])} hospital(s)"
-                )
-            elif name == "merging":
-                number = turns.get(fields["number"], 0)
-                if wants_kill and number >= 2 and await self._kill_if_merging(fields):
+                self.screen.waiting(f"'{event.stage}': waiting for {len(event.roster)} hospital(s)")
+            elif isinstance(event, MergeStarted) and event.leader is not None:
+                number = turns.get(event.number, 0)
+                leader = self.names[event.leader]
+                if wants_kill and number >= 2 and await self._kill_if_merging(event, leader):
                     wants_kill = False
-                    killed = (time.monotonic(), fields["number"], self.names[fields["leader"]])
+                    killed = (time.monotonic(), event.number, leader)
                     self.screen.step(f"killed -9 the leader {killed[2]} in round {number}")
                     # if too few are left to continue without it, it has to restart
                     loop = asyncio.get_running_loop()
                     loop.call_later(RESTART_AFTER_S, self._restart, killed[2])
-            elif name == "settled":
-                if killed and killed[1] == fields["number"]:
-                    self._note_takeover(killed, news.heard_s, fields, fields["turn"])
+            elif isinstance(event, Settled):
+                if killed and killed[1] == event.model.number:
+                    self._note_takeover(killed, news.heard_s, event.model, event.model.turn)
                     self._restart(killed[2])  # unless it restarted before
                     killed = None
-                if fields["kind"] == TRAIN:
-                    self._show_round(fields, (news.block_ms - opened_ms) / 1000)
+                if event.model.kind == TRAIN:
+                    self._show_round(event.model, (news.block_ms - opened_ms) / 1000)
         self.children.check()
         if self.unmeasured:
             self.screen.warn(
@@ -272,9 +269,7 @@ class Demo:
     def _is_running(self) -> bool:
         return STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
 
-    def _show_round(self, fields: dict[str, Any], seconds: float) -> None:
-        known = {k: v for k, v in fields.items() if k != "lineage"}
-        model = codec.from_json(Model, json.loads(json.dumps(known)))
+    def _show_round(self, model: Model, seconds: float) -> None:
         parameters = self._read_model(model)
         found: dict[str, float | None] = {"auc": None, "loss": None}
         if parameters is not None:
@@ -327,25 +322,25 @@ class Demo:
 
     # killing the leader
 
-    async def _kill_if_merging(self, fields: dict[str, Any]) -> bool:
+    async def _kill_if_merging(self, event: MergeStarted, leader: str) -> bool:
         """Kill the leader's node (SIGKILL) unless its round is settled before it can be stopped."""
-        name = f"The node of {self.names[fields['leader']]}"
-        if self.homes[0].is_networked and self.names[fields["leader"]] == self.sites[0].name:
+        name = f"The node of {leader}"
+        if self.homes[0].is_networked and leader == self.sites[0].name:
             return False  # this process reads the ledger at that node: wait for another leader
         self.children.signal(name, signal.SIGSTOP)
         await asyncio.sleep(0.05)  # a settlement may be on its way
         r = ROUND.get(self.ledger.state, STUDY_NAME)
-        if r is None or (r.number, r.phase) != (fields["number"], MERGING):
+        if r is None or (r.number, r.phase) != (event.number, MERGING):
             self.children.signal(name, signal.SIGCONT)
             return False
         self.children.kill(name)
         return True
 
     def _note_takeover(
-        self, killed: tuple[float, int, str], at: float, fields: dict[str, Any], number: int
+        self, killed: tuple[float, int, str], at: float, model: Model, number: int
     ) -> None:
-        to = self.names[fields["leader"]]
-        self.takeovers.append(Takeover(number, fields["term"], killed[2], to, at - killed[0]))
+        to = self.names[model.leader]
+        self.takeovers.append(Takeover(number, model.term, killed[2], to, at - killed[0]))
         self.screen.step(f"{to} took over and settled round {number} in {at - killed[0]:.2f} s")
 
     def _restart(self, name: str) -> None:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.deadlines import is_waiting
+from swarmhub.contract.events import Event, with_name
 from swarmhub.contract.records import Genesis, get_member_of_key, read_genesis_json
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.contract.trie import Node, hash_of, write_tree
 from swarmhub.errors import BadInput, LedgerDamaged, Malformed
-from swarmhub.types import BLOCK_DOMAIN, Digest, LedgerEvent, PublicKey, Signature
+from swarmhub.types import BLOCK_DOMAIN, Digest, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
@@ -89,9 +90,7 @@ class Committed:
 
     block: Block
     results: tuple[contract.Result, ...]
-    events: tuple[
-        LedgerEvent, ...
-    ]  # of the block's beginning (deadlines), then of each transaction
+    events: tuple[Event, ...]  # of the block's beginning (deadlines), then of each transaction
     validators: tuple[tuple[PublicKey, int], ...] = ()
 
     @property
@@ -130,7 +129,7 @@ def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
     return Tip(chain_id, 0, header.time_ms, block.id, tree), Committed(block, (), events)
 
 
-def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[LedgerEvent, ...]]:
+def _found(genesis: Genesis) -> tuple[Overlay, str, tuple[Event, ...]]:
     overlay = Overlay(contract.State())
     try:
         events = contract.found(overlay, genesis, contract.Env(0, genesis.time_ms, keys.verify))
@@ -237,7 +236,7 @@ def _execute(
     txs: Sequence[bytes],
     time_ms: int,
     misbehaviour: tuple[contract.Misbehaviour, ...] = (),
-) -> tuple[Overlay, tuple[contract.Result, ...], tuple[LedgerEvent, ...]]:
+) -> tuple[Overlay, tuple[contract.Result, ...], tuple[Event, ...]]:
     overlay = Overlay(state)
     env = contract.Env(tip.height + 1, time_ms, keys.verify, misbehaviour=misbehaviour)
     events = list(contract.begin_block(overlay, env))
@@ -255,9 +254,9 @@ def _execute(
     return overlay, tuple(results), tuple(events)
 
 
-def _results_digest(results: Sequence[contract.Result], events: Sequence[LedgerEvent]) -> Digest:
+def _results_digest(results: Sequence[contract.Result], events: Sequence[Event]) -> Digest:
     codes = [[r.id, r.code] for r in results]
-    happened = [[name, fields] for name, fields in events]
+    happened = [with_name(event) for event in events]
     return codec.digest(b"swarmhub/results/1", codec.encode([codes, happened]))
 
 

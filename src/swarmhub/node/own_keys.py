@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Collection
 
+from swarmhub.contract.events import Event, Revoked, Rotated
 from swarmhub.errors import HomeError
 from swarmhub.home.foreign_keys import find_foreign_keys
 from swarmhub.home.rotation import (
@@ -30,17 +31,17 @@ class OwnKeys:
         self._may_renew = True  # keys were rotated, and this node has not checked since
         self._keys_seen_ns = 0  # modification time of the folder of keys, as of the last block
 
-    def follow(self, happened: Collection[str]) -> None:
+    def follow(self, happened: Collection[Event]) -> None:
         """Check the keys after a block with these events."""
         home, problems = self._services.home, self._services.problems
         keys_ns = keys_changed_ns(home)
         if keys_ns != self._keys_seen_ns:
             self._keys_seen_ns = keys_ns
             self._may_renew |= is_rotating(home)
-        self._may_renew |= "rotated" in happened
+        self._may_renew |= any(isinstance(event, Rotated) for event in happened)
         if self._may_renew:
             problems.insist(self.renew)
-        if not {"revoked", "rotated"}.isdisjoint(happened):
+        if any(isinstance(event, Revoked | Rotated) for event in happened):
             problems.insist(self.check)
 
     def renew(self) -> None:

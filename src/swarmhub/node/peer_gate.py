@@ -8,6 +8,7 @@ from typing import Any
 from swarmhub import __version__, codec
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.consortium.cards import DIALS_OUT
+from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import INVITATION, ROUND, STUDY, Member, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
@@ -137,5 +138,5 @@ class PeerGate:
         if not isinstance(read_transaction(tx).body, Apply | Rotate):
             raise BadInput("Only an application or new keys can be handed in here.")
         result = await (await self._services.ledger.submit(tx)).result(APPLY_TIMEOUT_S)
-        motion = next((f["motion"] for name, f in result.events if name == "applied"), 0)
+        motion = next((e.motion for e in result.events if isinstance(e, AdmissionMoved)), 0)
         return {"code": result.code, "message": result.message, "motion": motion}

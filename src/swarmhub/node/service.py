@@ -8,8 +8,16 @@ from typing import IO, Any
 
 from swarmhub.blobs import BlobStore
 from swarmhub.contract import State
-from swarmhub.contract.records import get_chain, get_members
-from swarmhub.errors import HomeError, LedgerError
+from swarmhub.contract.events import (
+    AdmissionMoved,
+    Admitted,
+    Departed,
+    DoubleSigned,
+    Revoked,
+    Rotated,
+)
+from swarmhub.contract.records import get_chain, get_members, get_names
+from swarmhub.errors import HomeError, LedgerError, plain
 from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing, lock, raise_file_limit
 from swarmhub.home.bootstrap import Bootstrap
@@ -21,6 +29,7 @@ from swarmhub.home.membership import Membership, find_applicants
 from swarmhub.home.rotation import mend_rotation, read_identity
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometLedger
+from swarmhub.ledger.sentences import say_event
 from swarmhub.merge import self_test
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
@@ -47,7 +56,8 @@ from swarmhub.transport.tls import Peers
 from swarmhub.types import Digest, MemberId
 
 LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
-MEMBERSHIP_EVENTS = {"admitted", "applied", "left", "removed", "revoked", "rotated"}
+MOST = 1000  # characters of a line of the log
+MEMBERSHIP_EVENTS = (Admitted, AdmissionMoved, Departed, Revoked, Rotated)
 
 log = logging.getLogger("swarmhub.node")
 
@@ -213,15 +223,17 @@ class Node:
     def _on_block(self, committed: Committed) -> None:
         self._heads.save_soon()
         self._services.news.pulse(ANY_STUDY)
-        happened = {name for name, _ in committed.events}
+        happened = committed.events
         self._own_keys.follow(happened)
-        if "double_signed" in happened:
+        if any(isinstance(event, DoubleSigned) for event in happened):
             for sentence in find_double_signs(self._services.state, None):
                 log.error("%s", sentence)
-        for name, fields in committed.events:
-            log.info("block %d: %s %s", committed.height, name, _short(fields))
+        if happened and log.isEnabledFor(logging.INFO):
+            names = get_names(self._services.state)
+            for event in happened:
+                log.info("block %d: %s", committed.height, plain(say_event(event, names), MOST))
         self._follow_ledger()
-        if happened & MEMBERSHIP_EVENTS:
+        if any(isinstance(event, MEMBERSHIP_EVENTS) for event in happened):
             self._status.log_standing()
 
     def _follow_ledger(self) -> None:
@@ -254,11 +266,3 @@ class Node:
 
     def _describe(self, member: MemberId, digest: Digest) -> Description:
         return self._studies.describe(member, digest)
-
-
-def _short(fields: dict[str, Any]) -> str:
-    words = []
-    for key, value in fields.items():
-        text = str(value)
-        words.append(f"{key}={text if len(text) <= 40 else text[:16] + '…'}")
-    return " ".join(words)

@@ -15,6 +15,7 @@ from swarmhub import codec
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import Result
 from swarmhub.contract.consortium.motions import get_electors, get_motions
+from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import (
     INVITATION,
     SPEC,
@@ -156,7 +157,7 @@ class LedgerClient:
                 "a new one."
             )
         result = await self.submit(application)
-        return int(next(f["motion"] for name, f in result.events if name == "applied"))
+        return next(e.motion for e in result.events if isinstance(e, AdmissionMoved))
 
     def motions(self) -> list[Motion]:
         """Return the open motions, oldest first."""

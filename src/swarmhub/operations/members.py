@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from swarmhub.contract.events import Departed, MotionClosed, MotionWaits
 from swarmhub.contract.records import Member
 from swarmhub.contract.transactions import Leave, Remove
 from swarmhub.errors import BadInput
@@ -113,12 +114,14 @@ async def vote(home: Home, motion: int, aye: bool) -> Voted:
     """Vote on a motion."""
     async with open_client(home) as client:
         result = await client.vote(motion, aye)
-    about = {name: f for name, f in result.events if f.get("motion") == motion}
-    if "motion_carried" in about:
-        return Voted(motion, "carried")
-    if "motion_lost" in about:
-        return Voted(motion, "lost")
-    return Voted(motion, "open", about.get("motion_waits", {}).get("why", ""))
+    waits = ""
+    for event in result.events:
+        match event:
+            case MotionClosed(motion=closed) if closed == motion and event.outcome != "lapsed":
+                return Voted(motion, event.outcome)
+            case MotionWaits(motion=waiting) if waiting == motion:
+                waits = event.why
+    return Voted(motion, "open", waits)
 
 
 async def list_members(home: Home) -> list[Member]:
@@ -138,7 +141,7 @@ async def remove(home: Home, member: MemberId) -> Moved:
     async with open_client(home) as client:
         name = client.need_member(member).name
         result = await client.submit(Remove(member))
-    return Moved(member, name, any(event == "removed" for event, _ in result.events))
+    return Moved(member, name, any(isinstance(event, Departed) for event in result.events))
 
 
 async def leave(home: Home) -> None:

@@ -16,7 +16,7 @@ from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed, SqliteLedger, Tip
 from swarmhub.ledger.cometbft import verify_comet_ledger
-from swarmhub.operations.log import Happened, Wanted, find_member, select_events
+from swarmhub.operations.log import Happened, Wanted, find_member, select_events, show_event
 from swarmhub.types import Digest, MemberId
 
 
@@ -112,5 +112,5 @@ def read_block(file: Path | None, home: Path, height: int) -> dict[str, Any]:
         "signature": found.block.signature,
         "transactions": [json.loads(t) for t in found.block.txs],
         "results": [{"id": r.id, "code": r.code, "message": r.message} for r in found.results],
-        "events": [{"event": n, **f} for n, f in found.events],
+        "events": [show_event(event) for event in found.events],
     }

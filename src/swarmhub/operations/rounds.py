@@ -7,12 +7,10 @@ later.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
-from swarmhub import codec
+from swarmhub.contract.events import Contributed, Evaluated, Event, Settled
 from swarmhub.contract.records import Evaluation, Model, Score
 from swarmhub.contract.transactions import Contribute, read_transaction
 from swarmhub.ledger import Committed
@@ -67,24 +65,23 @@ class RoundBook:
     def see(self, committed: Committed) -> None:
         """Add a block's contributions, scores and settlements."""
         begun = len(committed.events) - sum(len(r.events) for r in committed.results)
-        for name, fields in committed.events[:begun]:
-            self._hear(name, fields, committed)
+        for event in committed.events[:begun]:
+            self._hear(event, committed)
         for tx, result in zip(committed.block.txs, committed.results, strict=False):
-            for name, fields in result.events:
-                if name == "contributed" and fields["study"] == self._study:
-                    self._take_contribution(tx, fields["member"])
-                self._hear(name, fields, committed)
+            for event in result.events:
+                if isinstance(event, Contributed) and event.study == self._study:
+                    self._take_contribution(tx, event.member)
+                self._hear(event, committed)
 
-    def _hear(self, name: str, fields: dict[str, Any], committed: Committed) -> None:
-        if name not in ("evaluated", "settled") or fields["study"] != self._study:
-            return
-        if name == "settled":
-            shown = {k: v for k, v in fields.items() if k != "lineage"}
-            model = codec.from_json(Model, codec.to_json(shown))
-            self._rounds.append(_Settled(model, committed.block.header.time_ms, self._own))
-            self._own = {}
-        elif found := self._find(fields["digest"]):
-            found.mean = Score(**{f.name: fields[f.name] for f in dataclasses.fields(Score)})
+    def _hear(self, event: Event, committed: Committed) -> None:
+        match event:
+            case Settled() if event.study == self._study:
+                time_ms = committed.block.header.time_ms
+                self._rounds.append(_Settled(event.model, time_ms, self._own))
+                self._own = {}
+            case Evaluated() if event.study == self._study:
+                if found := self._find(event.score.digest):
+                    found.mean = event.score
 
     def _take_contribution(self, tx: bytes, member: MemberId) -> None:
         body = read_transaction(tx).body

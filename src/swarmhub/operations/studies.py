@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
+from swarmhub.contract.events import Event, ModelReleased, Settled, StudyProposed, get_study
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
@@ -108,16 +109,16 @@ def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -
     start, settled, is_young = ledger.tip.height + 1, 0, False
     while start > 0 and not is_young and (not last or settled <= last):
         page = ledger.kept(max(0, start - PAGE), start)
-        settled += sum(_has(block, "settled", study) for block in page)
-        is_young = any(_has(block, "proposed", study) for block in page)
+        settled += sum(_has(block, Settled, study) for block in page)
+        is_young = any(_has(block, StudyProposed, study) for block in page)
         start -= PAGE
     for height in range(max(0, start), ledger.tip.height + 1, PAGE):
         for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
             book.see(block)
 
 
-def _has(block: Committed, event: str, study: str) -> bool:
-    return any(name == event and f["study"] == study for name, f in block.events)
+def _has(block: Committed, kind: type[Event], study: str) -> bool:
+    return any(isinstance(event, kind) and get_study(event) == study for event in block.events)
 
 
 def read_spec(path: Path) -> Spec:
@@ -199,7 +200,7 @@ async def release(home: Home, name: str, model: str) -> Released:
     hospital's vote."""
     async with open_client(home) as client:
         result = await client.release(name, model)
-        return Released(name, any(event == "released" for event, _ in result.events))
+        return Released(name, any(isinstance(event, ModelReleased) for event in result.events))
 
 
 async def _submit(home: Home, name: str, body: Body) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from swarmhub import keys
 from swarmhub.contract import Result
+from swarmhub.contract import events as e
 from swarmhub.contract.records import (
     CHAIN,
     Card,
@@ -21,6 +22,7 @@ from swarmhub.contract.transactions import (
     write_transaction,
 )
 from swarmhub.ledger import Committed, MemoryChain
+from swarmhub.ledger.sentences import say_event
 from swarmhub.sim.invariants import Invariants
 from swarmhub.sim.network import Network
 from swarmhub.sim.schedule import Schedule
@@ -28,25 +30,11 @@ from swarmhub.types import TX_DOMAIN, MemberId
 
 BLOCK_MS = 5  # time from a submission's arrival to its block
 LOOK_MS = 200  # until a node that was cut off asks for blocks again
-TOLD = {  # sentences of the story for the ledger's events
-    "merging": "round {number} has {members} to merge; member {leader} leads",
-    "took_over": "round {number}: member {leader} takes over from {before}, term {term}",
-    "excluded": "member {member} is left out: {why}",
-    "voided": "round {number}: the contribution of member {member} is void, revision {revision}",
-    "reinstated": "round {number} may have {members} again",
-    "disputed": "round {number}: member {by} disputes chunk {chunk} of member {leader}'s merge",
-    "false_merge": "round {number}: member {leader} made a false merge, recomputed by {by}",
-    "dispute_dismissed": "round {number}: the dispute of member {by} is dismissed",
-    "dispute_abandoned": "round {number}: member {leader} flees from the dispute of member {by}",
-    "rotated": "member {member} has another {changed}",
-    "enrolled": "member {member} is enrolled",
-    "withdrawn": "member {member} is out of the study",
-    "collects_again": "round {number} collects again, from {roster}",
-    "removal_moved": "member {by} moves to remove member {member}",
-    "removed": "member {member} is removed",
-    "settled": "round {number} is settled by member {leader} in term {term}",
-    "study_finished": "the study is finished",
-}
+TOLD = (  # events that are part of the story
+    e.MergeStarted, e.TookOver, e.Excluded, e.Voided, e.Reinstated, e.DisputeOpened, e.FalseMerge,
+    e.DisputeDismissed, e.DisputeAbandoned, e.Rotated, e.Enrolled, e.Withdrawn, e.CollectsAgain,
+    e.RemovalMoved, e.Departed, e.Settled, e.StudyEnded,
+)  # fmt: skip
 
 
 class ChainNetwork(Network):
@@ -139,9 +127,9 @@ class ChainNetwork(Network):
             self.at(LOOK_MS, lambda: self._show(member, *self.sight(member)))
 
     def _retell(self, committed: Committed) -> None:
-        for name, fields in committed.events:
-            if name in TOLD:
-                self.tell(0, TOLD[name].format(**fields))
+        for event in committed.events:
+            if isinstance(event, TOLD):
+                self.tell(0, say_event(event, {}))
 
     def _snapshot(self) -> State:
         state = State()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from swarmhub import codec
-from swarmhub.contract.records import Model
+from swarmhub.contract import events as e
 from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.sim.settlements import SettlementChecks
 from swarmhub.types import MemberId
@@ -15,71 +13,88 @@ from swarmhub.types import MemberId
 class EventChecks(SettlementChecks):
     """Checks of each event of a block."""
 
-    def _hear(self, name: str, fields: dict[str, Any], height: int) -> None:
-        number = int(fields.get("number", 0))
-        if name == "opened":
-            self._number, self._kind = number, fields["kind"]
-            self._at = (fields["stage"], fields["turn"])
-            self._roster, self._reckoned = set(fields["roster"]), set(self._enrolled)
-            self._reports.clear()
-            self._brought.clear()
-        elif name == "collects_again":
-            self._roster = set(fields["roster"])
-            self._reckon(self._roster)
-        elif name == "enrolled":
-            self._enrolled.add(fields["member"])
-        elif name == "withdrawn":
-            self._enrolled.discard(fields["member"])
-            self._reckoned.discard(fields["member"])
-            self._roster.discard(fields["member"])
-        elif name == "removal_moved":
-            self._targets[fields["motion"]] = fields["member"]
-            self._ballots[fields["motion"]] = {fields["by"]}  # the mover has voted
-        elif name == "ready" and number == self._number:
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-        elif name == "contributed":
-            self._roster.add(fields["member"])
-            self._reckon(self._roster)
-            self._contributed.setdefault(number, set()).add(fields["member"])
-        elif name == "dispute_abandoned":
-            self._caught.setdefault(number, set()).add(fields["leader"])
-            if fields["leader"] in self._enrolled - set(self.world.schedule.liars):
-                self._break("HONEST", f"member {fields['leader']} is said to flee")
-        elif name == "merging":
-            self._fixed(number, fields["members"])
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "took_over":
-            self._check_turn(number, fields["term"], fields["leader"])
-        elif name == "removed":
-            self._removed(fields["member"], height)
-        elif name == "voided":
-            self._forget_offers()
-            self._reports.clear()
-            self._brought.pop(fields["member"], None)
-            self._roster.discard(fields["member"])
-            self._sets.get(number, set()).discard(fields["member"])
-            self._contributed.get(number, set()).discard(fields["member"])
-        elif name == "left_out":
-            self._left_out(number, fields["member"])
-        elif name == "unavailable":
-            self._reports.setdefault(fields["member"], set()).add(fields["by"])
-        elif name == "excluded" and fields["why"] == "unavailable":
-            self._excluded(fields["member"])
-        elif name == "excluded":
-            if fields["member"] not in self.world.schedule.liars:
-                self._break("HONEST", f"member {fields['member']} was excluded as invalid")
-        elif name == "disputed":
-            self._claimed = fields["claimed"]
-        elif name == "dispute_dismissed":
-            self._dismissed(number)
-        elif name == "false_merge":
-            self._convicted(number, fields["leader"], fields["by"])
-        elif name == "study_finished":
-            self.finished = True
-        elif name == "settled":
-            plain = {k: codec.to_json(v) for k, v in fields.items() if k != "lineage"}
-            self._settled(codec.from_json(Model, plain))
+    def _hear(self, event: e.Event, height: int) -> None:
+        match event:
+            case e.Enrolled(member=member):
+                self._enrolled.add(member)
+            case e.Withdrawn(member=member):
+                self._enrolled.discard(member)
+                self._reckoned.discard(member)
+                self._roster.discard(member)
+            case e.RemovalMoved():
+                self._targets[event.motion] = event.member
+                self._ballots[event.motion] = {event.by}  # the mover has voted
+            case e.Departed(status="removed"):
+                self._removed(event.member, height)
+            case e.StudyEnded(status="finished"):
+                self.finished = True
+            case e.Settled():
+                self._settled(event.model)
+            case e.Excluded():
+                self._excluded(event.member, event.why)
+            case e.MergeStarted() | e.TookOver():
+                self._led_by(event)
+            case e.DisputeOpened() | e.DisputeDismissed() | e.DisputeAbandoned() | e.FalseMerge():
+                self._disputed(event)
+            case e.RoundEvent():
+                self._collected(event)
+
+    def _collected(self, event: e.RoundEvent) -> None:
+        """Follow the roster of the open round, and what it has."""
+        number = event.number
+        match event:
+            case e.RoundOpened():
+                self._number, self._kind = number, event.kind
+                self._at = (event.stage, event.turn)
+                self._roster, self._reckoned = set(event.roster), set(self._enrolled)
+                self._reports.clear()
+                self._brought.clear()
+            case e.CollectsAgain():
+                self._roster = set(event.roster)
+                self._reckon(self._roster)
+            case e.BecameReady() if number == self._number:
+                self._roster.add(event.member)
+                self._reckon(self._roster)
+            case e.Contributed():
+                self._roster.add(event.member)
+                self._reckon(self._roster)
+                self._contributed.setdefault(number, set()).add(event.member)
+            case e.Voided():
+                self._forget_offers()
+                self._reports.clear()
+                self._brought.pop(event.member, None)
+                self._roster.discard(event.member)
+                self._sets.get(number, set()).discard(event.member)
+                self._contributed.get(number, set()).discard(event.member)
+            case e.LeftOut():
+                self._left_out(number, event.member)
+            case e.Reported(kind="unavailable"):
+                self._reports.setdefault(event.member, set()).add(event.by)
+
+    def _led_by(self, event: e.MergeStarted | e.TookOver) -> None:
+        """Check a leader's turn."""
+        if isinstance(event, e.MergeStarted):
+            self._fixed(event.number, event.members)
+        if event.leader is None:
+            self._break("LEADER", f"round {event.number} merges without a leader")
+        else:
+            self._check_turn(event.number, event.term, event.leader)
+
+    def _disputed(
+        self, event: e.DisputeOpened | e.DisputeDismissed | e.DisputeAbandoned | e.FalseMerge
+    ) -> None:
+        """Check the course of a dispute."""
+        match event:
+            case e.DisputeOpened():
+                self._claimed = event.claimed
+            case e.DisputeDismissed():
+                self._dismissed(event.number)
+            case e.DisputeAbandoned(leader=leader):
+                self._caught.setdefault(event.number, set()).add(leader)
+                if leader in self._enrolled - set(self.world.schedule.liars):
+                    self._break("HONEST", f"member {leader} is said to flee")
+            case e.FalseMerge():
+                self._convicted(event.number, event.leader, event.by)
 
     def _fixed(self, number: int, members: Sequence[MemberId]) -> None:
         """Check the set of contributions that a round merges."""
@@ -100,8 +115,12 @@ class EventChecks(SettlementChecks):
         if member not in self.world.schedule.liars:
             self._break("HONEST", f"member {member} was left out for its layout")
 
-    def _excluded(self, member: MemberId) -> None:
-        """Check that enough have reported a member as unavailable."""
+    def _excluded(self, member: MemberId, why: str) -> None:
+        """Check that enough have reported a member as unavailable, or that it is a liar."""
+        if why != "unavailable":
+            if member not in self.world.schedule.liars:
+                self._break("HONEST", f"member {member} was excluded as invalid")
+            return
         others = len(self._sets[self._number]) - 1
         said = self._reports.pop(member, set())
         if len(said) < min(max(2, self._faults + 1), others):

@@ -100,8 +100,8 @@ class Invariants(EventChecks):
         self._blocks.append(committed.block)
         self._txs.append(committed.block.txs)
         count = sum(len(result.events) for result in committed.results)
-        for name, fields in committed.events[: len(committed.events) - count]:
-            self._hear(name, fields, committed.height)
+        for event in committed.events[: len(committed.events) - count]:
+            self._hear(event, committed.height)
         for data, result in zip(committed.block.txs, committed.results, strict=True):
             if result.code == "BadValue" and result.message.startswith("'offer'"):
                 self._check_refused(read_transaction(data))
@@ -119,8 +119,8 @@ class Invariants(EventChecks):
                 if not verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
                     self._break("MEMBERS", f"somebody acted in the name of member {member}")
                 self._check_act(tx, member, committed.height)
-            for name, fields in result.events:
-                self._hear(name, fields, committed.height)
+            for event in result.events:
+                self._hear(event, committed.height)
         self._note_access()
 
     def _note_access(self) -> None:

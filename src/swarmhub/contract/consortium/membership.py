@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, quotas
+from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.consortium.cards import check_applicants, check_card, is_key
 from swarmhub.contract.consortium.misbehaviour import forget_keys, remember_key
 from swarmhub.contract.consortium.motions import (
@@ -112,7 +112,7 @@ def invite(ctx: Context, tx: Invite) -> None:
     quotas.hold(ctx.state, sponsor.id, "invitations", tx.invitation)
     INVITATION.put(ctx.state, tx.invitation, record=Invitation(sponsor.id, tx.expires_ms))
     deadlines.mark_at(ctx.state, f"invitation/{tx.invitation}", tx.expires_ms)
-    ctx.emit("invited", sponsor=sponsor.id, invitation=tx.invitation)
+    ctx.emit(events.Invited(sponsor.id, tx.invitation))
 
 
 def apply(ctx: Context, tx: Apply) -> None:
@@ -130,7 +130,7 @@ def apply(ctx: Context, tx: Apply) -> None:
     check_seat(ctx)
     motion = open_motion(ctx, Motion(0, "admit", invitation.sponsor, applicant=tx.card))
     drop_invitation(ctx, tx.invitation)
-    ctx.emit("applied", name=tx.card.name, account=tx.card.account, motion=motion.id)
+    ctx.emit(events.AdmissionMoved(tx.card.name, tx.card.account, motion.id))
 
 
 def remove(ctx: Context, tx: Remove) -> None:
@@ -145,7 +145,7 @@ def remove(ctx: Context, tx: Remove) -> None:
     if any(m.kind == "remove" and m.member == target.id for m in get_motions(ctx.state)):
         raise AlreadyDone(f"a motion to remove member {target.id} is open")
     motion = open_motion(ctx, Motion(0, "remove", mover.id, member=target.id))
-    ctx.emit("removal_moved", member=target.id, by=mover.id, motion=motion.id)
+    ctx.emit(events.RemovalMoved(target.id, mover.id, motion.id))
     decide(ctx, cast(ctx, motion, mover.id, True))
 
 
@@ -185,15 +185,15 @@ def rotate(ctx: Context, tx: Rotate) -> None:
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
     names = ("account", "tls", "consensus", "ledger", "address")
-    changed = [n for n in names if getattr(rotated, n) != getattr(member, n)]
-    ctx.emit("rotated", member=member.id, changed=changed)
+    changed = tuple(n for n in names if getattr(rotated, n) != getattr(member, n))
+    ctx.emit(events.Rotated(member.id, changed))
     ctx.recount = True  # an applicant may have waited for what the member has given up
     if member.power and rotated.consensus != member.consensus:
-        ctx.emit("power", key=member.consensus, power=0)
+        ctx.emit(events.PowerChanged(member.consensus, 0))
         if any(m.power for m in get_members(ctx.state) if m.id != member.id):
             MEMBER.put(ctx.state, member.id, record=replace(rotated, power=0))
         else:  # the only validator
-            ctx.emit("power", key=rotated.consensus, power=member.power)
+            ctx.emit(events.PowerChanged(rotated.consensus, member.power))
 
 
 def revoke(ctx: Context, tx: Revoke) -> None:
@@ -205,7 +205,7 @@ def revoke(ctx: Context, tx: Revoke) -> None:
     if not any(m.tls for m in get_members(ctx.state) if m.id != member.id):
         raise NotAllowed("one of several members", "revoke its keys; the last one rotates them")
     MEMBER.put(ctx.state, member.id, record=replace(member, tls="", ledger="", power=0))
-    ctx.emit("revoked", member=member.id)
+    ctx.emit(events.Revoked(member.id))
     ctx.recount = True
     if member.power:
         give_up_power(ctx, member)
@@ -225,8 +225,8 @@ def validate(ctx: Context, tx: Validate) -> None:
             "validate; rotate the key first",
         )
     MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
-    ctx.emit("validates", member=member.id)
-    ctx.emit("power", key=member.consensus, power=1)
+    ctx.emit(events.BecameValidator(member.id))
+    ctx.emit(events.PowerChanged(member.consensus, 1))
 
 
 def vote(ctx: Context, tx: Vote) -> None:
@@ -329,9 +329,9 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
     KEY_OWNER.put(ctx.state, card.account, record=KeyOwner(member.id))
     chain = replace(chain, active=(*chain.active, member.id), next_member=member.id + 1)
     CHAIN.put(ctx.state, record=chain)
-    ctx.emit("admitted", member=member.id, name=member.name)
+    ctx.emit(events.Admitted(member.id, member.name))
     if power:
-        ctx.emit("power", key=member.consensus, power=power)
+        ctx.emit(events.PowerChanged(member.consensus, power))
 
 
 def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> None:
@@ -342,7 +342,7 @@ def depart(ctx: Context, member: Member, status: Literal["left", "removed"]) -> 
     KEY_OWNER.put(ctx.state, member.account, record=None)
     forget_keys(ctx, member)
     MEMBER.put(ctx.state, member.id, record=replace(member, status=status, power=0, tls=""))
-    ctx.emit(status, member=member.id)
+    ctx.emit(events.Departed(member.id, status))
     if member.power:
         give_up_power(ctx, member)
     for name in chain.running:
@@ -360,14 +360,14 @@ def give_up_power(ctx: Context, member: Member) -> None:
     """Announce that a member is a validator no longer (its record says so already). The last one's
     power passes to all members that remain: without a validator there would never be another
     block."""
-    ctx.emit("power", key=member.consensus, power=0)
+    ctx.emit(events.PowerChanged(member.consensus, 0))
     others = [m for m in get_members(ctx.state) if m.id != member.id]
     if any(m.power for m in others):
         return
     heirs = [m for m in others if m.tls] or others
     for heir in [m for m in heirs if not get_double_sign(ctx.state, m)] or heirs:
         MEMBER.put(ctx.state, heir.id, record=replace(heir, power=1))
-        ctx.emit("power", key=heir.consensus, power=1)
+        ctx.emit(events.PowerChanged(heir.consensus, 1))
 
 
 def drop_invitation(ctx: Context, invitation: str) -> None:

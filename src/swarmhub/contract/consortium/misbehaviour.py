@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from swarmhub.contract import events
 from swarmhub.contract.context import Context, Misbehaviour
 from swarmhub.contract.records import (
     DOUBLE_SIGN,
@@ -48,10 +49,10 @@ def note_double_sign(ctx: Context, seen: Misbehaviour) -> None:
     if get_double_sign(ctx.state, member):
         return
     DOUBLE_SIGN.put(ctx.state, member.id, record=DoubleSign(member.consensus, seen.height))
-    ctx.emit("double_signed", member=member.id, height=seen.height)
+    ctx.emit(events.DoubleSigned(member.id, seen.height))
     if member.power and any(m.power for m in members if m.id != member.id):
         MEMBER.put(ctx.state, member.id, record=replace(member, power=0))
-        ctx.emit("power", key=member.consensus, power=0)
+        ctx.emit(events.PowerChanged(member.consensus, 0))
 
 
 def note_former_key(ctx: Context, members: list[Member], seen: Misbehaviour) -> None:
@@ -64,7 +65,7 @@ def note_former_key(ctx: Context, members: list[Member], seen: Misbehaviour) -> 
             noted = replace(former, double_signed=seen.height, late=True)
             keys = (*keys[:i], noted, *keys[i + 1 :])
             FORMER_KEYS.put(ctx.state, member.id, record=FormerKeys(keys))
-            ctx.emit("double_signed", member=member.id, height=seen.height)
+            ctx.emit(events.DoubleSigned(member.id, seen.height))
             return
 
 

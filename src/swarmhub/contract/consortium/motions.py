@@ -7,8 +7,9 @@ it: each vote and each departure is counted against them anew.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
-from swarmhub.contract import deadlines, quotas
+from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import CHAIN, MOTION, MOTIONS, STUDY, Motion, Motions, get_chain
 from swarmhub.contract.state import Reader
@@ -56,11 +57,13 @@ def cast(ctx: Context, motion: Motion, voter: MemberId, aye: bool) -> Motion:
     else:
         motion = replace(motion, nays=(*motion.nays, voter))
     MOTION.put(ctx.state, motion.id, record=motion)
-    ctx.emit("voted", motion=motion.id, member=voter, aye=aye)
+    ctx.emit(events.VoteCast(motion.id, voter, aye))
     return motion
 
 
-def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
+def close_motion(
+    ctx: Context, motion: Motion, outcome: Literal["carried", "lost", "lapsed"]
+) -> None:
     """Delete a motion from the live state; the event is its record."""
     motions = MOTIONS.need(ctx.state)
     left = tuple(i for i in motions.open if i != motion.id)
@@ -70,7 +73,7 @@ def close_motion(ctx: Context, motion: Motion, outcome: str) -> None:
     if motion.kind == "release" and outcome != "carried":
         quotas.drop_release(ctx.state, motion.by, motion.study, motion.model)
     deadlines.clear(ctx.state, f"motion/{motion.id}")
-    ctx.emit("motion_" + outcome, motion=motion.id, kind=motion.kind)
+    ctx.emit(events.MotionClosed(motion.id, motion.kind, outcome))
 
 
 def wait_to_admit(ctx: Context, motion: Motion, why: str) -> None:
@@ -80,7 +83,7 @@ def wait_to_admit(ctx: Context, motion: Motion, why: str) -> None:
         return
     MOTION.put(ctx.state, motion.id, record=replace(motion, waits=why))
     if why:
-        ctx.emit("motion_waits", motion=motion.id, kind=motion.kind, why=why)
+        ctx.emit(events.MotionWaits(motion.id, motion.kind, why))
 
 
 def lapse_motion(ctx: Context, motion_id: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
+from swarmhub.contract import events
 from swarmhub.contract.consortium.thresholds import compute_substitutes
 from swarmhub.contract.context import Context
 from swarmhub.contract.names import METRIC_NAME, is_metric_name
@@ -222,5 +223,4 @@ def add_report(ctx: Context, r: Round, report: Report) -> None:
     if report in r.reports:
         raise AlreadyDone(f"member {report.reporter} reported member {report.member}")
     ROUND.put(ctx.state, r.study, record=replace(r, reports=(*r.reports, report)))
-    ctx.emit(report.kind, study=r.study, number=r.number, member=report.member,
-             by=report.reporter)  # fmt: skip
+    ctx.emit(events.Reported(r.study, r.number, report.kind, report.member, report.reporter))

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec, merkle
-from swarmhub.contract import deadlines
+from swarmhub.contract import deadlines, events
 from swarmhub.contract.consortium.thresholds import compute_verdict
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
@@ -69,8 +69,11 @@ def dispute(ctx: Context, tx: Dispute) -> None:
     doubted = OpenDispute(tx.digest, leader, tx.chunk, tx.claimed, member.id, ())
     put(ctx, replace(r, dispute=doubted))
     deadlines.mark(ctx.state, f"dispute/{r.study}", spec.leader_timeout_ms)
-    ctx.emit("disputed", study=r.study, number=r.number, leader=leader, digest=tx.digest,
-             chunk=tx.chunk, claimed=tx.claimed, by=member.id)  # fmt: skip
+    ctx.emit(
+        events.DisputeOpened(
+            r.study, r.number, leader, tx.digest, tx.chunk, tx.claimed, by=member.id
+        )
+    )
     take_answer(ctx, r.study, member.id, tx.leaf)
 
 
@@ -112,10 +115,13 @@ def convict(ctx: Context, r: Round, leaf: Digest) -> None:
     """Find the merge false: its leader leads no more in this round, and the next in line does."""
     found = r.dispute
     assert found is not None
-    by = [a.member for a in found.answers if a.leaf == leaf]
-    ctx.emit("false_merge", study=r.study, number=r.number, revision=r.revision, term=r.term,
-             leader=found.leader, digest=found.digest, chunk=found.chunk, claimed=found.claimed,
-             recomputed=leaf, by=by)  # fmt: skip
+    by = tuple(a.member for a in found.answers if a.leaf == leaf)
+    ctx.emit(
+        events.FalseMerge(
+            r.study, r.number, r.revision, r.term, found.leader, found.digest, found.chunk,
+            claimed=found.claimed, recomputed=leaf, by=by,
+        )
+    )  # fmt: skip
     deadlines.clear(ctx.state, f"dispute/{r.study}")
     leads = get_leader(r) == found.leader
     put(ctx, replace(r, dispute=None, false_leaders=(*r.false_leaders, found.leader)))
@@ -127,8 +133,11 @@ def dismiss(ctx: Context, r: Round) -> None:
     """End a dispute that is not upheld; its author opens no other in this round."""
     found = r.dispute
     assert found is not None
-    ctx.emit("dispute_dismissed", study=r.study, number=r.number, leader=found.leader,
-             digest=found.digest, chunk=found.chunk, by=found.by)  # fmt: skip
+    ctx.emit(
+        events.DisputeDismissed(
+            r.study, r.number, found.leader, found.digest, found.chunk, by=found.by
+        )
+    )
     deadlines.clear(ctx.state, f"dispute/{r.study}")
     put(ctx, replace(r, dispute=None, unfounded=(*r.unfounded, found.by)))
 

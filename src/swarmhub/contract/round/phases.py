@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from swarmhub.contract import deadlines, quotas
+from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     CHAIN,
@@ -67,8 +67,8 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
               at.stage, at.turn, ctx.env.time_ms)  # fmt: skip
     put(ctx, reckon_with_all(spec, study, r))
-    ctx.emit("opened", study=name, number=at.number, kind=kind.name, stage=stage.name,
-             turn=at.turn, roster=list(roster))  # fmt: skip
+    opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)
+    ctx.emit(opened)
     advance(ctx, name)
 
 
@@ -121,8 +121,8 @@ def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
     if not odd:
         return r
     for c in odd:
-        ctx.emit("left_out", study=r.study, number=r.number, member=c.member, layout=c.layout,
-                 expected=chosen.layout, like=chosen.member)  # fmt: skip
+        left = events.LeftOut(r.study, r.number, c.member, c.layout, chosen.layout, chosen.member)
+        ctx.emit(left)
     gone = {c.member for c in odd}
     return replace(
         r,
@@ -161,8 +161,11 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     put(ctx, r)
     if phase == MERGING:
         mark_term(ctx, r)
-        ctx.emit("merging", study=r.study, number=r.number, revision=r.revision, term=r.term,
-                 leader=get_leader(r), members=list(get_candidates(r)))  # fmt: skip
+        ctx.emit(
+            events.MergeStarted(
+                r.study, r.number, r.revision, r.term, get_leader(r), tuple(get_candidates(r))
+            )
+        )
     return r
 
 
@@ -175,8 +178,7 @@ def next_term(ctx: Context, name: str) -> None:
     r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
     put(ctx, r)
     mark_term(ctx, r)
-    ctx.emit("took_over", study=name, number=r.number, term=r.term, leader=get_leader(r),
-             before=before)  # fmt: skip
+    ctx.emit(events.TookOver(name, r.number, r.term, get_leader(r), before))
 
 
 def pass_over_false_leaders(r: Round) -> Round:
@@ -206,7 +208,7 @@ def mark_term(ctx: Context, r: Round) -> None:
 
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
     """Exclude a contribution from the set because enough members have reported it."""
-    ctx.emit("excluded", study=name, member=member, why=why)
+    ctx.emit(events.Excluded(name, member, why))
     if why == "invalid":
         r = ROUND.need(ctx.state, name)
         put(ctx, replace(r, strikes=(*r.strikes, member)))
@@ -237,8 +239,11 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     fled = r.dispute
     if willing and fled is not None and fled.leader == member:
         r = replace(r, false_leaders=(*r.false_leaders, member))
-        ctx.emit("dispute_abandoned", study=name, number=r.number, leader=member, by=fled.by,
-                 digest=fled.digest, chunk=fled.chunk, claimed=fled.claimed)  # fmt: skip
+        ctx.emit(
+            events.DisputeAbandoned(
+                name, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+            )
+        )
     r = replace(
         r,
         contributions=tuple(c for c in r.contributions if c.member != member),
@@ -252,7 +257,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     )
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:
-        ctx.emit("voided", study=name, number=r.number, member=member, revision=r.revision)
+        ctx.emit(events.Voided(name, r.number, member, r.revision))
     if PHASES[r.phase].on_drop == "stays":
         enough = is_enough(spec, r, r.contributors)
         if not enough:
@@ -269,7 +274,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         later = tuple(m for m in study.ready if m not in ready)
         STUDY.put(ctx.state, name, record=replace(study, ready=later))
         put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
-        ctx.emit("collects_again", study=name, number=r.number, roster=list(roster))
+        ctx.emit(events.CollectsAgain(name, r.number, roster))
         advance(ctx, name)
     else:
         put(ctx, r)
@@ -284,7 +289,7 @@ def suspend(ctx: Context, name: str, member: MemberId) -> None:
     study = replace(study, status="suspended", ready=(), resumes=get_position(r))
     STUDY.put(ctx.state, name, record=study)
     close_rounds(ctx, name)
-    ctx.emit("study_suspended", study=name, member=member)
+    ctx.emit(events.StudySuspended(name, member))
 
 
 def close_rounds(ctx: Context, name: str) -> None:
@@ -304,7 +309,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
     STUDY.put(ctx.state, name, record=replace(study, status=status, ready=(), resumes=None))
     close_rounds(ctx, name)
     deadlines.clear(ctx.state, f"expiry/{name}")
-    ctx.emit("study_" + status, study=name)
+    ctx.emit(events.StudyEnded(name, status))
     if study.status == "proposed":
         drop_study(ctx, study)
 
@@ -343,7 +348,7 @@ def end_reinstatement(ctx: Context, name: str) -> None:
     r = ROUND.get(ctx.state, name)
     if r is None:
         return
-    ctx.emit("reinstated", study=name, number=r.number, members=sorted(r.suspended))
+    ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
     strikes = tuple(m for m in r.strikes if m not in r.suspended)
     revision = r.revision if r.phase == MERGING else r.revision + 1
     put(ctx, replace(r, strikes=strikes, revision=revision))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
+from swarmhub.contract import events
 from swarmhub.contract.consortium.thresholds import compute_unavailable, compute_witnesses
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
@@ -76,11 +77,11 @@ def ready(ctx: Context, tx: Ready) -> None:
         raise AlreadyDone(f"member {member.id} is ready")
     joined = take_in(spec, study, r, member.id)
     if joined is None or (r.phase == MERGING and KINDS[r.kind].has_contributions):
-        ctx.emit("ready", study=tx.study, number=r.number + 1, member=member.id)
+        ctx.emit(events.BecameReady(tx.study, r.number + 1, member.id))
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
         return
     need_few_strikes(r, member)
-    ctx.emit("ready", study=tx.study, number=r.number, member=member.id)
+    ctx.emit(events.BecameReady(tx.study, r.number, member.id))
     r = replace(joined, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == MERGING:  # candidates of the initial round are its roster: another set
         r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
@@ -108,7 +109,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
     put(ctx, replace(joined, contributions=contributions, roster=roster))
-    ctx.emit("contributed", study=r.study, number=r.number, member=member.id, weight=tx.weight)
+    ctx.emit(events.Contributed(r.study, r.number, member.id, tx.weight))
     advance(ctx, r.study)
 
 
@@ -130,7 +131,7 @@ def suspect(ctx: Context, tx: Suspect) -> None:
         raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
     r = replace(r, suspects=(*r.suspects, member.id))
     put(ctx, r)
-    ctx.emit("suspected", study=r.study, number=r.number, term=r.term, by=member.id)
+    ctx.emit(events.Suspected(r.study, r.number, r.term, member.id))
     if len(r.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
         next_term(ctx, r.study)
 
@@ -189,7 +190,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     else:  # a new start: scores of models before it do not count
         study = replace(study, current=model, best=None, best_score=None)
     STUDY.put(ctx.state, r.study, record=study)
-    ctx.emit("settled", lineage=lineage, **codec.to_json(model))
+    ctx.emit(events.Settled(model, lineage))
     open_next(ctx, r, candidates, tx.met)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from swarmhub.contract import events
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     Round,
@@ -42,9 +43,7 @@ def take_scores(ctx: Context, study: Study, spec: Spec, r: Round) -> Study:
     score = compute_score(study, r, r.base)
     if score is None or study.current is None or study.current.digest != r.base:
         return study
-    ctx.emit("evaluated", study=r.study, number=study.current.number, digest=score.digest,
-             samples=score.samples, weight=score.weight,
-             metrics=score.metrics)  # fmt: skip
+    ctx.emit(events.Evaluated(r.study, study.current.number, score))
     name, sign = spec.metric.name, 1 if spec.metric.goal == "max" else -1
     if name not in score.metrics:
         return study

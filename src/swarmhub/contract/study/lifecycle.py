@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, quotas
+from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.consortium.motions import cast, get_motions, open_motion
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.context import Context
@@ -68,7 +68,7 @@ def propose(ctx: Context, tx: Propose) -> None:
     SPEC.put(ctx.state, spec.name, record=spec)
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
-    ctx.emit("proposed", study=spec.name, spec=digest, by=proposer.id)
+    ctx.emit(events.StudyProposed(spec.name, digest, proposer.id))
 
 
 def check_spec(ctx: Context, spec: Spec) -> None:
@@ -125,7 +125,7 @@ def amend(ctx: Context, tx: Amend) -> None:
     deadlines.clear(ctx.state, f"expiry/{spec.name}")
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
-    ctx.emit("amended", study=spec.name, spec=digest, by=member.id)
+    ctx.emit(events.StudyAmended(spec.name, digest, member.id))
 
 
 def check_passed_stages(ctx: Context, study: Study, spec: Spec) -> None:
@@ -181,7 +181,7 @@ def approve(ctx: Context, tx: Approve) -> None:
     refused = tuple(m for m in study.refused if m != member.id)
     study = replace(study, approved=(*study.approved, member.id), refused=refused)
     STUDY.put(ctx.state, tx.study, record=study)
-    ctx.emit("approved", study=tx.study, member=member.id)
+    ctx.emit(events.StudyApproved(tx.study, member.id))
 
 
 def refuse(ctx: Context, tx: Refuse) -> None:
@@ -194,7 +194,7 @@ def refuse(ctx: Context, tx: Refuse) -> None:
     approved = tuple(m for m in study.approved if m != member.id)
     study = replace(study, approved=approved, refused=(*study.refused, member.id))
     STUDY.put(ctx.state, tx.study, record=study)
-    ctx.emit("refused", study=tx.study, member=member.id)
+    ctx.emit(events.StudyRefused(tx.study, member.id))
     if study.samples_of(member.id) is not None:
         withdraw_member(ctx, tx.study, member.id, willing=True)
 
@@ -214,7 +214,7 @@ def enrol(ctx: Context, tx: Enrol) -> None:
     entry = Enrolment(member.id, tx.samples)
     enrolled = tuple(sorted((*study.enrolled, entry), key=lambda e: e.member))
     STUDY.put(ctx.state, tx.study, record=replace(study, enrolled=enrolled))
-    ctx.emit("enrolled", study=tx.study, member=member.id, samples=tx.samples)
+    ctx.emit(events.Enrolled(tx.study, member.id, tx.samples))
 
 
 def withdraw(ctx: Context, tx: Withdraw) -> None:
@@ -237,7 +237,7 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     settled = tuple(s for s in study.settled if s.member != member)
     study = replace(study, enrolled=enrolled, ready=ready, settled=settled)
     STUDY.put(ctx.state, name, record=study)
-    ctx.emit("withdrawn", study=name, member=member)
+    ctx.emit(events.Withdrawn(name, member))
     ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
@@ -271,7 +271,7 @@ def start(ctx: Context, tx: Start) -> None:
     deadlines.clear(ctx.state, f"proposal/{tx.study}")
     quotas.release(ctx.state, study.proposer, "proposals", tx.study)
     quotas.hold(ctx.state, study.proposer, "studies", tx.study)
-    ctx.emit("started", study=tx.study)
+    ctx.emit(events.StudyStarted(tx.study))
     phases.open_round(ctx, tx.study, first, ())
 
 
@@ -316,7 +316,7 @@ def release(ctx: Context, tx: Release) -> None:
     quotas.hold(ctx.state, member.id, "releases", quotas.need_release(ctx.state, member.id, model))
     moved = Motion(0, "release", member.id, study=tx.study, model=tx.model)
     motion = open_motion(ctx, moved)
-    ctx.emit("release_moved", study=tx.study, model=tx.model, motion=motion.id, by=member.id)
+    ctx.emit(events.ReleaseMoved(tx.study, tx.model, motion.id, member.id))
     cast(ctx, motion, member.id, True)
     ctx.recount = True
 
@@ -328,10 +328,10 @@ def release_model(ctx: Context, motion: Motion) -> None:
     model = next((m for m in (study.best, study.current) if m and m.digest == digest), None)
     if model is None or any(m.digest == digest for m in study.released):
         quotas.drop_release(ctx.state, motion.by, name, digest)
-        ctx.emit("release_missed", study=name, model=digest)
+        ctx.emit(events.ReleaseMissed(name, digest))
         return
     STUDY.put(ctx.state, name, record=replace(study, released=(*study.released, model)))
-    ctx.emit("released", study=name, model=digest)
+    ctx.emit(events.ModelReleased(name, digest))
 
 
 def expire(ctx: Context, name: str) -> None:
@@ -346,7 +346,7 @@ def lapse(ctx: Context, name: str) -> None:
     free again. Do nothing to a study that has been started."""
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status == "proposed":
-        ctx.emit("proposal_lapsed", study=name, by=study.proposer)
+        ctx.emit(events.ProposalLapsed(name, study.proposer))
         phases.drop_study(ctx, study)
 
 

@@ -250,7 +250,7 @@ class CometLedger:
         if self._departed:  # its vote counted for one more block
             self._let_go_soon()
             self._departed = False
-        if not self._closed and any(name in CHANGES for name, _ in committed.events):
+        if not self._closed and any(isinstance(event, CHANGES) for event in committed.events):
             before, self._ids = self._ids, self._peer_ids()
             self._departed = not before <= self._ids
             self._dialing = asyncio.create_task(self._dial())

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from typing import Any
 
+from swarmhub.contract import events as e
 from swarmhub.errors import LedgerShortage
 from swarmhub.ledger.blocks import Committed
 from swarmhub.ledger.cometbft.broadcaster import end
@@ -15,11 +16,12 @@ from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 
-CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
-MILESTONES = CHANGES | {
-    "double_signed", "validates", "power", "proposed", "approved", "refused", "enrolled",
-    "withdrawn", "started", "settled", "false_merge", "released", "study_finished",
-}  # fmt: skip
+CHANGES = (e.Admitted, e.Departed, e.Revoked, e.Rotated)
+MILESTONES = (
+    *CHANGES, e.DoubleSigned, e.BecameValidator, e.PowerChanged, e.StudyProposed, e.StudyApproved,
+    e.StudyRefused, e.Enrolled, e.Withdrawn, e.StudyStarted, e.StudyEnded, e.Settled, e.FalseMerge,
+    e.ModelReleased,
+)  # fmt: skip
 
 PAGE = 100  # validators; the engine returns no more at a time
 MAX_PAGES = 10  # a consortium has at most 1,000 members
@@ -42,7 +44,7 @@ class ProofArchive:
 
     def heard(self, committed: Committed) -> None:
         """Note a committed block."""
-        now = any(name in MILESTONES for name, _ in committed.events)
+        now = any(isinstance(event, MILESTONES) for event in committed.events)
         if now or self._after:
             self._want(committed.height)
         self._after = now

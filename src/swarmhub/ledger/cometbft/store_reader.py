@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from swarmhub import codec
 from swarmhub.contract import State
+from swarmhub.contract.events import Event, get_event_name
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.trie import write_tree
 from swarmhub.errors import BadInput, LedgerError
@@ -145,9 +146,10 @@ class StoreReader:
             return None
         return Snapshot(height, str(rows[0][0]), int(rows[0][1]), [bytes(row[2]) for row in rows])
 
-    def unproven(self, milestones: Collection[str]) -> list[int]:
+    def unproven(self, milestones: Collection[type[Event]]) -> list[int]:
         """Return the heights of kept blocks with such events that have no proof, and of those after
         them."""
+        wanted = {get_event_name(kind) for kind in milestones}
         proven = {int(row[0]) for row in self._read("SELECT height FROM proofs")}
         newest = int(self._meta()["height"])
         found: set[int] = set()
@@ -156,7 +158,7 @@ class StoreReader:
                 continue
             names = {n for n, _ in json.loads(events)}
             names |= {n for r in json.loads(results) for n, _ in r[3]}
-            if not names.isdisjoint(milestones):
+            if not names.isdisjoint(wanted):
                 found |= {height, height + 1}
         return sorted(h for h in found - proven if self.base() < h <= newest)
 

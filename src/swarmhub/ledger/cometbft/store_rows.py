@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import Misbehaviour, Result
+from swarmhub.contract.events import Event, read_event, with_name
 from swarmhub.ledger.blocks import Block, Committed, Header, pack_txs, unpack_txs
 from swarmhub.types import Digest
 
@@ -43,14 +45,18 @@ def dump(value: Any) -> str:
     return json.dumps(codec.to_json(value), ensure_ascii=True, separators=(",", ":"))
 
 
+def named(events: Iterable[Event]) -> list[tuple[str, Event]]:
+    return [with_name(event) for event in events]
+
+
 def committed_of(*row: str) -> Committed:
     """Return a block from the columns of its row."""
     header, agreed, txs, results, events, validators, misbehaviour = row
     found = tuple(
-        Result(tx, code, message, tuple((n, f) for n, f in its))
+        Result(tx, code, message, tuple(read_event(*event) for event in its))
         for tx, code, message, its in json.loads(results)
     )
-    begun = [(name, fields) for name, fields in json.loads(events)]
+    begun = [read_event(*event) for event in json.loads(events)]
     shown = tuple(Misbehaviour(str(a), int(height)) for a, height in json.loads(misbehaviour))
     return Committed(
         Block(codec.unpack(Header, header.encode()), "", unpack_txs(txs.encode()), agreed, shown),
@@ -69,8 +75,10 @@ def row_of(committed: Committed) -> tuple[int | str, ...]:
         codec.pack(block.header).decode(),
         block.agreed,
         pack_txs(block.txs).decode(),
-        dump([[r.id, r.code, r.message, r.events] for r in committed.results]),
-        dump(committed.events[:begun]),
+        dump(
+            [[r.id, r.code, r.message, [with_name(e) for e in r.events]] for r in committed.results]
+        ),
+        dump([with_name(event) for event in committed.events[:begun]]),
         dump(committed.validators),
         dump([[m.address, m.height] for m in block.misbehaviour]),
     )

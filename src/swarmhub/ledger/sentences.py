@@ -1,0 +1,130 @@
+"""Events of the ledger as sentences for people: one place, for logs, commands and the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swarmhub import codec
+from swarmhub.contract import events as e
+from swarmhub.types import MemberId
+from swarmhub.words import say_metric
+
+# Fields that name a member, or several.
+MEMBERS = frozenset(
+    ("member", "by", "leader", "before", "sponsor", "roster", "members", "receipts", "survivors", "like")
+)
+DIGITS = 16  # that are shown of a digest
+
+SENTENCES: dict[type[e.Event], str] = {
+    e.Inherited: "the consortium goes on from {chain}, block {height}, with {survivors}",
+    e.Invited: "{sponsor} makes an invitation",
+    e.AdmissionMoved: "{name} applies for membership (motion {motion})",
+    e.Admitted: "{name} is a member now",
+    e.RemovalMoved: "{by} moves to remove {member} (motion {motion})",
+    e.Departed: "{member} {status} the consortium",
+    e.Rotated: "{member} has new keys: {changed}",
+    e.Revoked: "{member} makes its keys void",
+    e.BecameValidator: "{member} takes part in block agreement",
+    e.PowerChanged: "the key {key} has {power} vote(s) in block agreement",
+    e.DoubleSigned: "a key of {member} signed two blocks of height {height}: it has no vote",
+    e.VoteCast: "{member} votes {aye} on motion {motion}",
+    e.MotionWaits: "motion {motion} ({kind}) has the votes, but {why}",
+    e.MotionClosed: "motion {motion} ({kind}) {outcome}",
+    e.StudyProposed: "{by} proposes '{study}'",
+    e.StudyApproved: "{member} approves '{study}'",
+    e.StudyRefused: "{member} refuses '{study}'",
+    e.Enrolled: "{member} takes part in '{study}' with {samples} samples",
+    e.Withdrawn: "{member} withdraws from '{study}'",
+    e.StudyStarted: "'{study}' starts",
+    e.StudyAmended: "{by} amends the terms of '{study}'",
+    e.StudySuspended: "'{study}' is suspended: its terms require {member}",
+    e.StudyEnded: "'{study}' {status}",
+    e.ProposalLapsed: "the proposal '{study}' of {by} has lapsed",
+    e.ReleaseMoved: "{by} moves to release model {model} of '{study}' (motion {motion})",
+    e.ModelReleased: "model {model} of '{study}' is released",
+    e.ReleaseMissed: "model {model} of '{study}' is not released: it is neither current nor best",
+    e.RoundOpened: "round {number} of '{study}' ('{stage}', {kind}) opens for {roster}",
+    e.BecameReady: "{member} is ready for round {number} of '{study}'",
+    e.Contributed: "{member} contributes to round {number} of '{study}' with {weight} samples",
+    e.Reported: "{by} {kind} the contribution of {member} to round {number} of '{study}'",
+    e.LeftOut: "the contribution of {member} to round {number} of '{study}' is left out: its arrays "
+    "are not those of {like} and most others",
+    e.Excluded: "the contribution of {member} to '{study}' is excluded: {why}",
+    e.Voided: "the contribution of {member} to round {number} of '{study}' is void "
+    "(revision {revision})",
+    e.Reinstated: "{members} may join round {number} of '{study}' again",
+    e.CollectsAgain: "round {number} of '{study}' collects again from {roster}",
+    e.MergeStarted: "round {number} of '{study}': {leader} merges the contributions of {members}",
+    e.Suspected: "{by} suspects the leader of round {number} of '{study}', term {term}",
+    e.TookOver: "{leader} leads round {number} of '{study}' after {before} (term {term})",
+    e.DisputeOpened: "{by} disputes chunk {chunk} of the merge of {leader} in round {number} of "
+    "'{study}'",
+    e.DisputeDismissed: "the merge of {leader} in round {number} of '{study}' is right, not {by}",
+    e.DisputeAbandoned: "{leader} leaves round {number} of '{study}', disputed by {by}",
+    e.FalseMerge: "the merge of {leader} in round {number} of '{study}' is false (recomputed by "
+    "{by})",
+    e.Evaluated: "the model of round {number} of '{study}' has {metrics} on {samples} samples",
+    e.Settled: "{leader} settles round {number} of '{study}' ('{stage}', {kind}, term {term}): {digest} "
+    "of {shares}",
+}
+
+# Values that a sentence says in other words.
+WORDS: dict[type[e.Event], dict[str, dict[Any, str]]] = {
+    e.Departed: {"status": {"left": "leaves", "removed": "is removed from"}},
+    e.VoteCast: {"aye": {True: "aye", False: "nay"}},
+    e.MotionClosed: {
+        "outcome": {"carried": "is carried", "lost": "is lost", "lapsed": "has lapsed"}
+    },
+    e.StudyEnded: {"status": {"finished": "is finished", "expired": "has expired"}},
+    e.Reported: {"kind": {"unavailable": "cannot get", "invalid": "cannot merge"}},
+}
+
+
+def say_event(event: e.Event, names: Mapping[MemberId, str]) -> str:
+    """Return an event as a sentence with members' names ("member 3" without one)."""
+    words = WORDS.get(type(event), {})
+    said = {
+        key: words[key][value] if key in words else _say(key, value, names)
+        for key, value in _fields(event).items()
+    }
+    return SENTENCES[type(event)].format_map(said)
+
+
+def members_of(event: e.Event) -> set[MemberId]:
+    """Return the members that an event names."""
+    fields = _fields(event)
+    found = {m for key in MEMBERS & fields.keys() for m in _members(fields[key])}
+    if isinstance(event, e.Settled):
+        found |= {share.member for share in event.model.shares}
+    return found
+
+
+def _fields(event: e.Event) -> dict[str, Any]:
+    """Return the fields of an event, those of a record in it among them."""
+    fields = dict(vars(event))
+    if isinstance(event, e.Settled):
+        fields = {**vars(event.model), **fields}
+    if isinstance(event, e.Evaluated):
+        fields = {**vars(event.score), **fields}
+    return fields
+
+
+def _members(value: Any) -> tuple[MemberId, ...]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+def _say(key: str, value: Any, names: Mapping[MemberId, str]) -> str:
+    def name(member: MemberId) -> str:
+        return names.get(member, f"member {member}")
+
+    if key in MEMBERS:
+        return ", ".join(map(name, _members(value))) or "nobody"
+    if key == "shares":
+        return ", ".join(f"{name(s.member)} ({s.weight})" for s in value) or "its leader"
+    if key == "metrics":
+        return ", ".join(f"{k} {say_metric(v)}" for k, v in sorted(value.items())) or "no metrics"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    text = str(value)
+    return f"{text[:DIGITS]}…" if codec.is_digest(text) else text
