@@ -12,7 +12,18 @@ from swarmhub.words import say_metric
 
 # Fields that name a member, or several.
 MEMBERS = frozenset(
-    ("member", "by", "leader", "before", "sponsor", "roster", "members", "receipts", "survivors", "like")
+    (
+        "member",
+        "by",
+        "leader",
+        "before",
+        "sponsor",
+        "roster",
+        "members",
+        "receipts",
+        "survivors",
+        "like",
+    )
 )
 DIGITS = 16  # that are shown of a digest
 
@@ -48,8 +59,8 @@ SENTENCES: dict[type[e.Event], str] = {
     e.BecameReady: "{member} is ready for round {number} of '{study}'",
     e.Contributed: "{member} contributes to round {number} of '{study}' with {weight} samples",
     e.Reported: "{by} {kind} the contribution of {member} to round {number} of '{study}'",
-    e.LeftOut: "the contribution of {member} to round {number} of '{study}' is left out: its arrays "
-    "are not those of {like} and most others",
+    e.LeftOut: "the contribution of {member} to round {number} of '{study}' is left out: its "
+    "arrays are not those of {like} and most others",
     e.Excluded: "the contribution of {member} to '{study}' is excluded: {why}",
     e.Voided: "the contribution of {member} to round {number} of '{study}' is void "
     "(revision {revision})",
@@ -65,8 +76,8 @@ SENTENCES: dict[type[e.Event], str] = {
     e.FalseMerge: "the merge of {leader} in round {number} of '{study}' is false (recomputed by "
     "{by})",
     e.Evaluated: "the model of round {number} of '{study}' has {metrics} on {samples} samples",
-    e.Settled: "{leader} settles round {number} of '{study}' ('{stage}', {kind}, term {term}): {digest} "
-    "of {shares}",
+    e.Settled: "{leader} settles round {number} of '{study}' ('{stage}', {kind}, term {term}): "
+    "{digest} of {shares}",
 }
 
 # Values that a sentence says in other words.
