@@ -7,7 +7,8 @@
     │   └── NoAnswer           ... a node runs on it, and does not answer now
     ├── LedgerError            the ledger cannot be used
     │   ├── LedgerDamaged      a block is torn, altered or out of order (names its height)
-    │   └── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
+    │   ├── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
+    │   └── VersionMissing     it follows a version of the contract that this software lacks
     ├── BlobError              a stored or received parameter buffer is not what it should be
     │   └── DiskError          ... because this machine has no space, descriptors or sound disk
     ├── PeerError              another member did not answer, or answered wrongly
@@ -73,6 +74,25 @@ class LedgerShortage(LedgerError):
     def __init__(self, sentence: str, is_passing: bool) -> None:
         self.is_passing = is_passing
         super().__init__(sentence)
+
+
+class VersionMissing(LedgerError):
+    """The block of `height` follows `version` of the contract, and this software has only the
+    versions `known`."""
+
+    def __init__(self, version: int, height: int, known: tuple[int, ...]) -> None:
+        self.version, self.height, self.known = version, height, known
+        super().__init__(
+            f"The ledger follows contract version {version} from block {height} on, and this "
+            f"swarmhub has {say_versions(known)}: no block is used from there on. Update swarmhub, "
+            "then start the node again."
+        )
+
+
+def say_versions(numbers: tuple[int, ...]) -> str:
+    """Return versions' numbers in words."""
+    few = ", ".join(map(str, numbers[:-1]))
+    return f"versions {few} and {numbers[-1]}" if few else f"version {numbers[-1]}"
 
 
 class BlobError(SwarmhubError):

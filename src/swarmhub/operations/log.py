@@ -18,6 +18,7 @@ SHORT = 16  # digits of a digest
 
 SAID = {
     "admitted": "{name} is a member now",
+    "announced": "the node of {member} has contract versions {versions}",
     "applied": "{name} applies for membership (motion {motion})",
     "approved": "{member} approves '{study}'",
     "collects_again": "round {number} of '{study}' collects again from {roster}",
@@ -60,6 +61,9 @@ SAID = {
     "suspected": "{by} suspects the leader of round {number} of '{study}', term {term}",
     "took_over": "{leader} leads round {number} of '{study}' after {before} (term {term})",
     "unavailable": "{by} cannot get the contribution of {member} to round {number} of '{study}'",
+    "upgrade_moved": "{by} moves to go on with contract version {version} (motion {motion})",
+    "upgrade_scheduled": "contract version {version} follows at block {height}",
+    "upgraded": "contract version {version} begins",
     "validates": "{member} takes part in block agreement",
     "voided": "the contribution of {member} to round {number} of '{study}' is void",
     "voted": "{member} votes {aye} on motion {motion}",

@@ -31,6 +31,7 @@ from swarmhub.contract.records.consortium import (
     Motion,
     Motions,
     MovedRelease,
+    NextVersion,
     get_chain,
     get_double_sign,
     get_former_keys,
@@ -49,7 +50,6 @@ from swarmhub.contract.records.deadlines import (
     DueMinutes,
 )
 from swarmhub.contract.records.genesis import (
-    CONTRACT_VERSION,
     Card,
     ForkGenesis,
     Genesis,
@@ -85,7 +85,6 @@ from swarmhub.contract.records.study import (
 
 __all__ = [
     "CHAIN",
-    "CONTRACT_VERSION",
     "DEADLINE",
     "DEADLINE_MINUTES",
     "DOUBLE_SIGN",
@@ -130,6 +129,7 @@ __all__ = [
     "Motion",
     "Motions",
     "MovedRelease",
+    "NextVersion",
     "OpenDispute",
     "Receipt",
     "Report",

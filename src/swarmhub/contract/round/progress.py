@@ -193,7 +193,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     else:
         study = replace(study, current=model, lineage=lineage)
     STUDY.put(ctx.state, r.study, record=study)
-    ctx.emit("settled", lineage=lineage, **codec.to_json(model))
+    ctx.emit("settled", lineage=lineage, **codec.to_sparse_json(model))
     open_round(ctx, r.study, r.number + 1, candidates)
 
 
