@@ -122,7 +122,8 @@ def compute_number(state: Reader, height: int) -> int:
 def need_present(state: Reader) -> None:
     """Raise VersionMissing if this software does not have the version of a state."""
     present, since, _, _ = _get_numbers(state)
-    get_version(present, since)
+    if present:
+        get_version(present, since)
 
 
 def need_next(state: Reader, height: int) -> None:
