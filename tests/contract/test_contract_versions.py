@@ -117,6 +117,16 @@ def test_a_member_without_a_vote_on_blocks_holds_no_upgrade_up():
     assert c.chain.next_version.number == 2
 
 
+def test_without_validators_an_upgrade_waits_for_newcomers_too():
+    c = Consortium(1)
+    late = c.admit("late")
+    assert c.member(late).power == 0
+    c.ok(1, Announce(BOTH))
+    c.ok(1, Upgrade(2, 5))
+    c.ok(late, Vote(c.open_motions[-1], True))
+    assert c.motion(c.open_motions[-1]).waits.startswith("the node of member 2 must announce")
+
+
 def test_one_upgrade_is_moved_at_a_time():
     c = Consortium(3)
     c.ok(1, Upgrade(2, 5))
@@ -301,6 +311,15 @@ def test_what_a_version_lacks_takes_no_share_of_a_block():
         made = c.block(*many, c.write(1, Announce(BOTH)))
         codes = [r.code for r in made[0].results]
     assert codes == ["Malformed"] * 64 + ["ok"]
+    replay_all(c.ledger.blocks)
+
+
+def test_a_strangers_block_with_what_a_version_lacks_is_taken_by_all():
+    with updated():
+        c = Consortium(1)
+        c.ledger.writer = key("stranger")
+        c.block(c.write(1, Note("of another signer")))
+        replay_all(c.ledger.blocks)
     replay_all(c.ledger.blocks)
 
 
