@@ -59,7 +59,8 @@ class Status:
         ledger, me = self._services.ledger, self._services.me()
         unsigned = ledger.signing.why_not if isinstance(ledger, CometLedger) else ""
         gap = find_gap(ledger.state)  # this node will stop there
-        said = [s for s in (unsigned, str(gap or "")) if s]
+        mismatches = self._services.client.sessions.mismatches
+        said = [s for s in (unsigned, str(gap or ""), *mismatches.values()) if s]
         own = [*self._services.problems.sentences, *said]
         return [*own, *find_double_signs(ledger.state, me.id if me else None)]
 
