@@ -39,6 +39,7 @@ from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
+    Announce,
     Approve,
     Contribute,
     Enrol,
@@ -58,6 +59,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Start,
     Suspect,
     Unavailable,
+    Upgrade,
     Validate,
     Vote,
     Withdraw,
@@ -187,6 +189,30 @@ def collisions() -> Recorder:
     moved = c.rotated(4, by=key("fourth"), address="new.example:7000", consensus=key("k").public)
     c.ok(4, Rotate(*moved))
     c.refused("AlreadyDone", 4, Rotate(*c.rotated(4)))
+    return c
+
+
+def upgrade() -> Recorder:
+    """The next version of the contract waits for a member's node, then its height is fixed."""
+    c = Recorder(3)
+    c.refused("BadValue", 1, Announce((2, 1)))
+    c.refused("BadValue", 1, Announce((2,)))
+    c.refused("AlreadyDone", 1, Announce((1,)))
+    c.refused("NotAMember", key("stranger"), Announce((1, 2)))
+    c.refused("BadValue", 1, Upgrade(3, 10))
+    c.refused("BadValue", 1, Upgrade(2, 0))
+    c.ok(1, Announce((1, 2)))
+    c.ok(2, Upgrade(2, 10))
+    c.refused("AlreadyDone", 3, Upgrade(2, 10))
+    motion = c.open_motions[-1]
+    c.ok(1, Vote(motion, True))
+    c.ok(3, Vote(motion, True))
+    c.ok(3, Announce((1, 2)))
+    c.ok(2, Announce((1, 2)))
+    c.refused("AlreadyDone", 3, Upgrade(2, 10))
+    token = c.invite(1, "old")
+    c.refused("BadValue", key("old"), c.application(token, card_of("old")))
+    c.ok(key("new"), c.application(token, card_of("new", versions=(1, 2))))
     return c
 
 
@@ -376,7 +402,7 @@ def envelopes() -> Recorder:
 
 STORIES: dict[str, Callable[[], Recorder]] = {
     f.__name__: f
-    for f in (membership, collisions, alone, study, rounds, leaders, disputes, envelopes)
+    for f in (membership, collisions, upgrade, alone, study, rounds, leaders, disputes, envelopes)
 }
 
 

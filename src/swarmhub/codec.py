@@ -171,6 +171,12 @@ def to_json(record: Any) -> Json:
     return record
 
 
+def to_sparse_json(record: Any) -> Json:
+    """Return the JSON value of a record as it is packed, without the fields at their default: what
+    another version of swarmhub may read, or what is hashed."""
+    return json.loads(pack(record))
+
+
 def pack(record: Any) -> bytes:
     """Return the canonical bytes of a record. Raises Malformed for values that could not be read
     back."""

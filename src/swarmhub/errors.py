@@ -7,11 +7,13 @@
     │   └── NoAnswer           ... a node runs on it, and does not answer now
     ├── LedgerError            the ledger cannot be used
     │   ├── LedgerDamaged      a block is torn, altered or out of order (names its height)
-    │   └── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
+    │   ├── LedgerShortage     this machine cannot write it now: space, descriptors, the disk
+    │   └── VersionMissing     it follows a version of the contract that this software lacks
     ├── BlobError              a stored or received parameter buffer is not what it should be
     │   └── DiskError          ... because this machine has no space, descriptors or sound disk
     ├── PeerError              another member did not answer, or answered wrongly
-    │   └── HungUp             ... it ended the connection after the handshake, without a reply
+    │   ├── HungUp             ... it ended the connection after the handshake, without a reply
+    │   └── WireMismatch       ... its node speaks another version of the wire protocol
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
@@ -75,6 +77,33 @@ class LedgerShortage(LedgerError):
         super().__init__(sentence)
 
 
+class VersionMissing(LedgerError):
+    """The block of `height` follows `version` of the contract, and this software has only the
+    versions `known`."""
+
+    def __init__(self, version: int, height: int, known: tuple[int, ...]) -> None:
+        self.version, self.height, self.known = version, height, known
+        super().__init__(
+            f"The ledger follows contract version {version} from block {height} on, and this "
+            f"swarmhub has {say_versions(known)}: no block is used from there on. Update swarmhub, "
+            "then start the node again."
+        )
+
+
+def say_other_api(home: object, expected: int, got: object) -> str:
+    """Return a sentence on a node whose local API has another version than this process."""
+    return (
+        f"Expected a node on {home} with version {expected} of the local API, got {plain(got, 20)};"
+        " run the node and this program with the same version of swarmhub."
+    )
+
+
+def say_versions(numbers: tuple[int, ...]) -> str:
+    """Return versions' numbers in words."""
+    few = ", ".join(map(str, numbers[:-1]))
+    return f"versions {few} and {numbers[-1]}" if few else f"version {numbers[-1]}"
+
+
 class BlobError(SwarmhubError):
     """A parameter buffer is missing, torn or not the one of its digest."""
 
@@ -90,6 +119,17 @@ class PeerError(SwarmhubError):
 class HungUp(PeerError):
     """Another member's node hung up after the handshake, as on a certificate that no member has
     now."""
+
+
+class WireMismatch(PeerError):
+    """Another member's node speaks the wire protocol's version `got`, this one `expected`."""
+
+    def __init__(self, peer: str, expected: str, got: str) -> None:
+        self.expected, self.got = expected, plain(got, 20)
+        super().__init__(
+            f"{peer} speaks wire version {self.got}, expected {expected}; update swarmhub at the "
+            "hospital with the lower one."
+        )
 
 
 class MergeError(SwarmhubError):

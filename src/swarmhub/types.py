@@ -22,4 +22,9 @@ INVITE_DOMAIN = "swarmhub/invite/1"
 ROTATE_DOMAIN = "swarmhub/rotate/1"
 RESTART_DOMAIN = "swarmhub/restart/1"
 
+# Versions of what two processes speak. Raised if an older process could not follow.
+WIRE_VERSION = "1"  # between members' nodes; of a message without the header, "1"
+WIRE_HEADER = "Swarmhub-Wire"
+LOCAL_API_VERSION = 1  # between a node and its trainers and commands, in run/api.json
+
 MICRO = 1_000_000  # metrics on the ledger are integers in millionths

@@ -21,8 +21,10 @@ from swarmhub.contract.records import (
     FormerAccount,
     Holdings,
     LastSettled,
+    LeftOut,
     Model,
     OpenDispute,
+    Position,
     Report,
     Round,
     Score,
@@ -46,8 +48,8 @@ def model_of(ids):
     """A settled model with a share of each of these members."""
     shares = tuple(Share(m, MAX_SAMPLES, LONG) for m in ids)
     return Model(
-        NAME, 100_003, "parameters", LONG, BYTES, LONG, LONG, LONG, "coordinate_median", ids[0],
-        BIG, BIG, shares, ids,
+        NAME, 100_003, "train", LONG, BYTES, LONG, LONG, LONG, "coordinate_median", ids[0],
+        BIG, BIG, shares, ids, NAME, 100_000, True,
     )  # fmt: skip
 
 
@@ -57,8 +59,8 @@ def study_of(ids):
     return Study(
         NAME, LONG, ids[0], "running", approved=ids, ready=ids, lineage=LONG,
         enrolled=tuple(Enrolment(m, MAX_SAMPLES) for m in ids),
-        settled=tuple(LastSettled(m, 100_003, 1 << 52) for m in ids),
-        statistics=model, current=model, best=model,
+        settled=tuple(LastSettled(m, 100_003, 1 << 52, 31, 100_000) for m in ids),
+        current=model, best=model, resumes=Position(100_003, 31, 100_000),
         best_score=Score(LONG, BIG, BIG, METRICS),
     )  # fmt: skip
 
@@ -71,10 +73,12 @@ def round_of(ids):
     reports = [Report(kind, r, m) for kind, most in kinds for m in ids for r in ids[:most]]
     answers = tuple(Answer(m, LONG) for m in ids)
     return Round(
-        NAME, 100_003, "evaluation", "COLLECTING", ids, LONG, 1 << 52, 1000, ids, BIG, BIG, BIG,
+        NAME, 100_003, "evaluate", "COLLECTING", ids, LONG, 31, 100_000, 1 << 52, 1000, ids,
+        BIG, BIG, BIG,
         contributions=tuple(
             Contribution(m, LONG, BYTES, LONG, MAX_SAMPLES, seen) for m in ids
         ),
+        left_out=tuple(LeftOut(m, LONG) for m in ids),
         grace="running", suspects=ids, reports=tuple(reports), strikes=ids * 2,
         dispute=OpenDispute(LONG, ids[0], BIG, LONG, ids[0], answers),
         false_leaders=ids, unfounded=ids,

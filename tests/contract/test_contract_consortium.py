@@ -56,12 +56,11 @@ def test_the_chain_id_names_the_consortium_and_depends_on_its_whole_genesis():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"contract_version": 2},
         {"founders": ()},
         {"founders": (card_of("h1"), card_of("h1"))},
         {"founders": (card_of("h1"), dataclasses.replace(card_of("h2"), address="other:1"))},
     ],
-    ids=["version", "nobody", "twice", "unsigned"],
+    ids=["nobody", "twice", "unsigned"],
 )
 def test_a_genesis_that_cannot_be_used_is_refused(changes):
     with pytest.raises(Refusal):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.events import Admitted, PowerChanged
-from swarmhub.contract.execution import RULES
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.replay import BUCKET_MS, PREFIXES
 from swarmhub.contract.state import Overlay, State
@@ -28,6 +27,7 @@ from swarmhub.contract.transactions import (
     read_transaction,
     write_transaction,
 )
+from swarmhub.contract.versions import VERSIONS
 from swarmhub.errors import Malformed
 from swarmhub.types import BLOCK_DOMAIN, TX_DOMAIN
 
@@ -232,7 +232,7 @@ def test_a_transaction_costs_the_same_after_many_rounds_motions_and_hours():
 
 
 def test_every_kind_of_transaction_has_a_rule():
-    assert set(RULES) == set(BODIES.values())
+    assert {cls for v in VERSIONS.values() for cls in v.rules} == set(BODIES.values())
     assert all(kind == cls.KIND for kind, cls in BODIES.items())
 
 

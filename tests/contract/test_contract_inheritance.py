@@ -30,8 +30,10 @@ def heir_of(c: Consortium, *survivors: int, **changes) -> ForkGenesis:
     will = InheritedState(
         c.chain.chain_id, c.ledger.tip.height, State(values).app_hash.hex(), survivors, text
     )
+    version = changes.pop("contract_version", 1)
     will = dataclasses.replace(will, **changes)
-    genesis = ForkGenesis(c.chain.name, (), START_MS + 10_000_000, inherits=will)
+    began = {"time_ms": START_MS + 10_000_000, "contract_version": version}
+    genesis = ForkGenesis(c.chain.name, (), **began, inherits=will)
     message = will_message(genesis)
     signed = tuple(c.accounts[m].sign(RESTART_DOMAIN, message) for m in survivors)
     if "signatures" in changes:

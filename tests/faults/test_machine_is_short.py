@@ -15,7 +15,7 @@ from parts import no_sweep, services_on
 
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.files import disk_error
-from swarmhub.contract.records import MergeRule
+from swarmhub.contract.records import Stage
 from swarmhub.errors import BlobError, PeerError
 from swarmhub.home.head import load_head
 from swarmhub.node import head_saver, problems, work
@@ -67,7 +67,7 @@ def test_a_disputed_chunk_that_nobody_gives_is_no_trouble_of_this_machine(
 ):
     there = services_on(tmp_path / "home")
     here = StudyDriver(there, LocalState("heart", 1), no_sweep)
-    look = RecomputeChunk("heart", 3, "parameters", 0, MergeRule(), "a" * 64, 64, (), 0, 2, 3)
+    look = RecomputeChunk("heart", 3, Stage("training", "train"), 0, "a" * 64, 64, (), 0, 2, 3)
 
     async def nobody_gives(hands, effect):
         raise error

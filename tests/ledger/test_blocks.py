@@ -121,7 +121,7 @@ def test_a_genesis_block_is_checked_like_any_other():
         "app hash": resigned(block, app_hash="0" * 64),
         "refused": Block(
             block.header, block.signature,
-            (codec.pack(dataclasses.replace(GENESIS, contract_version=9)),),
+            (codec.pack(dataclasses.replace(GENESIS, vote_period_ms=9)),),
         ),
     }  # fmt: skip
     for why, damaged in bad.items():

@@ -158,14 +158,14 @@ def test_a_proposal_has_no_more_than_fits_and_takes_everybody_in_turn(tmp_path):
     async def story(ledger):
         big = [signed(ledger, Poke(who * 100), who) for who in ("h1", "h1", "h1", "h2", "h3")]
         size = len(big[0]) + 16
-        chosen = choose(ledger.state, big, 3 * size)
+        chosen = choose(ledger.state, 1, big, 3 * size)
         assert chosen == [big[0], big[3], big[4]]
-        assert choose(ledger.state, big, 0) == []
+        assert choose(ledger.state, 1, big, 0) == []
         strangers = [
             signed(ledger, Poke("x"), f"stranger {i}") for i in range(MAX_TXS_OF_STRANGERS + 1)
         ]
-        assert choose(ledger.state, strangers, 8 << 20) == strangers[:-1]
-        assert not is_within_bounds(ledger.state, strangers)
+        assert choose(ledger.state, 1, strangers, 8 << 20) == strangers[:-1]
+        assert not is_within_bounds(ledger.state, 1, strangers)
 
     played(tmp_path / "x", story)
 

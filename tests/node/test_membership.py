@@ -16,7 +16,7 @@ from swarmhub import codec
 from swarmhub.cli.status import show_status
 from swarmhub.contract.transactions import Leave, Remove, Revoke, Vote
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.errors import HungUp, NoAnswer, PeerError
+from swarmhub.errors import HomeError, HungUp, NoAnswer, PeerError
 from swarmhub.files import lock
 from swarmhub.home.home import Home
 from swarmhub.home.membership import Asked, Membership, find_standing
@@ -150,6 +150,12 @@ def test_a_busy_node_is_said_to_be_busy(tmp_path, monkeypatch):
         pretend(home, port=mute.getsockname()[1]),
         pytest.raises(NoAnswer, match=r"it is busy or hangs \(since .*\); wait"),
     ):
+        running_node.ask_status(home.root)
+
+
+def test_a_node_with_another_local_api_is_named(tmp_path):
+    home = Home.create(tmp_path / "h", "H", free_address())
+    with pretend(home, port=1, version=2), pytest.raises(HomeError, match="local API, got 2; run"):
         running_node.ask_status(home.root)
 
 

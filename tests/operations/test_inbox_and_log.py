@@ -64,7 +64,7 @@ def test_an_inbox_says_why_an_applicant_with_the_votes_waits():
         c.ok(2, Vote(motion, True))
     c.ok(key("a"), Vote(motions[1], True))
     (shown,) = inbox(c)
-    assert ("waits", "it has the votes, but all 3 seats are taken; it is admitted as soon as that "
+    assert ("waits", "it has the votes, but all 3 seats are taken; it is carried as soon as that "
             "has changed") in say_motion(shown)[1]  # fmt: skip
 
 

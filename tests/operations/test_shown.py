@@ -188,7 +188,7 @@ def test_what_leaves_the_hospital_is_said_of_each_kind():
 @pytest.mark.parametrize(
     ("record", "field", "words"),
     [
-        (MergeRule, "name", terms.RULES), (Spec, "audit", terms.AUDITS),
+        (MergeRule, "name", stage_terms.RULES), (Spec, "audit", terms.AUDITS),
         (Spec, "privacy", terms.PRIVACY), (Spec, "optimizer", terms.OPTIMIZERS),
     ],
 )  # fmt: skip

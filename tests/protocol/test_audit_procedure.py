@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from builders import LAYOUT, digest
 
-from swarmhub.contract.records import MergeRule, Share
+from swarmhub.contract.records import Share, Stage
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Fingerprint, leaf_of
 from swarmhub.protocol import (
@@ -44,6 +44,9 @@ class Here:
     async def audit(self, effect, starts, excerpts):
         return recompute.audit(self, effect, starts, excerpts)
 
+    async def is_met(self, effect):
+        return recompute.is_met(self, effect.stage, effect.digest)
+
     async def examine(self, effect, chunks):
         return recompute.recompute_chunk(self, effect, chunks)
 
@@ -79,7 +82,7 @@ def test_a_document_that_breaks_off_after_a_right_chunk_is_bad_and_nothing_to_di
 def inquire(offer, monkeypatch):
     monkeypatch.setattr(recompute, "merge", lambda reader, effect: iter(RIGHT))
     effect = Audit(
-        "s", 1, "statistics", 0, MergeRule(), LAYOUT, (Share(2, 1, digest("c")),),
+        "s", 1, Stage("statistics", "describe"), 0, LAYOUT, (Share(2, 1, digest("c")),),
         digest("offer"), leader=2, full=True,
     )  # fmt: skip
     return asyncio.run(audit_offer(Here(offer), effect, {}))
@@ -119,12 +122,15 @@ class Asking:
     async def audit(self, effect, starts, excerpts):
         return 1
 
+    async def is_met(self, effect):
+        return False
+
     async def examine(self, effect, chunks):
         return "ab" * 32
 
 
 DRAWN = Audit(
-    "s", 1, "parameters", 0, MergeRule(), LAYOUT,
+    "s", 1, Stage("training", "train"), 0, LAYOUT,
     (Share(2, 1, digest("leader's")), Share(3, 1, digest("other's"))),
     digest("offer"), leader=2, full=False,
 )  # fmt: skip
@@ -151,7 +157,7 @@ def test_who_recomputes_asks_the_one_who_has_disputed_before_the_accused():
     audit_io = Asking()
     audit_io.holds = lambda _: False
     effect = RecomputeChunk(
-        "s", 1, "parameters", 0, MergeRule(), LAYOUT, 3 * CHUNK_BYTES, DRAWN.shares, 1, by=4,
+        "s", 1, Stage("training", "train"), 0, LAYOUT, 3 * CHUNK_BYTES, DRAWN.shares, 1, by=4,
         accused=2,
     )  # fmt: skip
     asyncio.run(answer_dispute(audit_io, effect))

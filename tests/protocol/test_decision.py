@@ -248,7 +248,7 @@ def test_a_start_that_training_cannot_begin_with_is_not_signed():
         local.learn(event, c.now_ms)
     local.learn(Offered(leader, r.number, r.revision, made, MODEL_BYTES, LAYOUT, ""), c.now_ms)
     effects = decide(c.state, local, c.now_ms)
-    assert Check(made, leader, 0) in effects
+    assert Check(get_stages(spec_of())[0], made, leader, 0) in effects
     assert SendReceipt not in {type(w) for w in effects}
     local.learn(CheckedGood(made), c.now_ms)
     effects = decide(c.state, local, c.now_ms)
@@ -490,7 +490,7 @@ def test_an_answer_that_comes_while_the_others_merge_is_expected_but_no_new_task
     late = r.contributions[0].member
     state = Overlay(c.state)
     ROUND.put(state, HEART, record=replace(r, contributions=r.contributions[1:]))
-    held = {m.digest for m in (c.study().current, c.study().statistics) if m}
+    held = {c.study().current.digest}
     local = LocalState(HEART, late, held=held)
     assert assign(state, local) is None
     assert expect(state, local).number == r.number

@@ -79,3 +79,10 @@ def test_a_trainer_goes_on_when_its_node_comes(tmp_path, door, monkeypatch):
     assert node.post("/200/x", {})["code"] == "x"
     assert said[1:] == ["the node answers; going on"]
     node.close()
+
+
+def test_a_node_with_another_local_api_is_refused_at_once(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "api.json").write_text('{"port": 1, "token": "t", "version": 2}')
+    with pytest.raises(TrainerError, match="with version 1 of the local API, got 2; run the node"):
+        NodeClient(tmp_path).post("/200/x", {})

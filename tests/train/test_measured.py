@@ -4,6 +4,7 @@ import numpy as np
 from builders import spec_of
 
 from swarmhub import codec, train
+from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.data.summaries import statistics_of
 from swarmhub.recipes.trainer import Source, make_fitted, train_table
 from swarmhub.train.adapters import Parameters, adapt
@@ -30,11 +31,14 @@ class LastEvaluation:
         if path.endswith("/answer"):
             self.answers.append(body)
             return {}
-        base = {"base": "b" * 64, "base_path": str(self.base), "layout": self.layout,
-                "statistics_path": self.statistics}  # fmt: skip
+        document = {"digest": "d" * 64, "number": 1, "path": self.statistics}
+        base = {"base": "b" * 64, "model": "b" * 64, "model_path": str(self.base),
+                "layout": self.layout,
+                "results": {"statistics": document} if self.statistics else {}}  # fmt: skip
         if self.answers:
             return {"state": "over", **base}
-        last = {"kind": "evaluate", "number": 4, "training_round": 3, "rounds": 2, "drop": ""}
+        last = {"kind": "evaluate", "stage": "evaluation", "number": 4, "turn": 1, "rounds": 1,
+                "drop": "", "spec": compute_spec_digest(self.spec)}  # fmt: skip
         return {"state": "task", **last, **base}
 
     def close(self):

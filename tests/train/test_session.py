@@ -5,9 +5,10 @@ import pytest
 
 from swarmhub import codec
 from swarmhub.contract.records import Spec
+from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.errors import FenceError, TrainerError
 from swarmhub.params import buffer_of
-from swarmhub.train import Swarm, session
+from swarmhub.train import Swarm, tasks
 from swarmhub.train.notices import Notices
 
 
@@ -54,12 +55,21 @@ def base(tmp_path):
     """A settled model of two weights, as a task names it."""
     layout, data = buffer_of({"w": np.array([3.0, 4.0])})
     (tmp_path / "base").write_bytes(data)
-    return {"base": "ab" * 32, "base_path": str(tmp_path / "base"), "layout": layout.digest}
+    return model_at(tmp_path / "base", layout)
+
+
+def model_at(path, layout):
+    digest = "ab" * 32
+    return {"base": digest, "model": digest, "model_path": str(path), "layout": layout.digest}
+
+
+STAGES = {"initial": "initial", "train": "training", "evaluate": "evaluation", "sum": "moments"}
 
 
 def task(base, tmp_path, kind="train", number=2, **more):
-    found = {"state": "task", "kind": kind, "number": number, "training_round": number - 1}
-    return {**found, "rounds": 2, "drop": str(tmp_path / "drop"), **base, **more}
+    found = {"state": "task", "kind": kind, "stage": STAGES[kind], "number": number}
+    found |= {"turn": number - 1, "rounds": 2, "spec": compute_spec_digest(Spec("s", 2, 2))}
+    return {**found, "drop": str(tmp_path / "drop"), "results": {}, **base, **more}
 
 
 def over(base, **more):
@@ -69,8 +79,9 @@ def over(base, **more):
 def test_a_trainer_after_the_end_gets_the_last_model(play, base, tmp_path):
     (tmp_path / "statistics").write_bytes(b"{}")
     model = {"w": np.zeros(2)}
-    last = over(base, statistics_path=str(tmp_path / "statistics"))
-    swarm, node, said = play([last], lambda: model)
+    document = {"digest": "d" * 64, "number": 1, "path": str(tmp_path / "statistics")}
+    last = over(base, results={"statistics": document})
+    swarm, node, said = play([last], lambda: model, spec=Spec("s", 2, 2, statistics=True))
     np.testing.assert_array_equal(model["w"], [3, 4])
     assert swarm.merged_statistics == b"{}"
     assert said == [f"The study 's' is over; the last model is {'ab' * 32}."]
@@ -83,10 +94,10 @@ def test_a_study_that_is_over_without_a_model_is_said(play):
 
 
 def test_a_last_model_that_is_gone_is_a_sentence(play, base, monkeypatch):
-    monkeypatch.setattr(session, "MISSED_PAUSE_S", 0.0)
-    lost = over({**base, "base_path": "/none"})
+    monkeypatch.setattr(tasks, "MISSED_PAUSE_S", 0.0)
+    lost = over({**base, "model_path": "/none"})
     with pytest.raises(TrainerError, match="it is gone; start the node again"):
-        play([lost] * session.MISSED_TRIES, {"w": np.zeros(2)})
+        play([lost] * tasks.MISSED_TRIES, {"w": np.zeros(2)})
 
 
 def test_a_read_only_model_is_refused_before_any_task(play):
@@ -117,9 +128,9 @@ def test_a_refusal_that_speaks_of_attaching_is_no_fence(play):
 
 
 def test_the_merged_models_metric_is_said_each_round(play, base, tmp_path):
-    tasks = [task(base, tmp_path, number=n) for n in (2, 3)]
-    tasks += [task(base, tmp_path, "evaluate", 4), over(base)]
-    _, _, said = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.87143, "samples": 120})
+    given = [task(base, tmp_path, number=n) for n in (2, 3)]
+    given += [task(base, tmp_path, "evaluate", 4), over(base)]
+    _, _, said = play(given, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.87143, "samples": 120})
     assert said[:3] == [
         "first model: auc 0.8714 (on 120 samples)",
         "round 1 of 2: merged model auc 0.8714 (on 120 samples)",
@@ -129,27 +140,27 @@ def test_the_merged_models_metric_is_said_each_round(play, base, tmp_path):
 
 @pytest.mark.parametrize("found", [{"loss": 0.5}, {}, None, {"auc": float("nan")}])
 def test_a_metric_that_is_not_the_studys_is_said_once(found, play, base, tmp_path):
-    tasks = [task(base, tmp_path, number=n) for n in (2, 3)] + [over(base)]
-    _, _, said = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: found)
+    given = [task(base, tmp_path, number=n) for n in (2, 3)] + [over(base)]
+    _, _, said = play(given, {"w": np.zeros(2)}, evaluate=lambda: found)
     assert len([s for s in said if "the study's metric is 'auc'" in s]) == 1
 
 
 def test_no_measurement_is_no_evaluation(play, base, tmp_path):
-    tasks = [task(base, tmp_path), over(base)]
-    _, node, _ = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": None, "samples": 9})
+    given = [task(base, tmp_path), over(base)]
+    _, node, _ = play(given, {"w": np.zeros(2)}, evaluate=lambda: {"auc": None, "samples": 9})
     assert node.answers()[0]["evaluations"] == []
 
 
 def test_a_trainer_that_measures_only_weighs_what_was_enrolled(play, base, tmp_path):
-    tasks = [task(base, tmp_path, "evaluate", 4), over(base)]
-    _, node, _ = play(tasks, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.5})
+    given = [task(base, tmp_path, "evaluate", 4), over(base)]
+    _, node, _ = play(given, {"w": np.zeros(2)}, evaluate=lambda: {"auc": 0.5})
     assert node.answers()[0]["evaluations"][0]["samples"] == 100
 
 
 def test_private_arrays_are_apart_from_those_of_the_model(play, tmp_path):
     layout, data = buffer_of({"w": np.zeros(2)})
     (tmp_path / "base").write_bytes(data)
-    base = {"base": "ab" * 32, "base_path": str(tmp_path / "base"), "layout": layout.digest}
+    base = model_at(tmp_path / "base", layout)
     model, seen = {"w": np.zeros(2), "head": np.zeros((2, 3)).T}, []
 
     def train(turn):
@@ -158,8 +169,10 @@ def test_private_arrays_are_apart_from_those_of_the_model(play, tmp_path):
         turn.local["t"] = np.arange(6.0).reshape(2, 3).T
         turn.report(samples=1)
 
-    tasks = [task(base, tmp_path, number=n) for n in (2, 3)] + [over(base)]
-    play(tasks, model, train, spec=Spec("s", 2, 2, keep_local=("head",)))
+    spec = Spec("s", 2, 2, keep_local=("head",))
+    terms = compute_spec_digest(spec)
+    given = [task(base, tmp_path, number=n, spec=terms) for n in (2, 3)] + [over(base)]
+    play(given, model, train, spec=spec)
     assert [sorted(local) for local in seen] == [[], ["t"]]
     np.testing.assert_array_equal(seen[1]["t"], [[0, 3], [1, 4], [2, 5]])
     np.testing.assert_array_equal(model["head"], 2 * np.arange(6.0).reshape(3, 2))

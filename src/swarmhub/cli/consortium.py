@@ -156,8 +156,11 @@ def list_members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> 
     if json_:
         show(found, json_, "")
         return
-    rows = [[str(m.id), m.name, m.address, m.account[:32]] for m in found]
-    table("Members", ["id", "name", "address", "fingerprint"], rows)
+    rows = [
+        [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions))]
+        for m in found
+    ]
+    table("Members", ["id", "name", "address", "fingerprint", "versions"], rows)
 
 
 @app.command("remove")
@@ -177,6 +180,35 @@ def remove(
             f"Moved to remove '{name}', and voted for it; the others vote with 'swarmhub "
             "consortium vote'."
         )
+
+
+@app.command("upgrade")
+def upgrade(
+    version: Annotated[int, typer.Argument(parser=whole(2), help="The next contract version.")],
+    after: Annotated[
+        int,
+        typer.Option(
+            "--after",
+            parser=whole(1, members.MAX_UPGRADE_BLOCKS),
+            help="Number of blocks from the decision to the first block of that version.",
+        ),
+    ] = 100,
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """Open a motion to go on with the next contract version. It is carried once it has the votes
+    and every voting member's node has that version."""
+    moved = run(members.upgrade(Home.open(home), version, after))
+    if moved.height:
+        said = f"Contract version {version} follows at block {moved.height}."
+    else:
+        said = (
+            f"Moved (motion {moved.motion}), and voted for it; the others vote with 'swarmhub "
+            "consortium vote'."
+        )
+    if moved.waits:
+        said += f"\nIt waits: {say_waits(moved.waits)}."
+    show(moved, json_, said)
 
 
 @app.command("leave")

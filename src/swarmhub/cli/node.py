@@ -138,7 +138,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
 @app.command("card")
 def card(home: HomeOption = DEFAULT_HOME) -> None:
     """Print this hospital's card (public keys and address, signed) as JSON."""
-    print(json.dumps(codec.to_json(make_card(Home.open(home))), indent=2))
+    print(json.dumps(codec.to_sparse_json(make_card(Home.open(home))), indent=2))
 
 
 @app.command("backup")

@@ -1,7 +1,9 @@
 """The contract: a pure state machine. No clock, no randomness, no float, no set order, no I/O.
 
 execution     found, begin_block, apply, end_block: the transition
-consortium    membership, cards, motions, thresholds, misbehaviour
+versions      the versions of the contract, and the rules of each
+since         parts of a record that came with a later version
+consortium    membership, cards, motions, thresholds, misbehaviour, upgrades
 study         the life of a study
 round         collect, merge, settle; leaders, disputes, scores
 transactions  every act on the wire

@@ -156,6 +156,38 @@ class MotionClosed(Event):
     outcome: Literal["carried", "lost", "lapsed"]
 
 
+@dataclass(frozen=True)
+class Announced(Event):
+    """A member's node has these versions of the contract."""
+
+    member: MemberId
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class UpgradeMoved(Event):
+    """A member has moved to go on with the next version of the contract."""
+
+    version: int
+    by: MemberId
+    motion: int
+
+
+@dataclass(frozen=True)
+class UpgradeScheduled(Event):
+    """The next version of the contract begins with a block to come."""
+
+    version: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Upgraded(Event):
+    """A version of the contract begins with this block."""
+
+    version: int
+
+
 # study
 
 
@@ -432,6 +464,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         Inherited, Invited, AdmissionMoved, Admitted, RemovalMoved, Departed, Rotated, Revoked,
         BecameValidator, PowerChanged, DoubleSigned, VoteCast, MotionWaits, MotionClosed,
+        Announced, UpgradeMoved, UpgradeScheduled, Upgraded,
         StudyProposed, StudyApproved, StudyRefused, Enrolled, Withdrawn, StudyStarted, StudyAmended,
         StudySuspended, StudyEnded,
         ProposalLapsed, ReleaseMoved, ModelReleased, ReleaseMissed,

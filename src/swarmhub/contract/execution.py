@@ -1,69 +1,24 @@
 """The contract as a state transition: found, begin_block, apply, end_block. Pure.
 
-`apply` never raises because of a transaction's content: a refusal is returned as a result and
-leaves no write. The only exceptions are faults of this code or of the machine.
+`apply` never raises because of what a transaction asks: a refusal is returned as a result and
+leaves no write. Which rules a block follows is in `versions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, inheritance, replay
-from swarmhub.contract import transactions as t
-from swarmhub.contract.consortium import membership, misbehaviour, motions
+from swarmhub.contract import deadlines, inheritance, replay, versions
+from swarmhub.contract.consortium import membership, misbehaviour
 from swarmhub.contract.context import Context, Env
 from swarmhub.contract.events import Event, PowerChanged
 from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, BlockQuotaExceeded, Expired, Refusal
-from swarmhub.contract.round import disputes, phases, progress
+from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.study import lifecycle
 from swarmhub.contract.transactions import Transaction
 from swarmhub.types import TX_DOMAIN, MemberId, PublicKey
-
-RULES: dict[type[Any], Callable[[Context, Any], None]] = {
-    t.Invite: membership.invite,
-    t.Apply: membership.apply,
-    t.Vote: membership.vote,
-    t.Leave: membership.leave,
-    t.Remove: membership.remove,
-    t.Rotate: membership.rotate,
-    t.Revoke: membership.revoke,
-    t.Validate: membership.validate,
-    t.Propose: lifecycle.propose,
-    t.Amend: lifecycle.amend,
-    t.Approve: lifecycle.approve,
-    t.Refuse: lifecycle.refuse,
-    t.Enrol: lifecycle.enrol,
-    t.Withdraw: lifecycle.withdraw,
-    t.Start: lifecycle.start,
-    t.Finish: lifecycle.finish,
-    t.Release: lifecycle.release,
-    t.Ready: progress.ready,
-    t.Contribute: progress.contribute,
-    t.Retract: progress.retract,
-    t.Suspect: progress.suspect,
-    t.Unavailable: progress.unavailable,
-    t.Invalid: progress.invalid,
-    t.Settle: progress.settle,
-    t.Dispute: disputes.dispute,
-    t.Recompute: disputes.recompute,
-    t.Poke: progress.poke,
-}
-
-TIMERS: dict[str, Callable[[Context, str], None]] = {
-    "grace": phases.end_grace,
-    "term": phases.end_term,
-    "dispute": disputes.end_dispute,
-    "reinstatement": phases.end_reinstatement,
-    "expiry": lifecycle.expire,
-    "proposal": lifecycle.lapse,
-    "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
-    "invitation": membership.drop_invitation,
-}
 
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
 MAX_TXS_OF_STRANGERS = 16  # in a block, of all strangers together: they can only apply
@@ -93,38 +48,51 @@ def compute_chain_id(genesis: Genesis) -> str:
 
 
 def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:
-    """Write block 0's state. Raise Refusal if the genesis cannot be used."""
+    """Write block 0's state. Raise Refusal if the genesis cannot be used, VersionMissing if this
+    software does not have its version. A chain that is founded at a version comes to it from the
+    first one, so that its records have the shape of all other chains."""
     ctx = Context(state, env)
+    number = genesis.contract_version
+    versions.get_version(number, 0)
+    newer = find_newer(genesis, number)
+    if newer:
+        raise BadValue("contract_version", f"one that has {newer}", number)
     if isinstance(genesis, ForkGenesis):
         inheritance.inherit(ctx, genesis, compute_chain_id(genesis))
-    else:
-        membership.found(ctx, genesis, compute_chain_id(genesis))
+        return tuple(ctx.events)
+    membership.found(ctx, genesis, compute_chain_id(genesis))
+    for passed in range(2, number + 1):
+        versions.get_version(passed, 0).activate(ctx)
     return tuple(ctx.events)
 
 
 def begin_block(state: Overlay, env: Env) -> tuple[Event, ...]:
-    """Record misbehaviour, stamp the deadlines that wait for a time, forget old transactions, and
-    fire what is due."""
+    """Make the next version active if this is its height, record misbehaviour, stamp the deadlines
+    that wait for a time, forget old transactions, and fire what is due. Raise VersionMissing if
+    this software does not have the block's version."""
     ctx = Context(state, env)
+    version = versions.enter(ctx)
     for seen in env.misbehaviour:
         misbehaviour.note_double_sign(ctx, seen)
     deadlines.stamp(state, env.time_ms)
     replay.forget(state, env.time_ms)
     for key in deadlines.take_due(state, env.time_ms):
         kind, _, rest = key.partition("/")
-        TIMERS[kind](ctx, rest)
+        version.timers[kind](ctx, rest)
     return tuple(ctx.events)
 
 
 def apply(state: Overlay, tx: Transaction, env: Env) -> Result:
-    """Apply one transaction: return its writes if the contract accepts it, else a refusal and no
-    write."""
+    """Apply one transaction: keep its writes if the contract accepts it, else return a refusal and
+    write nothing. Raise Malformed if the block's version could not decode it."""
     work = Overlay(state)
     ctx = Context(work, env, tx.signer)
+    version = versions.get_version(ctx.chain.contract_version, env.height)
+    versions.check_body(tx.body, version)
     try:
         _check_envelope(ctx, tx)
         member = _check_share(ctx, tx)
-        RULES[type(tx.body)](ctx, tx.body)
+        version.rules[type(tx.body)](ctx, tx.body)
         membership.recount(ctx)
         replay.remember(work, tx, member)
     except Refusal as refusal:

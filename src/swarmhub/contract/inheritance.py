@@ -17,10 +17,10 @@ from swarmhub.contract import events
 from swarmhub.contract.consortium.membership import depart
 from swarmhub.contract.consortium.misbehaviour import keep_former_keys
 from swarmhub.contract.consortium.motions import close_motion, get_motions
+from swarmhub.contract.consortium.upgrades import keep_schedule
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     CHAIN,
-    CONTRACT_VERSION,
     MEMBER,
     ForkGenesis,
     InheritedState,
@@ -30,6 +30,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.replay import is_replay_protection
 from swarmhub.contract.state import State
+from swarmhub.contract.versions import need_present
 from swarmhub.errors import Malformed
 from swarmhub.types import RESTART_DOMAIN
 
@@ -50,7 +51,7 @@ def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
     check_will(ctx, genesis)
     for motion in get_motions(ctx.state):  # or votes of departed members would decide it now
         close_motion(ctx, motion, "lapsed")
-    CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id))
+    CHAIN.put(ctx.state, record=replace(ctx.chain, chain_id=chain_id, version_since=0))
     ctx.emit(events.Inherited(will.chain, will.height, will.app_hash, will.survivors))
     for gone in [m for m in ctx.chain.active if m not in will.survivors]:
         member = MEMBER.need(ctx.state, gone)
@@ -59,6 +60,7 @@ def inherit(ctx: Context, genesis: ForkGenesis, chain_id: str) -> None:
     survivors = get_members(ctx.state)
     for member in survivors:
         keep_former_keys(ctx, member)
+    keep_schedule(ctx, will.height, survivors)
     voting = [m for m in survivors if not get_double_sign(ctx.state, m)] or survivors
     for member in survivors:
         power = int(member in voting)
@@ -86,10 +88,13 @@ def check_will(ctx: Context, genesis: ForkGenesis) -> None:
     """Refuse an inheritance that some survivor has not signed, or with a survivor that is no
     member."""
     will = genesis.inherits
+    need_present(ctx.state)
     if CHAIN.get(ctx.state) is None or ctx.chain.chain_id != will.chain:
         raise BadValue("state", f"one of the chain {will.chain[:80]!r}", "another")
-    if ctx.chain.contract_version != CONTRACT_VERSION:
-        raise BadValue("contract_version", str(CONTRACT_VERSION), ctx.chain.contract_version)
+    if ctx.chain.contract_version != genesis.contract_version:
+        raise BadValue(
+            "contract_version", str(ctx.chain.contract_version), genesis.contract_version
+        )
     if genesis.name != ctx.chain.name or genesis.founders:
         raise BadValue("name", f"{ctx.chain.name[:80]!r} and no founders", genesis.name)
     if not 0 < genesis.time_ms < 1 << 52:

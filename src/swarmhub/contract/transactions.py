@@ -97,6 +97,24 @@ class Validate:
     KIND: ClassVar[str] = "consortium.validate"
 
 
+@dataclass(frozen=True)
+class Announce:
+    """Tell which versions of the contract the signer's node has; nodes do so by themselves."""
+
+    KIND: ClassVar[str] = "consortium.announce"
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """Move to go on with the next version of the contract, from so many blocks after the one that
+    carries the motion."""
+
+    KIND: ClassVar[str] = "consortium.upgrade"
+    version: int
+    after_blocks: int
+
+
 # study
 
 
@@ -301,7 +319,7 @@ class Poke:
 BODIES: dict[str, type[Any]] = {
     cls.KIND: cls
     for cls in (
-        Invite, Apply, Vote, Leave, Remove, Rotate, Revoke, Validate,
+        Invite, Apply, Vote, Leave, Remove, Rotate, Revoke, Validate, Announce, Upgrade,
         Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
         Poke,

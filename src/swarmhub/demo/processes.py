@@ -107,6 +107,16 @@ class Processes:
         child = self._running.get(name)
         return child is not None and child.poll() is None
 
+    def ended(self, name: str) -> int | None:
+        """Return the child's exit code; None while it runs."""
+        return self._running[name].poll()
+
+    def stop(self, name: str) -> None:
+        """Ask a child to stop, and wait until it has."""
+        child = self._running.pop(name)
+        child.terminate()
+        child.wait(STOP_S)
+
     def stop_all(self) -> None:
         """Ask all children to stop, then kill them."""
         for child in self._running.values():

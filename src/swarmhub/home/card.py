@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
-from swarmhub import codec, keys
+from swarmhub import keys
 from swarmhub.contract.records import Card
 from swarmhub.contract.transactions import card_message
+from swarmhub.contract.versions import known
 from swarmhub.errors import HomeError
 from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft import compute_peer_id
@@ -35,9 +37,9 @@ def make_card(home: Home, rotated: Collection[str] = ()) -> Card:
         consensus=key("consensus").public,
         address=home.config.address,
         ledger=ledger,
+        versions=known(),
     )
-    signature = account.sign(CARD_DOMAIN, card_message(unsigned))
-    return Card(**{**codec.to_json(unsigned), "signature": signature})
+    return replace(unsigned, signature=account.sign(CARD_DOMAIN, card_message(unsigned)))
 
 
 def next_to(path: Path) -> Path:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 from swarmhub.contract import State
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import Genesis, get_members
+from swarmhub.contract.versions import need_next
+from swarmhub.errors import VersionMissing
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.home.rotation import load_newest_ledger_key
@@ -42,9 +44,15 @@ async def open_for_node(
 ) -> NodeLedger:
     """Open the ledger of a node that starts. For a networked ledger this starts the engine; a
     newcomer's engine begins as `find_entry` decides. `ask_heights` returns the newest blocks that
-    other validators report."""
+    other validators report. Raises VersionMissing if this software cannot go on with it."""
     if not home.is_networked:
-        return await SqliteLedger.open(home.ledger_path, account, seen)
+        ledger = await SqliteLedger.open(home.ledger_path, account, seen)
+        try:
+            need_next(ledger.state, ledger.tip.height)
+        except VersionMissing:
+            await ledger.close()
+            raise
+        return ledger
 
     async def find_height(state: State) -> tuple[int, bool]:
         """Return the newest block that exists for sure, because an honest member or this home

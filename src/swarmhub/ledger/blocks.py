@@ -22,6 +22,7 @@ from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.contract.trie import Node, hash_of, write_tree
+from swarmhub.contract.versions import read_transaction_at
 from swarmhub.errors import BadInput, LedgerDamaged, Malformed
 from swarmhub.types import BLOCK_DOMAIN, Digest, PublicKey, Signature
 
@@ -215,16 +216,16 @@ def check_writer(state: Reader, block: Block) -> None:
     transactions (an application)."""
     writer = block.header.writer
     if get_member_of_key(state, writer) is None and not all(
-        tx.signer == writer for tx in _readable(block.txs)
+        tx.signer == writer for tx in _readable(state, block)
     ):
         raise LedgerDamaged(block.header.height, "its writer is not a member")
 
 
-def _readable(txs: Sequence[bytes]) -> list[Transaction]:
+def _readable(state: Reader, block: Block) -> list[Transaction]:
     found = []
-    for data in txs:
+    for data in block.txs:
         try:
-            found.append(read_transaction(data))
+            found.append(read_transaction_at(state, block.header.height, data))
         except Malformed:
             continue
     return found

@@ -117,7 +117,7 @@ class PeerGate:
     def describe(self) -> dict[str, Any]:
         tip = self._services.ledger.tip
         engines = [m.ledger for m in get_members(self._services.state) if m.ledger]
-        genesis = codec.to_json(read_genesis(self._services.home.engine_path))
+        genesis = codec.to_sparse_json(read_genesis(self._services.home.engine_path))
         return {"genesis": genesis, "height": tip.height, "head": tip.head, "engines": engines}
 
     def describe_ledger(self) -> dict[str, Any]:

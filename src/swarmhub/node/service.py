@@ -31,6 +31,7 @@ from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.ledger.sentences import say_event
 from swarmhub.merge import self_test
+from swarmhub.node.announcing import Announcing
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
 from swarmhub.node.health import Health
@@ -168,6 +169,7 @@ class Node:
         self._api = LocalApi(services, self._studies, self._status)
         self._health = Health(services, self._status)
         self._own_keys = OwnKeys(services, self._identity)
+        self._announcing = Announcing(services)
         self._heads = HeadSaver(services)
         self._own_keys.renew()
         self._own_keys.check()
@@ -192,6 +194,7 @@ class Node:
 
     async def _close(self) -> None:
         self._heads.close()
+        self._announcing.close()
         for task in (self._rising, self._watching):
             if task is not None:
                 task.cancel()
@@ -237,6 +240,10 @@ class Node:
             self._status.log_standing()
 
     def _follow_ledger(self) -> None:
+        missing = self._announcing.follow()
+        if missing is not None:
+            self._ledger_failed(missing)
+            return
         ledger, state = self._services.ledger, self._services.state
         new = self.peers.update(get_members(state))
         if self.home.is_networked:

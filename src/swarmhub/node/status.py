@@ -9,6 +9,7 @@ from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.versions import find_gap
 from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.membership import Membership, Standing
 from swarmhub.ledger.cometbft import CometLedger
@@ -58,7 +59,10 @@ class Status:
         them."""
         ledger, me = self._services.ledger, self._services.me()
         unsigned = ledger.signing.why_not if isinstance(ledger, CometLedger) else ""
-        own = [*self._services.problems.sentences, *([unsigned] if unsigned else [])]
+        gap = find_gap(ledger.state)  # this node will stop there
+        mismatches = self._services.client.sessions.mismatches
+        said = [s for s in (unsigned, str(gap or ""), *mismatches.values()) if s]
+        own = [*self._services.problems.sentences, *said]
         return [*own, *find_double_signs(ledger.state, me.id if me else None)]
 
     def describe(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from swarmhub.contract import State
+from swarmhub.contract.consortium.upgrades import find_lacking
 from swarmhub.contract.records import get_chain, get_double_sign, get_member_of_key, get_members
 from swarmhub.contract.transactions import Validate
 from swarmhub.ledger.cometbft import CometLedger
@@ -25,7 +26,12 @@ async def become_validator(services: Services, ledger: CometLedger) -> None:
     while True:
         me = get_member_of_key(ledger.state, services.account.public)
         mine = services.home.key("consensus").public
-        able = me and me.consensus == mine and not get_double_sign(ledger.state, me)
+        able = (
+            me
+            and me.consensus == mine
+            and not get_double_sign(ledger.state, me)
+            and not find_lacking(get_chain(ledger.state), me.versions)
+        )
         if able and ledger.signing.may_sign and await ledger.is_current():
             result = await services.submit(Validate())
             if result.ok or result.code == "AlreadyDone":

@@ -28,7 +28,7 @@ from swarmhub.operations import studies as _studies
 from swarmhub.operations.forgetting import Forgotten
 from swarmhub.operations.inbox import MotionShown
 from swarmhub.operations.join import Joined
-from swarmhub.operations.members import Founded, Moved, Voted
+from swarmhub.operations.members import Founded, Moved, UpgradeMoved, Voted
 from swarmhub.operations.models import Exported
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
@@ -127,6 +127,11 @@ class Client:
     def remove(self, member: MemberId) -> Moved:
         """Open a motion to remove a member, with this hospital's vote for it."""
         return asyncio.run(_members.remove(self.home, member))
+
+    def upgrade(self, version: int, after_blocks: int = 100) -> UpgradeMoved:
+        """Open a motion to go on with the next contract version, with this hospital's vote for
+        it."""
+        return asyncio.run(_members.upgrade(self.home, version, after_blocks))
 
     # record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarmhub.contract.consortium.thresholds import compute_quorum
+from swarmhub.contract.consortium.upgrades import find_behind
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import MEMBER, Motion
 from swarmhub.operations.ledger_client import LedgerClient
@@ -17,7 +18,7 @@ FINGERPRINT = 32  # digits of an account key to compare over the telephone
 @dataclass(frozen=True)
 class MotionShown:
     """An open motion with members' names; `needed` is the number of further ayes that carry it,
-    `waits` why an applicant with enough ayes is not admitted yet ("" if nothing hinders it),
+    `waits` why a motion with enough ayes is not carried yet ("" if nothing hinders it),
     `lapses_ms` a block time (None if the next block decides)."""
 
     id: int
@@ -71,15 +72,26 @@ def _subject(client: LedgerClient, motion: Motion) -> tuple[str, str, str]:
     if motion.kind == "remove":
         name = MEMBER.need(client.ledger.state, motion.member).name
         return name, f"member {motion.member}", ""
+    if motion.kind == "upgrade":
+        behind = find_behind(client.ledger.state, motion.version)
+        names = ", ".join(client.names()[m] for m in behind)
+        lacking = f"; not yet at {names}" if names else ""
+        begins = f"from {motion.after_blocks} blocks after the decision on{lacking}"
+        return f"contract version {motion.version}", begins, ""
     return motion.study, f"model {motion.model}", ""
 
 
-VERBS = {"admit": "admit", "remove": "remove", "release": "release a model of"}
+VERBS = {
+    "admit": "admit",
+    "remove": "remove",
+    "release": "release a model of",
+    "upgrade": "go on with",
+}
 
 
 def say_waits(why: str) -> str:
-    """Return why an applicant with enough votes waits, and what ends that."""
-    return f"it has the votes, but {why}; it is admitted as soon as that has changed"
+    """Return why a motion with enough votes waits, and what ends that."""
+    return f"it has the votes, but {why}; it is carried as soon as that has changed"
 
 
 def say_motion(motion: MotionShown) -> tuple[str, list[tuple[str, str]]]:

@@ -44,6 +44,7 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
 )
+from swarmhub.contract.versions import known
 from swarmhub.errors import BadInput, LedgerError, Malformed
 from swarmhub.files import without_mark, write_durably
 from swarmhub.home.card import make_card
@@ -274,8 +275,15 @@ async def open_client(home: Home, listener: Listener | None = None) -> AsyncIter
 
 
 def make_genesis(name: str, founders: list[Card]) -> Genesis:
-    """Return the genesis of a new consortium."""
-    return Genesis(name=name, founders=tuple(founders), time_ms=wall_clock_ms())
+    """Return the genesis of a new consortium, at the newest contract version that all founders
+    have."""
+    common = set(known()).intersection(*(card.versions for card in founders))
+    return Genesis(
+        name=name,
+        founders=tuple(founders),
+        time_ms=wall_clock_ms(),
+        contract_version=max(common, default=max(known())),
+    )
 
 
 def found_consortium(name: str, founders: list[Card], home: Home) -> str:
@@ -283,7 +291,8 @@ def found_consortium(name: str, founders: list[Card], home: Home) -> str:
     genesis = make_genesis(name, founders)
     chain = found_ledger(home, genesis)
     if home.is_networked:
-        write_durably(home.genesis_path, json.dumps(codec.to_json(genesis), indent=1).encode())
+        text = json.dumps(codec.to_sparse_json(genesis), indent=1)
+        write_durably(home.genesis_path, text.encode())
     return chain
 
 
@@ -306,7 +315,8 @@ def accept_genesis(home: Home, genesis: Genesis) -> str:
             "Expected a home with a ledger of many machines; make it with 'swarmhub init --ledger "
             "cometbft'."
         )
-    if make_card(home) not in genesis.founders:
+    founders = {replace(card, versions=(), signature="") for card in genesis.founders}
+    if replace(make_card(home), versions=(), signature="") not in founders:  # updated meanwhile
         raise BadInput(
             f"Expected this hospital's card among the founders ({len(genesis.founders)}), found it "
             "not; give the founding hospital the output of 'swarmhub node card'."

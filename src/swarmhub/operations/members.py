@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from swarmhub.contract import events
+from swarmhub.contract.consortium.upgrades import MAX_AFTER_BLOCKS
 from swarmhub.contract.events import Departed, MotionClosed, MotionWaits
 from swarmhub.contract.records import Member
-from swarmhub.contract.transactions import Leave, Remove
-from swarmhub.errors import BadInput
+from swarmhub.contract.transactions import Leave, Remove, Upgrade
+from swarmhub.contract.versions import known
+from swarmhub.errors import BadInput, say_versions
 from swarmhub.home.card import make_card
 from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
@@ -26,6 +29,8 @@ from swarmhub.operations.ledger_client import (
     read_genesis_file,
 )
 from swarmhub.types import MemberId
+
+MAX_UPGRADE_BLOCKS = MAX_AFTER_BLOCKS  # from the decision to a version's first block
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,17 @@ class Moved:
     member: MemberId
     name: str
     removed: bool
+
+
+@dataclass(frozen=True)
+class UpgradeMoved:
+    """A motion for the next contract version. `height`: the first block that follows it, 0 while
+    the motion is open; `waits` as in `Voted`."""
+
+    version: int
+    motion: int
+    height: int
+    waits: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,22 @@ async def remove(home: Home, member: MemberId) -> Moved:
         name = client.need_member(member).name
         result = await client.submit(Remove(member))
     return Moved(member, name, any(isinstance(event, Departed) for event in result.events))
+
+
+async def upgrade(home: Home, version: int, after_blocks: int) -> UpgradeMoved:
+    """Open a motion to go on with the next contract version, so many blocks after the motion is
+    carried, with this hospital's vote for it. Raises BadInput if this software lacks it."""
+    if version not in known():
+        raise BadInput(
+            f"Expected a contract version that this swarmhub has ({say_versions(known())}), got "
+            f"{version}; update swarmhub at this hospital first."
+        )
+    async with open_client(home) as client:
+        result = await client.submit(Upgrade(version, after_blocks))
+    moved = next(e for e in result.events if isinstance(e, events.UpgradeMoved))
+    height = next((e.height for e in result.events if isinstance(e, events.UpgradeScheduled)), 0)
+    waits = next((e.why for e in result.events if isinstance(e, MotionWaits)), "")
+    return UpgradeMoved(version, moved.motion, height, waits)
 
 
 async def leave(home: Home) -> None:

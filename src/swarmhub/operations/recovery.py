@@ -75,7 +75,7 @@ def restart(home: Home, file: Path, without: Sequence[str]) -> Step:
             genesis = _draft(tip, state, without)
             _check(genesis, tip, file)
         genesis = _sign(home, me, genesis)
-        write_durably(file, json.dumps(codec.to_json(genesis), indent=1).encode())
+        write_durably(file, json.dumps(codec.to_sparse_json(genesis), indent=1).encode())
         return _finish(home, genesis, tip)
 
 
@@ -106,7 +106,10 @@ def _draft(tip: Tip, state: State, without: Sequence[str]) -> ForkGenesis:
         state=pack_state(values).decode(),
         signatures=("",) * len(survivors),
     )
-    return ForkGenesis(get_chain(state).name, (), wall_clock_ms(), inherits=will)
+    chain = get_chain(state)
+    return ForkGenesis(
+        chain.name, (), wall_clock_ms(), contract_version=chain.contract_version, inherits=will
+    )
 
 
 def read_restart(file: Path, tip: Tip, state: State) -> ForkGenesis:

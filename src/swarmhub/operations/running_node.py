@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import BadInput, HomeError, NoAnswer
+from swarmhub.errors import BadInput, HomeError, NoAnswer, say_other_api
 from swarmhub.files import lock
+from swarmhub.types import LOCAL_API_VERSION
 
 ANSWER_S = 1.0  # a healthy node takes some milliseconds
 
@@ -23,8 +24,11 @@ def ask_status(root: Path) -> dict[str, Any]:
     try:
         api = json.loads(path.read_bytes())
         port, pid, token = int(api["port"]), int(api["pid"]), str(api["token"])
+        version = api.get("version", 1)
     except (OSError, ValueError, KeyError, TypeError):
         raise _say_that_none_answers(root) from None
+    if version != LOCAL_API_VERSION:
+        raise HomeError(say_other_api(root, LOCAL_API_VERSION, version))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
     try:
         connection.request("GET", "/v1/status", headers={"Authorization": f"Bearer {token}"})

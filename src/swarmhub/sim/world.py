@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from swarmhub import codec, keys
+from swarmhub import keys
 from swarmhub.contract.records import (
     STUDY,
     Card,
@@ -75,7 +75,7 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
         consensus = keys.PrivateKey(bytes([100 + i]) * 32).public
         card = Card(f"Hospital {i}", account.public, f"{i:02x}" * 16, consensus, f"h{i}:7400")
         signature = account.sign(CARD_DOMAIN, card_message(card))
-        cards.append(Card(**{**codec.to_json(card), "signature": signature}))
+        cards.append(replace(card, signature=signature))
     return accounts, cards
 
 

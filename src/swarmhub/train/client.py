@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.errors import FenceError, TrainerError
+from swarmhub.errors import FenceError, TrainerError, say_other_api
 from swarmhub.train.notices import Notices
+from swarmhub.types import LOCAL_API_VERSION
 
 RETRY_S = 0.05
 RETRY_MOST_S = 1.0
@@ -81,6 +82,9 @@ class NodeClient:
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
             api = json.loads(self._api.read_bytes())
+            version = api.get("version", 1) if isinstance(api, dict) else 1
+            if version != LOCAL_API_VERSION:
+                raise TrainerError(say_other_api(self._home, LOCAL_API_VERSION, version))
             self._token = str(api["token"])
             self._connection = http.client.HTTPConnection(
                 "127.0.0.1", int(api["port"]), timeout=SOCKET_TIMEOUT_S

@@ -23,6 +23,7 @@ from swarmhub.train.shelf import Shelf
 from swarmhub.train.summands import encode
 from swarmhub.train.tasks import Tasks
 
+FIRST = "first model:"
 Evaluate = Callable[[], Mapping[str, Any] | None]
 ExplainNoSay = Callable[[str, Mapping[str, float]], str]
 
@@ -195,11 +196,14 @@ class Training:
         merges = int(task["turn"]) - 1
         if task["kind"] != TRAIN:
             before = [s for s in stages[:at] if s.kind == TRAIN]
-            return f"after '{before[-1].name}': merged model" if before else "first model:"
-        stage = "" if sum(s.kind == TRAIN for s in stages) == 1 else f" of '{task['stage']}'"
-        return (
-            f"round {merges} of {task['rounds']}{stage}: merged model" if merges else "first model:"
-        )
+            last = before[-1] if before else None
+            return self._say_merge(last.name, last.max_rounds, last.max_rounds) if last else FIRST
+        return self._say_merge(str(task["stage"]), merges, int(task["rounds"])) if merges else FIRST
+
+    def _say_merge(self, name: str, merges: int, rounds: int) -> str:
+        stages = get_stages(self._tasks.spec)
+        stage = "" if sum(s.kind == TRAIN for s in stages) == 1 else f" of '{name}'"
+        return f"round {merges} of {rounds}{stage}: merged model"
 
 
 def is_counts(value: Any) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from swarmhub import codec
-from swarmhub.errors import HungUp, Malformed, PeerError
+from swarmhub.errors import HungUp, Malformed, PeerError, WireMismatch
+from swarmhub.types import WIRE_HEADER, WIRE_VERSION
 
 APPLICATION_S = 90.0  # an application waits for its block
 KNOCK_S = 5.0
@@ -102,10 +103,14 @@ class JoinClient:
                     method,
                     f"https://{place.address}{path}",
                     data=body,
+                    headers={WIRE_HEADER: WIRE_VERSION},
                     allow_redirects=False,
                     ssl=self._context,
                 ) as response,
             ):
+                told = response.headers.get(WIRE_HEADER, WIRE_VERSION)
+                if told != WIRE_VERSION:
+                    raise WireMismatch("its node", WIRE_VERSION, told)
                 if response.status != 200:
                     raise PeerError(f"answered {response.status}")
                 async for piece in response.content.iter_any():

@@ -35,7 +35,7 @@ from swarmhub.transport.gate import Gate
 from swarmhub.transport.listener import Listener
 from swarmhub.transport.requests import BODY_S, MAX_BODY_BYTES, read_light_request, read_receipt
 from swarmhub.transport.tls import Peers
-from swarmhub.types import MemberId
+from swarmhub.types import WIRE_HEADER, WIRE_VERSION, MemberId
 
 log = logging.getLogger("swarmhub.peers")
 
@@ -115,6 +115,8 @@ class PeerServer:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
+            if request.headers.get(WIRE_HEADER, "1") != WIRE_VERSION:
+                raise web.HTTPUpgradeRequired  # the response names this node's version
             if "Content-Encoding" in request.headers:
                 raise web.HTTPUnsupportedMediaType
             if request.method == "GET" and request.can_read_body:
@@ -209,3 +211,4 @@ def status_of(error: OSError) -> int:
 
 async def _say_name(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = NAME
+    response.headers[WIRE_HEADER] = WIRE_VERSION

@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 
 from swarmhub.contract.records import Member
-from swarmhub.errors import HungUp, PeerError
+from swarmhub.errors import HungUp, PeerError, WireMismatch
 from swarmhub.transport.bodies import STALL_TIMEOUT_S
 from swarmhub.transport.relay.router import RelayRouter
 from swarmhub.transport.tls import Peers
-from swarmhub.types import MemberId
+from swarmhub.types import WIRE_HEADER, WIRE_VERSION, MemberId
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 4.0  # for the head of a response
@@ -30,6 +30,7 @@ class PeerSessions:
         self._router = RelayRouter(peers)
         self._sessions: dict[bytes, aiohttp.ClientSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self.mismatches: dict[MemberId, str] = {}  # sentences on nodes of another wire version
         peers.on_gone.append(self._close_gone)
 
     async def close(self) -> None:
@@ -65,7 +66,11 @@ class PeerSessions:
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=STALL_TIMEOUT_S
                 ),
-                headers={"User-Agent": "swarmhub", "Accept-Encoding": "identity"},
+                headers={
+                    "User-Agent": "swarmhub",
+                    "Accept-Encoding": "identity",
+                    WIRE_HEADER: WIRE_VERSION,
+                },
                 cookie_jar=aiohttp.DummyCookieJar(),
             )  # fmt: skip
             self._sessions[certificate] = session
@@ -102,6 +107,13 @@ class PeerSessions:
             UnicodeError,  # of an address that is not a name
         ) as error:  # fmt: skip
             raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
+        told = response.headers.get(WIRE_HEADER, WIRE_VERSION)
+        if told != WIRE_VERSION:
+            response.close()
+            mismatch = WireMismatch(f"Member {member}'s node", WIRE_VERSION, told)
+            self.mismatches[member] = str(mismatch)
+            raise mismatch
+        self.mismatches.pop(member, None)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             response.close()
             raise PeerError(f"Member {member} answered with a compressed body; that is not read.")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from swarmhub.contract.consortium.misbehaviour import check_never_replaced
 from swarmhub.contract.consortium.motions import get_motions
+from swarmhub.contract.consortium.upgrades import check_versions
 from swarmhub.contract.context import Context
 from swarmhub.contract.names import (
     MAX_RELAYS,
@@ -49,6 +50,7 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     known = len(node) == 40 and is_hex(node) and (is_address(place) or place == DIALS_OUT)
     if card.ledger and not known:
         raise BadValue("ledger", "ID@host:port with an ID of 40 hex digits", card.ledger)
+    check_versions(card.versions)
     if not ctx.env.verify(card.account, CARD_DOMAIN, card_message(card), card.signature):
         raise BadValue("signature", "the card signed by its account key", card.signature[:16])
     ours = get_claims(card)

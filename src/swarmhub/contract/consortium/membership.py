@@ -15,14 +15,19 @@ from swarmhub.contract.consortium.motions import (
     get_electors,
     get_motions,
     open_motion,
-    wait_to_admit,
+    wait_to_carry,
 )
 from swarmhub.contract.consortium.thresholds import compute_quorum
+from swarmhub.contract.consortium.upgrades import (
+    find_lacking,
+    say_behind,
+    say_lacking,
+    schedule,
+)
 from swarmhub.contract.context import Context
 from swarmhub.contract.names import check_name
 from swarmhub.contract.records import (
     CHAIN,
-    CONTRACT_VERSION,
     INVITATION,
     KEY_OWNER,
     MEMBER,
@@ -66,8 +71,6 @@ MAX_INVITATION_MS = 90 * 86_400_000
 
 def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
     """Write block 0: the founders are the first members, with full voting power."""
-    if genesis.contract_version != CONTRACT_VERSION:
-        raise BadValue("contract_version", str(CONTRACT_VERSION), genesis.contract_version)
     check_genesis(genesis)
     chain = Chain(
         chain_id=chain_id,
@@ -80,6 +83,7 @@ def found(ctx: Context, genesis: Genesis, chain_id: str) -> None:
     CHAIN.put(ctx.state, record=chain)
     for card in genesis.founders:
         check_card(ctx, card)
+        check_able(ctx, card.versions)
         admit(ctx, card, power=1)
 
 
@@ -127,6 +131,7 @@ def apply(ctx: Context, tx: Apply) -> None:
     if not ctx.env.verify(tx.invitation, INVITE_DOMAIN, card_message(tx.card), tx.proof):
         raise BadValue("proof", "the card signed by the invitation's key", tx.proof[:16])
     check_card(ctx, tx.card)
+    check_able(ctx, tx.card.versions)
     check_seat(ctx)
     motion = open_motion(ctx, Motion(0, "admit", invitation.sponsor, applicant=tx.card))
     drop_invitation(ctx, tx.invitation)
@@ -224,6 +229,7 @@ def validate(ctx: Context, tx: Validate) -> None:
             "a member whose consensus key has not signed two blocks of one height",
             "validate; rotate the key first",
         )
+    check_able(ctx, member.versions)
     MEMBER.put(ctx.state, member.id, record=replace(member, power=1))
     ctx.emit(events.BecameValidator(member.id))
     ctx.emit(events.PowerChanged(member.consensus, 1))
@@ -258,8 +264,8 @@ def recount(ctx: Context) -> None:
 
 
 def decide(ctx: Context, motion: Motion) -> None:
-    """Carry or lose a motion once the present electors have settled it. An applicant that has the
-    votes but no seat, or shares a value with a member, waits until that has changed."""
+    """Carry or lose a motion once the present electors have settled it. If it has the votes but
+    something hinders it (no seat, a node without the version), it waits until that has changed."""
     electors = get_electors(ctx.state, motion)
     ayes = sum(m in motion.ayes for m in electors)
     nays = sum(m in motion.nays for m in electors)
@@ -267,20 +273,25 @@ def decide(ctx: Context, motion: Motion) -> None:
     if electors and ayes >= quorum:
         hindrance = find_hindrance(ctx, motion)
         if hindrance:
-            wait_to_admit(ctx, motion, hindrance)
+            wait_to_carry(ctx, motion, hindrance)
             return
         close_motion(ctx, motion, "carried")
         carry(ctx, motion)
     elif nays > len(electors) - quorum or not electors:
         close_motion(ctx, motion, "lost")
     else:
-        wait_to_admit(ctx, motion, "")
+        wait_to_carry(ctx, motion, "")
 
 
 def find_hindrance(ctx: Context, motion: Motion) -> str:
-    """Return why the applicant of a motion cannot be admitted now; "" if nothing hinders it."""
+    """Return why a motion cannot be carried now; "" if nothing hinders it."""
+    if motion.kind == "upgrade":
+        return say_behind(ctx.state, motion.version)
     if motion.applicant is None:
         return ""
+    lacking = say_lacking(ctx.state, motion.applicant.versions)
+    if lacking:
+        return lacking
     if not has_seat(ctx):
         return f"all {ctx.chain.max_members} seats are taken"
     try:
@@ -302,9 +313,19 @@ def carry(ctx: Context, motion: Motion) -> None:
             depart(ctx, member, "removed")
     elif motion.kind == "release":
         lifecycle.release_model(ctx, motion)
+    elif motion.kind == "upgrade":
+        schedule(ctx, motion)
 
 
 # members
+
+
+def check_able(ctx: Context, versions: tuple[int, ...]) -> None:
+    """Refuse a node that lacks the present or the scheduled version of the contract."""
+    lacking = find_lacking(ctx.chain, versions)
+    if lacking:
+        expected = f"version {lacking} of the contract among them (update swarmhub there)"
+        raise BadValue("versions", expected, list(versions))
 
 
 def has_seat(ctx: Context) -> bool:
@@ -323,7 +344,7 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
     chain = ctx.chain
     member = Member(
         chain.next_member, card.name, card.account, card.tls, card.consensus, card.address,
-        card.ledger, power=power,
+        card.ledger, power=power, versions=card.versions,
     )  # fmt: skip
     MEMBER.put(ctx.state, member.id, record=member)
     KEY_OWNER.put(ctx.state, card.account, record=KeyOwner(member.id))

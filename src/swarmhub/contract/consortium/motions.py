@@ -76,9 +76,9 @@ def close_motion(
     ctx.emit(events.MotionClosed(motion.id, motion.kind, outcome))
 
 
-def wait_to_admit(ctx: Context, motion: Motion, why: str) -> None:
-    """Record why an applicant that has the votes has to wait; "" if it does not. The event comes
-    once for each reason."""
+def wait_to_carry(ctx: Context, motion: Motion, why: str) -> None:
+    """Record why a motion that has the votes has to wait; "" if it does not. The event comes once
+    for each reason."""
     if motion.waits == why:
         return
     MOTION.put(ctx.state, motion.id, record=replace(motion, waits=why))

@@ -32,6 +32,7 @@ from swarmhub.contract.records.consortium import (
     Motion,
     Motions,
     MovedRelease,
+    NextVersion,
     get_chain,
     get_double_sign,
     get_former_keys,
@@ -50,7 +51,6 @@ from swarmhub.contract.records.deadlines import (
     DueMinutes,
 )
 from swarmhub.contract.records.genesis import (
-    CONTRACT_VERSION,
     Card,
     ForkGenesis,
     Genesis,
@@ -90,7 +90,6 @@ from swarmhub.contract.records.study import (
 
 __all__ = [
     "CHAIN",
-    "CONTRACT_VERSION",
     "DEADLINE",
     "DEADLINE_MINUTES",
     "DOUBLE_SIGN",
@@ -138,6 +137,7 @@ __all__ = [
     "Motion",
     "Motions",
     "MovedRelease",
+    "NextVersion",
     "OpenDispute",
     "Position",
     "Receipt",

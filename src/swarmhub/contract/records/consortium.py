@@ -11,8 +11,17 @@ from swarmhub.types import Digest, MemberId, PublicKey
 
 
 @dataclass(frozen=True)
+class NextVersion:
+    """The version of the contract that the chain follows from the block of this height on."""
+
+    number: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Chain:
-    """The consortium's constants and counters."""
+    """The consortium's constants and counters. The fields about versions keep name and form in
+    every version: software that lacks the present one reads them."""
 
     chain_id: str
     name: str
@@ -24,6 +33,8 @@ class Chain:
     running: tuple[str, ...] = ()  # studies that have an open round
     next_member: int = 1
     next_motion: int = 1
+    version_since: int = 0  # the block with which the present version began
+    next_version: NextVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Member:
     ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
+    versions: tuple[int, ...] = (1,)  # of the contract, that its node has
     rotated: int = 0  # the block that has its newest keys; the former keys sign the next one
 
 
@@ -55,7 +67,7 @@ class Motion:
     """An open vote (see `motions` for its electors)."""
 
     id: int
-    kind: Literal["admit", "remove", "release"]
+    kind: Literal["admit", "remove", "release", "upgrade"]
     by: MemberId  # the mover; of an application, the member that made the invitation
     applicant: Card | None = None
     member: MemberId = 0
@@ -63,7 +75,9 @@ class Motion:
     model: Digest = ""
     ayes: tuple[MemberId, ...] = ()
     nays: tuple[MemberId, ...] = ()
-    waits: str = ""  # why the applicant cannot be admitted yet although it has the votes
+    version: int = 0  # of an upgrade, and the blocks until its height once it is carried
+    after_blocks: int = 0
+    waits: str = ""  # why it is not carried yet although it has the votes
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from swarmhub import codec
 from swarmhub.codec import Json
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
-CONTRACT_VERSION = 1
-
 
 @dataclass(frozen=True)
 class Card:
@@ -21,6 +19,7 @@ class Card:
     consensus: PublicKey  # signs blocks on ledgers that have validators
     address: str  # host:port of the node's peer port; @host:port of relays if it is behind these
     ledger: str = ""  # ID@host:port of its ledger's peer port, on ledgers that have peers
+    versions: tuple[int, ...] = (1,)  # of the contract, that the node has
     signature: Signature = ""
 
 
@@ -34,7 +33,7 @@ class Genesis:
     horizon_ms: int = 3_600_000  # how far ahead a transaction may expire
     vote_period_ms: int = 30 * 86_400_000  # a motion lapses after 30 days
     max_members: int = 64
-    contract_version: int = CONTRACT_VERSION
+    contract_version: int = 1  # see `versions`
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,6 @@ class Spec:
     min_peers: int = 0  # a round closes with no fewer contributions
     title: str = ""
     statistics: bool = False  # merge preprocessing statistics first, in a study without `stages`
-    stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
-    required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
     quorum_grace_ms: int = 30_000  # wait for the rest of the roster after min_peers have come
     leader_timeout_ms: int = 20_000  # base of a leader's time; bytes / rate come on top
     transfer_bytes_per_s: int = 10_000_000  # the slowest link for which a leader's time suffices
@@ -47,6 +45,8 @@ class Spec:
     ethics: Digest = ""  # ethics or data-use document
     seed: int = 0
     options: dict[str, str] = field(default_factory=dict)  # for the trainers
+    stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
+    required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from swarmhub.errors import LedgerError
 from swarmhub.ledger.cometbft import messages
 
 MAX_MESSAGE_BYTES = 64 << 20  # a block is at most 8 MiB, a chunk of a snapshot 1 MiB
@@ -86,7 +87,8 @@ class AbciServer:
         try:
             answer = await self._handle(name, request)
         except Exception as error:
-            log.exception("%s failed", name)
+            is_known = isinstance(error, LedgerError)
+            log.error("%s failed: %s", name, error, exc_info=None if is_known else error)
             self._on_failure(error)
             response.exception.error = str(error)
             return response

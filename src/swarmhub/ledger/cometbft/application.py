@@ -26,8 +26,9 @@ from swarmhub.contract import Misbehaviour
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay, Reader
-from swarmhub.contract.transactions import Transaction, read_transaction
+from swarmhub.contract.transactions import Transaction
 from swarmhub.contract.trie import prove
+from swarmhub.contract.versions import need_present, read_transaction_at
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed
 from swarmhub.failpoints import failpoint
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES, MAX_GENESIS_BYTES, Agreed, Committed, Tip, agree
@@ -106,7 +107,7 @@ class Application:
 
     async def _check_tx(self, request: Any) -> Any:
         try:
-            tx = read_transaction(request.tx)
+            tx = read_transaction_at(self.state, self.tip.height + 1, request.tx)
             member = get_member_of_key(self.state, tx.signer)
             self._check(tx, member.id if member else 0, request.type == 1)
         except Malformed as error:
@@ -144,10 +145,11 @@ class Application:
 
     async def _prepare_proposal(self, request: Any) -> Any:
         room = min(request.max_tx_bytes, MAX_BLOCK_BYTES)
-        return messages.ResponsePrepareProposal(txs=choose(self.state, request.txs, room))
+        chosen = choose(self.state, request.height, request.txs, room)
+        return messages.ResponsePrepareProposal(txs=chosen)
 
     async def _process_proposal(self, request: Any) -> Any:
-        fits = is_within_bounds(self.state, request.txs)
+        fits = is_within_bounds(self.state, request.height, request.txs)
         return messages.ResponseProcessProposal(status="ACCEPT" if fits else "REJECT")
 
     async def _extend_vote(self, request: Any) -> Any:
@@ -308,6 +310,7 @@ class Application:
         state = work.finish()
         if state is None:  # every chunk is as announced, but the whole is not the agreed state
             return messages.ResponseApplySnapshotChunk(result="REJECT_SNAPSHOT")
+        need_present(state)
         tip = Tip(self.tip.chain_id, work.height, work.time_ms, work.head, state.tree)
         chunks = [work.chunks[i] for i in range(len(work.hashes))]
         await asyncio.to_thread(self.store.replace, tip, state.values, chunks)

@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 from swarmhub.clock import make_steady_clock
 from swarmhub.contract import State
 from swarmhub.contract.records import get_members
-from swarmhub.errors import LedgerError
+from swarmhub.contract.versions import need_next
+from swarmhub.errors import LedgerError, VersionMissing
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.base import Listener, Submission, Subscriptions
 from swarmhub.ledger.blocks import (
@@ -112,6 +113,11 @@ class CometLedger:
         begin_anew_after_crash(settings.folder)
         store = Store.open(settings.folder / STATE_FILE)
         ledger = cls(settings, store, clock or make_steady_clock())
+        try:
+            need_next(ledger.state, ledger.tip.height)
+        except VersionMissing:
+            store.close()
+            raise
         is_sure = True
         if find_height is not None and ledger.is_validator:
             height, is_sure = await find_height(ledger.state)

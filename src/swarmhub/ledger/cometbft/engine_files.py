@@ -96,7 +96,7 @@ def _genesis(genesis: Genesis) -> dict[str, Any]:
             "abci": {"vote_extensions_enable_height": "0"},
         },
         "app_hash": "",
-        "app_state": codec.to_json(genesis),
+        "app_state": codec.to_sparse_json(genesis),
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from swarmhub.contract import State
 from swarmhub.contract.events import Event, get_event_name
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.trie import write_tree
+from swarmhub.contract.versions import need_present
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.files import shut_out_others
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES, Committed, Tip
@@ -72,7 +73,8 @@ class StoreReader:
                     self._read("COMMIT")
 
     def load(self) -> tuple[Tip, State]:
-        """Return the tip and its state. Raises LedgerError if the file is damaged."""
+        """Return the tip and its state. Raises LedgerError if the file is damaged, VersionMissing
+        if the state is of a version that this software does not have."""
         try:
             with self.one_moment():
                 meta = self._meta()
@@ -85,6 +87,7 @@ class StoreReader:
             tip = Tip(
                 meta["chain"], int(meta["height"]), int(meta["time_ms"]), meta["head"], state.tree
             )
+            need_present(state)
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(error) from None
         return tip, state

@@ -37,6 +37,7 @@ from swarmhub.node.trainer_api.messages import (
 )
 from swarmhub.node.trainer_api.results import ResultIntake
 from swarmhub.node.trainer_api.sessions import Sessions
+from swarmhub.types import LOCAL_API_VERSION
 
 LOOK_AFTER_TRAINERS_S = 1.0
 
@@ -75,7 +76,8 @@ class LocalApi:
         partial.unlink(missing_ok=True)
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(codec.encode({"pid": os.getpid(), "port": port, "token": self._token}))
+            told = {"pid": os.getpid(), "port": port, "token": self._token}
+            file.write(codec.encode({**told, "version": LOCAL_API_VERSION}))
         partial.replace(path)
         self._watching = asyncio.create_task(self._look_after_trainers())
 
