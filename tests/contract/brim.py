@@ -11,6 +11,7 @@ from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.names import MAX_METRIC_NAME
 from swarmhub.contract.records import (
     HOLDINGS,
+    RESULT,
     ROUND,
     SPEC,
     STUDY,
@@ -26,6 +27,7 @@ from swarmhub.contract.records import (
     OpenDispute,
     Position,
     Report,
+    Result,
     Round,
     Score,
     Share,
@@ -33,6 +35,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.round.checks import MAX_METRIC, MAX_METRICS, MAX_SAMPLES
 from swarmhub.contract.round.disputes import MAX_FORMER
+from swarmhub.contract.stages import get_result_stages
 from swarmhub.types import MICRO
 
 NAME = "n" * 40
@@ -90,7 +93,11 @@ def fill_study(state, n, *, is_over=False):
     """Write a study with n members to the brim into a state; returns their ids."""
     ids = tuple(range(FIRST, FIRST + n))
     study = study_of(ids)
-    SPEC.put(state, NAME, record=spec_of(name=NAME))
+    spec = spec_of(name=NAME)
+    SPEC.put(state, NAME, record=spec)
+    for stage in get_result_stages(spec):
+        made = Result(100_003, 100_000, LONG, BYTES, LONG, ids[0], True, True)
+        RESULT.put(state, NAME, stage.name, record=made)
     for i in ids:
         HOLDINGS.put(state, i, record=Holdings(enrolments=(NAME,)))
     HOLDINGS.put(state, ids[0], record=Holdings(studies=(NAME,), enrolments=(NAME,)))

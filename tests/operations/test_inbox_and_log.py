@@ -78,16 +78,17 @@ def test_a_motion_to_release_names_the_study_and_its_model():
 
 
 def settled(**changes):
-    told = {"study": HEART, "number": 3, "kind": "parameters", "leader": 2, "term": 1}
+    told = {"study": HEART, "number": 3, "kind": "train", "leader": 2, "term": 1}
     shares = (Share(1, 7, "b" * 64), Share(9, 8, "c" * 64))
     rest = {"nbytes": 8, "layout": "", "base": "", "spec": "", "rule": "", "revision": 0}
-    model = Model(**told, **rest, digest="a" * 64, shares=shares, receipts=(3,))
+    model = Model(**told, **rest, digest="a" * 64, shares=shares, receipts=(3,),
+                  stage="training", turn=2)  # fmt: skip
     return Settled(dataclasses.replace(model, **changes), "d" * 64)
 
 
 def test_an_event_is_said_with_members_names():
     assert say_event(settled(), NAMES) == (
-        "South settles round 3 of 'heart' (parameters, term 1): model aaaaaaaaaaaaaaaa… of "
+        "South settles round 3 of 'heart' (training 2, term 1): model aaaaaaaaaaaaaaaa… of "
         "North (7), member 9 (8)"
     )
     assert say_event(settled(shares=()), NAMES).endswith("of its leader")

@@ -1,15 +1,16 @@
 """A study in words: its terms, and what each site brought to each round."""
 
 import typing
+from dataclasses import replace
 
 import pytest
 from builders import HEART, Consortium, auc
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.events import StudyProposed
-from swarmhub.contract.records import Evaluation, MergeRule, Spec
+from swarmhub.contract.records import Bound, Evaluation, MergeRule, Spec, Stage, Until
 from swarmhub.contract.transactions import Poke
-from swarmhub.operations import studies, terms
+from swarmhub.operations import stage_terms, studies, terms
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.rounds import RoundBook
 
@@ -200,8 +201,14 @@ FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
     sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
     expires_ms=1_772_373_909_000, layout="a" * 64, code="b" * 64, data_schema="ten columns",
-    ethics="c" * 64, seed=4711, options={"model": "mlp"},
+    ethics="c" * 64, seed=4711, options={"model": "mlp"}, required=(1,),
 )  # fmt: skip
+STAGED = replace(FULL, rounds=0, statistics=False, merge=MergeRule(), stages=(
+    Stage("newton", "sum", 20, members=(1,), until=Until("slope", 7), agreed=("at",),
+          bounds=(Bound("slope", -5, 6, 30),)),
+    Stage("begin", "initial"),
+    Stage("learn", "train", 4, MergeRule("coordinate_median")),
+))  # fmt: skip
 SPOKEN = {
     "title": "a title", "rounds": "7 of training", "min_peers": "min_peers = 3",
     "statistics": "merges statistics", "quorum_grace_ms": "1 min 1 s",
@@ -210,7 +217,13 @@ SPOKEN = {
     "privacy": "plain", "sync_every": "33 batches", "optimizer": "goes on",
     "keep_local": "'head.*'", "max_bytes": "77 kB", "expires_ms": "2026-03-01 14:05:09 UTC",
     "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
-    "seed": "4711", "options": "model = mlp",
+    "seed": "4711", "options": "model = mlp", "required": "never without h1",
+}  # fmt: skip
+SPOKEN_OF_STAGES = {
+    "stages": "1. 'newton'", "name": "'newton'", "kind": "arrays of the hospitals are added",
+    "max_rounds": "up to 20 rounds", "rule": "coordinate_median: median of each number",
+    "members": "only at h1", "until": "no element of 'slope' is larger than 7 steps",
+    "bounds": "'slope' from -5 to 6 in steps of 2^-30", "agreed": "equal at all: 'at'",
 }  # fmt: skip
 
 
@@ -221,4 +234,14 @@ def test_every_part_of_the_terms_is_said():
     shown = studies.StudyShown(c.study(), FULL, None, {1: "h1"}, (1,), 3, 0)
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN.items() if words not in text} == set()
-    assert {*SPOKEN, "name"} == set(Spec.__dataclass_fields__)
+    assert {*SPOKEN, "name", "stages"} == set(Spec.__dataclass_fields__)
+
+
+def test_every_part_of_a_stage_is_said():
+    c = Consortium(4)
+    c.propose()
+    shown = studies.StudyShown(c.study(), STAGED, None, {1: "h1"}, (1,), 3, 0)
+    text = " ".join(sentence for _, sentence in terms.say_terms(shown))
+    assert {name for name, words in SPOKEN_OF_STAGES.items() if words not in text} == set()
+    assert {*SPOKEN_OF_STAGES} - {"stages"} == set(Stage.__dataclass_fields__)
+    assert "this hospital's own arrays ('slope'; at most 77 kB)" in text

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running
+from builders import HEART, LAYOUT, MODEL_BYTES, digest, initialised, merging, running, spec_of
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_auditors, get_leader
+from swarmhub.contract.stages import get_stages
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import (
     Contribute,

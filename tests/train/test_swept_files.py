@@ -7,7 +7,7 @@ from swarmhub import codec
 from swarmhub.contract.records import Spec
 from swarmhub.errors import TrainerError
 from swarmhub.params import buffer_of
-from swarmhub.train import session
+from swarmhub.train import session, tasks
 
 
 class Node:
@@ -28,14 +28,14 @@ class Node:
 
 def train(tmp_path, monkeypatch, *files):
     """The model after the end of a study with such a file as its last model, one after another."""
-    monkeypatch.setattr(session, "MISSED_PAUSE_S", 0.0)
+    monkeypatch.setattr(tasks, "MISSED_PAUSE_S", 0.0)
     (tmp_path / "run").mkdir()
     layout, data = buffer_of({"w": np.arange(3.0)})
     (tmp_path / "whole").write_bytes(data)
-    over = {"state": "over", "base": "d", "layout": layout.digest}
-    tasks = [{**over, "base_path": str(tmp_path / name)} for name in files]
+    over = {"state": "over", "model": "d", "layout": layout.digest}
+    given = [{**over, "model_path": str(tmp_path / name)} for name in files]
     model = {"w": np.zeros(3)}
-    with session.Swarm("s", tmp_path, None, Node(*tasks)) as swarm:
+    with session.Swarm("s", tmp_path, None, Node(*given)) as swarm:
         list(swarm.rounds(model))
     return model["w"].tolist()
 

@@ -38,7 +38,7 @@ MAX_STUDY_BYTES = 160 * 1024  # of all that the member's acts have put into stud
 STUDY_BYTES = 6 * 1024  # of its proposer's part, beside the terms, as long as rounds may open
 OVER_BYTES = 3_584  # and when it is over
 PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24 studies at a time
-KEPT_BYTES = 768  # and when it has withdrawn, or the study is over: its shares of models
+KEPT_BYTES = 512  # and when it has withdrawn, or the study is over: its shares of models
 RELEASE_BYTES = 256  # of a mover's part, beside the model's record
 RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 

@@ -59,7 +59,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.ReleaseMoved: "{by} moves to release model {model} of '{study}' (motion {motion})",
     e.ModelReleased: "model {model} of '{study}' is released",
     e.ReleaseMissed: "model {model} of '{study}' is not released: it is neither current nor best",
-    e.RoundOpened: "round {number} of '{study}' ('{stage}', {kind}) opens for {roster}",
+    e.RoundOpened: "round {number} of '{study}' ({stage} {turn}) opens for {roster}",
     e.BecameReady: "{member} is ready for round {number} of '{study}'",
     e.Contributed: "{member} contributes to round {number} of '{study}' with {weight} samples",
     e.Reported: "{by} {kind} the contribution of {member} to round {number} of '{study}'",
@@ -80,7 +80,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.FalseMerge: "the merge of {leader} in round {number} of '{study}' is false (recomputed by "
     "{by})",
     e.Evaluated: "the model of round {number} of '{study}' has {metrics} on {samples} samples",
-    e.Settled: "{leader} settles round {number} of '{study}' ('{stage}', {kind}, term {term}): "
+    e.Settled: "{leader} settles round {number} of '{study}' ({stage} {turn}, term {term}): model "
     "{digest} of {shares}",
 }
 
