@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore
+from swarmhub.contract.events import LeftOut
 from swarmhub.contract.records import (
     MEMBER,
     ROUND,
     SPEC,
     STUDY,
-    Contribution,
     Model,
     Result,
     Study,
@@ -32,6 +32,7 @@ from swarmhub.home.ledgers import NodeLedger
 from swarmhub.params import ARRAYS, Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
 from swarmhub.protocol.collect import get_holders
+from swarmhub.protocol.retention import get_results
 from swarmhub.transport.client import PeerClient
 from swarmhub.types import Digest, MemberId, PublicKey
 
@@ -69,6 +70,17 @@ def find_unlike(state: Reader, local: LocalState) -> Unlike | None:
     return Unlike(unlike[0], mine.layout, stops=len(alike) < r.min_peers)
 
 
+def find_alike(state: Reader, event: LeftOut) -> list[tuple[list[MemberId], Digest]]:
+    """Return holders and digests of blobs that have the layout of most contributions: that of a
+    member, or by now the result."""
+    r = ROUND.get(state, event.study)
+    given = r.contribution_of(event.like) if r is not None and r.number == event.number else None
+    found = [([event.like], given.digest)] if given else []
+    results = get_results(state, event.study).values()
+    found += [([x.leader, event.like], x.digest) for x in results if x.layout == event.expected]
+    return found
+
+
 class LayoutFinder:
     """Layouts of other members' models, as far as this node had to ask for them."""
 
@@ -93,20 +105,32 @@ class LayoutFinder:
             )
         return describe_difference(ours, theirs, "this model", there)
 
-    async def describe_left_out(self, theirs: Contribution, mine: Digest) -> str:
+    async def describe_left_out(self, event: LeftOut) -> str:
         """Return a sentence on how the arrays of this site's contribution, which was left out,
         differ from those of another member's, which is like most."""
-        blobs = self._blobs
-        ours = blobs.layout(mine)
-        other = await self._find((theirs.member,), theirs.digest, theirs.layout)
-        member = MEMBER.get(self._ledger.state, theirs.member)
-        there = f"the contribution of {member.name if member else f'member {theirs.member}'}"
+        ours, other = self._blobs.layout(event.layout), await self._find_alike(event)
+        state = self._ledger.state
+        member = MEMBER.get(state, event.like)
+        there = f"the contribution of {member.name if member else f'member {event.like}'}"
         if ours is None or other is None:
             return (
                 f"The arrays of this site are not those of {there} and most others (names, types "
                 "or shapes differ), so they were left out; send the same arrays as the others."
             )
-        return describe_difference(ours, other, "this site", f"{there}, as most others,", ARRAYS)
+        said = describe_difference(ours, other, "this site", f"{there}, as most others,", ARRAYS)
+        return f"What this site has sent was left out. {said}"
+
+    async def _find_alike(self, event: LeftOut) -> Layout | None:
+        """Return the layout of most contributions. A contribution can be asked for as long as its
+        round is open, its result afterwards."""
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
+            for holders, digest in find_alike(self._ledger.state, event):
+                found = await self._ask(holders, digest, event.expected)
+                if found is not None:
+                    return found
+        return None
 
     async def find_document(self, study: Study, model: Model | Result) -> Path | None:
         """Return the path of a settled model's layout, fetched if no trainer here has provided
@@ -133,20 +157,29 @@ class LayoutFinder:
         self, holders: Sequence[MemberId], digest: Digest, layout: Digest
     ) -> Layout | None:
         """Return the layout of a blob from any holder; None if no holder provides it."""
-        if layout in self._known:
-            return self._known[layout]
-        me = get_member_of_key(self._ledger.state, self._account)
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_S)
-            for holder in holders:
-                if me is not None and holder == me.id:
-                    continue
-                try:
-                    found = await self._client.layout(holder, digest, layout)
-                except PeerError as error:
-                    log.info("layout of %s… from member %d: %s", digest[:12], holder, error)
-                    continue
-                self._known = {**dict(list(self._known.items())[1 - MAX_KNOWN :]), layout: found}
+            found = await self._ask(holders, digest, layout)
+            if found is not None:
                 return found
+        return None
+
+    async def _ask(
+        self, holders: Sequence[MemberId], digest: Digest, layout: Digest
+    ) -> Layout | None:
+        """Return the layout of a blob from the first holder that gives it, asking each once."""
+        if layout in self._known:
+            return self._known[layout]
+        me = get_member_of_key(self._ledger.state, self._account)
+        for holder in holders:
+            if me is not None and holder == me.id:
+                continue
+            try:
+                found = await self._client.layout(holder, digest, layout)
+            except PeerError as error:
+                log.info("layout of %s… from member %d: %s", digest[:12], holder, error)
+                continue
+            self._known = {**dict(list(self._known.items())[1 - MAX_KNOWN :]), layout: found}
+            return found
         return None

@@ -236,6 +236,7 @@ class Node:
             for event in happened:
                 log.info("block %d: %s", committed.height, plain(say_event(event, names), MOST))
         self._follow_ledger()
+        self._studies.hear(happened)
         if any(isinstance(event, MEMBERSHIP_EVENTS) for event in happened):
             self._status.log_standing()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
+from swarmhub.contract.events import Event, LeftOut
 from swarmhub.contract.records import MEMBER, STUDY
 from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.memory import give_memory_back
@@ -72,6 +74,14 @@ class Studies:
         blobs.retain(kept)
         self._held.intersection_update(blobs.digests())
         give_memory_back()
+
+    def hear(self, happened: Sequence[Event]) -> None:
+        """Tell the drivers of events that concern an answer from here."""
+        me = self._services.me()
+        for event in happened:
+            driver = self.drivers.get(event.study) if isinstance(event, LeftOut) else None
+            if driver is not None and isinstance(event, LeftOut) and me and event.member == me.id:
+                driver.explain_left_out(event)
 
     def react(self) -> None:
         """Make each driver decide anew."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
-from swarmhub.contract.records import ROUND, STUDY, Contribution, Round
+from swarmhub.contract.events import LeftOut
+from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.errors import BlobError, LedgerError, MergeError, PeerError
 from swarmhub.node.effect_runner import EffectRunner, Position, RetryLater
 from swarmhub.node.services import Services
 from swarmhub.protocol import (
-    AnswerRefused,
     Effect,
     LocalState,
     Observation,
@@ -26,7 +27,6 @@ from swarmhub.protocol import (
     Wake,
     decide,
 )
-from swarmhub.protocol.collect import is_left_out
 
 FAILED_PAUSE_MS = 3_000
 AGAIN_S = FAILED_PAUSE_MS / 1000
@@ -47,7 +47,8 @@ class StudyDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._sight: object = None
-        self._explaining: set[asyncio.Task[None]] = set()
+        # why the trainer's last answer was left out, until the trainer hears it
+        self.left_out: asyncio.Task[str] | None = None
 
     @property
     def study(self) -> str:
@@ -94,7 +95,6 @@ class StudyDriver:
         number = r.number if r else at.number + 1
         if number == at.number and r is not None and r.revision != at.revision:
             self.local.begin_revision()
-            self._explain_left_out(r)
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:
                 self._under_way.pop(pull).cancel()  # it restarts with the present holders
         at.revision = r.revision if r else 0
@@ -104,22 +104,22 @@ class StudyDriver:
             self._failed.clear()
             self._sweep()
 
-    def _explain_left_out(self, r: Round) -> None:
-        """Take the trainer's answer back if it was left out, and say what is different."""
+    def explain_left_out(self, event: LeftOut) -> None:
+        """Take the trainer's answer back, which was left out of a round, and say what is
+        different."""
         prepared = self.local.prepared
-        if prepared is None or not is_left_out(r, self.local.me, prepared.layout):
-            return
-        like = r.contributions[0]
-        task = asyncio.create_task(self._take_back_left_out(prepared, like))
-        self._explaining.add(task)
-        task.add_done_callback(self._explaining.discard)
-
-    async def _take_back_left_out(self, mine: PreparedContribution, like: Contribution) -> None:
-        sentence = await self._services.layouts.describe_left_out(like, mine.layout)
-        self._services.problems.report(f"'{self.study}': {sentence}")
-        if self.local.prepared == mine:
+        if prepared is not None and (prepared.number, prepared.layout) == (
+            event.number, event.layout,
+        ):  # fmt: skip
             self._services.journal.drop_prepared(self.study)
-            self.learn(AnswerRefused(sentence))
+            self.local.prepared = None
+        self.left_out = asyncio.create_task(self._explain(event))
+        self._services.news.pulse(self.study)
+
+    async def _explain(self, event: LeftOut) -> str:
+        sentence = await self._services.layouts.describe_left_out(event)
+        self._services.problems.report(f"'{self.study}': {sentence}")
+        return sentence
 
     def _set_timer(self, at_ms: int) -> None:
         if self._timer is not None:
@@ -133,7 +133,8 @@ class StudyDriver:
         """Cancel all effects."""
         self._position.closed = True
         self._set_timer(0)
-        tasks = [*self._under_way.values(), *self._explaining]
+        tasks: list[asyncio.Task[Any]] = [*self._under_way.values()]
+        tasks += [self.left_out] if self.left_out else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -232,6 +232,7 @@ class Swarm:
         training = self._trainings[-1] if self._trainings else None
         if training is None or training.model is not model:
             training = self._training(model, evaluate)
+        training.measure_with(evaluate)
         if training.turn is not None:
             if samples is None:
                 raise TrainerError("Give sync(samples=...): the samples of this round's training.")

@@ -79,6 +79,10 @@ class Training:
             self._start = {n: a.copy() for n, a in self._parameters.shared().items()}
         return self._parameters
 
+    def measure_with(self, evaluate: Evaluate | None) -> None:
+        """Measure with this function from now on; None: as before."""
+        self._evaluate = evaluate or self._evaluate
+
     def next_round(self) -> SwarmRound | None:
         """Wait for the next training round, load the model, and return the round; None if the study
         is over (the last model is loaded) or sums next."""

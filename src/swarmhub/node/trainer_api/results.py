@@ -136,8 +136,9 @@ class ResultIntake:
         try:
             return await asyncio.to_thread(work.ingest, store, drop, layout, stage, me, weight)
         except BadContribution as error:
+            what = "arrays" if KINDS[stage.kind].has_free_layout else "parameters"
             raise TrainerError(
-                f"The parameters cannot be shared: {error.why}; "
+                f"The {what} cannot be shared: {error.why}; "
                 "nothing was sent, and the round waits for a good answer."
             ) from None
         except FileNotFoundError:

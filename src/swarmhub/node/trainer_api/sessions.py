@@ -23,6 +23,7 @@ from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies
 from swarmhub.node.trainer_api.messages import NextTask
 from swarmhub.protocol import LocalState, TrainingTask, assign
+from swarmhub.protocol.collect import get_needed
 from swarmhub.protocol.retention import get_results
 
 API_BEHIND_S = 1.5  # a block without a notification is found within a second
@@ -130,7 +131,8 @@ class Sessions:
             raise TrainerError("A trainer takes the study's lease before it attaches.")
         self._fences[study.name] = self._fences.get(study.name, 0) + 1
         if study.name in self._studies.drivers:  # a new trainer may try again
-            self._studies.drivers[study.name].local.answer_refused = ""
+            driver = self._studies.drivers[study.name]
+            driver.local.answer_refused, driver.left_out = "", None
         spec = SPEC.need(self._services.state, study.name)
         self._ask_again(study.name)
         self._note_attached(study.name)
@@ -166,8 +168,13 @@ class Sessions:
             study = self.need_study(name)
             left = end - loop.time()
             driver = self._studies.drivers.get(study.name)
+            if driver is not None and driver.left_out is not None:
+                refused = await asyncio.shield(driver.left_out)
+                driver.left_out = None
+                return {"state": "waiting", "for": "", "refused": refused}
             if study.is_over:
-                if study.current is None or study.current.digest in services.blobs or left <= 0:
+                needed = [m.digest for m in get_needed(services.state, study)]
+                if all(digest in services.blobs for digest in needed) or left <= 0:
                     last = {**self._model_of(study), "layout_path": await self._layout_path(study)}
                     results = await self._describe_results(study)
                     return {"state": "over", "why": study.status, **last, "results": results}
