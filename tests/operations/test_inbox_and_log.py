@@ -7,7 +7,7 @@ import pytest
 from builders import HEART, Consortium, initialised, key
 
 import swarmhub.contract
-from swarmhub.contract.transactions import Release, Remove, Vote
+from swarmhub.contract.transactions import Announce, Release, Remove, Upgrade, Vote
 from swarmhub.errors import BadInput
 from swarmhub.operations.inbox import read_inbox, say_motion
 from swarmhub.operations.ledger_client import LedgerClient
@@ -74,6 +74,15 @@ def test_a_motion_to_release_names_the_study_and_its_model():
     heading, lines = say_motion(inbox(c)[0])
     assert heading == f"Motion 1: release a model of '{HEART}'"
     assert ("about", f"model {model}") in lines
+
+
+def test_an_upgrade_names_the_hospitals_that_it_waits_for():
+    c = Consortium(3)
+    c.ok(1, Announce((1, 2)))
+    c.ok(2, Upgrade(2, 30))
+    heading, lines = say_motion(inbox(c)[0])
+    assert heading == "Motion 1: go on with 'contract version 2'"
+    assert ("about", "from 30 blocks after the decision on; not yet at h2, h3") in lines
 
 
 def test_every_event_of_the_contract_has_a_sentence():

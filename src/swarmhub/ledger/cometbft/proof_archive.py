@@ -19,6 +19,7 @@ CHANGES = {"admitted", "left", "removed", "revoked", "rotated"}
 MILESTONES = CHANGES | {
     "double_signed", "validates", "power", "proposed", "approved", "refused", "enrolled",
     "withdrawn", "started", "settled", "false_merge", "released", "study_finished",
+    "upgrade_scheduled", "upgraded",
 }  # fmt: skip
 
 PAGE = 100  # validators; the engine returns no more at a time
