@@ -158,6 +158,7 @@ def card(word: str) -> Card:
         key(word + "/c").public,
         f"{word}.example:7000",
         f"{key(word + '/l').public[:40]}@{word}.example:7001",
+        release=keys.ReleaseKey(int.from_bytes(word.encode()) + 1).public,
         signature="00" * 64,
     )
 

@@ -57,7 +57,7 @@ from swarmhub.contract.transactions import (
     receipt_message,
     write_transaction,
 )
-from swarmhub.keys import PrivateKey
+from swarmhub.keys import PrivateKey, ReleaseKey
 from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.types import (
     CARD_DOMAIN,
@@ -79,6 +79,12 @@ MODEL_BYTES = 1000
 def key(word: str) -> PrivateKey:
     """A key that depends on the word alone."""
     return PrivateKey(hashlib.sha256(word.encode()).digest())
+
+
+@functools.cache
+def release_of(word: str) -> str:
+    """The public half of a release key that depends on the word alone."""
+    return ReleaseKey(int(hashlib.sha256(word.encode()).hexdigest(), 16) >> 1).public
 
 
 @functools.cache
@@ -113,6 +119,7 @@ def card_of(name: str, account: PrivateKey | None = None, **changes: Any) -> Car
         "tls": f"tls of {name}".encode().hex(),
         "consensus": key(f"{name}/consensus").public,
         "address": f"{host}.example:7000",
+        "release": release_of(name),
         **changes,
     }
     return sign_card(Card(name, **fields), account)

@@ -11,15 +11,18 @@ import pytest
 from builders import key
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import keys, types
+from swarmhub.contract.consortium.cards import is_release_key
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.keys import (
     PrivateKey,
+    ReleaseKey,
     check_certificate,
     make_certificate,
     to_pem,
@@ -238,3 +241,45 @@ def test_an_altered_certificate_is_refused():
         check_certificate(altered)
     with pytest.raises(BadInput):
         check_certificate(der[:-10])
+
+
+# the release key
+
+
+def test_a_release_key_is_kept_like_the_others(tmp_path):
+    made, path = ReleaseKey(), tmp_path / "release.pem"
+    made.save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert ReleaseKey.load(path).public == made.public
+    with pytest.raises(FileExistsError):
+        ReleaseKey().save(path)
+
+
+def test_a_release_key_is_a_key_of_common_tools(tmp_path):
+    made, path = ReleaseKey(), tmp_path / "release.pem"
+    made.save(path)
+    found = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(found.curve, ec.SECP256R1)
+    point = ec.EllipticCurvePublicKey.from_encoded_point(found.curve, bytes.fromhex(made.public))
+    assert point == found.public_key()
+
+
+def test_a_key_of_another_kind_is_no_release_key(tmp_path):
+    PrivateKey().save(tmp_path / "a.pem")
+    with pytest.raises(HomeError, match="Expected a P-256 key"):
+        ReleaseKey.load(tmp_path / "a.pem")
+    ReleaseKey().save(tmp_path / "b.pem")
+    with pytest.raises(HomeError, match="Expected an ed25519 key"):
+        PrivateKey.load(tmp_path / "b.pem")
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**256 - 1), st.sampled_from(["02", "03"]))
+def test_the_contract_knows_the_points_of_the_curve(x, sign):
+    text = f"{sign}{x:064x}"
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes.fromhex(text))
+        is_point = True
+    except ValueError:
+        is_point = False
+    assert is_release_key(text) == is_point

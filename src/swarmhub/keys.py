@@ -1,4 +1,5 @@
-"""Identities: ed25519 keys made at the hospital, and the node's self-signed TLS certificate.
+"""Identities: ed25519 keys made at the hospital, a P-256 key for what other tools check (models),
+and the node's self-signed TLS certificate.
 
 A signature is over `domain || 0x00 || message`, so that bytes signed for one purpose can never
 be presented for another. Keys are 64 hex digits (32 bytes) in public records; private keys are
@@ -19,6 +20,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
@@ -27,6 +29,7 @@ from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import sync
 
 HEADING = "public half: "
+RELEASE = "release"  # the key with this name is a ReleaseKey, all others are ed25519
 REMEMBERED = 1024  # signatures that need no second check
 
 
@@ -51,38 +54,87 @@ class PrivateKey:
         return signature
 
     def save(self, path: Path) -> None:
-        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced.
-
-        The line above it names the public half: otherwise a changed byte in the secret one would be
-        another key, and not be noticed."""
-        pem = self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        write_secret(path, f"{HEADING}{self.public}\n".encode() + pem)
+        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced."""
+        _write_key(path, self._key, self.public)
 
     @classmethod
     def load(cls, path: Path) -> PrivateKey:
         """Read a key written by `save`; HomeError if it is missing or damaged."""
-        try:
-            text = path.read_bytes()
-            key = serialization.load_pem_private_key(text, password=None)
-        except FileNotFoundError:
-            raise HomeError(
-                f"Expected the key {path}, found none; run 'swarmhub init' or restore the home."
-            ) from None
-        except OSError as error:
-            raise HomeError(f"Cannot read the key {path} ({error.strerror}).") from None
-        except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
-            raise _damaged(path) from None
+        key, heading = _read_key(path)
         if not isinstance(key, Ed25519PrivateKey):
             raise HomeError(f"Expected an ed25519 key in {path}, got another kind; restore it.")
         found = cls(key.private_bytes_raw())
-        heading = text.partition(b"-----BEGIN")[0]
-        if heading not in (b"", f"{HEADING}{found.public}\n".encode()):
-            raise _damaged(path)
+        _check_heading(path, heading, found.public)
         return found
+
+
+class ReleaseKey:
+    """A P-256 private key, for signatures on models that common tools can check. `public` is its
+    compressed point, 66 hex digits."""
+
+    def __init__(self, number: int | None = None) -> None:
+        """`number` is the secret (1 to 2^256 - 2^224), random by default."""
+        curve = ec.SECP256R1()
+        made = ec.derive_private_key(number, curve) if number else ec.generate_private_key(curve)
+        self._key = made
+        point = serialization.PublicFormat.CompressedPoint
+        self.public = made.public_key().public_bytes(serialization.Encoding.X962, point).hex()
+
+    def save(self, path: Path) -> None:
+        """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced."""
+        _write_key(path, self._key, self.public)
+
+    @classmethod
+    def load(cls, path: Path) -> ReleaseKey:
+        """Read a key written by `save`; HomeError if it is missing or damaged."""
+        key, heading = _read_key(path)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+            raise HomeError(f"Expected a P-256 key in {path}, got another kind; restore it.")
+        found = cls(key.private_numbers().private_value)
+        _check_heading(path, heading, found.public)
+        return found
+
+
+def make_key(name: str) -> PrivateKey | ReleaseKey:
+    """Return a new key for the use of this name."""
+    return ReleaseKey() if name == RELEASE else PrivateKey()
+
+
+def load_key(name: str, path: Path) -> PrivateKey | ReleaseKey:
+    """Read the key for the use of this name; HomeError if it is missing or damaged."""
+    return ReleaseKey.load(path) if name == RELEASE else PrivateKey.load(path)
+
+
+def _write_key(
+    path: Path, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey, public: str
+) -> None:
+    """Write a key. The line above it names the public half: otherwise a changed byte in the secret
+    one would be another key, and not be noticed."""
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_secret(path, f"{HEADING}{public}\n".encode() + pem)
+
+
+def _read_key(path: Path) -> tuple[object, bytes]:
+    """Return the private key in a file, and what is written above it."""
+    try:
+        text = path.read_bytes()
+        key = serialization.load_pem_private_key(text, password=None)
+    except FileNotFoundError:
+        raise HomeError(
+            f"Expected the key {path}, found none; run 'swarmhub init' or restore the home."
+        ) from None
+    except OSError as error:
+        raise HomeError(f"Cannot read the key {path} ({error.strerror}).") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
+        raise _damaged(path) from None
+    return key, text.partition(b"-----BEGIN")[0]
+
+
+def _check_heading(path: Path, heading: bytes, public: str) -> None:
+    if heading not in (b"", f"{HEADING}{public}\n".encode()):
+        raise _damaged(path)
 
 
 def _damaged(path: Path) -> HomeError:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 MemberId: TypeAlias = int  # given by the contract at admission, never changed, never reused
 Digest: TypeAlias = str  # 64 hex digits of sha256
 PublicKey: TypeAlias = str  # 64 hex digits of ed25519
+ReleaseKey: TypeAlias = str  # 66 hex digits of a point of P-256, compressed
 Signature: TypeAlias = str  # 128 hex digits of ed25519
 
 # Purposes of signatures. Bytes signed in one domain are worthless in another.

@@ -422,6 +422,7 @@ def test_a_member_rotates_all_its_keys():
     assert (c.member(2).tls, c.member(2).address) == ("abcd", card.address)
     assert contract.end_block(result.events) == ((key("h2/consensus").public, 0),)
     assert Rotated(2, ("account", "tls", "consensus")) in result.events
+    assert c.member(2).release == card.release != ""
     result = c.ok(key("h2/new"), Validate())  # when its engine runs with the new one
     assert contract.end_block(result.events) == ((key("new consensus").public, 1),)
     c.refused("NotAMember", 2, Leave())

@@ -22,7 +22,7 @@ def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, mon
     """Between the look whether a new key is there and its reading, the other one takes it."""
     mine = Home.create(tmp_path, "A", "127.0.0.1:7000")
     other = Home.open(tmp_path)
-    names = ["account", "tls", "consensus"]
+    names = ["account", "tls", "consensus", "release"]
     begin_rotation(mine, names)
     new = make_card(mine, rotated=names)
     monkeypatch.setattr(rotation_room, "get_members", lambda state: [new])
@@ -40,7 +40,7 @@ def test_a_command_and_the_node_finish_a_rotation_at_the_same_time(tmp_path, mon
     monkeypatch.undo()
     assert not list((tmp_path / "keys").glob("*.next.*"))
     assert (make_card(mine).account, make_card(mine).tls) == (new.account, new.tls)
-    assert make_card(mine).consensus == new.consensus
+    assert (make_card(mine).consensus, make_card(mine).release) == (new.consensus, new.release)
 
 
 def test_a_crash_between_a_new_certificate_and_its_key_is_mended(tmp_path):

@@ -196,14 +196,18 @@ class Bed:
     def _run(self, name: str, i: int, words: list[str], log: str, **variables: str) -> None:
         command = ["ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", *words]
         self.children.start_command(name, command, self.homes[i - 1].root / "logs" / log,
-                                    **variables)  # fmt: skip
+                                    **{**self.variables(i), **variables})  # fmt: skip
+
+    def variables(self, i: int) -> dict[str, str]:
+        """What host i's environment has besides that of the tests."""
+        return {}
 
     def type(self, i: int, *words: object) -> str:
         """A command at host i, which must succeed; returns what it prints."""
         command = ["ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub"]
         home = ["--home", str(self.homes[i - 1].root)]
         done = subprocess.run([*command, *map(str, words), *home], capture_output=True, text=True,
-                              check=False)  # fmt: skip
+                              check=False, env={**os.environ, **self.variables(i)})  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -12,6 +12,7 @@ from engines import Player, StandIn, networked
 from ledger_tools import GENESIS, WAIT_S, Clock, change, done, propose, signed
 
 from swarmhub import codec
+from swarmhub.contract import State
 from swarmhub.contract.execution import (
     MAX_TXS_OF_STRANGERS,
     MAX_TXS_PER_MEMBER,
@@ -277,6 +278,35 @@ def test_a_newcomer_takes_over_a_snapshot_that_is_the_agreed_state(tmp_path, mon
         await new.close()
         await old.close()
         assert Store.open(tmp_path / "new" / STATE_FILE).load()[1].app_hash == new.state.app_hash
+
+    asyncio.run(main())
+
+
+async def offer_whole(new, state, height):
+    """Offer a state in one chunk, as agreed on and announced; returns the engine and the chunk."""
+    data = snapshots.pack_state(state.values)
+    hashes = [hashlib.sha256(data).hexdigest()]
+    metadata = codec.encode({"chunks": hashes, "head": "0", "time_ms": 1})
+    new.app.offered = {hashlib.sha256(metadata).hexdigest()}
+    engine = await player(new)
+    offer = m.Snapshot(height=height, format=1, chunks=1, metadata=metadata)
+    await engine.ask("offer_snapshot", **offer_of(offer, state.app_hash))
+    return engine, data
+
+
+def test_a_snapshot_of_a_missing_version_is_refused(tmp_path):
+    async def main():
+        new = await StandIn.open(tmp_path / "new", GENESIS, Clock())
+        before = new.state.app_hash
+        chain = {"contract_version": 2, "version_since": 3, "new": "field"}
+        later = State({**new.state.values, "chain": codec.encode(chain)})
+        engine, data = await offer_whole(new, later, 4)
+        with pytest.raises(LedgerError, match="contract version 2 from block 3 on"):
+            await engine.ask("apply_snapshot_chunk", index=0, chunk=data)
+        assert (new.state.app_hash, new.tip.height) == (before, 0)
+        await engine.hang_up()
+        await new.close()
+        assert Store.open(tmp_path / "new" / STATE_FILE).load()[1].app_hash == before
 
     asyncio.run(main())
 

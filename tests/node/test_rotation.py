@@ -149,6 +149,7 @@ def twins(tmp_path):
         (ROTATABLE, "Copy the folder keys/"),
         (["tls"], "replace it with 'swarmhub consortium rotate-key tls'"),
         (["consensus"], "so this node has no vote"),
+        (["release"], "The ledger has other keys for this hospital (release) than this home"),
         (["ledger", "consensus"], "(consensus, ledger) than this home since block 1; were they"),
     ],
 )

@@ -16,7 +16,7 @@ from swarmhub.contract.events import (
     get_study,
 )
 from swarmhub.contract.records import Model, Share
-from swarmhub.contract.transactions import Release, Remove, Vote
+from swarmhub.contract.transactions import Announce, Release, Remove, Upgrade, Vote
 from swarmhub.errors import BadInput
 from swarmhub.ledger.sentences import members_of
 from swarmhub.operations.inbox import read_inbox, say_motion
@@ -75,6 +75,15 @@ def test_a_motion_to_release_names_the_study_and_its_model():
     heading, lines = say_motion(inbox(c)[0])
     assert heading == f"Motion 1: release a model of '{HEART}'"
     assert ("about", f"model {model}") in lines
+
+
+def test_an_upgrade_names_the_hospitals_that_it_waits_for():
+    c = Consortium(3)
+    c.ok(1, Announce((1, 2)))
+    c.ok(2, Upgrade(2, 30))
+    heading, lines = say_motion(inbox(c)[0])
+    assert heading == "Motion 1: go on with 'contract version 2'"
+    assert ("about", "from 30 blocks after the decision on; not yet at h2, h3") in lines
 
 
 def settled(**changes):

@@ -134,7 +134,7 @@ def test_keys_are_rotated_under_a_running_node_and_revoked_ones_open_nothing(alo
     assert "Expected keys among" in run("consortium", "rotate-key", "tsl", "--home", new, code=2)
     run("consortium", "rotate-key", "--all", "--home", new)
     after = members(home)["K"]
-    for key in ("account", "tls", "consensus", "ledger"):
+    for key in ("account", "tls", "consensus", "ledger", "release"):
         assert after[key] != before[key]
     assert after["id"] == before["id"]
     wait_until(lambda: log.read_text().count("validates from now on") == 2)  # with its new keys

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from crossing import updated
 from swarm import make_spec
 from typer.testing import CliRunner
 
@@ -77,3 +78,21 @@ def test_a_trainers_import_does_not_load_the_client():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "swarmhub.train" in done.stdout
     assert "swarmhub.operations" not in done.stdout
+
+
+def test_an_upgrade_to_a_version_that_is_not_here_is_refused(hospitals):
+    a, _ = hospitals
+    with pytest.raises(swarmhub.BadInput, match=r"this swarmhub has \(version 1\), got 2; update"):
+        a.upgrade(2)
+
+
+def test_an_upgrade_waits_until_both_nodes_have_announced(hospitals):
+    a, b = hospitals
+    with updated():
+        moved = a.upgrade(2, after_blocks=7)
+        assert (moved.motion, moved.height) == (1, 0)
+        voted = b.vote(1, True)
+        assert voted.state == "open"
+        assert voted.waits == "the nodes of members 1, 2 must announce contract version 2 first"
+        (shown,) = b.inbox()
+        assert shown.detail == "from 7 blocks after the decision on; not yet at A, B"

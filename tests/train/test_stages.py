@@ -34,7 +34,9 @@ def run(tmp_path, program, stages, min_peers=3, **options):
             network.up(i)
         terms = make_spec(rounds=0, stages=stages, min_peers=min_peers, **options)
         network.open_study(terms)
-        for i in (1, 2, 3):
+        network.train(3, PROGRAMS / program)  # stands ready before the round opens
+        network.wait_until(lambda: not stages[0].takes(3) or 3 in network.round("s").roster)
+        for i in (1, 2):
             network.train(i, PROGRAMS / program)
         over = lambda: network.study("s").status == "finished"  # noqa: E731
         gone = lambda i: not network.children.is_running(f"trainer {i}")  # noqa: E731

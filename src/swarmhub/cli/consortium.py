@@ -224,7 +224,7 @@ def rotate_key(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="account, tls, consensus, ledger; default: account.", metavar="[KEY]..."
+            help="account, tls, consensus, ledger, release; default: account.", metavar="[KEY]..."
         ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,

@@ -84,8 +84,8 @@ class Rotate:
 
 @dataclass(frozen=True)
 class Revoke:
-    """Make the keys of the signer's machine (TLS, engine, consensus) void at once, without new
-    ones: somebody else may have them. A rotation brings the member back."""
+    """Make the keys of the signer's machine (TLS, engine, consensus, release) void at once, without
+    new ones: somebody else may have them. A rotation brings the member back."""
 
     KIND: ClassVar[str] = "consortium.revoke"
 

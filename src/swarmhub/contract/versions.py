@@ -10,7 +10,10 @@ How to add version N:
 - a new field of a record has a default and `metadata={"since": N}`, a new value of a Literal
   stands in `metadata={"newer": {value: N}}` (see `since`), or node software with N would accept a
   transaction that software without it cannot decode, and the members would disagree;
-- `activate` migrates the records that change their shape.
+- `activate` migrates the records that change their shape;
+- what stands outside of these tables (envelopes, quotas, replay protection, deadlines, motions,
+  codec) is shared by all versions: a change of it changes old blocks, too, so it has to ask for the
+  version.
 
 Under version M, a transaction with anything that M does not have gives the result that it gives at
 a member whose software ends with M: Malformed, no write, no share of the block.

@@ -37,6 +37,7 @@ def make_card(home: Home, rotated: Collection[str] = ()) -> Card:
         consensus=key("consensus").public,
         address=home.config.address,
         ledger=ledger,
+        release=keys.ReleaseKey.load(shown("release", home.key_path("release"))).public,
         versions=known(),
     )
     return replace(unsigned, signature=account.sign(CARD_DOMAIN, card_message(unsigned)))

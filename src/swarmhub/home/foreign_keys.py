@@ -57,7 +57,8 @@ def _since(member: Member) -> str:
 def _differing(home: Home, me: Member) -> list[str]:
     """Return the names of the keys that differ. Raises HomeError if one cannot be read."""
     card = make_card(home)
-    found = [name for name in ("tls", "consensus") if getattr(card, name) != getattr(me, name)]
+    names = ("tls", "consensus", "release")
+    found = [name for name in names if getattr(card, name) != getattr(me, name)]
     if home.is_networked:
         ours = compute_peer_id(home.key("ledger").public)
         found += ["ledger"] if me.ledger.partition("@")[0] != ours else []

@@ -85,6 +85,7 @@ class Home:
         tls = keys.PrivateKey()
         keys.PrivateKey().save(self.key_path("account"))
         keys.PrivateKey().save(self.key_path("consensus"))
+        keys.ReleaseKey().save(self.key_path("release"))
         if self.is_networked:
             keys.PrivateKey().save(self.key_path("ledger"))
         tls.save(self.key_path("tls"))
@@ -132,8 +133,8 @@ class Home:
     # where things are
 
     def key_path(self, name: str) -> Path:
-        """Return the path of the key `account`, `tls`, `consensus` or `ledger` (the engine's key,
-        if there is an engine)."""
+        """Return the path of the key `account`, `tls`, `consensus`, `release` (for models) or
+        `ledger` (the engine's key, if there is an engine)."""
         return self.root / "keys" / f"{name}.pem"
 
     @property
@@ -195,5 +196,5 @@ class Home:
     # keys
 
     def key(self, name: str) -> keys.PrivateKey:
-        """Load a private key."""
+        """Load an ed25519 key."""
         return keys.PrivateKey.load(self.key_path(name))

@@ -15,7 +15,7 @@ from swarmhub.home.card import next_to, read_certificate
 from swarmhub.home.home import Home
 from swarmhub.ledger.cometbft import compute_peer_id
 
-ROTATABLE = ("account", "tls", "consensus", "ledger")
+ROTATABLE = ("account", "tls", "consensus", "ledger", "release")
 
 
 def begin_rotation(home: Home, names: Iterable[str]) -> keys.PrivateKey:
@@ -28,7 +28,7 @@ def begin_rotation(home: Home, names: Iterable[str]) -> keys.PrivateKey:
             continue
         path = next_to(home.key_path(name))
         if not path.exists():
-            keys.PrivateKey().save(path)
+            keys.make_key(name).save(path)
         if name == "tls":
             made = keys.make_certificate(keys.PrivateKey.load(path))
             write_durably(next_to(home.certificate_path), keys.to_pem(made).encode())
@@ -44,6 +44,7 @@ def find_new_keys(home: Home, state: Reader) -> dict[str, Member]:
         "tls": {keys.read_public(bytes.fromhex(m.tls)): m for m in members if m.tls},
         "consensus": {m.consensus: m for m in members},
         "ledger": {m.ledger.partition("@")[0]: m for m in members},
+        "release": {m.release: m for m in members},
     }
     found = {}
     for name in ROTATABLE:
@@ -51,7 +52,7 @@ def find_new_keys(home: Home, state: Reader) -> dict[str, Member]:
         if not path.exists():
             continue
         try:
-            public = keys.PrivateKey.load(path).public
+            public = keys.load_key(name, path).public
         except HomeError:
             if path.exists():
                 raise

@@ -125,7 +125,15 @@ class NodeLife:
         self.world.tell(self.me, "rotates its keys")
         new, mine = self._new_account, MEMBER.need(self.state, self.me)
         tls = codec.digest(self.tls.encode())[:32]
-        card = Card(mine.name, new.public, tls, mine.consensus, mine.address, mine.ledger)
+        card = Card(
+            mine.name,
+            new.public,
+            tls,
+            mine.consensus,
+            mine.address,
+            mine.ledger,
+            release=mine.release,
+        )
         self._next = replace(card, signature=new.sign(CARD_DOMAIN, card_message(card)))
         proof = new.sign(ROTATE_DOMAIN, card_message(card))
         self.submit(Submit(Rotate(self._next, proof)))

@@ -74,6 +74,7 @@ def make_cards(n: int) -> tuple[list[keys.PrivateKey], list[Card]]:
     for i, account in enumerate(accounts, 1):
         consensus = keys.PrivateKey(bytes([100 + i]) * 32).public
         card = Card(f"Hospital {i}", account.public, f"{i:02x}" * 16, consensus, f"h{i}:7400")
+        card = replace(card, release=keys.ReleaseKey(i).public)
         signature = account.sign(CARD_DOMAIN, card_message(card))
         cards.append(replace(card, signature=signature))
     return accounts, cards

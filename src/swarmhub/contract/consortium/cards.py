@@ -24,6 +24,8 @@ from swarmhub.contract.transactions import card_message
 from swarmhub.types import CARD_DOMAIN
 
 MAX_CERTIFICATE_BYTES = 2048
+P256_P = 2**256 - 2**224 + 2**192 + 2**96 - 1  # y^2 = x^3 - 3x + b modulo p (FIPS 186)
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 DIALS_OUT = "-"  # in a ledger's address: nobody can connect to this engine; it connects to others
 
 
@@ -39,6 +41,8 @@ def check_card(ctx: Context, card: Card, member: Member | None = None) -> None:
     check_name(card.name)
     if not is_key(card.account) or not is_key(card.consensus):
         raise BadValue("account", "public keys of 64 hex digits", card.account)
+    if not is_release_key(card.release):
+        raise BadValue("release", "a point of P-256, compressed, in hex", card.release)
     if not 0 < len(card.tls) <= 2 * MAX_CERTIFICATE_BYTES or not is_hex(card.tls):
         raise BadValue("tls", "a certificate of at most 2 KiB in hex", card.tls[:16])
     if card.address[:1] == "@":
@@ -94,6 +98,7 @@ def get_claims(card: Card | Member) -> list[Claim]:
         Claim("certificate", card.tls),
         Claim("consensus key", card.consensus),
         Claim("ledger ID", engine),
+        Claim("release key", card.release),
     ]
     return [claim for claim in claims if claim.value]
 
@@ -112,6 +117,15 @@ def _say(address: str) -> str:
 def is_hex(text: str) -> bool:
     """Return whether a text is whole bytes in lower-case hex."""
     return len(text) % 2 == 0 and all(c in "0123456789abcdef" for c in text)
+
+
+def is_release_key(text: str) -> bool:
+    """Return whether a text is a point of the curve P-256, compressed (SEC 1, 2.3.3), in hex."""
+    if len(text) != 66 or text[:2] not in ("02", "03") or not is_hex(text):
+        return False
+    x = int(text[2:], 16)
+    square = (x * x * x - 3 * x + P256_B) % P256_P
+    return x < P256_P and pow(square, (P256_P - 1) // 2, P256_P) == 1  # Euler's criterion
 
 
 def is_key(text: str) -> bool:

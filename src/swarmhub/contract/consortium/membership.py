@@ -19,7 +19,7 @@ from swarmhub.contract.consortium.motions import (
 )
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.consortium.upgrades import (
-    find_lacking,
+    check_able,
     say_behind,
     say_lacking,
     schedule,
@@ -186,10 +186,11 @@ def rotate(ctx: Context, tx: Rotate) -> None:
         consensus=tx.card.consensus,
         address=tx.card.address,
         ledger=tx.card.ledger,
+        release=tx.card.release,
         rotated=ctx.env.height,
     )
     MEMBER.put(ctx.state, member.id, record=rotated)
-    names = ("account", "tls", "consensus", "ledger", "address")
+    names = ("account", "tls", "consensus", "release", "ledger", "address")
     changed = tuple(n for n in names if getattr(rotated, n) != getattr(member, n))
     ctx.emit(events.Rotated(member.id, changed))
     ctx.recount = True  # an applicant may have waited for what the member has given up
@@ -209,7 +210,7 @@ def revoke(ctx: Context, tx: Revoke) -> None:
         raise AlreadyDone(f"the keys of member {member.id} are revoked")
     if not any(m.tls for m in get_members(ctx.state) if m.id != member.id):
         raise NotAllowed("one of several members", "revoke its keys; the last one rotates them")
-    MEMBER.put(ctx.state, member.id, record=replace(member, tls="", ledger="", power=0))
+    MEMBER.put(ctx.state, member.id, record=replace(member, tls="", ledger="", release="", power=0))
     ctx.emit(events.Revoked(member.id))
     ctx.recount = True
     if member.power:
@@ -320,14 +321,6 @@ def carry(ctx: Context, motion: Motion) -> None:
 # members
 
 
-def check_able(ctx: Context, versions: tuple[int, ...]) -> None:
-    """Refuse a node that lacks the present or the scheduled version of the contract."""
-    lacking = find_lacking(ctx.chain, versions)
-    if lacking:
-        expected = f"version {lacking} of the contract among them (update swarmhub there)"
-        raise BadValue("versions", expected, list(versions))
-
-
 def has_seat(ctx: Context) -> bool:
     """Return whether the genesis allows one more member."""
     return len(ctx.chain.active) < ctx.chain.max_members
@@ -344,7 +337,7 @@ def admit(ctx: Context, card: Card, power: int = 0) -> None:
     chain = ctx.chain
     member = Member(
         chain.next_member, card.name, card.account, card.tls, card.consensus, card.address,
-        card.ledger, power=power, versions=card.versions,
+        card.ledger, power=power, release=card.release, versions=card.versions,
     )  # fmt: skip
     MEMBER.put(ctx.state, member.id, record=member)
     KEY_OWNER.put(ctx.state, card.account, record=KeyOwner(member.id))

@@ -113,6 +113,14 @@ def find_lacking(chain: Chain, versions: tuple[int, ...]) -> int:
     return next((n for n in needed if n not in versions), 0)
 
 
+def check_able(ctx: Context, versions: tuple[int, ...]) -> None:
+    """Refuse a node that lacks the present or the scheduled version of the contract."""
+    lacking = find_lacking(ctx.chain, versions)
+    if lacking:
+        expected = f"version {lacking} of the contract among them (update swarmhub there)"
+        raise BadValue("versions", expected, list(versions))
+
+
 def say_lacking(state: Reader, versions: tuple[int, ...]) -> str:
     """Return why a node with these versions cannot take part; "" if it can."""
     lacking = find_lacking(get_chain(state), versions)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from swarmhub.contract.records.genesis import Card
 from swarmhub.contract.state import Reader, Table
-from swarmhub.types import Digest, MemberId, PublicKey
+from swarmhub.types import Digest, MemberId, PublicKey, ReleaseKey
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Member:
     ledger: str = ""
     status: Literal["active", "left", "removed"] = "active"
     power: int = 0  # votes in block agreement; 0 until its node has caught up
+    release: ReleaseKey = ""
     versions: tuple[int, ...] = (1,)  # of the contract, that its node has
     rotated: int = 0  # the block that has its newest keys; the former keys sign the next one
 
