@@ -11,6 +11,8 @@ lint:
     ruff format --check
     ruff check
     mypy
+    mypy --config-file bench/mypy.ini
+    mypy --config-file tests/mypy.ini
 
 docs:
     python scripts/make_reference.py --check

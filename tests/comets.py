@@ -65,8 +65,9 @@ class Comets:
 
     def type(self, i, *words, code=0):
         """A command at hospital i, which must end with this code; returns what it prints."""
-        words = [sys.executable, "-m", "swarmhub", *words, "--home", str(self.homes[i - 1].root)]
-        done = subprocess.run(words, capture_output=True, text=True)
+        home = str(self.homes[i - 1].root)
+        command = [sys.executable, "-m", "swarmhub", *words, "--home", home]
+        done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code != 2 else done.stderr
 

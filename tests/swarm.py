@@ -44,10 +44,10 @@ class Network:
     def __exit__(self, *_):
         self.children.__exit__()
 
-    def up(self, i):
-        """Start node i (from 1)."""
+    def up(self, i, **variables):
+        """Start node i (from 1), with more variables in its environment."""
         home = self.homes[i - 1]
-        self.children.start(f"node {i}", ["up", "--home", str(home.root)], self.log(i))
+        self.children.start(f"node {i}", ["up", "--home", str(home.root)], self.log(i), **variables)
 
     def stop(self, i):
         """SIGSTOP node i, but not while it is its turn to write: it would hold up everybody."""

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,7 +222,9 @@ def test_a_certificate_is_signed_by_its_own_key():
     der = make_certificate(key("one"))
     check_certificate(der)
     certificate = x509.load_der_x509_certificate(der)
-    assert certificate.public_key().public_bytes_raw().hex() == key("one").public
+    public = certificate.public_key()
+    assert isinstance(public, Ed25519PublicKey)
+    assert public.public_bytes_raw().hex() == key("one").public
     assert to_pem(der).startswith("-----BEGIN CERTIFICATE-----")
     assert x509.load_pem_x509_certificate(to_pem(der).encode()) == certificate
 

@@ -121,8 +121,9 @@ def test_the_contract_computes_without_floats():
             is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
             divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
             rounds = isinstance(node, ast.Name) and node.id in ("float", "round", "hash", "id")
-            if is_float or divides or (rounds and isinstance(node.ctx, ast.Load)):
-                wrong.append(f"{name}:{node.lineno}")
+            rounds = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and rounds
+            if is_float or divides or rounds:
+                wrong.append(f"{name}: {ast.unparse(node)}")
     assert wrong == []
 
 

@@ -19,9 +19,10 @@ pytestmark = pytest.mark.unit  # it may start processes
         ["ruff", "check"],
         ["mypy"],
         ["mypy", "--config-file", "bench/mypy.ini"],
+        ["mypy", "--config-file", "tests/mypy.ini"],
         ["mkdocs", "build", "--strict", "--quiet", "--site-dir", "SITE"],
     ],
-    ids=["format", "lint", "types", "types of bench", "docs"],
+    ids=["format", "lint", "types", "types of bench", "types of tests", "docs"],
 )
 def test_the_project_is_in_order(command, tmp_path):
     arguments = [a.replace("SITE", str(tmp_path / "site")) for a in command]

@@ -383,6 +383,6 @@ def test_a_full_disk_is_one_sentence(store, monkeypatch):
             return None
 
     incoming.close()
-    incoming._file = Full()
+    monkeypatch.setattr(incoming, "_file", Full())
     with pytest.raises(BlobError, match=r"disk of .* is full; free space"):
         incoming.feed(store.path(blob.digest).read_bytes())

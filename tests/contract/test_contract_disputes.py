@@ -42,7 +42,7 @@ from swarmhub.types import RECEIPT_DOMAIN, ROTATE_DOMAIN
 def take_over(c):
     """Two suspect the leader, and the next in line leads; also what its followers are, and a
     dispute about what it has offered."""
-    first, *voters = c.leader(), *c.followers()
+    first, voters = c.leader(), c.followers()
     offered = c.doubt()
     for member in voters[:2]:
         c.ok(member, Suspect(c.ref()))

@@ -53,6 +53,7 @@ from swarmhub.contract.state import Table
 from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
+    Body,
     Enrol,
     Finish,
     Invalid,
@@ -109,7 +110,7 @@ class Law(RuleBasedStateMachine):
     def begin(self, spec, everybody):
         """A study that everybody takes part in, or that is only proposed, in one block."""
         name, terms = spec.name, compute_spec_digest(spec)
-        acts = [(1, Propose(spec))]
+        acts: list[tuple[int, Body]] = [(1, Propose(spec))]
         if everybody:
             members = self.c.chain.active
             acts += [(m, Approve(name, terms)) for m in members if m != 1]

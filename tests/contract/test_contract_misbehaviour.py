@@ -50,7 +50,7 @@ class Validators(Consortium):
         card = card_of(f"h{i}", consensus=key(consensus).public, **changes)
         return Rotate(card, key(f"h{i}").sign(ROTATE_DOMAIN, card_message(card)))
 
-    def rotate(self, i, consensus):
+    def rekey(self, i, consensus):
         """Member i replaces its consensus key."""
         self.ok(i, self.rotation(i, consensus))
 
@@ -91,7 +91,7 @@ def test_only_another_consensus_key_gives_the_vote_back():
     c = Validators()
     c.show("h2")
     c.refused("NotAllowed", 2, Validate())
-    c.rotate(2, "new")
+    c.rekey(2, "new")
     assert c.held_against(2) is None
     c.ok(2, Validate())
     assert c.powers == [1, 1, 1, 1]
@@ -100,15 +100,15 @@ def test_only_another_consensus_key_gives_the_vote_back():
 def test_the_key_that_signed_twice_never_votes_again():
     c = Validators()
     c.show("h2")
-    c.rotate(2, "new")
+    c.rekey(2, "new")
     c.refused("AlreadyDone", 2, c.rotation(2, "h2/consensus"))
-    c.rotate(2, "newer")
+    c.rekey(2, "newer")
     c.refused("AlreadyDone", 2, c.rotation(2, "h2/consensus"))
 
 
 def test_evidence_of_a_replaced_key_is_recorded_and_takes_no_vote():
     c = Validators()
-    c.rotate(2, "new")
+    c.rekey(2, "new")
     c.ok(2, Validate())
     assert c.show("h2") == (DoubleSigned(2, 7),)
     assert c.powers == [1, 1, 1, 1]
@@ -122,7 +122,7 @@ def test_evidence_outlives_further_rotations():
     c = Validators()
     c.show("h2")
     for i in range(MAX_FORMER_KEYS - 1):
-        c.rotate(2, f"new {i}")
+        c.rekey(2, f"new {i}")
     first = get_former_keys(c.state, 2)[0]
     assert (first.double_signed, first.late) == (7, False)
     assert c.held_against(2) is None
@@ -134,7 +134,7 @@ def test_no_way_of_rotating_hides_a_double_signing(before):
     if before:
         c.ok(2, before)
     for i in range(MAX_FORMER_KEYS):
-        c.rotate(2, f"new {i}")
+        c.rekey(2, f"new {i}")
     said = c.refused("AlreadyDone", 2, c.rotation(2, "one more")).message
     assert said.endswith("8 times within 100 blocks; replace it again later.")
     assert c.show("h2") == (DoubleSigned(2, 7),)
@@ -143,17 +143,17 @@ def test_no_way_of_rotating_hides_a_double_signing(before):
 def test_keys_of_a_hundred_blocks_ago_make_room():
     c = Validators()
     for i in range(MAX_FORMER_KEYS):
-        c.rotate(2, f"new {i}")
+        c.rekey(2, f"new {i}")
     while c.ledger.tip.height < FORMER_KEY_BLOCKS:
         c.idle(1)
-    c.rotate(2, "one more")
+    c.rekey(2, "one more")
     assert len(get_former_keys(c.state, 2)) == MAX_FORMER_KEYS
     assert c.show("h2") == ()
 
 
 def test_a_key_that_a_member_replaced_is_good_for_nobody():
     c = Validators()
-    c.rotate(2, "new")
+    c.rekey(2, "new")
     former = key("h2/consensus").public
     c.refused("AlreadyDone", 3, c.rotation(3, "h2/consensus"))
     token = c.invite(1, "newcomer")
@@ -179,7 +179,7 @@ def test_the_last_validator_keeps_its_vote():
 def test_the_last_validators_power_goes_to_good_keys(gone):
     c = Validators()
     c.show("h1", "h2")
-    c.rotate(3, "new")  # and has not validated
+    c.rekey(3, "new")  # and has not validated
     assert c.powers == [0, 0, 0, 1]
     c.ok(4, gone)
     assert c.powers[:3] == [0, 0, 1]
@@ -188,7 +188,7 @@ def test_the_last_validators_power_goes_to_good_keys(gone):
 def test_a_member_that_goes_leaves_nothing_held_against_it():
     c = Validators()
     c.show("h2")
-    c.rotate(2, "new")
+    c.rekey(2, "new")
     c.show("new")
     c.ok(2, Leave())
     assert DOUBLE_SIGN.get(c.state, 2) is None
@@ -197,7 +197,7 @@ def test_a_member_that_goes_leaves_nothing_held_against_it():
 
 def test_a_restart_gives_no_vote_to_a_key_that_signed_twice():
     c = Validators()
-    c.rotate(1, "new")
+    c.rekey(1, "new")
     c.show("h1", "h2")
     will = InheritedState(
         c.chain.chain_id, 9, c.app_hash.hex(), (1, 2), pack_state(c.state.values).decode(), ("", "")

@@ -19,7 +19,7 @@ BASES = {Event, events.StudyEvent, events.RoundEvent}
 
 def example(kind):
     """A value of a type, or a record with a value for each field."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(**{f.name: example(hints[f.name]) for f in dataclasses.fields(kind)})
     origin, args = typing.get_origin(kind), typing.get_args(kind)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+from aiohttp import web
 from builders import CLAIMED, HEART, merging
 from ends import between, effect, put
 from parts import no_sweep, services_on
@@ -193,6 +194,7 @@ def test_a_trainer_whose_node_has_no_descriptors_is_cut_off_and_comes_again(tmp_
         with pytest.raises(ConnectionResetError):
             await api._guard(request, short)
         answer = await api._guard(request, wrong)
+        assert isinstance(answer, web.Response)
         assert answer.status == 400
         assert "Permission denied" in answer.text
         assert len(board.said) == 2

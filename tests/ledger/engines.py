@@ -111,6 +111,10 @@ class StandIn:
     """A handle on a chain whose engine is played: a block of all that was submitted in a turn."""
 
     sleeps = False
+    app: Application
+    _store: Store
+    _server: AbciServer
+    _player: Player
 
     def __init__(self, clock):
         self._clock = clock
@@ -125,8 +129,8 @@ class StandIn:
         self = cls(clock)
         create_comet_ledger(folder, genesis)
         self._store = Store.open(folder / STATE_FILE)
-        self._app = self.app = Application(self._store, self._publish)
-        self._server = AbciServer(self._app.handle, lambda error: None)
+        self.app = Application(self._store, self._publish)
+        self._server = AbciServer(self.app.handle, lambda error: None)
         path = folder / "abci.sock"
         await self._server.start(path)
         self._player = await Player.connect(path)
@@ -139,11 +143,11 @@ class StandIn:
 
     @property
     def tip(self):
-        return self._app.tip
+        return self.app.tip
 
     @property
     def state(self):
-        return self._app.state
+        return self.app.state
 
     def _publish(self, committed):
         for handle in [self, *self.others]:

@@ -10,6 +10,7 @@ import itertools
 import json
 import shutil
 import sqlite3
+from typing import Any
 
 import engines
 import pytest
@@ -51,6 +52,7 @@ class Clock:
 async def opened(driver, folder, clock=None, handles=1, genesis=GENESIS):
     """So many handles on a new chain; "h1" writes by all of them."""
     clock = clock or Clock()
+    ledgers: list[Any]
     if driver == "memory":
         chain = MemoryChain(genesis, key("h1"))
         ledgers = [MemoryLedger(chain, clock) for _ in range(handles)]

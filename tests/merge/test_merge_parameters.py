@@ -408,8 +408,10 @@ def test_a_good_contribution_passes_the_check():
 
 def test_a_source_that_is_too_short_is_refused():
     layout, contributions = mixed(1)
+    whole = contributions[0].source
+    assert isinstance(whole, Buffer)
     with pytest.raises(BadContribution, match="bytes"):
-        check_contribution(layout, 10, Buffer(contributions[0].source.data[:-64]))
+        check_contribution(layout, 10, Buffer(whole.data[:-64]))
 
 
 @pytest.mark.parametrize("rule", NAMES)

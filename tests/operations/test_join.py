@@ -244,8 +244,8 @@ def test_a_token_that_is_not_right_is_one_sentence_and_changes_nothing(
     token = read_token(run("consortium", "invite", "--home", home).strip())
     new = init(tmp_path / "b", "B")
     before = (new / "node.toml").read_text()
-    token = write_token(dataclasses.replace(token, **change))
-    assert sentence in run("consortium", "join", token, "--home", new, code=2)
+    changed = write_token(dataclasses.replace(token, **change))
+    assert sentence in run("consortium", "join", changed, "--home", new, code=2)
     assert (new / "node.toml").read_text() == before
 
 
@@ -253,9 +253,10 @@ def test_a_door_that_is_somebody_elses_is_not_believed(alone, tmp_path):
     home, _ = alone
     token = read_token(run("consortium", "invite", "--home", home).strip())
     doors = (dataclasses.replace(token.doors[0], tls="ab" * 32),)
-    token = write_token(dataclasses.replace(token, doors=doors))
+    changed = write_token(dataclasses.replace(token, doors=doors))
     new = init(tmp_path / "b", "B")
-    assert "somebody else answers there" in run("consortium", "join", token, "--home", new, code=2)
+    said = run("consortium", "join", changed, "--home", new, code=2)
+    assert "somebody else answers there" in said
 
 
 @pytest.mark.parametrize(

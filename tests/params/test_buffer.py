@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -362,3 +363,13 @@ def test_what_safetensors_cannot_store_is_refused_by_name(array, tmp_path):
 def test_a_disk_that_does_not_take_an_array_is_said(tmp_path):
     with pytest.raises(DiskError, match="check its disk"):
         save_safetensors({"a": np.zeros(1)}, tmp_path / "none" / "f.safetensors")
+
+
+def test_complex_numbers_need_a_safetensors_that_has_them(tmp_path, monkeypatch):
+    def refuse(arrays):
+        raise safetensors.SafetensorError("dtype complex64 is not covered")
+
+    monkeypatch.setattr(safetensors.numpy, "save", refuse)
+    with pytest.raises(Malformed, match=r"'z': Arrays of type complex64 need safetensors 0\.7"):
+        save_safetensors({"z": np.ones(2, np.complex64)}, tmp_path / "f.safetensors")
+    save_safetensors({"z": np.ones(2, np.float32)}, tmp_path / "f.safetensors")

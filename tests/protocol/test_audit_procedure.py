@@ -150,6 +150,7 @@ def test_stretches_are_drawn_once_for_an_offer_and_the_leader_is_not_asked():
 
 def test_a_false_stretch_is_disputed_with_what_its_owners_have_proven():
     (found,) = asyncio.run(audit_offer(Asking(), DRAWN, {}))
+    assert isinstance(found, Audited)
     assert (found.discrepancy.chunk, found.discrepancy.leaf) == (1, "ab" * 32)
 
 

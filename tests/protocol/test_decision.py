@@ -416,6 +416,7 @@ def test_where_several_parts_want_a_blob_whoever_one_would_ask_is_asked():
     assert set(pull.holders) == set(r.contributors) - {me}  # then whoever else may have it
     one, two = Pull("d", 1, "l", (1, 2), False), Pull("d", 1, "l", (3, 1), True)
     (both,) = unite([one, two, one])
+    assert isinstance(both, Pull)
     assert (both.holders, both.durable) == ((1, 2, 3), True)
 
 

@@ -193,6 +193,20 @@ def storable(array: Array) -> Array:
     return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
 
 
+def _need_complex() -> None:
+    """Raise Malformed if the installed safetensors cannot write complex numbers."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save
+
+    try:
+        save({"x": np.zeros(1, np.complex64)})
+    except SafetensorError:
+        raise Malformed(
+            "Arrays of type complex64 need safetensors 0.7 or newer; install it, or split the "
+            "array into its real and imaginary part."
+        ) from None
+
+
 def save_safetensors(arrays: Mapping[str, Array], path: Path) -> None:
     """Write arrays of any strides as a safetensors file, which appears when it is whole. Raises
     Malformed, with its name, if an array cannot be stored; DiskError if the disk does not take
@@ -206,6 +220,8 @@ def save_safetensors(arrays: Mapping[str, Array], path: Path) -> None:
             raise Malformed(f"{name!r} is no name for an array; choose another.")
         try:
             found[name] = storable(array)
+            if found[name].dtype.kind == "c":
+                _need_complex()
         except Malformed as error:
             raise Malformed(f"{name!r}: {error}") from None
     partial = path.with_name(path.name + ".partial")
