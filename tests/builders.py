@@ -370,10 +370,16 @@ class Consortium:
             self.ok(member, self.contribution(member, name, **changes))
 
     def receipt(
-        self, who: int, ref: RoundRef, of: str, nbytes: int = MODEL_BYTES, layout: str = ""
+        self,
+        who: int,
+        ref: RoundRef,
+        of: str,
+        nbytes: int = MODEL_BYTES,
+        layout: str = "",
+        met: bool = False,
     ) -> Receipt:
         layout = layout or self.layout(ref.study)
-        message = receipt_message(self.chain.chain_id, ref, of, nbytes, layout)
+        message = receipt_message(self.chain.chain_id, ref, of, nbytes, layout, met)
         return Receipt(who, self.accounts[who].sign(RECEIPT_DOMAIN, message))
 
     def settlement(self, who: int, name: str = HEART, **changes: Any) -> Settle:
@@ -383,6 +389,7 @@ class Consortium:
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
         form = changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name))
+        form = (*form, changes.get("met", False))
         enrolled = len(r.enrolled)
         drawn = get_auditors(r, enrolled, ref.term)
         rest = [m for m in candidates if m not in {who, *drawn}]

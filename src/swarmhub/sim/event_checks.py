@@ -49,6 +49,7 @@ class EventChecks(SettlementChecks):
                 self._roster, self._reckoned = set(event.roster), set(self._enrolled)
                 self._reports.clear()
                 self._brought.clear()
+                self._left.clear()
             case e.CollectsAgain():
                 self._roster = set(event.roster)
                 self._reckon(self._roster)
@@ -99,6 +100,7 @@ class EventChecks(SettlementChecks):
     def _fixed(self, number: int, members: Sequence[MemberId]) -> None:
         """Check the set of contributions that a round merges."""
         self._forget_offers()
+        self._roster -= self._left - set(members)
         self._sets[number] = set(members)
         if len(self._sets[number]) < len(members):
             self._break("WEIGHTS", f"round {number}: somebody is in the set twice")
@@ -110,7 +112,7 @@ class EventChecks(SettlementChecks):
         """Check that no honest member's contribution is left out for its layout: the honest ones
         are alike, and most."""
         self._brought.pop(member, None)
-        self._roster.discard(member)
+        self._left.add(member)
         self._contributed.get(number, set()).discard(member)
         if member not in self.world.schedule.liars:
             self._break("HONEST", f"member {member} was left out for its layout")

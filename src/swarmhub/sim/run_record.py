@@ -48,6 +48,7 @@ class RunRecord:
         self._targets: dict[int, MemberId] = {}  # the members that motions are to remove
         self._number, self._kind = 0, ""  # of the open round
         self._at = ("", 1)  # its stage and turn
+        self._left: set[MemberId] = set()  # members that were left out of it for their layout
         self._roster: set[MemberId] = set()  # of the open round
         self._contributed: dict[int, set[MemberId]] = {}
         self.finished = False

@@ -103,6 +103,8 @@ def close(ctx: Context, spec: Spec, r: Round) -> None:
     if not is_enough(spec, r, r.contributors):
         put(ctx, replace(r, grace=""))
         return
+    gone = {o.member for o in r.left_out} - set(r.contributors)
+    r = replace(r, roster=tuple(m for m in r.roster if m not in gone))
     phase = KINDS[r.kind].after(COLLECTING)
     if phase == MERGING and not any(c.digest for c in r.contributions):
         phase = SETTLED  # metrics only: nothing to merge
@@ -111,8 +113,8 @@ def close(ctx: Context, spec: Spec, r: Round) -> None:
 
 def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
     """Return the round without contributions of another layout than most have (if as many have
-    each: than the one of the lowest member id). Their members may bring the right one as long as
-    the round collects."""
+    each: than the one of the lowest member id). If the rest is too few, their members are waited for
+    again."""
     count = Counter((c.layout, c.nbytes) for c in r.contributions)
     most = max(count.values())
     chosen = next(c for c in r.contributions if count[c.layout, c.nbytes] == most)
@@ -128,7 +130,6 @@ def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
         r,
         contributions=tuple(c for c in r.contributions if c.member not in gone),
         left_out=(*r.left_out, *(LeftOut(c.member, c.layout) for c in odd)),
-        roster=tuple(m for m in r.roster if m not in gone),
         revision=r.revision + 1,
     )
 
