@@ -92,7 +92,9 @@ def test_stages_that_could_never_run_are_refused(stages, field):
     assert said.startswith(f"Expected {field} to be") or field in said, said
 
 
-@pytest.mark.parametrize("more", [{"rounds": 3}, {"statistics": True}, {"merge": MergeRule("trimmed_mean")}])
+@pytest.mark.parametrize(
+    "more", [{"rounds": 3}, {"statistics": True}, {"merge": MergeRule("trimmed_mean")}]
+)
 def test_a_study_lists_its_stages_or_says_them_in_short(more):
     terms = replace(spec_of(rounds=0, stages=(FIT,)), **more)
     Consortium(3).refused("BadValue", 1, Propose(terms))

@@ -182,7 +182,9 @@ def test_the_spec_of_the_readme_parses(tmp_path):
     assert (spec.name, spec.min_peers, spec.options) == ("heart", 3, {"model": "logistic"})
 
 
-@pytest.mark.parametrize("page", ["reference/spec.md", "guides/own-training.md"])
+@pytest.mark.parametrize(
+    "page", ["reference/spec.md", "guides/own-training.md", "guides/stages.md"]
+)
 def test_whole_specs_on_other_pages_parse(tmp_path, page):
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
     assert blocks

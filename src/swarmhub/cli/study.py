@@ -58,6 +58,22 @@ def propose(
     )
 
 
+@app.command("amend")
+def amend(
+    spec: Annotated[Path, typer.Argument(help="The new terms, a TOML file with the same name.")],
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """Replace the terms of a study that is proposed or suspended."""
+    made = run(studies.amend(Home.open(home), studies.read_spec(spec)))
+    show(
+        made,
+        json_,
+        f"Amended '{made.study}' (terms {made.spec[:16]}…). Members approve or refuse exactly "
+        f"these; then 'swarmhub study start {made.study}' goes on.",
+    )
+
+
 @app.command("approve")
 def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
     """Show a study's terms, ask, and approve exactly these for this hospital."""

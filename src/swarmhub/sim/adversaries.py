@@ -30,6 +30,7 @@ late_offer     as leader: shows its offer to the drawn auditors only when the ot
 flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
+false_test     as leader: says the opposite of whether the test of a stage holds
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -233,6 +234,8 @@ class ByzantineNode(MischievousNode):
 
     def done(self, effect: Effect, event: Observation | None) -> None:
         """End an effect; answer an offer at once (`false_receipt`)."""
+        if isinstance(event, MergeDone) and "false_test" in self.lies:
+            event = replace(event, met=not event.met)
         if isinstance(event, MergeDone):
             self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:

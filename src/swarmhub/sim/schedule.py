@@ -42,7 +42,7 @@ ATTACKS = (
     "not_a_number", "twice", "replay", "forge", "two_faces", "silent", "impersonate",
     "retract", "stale", "self_vote", "uninvited",
     "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
-    "reoffer", "copy", "rotate", "late_offer", "flee", "curious",
+    "reoffer", "copy", "rotate", "late_offer", "flee", "curious", "false_test",
 )  # fmt: skip
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks

@@ -88,6 +88,11 @@ class SettlementChecks(RunRecord):
         if model.stage == contents.FIT:
             sums = contents.arrays_of(right, self.world.forms.of_stage[contents.FIT])
             holds = bool((abs(sums["gradient"]) <= contents.FIT_MOST).all())
+        before = self.models[-2] if len(self.models) > 1 else model
+        went_on = model.stage == contents.FIT and model.turn > 1
+        is_over = before.met or before.turn == contents.FIT_ROUNDS
+        if before.stage == contents.FIT and went_on == is_over:
+            self._break("TEST", f"round {before.number}: its stage goes on, or does not")
         if model.met != holds:
             self._break("TEST", f"round {model.number}: the test holds: {holds}, not {model.met}")
 
