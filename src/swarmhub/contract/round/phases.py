@@ -113,7 +113,7 @@ def close(ctx: Context, spec: Spec, r: Round) -> None:
 
 def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
     """Return the round without contributions of another layout than most have (if as many have
-    each: than the one of the lowest member id). If the rest is too few, they are waited for again."""
+    each: than that of the lowest member id). If the rest is too few, they are waited for again."""
     count = Counter((c.layout, c.nbytes) for c in r.contributions)
     most = max(count.values())
     chosen = next(c for c in r.contributions if count[c.layout, c.nbytes] == most)
