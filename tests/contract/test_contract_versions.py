@@ -8,12 +8,14 @@ import json
 import pytest
 from builders import Consortium, card_of, genesis_of, key
 from crossing import BOTH, cross, replay_all, scheduled, updated
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_contract_inheritance import begin, heir_of
 from version2 import NOTED, Note, Reasoned, ReasonedVote
 
 from swarmhub import contract, keys
 from swarmhub.contract import State, events
-from swarmhub.contract.consortium.upgrades import MAX_AFTER_BLOCKS, MAX_VERSIONS
+from swarmhub.contract.consortium.upgrades import MAX_AFTER_BLOCKS, MAX_VERSIONS, find_behind
 from swarmhub.contract.records import Motion, NextVersion, get_chain
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.since import find_newer
@@ -21,6 +23,7 @@ from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import (
     Announce,
     Leave,
+    Remove,
     Revoke,
     Rotate,
     Upgrade,
@@ -134,6 +137,25 @@ def test_one_upgrade_is_moved_at_a_time():
     c.refused("AlreadyDone", 1, Upgrade(2, 5))
     c = scheduled(3, after=30)
     c.refused("AlreadyDone", 2, Upgrade(2, 5))
+
+
+ACTS = st.one_of(
+    st.builds(Announce, st.sampled_from([OLD, BOTH, BOTH, (1, 3)])),
+    st.just(Upgrade(2, 1_000)), st.builds(Vote, st.integers(1, 3), st.booleans()),
+    st.sampled_from([Leave(), Revoke(), Validate(), Remove(2)]),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 5), ACTS), min_size=10, max_size=40))
+def test_no_voting_node_lacks_a_version_that_is_decided(acts):
+    c = Consortium(5)
+    for who, act in [*acts, *[(m, Announce(BOTH)) for m in range(1, 6)]]:
+        c.act(who, act)
+        if c.happened("upgrade_scheduled"):
+            assert find_behind(c.state, 2) == []
+            return
+    assert c.chain.next_version is None
 
 
 # newcomers
