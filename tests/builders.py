@@ -388,8 +388,10 @@ class Consortium:
         candidates = r.roster if r.kind == "initial" else r.contributors
         merged = changes.pop("digest", digest(f"{name} merged {r.number}.{r.revision}"))
         ref = changes.pop("ref", self.ref(name))
-        form = changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name))
-        form = (*form, changes.get("met", False))
+        form = (
+            changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name)),
+            changes.get("met", False),
+        )  # fmt: skip
         enrolled = len(r.enrolled)
         drawn = get_auditors(r, enrolled, ref.term)
         rest = [m for m in candidates if m not in {who, *drawn}]

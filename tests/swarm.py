@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from swarmhub.contract.records import ROUND, STUDY, Spec
 from swarmhub.contract.transactions import Start
@@ -16,6 +17,7 @@ from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
 
+PROGRAMS = Path(__file__).with_name("programs")
 COMMAND = [sys.executable, "-m", "swarmhub"]
 
 
@@ -113,10 +115,12 @@ class Network:
         return "\n".join(found)
 
     def train(self, i, script, name="trainer"):
-        """Run a Python script as the trainer of hospital i; it gets --home."""
+        """Run a Python script (or one with arguments) as the trainer of hospital i; it gets
+        --home."""
+        words = script if isinstance(script, list) else [script]
         home = self.homes[i - 1].root
         self.children.start_command(
-            f"{name} {i}", [sys.executable, str(script), "--home", str(home)],
+            f"{name} {i}", [sys.executable, *map(str, words), "--home", str(home)],
             home / "logs" / f"{name}.log",
         )  # fmt: skip
 

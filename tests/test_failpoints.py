@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from swarm import PROGRAMS
 
 import swarmhub
 from swarmhub import failpoints
@@ -25,6 +26,9 @@ PLACES = [
 ]
 
 
+LOOP = [sys.executable, str(PROGRAMS / "failpoints_in_a_loop.py")]
+
+
 def test_every_place_in_the_code_has_a_name_in_the_table_and_every_name_one_place():
     by_kind = {p.partition("{")[0] for p in PLACES if "{" in p}
     plain = sorted(p for p in PLACES if "{" not in p)
@@ -40,26 +44,16 @@ def test_an_unarmed_process_passes_every_moment():
 
 
 def test_an_armed_process_dies_at_the_named_moment_for_the_nth_time_and_no_sooner():
-    code = (
-        "from swarmhub import failpoints; failpoints.arm()\n"
-        "half = lambda: print('half', flush=True)\n"
-        "for i in range(9): print(i, flush=True); failpoints.failpoint('merge.half', half)"
-        "; failpoints.failpoint('merge.whole')"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [*LOOP, "9"],
         env={failpoints.VARIABLE: "merge.half:3"}, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (-9, ["0", "1", "2", "half"])
 
 
 def test_a_process_hangs_at_the_named_moment_until_it_may_go_on():
-    code = (
-        "from swarmhub import failpoints; failpoints.arm()\n"
-        "for i in range(3): print(i, flush=True); failpoints.failpoint('merge.half')"
-    )
     child = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [*LOOP, "3"],
         env={failpoints.VARIABLE: "merge.half:2:hang"}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     os.waitpid(child.pid, os.WUNTRACED)  # returns when it has stopped

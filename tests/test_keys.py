@@ -261,6 +261,7 @@ def test_a_release_key_is_a_key_of_common_tools(tmp_path):
     made, path = ReleaseKey(), tmp_path / "release.pem"
     made.save(path)
     found = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(found, ec.EllipticCurvePrivateKey)
     assert isinstance(found.curve, ec.SECP256R1)
     point = ec.EllipticCurvePublicKey.from_encoded_point(found.curve, bytes.fromhex(made.public))
     assert point == found.public_key()

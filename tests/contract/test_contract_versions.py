@@ -89,7 +89,9 @@ def test_announcements_without_votes_carry_nothing():
     c.ok(2, Vote(c.open_motions[-1], True))
     assert c.chain.next_version is None, "two of four votes; three are needed"
     c.ok(3, Vote(c.open_motions[-1], True))
-    assert c.chain.next_version.number == 2
+    scheduled_one = c.chain.next_version
+    assert scheduled_one is not None
+    assert scheduled_one.number == 2
 
 
 def waiting_for_4():

@@ -91,5 +91,5 @@ def install(put: Callable[[Any, Any, Any], None] = put_into) -> None:
     put(BODIES, Note.KIND, Note)
     put(BODIES, Vote.KIND, ReasonedVote)
     put(VERSIONS, 1, replace(one, rules={**one.rules, ReasonedVote: membership.vote}))
-    new = {Note: note, ReasonedVote: vote}
+    new: dict[type[Any], Callable[[Context, Any], None]] = {Note: note, ReasonedVote: vote}
     put(VERSIONS, 2, Version(2, {**one.rules, **new}, one.timers, activate))

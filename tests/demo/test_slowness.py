@@ -62,10 +62,10 @@ def test_time_in_which_the_demo_was_stopped_does_not_count():
 @pytest.mark.parametrize(
     ("phase", "have", "words"),
     [
-        ("COLLECTING", (1,), "parameters round: waiting for South, West"),
-        ("COLLECTING", (1, 2, 3), "parameters round: all have contributed"),
-        ("MERGING", (2,), "parameters round: waiting for the leader (South)"),
-        ("MERGING", (), "parameters round: waiting for the leader (none is left)"),
+        ("COLLECTING", (1,), "train round: waiting for South, West"),
+        ("COLLECTING", (1, 2, 3), "train round: all have contributed"),
+        ("MERGING", (2,), "train round: waiting for the leader (South)"),
+        ("MERGING", (), "train round: waiting for the leader (none is left)"),
     ],
 )
 def test_what_a_round_waits_for_is_said_by_name(phase, have, words):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import needs_cometbft
-from swarm import COMMAND, Network, make_spec, swarmhub
+from swarm import COMMAND, PROGRAMS, Network, make_spec, swarmhub
 from test_life import (
     add_one,
     export,
@@ -67,7 +67,7 @@ def running(network, rounds=40, pause=0.1, n=4, **options):
     terms = {"quorum_grace_ms": 400, "leader_timeout_ms": 5_000, "min_peers": n - 1, **options}
     network.open_study(make_spec(rounds=rounds, **terms))
     for i in range(1, n + 1):
-        network.train(i, add_one(network.root, pause=pause))
+        network.train(i, add_one(pause=pause))
     network.wait_until(lambda: number(network) >= 3)
 
 
@@ -121,18 +121,16 @@ def test_a_member_stopped_while_it_writes_a_block_holds_all_up_and_loses_nothing
         for i in (1, 2, 3):
             network.up(i)
         network.open_study(make_spec(rounds=4, min_peers=2, quorum_grace_ms=400))
-        network.train(1, add_one(tmp_path))
+        network.train(1, add_one())
         turns = network.homes[0].ledger_path.with_name("ledger.sqlite.turns")
         network.wait_until(lambda: 1 in network.round("s").roster)
         holder = subprocess.Popen(
-            [sys.executable, "-c",
-             "import fcntl,sys; f=open(sys.argv[1],'a'); fcntl.flock(f, fcntl.LOCK_EX);"
-             "print('held', flush=True); sys.stdin.read()", str(turns)],
+            [sys.executable, str(PROGRAMS / "hold_lock.py"), str(turns)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert holder.stdout.readline() == b"held\n"
         for i in (2, 3):
-            network.train(i, add_one(tmp_path))
+            network.train(i, add_one())
         pool = turns.with_name("ledger.sqlite.pool")
         network.wait_until(lambda: len(list(pool.glob("[0-9]*"))) >= 2)  # they wait in the pool
         assert network.round("s").roster == (1,)
@@ -143,20 +141,11 @@ def test_a_member_stopped_while_it_writes_a_block_holds_all_up_and_loses_nothing
 # a machine runs out of descriptors
 
 
-STARVED = """
-import resource, sys
-import swarmhub.node.service
-from swarmhub.cli import up
-resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
-sys.exit(up.main(sys.argv[2:]))
-"""
-
-
 def start_starved(network, i, limit):
     """Node i with so few descriptors; returns the path of its log."""
     home = network.homes[i - 1].root
     log = home / "logs" / f"starved{limit}.log"
-    command = [sys.executable, "-c", STARVED, str(limit), "--home", str(home)]
+    command = [sys.executable, str(PROGRAMS / "starved_node.py"), str(limit), "--home", str(home)]
     network.children.start_command(f"starved {limit}", command, log)
     return log
 
@@ -231,7 +220,7 @@ def test_a_full_disk_under_homes_and_ledger_holds_a_round_up_and_loses_nothing(t
             network.children.start(f"node {i}", command, network.log(i), **{DIE_AT: moment})
         network.open_study(make_spec(rounds=6, min_peers=3))
         for i in (1, 2, 3):
-            network.train(i, add_one(tmp_path))
+            network.train(i, add_one())
         pids = [pid_of(network, f"node {i}") for i in (1, 2, 3)]
         network.wait_until(lambda: all(map(has_stopped, pids)))
         with filled(disk):
@@ -349,22 +338,6 @@ def test_a_clock_ten_minutes_wrong_stops_nobody(tmp_path, offset_ms):
         assert "Traceback" not in network.logs()
 
 
-STEPPED = """
-import signal, sys, time
-from swarmhub.cli import up
-now_s, now_ns, step_s = time.time, time.time_ns, 0
-
-def step(*_):
-    global step_s
-    step_s = int(sys.argv[1])
-    print("the clock is set", file=sys.stderr, flush=True)
-
-time.time, time.time_ns = lambda: now_s() + step_s, lambda: now_ns() + step_s * 1_000_000_000
-signal.signal(signal.SIGUSR1, step)
-sys.exit(up.main(sys.argv[2:]))
-"""
-
-
 def block_time_ms(network):
     """Time of the newest block, less what has passed: the same at any moment if blocks' time goes
     on at real speed."""
@@ -384,11 +357,17 @@ def test_a_clock_that_is_set_by_ten_minutes_while_nodes_run_does_nothing(tmp_pat
     """First that of one node, later that of the others, too. Deadlines fire after it as before."""
     with Network(tmp_path, 3) as network:
         for i, home in enumerate(network.homes, 1):
-            command = [sys.executable, "-c", STEPPED, str(step_s), "--home", str(home.root)]
+            command = [
+                sys.executable,
+                str(PROGRAMS / "stepped_node.py"),
+                str(step_s),
+                "--home",
+                str(home.root),
+            ]
             network.children.start_command(f"node {i}", command, network.log(i))
         network.open_study(make_spec(rounds=20, quorum_grace_ms=800, min_peers=2))
         for i in (1, 2, 3):
-            network.train(i, add_one(tmp_path, pause=0.1))
+            network.train(i, add_one(pause=0.1))
         for at, stepped in ((3, [2]), (6, [1, 3])):
             network.wait_until(lambda at=at: number(network) >= at)
             before_ms = block_time_ms(network)

@@ -352,7 +352,7 @@ def test_a_node_with_a_damaged_journal_head_and_layout_says_so_and_goes_on(tmp_p
             network.up(i)
         network.open_study(make_spec(rounds=6))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path, pause=0.15))
+            network.train(i, add_one(pause=0.15))
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
         network.children.kill("node 2")
         home = network.homes[1]
@@ -382,7 +382,7 @@ def test_a_layout_lost_amid_a_round_comes_from_another_member(tmp_path):
         network.children.start("node 2", up, network.log(2), **dies)
         network.open_study(make_spec(rounds=4))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path))
+            network.train(i, add_one())
         network.wait_until(lambda: not network.children.is_running("node 2"))
         network.children.kill("node 2")
         for path in (network.homes[1].blobs_path / "layouts").glob("*.json"):

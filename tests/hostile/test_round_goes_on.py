@@ -18,21 +18,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from ends import End
 from strangers import certificate, connect, get, key_of, knocking, subject_of
-from swarm import Network, make_spec, swarmhub
+from swarm import PROGRAMS, Network, make_spec, swarmhub
 
 from swarmhub.params import import_safetensors
 
 pytestmark = pytest.mark.process
 
-ADD_ONE = """
-import argparse, numpy as np, swarmhub
-p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
-model = {"w": np.zeros(4)}
-with swarmhub.join("s", home) as swarm:
-    for turn in swarm.rounds(model):
-        model["w"] += 1
-        turn.report(samples=10)
-"""
 BOMB = gzip.compress(b"0" * (50 << 20))
 WORDS = [
     b"\x00 nonsense\r\n\r\n",
@@ -177,8 +168,6 @@ def an_expired_one(member, folder):
 
 def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_path):
     with Network(tmp_path, 3) as network:
-        script = tmp_path / "train.py"
-        script.write_text(ADD_ONE)
         for i in (1, 2):
             network.up(i)
         network.open_study(make_spec(rounds=12, leader_timeout_ms=20_000), members=[1, 2])
@@ -189,7 +178,7 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
         with Siege(ports, member, stranger, an_expired_one(member, tmp_path)) as siege:
             network.wait_until(lambda: siege.blows > 100)
             for i in (1, 2):
-                network.train(i, script)
+                network.train(i, PROGRAMS / "add_one.py")
             network.wait_until(lambda: network.study("s").status == "finished", 120)
             before = siege.blows
             network.wait_until(lambda: siege.blows > before + 50)  # it has not ended before
@@ -205,8 +194,6 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
 
 def test_a_study_is_finished_while_ten_thousand_strangers_stand_at_the_doors(tmp_path, crowd_size):
     with Network(tmp_path, 3) as network:
-        script = tmp_path / "train.py"
-        script.write_text(ADD_ONE)
         for i in (1, 2, 3):
             network.up(i)
         network.open_study(make_spec(rounds=6, min_peers=3, leader_timeout_ms=20_000))
@@ -216,7 +203,7 @@ def test_a_study_is_finished_while_ten_thousand_strangers_stand_at_the_doors(tmp
         with Crowd(ports, crowd_size) as crowd:
             network.wait_until(lambda: crowd.most >= crowd_size, 120)
             for i in (1, 2, 3):
-                network.train(i, script)
+                network.train(i, PROGRAMS / "add_one.py")
             network.wait_until(lambda: network.study("s").status == "finished", 180)
             assert crowd.again > 1000, "the doors were under pressure"
         network.children.check()

@@ -16,8 +16,10 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Self
 
 import pytest
+from swarm import PROGRAMS
 
 from swarmhub.contract.events import Settled
 from swarmhub.contract.records import ROUND, STUDY, Spec, get_members
@@ -89,7 +91,7 @@ class Bed:
             self.add_host(is_hidden=i in hidden)
         self.tables = write_heart(root / "tables")
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -287,8 +289,8 @@ class Bed:
 
     def connects(self, of: int, to: int, port: int) -> bool:
         """Whether host `of` can open a TCP connection to a port of host `to`."""
-        code = f"import socket; socket.create_connection(({self.address(to)!r}, {port}), 2)"
-        command = ["ip", "netns", "exec", self.space(of), sys.executable, "-c", code]
+        command = ["ip", "netns", "exec", self.space(of), sys.executable,
+                   str(PROGRAMS / "connect.py"), self.address(to), str(port)]  # fmt: skip
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def state(self, i: int):

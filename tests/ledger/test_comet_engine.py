@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import os
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -22,6 +23,7 @@ import pytest
 from builders import genesis_of, key
 from engines import Player, StandIn, needs_cometbft, networked, start
 from ledger_tools import GENESIS, WAIT_S, Clock, done, members, propose, signed, until
+from swarm import PROGRAMS
 
 from swarmhub import codec
 from swarmhub.contract.execution import (
@@ -401,14 +403,6 @@ def test_a_block_waits_for_space_and_is_committed_then(tmp_path, monkeypatch, co
     asyncio.run(main())
 
 
-ENGINE = """#!/bin/sh
-[ "$1" = version ] && echo {version} && exit
-echo x >> {runs}
-echo 'panic: {words}'
-{then}
-"""
-
-
 @pytest.mark.parametrize("words", ["write wal: no space left on device", "something else"])
 @pytest.mark.parametrize(
     "then", ["exit 2", "echo 'E[x] CONSENSUS FAILURE!!! err=x'; exec sleep 99"]
@@ -417,9 +411,11 @@ def test_an_engine_is_started_again_for_as_long_as_the_machine_is_short(
     tmp_path, monkeypatch, words, then
 ):
     binary, runs = tmp_path / "cometbft", tmp_path / "runs"
-    version = VERSION
-    binary.write_text(ENGINE.format(version=version, runs=runs, words=words, then=then))
+    shutil.copy(PROGRAMS / "engine_that_ends.sh", binary)
     binary.chmod(0o755)
+    told = {"VERSION": VERSION, "RUNS": str(runs), "WORDS": words, "THEN": then}
+    for name, value in told.items():
+        monkeypatch.setenv(f"ENGINE_{name}", value)
     monkeypatch.setenv(VARIABLE, str(binary))
     monkeypatch.setattr(engine_room, "SHORTAGE_PAUSE_S", 0.01)
     monkeypatch.setattr(engine_room, "RESTARTS", 2)

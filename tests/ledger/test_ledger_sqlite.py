@@ -7,7 +7,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from ledger_tools import (
     until,
     write_chain,
 )
+from swarm import PROGRAMS
 
 from swarmhub.contract import State
 from swarmhub.errors import LedgerDamaged, LedgerError
@@ -58,50 +58,12 @@ def test_two_handles_that_write_at_once_make_one_chain(path, no_safety_look):
     assert asyncio.run(open_and_close(path))[0] == tip
 
 
-PROCESS = """
-    import asyncio, sys
-    from pathlib import Path
-    from builders import key
-    from ledger_tools import change, signed, WAIT_S
-    from swarmhub.ledger import SqliteLedger, sqlite
-
-    sqlite.SAFETY_LOOK_S = 1e6
-    path, who, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-
-    async def main():
-        ledger = await SqliteLedger.open(path, key(who))
-        changed = asyncio.Event()
-        seen = []
-        ledger.subscribe(lambda c: (seen.append(c.height), changed.set()))
-        start = ledger.tip.height
-        print("open", flush=True)
-        sys.stdin.readline()
-        for i in range(count):
-            tx = signed(ledger, change(f"{who}-{i}"), who, expires_in_ms=LIFE)
-            result = await (await ledger.submit(tx)).result(WAIT_S)
-            assert result.ok, result
-        print("written", flush=True)
-        line = await asyncio.to_thread(sys.stdin.readline)
-        while ledger.tip.height < int(line):
-            changed.clear()
-            await asyncio.wait_for(changed.wait(), WAIT_S)
-        assert seen == list(range(start + 1, ledger.tip.height + 1)), seen
-        print(ledger.tip.height, ledger.tip.head, ledger.state.app_hash.hex(), flush=True)
-        await ledger.close()
-
-    import time
-    from builders import START_MS
-    LIFE = time.time_ns() // 1_000_000 - START_MS + 600_000
-    asyncio.run(main())
-"""
-
-
 @contextlib.contextmanager
 def process(path, who, count):
     """Another process with a handle of its own; it goes when we go."""
     environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
     child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROCESS), str(path), who, str(count)],
+        [sys.executable, str(PROGRAMS / "ledger_process.py"), str(path), who, str(count)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1,
     )  # fmt: skip
     try:

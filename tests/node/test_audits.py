@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from swarm import Network, make_spec
-from test_life import ADD_ONE, export, finished
+from swarm import PROGRAMS, Network, make_spec
+from test_life import add_one, export, finished
 
 from swarmhub import merkle
 from swarmhub.contract.events import FalseMerge, MergeStarted, Settled
@@ -19,39 +19,6 @@ from swarmhub.operations.record import read_record
 pytestmark = pytest.mark.process
 
 LIAR = Path(__file__).parents[2] / "bench" / "lying_node.py"
-
-
-SECOND_CHUNK = """
-import sys
-from swarmhub.blobs.leaves import fingerprint_of
-from swarmhub.cli import main
-from swarmhub.node import work
-from swarmhub.params import CHUNK_BYTES
-honest_merge = work.merge
-def false_merge(store, effect, is_wanted):
-    made = honest_merge(store, effect, is_wanted)
-    if effect.stage.kind != "train":
-        return made
-    data = bytearray(store.path(made.digest).read_bytes())
-    for at in list(range(CHUNK_BYTES, len(data), 8))[:FALSE]:  # the lowest bit of a number
-        data[at] ^= 1
-    path = store.incoming()
-    path.write_bytes(data)
-    made = fingerprint_of(path, made.layout)
-    store.adopt(path, made)
-    return made
-work.merge = false_merge
-sys.exit(main())
-"""
-ADD_OWN = """
-import argparse, numpy as np, swarmhub
-p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
-model = {"w": np.zeros(200_000)}
-with swarmhub.join("s", home) as swarm:
-    for turn in swarm.rounds(model):
-        model["w"] += int(home[-1])
-        turn.report(samples=10)
-"""
 
 
 def blocks_of(network):
@@ -99,14 +66,8 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         )
         spec = make_spec(rounds=8, min_peers=4, audit=audit, merge=MergeRule(rule))
         network.open_study(spec)
-        script = tmp_path / "train.py"
-        script.write_text(
-            ADD_ONE.replace("STUDY", "s")
-            .replace("PAUSE", "0")
-            .replace("zeros(4)", f"zeros({size})")
-        )
         for i in (1, 2, 3, 4):
-            network.train(i, script)
+            network.train(i, add_one(size=size))
         network.wait_until(finished(network), timeout_s=120)
         led = [e for e in events(network, MergeStarted) if e.leader == 3 and e.number > 1]
         caught = events(network, FalseMerge)
@@ -123,16 +84,15 @@ def test_a_lie_in_the_second_chunk_is_caught_proven_and_redone(tmp_path, audit, 
     with Network(tmp_path, 4) as network:
         for i in (1, 2, 4):
             network.up(i)
-        liar, trainer = tmp_path / "liar.py", tmp_path / "train.py"
-        liar.write_text(SECOND_CHUNK.replace("FALSE", str(false)))
-        trainer.write_text(ADD_OWN)
+        liar = PROGRAMS / "lying_second_chunk.py"
         home = network.homes[2].root
         network.children.start_command(
-            "node 3", [sys.executable, str(liar), "up", "--home", str(home)], network.log(3)
-        )
+            "node 3", [sys.executable, str(liar), "up", "--home", str(home)], network.log(3),
+            FALSE_NUMBERS=str(false),
+        )  # fmt: skip
         network.open_study(make_spec(rounds=8, min_peers=4, audit=audit))
         for i in (1, 2, 3, 4):
-            network.train(i, trainer)
+            network.train(i, [PROGRAMS / "add_own.py"])
         network.wait_until(finished(network), timeout_s=120)
         told = [e.number for e in events(network, MergeStarted) if e.leader == 3]
         told = [number for number in told if number > 1]

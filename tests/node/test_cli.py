@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from swarm import COMMAND, swarmhub
+from swarm import COMMAND, PROGRAMS, swarmhub
 
 from swarmhub.cli.shared import table
 from swarmhub.data.heart import write_heart
@@ -275,7 +275,7 @@ def test_version_and_help():
     assert re.fullmatch(r"\d+\.\d+\.\d+", ok("--version").strip())
     assert "Usage: swarmhub" in ok("--help")
     done = subprocess.run(
-        [sys.executable, "-c", "import swarmhub.cli.app, sys; print(*sys.modules)"],
+        [sys.executable, str(PROGRAMS / "modules_of_the_app.py")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.split())
@@ -284,9 +284,8 @@ def test_version_and_help():
 
 
 def test_a_trainers_process_loads_nothing_of_the_node():
-    code = "import atexit, sys; from swarmhub.cli import main\n"
-    code += "atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['train', '-h']; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, str(PROGRAMS / "modules_of_a_command.py"), "train", "-h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Usage: swarmhub train " in done.stdout
     loaded = done.stdout.splitlines()[-1].split()
     assert "swarmhub.cli.train" in loaded
@@ -294,9 +293,8 @@ def test_a_trainers_process_loads_nothing_of_the_node():
 
 
 def test_status_loads_nothing_of_the_node_nor_of_the_ledger(home):
-    code = "import atexit, sys; from swarmhub.cli import main\n"
-    code += "atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = ['status', '-h']; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, str(PROGRAMS / "modules_of_a_command.py"), "status", "-h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Usage: swarmhub status " in done.stdout
     loaded = done.stdout.splitlines()[-1].split()
     assert "swarmhub.operations.running_node" in loaded

@@ -10,33 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from swarm import Network, make_spec, swarmhub
+from swarm import PROGRAMS, Network, make_spec, swarmhub
 
 from swarmhub.params import import_safetensors
 
 pytestmark = pytest.mark.process
 
-ADD_ONE = """
-import argparse, time, numpy as np, swarmhub
-p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
-model = {"w": np.zeros(4), "count": np.zeros(2, np.int64)}
-with swarmhub.join("STUDY", home) as swarm:
-    for turn in swarm.rounds(model, evaluate=lambda: {"auc": float(model["w"][0]) / 100}):
-        time.sleep(PAUSE)
-        model["w"] += 1
-        model["count"] += turn.number
-        turn.local["seen"] = np.append(turn.local.get("seen", np.zeros(0)), turn.number)
-        turn.report(samples=10)
-        print("round", turn.number, flush=True)
-print("over", swarm.final, flush=True)
-"""
 
-
-def add_one(folder, study="s", pause=0.0):
-    path, fresh = folder / f"train_{study}.py", folder / "fresh.py"
-    fresh.write_text(ADD_ONE.replace("STUDY", study).replace("PAUSE", str(pause)))
-    fresh.replace(path)  # whole at any moment: another trainer may be reading it
-    return path
+def add_one(study="s", pause=0.0, size=4):
+    """The trainer that adds one in every round, with its arguments."""
+    options = {"study": study, "pause": pause, "size": size}
+    return [PROGRAMS / "add_one.py", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def finished(network, name="s"):
@@ -95,9 +79,9 @@ def test_two_studies_run_on_the_same_nodes_at_once(tmp_path):
         network.open_study(make_spec("one", rounds=4, min_peers=3))
         network.open_study(make_spec("two", rounds=4), members=[2, 3])
         for i in (1, 2, 3):
-            network.train(i, add_one(tmp_path, "one"), "one")
+            network.train(i, add_one("one"), "one")
         for i in (2, 3):
-            network.train(i, add_one(tmp_path, "two"), "two")
+            network.train(i, add_one("two"), "two")
         network.wait_until(lambda: finished(network, "one")() and finished(network, "two")())
         one, two = network.study("one"), network.study("two")
         assert {s.member for s in one.current.shares} == {1, 2, 3}
@@ -112,7 +96,7 @@ def test_best_model_follows_from_what_was_measured_on_merged_parameters(tmp_path
             network.up(i)
         network.open_study(make_spec(rounds=3))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path))
+            network.train(i, add_one())
         network.wait_until(finished(network))
         study = network.study("s")
         assert study.best.digest == study.current.digest  # auc grows with every round
@@ -125,7 +109,7 @@ def test_killed_at_any_moment_it_resumes_from_the_last_settled_model(tmp_path, v
         for i in (1, 2, 3):
             network.up(i)
         network.open_study(make_spec(rounds=8, min_peers=3))
-        script = add_one(tmp_path, pause=0.1)
+        script = add_one(pause=0.1)
         for i in (1, 2, 3):
             network.train(i, script)
         for number in (3, 5):  # two deaths of the same hospital, mid-study
@@ -149,7 +133,7 @@ def test_local_state_stays_at_home_and_survives_a_crash(tmp_path):
         for i in (1, 2):
             network.up(i)
         network.open_study(make_spec(rounds=4))
-        script = add_one(tmp_path, pause=0.1)
+        script = add_one(pause=0.1)
         for i in (1, 2):
             network.train(i, script)
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
@@ -166,9 +150,9 @@ def test_a_late_hospital_joins_in_the_middle(tmp_path):
             network.up(i)
         network.open_study(make_spec(rounds=40, quorum_grace_ms=500))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path, pause=0.1))
+            network.train(i, add_one(pause=0.1))
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
-        network.train(3, add_one(tmp_path, pause=0.1))
+        network.train(3, add_one(pause=0.1))
         network.wait_until(finished(network))
         assert {s.member for s in network.study("s").current.shares} == {1, 2, 3}
 
@@ -178,51 +162,34 @@ def test_fewer_than_min_peers_wait_visibly_and_lose_nothing(tmp_path):
         for i in (1, 2):
             network.up(i)
         network.open_study(make_spec(rounds=2))
-        network.train(1, add_one(tmp_path))
+        network.train(1, add_one())
         home = network.homes[0].root
         network.wait_until(lambda: network.round("s").roster == (1,))
         (study,) = json.loads(swarmhub("status", "--json", "--home", home).stdout)["studies"]
         assert (study["phase"], study["roster"], study["min_peers"]) == ("OPEN", [1], 2)
-        network.train(2, add_one(tmp_path))
+        network.train(2, add_one())
         network.wait_until(finished(network))
 
 
 # trainers that are wrong
 
-WRONG = """
-import argparse, numpy as np, swarmhub, sys
-p = argparse.ArgumentParser(); p.add_argument("--home"); home = p.parse_args().home
-model = {"w": np.zeros(SHAPE)}
-try:
-    with swarmhub.join("s", home) as swarm:
-        for turn in swarm.rounds(model):
-            BODY
-except swarmhub.SwarmhubError as error:
-    print("refused:", error, flush=True)
-"""
-
 
 @pytest.mark.parametrize(
-    ("shape", "body", "words"),
+    ("fault", "words"),
     [
-        ("4", "model['w'][2] = float('nan'); turn.report(samples=5)", "finite numbers in 'w'"),
-        ("4", "model['w'][0] = float('inf'); turn.report(samples=5)", "finite numbers in 'w'"),
-        ("4", "turn.report(samples=5000)", "1 to the 1000 declared"),
-        ("4", "pass", "round.report(samples=...)"),
+        ("not-a-number", "finite numbers in 'w'"),
+        ("infinite", "finite numbers in 'w'"),
+        ("too-many", "1 to the 1000 declared"),
+        ("silent", "round.report(samples=...)"),
     ],
 )
-def test_a_trainer_that_is_wrong_gets_one_sentence_and_the_study_goes_on(
-    tmp_path, shape, body, words
-):
+def test_a_trainer_that_is_wrong_gets_one_sentence_and_the_study_goes_on(tmp_path, fault, words):
     with Network(tmp_path, 3) as network:
         for i in (1, 2, 3):
             network.up(i)
         network.open_study(make_spec(rounds=2, quorum_grace_ms=800))
-        wrong = tmp_path / "wrong.py"
-        wrong.write_text(WRONG.replace("SHAPE", shape).replace("BODY", body))
-        good = tmp_path / "good.py"
-        good.write_text(WRONG.replace("SHAPE", "4").replace("BODY", "turn.report(samples=5)"))
-        network.train(1, wrong)
+        good = [PROGRAMS / "wrong_trainer.py"]
+        network.train(1, [*good, "--fault", fault])
         network.wait_until(lambda: 1 in network.round("s").roster)  # it is there from the start
         network.train(2, good)
         network.train(3, good)
@@ -239,7 +206,7 @@ def test_a_trainer_may_be_a_block_ahead_of_its_node(tmp_path):
         network.stop(1)  # hears of no block
         network.open_study(make_spec(rounds=2))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path))
+            network.train(i, add_one())
         network.wait_until(lambda: 2 in network.round("s").roster)
         network.children.signal("node 1", signal.SIGCONT)
         network.wait_until(finished(network))
@@ -250,11 +217,9 @@ def test_a_second_trainer_is_refused(tmp_path):
     with Network(tmp_path, 2) as network:
         network.up(1)
         network.open_study(make_spec())
-        network.train(1, add_one(tmp_path))
+        network.train(1, add_one())
         network.wait_until(lambda: network.round("s").roster == (1,))
-        wrong = tmp_path / "second.py"
-        wrong.write_text(WRONG.replace("SHAPE", "4").replace("BODY", "pass"))
-        network.train(1, wrong, "second")
+        network.train(1, [PROGRAMS / "wrong_trainer.py", "--fault", "silent"], "second")
         network.wait_until(lambda: "refused" in trainer_said(network, 1, "second"))
         assert "Another trainer holds 's'" in trainer_said(network, 1, "second")
 
@@ -322,7 +287,7 @@ def test_a_damaged_blob_is_named_and_pulled_again(tmp_path):
         for i in (1, 2):
             network.up(i)
         network.open_study(make_spec(rounds=6))
-        script = add_one(tmp_path, pause=0.15)
+        script = add_one(pause=0.15)
         for i in (1, 2):
             network.train(i, script)
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
@@ -344,9 +309,7 @@ def test_a_full_disk_is_said_the_study_goes_on_elsewhere_and_here_when_there_is_
         for i in (1, 2, 3):
             network.up(i)
         network.open_study(make_spec(rounds=10_000, quorum_grace_ms=800, min_peers=2))
-        script = tmp_path / "big.py"
-        big = ADD_ONE.replace("STUDY", "s").replace("PAUSE", "0.2")
-        script.write_text(big.replace("np.zeros(4)", "np.zeros(50_000)"))
+        script = add_one(pause=0.2, size=50_000)
         for i in (1, 2, 3):
             network.train(i, script)
         contributors = lambda: {s.member for s in network.study("s").current.shares}  # noqa: E731
@@ -399,7 +362,7 @@ def test_models_of_a_study_that_is_over_are_kept_and_still_served(tmp_path):
             network.up(i)
         network.open_study(make_spec("first", rounds=2))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path, "first"), "first")
+            network.train(i, add_one("first"), "first")
         network.wait_until(finished(network, "first"))
         network.wait_until(lambda: "over" in trainer_said(network, 2, "first"))
         digest = network.study("first").current.digest
@@ -410,7 +373,7 @@ def test_models_of_a_study_that_is_over_are_kept_and_still_served(tmp_path):
             network.up(i)
         network.open_study(make_spec("second", rounds=4))
         for i in (1, 2):
-            network.train(i, add_one(tmp_path, "second"), "second")
+            network.train(i, add_one("second"), "second")
         network.wait_until(finished(network, "second"))
         network.wait_until(lambda: (network.homes[1].blobs_path / f"{digest}.bin").exists())
         assert (network.homes[0].blobs_path / f"{digest}.bin").exists()
@@ -423,7 +386,7 @@ def test_a_node_that_missed_the_end_gets_the_last_model(tmp_path):
             network.up(i)
         network.open_study(make_spec(rounds=6, quorum_grace_ms=300))
         for i in (1, 2, 3):
-            network.train(i, add_one(tmp_path, pause=0.1))
+            network.train(i, add_one(pause=0.1))
         network.wait_until(lambda: (network.round("s") or make_round()).number >= 4)
         network.children.kill("node 3")
         network.wait_until(finished(network))

@@ -12,7 +12,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from swarm import Network, make_spec, swarmhub
+from newton_study import NEWTON, said
+from swarm import PROGRAMS, Network, make_spec, swarmhub
 
 from swarmhub.contract.events import DisputeOpened, FalseMerge, Settled
 from swarmhub.contract.records import MergeRule, Metric
@@ -85,6 +86,28 @@ def test_nodes_of_unlike_libraries_settle_equal_models(tmp_path, environments, r
         check(network)
 
 
+def test_nodes_of_unlike_libraries_add_the_same_sums(tmp_path, environments):
+    terms = make_spec(rounds=0, stages=NEWTON, min_peers=3, audit="full")
+    with Network(tmp_path, 3) as network:
+        for i, variables in enumerate(environments, 1):
+            network.up(i, **variables)
+        network.open_study(terms)
+        for i, variables in enumerate(environments, 1):
+            home = network.homes[i - 1].root
+            command = [sys.executable, str(PROGRAMS / "newton.py"), "--home", str(home)]
+            log = home / "logs" / "trainer.log"
+            network.children.start_command(f"trainer {i}", command, log, **variables)
+        network.wait_until(lambda: network.study("s").status == "finished", 120)
+        network.wait_until(lambda: all("weights" in said(network, i) for i in (1, 2, 3)))
+        assert len({said(network, i)["weights"] for i in (1, 2, 3)}) == 1
+        home = network.homes[0]
+        events = [e for b in read_record(home.ledger_path, home.root).blocks for e in b.events]
+    assert not [e for e in events if isinstance(e, DisputeOpened | FalseMerge)]
+    settled = [e.model for e in events if isinstance(e, Settled)]
+    assert {m.kind for m in settled} == {"sum", "initial", "train", "evaluate"}
+    assert [m.turn for m in settled if m.met] == [6], "every auditor has found the test to hold"
+
+
 def train_table(network, i, variables):
     """Train on the rows of both tables from the i-th on, by thirds."""
     home = network.homes[i - 1].root
@@ -103,7 +126,7 @@ def check(network):
     events = [e for b in read_record(home.ledger_path, home.root).blocks for e in b.events]
     assert not [e for e in events if isinstance(e, DisputeOpened | FalseMerge)]
     models = [e.model for e in events if isinstance(e, Settled)]
-    assert [m.kind for m in models] == ["statistics", "initial", *["parameters"] * 8]
+    assert [m.kind for m in models] == ["describe", "initial", *["train"] * 8]
     assert {m.leader for m in models} == {1, 2, 3}
     assert {signer for m in models for signer in m.receipts} == {1, 2, 3}
     assert all(len(m.shares) == 3 for m in models if m.kind != "initial")

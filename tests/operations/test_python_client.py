@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from crossing import updated
-from swarm import make_spec
+from swarm import PROGRAMS, make_spec
 from typer.testing import CliRunner
 
 import swarmhub
@@ -74,8 +74,8 @@ def test_a_name_that_is_not_there_is_named():
 
 @pytest.mark.process
 def test_a_trainers_import_does_not_load_the_client():
-    code = "import swarmhub, sys; swarmhub.join; print(*sys.modules); swarmhub.Client"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, str(PROGRAMS / "modules_of_an_import.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "swarmhub.train" in done.stdout
     assert "swarmhub.operations" not in done.stdout
 

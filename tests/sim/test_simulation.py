@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mutants import MUTANTS, planted
-from swarm import swarmhub
+from swarm import PROGRAMS, swarmhub
 
 from swarmhub.contract.events import MergeStarted
 from swarmhub.contract.records import ROUND
@@ -407,20 +408,11 @@ def test_what_is_no_number_or_out_of_bounds_is_named(arguments, sentence):
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
 
 
-WITH_A_FAULT = """
-import multiprocessing, sys
-from mutants import MUTANTS, planted
-from swarmhub.cli import main
-multiprocessing.set_start_method("fork")  # so that the campaign's processes have the fault, too
-with planted(next(m for m in MUTANTS if m.name == "leaders by id")):
-    main()
-"""
-
-
 def with_a_fault(*arguments):
     return subprocess.run(
-        [sys.executable, "-c", WITH_A_FAULT, *map(str, arguments)], capture_output=True, text=True,
-        timeout=300, cwd=Path(__file__).parent,
+        [sys.executable, str(PROGRAMS / "sim_with_a_fault.py"), *map(str, arguments)],
+        capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
     )  # fmt: skip
 
 
@@ -451,7 +443,7 @@ def test_a_broken_schedule_is_named_by_its_seed_and_told_in_short():
 def test_a_replay_tells_the_story(tmp_path):
     done = swarmhub("sim", "replay", 3, "--rounds", 1)
     assert done.returncode == 0
-    assert "ledger: the study is finished" in done.stdout
+    assert "ledger: 'sim' is finished" in done.stdout
     schedule = tmp_path / "schedule.txt"
     schedule.write_text("at five crash 1")
     done = swarmhub("sim", "replay", "--schedule", schedule)

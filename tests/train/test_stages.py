@@ -1,29 +1,15 @@
 """Studies of several stages over real nodes: sums, counts, odd sites, members of a stage."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from swarm import Network, make_spec
+from newton_study import NEWTON, newton, said
+from swarm import PROGRAMS, Network, make_spec
 
-from swarmhub.contract.records import Bound, Stage, Until
-
-PROGRAMS = Path(__file__).with_name("programs")
-sys.path.insert(0, str(PROGRAMS))
-import newton  # noqa: E402
+from swarmhub.contract.records import Stage
 
 pytestmark = pytest.mark.process
-
-NEWTON = (
-    Stage("size", "sum", bounds=(Bound("mean", -100, 100, 40),)),
-    Stage("newton", "sum", 20, until=Until("gradient", 64), agreed=("at",),
-          bounds=(Bound("gradient", -10_000, 10_000, 30),)),
-    Stage("initial", "initial"),
-    Stage("training", "train"),
-    Stage("evaluation", "evaluate", bounds=(Bound("scores", 0, 10_000),)),
-)  # fmt: skip
 
 
 def run(tmp_path, program, stages, min_peers=3, **options):
@@ -44,11 +30,6 @@ def run(tmp_path, program, stages, min_peers=3, **options):
         return [said(network, i) for i in (1, 2, 3)], network
 
 
-def said(network, i):
-    lines = (network.homes[i - 1].root / "logs" / "trainer.log").read_text().splitlines()
-    return {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines if " " in line}
-
-
 def test_newtons_method_over_sums_is_that_of_the_pooled_rows(tmp_path):
     found, _ = run(tmp_path, "newton.py", NEWTON)
     pooled = [np.concatenate(parts) for parts in zip(*map(newton.data, (1, 2, 3)), strict=True)]
@@ -65,7 +46,7 @@ def test_newtons_method_over_sums_is_that_of_the_pooled_rows(tmp_path):
 
 
 def test_a_site_with_other_arrays_than_most_is_left_out_and_told(tmp_path):
-    found, network = run(tmp_path, "odd.py", (Stage("size", "sum"),), min_peers=2)
+    found, network = run(tmp_path, "odd_arrays.py", (Stage("size", "sum"),), min_peers=2)
     assert [f.get("rows") for f in found] == ["2 2 2", "2 2 2", None]
     log = (network.homes[2].root / "logs" / "trainer.log").read_text()
     assert "this site has I64 of shape [4], the contribution of Hospital 1, as most" in log

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from swarmhub.contract.records import Bound, Stage
 from swarmhub.errors import TrainerError, plain
@@ -17,7 +18,7 @@ from swarmhub.params.buffer import Array
 class Summed:
     """The settled result of a round of a `sum` stage: sums by name, int64 or float64."""
 
-    arrays: dict[str, Array]
+    arrays: dict[str, npt.NDArray[Any]]
     turn: int  # round of the stage, from 1
     is_last: bool  # no other round of the stage follows
     met: bool  # the stage's test holds (`until`)
