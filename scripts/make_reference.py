@@ -325,7 +325,7 @@ PARTS = {
     "leader": "⟨leader⟩",
     "tx.chunk": "that chunk",
     "count - 1": "its last chunk",
-    "r.dispute.leader": "⟨leader⟩",
+    "r.lead.dispute.leader": "⟨leader⟩",
     "name[:40]": "⟨name⟩",
     "study.status": "⟨status⟩",
 }

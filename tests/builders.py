@@ -253,7 +253,7 @@ class Consortium:
         """Contributors in the order in which they will lead after the leader."""
         r = self.round(name)
         n = len(r.roster if r.kind == "initial" else r.contributors)
-        return [self.leader(name, r.term + i) for i in range(1, n)]
+        return [self.leader(name, r.lead.term + i) for i in range(1, n)]
 
     def due_ms(self, deadline: str) -> int | None:
         return get_due_ms(self.state, deadline)

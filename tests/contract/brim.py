@@ -22,6 +22,7 @@ from swarmhub.contract.records import (
     FormerAccount,
     Holdings,
     LastSettled,
+    Leadership,
     LeftOut,
     Model,
     OpenDispute,
@@ -75,17 +76,18 @@ def round_of(ids):
     kinds = [("invalid", faults), ("unavailable", max(1, faults))]  # one more excludes
     reports = [Report(kind, r, m) for kind, most in kinds for m in ids for r in ids[:most]]
     answers = tuple(Answer(m, LONG) for m in ids)
+    lead = Leadership(
+        0, BIG, BIG, ids, OpenDispute(LONG, ids[0], BIG, LONG, ids[0], answers), ids, ids,
+        tuple(FormerAccount(m, LONG) for m in ids * MAX_FORMER),
+    )  # fmt: skip
     return Round(
         NAME, 100_003, "evaluate", "COLLECTING", ids, LONG, 31, 100_000, 1 << 52, 1000, ids,
-        BIG, BIG, BIG,
+        BIG,
         contributions=tuple(
             Contribution(m, LONG, BYTES, LONG, MAX_SAMPLES, seen) for m in ids
         ),
         left_out=tuple(LeftOut(m, LONG) for m in ids),
-        grace="running", suspects=ids, reports=tuple(reports), strikes=ids * 2,
-        dispute=OpenDispute(LONG, ids[0], BIG, LONG, ids[0], answers),
-        false_leaders=ids, unfounded=ids,
-        former_accounts=tuple(FormerAccount(m, LONG) for m in ids * MAX_FORMER),
+        grace="running", reports=tuple(reports), strikes=ids * 2, lead=lead,
     )  # fmt: skip
 
 

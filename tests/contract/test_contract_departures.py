@@ -219,7 +219,7 @@ def test_who_has_no_part_in_the_set_goes_without_a_new_revision():
     leader = c.leader()
     c.ok(4, Withdraw(HEART))
     r = c.round()
-    assert (r.phase, r.revision, r.term, r.roster) == ("MERGING", 0, 0, (1, 2, 3))
+    assert (r.phase, r.revision, r.lead.term, r.roster) == ("MERGING", 0, 0, (1, 2, 3))
     assert c.leader() == leader
 
 
@@ -234,7 +234,7 @@ def test_a_contribution_that_goes_while_others_merge_makes_a_new_revision_and_te
     else:
         c.ok(4, {"retract": Retract(c.ref()), "withdraw": Withdraw(HEART), "leave": Leave()}[how])
     r = c.round()
-    assert (r.phase, r.contributors, r.revision, r.term) == ("MERGING", (1, 2, 3), 1, 1)
+    assert (r.phase, r.contributors, r.revision, r.lead.term) == ("MERGING", (1, 2, 3), 1, 1)
     assert c.deadlines == [f"term/{HEART}"]
     late = c.settlement(c.leader(), ref=old)
     c.refused("StaleRound", c.leader(), late)
@@ -256,10 +256,10 @@ def test_below_min_peers_the_round_is_collecting_again_with_all_it_has():
     c = merging(3, min_peers=3)
     c.ok(2, Retract(c.ref()))
     r = c.round()
-    assert (r.phase, r.contributors, r.revision, r.term) == ("COLLECTING", (1, 3), 1, 1)
+    assert (r.phase, r.contributors, r.revision, r.lead.term) == ("COLLECTING", (1, 3), 1, 1)
     assert (r.grace, c.deadlines) == ("", [])
     c.contribute(2)
-    assert (c.round().phase, c.round().term, c.round().revision) == ("MERGING", 1, 1)
+    assert (c.round().phase, c.round().lead.term, c.round().revision) == ("MERGING", 1, 1)
 
 
 def test_an_initial_round_below_min_peers_is_open_again():
@@ -286,7 +286,7 @@ def test_an_initial_round_with_enough_left_goes_on_under_a_new_revision():
     assert (c.round().kind, c.round().roster) == ("initial", (1, 2, 3))
     c.ok(1, Withdraw(HEART))
     r = c.round()
-    assert (r.phase, r.roster, r.revision, r.term) == ("MERGING", (2, 3), 1, 1)
+    assert (r.phase, r.roster, r.revision, r.lead.term) == ("MERGING", (2, 3), 1, 1)
 
 
 def test_who_goes_before_an_initial_round_has_begun_is_off_the_roster():

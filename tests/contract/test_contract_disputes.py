@@ -54,17 +54,17 @@ def test_a_false_merge_costs_its_leader_the_round_and_the_next_one_settles():
     c = merging(4)
     liar, first, second = c.leader(), *c.followers()[:2]
     c.ok(first, c.doubt())
-    assert c.round().dispute.leader == liar
+    assert c.round().lead.dispute.leader == liar
     c.ok(second, c.answer())  # two of three voters
     (proof,) = c.happened(FalseMerge)
     assert (proof.leader, proof.claimed, proof.recomputed) == (liar, CLAIMED, RIGHT)
     assert sorted(proof.by) == sorted([first, second])
     r = c.round()
-    assert (r.dispute, r.false_leaders, r.term) == (None, (liar,), 1)
+    assert (r.lead.dispute, r.lead.false_leaders, r.lead.term) == (None, (liar,), 1)
     assert c.leader() != liar
     c.refused("NotAllowed", liar, c.settlement(liar, ref=c.ref(term=0), digest=FALSE))
     assert c.settle()
-    assert c.round().false_leaders == ()  # of that round only
+    assert c.round().lead.false_leaders == ()  # of that round only
 
 
 def test_one_lying_auditor_cannot_force_a_redo():
@@ -73,8 +73,8 @@ def test_one_lying_auditor_cannot_force_a_redo():
     c.ok(liar, c.doubt())
     for member in honest:
         c.ok(member, c.answer(CLAIMED))
-    assert c.round().dispute is None
-    assert (c.leader(), c.round().term, c.round().unfounded) == (leader, 0, (liar,))
+    assert c.round().lead.dispute is None
+    assert (c.leader(), c.round().lead.term, c.round().lead.unfounded) == (leader, 0, (liar,))
     c.refused("NotAllowed", liar, c.doubt())  # once a round is enough
     c.settle(digest=FALSE)
 
@@ -86,7 +86,7 @@ def test_a_disputed_merge_is_settled_only_when_the_dispute_is_over():
     c.refused("Disputed", leader, c.settlement(leader, digest=FALSE))
     c.ok(two, c.answer(CLAIMED))
     c.ok(three, c.answer(OTHER))  # all have spoken, no majority: not upheld
-    assert c.round().dispute is None
+    assert c.round().lead.dispute is None
     c.settle(digest=FALSE)
 
 
@@ -98,7 +98,7 @@ def test_nobody_settles_a_false_merge_behind_its_own_dispute_about_a_true_one():
     c.refused("Disputed", liar, c.settlement(liar, digest=digest("another merge")))
     for member in [m for m in voters if m != liar]:
         c.ok(member, c.answer(CLAIMED))
-    assert (c.round().dispute, c.round().unfounded) == (None, (liar,))
+    assert (c.round().lead.dispute, c.round().lead.unfounded) == (None, (liar,))
     c.settle()
 
 
@@ -109,8 +109,8 @@ def test_a_dispute_that_too_few_answer_lapses_after_a_leaders_time():
     assert f"dispute/{HEART}" in c.deadlines
     c.idle(c.spec().leader_timeout_ms + 1)
     c.act(1, Poke(HEART))
-    assert c.round().dispute is None
-    assert c.round().unfounded == (one,)
+    assert c.round().lead.dispute is None
+    assert c.round().lead.unfounded == (one,)
 
 
 def test_two_voters_who_disagree_uphold_nothing_and_a_sole_voter_decides():
@@ -159,11 +159,11 @@ def test_a_leader_that_rotates_its_account_key_is_held_to_what_it_has_offered():
     liar, one, two, _ = c.leader(), *c.followers()
     offered = c.doubt()
     c.rotate(liar)
-    assert [f.member for f in c.round().former_accounts] == [liar]
+    assert [f.member for f in c.round().lead.former_accounts] == [liar]
     c.refused("BadValue", one, c.doubt(offer="00" * 64))
     c.ok(one, offered)
     c.ok(two, c.answer())
-    assert c.round().false_leaders == (liar,)
+    assert c.round().lead.false_leaders == (liar,)
 
 
 def test_an_offer_under_the_new_account_key_counts_too():
@@ -172,7 +172,7 @@ def test_an_offer_under_the_new_account_key_counts_too():
     c.rotate(liar)
     c.ok(one, c.doubt())
     c.ok(two, c.answer())
-    assert c.round().false_leaders == (liar,)
+    assert c.round().lead.false_leaders == (liar,)
 
 
 def test_a_round_keeps_eight_keys_of_a_leader_and_none_of_who_has_not_led():
@@ -180,7 +180,7 @@ def test_a_round_keeps_eight_keys_of_a_leader_and_none_of_who_has_not_led():
     leader, other = c.leader(), c.followers()[0]
     offered = c.doubt()
     c.rotate(other)
-    assert c.round().former_accounts == ()
+    assert c.round().lead.former_accounts == ()
     c.refused("BadValue", other, c.doubt(leader=other))
     for word in range(8):
         c.rotate(leader, f"key {word}")
@@ -192,9 +192,9 @@ def test_a_round_keeps_eight_keys_of_a_leader_and_none_of_who_has_not_led():
     c.idle(c.spec().leader_timeout_ms + 1)
     c.act(1, Poke(HEART))
     c.settle()
-    assert c.round().former_accounts == ()
+    assert c.round().lead.former_accounts == ()
     c.rotate(leader, "nothing is offered while answers are collected")
-    assert c.round().former_accounts == ()
+    assert c.round().lead.former_accounts == ()
 
 
 @pytest.mark.parametrize("how", ["retract", "withdraw"])
@@ -205,7 +205,7 @@ def test_a_leader_that_flees_from_a_dispute_leads_no_more_in_this_round(how):
     c.ok(liar, Retract(c.ref()) if how == "retract" else Withdraw(HEART))
     (told,) = c.happened(DisputeAbandoned)
     assert (told.leader, told.by, told.claimed) == (liar, one, CLAIMED)
-    assert (c.round().false_leaders, c.round().dispute) == ((liar,), None)
+    assert (c.round().lead.false_leaders, c.round().lead.dispute) == ((liar,), None)
 
 
 def test_who_is_removed_while_its_merge_is_disputed_has_not_fled():
@@ -218,7 +218,11 @@ def test_who_is_removed_while_its_merge_is_disputed_has_not_fled():
             c.ok(member, Vote(c.open_motions[0], True))
     assert c.member(leader).status == "removed"
     assert not c.happened(DisputeAbandoned)
-    assert (c.round().false_leaders, c.round().strikes, c.round().dispute) == ((), (), None)
+    assert (c.round().lead.false_leaders, c.round().strikes, c.round().lead.dispute) == (
+        (),
+        (),
+        None,
+    )
 
 
 def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():
@@ -226,19 +230,19 @@ def test_who_leaves_while_anothers_merge_is_disputed_abandons_nothing():
     one, two, _ = c.followers()
     c.ok(one, c.doubt())
     c.ok(two, Retract(c.ref()))
-    assert c.round().false_leaders == ()
+    assert c.round().lead.false_leaders == ()
     assert not c.happened(DisputeAbandoned)
 
 
 def test_a_leader_whose_term_is_over_answers_for_what_it_may_still_settle():
     c = merging(4)
     liar, voters, offered = take_over(c)
-    leader, term = c.leader(), c.round().term
+    leader, term = c.leader(), c.round().lead.term
     c.ok(voters[0], offered)
     c.refused("Disputed", liar, c.settlement(liar, ref=c.ref(term=0), digest=FALSE))
     c.ok(voters[1], c.answer())
-    assert c.round().false_leaders == (liar,)
-    assert (c.leader(), c.round().term) == (leader, term), "nothing has been said against it"
+    assert c.round().lead.false_leaders == (liar,)
+    assert (c.leader(), c.round().lead.term) == (leader, term), "nothing has been said against it"
     c.refused("AlreadyDone", voters[2], offered)
     c.refused("StaleRound", voters[2], replace(offered, ref=c.ref(term=term + 1)))
 
@@ -267,7 +271,7 @@ def test_another_set_of_contributions_needs_other_offers():
     old = c.doubt()
     c.rotate(leader)
     c.ok(c.followers()[0], Retract(c.ref()))
-    assert c.round().former_accounts == ()
+    assert c.round().lead.former_accounts == ()
     voter = next(m for m in c.round().contributors if m != c.leader())
     c.refused("StaleRound", voter, old)
 
@@ -302,7 +306,7 @@ def test_another_set_of_contributions_ends_the_dispute():
     one, two, _ = c.followers()
     c.ok(one, c.doubt())
     c.ok(two, Retract(c.ref()))
-    assert c.round().dispute is None
+    assert c.round().lead.dispute is None
     assert f"dispute/{HEART}" not in c.deadlines
 
 
@@ -311,7 +315,7 @@ def test_a_settlement_by_another_leader_ends_the_dispute_about_the_first():
     c.ok(c.followers()[0], c.doubt())
     c.idle(c.spec().leader_timeout_ms - 1)
     c.settle(digest=OTHER)  # the right merge, by the same leader
-    assert c.round().dispute is None
+    assert c.round().lead.dispute is None
     assert not [k for k in c.deadlines if k.startswith("dispute")]
 
 
@@ -326,7 +330,7 @@ def test_all_false_leaders_are_passed_over():
         for member in honest[1:4]:
             c.act(member, c.answer())
         assert c.leader() not in caught
-    assert c.round().false_leaders == tuple(caught)
+    assert c.round().lead.false_leaders == tuple(caught)
     c.settle()
 
 
@@ -336,7 +340,7 @@ def test_who_is_convicted_does_not_lead_when_the_set_is_fixed_anew():
     c.ok(one, c.doubt())
     c.ok(one, Retract(c.ref()))
     c.ok(one, c.contribution(one))
-    assert (c.round().phase, c.round().false_leaders) == ("MERGING", (liar,))
+    assert (c.round().phase, c.round().lead.false_leaders) == ("MERGING", (liar,))
     assert c.leader() == one
 
 

@@ -117,7 +117,7 @@ def test_the_honest_of_a_grown_study_convict_a_lying_leader():
     c.ok(others[1], c.answer(CLAIMED, model_of(CLAIMED)))  # the other liar
     for honest in others[2:]:
         c.act(honest, c.answer())
-    assert c.round().false_leaders == (leader,)
+    assert c.round().lead.false_leaders == (leader,)
 
 
 def test_who_enrols_while_a_round_merges_changes_no_threshold_of_it():

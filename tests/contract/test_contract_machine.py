@@ -280,7 +280,7 @@ class Law(RuleBasedStateMachine):
 
     def settle_by(self, name, back, word, receipts="enough", who=None):
         if self.is_merging(name):
-            ref = self.c.ref(name, term=max(0, self.c.round(name).term - back))
+            ref = self.c.ref(name, term=max(0, self.c.round(name).lead.term - back))
             leader = self.c.leader(name, ref.term)
             body = self.c.settlement(leader, name, ref=ref, digest=self.merge(name, word))
             body = dataclasses.replace(body, receipts=self.receipts(leader, body, receipts))
@@ -322,7 +322,7 @@ class Law(RuleBasedStateMachine):
         body = self.c.doubt(
             name,
             signer if signer in self.c.accounts else min(self.c.accounts),
-            ref=self.c.ref(name, term=max(0, r.term - back)),
+            ref=self.c.ref(name, term=max(0, r.lead.term - back)),
             digest=self.merge(name, word),
             claimed=self.chunk(name, word),
             leaf=self.chunk(name, leaf),
@@ -527,11 +527,11 @@ class Law(RuleBasedStateMachine):
             case = self.watch.cases.get(r.study)
             assert (
                 (case is None)
-                == (r.dispute is None)
+                == (r.lead.dispute is None)
                 == (f"dispute/{r.study}" not in self.c.deadlines)
             )
             if case:
-                assert {a.member: a.leaf for a in r.dispute.answers} == case.answers
+                assert {a.member: a.leaf for a in r.lead.dispute.answers} == case.answers
                 assert set(case.answers) < set(get_candidates(r)) - {case.leader}
 
     @invariant()
@@ -552,9 +552,9 @@ class Law(RuleBasedStateMachine):
         for r in self.open_rounds:
             place = (r.study, r.number)
             term, revision = self.places.get(place, (0, 0))
-            assert r.term >= term
+            assert r.lead.term >= term
             assert r.revision >= revision
-            self.places[place] = (r.term, r.revision)
+            self.places[place] = (r.lead.term, r.revision)
 
     @invariant()
     def a_round_reckons_with_all_who_may_be_in_it(self):

@@ -151,7 +151,7 @@ def test_who_is_ready_in_the_initial_round_joins_it_under_a_new_revision():
     old = c.settlement(c.leader())
     c.ready(4)
     r = c.round()
-    assert (r.phase, r.roster, r.revision, r.term) == ("MERGING", (1, 2, 3, 4), 1, 0)
+    assert (r.phase, r.roster, r.revision, r.lead.term) == ("MERGING", (1, 2, 3, 4), 1, 0)
     c.refused("AlreadyDone", 4, Ready(HEART))
     c.refused("StaleRound", c.leader(), old)
     c.settle()
@@ -201,7 +201,7 @@ def test_the_whole_roster_closes_the_set_at_once():
     assert c.round().phase == "COLLECTING"
     c.contribute(4)
     r = c.round()
-    assert (r.phase, r.contributors, r.revision, r.term) == ("MERGING", (1, 2, 3, 4), 0, 0)
+    assert (r.phase, r.contributors, r.revision, r.lead.term) == ("MERGING", (1, 2, 3, 4), 0, 0)
     assert c.deadlines == [f"term/{HEART}"]
 
 
@@ -358,7 +358,7 @@ def test_any_member_pokes_a_round_whose_time_has_passed():
     c.ready(1, 2)
     c.now_ms += 20_001
     c.ok(4, Poke(HEART))
-    assert c.round().term == 1
+    assert c.round().lead.term == 1
 
 
 def test_a_poke_changes_no_round():

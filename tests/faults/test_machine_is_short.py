@@ -89,7 +89,7 @@ def test_a_dispute_that_was_judged_while_this_node_was_away_is_no_trouble(tmp_pa
     dispute = c.doubt()
     c.ok(one, dispute)
     c.ok(two, c.answer(CLAIMED))
-    assert c.round().unfounded == (one,)
+    assert c.round().lead.unfounded == (one,)
 
     async def refuse(self, body):
         return c.act(one, body)

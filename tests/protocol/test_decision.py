@@ -87,7 +87,7 @@ def test_leaders_that_all_seem_lost_are_suspected_more_and_more_slowly():
         ref = c.ref()
         c.ok(me, Suspect(ref))
         c.ok(second, Suspect(ref))
-        assert c.round().term == ref.term + 1
+        assert c.round().lead.term == ref.term + 1
     assert waited == [0] * 4 + [600] * 4 + [1200] * 4
 
 
@@ -475,7 +475,7 @@ def test_a_false_offer_is_disputed_also_when_its_leader_leads_no_longer():
         if isinstance(w, Submit) and isinstance(w.body, Dispute)
     ]
     c.ok(local.me, body)
-    assert c.round().dispute.leader == liar
+    assert c.round().lead.dispute.leader == liar
 
 
 def test_a_dispute_that_came_behind_another_one_is_not_given_up():
@@ -529,7 +529,7 @@ def test_a_torn_contribution_is_not_taken_back_while_the_merge_with_it_is_disput
     c.act(auditor, Poke(HEART))
     c.idle(2)
     c.act(auditor, Poke(HEART))
-    assert c.round().dispute is None
+    assert c.round().lead.dispute is None
     c.ok(auditor, Unavailable(c.ref(), leader))
     assert len(retractions(c, LocalState(HEART, leader))) == 1
 

@@ -154,7 +154,11 @@ class EffectRunner:
         is_over = r is None  # it came too late
         if isinstance(effect.body, Recompute) and result.code == "UnknownThing":
             is_over = True  # enough others have reported it before
-        if isinstance(effect.body, Dispute) and r is not None and self._local.me in r.unfounded:
+        if (
+            isinstance(effect.body, Dispute)
+            and r is not None
+            and self._local.me in r.lead.unfounded
+        ):
             is_over = True  # it was sent before a restart of this node, and has been judged
         known = ("StaleRound", "AlreadyDone", "Expired", "Disputed")
         if result.code not in known and not is_over:

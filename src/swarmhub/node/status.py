@@ -98,7 +98,7 @@ class Status:
             "round": r.number,
             "kind": r.kind,
             "phase": r.phase,
-            "term": r.term,
+            "term": r.lead.term,
             "leader": get_leader(r) if r.phase == MERGING else None,
             "roster": list(r.roster),
             "contributed": list(r.contributors),

@@ -132,7 +132,7 @@ def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
 
 def _await_leader(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int) -> Wait:
     leader = get_leader(r)
-    if r.dispute is not None:
+    if r.lead.dispute is not None:
         sentence = "waiting for recomputations: a merge of this round is disputed"
         return Wait(study.name, r.phase, r.opened_ms, (), sentence)
     if leader is None:

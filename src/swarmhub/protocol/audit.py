@@ -131,11 +131,11 @@ def open_dispute(view: View) -> Iterator[Effect]:
     """Bring a false chunk before the ledger, with the leader's signature and the proof: of the
     present leader, and of earlier ones that may still settle."""
     r, local = view.r, view.local
-    if r.dispute is not None or view.me in r.unfounded:
+    if r.lead.dispute is not None or view.me in r.lead.unfounded:
         return
     for term in get_terms(r):
         leader = get_leader(r, term)
-        if leader is None or leader in r.false_leaders:
+        if leader is None or leader in r.lead.false_leaders:
             continue
         offer = local.offers.get((r.number, r.revision, leader))
         found = local.audits.get((r.number, r.revision, offer.digest)) if offer else None
@@ -163,7 +163,7 @@ def dispute(ref: RoundRef, offer: Offered, discrepancy: Discrepancy) -> Effect:
 def answer_dispute(view: View) -> Iterator[Effect]:
     """Recompute the disputed chunk and report its right leaf."""
     local, r = view.local, view.r
-    found = r.dispute
+    found = r.lead.dispute
     if found is None or view.me == found.leader or view.me in {a.member for a in found.answers}:
         return
     leaf = local.examined.get((r.number, r.revision, found.chunk))

@@ -56,9 +56,9 @@ def suspect(view: View) -> Iterator[Effect]:
     """Suspect, once, the leader of this term. If all have led in vain the fault may be here, or in
     the network: then wait first, for a time that doubles with every cycle of leaders."""
     r = view.r
-    if view.me in r.suspects:
+    if view.me in r.lead.suspects:
         return
-    cycle = (r.term - r.since_term) // len(get_candidates(r))
+    cycle = (r.lead.term - r.lead.since_term) // len(get_candidates(r))
     if cycle:
         if view.term_began_ms is None:
             return  # the next block says when it began
@@ -74,7 +74,7 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
     while."""
     r = view.r
     order = compute_leader_order(r.study, r.number, get_candidates(r))
-    line = [order[(r.term + k) % len(order)] for k in range(1, HEDGE + 1)]
+    line = [order[(r.lead.term + k) % len(order)] for k in range(1, HEDGE + 1)]
     if view.me in line:
         yield from pull_contributions(view)
     since_ms = lost.first_ms + view.local.timeouts.suspect_ms

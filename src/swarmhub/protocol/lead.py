@@ -25,7 +25,7 @@ def lead(view: View) -> Iterator[Effect]:
     if merged.digest not in local.synced:
         yield Sync(merged.digest)  # the signers may lie: this may be the only copy
         return
-    if r.dispute is not None:
+    if r.lead.dispute is not None:
         return  # a merge of this round is recomputed now, this one or another
     receipts = local.receipts.get((r.number, r.revision, merged.digest), {})
     came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
@@ -48,7 +48,7 @@ def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | 
     r, enrolled = view.r, len(view.r.enrolled)
     for count in range(len(signed) + 1):
         first = tuple(signed[:count])
-        if is_backed(r, enrolled, r.term, {receipt.member for receipt in first}):
+        if is_backed(r, enrolled, r.lead.term, {receipt.member for receipt in first}):
             return first
     return None
 

@@ -60,7 +60,7 @@ def retract_own(view: View) -> Iterator[Effect]:
     r, mine = view.r, view.r.contribution_of(view.me)
     if mine is None or mine.digest in view.local.held:
         return
-    if r.dispute is not None and r.dispute.leader == view.me:
+    if r.lead.dispute is not None and r.lead.dispute.leader == view.me:
         return  # to leave now would count as fleeing
     reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
     if reported or get_leader(r) == view.me:

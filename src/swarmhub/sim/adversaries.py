@@ -104,7 +104,7 @@ class ByzantineNode(MischievousNode):
         """Decide; flee from a dispute (`flee`)."""
         super().react()
         r = ROUND.get(self.state, STUDY_NAME)
-        found = r.dispute if r is not None else None
+        found = r.lead.dispute if r is not None else None
         accused = found is not None and found.leader == self.me and found.digest not in self._fled
         if r is not None and found is not None and accused and "flee" in self.lies:
             self._fled.add(found.digest)
@@ -255,8 +255,8 @@ class ByzantineNode(MischievousNode):
     def examine(self, effect: RecomputeChunk) -> None:
         """Recompute, or report the leaf that the accused claims (`false_answer`)."""
         r = ROUND.get(self.state, STUDY_NAME)
-        if "false_answer" in self.lies and r is not None and r.dispute is not None:
-            leaf = r.dispute.claimed
+        if "false_answer" in self.lies and r is not None and r.lead.dispute is not None:
+            leaf = r.lead.dispute.claimed
             self.done(effect, ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf))
         else:
             super().examine(effect)

@@ -165,7 +165,7 @@ class MischievousNode(SimNode):
         self.world.submit(self.me, late)
 
     def _vote_for_itself(self, r: Round) -> None:
-        found = r.dispute
+        found = r.lead.dispute
         if found is not None and found.leader == self.me:
             self._send(Recompute(RoundRef.of(r), found.digest, found.chunk, found.claimed))
         motions = MOTIONS.get(self.state)
@@ -217,7 +217,7 @@ class MischievousNode(SimNode):
         mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)
         others = [m for m in get_candidates(r) if m != self.me]
         receipts = tuple(Receipt(m, mine) for m in others)
-        for term in {r.term, max(r.since_term, r.term - 1)}:
+        for term in {r.lead.term, max(r.lead.since_term, r.lead.term - 1)}:
             ref = replace(RoundRef.of(r), term=term)
             for given in (receipts, (Receipt(self.me, mine),), ()):
                 self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))

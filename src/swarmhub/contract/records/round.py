@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from swarmhub.contract.state import Table
+from swarmhub.contract.state import Overlay, Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 MAX_STRIKES = 2  # a Byzantine member cannot go on for ever, and one accident is forgiven
@@ -71,6 +71,20 @@ class FormerAccount:
 
 
 @dataclass(frozen=True)
+class Leadership:
+    """The leadership of a round for one shard of the model (0: all of it)."""
+
+    shard: int = 0
+    term: int = 0  # index of the leadership attempt; never decreases within a round
+    since_term: int = 0  # the first term of this revision: earlier ones led another set
+    suspects: tuple[MemberId, ...] = ()  # of this term's leader
+    dispute: OpenDispute | None = None  # of this revision
+    false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: they lead no more
+    unfounded: tuple[MemberId, ...] = ()  # their dispute was dismissed: they open no more
+    former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A contribution that was left out because most of the others have another layout."""
 
@@ -94,20 +108,16 @@ class Round:
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
     enrolled: tuple[MemberId, ...] = ()  # f is computed from these
     revision: int = 0  # of the set of contributions
-    term: int = 0  # index of the leadership attempt; never decreases within a round
-    since_term: int = 0  # the first term of this revision: earlier ones led another set
     contributions: tuple[Contribution, ...] = ()  # by member id
     left_out: tuple[LeftOut, ...] = ()
     grace: Literal["", "running", "over"] = ""
-    suspects: tuple[MemberId, ...] = ()  # of this term's leader
     reports: tuple[Report, ...] = ()  # of this revision
     strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
-    dispute: OpenDispute | None = None  # of this revision
-    false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: they lead no more
-    unfounded: tuple[
-        MemberId, ...
-    ] = ()  # members with a dispute that was dismissed: they open no more
-    former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
+    lead: Leadership = field(default_factory=Leadership)  # stored as a record of its own
+
+    def with_lead(self, **changes: Any) -> Round:
+        """Return the round with changes of its leadership."""
+        return replace(self, lead=replace(self.lead, **changes))
 
     @property
     def contributors(self) -> tuple[MemberId, ...]:
@@ -134,7 +144,7 @@ class RoundRef:
 
     @classmethod
     def of(cls, r: Round) -> RoundRef:
-        return cls(r.study, r.number, r.phase, r.revision, r.term)
+        return cls(r.study, r.number, r.phase, r.revision, r.lead.term)
 
     def __str__(self) -> str:
         return (
@@ -151,4 +161,24 @@ class Receipt:
     signature: Signature
 
 
-ROUND = Table("round", Round)
+class RoundTable(Table[Round]):
+    """Open rounds by study. The leadership of each shard is a record beside the round's, so that a
+    takeover does not rewrite the contributions."""
+
+    def get(self, state: Reader, *key: object) -> Round | None:
+        r = super().get(state, *key)
+        lead = LEADERSHIP.get(state, *key, "leader", 0) if r else None
+        return r if r is None or lead is None else replace(r, lead=lead)
+
+    def put(self, state: Overlay, *key: object, record: Round | None) -> None:
+        lead = record.lead if record else NO_LEAD
+        super().put(state, *key, record=record and replace(record, lead=NO_LEAD))
+        known = LEADERSHIP.get(state, *key, "leader", 0) or NO_LEAD
+        if lead != known:
+            kept = None if lead == NO_LEAD else lead
+            LEADERSHIP.put(state, *key, "leader", 0, record=kept)
+
+
+NO_LEAD = Leadership()
+ROUND = RoundTable("round", Round)
+LEADERSHIP = Table("round", Leadership)  # by study, "leader" and shard

@@ -78,8 +78,8 @@ def need_led_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec,
     study, spec, r = need_open_round(ctx, ref.study)
     current = RoundRef.of(r)
     if (
-        not r.since_term <= ref.term <= r.term
-        or replace(ref, term=r.term) != current
+        not r.lead.since_term <= ref.term <= r.lead.term
+        or replace(ref, term=r.lead.term) != current
         or not is_taken(r.phase, kind)
     ):
         raise StaleRound(str(ref), str(current), r.base)

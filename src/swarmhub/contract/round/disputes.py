@@ -57,17 +57,17 @@ def dispute(ctx: Context, tx: Dispute) -> None:
     leader = get_leader(r, tx.ref.term)
     if not KINDS[r.kind].has_contributions or leader is None:
         raise BadValue("ref", "a round with contributions to merge", r.kind)
-    if member.id == leader or member.id in r.unfounded:
+    if member.id == leader or member.id in r.lead.unfounded:
         raise NotAllowed("another contributor without an unfounded dispute", "dispute a merge")
-    if leader in r.false_leaders:
+    if leader in r.lead.false_leaders:
         raise AlreadyDone(f"the merge of member {leader} was found false")
-    if r.dispute is not None:
-        raise AlreadyDone(f"the merge of member {r.dispute.leader} is disputed")
+    if r.lead.dispute is not None:
+        raise AlreadyDone(f"the merge of member {r.lead.dispute.leader} is disputed")
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
     check_offer(ctx, tx, leader)
     check_proof(tx)
     doubted = OpenDispute(tx.digest, leader, tx.chunk, tx.claimed, member.id, ())
-    put(ctx, replace(r, dispute=doubted))
+    put(ctx, r.with_lead(dispute=doubted))
     deadlines.mark(ctx.state, f"dispute/{r.study}", spec.leader_timeout_ms)
     ctx.emit(
         events.DisputeOpened(
@@ -81,14 +81,15 @@ def recompute(ctx: Context, tx: Recompute) -> None:
     """Store a candidate's own hash of the disputed chunk."""
     member = ctx.need_member()
     _, _, r = need_open_round(ctx, tx.ref.study)
-    if replace(tx.ref, term=r.term) != RoundRef.of(r) or not is_taken(r.phase, tx.KIND):
+    if replace(tx.ref, term=r.lead.term) != RoundRef.of(r) or not is_taken(r.phase, tx.KIND):
         raise StaleRound(str(tx.ref), str(RoundRef.of(r)), r.base)
     need_candidate(r, member)
-    if r.dispute is None or (r.dispute.digest, r.dispute.chunk) != (tx.digest, tx.chunk):
+    found = r.lead.dispute
+    if found is None or (found.digest, found.chunk) != (tx.digest, tx.chunk):
         raise UnknownThing("dispute about model", tx.digest)
-    if member.id == r.dispute.leader:
+    if member.id == found.leader:
         raise NotAllowed("a contributor other than the leader in question", "recompute its merge")
-    if any(a.member == member.id for a in r.dispute.answers):
+    if any(a.member == member.id for a in found.answers):
         raise AlreadyDone(f"member {member.id} has recomputed chunk {tx.chunk}")
     if not codec.is_digest(tx.leaf):
         raise BadValue("leaf", "a sha256 hash of 64 hex digits", tx.leaf)
@@ -98,9 +99,9 @@ def recompute(ctx: Context, tx: Recompute) -> None:
 def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None:
     """Count an answer; decide when enough of the voters agree, or all have answered."""
     r = ROUND.need(ctx.state, name)
-    assert r.dispute is not None
-    claimed, answers = r.dispute.claimed, (*r.dispute.answers, Answer(member, leaf))
-    r = replace(r, dispute=replace(r.dispute, answers=answers))
+    assert r.lead.dispute is not None
+    claimed, answers = r.lead.dispute.claimed, (*r.lead.dispute.answers, Answer(member, leaf))
+    r = r.with_lead(dispute=replace(r.lead.dispute, answers=answers))
     put(ctx, r)
     voters = len(get_candidates(r)) - 1
     needed = compute_verdict(len(r.enrolled), voters)
@@ -113,25 +114,25 @@ def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None
 
 def convict(ctx: Context, r: Round, leaf: Digest) -> None:
     """Find the merge false: its leader leads no more in this round, and the next in line does."""
-    found = r.dispute
+    found = r.lead.dispute
     assert found is not None
     by = tuple(a.member for a in found.answers if a.leaf == leaf)
     ctx.emit(
         events.FalseMerge(
-            r.study, r.number, r.revision, r.term, found.leader, found.digest, found.chunk,
+            r.study, r.number, r.revision, r.lead.term, found.leader, found.digest, found.chunk,
             claimed=found.claimed, recomputed=leaf, by=by,
         )
     )  # fmt: skip
     deadlines.clear(ctx.state, f"dispute/{r.study}")
     leads = get_leader(r) == found.leader
-    put(ctx, replace(r, dispute=None, false_leaders=(*r.false_leaders, found.leader)))
+    put(ctx, r.with_lead(dispute=None, false_leaders=(*r.lead.false_leaders, found.leader)))
     if leads:
         next_term(ctx, r.study)
 
 
 def dismiss(ctx: Context, r: Round) -> None:
     """End a dispute that is not upheld; its author opens no other in this round."""
-    found = r.dispute
+    found = r.lead.dispute
     assert found is not None
     ctx.emit(
         events.DisputeDismissed(
@@ -139,13 +140,13 @@ def dismiss(ctx: Context, r: Round) -> None:
         )
     )
     deadlines.clear(ctx.state, f"dispute/{r.study}")
-    put(ctx, replace(r, dispute=None, unfounded=(*r.unfounded, found.by)))
+    put(ctx, r.with_lead(dispute=None, unfounded=(*r.lead.unfounded, found.by)))
 
 
 def end_dispute(ctx: Context, name: str) -> None:
     """Dismiss a dispute if too few have recomputed the chunk in time."""
     r = ROUND.get(ctx.state, name)
-    if r is not None and r.dispute is not None:
+    if r is not None and r.lead.dispute is not None:
         dismiss(ctx, r)
 
 
@@ -161,7 +162,7 @@ def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey,
     """Return the keys with which a member may have signed an offer in the open revision of a
     study."""
     r = ROUND.get(state, name)
-    former = r.former_accounts if r is not None else ()
+    former = r.lead.former_accounts if r is not None else ()
     now = MEMBER.need(state, member).account
     return (now, *(f.account for f in former if f.member == member))
 
@@ -177,13 +178,13 @@ def keep_account(ctx: Context, name: str, member: Member) -> None:
         or not has_led(r, member.id)
     ):
         return
-    if sum(f.member == member.id for f in r.former_accounts) >= MAX_FORMER:
+    if sum(f.member == member.id for f in r.lead.former_accounts) >= MAX_FORMER:
         raise AlreadyDone(
             f"member {member.id} rotated its account key {MAX_FORMER} times while round {r.number} "
             f"of '{name}' merges; rotate it again when that is settled"
         )
     former = FormerAccount(member.id, member.account)
-    put(ctx, replace(r, former_accounts=(*r.former_accounts, former)))
+    put(ctx, r.with_lead(former_accounts=(*r.lead.former_accounts, former)))
 
 
 def check_proof(tx: Dispute) -> None:

@@ -39,7 +39,7 @@ def get_auditors(r: Round, enrolled: int, term: int | None = None) -> tuple[Memb
     one's by default): as many as a settlement needs receipts (of so many enrolled members), in
     another order than that of the leaders."""
     order = compute_leader_order(r.study, r.number, get_candidates(r), AUDITS + r.revision)
-    others = [m for m in order if m != get_leader(r, term) and m not in r.false_leaders]
+    others = [m for m in order if m != get_leader(r, term) and m not in r.lead.false_leaders]
     return tuple(others[: compute_receipts(enrolled, len(get_candidates(r)))])
 
 
@@ -68,11 +68,11 @@ def has_led(r: Round, member: MemberId) -> bool:
 
 def get_terms(r: Round) -> range:
     """Return the last term of each member that has led in this revision, the present one first."""
-    first = max(r.since_term, r.term + 1 - len(get_candidates(r)))
-    return range(r.term, first - 1, -1)
+    first = max(r.lead.since_term, r.lead.term + 1 - len(get_candidates(r)))
+    return range(r.lead.term, first - 1, -1)
 
 
 def get_leader(r: Round, term: int | None = None) -> MemberId | None:
     """Return the leader of a term (of the current one by default); None without candidates."""
     order = compute_leader_order(r.study, r.number, get_candidates(r))
-    return order[(r.term if term is None else term) % len(order)] if order else None
+    return order[(r.lead.term if term is None else term) % len(order)] if order else None

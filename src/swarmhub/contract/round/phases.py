@@ -150,7 +150,7 @@ def compute_grace_ms(spec: Spec, r: Round) -> int:
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start its timers."""
-    r = replace(r, phase=phase, since_term=r.term)
+    r = replace(r, phase=phase).with_lead(since_term=r.lead.term)
     if phase == SETTLED:  # an evaluation without counts: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
         study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
@@ -163,7 +163,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         mark_term(ctx, r)
         ctx.emit(
             events.MergeStarted(
-                r.study, r.number, r.revision, r.term, get_leader(r), tuple(get_candidates(r))
+                r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r))
             )
         )
     return r
@@ -175,17 +175,17 @@ def next_term(ctx: Context, name: str) -> None:
     if r.phase != MERGING:
         return
     before = get_leader(r)
-    r = pass_over_false_leaders(replace(r, term=r.term + 1, suspects=()))
+    r = pass_over_false_leaders(r.with_lead(term=r.lead.term + 1, suspects=()))
     put(ctx, r)
     mark_term(ctx, r)
-    ctx.emit(events.TookOver(name, r.number, r.term, get_leader(r), before))
+    ctx.emit(events.TookOver(name, r.number, r.lead.term, get_leader(r), before))
 
 
 def pass_over_false_leaders(r: Round) -> Round:
     """Pass over leaders with a merge that was found false in this round."""
     for _ in get_candidates(r):
-        if get_leader(r) in r.false_leaders:
-            r = replace(r, term=r.term + 1)
+        if get_leader(r) in r.lead.false_leaders:
+            r = r.with_lead(term=r.lead.term + 1)
     return r
 
 
@@ -202,7 +202,8 @@ def mark_term(ctx: Context, r: Round) -> None:
     n = max(1, len(get_candidates(r)))
     nbytes = sum(c.nbytes for c in r.contributions)
     time_ms = spec.leader_timeout_ms + 2 * nbytes * 1000 // spec.transfer_bytes_per_s
-    time_ms = min(time_ms << min((r.term - r.since_term) // n, MAX_DOUBLINGS), MAX_TERM_MS)
+    cycles = (r.lead.term - r.lead.since_term) // n
+    time_ms = min(time_ms << min(cycles, MAX_DOUBLINGS), MAX_TERM_MS)
     deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
 
 
@@ -236,9 +237,9 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         put(ctx, r)
         advance(ctx, name)
         return
-    fled = r.dispute
+    fled = r.lead.dispute
     if willing and fled is not None and fled.leader == member:
-        r = replace(r, false_leaders=(*r.false_leaders, member))
+        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
         ctx.emit(
             events.DisputeAbandoned(
                 name, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
@@ -249,12 +250,8 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         contributions=tuple(c for c in r.contributions if c.member != member),
         strikes=(*r.strikes, member) if willing else r.strikes,
         revision=r.revision + 1,
-        since_term=r.term + 1,
         reports=(),
-        suspects=(),
-        dispute=None,
-        former_accounts=(),
-    )
+    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
     deadlines.clear(ctx.state, f"dispute/{name}")
     if contributed:
         ctx.emit(events.Voided(name, r.number, member, r.revision))
@@ -273,7 +270,8 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         roster = tuple(sorted({*r.roster, *ready} - {member}))
         later = tuple(m for m in study.ready if m not in ready)
         STUDY.put(ctx.state, name, record=replace(study, ready=later))
-        put(ctx, replace(r, phase=back, grace="", term=r.term + 1, roster=roster))
+        r = replace(r, phase=back, grace="", roster=roster)
+        put(ctx, r.with_lead(term=r.lead.term + 1))
         ctx.emit(events.CollectsAgain(name, r.number, roster))
         advance(ctx, name)
     else:

@@ -84,7 +84,7 @@ def ready(ctx: Context, tx: Ready) -> None:
     ctx.emit(events.BecameReady(tx.study, r.number, member.id))
     r = replace(joined, roster=tuple(sorted((*r.roster, member.id))))
     if r.phase == MERGING:  # candidates of the initial round are its roster: another set
-        r = replace(r, revision=r.revision + 1, since_term=r.term, suspects=())
+        r = replace(r, revision=r.revision + 1).with_lead(since_term=r.lead.term, suspects=())
         put(ctx, r)
         mark_term(ctx, r)
     else:
@@ -127,12 +127,12 @@ def suspect(ctx: Context, tx: Suspect) -> None:
     member = ctx.need_member()
     _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     need_candidate(r, member)
-    if member.id in r.suspects:
-        raise AlreadyDone(f"member {member.id} suspects the leader of term {r.term}")
-    r = replace(r, suspects=(*r.suspects, member.id))
+    if member.id in r.lead.suspects:
+        raise AlreadyDone(f"member {member.id} suspects the leader of term {r.lead.term}")
+    r = r.with_lead(suspects=(*r.lead.suspects, member.id))
     put(ctx, r)
-    ctx.emit(events.Suspected(r.study, r.number, r.term, member.id))
-    if len(r.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
+    ctx.emit(events.Suspected(r.study, r.number, r.lead.term, member.id))
+    if len(r.lead.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
         next_term(ctx, r.study)
 
 
@@ -170,10 +170,10 @@ def settle(ctx: Context, tx: Settle) -> None:
     study, spec, r = need_led_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r, tx.ref.term):
         raise NotAllowed(f"the leader of term {tx.ref.term}", "settle it")
-    if member.id in r.false_leaders:
+    if member.id in r.lead.false_leaders:
         raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
-    if r.dispute is not None:  # of another merge, too: that one may be true
-        raise Disputed(r.dispute.digest, r.dispute.by)
+    if r.lead.dispute is not None:  # of another merge, too: that one may be true
+        raise Disputed(r.lead.dispute.digest, r.lead.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
     if tx.met and get_stage(spec, r).until is None:
         raise BadValue("met", "false: the stage has no test", tx.met)
