@@ -481,19 +481,26 @@ def python_page() -> str:
         [
             GENERATED,
             "# Python\n",
-            "`import swarmhub` gives what a trainer needs: "
+            "`import swarmhub` gives what a trainer needs, and `Client`, what a person does: "
             + ", ".join(f"`{name}`" for name in swarmhub.__all__)
-            + ". All else is reached by the [commands](cli.md). [Writing a trainer]"
+            + ". [Writing a trainer]"
             "(../guides/own-training.md#a-dict-of-numpy-arrays) has whole programs, which the "
             "tests run.\n",
             function("swarmhub.join", swarmhub.join),
             f"## swarmhub.Swarm\n\n{doc(swarm)} `swarmhub.join` makes it.\n",
             names_table("attribute", attributes(swarm)),
             function("swarm.rounds", swarm.rounds, "###"),
+            function("swarm.sync", swarm.sync, "###"),
+            function("swarm.sum", swarm.sum, "###"),
+            function("swarm.result", swarm.result, "###"),
             function("swarm.close", swarm.close, "###"),
             f"## swarmhub.SwarmRound\n\n{doc(turn)} `swarm.rounds` yields it.\n",
             names_table("attribute", comments(turn)),
             function("round.report", turn.report, "###"),
+            f"## swarmhub.Summed\n\n{doc(swarmhub.Summed)}\n",
+            names_table("attribute", comments(swarmhub.Summed)),
+            f"## swarmhub.Client\n\n{doc(swarmhub.Client)}\n",
+            names_table("method", methods(swarmhub.Client)),
             "## Errors\n\n`swarmhub.SwarmhubError` is the base of all errors; the others are in "
             "`swarmhub.errors` ([the tree](errors.md#the-tree)). The message says what was "
             "expected, what came and what to do. A trainer meets these:\n",
@@ -520,9 +527,22 @@ def function(name: str, called: Callable[..., Any], level: str = "##") -> str:
 
 
 def attributes(cls: type[Any]) -> dict[str, str]:
-    """Public attributes that the methods of a class set, with the comment beside each."""
+    """Public attributes of a class: those that its methods set, with the comment beside each, and
+    its properties."""
     found = re.findall(r"self\.([a-z]\w*)(?:: [^=]+)? = .*  # (.+)", inspect.getsource(cls))
-    return dict(found)
+    properties = {n: doc(p) for n, p in vars(cls).items() if isinstance(p, property)}
+    return {**dict(found), **properties}
+
+
+def methods(cls: type[Any]) -> dict[str, str]:
+    """Public methods of a class with their arguments, and what they do."""
+    return {
+        f"{name}({', '.join(n for n in inspect.signature(called).parameters if n != 'self')})": doc(
+            called
+        )
+        for name, called in vars(cls).items()
+        if inspect.isfunction(called) and not name.startswith("_")
+    }
 
 
 def names_table(kind: str, meanings: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ from swarmhub.errors import (
 
 if TYPE_CHECKING:
     from swarmhub.operations.client import Client
-    from swarmhub.train import Swarm, SwarmRound, join
+    from swarmhub.train import Summed, Swarm, SwarmRound, join
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "HomeError",
     "LedgerError",
     "PeerError",
+    "Summed",
     "Swarm",
     "SwarmRound",
     "SwarmhubError",
@@ -40,7 +41,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Swarm", "SwarmRound", "join"):
+    if name in ("Summed", "Swarm", "SwarmRound", "join"):
         from swarmhub import train
 
         return getattr(train, name)

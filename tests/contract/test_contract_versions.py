@@ -154,7 +154,7 @@ def test_no_voting_node_lacks_a_version_that_is_decided(acts):
     c = Consortium(5)
     for who, act in [*acts, *[(m, Announce(BOTH)) for m in range(1, 6)]]:
         c.act(who, act)
-        if c.happened("upgrade_scheduled"):
+        if c.happened(events.UpgradeScheduled):
             assert find_behind(c.state, 2) == []
             return
     assert c.chain.next_version is None

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "src")
 VERSION2 = ROOT / "tests" / "contract" / "version2.py"
-ENTRY = "\nfrom swarmhub.contract.version2 import install  # noqa: E402\n\ninstall()\n"
+ENTRY = ROOT / "tests" / "programs" / "version2_entry.py"  # the end of the next release's versions
 
 
 def pip(*words: object) -> None:
@@ -47,6 +47,6 @@ def install_both(folder: Path) -> tuple[Path, Path]:
     contract = source / "src" / "swarmhub" / "contract"
     shutil.copy(VERSION2, contract / "version2.py")
     versions = contract / "versions.py"
-    versions.write_text(versions.read_text() + ENTRY)
+    versions.write_text(versions.read_text() + ENTRY.read_text())
     present = copy_source(folder / "present" / "source")
     return install(present, folder / "present"), install(source, folder / "next")

@@ -18,11 +18,11 @@ from swarmhub.params.buffer import Array
 class Summed:
     """The settled result of a round of a `sum` stage: sums by name, int64 or float64."""
 
-    arrays: dict[str, npt.NDArray[Any]]
+    arrays: dict[str, npt.NDArray[Any]]  # the sums by name; `agreed` arrays as all have them
     turn: int  # round of the stage, from 1
     is_last: bool  # no other round of the stage follows
     met: bool  # the stage's test holds (`until`)
-    digest: str
+    digest: str  # of the settled result
 
 
 def encode(stage: Stage, arrays: Any) -> dict[str, Array]:
