@@ -21,7 +21,7 @@ from swarmhub.cli.shared import (
     show,
     whole,
 )
-from swarmhub.errors import BadInput, plain
+from swarmhub.errors import BadInput
 from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 
@@ -181,7 +181,7 @@ def reset_signing(
 ) -> None:
     """Let this validator sign blocks again if its signing state is lost or old and cannot be
     restored. Its node must be stopped."""
-    from swarmhub.operations.reset_signing import look_ahead, reset
+    from swarmhub.operations.reset_signing import look_ahead, reset, say_danger
     from swarmhub.operations.running_node import need_stopped
 
     opened = Home.open(home)
@@ -191,24 +191,8 @@ def reset_signing(
         if not found.is_needed:
             print(f"The file knows of block {found.known}, the newest there is; nothing was done.")
             return
-        file = "damaged or gone" if found.is_damaged else f"of block {found.known}"
-        told = "".join(f"; {name}: block {height}" for name, height in found.told.items())
-        print(plain(f"The file of what was signed is {file}. Here: block {found.here}{told}."))
-        print(
-            f"This node would sign from block {found.height} on. If another process with its "
-            "consensus key runs (a copy of this home, an old machine), both sign, and the key "
-            "loses its vote: switch it off for good."
-        )
-        if not found.is_held:
-            print(
-                f"No member that answers has block {found.newest}: if it is lost, the ledger "
-                "stands still after this, and 'swarmhub consortium restart' goes on."
-            )
-        if found.validators > 3:
-            print(
-                f"With {found.validators} validators there is a way without this danger: start "
-                "the node and type 'swarmhub consortium rotate-key consensus'."
-            )
+        for sentence in say_danger(found):
+            print(sentence)
         ask("Is every other process with this key off for good?", yes)
         reset(opened, found)
     print(f"This node signs from block {found.height} on. Next: 'swarmhub up'.")

@@ -35,8 +35,7 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from swarmhub.sim import run_campaign
-    from swarmhub.sim.campaign import Outcome
+    from swarmhub.sim.campaign import Outcome, run_campaign
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -58,9 +57,9 @@ def run(
         print(json.dumps(answer))
     else:
         print(f"{found.schedules} schedules, {len(found.seeds_broken)} broken.")
-        for broken in found.seeds_broken:
-            sizes = f"--nodes {nodes} --rounds {rounds}"
-            print(f"seed {broken}: read its story with 'swarmhub sim replay {broken} {sizes}'")
+        sizes = f"--nodes {nodes} --rounds {rounds}"
+        for n in found.seeds_broken:
+            print(f"seed {n}: read its story with 'swarmhub sim replay {n} {sizes}'")
     if found.seeds_broken:
         raise typer.Exit(1)
 

@@ -111,7 +111,8 @@ class Demo:
             await self._open_study()
             for i in range(len(sites)):
                 self._start_trainer(i)
-            return await self._watch(started)
+            startup_s = await self._watch(started)
+            return await self._conclude(started, startup_s)
         finally:
             await self.ledger.close()
 
@@ -181,9 +182,10 @@ class Demo:
 
     # watching
 
-    async def _watch(self, started: float) -> Outcome:
-        """Show the progress until the study is over. This process may fall behind the nodes, or be
-        stopped: what it shows follows from the ledger, and from models that nodes must keep."""
+    async def _watch(self, started: float) -> float:
+        """Show the progress until the study is over; return the time to the first training step.
+        This process may fall behind the nodes, or be stopped: what it shows follows from the
+        ledger, and from models that nodes must keep."""
         opened_ms = 0
         turns: dict[int, int] = {}  # training round of each round; 0: of another kind
         killed: tuple[float, int, str] | None = None  # time, round, name
@@ -215,6 +217,10 @@ class Demo:
                 if event.model.kind == TRAIN:
                     self._show_round(event.model, (news.block_ms - opened_ms) / 1000)
         self.children.check()
+        return startup_s or 0.0
+
+    async def _conclude(self, started: float, startup_s: float) -> Outcome:
+        """Compare the swarm with hospitals alone and with all data pooled."""
         if self.unmeasured:
             self.screen.warn(
                 f"{self.unmeasured} round(s) have no figures of their own: this command was slower "
@@ -230,7 +236,7 @@ class Demo:
         return Outcome(
             nodes=len(self.sites),
             rounds=len(self.lines),
-            startup_s=startup_s or 0.0,
+            startup_s=startup_s,
             total_s=time.monotonic() - started,
             lines=self.lines,
             scores=scores,

@@ -86,9 +86,8 @@ def quiet() -> _Quiet:
     return _Quiet()
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """Print the closing table, and where all files are."""
-    console = Console()
+def _make_table(outcome: Outcome) -> Table:
+    """Return the closing table: scores of the hospitals alone, the swarm, and all data pooled."""
     scores = outcome.scores
 
     def word(value: float | None) -> str:
@@ -104,7 +103,13 @@ def show_outcome(outcome: Outcome) -> None:
     table.add_row("mean of the hospitals alone", word(scores.local_mean), end_section=True)
     table.add_row("[bold]the swarm[/]", f"[bold]{word(scores.swarm)}[/]")
     table.add_row("all data pooled (for comparison)", word(scores.central))
-    console.print(table)
+    return table
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """Print the closing table, and where all files are."""
+    console = Console()
+    console.print(_make_table(outcome))
     for t in outcome.takeovers:
         console.print(
             f"Takeover: {t.frm} was killed in round {t.round}; {t.to} settled it as term "

@@ -109,7 +109,11 @@ def make_genesis_block(genesis: Genesis, writer: keys.PrivateKey) -> Block:
     data = codec.pack(genesis)
     overlay, _, events = _found(genesis)
     app_hash = hash_of(write_tree(None, overlay.writes)).hex()
-    return _sign(writer, 0, genesis.time_ms, "", (data,), _results_digest((), events), app_hash)
+    txs, results = (data,), _results_digest((), events)
+    header = Header(
+        0, genesis.time_ms, "", _txs_digest(txs), results, app_hash, writer=writer.public
+    )
+    return _sign(writer, header, txs)
 
 
 def replay_genesis(block: Block, into: Overlay) -> tuple[Tip, Committed]:
@@ -146,10 +150,11 @@ def build(
     time_ms = max(tip.time_ms + 1, clock_ms)
     overlay, results, events = _execute(tip, state, txs, time_ms)
     tree = write_tree(tip.tree, overlay.writes)
-    block = _sign(
-        writer, tip.height + 1, time_ms, tip.head, tuple(txs),
-        _results_digest(results, events), hash_of(tree).hex(),
+    header = Header(
+        tip.height + 1, time_ms, tip.head, _txs_digest(txs), _results_digest(results, events),
+        hash_of(tree).hex(), writer=writer.public,
     )  # fmt: skip
+    block = _sign(writer, header, tuple(txs))
     state.absorb(overlay)
     new = Tip(tip.chain_id, block.header.height, time_ms, block.id, tree)
     return new, Committed(block, results, events, contract.end_block(events))
@@ -265,24 +270,7 @@ def _txs_digest(txs: Sequence[bytes]) -> Digest:
     return codec.digest(b"swarmhub/txs/1", *txs)
 
 
-def _sign(
-    writer: keys.PrivateKey,
-    height: int,
-    time_ms: int,
-    previous: Digest,
-    txs: tuple[bytes, ...],
-    results: Digest,
-    app_hash: Digest,
-) -> Block:
-    header = Header(
-        height=height,
-        time_ms=time_ms,
-        previous=previous,
-        txs=_txs_digest(txs),
-        results=results,
-        app_hash=app_hash,
-        writer=writer.public,
-    )
+def _sign(writer: keys.PrivateKey, header: Header, txs: tuple[bytes, ...]) -> Block:
     return Block(header, writer.sign(BLOCK_DOMAIN, codec.pack(header)), txs)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from swarmhub import __version__, keys
@@ -26,7 +26,7 @@ from swarmhub.ledger.cometbft.binary import check_version, find_binary
 from swarmhub.ledger.cometbft.engine import check_port
 from swarmhub.operations.running_node import is_running
 from swarmhub.transport.client import PeerClient
-from swarmhub.transport.reachability import try_tcp
+from swarmhub.transport.reachability import Reachability, try_tcp
 from swarmhub.transport.relay.streams import relays_of
 from swarmhub.transport.tls import Peers
 
@@ -184,8 +184,13 @@ async def _peer(
             yield Finding(what, False, said)
         else:
             yield Finding(what, True, mine[kind])
-    answered_ms = wall_clock_ms()
-    off_ms = max(0, found.now_ms - answered_ms, asked_ms - found.now_ms)  # a lower bound
+    off_ms = max(0, found.now_ms - wall_clock_ms(), asked_ms - found.now_ms)  # a lower bound
+    for finding in _compare(other, found, off_ms, ledger.tip.height):
+        yield finding
+
+
+def _compare(other: Member, found: Reachability, off_ms: int, height: int) -> Iterator[Finding]:
+    """Compare clock, version and blocks of another member with those here."""
     said = f"{off_ms / 1000:.1f} s from this host's" if off_ms > 100 else "as this host's"
     well = off_ms <= CLOCK_MS
     hint = "" if well else "; one of the two is wrong: compare with a third, and use NTP"
@@ -193,8 +198,8 @@ async def _peer(
     same = found.version == __version__
     said = __version__ if same else f"{__version__} here, {found.version} there; upgrade the older"
     yield Finding(f"version of {other.name}", True, said)
-    behind = found.height - ledger.tip.height
-    heights = f"block {ledger.tip.height} here, {found.height} there"
+    behind = found.height - height
+    heights = f"block {height} here, {found.height} there"
     well = abs(behind) <= BEHIND_BLOCKS
     hint = "" if well else "; the ledger's port is closed in one direction, or the node is down"
     yield Finding(f"blocks of {other.name}", well, heights + hint)

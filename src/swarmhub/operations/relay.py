@@ -14,7 +14,7 @@ from swarmhub.contract.records import get_members
 from swarmhub.errors import BadInput
 from swarmhub.home.config import parse_address
 from swarmhub.home.home import Home
-from swarmhub.home.ledgers import open_for_desk
+from swarmhub.home.ledgers import DeskLedger, open_for_desk
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.transport.relay.server import Relay
 from swarmhub.transport.tls import Peers
@@ -52,13 +52,7 @@ async def relay(
         try:
             await carrier.start(host, port)
             tell(f"relays on {listen} for the members of {ledger.tip.chain_id}")
-            while not stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await stopping.wait()
-                if ledger.failure is not None:
-                    raise ledger.failure
-                follow()  # also if blocks were forgotten before they were seen
+            await _follow_until(stopping, ledger, follow)
             if problem:
                 raise BadInput(problem[0])
         finally:
@@ -66,3 +60,16 @@ async def relay(
             tell(f"carried {carrier.passed} bytes")
     finally:
         await ledger.close()
+
+
+async def _follow_until(
+    stopping: asyncio.Event, ledger: DeskLedger, follow: Callable[[], None]
+) -> None:
+    """Look at the ledger now and then, also if blocks were forgotten before they were seen."""
+    while not stopping.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await stopping.wait()
+        if ledger.failure is not None:
+            raise ledger.failure
+        follow()

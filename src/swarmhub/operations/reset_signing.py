@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from swarmhub.contract.records import Member, get_chain, get_member_of_key, get_members
 from swarmhub.contract.state import State
-from swarmhub.errors import BadInput, PeerError
+from swarmhub.errors import BadInput, PeerError, plain
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import find_credible_height
@@ -114,3 +114,26 @@ async def _ask(home: Home, state: State, me: Member) -> dict[str, int]:
 def reset(home: Home, outlook: Outlook) -> None:
     """Set a stopped node's validator to sign from `outlook.height` on."""
     write_height(home.engine_path / SIGNED_FILE, outlook.height)
+
+
+def say_danger(found: Outlook) -> list[str]:
+    """Return what signing again would mean, for a person before they agree to it."""
+    file = "damaged or gone" if found.is_damaged else f"of block {found.known}"
+    told = "".join(f"; {name}: block {height}" for name, height in found.told.items())
+    said = [
+        plain(f"The file of what was signed is {file}. Here: block {found.here}{told}."),
+        f"This node would sign from block {found.height} on. If another process with its "
+        "consensus key runs (a copy of this home, an old machine), both sign, and the key "
+        "loses its vote: switch it off for good.",
+    ]
+    if not found.is_held:
+        said.append(
+            f"No member that answers has block {found.newest}: if it is lost, the ledger "
+            "stands still after this, and 'swarmhub consortium restart' goes on."
+        )
+    if found.validators > 3:
+        said.append(
+            f"With {found.validators} validators there is a way without this danger: start "
+            "the node and type 'swarmhub consortium rotate-key consensus'."
+        )
+    return said

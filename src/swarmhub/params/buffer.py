@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -117,25 +117,9 @@ def buffer_of(arrays: Mapping[str, Array], bf16: Collection[str] = ()) -> tuple[
 _SAFETENSORS = {"BOOL": "BOOL", **{name: name for name in DTYPES if name != "BOOL"}}
 
 
-def export_safetensors(
-    buffer: Path, layout: Layout, out: Path, metadata: Mapping[str, str], digest: str
-) -> None:
-    """Write a canonical buffer as a safetensors file, streaming, with string metadata.
-
-    The format (8-byte header length, JSON header, data) is written tensor by tensor, so a model of
-    any size is exported in constant memory. The file appears under its name when complete, and only
-    if the bytes read have the digest: a node may overwrite a model that it no longer needs while
-    this reads it. Raises BlobError then.
-    """
+def _safetensors_header(layout: Layout, metadata: Mapping[str, str]) -> bytes:
+    """Return the JSON header of a safetensors file, padded to a multiple of 8 bytes."""
     import json
-
-    hasher, pending = ChunkHasher(layout.digest), bytearray()
-
-    def note(piece: bytes) -> None:
-        pending.extend(piece)
-        while len(pending) >= CHUNK_BYTES:
-            hasher.feed(pending[:CHUNK_BYTES])
-            del pending[:CHUNK_BYTES]
 
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     at = 0
@@ -147,20 +131,46 @@ def export_safetensors(
         }
         at += tensor.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    return text + b" " * (-len(text) % 8)
+
+
+def _pieces(source: IO[bytes], left: int) -> Iterator[bytes]:
+    """Read so many bytes of a model file, piece by piece. Raises BlobError if it is shorter."""
+    while left:
+        piece = source.read(min(left, CHUNK_BYTES))
+        if not piece:
+            raise BlobError(f"The model file {source.name} is torn; pull it again.")
+        yield piece
+        left -= len(piece)
+
+
+def export_safetensors(
+    buffer: Path, layout: Layout, out: Path, metadata: Mapping[str, str], digest: str
+) -> None:
+    """Write a canonical buffer as a safetensors file, streaming, with string metadata.
+
+    The format (8-byte header length, JSON header, data) is written tensor by tensor, so a model of
+    any size is exported in constant memory. The file appears under its name when complete, and only
+    if the bytes read have the digest: a node may overwrite a model that it no longer needs while
+    this reads it. Raises BlobError then.
+    """
+    hasher, pending = ChunkHasher(layout.digest), bytearray()
+
+    def note(piece: bytes) -> None:
+        pending.extend(piece)
+        while len(pending) >= CHUNK_BYTES:
+            hasher.feed(pending[:CHUNK_BYTES])
+            del pending[:CHUNK_BYTES]
+
+    text = _safetensors_header(layout, metadata)
     partial = out.with_name(out.name + ".partial")
     try:
         with buffer.open("rb") as source, partial.open("wb") as target:
             target.write(len(text).to_bytes(8, "little") + text)
             for tensor in layout.tensors:
-                left = tensor.nbytes
-                while left:
-                    piece = source.read(min(left, CHUNK_BYTES))
-                    if not piece:
-                        raise BlobError(f"The model file {buffer} is torn; pull it again.")
+                for piece in _pieces(source, tensor.nbytes):
                     target.write(piece)
                     note(piece)
-                    left -= len(piece)
                 note(source.read(-tensor.nbytes % ALIGNMENT))
             target.flush()
             os.fsync(target.fileno())

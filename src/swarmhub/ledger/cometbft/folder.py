@@ -23,6 +23,7 @@ from swarmhub.ledger.blocks import (
 from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.snapshots import unpack_state
 from swarmhub.ledger.cometbft.store import Store
+from swarmhub.ledger.cometbft.store_rows import Snapshot
 
 PEERS_FILE = "peers.json"
 TAKING_OVER = "taking-over"  # present in the folder until a block has followed the snapshot
@@ -81,10 +82,7 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     if committed.block != first.block:
         raise LedgerDamaged(0, why, str(store.path))
     if base:
-        if snapshot is None:
-            raise LedgerDamaged(base, "the state that the kept blocks begin from is gone", "")
-        state = State(unpack_state(b"".join(snapshot.chunks)))
-        tip = Tip(tip.chain_id, base, snapshot.time_ms, snapshot.head, state.tree)
+        tip, state = _begin_from(snapshot, tip.chain_id, base)
         found += [kept for kept in rest if kept.height <= base]
         rest = [kept for kept in rest if kept.height > base]
     for kept in rest:
@@ -97,6 +95,14 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
     if tip.head != kept_tip.head:
         raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
     return tip, state, found
+
+
+def _begin_from(snapshot: Snapshot | None, chain_id: str, height: int) -> tuple[Tip, State]:
+    """Return the tip and state of a snapshot."""
+    if snapshot is None:
+        raise LedgerDamaged(height, "the state that the kept blocks begin from is gone", "")
+    state = State(unpack_state(b"".join(snapshot.chunks)))
+    return Tip(chain_id, height, snapshot.time_ms, snapshot.head, state.tree), state
 
 
 def agree_again(tip: Tip, state: State, block: Block) -> tuple[Tip, Committed]:
