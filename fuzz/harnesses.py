@@ -28,6 +28,7 @@ from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.leaves import parse_fingerprint, read_leaves
+from swarmhub.contract.envelope import Transaction, read_transaction, write_transaction
 from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (
     Card,
@@ -48,10 +49,7 @@ from swarmhub.contract.transactions import (
     Propose,
     Remove,
     Settle,
-    Transaction,
     Vote,
-    read_transaction,
-    write_transaction,
 )
 from swarmhub.data import Design, read_table
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
@@ -79,7 +77,8 @@ from swarmhub.operations.recovery import read_restart
 from swarmhub.operations.studies import read_spec
 from swarmhub.params import CHUNK_BYTES, Layout, Tensor, chunk_count, import_safetensors
 from swarmhub.protocol import MergeDone, PreparedContribution, ReceiptCame, Signed
-from swarmhub.sim.schedule import parse_schedule, schedule_of
+from swarmhub.sim.schedule import schedule_of
+from swarmhub.sim.schedule_text import parse_schedule
 from swarmhub.transport.join_client import read_told
 from swarmhub.transport.reachability import Reachability, read_reachability
 from swarmhub.transport.relay import server as relay_server

@@ -37,6 +37,7 @@ from builders import (  # noqa: E402
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
+from swarmhub.contract.envelope import read_transaction  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Announce,
@@ -63,7 +64,6 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Validate,
     Vote,
     Withdraw,
-    read_transaction,
 )
 from swarmhub.contract.trie import Writes  # noqa: E402
 from swarmhub.keys import verify  # noqa: E402

@@ -16,6 +16,7 @@ from swarmhub import codec, merkle
 from swarmhub.contract import Result
 from swarmhub.contract.consortium.thresholds import compute_receipts
 from swarmhub.contract.deadlines import get_deadlines, get_due_ms
+from swarmhub.contract.envelope import write_transaction
 from swarmhub.contract.events import Event
 from swarmhub.contract.records import (
     MEMBER,
@@ -55,7 +56,6 @@ from swarmhub.contract.transactions import (
     Vote,
     card_message,
     receipt_message,
-    write_transaction,
 )
 from swarmhub.keys import PrivateKey, ReleaseKey
 from swarmhub.ledger import Committed, MemoryChain

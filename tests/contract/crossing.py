@@ -8,7 +8,7 @@ import pytest
 import version2
 from builders import Consortium
 
-from swarmhub.contract import State, transactions
+from swarmhub.contract import State, envelope
 from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Announce, Upgrade, Vote
 from swarmhub.ledger.blocks import replay, replay_genesis
@@ -20,10 +20,10 @@ BOTH = (1, 2)
 def updated():
     """Run program code that has version 2 as well; afterwards it is the old one again."""
     with pytest.MonkeyPatch.context() as patch:
-        transactions._read_again.cache_clear()  # it has decoded with the other code
+        envelope._read_again.cache_clear()  # it has decoded with the other code
         version2.install(patch.setitem)
         yield
-    transactions._read_again.cache_clear()
+    envelope._read_again.cache_clear()
 
 
 def scheduled(n=3, after=4, **genesis):

@@ -15,6 +15,7 @@ from swarmhub.contract.consortium.thresholds import (
     compute_receipts,
     compute_verdict,
 )
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import (
     Departed,
     DisputeDismissed,
@@ -32,12 +33,7 @@ from swarmhub.contract.records import (
     get_member_of_key,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
-from swarmhub.contract.transactions import (
-    Dispute,
-    Recompute,
-    read_transaction,
-    receipt_message,
-)
+from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.keys import verify
 from swarmhub.ledger import MemoryChain
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN

@@ -9,18 +9,12 @@ from builders import Consortium, card_of, genesis_of, key, sign_card
 
 from swarmhub import contract, keys
 from swarmhub.contract.consortium.membership import MAX_INVITATION_MS
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import Admitted
 from swarmhub.contract.records import INVITATION, get_member_of_key
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import (
-    Apply,
-    Invite,
-    Leave,
-    Vote,
-    card_message,
-    read_transaction,
-)
+from swarmhub.contract.transactions import Apply, Invite, Leave, Vote, card_message
 
 DAY_MS = 86_400_000
 

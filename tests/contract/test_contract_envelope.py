@@ -12,21 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmhub import codec, contract, keys
+from swarmhub.contract.envelope import MAX_TX_BYTES, read_transaction, write_transaction
 from swarmhub.contract.events import Admitted, PowerChanged
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.replay import BUCKET_MS, PREFIXES
 from swarmhub.contract.state import Overlay, State
-from swarmhub.contract.transactions import (
-    BODIES,
-    MAX_TX_BYTES,
-    Invite,
-    Leave,
-    Poke,
-    Ready,
-    Vote,
-    read_transaction,
-    write_transaction,
-)
+from swarmhub.contract.transactions import BODIES, Invite, Leave, Poke, Ready, Vote
 from swarmhub.contract.versions import VERSIONS
 from swarmhub.errors import Malformed
 from swarmhub.types import BLOCK_DOMAIN, TX_DOMAIN

@@ -9,10 +9,11 @@ from builders import HEART, running
 
 from swarmhub import contract, keys
 from swarmhub.contract import deadlines, replay
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import DUE
 from swarmhub.contract.replay import MAX_FORGOTTEN, MAX_REMEMBERED
 from swarmhub.contract.state import Overlay, State
-from swarmhub.contract.transactions import Poke, read_transaction
+from swarmhub.contract.transactions import Poke
 
 
 def test_a_member_has_so_many_transactions_that_can_be_replayed():

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from swarmhub import contract, keys
 from swarmhub.contract.context import BlockQuota
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import Leave, Poke, Ready, Vote, read_transaction
+from swarmhub.contract.transactions import Leave, Poke, Ready, Vote
 from swarmhub.ledger.blocks import build, replay
 
 

@@ -9,6 +9,7 @@ from builders import HEART, Consortium, auc, digest, initialised, key, proposed,
 
 from swarmhub import contract, keys
 from swarmhub.contract.context import Context
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import ReleaseMissed, StudyEnded, Withdrawn
 from swarmhub.contract.records import STUDY, MergeRule, Metric
 from swarmhub.contract.refusals import BadValue
@@ -27,7 +28,6 @@ from swarmhub.contract.transactions import (
     Start,
     Vote,
     Withdraw,
-    read_transaction,
 )
 
 

@@ -16,6 +16,7 @@ from version2 import NOTED, Note, Reasoned, ReasonedVote
 from swarmhub import contract, keys
 from swarmhub.contract import State, events
 from swarmhub.contract.consortium.upgrades import MAX_AFTER_BLOCKS, MAX_VERSIONS, find_behind
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import Motion, NextVersion, get_chain
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.since import find_newer
@@ -29,7 +30,6 @@ from swarmhub.contract.transactions import (
     Upgrade,
     Validate,
     Vote,
-    read_transaction,
 )
 from swarmhub.contract.versions import find_gap, need_next, need_present
 from swarmhub.errors import VersionMissing

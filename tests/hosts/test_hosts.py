@@ -13,10 +13,11 @@ from bed import STUDY_NAME, Bed, needs_namespaces
 from engines import needs_cometbft
 
 from swarmhub.clock import CLOCK_VARIABLE
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.execution import MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import MOTIONS
 from swarmhub.contract.round.election import compute_leader_order
-from swarmhub.contract.transactions import Poke, Remove, read_transaction
+from swarmhub.contract.transactions import Poke, Remove
 from swarmhub.errors import BadInput
 from swarmhub.failpoints import VARIABLE as DIE_AT
 from swarmhub.ledger import sign_transaction

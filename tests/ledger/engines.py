@@ -15,8 +15,8 @@ import pytest
 from builders import key, sign_card
 
 from swarmhub import codec
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.execution import compute_chain_id
-from swarmhub.contract.transactions import read_transaction
 from swarmhub.demo.processes import free_address
 from swarmhub.errors import LedgerError
 from swarmhub.ledger.base import Subscriptions

@@ -17,15 +17,9 @@ import pytest
 from builders import START_MS, card_of, genesis_of, key
 from engines import needs_cometbft
 
+from swarmhub.contract.envelope import write_transaction
 from swarmhub.contract.records import Spec, get_chain, get_member_of_key
-from swarmhub.contract.transactions import (
-    Invite,
-    Poke,
-    Propose,
-    Rotate,
-    card_message,
-    write_transaction,
-)
+from swarmhub.contract.transactions import Invite, Poke, Propose, Rotate, card_message
 from swarmhub.errors import LedgerDamaged
 from swarmhub.ledger import MemoryChain, MemoryLedger, SqliteLedger, create_ledger
 from swarmhub.ledger.blocks import MAX_BLOCK_TXS

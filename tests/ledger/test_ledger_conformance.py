@@ -25,9 +25,10 @@ from ledger_tools import (
 from swarmhub import codec
 from swarmhub.contract import State, compute_chain_id
 from swarmhub.contract.deadlines import get_deadlines, is_waiting
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import Rotated
 from swarmhub.contract.records import Genesis
-from swarmhub.contract.transactions import Leave, Poke, Remove, Vote, read_transaction
+from swarmhub.contract.transactions import Leave, Poke, Remove, Vote
 from swarmhub.errors import BadInput, Malformed
 from swarmhub.ledger import create_ledger, make_genesis_block
 from swarmhub.ledger.base import Subscriptions

@@ -22,15 +22,9 @@ from ledger_tools import (
     taken,
 )
 
+from swarmhub.contract.envelope import MAX_TX_BYTES, read_transaction
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
-from swarmhub.contract.transactions import (
-    MAX_TX_BYTES,
-    Apply,
-    Leave,
-    Poke,
-    card_message,
-    read_transaction,
-)
+from swarmhub.contract.transactions import Apply, Leave, Poke, card_message
 from swarmhub.errors import LedgerError
 from swarmhub.ledger import SqliteLedger, create_ledger
 from swarmhub.ledger.sqlite import mempool as pool_module

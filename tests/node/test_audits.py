@@ -9,10 +9,11 @@ from swarm import PROGRAMS, Network, make_spec
 from test_life import add_one, export, finished
 
 from swarmhub import merkle
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import FalseMerge, MergeStarted, Settled
 from swarmhub.contract.records import MergeRule
 from swarmhub.contract.round.election import compute_leader_order
-from swarmhub.contract.transactions import Dispute, read_transaction
+from swarmhub.contract.transactions import Dispute
 from swarmhub.home.home import Home
 from swarmhub.operations.record import read_record
 

@@ -12,12 +12,12 @@ from swarmhub import codec
 from swarmhub.contract import deadlines, inheritance, replay, versions
 from swarmhub.contract.consortium import membership, misbehaviour
 from swarmhub.contract.context import Context, Env
+from swarmhub.contract.envelope import Transaction
 from swarmhub.contract.events import Event, PowerChanged
 from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, BlockQuotaExceeded, Expired, Refusal
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import Transaction
 from swarmhub.types import TX_DOMAIN, MemberId, PublicKey
 
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round

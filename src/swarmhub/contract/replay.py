@@ -8,9 +8,9 @@ block in which nothing expires writes nothing.
 
 from __future__ import annotations
 
+from swarmhub.contract.envelope import Transaction
 from swarmhub.contract.records import DUE, DueMinutes
 from swarmhub.contract.state import Overlay, Reader
-from swarmhub.contract.transactions import Transaction
 from swarmhub.types import MemberId
 
 BUCKET_MS = 60_000  # expired transactions are forgotten minute by minute

@@ -31,12 +31,12 @@ from swarmhub.contract import events
 from swarmhub.contract import transactions as t
 from swarmhub.contract.consortium import membership, motions, upgrades
 from swarmhub.contract.context import Context
+from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.records import CHAIN
 from swarmhub.contract.round import disputes, phases, progress
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Reader
 from swarmhub.contract.study import lifecycle
-from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.errors import Malformed, VersionMissing
 
 Rules = Mapping[type[Any], Callable[[Context, Any], None]]

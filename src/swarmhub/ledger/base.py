@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from swarmhub.contract import Result, State
-from swarmhub.contract.transactions import Poke, read_transaction, write_transaction
+from swarmhub.contract.envelope import read_transaction, write_transaction
+from swarmhub.contract.transactions import Poke
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger.blocks import Block, Committed, Tip
 from swarmhub.types import TX_DOMAIN

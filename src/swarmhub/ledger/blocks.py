@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.deadlines import is_waiting
+from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.events import Event, with_name
 from swarmhub.contract.records import Genesis, get_member_of_key, read_genesis_json
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.state import Overlay, Reader
-from swarmhub.contract.transactions import Transaction, read_transaction
 from swarmhub.contract.trie import Node, hash_of, write_tree
 from swarmhub.contract.versions import read_transaction_at
 from swarmhub.errors import BadInput, LedgerDamaged, Malformed

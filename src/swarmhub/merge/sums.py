@@ -30,7 +30,7 @@ from swarmhub.merge.pieces import (
     read,
 )
 from swarmhub.merge.rules import coordinate_median, lower_median
-from swarmhub.params import DTYPES, Layout
+from swarmhub.params import CHUNK_BYTES, DTYPES, Layout
 
 MAX_STEPS = 2**53  # of one member's value
 SUMMABLE = {"I64": "int64", "F64": "float64"}
@@ -107,10 +107,17 @@ def is_within(layout: Layout, source: Source, array: str, most: int) -> bool:
     direction; False if there is no such array."""
     for tensor, offset in zip(layout.tensors, layout.offsets, strict=True):
         if (tensor.name, tensor.dtype) == (array, "I64"):
-            data = source.read_at(offset, tensor.nbytes)
-            values = np.frombuffer(data, DTYPES["I64"])
-            return values.size == 0 or bool(values.min() >= -most and values.max() <= most)
+            stop = offset + tensor.nbytes
+            return all(
+                _is_small(source.read_at(at, min(CHUNK_BYTES, stop - at)), most)
+                for at in range(offset, stop, CHUNK_BYTES)
+            )
     return False
+
+
+def _is_small(data: bytes | bytearray | memoryview, most: int) -> bool:
+    values = np.frombuffer(data, DTYPES["I64"])
+    return bool(values.min() >= -most and values.max() <= most)
 
 
 def _read(rule: SumRule, member: int, source: Source, piece: Piece) -> Bytes:

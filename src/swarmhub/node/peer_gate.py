@@ -8,11 +8,12 @@ from typing import Any
 from swarmhub import __version__, codec
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.consortium.cards import DIALS_OUT
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import INVITATION, ROUND, STUDY, Member, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
-from swarmhub.contract.transactions import Apply, Rotate, read_transaction
+from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.failpoints import failpoint
 from swarmhub.home.membership import Membership

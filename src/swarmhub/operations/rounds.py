@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import Contributed, Evaluated, Event, Settled
 from swarmhub.contract.records import Evaluation, Model, Score
-from swarmhub.contract.transactions import Contribute, read_transaction
+from swarmhub.contract.transactions import Contribute
 from swarmhub.ledger import Committed
 from swarmhub.types import Digest, MemberId
 

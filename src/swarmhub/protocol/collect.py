@@ -24,7 +24,7 @@ def hold_models(state: Reader, study: Study, local: LocalState, now_ms: int) -> 
     for model in get_needed(state, study):
         if model.digest not in local.held:
             holders = get_holders(model, study)
-            yield from pull(local, now_ms, model.digest, model.nbytes, model.layout, holders)
+            yield from pull(local, now_ms, model, holders)
 
 
 def get_needed(state: Reader, study: Study) -> list[Model | Result]:

@@ -47,7 +47,7 @@ def follow(view: View) -> Iterator[Effect]:
     if offer.digest in local.held and not local.is_bad(offer.digest):
         yield from audit(view, offer)
     elif is_acceptable(view, offer):
-        yield from pull(local, view.now_ms, offer.digest, offer.nbytes, offer.layout, (leader,))
+        yield from pull(local, view.now_ms, offer, (leader,))
     if is_out_of_reach(view, offer.digest) or not is_acceptable(view, offer):
         yield from suspect(view)  # it answers, but not with a model that anybody could take
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from swarmhub.contract.deadlines import get_began_ms, get_due_ms
 from swarmhub.contract.records import (
@@ -87,30 +88,38 @@ def pull_contribution(
     owners = [o.member for o in view.r.contributions if o.digest == c.digest]
     holders = tuple(dict.fromkeys([*(holders or (c.member,)), *owners]))
     answer_ms = max(ANSWER_MS[0], min(ANSWER_MS[1], view.spec.leader_timeout_ms // 3))
-    yield from pull(
-        view.local, view.now_ms, c.digest, c.nbytes, c.layout, holders,
-        durable=False, answer_ms=answer_ms,
-    )  # fmt: skip
+    yield from pull(view.local, view.now_ms, c, holders, durable=False, answer_ms=answer_ms)
+
+
+class Described(Protocol):
+    """What names a blob: a contribution, a settled model or result, an offer."""
+
+    @property
+    def digest(self) -> Digest: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def layout(self) -> Digest: ...
 
 
 def pull(
     local: LocalState,
     now_ms: int,
-    digest: Digest,
-    nbytes: int,
-    layout: Digest,
+    blob: Described,
     holders: tuple[MemberId, ...],
     durable: bool = True,
     answer_ms: int = ANSWER_MS[1],
 ) -> Iterator[Effect]:
     """Pull a blob from others; after a failure, again when some time has passed."""
-    at_ms = next_try_ms(local, local.failed.get(digest))
+    at_ms = next_try_ms(local, local.failed.get(blob.digest))
     if at_ms > now_ms:
         yield Wake(at_ms)
         return
     others = tuple(m for m in holders if m != local.me)
     if others:
-        yield Pull(digest, nbytes, layout, others, durable, answer_ms)
+        yield Pull(blob.digest, blob.nbytes, blob.layout, others, durable, answer_ms)
 
 
 def next_try_ms(local: LocalState, failures: Failures | None) -> int:

@@ -16,7 +16,8 @@ Nothing here decides anything about a round.
 """
 
 from swarmhub.sim.campaign import run_campaign
-from swarmhub.sim.schedule import Fault, Schedule, parse_schedule, schedule_of
+from swarmhub.sim.schedule import Fault, Schedule, schedule_of
+from swarmhub.sim.schedule_text import parse_schedule
 from swarmhub.sim.shrink import shrink
 from swarmhub.sim.world import SimulationReport, World, run_schedule, simulate
 

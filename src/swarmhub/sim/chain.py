@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from swarmhub import keys
 from swarmhub.contract import Result
 from swarmhub.contract import events as e
+from swarmhub.contract.envelope import write_transaction
 from swarmhub.contract.records import (
     CHAIN,
     Card,
     Genesis,
 )
 from swarmhub.contract.state import State
-from swarmhub.contract.transactions import (
-    write_transaction,
-)
 from swarmhub.ledger import Committed, MemoryChain
 from swarmhub.ledger.sentences import say_event
 from swarmhub.sim.invariants import Invariants

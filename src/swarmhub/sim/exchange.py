@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import (
     ROUND,
 )
-from swarmhub.contract.transactions import Poke, read_transaction
+from swarmhub.contract.transactions import Poke
 from swarmhub.merge import excerpt
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.records import ROUND, Receipt, Round
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
@@ -55,10 +56,8 @@ from swarmhub.contract.transactions import (
     Refuse,
     Rotate,
     Settle,
-    Transaction,
     Vote,
     Withdraw,
-    read_transaction,
     receipt_message,
 )
 from swarmhub.errors import Malformed

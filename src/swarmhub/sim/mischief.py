@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from swarmhub import codec
+from swarmhub.contract.envelope import read_transaction, write_transaction
 from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates, get_leader
@@ -26,8 +27,6 @@ from swarmhub.contract.transactions import (
     Unavailable,
     Vote,
     Withdraw,
-    read_transaction,
-    write_transaction,
 )
 from swarmhub.keys import PrivateKey
 from swarmhub.params import Fingerprint

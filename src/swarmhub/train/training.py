@@ -37,7 +37,7 @@ class SwarmRound:
     base: str  # digest of the settled model that is in the model now
     metrics: dict[str, float] = field(default_factory=dict)  # `evaluate` of that model
     local: dict[str, Array] = field(default_factory=dict)  # private arrays, never sent
-    stage: str = "training"
+    stage: str = "training"  # name of the stage to which the round belongs
     _task: dict[str, Any] = field(default_factory=dict)
     _samples: int | None = None
     _own: dict[str, float] = field(default_factory=dict)

@@ -230,31 +230,13 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     spec = SPEC.need(ctx.state, name)
     if study.samples_of(member) is None:
         r = leave_out(spec, r, member)
-    contributed = r.contribution_of(member) is not None
-    part = contributed or member in get_candidates(r)
+    part = r.contribution_of(member) is not None or member in get_candidates(r)
     r = replace(r, roster=tuple(m for m in r.roster if m != member))
     if not part:
         put(ctx, r)
         advance(ctx, name)
         return
-    fled = r.lead.dispute
-    if willing and fled is not None and fled.leader == member:
-        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
-        ctx.emit(
-            events.DisputeAbandoned(
-                name, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
-            )
-        )
-    r = replace(
-        r,
-        contributions=tuple(c for c in r.contributions if c.member != member),
-        strikes=(*r.strikes, member) if willing else r.strikes,
-        revision=r.revision + 1,
-        reports=(),
-    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
-    deadlines.clear(ctx.state, f"dispute/{name}")
-    if contributed:
-        ctx.emit(events.Voided(name, r.number, member, r.revision))
+    r = void_part(ctx, r, member, willing)
     if PHASES[r.phase].on_drop == "stays":
         enough = is_enough(spec, r, r.contributors)
         if not enough:
@@ -262,22 +244,51 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         put(ctx, replace(r, grace=r.grace if enough else ""))
         advance(ctx, name)
     elif not is_enough(spec, r, get_candidates(r)):
-        deadlines.clear(ctx.state, f"term/{name}")
-        back = KINDS[r.kind].before(MERGING)
-        if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
-            r = reckon_with_all(spec, study, r)
-        ready = {m for m in study.ready if m in r.enrolled}
-        roster = tuple(sorted({*r.roster, *ready} - {member}))
-        later = tuple(m for m in study.ready if m not in ready)
-        STUDY.put(ctx.state, name, record=replace(study, ready=later))
-        r = replace(r, phase=back, grace="", roster=roster)
-        put(ctx, r.with_lead(term=r.lead.term + 1))
-        ctx.emit(events.CollectsAgain(name, r.number, roster))
-        advance(ctx, name)
+        collect_again(ctx, spec, study, r, member)
     else:
         put(ctx, r)
         next_term(ctx, name)
     mark_reinstatement(ctx, name)
+
+
+def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
+    """Return the round in a new revision, without the member's contribution."""
+    fled = r.lead.dispute
+    if willing and fled is not None and fled.leader == member:
+        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
+        ctx.emit(
+            events.DisputeAbandoned(
+                r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+            )
+        )
+    contributed = r.contribution_of(member) is not None
+    r = replace(
+        r,
+        contributions=tuple(c for c in r.contributions if c.member != member),
+        strikes=(*r.strikes, member) if willing else r.strikes,
+        revision=r.revision + 1,
+        reports=(),
+    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
+    deadlines.clear(ctx.state, f"dispute/{r.study}")
+    if contributed:
+        ctx.emit(events.Voided(r.study, r.number, member, r.revision))
+    return r
+
+
+def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
+    """Go back to the phase before the merge, since too few are left without a member."""
+    deadlines.clear(ctx.state, f"term/{r.study}")
+    back = KINDS[r.kind].before(MERGING)
+    if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
+        r = reckon_with_all(spec, study, r)
+    ready = {m for m in study.ready if m in r.enrolled}
+    roster = tuple(sorted({*r.roster, *ready} - {gone}))
+    later = tuple(m for m in study.ready if m not in ready)
+    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
+    r = replace(r, phase=back, grace="", roster=roster)
+    put(ctx, r.with_lead(term=r.lead.term + 1))
+    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
+    advance(ctx, r.study)
 
 
 def suspend(ctx: Context, name: str, member: MemberId) -> None:

@@ -23,10 +23,10 @@ from typing import Any
 
 from swarmhub import codec, keys
 from swarmhub.contract import Misbehaviour
+from swarmhub.contract.envelope import Transaction
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
 from swarmhub.contract.records import get_member_of_key, get_members, read_genesis_json
 from swarmhub.contract.state import Overlay, Reader
-from swarmhub.contract.transactions import Transaction
 from swarmhub.contract.trie import prove
 from swarmhub.contract.versions import need_present, read_transaction_at
 from swarmhub.errors import LedgerError, LedgerShortage, Malformed

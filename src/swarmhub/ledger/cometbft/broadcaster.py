@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from swarmhub.contract import Result
-from swarmhub.contract.transactions import read_transaction
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.ledger.base import Subscriptions
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 

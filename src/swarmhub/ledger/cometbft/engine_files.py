@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
+from swarmhub.contract.envelope import MAX_TX_BYTES
 from swarmhub.contract.execution import compute_chain_id
 from swarmhub.contract.records import Genesis
-from swarmhub.contract.transactions import MAX_TX_BYTES
 from swarmhub.files import write_durably
 from swarmhub.keys import PrivateKey, write_secret
 from swarmhub.ledger.blocks import MAX_BLOCK_BYTES

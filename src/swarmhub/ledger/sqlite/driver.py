@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 from swarmhub.clock import make_steady_clock
 from swarmhub.contract import State
+from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import get_member_of_key, get_members
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import read_transaction
 from swarmhub.errors import LedgerDamaged, LedgerError
 from swarmhub.failpoints import failpoint
 from swarmhub.keys import PrivateKey

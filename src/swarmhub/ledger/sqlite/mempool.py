@@ -21,8 +21,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from swarmhub import keys
+from swarmhub.contract.envelope import MAX_TX_BYTES, read_transaction
 from swarmhub.contract.execution import MAX_TXS_OF_STRANGERS, MAX_TXS_PER_MEMBER
-from swarmhub.contract.transactions import MAX_TX_BYTES, read_transaction
 from swarmhub.errors import Malformed
 from swarmhub.failpoints import failpoint
 from swarmhub.files import NO_ROOM, SHARED, make_shared_folder

@@ -1,0 +1,176 @@
+"""Events of a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from swarmhub.contract.events.base import Event, RoundEvent, StudyEvent
+from swarmhub.contract.records import Model, Score
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class RoundOpened(RoundEvent):
+    """A round has opened."""
+
+    kind: str
+    stage: str
+    roster: tuple[MemberId, ...]  # members that it waits for
+    turn: int = 1  # round of the stage
+
+
+@dataclass(frozen=True)
+class BecameReady(RoundEvent):
+    """A member takes part from this round on."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class Contributed(RoundEvent):
+    """A member has contributed."""
+
+    member: MemberId
+    weight: int  # training samples
+
+
+@dataclass(frozen=True)
+class Reported(RoundEvent):
+    """A member has reported that another one's contribution cannot be had, or not be merged."""
+
+    kind: Literal["unavailable", "invalid"]
+    member: MemberId
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class LeftOut(RoundEvent):
+    """A contribution has another layout than most."""
+
+    member: MemberId
+    layout: Digest  # of it
+    expected: Digest  # that of most
+    like: MemberId  # a member that has that one
+
+
+@dataclass(frozen=True)
+class Excluded(StudyEvent):
+    """Enough members have reported a contribution."""
+
+    member: MemberId
+    why: str  # the kind of the reports
+
+
+@dataclass(frozen=True)
+class Voided(RoundEvent):
+    """A contribution is not in the round's set any more."""
+
+    member: MemberId
+    revision: int  # of the set without it
+
+
+@dataclass(frozen=True)
+class Reinstated(RoundEvent):
+    """Suspended members may take part again."""
+
+    members: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class CollectsAgain(RoundEvent):
+    """Too few contributions are left to merge."""
+
+    roster: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class MergeStarted(RoundEvent):
+    """The set of contributions is fixed, and its first leader known."""
+
+    revision: int
+    term: int
+    leader: MemberId | None
+    members: tuple[MemberId, ...]  # the candidates
+
+
+@dataclass(frozen=True)
+class Suspected(RoundEvent):
+    """A member has reported that the leader does not answer."""
+
+    term: int
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class TookOver(RoundEvent):
+    """The next leader in line leads."""
+
+    term: int
+    leader: MemberId | None
+    before: MemberId | None
+
+
+@dataclass(frozen=True)
+class DisputeOpened(RoundEvent):
+    """A member has found another hash for a chunk of the model that the leader offers."""
+
+    leader: MemberId
+    digest: Digest  # of the offer
+    chunk: int
+    claimed: Digest  # the leader's hash of the chunk
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class DisputeDismissed(RoundEvent):
+    """The others have not found the leader's merge false."""
+
+    leader: MemberId
+    digest: Digest
+    chunk: int
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class DisputeAbandoned(RoundEvent):
+    """The leader has left the round before the dispute was decided."""
+
+    leader: MemberId
+    by: MemberId
+    digest: Digest
+    chunk: int
+    claimed: Digest
+
+
+@dataclass(frozen=True)
+class FalseMerge(RoundEvent):
+    """Enough members have recomputed another hash than the leader's."""
+
+    revision: int
+    term: int
+    leader: MemberId
+    digest: Digest
+    chunk: int
+    claimed: Digest
+    recomputed: Digest
+    by: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Evaluated(RoundEvent):
+    """The model of a round is scored by the members' evaluations."""
+
+    score: Score
+
+
+@dataclass(frozen=True)
+class Settled(Event):
+    """A round's merged model is settled."""
+
+    model: Model
+    lineage: Digest  # of the study's models to this one
+
+    @property
+    def study(self) -> str:
+        return self.model.study
