@@ -12,8 +12,7 @@ from swarmhub import codec
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
 from swarmhub.clock import wall_clock_ms
 from swarmhub.errors import plain
-from swarmhub.ledger.sentences import say_event
-from swarmhub.operations.log import show_event
+from swarmhub.operations.log import say_event, show_event
 from swarmhub.operations.record import read_block, read_log
 from swarmhub.operations.record import verify as verify_record
 from swarmhub.words import read_since, say_time

@@ -35,9 +35,8 @@ AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than dra
 def audit(view: View, offer: Offered) -> Iterator[Effect]:
     """Audit a held offer if it is this node's turn, then sign for it."""
     local, r = view.local, view.r
-    if not KINDS[
-        r.kind
-    ].has_contributions:  # the leader's own start: nothing to recompute, but to look at
+    if not KINDS[r.kind].has_contributions:
+        # the leader's own start: nothing to recompute, but to look at
         if local.is_good(offer.digest):
             yield from sign(view, offer)
         else:
