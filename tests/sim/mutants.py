@@ -203,10 +203,10 @@ MUTANTS = [
     Mutant("models are not fetched", R + "collect",
            "if model.digest not in local.held:", "if False:"),
     Mutant("the history forks", "swarmhub.ledger.blocks",
-           "tip.head, _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree).hex(), "
-           "writer=writer.public,",
-           '"", _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree).hex(), '
-           "writer=writer.public,"),
+           "tip.head, _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree)"
+           ".hex(), writer=writer.public,",
+           '"", _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree)'
+           ".hex(), writer=writer.public,"),
 ]  # fmt: skip
 
 
