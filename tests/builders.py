@@ -40,6 +40,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_auditors, get_leader
+from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Apply,
     Approve,
@@ -357,7 +358,7 @@ class Consortium:
             "weight": 100,
             **changes,
         }
-        if r.kind == "evaluate":
+        if r.kind == "evaluate" and not get_stage(SPEC.need(self.state, name), r).bounds:
             fields = {"root": "", "nbytes": 0, "layout": ""} | {
                 k: v
                 for k, v in fields.items()

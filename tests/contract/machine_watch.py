@@ -56,6 +56,7 @@ DEEP = {
     "a round of describe is settled",
     "a round of initial is settled",
     "a round of train is settled",
+    "a round of sum is settled",
     "a disputed merge is not settled",
     "a leader is convicted",
     "another leader settles after a conviction",
@@ -277,7 +278,14 @@ class Watch:
 
     def signed(self, tx):
         """Return the bytes that the signature of an offer or a receipt covers."""
-        return receipt_message(self.c.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
+        return receipt_message(
+            self.c.chain.chain_id,
+            tx.ref,
+            tx.digest,
+            tx.nbytes,
+            tx.layout,
+            getattr(tx, "met", False),
+        )
 
     def gone(self, step, event):
         for study in self.c.chain.running if isinstance(event, Departed) else [event.study]:

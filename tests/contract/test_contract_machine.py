@@ -45,15 +45,20 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
+    Bound,
     Leadership,
     Receipt,
+    Stage,
     Study,
+    Until,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.stages import get_stage, get_stages
 from swarmhub.contract.state import Table
 from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
+    Amend,
     Approve,
     Body,
     Enrol,
@@ -78,6 +83,13 @@ from swarmhub.contract.transactions import (
 )
 
 STUDIES = (HEART, "lung")
+ODD = digest("another layout")
+STAGES = (
+    Stage("fit", "sum", 2, until=Until("slope", 5)),
+    Stage("begin", "initial"),
+    Stage("learn", "train", 4),
+    Stage("count", "evaluate", bounds=(Bound("hits", 0, 100),)),
+)
 MAX_TERM_MS = 500 << 8
 SEEDS = range(7, 12)  # of the runs that must come to deep states
 STRANGER = key("stranger")
@@ -96,8 +108,9 @@ class Law(RuleBasedStateMachine):
         min_peers=st.sampled_from([1, 2, 3, 5]),
         statistics=st.booleans(),
         both=st.booleans(),
+        staged=st.booleans(),
     )
-    def found(self, n, min_peers, statistics, both):
+    def found(self, n, min_peers, statistics, both, staged):
         self.c = c = Bench(n, vote_period_ms=600_000, max_members=8)
         self.newcomers = 0
         self.founders = [c.member(m).consensus for m in c.chain.active]
@@ -105,7 +118,11 @@ class Law(RuleBasedStateMachine):
         self.places = {}
         self.read = 0
         terms = {"min_peers": min(n, min_peers), "rounds": 4, "leader_timeout_ms": 500}
-        self.begin(spec_of(**terms, statistics=statistics), True)
+        first = spec_of(**terms, statistics=statistics)
+        if staged:
+            required = (n,) if n > 2 else ()
+            first = spec_of(**{**terms, "rounds": 0}, stages=STAGES, required=required)
+        self.begin(first, True)
         self.begin(spec_of(name="lung", **terms, expires_ms=c.now_ms + 400_000), both)
         self.watch = Watch(c)
 
@@ -118,7 +135,7 @@ class Law(RuleBasedStateMachine):
             acts += [(m, Approve(name, terms)) for m in members if m != 1]
             acts += [(m, Enrol(name, terms, 100)) for m in members]
             acts += [(1, Start(name))]
-            if not spec.statistics:  # its first round expects everybody
+            if not KINDS[get_stages(spec)[0].kind].waits_for_all:
                 acts += [(m, Ready(name)) for m in members]
         made = self.c.block(*(self.c.write(who, body) for who, body in acts))
         assert all(r.ok for r in made[0].results)
@@ -209,6 +226,18 @@ class Law(RuleBasedStateMachine):
         elif len(self.c.chain.active) > 3:
             self.act(who, Leave())
 
+    @rule(who=members, name=studies, by_all=st.booleans())
+    def amend(self, who, name, by_all):
+        """New terms require nobody; maybe all approve them, and somebody starts the study."""
+        terms = SPEC.get(self.c.state, name)
+        if terms is None:  # a proposal that has lapsed
+            return
+        self.act(who, Amend(dataclasses.replace(terms, required=())))
+        if by_all and self.study(name).status == "suspended":
+            for member in self.c.chain.active:
+                self.act(member, Approve(name, self.study(name).spec))
+            self.act(who, Start(name))
+
     @rule(who=members, name=studies, what=st.sampled_from(["start", "release", "finish"]))
     def decide(self, who, name, what):
         current = self.study(name).current
@@ -247,14 +276,18 @@ class Law(RuleBasedStateMachine):
             self.c.idle(31_000)
 
     @rule(
-        who=members, name=studies, weight=st.sampled_from([0, 1, 100, 150]), value=st.integers(0, 9)
+        who=members,
+        name=studies,
+        weight=st.sampled_from([0, 1, 100, 150]),
+        value=st.integers(0, 9),
+        odd=st.booleans(),
     )
-    def contribute(self, who, name, weight, value):
+    def contribute(self, who, name, weight, value, odd):
         if self.c.has_round(name):
             base = self.c.round(name).base
             measured = (auc(base, value),) if base else ()
             body = self.c.contribution(who, name, weight=weight, evaluations=measured)
-            self.act(who, body)
+            self.act(who, dataclasses.replace(body, layout=ODD) if odd and body.layout else body)
 
     def is_merging(self, name):
         return self.c.has_round(name) and self.c.round(name).phase == "MERGING"
@@ -284,7 +317,9 @@ class Law(RuleBasedStateMachine):
         if self.is_merging(name):
             ref = self.c.ref(name, term=max(0, self.c.round(name).lead.term - back))
             leader = self.c.leader(name, ref.term)
-            body = self.c.settlement(leader, name, ref=ref, digest=self.merge(name, word))
+            stage = get_stage(SPEC.need(self.c.state, name), self.c.round(name))
+            met = stage.until is not None and back == 1
+            body = self.c.settlement(leader, name, ref=ref, digest=self.merge(name, word), met=met)
             body = dataclasses.replace(body, receipts=self.receipts(leader, body, receipts))
             self.act(who or leader, body)
 
@@ -319,6 +354,8 @@ class Law(RuleBasedStateMachine):
             self.dispute_by(who, name, word, leaf, back, who if forged else None)
 
     def dispute_by(self, who, name, word, leaf, back=0, signer=None):
+        if not self.c.has_round(name):
+            return
         r = self.c.round(name)
         signer = signer or get_leader(r)
         body = self.c.doubt(
@@ -573,10 +610,11 @@ class Law(RuleBasedStateMachine):
     @invariant()
     def a_full_set_does_not_wait(self):
         for r in self.open_rounds:
-            enough = r.min_peers
+            enough, required = r.min_peers, set(SPEC.need(self.c.state, r.study).required)
             if r.phase == "OPEN":
-                assert len(r.roster) < enough
-            if r.phase == "COLLECTING" and len(r.contributors) >= enough:
+                assert len(r.roster) < enough or not required <= set(r.roster)
+            is_enough = len(r.contributors) >= enough and required <= set(r.contributors)
+            if r.phase == "COLLECTING" and is_enough:
                 assert set(r.contributors) < set(r.roster)
                 assert r.grace == "running"
                 assert f"grace/{r.study}" in self.c.deadlines

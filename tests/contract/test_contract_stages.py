@@ -243,14 +243,12 @@ def evaluating(stage):
     return c
 
 
-def arrays(c, member):
-    return {"root": digest(f"counts {member}"), "nbytes": MODEL_BYTES, "layout": c.layout()}
+NOTHING = {"root": "", "nbytes": 0, "layout": ""}
 
 
 def test_counts_of_an_evaluation_are_summed():
     c = evaluating(COUNT)
-    for m in (1, 2, 3):
-        c.contribute(m, **arrays(c, m))
+    c.contribute(1, 2, 3)
     assert c.round().phase == "MERGING"
     made = c.settle()
     assert RESULT.need(c.state, HEART, "count").digest == made
@@ -259,22 +257,23 @@ def test_counts_of_an_evaluation_are_summed():
 
 def test_an_evaluation_without_counts_is_settled_at_once():
     c = evaluating(COUNT)
-    c.contribute(1, 2, 3)
+    c.contribute(1, 2, 3, **NOTHING)
     assert c.study().status == "finished"
     assert RESULT.get(c.state, HEART, "count") is None
 
 
 def test_a_member_that_alone_brings_counts_is_left_out():
     c = evaluating(COUNT)
-    c.contribute(1, **arrays(c, 1))
-    c.contribute(2, 3)
+    c.contribute(1)
+    c.contribute(2, 3, **NOTHING)
     assert c.study().status == "finished"
     assert [e.member for e in c.happened(events.LeftOut)] == [1]
 
 
 def test_counts_that_the_terms_do_not_declare_are_refused():
     c = evaluating(LOOK)
-    c.refused("BadValue", 1, c.contribution(1, **arrays(c, 1)))
+    counts = {"root": digest("counts"), "nbytes": MODEL_BYTES, "layout": c.layout()}
+    c.refused("BadValue", 1, c.contribution(1, **counts))
 
 
 # members of a stage
