@@ -13,7 +13,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.records import ROUND, SPEC, STUDY
+from swarmhub.contract.records import ROUND, SPEC, STUDY, Model, Result
 from swarmhub.contract.state import Reader, State
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
@@ -73,11 +73,9 @@ def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
 def layouts_of(state: Reader, name: str) -> set[Digest]:
     """Return the layouts of a study's models."""
     study, spec = STUDY.get(state, name), SPEC.get(state, name)
-    models = (study.current, study.best, *study.released) if study else ()
-    results = get_results(state, name).values()
-    return {m.layout for m in (*models, *results) if m} | (
-        {spec.layout} if spec and spec.layout else set()
-    )
+    models: list[Model | Result | None] = [*get_results(state, name).values()]
+    models += [study.current, study.best, *study.released] if study else []
+    return {m.layout for m in models if m} | ({spec.layout} if spec and spec.layout else set())
 
 
 def remove_files(home: Home, name: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmhub.contract.records import RESULT, ROUND, SPEC, STUDY, Result, Study
+from swarmhub.contract.records import RESULT, ROUND, SPEC, STUDY, Model, Result, Study
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.stages import get_result_stages
@@ -29,7 +29,8 @@ def get_document(state: Reader, study: str) -> Result | None:
 def get_model_digests(state: Reader, study: Study) -> set[Digest]:
     """Return the settled blobs that must stay available: the current, best and released models, and
     the results of the stages."""
-    models = (study.current, study.best, *study.released, *get_results(state, study.name).values())
+    results = get_results(state, study.name).values()
+    models: list[Model | Result | None] = [study.current, study.best, *study.released, *results]
     return {m.digest for m in models if m}
 
 
