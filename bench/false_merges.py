@@ -59,7 +59,7 @@ def simulate(wanted: int) -> dict[str, Any]:
         world = World(plan)
         report = world.run()
         tried += sum(n.false_merges for n in world.nodes.values() if isinstance(n, ByzantineNode))
-        caught += sum("made a false merge" in line for line in report.story)
+        caught += sum("is false (recomputed by" in line for line in report.story)
         settled += sum("TRUE_MERGE" in line for line in report.broken)
         broken += [f"seed {seed}: {line}" for line in report.broken]
         seed += 1

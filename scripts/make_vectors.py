@@ -40,6 +40,7 @@ from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  #
 from swarmhub.contract.envelope import read_transaction  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
+    Amend,
     Announce,
     Approve,
     Contribute,
@@ -235,6 +236,11 @@ def study() -> Recorder:
     c.refused("BadValue", 2, Approve(HEART, digest("other terms")))
     c.ok(2, Approve(HEART, spec))
     c.refused("AlreadyDone", 2, Approve(HEART, spec))
+    better = spec_of(min_peers=2, title="better")
+    c.refused("NotAllowed", 2, Amend(better))
+    c.ok(1, Amend(better))
+    spec = c.study().spec
+    c.ok(2, Approve(HEART, spec))
     c.ok(3, Refuse(HEART, spec))
     c.refused("AlreadyDone", 3, Refuse(HEART, spec))
     c.refused("BadValue", 4, Refuse(HEART, digest("other terms")))

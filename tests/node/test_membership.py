@@ -231,7 +231,7 @@ def test_a_member_removed_while_it_was_away_learns_it_of_the_others(tmp_path):
         run("consortium", "invite", "--home", homes[3])  # blocks are made
         children.kill("D")
         vote_out(homes, 4)
-        wait_until(lambda: "removed member=4" in logs[0].read_text())
+        wait_until(lambda: "is removed from the consortium" in logs[0].read_text())
         children.start("D", ["up", "--home", str(homes[3])], logs[3])
         wait_until(lambda: "The members refuse this node's certificate" in logs[3].read_text())
         shown = run("status", "--home", homes[3], code=1, says=True)

@@ -244,4 +244,4 @@ def test_every_part_of_a_stage_is_said():
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN_OF_STAGES.items() if words not in text} == set()
     assert {*SPOKEN_OF_STAGES} - {"stages"} == set(Stage.__dataclass_fields__)
-    assert "this hospital's own arrays ('slope'; at most 77 kB)" in text
+    assert "own arrays ('slope', and others as the trainer makes them; at most 77 kB)" in text

@@ -84,7 +84,7 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
     lines(f"Study '{study}'", say_terms(shown))
     ask("Allow exactly these terms to run at this hospital?", yes)
     run(studies.approve(opened, study, shown.study.spec))
-    print(f"Approved '{study}'. Next: 'swarmhub study enrol {study} --samples N'.")
+    print(f"Approved '{study}'. Next: {say_next(shown, opened)}.")
 
 
 @app.command("refuse")
@@ -199,6 +199,13 @@ def show_study(
     if shown.rounds:
         newest = "" if all_ else f", the newest {last} at most"
         table(f"Settled rounds{newest}", ROUND_COLUMNS, say_history(shown))
+
+
+def say_next(shown: StudyShown, home: Home) -> str:
+    """Return what follows an approval: enrolment, or the start of an amended study."""
+    enrolled = {shown.name(e.member) for e in shown.study.enrolled}
+    verb = "start" if home.config.name in enrolled else "enrol"
+    return f"'swarmhub study {verb} {shown.study.name}{'' if verb == 'start' else ' --samples N'}'"
 
 
 def to_json(shown: StudyShown) -> dict[str, Any]:

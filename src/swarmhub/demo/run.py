@@ -14,6 +14,7 @@ from typing import Any
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.events import Event, MergeStarted, RoundOpened, Settled
 from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
+from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
@@ -31,7 +32,6 @@ from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.params import export_safetensors
-from swarmhub.protocol.retention import get_document
 
 MARKER = "demo.json"
 STUDY_NAME = "demo"

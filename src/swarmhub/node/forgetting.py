@@ -14,12 +14,13 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import ROUND, SPEC, STUDY, Model, Result
+from swarmhub.contract.results import get_results
 from swarmhub.contract.state import Reader, State
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
 from swarmhub.home.home import Home
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
-from swarmhub.protocol.retention import get_model_digests, get_results
+from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest
 
 JOURNAL: dict[str, Any] = {

@@ -25,6 +25,7 @@ from swarmhub.contract.records import (
     Study,
     get_member_of_key,
 )
+from swarmhub.contract.results import get_results
 from swarmhub.contract.round.kinds import KINDS
 from swarmhub.contract.state import Reader
 from swarmhub.errors import PeerError
@@ -32,7 +33,6 @@ from swarmhub.home.ledgers import NodeLedger
 from swarmhub.params import ARRAYS, Layout, describe_difference
 from swarmhub.protocol import LocalState, Offered
 from swarmhub.protocol.collect import get_holders
-from swarmhub.protocol.retention import get_results
 from swarmhub.transport.client import PeerClient
 from swarmhub.types import Digest, MemberId, PublicKey
 

@@ -105,8 +105,13 @@ def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
                 f"{MEMBER.need(state, m).name}: has not approved the amended terms")
         for m in silent
     )  # fmt: skip
+    ready = len(study.enrolled) - len(silent)
+    more = compute_min_peers(spec.min_peers, ready) - ready
     start = "any enrolled member may start it again"
-    sentence = f"suspended: {_join(missing)}; {start}" if missing else f"suspended: {start}"
+    if more > 0:
+        start = f"{_count(more)} of them must approve"
+    said = f"{_join(missing)}; {start}" if missing else start
+    sentence = f"suspended: {said}"
     return Wait(study.name, "SUSPENDED", 0, missing, sentence)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore
+from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.params import export_safetensors
-from swarmhub.protocol.retention import get_document
 from swarmhub.recipes.scoring import describe_if_table
 from swarmhub.types import Digest
 

@@ -79,7 +79,12 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     for stage in stages:
         if stage.kind == SUM or (stage.kind == EVALUATE and stage.bounds):
             what = "counts" if stage.kind == EVALUATE else "arrays"
-            names = ", ".join(f"'{b.array}'" for b in stage.bounds) or "as the trainer makes them"
+            bounded = ", ".join(f"'{b.array}'" for b in stage.bounds)
+            made = "as the trainer makes them"
+            if stage.kind == SUM:
+                names = f"{bounded}, and others {made}" if bounded else made
+            else:
+                names = bounded
             said.append(
                 f"each round of '{stage.name}', to enrolled members: this hospital's own {what} "
                 f"({names}; at most {say_bytes(spec.max_bytes)})"

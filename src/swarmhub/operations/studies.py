@@ -10,6 +10,7 @@ from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
 from swarmhub.contract.events import Event, ModelReleased, Settled, StudyProposed, get_study
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
+from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.stages import get_stage
@@ -21,7 +22,6 @@ from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.rounds import RoundBook, SettledRound
-from swarmhub.protocol.retention import get_results
 from swarmhub.types import Digest, MemberId
 
 PAGE = 500  # blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarmhub.contract.records import Model, Result, Round, Study
+from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import compute_leader_order, get_candidates
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.state import Reader
@@ -12,7 +13,6 @@ from swarmhub.contract.transactions import Ready
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.effects import Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
-from swarmhub.protocol.retention import get_results
 from swarmhub.protocol.view import View, pull, pull_contributions
 from swarmhub.types import Digest, MemberId
 

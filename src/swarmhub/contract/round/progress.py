@@ -64,6 +64,7 @@ from swarmhub.contract.transactions import (
     Suspect,
     Unavailable,
 )
+from swarmhub.types import MemberId
 
 
 def ready(ctx: Context, tx: Ready) -> None:
@@ -179,7 +180,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         raise BadValue("met", "false: the stage has no test", tx.met)
     check_receipts(ctx, r, tx, member)
     candidates = get_candidates(r)
-    model = make_model(study, spec, r, tx)
+    model = make_model(study, spec, r, tx, member.id)
     study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
     lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
     study = replace(study, lineage=lineage)
@@ -194,10 +195,9 @@ def settle(ctx: Context, tx: Settle) -> None:
     open_next(ctx, r, candidates, tx.met)
 
 
-def make_model(study: Study, spec: Spec, r: Round, tx: Settle) -> Model:
+def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId) -> Model:
     """Return the record of what a round has settled."""
     stage = get_stage(spec, r)
-    leader = get_leader(r, tx.ref.term)
     return Model(
         study=r.study,
         number=r.number,
@@ -208,7 +208,7 @@ def make_model(study: Study, spec: Spec, r: Round, tx: Settle) -> Model:
         base=r.base,
         spec=study.spec,
         rule=stage.rule.name if r.kind == TRAIN else "",
-        leader=leader or 0,
+        leader=leader,
         term=tx.ref.term,
         revision=r.revision,
         shares=tuple(Share(c.member, c.weight, c.digest) for c in r.contributions),

@@ -13,6 +13,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import SPEC, STUDY, Study
+from swarmhub.contract.results import get_results
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BadInput, FenceError, TrainerError
 from swarmhub.files import lock
@@ -24,7 +25,6 @@ from swarmhub.node.studies import Studies
 from swarmhub.node.trainer_api.messages import NextTask
 from swarmhub.protocol import LocalState, TrainingTask, assign
 from swarmhub.protocol.collect import get_needed
-from swarmhub.protocol.retention import get_results
 
 API_BEHIND_S = 1.5  # a block without a notification is found within a second
 
