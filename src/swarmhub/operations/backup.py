@@ -1,7 +1,7 @@
 """Backups, so that a lost machine can be replaced within minutes.
 
-A backup contains the configuration, the keys of account, TLS and ledger, the certificate, the
-trainers' private state (`local/`), the names of studies that were forgotten here, and for a
+A backup contains the configuration, the keys of account, TLS, ledger and release, the certificate,
+the trainers' private state (`local/`), the names of studies that were forgotten here, and for a
 networked ledger its genesis, members' endpoints and one of its blocks, so that the restored node
 can begin with a state that the others have. It does not contain the consensus key with its signing
 state, because a validator that is rolled back could sign two blocks of one height; nor blobs,
@@ -33,7 +33,10 @@ from swarmhub.operations.ledger_client import find_endpoints, read_genesis_file
 
 GENESIS = "genesis.json"
 DOORS = f"ledger/{bootstrap.FILE}"
-KEPT = (CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem")
+KEPT = (
+    CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem",
+    "keys/release.pem",
+)  # fmt: skip
 TRIES = 10
 MAX_CONFIG_BYTES = 1 << 16
 MAX_BYTES = 16 << 30  # of a backup that is read: trainers may have large local models
