@@ -14,6 +14,7 @@ from swarmhub.contract.records import Bound, MergeRule, Position, Round, Spec, S
 from swarmhub.contract.refusals import BadValue
 from swarmhub.contract.round.kinds import COUNTS, DESCRIBE, EVALUATE, INITIAL, KINDS, SUM, TRAIN
 
+REMEMBERED = "_stages"  # attribute in which a spec caches its usual stages
 MAX_STAGES = 32
 MAX_ROUNDS = 100_000  # of a study
 MAX_ARRAYS = 64  # named in a stage
@@ -26,6 +27,15 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
     """Return the stages of a study, in order."""
     if spec.stages:
         return spec.stages
+    memory = vars(spec)  # specs are frozen: the usual stages are made once for each
+    if REMEMBERED not in memory:
+        memory[REMEMBERED] = make_usual_stages(spec)
+    found: tuple[Stage, ...] = memory[REMEMBERED]
+    return found
+
+
+def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
+    """Return the stages for which `rounds`, `statistics` and `merge` stand."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
     return (
         *first,

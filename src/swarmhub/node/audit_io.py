@@ -66,6 +66,8 @@ class NodeAuditIO(AuditIO):
         return await asyncio.to_thread(recompute.audit, self._blobs, effect, starts, excerpts)
 
     async def is_met(self, effect: Audit) -> bool:
+        if effect.stage.until is None:
+            return False
         return await asyncio.to_thread(recompute.is_met, self._blobs, effect.stage, effect.digest)
 
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:

@@ -207,7 +207,9 @@ class EffectRunner:
         try:
             blobs = self._services.blobs
             made = await asyncio.to_thread(work.merge, blobs, effect, is_wanted)
-            met = await asyncio.to_thread(recompute.is_met, blobs, effect.stage, made.digest)
+            met = effect.stage.until is not None and await asyncio.to_thread(
+                recompute.is_met, blobs, effect.stage, made.digest
+            )
         except work.Unwanted as reason:
             log.info("round %d: %s", effect.number, reason)
             return

@@ -165,10 +165,19 @@ class RoundTable(Table[Round]):
     """Open rounds by study. The leadership of each shard is a record beside the round's, so that a
     takeover does not rewrite the contributions."""
 
+    def __init__(self, prefix: str, cls: type[Round]) -> None:
+        super().__init__(prefix, cls)
+        self._joined: tuple[Round, Leadership, Round] | None = None  # the last one: read often
+
     def get(self, state: Reader, *key: object) -> Round | None:
         r = super().get(state, *key)
         lead = LEADERSHIP.get(state, *key, "leader", 0) if r else None
-        return r if r is None or lead is None else replace(r, lead=lead)
+        if r is None or lead is None:
+            return r
+        last = self._joined
+        if last is None or last[0] is not r or last[1] is not lead:
+            self._joined = last = (r, lead, replace(r, lead=lead))
+        return last[2]
 
     def put(self, state: Overlay, *key: object, record: Round | None) -> None:
         lead = record.lead if record else NO_LEAD
