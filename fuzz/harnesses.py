@@ -312,6 +312,9 @@ SPECS = [
     b'metric = { name = "auc", goal = "max" }\noptions = { model = "logistic" }\n',
     b'name = "x"\nrounds = 1\nmin_peers = 1\nkeep_local = ["bn.*"]\n[merge]\n'
     b'name = "trimmed_mean"\ntrim_permille = 100\n',
+    b'name = "newton"\nmin_peers = 2\nrequired = [0]\n[[stages]]\nname = "fit"\nkind = "sum"\n'
+    b'max_rounds = 25\nmembers = [0, 1]\nagreed = ["at"]\nuntil = { array = "g", most = 1_000 }\n'
+    b'bounds = [{ array = "g", low = -1, high = 1, bits = 30 }]\n',
 ]
 
 

@@ -91,7 +91,7 @@ class VersionMissing(LedgerError):
 
 
 def say_other_api(home: object, expected: int, got: object) -> str:
-    """Return a sentence on a node whose local API has another version than this process."""
+    """Return a sentence on a node with another version of the local API than this process."""
     return (
         f"Expected a node on {home} with version {expected} of the local API, got {plain(got, 20)};"
         " run the node and this program with the same version of swarmhub."

@@ -449,6 +449,22 @@ def test_amended_terms_keep_the_stages_that_are_over(stages):
     c.ok(1, amended(c, stages=longer, required=()))
 
 
+def test_a_member_of_a_stage_that_is_over_is_not_missed():
+    first = replace(FIT, members=(1, 2, 3))
+    c = staged(first, BEGIN, LEARN, n=4, required=(3,))
+    c.ready(1, 2, 3)
+    c.ok(4, Ready(HEART))
+    c.contribute(1, 2, 3)
+    c.settle(met=True)
+    c.ok(3, Leave())
+    assert c.study().status == "suspended"
+    c.ok(1, amended(c, required=()))
+    for member in (2, 4):
+        c.ok(member, Approve(HEART, c.study().spec))
+    c.ok(1, Start(HEART))
+    assert [e.member for e in c.study().enrolled] == [1, 2, 4]
+
+
 def test_a_suspended_study_may_be_finished_and_expires():
     c = suspended()
     c.ok(1, Finish(HEART))

@@ -203,3 +203,21 @@ def taken(pool, most=MAX_BLOCK_TXS, most_bytes=1 << 23, only=None):
 def poke(who, i):
     """A transaction that differs from every other in `i`."""
     return signed("chain", Poke(f"s{i}"), who)
+
+
+def played(folder, story, clock=None):
+    """Run a story over an application whose engine is played."""
+
+    async def main():
+        ledger = await engines.StandIn.open(folder, GENESIS, clock or Clock())
+        try:
+            return await story(ledger)
+        finally:
+            await ledger.close()
+
+    return asyncio.run(main())
+
+
+async def player(ledger):
+    """Connect to the application of a ledger, as its engine would."""
+    return await engines.Player.connect(ledger._store.path.with_name("abci.sock"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builders import START_MS, genesis_of, key
 from engines import Player, StandIn, networked
-from ledger_tools import GENESIS, WAIT_S, Clock, change, done, propose, signed
+from ledger_tools import GENESIS, WAIT_S, Clock, change, done, played, player, propose, signed
 
 from swarmhub import codec
 from swarmhub.contract import State
@@ -20,7 +20,6 @@ from swarmhub.contract.execution import (
 from swarmhub.contract.transactions import Apply, Poke
 from swarmhub.contract.trie import check_proof
 from swarmhub.errors import LedgerError
-from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (
     application,
     snapshots,
@@ -36,27 +35,6 @@ from swarmhub.ledger.cometbft.store import Store
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-
-
-def played(folder, story, clock=None):
-    """Run a story over an application whose engine is played."""
-
-    async def main():
-        ledger = await StandIn.open(folder, GENESIS, clock or Clock())
-        try:
-            return await story(ledger)
-        finally:
-            await ledger.close()
-
-    return asyncio.run(main())
-
-
-def create_sqlite_ledger(folder, genesis):
-    create_ledger(folder / STATE_FILE, genesis, key(genesis.founders[0].name))
-
-
-async def player(ledger):
-    return await Player.connect(ledger._store.path.with_name("abci.sock"))
 
 
 # the application

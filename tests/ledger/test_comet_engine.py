@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from builders import genesis_of, key
-from engines import Player, StandIn, needs_cometbft, networked, start
+from engines import Player, needs_cometbft, networked, start
 from ledger_tools import GENESIS, WAIT_S, Clock, done, members, propose, signed, until
 from swarm import PROGRAMS
 
@@ -51,27 +51,6 @@ from swarmhub.ledger.notify import Notifier
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
-
-
-def played(folder, story, clock=None):
-    """Run a story over an application whose engine is played."""
-
-    async def main():
-        ledger = await StandIn.open(folder, GENESIS, clock or Clock())
-        try:
-            return await story(ledger)
-        finally:
-            await ledger.close()
-
-    return asyncio.run(main())
-
-
-def create_sqlite_ledger(folder, genesis):
-    create_ledger(folder / STATE_FILE, genesis, key(genesis.founders[0].name))
-
-
-async def player(ledger):
-    return await Player.connect(ledger._store.path.with_name("abci.sock"))
 
 
 # the engine
@@ -296,6 +275,10 @@ def test_beginning_anew_can_be_cut_short_at_any_moment(tmp_path, monkeypatch):
             with pytest.raises(KeyboardInterrupt):
                 comet_folder.begin_anew_after_crash(tmp_path)
         assert comet_folder.read_genesis(tmp_path) == genesis
+
+
+def create_sqlite_ledger(folder, genesis):
+    create_ledger(folder / STATE_FILE, genesis, key(genesis.founders[0].name))
 
 
 @pytest.mark.parametrize("make", [create_comet_ledger, create_sqlite_ledger])

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from pathlib import Path
 
 import pytest
-from builders import key
-from engines import Player, StandIn
-from ledger_tools import GENESIS, Clock, change, done, signed
+from ledger_tools import GENESIS, change, done, played, signed
 
 from swarmhub.contract import State
 from swarmhub.errors import LedgerDamaged, LedgerError
-from swarmhub.ledger import create_ledger
 from swarmhub.ledger.cometbft import (
     create_comet_ledger,
     verify_comet_ledger,
@@ -23,27 +19,6 @@ from swarmhub.ledger.cometbft.settings import STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
 
 ROOT = Path(__file__).parents[2]
-
-
-def played(folder, story, clock=None):
-    """Run a story over an application whose engine is played."""
-
-    async def main():
-        ledger = await StandIn.open(folder, GENESIS, clock or Clock())
-        try:
-            return await story(ledger)
-        finally:
-            await ledger.close()
-
-    return asyncio.run(main())
-
-
-def create_sqlite_ledger(folder, genesis):
-    create_ledger(folder / STATE_FILE, genesis, key(genesis.founders[0].name))
-
-
-async def player(ledger):
-    return await Player.connect(ledger._store.path.with_name("abci.sock"))
 
 
 # the store

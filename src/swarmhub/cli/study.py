@@ -50,11 +50,13 @@ def propose(
 ) -> None:
     """Propose a study to the members."""
     made = run(studies.propose(Home.open(home), studies.read_spec(spec)))
-    show(
-        made,
-        json_,
-        f"Proposed '{made.study}' (terms {made.spec[:16]}…). Members approve or refuse exactly "
-        "these.",
+    show(made, json_, say_terms_of("Proposed", made))
+
+
+def say_terms_of(done: str, made: studies.Proposed) -> str:
+    """Return what was done to a study's terms, and what members do with them."""
+    return (
+        f"{done} '{made.study}' (terms {made.spec[:16]}…). Members approve or refuse exactly these."
     )
 
 
@@ -66,12 +68,7 @@ def amend(
 ) -> None:
     """Replace the terms of a study that is proposed or suspended."""
     made = run(studies.amend(Home.open(home), studies.read_spec(spec)))
-    show(
-        made,
-        json_,
-        f"Amended '{made.study}' (terms {made.spec[:16]}…). Members approve or refuse exactly "
-        f"these; then 'swarmhub study start {made.study}' goes on.",
-    )
+    show(made, json_, f"{say_terms_of('Amended', made)} 'study start' goes on after that.")
 
 
 @app.command("approve")

@@ -82,8 +82,9 @@ def get_position(r: Round) -> Position:
 # checks of terms
 
 
-def check_stages(ctx: Context, spec: Spec) -> None:
-    """Refuse stages that could never run."""
+def check_stages(ctx: Context, spec: Spec, first: int = 0) -> None:
+    """Refuse stages that could never run; members are looked at from the stage with the index
+    `first` on, where the study goes on."""
     if spec.stages and (spec.rounds or spec.statistics or spec.merge != MergeRule()):
         raise BadValue("stages", "stages, or rounds with statistics and merge, not both", "both")
     if not spec.stages and not 1 <= spec.rounds <= MAX_ROUNDS:
@@ -101,7 +102,8 @@ def check_stages(ctx: Context, spec: Spec) -> None:
         if stage.kind in (TRAIN, EVALUATE) and not has_model:
             raise BadValue(f"{where}kind", "an `initial` stage before this one", stage.kind)
         check_rounds(where, stage)
-        check_stage_members(ctx, spec, where, stage)
+        if i >= first:
+            check_stage_members(ctx, spec, where, stage)
         check_arrays(where, stage)
     total = sum(stage.max_rounds for stage in get_stages(spec))
     if spec.stages and total > MAX_ROUNDS:

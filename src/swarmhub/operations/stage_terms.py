@@ -1,4 +1,4 @@
-"""The stages of a study in words: what each computes, with whom, and what leaves the hospital."""
+"""The stages of a study in words: their work, their members, and what leaves the hospital."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from swarmhub.params import (
     describe_difference,
     read_into,
     storable,
-    write_buffer,
 )
 from swarmhub.params.buffer import Array, layout_of
+from swarmhub.train.arrays import write_arrays
 
 
 class Adapter(Protocol):
@@ -152,15 +152,7 @@ class Parameters:
             raise TrainerError(
                 describe_difference(layout, self._form, "the trained model", "the study's model")
             )
-        try:
-            with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
-                write_buffer(arrays, layout, file)
-                file.truncate(layout.nbytes)
-        except OSError as error:
-            raise TrainerError(
-                f"The parameters cannot be written to {path.parent} ({error.strerror}); "
-                "check its disk, then start the trainer again: it goes on from here."
-            ) from None
+        write_arrays(arrays, layout, path)
         return layout
 
     def read(self, path: Path, layout_digest: str, layout_path: Path | None = None) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 
 from swarmhub import failpoints
 from swarmhub.contract.names import STUDY_NAME, is_study_name
-from swarmhub.contract.records import Spec, Stage
-from swarmhub.contract.round.kinds import KINDS, SUM
+from swarmhub.contract.records import Spec, Stage, StageKind
+from swarmhub.contract.round.kinds import EVALUATE, SUM
 from swarmhub.contract.stages import find_stage, get_stages
 from swarmhub.errors import BadInput, HomeError, TrainerError
 from swarmhub.params.buffer import Array, layout_of
@@ -87,7 +87,7 @@ class Swarm:
         self._tasks = Tasks(study, home, statistics, client, notices or Notices())
         self._shelf = Shelf(home / "local" / study)
         self._seen: dict[str, str] = {}  # digest of the newest result that was returned, by stage
-        self._trainings: list[Training] = []  # the last one
+        self._training: Training | None = None  # the last one
 
     @property
     def spec(self) -> Spec:
@@ -107,7 +107,7 @@ class Swarm:
     @property
     def final(self) -> str:
         """Digest of the last settled model, once the study is over; else ""."""
-        return self._trainings[-1].final if self._trainings else ""
+        return self._training.final if self._training else ""
 
     def close(self) -> None:
         """Release the study; it can be joined again."""
@@ -128,8 +128,8 @@ class Swarm:
 
     def result(self, name: str) -> Summed | None:
         """Return the newest settled result of a `sum` stage (or of an `evaluate` stage with
-        counts); None before the first."""
-        stage = self._need_stage(name)
+        counts); None before the first. Raises TrainerError if the terms have no such stage."""
+        stage = self._need_stage(name, SUM, EVALUATE)
         self._tasks.look()
         return self._take(stage) if name in self._tasks.results else None
 
@@ -144,7 +144,7 @@ class Swarm:
         is returned, so that an iteration goes on from there. Raises TrainerError for arrays that
         cannot be added, or if another stage comes first.
         """
-        stage = self._need_stage(name)
+        stage = self._need_stage(name, SUM)
         mine = encode(stage, arrays)
         weight = self.samples if samples is None else to_count(samples, "swarm.sum(samples=...)")
         sent = 0
@@ -166,13 +166,13 @@ class Swarm:
             if self._tasks.answer(task, samples=weight, layout=layout) == "taken":
                 sent = int(task["number"])
 
-    def _need_stage(self, name: str) -> Stage:
+    def _need_stage(self, name: str, *kinds: StageKind) -> Stage:
+        known = [s.name for s in get_stages(self.spec) if s.kind in kinds]
         stage = find_stage(self.spec, name)
-        sums = [s.name for s in get_stages(self.spec) if KINDS[s.kind].has_free_layout]
-        if stage is None or name not in sums:
+        if stage is None or name not in known:
             raise TrainerError(
-                f"Expected a stage that sums ({', '.join(sums) or 'the terms have none'}), "
-                f"got {name[:60]!r}."
+                f"Expected a stage of kind {' or '.join(kinds)} "
+                f"({', '.join(known) or 'the terms have none'}), got {name[:60]!r}."
             )
         return stage
 
@@ -209,7 +209,7 @@ class Swarm:
         stage that sums them. Ends when the study is over, or sums next. TrainerError or BadInput,
         one sentence, if the model or a number cannot take part.
         """
-        training = self._training(model, evaluate)
+        training = self._begin(model, evaluate)
         while (turn := training.next_round()) is not None:
             with training.watch():
                 yield turn
@@ -229,9 +229,9 @@ class Swarm:
         Returns the round that begins, or None if there is nothing more to train. `metrics` are
         those after local training; `evaluate` as of `rounds`.
         """
-        training = self._trainings[-1] if self._trainings else None
+        training = self._training
         if training is None or training.model is not model:
-            training = self._training(model, evaluate)
+            training = self._begin(model, evaluate)
         training.measure_with(evaluate)
         if training.turn is not None:
             if samples is None:
@@ -240,13 +240,10 @@ class Swarm:
             training.send(training.turn)
         return training.next_round()
 
-    def _training(self, model: Any, evaluate: Evaluate | None) -> Training:
-        if evaluate is not None and not callable(evaluate):
-            raise TrainerError("Expected a function in rounds(evaluate=...), e.g. a lambda.")
+    def _begin(self, model: Any, evaluate: Evaluate | None) -> Training:
         explain = self.explain_no_say
-        training = Training(self._tasks, self._shelf, model, evaluate, explain)
-        self._trainings = [training]
-        return training
+        self._training = Training(self._tasks, self._shelf, model, evaluate, explain)
+        return self._training
 
 
 def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:

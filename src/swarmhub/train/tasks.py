@@ -68,22 +68,23 @@ class Tasks:
 
     def next(self, result_of: int = 0) -> dict[str, Any]:
         """Return the next task, or "over"; "waiting" as soon as the result of the round `result_of`
-        is settled, if there is no task then. Documents are given on the way."""
+        is settled, if there is no task then. Documents are given on the way. Raises TrainerError
+        if the node has refused the last answer, or the terms were amended."""
         while True:
             task = self._post_next(WAIT_S, result_of)
             if task.get("refused"):
                 raise TrainerError(str(task["refused"]))
             self._note(task)
-            if task["state"] == "task" and task["kind"] == DESCRIBE:
-                self._give_statistics(task)
-                continue
-            if not self._read_documents():
-                continue
             if task["state"] == "task" and task["spec"] != self._terms:
                 raise TrainerError(
                     f"The terms of '{self.study}' were amended; read them ('swarmhub study show "
                     f"{self.study}'), then start the trainer again."
                 )
+            if task["state"] == "task" and task["kind"] == DESCRIBE:
+                self._give_statistics(task)
+                continue
+            if not self._read_documents():
+                continue
             is_settled = any(r["number"] >= result_of for r in self.results.values())
             if task["state"] != "waiting" or (result_of and is_settled):
                 self.notices.goes_on()

@@ -61,17 +61,18 @@ class Training:
         evaluate: Evaluate | None,
         explain_no_say: ExplainNoSay,
     ) -> None:
-        self.model, self.turn = model, None
+        self.model = model
+        self.turn: SwarmRound | None = None  # the round in which the site trains now
         self.final = ""  # digest of the last model, once the study is over
-        self._tasks, self._shelf, self._evaluate = tasks, shelf, evaluate
+        self._tasks, self._shelf = tasks, shelf
+        self._evaluate: Evaluate | None = None
+        self.measure_with(evaluate)
         self._explain_no_say = explain_no_say
         self._weight = tasks.samples  # until this process has trained
         self._parameters: Parameters | None = None
         self._start: dict[str, Array] = {}
         if not _is_maker(model):
             self._adapt(model)  # reports faults of it at once
-
-    turn: SwarmRound | None
 
     def _adapt(self, model: Any) -> Parameters:
         self._parameters = Parameters(adapt(model), self._tasks.spec.keep_local)
@@ -80,7 +81,10 @@ class Training:
         return self._parameters
 
     def measure_with(self, evaluate: Evaluate | None) -> None:
-        """Measure with this function from now on; None: as before."""
+        """Measure with this function from now on; None: as before. Raises TrainerError if it is no
+        function."""
+        if evaluate is not None and not callable(evaluate):
+            raise TrainerError("Expected a function in evaluate=..., e.g. a lambda.")
         self._evaluate = evaluate or self._evaluate
 
     def next_round(self) -> SwarmRound | None:
@@ -122,9 +126,9 @@ class Training:
 
     def _comes_first(self, task: Mapping[str, Any]) -> bool:
         """Return whether no training comes before the task's stage."""
-        names = [s.name for s in get_stages(self._tasks.spec) if s.kind in (TRAIN,)]
-        order = [s.name for s in get_stages(self._tasks.spec)]
-        return order.index(task["stage"]) < min((order.index(n) for n in names), default=0)
+        stages = get_stages(self._tasks.spec)
+        at = [s.name for s in stages].index(task["stage"])
+        return all(s.kind != TRAIN for s in stages[:at]) and any(s.kind == TRAIN for s in stages)
 
     def _begin(self, parameters: Parameters, task: dict[str, Any]) -> SwarmRound:
         metrics, _ = self._measure(task)

@@ -87,8 +87,11 @@ def check_versions(versions: tuple[int, ...]) -> None:
 
 
 def find_behind(state: Reader, version: int) -> list[MemberId]:
-    """Return the members whose nodes a version still lacks: of those that vote on blocks and, on a
-    ledger without validators (a file that one machine's nodes share), of all active ones."""
+    """Return the members with nodes that still lack a version.
+
+    Members that vote on blocks count; on a ledger without validators (a file that one machine's
+    nodes share), all active ones do.
+    """
     return [
         m.id
         for m in get_members(state)

@@ -71,8 +71,8 @@ def propose(ctx: Context, tx: Propose) -> None:
     ctx.emit(events.StudyProposed(spec.name, digest, proposer.id))
 
 
-def check_spec(ctx: Context, spec: Spec) -> None:
-    """Refuse terms that could never run."""
+def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> None:
+    """Refuse terms that could never run (from the round `resumes` on, of a suspended study)."""
     size = len(codec.pack(spec))
     if size > MAX_SPEC_BYTES:
         raise BadValue("spec", f"at most {MAX_SPEC_BYTES} bytes in all", size)
@@ -92,7 +92,7 @@ def check_spec(ctx: Context, spec: Spec) -> None:
     members = len(ctx.chain.active)
     if spec.min_peers > members:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
-    check_stages(ctx, spec)
+    check_stages(ctx, spec, resumes.stage if resumes else 0)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
         raise BadValue("metric.name", METRIC_NAME, spec.metric.name)
@@ -113,7 +113,7 @@ def amend(ctx: Context, tx: Amend) -> None:
         raise NotAllowed("members of a study that is proposed or suspended",
                          f"amend it; '{spec.name}' is {study.status}")  # fmt: skip
     need_steward(ctx, study, member, "amend the terms")
-    check_spec(ctx, spec)
+    check_spec(ctx, spec, study.resumes)
     check_passed_stages(ctx, study, spec)
     digest = compute_spec_digest(spec)
     if digest == study.spec:
@@ -260,10 +260,10 @@ def start(ctx: Context, tx: Start) -> None:
     here = tuple(
         e for e in study.enrolled if e.member in ctx.chain.active and e.member in study.approved
     )
-    check_enough(spec, here)
+    first = study.resumes or Position()
+    check_enough(spec, here, first.stage)
     for gone in (e for e in study.enrolled if e not in here):
         withdraw_member(ctx, tx.study, gone.member, willing=False)
-    first = study.resumes or Position()
     study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None)
     STUDY.put(ctx.state, tx.study, record=study)
     chain = ctx.chain
@@ -275,14 +275,15 @@ def start(ctx: Context, tx: Start) -> None:
     phases.open_round(ctx, tx.study, first, ())
 
 
-def check_enough(spec: Spec, here: tuple[Enrolment, ...]) -> None:
-    """Refuse to start with too few enrolled members, in all or in one of the stages, or without a
-    required one."""
+def check_enough(spec: Spec, here: tuple[Enrolment, ...], first: int) -> None:
+    """Refuse to start with too few enrolled members, or without one that the terms require or name
+    in a stage from the index `first` on."""
     members = {e.member for e in here}
     min_peers = compute_min_peers(spec.min_peers, len(here))
     if len(here) < min_peers:
         raise BadValue("enrolled", f"min_peers = {min_peers} members", len(here))
-    named = {*spec.required, *(m for stage in get_stages(spec) for m in stage.members)}
+    to_come = get_stages(spec)[first:]
+    named = {*spec.required, *(m for stage in to_come for m in stage.members)}
     if not named <= members:
         raise BadValue(
             "enrolled", f"the members that the terms name, {sorted(named)}", sorted(members)
