@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.contract.records import Bound, Stage
+from swarmhub.contract.stages import MAX_STORED
 from swarmhub.errors import TrainerError, plain
 from swarmhub.params.buffer import Array
 
@@ -43,22 +44,32 @@ def encode(stage: Stage, arrays: Any) -> dict[str, Array]:
 
 
 def _encode(name: str, array: Array, bound: Bound | None) -> Array:
-    if array.dtype.kind in "biu" and (bound is None or not bound.bits):
-        return array.astype(np.int64)
-    values = array.astype(np.float64)
-    if bound is None:
-        return values
-    if not np.isfinite(values).all():
+    is_whole = array.dtype.kind in "biu"
+    if bound is not None:
+        _check_bound(name, array, bound)
+        if not is_whole or bound.bits:
+            return _to_steps(name, array, bound.bits)
+    elif not is_whole:
+        return array.astype(np.float64)
+    elif array.size and array.max() > MAX_STORED:  # uint64 may not fit
+        raise TrainerError(f"Expected up to 2^53 in '{name}', got {array.max()}.")
+    return array.astype(np.int64)
+
+
+def _check_bound(name: str, array: Array, bound: Bound) -> None:
+    if not np.isfinite(array).all():
         raise TrainerError(f"Expected finite numbers in '{name}', got NaN or infinity.")
-    if values.size and (values.min() < bound.low or values.max() > bound.high):
-        low, high = float(values.min()), float(values.max())
+    if array.size and (array.min() < bound.low or array.max() > bound.high):
         raise TrainerError(
             f"Expected {bound.low} to {bound.high} in '{name}' (the study's terms), "
-            f"got {low:g} to {high:g}; nothing was sent."
+            f"got {float(array.min()):g} to {float(array.max()):g}; nothing was sent."
         )
-    steps = values * float(1 << bound.bits)  # exact: a power of two
+
+
+def _to_steps(name: str, array: Array, bits: int) -> Array:
+    steps = array.astype(np.float64) * float(1 << bits)  # exact: a power of two
     whole = np.rint(steps)
-    if not bound.bits and not np.array_equal(whole, steps):
+    if not bits and not np.array_equal(whole, steps):
         raise TrainerError(f"Expected whole numbers in '{name}': the terms give it no fraction.")
     return whole.astype(np.int64)
 
