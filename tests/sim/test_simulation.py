@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from mutants import MUTANTS, planted
 from swarm import PROGRAMS, swarmhub
 
 from swarmhub.contract.events import MergeStarted
@@ -31,7 +30,6 @@ from swarmhub.sim import (
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.node import SimNode
 from swarmhub.sim.schedule import ATTACKS, CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, RULES
-from swarmhub.sim.shrink import breaks_like, kinds
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 CALM = Schedule(delay_ms=(1, 5), rounds=4)
@@ -284,54 +282,6 @@ def test_a_leader_that_was_killed_gives_auditors_what_it_had_pulled(monkeypatch)
     (model,) = (m for m in report.settled if m.number == 2)
     assert (model.leader, model.term) == (killed[0], 0)
     assert killed[1] not in model.receipts
-
-
-# the proof by mutation
-
-
-def plan_for(mutant, seed):
-    if mutant.story:
-        return parse_schedule((SCENARIOS / f"{mutant.story}.txt").read_text())
-    schedule = schedule_of(seed, rounds=6)
-    if not mutant.lie:
-        return schedule
-    faults = tuple(
-        a for a in schedule.faults if a.kind not in ("lie", "refuse", "enrol", "withdraw", "oust")
-    )
-    who = 2 + seed % (schedule.nodes - 1)  # not the one that proposes the study
-    liar = tuple(Fault("lie", (who,), lie=lie) for lie in mutant.lie.split())
-    min_peers = 3 if "uninvited" in mutant.lie else 4
-    floats = mutant.floats or schedule.floats
-    return dataclasses.replace(
-        schedule, faults=(*faults, *liar), min_peers=min_peers, floats=floats
-    )
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
-def test_the_campaign_notices_a_fault(mutant, monkeypatch):
-    monkeypatch.setattr("swarmhub.sim.world.MAX_STEPS", 8_000)
-    schedules = (plan_for(mutant, seed) for seed in range(120))
-    with planted(mutant):
-        schedule = next((p for p in schedules if run_schedule(p).broken), None)
-    assert schedule, f"120 schedules did not notice: {mutant.name}"
-    assert not run_schedule(schedule).broken, "it is not the fault that has broken it"
-
-
-def test_there_are_enough_mutants():
-    assert len({m.name for m in MUTANTS}) == len(MUTANTS) >= 20
-
-
-def test_a_broken_schedule_shrinks_to_a_short_story():
-    mutant = next(m for m in MUTANTS if m.name == "who is caught leads again")
-    with planted(mutant):
-        schedule = plan_for(mutant, 0)
-        seed = next(s for s in range(40) if run_schedule(plan_for(mutant, s)).broken)
-        schedule = plan_for(mutant, seed)
-        small = shrink(schedule, breaks_like(kinds(run_schedule(schedule).broken)), trials=80)
-        assert [a.kind for a in small.faults] == ["lie"]
-        assert run_schedule(small).broken
-    assert not run_schedule(small).broken
 
 
 # schedules as text
