@@ -51,7 +51,9 @@ from swarmhub.contract.transactions import (
     Settle,
     Vote,
 )
-from swarmhub.data import Design, read_table
+from swarmhub.data.design import Design
+from swarmhub.data.reading import Files, read_dataset
+from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
 from swarmhub.home.bootstrap import (
     TrustedCheckpoint,
@@ -423,11 +425,15 @@ def plans() -> list[bytes]:
     return [str(schedule_of(seed)).encode() for seed in (1, 2, 3)]
 
 
+TABLE = Schema.of(declare_label("label"))
+
+
 def try_table(data: bytes) -> None:
     path = folder() / "table.csv"
     path.write_bytes(data)
-    found = read_table(path, "label")
-    assert all(len(column) == found.rows for column in found.columns.values())
+    found = read_dataset(Files((path,)), TABLE)
+    assert found.x.shape == (found.rows, len(found.features))
+    assert all(len(words) == found.rows for words in found.categories.values())
 
 
 TABLES = [
@@ -446,7 +452,11 @@ def try_statistics(data: bytes) -> None:
 
 
 def statistics() -> list[bytes]:
-    number = {"kind": "numeric", "count": 6, "missing": 1, "mean": (1.5).hex(), "m2": (2.0).hex()}
+    number = {
+        "kind": "numeric", "count": 5, "missing": 1, "withheld": 1, "mean": (1.5).hex(),
+        "m2": (2.0).hex(), "bins": {"161": 5}, "pairs": 5, "x": (1.5).hex(), "y": (0.5).hex(),
+        "xy": (-0.25).hex(),
+    }  # fmt: skip
     text = {"kind": "text", "count": 7, "missing": 0, "categories": {"x": 5, "y": 2}}
     document = {"rows": 7, "labels": {"0": 3, "1": 4}, "columns": {"age": number, "sex": text}}
     return [codec.encode(document), codec.encode({"rows": 0, "labels": {}, "columns": {}})]

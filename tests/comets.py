@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from swarmhub.contract.consortium.misbehaviour import compute_address
 from swarmhub.contract.records import get_members
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.card import make_card
@@ -101,6 +102,15 @@ class Comets:
         try:
             tip, state = store.load()
             return tip.height, state
+        finally:
+            store.close()
+
+    def signed(self, i):
+        """Height of hospital i's newest signature in the chain, as it has it on disk; 0 for none."""
+        key = self.homes[i - 1].key("consensus").public
+        store = Store.open(self.homes[i - 1].engine_path / STATE_FILE)
+        try:
+            return store.signed(compute_address(key))
         finally:
             store.close()
 

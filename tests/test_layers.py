@@ -30,7 +30,7 @@ LEVELS = [
     ["protocol"],
     ["ledger", "blobs", "transport"],
     ["train"],
-    ["data", "recipes"],
+    ["data", "evaluation", "recipes", "models"],
     ["home"],
     ["node"],
     ["operations"],

@@ -12,9 +12,13 @@ from swarmhub.contract.records import (
     RESULT,
     SPEC,
     Bound,
+    Declaration,
+    Inputs,
     LeftOut,
     MergeRule,
+    Outcome,
     Position,
+    Provenance,
     Stage,
     Until,
 )
@@ -131,6 +135,45 @@ def test_a_stage_ends_after_its_rounds_or_as_soon_as_its_test_holds():
     assert compute_next(spec, Position(3, 0, 3), False) == Position(4, 1, 1)
     assert compute_next(spec, Position(9, 2, 2), False) is None
     assert count_training_rounds(spec) == 2
+
+
+def test_training_ends_as_soon_as_its_test_holds():
+    c = staged(BEGIN, replace(LEARN, max_rounds=9, until=Until("moving", 500)), LOOK)
+    c.ready(1, 2, 3)
+    c.play()
+    c.play()
+    assert c.round().turn == 2
+    c.contribute(1, 2, 3)
+    c.settle(met=True)
+    assert c.round().kind == "evaluate"
+    assert c.study().current.met
+
+
+def test_a_test_that_the_stage_lacks_cannot_hold():
+    c = staged(BEGIN, LEARN)
+    c.ready(1, 2, 3)
+    c.play()
+    c.contribute(1, 2, 3)
+    c.refused("BadValue", c.leader(), c.settlement(c.leader(), met=True))
+
+
+def test_a_contribution_says_what_it_was_made_with():
+    c = staged(BEGIN, LEARN)
+    c.ready(1, 2, 3)
+    c.play()
+    made = Provenance("Python 3.11.7, numpy 2.4.6", digest("data"))
+    c.ok(1, c.contribution(1, provenance=made))
+    for wrong in (Provenance("a" * 201), Provenance("a\nb"), Provenance("é"), Provenance("", "x")):
+        said = c.refused("BadValue", 2, c.contribution(2, provenance=wrong)).message
+        assert "provenance." in said
+
+
+def test_a_study_may_declare_its_data():
+    c = Consortium(3)
+    declared = Declaration(Outcome("diagnosis", positive=("AML",)), inputs=(Inputs("clinical"),))
+    c.propose(data=declared)
+    assert SPEC.need(c.state, HEART).data == declared
+    assert SPEC.need(c.state, HEART) != spec_of()
 
 
 def test_a_sum_is_the_stages_result_and_no_model():

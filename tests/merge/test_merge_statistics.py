@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmhub import codec
-from swarmhub.data import Design
+from swarmhub.data.design import Design
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import documents as statistics
 from swarmhub.merge import merge_statistics
 from swarmhub.merge.documents import MAX_CATEGORIES
+
+
+ZERO = (0.0).hex()
+NO_MORE = {"withheld": 0, "bins": {}, "pairs": 0, "x": ZERO, "y": ZERO, "xy": ZERO}
 
 
 def numeric(values, missing: int = 0) -> dict:
@@ -28,6 +32,7 @@ def numeric(values, missing: int = 0) -> dict:
         "missing": missing,
         "mean": mean.hex(),
         "m2": m2.hex(),
+        **NO_MORE,
     }
 
 
@@ -172,7 +177,7 @@ def test_beyond_the_limits_what_most_hospitals_have_is_kept(monkeypatch):
     assert "z" in codec.decode(small)["columns"]
 
 
-LARGEST = {"kind": "numeric", "count": (1 << 40) - 1, "missing": 1}
+LARGEST = {"kind": "numeric", "count": (1 << 40) - 1, "missing": 1, **NO_MORE}
 
 
 @given(st.lists(st.tuples(st.floats(-1e100, 1e100), st.floats(0, 1e250)), min_size=2, max_size=9))
@@ -192,6 +197,8 @@ GOOD = {
     "missing": 1,
     "mean": "0x1.8000000000000p+1",
     "m2": "0x0.0p+0",
+    **NO_MORE,
+    "bins": {"-7": 1, "0": 1},
 }
 WORD = {"kind": "text", "count": 2, "missing": 1, "categories": {"a": 2}}
 
@@ -236,6 +243,19 @@ def with_column(column, name: str = "x"):
         with_column(GOOD | {"m2": (1.001e250).hex()}),
         {"rows": (1 << 40) + 1, "labels": {}, "columns": {}},
         with_column(GOOD | {"m2": "-0x1.0000000000000p+0"}),
+        with_column(GOOD | {"withheld": 1}),
+        with_column(GOOD | {"withheld": -1}),
+        with_column(GOOD | {"pairs": 3}),
+        with_column(GOOD | {"x": (1.001e100).hex()}),
+        with_column(GOOD | {"y": "nan"}),
+        with_column(GOOD | {"xy": (-1.001e250).hex()}),
+        with_column(GOOD | {"bins": {"0": 3}}),
+        with_column(GOOD | {"bins": {"00": 1}}),
+        with_column(GOOD | {"bins": {"1001": 1}}),
+        with_column(GOOD | {"bins": {"\u0661": 1}}),
+        with_column(GOOD | {"bins": [1]}),
+        with_column(GOOD | {"bins": {str(i): 0 for i in range(401)}}),
+        with_column(WORD | {"withheld": 0}),
         with_column(WORD | {"categories": {"a": 3}}),
         with_column(WORD | {"categories": {"a": 2, "b": 1}}),
         with_column(WORD | {"categories": {"": 1}}),
@@ -288,6 +308,14 @@ def test_names_may_have_brackets_and_the_merge_can_be_read():
     honest = document(3, {"0": 1, "1": 2}, **{"glucose [mg/dl]": numeric([1.0, 2.0, 4.0])})
     design = Design.from_statistics(merge_statistics({1: honest, 2: lying, 3: honest}))
     assert design.names == ("glucose [mg/dl]",)
+
+
+def test_pairs_bins_and_withheld_rows_are_added():
+    site = numeric([1.0, 2.0, 4.0]) | {"pairs": 3, "x": (7 / 3).hex(), "y": (1 / 3).hex()}
+    one = document(5, x=site | {"xy": (5 / 3).hex(), "withheld": 2, "bins": {"3": 3}})
+    found = merge(one, one)["columns"]["x"]
+    assert (found["withheld"], found["pairs"], found["bins"]) == (4, 6, {"3": 6})
+    assert float.fromhex(found["xy"]) == pytest.approx(10 / 3)
 
 
 def test_nobody_has_more_rows_than_its_weight_says():

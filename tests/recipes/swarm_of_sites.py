@@ -2,15 +2,6 @@
 
 import numpy as np
 
-from swarmhub.data import Design, Table, statistics_of
-from swarmhub.merge import merge_statistics
-
-
-def design_of(tables):
-    return Design.from_statistics(
-        merge_statistics({i: statistics_of(t) for i, t in enumerate(tables, start=1)})
-    )
-
 
 def mean(contributions, weights):
     share = np.array(weights, dtype=float) / sum(weights)
@@ -41,19 +32,16 @@ def train(model, inputs, labels, rounds=10, absent=frozenset(), lost=frozenset()
     return merged
 
 
-def synthetic(rng, sizes, p, rates=None, shift=1.0, signal=1.0):
-    """Tables of sites that differ in size, in means and, if `rates` is given, in prevalence."""
+def synthetic(rng, sizes, p, rates=None, signal=1.0):
+    """(x, y) of sites that differ in size, in means and, if `rates` is given, in prevalence;
+    standardised over all of them."""
     direction = rng.normal(size=p)
     direction *= signal / np.linalg.norm(direction)
-    tables = []
+    inputs, labels = [], []
     for k, n in enumerate(sizes):
         y = (rng.random(n) < (0.5 if rates is None else rates[k])).astype(np.int64)
-        x = rng.normal(size=(n, p)) + shift * rng.normal(size=p) + 2 * np.outer(y - 0.5, direction)
-        tables.append(Table({f"x{j:05d}": x[:, j] for j in range(p)}, y, n))
-    return tables
-
-
-def pooled(tables):
-    columns = {c: np.concatenate([t.columns[c] for t in tables]) for c in tables[0].columns}
-    label = np.concatenate([t.label for t in tables])
-    return Table(columns, label, len(label))
+        labels.append(y)
+        centre = rng.normal(size=p) + 2 * np.outer(y - 0.5, direction)
+        inputs.append(rng.normal(size=(n, p)) + centre)
+    every = np.vstack(inputs)
+    return [(x - every.mean(axis=0)) / every.std(axis=0) for x in inputs], labels

@@ -5,8 +5,11 @@ from builders import spec_of
 
 from swarmhub import codec, train
 from swarmhub.contract.study.lifecycle import compute_spec_digest
-from swarmhub.data.summaries import statistics_of
-from swarmhub.recipes.trainer import Source, make_fitted, train_table
+from swarmhub.data.findings import Findings
+from swarmhub.data.reading import Files
+from swarmhub.recipes.linear.training import Training
+from swarmhub.recipes.preparing import Sources, prepare
+from swarmhub.recipes.trainer import train_table
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.notices import Notices
 from swarmhub.train.session import Swarm
@@ -27,7 +30,8 @@ class LastEvaluation:
 
     def post(self, path, body):
         if path.endswith("/attach"):
-            return {"fence": 1, "samples": ENROLLED, "spec": codec.to_json(self.spec)}
+            return {"fence": 1, "samples": ENROLLED, "spec": codec.to_json(self.spec),
+                    "member": 1, "enrolled": [1, 2]}  # fmt: skip
         if path.endswith("/answer"):
             self.answers.append(body)
             return {}
@@ -71,14 +75,14 @@ def test_a_site_that_lacks_the_metric_is_told_so_once(tmp_path):
 def test_the_trainer_of_tables_says_once_why_it_has_no_say(tmp_path, monkeypatch):
     table = tmp_path / "rows.csv"
     table.write_text("label,age\n" + "".join(f"{k % 2},{k + 30}\n" for k in range(40)))
-    source, said = Source(table, "label", hold_out=0.0), []
+    source, said = Sources(Files((table,)), label="label", hold_out=0.0), []
     document = tmp_path / "statistics"
-    document.write_bytes(statistics_of(source.read("heart", said.append)[0]))
     spec = spec_of(layout="", statistics=True)
-    model = make_fitted("logistic", document.read_bytes(), spec.seed).model.initial()
+    document.write_bytes(prepare(spec, source, Findings()).statistics)
+    model = Training.cold(1, (20, 20), 0.1).initial()
     node = LastEvaluation(tmp_path, spec, model, document)
     swarm = Swarm("heart", tmp_path, None, node, Notices(said.append))
     monkeypatch.setattr(train, "join", lambda *given: swarm)
     train_table("heart", tmp_path, source, said.append)
     (sentence,) = [s for s in said if "no say" in s]
-    assert sentence.startswith("No patients are held out here: this hospital has no say")
+    assert sentence.startswith("No patients are set aside here: this hospital has no say")

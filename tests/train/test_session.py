@@ -22,7 +22,8 @@ class Node:
     def post(self, path, body):
         self.asked.append((path.rsplit("/", 1)[1], body))
         if path.endswith("attach"):
-            return {"fence": 1, "spec": codec.to_json(self.spec), "samples": 100}
+            return {"fence": 1, "spec": codec.to_json(self.spec), "samples": 100,
+                    "member": 1, "enrolled": [1, 2]}  # fmt: skip
         found = self.tasks.pop(0) if path.endswith("next") else {"state": "taken"}
         if isinstance(found, Exception):
             raise found

@@ -19,7 +19,8 @@ class Node:
     def post(self, path, body):
         if path.endswith("/attach"):
             spec = Spec(name="s", rounds=1, min_peers=1)
-            return {"fence": 1, "spec": codec.to_json(spec), "samples": 1}
+            return {"fence": 1, "spec": codec.to_json(spec), "samples": 1,
+                    "member": 1, "enrolled": [1, 2]}  # fmt: skip
         return self.tasks.pop(0) if len(self.tasks) > 1 else self.tasks[0]
 
     def close(self):

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from swarmhub.cli import consortium, demo, ledger, node, predict, sent, sim, status, study, train
+from swarmhub.cli import (
+    consortium,
+    data,
+    demo,
+    ledger,
+    node,
+    predict,
+    sent,
+    sim,
+    status,
+    study,
+    train,
+)
 from swarmhub.cli.shared import CONTEXT
 
 app = typer.Typer(
@@ -26,6 +38,7 @@ app.add_typer(node.app, name="node")
 app.add_typer(consortium.app, name="consortium")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(sim.app, name="sim")
 

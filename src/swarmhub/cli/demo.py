@@ -21,16 +21,26 @@ LEDGERS = ("sqlite", "cometbft")
 def demo(
     site: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FILE.csv: one hospital's own table; 2 to 24 of them."),
+        typer.Option(
+            help="NAME=FILE: a hospital's own file; 2 to 24 of them. A name that comes "
+            "again adds a file (a matrix and a sample sheet)."
+        ),
     ] = None,
-    label: Annotated[str, typer.Option(help="The label column of the tables (0 or 1).")] = "label",
+    label: Annotated[str, typer.Option(help="The outcome's column (0 or 1).")] = "label",
+    positive: Annotated[str, typer.Option(help="Its word for 1, if it has words.")] = "",
+    patient: Annotated[str, typer.Option(help="The column with the patient of each row.")] = "",
+    sample: Annotated[str, typer.Option(help="The column that joins a hospital's files.")] = "",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="A column that is no input; may be given again.")
+    ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="CSV of held-out patients; default: 30% of each site.")
+        Path | None, typer.Option(help="File of test patients; default: 30% of each site.")
     ] = None,
     rounds: Annotated[
         int | None,
         typer.Option(
-            parser=whole(1, 1000), help="Rounds of training; default: 10, with --kill-leader 30."
+            parser=whole(1, 1000),
+            help="Rounds of training at most; default: 20, with --kill-leader 30.",
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="logistic or mlp.")] = "logistic",
@@ -47,29 +57,35 @@ def demo(
 ) -> None:
     """Four hospitals (or your own tables) train one model on this machine, as real processes."""
     started = time.monotonic()
-    from swarmhub.demo.outcome import Options
+    from swarmhub.contract.consortium.thresholds import compute_quorum
+    from swarmhub.demo.options import Options
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
-    from swarmhub.demo.sites import heart_files, parse_sites, prepare_sites
+    from swarmhub.demo.sites import heart_files, make_spec, parse_sites, prepare_sites
     from swarmhub.operations.engine import need_engine
-    from swarmhub.recipes.tabular import KINDS
+    from swarmhub.recipes.plan import MODELS
 
-    if model not in KINDS:
-        raise BadInput(f"Expected --model {' or '.join(KINDS)}, got {model!r}.")
+    if model not in MODELS:
+        raise BadInput(f"Expected --model {' or '.join(MODELS)}, got {model!r}.")
     if ledger not in LEDGERS:
         raise BadInput(f"Expected --ledger {' or '.join(LEDGERS)}, got {ledger!r}.")
     if ledger == "cometbft":
         need_engine()
-    if site is None and (test is not None or label != "label"):
-        raise BadInput("--label and --test go with --site NAME=FILE.csv; give your tables.")
+    own = (test, positive, patient, sample, exclude, None if label == "label" else label)
+    if site is None and any(own):
+        raise BadInput("--label, --test and the like go with --site NAME=FILE; give your tables.")
     files = parse_sites(site) if site else None
     root = (home or new_root()).absolute()
-    rounds = rounds or (30 if kill_leader else 10)  # enough to see the killed node return
-    options = Options(root, label, rounds, model, kill_leader, test, ledger)
+    rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
+    options = Options(
+        root, label, rounds, model, kill_leader, test, ledger,
+        positive, patient, sample, tuple(exclude or ()),
+    )  # fmt: skip
 
-    def sites() -> list[Any]:
+    def sites() -> tuple[Any, list[Any]]:
         tables = files or heart_files(root / "tables")
-        return prepare_sites(tables, label, root / "sites", test)
+        spec = make_spec(options, max(2, compute_quorum(len(tables))))
+        return spec, prepare_sites(tables, spec, options)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     screen = quiet() if json_ else RichScreen(rounds)

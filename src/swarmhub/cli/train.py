@@ -27,30 +27,45 @@ def trainers() -> None:
 @app.command("table")
 def table(
     study: Annotated[str, typer.Argument(help="The study's name.")],
-    data: Annotated[Path, typer.Option(help="CSV with this hospital's training rows.")],
-    label: Annotated[str, typer.Option(help="Column with the label (0 or 1).")],
-    test: Annotated[Path | None, typer.Option(help="CSV with held-out rows.")] = None,
+    data: Annotated[
+        list[Path],
+        typer.Option(help="A file of this hospital; again for a matrix and its sample sheet."),
+    ],
+    test: Annotated[
+        list[Path] | None, typer.Option(help="A file with test patients of their own.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="The outcome's column (0 or 1), if the study declares no data.")
+    ] = "",
+    id_: Annotated[
+        str, typer.Option("--id", help="The patient's column, if the study declares no data.")
+    ] = "",
     hold_out: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the patients in --data to hold out if there is no --test, 0 to 0.5 "
-            "(default 0.2)."
-        ),
+        typer.Option(help="Share of test patients, 0 to 0.9, if the study declares no data."),
     ] = None,
-    id_: Annotated[
-        str | None,
-        typer.Option("--id", help="Column that says which rows are of the same patient."),
-    ] = None,
+    separator: Annotated[str, typer.Option(help="Between cells; default: found out.")] = "",
+    decimal: Annotated[str, typer.Option(help="Decimal mark: . or ,")] = ".",
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook, or layer of an .h5ad.")] = "",
+    format_: Annotated[str, typer.Option("--format", help="Format; default: by the file.")] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Take part in a study over tables with one CSV, until it is over."""
-    from swarmhub.recipes.trainer import HOLD_OUT, Source, train_table
+    """Take part in a study over tables with this hospital's files, until it is over."""
+    from swarmhub.data.reading import Files
+    from swarmhub.recipes.preparing import Sources
+    from swarmhub.recipes.trainer import train_table
 
-    if test is not None and hold_out:
-        raise BadInput("--test has the held-out patients already; give it or --hold-out, not both.")
+    if test and hold_out:
+        raise BadInput("--test has the test patients already; give it or --hold-out, not both.")
+    if hold_out is not None and not 0.0 <= hold_out <= 0.9:
+        raise BadInput(f"Expected --hold-out from 0 to 0.9, got {hold_out:g}.")
 
     def say(sentence: str) -> None:
         print(sentence, flush=True)
 
-    share = HOLD_OUT if hold_out is None else hold_out
-    train_table(study, home, Source(data, label, test, id_, share), say)
+    def of(paths: list[Path]) -> Files:
+        return Files(tuple(paths), separator, decimal, sheet, format_)
+
+    share = 0.0 if test else hold_out
+    sources = Sources(of(data), of(test) if test else None, label, id_, share if label else None)
+    train_table(study, home, sources, say)

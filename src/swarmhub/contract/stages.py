@@ -140,7 +140,7 @@ def check_members(ctx: Context, field: str, members: tuple[int, ...]) -> None:
 
 def check_arrays(where: str, stage: Stage) -> None:
     """Check what a stage says about its arrays."""
-    if stage.until is not None and stage.kind != SUM:
+    if stage.until is not None and stage.kind not in (SUM, TRAIN):
         raise BadValue(f"{where}until", f"none for the kind {stage.kind}", stage.until.array)
     if stage.agreed and stage.kind != SUM:
         raise BadValue(f"{where}agreed", f"none for the kind {stage.kind}", len(stage.agreed))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from swarmhub import codec, merkle
-from swarmhub.contract.records import Card, Evaluation, Receipt, RoundRef, Spec
+from swarmhub.contract.records import Card, Evaluation, Provenance, Receipt, RoundRef, Spec
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 
@@ -210,6 +210,7 @@ class Contribute:
     layout: Digest
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def digest(self) -> Digest:

@@ -1,12 +1,19 @@
-"""From a hospital's CSV to the matrix that a model trains on.
+"""From a hospital's files to the matrix that a model trains on.
 
-    csvfile      a file's rows of cells
-    cells        a column's cells as numbers or categories
+    frames       what one file holds: numbers, columns of words, names of samples
+    readers      one file format, one reader
+    cells        a column of words: numbers, categories, or numbers with faults in them
     identifiers  columns that identify patients
-    tables       a table out of these: columns with missing values, a label, patients
+    schema       a study's declaration of its data
+    join         several files, joined by the samples' names
+    columns      the columns of a block
+    assemble     a `Dataset` out of these
+    reading      a hospital's files
+    findings     what a look at the data has found
     split        setting patients aside
-    summaries    a hospital's statistics of its table, and the design that all sites build from it
-    agreement    columns that a table and the design share, and those that they do not
+    summaries    a hospital's statistics of its data, the one document that leaves before training
+    design       the features that all hospitals derive from the merged statistics
+    agreement    columns that a dataset and the design share, and those that they do not
     heart        a real example: heart disease at four hospitals
     metrics      AUC and log loss
 
@@ -14,21 +21,7 @@ Rows stay in the process that reads them; the statistics document is the only th
 leaves a hospital.
 """
 
-from swarmhub.data.heart import load_heart, write_heart
+from swarmhub.data.heart import write_heart
 from swarmhub.data.metrics import auc, log_loss
-from swarmhub.data.split import split_holdout, split_patients
-from swarmhub.data.summaries import Design, statistics_of
-from swarmhub.data.tables import Table, read_table
 
-__all__ = [
-    "Design",
-    "Table",
-    "auc",
-    "load_heart",
-    "log_loss",
-    "read_table",
-    "split_holdout",
-    "split_patients",
-    "statistics_of",
-    "write_heart",
-]
+__all__ = ["auc", "log_loss", "write_heart"]

@@ -13,17 +13,7 @@ import io
 from importlib import resources
 from pathlib import Path
 
-from swarmhub.data.tables import Table, parse_table
-
 LABEL = "label"
-
-
-def load_heart() -> dict[str, Table]:
-    """Return the table of each hospital, by its name."""
-    return {
-        hospital: parse_table(enumerate(rows, start=1), LABEL, f"heart.csv ({hospital})")
-        for hospital, rows in _rows().items()
-    }
 
 
 def write_heart(folder: Path | str) -> dict[str, Path]:

@@ -8,18 +8,17 @@ left out wrongly comes back under another name or another coding.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from swarmhub.data.cells import Cells
+from swarmhub.data.frames import Floats, Words
 
 MOSTLY = 0.8  # of a column's values: then the column is of that kind
 MIN_CODES = 10  # distinct values, from which on numbers in them look like record numbers
+DIGITS = 15  # that a number in memory keeps
 MIN_RUN = 20  # rows; a shorter run of whole numbers may be chance
 
 _WHO = "patient|pat|subject|person|proband|participant"
@@ -51,51 +50,66 @@ OWN = "rename or recode it if it is a measurement"
 
 
 def why_identifier(cells: Cells) -> str:
-    """Return why a column looks like an identifier or a date, "" if it does not."""
-    key = _key(cells.name)
+    """Return why a column of words looks like an identifier or a date, "" if it does not."""
+    why = why_named(cells.name)
+    if why:
+        return why
+    if cells.is_numeric:
+        if any(len(word.strip("+-")) > DIGITS and word.strip("+-").isdigit() for word in
+               cells.words.words):  # fmt: skip
+            return f"its whole numbers have more than {DIGITS} digits, as record numbers; {OWN}"
+        return why_number(cells.name, cells.measurements())
+    words = cells.words
+    if _are_dates(words):
+        return DATES
+    return "" if cells.is_spoilt else why_text(words)  # numbers with a slip are refused later
+
+
+def why_named(name: str) -> str:
+    """Return why a column's name is that of an identifier, "" if it is not."""
+    key = normalise_name(name)
     if _NAME_OF_ID.search(key) or _NAME_OF_PERSON.search(key):
         return f"its name is that of an identifier; {OWN}"
-    if cells.is_numeric:
-        return _why_number(key, np.array(cells.numbers, dtype=np.float64))
-    known = cells.known
-    if _are_dates(known):
-        return DATES
-    return "" if cells.is_spoilt else why_text(known)  # numbers with a slip are refused later
+    return ""
 
 
-def _why_number(key: str, values: npt.NDArray[np.float64]) -> str:
-    values = values[~np.isnan(values)]
-    if not len(values) or not _NAME_OF_DATE.search(key) or np.any(np.abs(values) > 1e9):
+def why_number(name: str, values: Floats) -> str:
+    """Return why a column of numbers looks like dates, "" if it does not."""
+    key = normalise_name(name)
+    if not _NAME_OF_DATE.search(key):
         return ""
-    return DATES if _are_dates([f"{v:.0f}" for v in values]) else ""
+    known = values[~np.isnan(values)]
+    if not len(known) or np.any(np.abs(known) > 1e9):
+        return ""
+    return DATES if _are_dates(Words.of([f"{v:.0f}" for v in known])) else ""
 
 
-def is_counter(values: npt.NDArray[np.float64]) -> bool:
+def is_counter(values: Floats) -> bool:
     """Return whether the values of a numeric column count the rows: a useless feature, or, if the
     rows are sorted, one that gives the label away."""
     starts = len(values) >= MIN_RUN and values[1] == values[0] + 1
     return starts and bool(np.all(np.diff(values) == 1))
 
 
-def _are_dates(values: Sequence[str]) -> bool:
-    counts = Counter(values)
-    dates = sum(n for value, n in counts.items() if _DATE.fullmatch(value))
-    return dates > 0 and dates >= MOSTLY * len(values)
+def _are_dates(words: Words) -> bool:
+    counts = words.counts()
+    dates = sum(n for word, n in counts.items() if _DATE.fullmatch(word))
+    return dates > 0 and dates >= MOSTLY * sum(counts.values())
 
 
-def why_text(values: Sequence[str]) -> str:
-    """Return why a column with these texts looks like an identifier or a date, "" if it does
+def why_text(words: Words) -> str:
+    """Return why a column with these words looks like an identifier or a date, "" if it does
     not."""
-    if _are_dates(values):
+    if _are_dates(words):
         return DATES
-    counts = Counter(values)
+    counts = words.counts()
     if len(counts) < MIN_CODES:
         return ""
-    if sum(1 for value in counts if _CODE.search(value)) >= MOSTLY * len(counts):
+    if sum(1 for word in counts if _CODE.search(word)) >= MOSTLY * len(counts):
         return f"its values look like record numbers; {OWN}"
-    if len(counts) > MOSTLY * len(values):
+    if len(counts) > MOSTLY * sum(counts.values()):
         return f"its texts are nearly all different; {OWN}"
-    if _come_in_blocks(values, len(counts)):
+    if _come_in_blocks(words, len(counts)):
         return (
             "the rows of each of its values follow each other, as a patient's visits do; if it has "
             "categories, sort the table in another way"
@@ -103,9 +117,10 @@ def why_text(values: Sequence[str]) -> str:
     return ""
 
 
-def _come_in_blocks(values: Sequence[str], distinct: int) -> bool:
-    blocks = 1 + sum(1 for a, b in itertools.pairwise(values) if a != b)
-    return blocks == distinct and len(values) >= 2 * distinct
+def _come_in_blocks(words: Words, distinct: int) -> bool:
+    codes = words.codes[words.known]
+    blocks = 1 + int(np.count_nonzero(codes[1:] != codes[:-1]))
+    return blocks == distinct and len(codes) >= 2 * distinct
 
 
 def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
@@ -113,13 +128,14 @@ def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
     than once; None if there is none or more than one."""
     found = []
     for cells in identifiers:
-        known = cells.known
-        if _NAME_OF_PATIENT.search(_key(cells.name)) and len(set(known)) < len(known):
+        counts = cells.words.counts()
+        is_repeated = any(n > 1 for n in counts.values())
+        if _NAME_OF_PATIENT.search(normalise_name(cells.name)) and is_repeated:
             found.append(cells)
     return found[0] if len(found) == 1 else None
 
 
-def _key(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return a normalised name: patientId, Patient-ID and "patient id" are patient_id."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     return re.sub(r"[\W_]+", "_", words).strip("_").lower()

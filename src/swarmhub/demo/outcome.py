@@ -1,4 +1,4 @@
-"""Options of a demo, its progress reports, and its outcome."""
+"""Progress reports of a demo, and its outcome."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ from statistics import median
 from typing import Any
 
 from swarmhub.demo.compare import Scores
-
-
-@dataclass(frozen=True)
-class Options:
-    """The user's options."""
-
-    root: Path
-    label: str
-    rounds: int
-    model: str
-    kill_leader: bool
-    test: Path | None
-    ledger: str = "sqlite"  # or "cometbft"
 
 
 @dataclass
@@ -65,6 +52,7 @@ class Outcome:
     takeovers: list[Takeover]
     homes: list[Path]
     patients: int
+    strength: str = ""  # the penalty that the swarm has chosen
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -80,6 +68,10 @@ class Outcome:
                 "local_mean": self.scores.local_mean,
                 "swarm": self.scores.swarm,
                 "central": self.scores.central,
+                "own": {
+                    name: {"value": f.value, "low": f.low, "high": f.high, "patients": f.support}
+                    for name, f in self.scores.own.items()
+                },
             },
             "model_digest": self.model_digest,
             "ledger": str(self.ledger),

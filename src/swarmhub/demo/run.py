@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.events import Event, MergeStarted, RoundOpened, Settled
-from swarmhub.contract.records import ROUND, STUDY, Metric, Model, Spec
+from swarmhub.contract.records import ROUND, STUDY, Model, Spec
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import path_in, read_held
-from swarmhub.demo.outcome import Options, Outcome, RoundLine, Screen, Takeover
+from swarmhub.demo.options import Options
+from swarmhub.demo.outcome import Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.patience import Patience, say_what_is_missing
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.demo.sites import SEED, Site
+from swarmhub.demo.sites import STUDY_NAME, Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
 from swarmhub.files import lock
 from swarmhub.home.card import make_card
@@ -34,7 +34,6 @@ from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.params import export_safetensors
 
 MARKER = "demo.json"
-STUDY_NAME = "demo"
 RESTART_AFTER_S = 3.0  # the killed node restarts after its round, or after so long
 START_S = 120.0  # for a node to open its ledger
 LOOK_S = 0.5  # between two checks of the children
@@ -69,6 +68,7 @@ class Demo:
     """A running demo."""
 
     options: Options
+    spec: Spec
     sites: list[Site]
     screen: Screen
     children: Processes
@@ -104,7 +104,7 @@ class Demo:
         self.ledger = await open_for_desk(founders[0], founders[0].key("account"), START_S)
         try:
             self.ledger.subscribe(self._hear)
-            self.held_out = await asyncio.to_thread(self._make_held_out)  # while the nodes start
+            self.held_out = HeldOut(self.sites, self.spec)
             self.names: dict[int, str] = {}
             self._desks = [LedgerClient(self.ledger, home.key("account")) for home in self.homes]
             await self._admit_last()
@@ -131,12 +131,11 @@ class Demo:
 
     def _start_trainer(self, i: int) -> None:
         site, home = self.sites[i], self.homes[i]
-        arguments = ["train", "table", STUDY_NAME, "--home", str(home.root),
-                     "--data", str(site.train), "--label", self.options.label]  # fmt: skip
-        if site.test is not None:
-            arguments += ["--test", str(site.test)]
-        else:
-            arguments += ["--hold-out", "0"]
+        arguments = ["train", "table", STUDY_NAME, "--home", str(home.root)]
+        for path in site.sources.data.paths:
+            arguments += ["--data", str(path)]
+        for path in site.sources.test.paths if site.sources.test else ():
+            arguments += ["--test", str(path)]
         log = home.root / "logs" / "trainer.log"
         self.children.start(f"The trainer of {site.name}", arguments, log)
 
@@ -155,30 +154,13 @@ class Demo:
 
     async def _open_study(self) -> None:
         n = len(self.sites)
-        spec = Spec(
-            name=STUDY_NAME,
-            rounds=self.options.rounds,
-            min_peers=max(2, compute_quorum(n)),
-            statistics=True,
-            quorum_grace_ms=15_000,
-            leader_timeout_ms=5_000,
-            metric=Metric("auc", "max"),
-            seed=SEED,
-            options={"model": self.options.model},
-        )
-        await self._desks[0].propose(spec)
+        await self._desks[0].propose(self.spec)
         for client in self._desks[1:]:
             await client.approve(STUDY_NAME)
         for client, site in zip(self._desks, self.sites, strict=True):
             await client.enrol(STUDY_NAME, site.rows)
         await self._desks[0].submit(Start(STUDY_NAME))
         self.screen.step(f"all {n} approved and joined the study '{STUDY_NAME}'")
-
-    def _make_held_out(self) -> HeldOut:
-        tests = [self.options.test] if self.options.test else []
-        tests += [s.test for s in self.sites if s.test is not None]
-        train = {s.name: s.train for s in self.sites}
-        return HeldOut(train, tests, self.options.label, self.options.model, SEED)
 
     # watching
 
@@ -231,7 +213,7 @@ class Demo:
         if final is not None and swarm is None:
             raise SwarmhubError(f"No node holds the settled model {final.digest[:16]}….")
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
-        scores = await asyncio.to_thread(self.held_out.compare, swarm, self.options.rounds)
+        scores = await asyncio.to_thread(self.held_out.compare, swarm)
         model_file = await asyncio.to_thread(self._export, final)
         return Outcome(
             nodes=len(self.sites),
@@ -279,7 +261,7 @@ class Demo:
         parameters = self._read_model(model)
         found: dict[str, float | None] = {"auc": None, "loss": None}
         if parameters is not None:
-            found = self.held_out.measure(self.held_out.fitted, parameters)
+            found = self.held_out.measure(parameters)
         self.unmeasured += parameters is None
         line = RoundLine(
             number=model.turn,
@@ -297,7 +279,7 @@ class Demo:
 
     def _read_model(self, model: Model) -> Parameters | None:
         """Return the parameters of a settled model, if a node still keeps them."""
-        if not self.held_out.is_fitted:
+        if self.held_out.design is None:
             self._use_statistics()
         return read_held(self._stores, model.digest, self.held_out.load)
 
@@ -307,20 +289,16 @@ class Demo:
         document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")
-        for sentence in self.held_out.use(document):
-            self.screen.warn(sentence)
+        self.held_out.use(document)
 
     @property
     def _stores(self) -> list[Path]:
         return [home.blobs_path for home in self.homes]
 
     def _export(self, model: Model | None) -> Path:
-        from swarmhub.recipes.scoring import describe
-
         out = self.options.root / "model.safetensors"
         if model is not None:
             facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
-            facts |= describe(self.options.model, self.held_out.fitted.design)
             files = [path_in(store, model.digest) for store in self._stores]
             file = next(f for f in files if f.exists())
             export_safetensors(file, self.held_out.layout, out, facts, model.digest)
@@ -357,13 +335,16 @@ class Demo:
 
 
 def run_demo(
-    options: Options, sites: Callable[[], list[Site]], screen: Screen, started: float
+    options: Options,
+    sites: Callable[[], tuple[Spec, list[Site]]],
+    screen: Screen,
+    started: float,
 ) -> Outcome:
     """Run a demo in `options.root`; no process survives it."""
     held = claim_root(options.root)
     try:
         with Processes() as children:
-            prepared = sites()
-            return asyncio.run(Demo(options, prepared, screen, children).run(started))
+            spec, prepared = sites()
+            return asyncio.run(Demo(options, spec, prepared, screen, children).run(started))
     finally:
         held.close()

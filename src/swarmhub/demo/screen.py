@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from swarmhub.demo.outcome import Outcome, RoundLine, Screen
+from swarmhub.evaluation.figures import Figure
 
 
 class RichScreen(Screen):
@@ -106,10 +107,19 @@ def _make_table(outcome: Outcome) -> Table:
     return table
 
 
+def say_own(name: str, figure: Figure) -> str:
+    """Return the swarm's AUC on a hospital's own test patients, with interval and support."""
+    interval = "" if figure.low is None else f" ({figure.low:.2f} to {figure.high:.2f})"
+    return f"the swarm at {name}: {figure.value:.3f}{interval}, {figure.support} patients"
+
+
 def show_outcome(outcome: Outcome) -> None:
     """Print the closing table, and where all files are."""
     console = Console()
     console.print(_make_table(outcome))
+    for name, figure in outcome.scores.own.items():
+        if figure.value is not None:
+            console.print(f"  {say_own(name, figure)}", highlight=False)
     for t in outcome.takeovers:
         console.print(
             f"Takeover: {t.frm} was killed in round {t.round}; {t.to} settled it as term "

@@ -1,4 +1,4 @@
-"""The hospitals of a demo: their tables, split into training and held-out patients."""
+"""The hospitals of a demo: their files, read as the study declares."""
 
 from __future__ import annotations
 
@@ -6,75 +6,98 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmhub.contract.records import Declaration, Metric, Outcome, Spec
+from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
-from swarmhub.data.split import split_patients
-from swarmhub.data.tables import read_table, write_table
+from swarmhub.data.reading import Files
+from swarmhub.data.schema import NEGATIVE, POSITIVE
+from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput
+from swarmhub.recipes.plan import complete
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
 
+STUDY_NAME = "demo"
 MAX_SITES = 24
-SEED = 5  # of ten splits the one with AUCs (alone, pooled) nearest to their means
-HELD_OUT = 0.3
+SEED = 5
 
 
 @dataclass(frozen=True)
 class Site:
-    """One hospital: its future home, training rows, held-out rows (None with a common test
-    file)."""
+    """One hospital: its future home, its files, and what they hold."""
 
     name: str
     folder: Path
-    train: Path
-    test: Path | None
-    rows: int
-    notes: tuple[str, ...] = ()  # on its table, for people
+    sources: Sources
+    prepared: Prepared
+    notes: tuple[str, ...] = ()  # on its data, for people
+
+    @property
+    def rows(self) -> int:
+        """Number of training rows."""
+        return self.prepared.training.rows
 
 
-def heart_files(folder: Path) -> dict[str, Path]:
+def heart_files(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return the four hospitals' heart-disease tables that ship with the package."""
-    return write_heart(folder)
+    return {name: (path,) for name, path in write_heart(folder).items()}
 
 
-def parse_sites(given: list[str]) -> dict[str, Path]:
-    """Parse NAME=FILE.csv options. Raises BadInput for a duplicate name, a missing file, too few or
-    too many."""
-    found: dict[str, Path] = {}
+def parse_sites(given: list[str]) -> dict[str, tuple[Path, ...]]:
+    """Parse NAME=FILE options; a name that comes again adds a file to its hospital. Raises BadInput
+    for another form, too few or too many hospitals."""
+    found: dict[str, tuple[Path, ...]] = {}
     for text in given:
         name, sign, file = text.partition("=")
         if not sign or not name.strip() or not file:
-            raise BadInput(f"Expected --site NAME=FILE.csv, got {text!r}.")
-        if name in found:
-            raise BadInput(f"Two sites are named {name!r}; give each hospital a name of its own.")
-        found[name] = Path(file)
+            raise BadInput(f"Expected --site NAME=FILE, got {text!r}.")
+        found[name] = (*found.get(name, ()), Path(file))
     if not 2 <= len(found) <= MAX_SITES:
         raise BadInput(f"Expected 2 to {MAX_SITES} sites, got {len(found)}; add --site options.")
     return found
 
 
+def make_spec(options: Options, min_peers: int) -> Spec:
+    """Return the terms of the demo's study."""
+    positive = (options.positive,) if options.positive else POSITIVE
+    outcome = Outcome(
+        options.label, positive=positive, negative=() if options.positive else NEGATIVE
+    )
+    declared = Declaration(
+        outcome, patient=options.patient, sample=options.sample, exclude=options.exclude,
+        test_fraction="0" if options.test else "0.3",
+    )  # fmt: skip
+    return complete(
+        Spec(
+            name=STUDY_NAME,
+            title="The demo's study",
+            rounds=options.rounds,
+            min_peers=min_peers,
+            quorum_grace_ms=15_000,
+            leader_timeout_ms=5_000,
+            metric=Metric("auc", "max"),
+            seed=SEED,
+            options={"model": options.model},
+            data=declared,
+        )
+    )
+
+
 def prepare_sites(
-    files: Mapping[str, Path], label: str, root: Path, test: Path | None
+    files: Mapping[str, tuple[Path, ...]], spec: Spec, options: Options
 ) -> list[Site]:
-    """Check every table, hold out 30% of each site's patients (none if there is a common test
-    file), and write each hospital's own files."""
-    if test is not None:
-        read_table(test, label)
+    """Read and check each hospital's files. Raises BadInput for what cannot take part."""
+    test = None if options.test is None else Files((options.test.absolute(),))
     sites = []
-    for number, (name, file) in enumerate(files.items(), 1):
-        table = read_table(file, label)
-        assert table.label is not None
-        folder = root / f"{number:02d}-{_slug(name)}"
+    for number, (name, paths) in enumerate(files.items(), 1):
+        folder = options.root / "sites" / f"{number:02d}-{_slug(name)}"
         folder.mkdir(parents=True)
-        if test is None:
-            training, held = split_patients(table, SEED, HELD_OUT)
-        else:
-            training, held = table, table.take([])
-        if not training.rows:
-            raise BadInput(f"Expected at least 2 rows for {name!r} in {file}, got {table.rows}.")
-        train = folder / "train.csv"
-        write_table(training, label, train)
-        held_out = folder / "test.csv" if held.rows else None
-        if held_out is not None:
-            write_table(held, label, held_out)
-        sites.append(Site(name, folder, train, held_out, training.rows, table.notes))
+        sources = Sources(Files(tuple(path.absolute() for path in paths)), test)
+        found = Findings(strict=True)
+        prepared = prepare(spec, sources, found)
+        if not prepared.training.rows:
+            raise BadInput(f"Expected at least 2 rows for {name!r} in {sources.data.names}.")
+        notes = tuple(f.sentence for f in found.found if f.level == "warning")
+        sites.append(Site(name, folder, sources, prepared, notes))
     return sites
 
 

@@ -3,14 +3,18 @@
 Each hospital sends one canonical JSON document, sums only and no row:
 
     {"rows": n, "labels": {label: count}, "columns": {name:
-        {"kind": "numeric", "count": c, "missing": m, "mean": "0x1.8p+1", "m2": "0x1p-3"} |
+        {"kind": "numeric", "count": c, "missing": m, "withheld": w, "mean": "0x1.8p+1",
+         "m2": "0x1p-3", "bins": {bin: n}, "pairs": k, "x": hex, "y": hex, "xy": hex} |
         {"kind": "text", "count": c, "missing": m, "categories": {category: n}}}}
 
-`mean` and `m2` (sum of squared deviations from the mean) are over the `count` values that are not
-missing, in the column's unit and its square, as canonical `float.hex()`. The documents are hostile
-until checked. The merge is one of the same form: counts are added; mean and m2 follow the pairwise
-update of Chan, Golub and LeVeque (1979), in member-id order, float64 + - * / only, so every member
-gets the same bytes. A column that a hospital does not know is missing in all of its rows.
+`mean` and `m2` (sum of squared deviations from the mean) are over the `count` values that are
+published, in the column's unit and its square, as canonical `float.hex()`; `withheld` values are
+known to the hospital and not published. `bins` count values by size (`data.summaries` numbers
+them). `xy` is the sum of co-deviations of values and outcome over `pairs` rows, in which their
+means are `x` and `y`. The documents are hostile until checked. The merge is one of the same form:
+counts are added; means and sums of deviations follow the pairwise update of Chan, Golub and LeVeque
+(1979), in member-id order, float64 + - * / only, so every member gets the same bytes. A column that
+a hospital does not know is missing in all of its rows.
 
 Documents that are valid each by itself can always be merged, so that no hospital can stop a study
 by contradicting the others. If a column has values of both kinds, the kind of more hospitals counts
@@ -24,6 +28,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,8 +45,11 @@ MAX_NESTED = 1_000_000  # brackets, also those in names: two a column, and some 
 MAX_ROWS = 1 << 40  # the counts of 8,000 hospitals add up to less than codec.MAX_INT
 MAX_MEAN, MAX_M2 = 1e100, 1e250  # so that no sum of any hospitals' overflows
 
+MAX_BINS, MAX_BIN = 400, 1000  # of a column; the largest number of one, in either direction
+
+PAIRED = ("x", "y", "xy")
 KEYS = {
-    "numeric": {"kind", "count", "missing", "mean", "m2"},
+    "numeric": {"kind", "count", "missing", "withheld", "mean", "m2", "bins", "pairs", *PAIRED},
     "text": {"kind", "count", "missing", "categories"},
 }
 
@@ -73,14 +81,43 @@ class Totals:
 
 
 @dataclass
+class Paired:
+    """Values beside their outcomes: `xy` is the sum of co-deviations from the means `x` and `y`."""
+
+    pairs: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    xy: float = 0.0
+
+    def add(self, other: Paired) -> None:
+        """Add the pairs of another hospital."""
+        if other.pairs:
+            na, nb, n = float(self.pairs), float(other.pairs), float(self.pairs + other.pairs)
+            dx, dy = other.x - self.x, other.y - self.y
+            self.xy = (self.xy + other.xy) + (dx * dy) * (na * (nb / n))
+            self.x = self.x + dx * (nb / n)
+            self.y = self.y + dy * (nb / n)
+            self.pairs += other.pairs
+
+    def json(self) -> dict[str, Json]:
+        """Return the pairs as JSON of a column."""
+        return {
+            "pairs": self.pairs, "x": self.x.hex(), "y": self.y.hex(), "xy": self.xy.hex(),
+        }  # fmt: skip
+
+
+@dataclass
 class Column:
     """One column's values of one kind; `sites` is how many hospitals have such values."""
 
     kind: str
     sites: int = 0
     count: int = 0
+    withheld: int = 0
     mean: float = 0.0
     m2: float = 0.0
+    paired: Paired = field(default_factory=Paired)
+    bins: dict[str, int] = field(default_factory=dict)
     categories: Totals = field(default_factory=Totals)
 
     @property
@@ -96,17 +133,25 @@ class Column:
             self.mean = self.mean + delta * (nb / n)
             self.m2 = (self.m2 + other.m2) + (delta * delta) * (na * (nb / n))
         self.categories.add(other.categories)
+        self.paired.add(other.paired)
+        for place, n in other.bins.items():
+            self.bins[place] = self.bins.get(place, 0) + n
         self.sites += int(other.count > 0)
         self.count += other.count
+        self.withheld += other.withheld
 
     def json(self, rows: int) -> Json:
         """Return the column as JSON of a document."""
         found: dict[str, Json] = {
-            "kind": self.kind, "count": self.count, "missing": rows - self.count,
+            "kind": self.kind, "count": self.count, "missing": rows - self.count - self.withheld,
         }  # fmt: skip
-        if self.kind == "numeric":
-            return found | {"mean": self.mean.hex(), "m2": self.m2.hex()}
-        return found | {"categories": self.categories.json()}
+        if self.kind == "text":
+            return found | {"categories": self.categories.json()}
+        most = heapq.nsmallest(MAX_BINS, self.bins.items(), key=lambda b: (-b[1], int(b[0])))
+        return found | self.paired.json() | {
+            "withheld": self.withheld, "mean": self.mean.hex(), "m2": self.m2.hex(),
+            "bins": dict(most),
+        }  # fmt: skip
 
 
 @dataclass
@@ -124,8 +169,11 @@ class SiteColumn:
 
     kind: str
     count: int
+    withheld: int = 0
     mean: float = 0.0
     m2: float = 0.0
+    paired: Paired = field(default_factory=Paired)
+    bins: dict[str, int] = field(default_factory=dict)
     categories: dict[str, int] = field(default_factory=dict)
 
 
@@ -219,8 +267,9 @@ def _column(value: Json, rows: int, where: str) -> SiteColumn:
     _keys(value, KEYS[kind], where)
     count = _count(value["count"], codec.MAX_INT, f"{where}, count")
     missing = _count(value["missing"], codec.MAX_INT, f"{where}, missing")
-    if count + missing != rows:
-        raise Malformed(f"{where}: expected count + missing to be the {rows} rows")
+    withheld = _count(value.get("withheld", 0), codec.MAX_INT, f"{where}, withheld")
+    if count + missing + withheld != rows:
+        raise Malformed(f"{where}: expected count + missing + withheld to be the {rows} rows")
     if kind == "text":
         categories = _counts(value["categories"], count, f"{where}, categories")
         if sum(categories.values()) > count:
@@ -234,7 +283,28 @@ def _column(value: Json, rows: int, where: str) -> SiteColumn:
         )
     if count == 0:  # nothing was averaged, whatever the document says
         mean = m2 = 0.0
-    return SiteColumn(kind, count, mean, m2)
+    bins = _bins(value["bins"], count, where)
+    return SiteColumn(kind, count, withheld, mean, m2, _paired(value, count, where), bins)
+
+
+def _paired(value: Json, count: int, where: str) -> Paired:
+    pairs = _count(value["pairs"], count, f"{where}, pairs")
+    x, y, xy = (_float(value[key], f"{where}, {key}") for key in PAIRED)
+    if not (abs(x) <= MAX_MEAN and abs(y) <= MAX_MEAN and abs(xy) <= MAX_M2):
+        raise Malformed(f"{where}: expected x and y within {MAX_MEAN} and xy within {MAX_M2}")
+    return Paired(pairs, x, y, xy) if pairs else Paired()
+
+
+def _bins(value: Json, count: int, where: str) -> dict[str, int]:
+    if not isinstance(value, dict) or len(value) > MAX_BINS:
+        raise Malformed(f"{where}: expected an object of at most {MAX_BINS} bins")
+    for place in value:
+        if not re.fullmatch(r"0|-?[1-9][0-9]{0,3}", place) or abs(int(place)) > MAX_BIN:
+            raise Malformed(f"{where}: expected bins from -{MAX_BIN} to {MAX_BIN}")
+    found = {place: _count(n, count, f"{where}, bins") for place, n in value.items()}
+    if sum(found.values()) > count:
+        raise Malformed(f"{where}: the bins add up to more than the {count} values")
+    return found
 
 
 def _keys(value: Json, wanted: set[str], where: str) -> None:

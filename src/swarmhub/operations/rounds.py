@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import Contributed, Evaluated, Event, Settled
-from swarmhub.contract.records import Evaluation, Model, Score
+from swarmhub.contract.records import Evaluation, Model, Provenance, Score
 from swarmhub.contract.transactions import Contribute
 from swarmhub.ledger import Committed
 from swarmhub.types import Digest, MemberId
@@ -26,6 +26,7 @@ class SiteOfRound:
     weight: int | None  # training samples; None if it was not in the merge
     own: Evaluation | None  # of its parameters before the merge
     merged: Evaluation | None  # of the round's merged model, on this member's data
+    provenance: Provenance = field(default_factory=Provenance)  # of its contribution
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,20 @@ class _Settled:
     model: Model
     time_ms: int
     own: dict[MemberId, Evaluation]
+    provenance: dict[MemberId, Provenance]
     merged: dict[MemberId, Evaluation] = field(default_factory=dict)
     mean: Score | None = None
 
     def shown(self) -> SettledRound:
         weights = {s.member: s.weight for s in self.model.shares}
         sites = tuple(
-            SiteOfRound(m, weights.get(m), self.own.get(m), self.merged.get(m))
+            SiteOfRound(
+                m,
+                weights.get(m),
+                self.own.get(m),
+                self.merged.get(m),
+                self.provenance.get(m, Provenance()),
+            )
             for m in sorted({*weights, *self.merged})
         )
         return SettledRound(self.model, self.time_ms, sites, self.mean)
@@ -62,6 +70,7 @@ class RoundBook:
         self._study = study
         self._rounds: deque[_Settled] = deque(maxlen=last or None)
         self._own: dict[MemberId, Evaluation] = {}  # of the open round
+        self._provenance: dict[MemberId, Provenance] = {}
 
     def see(self, committed: Committed) -> None:
         """Add a block's contributions, scores and settlements."""
@@ -78,8 +87,8 @@ class RoundBook:
         match event:
             case Settled() if event.study == self._study:
                 time_ms = committed.block.header.time_ms
-                self._rounds.append(_Settled(event.model, time_ms, self._own))
-                self._own = {}
+                self._rounds.append(_Settled(event.model, time_ms, self._own, self._provenance))
+                self._own, self._provenance = {}, {}
             case Evaluated() if event.study == self._study:
                 if found := self._find(event.score.digest):
                     found.mean = event.score
@@ -88,6 +97,7 @@ class RoundBook:
         body = read_transaction(tx).body
         assert isinstance(body, Contribute)
         self._own.pop(member, None)  # of a void one
+        self._provenance[member] = body.provenance
         for measured in body.evaluations:
             if measured.digest == body.digest:
                 self._own[member] = measured

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from swarmhub import merkle
-from swarmhub.contract.records import ROUND, SPEC, STUDY, Evaluation, Round, RoundRef, Study
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Evaluation,
+    Provenance,
+    Round,
+    RoundRef,
+    Study,
+)
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.round.checks import check_contribution
 from swarmhub.contract.state import Reader
@@ -13,6 +22,7 @@ from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.observations import PreparedContribution
 from swarmhub.types import Digest, MemberId
 
+NOT_SAID = Provenance()
 UNKNOWN_ROOT = "0" * 64  # of a buffer that is not hashed yet
 
 
@@ -27,6 +37,7 @@ def make_contribution(study: Study, r: Round, prepared: PreparedContribution) ->
         layout=prepared.layout,
         weight=prepared.weight,
         evaluations=prepared.evaluations,
+        provenance=prepared.provenance,
     )
 
 
@@ -36,6 +47,7 @@ def prepare_answer(
     buffer: tuple[Digest, int, Digest] | None,
     weight: int,
     measured: tuple[tuple[Evaluation, ...], dict[str, int]],
+    provenance: Provenance = NOT_SAID,
 ) -> PreparedContribution:
     """Return an answer in the form in which it is kept. `buffer` is root, length in bytes and
     layout of the parameters (None: metrics only); `measured` the evaluations, and metrics
@@ -45,7 +57,9 @@ def prepare_answer(
     digest = merkle.blob_digest(layout, nbytes, bytes.fromhex(root)) if buffer else ""
     if own:
         evaluations = (*evaluations, Evaluation(digest, weight, own))
-    return PreparedContribution(number, base, digest, root, nbytes, layout, weight, evaluations)
+    return PreparedContribution(
+        number, base, digest, root, nbytes, layout, weight, evaluations, provenance
+    )
 
 
 def find_fault(state: Reader, local: LocalState) -> str:

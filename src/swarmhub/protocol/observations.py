@@ -5,10 +5,10 @@ They are facts and values; `LocalState.learn` records them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
-from swarmhub.contract.records import Evaluation
+from swarmhub.contract.records import Evaluation, Provenance
 from swarmhub.types import Digest, MemberId, Signature
 
 
@@ -24,6 +24,7 @@ class PreparedContribution:
     layout: Digest
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,3 @@
 
 numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
 """
-
-from swarmhub.recipes.tabular import KINDS, Kind, TabularModel, make_model
-
-__all__ = ["KINDS", "Kind", "TabularModel", "make_model"]

@@ -10,7 +10,7 @@ Plain averaging of locally trained networks drifts where hospitals differ. So ea
 two layers apart, both from the merged model:
 
 - the output layer (w, v, b) given the merged hidden units is a logistic regression on p + h inputs
-  and takes one step of the same consensus ADMM as `logistic`, with the same penalty;
+  and takes one step of consensus ADMM (`objective`), with the penalty of the study;
 - the hidden units (W, c) take a few plain gradient steps on the site's loss, given the merged
   output layer. The weighted mean of one such step is exactly the pooled step.
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.logistic import Objective, Parameters
+from swarmhub.recipes.objective import Objective, Parameters
 from swarmhub.recipes.solver import Array, Loss, sigmoid
 
 HIDDEN = 16

@@ -125,6 +125,7 @@ def statistics(rows: int, mean: float) -> Blob:
     """Return the statistics document of a hospital's table of so many rows."""
     column = {
         "kind": "numeric", "count": rows, "missing": 0, "mean": mean.hex(), "m2": (1.0).hex(),
+        "withheld": 0, "bins": {}, "pairs": 0, **dict.fromkeys(("x", "y", "xy"), (0.0).hex()),
     }  # fmt: skip
     ill = rows // 3
     labels = {"ill": ill, "well": rows - ill}

@@ -22,7 +22,7 @@ from typing import Any
 from swarmhub import failpoints
 from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import Spec, Stage, StageKind
-from swarmhub.contract.round.kinds import EVALUATE, SUM
+from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, SUM
 from swarmhub.contract.stages import find_stage, get_stages
 from swarmhub.errors import BadInput, HomeError, TrainerError
 from swarmhub.params.buffer import Array, layout_of
@@ -100,6 +100,26 @@ class Swarm:
         return self._tasks.samples
 
     @property
+    def member(self) -> int:
+        """This hospital's id in the consortium."""
+        return self._tasks.member
+
+    @property
+    def enrolled(self) -> tuple[int, ...]:
+        """Ids of the members that were enrolled when this trainer attached, ascending."""
+        return self._tasks.enrolled
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage in which the site has its newest task; "" before the first."""
+        return self._tasks.stage
+
+    def name_data(self, digest: str) -> None:
+        """Name the data from which this site's answers are made, by a digest that tells others
+        nothing (keyed by a secret of the hospital): it is recorded with each contribution."""
+        self._tasks.data_digest = digest
+
+    @property
     def merged_statistics(self) -> bytes | None:
         """The merged document of a `describe` stage, once there is one."""
         return self._tasks.merged_statistics
@@ -125,6 +145,21 @@ class Swarm:
         self.close()
 
     # stages
+
+    def describe(self, document: bytes) -> bytes | None:
+        """Give this site's statistics document in the study's `describe` stage, wait until it is
+        settled, and return the merged one; None if the study is over and this node does not hold
+        it. Raises TrainerError if the terms have no such stage."""
+        if all(stage.kind != DESCRIBE for stage in get_stages(self.spec)):
+            raise TrainerError(
+                f"'{self.study}' merges no statistics, which a study over tables needs; propose "
+                "it with statistics = true."
+            )
+        self._tasks.document = document
+        while self._tasks.merged_statistics is None:
+            if self._tasks.next()["state"] == "over":
+                break
+        return self._tasks.merged_statistics
 
     def result(self, name: str) -> Summed | None:
         """Return the newest settled result of a `sum` stage (or of an `evaluate` stage with

@@ -6,8 +6,11 @@ the node, reads the settled results that come with each answer, and gives docume
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import json
 import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +28,7 @@ from swarmhub.train.client import NodeClient
 from swarmhub.train.figures import to_micro
 from swarmhub.train.notices import Notices
 
+SOFTWARE = ("swarmhub", "numpy", "pandas", "torch", "scikit-learn")  # named if installed
 WAIT_S = 20
 MISSED_TRIES, MISSED_PAUSE_S = 20, 0.1
 LEASE_TRIES, LEASE_PAUSE_S = 5, 0.02
@@ -39,12 +43,16 @@ class Tasks:
         self.study, self.notices = study, notices
         self.merged_statistics: bytes | None = None  # the newest merged document
         self.results: dict[str, dict[str, Any]] = {}  # settled results, by stage
-        self._document, self._document_read = document, ""
+        self.software = describe_software()  # goes with each answer
+        self.data_digest = ""  # keyed; goes with each answer
+        self.stage = ""  # of the newest task
+        self.document, self._document_read = document, ""  # this site's statistics
         self._client = client
         self._missed: list[str] = []  # files of the node, once for each time they were missing
         self._lease = take_lease(home, study)
         try:
-            self._fence, self.samples = 0, 0
+            self._fence, self.samples, self.member = 0, 0, 0
+            self.enrolled: tuple[int, ...] = ()
             self.spec = self._attach()  # the study's terms
             self._terms = compute_spec_digest(self.spec)
         except BaseException:
@@ -55,6 +63,8 @@ class Tasks:
         found = self._client.post(f"/v1/studies/{self.study}/attach", {"pid": os.getpid()})
         self._fence = int(found["fence"])
         self.samples = int(found["samples"])  # declared at enrolment: the maximum weight of a round
+        self.member = int(found["member"])
+        self.enrolled = tuple(map(int, found["enrolled"]))
         return codec.from_json(Spec, found["spec"])
 
     def close(self) -> None:
@@ -80,6 +90,8 @@ class Tasks:
                     f"The terms of '{self.study}' were amended; read them ('swarmhub study show "
                     f"{self.study}'), then start the trainer again."
                 )
+            if task["state"] == "task":
+                self.stage = str(task["stage"])
             if task["state"] == "task" and task["kind"] == DESCRIBE:
                 self._give_statistics(task)
                 continue
@@ -136,13 +148,13 @@ class Tasks:
             self.merged_statistics = file.read()
 
     def _give_statistics(self, task: dict[str, Any]) -> None:
-        if self._document is None:
+        if self.document is None:
             raise TrainerError(
                 f"'{self.study}' merges statistics first; give join(statistics=...) this site's."
             )
-        Path(task["drop"]).write_bytes(self._document)
+        Path(task["drop"]).write_bytes(self.document)
         try:
-            rows = int(json.loads(self._document)["rows"])
+            rows = int(json.loads(self.document)["rows"])
         except (ValueError, TypeError, KeyError):
             rows = 1  # the node reports what is wrong with it
         self.answer(task, samples=max(1, rows))
@@ -171,6 +183,7 @@ class Tasks:
             "samples": samples,
             "evaluations": evaluations,
             "own_metrics": to_micro(own or {}),
+            "provenance": {"software": self.software, "data": self.data_digest},
         }
         failpoint("trainer.written")
         try:
@@ -180,6 +193,15 @@ class Tasks:
         except FenceError:
             self._attach()  # restarted node: the task comes again
             return "late"
+
+
+def describe_software() -> str:
+    """Return names and versions of what computes an answer."""
+    found = [f"Python {platform.python_version()}"]
+    for name in SOFTWARE:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(found)[:200]
 
 
 def take_lease(home: Path, study: str) -> IO[Any]:

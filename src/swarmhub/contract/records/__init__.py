@@ -6,6 +6,7 @@ leaves the state as events and lives on in `Study.lineage`, a hash chain.
 genesis      block 0
 consortium   members, keys, invitations, motions
 stages       what the rounds of a study compute
+declaration  the data of a study
 study        terms, enrolments, settled models and results
 round        the open round
 deadlines    what is due, and when
@@ -50,6 +51,7 @@ from swarmhub.contract.records.deadlines import (
     DeadlineKeys,
     DueMinutes,
 )
+from swarmhub.contract.records.declaration import Declaration, Inputs, Outcome
 from swarmhub.contract.records.genesis import (
     Card,
     ForkGenesis,
@@ -68,6 +70,7 @@ from swarmhub.contract.records.round import (
     Leadership,
     LeftOut,
     OpenDispute,
+    Provenance,
     Receipt,
     Report,
     Round,
@@ -118,6 +121,7 @@ __all__ = [
     "Contribution",
     "Deadline",
     "DeadlineKeys",
+    "Declaration",
     "DoubleSign",
     "DueMinutes",
     "Enrolment",
@@ -129,6 +133,7 @@ __all__ = [
     "Genesis",
     "Holdings",
     "InheritedState",
+    "Inputs",
     "Invitation",
     "KeyOwner",
     "LastSettled",
@@ -143,7 +148,9 @@ __all__ = [
     "MovedRelease",
     "NextVersion",
     "OpenDispute",
+    "Outcome",
     "Position",
+    "Provenance",
     "Receipt",
     "Report",
     "Result",

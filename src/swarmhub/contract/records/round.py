@@ -21,6 +21,15 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """What a contribution was made with: names and versions of software, and a keyed digest of the
+    data, which tells nothing to a reader without the hospital's key."""
+
+    software: str = ""
+    data: Digest = ""
+
+
+@dataclass(frozen=True)
 class Contribution:
     """One member's parameters for one round (in an evaluation round: metrics only)."""
 

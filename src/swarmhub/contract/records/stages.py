@@ -38,8 +38,8 @@ class Bound:
 
 @dataclass(frozen=True)
 class Until:
-    """A test on a settled sum that ends its stage: no element of the array (int64, in stored units)
-    is larger than `most`, in either direction."""
+    """A test on a settled sum or model that ends its stage: no element of the array (int64, in
+    stored units) is larger than `most`, in either direction."""
 
     array: str
     most: int
@@ -54,7 +54,7 @@ class Stage:
     max_rounds: int = 1
     rule: MergeRule = field(default_factory=MergeRule)  # of a `train` stage
     members: tuple[MemberId, ...] = ()  # that take part, ascending; (): all that are enrolled
-    until: Until | None = None  # ends a `sum` stage before max_rounds
+    until: Until | None = None  # ends a `sum` or `train` stage before max_rounds
     bounds: tuple[Bound, ...] = ()  # of arrays of a `sum` or `evaluate` stage
     agreed: tuple[str, ...] = ()  # arrays of a `sum` stage that are equal at all members: not added
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from swarmhub.contract.records.declaration import Declaration
 from swarmhub.contract.records.stages import MergeRule, Stage
 from swarmhub.contract.state import Table
 from swarmhub.types import Digest, MemberId
@@ -46,6 +47,7 @@ class Spec:
     seed: int = 0
     options: dict[str, str] = field(default_factory=dict)  # for the trainers
     stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
+    data: Declaration | None = None  # what each hospital brings, and how it is read
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
 
 

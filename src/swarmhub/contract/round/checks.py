@@ -17,6 +17,7 @@ from swarmhub.contract.records import (
     STUDY,
     Evaluation,
     Member,
+    Provenance,
     Report,
     Round,
     RoundRef,
@@ -41,6 +42,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
 
+MAX_SOFTWARE = 200  # letters: names and versions
 MAX_METRICS = 16  # of one model, in one evaluation
 MAX_METRIC = 1_000_000  # in either direction; the contract counts in micro-units
 MAX_SAMPLES = 1_000_000_000
@@ -121,6 +123,7 @@ def check_contribution(
         raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
     check_contents(study, spec, r, member, tx)
     check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
+    check_provenance(tx.provenance)
 
 
 def check_contents(study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute) -> None:
@@ -165,6 +168,16 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
     if KINDS[r.kind].carries == PARAMETERS and study.current and nbytes != study.current.nbytes:
         raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
+
+
+def check_provenance(provenance: Provenance) -> None:
+    """Check that a contribution's provenance is short and plain."""
+    software = provenance.software
+    if len(software) > MAX_SOFTWARE or not (software.isascii() and software.isprintable()):
+        expected = f"at most {MAX_SOFTWARE} printable ASCII characters"
+        raise BadValue("provenance.software", expected, software[:40])
+    if provenance.data and not codec.is_digest(provenance.data):
+        raise BadValue("provenance.data", "a sha256 digest of 64 hex digits", provenance.data)
 
 
 def check_evaluations(evaluations: tuple[Evaluation, ...], models: set[str]) -> None:

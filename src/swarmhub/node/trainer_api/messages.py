@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmhub import codec
 from swarmhub.codec import Json
-from swarmhub.contract.records import Evaluation
+from swarmhub.contract.records import Evaluation, Provenance
 from swarmhub.errors import BadInput
 from swarmhub.params import Layout
 from swarmhub.params.layout import MAX_DOCUMENT_BYTES
@@ -36,6 +36,7 @@ class TaskResult:
     path: str = ""
     evaluations: tuple[Evaluation, ...] = ()
     own_metrics: dict[str, int] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def read_object(data: bytes) -> dict[str, Json]:

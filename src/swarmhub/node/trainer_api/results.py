@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,12 +90,20 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
-        answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
+        prepare = functools.partial(
+            prepare_answer,
+            given.number,
+            given.base,
+            weight=given.samples,
+            measured=measured,
+            provenance=given.provenance,
+        )
+        answer = prepare(buffer=buffer)
         check_answer(state, driver.study, me, answer)
         if buffer is not None and drop is not None:
             made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
             buffer = (made.root, made.nbytes, buffer[2])
-            answer = prepare_answer(given.number, given.base, buffer, given.samples, measured)
+            answer = prepare(buffer=buffer)
             driver.local.learn(BlobStored(made.digest), self._services.now_ms())
         return answer
 

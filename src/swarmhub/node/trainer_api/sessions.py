@@ -137,9 +137,13 @@ class Sessions:
         self._ask_again(study.name)
         self._note_attached(study.name)
         me = self._services.me()
-        samples = study.samples_of(me.id) if me else None
-        fence = self._fences[study.name]
-        return {"fence": fence, "spec": codec.to_json(spec), "samples": samples}
+        return {
+            "fence": self._fences[study.name],
+            "spec": codec.to_json(spec),
+            "samples": study.samples_of(me.id) if me else None,
+            "member": me.id if me else 0,
+            "enrolled": sorted(e.member for e in study.enrolled),
+        }
 
     def _ask_again(self, study: str) -> None:
         """Drop the answer before the first round, if others have refused its layout, so that a

@@ -4,17 +4,26 @@ import gzip
 from pathlib import Path
 
 import pytest
+from data_tools import write
 
-from swarmhub.data.csvfile import read_rows
+from swarmhub.data.readers.text import open_delimited
 from swarmhub.errors import BadInput
 
 TABLES = Path(__file__).parent / "tables"
 
 
 def rows_of(folder, text, name="t.csv"):
-    path = folder / name
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return list(read_rows(path))
+    return read_rows(write(folder, text, name))
+
+
+def read_rows(path):
+    with open_delimited(path) as (header, blocks):
+        rows = []
+        for block in blocks:
+            lines = [line for line in block.data.decode().split("\n") if line]
+            cells = [line.split(block.separator) for line in lines]
+            rows += list(zip(map(int, block.lines), cells, strict=True))
+        return [list(header.cells), *rows]
 
 
 def refusal(folder, text, name="t.csv"):
@@ -25,7 +34,7 @@ def refusal(folder, text, name="t.csv"):
 
 def test_an_unclosed_quote_is_refused_with_its_line():
     with pytest.raises(BadInput, match=r"unclosed-quote\.csv, line 22: a quote opens"):
-        list(read_rows(TABLES / "unclosed-quote.csv"))
+        read_rows(TABLES / "unclosed-quote.csv")
 
 
 @pytest.mark.parametrize(
@@ -53,15 +62,25 @@ def test_a_quote_that_closes_before_the_cell_ends_is_refused(tmp_path):
 def test_line_breaks_within_quotes_are_legal(tmp_path, cell):
     quoted = '"' + cell.replace('"', '""') + '"'
     rows = rows_of(tmp_path, f"y,note,a\n1,{quoted},2\n0,x,3\n")
-    assert rows[1] == (2, ["1", cell, "2"])
-    assert rows[2][1] == ["0", "x", "3"]
-    assert rows[2][0] == 3 + cell.count("\n")
+    assert rows[1] == (2, ["1", " ".join(cell.replace("\r", "").split("\n")), "2"])
+    assert rows[2] == (3 + cell.count("\n"), ["0", "x", "3"])
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_every_line_end_and_a_missing_last_one_are_read(tmp_path, ends):
+@pytest.mark.parametrize("size", [4, 1 << 20])
+def test_every_line_end_and_a_missing_last_one_are_read(tmp_path, monkeypatch, ends, size):
+    monkeypatch.setattr("swarmhub.data.readers.text.BLOCK_BYTES", size)
     rows = rows_of(tmp_path, ends.join(["\ufeffy,a", "1,2", "", "0,3"]))
-    assert rows == [(1, ["y", "a"]), (2, ["1", "2"]), (4, ["0", "3"])]
+    assert rows == [["y", "a"], (2, ["1", "2"]), (4, ["0", "3"])]
+
+
+def test_a_quote_in_a_later_block_keeps_the_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr("swarmhub.data.readers.text.BLOCK_BYTES", 64)
+    text = "y,a\n" + "1,2\n" * 40 + '0,"x,\ny"\n' + "1,2\n" * 40
+    rows = rows_of(tmp_path, text)
+    assert rows[41] == (42, ["0", "x, y"])
+    assert rows[42][0] == 44
+    assert len(rows) == 82
 
 
 @pytest.mark.parametrize(

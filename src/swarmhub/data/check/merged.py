@@ -1,0 +1,367 @@
+"""What a hospital's data show against the merged statistics of all hospitals, before any training:
+columns and categories that it spells in another way, units, labels that look inverted.
+
+The hospital's own part is taken out of the merge, so that it is compared with the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from swarmhub.codec import Json
+from swarmhub.data.check.names import find_alike, fold, list_names, say_nearest
+from swarmhub.data.dataset import Dataset
+from swarmhub.data.design import MAX_DEVIATIONS, Design, read_statistics
+from swarmhub.data.findings import Findings
+from swarmhub.data.frames import Floats, Words
+from swarmhub.data.metrics import auc
+from swarmhub.data.numbers import value_of
+from swarmhub.data.schema import Schema
+from swarmhub.errors import BadInput, plain
+
+UNIT = 1.8  # ratio of medians from which on disjoint ranges look like another unit
+INNER = (0.1, 0.9)  # quantiles of the ranges that are compared
+LEAST_ROWS = 10  # of a column at either side, to say something of its range
+WIDE = 50  # columns, from which on a share of them has to differ
+SHARE = 0.2
+INVERTED = 2.6  # standard errors below one half: a chance of 1 in 200
+
+
+@dataclass(frozen=True)
+class Others:
+    """The merged statistics without this hospital's own."""
+
+    merged: Json
+    own: Json
+
+    @classmethod
+    def of(cls, merged: bytes, own: bytes) -> Others:
+        """Return the statistics of the other hospitals."""
+        return cls(read_statistics(merged), read_statistics(own))
+
+    def column(self, name: str) -> dict[str, Json] | None:
+        """Return a numeric column's entry in the merge, if there is one."""
+        found = self.merged["columns"].get(name)
+        return found if found is not None and found["kind"] == "numeric" else None
+
+    def bins(self, name: str) -> dict[int, int]:
+        """Return the other hospitals' values of a numeric column by bin."""
+        column, mine = self.column(name), self.own["columns"].get(name, {})
+        if column is None:
+            return {}
+        own = mine.get("bins", {})
+        left = {int(b): n - own.get(b, 0) for b, n in column["bins"].items()}
+        return {b: n for b, n in left.items() if n > 0}
+
+    def effect(self, name: str) -> float:
+        """Return the standardised covariance of a column with the outcome at the other hospitals:
+        a sum of co-deviations, in standard deviations of the column; 0 if it is not known."""
+        column = self.column(name)
+        if column is None or not column["count"]:
+            return 0.0
+        mine = self.own["columns"].get(name, {})
+        if mine.get("kind") != "numeric":
+            mine = {}
+        sd = math.sqrt(float.fromhex(column["m2"]) / column["count"])
+        return _without(column, mine) / sd if sd > 0 else 0.0
+
+
+def _without(merged: Json, own: Json) -> float:
+    """Return the sum of co-deviations of the merge without one hospital's (Chan's update,
+    undone)."""
+    n, k = merged["pairs"], own.get("pairs", 0)
+    xy = float.fromhex(merged["xy"])
+    if not k or n <= k:
+        return xy if not k else 0.0
+    rest = n - k
+    x, y = float.fromhex(merged["x"]), float.fromhex(merged["y"])
+    ox, oy = float.fromhex(own["x"]), float.fromhex(own["y"])
+    rx, ry = (n * x - k * ox) / rest, (n * y - k * oy) / rest
+    left: float = xy - float.fromhex(own["xy"]) - (ox - rx) * (oy - ry) * (rest * k / n)
+    return left
+
+
+def check_merged(
+    dataset: Dataset, design: Design, schema: Schema, statistics: tuple[bytes, bytes],
+    found: Findings,
+) -> None:  # fmt: skip
+    """Compare a dataset with the merged statistics, add what differs to `found`. `statistics` are
+    the merged document and this hospital's own. Raises BadInput if the dataset has nothing of the
+    study."""
+    others = Others.of(*statistics)
+    check_columns(dataset, design, schema, others, found)
+    check_units(dataset, others, found)
+    check_direction(dataset, design, others, schema, found)
+    check_shares(others, schema, found)
+    for sentence in outliers(design, dataset):
+        found.say("far values", sentence)
+
+
+# names
+
+
+def check_columns(
+    dataset: Dataset, design: Design, schema: Schema, others: Others, found: Findings
+) -> None:
+    """Refuse other spellings of the study's columns; say which columns do not meet."""
+    needed, columns = design.kinds, others.merged["columns"]
+    _refuse_other_spellings(dataset, needed, others, found)
+    own = dataset.columns
+    lacking = [name for name in needed if name not in own]
+    if len(lacking) == len(needed):
+        raise BadInput(
+            f"None of the study's {len(needed)} columns ({list_names(needed)}) is in this table "
+            f"({list_names(own)}); name the columns as the other hospitals do."
+        )
+    if lacking:
+        found.warn(
+            "missing columns",
+            f"This table lacks {len(lacking)} of the study's {len(needed)} columns, which count as "
+            f"missing in all its rows: {list_names(lacking)}{say_nearest(lacking, own, needed)}.",
+            lacking[0],
+        )
+    unused: dict[str, list[str]] = defaultdict(list)
+    for name in own:
+        if name not in needed:
+            why = _why_unused(columns.get(name), others.merged["rows"], schema)
+            unused[why].append(name)
+    for why, names in unused.items():
+        said = f"Not used by the study, because {why}: {list_names(names)}."
+        found.say("unused columns", said, names[0])
+    for sentence in design.mismatched(dataset):
+        found.warn("numbers or text", sentence)
+    for sentence in _categories(design):
+        found.warn("spelling of categories", sentence)
+
+
+def _refuse_other_spellings(
+    dataset: Dataset, needed: dict[str, bool], others: Others, found: Findings
+) -> None:
+    """Report an error if a column has another spelling in the study that costs one of them or both.
+    Two columns that together have more values than there are rows are two."""
+    columns, rows = others.merged["columns"], int(others.merged["rows"])
+    spelled = defaultdict(list)
+    for name in columns:
+        spelled[fold(name)].append(name)
+    wrong = []
+    own = set(dataset.columns)
+    for name in dataset.columns:
+        for other in spelled.get(fold(name), ()):
+            if other in own:
+                continue
+            here = columns[name]["count"] if name in columns else 0
+            lost = name not in needed or other in needed
+            if lost and here + columns[other]["count"] <= rows:
+                wrong.append((name, other))
+    if wrong:
+        pairs = ", ".join(f"'{plain(a, 60)}' for '{plain(b, 60)}'" for a, b in wrong[:6])
+        more = ", ..." if len(wrong) > 6 else ""
+        found.error(
+            "name of a column",
+            f"This table spells {len(wrong)} of the study's column names in another way ({pairs}"
+            f"{more}), so they would count as different columns; give each the same name at all "
+            "hospitals, then propose the study anew (its statistics are merged already).",
+            wrong[0][0],
+        )
+
+
+def _why_unused(column: Json, rows: int, schema: Schema) -> str:
+    if column is None:
+        return "no hospital published it"
+    here = column["count"] + column.get("withheld", 0)
+    if column["count"] == 0 and column.get("withheld", 0):
+        return "each hospital has too few patients of one of its values to publish them"
+    if here < (1.0 - schema.max_missing) * rows or column["count"] == 0:
+        return f"they are missing in more than {schema.max_missing:.0%} of the study's rows"
+    if column["kind"] == "text" and not column["categories"]:
+        return "they are texts without a category that is frequent enough to be published"
+    return "they do not vary"
+
+
+def _categories(design: Design) -> list[str]:
+    """Return a sentence for each column with published categories that differ in spelling only."""
+    by_column: dict[str, list[str]] = defaultdict(list)
+    for source in design.sources:
+        if source.kind == "category":
+            by_column[source.column].append(source.category)
+    return [
+        f"Column '{plain(column, 60)}' has the categories {list_names(names)} in the study, which "
+        "differ in spelling only and count as different; spell them alike at all hospitals."
+        for column, categories in by_column.items()
+        for names in find_alike(categories)
+    ]
+
+
+# units
+
+
+def check_units(dataset: Dataset, others: Others, found: Findings) -> None:
+    """Warn of columns with values that lie beside those of the other hospitals."""
+    apart: list[tuple[str, float, float]] = []
+    looked = 0
+    if dataset.is_sparse:
+        return
+    for k, name in enumerate(dataset.features):
+        theirs = others.bins(name)
+        known = dataset.x[:, k]
+        known = known[~np.isnan(known)]
+        if (
+            len(known) < LEAST_ROWS
+            or sum(theirs.values()) < LEAST_ROWS
+            or len(np.unique(known)) < 5
+        ):
+            continue
+        looked += 1
+        mine = np.quantile(known, [INNER[0], 0.5, INNER[1]], method="inverted_cdf")
+        low, middle, high = (_quantile(theirs, q) for q in (INNER[0], 0.5, INNER[1]))
+        gap = max(float(mine[0]) - high, low - float(mine[2]))
+        if gap > 0 and (
+            _is_far(float(mine[1]), middle)
+            if mine[1] * middle > 0
+            else gap > max(high - low, float(mine[2] - mine[0]))
+        ):
+            apart.append((name, float(mine[1]), middle))
+    if looked > WIDE and len(apart) < SHARE * looked:
+        return  # single columns of many differ by chance and by assay
+    for name, here, there in apart[:6]:
+        found.warn(
+            "unit",
+            f"Column '{plain(name, 60)}': its values lie beside those of the other hospitals "
+            f"(median {here:.3g} here, about {there:.2g} there); is the unit the same, and is it "
+            "transformed alike?",
+            name,
+        )
+    if len(apart) > 6:
+        found.warn("unit", f"The same holds for {len(apart) - 6} more columns.", apart[6][0])
+
+
+def _quantile(bins: dict[int, int], q: float) -> float:
+    total, seen = sum(bins.values()), 0
+    for place in sorted(bins):
+        seen += bins[place]
+        if seen >= q * total:
+            return value_of(place)
+    return value_of(max(bins))
+
+
+def _is_far(here: float, there: float) -> bool:
+    """Return whether two medians of one sign differ by a factor that units have."""
+    ratio = abs(here / there)
+    return ratio > UNIT or ratio < 1 / UNIT
+
+
+# the outcome
+
+
+def check_direction(
+    dataset: Dataset, design: Design, others: Others, schema: Schema, found: Findings
+) -> None:
+    """Report if a score in the direction that the other hospitals' data give ranks this hospital's
+    classes the wrong way round: then its labels may be inverted.
+
+    The score adds each standardised column, times its covariance with the outcome at the others:
+    the direction of a classifier that takes columns for independent.
+    """
+    y = dataset.y
+    if y is None or schema.outcome.kind != "binary":
+        return
+    ones = int(y.sum())
+    zeros = len(y) - ones
+    weight = np.array([
+        others.effect(s.column) if s.kind == "number" else 0.0 for s in design.sources
+    ])  # fmt: skip
+    if min(ones, zeros) < 5 or not weight.any():
+        return
+    x = design.matrix(dataset)
+    area = auc(y, x @ (weight / np.abs(weight).max()))
+    assert area is not None
+    people = dataset.count_patients() / dataset.rows
+    spread = math.sqrt((len(y) + 1) / (12.0 * ones * zeros) / people)
+    if area < 0.5 - INVERTED * spread:
+        found.error(
+            "inverted labels",
+            f"The labels look inverted: columns that are high in positive patients of the other "
+            f"hospitals are low in this hospital's (AUC {area:.2f} of their direction here); check "
+            "which word means what in the outcome column.",
+            schema.outcome.column,
+        )
+
+
+def check_shares(others: Others, schema: Schema, found: Findings) -> None:
+    """Warn if this hospital has one class only, and the others have both: site and outcome are
+    confounded."""
+    labels, own = others.merged["labels"], others.own["labels"]
+    if schema.outcome.kind != "binary":
+        return
+    mine = [own.get("0", 0), own.get("1", 0)]
+    theirs = [labels.get("0", 0) - mine[0], labels.get("1", 0) - mine[1]]
+    if min(mine) == 0 and min(theirs) > 0:
+        found.warn(
+            "site and outcome confounded",
+            f"This hospital has {mine[0]} negative and {mine[1]} positive rows, the others "
+            f"{theirs[0]} and {theirs[1]}: site and outcome are confounded, so that what sets this "
+            "hospital apart may be taken for the outcome.",
+            schema.outcome.column,
+        )
+
+
+# single values
+
+
+def outliers(design: Design, dataset: Dataset) -> list[str]:
+    """Return a sentence on values so far from the study's mean that they are bounded; none if there
+    are no such values."""
+    if dataset.is_sparse:
+        return []
+    found: list[tuple[str, int]] = []
+    place = {name: k for k, name in enumerate(dataset.features)}
+    for k, source in enumerate(design.sources):
+        if source.kind != "number" or source.column not in place:
+            continue
+        values: Floats = dataset.x[:, place[source.column]]
+        far = int((np.abs(values - design.mean[k]) > MAX_DEVIATIONS * design.sd[k]).sum())
+        if far:
+            found.append((source.column, far))
+    if not found:
+        return []
+    return [
+        f"{sum(n for _, n in found)} values are more than {MAX_DEVIATIONS:.0f} standard deviations "
+        "from the study's mean and are taken for that; is the unit that of the other hospitals? "
+        f"Columns: {list_names(name for name, _ in found)}."
+    ]
+
+
+def gaps(design: Design, dataset: Dataset) -> list[str]:
+    """Return a sentence for each column with rows that carry nothing that the design knows."""
+    known = defaultdict(set)
+    for source in design.sources:
+        if source.kind in ("number", "category"):
+            known[source.column].add(source.category)
+    place = {name: k for k, name in enumerate(dataset.features)}
+    found = []
+    for name, categories in known.items():
+        where = f"Column '{plain(name, 60)}'"
+        words: Words | None = dataset.categories.get(name)
+        if words is not None:
+            missing = int((~words.known).sum())
+        elif name in place and not dataset.is_sparse:
+            missing = int(np.isnan(dataset.x[:, place[name]]).sum())
+        else:
+            continue
+        if missing:
+            found.append(
+                f"{where} is empty in {missing} of {dataset.rows} rows: the study's mean counts."
+            )
+        other = 0 if words is None else sum(
+            n for word, n in words.counts().items() if word not in categories
+        )  # fmt: skip
+        if other:
+            found.append(
+                f"{where} has categories in {other} of {dataset.rows} rows that the model does "
+                "not know."
+            )
+    return found

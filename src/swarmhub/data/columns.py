@@ -1,0 +1,253 @@
+"""The columns of one block: which are numbers, which categories, which identify patients, and what
+becomes of the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from swarmhub.contract.records import Inputs
+from swarmhub.data.cells import FLAG, Cells, need_finite
+from swarmhub.data.findings import Findings
+from swarmhub.data.frames import Floats, Frame, Words
+from swarmhub.data.identifiers import is_counter, why_identifier, why_named, why_number
+from swarmhub.data.schema import Schema
+from swarmhub.errors import BadInput, plain
+
+SHARES = {"limit": 1.0, "half": 0.5}  # of the limit that a value below it becomes
+LISTED = 6  # columns in a sentence
+MAX_DENSE = 500_000_000  # values of sparse blocks that are joined with dense columns
+
+
+@dataclass(eq=False)
+class Taken:
+    """The columns that a block has taken."""
+
+    x: Any
+    names: list[str]
+    categories: dict[str, Words] = field(default_factory=dict)
+    identifiers: list[Cells] = field(default_factory=list)
+    namespace: str = ""
+    unit: str = ""
+
+    def dense(self) -> Floats:
+        """Return x as a dense matrix."""
+        return densify(self.x)
+
+
+def densify(x: Any) -> Floats:
+    """Return a matrix as float64 in memory. Raises BadInput for a sparse one that is too large."""
+    if isinstance(x, np.ndarray):
+        return x
+    if x.shape[0] * x.shape[1] > MAX_DENSE:
+        raise BadInput(
+            f"A sparse matrix of {x.shape[0]} x {x.shape[1]} cannot be joined with dense columns "
+            f"(more than {MAX_DENSE} values); choose fewer columns in data.inputs."
+        )
+    found: Floats = x.toarray().astype(np.float64)
+    return found
+
+
+def take_block(
+    frames: Sequence[Frame], schema: Schema, inputs: Inputs, claimed: set[str], found: Findings
+) -> Taken:
+    """Return the columns that a block takes from the files, and add them to `claimed`."""
+    taken = Taken(np.zeros((frames[0].rows, 0)), [])
+    matrices: list[Any] = []
+    for frame in frames:
+        free = _free(frame, schema, inputs, claimed)
+        chosen = [n for n in free if n not in frame.sheet]
+        numbers = _keep_numbers(frame, chosen, inputs, taken, found)
+        words = [n for n in free if n in frame.sheet]
+        claimed.update(chosen, words)
+        if numbers:
+            matrices.append(_columns_of(frame, numbers))
+            taken.names += numbers
+            taken.namespace, taken.unit = frame.namespace, frame.unit
+        more = _take_words(frame, words, inputs, taken, found)
+        if more:
+            matrices.append(np.column_stack(list(more.values())))
+            taken.names += list(more)
+    if matrices:
+        taken.x = matrices[0] if len(matrices) == 1 else np.concatenate(
+            [densify(m) for m in matrices], axis=1
+        )  # fmt: skip
+    taken.x = transform(taken.x, inputs, taken.names, _placer(frames), found)
+    return taken
+
+
+def _free(frame: Frame, schema: Schema, inputs: Inputs, claimed: set[str]) -> list[str]:
+    names = [*frame.names, *frame.sheet]
+    return [n for n in names if n not in claimed and schema.claims(inputs, n)]
+
+
+def _placer(frames: Sequence[Frame]) -> Callable[[int, str], str]:
+    """Return a function that gives the place of a value: row, column -> file, line, column."""
+
+    def place(row: int, column: str) -> str:
+        frame = next((f for f in frames if column in f.names or column in f.sheet), frames[0])
+        return frame.place(row, column)
+
+    return place
+
+
+def _columns_of(frame: Frame, names: list[str]) -> Any:
+    if names == list(frame.names):
+        return frame.x
+    place = {name: k for k, name in enumerate(frame.names)}
+    return frame.x[:, [place[n] for n in names]]
+
+
+def _keep_numbers(
+    frame: Frame, names: list[str], inputs: Inputs, taken: Taken, found: Findings
+) -> list[str]:
+    """Return the numeric columns that are no identifiers, and say which are."""
+    if not isinstance(frame.x, np.ndarray):
+        return names
+    place = {name: k for k, name in enumerate(frame.names)}
+    kept = []
+    for name in names:
+        values = frame.x[:, place[name]]
+        why = "" if name in inputs.columns else why_named(name) or why_number(name, values)
+        if why:
+            found.say("identifier", f"{frame.place(None, name)} is left out: {why}.", name)
+            continue
+        if is_counter(values):
+            said = f"{frame.place(None, name)} counts the rows; remove it if it is no measurement."
+            found.warn("counts rows", said, name)
+        kept.append(name)
+    return kept
+
+
+def _take_words(
+    frame: Frame, names: list[str], inputs: Inputs, taken: Taken, found: Findings
+) -> dict[str, Floats]:
+    """Take columns of words: categories go to `taken`; those that are numbers after all are
+    returned."""
+    more: dict[str, Floats] = {}
+    for name in names:
+        cells = Cells(frame.source, name, frame.lines, frame.sheet[name])
+        why = "" if name in inputs.columns else why_identifier(cells)
+        if why:
+            taken.identifiers.append(cells)
+            found.say("identifier", f"{cells.place()} is left out: {why}.", name)
+            continue
+        try:
+            _take_column(cells, inputs, taken, more, found)
+        except BadInput as error:
+            found.error("cells", str(error), name)
+    return more
+
+
+def _take_column(
+    cells: Cells, inputs: Inputs, taken: Taken, more: dict[str, Floats], found: Findings
+) -> None:
+    name = cells.name
+    share = SHARES.get(inputs.below_limit)
+    is_number = inputs.transform != "none" or name in inputs.limits or cells.is_spoilt
+    if share is not None and is_number and not cells.is_numeric:
+        limit = float(inputs.limits[name]) if name in inputs.limits else None
+        more[name], flags = cells.below_limit(share, limit)
+        below = int(np.nansum(flags))
+        found.say(
+            "below the limit",
+            f"{cells.place()}: {below} of {len(flags)} values are below the limit of detection; "
+            f"they count as {share:g} times the limit, and '{name}{FLAG}' says which.",
+            name,
+        )
+        if below:
+            more[name + FLAG] = flags
+        return
+    column, note = cells.column(as_text=False if inputs.transform != "none" else None)
+    if note:
+        found.warn("numbers and text", note, name)
+    if isinstance(column, Words):
+        taken.categories[name] = column
+    else:
+        more[name] = column
+
+
+TRANSFORMS: dict[str, Callable[[Floats], Floats]] = {
+    "log": np.log, "log2": np.log2, "log10": np.log10,
+    "log1p": np.log1p, "log2p1": lambda x: np.log1p(x) / np.log(2.0),
+}  # fmt: skip
+
+
+def transform(
+    x: Any, inputs: Inputs, names: list[str], place: Callable[[int, str], str], found: Findings
+) -> Any:
+    """Return the block's numbers as the declaration transforms them: (n, p) -> (n, p). An error in
+    `found` names a value that has no logarithm, or is not finite."""
+    is_dense = isinstance(x, np.ndarray)
+    values = x if is_dense else x.data
+    if values.size and not _is_sane(values):
+        _refuse_infinite(x, names, place, found)
+    if inputs.transform == "none" and not inputs.floor:
+        return x
+    if not is_dense and inputs.floor:
+        raise BadInput(
+            f"A floor cannot be applied to the sparse block '{inputs.name}'; use log1p or log2p1."
+        )
+    flags = np.array([name.endswith(FLAG) for name in names], dtype=bool)
+    made = values.astype(np.float64, copy=True)
+    if inputs.floor:
+        made = np.maximum(made, float(inputs.floor))
+    if inputs.transform != "none":
+        least = -1.0 if inputs.transform.endswith("1p") or inputs.transform.endswith("p1") else 0.0
+        low = made <= least
+        if is_dense:
+            low[:, flags] = False
+        if low.any():
+            _refuse_low(low, is_dense, names, (place, found), inputs)
+            made[low] = np.nan
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = TRANSFORMS[inputs.transform](made)
+    if is_dense:
+        made[:, flags] = values[:, flags]
+        return made
+    found_x = x.copy()
+    found_x.data = made
+    return found_x
+
+
+def _is_sane(values: Any) -> bool:
+    low, high = np.nanmin(values, initial=0.0), np.nanmax(values, initial=0.0)
+    return bool(low >= -1e100 and high <= 1e100)
+
+
+def _refuse_infinite(
+    x: Any, names: list[str], place: Callable[[int, str], str], found: Findings
+) -> None:
+    dense = x if isinstance(x, np.ndarray) else x.toarray()
+    for k in np.flatnonzero(np.nanmax(np.abs(dense), axis=0, initial=0.0) > 1e100):
+        name = names[int(k)]
+        try:
+            need_finite(dense[:, k], lambda row, name=name: place(row, name))  # type: ignore[misc]
+        except BadInput as error:
+            found.error("cells", str(error), name)
+
+
+def _refuse_low(
+    low: Any,
+    is_dense: bool,
+    names: list[str],
+    to: tuple[Callable[[int, str], str], Findings],
+    inputs: Inputs,
+) -> None:
+    place, found = to
+    where = f"The block '{inputs.name}'"
+    if is_dense:
+        row, column = map(int, np.argwhere(low)[0])
+        where = place(row, names[column])
+    count = int(low.sum())
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    found.error(
+        "transform",
+        f"{where}: expected positive numbers for the declared {inputs.transform}, got 0 or less"
+        f"{more}; declare a floor or log1p in the study, or leave the cell empty if it was not "
+        "measured.",
+        plain(names[0], 60),
+    )

@@ -1,0 +1,23 @@
+"""Options of a demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """The user's options."""
+
+    root: Path
+    label: str
+    rounds: int
+    model: str
+    kill_leader: bool
+    test: Path | None
+    ledger: str = "sqlite"  # or "cometbft"
+    positive: str = ""  # the label's word for 1; "" for a label of 0 and 1
+    patient: str = ""  # column
+    sample: str = ""  # column that joins a hospital's files
+    exclude: tuple[str, ...] = ()

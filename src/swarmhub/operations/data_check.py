@@ -1,0 +1,88 @@
+"""A look at a hospital's files against a study's declaration, before anything is promised."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from swarmhub.contract.records import Spec
+from swarmhub.data.findings import Finding, Findings
+from swarmhub.errors import BadInput
+from swarmhub.home.home import Home
+from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.studies import read_spec
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
+
+
+@dataclass(frozen=True)
+class DataChecked:
+    """What was found. `document` is, byte for byte, what would leave the hospital before training
+    ("" if the data cannot be used); `sha256` is its digest."""
+
+    study: str
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    rows: int = 0  # with an outcome
+    patients: int = 0
+    training_rows: int = 0
+    test_rows: int = 0
+    classes: dict[str, int] | None = None  # rows of each class
+    columns: int = 0  # inputs of numbers and of words
+    document: str = ""
+    sha256: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the hospital can take part with these files."""
+        return bool(self.document) and all(f.level != "error" for f in self.findings)
+
+
+async def find_spec(study: str, home: Path) -> Spec:
+    """Return a study's terms: those of a TOML file, if `study` is the path of one, else those on
+    the ledger of the node's home."""
+    path = Path(study)
+    if path.suffix == ".toml" or path.exists():
+        return read_spec(path)
+    async with open_client(Home.open(home)) as client:
+        client.need_study(study)
+        return client.need_spec(study)
+
+
+def check_data(spec: Spec, sources: Sources) -> DataChecked:
+    """Read a hospital's files as the study declares, and look at them. Nothing leaves the
+    machine, nothing is promised."""
+    found = Findings(strict=False)
+    files = tuple(path.name for path in sources.data.paths)
+    try:
+        prepared = prepare(spec, sources, found)
+    except BadInput as error:
+        if not found.has_errors or found.found[-1].sentence != str(error):
+            found.found.append(Finding("error", "file", str(error)))
+        return DataChecked(spec.name, files, tuple(found.found))
+    return _describe(spec, files, prepared, found)
+
+
+def _describe(
+    spec: Spec, files: tuple[str, ...], prepared: Prepared, found: Findings
+) -> DataChecked:
+    training, held = prepared.training, prepared.held
+    y = training.y
+    assert y is not None
+    all_y = y if held is None or held.y is None else np.concatenate([y, held.y])
+    labels, counts = np.unique(all_y, return_counts=True)
+    return DataChecked(
+        study=spec.name,
+        files=files,
+        findings=tuple(found.found),
+        rows=training.rows + (held.rows if held else 0),
+        patients=training.count_patients() + (held.count_patients() if held else 0),
+        training_rows=training.rows,
+        test_rows=held.rows if held else 0,
+        classes={f"{k:g}": int(n) for k, n in zip(labels, counts, strict=True)},
+        columns=len(training.columns),
+        document=prepared.statistics.decode(),
+        sha256=hashlib.sha256(prepared.statistics).hexdigest(),
+    )

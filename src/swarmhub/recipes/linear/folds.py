@@ -1,0 +1,123 @@
+"""Cross-validation inside the swarm: all folds and penalties as one stack, and the choice of C.
+
+Every hospital splits its training patients into F folds; model k = fold x G + strength is trained
+on all hospitals' rows outside of its fold and measured on those inside. Nobody outside of a
+hospital learns which patient is in which fold.
+
+Measure. Rows that are held out are scored by the loss that training minimises: the log loss with
+class weights, divided by the sum of the weights. A penalty is good if it lowers the expected value
+of just that. The plain log loss would measure the shares of the classes as well, for which balanced
+training is wrong on purpose, and would punish sure predictions more at the rarer class. On the open
+data sets the choice by AUC, which only sees the order, is noisier.
+
+Choice. The curve of the mean held-out loss over C is flat near its minimum, and the minimum is
+noisy. The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984; Hastie, Tibshirani and
+Friedman, "The Elements of Statistical Learning", 7.10) takes the strongest penalty that is not
+clearly worse. Folds differ among each other for all penalties alike, so the error that counts is
+that of the paired differences: the smallest C with
+
+    mean over folds of (loss(C) - loss(best))  <=  sd of these differences / sqrt(folds)
+
+Ties go to the stronger penalty. All of it is elementwise float64 arithmetic on settled sums, added
+fold by fold: every hospital finds the same C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.recipes.linear.newton import softplus
+from swarmhub.recipes.linear.stack import Models, Stack
+
+STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)  # C, as scikit-learn has it
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all hospitals agree on before cross-validation: the C that are tried, ascending, the
+    number of folds, and the whole swarm's training rows with label 0 and 1."""
+
+    class_rows: tuple[int, int]
+    strengths: tuple[float, ...] = STRENGTHS
+    folds: int = FOLDS
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not self.strengths or min(self.strengths) <= 0.0:
+            raise ValueError("Expected two folds or more, and strengths above 0.")
+        if list(self.strengths) != sorted(set(self.strengths)):
+            raise ValueError("Expected strengths in ascending order, each once.")
+
+    @property
+    def models(self) -> Models:
+        """The F x G models: folds are stratified, so each sees all but 1/F of each class."""
+        seen = np.array(self.class_rows) * ((self.folds - 1) / self.folds)
+        return Models.of(self.strengths * self.folds, seen)
+
+    @property
+    def final(self) -> Models:
+        """The G models over all training rows."""
+        return Models.of(self.strengths, self.class_rows)
+
+    def stack(self, axes: Axes, y: npt.ArrayLike, fold: npt.ArrayLike) -> Stack:
+        """Return a hospital's stack; y (n,) in {0, 1}, fold (n,) in 0 .. folds - 1."""
+        of_model = np.repeat(np.arange(self.folds), len(self.strengths))  # (K,)
+        seen = np.asarray(fold)[None, :] != of_model[:, None]  # (K, n)
+        return Stack.of(self.models, axes, y, seen)
+
+    def by_fold(self, values: Array) -> Array:
+        """Return what is known of each model as (F, G, ...); (K, ...) -> (F, G, ...)."""
+        return values.reshape(self.folds, len(self.strengths), *values.shape[1:])
+
+    def mean_of_folds(self, values: Array) -> Array:
+        """Return the mean over folds, added fold by fold; (K, ...) -> (G, ...)."""
+        by_fold = self.by_fold(values)
+        total = by_fold[0]
+        for one in by_fold[1:]:
+            total = total + one
+        found: Array = total / self.folds
+        return found
+
+
+def held_out(stack: Stack, points: Array) -> tuple[Array, Array]:
+    """Return the added loss and the added class weights of the rows that each model does not see;
+    points (K, d) -> (K,), (K,)."""
+    label = (stack.signs > 0).astype(np.int64)
+    each = np.where(stack.weights > 0.0, 0.0, stack.models.class_weights[:, label])  # (K, n)
+    loss = each * softplus(-stack.signs * stack.axes.margins(points))
+    return loss.sum(axis=1), each.sum(axis=1)
+
+
+def curves(plan: Plan, loss: Array, weight: Array) -> Array:
+    """Return each fold's mean held-out loss by strength, (F, G), of the swarm's sums (K,), (K,). A
+    fold without a row is left out."""
+    by_fold, weights = plan.by_fold(loss), plan.by_fold(weight)
+    used = weights[:, 0] > 0.0
+    found: Array = by_fold[used] / weights[used]
+    return found
+
+
+def mean_of(rows: Sequence[Array] | Array) -> Array:
+    """Return the mean of rows (F, G) -> (G,), added row by row."""
+    total = rows[0]
+    for row in rows[1:]:
+        total = total + row
+    found: Array = total / len(rows)
+    return found
+
+
+def choose(curves_by_fold: Array) -> int:
+    """Return the position of the chosen strength; (F, G), strengths ascending."""
+    best = int(np.argmin(mean_of(curves_by_fold)))  # the first, so the strongest penalty
+    folds = len(curves_by_fold)
+    if folds < 2:
+        return best
+    worse = curves_by_fold - curves_by_fold[:, best : best + 1]  # (F, G)
+    mean = mean_of(worse)
+    variance = mean_of((worse - mean) ** 2) * (folds / (folds - 1))
+    return int(np.argmax(mean <= np.sqrt(variance / folds)))  # the first that holds

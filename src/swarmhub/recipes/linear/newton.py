@@ -1,0 +1,145 @@
+"""The local problems of one hospital, all K models at the same time.
+
+    minimise over t_k (q,):   sum_j weights_kj log(1 + exp(-signs_j m_kj)) + 1/2 strength_k . t_k^2
+    with margins              m_k = offset_k + a t_k                          for k = 0 .. K - 1
+
+They share the matrix a (n, q) and differ in row weights (folds, class weights), in strengths and in
+offsets. Newton's method with a halving line search, each step by conjugate gradients with a
+diagonal preconditioner (see `axes` for why few steps are enough). The models advance side by side,
+so the work is products of a with (K, n) and (K, q) matrices; those that are done drop out. A step
+is only solved as precisely as it pays: to 10% far from the solution, then more and more (Dembo,
+Eisenstat and Steihaug, "Inexact Newton methods", SIAM J Numer Anal 1982;19:400), which keeps the
+convergence superlinear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.recipes.linear.axes import Array, Axes
+
+TOLERANCE = 1e-10  # of the gradient's norm, relative to its norm at the start
+SMALLEST = 1e-15  # gradient norm that is rounding: losses are means per row, features about 1
+STEPS = 50
+HALVINGS = 25
+BLOCK = 1 << 22  # models x rows that are solved at the same time: 32 MB an array
+
+
+def sigmoid(margin: Array) -> Array:
+    """Return 1 / (1 + exp(-margin)) without overflow."""
+    result: Array = 0.5 * (1.0 + np.tanh(0.5 * margin))
+    return result
+
+
+def softplus(margin: Array) -> Array:
+    """Return log(1 + exp(margin)) without overflow."""
+    result: Array = np.maximum(margin, 0.0) + np.log1p(np.exp(-np.abs(margin)))
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Problems:
+    """K local problems over one hospital's axes: signs (n,) of -1 and 1, weights (K, n), strength
+    (K, q), offset (K, n)."""
+
+    axes: Axes
+    signs: Array
+    weights: Array
+    strength: Array
+    offset: Array
+
+    def take(self, at: npt.NDArray[Any] | slice) -> Problems:
+        """Return the problems at these positions."""
+        return Problems(self.axes, self.signs, self.weights[at], self.strength[at], self.offset[at])
+
+    def value(self, t: Array, margin: Array) -> Array:
+        """Return the objectives; (K, q), (K, n) -> (K,)."""
+        loss = (self.weights * softplus(-self.signs * margin)).sum(axis=1)
+        found: Array = loss + 0.5 * (self.strength * t * t).sum(axis=1)
+        return found
+
+
+def minimise(problems: Problems) -> Array:
+    """Return the solutions t (K, q) of strictly convex problems."""
+    models, rows = problems.weights.shape
+    many = max(1, BLOCK // max(1, rows))
+    parts = [_newton(problems.take(slice(k, k + many))) for k in range(0, models, many)]
+    return np.concatenate(parts)
+
+
+def _newton(problems: Problems) -> Array:
+    t = np.zeros_like(problems.strength)
+    live = np.arange(len(t))
+    now, here, margin = problems, t.copy(), problems.offset
+    value, first = now.value(here, margin), None
+    for _ in range(STEPS):
+        chance = sigmoid(-now.signs * margin)  # of the wrong label
+        gradient = -(now.weights * now.signs * chance) @ now.axes.a + now.strength * here
+        size = np.sqrt((gradient * gradient).sum(axis=1))
+        first = size if first is None else first
+        going = (size > TOLERANCE * first) & (size > SMALLEST)
+        curvature = now.weights * chance * (1.0 - chance)
+        precision = np.minimum(0.1, size / np.maximum(first, SMALLEST))
+        step = _solve(now, curvature, -gradient * going[:, None], precision)
+        here, margin, value, moved = _search(now, (here, margin, value), gradient, step)
+        going &= moved
+        t[live] = here
+        if not going.any():
+            break
+        if going.sum() <= 0.7 * len(going):  # else copying costs more than it saves
+            live, now = live[going], now.take(going)
+            here, margin, value, first = here[going], margin[going], value[going], first[going]
+    return t
+
+
+def _search(
+    problems: Problems, start: tuple[Array, Array, Array], gradient: Array, step: Array
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Halve each model's step until its objective falls enough (Armijo); return the new t, margins
+    and values, and which models moved."""
+    t, margin, value = start
+    along = step @ problems.axes.a.T
+    downhill = (gradient * step).sum(axis=1)
+    length = np.where(downhill < 0.0, 1.0, 0.0)
+    found = value
+    for _ in range(HALVINGS):
+        trial = length[:, None]
+        found = problems.value(t + trial * step, margin + trial * along)
+        high = found > value + 1e-4 * length * downhill + 1e-15 * np.abs(value)
+        if not high.any():
+            break
+        length = np.where(high, 0.5 * length, length)
+    else:
+        length = np.where(high, 0.0, length)  # no descent left within rounding
+        found = np.where(high, value, found)
+    trial = length[:, None]
+    return t + trial * step, margin + trial * along, found, length > 0.0
+
+
+def _solve(problems: Problems, curvature: Array, right: Array, precision: Array) -> Array:
+    """Solve (a' diag(curvature_k) a + diag(strength_k)) v_k = right_k to this relative precision
+    (K,) by conjugate gradients."""
+    a, strength = problems.axes.a, problems.strength
+    inverse = 1.0 / (curvature @ problems.axes.squares + strength)
+    v, residual = np.zeros_like(right), right.copy()
+    scaled = inverse * residual
+    direction, energy = scaled.copy(), (residual * scaled).sum(axis=1)
+    stop = precision**2 * energy
+    for _ in range(2 * right.shape[1] + 20):
+        going = energy > stop
+        if not going.any():
+            break
+        image = (curvature * (direction @ a.T)) @ a + strength * direction
+        turn = (direction * image).sum(axis=1)
+        length = np.divide(energy, turn, out=np.zeros_like(energy), where=going & (turn > 0))
+        v += length[:, None] * direction
+        residual -= length[:, None] * image
+        scaled = inverse * residual
+        energy, before = np.where(going, (residual * scaled).sum(axis=1), energy), energy
+        ratio = np.divide(energy, before, out=np.zeros_like(energy), where=going & (before > 0))
+        direction = scaled + ratio[:, None] * direction
+    return v

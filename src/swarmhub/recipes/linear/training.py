@@ -1,0 +1,101 @@
+"""The stage `train`: one model over all training rows, merged by a mean weighted by rows.
+
+The parameters are the model (`weight`, `bias`) and a few small arrays on which all hospitals have
+to agree: they are merged like the model, by the mean (`turn` and `moving`, whole numbers, by the
+lower median).
+
+    multiplier (d,)    its mean; 0 unless a hospital is away
+    coupling (1,)      rho
+    gram (m, m), secant (2,), fresh (1,), tag (1,)     see `consensus`
+    turn (1,) int64    rounds so far
+    moving (1,) int64  how much the merged model changed in the round before the last, in millionths
+                       of its norm; a stage may end once it is small
+
+The mixing needs a mean: under another merge rule set mixing=False, and each round is plain ADMM. At
+rest the robust centre of the hospitals' gradients is zero then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.recipes.linear.consensus import Settled, State, advance, changes
+from swarmhub.recipes.linear.coupling import start_of
+from swarmhub.recipes.linear.grid import Start
+from swarmhub.recipes.linear.newton import sigmoid
+from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.linear.sums import Arrays
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """L2-regularised, class-balanced logistic regression over p features, from a start that all
+    hospitals share."""
+
+    features: int
+    class_rows: tuple[int, int]
+    start: Start
+    mixing: bool = True
+
+    @classmethod
+    def cold(cls, features: int, class_rows: tuple[int, int], strength: float) -> Training:
+        """Return training at a C that is given, from nothing."""
+        coupling = start_of(Models.of([strength], class_rows).penalty)
+        start = Start(strength, np.zeros(features + 1), None, float(coupling[0]))
+        return cls(features, class_rows, start)
+
+    def initial(self) -> Arrays:
+        """Return the parameters before the first round; the same at all hospitals."""
+        start = Settled.start(self.start.point[None], np.array([self.start.coupling]))
+        return self._pack(start, MILLION)
+
+    def stack(self, x: Array, y: npt.ArrayLike) -> Stack:
+        """Return a hospital's rows x (n, p), y (n,) in {0, 1}, ready for all rounds."""
+        return Stack.of(Models.of([self.start.strength], self.class_rows), Axes.of(x), y)
+
+    def fit(self, parameters: Arrays, stack: Stack, local: State) -> tuple[Arrays, State]:
+        """Train one round at one hospital: merged parameters, its rows, its state ({} at first or
+        after a loss) -> (contribution, new state)."""
+        settled = self._unpack(parameters)
+        gradient = self.start.gradient if settled.turn == 0 else None
+        known = None if gradient is None else gradient[None]
+        contribution, new = advance(stack, settled, local, known, self.mixing)
+        return self._pack(contribution, int(MILLION * changes(new)[0])), new
+
+    def predict(self, parameters: Arrays, x: Array) -> Array:
+        """Return the probability of label 1: x (n, p) -> (n,)."""
+        return sigmoid(x @ parameters["weight"] + parameters["bias"])
+
+    def _pack(self, settled: Settled, moving: int) -> Arrays:
+        p = self.features
+        return {
+            "secant": settled.secant[0],
+            "bias": settled.point[0, p:],
+            "coupling": settled.coupling,
+            "fresh": settled.fresh,
+            "gram": settled.gram[0],
+            "moving": np.array([moving], dtype=np.int64),
+            "multiplier": settled.multiplier[0],
+            "tag": np.array([settled.tag]),
+            "turn": np.array([settled.turn], dtype=np.int64),
+            "weight": settled.point[0, :p],
+        }
+
+    def _unpack(self, parameters: Arrays) -> Settled:
+        point = np.append(parameters["weight"], parameters["bias"])
+        return Settled(
+            point=point[None],
+            multiplier=parameters["multiplier"][None],
+            coupling=parameters["coupling"],
+            gram=parameters["gram"][None],
+            secant=parameters["secant"][None],
+            fresh=parameters["fresh"],
+            tag=float(parameters["tag"][0]),
+            turn=int(parameters["turn"][0]),
+        )
