@@ -1,7 +1,8 @@
 """Swarm Learning for precision medicine, without a central server.
 
 `join` is the trainer's interface, `Client` that of a person: every act of the command `swarmhub`
-on studies and membership. All errors are SwarmhubError, each with one sentence.
+on studies and membership, `load_model` opens an exported model. All errors are SwarmhubError, each
+with one sentence.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from swarmhub.errors import (
 )
 
 if TYPE_CHECKING:
+    from swarmhub.models.predict import load_model
     from swarmhub.operations.client import Client
     from swarmhub.train import Summed, Swarm, SwarmRound, join
 
@@ -37,6 +39,7 @@ __all__ = [
     "TrainerError",
     "__version__",
     "join",
+    "load_model",
 ]
 
 
@@ -49,4 +52,8 @@ def __getattr__(name: str) -> Any:
         from swarmhub.operations.client import Client
 
         return Client
+    if name == "load_model":
+        from swarmhub.models.predict import load_model
+
+        return load_model
     raise AttributeError(f"module 'swarmhub' has no attribute {name!r}")

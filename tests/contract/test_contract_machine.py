@@ -87,7 +87,7 @@ ODD = digest("another layout")
 STAGES = (
     Stage("fit", "sum", 2, until=Until("slope", 5)),
     Stage("begin", "initial"),
-    Stage("learn", "train", 4),
+    Stage("learn", "train", 4, until=Until("moving", 5)),
     Stage("count", "evaluate", bounds=(Bound("hits", 0, 100),)),
 )
 MAX_TERM_MS = 500 << 8

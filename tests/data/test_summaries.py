@@ -1,5 +1,7 @@
 """What leaves a hospital before training: nothing about few patients, and equal to the pooled rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from data_tools import dataset, merged
@@ -101,3 +103,14 @@ def test_the_document_is_canonical():
 def test_statistics_need_an_outcome():
     with pytest.raises(BadInput, match="Statistics need the outcome"):
         statistics_of(dataset(None, x=np.arange(20.0)))
+
+
+def test_a_measured_outcome_publishes_no_value_of_it():
+    rng = np.random.default_rng(3)
+    y = rng.normal(60.123456, 10, 300)
+    given = replace(dataset(y, x=rng.normal(size=300) + y / 10), kind="continuous")
+    document = codec.decode(statistics_of(given))
+    assert document["labels"] == {}
+    column = document["columns"]["x"]
+    expected = np.cov(given.x[:, 0], y, bias=True)[0, 1] * 300
+    assert float.fromhex(column["xy"]) == pytest.approx(expected, rel=1e-9)

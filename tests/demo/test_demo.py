@@ -1,5 +1,6 @@
 """The main job as a user starts it: real processes, real data, real TLS, one command."""
 
+import asyncio
 import csv
 import json
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from swarmhub.home.home import Home
+from swarmhub.operations.report.gather import gather
 from swarmhub.params import import_safetensors
 
 pytestmark = pytest.mark.process
@@ -61,9 +64,10 @@ def test_json_is_one_object_with_the_stated_keys(outcome):
         "nodes", "rounds", "startup_s", "round_s_median", "total_s", "leaders", "auc",
         "model_digest", "ledger", "takeovers",
     }  # fmt: skip
-    assert set(found["auc"]) == {"local", "local_mean", "swarm", "central"}
+    assert set(found["auc"]) == {"local", "local_mean", "swarm", "central", "own"}
     assert found["nodes"] == 4
-    assert found["rounds"] == 10 == len(found["leaders"])
+    assert 2 <= found["rounds"] <= 20
+    assert found["rounds"] == len(found["leaders"])
     assert found["takeovers"] == []
 
 
@@ -74,8 +78,29 @@ def test_the_swarm_learns_as_well_as_pooled_and_better_than_alone(outcome):
     assert auc["swarm"] > auc["local_mean"] + 0.02
 
 
+def test_each_hospital_has_the_swarms_auc_on_its_own_patients(outcome):
+    own = outcome[1]["auc"]["own"]
+    assert list(own) == ["Cleveland", "Hungary", "Switzerland", "VA Long Beach"]
+    for figure in own.values():
+        assert figure["low"] < figure["value"] < figure["high"]
+    assert sum(figure["patients"] for figure in own.values()) == 275
+
+
+def test_the_evaluation_is_settled_as_counts(outcome):
+    root, _ = outcome
+    home = Home.open(next(root.glob("sites/01-*/home")))
+    found = asyncio.run(gather(home, "demo"))
+    counts = {name: np.array(array) for name, array in found.counts.items()}
+    assert counts["swarm/threshold"].sum() == 275
+    assert counts["left-out/threshold"].sum() == 275
+    for array in (counts["swarm/positive"], counts["swarm/negative"]):
+        assert array[array > 0].min() >= 5
+    assert found.penalty["strengths"]
+    assert all("numpy" in site.software and len(site.data) == 64 for site in found.sites)
+
+
 def test_leadership_goes_round(outcome):
-    assert len(set(outcome[1]["leaders"])) >= 3
+    assert len(set(outcome[1]["leaders"])) >= 2
 
 
 def test_nothing_is_left_running(outcome):
@@ -88,8 +113,11 @@ def test_an_auditor_can_verify_and_read_the_ledger(outcome):
     assert json.loads(done.stdout)["members"] == list(found["auc"]["local"])
     events = json.loads(swarmhub("ledger", "log", "--file", found["ledger"], "--json").stdout)
     settled = [e["model"] for e in events if e["event"] == "settled"]
-    assert [e["kind"] for e in settled] == ["describe", "initial", *["train"] * 10]
-    assert settled[-1]["digest"] == found["model_digest"]
+    kinds = [e["kind"] for e in settled]
+    assert kinds[:2] == ["describe", "sum"]
+    assert kinds.count("train") == found["rounds"]
+    assert kinds[-1] == "evaluate"
+    assert [e["digest"] for e in settled if e["kind"] == "train"][-1] == found["model_digest"]
     votes = [e for e in events if e["event"] == "vote_cast"]
     assert len(votes) == 3
     assert all(e["aye"] for e in votes)
@@ -98,7 +126,7 @@ def test_an_auditor_can_verify_and_read_the_ledger(outcome):
 def test_no_patient_is_on_the_ledger(outcome):
     root, found = outcome
     text = Path(found["ledger"]).read_bytes()
-    rows = Path(root, "sites", "01-cleveland", "train.csv").read_text().splitlines()[1:]
+    rows = Path(root, "tables", "cleveland.csv").read_text().splitlines()[1:]
     assert rows
     assert not any(row.encode() in text for row in rows)
 
@@ -126,7 +154,7 @@ def test_a_killed_leader_costs_its_round_a_second_and_no_model(tmp_path):
     (takeover,) = found["takeovers"]
     assert takeover["from"] != takeover["to"]
     assert takeover["term"] >= 1
-    assert found["rounds"] == 30
+    assert found["rounds"] >= takeover["round"]
     assert found["auc"]["swarm"] == pytest.approx(found["auc"]["central"], abs=0.03)
     assert processes_of(tmp_path) == []
 
@@ -190,7 +218,7 @@ def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
     other = swarmhub("demo", "--json", "--rounds", "3", "--home", tmp_path / "b")
     assert other.returncode == 0, other.stderr
     out, _ = first.communicate(timeout=120)
-    assert json.loads(out)["rounds"] == 30
+    assert json.loads(out)["rounds"] >= 2
     again = swarmhub("demo", "--json", "--rounds", "2", "--home", tmp_path / "a")
     assert again.returncode == 0, again.stderr
 
@@ -279,14 +307,14 @@ def check_sentence(done):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--site", "A=GOOD", "--site", "A=GOOD"], "Two sites are named 'A'"),
+        (["--site", "A=GOOD", "--site", "A=GOOD"], "2 to 24 sites, got 1"),
         (["--site", "A=GOOD"], "2 to 24 sites, got 1"),
-        (["--site", "A=GOOD", "--site", "nonsense"], "NAME=FILE.csv"),
+        (["--site", "A=GOOD", "--site", "nonsense"], "NAME=FILE"),
         (["--site", "A=GOOD", "--site", "B=/no/such.csv"], "no file /no/such.csv"),
         (["--site", "A=GOOD", "--site", "B=GOOD", "--label", "lable"], "did you mean 'label'"),
         (["--site", "A=GOOD", "--site", "B=RAGGED"], "line 3"),
         (["--site", "A=GOOD", "--site", "B=BINARY"], "UTF-8"),
-        (["--site", "A=GOOD", "--site", "B=WORDS"], "0 and 1"),
+        (["--site", "A=GOOD", "--site", "B=WORDS"], "one of the study's words"),
         (["--site", "A=GOOD", "--site", "B=GOOD", "--test", "/no/test.csv"], "/no/test.csv"),
         (["--model", "transformer"], "logistic or mlp"),
         (["--label", "x"], "--site"),

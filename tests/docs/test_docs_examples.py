@@ -168,10 +168,10 @@ def test_the_readme_walk_from_init_to_exported_model_runs_as_it_stands(tmp_path)
                 os.killpg(shell.pid, 9)
     assert shell.returncode in (0, 143), said
     assert "Applied: motion 1." in said
-    assert "round 10/10 trained on 98 rows" in said
-    assert "Wrote the model after training round 10 to heart.safetensors." in said
+    assert "round 1 of at most 20: trained on 87 rows" in said
+    assert "Wrote the scores of 1 rows to scores.csv." in said
     assert "verified." in said
-    assert (tmp_path / "heart.safetensors").exists()
+    assert (tmp_path / "heart-model" / "model.json").exists()
 
 
 def test_the_spec_of_the_readme_parses(tmp_path):
@@ -183,7 +183,8 @@ def test_the_spec_of_the_readme_parses(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "page", ["reference/spec.md", "guides/own-training.md", "guides/stages.md"]
+    "page",
+    ["reference/spec.md", "guides/own-training.md", "guides/stages.md", "guides/tabular.md"],
 )
 def test_whole_specs_on_other_pages_parse(tmp_path, page):
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)

@@ -8,7 +8,9 @@ from swarmhub.cli import (
     consortium,
     data,
     demo,
+    evaluate,
     ledger,
+    model,
     node,
     predict,
     sent,
@@ -34,11 +36,13 @@ app.command("sent")(sent.sent)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)
 app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(node.app, name="node")
 app.add_typer(consortium.app, name="consortium")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
 app.add_typer(sim.app, name="sim")
 

@@ -84,7 +84,7 @@ def show_checked(found: DataChecked, out: Path | None) -> None:
     """Print what was found, and what would leave."""
     rows = [("files", ", ".join(found.files))]
     if found.document:
-        classes = ", ".join(f"{n} of class {k}" for k, n in (found.classes or {}).items())
+        classes = ", ".join(f"{n} {k}" for k, n in (found.classes or {}).items())
         rows += [
             ("rows", f"{found.rows} of {found.patients} patients ({classes})"),
             ("parts", f"{found.training_rows} rows for training, {found.test_rows} for evaluation"),
@@ -97,7 +97,7 @@ def show_checked(found: DataChecked, out: Path | None) -> None:
             print(f"\n{title}")
             for finding in chosen:
                 print(f"  - {plain(finding.sentence, 1000)}")
-    if not found.document:
+    if not found.is_usable:
         return
     print(
         f"\nLeaves the hospital before training, once: {say_bytes(len(found.document.encode()))}, "

@@ -7,19 +7,39 @@ from typing import Annotated
 
 import typer
 
+from swarmhub.errors import plain
+
+ModelArgument = Annotated[Path, typer.Argument(help="A folder of 'swarmhub model export'.")]
+SeparatorOption = Annotated[
+    str, typer.Option(help="Between cells of text tables; default: found out.")
+]
+DecimalOption = Annotated[str, typer.Option(help="Decimal mark of text tables: . or ,")]
+SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook, or layer of an .h5ad file.")]
+FormatOption = Annotated[str, typer.Option("--format", help="Format; default: by the file.")]
+MissingOption = Annotated[
+    bool, typer.Option("--allow-missing", help="Score also if columns of the model are absent.")
+]
+NOTE = 1000  # characters of a sentence
+
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A file of 'swarmhub node export'.")],
-    data: Annotated[Path, typer.Option(help="CSV with a row per patient.")],
+    model: ModelArgument,
+    data: Annotated[
+        list[Path], typer.Option(help="File with new patients; repeat for files that are joined.")
+    ],
     out: Annotated[Path, typer.Option(help="The CSV file for the scores.")],
-    id_: Annotated[
-        str | None, typer.Option("--id", help="Column with a name for each row of the scores.")
-    ] = None,
+    separator: SeparatorOption = "",
+    decimal: DecimalOption = ".",
+    sheet: SheetOption = "",
+    format_: FormatOption = "",
+    allow_missing: MissingOption = False,
 ) -> None:
-    """Score patients with the exported model of a study over tables; needs no node."""
-    from swarmhub.recipes.scoring import predict_table
+    """Score new patients with an exported model; needs no node. For research only."""
+    from swarmhub.data.reading import Files
+    from swarmhub.models.predict import load_model, predict_files
 
-    rows, notes = predict_table(model, data, out, id_)
-    for note in notes:
-        print(note)
-    print(f"Wrote the scores of {rows} rows to {out}.")
+    files = Files(tuple(data), separator, decimal, sheet, format_)
+    scores = predict_files(load_model(model), files, out, allow_missing)
+    for note in scores.notes:
+        print(plain(note, NOTE))
+    print(f"Wrote the scores of {len(scores.names)} rows to {out}.")

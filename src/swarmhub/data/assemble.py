@@ -57,6 +57,7 @@ def assemble(
         categories=taken.categories,
         obs={name: every.sheet[name] for name in d.subgroups if name in every.sheet},
         y=y,
+        kind=outcome.kind,
         time=_find_time(every, schema, found) if needs_outcome else None,
         patient=patient,
         batch=every.sheet.get(d.batch),

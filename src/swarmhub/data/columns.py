@@ -13,7 +13,7 @@ from swarmhub.contract.records import Inputs
 from swarmhub.data.cells import FLAG, Cells, need_finite
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
-from swarmhub.data.identifiers import is_counter, why_identifier, why_named, why_number
+from swarmhub.data.identifiers import is_counter, why_column, why_identifier
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 
@@ -111,7 +111,7 @@ def _keep_numbers(
     kept = []
     for name in names:
         values = frame.x[:, place[name]]
-        why = "" if name in inputs.columns else why_named(name) or why_number(name, values)
+        why = "" if name in inputs.columns else why_column(name, values)
         if why:
             found.say("identifier", f"{frame.place(None, name)} is left out: {why}.", name)
             continue

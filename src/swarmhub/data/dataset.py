@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.frames import Floats, Words
 
 
@@ -43,6 +44,7 @@ class Dataset:
     categories: Mapping[str, Words] = field(default_factory=dict)
     obs: Mapping[str, Words] = field(default_factory=dict)
     y: Floats | None = None
+    kind: OutcomeKind = "binary"  # of the outcome
     time: Floats | None = None
     patient: Words | None = None
     batch: Words | None = None
@@ -59,6 +61,12 @@ class Dataset:
     def is_sparse(self) -> bool:
         """Whether x is a sparse matrix."""
         return not isinstance(self.x, np.ndarray)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the outcome has classes (or an event): counts of these say nothing of a single
+        patient, while a measured outcome is a patient's own."""
+        return self.kind != "continuous"
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ left out wrongly comes back under another name or another coding.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -73,6 +74,11 @@ def why_named(name: str) -> str:
     return ""
 
 
+def why_column(name: str, values: Floats) -> str:
+    """Return why a column of numbers looks like an identifier or dates, "" if it does not."""
+    return why_named(name) or why_number(name, values)
+
+
 def why_number(name: str, values: Floats) -> str:
     """Return why a column of numbers looks like dates, "" if it does not."""
     key = normalise_name(name)
@@ -135,6 +141,7 @@ def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
     return found[0] if len(found) == 1 else None
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise_name(name: str) -> str:
     """Return a normalised name: patientId, Patient-ID and "patient id" are patient_id."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)

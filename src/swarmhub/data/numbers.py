@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ SAMPLE = 500  # rows in which a column with more distinct values is no column of
 OCTAVE = 4  # bins of the histogram for each doubling: a bin's ends differ by 19%
 SMALLEST = 2.0**-40  # of an absolute value that is not taken for 0
 MAX_BINS = 400  # of a document's column, as in `merge.documents`
-AT_ONCE = 500_000  # values
+AT_ONCE = 200_000  # values
 ZERO = (0.0).hex()
 
 
@@ -31,37 +31,39 @@ def summarise_numbers(dataset: Dataset, people: People, least: int) -> Iterator[
         part = x[:, start : start + step]
         part = part.toarray().astype(np.float64) if dataset.is_sparse else part
         names = dataset.features[start : start + step]
-        yield from zip(names, _summarise(part, dataset.y, people, least), strict=True)
+        levels = (0.0, 1.0) if dataset.has_classes else ()
+        yield from zip(names, _summarise(part, dataset.y, levels, people, least), strict=True)
 
 
-def _summarise(x: Floats, y: Floats, people: People, least: int) -> Iterator[Json]:
-    """Yield the statistics of each column of x (n, p)."""
+def _summarise(
+    x: Floats, y: Floats, levels: Sequence[float], people: People, least: int
+) -> Iterator[Json]:
+    """Yield the statistics of each column of x (n, p). The covariance with y is published if each
+    of its `levels` has enough patients."""
     known = ~np.isnan(x)
     counts = known.sum(axis=0)
     is_small = people.count_by_column(known) < max(1, least)
     for k in _find_codes(x):
         is_small[k] |= _has_small_code(x[known[:, k], k], people[known[:, k]], least)
-    classes = [people.count_by_column(known & (y == c)[:, None]) for c in (0.0, 1.0)]
-    is_paired = np.minimum(*classes) >= max(1, least)
+    is_paired = ~is_small
+    for level in levels:
+        is_paired &= people.count_by_column(known & (y == level)[:, None]) >= max(1, least)
     n = np.maximum(counts, 1)
     mean = np.where(known, x, 0.0).sum(axis=0) / n
     deviations = np.where(known, x - mean, 0.0)
     m2 = (deviations**2).sum(axis=0)
     centre = np.where(known, y[:, None], 0.0).sum(axis=0) / n
     xy = (deviations * (y[:, None] - centre)).sum(axis=0)
-    places = bin_of(x)
+    bins = _make_all_bins(x, known, people, least)
     for k in range(x.shape[1]):
         count = 0 if is_small[k] else int(counts[k])
         pairs = count if is_paired[k] else 0
-        at = known[:, k]
-        whole = count == len(x)
         yield {
             "kind": "numeric", "count": count, "missing": len(x) - int(counts[k]),
             "withheld": int(counts[k]) - count,
             "mean": float(mean[k]).hex() if count else ZERO,
             "m2": float(m2[k]).hex() if count else ZERO,
-            "bins": _make_bins(places[:, k] if whole else places[at, k],
-                               people if whole else people[at], least) if count else {},
+            "bins": bins[k] if count else {},
             "pairs": pairs, "x": float(mean[k]).hex() if pairs else ZERO,
             "y": float(centre[k]).hex() if pairs else ZERO,
             "xy": float(xy[k]).hex() if pairs else ZERO,
@@ -105,27 +107,61 @@ def value_of(place: int) -> float:
     return size if place > 0 else -size
 
 
-def _make_bins(places: Codes, people: People, least: int) -> dict[str, int]:
-    """Return rows by bin; neighbours are merged until each bin has values of `least` patients."""
-    lowest = int(places.min())
-    rows = np.bincount(places - lowest)
-    found: dict[int, int] = {}
-    start, count, largest, last = 0, 0, 0, -1
-    for k, here in enumerate(rows.tolist()):
-        if not here:
-            continue
+def _make_all_bins(
+    x: Floats, known: npt.NDArray[np.bool_], people: People, least: int
+) -> list[dict[str, int]]:
+    """Return rows by bin of each column; neighbours are merged until each bin has values of `least`
+    patients."""
+    places = np.where(known, bin_of(x), 0)
+    lowest = int(places.min(initial=0))
+    wide = int(places.max(initial=0)) - lowest + 1
+    columns = x.shape[1]
+    flat = (places - lowest + wide * np.arange(columns))[known]
+    rows = np.bincount(flat, minlength=wide * columns).reshape(columns, wide)
+    found = []
+    for k in range(columns):
+        filled = np.flatnonzero(rows[k])
+        groups = _merge_bins(filled.tolist(), rows[k][filled].tolist(), least)
+        if not people.single:
+            groups = _merge_for_patients(groups, places[:, k] - lowest, people, known[:, k], least)
+        found.append({str(lowest + place): n for place, n, _ in groups})
+    return found
+
+
+Group = tuple[int, int, int]  # bin with most rows, rows, last bin
+
+
+def _merge_bins(filled: list[int], rows: list[int], least: int) -> list[Group]:
+    """Return bins with neighbours merged until each has `least` rows; none if all have fewer."""
+    groups: list[Group] = []
+    count, most, largest = 0, -1, 0
+    for place, here in zip(filled, rows, strict=True):
         count += here
-        largest = k if here > rows[largest] or largest < start else largest
-        if count < least:
-            continue
-        if people.single or _within(places - lowest, people, start, k).has(least):
-            found[largest] = count
-            start, count, last = k + 1, 0, largest
-    if last >= 0:
-        found[last] += count
-    return {str(lowest + place): n for place, n in found.items()}
+        if here > most:
+            most, largest = here, place
+        if count >= least:
+            groups.append((largest, count, place))
+            count, most = 0, -1
+    if groups and count:
+        largest, before, _ = groups[-1]
+        groups[-1] = (largest, before + count, filled[-1])
+    return groups
 
 
-def _within(places: Codes, people: People, low: int, high: int) -> People:
-    """Return the patients of the rows in bins `low` to `high`."""
-    return people[(places >= low) & (places <= high)]
+def _merge_for_patients(
+    groups: list[Group], places: Codes, people: People, known: npt.NDArray[np.bool_], least: int
+) -> list[Group]:
+    """Merge groups of bins further, until each has values of `least` patients."""
+    found: list[Group] = []
+    start, count, most, largest = -1, 0, -1, 0
+    for place, rows, last in groups:
+        count += rows
+        if rows > most:
+            most, largest = rows, place
+        if people[known & (places > start) & (places <= last)].has(least):
+            found.append((largest, count, last))
+            start, count, most = last, 0, -1
+    if found and count:
+        largest, before, _ = found[-1]
+        found[-1] = (largest, before + count, groups[-1][2])
+    return found

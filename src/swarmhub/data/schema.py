@@ -23,6 +23,7 @@ from swarmhub.data.frames import MISSING, Floats, Request, Words
 from swarmhub.errors import BadInput, plain
 
 LISTS = ("exclude", "harmless", "subgroups", "missing_words")
+DECIMALS = ("test_fraction", "threshold", "max_missing", "floor", "horizon")
 OUTCOME_LISTS = ("positive", "negative", "classes")
 POSITIVE, NEGATIVE = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
 TABLE = "table"  # name of the block that a declaration without inputs means
@@ -35,10 +36,10 @@ def tidy_toml(tree: Any) -> Any:
     lists. Anything else is left for the record's own check."""
     if not isinstance(tree, dict):
         return tree
-    found = {k: _as_list(v) if k in LISTS else _as_text(v) for k, v in tree.items()}
+    found = {k: _as_list(v) if k in LISTS else _as_text(k, v) for k, v in tree.items()}
     if isinstance(tree.get("outcome"), dict):
         given = tree["outcome"].items()
-        found["outcome"] = {k: _as_list(v) if k in OUTCOME_LISTS else _as_text(v)
+        found["outcome"] = {k: _as_list(v) if k in OUTCOME_LISTS else _as_text(k, v)
                             for k, v in given}  # fmt: skip
     if isinstance(tree.get("inputs"), list):
         found["inputs"] = [_tidy_inputs(item) for item in tree["inputs"]]
@@ -48,11 +49,9 @@ def tidy_toml(tree: Any) -> Any:
 def _tidy_inputs(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    found = {k: _as_list(v) if k == "columns" else _as_text(v) for k, v in tree.items()}
+    found = {k: _as_list(v) if k == "columns" else _as_text(k, v) for k, v in tree.items()}
     if isinstance(tree.get("limits"), dict):
         found["limits"] = {k: str(v) for k, v in tree["limits"].items()}
-    if "floor" in tree:
-        found["floor"] = str(tree["floor"])
     return found
 
 
@@ -61,8 +60,9 @@ def _as_list(value: Any) -> Any:
     return [str(i) if isinstance(i, int | float) else i for i in items]
 
 
-def _as_text(value: Any) -> Any:
-    return repr(value) if isinstance(value, float) else value
+def _as_text(key: str, value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return repr(value) if isinstance(value, float) or (is_number and key in DECIMALS) else value
 
 
 def declare_label(label: str, patient: str = "") -> Declaration:

@@ -50,7 +50,7 @@ def fold_patients(dataset: Dataset, seed: int, folds: int) -> npt.NDArray[np.int
     codes = dataset.patient_codes()
     rank, of_class = _rank(dataset, codes, seed, "folds")
     fold = np.zeros(len(rank), dtype=np.int64)
-    at = 0
+    at = int(rank.min(initial=2**64 - 1)) % folds  # or small hospitals would fill the first folds
     for value in np.unique(of_class):
         members = np.flatnonzero(of_class == value)
         order = members[np.argsort(rank[members], kind="stable")]
@@ -70,14 +70,9 @@ def _rank(
     key = f"swarmhub {purpose} {seed}".encode()  # at most 64 bytes
     rank = np.array([_hash(key, names[row]) for row in first.tolist()], dtype=np.uint64)
     of_class = np.zeros(people)
-    if dataset.y is not None and (dataset.time is not None or not _is_measured(dataset.y)):
+    if dataset.y is not None and dataset.has_classes:
         np.maximum.at(of_class, codes, dataset.y)
     return rank, of_class
-
-
-def _is_measured(y: npt.NDArray[np.float64]) -> bool:
-    """Whether an outcome is a measurement, not a class."""
-    return bool(np.any(y != np.round(y))) or len(np.unique(y)) > 50
 
 
 def _names(dataset: Dataset) -> list[str]:

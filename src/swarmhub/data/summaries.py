@@ -50,15 +50,27 @@ def statistics_of(dataset: Dataset, min_count: int = MIN_COUNT) -> bytes:
     if dataset.y is None:
         raise BadInput("Statistics need the outcome; name its column when reading the table.")
     people = People.of(dataset)
-    columns: dict[str, Json] = dict(summarise_numbers(dataset, people, min_count))
+    columns = {name: _write(c) for name, c in summarise_numbers(dataset, people, min_count)}
     for name, words in dataset.categories.items():
-        columns[name] = _summarise_words(words, people, min_count)
+        columns[name] = _write(_summarise_words(words, people, min_count))
+    inside = ",".join(f"{_write(name)}:{columns[name]}" for name in sorted(columns))
+    labels = _write(_count_labels(dataset))
+    return f'{{"columns":{{{inside}}},"labels":{labels},"rows":{dataset.rows}}}'.encode()
+
+
+def _write(value: Json) -> str:
+    """Return canonical JSON as of `codec`, whose own writer takes a second for 20,000 columns."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _count_labels(dataset: Dataset) -> dict[str, int]:
+    """Return the rows of each class; none for a measured outcome."""
+    if not dataset.has_classes:
+        return {}
+    assert dataset.y is not None
     labels, counts = np.unique(dataset.y, return_counts=True)
     by_label = {f"{value:g}": int(n) for value, n in zip(labels, counts, strict=True)}
-    document = {"rows": dataset.rows, "labels": {"0": 0, "1": 0} | by_label, "columns": columns}
-    # canonical as of `codec`, whose own writer takes a second for 20,000 columns
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return text.encode()
+    return {"0": 0, "1": 0} | by_label
 
 
 def _summarise_words(words: Words, people: People, least: int) -> Json:

@@ -58,11 +58,16 @@ class HeldOut:
         self.design: Design | None = None
         self.patients = sum(t.count_patients() for t in self._tests)
 
-    def use(self, statistics: bytes) -> None:
+    def use(self, statistics: bytes) -> list[str]:
         """Set the swarm's merged statistics: everything is measured over the design that follows
-        from them."""
+        from them. Returns a sentence for each column that has another kind at a hospital."""
         self.design = make_design(statistics, self.schema.declaration, self.schema)
         self._blank = make_blank(self._spec, self.design)
+        return [
+            f"{site.name}: {sentence}"
+            for site in self._sites
+            for sentence in self.design.mismatched(site.prepared.training)
+        ]
 
     @property
     def layout(self) -> Layout:

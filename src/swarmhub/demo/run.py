@@ -289,7 +289,8 @@ class Demo:
         document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")
-        self.held_out.use(document)
+        for sentence in self.held_out.use(document):
+            self.screen.warn(sentence)
 
     @property
     def _stores(self) -> list[Path]:

@@ -18,7 +18,7 @@ from swarmhub.recipes.preparing import Prepared, Sources, prepare
 
 STUDY_NAME = "demo"
 MAX_SITES = 24
-SEED = 5
+SEED = 2  # of ten splits the one with AUCs (alone, pooled) nearest to their means
 
 
 @dataclass(frozen=True)

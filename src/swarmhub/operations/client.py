@@ -29,7 +29,7 @@ from swarmhub.operations.forgetting import Forgotten
 from swarmhub.operations.inbox import MotionShown
 from swarmhub.operations.join import Joined
 from swarmhub.operations.members import Founded, Moved, UpgradeMoved, Voted
-from swarmhub.operations.models import Exported
+from swarmhub.operations.models import Exported, ModelExported, Target
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
 
@@ -97,6 +97,12 @@ class Client:
     def export(self, name: str, out: Path | str, best: bool = False) -> Exported:
         """Write the newest (or best) settled model that is held here as a safetensors file."""
         return asyncio.run(_models.export(self.home, name, Path(out), best))
+
+    def export_model(self, name: str, target: Target | Path | str) -> ModelExported:
+        """Write the newest settled model of a recipe as a folder that needs no node (`target`: the
+        folder, or a `Target` that says more)."""
+        to = target if isinstance(target, Target) else Target(Path(target))
+        return asyncio.run(_models.export_model(self.home, name, to))
 
     # membership
 

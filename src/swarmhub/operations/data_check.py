@@ -10,6 +10,7 @@ import numpy as np
 
 from swarmhub.contract.records import Spec
 from swarmhub.data.findings import Finding, Findings
+from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
@@ -65,6 +66,15 @@ def check_data(spec: Spec, sources: Sources) -> DataChecked:
     return _describe(spec, files, prepared, found)
 
 
+def _name(schema: Schema, code: float) -> str:
+    """Return the words of a class of the outcome."""
+    outcome = schema.outcome
+    words = {1.0: outcome.positive, 0.0: outcome.negative or ("other",)}.get(code, ())
+    if outcome.kind == "classes":
+        words = outcome.classes[int(code) : int(code) + 1]
+    return words[0] if words else f"{code:g}"
+
+
 def _describe(
     spec: Spec, files: tuple[str, ...], prepared: Prepared, found: Findings
 ) -> DataChecked:
@@ -72,7 +82,7 @@ def _describe(
     y = training.y
     assert y is not None
     all_y = y if held is None or held.y is None else np.concatenate([y, held.y])
-    labels, counts = np.unique(all_y, return_counts=True)
+    labels, counts = np.unique(all_y, return_counts=True) if training.has_classes else ([], [])
     return DataChecked(
         study=spec.name,
         files=files,
@@ -81,7 +91,7 @@ def _describe(
         patients=training.count_patients() + (held.count_patients() if held else 0),
         training_rows=training.rows,
         test_rows=held.rows if held else 0,
-        classes={f"{k:g}": int(n) for k, n in zip(labels, counts, strict=True)},
+        classes={_name(prepared.schema, k): int(n) for k, n in zip(labels, counts, strict=True)},
         columns=len(training.columns),
         document=prepared.statistics.decode(),
         sha256=hashlib.sha256(prepared.statistics).hexdigest(),

@@ -1,25 +1,40 @@
-"""Models: write a settled one to a file."""
+"""Models: write a settled one to a file, or to a folder that can be used without a node."""
 
 from __future__ import annotations
 
+import io
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from swarmhub.blobs import BlobStore
+from swarmhub.contract.records import Model as Settled
+from swarmhub.contract.records import Spec, Study
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.errors import BadInput
+from swarmhub.data.design import Design
+from swarmhub.data.schema import Schema, declare_label
+from swarmhub.errors import BadInput, BlobError
 from swarmhub.home.home import Home
-from swarmhub.operations.ledger_client import open_client
-from swarmhub.params import export_safetensors
-from swarmhub.recipes.scoring import describe_if_table
-from swarmhub.types import Digest
+from swarmhub.models.architecture import Array, check_arrays, without_training_only
+from swarmhub.models.exported import Contributor, ExportedModel, Measure, Origin
+from swarmhub.models.folder import write_model
+from swarmhub.models.onnx import export_onnx, need_onnx
+from swarmhub.models.predict import Model
+from swarmhub.operations.ledger_client import LedgerClient, open_client
+from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
+from swarmhub.recipes.preparing import make_design
+from swarmhub.types import Digest, MemberId
+from swarmhub.words import say_metric
+
+LABEL = "label"  # column of the outcome, if neither the study nor a person names it
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model in a safetensors file, with its origin. `predicts`: its features are in the file, so
-    that 'swarmhub predict' can score patients with it."""
+    """A model in a safetensors file, with its origin."""
 
     file: str
     study: str
@@ -27,20 +42,102 @@ class Exported:
     round: int  # training round
     chain: str
     spec: Digest
-    predicts: bool
+    predicts: bool = False  # 'node export' writes arrays alone
+
+
+@dataclass(frozen=True)
+class Target:
+    """The folder for a model, and which model: the newest, or the `best`. `label` names the outcome
+    of a study that declares no data; `onnx` is a file for other programs; `overwrite` allows the
+    folder of another study's model."""
+
+    folder: Path
+    best: bool = False
+    label: str = ""
+    onnx: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ModelExported:
+    """A model in a folder, with its origin. `notes` are sentences for a person."""
+
+    folder: str
+    study: str
+    digest: Digest
+    architecture: Digest
+    round: int  # training round
+    recipe: str
+    features: int
+    positive: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A study and the chosen model, as the ledger has them."""
+
+    study: Study
+    spec: Spec
+    chain: str
+    names: dict[MemberId, str]
+    model: Settled
+    statistics: Digest = ""
+
+    @property
+    def round(self) -> int:
+        """The training round that settled the model; 0 for the initial one."""
+        return self.model.turn if self.model.kind == TRAIN else 0
 
 
 async def export(home: Home, study: str, out: Path, best: bool = False) -> Exported:
     """Write the newest (or best) settled model that this node holds as a safetensors file."""
     async with open_client(home) as client:
-        record, spec = client.need_study(study), client.need_spec(study)
-        chain = client.ledger.tip.chain_id
-        merged = get_document(client.ledger.state, study)
+        record = _look_up(client, study, best)
+    store, layout = _need_held(home, record)
+    model = record.model
+    origin = {
+        "study": study, "digest": model.digest, "round": str(record.round), "chain": record.chain,
+        "spec": model.spec,
+    }  # fmt: skip
+    export_safetensors(store.path(model.digest), layout, out, origin, model.digest)
+    return Exported(str(out), study, model.digest, record.round, record.chain, model.spec)
+
+
+async def export_model(home: Home, study: str, target: Target) -> ModelExported:
+    """Write the newest (or best) settled model of a recipe as a folder that scores patients without
+    a node."""
+    if target.onnx is not None:
+        need_onnx()
+    async with open_client(home) as client:
+        record = _look_up(client, study, target.best)
+    made = _make_exported(home, record, target.label)
+    write_model(target.folder, made, target.overwrite)
+    notes = (export_onnx(Model(made), target.onnx),) if target.onnx is not None else ()
+    return ModelExported(
+        str(target.folder), study, made.origin.digest, made.architecture, record.round,
+        made.recipe, len(made.design.sources), made.positive, notes,
+    )  # fmt: skip
+
+
+def _look_up(client: LedgerClient, study: str, best: bool) -> _Record:
+    """Return what the ledger has. Raises BadInput if the study has no such model yet."""
+    record, spec = client.need_study(study), client.need_spec(study)
     model = record.best if best else record.current
     if model is None:
         raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
-    if record.is_over and home.is_forgotten(study):
-        raise BadInput(f"This hospital has forgotten '{study}'; ask another member for it.")
+    merged = get_document(client.ledger.state, study)
+    return _Record(
+        record, spec, client.ledger.tip.chain_id, client.names(), model,
+        merged.digest if merged else "",
+    )  # fmt: skip
+
+
+def _need_held(home: Home, record: _Record) -> tuple[BlobStore, Layout]:
+    """Return the store with the model, and its layout. Raises BadInput if it is not held here."""
+    study, model = record.study, record.model
+    if study.is_over and home.is_forgotten(study.name):
+        raise BadInput(f"This hospital has forgotten '{study.name}'; ask another member for it.")
     store = BlobStore(home.blobs_path)
     layout = store.layout(model.layout)
     if layout is None or not store.find(model.digest):
@@ -48,15 +145,91 @@ async def export(home: Home, study: str, out: Path, best: bool = False) -> Expor
             f"The model {model.digest[:16]}… is not held here; run the node with a trainer "
             "until it has caught up."
         )
-    training = model.turn if model.kind == TRAIN else 0
-    features: dict[str, str] = {}
-    if merged is not None and store.find(merged.digest):
-        document = store.path(merged.digest).read_bytes()
-        kind = spec.options.get("model", "logistic")
-        features = describe_if_table(kind, document, model.layout)
-    origin = {
-        "study": study, "digest": model.digest, "round": str(training), "chain": chain,
-        "spec": model.spec,
-    }  # fmt: skip
-    export_safetensors(store.path(model.digest), layout, out, {**origin, **features}, model.digest)
-    return Exported(str(out), study, model.digest, training, chain, model.spec, bool(features))
+    return store, layout
+
+
+def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
+    """Return the model with its design and origin. Raises BadInput if it is none of a recipe over
+    the study's statistics."""
+    schema = _find_schema(record.spec, label)
+    store, layout = _need_held(home, record)
+    recipe = record.spec.options.get("model", "logistic")
+    arrays = without_training_only(_read_arrays(store, record.model.digest, layout))
+    try:
+        design = _find_design(store, record.statistics, schema)
+        check_arrays(recipe, len(design.sources), arrays)
+    except BadInput as error:
+        raise BadInput(
+            f"The model of '{record.study.name}' cannot score tables by itself: {error} 'swarmhub "
+            "node export' writes its arrays alone."
+        ) from None
+    made = ExportedModel(
+        recipe, schema.declaration, design, arrays, _origin(record), _measures(record), _versions()
+    )
+    made.check()
+    return made
+
+
+def _find_schema(spec: Spec, label: str) -> Schema:
+    """Return the study's declaration, or what it means if it has none."""
+    if spec.data is None:
+        return Schema.of(declare_label(label or LABEL))
+    if label and label != spec.data.outcome.column:
+        raise BadInput(
+            f"The study '{spec.name}' declares '{spec.data.outcome.column}' for --label, got "
+            f"'{label[:60]}'; leave the option away."
+        )
+    return Schema.of(spec.data)
+
+
+def _find_design(store: BlobStore, statistics: Digest, schema: Schema) -> Design:
+    if not statistics:
+        raise BadInput("the study merges no statistics, out of which its features are made.")
+    if not store.find(statistics):
+        raise BadInput("the study's merged statistics are not held here.")
+    return make_design(store.read(statistics), schema.declaration, schema)
+
+
+def _read_arrays(store: BlobStore, digest: Digest, layout: Layout) -> dict[str, Array]:
+    """Return a held model's arrays. Raises BlobError if a node has overwritten it meanwhile."""
+    data = store.path(digest).read_bytes()
+    hasher = ChunkHasher(layout.digest)
+    for start in range(0, len(data), CHUNK_BYTES):
+        hasher.feed(data[start : start + CHUNK_BYTES])
+    if hasher.finish().digest != digest:
+        raise BlobError(
+            f"The model {digest[:16]}… gave way to a newer one while it was read; try again."
+        )
+    return dict(arrays_from(io.BytesIO(data), layout))
+
+
+def _origin(record: _Record) -> Origin:
+    model = record.model
+    return Origin(
+        record.study.name, record.spec.title, record.chain, record.round, model.spec, model.digest,
+        tuple(
+            Contributor(s.member, record.names.get(s.member, f"member {s.member}"), s.weight)
+            for s in model.shares
+        ),
+    )  # fmt: skip
+
+
+def _measures(record: _Record) -> tuple[Measure, ...]:
+    """Return the members' own figures of the model, if the ledger has them."""
+    score = record.study.best_score
+    if score is None or score.digest != record.model.digest:
+        return ()
+    protocol = (
+        "patients that each hospital had set aside and did not train on; the mean over the "
+        "hospitals, weighted by rows"
+    )
+    return tuple(
+        Measure(name, say_metric(value), score.samples, protocol)
+        for name, value in sorted(score.metrics.items())
+    )
+
+
+def _versions() -> dict[str, str]:
+    from swarmhub import __version__
+
+    return {"swarmhub": __version__, "numpy": np.__version__, "python": platform.python_version()}

@@ -20,6 +20,7 @@ from swarmhub.contract.records import Bound, MergeRule, Spec, Stage, Until
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
+from swarmhub.evaluation.counts import HISTOGRAMS
 from swarmhub.recipes.linear.sums import AGREED
 
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
@@ -29,10 +30,10 @@ ROUNDS = 20  # of training, at most
 GRID_ROUNDS = 12
 LEFT_OUT_ROUNDS = 20
 MOVING = "moving"  # an array of the merge: how far it has moved, in millionths
-STILL = 500  # millionths: less is no movement
-MAX_COUNT = 2**31  # of rows in a bin
+STILL = 1000  # millionths: less is no movement
+MAX_COUNT = 2**52  # rows, pairs of them and squares, in small units
 SCORED = ("swarm", "left-out")
-COUNTED = ("positive", "negative", "threshold")
+COUNTED = (*HISTOGRAMS, "pairs", "threshold")
 OPTIONS = ("model", "penalty", "left_out")
 
 
@@ -116,4 +117,5 @@ def make_bounds(spec: Spec, schema: Schema) -> tuple[Bound, ...]:
     names = [f"{model}/{kind}" for model in models for kind in COUNTED]
     if schema.declaration.subgroups:
         names.append("swarm/subgroups")
-    return tuple(Bound(name, 0, MAX_COUNT) for name in names)
+    return tuple(Bound(name, -MAX_COUNT if name.endswith("pairs") else 0, MAX_COUNT)
+                 for name in names)  # fmt: skip

@@ -76,6 +76,7 @@ def prepare(spec: Spec, sources: Sources, found: Findings) -> Prepared:
     frames = read_frames(sources.data, schema)
     dataset = assemble(frames, schema, found)
     check_own(frames, dataset, schema, found)
+    del frames  # memory
     training, held = _split(spec, sources, schema, dataset, found)
     return Prepared(schema, training, held, statistics_of(training, schema.declaration.min_count))
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.recipes import plan
 from swarmhub.recipes.linear.grid import Start
@@ -82,8 +83,10 @@ class MlpTraining(Measured):
 
     def fit(self, turn: SwarmRound) -> None:
         """Train for one round, in place, and report it."""
-        made, turn.local = self.model.fit(self.parameters, self.site.x, self.site.y, turn.local)
-        load(self.parameters, made)
+        local: Any = turn.local
+        made, state = self.model.fit(self.parameters, self.site.x, self.site.y, local)
+        turn.local = dict(state)
+        load(self.parameters, dict(made))
         turn.report(samples=len(self.site.y))
 
     def predict(self) -> Floats | None:
@@ -103,4 +106,7 @@ def make_training(site: Site, start: Start) -> LocalTraining:
     model = site.swarm.spec.options.get("model", plan.MODELS[0])
     if model == "mlp":
         return MlpTraining(site, start)
-    return LinearTraining(site, Training(len(site.design.sources), site.design.class_rows, start))
+    stage = find_stage(site.swarm.spec, plan.TRAINING)
+    is_mean = stage is None or stage.rule.name == "weighted_mean"
+    features, rows = len(site.design.sources), site.design.class_rows
+    return LinearTraining(site, Training(features, rows, start, mixing=is_mean))

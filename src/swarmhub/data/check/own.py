@@ -7,7 +7,7 @@ outcome, patients on both sides of a split.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from swarmhub.errors import plain
 
 TELLS, DEFINES = 0.95, 0.99  # AUC of one column alone: said; refused
 LEAST_CLASS = 5  # patients of a class, from which on a column's AUC says something
+AT_ONCE = 400_000  # values
 MANY_ROWS = 50_000  # looked at for an AUC or a duplicate; of larger tables every k-th row
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -1.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 777.0)
 FAR = 4.0  # ranges of the other values that a code lies away from them
@@ -133,13 +134,7 @@ def find_equal_rows(dataset: Dataset) -> tuple[int, int]:
     """Return how many rows repeat an earlier one in all inputs, and the first of them."""
     if dataset.is_sparse or dataset.rows > 20 * MANY_ROWS or len(dataset.features) < 3:
         return 0, 0
-    rng = np.random.default_rng(1)
-    values = np.nan_to_num(dataset.x, nan=-1.2345e67) if dataset.rows < MANY_ROWS else dataset.x
-    values = np.nan_to_num(values, nan=-1.2345e67)
-    key = values @ rng.normal(size=values.shape[1]) if values.shape[1] else np.zeros(dataset.rows)
-    for words in dataset.categories.values():
-        key = key + rng.normal(size=len(words.words) + 1)[words.codes]
-    filled = (~np.isnan(dataset.x)).sum(axis=1) >= 3
+    key, filled = _project_rows(dataset)
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero((np.diff(key[order]) == 0) & filled[order][1:])
     if not len(same):
@@ -150,6 +145,23 @@ def find_equal_rows(dataset: Dataset) -> tuple[int, int]:
         if np.array_equal(dataset.x[order[k]], dataset.x[order[k + 1]], equal_nan=True)
     ]
     return len(later), min(later, default=0)
+
+
+def _project_rows(dataset: Dataset) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return a number for each row, equal for rows with equal inputs, and which rows have three
+    values or more; (n,), (n,)."""
+    rng = np.random.default_rng(1)
+    key, count = np.zeros(dataset.rows), np.zeros(dataset.rows, dtype=np.int64)
+    step = max(1, AT_ONCE // max(1, dataset.rows))
+    for start in range(0, len(dataset.features), step):
+        part = dataset.x[:, start : start + step]
+        known = ~np.isnan(part)
+        count += known.sum(axis=1)
+        weights = rng.normal(size=(2, part.shape[1]))
+        key += np.where(known, part, 0.0) @ weights[0] + known @ weights[1]
+    for words in dataset.categories.values():
+        key = key + rng.normal(size=len(words.words) + 1)[words.codes]
+    return key, count >= 3
 
 
 def check_outcomes_of_patients(dataset: Dataset, found: Findings) -> None:
@@ -210,7 +222,7 @@ def measure_columns(dataset: Dataset) -> Iterator[tuple[str, float]]:
         return
     x = dataset.x[::step]
     columns = len(dataset.columns)
-    for k in find_telling(x, y):
+    for k in find_in_parts(x, lambda part: find_telling(part, y)):
         values = x[:, k]
         at = ~np.isnan(values)
         yield from _tells(dataset.features[k], values[at], y[at], columns)
@@ -218,6 +230,13 @@ def measure_columns(dataset: Dataset) -> Iterator[tuple[str, float]]:
     for name, words in dataset.categories.items():
         part = Words(words.codes[::step], words.words)
         yield from _tells(name, rate_words(part, y), y, columns)
+
+
+def find_in_parts(x: Floats, find: Callable[[Floats], list[int]]) -> list[int]:
+    """Return the columns that `find` finds, looking at some columns at a time."""
+    step = max(1, AT_ONCE // max(1, len(x)))
+    starts = range(0, x.shape[1], step)
+    return [start + k for start in starts for k in find(x[:, start : start + step])]
 
 
 def find_telling(x: Floats, y: Floats) -> list[int]:
@@ -281,7 +300,7 @@ def check_values(dataset: Dataset, found: Findings) -> None:
         said = f"The same value in all rows here: {list_names(constant)}."
         found.say("constant columns", said, constant[0])
     x = dataset.x[::step]
-    for k in find_far(x):
+    for k in find_in_parts(x, find_far):
         known = x[~np.isnan(x[:, k]), k]
         _check_sentinel(names[k], known, found)
 

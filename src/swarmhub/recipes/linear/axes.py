@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-MAX_SIDE = 2000  # of the smaller side of x; an eigendecomposition of 2000 x 2000 takes seconds
+MAX_SIDE = 2000  # of the smaller side of x; a decomposition of 2000 x 2000 takes three seconds
 MAX_CELLS = 1 << 26  # of x; above (512 MB), a rotated copy of tall rows is too much memory
 SMALLEST = 1e-12  # eigenvalues below this share of the largest are rounding
 

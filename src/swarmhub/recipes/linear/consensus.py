@@ -10,22 +10,24 @@ with c_i = z + u_i, a round is
     c_i <- c_i + (w_i - z)                                 (z of the beginning of the round)
 
 At rest w_i = z and grad f_i(z) = -rho u_i. The u_i add up to zero by rows, and so do the gradients:
-z is the pooled optimum. As an iteration of c_i it has the residual g_i = w_i - z.
+z is the pooled optimum. As an iteration of c_i it has the residual g_i = w_i - z. The norm is that
+of `Stack.metric`, which binds the intercept less strongly than the features if there are many.
 
 Mixing. Instead of the last c_i, all hospitals take the combination of their last ones that
 `anderson` finds from the added inner products of g. z is the mean of c_i, which is linear: the next
 z is the same combination of past merges, which everybody holds. Nothing else has to be sent. On the
-open data sets ten rounds so come as near as thirty plain ones, and a coupling that is three times
-too small or too large matters little.
+open data sets (bench/penalty.py) ten rounds so come as near as twenty to twenty-five plain ones,
+twenty several times nearer than thirty, and a coupling that is three times too small or too large
+matters little.
 
 Absence. Hospitals contribute w_i and u_i, and the mean of u_i is zero if all are there. A hospital
 that is away takes its u_i along. Merging w_i + u_i, as is usual, would move z at once by what is
-missing, which can be many times z. The mean of w_i hardly moves, and what the others do with their
-u_i until it is back is right: its gradient stays frozen in their sum. A hospital that returns, or
+missing, which can be many times z. The mean of w_i hardly moves, and the others' u_i stay right
+until it is back: they hold its gradient in their sum, as it was. A hospital that returns, or
 has lost its state, guesses its u_i (the last known, or 0) and says that it is `fresh`; the settled
 mean of u_i shows what is missing from zero, the fresh ones take it, and one lost state is restored
 exactly. If the same hospitals took part PATIENCE times and something is still missing, one has
-left, and all take a share: z goes to the optimum of those who stay.
+left, and all take a share: z goes to the optimum of the rest.
 
 The mixing is right only if the same hospitals, with unbroken states, took part in all rounds that
 it combines. So a state has a tag, a number drawn from its first contribution. Tags are merged like
@@ -120,8 +122,9 @@ def advance(
         place = _enter(stack, settled, state, pooled_gradient)
     w = stack.proximal(place.coupling, 2.0 * place.z - place.c)
     multiplier, turn, past = place.c - place.z, settled.turn + 1, place.past
-    slope = place.coupling[:, None] * (place.z - w - multiplier)  # the gradient of f at w
-    residuals = _append(past.get("residuals"), w - place.z)
+    strength = place.coupling[:, None] * stack.metric  # (K, d)
+    slope = strength * (place.z - w - multiplier)  # the gradient of f at w
+    residuals = _append(past.get("residuals"), np.sqrt(stack.metric) * (w - place.z))
     new: State = {
         "coupling": place.coupling,
         "depth": np.minimum(place.depth + 1, WINDOW),
@@ -138,7 +141,7 @@ def advance(
     }
     if past:
         new["merged"] = past["merged"]
-    tag, gram, secant = float(new["tag"][0]), _gram(residuals), _secant(past, w, slope)
+    tag, gram, secant = float(new["tag"][0]), _gram(residuals), _secant(stack, past, new)
     made = Settled(w, multiplier, place.coupling, gram, secant, new["fresh"], tag, turn)
     return made, new
 
@@ -179,19 +182,21 @@ def _enter(stack: Stack, settled: Settled, state: State, pooled_gradient: Array 
     coupling = adapt(settled.coupling, settled.secant, settled.turn)
     c = z
     if pooled_gradient is not None:
-        c = z - (stack.gradient(z) - pooled_gradient) / coupling[:, None]
+        strength = coupling[:, None] * stack.metric
+        c = z - (stack.gradient(z) - pooled_gradient) / strength
     elif state and state["multiplier"].shape == z.shape:
         c = z + (state["coupling"] / coupling)[:, None] * state["multiplier"]
     return _Place(z, c, coupling, np.zeros(len(z), dtype=np.int64), 0, {})
 
 
-def _secant(past: State, w: Array, slope: Array) -> Array:
-    """Return the squared changes of gradient and model since the last round, (K, 2)."""
-    found = np.zeros((len(w), 2))
-    if past:
-        found[:, 0] = ((slope - past["slope"]) ** 2).sum(axis=1)
-        found[:, 1] = ((w - past["w"]) ** 2).sum(axis=1)
-    return found
+def _secant(stack: Stack, past: State, now: State) -> Array:
+    """Return the squared changes of gradient and model since the last round, in the metric; 0 if
+    there is none. -> (K, 2)."""
+    if not past:
+        return np.zeros((stack.shape[0], 2))
+    gradient = ((now["slope"] - past["slope"]) ** 2 / stack.metric).sum(axis=1)
+    model = ((now["w"] - past["w"]) ** 2 * stack.metric).sum(axis=1)
+    return np.stack([gradient, model], axis=1)
 
 
 def _append(past: Array | None, newest: Array) -> Array:

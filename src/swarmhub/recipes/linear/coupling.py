@@ -5,8 +5,8 @@ rho = sqrt(h_min h_max); a tenth or ten times that is several times slower (Ghad
 Shames and Johansson, IEEE Trans Autom Control 2015;60:644).
 
 Start: the smallest curvature is that of the penalty, and standardised features put the curvature of
-the loss about 1, so rho = sqrt(penalty). On the data sets of bench/penalty.py this was within a
-factor three of the best for penalties over five decades, which no fixed rho was.
+the loss about 1, so rho is about sqrt(penalty). On the data sets of bench/penalty.py this was
+within a factor three of the best for penalties over five decades, which no fixed rho was.
 
 Then: after the second round the curvature itself is known. If a hospital's model has moved by dw
 and the gradient of its objective there by dg, then |dg| / |dw| is the curvature along the way it
@@ -20,6 +20,10 @@ the local solution has it as its multiplier. rho is changed at stated turns only
 off by more than a factor: each change restarts the mixing (`anderson`), which brings more than an
 exact rho does. Balancing the primal and the dual residual (Boyd et al. 2011, 3.4.1) was worse: rho
 ran up to hundreds of times the best if the penalty was strong, and kept restarting the mixing.
+
+A warm start knows its multipliers to first order only. rho is WARM times as large there: with less,
+the first rounds overshot along steep directions (Alzheimer: worse than a cold start after ten
+rounds), and with ten times as much they crept.
 """
 
 from __future__ import annotations
@@ -28,13 +32,11 @@ import numpy as np
 
 from swarmhub.recipes.linear.axes import Array
 
-WARM = 3.0  # near the solution the multipliers are known and steep directions must not overshoot
+START = 1.5  # times sqrt(penalty): from 1 to 3 about the same
+WARM = 3.0  # times the coupling of the folds
 TURNS = (2,)  # after which rho is changed
-DEAD = 1.3  # smaller changes are not worth a restart
-LARGEST = 10.0  # change at once
-
-
-START = 1.5
+DEAD = 1.3  # a smaller factor is not worth a restart
+LARGEST = 10.0  # factor of one change
 
 
 def start_of(penalty: Array) -> Array:

@@ -27,8 +27,8 @@ from swarmhub.recipes.linear.folds import Plan, choose, curves, held_out, mean_o
 from swarmhub.recipes.linear.stack import Stack
 from swarmhub.recipes.linear.sums import Arrays, Sums, from_sums, sum_round
 
-STILL = 0.002  # nats, of a guess's 0.693: less than choices of C differ by
-NEAR = 0.05  # nats above the lowest mean loss: strengths beyond are not chosen anyway
+STILL = 0.002  # nats, of a guess's 0.693; neighbours on the grid differ by more or do not matter
+NEAR = 0.05  # nats above the lowest mean loss; strengths beyond are not chosen
 
 
 @dataclass(frozen=True, eq=False)

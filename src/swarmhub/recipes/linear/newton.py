@@ -72,6 +72,7 @@ def minimise(problems: Problems) -> Array:
 
 
 def _newton(problems: Problems) -> Array:
+    """Return the solutions (K, q) of problems that fit into memory together."""
     t = np.zeros_like(problems.strength)
     live = np.arange(len(t))
     now, here, margin = problems, t.copy(), problems.offset
@@ -134,8 +135,8 @@ def _solve(problems: Problems, curvature: Array, right: Array, precision: Array)
         if not going.any():
             break
         image = (curvature * (direction @ a.T)) @ a + strength * direction
-        turn = (direction * image).sum(axis=1)
-        length = np.divide(energy, turn, out=np.zeros_like(energy), where=going & (turn > 0))
+        along = (direction * image).sum(axis=1)
+        length = np.divide(energy, along, out=np.zeros_like(energy), where=going & (along > 0))
         v += length[:, None] * direction
         residual -= length[:, None] * image
         scaled = inverse * residual

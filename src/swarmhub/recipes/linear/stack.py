@@ -7,15 +7,16 @@ Model k of the swarm minimises, over all rows j of all hospitals that it may see
 with class weights s = N_k / (2 N_k,class), so that both classes weigh the same, and penalty
 1 / (C N_k): scikit-learn's LogisticRegression(C, class_weight="balanced"). The intercept is free.
 
-What makes K > 1: folds x penalties (`grid`), or one model per hospital that is left out. A row that
-a model may not see has the weight 0 in it, so all models share one matrix and its axes. A hospital
-without a row for model k has rows[k] = 0, and its contribution to that model weighs nothing.
+There are many for folds x penalties (`grid`), or for one model per hospital that is left out. A row
+that a model may not see has the weight 0 in it, so all models share one matrix and its axes. A
+hospital without a row for model k has rows[k] = 0: its contribution to that model weighs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ import numpy.typing as npt
 from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.newton import Problems, minimise, sigmoid, softplus
 
-UNPENALISED = 1e-9  # pull on the intercept if a hospital is alone; in units of the mean loss
+FEATURES = 20.0  # with more, free columns are bound less strongly
+UNPENALISED = 1e-12  # pull on the intercept if a hospital is alone; in units of the mean loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,16 @@ class Stack:
         """The shape (K, d) of the stack's points: d parameters each, the free ones last."""
         return len(self.models), self.axes.size
 
+    @cached_property
+    def metric(self) -> Array:
+        """The share of the coupling that binds each parameter, (d,): 1, and less for free columns.
+
+        Standardised rows of many features are long, and an intercept is a short direction beside
+        them: bound as strongly as the features it would lag behind.
+        """
+        d, p = self.axes.size, self.axes.x.shape[1]
+        return np.where(np.arange(d) < p, 1.0, 1.0 / max(1.0, p / FEATURES))
+
     def ridge(self, points: Array) -> Array:
         """Return the penalty's gradient; (K, d) -> (K, d)."""
         found = self.models.penalty[:, None] * points
@@ -96,21 +108,19 @@ class Stack:
         return self.axes.gather(slopes) + self.ridge(points)
 
     def proximal(self, coupling: Array, centre: Array) -> Array:
-        """Return argmin over v of the mean loss with the penalty + coupling/2 |v - centre|^2;
-        (K,), (K, d) -> (K, d)."""
+        """Return argmin over v of the mean loss with the penalty + coupling/2 |v - centre|^2, the
+        norm in the metric; (K,), (K, d) -> (K, d)."""
         p = self.axes.x.shape[1]
         strength = coupling + self.models.penalty
         start = centre.copy()
         start[:, :p] *= (coupling / strength)[:, None]  # centre of both pulls together
-        found = self._minimise(strength, coupling, self.axes.margins(start))
+        found = self._minimise(strength, coupling * self.metric[-1], self.axes.margins(start))
         return start + self.axes.lift(found)
 
     def optimum(self) -> Array:
         """Return the models of this hospital alone, (K, d)."""
-        free = np.full(len(self.models), UNPENALISED)
-        return self.axes.lift(
-            self._minimise(self.models.penalty, free, np.zeros_like(self.weights))
-        )
+        free, offset = np.full(len(self.models), UNPENALISED), np.zeros_like(self.weights)
+        return self.axes.lift(self._minimise(self.models.penalty, free, offset))
 
     def _minimise(self, strength: Array, free: Array, offset: Array) -> Array:
         """Return coordinates of the solutions, (K, q); strength (K,) of the pull on features, free

@@ -8,8 +8,8 @@ lower median).
     coupling (1,)      rho
     gram (m, m), secant (2,), fresh (1,), tag (1,)     see `consensus`
     turn (1,) int64    rounds so far
-    moving (1,) int64  how much the merged model changed in the round before the last, in millionths
-                       of its norm; a stage may end once it is small
+    moving (1,) int64  by how much the merged model changed in the round before the last, in
+                       millionths of its norm; a stage may end once it is small
 
 The mixing needs a mean: under another merge rule set mixing=False, and each round is plain ADMM. At
 rest the robust centre of the hospitals' gradients is zero then.
@@ -75,13 +75,13 @@ class Training:
     def _pack(self, settled: Settled, moving: int) -> Arrays:
         p = self.features
         return {
-            "secant": settled.secant[0],
             "bias": settled.point[0, p:],
             "coupling": settled.coupling,
             "fresh": settled.fresh,
             "gram": settled.gram[0],
             "moving": np.array([moving], dtype=np.int64),
             "multiplier": settled.multiplier[0],
+            "secant": settled.secant[0],
             "tag": np.array([settled.tag]),
             "turn": np.array([settled.turn], dtype=np.int64),
             "weight": settled.point[0, :p],

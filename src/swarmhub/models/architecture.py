@@ -1,0 +1,111 @@
+"""The architectures that can be exported: the arrays that each has, and its score.
+
+    logistic   bias + w.x
+    mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c)
+
+A score is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
+merge arrays that only its training needs; they are left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.errors import BadInput, plain
+from swarmhub.models.arithmetic import Floats, add_up, tanh
+from swarmhub.params.buffer import is_in_range
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+Shapes = dict[str, tuple[int, ...]]
+
+MAX_HIDDEN = 1024
+DTYPES = {"float64": "F64", "float32": "F32"}
+TRAINING_ONLY = frozenset(["coupling", "residual", "moving"])
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A recipe's arrays and its score: `shapes` maps (features, hidden units) to the arrays'
+    shapes, `score` maps arrays and x (n, p) to the margin (n,), the logit of
+    the probability."""
+
+    shapes: Callable[[int, int], Shapes]
+    score: Callable[[Arrays, Floats], Floats]
+
+
+def _float64(arrays: Arrays, name: str) -> Floats:
+    found: Floats = arrays[name].astype(np.float64)
+    return found
+
+
+def _linear(arrays: Arrays, x: Floats) -> Floats:
+    score: Floats = add_up(x, _float64(arrays, "weight")[:, None], _float64(arrays, "bias"))[0]
+    return score
+
+
+def _with_hidden(arrays: Arrays, x: Floats) -> Floats:
+    score = _linear(arrays, x)
+    mix, bias = _float64(arrays, "mix"), _float64(arrays, "hidden.bias")
+    before = add_up(x, _float64(arrays, "hidden.weight"), np.zeros(len(mix)))  # (h, n)
+    scale = np.sqrt(np.float64(x.shape[1]))
+    for k in range(len(mix)):
+        score += mix[k] * tanh(before[k] / scale + bias[k])
+    return score
+
+
+ARCHITECTURES = {
+    "logistic": Architecture(lambda p, h: {"bias": (1,), "weight": (p,)}, _linear),
+    "mlp": Architecture(
+        lambda p, h: {
+            "bias": (1,), "hidden.bias": (h,), "hidden.weight": (p, h), "mix": (h,), "weight": (p,)
+        },
+        _with_hidden,
+    ),
+}  # fmt: skip
+
+
+def need_architecture(recipe: str) -> Architecture:
+    """Return the architecture of this name. Raises BadInput if there is none."""
+    found = ARCHITECTURES.get(recipe)
+    if found is None:
+        raise BadInput(
+            f"Expected a model of the recipe {' or '.join(ARCHITECTURES)}, got "
+            f"'{plain(recipe, 40)}'; update swarmhub."
+        )
+    return found
+
+
+def check_arrays(recipe: str, features: int, arrays: Arrays) -> None:
+    """Raise BadInput if these are not the arrays of the recipe over so many features, or if a
+    number is not finite."""
+    architecture = need_architecture(recipe)
+    shape = arrays["mix"].shape if "mix" in arrays else (1,)
+    wanted = architecture.shapes(features, shape[0] if shape else 0)
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != wanted or not 1 <= shape[0] <= MAX_HIDDEN:
+        raise BadInput(
+            f"Expected the arrays of '{recipe}' over {features} features ({_say(wanted)}), got "
+            f"{_say(found)}; export the model again."
+        )
+    for name, array in arrays.items():
+        dtype = DTYPES.get(array.dtype.name)
+        if dtype is None:
+            raise BadInput(f"Expected '{name}' as float64 or float32, got {array.dtype.name}.")
+        if not is_in_range(array, dtype):
+            raise BadInput(f"The array '{name}' has values that are no finite numbers.")
+
+
+def _say(shapes: Shapes) -> str:
+    every = [f"{plain(name, 40)} {list(shape)}" for name, shape in sorted(shapes.items())]
+    return ", ".join(every[:8]) or "none"
+
+
+def without_training_only(arrays: Arrays) -> dict[str, Array]:
+    """Return the arrays without those that only training needs."""
+    return {name: array for name, array in arrays.items() if name not in TRAINING_ONLY}

@@ -1,0 +1,136 @@
+"""The model card of an exported model, for a clinician: its outcome, its inputs, the hospitals that
+trained it, its evaluation, its limits, its use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from swarmhub.contract.records import Inputs
+from swarmhub.data.design import CATEGORY, NUMBER
+from swarmhub.errors import plain
+from swarmhub.models.exported import ExportedModel
+
+LISTED = 40  # columns
+_MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
+TRANSFORMS = {
+    "log": "natural logarithm", "log2": "logarithm to base 2", "log10": "logarithm to base 10",
+    "log1p": "natural logarithm of 1 + value", "log2p1": "logarithm to base 2 of 1 + value",
+}  # fmt: skip
+
+
+def write_card(exported: ExportedModel, folder: str) -> str:
+    """Return the card as Markdown; `folder` is the name by which the commands call the model."""
+    origin = exported.origin
+    title = f": {_said(origin.title, 200)}" if origin.title else ""
+    parts = [
+        f"# The model of the study '{_said(origin.study)}'{title}",
+        "**For research only. It is no medical device: do not use it for the care of patients.**",
+        "## What it predicts", *_predicts(exported),
+        "## From what", *_inputs(exported),
+        "## Which hospitals trained it", *_training(exported),
+        "## How it was evaluated", *_evaluation(exported),
+        "## What it is not for", NOT_FOR,
+        "## How to use it", _use(folder),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _said(text: str, most: int = 60) -> str:
+    """Return a stranger's text on one line, without the signs that Markdown reads."""
+    return _MARKUP.sub(r"\\\1", plain(text, most))
+
+
+def _predicts(exported: ExportedModel) -> Iterable[str]:
+    outcome, threshold = exported.declaration.outcome, exported.declaration.threshold
+    yield (
+        f"The probability, from 0 to 1, that the column '{_said(outcome.column)}' of a patient is "
+        f"'{_said(exported.positive)}' and not '{_said(exported.negative)}'. From {threshold} on a "
+        f"patient counts as '{_said(exported.positive)}'."
+    )
+    yield (
+        "Both classes had the same weight in training. If one of them is rarer among your "
+        "patients, the probability is too high for it as it stands: it puts patients in an order, "
+        "and has to be recalibrated before it is read as a risk."
+    )
+
+
+def _inputs(exported: ExportedModel) -> Iterable[str]:
+    sources = exported.design.sources
+    columns = {s.column: s.kind for s in sources if s.kind in (NUMBER, CATEGORY)}
+    words = {c: [s.category for s in sources if s.column == c and s.kind == CATEGORY]
+             for c in list(columns)[:LISTED] if columns[c] == CATEGORY}  # fmt: skip
+    yield f"{len(sources)} features of {len(columns)} columns:"
+    lines = [f"- {_said(c)}" + (f" ({', '.join(map(_said, words[c]))})" if c in words else "")
+             for c in list(columns)[:LISTED]]  # fmt: skip
+    if len(columns) > LISTED:
+        lines.append(f"- and {len(columns) - LISTED} more, named in model.json")
+    yield "\n".join(lines)
+    described = [_block(inputs) for inputs in exported.schema.inputs]
+    if any(described):
+        yield "\n".join(f"- {sentence}" for sentence in described if sentence)
+    yield (
+        "A value that is missing counts as the mean of the training patients, and one that is more "
+        "than 10 standard deviations from it as 10. 'swarmhub predict' says in which columns."
+    )
+
+
+def _block(inputs: Inputs) -> str:
+    """Return a sentence on a block's unit, names and transform; "" if nothing is declared."""
+    said = [f"in {_said(inputs.unit)}"] if inputs.unit else []
+    said += [f"named as in {_said(inputs.namespace)}"] if inputs.namespace else []
+    if inputs.transform != "none":
+        said.append(f"taken as the {TRANSFORMS[inputs.transform]} (swarmhub does that)")
+    return f"The block '{inputs.name}' is {', '.join(said)}." if said else ""
+
+
+def _training(exported: ExportedModel) -> Iterable[str]:
+    origin, (without, having) = exported.origin, exported.design.class_rows
+    yield (
+        f"{without + having} rows of patients: {having} with '{_said(exported.positive)}', "
+        f"{without} with '{_said(exported.negative)}' (a patient with several visits has several "
+        "rows). They never left these hospitals:"
+    )
+    names = [f"- {_said(c.name)}: {c.weight} rows" for c in origin.contributors]
+    yield "\n".join(names or ["- the contributors are not recorded"])
+    yield (
+        f"Recipe `{exported.recipe}`, after training round {origin.round}. On the ledger of the "
+        f"consortium `{_said(origin.chain)}`: parameters `{origin.digest}`, terms of the study "
+        f"`{origin.spec}`."
+    )
+
+
+def _evaluation(exported: ExportedModel) -> Iterable[str]:
+    if not exported.measures:
+        yield (
+            "No figures came with this model. Evaluate it on patients of your own before you trust "
+            "any of its scores."
+        )
+        return
+    yield "\n".join(
+        f"- {_said(m.name)} {_said(m.value)} on {m.samples} rows: {_said(m.protocol, 400)}"
+        for m in exported.measures
+    )
+    yield (
+        "These figures are of the hospitals that trained it. At another hospital it may do worse: "
+        "evaluate it there first."
+    )
+
+
+NOT_FOR = """- Decisions on the care of a patient.
+- Patients unlike those above: another age, disease, referral or device.
+- Values measured in another unit, or by another assay.
+- A patient that it was trained on: its score is too good."""
+
+
+def _use(folder: str) -> str:
+    name = folder if re.fullmatch(r"[\w./-]+", folder) else "MODEL"
+    return (
+        "It needs no node and no network, and what you score stays on your machine.\n\n"
+        "```\n"
+        "pip install swarmhub\n"
+        f"swarmhub predict {name} --data NEW.csv --out scores.csv\n"
+        f"swarmhub evaluate {name} --data WITH_OUTCOME.csv\n"
+        "```\n\n"
+        f"In Python: `swarmhub.load_model(\"{name}\").predict(frame).probability`."
+    )  # fmt: skip

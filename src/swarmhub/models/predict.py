@@ -1,0 +1,183 @@
+"""Probabilities of new patients, by an exported model alone: no node, no network, no training code.
+
+    model = swarmhub.load_model("heart-model")
+    scores = model.predict(frame)        # a DataFrame, a mapping of columns, or paths of files
+    scores.probability                   # (n,) in the order of the rows
+
+The same values give the same bits on every machine (`arithmetic`), whatever other rows there are
+(`rows`). Words and missing values that the model does not know are said, never guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.data.check.merged import gaps, outliers
+from swarmhub.data.dataset import Dataset
+from swarmhub.data.design import MAX_DEVIATIONS, NUMBER, Design
+from swarmhub.data.frames import Floats, Words
+from swarmhub.data.reading import Files
+from swarmhub.data.schema import Schema
+from swarmhub.errors import BadInput, plain
+from swarmhub.models.architecture import ARCHITECTURES
+from swarmhub.models.arithmetic import sigmoid
+from swarmhub.models.exported import ExportedModel
+from swarmhub.models.folder import DOCUMENT, FILES, read_model
+from swarmhub.models.rows import Rows, read_rows
+
+VALUES_AT_ONCE = 1 << 18  # of a matrix of inputs: 2 MB stay in the processor's cache
+ROWS_AT_ONCE = 64  # at least: each part costs some time for each feature
+LISTED = 6  # sentences on single columns
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of patients, in the order of their rows: `probability` (n,), and `is_positive` (n,)
+    from the study's threshold on. `names` are those of the rows, out of `column` ("row": numbers
+    from 1 on). `notes` are sentences on values that are missing, unknown or far from the
+    study's."""
+
+    probability: Floats
+    is_positive: npt.NDArray[np.bool_]
+    column: str
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An exported model, ready to score patients."""
+
+    exported: ExportedModel
+
+    @property
+    def design(self) -> Design:
+        """The features, and the columns they are made of."""
+        return self.exported.design
+
+    @property
+    def schema(self) -> Schema:
+        """The study's declaration of its data."""
+        return self.exported.schema
+
+    def predict(self, data: Any, allow_missing: bool = False) -> Scores:
+        """Score patients: a DataFrame, a mapping of column names to values, a path, several paths,
+        or `Files`. A column of the model that is absent raises BadInput, unless `allow_missing`; a
+        block that is absent as a whole is only said if the model has a feature for that."""
+        rows = self.read(data, allow_missing=allow_missing)
+        probability = self.score(rows.dataset)
+        notes = (*rows.notes, *look_at(self.design, rows.dataset))
+        is_positive = probability >= self.schema.threshold
+        return Scores(probability, is_positive, rows.column, tuple(rows.names), notes)
+
+    def read(self, data: Any, needs_outcome: bool = False, allow_missing: bool = False) -> Rows:
+        """Return patients' rows as `predict` takes them, with the outcome if it is needed."""
+        if isinstance(data, str | os.PathLike):
+            data = Files((Path(data),))
+        elif isinstance(data, list | tuple) and all(isinstance(p, str | os.PathLike) for p in data):
+            data = Files(tuple(map(Path, data)))
+        return read_rows(data, self.exported, needs_outcome, allow_missing)
+
+    def score(self, dataset: Dataset) -> Floats:
+        """Return the probability of the positive class, (n,), of a dataset's rows."""
+        architecture, found = ARCHITECTURES[self.exported.recipe], np.empty(dataset.rows)
+        step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // len(self.design.sources))
+        for start in range(0, dataset.rows, step):
+            part = _take(dataset, slice(start, start + step))
+            found[start : start + step] = sigmoid(
+                architecture.score(self.exported.arrays, self.design.matrix(part))
+            )
+        return found
+
+    def word(self, is_positive: bool) -> str:
+        """Return the outcome's word for a class."""
+        return self.exported.positive if is_positive else self.exported.negative
+
+
+def load_model(path: Path | str) -> Model:
+    """Load the folder that 'swarmhub model export' has written. Raises BadInput, in one sentence,
+    if it is none or has been damaged."""
+    return Model(read_model(Path(path)))
+
+
+def _take(dataset: Dataset, rows: slice) -> Dataset:
+    """Return the inputs of some rows that follow each other."""
+    return Dataset(
+        dataset.x[rows],
+        dataset.features,
+        dataset.blocks,
+        {name: Words(w.codes[rows], w.words) for name, w in dataset.categories.items()},
+    )
+
+
+def look_at(design: Design, dataset: Dataset) -> tuple[str, ...]:
+    """Return sentences on values that are missing, unknown to the model or far from the
+    study's."""
+    suspects = dataset if dataset.is_sparse else _keep_suspects(design, dataset)
+    found = gaps(design, suspects)
+    if len(found) > LISTED:
+        found[LISTED:] = [f"The same holds for {len(found) - LISTED} more columns."]
+    return (*design.mismatched(dataset), *found, *outliers(design, suspects))
+
+
+def _keep_suspects(design: Design, dataset: Dataset) -> Dataset:
+    """Return the dataset with those columns of numbers only that have missing or far values:
+    sentences are made column by column, which takes time if there are thousands."""
+    place = {name: k for k, name in enumerate(dataset.features)}
+    known = [(j, place[s.column]) for j, s in enumerate(design.sources)
+             if s.kind == NUMBER and s.column in place]  # fmt: skip
+    mine, theirs = np.array(known, dtype=np.int64).reshape(-1, 2).T
+    reach = MAX_DEVIATIONS * design.sd[mine]
+    suspect = np.zeros(len(theirs), dtype=bool)
+    step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // max(1, len(dataset.features)))
+    for start in range(0, dataset.rows, step):
+        part = dataset.x[start : start + step, theirs]
+        suspect |= ~(np.abs(part - design.mean[mine]) <= reach).all(axis=0)
+    kept = np.unique(theirs[suspect])
+    return replace(
+        dataset, x=dataset.x[:, kept], features=tuple(dataset.features[k] for k in kept), blocks=()
+    )
+
+
+def predict_files(model: Model, files: Files, out: Path, allow_missing: bool = False) -> Scores:
+    """Score the patients in files, and write a CSV: the rows' names, `probability` (text from which
+    every program reads the same number) and `class`. The CSV appears as a whole or not at all."""
+    need_own_place(out, files.paths)
+    scores = model.predict(files, allow_missing)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([scores.column, "probability", "class"])
+    words = map(model.word, scores.is_positive.tolist())
+    writer.writerows(zip(scores.names, map(repr, scores.probability.tolist()), words, strict=True))
+    write_beside(out, text.getvalue().encode())
+    return scores
+
+
+def need_own_place(out: Path, given: Sequence[Path]) -> None:
+    """Raise BadInput if a file would be written over one of the given ones, over a model's, or
+    over anything that is no file."""
+    is_taken = out.exists() and any(p.exists() and out.samefile(p) for p in given)
+    is_of_model = out.name in FILES and (out.parent / DOCUMENT).exists()
+    if is_taken or is_of_model or (out.exists() and not out.is_file()):
+        raise BadInput(f"Expected a file of its own to write to, got {out}; give another --out.")
+    if not out.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {plain(out.absolute().parent)} for {out.name}.")
+
+
+def write_beside(out: Path, data: bytes) -> None:
+    """Write a file beside its place, then rename it: a reader finds the old or the new one."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Reports of studies: what they say, and how it looks."""

@@ -1,0 +1,254 @@
+"""What a report of a study says, gathered from the ledger and from what this node holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swarmhub import codec
+from swarmhub.blobs import BlobStore
+from swarmhub.contract.records import Model, Result, Spec
+from swarmhub.contract.results import get_document
+from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.data.design import Design
+from swarmhub.data.schema import Schema
+from swarmhub.errors import BadInput, BlobError
+from swarmhub.home.home import Home
+from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.studies import StudyShown, show_study
+from swarmhub.operations.terms import say_terms
+from swarmhub.params.buffer import arrays_from
+from swarmhub.recipes import plan
+from swarmhub.recipes.linear.folds import Plan
+from swarmhub.recipes.linear.grid import mean_curve
+from swarmhub.recipes.preparing import make_design
+from swarmhub.recipes.site import RECORD_FILE
+from swarmhub.types import Digest
+
+TOP = 20  # features shown by the size of their weight
+
+
+@dataclass(frozen=True)
+class SiteReported:
+    """One hospital: its part in the model, and the figures that it published under its name."""
+
+    name: str
+    rows: int  # training rows of its last merged contribution
+    software: str
+    data: Digest  # keyed digest of its data
+    figures: dict[str, float]  # of the last model, on its own test patients
+    curve: list[float | None]  # the study's metric by training round
+    took_part: list[bool]  # by training round
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature of the model; `weight` is per standard deviation, `spread` in the column's unit."""
+
+    name: str
+    weight: float
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Reported:
+    """All that a report shows. `counts` are the settled sums of the evaluation by array name,
+    `record` what this hospital alone knows (its data check, and its own evaluation)."""
+
+    study: str
+    title: str
+    chain: str
+    spec: Digest
+    terms: list[tuple[str, str]]
+    outcome: dict[str, Any]
+    recipe: str
+    model: Digest
+    layout: Digest
+    rounds: int
+    class_rows: tuple[int, int]
+    sites: tuple[SiteReported, ...]
+    mean_curve: list[float | None]
+    metric: str
+    threshold: float
+    features: tuple[Feature, ...]
+    unused: dict[str, list[str]]  # why -> columns that the model does not use
+    penalty: dict[str, Any] = field(default_factory=dict)  # strengths, losses, chosen, rounds
+    counts: dict[str, list[Any]] = field(default_factory=dict)
+    subgroups: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+    hospital: str = ""  # at which the report was made
+
+
+async def gather(home: Home, study: str) -> Reported:
+    """Gather what the ledger and this node's store know of a study that has a model. Raises
+    BadInput if there is none, or it is no study over tables."""
+    shown = await show_study(home, study, 0)
+    async with open_client(home) as client:
+        chain = client.ledger.tip.chain_id
+        merged = get_document(client.ledger.state, study)
+    model = shown.study.current
+    if model is None or model.kind != TRAIN:
+        raise BadInput(f"'{study}' has no trained model yet; a report says how good it is.")
+    store = BlobStore(home.blobs_path)
+    if merged is None or not store.find(merged.digest):
+        raise BadInput(
+            f"The merged statistics of '{study}' are not held here, or it has none; a report needs "
+            "a study over tables at a node that took part."
+        )
+    document = store.path(merged.digest).read_bytes()
+    return _Gathering(home, store, shown, chain, document).reported(model)
+
+
+@dataclass(frozen=True)
+class _Gathering:
+    home: Home
+    store: BlobStore
+    shown: StudyShown
+    chain: str
+    document: bytes
+
+    def reported(self, model: Model) -> Reported:
+        """Return the report's contents."""
+        spec, design, schema = self.shown.spec, *self._design()
+        training = [r for r in self.shown.rounds if r.model.kind == TRAIN]
+        return Reported(
+            study=spec.name,
+            title=spec.title,
+            chain=self.chain,
+            spec=model.spec,
+            terms=say_terms(self.shown),
+            outcome=dataclasses.asdict(schema.outcome),
+            recipe=spec.options.get("model", plan.MODELS[0]),
+            model=model.digest,
+            layout=model.layout,
+            rounds=len(training),
+            class_rows=design.class_rows,
+            sites=self._sites(model),
+            mean_curve=[_metric(r.mean.metrics, spec) if r.mean else None for r in training],
+            metric=spec.metric.name,
+            threshold=schema.threshold,
+            features=self._features(model, design),
+            unused=self._unused(design, schema),
+            penalty=self._penalty(design),
+            counts=self._counts(),
+            subgroups=tuple(
+                s.name for s in design.sources
+                if s.kind == "category" and s.column in schema.declaration.subgroups
+            ),
+            record=self._record(),
+            hospital=self.home.config.name,
+        )  # fmt: skip
+
+    def _design(self) -> tuple[Design, Schema]:
+        from swarmhub.data.schema import declare_label
+
+        declared = self.shown.spec.data or declare_label("label")
+        schema = Schema.of(declared)
+        return make_design(self.document, declared, schema), schema
+
+    def _sites(self, model: Model) -> tuple[SiteReported, ...]:
+        training = [r for r in self.shown.rounds if r.model.kind == TRAIN]
+        members = sorted({s.member for r in training for s in r.sites})
+        found = []
+        for member in members:
+            parts = [next((s for s in r.sites if s.member == member), None) for r in training]
+            last = next((p for p in reversed(parts) if p is not None and p.weight), None)
+            measured = parts[-1].merged if parts and parts[-1] else None
+            found.append(
+                SiteReported(
+                    name=self.shown.name(member),
+                    rows=(last.weight or 0) if last else 0,
+                    software=last.provenance.software if last else "",
+                    data=last.provenance.data if last else "",
+                    figures={
+                        **{k: v / 1e6 for k, v in (measured.metrics if measured else {}).items()},
+                        **({"samples": float(measured.samples)} if measured else {}),
+                    },
+                    curve=[_metric(p.merged.metrics, self.shown.spec) if p and p.merged else None
+                           for p in parts],
+                    took_part=[bool(p and p.weight) for p in parts],
+                )
+            )  # fmt: skip
+        return tuple(found)
+
+    def _arrays(self, digest: Digest, layout: Digest) -> dict[str, Any]:
+        known = self.store.layout(layout)
+        if known is None or not self.store.find(digest):
+            return {}
+        try:
+            with self.store.path(digest).open("rb") as file:
+                return arrays_from(file, known)
+        except (OSError, BlobError):
+            return {}
+
+    def _features(self, model: Model, design: Design) -> tuple[Feature, ...]:
+        weights = self._arrays(model.digest, model.layout).get("weight")
+        if weights is None or len(weights) != len(design.sources):
+            return ()
+        order = np.argsort(-np.abs(weights), kind="stable")[:TOP]
+        return tuple(
+            Feature(design.names[k], float(weights[k]), float(design.mean[k]), float(design.sd[k]))
+            for k in order
+        )
+
+    def _unused(self, design: Design, schema: Schema) -> dict[str, list[str]]:
+        document = codec.decode(self.document, len(self.document), len(self.document))
+        used = design.kinds
+        found: dict[str, list[str]] = {}
+        for name, column in document["columns"].items():
+            if name not in used:
+                found.setdefault(_why(column, int(document["rows"]), schema), []).append(name)
+        return found
+
+    def _penalty(self, design: Design) -> dict[str, Any]:
+        result = self.shown.results.get(plan.CHOICE)
+        grid = self.shown.results.get(plan.PENALTY)
+        if result is None or grid is None:
+            strength = plan.read_penalty(self.shown.spec)
+            return {} if strength is None else {"chosen": strength}
+        sums = self._result(result)
+        if not sums:
+            return {}
+        curve = mean_curve(Plan(design.class_rows), sums)
+        return {
+            "strengths": list(Plan(design.class_rows).strengths),
+            "losses": [float(v) for v in curve],
+            "rounds": grid.turn,
+        }
+
+    def _result(self, result: Result) -> dict[str, Any]:
+        return self._arrays(result.digest, result.layout)
+
+    def _counts(self) -> dict[str, list[Any]]:
+        result = self.shown.results.get(plan.EVALUATION)
+        return {} if result is None else {k: v.tolist() for k, v in self._result(result).items()}
+
+    def _record(self) -> dict[str, Any]:
+        path = Path(self.home.root) / "local" / self.shown.spec.name / RECORD_FILE
+        try:
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _metric(metrics: dict[str, int], spec: Spec) -> float | None:
+    value = metrics.get(spec.metric.name)
+    return None if value is None else value / 1e6
+
+
+def _why(column: Any, rows: int, schema: Schema) -> str:
+    here = column["count"] + column.get("withheld", 0)
+    if not column["count"] and column.get("withheld"):
+        return "each hospital has too few patients of one of its values"
+    if here < (1 - schema.max_missing) * rows or not column["count"]:
+        return f"missing in more than {schema.max_missing:.0%} of the rows"
+    if column["kind"] == "text":
+        return "texts without a category that is frequent enough"
+    return "the same value throughout"

@@ -1,0 +1,100 @@
+"""The same model in ONNX, checked with onnxruntime."""
+
+import sys
+
+import numpy as np
+import pytest
+from model_tools import model_of, park, wide_design
+
+from swarmhub.data.dataset import Block, Dataset
+from swarmhub.data.design import Design, Source
+from swarmhub.errors import BadInput
+from swarmhub.models.onnx import export_onnx
+from swarmhub.models.predict import Model
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+
+def run(path, features):
+    """The output of an ONNX file for inputs by name, each (n,)."""
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    given = {name: np.asarray(v, dtype=np.float64)[:, None] for name, v in features.items()}
+    return session.run(None, given)[0]
+
+
+@pytest.mark.parametrize("recipe", ["logistic", "mlp"])
+def test_a_runtime_gives_the_model_s_probabilities(tmp_path, recipe):
+    exported, path = park(tmp_path, recipe)
+    model = Model(exported)
+    said = export_onnx(model, tmp_path / "m.onnx")
+    data = model.read(path).dataset
+    columns = dict(zip(data.features, data.x.T, strict=True))
+    for source in exported.design.sources:
+        if source.category:
+            texts = data.categories[source.column].texts()
+            columns[source.name] = [float(t == source.category) for t in texts]
+    found = run(tmp_path / "m.onnx", columns)
+    np.testing.assert_allclose(found, model.score(data), rtol=0, atol=1e-13)
+    assert "it carries no transforms" in said
+
+
+FLAGS = Design(
+    (Source("number", "lab/crp"), Source("number", "lab/il6"), Source("category", "lab/sex", "F"),
+     Source("missing", "lab/crp"), Source("missing", "lab/sex"), Source("block", "lab")),
+    np.arange(6.0) / 10, np.full(6, 0.4), (5, 5),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", ["logistic", "mlp"])
+def test_missing_values_and_blocks_are_found_in_the_graph(tmp_path, recipe):
+    from swarmhub.data.frames import Words
+
+    x = np.array([[1.0, 2.0], [np.nan, 2.0], [np.nan, np.nan], [np.nan, np.nan], [99.0, -99.0]])
+    sex = ["F", "M", "F", None, None]
+    block = (Block("lab", 0, 2),)
+    data = Dataset(x, ("lab/crp", "lab/il6"), block, {"lab/sex": Words.of(sex)})
+    model = model_of(FLAGS, recipe=recipe)
+    export_onnx(model, tmp_path / "m.onnx")
+    one_hot = [np.nan if s is None else float(s == "F") for s in sex]
+    given = {"lab/crp": x[:, 0], "lab/il6": x[:, 1], "lab/sex=F": one_hot}
+    found = run(tmp_path / "m.onnx", given)
+    np.testing.assert_allclose(found, model.score(data), rtol=0, atol=1e-13)
+
+
+def test_the_file_says_its_origin_and_what_it_lacks(tmp_path):
+    model = Model(park(tmp_path)[0])
+    export_onnx(model, tmp_path / "m.onnx")
+    made = onnx.load(tmp_path / "m.onnx")
+    facts = {p.key: p.value for p in made.metadata_props}
+    assert facts["study"] == "park"
+    assert facts["positive"] == "PD"
+    assert facts["digest"] == model.exported.origin.digest
+    assert "no transforms" in made.doc_string
+    assert [i.name for i in made.graph.input][:3] == ["age", "crp", "sex=F"]
+
+
+def test_names_of_features_never_meet_those_of_the_graph(tmp_path):
+    names = ("probability", "swarmhub:0", "swarmhub:constant 0")
+    design = Design(tuple(Source("number", n) for n in names), np.zeros(3), np.ones(3), (5, 5))
+    model = model_of(design)
+    export_onnx(model, tmp_path / "m.onnx")
+    found = run(tmp_path / "m.onnx", {n: [1.0, 2.0] for n in names})
+    data = Dataset(np.array([[1.0] * 3, [2.0] * 3]), names)
+    np.testing.assert_allclose(found, model.score(data), rtol=0, atol=1e-13)
+
+
+def test_a_thousand_inputs_are_no_burden(tmp_path):
+    model = model_of(wide_design(1000))
+    export_onnx(model, tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(50, 10, (20, 1000))
+    given = {f"f{k:04d}": x[:, k] for k in range(1000)}
+    wanted = model.score(Dataset(x, tuple(given)))
+    np.testing.assert_allclose(run(tmp_path / "m.onnx", given), wanted, rtol=0, atol=1e-12)
+
+
+def test_without_the_package_the_command_to_install_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BadInput, match=r"pip install swarmhub\[onnx\]"):
+        export_onnx(Model(park(tmp_path)[0]), tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
