@@ -106,7 +106,7 @@ class Comets:
             store.close()
 
     def signed(self, i):
-        """Height of hospital i's newest signature in the chain, as it has it on disk; 0 for none."""
+        """Height of hospital i's newest signature in the chain that it has; 0 for none."""
         key = self.homes[i - 1].key("consensus").public
         store = Store.open(self.homes[i - 1].engine_path / STATE_FILE)
         try:

@@ -21,7 +21,16 @@ INTEGERS = {
     "labels.values()": "numbers of rows, checked when the document is read",
     "categories.values()": "numbers of rows, checked when the document is read",
     "counts.values()": "numbers of rows",
-    "(n for value, n in counts.items() if _DATE.fullmatch(value))": "numbers of rows",
+    "(n for word, n in counts.items() if _DATE.fullmatch(word))": "numbers of rows",
+    "(n for word, n in words.counts().items() if word not in categories)": "numbers of rows",
+    "(dataset.samples.counts()[w] for w in twice)": "numbers of rows",
+    "(n for _, n in found)": "numbers of values",
+    "bins.values()": "numbers of rows",
+    "theirs.values()": "numbers of rows",
+    "found.values()": "numbers of rows, checked when the document is read",
+    "best": "places in a list",
+    "(int(h.y.sum()) for h in hospitals)": "numbers of rows",
+    "rows": "numbers of rows",
     "class_rows": "numbers of rows",
 }
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from data_tools import column as column_of
 from data_tools import read
 
@@ -37,7 +36,8 @@ def test_values_below_the_detection_limit_are_refused_with_advice():
         ("12,5", COMMA), ("1.234,5", COMMA), ("1,234", COMMA),
         ("7.1 mg/l", MARKED), ("5%", MARKED), ("5.1*", MARKED), ("1 234", MARKED), ("−5", MARKED),
         ("n.d.", NOT_MEASURED), ("Not done", NOT_MEASURED), ("-", NOT_MEASURED),
-        ("#DIV/0!", NOT_MEASURED), ("#N/A", NOT_MEASURED), ("O.5", TEXT), ("Miller", TEXT), ("5" * 60 + "x", TEXT),
+        ("#DIV/0!", NOT_MEASURED), ("#N/A", NOT_MEASURED),
+        ("O.5", TEXT), ("Miller", TEXT), ("5" * 60 + "x", TEXT),
     ],
 )  # fmt: skip
 def test_one_stray_cell_in_a_column_of_numbers_is_refused(cell, kind):

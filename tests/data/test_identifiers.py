@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from swarmhub import codec
 from data_tools import column, dataset, read
 
+from swarmhub import codec
 from swarmhub.data.cells import Cells
 from swarmhub.data.identifiers import why_identifier
 from swarmhub.data.split import split_patients

@@ -1,4 +1,4 @@
-"""What leaves a hospital before training: nothing about few patients, and equal to the pooled rows."""
+"""Statistics that leave a hospital: nothing about few patients, and equal to the pooled rows."""
 
 from dataclasses import replace
 

@@ -169,7 +169,7 @@ def test_defaults_of_times_in_the_guide_are_those_of_the_spec():
 def test_the_readme_names_every_key_of_the_demos_json():
     outcome = Outcome(
         nodes=1, rounds=1, startup_s=0.0, total_s=0.0, lines=[],
-        scores=Scores({"A": None}, None, None), model_digest="", model_file=Path("m"),
+        scores=Scores({"A": None}, None, None), model_digest="", model_folder=Path("m"),
         ledger=Path("l"), takeovers=[Takeover(1, 1, "A", "B", 0.1)], homes=[], patients=0,
     )  # fmt: skip
     found = outcome.to_json()

@@ -20,7 +20,9 @@ CHARTS = [
     draw_roc([Series(HOSTILE, [(0, 0), (0.2, 0.7), (1, 1)])]),
     draw_calibration([(0.1, 0.2, 30), (0.8, 0.7, 12)]),
     draw_learning([Series(HOSTILE, [(1, 0.7), (2, None), (3, 0.8)])], "auc"),
-    draw_forest([Interval(HOSTILE, 0.8, 0.7, 0.9), Interval("B", None, note=HOSTILE)], (0.5, 1), "AUC"),
+    draw_forest(
+        [Interval(HOSTILE, 0.8, 0.7, 0.9), Interval("B", None, note=HOSTILE)], (0.5, 1), "AUC"
+    ),
     draw_bars([(HOSTILE, 0.4), ("b", -0.2)], "weight"),
     draw_grid([HOSTILE, "B"], [[True, False], [True, True]]),
     draw_roc([]), draw_calibration([]), draw_learning([], "auc"), draw_forest([], (0, 1), "AUC"),

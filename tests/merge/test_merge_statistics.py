@@ -17,7 +17,6 @@ from swarmhub.merge import documents as statistics
 from swarmhub.merge import merge_statistics
 from swarmhub.merge.documents import MAX_CATEGORIES
 
-
 ZERO = (0.0).hex()
 NO_MORE = {"withheld": 0, "bins": {}, "pairs": 0, "x": ZERO, "y": ZERO, "xy": ZERO}
 

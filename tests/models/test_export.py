@@ -25,7 +25,7 @@ from swarmhub.operations import models
 from swarmhub.params.buffer import buffer_of
 from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher
 
-TRAINING = {"coupling": np.ones(1), "residual": np.zeros(8), "moving": np.zeros(1, np.int64)}
+TRAINING = {"coupling": np.ones(1), "multiplier": np.zeros(8), "moving": np.zeros(1, np.int64)}
 LABELLED = text_of().replace("diagnosis", "label").replace("healthy", "0").replace("PD", "1")
 
 

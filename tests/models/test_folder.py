@@ -175,7 +175,7 @@ def test_arrays_that_are_not_finite_are_refused(place, value):
 
 
 def test_arrays_that_only_training_needs_stay_behind(tmp_path, exported):
-    more = {"coupling": np.ones(1), "residual": np.zeros(8), "moving": np.ones(1, np.int64)}
+    more = {"coupling": np.ones(1), "multiplier": np.zeros(8), "moving": np.ones(1, np.int64)}
     write_model(tmp_path / "new", replace(exported, arrays={**exported.arrays, **more}))
     assert sorted(read_model(tmp_path / "new").arrays) == ["bias", "weight"]
 

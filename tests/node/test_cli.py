@@ -138,7 +138,8 @@ def test_a_network_by_hand(tmp_path):
     assert "A (400 samples), B (400 samples), C (400 samples)" in " ".join(words.split())
     assert "Settled rounds, the newest 1 at most" in words
     ok("node", "export", "heart", "--home", c, "--out", tmp_path / "m.safetensors")
-    ok("predict", tmp_path / "m.safetensors", "--data", tables[3], "--out", tmp_path / "scores.csv")
+    ok("model", "export", "heart", "--home", c, "--out", tmp_path / "model")
+    ok("predict", tmp_path / "model", "--data", tables[3], "--out", tmp_path / "scores.csv")
     scores = (tmp_path / "scores.csv").read_text().splitlines()
     assert len(scores) == len(tables[3].read_text().splitlines())
 

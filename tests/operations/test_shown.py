@@ -8,9 +8,20 @@ from builders import HEART, Consortium, auc
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.events import StudyProposed
-from swarmhub.contract.records import Bound, Evaluation, MergeRule, Spec, Stage, Until
+from swarmhub.contract.records import (
+    Bound,
+    Declaration,
+    Evaluation,
+    Inputs,
+    MergeRule,
+    Outcome,
+    Spec,
+    Stage,
+    Until,
+)
 from swarmhub.contract.transactions import Poke
 from swarmhub.operations import stage_terms, studies, terms
+from swarmhub.operations.data_terms import say_data, say_outcome
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.rounds import RoundBook
 
@@ -179,7 +190,7 @@ def test_what_leaves_the_hospital_is_said_of_each_kind():
     c = Consortium(2)
     c.propose(statistics=True)
     leaving = terms.say_leaving(studies.look_at_study(LedgerClient(c, c.accounts[1]), HEART))
-    for words in ("parameters after training", "mean and variance", "category names", "metrics"):
+    for words in ("parameters after training", "a coarse histogram", "category names", "metrics"):
         assert any(words in sentence for sentence in leaving)
     c.propose(name="plain")
     shown = studies.look_at_study(LedgerClient(c, c.accounts[1]), "plain")
@@ -197,11 +208,18 @@ def test_every_choice_of_the_terms_has_its_words(record, field, words):
     assert set(typing.get_args(typing.get_type_hints(record)[field])) == set(words)
 
 
+DECLARED = Declaration(
+    Outcome("diagnosis", positive=("AML",), negative=("control",)),
+    inputs=(Inputs("proteins", ("P*",), "uniprot", "au", "log2", "0.5", "half", {"P1": "3"}),),
+    sample="sample", patient="who", batch="plate", exclude=("num",), harmless=("tau",),
+    subgroups=("sex",), missing_words=("nd",), missing="mean + indicator", max_missing="0.45",
+    min_count=7, test_fraction="0.25", threshold="0.4",
+)  # fmt: skip
 FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
     sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
     expires_ms=1_772_373_909_000, layout="a" * 64, code="b" * 64, data_schema="ten columns",
-    ethics="c" * 64, seed=4711, options={"model": "mlp"}, required=(1,),
+    ethics="c" * 64, seed=4711, options={"model": "mlp"}, required=(1,), data=DECLARED,
 )  # fmt: skip
 STAGED = replace(FULL, rounds=0, statistics=False, merge=MergeRule(), stages=(
     Stage("newton", "sum", 20, members=(1,), until=Until("slope", 7), agreed=("at",),
@@ -218,6 +236,7 @@ SPOKEN = {
     "keep_local": "'head.*'", "max_bytes": "77 kB", "expires_ms": "2026-03-01 14:05:09 UTC",
     "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
     "seed": "4711", "options": "model = mlp", "required": "never without h1",
+    "data": "'AML' in 'diagnosis'; 'control' mean no",
 }  # fmt: skip
 SPOKEN_OF_STAGES = {
     "stages": "1. 'newton'", "name": "'newton'", "kind": "arrays of the hospitals are added",
@@ -235,6 +254,40 @@ def test_every_part_of_the_terms_is_said():
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN.items() if words not in text} == set()
     assert {*SPOKEN, "name", "stages"} == set(Spec.__dataclass_fields__)
+
+
+SPOKEN_OF_DATA = {
+    "outcome": "'AML' in 'diagnosis'", "inputs": "block 'proteins': 'P*'; names of uniprot; in au; "
+    "raised to 0.5 at least; log2; values below the limit", "sample": "joined by 'sample'",
+    "patient": "same value in 'who'", "batch": "by 'plate'", "exclude": "'num'",
+    "harmless": "almost alone: 'tau'", "subgroups": "apart, too: 'sex'",
+    "missing_words": "'nd' mean 'not known'", "missing": "mean + indicator", "max_missing": "45%",
+    "min_count": "fewer than 7 patients", "test_fraction": "25% of the patients",
+    "threshold": "probability of 0.4",
+}  # fmt: skip
+
+
+def test_every_part_of_the_declared_data_is_said():
+    text = " ".join(sentence for _, sentence in say_data(DECLARED))
+    assert {name for name, words in SPOKEN_OF_DATA.items() if words not in text} == set()
+    assert {*SPOKEN_OF_DATA} == set(Declaration.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome("y", "classes", classes=("a", "b")), "one of 'a', 'b' in 'y'"),
+        (Outcome("age", "continuous", unit="years"), "a number, 'age' in years"),
+        (
+            Outcome(
+                "dead", "time_to_event", positive=("yes",), time="days", unit="d", horizon="365"
+            ),
+            "time 'days' (d) until 'yes' in 'dead'; any other word means no, at 365",
+        ),
+    ],
+)
+def test_every_kind_of_outcome_is_said(outcome, said):
+    assert say_outcome(outcome) == said
 
 
 def test_every_part_of_a_stage_is_said():

@@ -32,6 +32,10 @@ def main() -> None:
             from swarmhub.cli.status import app as status
 
             sys.exit(_run(status, sys.argv[2:], "swarmhub status"))
+        if command == "predict":  # neither node nor ledger in memory
+            from swarmhub.cli.predict import app as predict
+
+            sys.exit(_run(predict, sys.argv[2:], "swarmhub predict"))
         from swarmhub.cli.app import app
 
         sys.exit(_run(app, sys.argv[1:], "swarmhub"))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from swarmhub import codec
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, lines, run
 from swarmhub.errors import BadInput, plain
-from swarmhub.operations.data_check import DataChecked, check_data, find_spec
-from swarmhub.recipes.preparing import Sources
 from swarmhub.words import say_bytes
+
+if TYPE_CHECKING:
+    from swarmhub.operations.data_check import DataChecked
 
 SHOWN_BYTES = 4_000  # of the document, on the screen
 
@@ -60,6 +61,8 @@ def check(
 ) -> None:
     """Check files against a study's declaration, and show what would leave the hospital."""
     from swarmhub.data.reading import Files
+    from swarmhub.operations.data_check import check_data, find_spec
+    from swarmhub.recipes.preparing import Sources
 
     def of(paths: list[Path]) -> Files:
         return Files(tuple(paths), separator, decimal, sheet, format_)

@@ -57,7 +57,6 @@ def demo(
 ) -> None:
     """Four hospitals (or your own tables) train one model on this machine, as real processes."""
     started = time.monotonic()
-    from swarmhub.contract.consortium.thresholds import compute_quorum
     from swarmhub.demo.options import Options
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
@@ -84,7 +83,7 @@ def demo(
 
     def sites() -> tuple[Any, list[Any]]:
         tables = files or heart_files(root / "tables")
-        spec = make_spec(options, max(2, compute_quorum(len(tables))))
+        spec = make_spec(options, len(tables))
         return spec, prepare_sites(tables, spec, options)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

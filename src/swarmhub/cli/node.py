@@ -206,11 +206,9 @@ def export(
     best: Annotated[bool, typer.Option("--best", help="The best model, not the newest.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write the settled model that this node holds as a safetensors file. Models of studies over
-    tables contain their features, so that 'swarmhub predict' can score patients with them."""
+    """Write the arrays of the settled model that this node holds as a safetensors file; 'model
+    export' writes a model over tables with its features."""
     from swarmhub.operations.models import export as write
 
     made = run(write(Home.open(home), study, out, best))
     show(made, json_, f"Wrote the model after training round {made.round} to {out}.")
-    if made.predicts and not json_:
-        print(f"Its features are in it: 'swarmhub predict {out} --data NEW.csv --out SCORES.csv'.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from swarmhub.cli.shared import CONTEXT
 from swarmhub.errors import plain
 
 ModelArgument = Annotated[Path, typer.Argument(help="A folder of 'swarmhub model export'.")]
@@ -43,3 +44,7 @@ def predict(
     for note in scores.notes:
         print(plain(note, NOTE))
     print(f"Wrote the scores of {len(scores.names)} rows to {out}.")
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
+app.command()(predict)

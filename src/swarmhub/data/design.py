@@ -35,7 +35,7 @@ NUMBER, CATEGORY, MISSING, BLOCK = "number", "category", "missing", "block"
 
 @dataclass(frozen=True)
 class Source:
-    """What a feature is made of: a `number` column, one `category` of a column of words, or whether
+    """The origin of a feature: a `number` column, one `category` of a column of words, or whether
     a column (`missing`) or all of a block's columns (`block`) are missing."""
 
     kind: str

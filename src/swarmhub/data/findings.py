@@ -1,4 +1,4 @@
-"""What a look at a hospital's data has found, for the person at the keyboard.
+"""Findings of a look at a hospital's data, for the person at the keyboard.
 
 An error stops the hospital before anything is promised; a warning wants a person's eye; the rest is
 said. A trainer stops at the first error (`strict`); `data check` collects them all. No finding

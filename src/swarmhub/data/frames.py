@@ -1,4 +1,4 @@
-"""What one file holds, before the study's declaration is applied to it.
+"""The contents of one file, before the study's declaration is applied to it.
 
 A reader (package `readers`) turns one file or folder into a `Frame`: numbers as one matrix, words
 as columns of a sheet, and the names of the samples if the format has them. Missing values are NaN
@@ -87,9 +87,9 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What a file holds. `x` (n, p) is float64 with NaN, or a `scipy.sparse.csr_matrix`-like value;
-    `names` are those of its p columns. `sheet` has the columns of words. Names are distinct in both
-    together.
+    """The contents of a file. `x` (n, p) is float64 with NaN, or a `scipy.sparse.csr_matrix`-like
+    value; `names` are those of its p columns. `sheet` has the columns of words. Names are distinct
+    in both together.
 
     `samples` are the names of the rows, if the format has them (AnnData, 10x, NPX, PLINK); `lines`
     the line on which each row starts, if it is a text file. `notes` are sentences for a person:

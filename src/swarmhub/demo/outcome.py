@@ -47,7 +47,7 @@ class Outcome:
     lines: list[RoundLine]
     scores: Scores
     model_digest: str
-    model_file: Path
+    model_folder: Path
     ledger: Path
     takeovers: list[Takeover]
     homes: list[Path]
@@ -74,6 +74,7 @@ class Outcome:
                 },
             },
             "model_digest": self.model_digest,
+            "model": str(self.model_folder),
             "ledger": str(self.ledger),
             "takeovers": [
                 {"round": t.round, "term": t.term, "from": t.frm, "to": t.to,

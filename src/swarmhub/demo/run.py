@@ -17,7 +17,7 @@ from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
-from swarmhub.demo.models import path_in, read_held
+from swarmhub.demo.models import read_held
 from swarmhub.demo.options import Options
 from swarmhub.demo.outcome import Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.patience import Patience, say_what_is_missing
@@ -31,7 +31,7 @@ from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
-from swarmhub.params import export_safetensors
+from swarmhub.operations.models import Target, export_model
 
 MARKER = "demo.json"
 RESTART_AFTER_S = 3.0  # the killed node restarts after its round, or after so long
@@ -214,7 +214,7 @@ class Demo:
             raise SwarmhubError(f"No node holds the settled model {final.digest[:16]}….")
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
         scores = await asyncio.to_thread(self.held_out.compare, swarm)
-        model_file = await asyncio.to_thread(self._export, final)
+        model_folder = await self._export()
         return Outcome(
             nodes=len(self.sites),
             rounds=len(self.lines),
@@ -223,7 +223,7 @@ class Demo:
             lines=self.lines,
             scores=scores,
             model_digest=final.digest if final else "",
-            model_file=model_file,
+            model_folder=model_folder,
             ledger=self.homes[0].ledger_path,
             takeovers=self.takeovers,
             homes=[h.root for h in self.homes],
@@ -296,14 +296,17 @@ class Demo:
     def _stores(self) -> list[Path]:
         return [home.blobs_path for home in self.homes]
 
-    def _export(self, model: Model | None) -> Path:
-        out = self.options.root / "model.safetensors"
-        if model is not None:
-            facts = {"study": STUDY_NAME, "digest": model.digest, "round": str(model.number)}
-            files = [path_in(store, model.digest) for store in self._stores]
-            file = next(f for f in files if f.exists())
-            export_safetensors(file, self.held_out.layout, out, facts, model.digest)
-        return out
+    async def _export(self) -> Path:
+        """Export the last model from the first node that holds it."""
+        out = self.options.root / "model"
+        why = "see the logs"
+        for home in self.homes:
+            try:
+                await export_model(home, STUDY_NAME, Target(out))
+                return out
+            except BadInput as error:
+                why = str(error)
+        raise SwarmhubError(f"The last model cannot be exported: {why}")
 
     # killing the leader
 

@@ -133,7 +133,7 @@ def show_outcome(outcome: Outcome) -> None:
     root = outcome.ledger.parent
     for what, path in (
         ("ledger", outcome.ledger),
-        ("model", outcome.model_file),
+        ("model", outcome.model_folder),
         ("homes and logs", root / "sites"),
     ):
         console.print(f"  {what:<15}{path}", highlight=False, soft_wrap=True)
@@ -141,6 +141,7 @@ def show_outcome(outcome: Outcome) -> None:
     for line in (
         f"swarmhub ledger verify --file {outcome.ledger}",
         f"swarmhub ledger log --file {outcome.ledger} --last 20",
+        f"swarmhub predict {outcome.model_folder} --data NEW.csv --out scores.csv",
         "swarmhub demo --kill-leader",
         "swarmhub demo --site A=a.csv --site B=b.csv --label COLUMN",
     ):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import Declaration, Metric, Outcome, Spec
+from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
 from swarmhub.data.reading import Files
@@ -56,8 +58,8 @@ def parse_sites(given: list[str]) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def make_spec(options: Options, min_peers: int) -> Spec:
-    """Return the terms of the demo's study."""
+def make_spec(options: Options, hospitals: int) -> Spec:
+    """Return the terms of the demo's study for so many hospitals."""
     positive = (options.positive,) if options.positive else POSITIVE
     outcome = Outcome(
         options.label, positive=positive, negative=() if options.positive else NEGATIVE
@@ -66,12 +68,12 @@ def make_spec(options: Options, min_peers: int) -> Spec:
         outcome, patient=options.patient, sample=options.sample, exclude=options.exclude,
         test_fraction="0" if options.test else "0.3",
     )  # fmt: skip
-    return complete(
+    spec = complete(
         Spec(
             name=STUDY_NAME,
             title="The demo's study",
             rounds=options.rounds,
-            min_peers=min_peers,
+            min_peers=max(2, compute_quorum(hospitals)),
             quorum_grace_ms=15_000,
             leader_timeout_ms=5_000,
             metric=Metric("auc", "max"),
@@ -80,6 +82,11 @@ def make_spec(options: Options, min_peers: int) -> Spec:
             data=declared,
         )
     )
+    if not options.kill_leader:
+        return spec
+    # all rounds are run: the killed node is to be seen back
+    stages = (replace(s, until=None) if s.kind == TRAIN else s for s in spec.stages)
+    return replace(spec, stages=tuple(stages))
 
 
 def prepare_sites(

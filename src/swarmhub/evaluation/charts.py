@@ -21,7 +21,7 @@ COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#6
 
 @dataclass(frozen=True)
 class Series:
-    """Points (x, y) under a name; a point whose y is None interrupts the line."""
+    """Points (x, y) under a name; a point with y None interrupts the line."""
 
     name: str
     points: Sequence[tuple[float, float | None]]

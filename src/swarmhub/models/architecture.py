@@ -19,6 +19,7 @@ import numpy.typing as npt
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.arithmetic import Floats, add_up, tanh
 from swarmhub.params.buffer import is_in_range
+from swarmhub.recipes.linear.training import TRAINING_ONLY
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -26,7 +27,6 @@ Shapes = dict[str, tuple[int, ...]]
 
 MAX_HIDDEN = 1024
 DTYPES = {"float64": "F64", "float32": "F32"}
-TRAINING_ONLY = frozenset(["coupling", "residual", "moving"])
 
 
 @dataclass(frozen=True)

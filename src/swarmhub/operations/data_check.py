@@ -20,8 +20,8 @@ from swarmhub.recipes.preparing import Prepared, Sources, prepare
 
 @dataclass(frozen=True)
 class DataChecked:
-    """What was found. `document` is, byte for byte, what would leave the hospital before training
-    ("" if the data cannot be used); `sha256` is its digest."""
+    """All that was found. `document` is, byte for byte, what would leave the hospital before
+    training ("" if the data cannot be used); `sha256` is its digest."""
 
     study: str
     files: tuple[str, ...]

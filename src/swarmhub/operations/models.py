@@ -42,7 +42,6 @@ class Exported:
     round: int  # training round
     chain: str
     spec: Digest
-    predicts: bool = False  # 'node export' writes arrays alone
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     if DESCRIBE in kinds:
         said.append(
             "once, to enrolled members: a statistics document (rows, rows of each label; of each "
-            "column its name, counts, mean and variance, or its category names with their counts)"
+            "column its name, counts, mean, variance, a coarse histogram and the covariance with "
+            "the label, or its category names with their counts)"
         )
     for stage in stages:
         if stage.kind == SUM or (stage.kind == EVALUATE and stage.bounds):

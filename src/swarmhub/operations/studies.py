@@ -15,7 +15,6 @@ from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Start, Withdraw
-from swarmhub.data.schema import tidy_toml
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
@@ -23,7 +22,6 @@ from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.rounds import RoundBook, SettledRound
-from swarmhub.recipes.plan import complete
 from swarmhub.types import Digest, MemberId
 
 PAGE = 500  # blocks
@@ -126,6 +124,9 @@ def _has(block: Committed, kind: type[Event], study: str) -> bool:
 def read_spec(path: Path) -> Spec:
     """Read a study's terms from TOML. Raises BadInput, for a misspelt key with the nearest valid
     one."""
+    from swarmhub.data.schema import tidy_toml  # they import NumPy
+    from swarmhub.recipes.plan import complete
+
     try:
         tree = tomllib.loads(path.read_text("utf-8-sig"))
         if "data" in tree:

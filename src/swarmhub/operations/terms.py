@@ -8,6 +8,7 @@ from swarmhub.contract.records import Model, Score, Spec
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
+from swarmhub.operations.data_terms import say_data
 from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
@@ -36,6 +37,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([("now", shown.waits)] if shown.waits else []),
         ("question", spec.title or "not stated"),
         ("proposed by", shown.name(study.proposer)),
+        *say_data(spec.data),
         *(("stage", line) for line in stage_terms.say_stages(spec, shown.name)),
         ("rounds", say_rounds(spec)),
         ("contributions", say_contributions(shown)),

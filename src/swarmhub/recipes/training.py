@@ -31,7 +31,7 @@ class LocalTraining(Protocol):
 
 
 class Measured:
-    """What all recipes measure; `predict` is theirs."""
+    """Measurements of all recipes; `predict` is theirs."""
 
     site: Site
 

@@ -15,7 +15,7 @@ Transform = Literal["none", "log", "log2", "log10", "log1p", "log2p1"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is to be predicted: a column, and the meaning of its words.
+    """The outcome to be predicted: a column, and the meaning of its words.
 
     `binary`: `positive` words are 1, `negative` ones 0. `classes`: the words, in order.
     `continuous`: numbers in `unit`. `time_to_event`: numbers in the column `time` (in `unit`), and

@@ -22,7 +22,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a contribution was made with: names and versions of software, and a keyed digest of the
+    """The origin of a contribution: names and versions of software, and a keyed digest of the
     data, which tells nothing to a reader without the hospital's key."""
 
     software: str = ""

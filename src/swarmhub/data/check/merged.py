@@ -1,4 +1,4 @@
-"""What a hospital's data show against the merged statistics of all hospitals, before any training:
+"""Checks of a hospital's data against the merged statistics of all hospitals, before any training:
 columns and categories that it spells in another way, units, labels that look inverted.
 
 The hospital's own part is taken out of the merge, so that it is compared with the others.

@@ -1,4 +1,4 @@
-"""What a hospital's data show by themselves, before anything is promised: columns that the study
+"""Checks of a hospital's data by themselves, before anything is promised: columns that the study
 declares and the files lack, one class only, rows that are there twice, columns that tell the
 outcome alone, codes for 'not known' among the numbers, batches that are confounded with the
 outcome, patients on both sides of a split.

@@ -1,4 +1,4 @@
-"""What a report of a study says, gathered from the ledger and from what this node holds."""
+"""The contents of a report, gathered from the ledger and from what this node holds."""
 
 from __future__ import annotations
 

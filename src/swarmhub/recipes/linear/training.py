@@ -31,6 +31,10 @@ from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.sums import Arrays
 
 MILLION = 1_000_000
+# arrays beside the model itself, which only training needs
+TRAINING_ONLY = frozenset(
+    ["coupling", "fresh", "gram", "moving", "multiplier", "secant", "tag", "turn"]
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,97 @@
+"""The data of a study in words: the outcome, the inputs, the patients, and the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmhub.contract.records import Declaration, Inputs, Outcome
+
+Line = tuple[str, str]
+
+LISTED = 30  # columns in a sentence
+
+
+def say_data(declared: Declaration | None) -> list[Line]:
+    """Return the declaration, one line a subject; none for a study that declares no data."""
+    if declared is None:
+        return []
+    share = f"{float(declared.test_fraction):.0%} of the patients of each class at each hospital"
+    found = [
+        ("outcome", say_outcome(declared.outcome)),
+        *(("inputs", say_inputs(block)) for block in declared.inputs or (Inputs("table"),)),
+        ("patients", _named("the rows of a patient have the same value in", declared.patient)),
+        ("samples", _named("files are joined by", declared.sample)),
+        ("batches", _named("compared with the outcome by", declared.batch)),
+        ("no inputs", _list("", declared.exclude)),
+        ("harmless", _list("may tell the outcome almost alone: ", declared.harmless)),
+        ("subgroups", _list("evaluated apart, too: ", declared.subgroups)),
+        ("missing", say_missing(declared)),
+        (
+            "small counts",
+            f"nothing about fewer than {declared.min_count} patients of a hospital is published, "
+            "but its rows by class",
+        ),
+        (
+            "test patients",
+            f"{share} are set aside, never trained on; positive from a probability of "
+            f"{declared.threshold} on",
+        ),
+    ]
+    return [(subject, sentence) for subject, sentence in found if sentence]
+
+
+def say_outcome(outcome: Outcome) -> str:
+    """Return what is predicted."""
+    column = f"'{outcome.column}'"
+    if outcome.kind == "continuous":
+        return f"a number, {column}{f' in {outcome.unit}' if outcome.unit else ''}"
+    if outcome.kind == "classes":
+        return f"one of {_quote(outcome.classes)} in {column}"
+    rest = f"{_quote(outcome.negative)} mean no" if outcome.negative else "any other word means no"
+    said = f"{_quote(outcome.positive)} in {column}; {rest}"
+    if outcome.kind == "time_to_event":
+        horizon = f", at {outcome.horizon}" if outcome.horizon else ""
+        return f"time '{outcome.time}' ({outcome.unit or 'no unit'}) until {said}{horizon}"
+    return said
+
+
+def say_inputs(block: Inputs) -> str:
+    """Return a block of inputs."""
+    columns = _quote(block.columns) if block.columns else "all columns that nothing else claims"
+    parts = [f"block '{block.name}': {columns}"]
+    parts += [f"names of {block.namespace}"] if block.namespace else []
+    parts += [f"in {block.unit}"] if block.unit else []
+    parts += [f"raised to {block.floor} at least"] if block.floor else []
+    parts += [block.transform] if block.transform != "none" else []
+    if block.below_limit != "refuse":
+        limits = ", ".join(f"{k} = {v}" for k, v in sorted(block.limits.items()))
+        parts.append(
+            f"values below the limit of detection count as the {block.below_limit} of it, with a "
+            f"flag{f' ({limits})' if limits else ''}"
+        )
+    return "; ".join(parts)
+
+
+def say_missing(declared: Declaration) -> str:
+    """Return what becomes of missing values."""
+    words = _quote(declared.missing_words)
+    known = f"; {words} mean 'not known', too" if words else ""
+    return (
+        f"{declared.missing}; columns that are missing in more than "
+        f"{float(declared.max_missing):.0%} of all rows are left out{known}"
+    )
+
+
+def _named(what: str, column: str) -> str:
+    return f"{what} '{column}'" if column else ""
+
+
+def _list(what: str, names: Iterable[str]) -> str:
+    quoted = _quote(names)
+    return f"{what}{quoted}" if quoted else ""
+
+
+def _quote(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
+    return ", ".join(f"'{name}'" for name in every[:LISTED]) + more
