@@ -13,6 +13,7 @@ from swarmhub.cli import (
     model,
     node,
     predict,
+    report,
     sent,
     sim,
     status,
@@ -35,6 +36,7 @@ app.command("doctor")(node.doctor)
 app.command("sent")(sent.sent)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)
+app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(node.app, name="node")

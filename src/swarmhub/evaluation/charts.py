@@ -103,20 +103,23 @@ def draw_calibration(points: Sequence[tuple[float, float, int]], title: str = "C
                 body)  # fmt: skip
 
 
-def draw_learning(series: Sequence[Series], y_name: str, title: str = "Learning curve") -> str:
-    """Return a metric by round, a line for each name."""
+def draw_learning(
+    series: Sequence[Series], y_name: str, title: str = "Learning curve", x_name: str = "round"
+) -> str:
+    """Return a metric by round (or by another x), a line for each name."""
     values = [y for s in series for _, y in s.points if y is not None]
     rounds = [x for s in series for x, _ in s.points]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     pad = max(0.05 * (high - low), 0.01)
     ticks = [low + k * (high - low) / 4 for k in range(5)] if high > low else [low]
-    last = max(rounds, default=1.0)
+    first, last = min(rounds, default=0.0), max(rounds, default=1.0)
+    across = sorted({round(first + k * (last - first) / 4) for k in range(5)})
     axes = Axes(
-        (min(rounds, default=0.0), last), (low - pad, high + pad), "round", y_name,
-        sorted({round(k * last / 4) for k in range(5)} - {0}), [round(t, 3) for t in ticks],
+        (first, last), (low - pad, high + pad), x_name, y_name, across,
+        [round(t, 3) for t in ticks],
     )  # fmt: skip
     body = [*axes.frame(), *_curves(axes, series)]
-    return _svg(title, f"{y_name} by round.", body, _legend(series))
+    return _svg(title, f"{y_name} by {x_name}.", body, _legend(series))
 
 
 def draw_forest(
@@ -124,19 +127,19 @@ def draw_forest(
 ) -> str:
     """Return values with intervals, a row for each name."""
     height = TOP + BOTTOM + ROW * max(1, len(rows))
-    left, right = NAMES, WIDTH + 100
+    left, right = NAMES, WIDTH + 200
     span = (x[1] - x[0]) or 1.0
 
     def place(value: float) -> float:
         inside = min(max(value, x[0]), x[1])
-        return left + (inside - x[0]) / span * (right - left - 130)
+        return left + (inside - x[0]) / span * (right - left - 250)
 
     body = []
     for k in range(5):
         tick = x[0] + k * span / 4
         body.append(_line((place(tick), TOP), (place(tick), height - BOTTOM), "grid"))
         body.append(_text((place(tick), height - BOTTOM + 16), f"{tick:.2g}", "middle"))
-    body.append(_text(((left + right - 130) / 2, height - 8), x_name, "middle"))
+    body.append(_text(((left + right - 250) / 2, height - 8), x_name, "middle"))
     for k, row in enumerate(rows):
         y = TOP + ROW * (k + 0.5)
         body.append(_text((left - 8, y + 4), _cut(row.name), "end"))
@@ -149,7 +152,7 @@ def draw_forest(
             f'<rect x="{place(row.value) - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" '
             f'fill="{COLOURS[0]}"/>'
         )
-        body.append(_text((right - 124, y + 4), _say(row), "start"))
+        body.append(_text((right - 236, y + 4), _say(row), "start"))
     return _svg(title, f"{x_name} of each row with its 95% interval.", body, [], right, height)
 
 

@@ -30,6 +30,7 @@ from swarmhub.operations.inbox import MotionShown
 from swarmhub.operations.join import Joined
 from swarmhub.operations.members import Founded, Moved, UpgradeMoved, Voted
 from swarmhub.operations.models import Exported, ModelExported, Target
+from swarmhub.operations.report.write import Written, write_report
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
 
@@ -140,6 +141,10 @@ class Client:
         return asyncio.run(_members.upgrade(self.home, version, after_blocks))
 
     # record
+
+    def report(self, name: str, out: Path | str) -> Written:
+        """Write a study's report to an HTML file, and its numbers as JSON beside it."""
+        return asyncio.run(write_report(self.home, name, Path(out)))
 
     def sent(self, study: str = "", since_ms: int = 0) -> list[Sent]:
         """Return what left this hospital, oldest first."""
