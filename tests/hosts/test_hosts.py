@@ -77,6 +77,7 @@ def test_2_a_fifth_joins_by_invitation_in_the_middle_and_contributes(tmp_path):
         bed.agree()
 
 
+@long
 def test_3_a_host_is_killed_in_every_phase_of_a_round_and_comes_back(tmp_path):
     with Bed(tmp_path, 4) as bed:
         started(bed, rounds=1000)
