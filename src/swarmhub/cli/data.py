@@ -29,7 +29,7 @@ SeparatorOption = Annotated[
     str, typer.Option(help="Between cells of text tables; default: found out.")
 ]
 DecimalOption = Annotated[str, typer.Option(help="Decimal mark of text tables: . or ,")]
-SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook, or layer of an .h5ad file.")]
+SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook.")]
 FormatOption = Annotated[str, typer.Option("--format", help="Format; default: by the file.")]
 
 

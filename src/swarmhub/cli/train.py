@@ -46,7 +46,7 @@ def table(
     ] = None,
     separator: Annotated[str, typer.Option(help="Between cells; default: found out.")] = "",
     decimal: Annotated[str, typer.Option(help="Decimal mark: . or ,")] = ".",
-    sheet: Annotated[str, typer.Option(help="Sheet of a workbook, or layer of an .h5ad.")] = "",
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook.")] = "",
     format_: Annotated[str, typer.Option("--format", help="Format; default: by the file.")] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

@@ -10,7 +10,7 @@ from swarmhub.data.assemble import assemble
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Frame
-from swarmhub.data.readers.delimited import read_delimited
+from swarmhub.data.readers.registry import read_file
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
 
@@ -45,7 +45,7 @@ def read_frames(files: Files, schema: Schema) -> list[Frame]:
         separator=files.separator, decimal=files.decimal, sheet=files.sheet, format=files.format,
         options=files.options,
     )  # fmt: skip
-    return [read_delimited(path, request) for path in files.paths]
+    return [read_file(path, request) for path in files.paths]
 
 
 def read_dataset(

@@ -12,7 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,25 @@ def read_delimited(path: Path, request: Request) -> Frame:
         if not found.mixed:
             return found.frame(path.name, request)
         words |= found.mixed  # numbers in one block, text in another: read again as text
+
+
+def frame_of_texts(
+    source: str, rows: Sequence[tuple[int, Sequence[str]]], request: Request, notes: Sequence[str]
+) -> Frame:
+    """Return a table out of (line, cells) pairs of text, the header first: by the same rules as a
+    text file."""
+    (_, header), *body = rows
+    names = check_header([tidy(cell) for cell in header], source)
+    if not body:
+        raise BadInput(f"{source} has a header but no rows; expected one line per patient.")
+    found = _Columns(names, set(names))
+    found.x, found.rows = np.zeros((len(body), 0)), len(body)
+    found.lines = [np.array([line for line, _ in body], dtype=np.int64)]
+    for k, name in enumerate(names):
+        growing = found.texts[name] = _Growing()
+        growing.add(np.array([cells[k] for _, cells in body], dtype=object))
+    made = found.frame(source, request)
+    return replace(made, notes=(*notes, *made.notes))
 
 
 @dataclass
