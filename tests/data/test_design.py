@@ -5,6 +5,7 @@ import pytest
 from data_tools import dataset, design_of, merged
 
 from swarmhub.data import design as design_room
+from swarmhub.data.cells import FLAG
 from swarmhub.data.design import Design, Options
 from swarmhub.errors import BadInput, Malformed
 
@@ -82,6 +83,15 @@ def test_only_the_features_with_most_values_are_kept(monkeypatch):
     rare = np.where(np.arange(20) < 12, np.arange(20.0), np.nan)
     columns = {"a": rare, "b": np.arange(20.0), "c": np.arange(20.0)}
     assert design_of(dataset([0, 1] * 10, **columns)).names == ("b", "c")
+
+
+def test_a_hospital_without_values_below_the_limit_has_flags_of_zero():
+    crp = np.where(np.arange(60) < 20, 2.5, np.arange(60.0))
+    flag = (np.arange(60) < 20).astype(float)
+    design = design_of(dataset([0, 1] * 30, **{"crp": crp, f"crp{FLAG}": flag}))
+    k = design.names.index(f"crp{FLAG}")
+    made = design.matrix(dataset([0, 0], crp=np.array([7.0, np.nan])))
+    assert made[:, k].tolist() == [pytest.approx(-design.mean[k] / design.sd[k]), 0.0]
 
 
 def test_a_withheld_column_stays_if_another_hospital_publishes_it():

@@ -7,6 +7,7 @@
     schema       a study's declaration of its data
     join         several files, joined by the samples' names
     columns      the columns of a block
+    logarithms   logarithms with the same bits on every machine
     assemble     a `Dataset` out of these
     reading      a hospital's files
     findings     what a look at the data has found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from swarmhub.contract.records import Inputs
+from swarmhub.data import logarithms
 from swarmhub.data.cells import FLAG, Cells, need_finite
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
@@ -171,8 +172,8 @@ def _take_column(
 
 
 TRANSFORMS: dict[str, Callable[[Floats], Floats]] = {
-    "log": np.log, "log2": np.log2, "log10": np.log10,
-    "log1p": np.log1p, "log2p1": lambda x: np.log1p(x) / np.log(2.0),
+    "log": logarithms.log, "log2": logarithms.log2, "log10": logarithms.log10,
+    "log1p": logarithms.log1p, "log2p1": lambda x: logarithms.log1p(x) * logarithms.PER_LN2,
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from swarmhub import codec
 from swarmhub.codec import Json
+from swarmhub.data.cells import FLAG
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Floats, Words
 from swarmhub.errors import BadInput, Malformed
@@ -129,9 +130,20 @@ class Design:
             np.nan_to_num(values, copy=False, nan=0.0)
             x[:, mine] = values
         for j, source in enumerate(self.sources):
+            base = source.column.removesuffix(FLAG)
+            if source.kind == NUMBER and base != source.column and source.column not in place:
+                x[:, j] = self._flag(j, dataset, place.get(base))  # no value is below the limit
             if source.kind != NUMBER:
                 x[:, j] = self._words(j, source, dataset, place)
         return np.clip(x, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=x)
+
+    def _flag(self, j: int, dataset: Dataset, base: int | None) -> Floats | float:
+        """Return the flag j of a column without any value below the limit, (n,) standardised."""
+        if base is None:
+            return 0.0
+        column = dataset.x[:, base]
+        known = ~np.isnan(column if isinstance(column, np.ndarray) else column.toarray().ravel())
+        return np.where(known, -self.mean[j] / self.sd[j], 0.0)
 
     def _words(
         self, j: int, source: Source, dataset: Dataset, place: Mapping[str, int]
