@@ -11,7 +11,7 @@ import numpy as np
 
 from swarmhub.contract.records import Inputs
 from swarmhub.data import logarithms
-from swarmhub.data.cells import FLAG, Cells, need_finite
+from swarmhub.data.cells import FLAG, LARGEST, Cells, need_finite
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
 from swarmhub.data.identifiers import is_counter, why_column, why_identifier
@@ -186,6 +186,9 @@ def transform(
     values = x if is_dense else x.data
     if values.size and not _is_sane(values):
         _refuse_infinite(x, names, place, found)
+        values = np.where(np.abs(values) <= LARGEST, values, np.nan)
+        if is_dense:
+            x = values
     if inputs.transform == "none" and not inputs.floor:
         return x
     if not is_dense and inputs.floor:
@@ -216,14 +219,14 @@ def transform(
 
 def _is_sane(values: Any) -> bool:
     low, high = np.nanmin(values, initial=0.0), np.nanmax(values, initial=0.0)
-    return bool(low >= -1e100 and high <= 1e100)
+    return bool(low >= -LARGEST and high <= LARGEST)
 
 
 def _refuse_infinite(
     x: Any, names: list[str], place: Callable[[int, str], str], found: Findings
 ) -> None:
     dense = x if isinstance(x, np.ndarray) else x.toarray()
-    for k in np.flatnonzero(np.nanmax(np.abs(dense), axis=0, initial=0.0) > 1e100):
+    for k in np.flatnonzero(np.nanmax(np.abs(dense), axis=0, initial=0.0) > LARGEST):
         name = names[int(k)]
         try:
             need_finite(dense[:, k], lambda row, name=name: place(row, name))  # type: ignore[misc]

@@ -25,6 +25,7 @@ LEAST_CLASS = 5  # patients of a class, from which on a column's AUC says someth
 AT_ONCE = 400_000  # values
 MANY_ROWS = 50_000  # looked at for an AUC or a duplicate; of larger tables every k-th row
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -1.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 777.0)
+SURE = (*SENTINELS[:4], 999.0, 9999.0, 99999.0)  # a single one is a code, too
 FAR = 4.0  # ranges of the other values that a code lies away from them
 CONFOUNDED = 0.97  # share of a batch's rows of one class
 
@@ -326,7 +327,8 @@ def _check_sentinel(name: str, known: npt.NDArray[np.float64], found: Findings) 
         value, rows = float(distinct[end]), int(counts[end])
         spread = float(inner[-1] - inner[0])
         gap = float(abs(value - inner[0 if end == 0 else -1]))
-        is_code = value in SENTINELS and gap > max(0.5 * spread, 1.0)
+        is_usual = value in SENTINELS and (rows > 1 or value in SURE)
+        is_code = is_usual and gap > max(0.5 * spread, 1.0)
         is_far = rows > 1 and gap > FAR * spread and len(inner) > 10
         is_zero = value == 0.0 and rows > 1 and gap > spread and len(inner) > 10 and inner[0] > 0
         if is_code or is_far or is_zero:
