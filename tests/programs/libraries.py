@@ -10,7 +10,10 @@ from numpy import show_config
 import swarmhub
 
 features = show_config(mode="dicts")["SIMD Extensions"]
-libraries = ("numpy", "aiohttp", "cryptography", "protobuf", "safetensors", "typer", "rich")
+libraries = (
+    "numpy", "aiohttp", "cryptography", "jinja2", "pandas", "protobuf", "python-calamine", "rich",
+    "safetensors", "typer",
+)  # fmt: skip
 found = {name: importlib.metadata.version(name) for name in libraries}
 assert found["numpy"] == np.__version__
 print(json.dumps({"python": sys.version, "swarmhub": swarmhub.__file__, **found,
