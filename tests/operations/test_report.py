@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from html_tags import Tags
 
 from swarmhub.evaluation.counts import make_counts
 from swarmhub.operations.report.answers import TRIPOD, answer_probast, answer_tripod
@@ -14,26 +14,6 @@ from swarmhub.operations.report.page import approximate, evaluate_model, render
 from swarmhub.operations.report.write import to_json
 
 HOSTILE = '<script>alert("x")</script>'
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and those that were not closed."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.seen, self.open, self.wrong = set(), [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.add(tag)
-        if tag not in ("meta", "line", "rect", "circle", "path"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in ("line", "rect", "circle", "path"):
-            return
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
 
 
 def counts(rows=120):

@@ -56,12 +56,16 @@ def check(
     out: Annotated[
         Path | None, typer.Option(help="Keep exactly what would leave the hospital in this file.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write all of it as a page, for others (.html).")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
     """Check files against a study's declaration, and show what would leave the hospital."""
     from swarmhub.data.reading import Files
     from swarmhub.operations.data_check import check_data, find_spec
+    from swarmhub.operations.data_page import write_check
     from swarmhub.recipes.preparing import Sources
 
     def of(paths: list[Path]) -> Files:
@@ -71,6 +75,8 @@ def check(
     found = check_data(spec, Sources(of(files), of(test) if test else None, label, id_))
     if out is not None and found.document:
         out.write_bytes(found.document.encode())
+    if page is not None:
+        write_check(found, page)
     if json_:
         print(json.dumps(codec.to_json(found), indent=2, ensure_ascii=False))
     else:

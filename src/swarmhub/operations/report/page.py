@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from swarmhub.evaluation import charts
 from swarmhub.evaluation.counts import HISTOGRAMS, MIN_COUNT, evaluate_counts, scored_of, trace_roc
-from swarmhub.evaluation.figures import DESCRIPTIVE, Evaluation, Figure
+from swarmhub.evaluation.figures import DESCRIPTIVE, Evaluation, Figure, share
+from swarmhub.operations.pages import render_page
 from swarmhub.operations.report.answers import answer_probast, answer_tripod
 from swarmhub.operations.report.gather import Reported, SiteReported
 
@@ -78,16 +76,8 @@ def list_rows(evaluation: Evaluation | None) -> list[Row]:
 def render(found: Reported) -> str:
     """Return the page."""
     pooled, without = (evaluate_model(found, model) for model in ("swarm", "left-out"))
-    environment = Environment(
-        loader=PackageLoader("swarmhub.operations.report"), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("report.html")
-    style = environment.get_template("report.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return page.render(
-        style=Markup(style),
-        style_hash=f"sha256-{digest}",
+    return render_page(
+        "report.html",
         r=found,
         positive=" or ".join(found.outcome["positive"]) or "positive",
         rows=list_rows(pooled),
@@ -121,12 +111,19 @@ def say_pooled(found: Reported, pooled: Evaluation | None) -> str:
 def list_subgroups(found: Reported) -> list[tuple[str, str, str, int]]:
     """Return (name, recall, specificity, patients) of each subgroup; withheld ones have none."""
     cells = found.counts.get("swarm/subgroups", [])
-    rows = []
-    for name, (tp, fp, tn, fn) in zip(found.subgroups, cells, strict=False):
-        recall = f"{tp / (tp + fn):.2f}" if tp + fn else "withheld or none"
-        specificity = f"{tn / (tn + fp):.2f}" if tn + fp else "withheld or none"
-        rows.append((name, recall, specificity, tp + fp + tn + fn))
-    return rows
+    return [
+        (name, _say_share(tp, tp + fn), _say_share(tn, tn + fp), tp + fp + tn + fn)
+        for name, (tp, fp, tn, fn) in zip(found.subgroups, cells, strict=False)
+    ]
+
+
+def _say_share(part: int, whole: int) -> str:
+    """Return a share with its interval (Wilson)."""
+    found = share(part, whole)
+    if found.value is None:
+        return "withheld or none"
+    few = ", descriptive" if whole < DESCRIPTIVE else ""
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}{few})"
 
 
 # charts

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import BadInput
 from swarmhub.files import write_durably
 from swarmhub.home.home import Home
+from swarmhub.operations.pages import check_path
 from swarmhub.operations.report.answers import answer_probast, answer_tripod
 from swarmhub.operations.report.gather import Reported, gather
 from swarmhub.operations.report.page import evaluate_model, list_rows, render
@@ -28,10 +28,7 @@ class Written:
 async def write_report(home: Home, study: str, out: Path) -> Written:
     """Write a study's report to an HTML file, and as JSON beside it. Raises BadInput if the study
     has no model yet, or the path cannot be used."""
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise BadInput(f"Expected an .html file for the report, got {out}.")
-    if not out.absolute().parent.is_dir():
-        raise BadInput(f"There is no folder {out.absolute().parent}; make it first.")
+    check_path(out, "report")
     found = await gather(home, study)
     write_durably(out, render(found).encode())
     data = out.with_suffix(".json")
