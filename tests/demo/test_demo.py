@@ -62,7 +62,7 @@ def test_json_is_one_object_with_the_stated_keys(outcome):
     _, found = outcome
     assert set(found) == {
         "nodes", "rounds", "startup_s", "round_s_median", "total_s", "leaders", "auc",
-        "model_digest", "model", "ledger", "takeovers",
+        "model_digest", "model", "report", "ledger", "takeovers",
     }  # fmt: skip
     assert set(found["auc"]) == {"local", "local_mean", "swarm", "central", "own"}
     assert found["nodes"] == 4
@@ -138,6 +138,13 @@ def test_the_model_is_a_folder_that_predicts(outcome):
     scores = model.predict(root / "tables" / "cleveland.csv")
     assert len(scores.probability) == 303
     assert 0.3 < scores.probability.mean() < 0.7
+
+
+def test_the_report_names_each_hospital_and_the_model(outcome):
+    _, found = outcome
+    page = Path(found["report"]).read_text()
+    assert found["model_digest"] in page
+    assert all(name in page for name in found["auc"]["own"])
 
 
 def test_every_node_settled_the_same_model(outcome):

@@ -48,6 +48,7 @@ class Outcome:
     scores: Scores
     model_digest: str
     model_folder: Path
+    report: Path
     ledger: Path
     takeovers: list[Takeover]
     homes: list[Path]
@@ -75,6 +76,7 @@ class Outcome:
             },
             "model_digest": self.model_digest,
             "model": str(self.model_folder),
+            "report": str(self.report),
             "ledger": str(self.ledger),
             "takeovers": [
                 {"round": t.round, "term": t.term, "from": t.frm, "to": t.to,

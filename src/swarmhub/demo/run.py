@@ -32,6 +32,7 @@ from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.operations.models import Target, export_model
+from swarmhub.operations.report.write import write_report
 
 MARKER = "demo.json"
 RESTART_AFTER_S = 3.0  # the killed node restarts after its round, or after so long
@@ -214,7 +215,7 @@ class Demo:
             raise SwarmhubError(f"No node holds the settled model {final.digest[:16]}….")
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
         scores = await asyncio.to_thread(self.held_out.compare, swarm)
-        model_folder = await self._export()
+        model_folder, report = await self._export()
         return Outcome(
             nodes=len(self.sites),
             rounds=len(self.lines),
@@ -224,6 +225,7 @@ class Demo:
             scores=scores,
             model_digest=final.digest if final else "",
             model_folder=model_folder,
+            report=report,
             ledger=self.homes[0].ledger_path,
             takeovers=self.takeovers,
             homes=[h.root for h in self.homes],
@@ -296,14 +298,15 @@ class Demo:
     def _stores(self) -> list[Path]:
         return [home.blobs_path for home in self.homes]
 
-    async def _export(self) -> Path:
-        """Export the last model from the first node that holds it."""
-        out = self.options.root / "model"
+    async def _export(self) -> tuple[Path, Path]:
+        """Export the last model, and write the study's report, at the first node that holds it."""
+        model, report = self.options.root / "model", self.options.root / "report.html"
         why = "see the logs"
         for home in self.homes:
             try:
-                await export_model(home, STUDY_NAME, Target(out))
-                return out
+                await export_model(home, STUDY_NAME, Target(model))
+                await write_report(home, STUDY_NAME, report)
+                return model, report
             except BadInput as error:
                 why = str(error)
         raise SwarmhubError(f"The last model cannot be exported: {why}")

@@ -134,6 +134,7 @@ def show_outcome(outcome: Outcome) -> None:
     for what, path in (
         ("ledger", outcome.ledger),
         ("model", outcome.model_folder),
+        ("report", outcome.report),
         ("homes and logs", root / "sites"),
     ):
         console.print(f"  {what:<15}{path}", highlight=False, soft_wrap=True)
