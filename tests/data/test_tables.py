@@ -16,7 +16,10 @@ def test_numbers_text_missing_values_and_quotes_are_read(tmp_path):
     np.testing.assert_array_equal(column(table, "age"), [50.5, np.nan, -20.0])
     assert column(table, "note") == ["a, b", None, None]
     assert np.isnan(column(table, "empty")).all()
-    assert found.sentences == ("t.csv: 1 of 4 rows have no label and are left out.",)
+    assert found.sentences == (
+        "t.csv, line 4: 1 of 4 rows have no label and are left out, the first is this one; totals "
+        "and notes below a table are such rows.",
+    )
 
 
 def test_tabs_gzip_and_logical_values_are_understood(tmp_path):
@@ -88,7 +91,7 @@ def test_an_unnamed_first_column_names_the_samples(tmp_path):
         ("", "is empty"),
         ("y,a\n", "no rows"),
         ("y,a\n1,2\n1\n", "line 3: expected 2 cells as in the header, got 1"),
-        ("y,a,a\n1,2,3\n", "columns 2 and 3 are both named 'a'"),
+        ("y,a,a\n1,2,3\n", "columns 2 and 3 have the same name 'a'"),
         ("y,,a\n1,2,3\n", "column 2 has no name"),
         ("Y_label,a\n1,2\n", "no column 'y' for the label"),
         ("y,a\n,2\nNA,3\n", "missing in all 2 rows"),
@@ -108,7 +111,7 @@ def test_an_unnamed_first_column_names_the_samples(tmp_path):
         ('y,a\n1,"2",3\n', "line 2: expected 2 cells as in the header, got 3"),
         ("\ufeff", "is empty"),
         ("\n\n", "is empty"),
-        ("y, a ,a\n1,2,3\n", "columns 2 and 3 are both named 'a'"),
+        ("y, a ,a\n1,2,3\n", "columns 2 and 3 have the same name 'a'"),
         ("y,a,\n1,2,3\n", "column 3 has no name"),
     ],
 )

@@ -15,48 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wrong_data.sheets import Sheet
+from .sheets import Sheet
 
 Array = NDArray[Any]
 HOSPITALS = ("aldmoor", "birkhall", "corvane", "dunmere")
 PROTEINS = [
-    "P05231",
-    "P10145",
-    "P01375",
-    "P13500",
-    "P80098",
-    "P02778",
-    "Q07325",
-    "P09341",
-    "P49771",
-    "P78556",
-    "P15692",
-    "P14210",
-    "P01579",
-    "P05112",
-    "P22301",
-    "P60568",
-    "Q14116",
-    "P09603",
-]
+    "P05231", "P10145", "P01375", "P13500", "P80098", "P02778", "Q07325", "P09341", "P49771",
+    "P78556", "P15692", "P14210", "P01579", "P05112", "P22301", "P60568", "Q14116", "P09603",
+]  # fmt: skip
 GENES = [
-    "ENSG00000122025",
-    "ENSG00000181163",
-    "ENSG00000141510",
-    "ENSG00000138413",
-    "ENSG00000182054",
-    "ENSG00000119772",
-    "ENSG00000168769",
-    "ENSG00000159216",
-    "ENSG00000184937",
-    "ENSG00000157404",
-    "ENSG00000171456",
-    "ENSG00000213281",
-    "ENSG00000133703",
-    "ENSG00000245848",
-    "ENSG00000179348",
-    "ENSG00000174059",
-]
+    "ENSG00000122025", "ENSG00000181163", "ENSG00000141510", "ENSG00000138413",
+    "ENSG00000182054", "ENSG00000119772", "ENSG00000168769", "ENSG00000159216",
+    "ENSG00000184937", "ENSG00000157404", "ENSG00000171456", "ENSG00000213281",
+    "ENSG00000133703", "ENSG00000245848", "ENSG00000179348", "ENSG00000174059",
+]  # fmt: skip
 PANELS = {"proteins": PROTEINS, "genes": GENES}
 FIRST_WORDS = ("AML", ("control",))
 SECOND_WORDS = ("relapse", ("remission", "no relapse"))
@@ -99,22 +71,22 @@ class Study:
 
     @property
     def inputs(self) -> list[str]:
-        """Return the columns that the study declares as inputs."""
+        """Gives the columns that the study declares as inputs."""
         return list(self.declaration["inputs"])
 
     @property
     def outcome(self) -> str:
-        """Return the name of the outcome column."""
+        """Gives the name of the outcome column."""
         return str(self.declaration["outcome"]["column"])
 
 
 def seeded(seed: int, *words: str) -> np.random.Generator:
-    """Return a generator of its own for a seed and some words."""
+    """Makes a generator of its own for a seed and some words."""
     return np.random.default_rng([seed, zlib.crc32("/".join(words).encode())])
 
 
 def make_study(setting: Setting) -> Study:
-    """Return the four hospitals' tables."""
+    """Draws the four hospitals' tables."""
     rng = seeded(setting.seed, "sizes")
     sizes = [int(rng.integers(low, high + 1)) for low, high in SIZES]
     drawn = dict(zip(rng.permutation(HOSPITALS), sizes, strict=True))
@@ -145,7 +117,7 @@ def _declare(setting: Setting, panel: list[str]) -> dict[str, Any]:
 def _make_sheet(
     hospital: str, patients: int, share: float, setting: Setting, rng: np.random.Generator
 ) -> Sheet:
-    """Return one hospital's rows: a row for each visit, in the order of the laboratory."""
+    """Draws one hospital's rows: a row for each visit, in the order of the laboratory."""
     case = rng.permutation(np.arange(patients) < round(share * patients))
     visits = np.where(rng.random(patients) < 0.15, rng.integers(2, 5, patients), 1)
     of = np.repeat(np.arange(patients), visits)  # the patient of each row
@@ -185,7 +157,7 @@ def _write_ids(
 def _write(
     name: str, values: Array, empty: str, more: float, rng: np.random.Generator
 ) -> list[str]:
-    """Write a column's cells, some of them missing."""
+    """Writes a column's cells, some of them missing."""
     decimals, rate = CLINICAL.get(name, (PANEL_DECIMALS, PANEL_MISSING))
     rate = CODED.get(name, rate) * more
     gaps = rng.random(len(values)) < rate
@@ -219,7 +191,7 @@ def _draw_people(
 def _draw_labs(
     people: dict[str, Array], case: Array, effect: float, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Return the laboratory values of each visit; they have the tails that such values have."""
+    """Draws the laboratory values of each visit; they have the tails that such values have."""
     n, y = len(case), effect * case
     man = people["sex"] == "M"
     kidney = np.where(rng.random(n) < 0.03, rng.uniform(1.6, 4.5, n), 1.0)
@@ -242,18 +214,18 @@ def _draw_labs(
 def _draw_panel(
     of: Array, case: Array, age: Array, setting: Setting, shift: float, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Return log2 values: three pathways, patients who return, a shift of the site's assay."""
+    """Draws log2 values: three pathways, returning patients, a shift of the site's assay."""
     names = PANELS[setting.panel]
     fixed = seeded(0, setting.panel)  # the same molecules at every seed
     means, deviations = fixed.uniform(1.2, 14, len(names)), fixed.uniform(0.4, 1.3, len(names))
     signs = np.where(fixed.random(len(names)) < 0.4, -1.0, 1.0)
-    effects = np.where(np.arange(len(names)) % 3 == 0, fixed.uniform(0.30, 0.60, len(names)), 0.0)
+    effects = np.where(np.arange(len(names)) % 3 == 0, fixed.uniform(0.36, 0.66, len(names)), 0.0)
     pathways = rng.normal(size=(3, len(case)))
     columns = {}
     for j, name in enumerate(names):
         own = 0.5 * pathways[j % 3] + np.sqrt(0.75) * rng.normal(size=len(case))
-        own = own + setting.effect * effects[j] * signs[j] * case
-        seen = 0.8 * own[of] + 0.6 * rng.normal(size=len(of)) + 0.2 * own[of] * (effects[j] > 0)
+        own = own + setting.effect * effects[j] * signs[j] * case / 0.8
+        seen = 0.8 * own[of] + 0.6 * rng.normal(size=len(of))
         seen = seen + 0.006 * (age - 57) + rng.normal(0, 0.3) + shift
         columns[name] = means[j] + deviations[j] * seen
     return columns

@@ -35,12 +35,13 @@ def assemble(
     for frame in frames:
         for note in frame.notes:
             found.say("file", note)
+        _refuse_second_header(frame)
     outcome = schema.outcome
     joined = join_frames(frames, schema.declaration.sample, outcome.column, found)
     y = _code(joined.main, schema, found) if needs_outcome else None
     kept = np.arange(joined.main.rows) if y is None else np.flatnonzero(~np.isnan(y))
     if y is not None and len(kept) < len(y):
-        _say_dropped(joined.main, schema, len(y) - len(kept), len(y), found)
+        _say_dropped(joined.main, schema, np.isnan(y), found)
     taken = _take_inputs(joined, schema, found)
     if not taken.names and not taken.categories:
         raise BadInput(
@@ -66,6 +67,19 @@ def assemble(
         source=joined.main.source,
     )
     return dataset if len(kept) == joined.main.rows else dataset.take(kept)
+
+
+def _refuse_second_header(frame: Frame) -> None:
+    """Raise BadInput if a row repeats the names of the columns, as joined exports have it."""
+    hits = np.zeros(frame.rows, dtype=np.int64)
+    for name, words in frame.sheet.items():
+        if name in words.words:
+            hits += words.codes == words.words.index(name)
+    if hits.max(initial=0) > max(1, 0.5 * (len(frame.sheet) + len(frame.names))):
+        raise BadInput(
+            f"{frame.place(int(np.argmax(hits)))} repeats the header; remove this line (were two "
+            "exports joined?)."
+        )
 
 
 @dataclass
@@ -123,10 +137,14 @@ def _code(frame: Frame, schema: Schema, found: Findings) -> Floats:
     return coded.y
 
 
-def _say_dropped(frame: Frame, schema: Schema, dropped: int, rows: int, found: Findings) -> None:
+def _say_dropped(
+    frame: Frame, schema: Schema, dropped: npt.NDArray[np.bool_], found: Findings
+) -> None:
+    first = frame.place(int(np.flatnonzero(dropped)[0]))
     found.say(
         "rows without outcome",
-        f"{frame.source}: {dropped} of {rows} rows have no label and are left out.",
+        f"{first}: {int(dropped.sum())} of {len(dropped)} rows have no label and are left out, the "
+        "first is this one; totals and notes below a table are such rows.",
         schema.outcome.column,
     )
 

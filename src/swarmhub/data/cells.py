@@ -34,6 +34,13 @@ _NUMBER = r"[-+−]?\s?\d[\d.,'\u2019 \u00a0\u202f]*(?:[eE][-+]?\d+)?"
 _LIMIT = re.compile(rf"(?:[<>≤≥~≈=±]|&[lg]t;)+\s*{_NUMBER}\D{{0,12}}")
 _MARKED = re.compile(rf"{_NUMBER}\s*\D{{1,12}}|[^\w\s]{{1,3}}\s*{_NUMBER}|{_NUMBER}")
 _COMMAS = re.compile(r"[-+−]?\d[\d.' \u2019\u00a0\u202f]*(?:,\d+)+")
+_MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*"
+DATE = re.compile(
+    rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[T ].*)?|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
+    rf"(?:[T ].*)?|\d{{1,2}}[-. /]{{0,2}}{_MONTH}[-. /]{{0,2}}\d{{2,4}}|"
+    rf"{_MONTH}[. ]{{0,2}}\d{{1,2}},? +\d{{4}}|(?:19|20)\d\d[01]\d[0-3]\d",
+    re.IGNORECASE,
+)
 FLAG = " below the limit"  # after the name of the column that says which values were below it
 _WORDS = (
     "n.d. n.d nd n/d n.a. n.a - -- --- – — unknown unk missing not_done not_measured pending tbd "
@@ -49,6 +56,7 @@ LIMIT = "a value beyond a limit of detection ('<' or '>' before a number)"
 COMMA = "a number with a comma"
 MARKED = "a number with other signs or a unit"
 NOT_MEASURED = "a word or sign for 'not measured'"
+DATED = "a date"
 TEXT = "text"
 ADVICE = {
     LIMIT: "write the number that all hospitals agree on for such values (half of the limit, say), "
@@ -57,6 +65,7 @@ ADVICE = {
     "--decimal , if all numbers of the file have commas",
     MARKED: "write the number alone, in the unit that all hospitals use",
     NOT_MEASURED: "leave the cell empty",
+    DATED: "use an age or a time span instead of dates, or exclude the column",
     TEXT: "write a number, or leave the cell empty",
 }
 
@@ -92,6 +101,8 @@ def kind_of(text: str) -> str:
     """Return the kind of text in a cell that is no number, in words that show nothing of it."""
     if len(text) > MAX_NUMBER:
         return TEXT
+    if DATE.fullmatch(text):
+        return DATED
     if _LIMIT.fullmatch(text):
         return LIMIT
     if "_".join(text.lower().split()) in _NOT_MEASURED:
@@ -258,6 +269,7 @@ class _Mixture:
         kinds = {k for k in self.kinds if k is not None}
         return (
             kinds <= {COMMA}
+            or (bool(self.distinct) and all(word.endswith("%") for word in self.distinct))
             or (
                 kinds <= {LIMIT} and len({word[0] for word in self.distinct}) == 1
             )  # no '>=' to '<'

@@ -14,12 +14,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from swarmhub.data.cells import Cells
+from swarmhub.data.cells import DATE, Cells
 from swarmhub.data.frames import Floats, Words
 
 MOSTLY = 0.8  # of a column's values: then the column is of that kind
 MIN_CODES = 10  # distinct values, from which on numbers in them look like record numbers
 DIGITS = 15  # that a number in memory keeps
+SERIALS = (5_000, 60_000)  # days since 1900, as spreadsheets count dates: 1913 to 2064
 MIN_RUN = 20  # rows; a shorter run of whole numbers may be chance
 
 _WHO = "patient|pat|subject|person|proband|participant"
@@ -34,16 +35,9 @@ _NAME_OF_PERSON = re.compile(
     rf"^({_WHO})_?name$|^(nach|vor)name$"
 )
 _NAME_OF_DATE = re.compile(
-    r"(^|_)(dob|birth_?da(te|y)|date_of_\w+|geburtsdatum|date|datum|timestamp)(_|$)|_?datetime$"
+    r"(^|_)(dob|birth_?da(te|y)|date_of_\w+|geb|geb_?datum|geburtsdatum|date|datum|timestamp)(_|$)|_?datetime$"
 )
 _NAME_OF_PATIENT = re.compile(rf"(^|_)({_WHO}|pid|mrn)(_?({_NUMBERED}))?$|^id$")
-_MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*"
-_DATE = re.compile(
-    rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[T ].*)?|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
-    rf"(?:[T ].*)?|\d{{1,2}}[-. /]{{0,2}}{_MONTH}[-. /]{{0,2}}\d{{2,4}}|"
-    rf"{_MONTH}[. ]{{0,2}}\d{{1,2}},? +\d{{4}}|(?:19|20)\d\d[01]\d[0-3]\d",
-    re.IGNORECASE,
-)
 _CODE = re.compile(r"\d{3}|@|[0-9a-f]{8}-[0-9a-f]{4}", re.IGNORECASE)
 
 DATES = "it has dates; use an age or a time span instead"
@@ -87,6 +81,8 @@ def why_number(name: str, values: Floats) -> str:
     known = values[~np.isnan(values)]
     if not len(known) or np.any(np.abs(known) > 1e9):
         return ""
+    if np.all((known >= SERIALS[0]) & (known <= SERIALS[1]) & (known == np.floor(known))):
+        return DATES
     return DATES if _are_dates(Words.of([f"{v:.0f}" for v in known])) else ""
 
 
@@ -99,7 +95,7 @@ def is_counter(values: Floats) -> bool:
 
 def _are_dates(words: Words) -> bool:
     counts = words.counts()
-    dates = sum(n for word, n in counts.items() if _DATE.fullmatch(word))
+    dates = sum(n for word, n in counts.items() if DATE.fullmatch(word))
     return dates > 0 and dates >= MOSTLY * sum(counts.values())
 
 

@@ -100,8 +100,8 @@ def _places(names: Words, frame: Frame) -> dict[str, int]:
             continue
         if name in place:
             raise BadInput(
-                f"{frame.place(k)}: the sample '{plain(name, 40)}' is there twice (first in row "
-                f"{place[name] + 1}); files can be joined only if each sample is there once."
+                f"{frame.place(k)}: this sample is there twice (first in {frame.place(place[name])}"
+                "); files can be joined only if each sample is there once."
             )
         place[name] = k
     return place

@@ -8,81 +8,24 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 
 import numpy as np
 
 from swarmhub.codec import Json
 from swarmhub.data.check.names import find_alike, fold, list_names, say_nearest
+from swarmhub.data.check.others import Others
+from swarmhub.data.check.scales import check_scales
 from swarmhub.data.dataset import Dataset
-from swarmhub.data.design import MAX_DEVIATIONS, Design, read_statistics
+from swarmhub.data.design import MAX_DEVIATIONS, Design
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Words
 from swarmhub.data.metrics import auc
-from swarmhub.data.numbers import value_of
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 
-UNIT = 1.8  # ratio of medians from which on disjoint ranges look like another unit
-INNER = (0.1, 0.9)  # quantiles of the ranges that are compared
-LEAST_ROWS = 10  # of a column at either side, to say something of its range
-WIDE = 50  # columns, from which on a share of them has to differ
-SHARE = 0.2
+UNEQUAL = 0.6  # difference of the shares of positive rows, here and at the others
+LEAST_ROWS = 10
 INVERTED = 2.6  # standard errors below one half: a chance of 1 in 200
-
-
-@dataclass(frozen=True)
-class Others:
-    """The merged statistics without this hospital's own."""
-
-    merged: Json
-    own: Json
-
-    @classmethod
-    def of(cls, merged: bytes, own: bytes) -> Others:
-        """Return the statistics of the other hospitals."""
-        return cls(read_statistics(merged), read_statistics(own))
-
-    def column(self, name: str) -> dict[str, Json] | None:
-        """Return a numeric column's entry in the merge, if there is one."""
-        found = self.merged["columns"].get(name)
-        return found if found is not None and found["kind"] == "numeric" else None
-
-    def bins(self, name: str) -> dict[int, int]:
-        """Return the other hospitals' values of a numeric column by bin."""
-        column, mine = self.column(name), self.own["columns"].get(name, {})
-        if column is None:
-            return {}
-        own = mine.get("bins", {})
-        left = {int(b): n - own.get(b, 0) for b, n in column["bins"].items()}
-        return {b: n for b, n in left.items() if n > 0}
-
-    def effect(self, name: str) -> float:
-        """Return the standardised covariance of a column with the outcome at the other hospitals:
-        a sum of co-deviations, in standard deviations of the column; 0 if it is not known."""
-        column = self.column(name)
-        if column is None or not column["count"]:
-            return 0.0
-        mine = self.own["columns"].get(name, {})
-        if mine.get("kind") != "numeric":
-            mine = {}
-        sd = math.sqrt(float.fromhex(column["m2"]) / column["count"])
-        return _without(column, mine) / sd if sd > 0 else 0.0
-
-
-def _without(merged: Json, own: Json) -> float:
-    """Return the sum of co-deviations of the merge without one hospital's (Chan's update,
-    undone)."""
-    n, k = merged["pairs"], own.get("pairs", 0)
-    xy = float.fromhex(merged["xy"])
-    if not k or n <= k:
-        return xy if not k else 0.0
-    rest = n - k
-    x, y = float.fromhex(merged["x"]), float.fromhex(merged["y"])
-    ox, oy = float.fromhex(own["x"]), float.fromhex(own["y"])
-    rx, ry = (n * x - k * ox) / rest, (n * y - k * oy) / rest
-    left: float = xy - float.fromhex(own["xy"]) - (ox - rx) * (oy - ry) * (rest * k / n)
-    return left
 
 
 def check_merged(
@@ -94,7 +37,7 @@ def check_merged(
     study."""
     others = Others.of(*statistics)
     check_columns(dataset, design, schema, others, found)
-    check_units(dataset, others, found)
+    check_scales(dataset, others, found)
     check_direction(dataset, design, others, schema, found)
     check_shares(others, schema, found)
     for sentence in outliers(design, dataset):
@@ -196,64 +139,6 @@ def _categories(design: Design) -> list[str]:
     ]
 
 
-# units
-
-
-def check_units(dataset: Dataset, others: Others, found: Findings) -> None:
-    """Warn of columns with values that lie beside those of the other hospitals."""
-    apart: list[tuple[str, float, float]] = []
-    looked = 0
-    if dataset.is_sparse:
-        return
-    for k, name in enumerate(dataset.features):
-        theirs = others.bins(name)
-        known = dataset.x[:, k]
-        known = known[~np.isnan(known)]
-        if (
-            len(known) < LEAST_ROWS
-            or sum(theirs.values()) < LEAST_ROWS
-            or len(np.unique(known)) < 5
-        ):
-            continue
-        looked += 1
-        mine = np.quantile(known, [INNER[0], 0.5, INNER[1]], method="inverted_cdf")
-        low, middle, high = (_quantile(theirs, q) for q in (INNER[0], 0.5, INNER[1]))
-        gap = max(float(mine[0]) - high, low - float(mine[2]))
-        if gap > 0 and (
-            _is_far(float(mine[1]), middle)
-            if mine[1] * middle > 0
-            else gap > max(high - low, float(mine[2] - mine[0]))
-        ):
-            apart.append((name, float(mine[1]), middle))
-    if looked > WIDE and len(apart) < SHARE * looked:
-        return  # single columns of many differ by chance and by assay
-    for name, here, there in apart[:6]:
-        found.warn(
-            "unit",
-            f"Column '{plain(name, 60)}': its values lie beside those of the other hospitals "
-            f"(median {here:.3g} here, about {there:.2g} there); is the unit the same, and is it "
-            "transformed alike?",
-            name,
-        )
-    if len(apart) > 6:
-        found.warn("unit", f"The same holds for {len(apart) - 6} more columns.", apart[6][0])
-
-
-def _quantile(bins: dict[int, int], q: float) -> float:
-    total, seen = sum(bins.values()), 0
-    for place in sorted(bins):
-        seen += bins[place]
-        if seen >= q * total:
-            return value_of(place)
-    return value_of(max(bins))
-
-
-def _is_far(here: float, there: float) -> bool:
-    """Return whether two medians of one sign differ by a factor that units have."""
-    ratio = abs(here / there)
-    return ratio > UNIT or ratio < 1 / UNIT
-
-
 # the outcome
 
 
@@ -292,14 +177,16 @@ def check_direction(
 
 
 def check_shares(others: Others, schema: Schema, found: Findings) -> None:
-    """Warn if this hospital has one class only, and the others have both: site and outcome are
-    confounded."""
+    """Warn if this hospital has one class only, and the others have both, or the classes are shared
+    out most unequally: site and outcome are confounded."""
     labels, own = others.merged["labels"], others.own["labels"]
     if schema.outcome.kind != "binary":
         return
     mine = [own.get("0", 0), own.get("1", 0)]
     theirs = [labels.get("0", 0) - mine[0], labels.get("1", 0) - mine[1]]
-    if min(mine) == 0 and min(theirs) > 0:
+    shares = [part[1] / max(sum(part), 1) for part in (mine, theirs)]
+    is_unequal = min(sum(mine), sum(theirs)) >= LEAST_ROWS and abs(shares[0] - shares[1]) > UNEQUAL
+    if (min(mine) == 0 and min(theirs) > 0) or is_unequal:
         found.warn(
             "site and outcome confounded",
             f"This hospital has {mine[0]} negative and {mine[1]} positive rows, the others "

@@ -7,12 +7,15 @@ outcome, patients on both sides of a split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from swarmhub.data.check.names import find_alike, find_respelled, list_names, say_nearest
+from swarmhub.data.check.people import check_people
+from swarmhub.data.check.scales import check_mixed_units
+from swarmhub.data.check.values import AT_ONCE, MANY_ROWS, check_values, find_in_parts
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
@@ -22,22 +25,20 @@ from swarmhub.errors import plain
 
 TELLS, DEFINES = 0.95, 0.99  # AUC of one column alone: said; refused
 LEAST_CLASS = 5  # patients of a class, from which on a column's AUC says something
-AT_ONCE = 400_000  # values
-MANY_ROWS = 50_000  # looked at for an AUC or a duplicate; of larger tables every k-th row
-SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -1.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 777.0)
-SURE = (*SENTINELS[:4], 999.0, 9999.0, 99999.0)  # a single one is a code, too
-FAR = 4.0  # ranges of the other values that a code lies away from them
 CONFOUNDED = 0.97  # share of a batch's rows of one class
+ASSOCIATED = 0.6  # Cramer's V of batch and outcome
 
 
 def check_own(frames: Sequence[Frame], dataset: Dataset, schema: Schema, found: Findings) -> None:
     """Add what the hospital's own data show to `found`."""
     check_names(frames, schema, found)
+    check_people(frames, schema, found)
     check_classes(dataset, schema, found)
     check_duplicates(dataset, found)
-    check_outcomes_of_patients(dataset, found)
+    check_outcomes_of_patients(dataset, schema, found)
     check_telling(dataset, schema, found)
     check_values(dataset, found)
+    check_mixed_units(dataset, found)
     check_batch(dataset, schema, found)
 
 
@@ -115,10 +116,12 @@ def check_duplicates(dataset: Dataset, found: Findings) -> None:
         twice = [w for w, n in dataset.samples.counts().items() if n > 1]
         if twice:
             rows = sum(dataset.samples.counts()[w] for w in twice)
+            code = dataset.samples.words.index(twice[0])
+            where = _say_lines(dataset, np.flatnonzero(dataset.samples.codes == code))
             found.error(
                 "duplicate samples",
-                f"{len(twice)} samples are there more than once ({rows} rows): remove what was "
-                "exported twice, or declare the patient's column if these are repeated visits.",
+                f"{len(twice)} samples are there more than once ({rows} rows{where}): remove what "
+                "was exported twice, or declare the patient's column if these are repeated visits.",
             )
     rows, first = find_equal_rows(dataset)
     if rows:
@@ -127,8 +130,15 @@ def check_duplicates(dataset: Dataset, found: Findings) -> None:
         level(
             "duplicate rows",
             f"{rows} rows have the same values as another row in all columns{where}: if they were "
-            "exported twice, remove them.",
+            "exported twice, or a patient has two ids, remove them.",
         )
+
+
+def _say_lines(dataset: Dataset, rows: npt.NDArray[np.int64]) -> str:
+    """Return the first two of these rows for a sentence."""
+    if not len(dataset.lines):
+        return ""
+    return f", the first in lines {' and '.join(str(int(dataset.lines[r])) for r in rows[:2])}"
 
 
 def find_equal_rows(dataset: Dataset) -> tuple[int, int]:
@@ -137,7 +147,8 @@ def find_equal_rows(dataset: Dataset) -> tuple[int, int]:
         return 0, 0
     key, filled = _project_rows(dataset)
     order = np.argsort(key, kind="stable")
-    same = np.flatnonzero((np.diff(key[order]) == 0) & filled[order][1:])
+    near = np.diff(key[order]) <= 1e-9 * (1.0 + np.abs(key[order][1:]))  # BLAS adds in any order
+    same = np.flatnonzero(near & filled[order][1:])
     if not len(same):
         return 0, 0
     later = [
@@ -165,7 +176,7 @@ def _project_rows(dataset: Dataset) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return key, count >= 3
 
 
-def check_outcomes_of_patients(dataset: Dataset, found: Findings) -> None:
+def check_outcomes_of_patients(dataset: Dataset, schema: Schema, found: Findings) -> None:
     """Warn of patients with rows of different classes."""
     if dataset.y is None or dataset.patient is None or dataset.time is not None:
         return
@@ -180,8 +191,10 @@ def check_outcomes_of_patients(dataset: Dataset, found: Findings) -> None:
         where = f", the first in line {int(dataset.lines[row])}" if len(dataset.lines) else ""
         found.warn(
             "contradictory outcomes",
-            f"{both} patients have rows with different outcomes{where}: if the outcome is that of "
-            "the patient, correct them; they are split by their higher class.",
+            f"{both} patients have rows with different outcomes in "
+            f"'{plain(schema.outcome.column, 60)}'{where}: if the outcome is that of the patient, "
+            "correct them; they are split by their higher class.",
+            schema.outcome.column,
         )
 
 
@@ -233,13 +246,6 @@ def measure_columns(dataset: Dataset) -> Iterator[tuple[str, float]]:
         yield from _tells(name, rate_words(part, y), y, columns)
 
 
-def find_in_parts(x: Floats, find: Callable[[Floats], list[int]]) -> list[int]:
-    """Return the columns that `find` finds, looking at some columns at a time."""
-    step = max(1, AT_ONCE // max(1, len(x)))
-    starts = range(0, x.shape[1], step)
-    return [start + k for start in starts for k in find(x[:, start : start + step])]
-
-
 def find_telling(x: Floats, y: Floats) -> list[int]:
     """Return the columns that may tell the classes apart: the middle of one class lies beyond
     nearly all of the other one, or one class has hardly a value. (n, p), (n,) -> indices"""
@@ -282,65 +288,6 @@ def _tells(name: str, values: Floats, y: Floats, columns: int) -> Iterator[tuple
         yield name, area
 
 
-# values
-
-
-def check_values(dataset: Dataset, found: Findings) -> None:
-    """Warn of numbers that are codes for 'not known', of constants, and of columns without
-    values."""
-    if dataset.is_sparse or not dataset.rows:
-        return
-    step = max(1, -(-dataset.rows // MANY_ROWS))
-    low, high = (f(dataset.x, axis=0) for f in (np.fmin.reduce, np.fmax.reduce))
-    names = dataset.features
-    empty = [names[k] for k in np.flatnonzero(np.isnan(low))]
-    constant = [names[k] for k in np.flatnonzero(low == high)]
-    if empty:
-        found.say("empty columns", f"Without any value here: {list_names(empty)}.", empty[0])
-    if constant:
-        said = f"The same value in all rows here: {list_names(constant)}."
-        found.say("constant columns", said, constant[0])
-    x = dataset.x[::step]
-    for k in find_in_parts(x, find_far):
-        known = x[~np.isnan(x[:, k]), k]
-        _check_sentinel(names[k], known, found)
-
-
-def find_far(x: Floats) -> list[int]:
-    """Return the columns whose smallest or largest value lies far from the next one, in ranges of
-    the other values. (n, p) -> indices"""
-    found = np.zeros(x.shape[1], dtype=bool)
-    for sign in (1.0, -1.0):
-        values = sign * x
-        end = np.fmin.reduce(values, axis=0)
-        inner = np.where(values > end, values, np.nan)
-        first, last = np.fmin.reduce(inner, axis=0), np.fmax.reduce(inner, axis=0)
-        found |= (first - end) > 0.5 * (last - first)
-    return [int(k) for k in np.flatnonzero(found)]
-
-
-def _check_sentinel(name: str, known: npt.NDArray[np.float64], found: Findings) -> None:
-    distinct, counts = np.unique(known, return_counts=True)
-    if len(distinct) < 3:
-        return
-    for end, inner in ((0, distinct[1:]), (-1, distinct[:-1])):
-        value, rows = float(distinct[end]), int(counts[end])
-        spread = float(inner[-1] - inner[0])
-        gap = float(abs(value - inner[0 if end == 0 else -1]))
-        is_usual = value in SENTINELS and (rows > 1 or value in SURE)
-        is_code = is_usual and gap > max(0.5 * spread, 1.0)
-        is_far = rows > 1 and gap > FAR * spread and len(inner) > 10
-        is_zero = value == 0.0 and rows > 1 and gap > spread and len(inner) > 10 and inner[0] > 0
-        if is_code or is_far or is_zero:
-            found.warn(
-                "codes for not known",
-                f"Column '{plain(name, 60)}': {rows} rows have the value {value:g}, far from all "
-                "others; if it means 'not known', empty the cells, or declare it in "
-                "data.missing_words.",
-                name,
-            )
-
-
 # batches and parts
 
 
@@ -353,14 +300,19 @@ def check_batch(dataset: Dataset, schema: Schema, found: Findings) -> None:
     rows = np.bincount(batch.codes[at], minlength=len(batch.words))
     ones = np.bincount(batch.codes[at], weights=y[at], minlength=len(batch.words))
     large = rows >= LEAST_CLASS
+    if large.sum() < 2:
+        return
     share = ones[large] / rows[large]
     pure = (share >= CONFOUNDED) | (share <= 1 - CONFOUNDED)
-    if large.sum() > 1 and rows[large][pure].sum() > 0.5 * rows[large].sum():
+    mean = ones[large].sum() / rows[large].sum()
+    between = float((rows[large] * (share - mean) ** 2).sum() / rows[large].sum())
+    association = (between / max(mean * (1 - mean), 1e-12)) ** 0.5  # Cramer's V
+    if rows[large][pure].sum() > 0.5 * rows[large].sum() or association > ASSOCIATED:
         found.warn(
             "batch and outcome confounded",
-            f"{int(pure.sum())} of {int(large.sum())} batches in "
-            f"'{plain(schema.declaration.batch, 60)}' have almost one class only: what sets the "
-            "batches apart will be taken for the outcome.",
+            f"The {int(large.sum())} batches in '{plain(schema.declaration.batch, 60)}' and the "
+            f"outcome go together (Cramer's V {association:.2f}; {int(pure.sum())} batches have "
+            "almost one class only): what sets the batches apart will be taken for the outcome.",
             schema.declaration.batch,
         )
 

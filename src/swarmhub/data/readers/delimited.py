@@ -310,7 +310,7 @@ def check_header(names: list[str], source: str) -> list[str]:
                     "line has numbers as a row has; put a header line above it."
                 )
             raise BadInput(
-                f"{source}: columns {seen[name]} and {k} are both named '{plain(name, 60)}'; "
+                f"{source}: columns {seen[name]} and {k} have the same name '{plain(name, 60)}'; "
                 "rename or remove one."
             )
         seen[name] = k
