@@ -20,7 +20,21 @@ def report(
     json_: JsonOption = False,
 ) -> None:
     """Write a study's report: how good its model is, at each hospital, and how it was made."""
-    from swarmhub.operations.report.write import write_report
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    made = run(write_report(Home.open(home), study, out or Path(f"{study}.html")))
+    from swarmhub.operations.report.write import STEPS, write_report
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("{task.description}"))  # fmt: skip
+    screen = Console(stderr=True)
+    with Progress(
+        *columns, console=screen, transient=True, disable=not screen.is_terminal
+    ) as progress:
+        bar = progress.add_task("", total=len(STEPS))
+
+        def tell(step: str) -> None:
+            progress.update(bar, completed=STEPS.index(step), description=step)
+
+        made = run(write_report(Home.open(home), study, out or Path(f"{study}.html"), tell))
     show(made, json_, f"Wrote the report to {made.page}, and its numbers to {made.data}.")

@@ -1,46 +1,45 @@
-"""Charts as SVG, for reports and pages: pure functions from numbers to text.
+"""Charts of curves over two axes: pure functions from numbers to SVG text (`svg` has the parts).
 
-No script, no reference to anything outside, all text escaped and cut: names come from strangers.
-Colours are the page's (`currentColor` and custom properties with fallbacks), so a chart is legible
-in light and dark. A value that is None is left out.
+A value that is None is left out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-WIDTH, HEIGHT = 460, 320
-LEFT, BOTTOM, TOP, RIGHT = 56, 44, 14, 14
-ROW = 26  # height of a line in charts with a row for each name
-NAMES = 170  # width of the names beside such rows
-MAX_NAME = 28  # letters of a name
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#db2777")
+from swarmhub.evaluation.svg import (
+    BOTTOM,
+    COLOURS,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Point,
+    legend,
+    line,
+    mark,
+    nice_ticks,
+    svg,
+    text,
+)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points (x, y) under a name; a point with y None interrupts the line."""
+    """Points (x, y) under a name; a point with y None interrupts the line. `is_main` is drawn
+    broad."""
 
     name: str
     points: Sequence[tuple[float, float | None]]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its interval and its support, under a name."""
-
-    name: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
+    is_main: bool = False
 
 
 @dataclass(frozen=True)
 class Axes:
-    """A chart's frame: ranges, and what they are."""
+    """A chart's frame: ranges, and what they are. `x_words` stand for the ticks of x."""
 
     x: tuple[float, float] = (0.0, 1.0)
     y: tuple[float, float] = (0.0, 1.0)
@@ -48,8 +47,9 @@ class Axes:
     y_name: str = ""
     x_ticks: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
     y_ticks: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    x_words: Sequence[str] = ()
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
+    def at(self, x: float, y: float) -> Point:
         """Return the place of a point in the drawing."""
         span_x = (self.x[1] - self.x[0]) or 1.0
         span_y = (self.y[1] - self.y[0]) or 1.0
@@ -62,214 +62,146 @@ class Axes:
     def frame(self) -> list[str]:
         """Return grid, ticks and names of the axes."""
         found = []
-        for tick in self.x_ticks:
+        words = self.x_words or [f"{tick:g}" for tick in self.x_ticks]
+        for tick, word in zip(self.x_ticks, words, strict=True):
             x, y = self.at(tick, self.y[0])
-            found.append(_line((x, y), (x, TOP), "grid"))
-            found.append(_text((x, y + 16), f"{tick:g}", "middle"))
+            found.append(line((x, y), (x, TOP), "grid"))
+            found.append(text((x, y + 16), word, "middle"))
         for tick in self.y_ticks:
             x, y = self.at(self.x[0], tick)
-            found.append(_line((x, y), (WIDTH - RIGHT, y), "grid"))
-            found.append(_text((x - 6, y + 4), f"{tick:g}", "end"))
+            found.append(line((x, y), (WIDTH - RIGHT, y), "grid"))
+            found.append(text((x - 6, y + 4), f"{tick:g}", "end"))
         middle = (LEFT + WIDTH - RIGHT) / 2
-        found.append(_text((middle, HEIGHT - 8), self.x_name, "middle"))
+        found.append(text((middle, HEIGHT - 8), self.x_name, "middle"))
         up = (TOP + HEIGHT - BOTTOM) / 2
         turned = f' transform="rotate(-90 14 {up:.1f})"'
-        found.append(_text((14, up), self.y_name, "middle", turned))
+        found.append(text((14, up), self.y_name, "middle", turned))
         return found
 
 
-def draw_roc(series: Sequence[Series], title: str = "ROC curve") -> str:
-    """Return ROC curves: points are (false positive rate, recall)."""
-    axes = Axes(x_name="1 - specificity", y_name="recall (sensitivity)")
-    body = [*axes.frame(), _line(axes.at(0, 0), axes.at(1, 1), "chance")]
-    body += _curves(axes, series)
-    return _svg(title, "Recall against false positive rate; the diagonal is chance.", body,
-                _legend(series))  # fmt: skip
+def draw_roc(
+    series: Sequence[Series], threshold: Point | None = None, title: str = "ROC curve"
+) -> str:
+    """Return ROC curves: points are (false positive rate, recall); `threshold` is the point of the
+    declared one."""
+    axes = Axes(x_name="false alarms (1 - specificity)", y_name="found (sensitivity)")
+    body = [*axes.frame(), line(axes.at(0, 0), axes.at(1, 1), "chance"), *_curves(axes, series)]
+    entries = _entries(series)
+    if threshold is not None:
+        body.append(mark(axes.at(*threshold), "diamond", COLOURS[1]))
+        entries.append((mark((0, 0), "diamond", COLOURS[1]), "at the declared threshold"))
+    said = "Share of patients with the outcome that are found against the share of false alarms."
+    return _close(title, f"{said} The diagonal is chance.", body, entries)
 
 
-def draw_calibration(points: Sequence[tuple[float, float, int]], title: str = "Calibration") -> str:
-    """Return a calibration plot: points are (predicted share, found share, rows)."""
+def draw_calibration(
+    points: Sequence[tuple[float, float, int]],
+    intervals: Sequence[Point] = (),
+    title: str = "Calibration",
+) -> str:
+    """Return a calibration plot: points are (predicted share, found share, rows), `intervals` those
+    of the found shares."""
     axes = Axes(x_name="predicted probability", y_name="share with the outcome")
-    body = [*axes.frame(), _line(axes.at(0, 0), axes.at(1, 1), "chance")]
+    body = [*axes.frame(), line(axes.at(0, 0), axes.at(1, 1), "chance")]
+    for (predicted, *_), (low, high) in zip(points, intervals, strict=False):
+        body.append(line(axes.at(predicted, low), axes.at(predicted, high), "bar"))
     most = max((rows for *_, rows in points), default=1)
     for predicted, found, rows in points:
         x, y = axes.at(predicted, found)
-        size = 3 + 7 * (rows / most) ** 0.5
+        size = 3 + 5 * (rows / most) ** 0.5
         body.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" fill="{COLOURS[0]}" '
-            f'fill-opacity="0.6"><title>{rows} patients</title></circle>'
+            f'fill-opacity="0.7"><title>{rows} patients</title></circle>'
         )
-    return _svg(title, "Found shares against predicted ones; points on the diagonal are right.",
-                body)  # fmt: skip
+    said = "Found shares against predicted ones; points on the diagonal are right."
+    return _close(title, said, body, [])
 
 
 def draw_learning(
     series: Sequence[Series], y_name: str, title: str = "Learning curve", x_name: str = "round"
 ) -> str:
-    """Return a metric by round (or by another x), a line for each name."""
+    """Return a metric by round (or by another x), a line for each name; of more names than there
+    are colours only the main one is coloured."""
     values = [y for s in series for _, y in s.points if y is not None]
     rounds = [x for s in series for x, _ in s.points]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    pad = max(0.05 * (high - low), 0.01)
-    ticks = [low + k * (high - low) / 4 for k in range(5)] if high > low else [low]
+    pad = max(0.1 * (high - low), 0.01)
     first, last = min(rounds, default=0.0), max(rounds, default=1.0)
     across = sorted({round(first + k * (last - first) / 4) for k in range(5)})
-    axes = Axes(
-        (first, last), (low - pad, high + pad), x_name, y_name, across,
-        [round(t, 3) for t in ticks],
-    )  # fmt: skip
+    ticks = nice_ticks(low - pad, high + pad)
+    axes = Axes((first, last), (low - pad, high + pad), x_name, y_name, across, ticks)
     body = [*axes.frame(), *_curves(axes, series)]
-    return _svg(title, f"{y_name} by {x_name}.", body, _legend(series))
+    return _close(title, f"{y_name} by {x_name}.", body, _entries(series))
 
 
-def draw_forest(
-    rows: Sequence[Interval], x: tuple[float, float], x_name: str, title: str = "Forest plot"
+def draw_penalty(
+    strengths: Sequence[float],
+    losses: Sequence[float],
+    chosen: float | None = None,
+    title: str = "Choice of the penalty",
 ) -> str:
-    """Return values with intervals, a row for each name."""
-    height = TOP + BOTTOM + ROW * max(1, len(rows))
-    left, right = NAMES, WIDTH + 200
-    span = (x[1] - x[0]) or 1.0
-
-    def place(value: float) -> float:
-        inside = min(max(value, x[0]), x[1])
-        return left + (inside - x[0]) / span * (right - left - 250)
-
-    body = []
-    for k in range(5):
-        tick = x[0] + k * span / 4
-        body.append(_line((place(tick), TOP), (place(tick), height - BOTTOM), "grid"))
-        body.append(_text((place(tick), height - BOTTOM + 16), f"{tick:.2g}", "middle"))
-    body.append(_text(((left + right - 250) / 2, height - 8), x_name, "middle"))
-    for k, row in enumerate(rows):
-        y = TOP + ROW * (k + 0.5)
-        body.append(_text((left - 8, y + 4), _cut(row.name), "end"))
-        if row.value is None:
-            body.append(_text((left + 4, y + 4), _cut(row.note or "not known", 60), "start"))
-            continue
-        if row.low is not None and row.high is not None:
-            body.append(_line((place(row.low), y), (place(row.high), y), "bar"))
-        body.append(
-            f'<rect x="{place(row.value) - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" '
-            f'fill="{COLOURS[0]}"/>'
-        )
-        body.append(_text((right - 236, y + 4), _say(row), "start"))
-    return _svg(title, f"{x_name} of each row with its 95% interval.", body, [], right, height)
+    """Return the held-out loss by strength C on a logarithmic axis, with the chosen one marked."""
+    points = [(math.log10(c), y) for c, y in zip(strengths, losses, strict=True)]
+    xs, ys = [x for x, _ in points] or [0.0], list(losses) or [0.0]
+    pad = max(0.1 * (max(ys) - min(ys)), 0.01)
+    ticks = [float(k) for k in range(math.ceil(min(xs)), math.floor(max(xs)) + 1)]
+    axes = Axes(
+        (min(xs), max(xs)), (min(ys) - pad, max(ys) + pad), "C (smaller is a stronger penalty)",
+        "held-out loss", ticks, nice_ticks(min(ys) - pad, max(ys) + pad),
+        [f"{10**k:g}" for k in ticks],
+    )  # fmt: skip
+    body = [*axes.frame(), *_curves(axes, [Series("held-out loss", points)])]
+    body += [mark(axes.at(x, y), "square", COLOURS[0]) for x, y in points]
+    entries = []
+    if chosen is not None and chosen in strengths:
+        x, y = points[list(strengths).index(chosen)]
+        body.append(mark(axes.at(x, y), "diamond", COLOURS[1]))
+        entries.append((mark((0, 0), "diamond", COLOURS[1]), f"chosen: C = {chosen:g}"))
+    return _close(title, "Held-out loss by the strength C of the penalty.", body, entries)
 
 
-def draw_bars(rows: Sequence[tuple[str, float]], x_name: str, title: str = "Bars") -> str:
-    """Return horizontal bars with signs, a row for each name."""
-    height = TOP + BOTTOM + ROW * max(1, len(rows))
-    left, right = NAMES + 40, WIDTH + 100
-    most = max((abs(v) for _, v in rows), default=1.0) or 1.0
-    zero, scale = (left + right - 60) / 2, (right - 60 - left) / 2 / most
-    body = [_line((zero, TOP), (zero, height - BOTTOM), "axis")]
-    for k, (name, value) in enumerate(rows):
-        y = TOP + ROW * (k + 0.5)
-        start = zero if value >= 0 else zero + value * scale
-        colour = COLOURS[0] if value >= 0 else COLOURS[1]
-        body.append(
-            f'<rect x="{start:.1f}" y="{y - 7:.1f}" width="{abs(value) * scale:.1f}" height="14" '
-            f'fill="{colour}"/>'
-        )
-        body.append(_text((left - 8, y + 4), _cut(name), "end"))
-        body.append(_text((right - 52, y + 4), f"{value:+.3f}", "start"))
-    body.append(_text(((left + right - 60) / 2, height - 8), x_name, "middle"))
-    return _svg(title, f"{x_name} of each row.", body, [], right, height)
-
-
-def draw_grid(
-    names: Sequence[str], took_part: Sequence[Sequence[bool]], title: str = "Contributions"
-) -> str:
-    """Return who contributed when: a row for each name, a column for each round."""
-    columns = max((len(row) for row in took_part), default=1)
-    cell = min(22.0, (WIDTH + 100 - NAMES - RIGHT) / max(1, columns))
-    height = TOP + BOTTOM + ROW * max(1, len(names))
-    body = []
-    for k, (name, row) in enumerate(zip(names, took_part, strict=True)):
-        y = TOP + ROW * k
-        body.append(_text((NAMES - 8, y + ROW / 2 + 4), _cut(name), "end"))
-        for j, here in enumerate(row):
-            fill = COLOURS[2] if here else "none"
-            body.append(
-                f'<rect x="{NAMES + j * cell:.1f}" y="{y + 4:.1f}" width="{cell - 2:.1f}" '
-                f'height="{ROW - 8}" fill="{fill}" class="cell"><title>round {j + 1}: '
-                f"{'contributed' if here else 'did not'}</title></rect>"
-            )
-    body.append(_text((NAMES, height - 20), f"rounds 1 to {columns}", "start"))
-    return _svg(title, "Filled: contributed to the round.", body, [], WIDTH + 100, height)
-
-
-# parts
+def _colour(k: int, series: Sequence[Series]) -> tuple[str, str]:
+    """Return stroke and opacity of a line."""
+    if len(series) <= len(COLOURS):
+        return COLOURS[k], "1"
+    return (COLOURS[0], "1") if series[k].is_main else ("currentColor", "0.3")
 
 
 def _curves(axes: Axes, series: Sequence[Series]) -> list[str]:
     found = []
     for k, one in enumerate(series):
-        path, is_open = [], False
+        path, is_open, last = [], False, None
         for x, y in one.points:
             if y is None:
                 is_open = False
                 continue
             across, up = axes.at(x, y)
             path.append(f"{'L' if is_open else 'M'}{across:.1f} {up:.1f}")
-            is_open = True
-        colour = COLOURS[k % len(COLOURS)]
-        found.append(f'<path d="{" ".join(path)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            is_open, last = True, (across, up)
+        colour, opacity = _colour(k, series)
+        found.append(
+            f'<path d="{" ".join(path)}" fill="none" stroke="{colour}" '
+            f'stroke-width="{4 if one.is_main else 2}" stroke-opacity="{opacity}"/>'
+        )
+        if last is not None and len(path) < 3:  # a line of a point or two may not be seen
+            found.append(f'<circle cx="{last[0]:.1f}" cy="{last[1]:.1f}" r="3" fill="{colour}"/>')
     return found
 
 
-def _legend(series: Sequence[Series]) -> list[str]:
-    found = []
-    for k, one in enumerate(series):
-        x, y = LEFT + (k % 3) * 150, HEIGHT + 14 + 18 * (k // 3)
-        colour = COLOURS[k % len(COLOURS)]
-        found.append(f'<rect x="{x}" y="{y - 9}" width="12" height="4" fill="{colour}"/>')
-        found.append(_text((x + 18, y - 3), _cut(one.name, 20), "start"))
-    return found
+def _entries(series: Sequence[Series]) -> list[tuple[str, str]]:
+    """Return the legend of lines."""
+    shown = list(enumerate(series))
+    if len(series) > len(COLOURS):
+        shown = [(k, one) for k, one in shown if one.is_main]
+    return [
+        (f'<rect x="-6" y="-2" width="12" height="4" fill="{_colour(k, series)[0]}"/>', one.name)
+        for k, one in shown
+    ]
 
 
-def _say(row: Interval) -> str:
-    assert row.value is not None
-    interval = "" if row.low is None or row.high is None else f" ({row.low:.2f}-{row.high:.2f})"
-    return f"{row.value:.3f}{interval}{f' {row.note}' if row.note else ''}"
-
-
-def _cut(text: str, most: int = MAX_NAME) -> str:
-    plain = "".join(c if c.isprintable() else "?" for c in text)
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
-
-
-def _line(start: tuple[float, float], end: tuple[float, float], kind: str) -> str:
-    styles = {
-        "grid": 'stroke="currentColor" stroke-opacity="0.15"',
-        "axis": 'stroke="currentColor" stroke-opacity="0.5"',
-        "chance": 'stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="4 4"',
-        "bar": f'stroke="{COLOURS[0]}" stroke-width="2"',
-    }
-    (x1, y1), (x2, y2) = start, end
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {styles[kind]}/>'
-
-
-def _text(at: tuple[float, float], text: str, anchor: str, more: str = "") -> str:
-    return (
-        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="currentColor" '
-        f'font-size="12"{more}>{escape(text)}</text>'
-    )
-
-
-def _svg(
-    title: str,
-    description: str,
-    body: Sequence[str],
-    legend: Sequence[str] = (),
-    width: float = WIDTH,
-    height: float = HEIGHT,
+def _close(
+    title: str, description: str, body: Sequence[str], entries: Sequence[tuple[str, str]]
 ) -> str:
-    rows = len(legend) // 2
-    total = height + (24 + 18 * ((rows - 1) // 3) if rows else 0)
-    inside = "".join([*body, *legend])
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:g} {total:g}" '
-        f'width="{width:g}" height="{total:g}" font-family="system-ui, sans-serif">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{inside}</svg>"
-    )
+    """Return the chart with its legend."""
+    found, end = legend(entries, WIDTH, HEIGHT + 12)
+    return svg(title, description, [*body, *found], WIDTH, end if entries else HEIGHT)

@@ -12,11 +12,11 @@ import numpy as np
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.records import Model, Result, Spec
+from swarmhub.contract.records import Declaration, Model, Result, Spec
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.data.design import Design
-from swarmhub.data.schema import Schema
+from swarmhub.data.design import CATEGORY, NUMBER, Design, Source
+from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
@@ -24,7 +24,7 @@ from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
-from swarmhub.recipes.linear.folds import Plan
+from swarmhub.recipes.linear.folds import Plan, choose, curves
 from swarmhub.recipes.linear.grid import mean_curve
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
@@ -48,12 +48,15 @@ class SiteReported:
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature of the model; `weight` is per standard deviation, `spread` in the column's unit."""
+    """A feature of the model; `weight` is per standard deviation, `mean` and `spread` are in
+    `unit`. `kind` is that of its source: number, category, missing, block."""
 
     name: str
     weight: float
     mean: float
     spread: float
+    kind: str = "number"
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ class Reported:
     subgroups: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
     hospital: str = ""  # at which the report was made
+    declared: Declaration | None = None  # None: a table with a label of 0 and 1
+    settled_ms: int = 0  # time of the block that settled the model
+    results: dict[str, Digest] = field(default_factory=dict)  # settled results by stage
+    ethics: Digest = ""  # document that the terms name
 
 
 async def gather(home: Home, study: str) -> Reported:
@@ -133,21 +140,24 @@ class _Gathering:
             mean_curve=[_metric(r.mean.metrics, spec) if r.mean else None for r in training],
             metric=spec.metric.name,
             threshold=schema.threshold,
-            features=self._features(model, design),
+            features=self._features(model, design, schema),
             unused=self._unused(design, schema),
             penalty=self._penalty(design),
             counts=self._counts(),
             subgroups=tuple(
                 s.name for s in design.sources
-                if s.kind == "category" and s.column in schema.declaration.subgroups
+                if s.kind == CATEGORY
+                and s.column.split("/")[-1] in schema.declaration.subgroups
             ),
             record=self._record(),
             hospital=self.home.config.name,
+            declared=spec.data,
+            settled_ms=training[-1].time_ms if training else 0,
+            results={name: result.digest for name, result in self.shown.results.items()},
+            ethics=spec.ethics,
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
-        from swarmhub.data.schema import declare_label
-
         declared = self.shown.spec.data or declare_label("label")
         schema = Schema.of(declared)
         return make_design(self.document, declared, schema), schema
@@ -187,15 +197,18 @@ class _Gathering:
         except (OSError, BlobError):
             return {}
 
-    def _features(self, model: Model, design: Design) -> tuple[Feature, ...]:
+    def _features(self, model: Model, design: Design, schema: Schema) -> tuple[Feature, ...]:
         weights = self._arrays(model.digest, model.layout).get("weight")
         if weights is None or len(weights) != len(design.sources):
             return ()
         order = np.argsort(-np.abs(weights), kind="stable")[:TOP]
         return tuple(
-            Feature(design.names[k], float(weights[k]), float(design.mean[k]), float(design.sd[k]))
+            Feature(
+                design.names[k], float(weights[k]), float(design.mean[k]), float(design.sd[k]),
+                design.sources[k].kind, say_unit(design.sources[k], schema),
+            )
             for k in order
-        )
+        )  # fmt: skip
 
     def _unused(self, design: Design, schema: Schema) -> dict[str, list[str]]:
         document = codec.decode(self.document, len(self.document), len(self.document))
@@ -215,10 +228,12 @@ class _Gathering:
         sums = self._result(result)
         if not sums:
             return {}
-        curve = mean_curve(Plan(design.class_rows), sums)
+        tried = Plan(design.class_rows)
+        by_fold = curves(tried, np.asarray(sums["held"]), np.asarray(sums["held_weight"]))
         return {
-            "strengths": list(Plan(design.class_rows).strengths),
-            "losses": [float(v) for v in curve],
+            "strengths": list(tried.strengths),
+            "losses": [float(v) for v in mean_curve(tried, sums)],
+            "chosen": tried.strengths[choose(by_fold)],
             "rounds": grid.turn,
         }
 
@@ -241,6 +256,17 @@ class _Gathering:
 def _metric(metrics: dict[str, int], spec: Spec) -> float | None:
     value = metrics.get(spec.metric.name)
     return None if value is None else value / 1e6
+
+
+def say_unit(source: Source, schema: Schema) -> str:
+    """Return the unit of a number as the model takes it; "" if none is declared."""
+    if source.kind != NUMBER:
+        return ""
+    blocks = {f"{i.name}/": i for i in schema.inputs} if len(schema.inputs) > 1 else {}
+    block = next((i for k, i in blocks.items() if source.column.startswith(k)), schema.inputs[0])
+    if block.transform == "none":
+        return block.unit
+    return f"{block.transform} of {block.unit}" if block.unit else block.transform
 
 
 def _why(column: Any, rows: int, schema: Schema) -> str:

@@ -1,0 +1,177 @@
+"""The contents of a report: each number once, with the conditions under which it holds.
+
+The page and the JSON file are made from these records, so that they cannot differ. A figure that
+cannot be computed has no value and a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmhub.data.findings import Finding
+from swarmhub.operations.report.answers import Answer
+from swarmhub.operations.report.gather import Feature
+from swarmhub.types import Digest
+
+FORM = "swarmhub/report/1"  # of the JSON file; another shape gets another number
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure with its 95% interval; `support` is the number of rows that it is about, `method`
+    that of the interval. `reason` says why there is no value."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    support: int
+    method: str = ""
+    reason: str = ""
+    is_descriptive: bool = False  # too few patients of a class to say something of others
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The figures of a model (`swarm`; `left-out`: each hospital's patients by the model that was
+    trained without it; `local`: the hospital's own) on the test patients of a hospital or of all.
+    `cells` are true and false positives, true and false negatives at the threshold."""
+
+    model: str
+    patients: str  # the hospital's name, or "all hospitals"
+    positives: int
+    negatives: int
+    figures: tuple[Measured, ...] = ()
+    cells: tuple[int, int, int, int] | None = None
+    reason: str = ""  # why there are no figures
+
+    def figure(self, name: str) -> Measured:
+        """Return a figure by its name; one without a value if there is none."""
+        missing = Measured(name, None, None, None, 0, reason=self.reason or "it is not published")
+        return next((f for f in self.figures if f.name == name), missing)
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One hospital: its part in the model, and the figures that it published. `tested` and
+    `positives` are None if it has not said them."""
+
+    name: str
+    trained: int  # rows
+    tested: int | None  # rows
+    positives: int | None  # of these
+    swarm: Evaluated
+    left_out: Measured  # AUROC of the model that was trained without it
+    local: Measured  # AUROC of its own model
+    curve: tuple[float | None, ...]  # the study's metric by training round
+    took_part: tuple[bool, ...]
+    software: str
+    data: Digest
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The model among the test patients of a declared subgroup, at the threshold."""
+
+    name: str
+    rows: int
+    sensitivity: Measured
+    specificity: Measured
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Test patients with similar predictions: the mean of these, and the share found."""
+
+    predicted: float
+    found: Measured
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Points of the pooled ROC curve, bins of the calibration plot, and the share predicted and
+    found over all test patients in the histograms."""
+
+    roc: tuple[Point, ...] = ()
+    calibration: tuple[Bin, ...] = ()
+    predicted: float | None = None
+    found: float | None = None
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """The choice of the penalty: held-out losses by strength C. `is_fixed`: the terms name it."""
+
+    strengths: tuple[float, ...]
+    losses: tuple[float, ...]
+    chosen: float | None
+    rounds: int
+    is_fixed: bool
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Columns that the model does not use, and why."""
+
+    why: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of every figure: model, terms, split, threshold, and settled results."""
+
+    study: str
+    chain: str
+    terms: Digest
+    recipe: str
+    model: Digest
+    layout: Digest
+    rounds: int  # of training
+    settled_ms: int  # since 1970; time of the block that settled the model
+    threshold: float
+    test_fraction: str
+    split: str  # in words
+    min_count: int  # patients; smaller counts are withheld
+    results: dict[str, Digest]  # by stage
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcome: its column, the words for it, and how it is called in sentences."""
+
+    column: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    phrase: str
+    trained: int  # rows
+    positives: int  # of these
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report. `own` and `findings` are known to `hospital` alone, which made it; the rest is what
+    any member of the study can compute."""
+
+    title: str
+    hospital: str
+    conditions: Conditions
+    outcome: Predicted
+    swarm: Evaluated
+    left_out: Evaluated
+    within: Measured  # mean of the hospitals' AUROCs
+    hospitals: tuple[Hospital, ...]
+    subgroups: tuple[Subgroup, ...]
+    curves: Curves
+    metric: str
+    learning: tuple[float | None, ...]  # mean of the metric by training round
+    penalty: Penalty | None
+    features: tuple[Feature, ...]
+    dropped: tuple[Dropped, ...]
+    own: tuple[Evaluated, ...]
+    findings: tuple[Finding, ...]
+    terms: tuple[tuple[str, str], ...]
+    tripod_ai: tuple[Answer, ...] = ()
+    probast_ai: tuple[Answer, ...] = ()
+    form: str = FORM

@@ -1,0 +1,122 @@
+"""The figures of each hospital, as it published them under its name.
+
+A hospital publishes no interval of its AUROC. It follows from the area and the numbers of patients:
+Hanley and McNeil, Radiology 1982;143:29, on the logit scale as that of the pooled area. A ledger
+takes any numbers: those that no patients can have are said to be so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from swarmhub.evaluation.counts import FEW
+from swarmhub.evaluation.figures import DESCRIPTIVE, Z, on_logits, share
+from swarmhub.operations.report.contents import Evaluated, Hospital, Measured
+from swarmhub.operations.report.gather import SiteReported
+from swarmhub.operations.report.measure import NAMES, NO_LEFT_OUT, SHARES, measured_of, nothing
+
+HANLEY = "Hanley and McNeil, on the logit scale"
+ONE_CLASS = "its test patients are all of one class"
+UNPUBLISHED = "it is not published"
+UNTESTED = "no test patients are set aside there, or it has not measured the last model"
+IMPOSSIBLE = "it published numbers that no patients can have"
+WITHIN_ONE = ("auc", "local auc", "left-out auc", "auprc", "brier", "ece", *SHARES)
+
+
+def measure_hospital(site: SiteReported, has_left_out: bool) -> Hospital:
+    """Return a hospital's part and its figures."""
+    rows, ones = site.figures.get("samples"), site.figures.get("positives")
+    evaluated = _evaluate_site(site, rows, ones)
+    few = any(f.is_descriptive for f in evaluated.figures)
+    beside = {}
+    for key, why in (
+        ("left-out auc", UNPUBLISHED if has_left_out else NO_LEFT_OUT),
+        ("local auc", "it is not published, or its training patients are all of one class"),
+    ):
+        area = site.figures.get(key)
+        figure = nothing("auc", evaluated.reason or why)
+        if area is not None and rows is not None and ones is not None and not evaluated.reason:
+            figure = measure_area(area, round(ones), round(rows - ones), few)
+        beside[key] = figure
+    return Hospital(
+        site.name, site.rows, _whole(rows), _whole(ones), evaluated, beside["left-out auc"],
+        beside["local auc"], tuple(site.curve), tuple(site.took_part), site.software, site.data,
+    )  # fmt: skip
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -> Evaluated:
+    """Return the figures that a hospital published; those of shares and areas with intervals."""
+    if rows is None or ones is None or not rows:
+        return Evaluated("swarm", site.name, 0, 0, reason=UNTESTED)
+    if not is_possible(site.figures):
+        return Evaluated("swarm", site.name, 0, 0, reason=IMPOSSIBLE)
+    positives, negatives = round(ones), round(rows - ones)
+    why = "" if "loss" in site.figures else f"fewer than {FEW} test patients: it publishes none"
+    one_class = ONE_CLASS if not positives or not negatives else UNPUBLISHED
+    few = min(positives, negatives) < DESCRIPTIVE
+    figures = []
+    for name in NAMES:
+        value = site.figures.get(name)
+        if value is None:
+            figures.append(nothing(name, why or one_class))
+        elif name == "auc":
+            figures.append(measure_area(value, positives, negatives, few))
+        elif name in ("recall", "specificity", "accuracy"):
+            of = {"recall": positives, "specificity": negatives}.get(name, positives + negatives)
+            figures.append(measured_of(name, share(round(value * of), of), few, one_class))
+        else:
+            figures.append(Measured(name, value, None, None, round(rows), is_descriptive=few))
+    return Evaluated("swarm", site.name, positives, negatives, tuple(figures), reason=why)
+
+
+def is_possible(figures: Mapping[str, float]) -> bool:
+    """Return whether published numbers can be those of patients: a ledger takes any."""
+    rows, ones = figures.get("samples", 0.0), figures.get("positives", 0.0)
+    shares = (v for k, v in figures.items() if k in WITHIN_ONE)
+    return 0 <= ones <= rows and all(0.0 <= v <= 1.0 for v in shares)
+
+
+def compute_error(area: float, ones: int, zeros: int) -> float:
+    """Return the standard error of an area under the ROC curve (Hanley and McNeil)."""
+    first, second = area / (2 - area), 2 * area * area / (1 + area)
+    spread = area * (1 - area) + (ones - 1) * (first - area**2) + (zeros - 1) * (second - area**2)
+    return math.sqrt(max(spread, 0.0) / (ones * zeros))
+
+
+def measure_area(area: float, ones: int, zeros: int, few: bool) -> Measured:
+    """Return a published AUROC with its interval."""
+    if not ones or not zeros:
+        return nothing("auc", ONE_CLASS, ones + zeros)
+    edge = 0.5 / (ones * zeros)  # an area of 0 or 1 is known to half a pair only
+    inner = min(max(area, edge), 1 - edge)
+    found = on_logits(area, inner, compute_error(inner, ones, zeros), ones + zeros)
+    return Measured("auc", area, found.low, found.high, ones + zeros, HANLEY, is_descriptive=few)
+
+
+def measure_within(hospitals: Iterable[Hospital]) -> Measured:
+    """Return the mean of the hospitals' AUROCs, weighted by their test rows: the order of patients
+    within hospitals alone."""
+    weights, areas, errors = [], [], []
+    for one in hospitals:
+        area = one.swarm.figure("auc").value
+        ones, zeros = one.swarm.positives, one.swarm.negatives
+        if area is not None and ones and zeros:
+            weights.append(ones + zeros)
+            areas.append(area)
+            errors.append(compute_error(area, ones, zeros))
+    if not weights:
+        return nothing("mean auc", "no hospital has published an AUROC")
+    shares = np.array(weights) / sum(weights)
+    mean = float((shares * areas).sum())
+    half = Z * math.sqrt(float(((shares * errors) ** 2).sum()))
+    return Measured(
+        "mean auc", mean, max(0.0, mean - half), min(1.0, mean + half), sum(weights),
+        "hospitals taken as independent, Hanley and McNeil",
+    )  # fmt: skip
