@@ -104,6 +104,9 @@ def publish(site: Site, scores: Floats, record: dict[str, Evaluation]) -> dict[s
         value = record["swarm"].figures[name].value
         if value is not None:
             found[name] = value
+    whole = record["swarm"].figures["auc"]
+    if whole.low is not None and whole.high is not None:
+        found |= {"auc low": whole.low, "auc high": whole.high}
     for model, key in (("local", "local auc"), ("left-out", "left-out auc")):
         area = record[model].figures["auc"].value if model in record else None
         if area is not None:

@@ -1,8 +1,8 @@
 """The figures of each hospital, as it published them under its name.
 
-A hospital publishes no interval of its AUROC. It follows from the area and the numbers of patients:
-Hanley and McNeil, Radiology 1982;143:29, on the logit scale as that of the pooled area. A ledger
-takes any numbers: those that no patients can have are said to be so.
+A hospital publishes the interval of the model's AUROC (DeLong). Those of the models beside it
+follow from area and numbers of patients: Hanley and McNeil, Radiology 1982;143:29, on the logit
+scale. A ledger takes any numbers: those that no patients can have are said to be so.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ from swarmhub.operations.report.gather import SiteReported
 from swarmhub.operations.report.measure import NAMES, NO_LEFT_OUT, SHARES, measured_of, nothing
 
 HANLEY = "Hanley and McNeil, on the logit scale"
+DELONG = "DeLong, on the logit scale"
 ONE_CLASS = "its test patients are all of one class"
 UNPUBLISHED = "it is not published"
 UNTESTED = "no test patients are set aside there, or it has not measured the last model"
 IMPOSSIBLE = "it published numbers that no patients can have"
-WITHIN_ONE = ("auc", "local auc", "left-out auc", "auprc", "brier", "ece", *SHARES)
+WITHIN_ONE = (
+    "auc",
+    "auc low",
+    "auc high",
+    "local auc",
+    "left-out auc",
+    "auprc",
+    "brier",
+    "ece",
+    *SHARES,
+)
 
 
 def measure_hospital(site: SiteReported, has_left_out: bool) -> Hospital:
@@ -67,13 +78,22 @@ def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -
         if value is None:
             figures.append(nothing(name, why or one_class))
         elif name == "auc":
-            figures.append(measure_area(value, positives, negatives, few))
+            figures.append(_publish_area(site.figures, positives, negatives, few))
         elif name in ("recall", "specificity", "accuracy"):
             of = {"recall": positives, "specificity": negatives}.get(name, positives + negatives)
             figures.append(measured_of(name, share(round(value * of), of), few, one_class))
         else:
             figures.append(Measured(name, value, None, None, round(rows), is_descriptive=few))
     return Evaluated("swarm", site.name, positives, negatives, tuple(figures), reason=why)
+
+
+def _publish_area(figures: Mapping[str, float], ones: int, zeros: int, few: bool) -> Measured:
+    """Return the AUROC with the interval that the hospital published, or one of its numbers."""
+    area, low, high = (figures.get(name) for name in ("auc", "auc low", "auc high"))
+    assert area is not None
+    if low is None or high is None or not low <= area <= high:
+        return measure_area(area, ones, zeros, few)
+    return Measured("auc", area, low, high, ones + zeros, DELONG, is_descriptive=few)
 
 
 def is_possible(figures: Mapping[str, float]) -> bool:
