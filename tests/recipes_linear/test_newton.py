@@ -1,7 +1,7 @@
 import numpy as np
 from recipes_linear.cohorts import make_hospitals, oracle, stacks_of
 
-from swarmhub.recipes.linear import fit_at, newton
+from swarmhub.recipes.linear import fit_at, losses, newton
 from swarmhub.recipes.linear.axes import Axes
 
 
@@ -30,5 +30,5 @@ def test_large_margins_neither_overflow_nor_stop_the_search():
 
 def test_functions_of_margins_are_exact_in_the_tails():
     margin = np.array([-800.0, -40.0, 0.0, 40.0, 800.0])
-    np.testing.assert_allclose(newton.softplus(margin), np.logaddexp(0.0, margin), rtol=1e-15)
-    np.testing.assert_allclose(newton.sigmoid(margin), [0.0, 0.0, 0.5, 1.0, 1.0], atol=1e-15)
+    np.testing.assert_allclose(losses.softplus(margin), np.logaddexp(0.0, margin), rtol=1e-15)
+    np.testing.assert_allclose(losses.sigmoid(margin), [0.0, 0.0, 0.5, 1.0, 1.0], atol=1e-15)

@@ -21,7 +21,7 @@ from swarmhub.params import Layout
 from swarmhub.params.buffer import arrays_from, layout_of
 from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.folds import FOLDS
-from swarmhub.recipes.linear.newton import sigmoid
+from swarmhub.recipes.linear.losses import sigmoid
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.tabular import make_blank, predict_with
 

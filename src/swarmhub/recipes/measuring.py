@@ -13,7 +13,7 @@ from swarmhub.data.metrics import auc, log_loss
 from swarmhub.evaluation.counts import make_counts, make_subgroup_counts
 from swarmhub.evaluation.figures import Evaluation, evaluate_scores
 from swarmhub.recipes.linear.alone import fit_alone
-from swarmhub.recipes.linear.newton import sigmoid
+from swarmhub.recipes.linear.losses import sigmoid
 from swarmhub.recipes.plan import EVALUATION, SCORED
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import read_left_out

@@ -10,7 +10,7 @@ from swarmhub.contract.records import Spec
 from swarmhub.data.design import Design
 from swarmhub.data.frames import Floats
 from swarmhub.recipes import plan
-from swarmhub.recipes.linear.newton import sigmoid
+from swarmhub.recipes.linear.losses import sigmoid
 from swarmhub.recipes.linear.training import MILLION, Training
 from swarmhub.recipes.mlp import Mlp
 from swarmhub.recipes.objective import Objective

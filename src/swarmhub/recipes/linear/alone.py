@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, Plan, choose, curves, held_out
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Models, Stack
 
 
@@ -15,26 +16,33 @@ def fit_alone(
     y: npt.ArrayLike,
     fold: npt.ArrayLike,
     strengths: tuple[float, ...] = STRENGTHS,
-    folds: int = FOLDS,
+    loss: Loss = LOGISTIC,
 ) -> tuple[float, Array]:
-    """Choose C by these folds and fit all rows -> (C, point (p + 1,)), the intercept last; x (n,
-    p), y (n,) in {0, 1}, fold (n,). Raises ValueError if a class is absent: there is no model."""
-    label = np.asarray(y, dtype=np.int64)
-    ones = int(label.sum())
-    class_rows = (len(label) - ones, ones)
-    if not min(class_rows):
-        raise ValueError(f"Expected rows of both classes, got {class_rows}.")
-    plan, axes = Plan(class_rows, strengths, folds), Axes.of(x)
-    stack = plan.stack(axes, label, fold)
-    loss, weight = held_out(stack, stack.optimum())
-    chosen = choose(curves(plan, loss, weight))
-    return strengths[chosen], fit_at(axes, label, strengths[chosen])
+    """Choose C by these folds and fit all rows -> (C, point (e (p + 1),)), each output's intercept
+    last; x (n, p), y (n,), fold (n,). Raises ValueError if a class is absent: there is no model."""
+    rows = count_rows(y, loss)
+    if not min(rows):
+        all_of = "both" if len(rows) == 2 else "all"
+        raise ValueError(f"Expected rows of {all_of} classes, got {rows}.")
+    folds = max(2, int(np.max(np.asarray(fold), initial=0)) + 1)
+    plan, axes = Plan(rows, strengths, max(folds, FOLDS), loss), Axes.of(x)
+    stack = plan.stack(axes, y, fold)
+    held, weight = held_out(stack, stack.optimum())
+    chosen = choose(curves(plan, held, weight))
+    return strengths[chosen], fit_at(axes, y, strengths[chosen], loss)
 
 
-def fit_at(axes: Axes, y: npt.ArrayLike, strength: float) -> Array:
-    """Return the model of these rows at this C, (p + 1,), the intercept last."""
-    label = np.asarray(y, dtype=np.int64)
-    ones = int(label.sum())
-    models = Models.of([strength], (len(label) - ones, ones))
-    point: Array = Stack.of(models, axes, label).optimum()[0]
+def fit_at(axes: Axes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC) -> Array:
+    """Return the model of these rows at this C, (e (p + 1),), each output's intercept last."""
+    models = Models.of([strength], count_rows(y, loss), loss)
+    point: Array = Stack.of(models, axes, y).optimum()[0]
     return point
+
+
+def count_rows(y: npt.ArrayLike, loss: Loss) -> tuple[int, ...]:
+    """Return the rows of each class; the number of rows if there are no classes."""
+    outcome = np.asarray(y)
+    if not loss.has_classes:
+        return (len(outcome),)
+    classes = max(2, loss.outputs)
+    return tuple(int(n) for n in np.bincount(outcome.astype(np.int64), minlength=classes))

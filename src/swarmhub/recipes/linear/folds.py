@@ -41,8 +41,8 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.recipes.linear.axes import Array, Axes
-from swarmhub.recipes.linear.newton import softplus
-from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss
+from swarmhub.recipes.linear.stack import Models, Stack, weigh_rows
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)  # C, as scikit-learn has it
 FOLDS = 5  # 3 are .001 of AUC worse, 8 are no better
@@ -50,12 +50,14 @@ FOLDS = 5  # 3 are .001 of AUC worse, 8 are no better
 
 @dataclass(frozen=True)
 class Plan:
-    """The terms of cross-validation, the same at all hospitals: the whole swarm's training rows
-    with label 0 and 1, the C that are tried, ascending, and the number of folds."""
+    """The terms of cross-validation, the same at all hospitals: the whole swarm's training rows of
+    each class (their number alone if there are none), the C that are tried, ascending, the number
+    of folds, and the loss."""
 
-    class_rows: tuple[int, int]
+    class_rows: tuple[int, ...]
     strengths: tuple[float, ...] = STRENGTHS
     folds: int = FOLDS
+    loss: Loss = LOGISTIC
 
     def __post_init__(self) -> None:
         if self.folds < 2 or not self.strengths or min(self.strengths) <= 0.0:
@@ -67,15 +69,15 @@ class Plan:
     def models(self) -> Models:
         """The F x G models: folds are stratified, so each sees all but 1/F of each class."""
         seen = np.array(self.class_rows) * ((self.folds - 1) / self.folds)
-        return Models.of(self.strengths * self.folds, seen)
+        return Models.of(self.strengths * self.folds, seen, self.loss)
 
     @property
     def final(self) -> Models:
         """The G models over all training rows."""
-        return Models.of(self.strengths, self.class_rows)
+        return Models.of(self.strengths, self.class_rows, self.loss)
 
     def stack(self, axes: Axes, y: npt.ArrayLike, fold: npt.ArrayLike) -> Stack:
-        """Return a hospital's stack; y (n,) in {0, 1}, fold (n,) in 0 .. folds - 1."""
+        """Return a hospital's stack; y (n,), fold (n,) in 0 .. folds - 1."""
         of_model = np.repeat(np.arange(self.folds), len(self.strengths))  # (K,)
         seen = np.asarray(fold)[None, :] != of_model[:, None]  # (K, n)
         return Stack.of(self.models, axes, y, seen)
@@ -97,9 +99,8 @@ class Plan:
 def held_out(stack: Stack, points: Array) -> tuple[Array, Array]:
     """Return the added loss and the added class weights of the rows that each model does not see;
     points (K, d) -> (K,), (K,)."""
-    label = (stack.signs > 0).astype(np.int64)
-    each = np.where(stack.weights > 0.0, 0.0, stack.models.class_weights[:, label])  # (K, n)
-    loss = each * softplus(-stack.signs * stack.axes.margins(points))
+    each = np.where(stack.weights > 0.0, 0.0, weigh_rows(stack.models, stack.y))  # (K, n)
+    loss = each * stack.models.loss.each(stack.y, stack.margins(points))
     return loss.sum(axis=1), each.sum(axis=1)
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.recipes.linear.alone import count_rows
 from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.consensus import State
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, Plan
 from swarmhub.recipes.linear.grid import Start, choice_arrays, grid_round, read_choice
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Stack
 from swarmhub.recipes.linear.sums import AGREED, Arrays
 from swarmhub.recipes.linear.training import Training
@@ -24,10 +27,10 @@ Meets = Callable[[int, int], bool]  # (round, hospital); rounds count from 1
 
 @dataclass(frozen=True, eq=False)
 class Hospital:
-    """Training rows of a hospital: x (n, p), y (n,) in {0, 1}, fold (n,) of the rows' patients."""
+    """Training rows of a hospital: x (n, p), outcomes y (n,), fold (n,) of the rows' patients."""
 
     x: Array
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
     fold: npt.NDArray[np.int64]
 
 
@@ -38,6 +41,7 @@ class Rehearsal:
 
     strengths: tuple[float, ...] = STRENGTHS
     folds: int = FOLDS
+    loss: Loss = LOGISTIC
     grid_rounds: int = 8
     rounds: int = 20
     still: int = 0
@@ -75,22 +79,21 @@ def average(arrays: Sequence[Arrays], rows: Sequence[float]) -> Arrays:
     return found
 
 
-def class_rows(hospitals: Sequence[Hospital]) -> tuple[int, int]:
-    """Return the rows with label 0 and 1 of all hospitals."""
-    ones = sum(int(h.y.sum()) for h in hospitals)
-    return sum(len(h.y) for h in hospitals) - ones, ones
+def class_rows(hospitals: Sequence[Hospital], loss: Loss = LOGISTIC) -> tuple[int, ...]:
+    """Return the rows of each class of all hospitals."""
+    return count_rows(np.concatenate([h.y for h in hospitals]), loss)
 
 
 def rehearse(hospitals: Sequence[Hospital], how: Rehearsal) -> Rehearsed:
     """Run the stages `grid`, `choice` and `train`."""
-    plan = Plan(class_rows(hospitals), how.strengths, how.folds)
+    plan = Plan(class_rows(hospitals, how.loss), how.strengths, how.folds, how.loss)
     axes = [Axes.of(h.x) for h in hospitals]
     stacks = [plan.stack(a, h.y, h.fold) for a, h in zip(axes, hospitals, strict=True)]
     sums, turns = run_grid(plan, stacks, how)
     whole = [Stack.of(plan.final, a, h.y) for a, h in zip(axes, hospitals, strict=True)]
     choices = [choice_arrays(plan, s, w, sums) for s, w in zip(stacks, whole, strict=True)]
     start = read_choice(plan, sums, add(choices))
-    training = Training(hospitals[0].x.shape[1], plan.class_rows, start)
+    training = Training(hospitals[0].x.shape[1], plan.class_rows, start, loss=how.loss)
     parameters, rounds = run_training(training, hospitals, how)
     return Rehearsed(start, parameters, turns, rounds)
 

@@ -26,7 +26,7 @@ from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.consensus import Settled, State, advance, changes
 from swarmhub.recipes.linear.coupling import start_of
 from swarmhub.recipes.linear.grid import Start
-from swarmhub.recipes.linear.newton import sigmoid
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.sums import Arrays
 
@@ -39,20 +39,24 @@ TRAINING_ONLY = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """L2-regularised, class-balanced logistic regression over p features, from a start that all
+    """An L2-regularised, class-balanced linear model over p features, from a start that all
     hospitals share."""
 
     features: int
-    class_rows: tuple[int, int]
+    class_rows: tuple[int, ...]
     start: Start
     mixing: bool = True
+    loss: Loss = LOGISTIC
 
     @classmethod
-    def cold(cls, features: int, class_rows: tuple[int, int], strength: float) -> Training:
+    def cold(
+        cls, features: int, class_rows: tuple[int, ...], strength: float, loss: Loss = LOGISTIC
+    ) -> Training:
         """Return training at a C that is given, from nothing."""
         coupling = start_of(Models.of([strength], class_rows).penalty)
-        start = Start(strength, np.zeros(features + 1), None, float(coupling[0]))
-        return cls(features, class_rows, start)
+        point = np.zeros(loss.outputs * (features + 1))
+        start = Start(strength, point, None, float(coupling[0]))
+        return cls(features, class_rows, start, loss=loss)
 
     def initial(self) -> Arrays:
         """Return the parameters before the first round; the same at all hospitals."""
@@ -60,8 +64,9 @@ class Training:
         return self._pack(start, MILLION)
 
     def stack(self, x: Array, y: npt.ArrayLike) -> Stack:
-        """Return a hospital's rows x (n, p), y (n,) in {0, 1}, ready for all rounds."""
-        return Stack.of(Models.of([self.start.strength], self.class_rows), Axes.of(x), y)
+        """Return a hospital's rows x (n, p), y (n,), ready for all rounds."""
+        models = Models.of([self.start.strength], self.class_rows, self.loss)
+        return Stack.of(models, Axes.of(x), y)
 
     def fit(self, parameters: Arrays, stack: Stack, local: State) -> tuple[Arrays, State]:
         """Train one round at one hospital: merged parameters, its rows, its state ({} at first or
@@ -73,13 +78,16 @@ class Training:
         return self._pack(contribution, int(MILLION * changes(new)[0])), new
 
     def predict(self, parameters: Arrays, x: Array) -> Array:
-        """Return the probability of label 1: x (n, p) -> (n,)."""
-        return sigmoid(x @ parameters["weight"] + parameters["bias"])
+        """Return predictions, x (n, p) -> (n,): the probability of label 1, or a standardised
+        value; (n, e) probabilities of e classes."""
+        return predict(self.loss, parameters["weight"], parameters["bias"], x)
 
     def _pack(self, settled: Settled, moving: int) -> Arrays:
-        p = self.features
+        p, e = self.features, self.loss.outputs
+        point = settled.point[0].reshape(e, p + 1)
+        one = point[0] if e == 1 else None
         return {
-            "bias": settled.point[0, p:],
+            "bias": point[:, p] if one is None else one[p:],
             "coupling": settled.coupling,
             "fresh": settled.fresh,
             "gram": settled.gram[0],
@@ -88,11 +96,13 @@ class Training:
             "secant": settled.secant[0],
             "tag": np.array([settled.tag]),
             "turn": np.array([settled.turn], dtype=np.int64),
-            "weight": settled.point[0, :p],
+            "weight": point[:, :p] if one is None else one[:p],
         }
 
     def _unpack(self, parameters: Arrays) -> Settled:
-        point = np.append(parameters["weight"], parameters["bias"])
+        e = self.loss.outputs
+        weight, bias = parameters["weight"].reshape(e, -1), parameters["bias"].reshape(e, 1)
+        point = np.concatenate([weight, bias], axis=1).reshape(-1)
         return Settled(
             point=point[None],
             multiplier=parameters["multiplier"][None],
@@ -103,3 +113,11 @@ class Training:
             tag=float(parameters["tag"][0]),
             turn=int(parameters["turn"][0]),
         )
+
+
+def predict(loss: Loss, weight: Array, bias: Array, x: Array) -> Array:
+    """Return predictions of rows x (n, p): (n,) of one output, (n, e) of more; weight (p,) or
+    (e, p), bias (1,) or (e,)."""
+    margins = np.atleast_2d(weight) @ x.T + bias[:, None]  # (e, n)
+    found = loss.predict(margins[None])[0]
+    return found[0] if loss.outputs == 1 else np.ascontiguousarray(found.T)
