@@ -170,7 +170,8 @@ def test_the_readme_names_every_key_of_the_demos_json():
     outcome = Outcome(
         nodes=1, rounds=1, startup_s=0.0, total_s=0.0, lines=[],
         scores=Scores({"A": None}, None, None), model_digest="", model_folder=Path("m"),
-        ledger=Path("l"), takeovers=[Takeover(1, 1, "A", "B", 0.1)], homes=[], patients=0,
+        report=Path("r"), ledger=Path("l"), takeovers=[Takeover(1, 1, "A", "B", 0.1)], homes=[],
+        patients=0,
     )  # fmt: skip
     found = outcome.to_json()
     wanted = {*found, *found["auc"], *found["takeovers"][0]}

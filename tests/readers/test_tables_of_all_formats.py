@@ -12,6 +12,8 @@ from data_tools import column, read
 from swarmhub.data.frames import Request
 from swarmhub.data.readers.excel import find_errors
 from swarmhub.data.readers.registry import find_format
+from swarmhub.data.reading import Files, read_frames
+from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput
 
 HEADER = ["y", "patient_id", "crp", "stage", "born", "smoker"]
@@ -46,8 +48,9 @@ def table(request, tmp_path):
     if request.param == "parquet":
         columns = dict(zip(HEADER, map(list, zip(*ROWS, strict=True)), strict=True))
         return write_parquet(path, columns)
+    rows: list[list] = [HEADER, *ROWS]
     cells = [["" if v is None else str(v).replace("True", "TRUE").replace("False", "FALSE")
-              for v in row] for row in [HEADER, *ROWS]]  # fmt: skip
+              for v in row] for row in rows]  # fmt: skip
     path.write_text("\n".join(",".join(row) for row in cells) + "\n")
     return path
 
@@ -128,3 +131,15 @@ def test_a_missing_extra_is_named_with_its_command(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(BadInput, match=r"pip install 'swarmhub\[omics\]'"):
         read(path)
+
+
+def test_an_option_that_no_reader_takes_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("label,age\n1,60\n0,50\n")
+    schema = Schema.of(declare_label("label"))
+    with pytest.raises(BadInput, match="'qc' is not known; these files take none"):
+        read_frames(Files((path,), options={"qc": "keep"}), schema)
+    npx = tmp_path / "npx.csv"
+    npx.write_text("SampleID;OlinkID;NPX\nA;OID00001;1.5\n")
+    with pytest.raises(BadInput, match="'size' is not known; these files take names, qc"):
+        read_frames(Files((npx,), options={"size": "8x8"}), schema)

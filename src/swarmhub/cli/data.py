@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarmhub import codec
+from swarmhub.cli.files import (
+    DecimalOption,
+    FormatOption,
+    ReadOption,
+    SeparatorOption,
+    SheetOption,
+    read_options,
+)
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, lines, run
 from swarmhub.errors import BadInput, plain
 from swarmhub.words import say_bytes
@@ -25,12 +33,6 @@ app = typer.Typer(
 FilesArgument = Annotated[
     list[Path], typer.Argument(help="This hospital's files: a table, or a matrix and a sheet.")
 ]
-SeparatorOption = Annotated[
-    str, typer.Option(help="Between cells of text tables; default: found out.")
-]
-DecimalOption = Annotated[str, typer.Option(help="Decimal mark of text tables: . or ,")]
-SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook.")]
-FormatOption = Annotated[str, typer.Option("--format", help="Format; default: by the file.")]
 
 
 @app.callback()
@@ -53,6 +55,7 @@ def check(
     decimal: DecimalOption = ".",
     sheet: SheetOption = "",
     format_: FormatOption = "",
+    read: ReadOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Keep exactly what would leave the hospital in this file.")
     ] = None,
@@ -69,7 +72,7 @@ def check(
     from swarmhub.recipes.preparing import Sources
 
     def of(paths: list[Path]) -> Files:
-        return Files(tuple(paths), separator, decimal, sheet, format_)
+        return Files(tuple(paths), separator, decimal, sheet, format_, read_options(read))
 
     spec = run(find_spec(study, home))
     found = check_data(spec, Sources(of(files), of(test) if test else None, label, id_))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swarmhub.cli.predict import (
-    NOTE,
+from swarmhub.cli.files import (
     DecimalOption,
     FormatOption,
-    MissingOption,
-    ModelArgument,
+    ReadOption,
     SeparatorOption,
     SheetOption,
+    read_options,
 )
+from swarmhub.cli.predict import NOTE, MissingOption, ModelArgument
 from swarmhub.cli.shared import JsonOption, table
 from swarmhub.errors import plain
 
@@ -38,6 +38,7 @@ def evaluate(
     decimal: DecimalOption = ".",
     sheet: SheetOption = "",
     format_: FormatOption = "",
+    read: ReadOption = None,
     allow_missing: MissingOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -47,7 +48,7 @@ def evaluate(
     from swarmhub.models.evaluate import evaluate_files, write_counts
     from swarmhub.models.predict import load_model
 
-    files = Files(tuple(data), separator, decimal, sheet, format_)
+    files = Files(tuple(data), separator, decimal, sheet, format_, read_options(read))
     found = evaluate_files(load_model(model), files, allow_missing)
     if counts is not None:
         write_counts(found, counts, data)

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from swarmhub.cli.files import (
+    DecimalOption,
+    FormatOption,
+    ReadOption,
+    SeparatorOption,
+    SheetOption,
+    read_options,
+)
 from swarmhub.cli.shared import CONTEXT
 from swarmhub.errors import plain
 
 ModelArgument = Annotated[Path, typer.Argument(help="A folder of 'swarmhub model export'.")]
-SeparatorOption = Annotated[
-    str, typer.Option(help="Between cells of text tables; default: found out.")
-]
-DecimalOption = Annotated[str, typer.Option(help="Decimal mark of text tables: . or ,")]
-SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook.")]
-FormatOption = Annotated[str, typer.Option("--format", help="Format; default: by the file.")]
 MissingOption = Annotated[
     bool, typer.Option("--allow-missing", help="Score also if columns of the model are absent.")
 ]
@@ -33,13 +35,14 @@ def predict(
     decimal: DecimalOption = ".",
     sheet: SheetOption = "",
     format_: FormatOption = "",
+    read: ReadOption = None,
     allow_missing: MissingOption = False,
 ) -> None:
     """Score new patients with an exported model; needs no node. For research only."""
     from swarmhub.data.reading import Files
     from swarmhub.models.predict import load_model, predict_files
 
-    files = Files(tuple(data), separator, decimal, sheet, format_)
+    files = Files(tuple(data), separator, decimal, sheet, format_, read_options(read))
     scores = predict_files(load_model(model), files, out, allow_missing)
     for note in scores.notes:
         print(plain(note, NOTE))

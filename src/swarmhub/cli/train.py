@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from swarmhub.cli.files import (
+    DecimalOption,
+    FormatOption,
+    ReadOption,
+    SeparatorOption,
+    SheetOption,
+    read_options,
+)
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption
 from swarmhub.errors import BadInput
 
@@ -44,10 +52,11 @@ def table(
         float | None,
         typer.Option(help="Share of test patients, 0 to 0.9, if the study declares no data."),
     ] = None,
-    separator: Annotated[str, typer.Option(help="Between cells; default: found out.")] = "",
-    decimal: Annotated[str, typer.Option(help="Decimal mark: . or ,")] = ".",
-    sheet: Annotated[str, typer.Option(help="Sheet of a workbook.")] = "",
-    format_: Annotated[str, typer.Option("--format", help="Format; default: by the file.")] = "",
+    separator: SeparatorOption = "",
+    decimal: DecimalOption = ".",
+    sheet: SheetOption = "",
+    format_: FormatOption = "",
+    read: ReadOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take part in a study over tables with this hospital's files, until it is over."""
@@ -64,7 +73,7 @@ def table(
         print(sentence, flush=True)
 
     def of(paths: list[Path]) -> Files:
-        return Files(tuple(paths), separator, decimal, sheet, format_)
+        return Files(tuple(paths), separator, decimal, sheet, format_, read_options(read))
 
     share = 0.0 if test else hold_out
     sources = Sources(of(data), of(test) if test else None, label, id_, share if label else None)

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.data.cells import Cells, need_finite
-from swarmhub.data.columns import take_block
+from swarmhub.data.columns import densify, join_columns, take_block
 from swarmhub.data.dataset import Block, Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
-from swarmhub.data.identifiers import find_patient
+from swarmhub.data.identifiers import find_patient, why_named
 from swarmhub.data.join import Joined, join_frames
 from swarmhub.data.schema import Schema, code_outcome
 from swarmhub.errors import BadInput, plain
@@ -49,7 +49,10 @@ def assemble(
             "correct data.inputs in the study's terms."
         )
     every = _Every(joined)
-    patient = _find_patient(every, schema, taken.identifiers, found)
+    aside = {n for f in joined.frames for n in f.aside if why_named(n)} - {*schema.roles}
+    identifiers = {c.name: c for c in taken.identifiers}
+    identifiers |= {c.name: c for c in map(every.cells, sorted(aside)) if c is not None}
+    patient = _find_patient(every, schema, identifiers.values(), found)
     d = schema.declaration
     dataset = Dataset(
         x=taken.x,
@@ -166,7 +169,7 @@ def _find_time(every: _Every, schema: Schema, found: Findings) -> Floats | None:
 
 def _numbers(frame: Frame, name: str, what: str) -> Floats:
     if name in frame.names:
-        values: Floats = np.asarray(frame.x[:, frame.names.index(name)], dtype=np.float64).ravel()
+        values: Floats = densify(frame.x[:, [frame.names.index(name)]]).ravel()
         need_finite(values, lambda row: frame.place(row, name))
         return values
     if name in frame.sheet:
@@ -239,7 +242,7 @@ def _take_inputs(joined: Joined, schema: Schema, found: Findings) -> _Inputs:
     """Return the columns of all blocks."""
     claimed: set[str] = set()
     parts = [take_block(joined.frames, schema, i, claimed, found) for i in schema.inputs]
-    x = parts[0].x if len(parts) == 1 else np.concatenate([p.dense() for p in parts], axis=1)
+    x = parts[0].x if len(parts) == 1 else join_columns([p.x for p in parts])
     names: list[str] = []
     blocks = []
     categories: dict[str, Words] = {}

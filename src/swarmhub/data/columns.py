@@ -15,11 +15,12 @@ from swarmhub.data.cells import FLAG, LARGEST, Cells, need_finite
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
 from swarmhub.data.identifiers import is_counter, why_column, why_identifier
-from swarmhub.data.schema import Schema
+from swarmhub.data.schema import Schema, is_named
 from swarmhub.errors import BadInput, plain
 
 SHARES = {"limit": 1.0, "half": 0.5}  # of the limit that a value below it becomes
 LISTED = 6  # columns in a sentence
+AT_ONCE = 1_000_000  # values that are transformed in one piece
 MAX_DENSE = 500_000_000  # values of sparse blocks that are joined with dense columns
 
 
@@ -52,6 +53,17 @@ def densify(x: Any) -> Floats:
     return found
 
 
+def join_columns(parts: Sequence[Any]) -> Any:
+    """Return matrices side by side, (n, p) each; sparse if one of them is: NaN is stored."""
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts, axis=1)
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([csr_matrix(part) for part in parts], format="csr")
+
+
 def take_block(
     frames: Sequence[Frame], schema: Schema, inputs: Inputs, claimed: set[str], found: Findings
 ) -> Taken:
@@ -73,16 +85,20 @@ def take_block(
             matrices.append(np.column_stack(list(more.values())))
             taken.names += list(more)
     if matrices:
-        taken.x = matrices[0] if len(matrices) == 1 else np.concatenate(
-            [densify(m) for m in matrices], axis=1
-        )  # fmt: skip
+        taken.x = join_columns(matrices)
     taken.x = transform(taken.x, inputs, taken.names, _placer(frames), found)
     return taken
 
 
 def _free(frame: Frame, schema: Schema, inputs: Inputs, claimed: set[str]) -> list[str]:
     names = [*frame.names, *frame.sheet]
-    return [n for n in names if n not in claimed and schema.claims(inputs, n)]
+    return [
+        n
+        for n in names
+        if n not in claimed
+        and schema.claims(inputs, n)
+        and (n not in frame.aside or is_named(n, inputs.columns))
+    ]
 
 
 def _placer(frames: Sequence[Frame]) -> Callable[[int, str], str]:
@@ -187,8 +203,7 @@ def transform(
     if values.size and not _is_sane(values):
         _refuse_infinite(x, names, place, found)
         values = np.where(np.abs(values) <= LARGEST, values, np.nan)
-        if is_dense:
-            x = values
+        x = values if is_dense else type(x)((values, x.indices, x.indptr), shape=x.shape)
     if inputs.transform == "none" and not inputs.floor:
         return x
     if not is_dense and inputs.floor:
@@ -205,16 +220,17 @@ def transform(
         if is_dense:
             low[:, flags] = False
         if low.any():
-            _refuse_low(low, is_dense, names, (place, found), inputs)
+            _refuse_low(low, x, names, (place, found), inputs)
             made[low] = np.nan
         with np.errstate(divide="ignore", invalid="ignore"):
-            made = TRANSFORMS[inputs.transform](made)
+            flat = made.ravel(order="K")  # a view: `made` is one piece of memory
+            for start in range(0, flat.size, AT_ONCE):
+                part = flat[start : start + AT_ONCE]
+                part[:] = TRANSFORMS[inputs.transform](part)
     if is_dense:
         made[:, flags] = values[:, flags]
         return made
-    found_x = x.copy()
-    found_x.data = made
-    return found_x
+    return type(x)((made, x.indices, x.indptr), shape=x.shape)
 
 
 def _is_sane(values: Any) -> bool:
@@ -225,27 +241,32 @@ def _is_sane(values: Any) -> bool:
 def _refuse_infinite(
     x: Any, names: list[str], place: Callable[[int, str], str], found: Findings
 ) -> None:
-    dense = x if isinstance(x, np.ndarray) else x.toarray()
-    for k in np.flatnonzero(np.nanmax(np.abs(dense), axis=0, initial=0.0) > LARGEST):
-        name = names[int(k)]
+    if isinstance(x, np.ndarray):
+        columns = np.flatnonzero(np.nanmax(np.abs(x), axis=0, initial=0.0) > LARGEST)
+    else:
+        columns = np.unique(x.indices[np.abs(x.data) > LARGEST])
+    for k in columns.tolist():
+        name = names[k]
         try:
-            need_finite(dense[:, k], lambda row, name=name: place(row, name))  # type: ignore[misc]
+            need_finite(densify(x[:, [k]]).ravel(), lambda row, name=name: place(row, name))  # type: ignore[misc]
         except BadInput as error:
             found.error("cells", str(error), name)
 
 
 def _refuse_low(
     low: Any,
-    is_dense: bool,
+    x: Any,
     names: list[str],
     to: tuple[Callable[[int, str], str], Findings],
     inputs: Inputs,
 ) -> None:
     place, found = to
-    where = f"The block '{inputs.name}'"
-    if is_dense:
+    if isinstance(x, np.ndarray):
         row, column = map(int, np.argwhere(low)[0])
-        where = place(row, names[column])
+    else:
+        at = int(np.argmax(low))
+        row, column = int(np.searchsorted(x.indptr, at, side="right")) - 1, int(x.indices[at])
+    where = place(row, names[column])
     count = int(low.sum())
     more = f" (and {count - 1} more)" if count > 1 else ""
     found.error(

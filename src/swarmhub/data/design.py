@@ -29,6 +29,7 @@ from swarmhub.errors import BadInput, Malformed
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
 MAX_FEATURES = 200_000  # those with most values are kept; a row of them has 1.6 MB
 MAX_DEVIATIONS = 10.0  # standard deviations; farther is a unit error or would rule the model
+AT_ONCE = 1_000_000  # values that are standardised in one piece
 MAX_DOCUMENT = 64 << 20  # bytes
 MIN_MISSING = 0.01  # of all rows; fewer make no feature of their own
 NUMBER, CATEGORY, MISSING, BLOCK = "number", "category", "missing", "block"
@@ -122,9 +123,11 @@ class Design:
         place = {name: k for k, name in enumerate(dataset.features)}
         known = [(j, place[s.column]) for j, s in enumerate(self.sources)
                  if s.kind == NUMBER and s.column in place]  # fmt: skip
-        if known:
-            mine, theirs = (np.array(k) for k in zip(*known, strict=True))
-            part: Any = dataset.x[:, theirs]
+        data: Any = dataset.x.tocsc() if dataset.is_sparse else dataset.x
+        step = max(1, AT_ONCE // max(1, dataset.rows))
+        for start in range(0, len(known), step):
+            mine, theirs = (np.array(k) for k in zip(*known[start : start + step], strict=True))
+            part: Any = data[:, theirs]
             part = part if isinstance(part, np.ndarray) else part.toarray()
             values = (part - self.mean[mine]) / self.sd[mine]
             np.nan_to_num(values, copy=False, nan=0.0)

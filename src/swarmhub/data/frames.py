@@ -92,7 +92,9 @@ class Frame:
     in both together.
 
     `samples` are the names of the rows, if the format has them (AnnData, 10x, NPX, PLINK); `lines`
-    the line on which each row starts, if it is a text file. `notes` are sentences for a person:
+    the line on which each row starts, if it is a text file. `aside` names columns of the sheet that
+    tell of samples and are no measurements (plate, sex, phenotype): they are inputs only if a study
+    names them. `notes` are sentences for a person:
     what was left out and why, never a cell's content.
     """
 
@@ -105,6 +107,7 @@ class Frame:
     namespace: str = ""  # of the names of x: "uniprot", "ensembl", "olink", "rsid"; "" if not known
     unit: str = ""  # of x, as the format defines it: "NPX", "log2 intensity", "count", "dosage"
     notes: tuple[str, ...] = ()
+    aside: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:

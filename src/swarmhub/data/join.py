@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.data.columns import densify
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Frame, Words
 from swarmhub.errors import BadInput, plain
@@ -122,12 +123,14 @@ def _take(frame: Frame, rows: npt.NDArray[np.int64]) -> Frame:
     absent = rows < 0
 
     def words(column: Words) -> Words:
-        return Words(np.where(absent, np.int32(-1), column.codes[rows]), column.words)
+        found = Words(np.where(absent, np.int32(-1), column.codes[rows]), column.words)
+        used = found.counts()
+        return found.mapped(lambda word: word if word in used else None)
 
     x: Any = frame.x[rows]
     if absent.any():
         if not isinstance(x, np.ndarray):
-            x = x.toarray().astype(np.float64)
+            x = densify(x)
         x[absent] = np.nan
     return replace(
         frame,

@@ -29,7 +29,7 @@ def summarise_numbers(dataset: Dataset, people: People, least: int) -> Iterator[
     step = max(1, AT_ONCE // max(1, dataset.rows))
     for start in range(0, len(dataset.features), step):
         part = x[:, start : start + step]
-        part = part.toarray().astype(np.float64) if dataset.is_sparse else part
+        part = part.toarray(order="C").astype(np.float64) if dataset.is_sparse else part
         names = dataset.features[start : start + step]
         levels = (0.0, 1.0) if dataset.has_classes else ()
         yield from zip(names, _summarise(part, dataset.y, levels, people, least), strict=True)

@@ -10,7 +10,7 @@ from swarmhub.data.assemble import assemble
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Frame
-from swarmhub.data.readers.registry import read_file
+from swarmhub.data.readers.registry import check_options, read_file
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
 
@@ -18,7 +18,8 @@ from swarmhub.errors import BadInput
 @dataclass(frozen=True)
 class Files:
     """A hospital's files, and what only the hospital knows of them: `separator` ("" finds out) and
-    `decimal` mark of text tables, `sheet` of a workbook, `format` ("" goes by the file)."""
+    `decimal` mark of text tables, `sheet` of a workbook (or layer of an .h5ad file), `format` (""
+    goes by the file), `options` of a format."""
 
     paths: tuple[Path, ...]
     separator: str = ""
@@ -43,8 +44,9 @@ def read_frames(files: Files, schema: Schema) -> list[Frame]:
         raise BadInput("Separator and decimal mark cannot both be a comma.")
     request = schema.request(
         separator=files.separator, decimal=files.decimal, sheet=files.sheet, format=files.format,
-        options=files.options,
+        allele=files.options.get("allele", ""), options=files.options,
     )  # fmt: skip
+    check_options(files.paths, request)
     return [read_file(path, request) for path in files.paths]
 
 

@@ -82,6 +82,9 @@ def digest_data(prepared: Prepared, home: Path) -> str:
         found.update(json.dumps([part.features, list(part.categories)]).encode())
         values = part.x if isinstance(part.x, np.ndarray) else part.x.data
         found.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        if part.is_sparse:
+            for places in (part.x.indices, part.x.indptr):
+                found.update(np.ascontiguousarray(places, dtype="<i8").tobytes())
         for words in part.categories.values():
             found.update(json.dumps(words.texts()).encode())
         found.update(np.ascontiguousarray(part.y, dtype="<f8").tobytes())

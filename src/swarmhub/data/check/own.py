@@ -15,7 +15,7 @@ import numpy.typing as npt
 from swarmhub.data.check.names import find_alike, find_respelled, list_names, say_nearest
 from swarmhub.data.check.people import check_people
 from swarmhub.data.check.scales import check_mixed_units
-from swarmhub.data.check.values import AT_ONCE, MANY_ROWS, check_values, find_in_parts
+from swarmhub.data.check.values import AT_ONCE, MANY_ROWS, check_values, dense, find_in_parts
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
@@ -232,12 +232,12 @@ def measure_columns(dataset: Dataset) -> Iterator[tuple[str, float]]:
     step = max(1, -(-dataset.rows // MANY_ROWS))
     y = dataset.y[::step]
     codes = dataset.patient_codes()[::step]
-    if min(len(np.unique(codes[y == k])) for k in (0, 1)) < LEAST_CLASS or dataset.is_sparse:
+    if min(len(np.unique(codes[y == k])) for k in (0, 1)) < LEAST_CLASS:
         return
-    x = dataset.x[::step]
+    x = dataset.x[::step].tocsc() if dataset.is_sparse else dataset.x[::step]
     columns = len(dataset.columns)
     for k in find_in_parts(x, lambda part: find_telling(part, y)):
-        values = x[:, k]
+        values = dense(x[:, [k]])[:, 0]
         at = ~np.isnan(values)
         yield from _tells(dataset.features[k], values[at], y[at], columns)
         yield from _tells(dataset.features[k], at.astype(np.float64), y, columns)

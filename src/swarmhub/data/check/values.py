@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,8 +89,14 @@ def _is_alone(known: Floats, others: Floats) -> bool:
     return bool(others[0] > max(0.3 * middle, 0.8 * (high - low)))
 
 
-def find_in_parts(x: Floats, find: Callable[[Floats], list[int]]) -> list[int]:
+def dense(x: Any) -> Floats:
+    """Return a few columns as a dense matrix."""
+    found: Floats = x if isinstance(x, np.ndarray) else x.toarray()
+    return found
+
+
+def find_in_parts(x: Any, find: Callable[[Floats], list[int]]) -> list[int]:
     """Return the columns that `find` finds, looking at some columns at a time."""
-    step = max(1, AT_ONCE // max(1, len(x)))
+    step = max(1, AT_ONCE // max(1, x.shape[0]))
     starts = range(0, x.shape[1], step)
-    return [start + k for start in starts for k in find(x[:, start : start + step])]
+    return [start + k for start in starts for k in find(dense(x[:, start : start + step]))]
