@@ -64,7 +64,7 @@ def study_of(ids):
         NAME, LONG, ids[0], "running", approved=ids, ready=ids, lineage=LONG,
         enrolled=tuple(Enrolment(m, MAX_SAMPLES) for m in ids),
         settled=tuple(LastSettled(m, 100_003, 1 << 52, 31, 100_000) for m in ids),
-        current=model, best=model, resumes=Position(100_003, 31, 100_000),
+        current=model, best=model, resumes=Position(100_003, 31, 100_000, 99_999, 99_999),
         best_score=Score(LONG, BIG, BIG, METRICS),
     )  # fmt: skip
 

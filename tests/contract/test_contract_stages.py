@@ -408,7 +408,7 @@ def suspended(n=4):
 def test_a_study_that_loses_a_required_member_is_suspended():
     c = suspended()
     assert c.study().status == "suspended"
-    assert c.study().resumes == Position(3, 1, 2)
+    assert c.study().resumes == Position(3, 1, 2, term=1, revision=1)
     assert c.happened(events.StudySuspended) == [events.StudySuspended(HEART, 4)]
     assert c.chain.running == ()
     c.refused("StaleRound", 2, Ready(HEART))
@@ -440,6 +440,7 @@ def test_amended_terms_are_approved_anew_and_the_study_goes_on():
     assert [e.member for e in c.study().enrolled] == [1, 2], "3 has not approved"
     assert (c.round().number, c.round().turn, c.round().kind) == (3, 2, "train")
     assert c.study().current == model
+    assert (c.round().lead.term, c.round().revision) == (1, 1), "signatures of before are void"
     c.ready(1, 2)
     c.play()
 

@@ -128,11 +128,15 @@ class LastSettled:
 
 @dataclass(frozen=True)
 class Position:
-    """A round of the study: its number, its stage (an index), and its turn in the stage."""
+    """A round of the study: its number, its stage (an index), and its turn in the stage. If it was
+    open before, `term` and `revision` are beyond those that it had: signatures of then are of no
+    use to it."""
 
     number: int = 1
     stage: int = 0
     turn: int = 1
+    term: int = 0
+    revision: int = 0
 
 
 @dataclass(frozen=True)

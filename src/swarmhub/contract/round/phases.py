@@ -65,7 +65,8 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     roster = tuple(sorted(m for m in coming if stage.takes(m)))
     STUDY.put(ctx.state, name, record=replace(study, ready=tuple(sorted(coming - {*roster}))))
     r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
-              at.stage, at.turn, ctx.env.time_ms)  # fmt: skip
+              at.stage, at.turn, ctx.env.time_ms, revision=at.revision)  # fmt: skip
+    r = r.with_lead(term=at.term, since_term=at.term)
     put(ctx, reckon_with_all(spec, study, r))
     opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)
     ctx.emit(opened)
@@ -295,7 +296,8 @@ def suspend(ctx: Context, name: str, member: MemberId) -> None:
     """Suspend a running study that has lost a required member: its open round is void, and goes on
     once new terms are approved."""
     study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
-    study = replace(study, status="suspended", ready=(), resumes=get_position(r))
+    at = replace(get_position(r), term=r.lead.term + 1, revision=r.revision + 1)
+    study = replace(study, status="suspended", ready=(), resumes=at)
     STUDY.put(ctx.state, name, record=study)
     close_rounds(ctx, name)
     ctx.emit(events.StudySuspended(name, member))
