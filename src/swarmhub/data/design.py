@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from swarmhub import codec
 from swarmhub.codec import Json
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.cells import FLAG
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Floats, Words
@@ -59,21 +60,25 @@ class Options:
     max_missing: float = MAX_MISSING
     with_indicators: bool = False
     blocks: tuple[str, ...] = ()  # names of blocks, if there are several
+    kind: OutcomeKind = "binary"
+    classes: int = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """The features of a study: the same at every hospital, in this order.
 
-    `mean` and `sd` (p,) are in the column's unit, `class_rows` is how many training rows all
-    hospitals have with label 0 and with label 1. Numbers come first, then categories, each sorted
-    by name, then indicators.
+    `mean` and `sd` (p,) are in the column's unit. `class_rows` is how many training rows all
+    hospitals have of each class; one number if the outcome is measured, whose mean and standard
+    deviation are `outcome`. Numbers come first, then categories, each sorted by name, then
+    indicators.
     """
 
     sources: tuple[Source, ...]
     mean: Floats
     sd: Floats
-    class_rows: tuple[int, int]
+    class_rows: tuple[int, ...]
+    outcome: tuple[float, float] = (0.0, 1.0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ class Design:
         document = read_statistics(merged)
         options = options or Options()
         rows = int(document["rows"])
-        class_rows = (int(document["labels"].get("0", 0)), int(document["labels"].get("1", 0)))
+        class_rows, outcome = _read_outcome(document, options)
         try:
             features = _features(document["columns"], rows, options)
             kept = heapq.nsmallest(MAX_FEATURES, features, key=lambda f: (-f[0], f[1:]))
@@ -98,8 +103,9 @@ class Design:
             raise _malformed() from None
         if min(class_rows) == 0:
             absent = class_rows.index(0)
+            all_of = "both labels" if len(class_rows) == 2 else f"all {len(class_rows)} classes"
             raise BadInput(
-                f"Expected both labels, but no hospital has a row with label {absent}; "
+                f"Expected {all_of}, but no hospital has a row with label {absent}; "
                 "check the label column or enrol a hospital that has such patients."
             )
         if not kept:
@@ -111,7 +117,7 @@ class Design:
         kept.sort(key=lambda f: (order.index(f[1]), f[2:4]))
         sources = tuple(Source(kind, column, category) for _, kind, column, category, *_ in kept)
         mean, sd = (np.array([f[k] for f in kept], dtype=np.float64) for k in (4, 5))
-        return cls(sources, mean, sd, class_rows)
+        return cls(sources, mean, sd, class_rows, outcome)
 
     def matrix(self, dataset: Dataset) -> Floats:
         """Return the dataset's rows as standardised features, (n, p) float64, finite.
@@ -199,6 +205,27 @@ def read_statistics(merged: bytes) -> dict[str, Json]:
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None
     return dict(document)
+
+
+def _read_outcome(
+    document: dict[str, Json], options: Options
+) -> tuple[tuple[int, ...], tuple[float, float]]:
+    """Return the rows of each class, and mean and standard deviation of a measured outcome."""
+    if options.kind != "continuous":
+        labels = document["labels"]
+        return tuple(int(labels.get(str(k), 0)) for k in range(options.classes)), (0.0, 1.0)
+    try:
+        found = document["outcome"]
+        count, mean = int(found["count"]), float.fromhex(found["mean"])
+        sd = math.sqrt(float.fromhex(found["m2"]) / max(count, 1))
+    except (KeyError, TypeError, ValueError):
+        raise _malformed() from None
+    if not count or not sd > 1e-9 * abs(mean):
+        raise BadInput(
+            "Expected an outcome that varies and is published by a hospital (each has too few "
+            "patients?); enrol hospitals with more patients."
+        )
+    return (int(document["rows"]),), (mean, sd)
 
 
 def _malformed() -> Malformed:

@@ -35,6 +35,13 @@ def summarise_numbers(dataset: Dataset, people: People, least: int) -> Iterator[
         yield from zip(names, _summarise(part, dataset.y, levels, people, least), strict=True)
 
 
+def summarise_outcome(values: Floats, people: People, least: int) -> Json:
+    """Return the statistics of a measured outcome, or of times, (n,)."""
+    return next(_summarise(values[:, None], values, (), people, least)) | {
+        "pairs": 0, "x": ZERO, "y": ZERO, "xy": ZERO,
+    }  # fmt: skip
+
+
 def _summarise(
     x: Floats, y: Floats, levels: Sequence[float], people: People, least: int
 ) -> Iterator[Json]:

@@ -1,6 +1,7 @@
 """A hospital's statistics of its training rows: the one document that leaves before any training.
 
-It says how many rows there are, how many of each class, and per column the count, the mean, the sum
+It says how many rows there are, how many of each class (or the mean, the deviations and the coarse
+histogram of a measured outcome), and per column the count, the mean, the sum
 of squared deviations, a coarse histogram and the covariance with the outcome (numbers, `numbers`)
 or the frequency of each category (words). It never holds a row or a free text, and nothing in it is
 about fewer than `min_count` patients:
@@ -33,7 +34,7 @@ from swarmhub.codec import Json
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Words
 from swarmhub.data.identifiers import why_text
-from swarmhub.data.numbers import summarise_numbers
+from swarmhub.data.numbers import summarise_numbers, summarise_outcome
 from swarmhub.data.people import People
 from swarmhub.errors import BadInput
 
@@ -55,7 +56,11 @@ def statistics_of(dataset: Dataset, min_count: int = MIN_COUNT) -> bytes:
         columns[name] = _write(_summarise_words(words, people, min_count))
     inside = ",".join(f"{_write(name)}:{columns[name]}" for name in sorted(columns))
     labels = _write(_count_labels(dataset))
-    return f'{{"columns":{{{inside}}},"labels":{labels},"rows":{dataset.rows}}}'.encode()
+    measured = dataset.y if not dataset.has_classes else dataset.time
+    outcome = ""
+    if measured is not None:
+        outcome = f'"outcome":{_write(summarise_outcome(measured, people, min_count))},'
+    return f'{{"columns":{{{inside}}},"labels":{labels},{outcome}"rows":{dataset.rows}}}'.encode()
 
 
 def _write(value: Json) -> str:

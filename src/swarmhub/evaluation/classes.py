@@ -7,8 +7,9 @@ What leaves a hospital (`make_counts`), whole numbers only; K classes are 0 .. K
     confusion   rows by true class and most probable class, (K, K). The row of a class with 1 to
                 `min_count` - 1 patients is withheld (zeros)
     loss        rows, sum of -log of the true class's probability, and sum of its squares, (3,)
-    k/...       counts of class k against all others, as `counts` has them: histograms of scores,
-                and four cells at one half
+    positive, negative, positive_spread, negative_spread, pairs, threshold
+                counts of each class against all others, as `counts` has them: histograms of scores
+                and four cells at one half, (K, ...)
 
 Definitions:
 
@@ -36,7 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.errors import BadInput
-from swarmhub.evaluation.counts import FEW, MIN_COUNT
+from swarmhub.evaluation.counts import FEW, HISTOGRAMS, MIN_COUNT
 from swarmhub.evaluation.counts import evaluate_counts as evaluate_two
 from swarmhub.evaluation.counts import make_counts as make_two
 from swarmhub.evaluation.figures import DESCRIPTIVE, SMALLEST, Array, Figure, Z, nothing, share
@@ -51,6 +52,8 @@ from swarmhub.evaluation.sums import (
     to_steps,
 )
 
+ONE_AGAINST_ALL = (*HISTOGRAMS, "pairs", "threshold")
+COUNTED = ("totals", "confusion", "loss", *ONE_AGAINST_ALL)
 MOST_CLASSES = 100  # K (4 BINS + 5) + K^2 numbers leave a hospital
 
 
@@ -104,11 +107,10 @@ def make_counts(
             [[len(cost)], to_steps([cost.sum()], FINE), to_steps([(cost**2).sum()], COARSE)]
         ),
     }
-    for c in range(k):
-        used = slice(0, 0) if is_few else slice(None)
-        two = make_two(label[used] == c, p[used, c], 0.5, people[used], min_count, few)
-        found |= {f"{c}/{name}": array for name, array in two.items()}
-    return found
+    used = slice(0, 0) if is_few else slice(None)
+    each = [make_two(label[used] == c, p[used, c], 0.5, people[used], min_count, few)
+            for c in range(k)]  # fmt: skip
+    return found | {name: np.stack([two[name] for two in each]) for name in ONE_AGAINST_ALL}
 
 
 def _check(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Array]:
@@ -149,8 +151,7 @@ def _measure_class(
 ) -> OfClass:
     support, found = int(confusion[c].sum()), int(confusion[c, c])
     said = int(confusion[:, c].sum())
-    prefix = f"{c}/"
-    two = evaluate_two({k[len(prefix) :]: v for k, v in counts.items() if k.startswith(prefix)})
+    two = evaluate_two({name: np.asarray(counts[name])[c] for name in ONE_AGAINST_ALL})
     jaccard = share(found, support + said - found)
     figures = {
         "precision": share(found, said),

@@ -51,6 +51,7 @@ from swarmhub.evaluation.sums import (
     to_steps,
 )
 
+COUNTED = ("rows", "counted", "errors", "moments", "plain", "gains")
 BITS = {
     "errors": (FINE, FINE, FINE, COARSE),
     "moments": (FINE,) * 5,

@@ -5,7 +5,8 @@ Each hospital sends one canonical JSON document, sums only and no row:
     {"rows": n, "labels": {label: count}, "columns": {name:
         {"kind": "numeric", "count": c, "missing": m, "withheld": w, "mean": "0x1.8p+1",
          "m2": "0x1p-3", "bins": {bin: n}, "pairs": k, "x": hex, "y": hex, "xy": hex} |
-        {"kind": "text", "count": c, "missing": m, "categories": {category: n}}}}
+        {"kind": "text", "count": c, "missing": m, "categories": {category: n}}},
+     "outcome": a numeric column, if the outcome is measured, or a time}
 
 `mean` and `m2` (sum of squared deviations from the mean) are over the `count` values that are
 published, in the column's unit and its square, as canonical `float.hex()`; `withheld` values are
@@ -161,6 +162,8 @@ class MergedDocument:
     rows: int = 0
     labels: Totals = field(default_factory=Totals)
     columns: dict[str, dict[str, Column]] = field(default_factory=dict)
+    outcome: Column = field(default_factory=lambda: Column("numeric"))
+    has_outcome: bool = False
 
 
 @dataclass
@@ -184,6 +187,7 @@ class Document:
     rows: int
     labels: dict[str, int]
     columns: dict[str, SiteColumn]
+    outcome: SiteColumn | None = None
 
 
 def merge_statistics(
@@ -209,6 +213,8 @@ def _write(merged: MergedDocument, columns: list[tuple[str, Column]]) -> bytes:
     """Return the document with as many of the first columns as fit."""
     found = {name: column.json(merged.rows) for name, column in columns}
     document = {"rows": merged.rows, "labels": merged.labels.json(), "columns": found}
+    if merged.has_outcome:
+        document["outcome"] = merged.outcome.json(merged.rows)
     data = codec.encode(document)
     if len(data) > MAX_DOCUMENT:
         ends = itertools.accumulate(len(codec.encode({n: c})) for n, c in found.items())
@@ -230,6 +236,9 @@ def _add(merged: MergedDocument, site: Document) -> None:
         name, column = site.columns.popitem()
         kinds = merged.columns.setdefault(name, {})
         kinds.setdefault(column.kind, Column(column.kind)).add(column)
+    if site.outcome is not None:
+        merged.outcome.add(site.outcome)
+        merged.has_outcome = True
     merged.labels.add(site.labels)
     merged.rows += site.rows
 
@@ -245,7 +254,9 @@ def _read(member: int, data: bytes, most_rows: int) -> Document:
 
 
 def _document(value: Json, most_rows: int) -> Document:
-    _keys(value, {"rows", "labels", "columns"}, "the document")
+    has_outcome = isinstance(value, dict) and "outcome" in value
+    outcome = {"outcome"} if has_outcome else set()
+    _keys(value, {"rows", "labels", "columns"} | outcome, "the document")
     rows = _count(value["rows"], most_rows, "rows")
     labels = _counts(value["labels"], rows, "labels")
     if sum(labels.values()) > rows:
@@ -257,7 +268,10 @@ def _document(value: Json, most_rows: int) -> Document:
     while columns:  # columns are freed once read: 64 MB make many objects
         name, column = columns.popitem()
         found[name] = _column(column, rows, f"column {_name(name)[:60]!r}")
-    return Document(rows, labels, found)
+    measured = _column(value["outcome"], rows, "outcome") if has_outcome else None
+    if measured is not None and measured.kind != "numeric":
+        raise Malformed("outcome: expected the kind to be numeric")
+    return Document(rows, labels, found, measured)
 
 
 def _column(value: Json, rows: int, where: str) -> SiteColumn:

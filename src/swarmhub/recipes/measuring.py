@@ -9,108 +9,68 @@ import numpy as np
 
 from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
-from swarmhub.data.metrics import auc, log_loss
-from swarmhub.evaluation.counts import make_counts, make_subgroup_counts
-from swarmhub.evaluation.figures import Evaluation, evaluate_scores
-from swarmhub.recipes.linear.alone import fit_alone
-from swarmhub.recipes.linear.losses import sigmoid
+from swarmhub.evaluation.counts import make_subgroup_counts
+from swarmhub.recipes.kinds.kind import Followed, Tested, kind_of
 from swarmhub.recipes.plan import EVALUATION, SCORED
 from swarmhub.recipes.site import Arrays, Site
-from swarmhub.recipes.stages import read_left_out
-
-FEW = 20  # test patients; a hospital with fewer gives counts at the threshold only
-PUBLISHED = (
-    "auc", "auprc", "accuracy", "recall", "specificity", "brier", "intercept", "slope", "ece",
-)  # fmt: skip
+from swarmhub.recipes.survival.times import observe
 
 
-def measure_round(site: Site, probability: Floats | None) -> dict[str, float]:
-    """Return {"auc", "loss", "samples"} of the merged model on this hospital's test patients; no
-    AUC of fewer than FEW patients or of one class."""
-    if probability is None or site.test_y is None or not len(site.test_y):
+def measure_round(site: Site, predicted: Floats | None) -> dict[str, float]:
+    """Return the metrics of the merged model on this hospital's test patients, and `samples`."""
+    tested = make_tested(site)
+    if predicted is None or not len(tested.y):
         return {}
-    found = {"loss": log_loss(site.test_y, probability), "samples": float(len(site.test_y))}
-    area = auc(site.test_y, probability)
-    if area is not None and count_patients(site) >= FEW:
-        found["auc"] = area
-    return found
+    found = kind_of(site.kind).measure(tested, predicted)
+    return found | {"samples": float(len(tested.y))}
 
 
-def count_patients(site: Site) -> int:
-    """Return the number of test patients."""
-    return 0 if site.test_patients is None else len(np.unique(site.test_patients))
+def make_tested(site: Site) -> Tested:
+    """Return this hospital's test patients, none of them if none are set aside."""
+    training, held, design = site.prepared.training, site.prepared.held, site.design
+    assert training.y is not None
+    y = np.zeros(0) if held is None or held.y is None else held.y
+    patients = np.zeros(0, dtype=np.int64) if held is None else held.patient_codes()
+    followed = None
+    if site.agreed is not None:
+        time = np.zeros(0) if held is None else held.time
+        assert time is not None
+        observed = observe(site.agreed.grid, time, y)
+        followed = Followed(site.agreed, observed, site.hazard)
+    return Tested(
+        site.prepared.schema, y, patients, design.outcome, float(training.y.mean()),
+        len(design.class_rows), followed,
+    )  # fmt: skip
 
 
-def measure_final(site: Site, probability: Floats | None) -> tuple[dict[str, float], Arrays, Any]:
+def measure_final(
+    site: Site, predictions: dict[str, Floats]
+) -> tuple[dict[str, float], Arrays, dict[str, Any]]:
     """Return the figures that this hospital publishes, its counts, and its own record of all
-    models on its test patients."""
-    schema = site.prepared.schema
+    models on its test patients: `predictions` of 'swarm', 'local' and 'left-out', none if it has
+    no test patients."""
+    kind, tested = kind_of(site.kind), make_tested(site)
     counts = make_empty_counts(site)
-    if probability is None or site.test_y is None or not len(site.test_y):
+    if "swarm" not in predictions or not len(tested.y):
         return {}, counts, {}
     record: dict[str, Any] = {}
-    scores = {"swarm": probability, "left-out": score(read_left_out(site), site.test_x)}
-    scores["local"] = score(fit_local(site), site.test_x)
-    for name, scored in scores.items():
-        if scored is None:
-            continue
-        record[name] = evaluate_scores(site.test_y, scored, schema.threshold)
-        if f"{name}/threshold" in counts:
-            made = make_counts(
-                site.test_y, scored, schema.threshold, site.test_patients,
-                schema.declaration.min_count, FEW,
-            )  # fmt: skip
-            counts |= {f"{name}/{key}": array for key, array in made.items()}
+    for name, scored in predictions.items():
+        record[name] = kind.evaluate(tested, scored)
+        made = kind.count(tested, scored)
+        counts |= {f"{name}/{k}": v for k, v in made.items() if f"{name}/{k}" in counts}
     if "swarm/subgroups" in counts:
-        counts["swarm/subgroups"] = count_subgroups(site, probability)
-    return publish(site, probability, record), counts, record
+        counts["swarm/subgroups"] = count_subgroups(site, predictions["swarm"])
+    return kind.publish(tested, record), counts, record
 
 
 def make_empty_counts(site: Site) -> Arrays:
     """Return the counts of a hospital without test patients: zeros."""
     stage = find_stage(site.swarm.spec, EVALUATION)
     names = {bound.array for bound in stage.bounds} if stage else set()
-    none = np.zeros(0)
-    made = make_counts(none, none, 0.5, None, 5, FEW)
+    made = kind_of(site.kind).count(make_tested(site).take_none(), np.zeros(0))
     found = {f"{m}/{k}": a for m in SCORED for k, a in made.items() if f"{m}/{k}" in names}
     if "swarm/subgroups" in names:
         found["swarm/subgroups"] = np.zeros((len(list_subgroups(site)), 4), dtype=np.int64)
-    return found
-
-
-def fit_local(site: Site) -> Floats | None:
-    """Return the model of this hospital alone, (p + 1,); None if it has one class only."""
-    try:
-        return fit_alone(site.x, site.y, site.fold)[1]
-    except ValueError:
-        return None
-
-
-def score(point: Floats | None, x: Floats | None) -> Floats | None:
-    """Return the probabilities of a linear model: (p + 1,), (n, p) -> (n,)."""
-    if point is None or x is None:
-        return None
-    return sigmoid(x @ point[:-1] + point[-1])
-
-
-def publish(site: Site, scores: Floats, record: dict[str, Evaluation]) -> dict[str, float]:
-    """Return the figures that go on the ledger under this hospital's name."""
-    assert site.test_y is not None
-    found = {"samples": float(len(site.test_y)), "positives": float(site.test_y.sum())}
-    if count_patients(site) < FEW:
-        return found
-    found["loss"] = log_loss(site.test_y, scores)
-    for name in PUBLISHED:
-        value = record["swarm"].figures[name].value
-        if value is not None:
-            found[name] = value
-    whole = record["swarm"].figures["auc"]
-    if whole.low is not None and whole.high is not None:
-        found |= {"auc low": whole.low, "auc high": whole.high}
-    for model, key in (("local", "local auc"), ("left-out", "left-out auc")):
-        area = record[model].figures["auc"].value if model in record else None
-        if area is not None:
-            found[key] = area
     return found
 
 
@@ -131,7 +91,7 @@ def count_subgroups(site: Site, probability: Floats) -> Any:
     """Return counts at the threshold by subgroup, (S, 4), small cells withheld."""
     held, schema = site.prepared.held, site.prepared.schema
     assert held is not None
-    assert site.test_y is not None
+    assert held.y is not None
     rows = []
     for column, category in list_subgroups(site):
         words = held.obs.get(column.split("/")[-1]) or held.categories.get(column)
@@ -139,6 +99,6 @@ def count_subgroups(site: Site, probability: Floats) -> Any:
         member = np.array([t == category for t in texts], dtype=bool)
         rows.append(member if len(member) else np.zeros(held.rows, dtype=bool))
     return make_subgroup_counts(
-        site.test_y, probability, np.array(rows).reshape(-1, held.rows), schema.threshold,
+        held.y, probability, np.array(rows).reshape(-1, held.rows), schema.threshold,
         schema.declaration.min_count,
     )  # fmt: skip

@@ -49,7 +49,7 @@ class Objective:
 
     @classmethod
     def of(
-        cls, features: int, class_rows: tuple[int, int], strength: float = STRENGTH
+        cls, features: int, class_rows: tuple[int, ...], strength: float = STRENGTH
     ) -> Objective:
         """Return the objective for `features` standardised inputs, this many rows of each class,
         and C = `strength`."""

@@ -8,6 +8,16 @@
     left-out    sum       a model without each hospital, trained side by side
     evaluation  evaluate  counts of test patients by score; figures of each hospital
 
+Those of a Cox model:
+
+    statistics  describe  as above
+    times       sum       counts of patients by time: the grid of times
+    fit         sum       Newton's method, until it moves no more
+    baseline    sum       the baseline hazard of all hospitals, the curve of censoring, risk groups
+    left-out    sum       a model without each hospital, fitted side by side
+    initial, training     the model that these sums make, the same at every hospital
+    evaluation  evaluate  as above
+
 `study.toml` names the recipe and the largest number of rounds; what is proposed, shown and approved
 has the stages in full.
 """
@@ -16,16 +26,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swarmhub.contract.records import Bound, MergeRule, Spec, Stage, Until
+from swarmhub.contract.records import Bound, MergeRule, Metric, Spec, Stage, Until
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
-from swarmhub.evaluation.counts import HISTOGRAMS
+from swarmhub.recipes.kinds.kind import kind_of
 from swarmhub.recipes.linear.sums import AGREED
+from swarmhub.recipes.survival import cox
 
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
+TIMES, FIT, BASELINE = "times", "fit", "baseline"
 TRAINING, LEFT_OUT, EVALUATION = "training", "left-out", "evaluation"
-MODELS = ("logistic", "mlp")
+MODELS: dict[str, tuple[OutcomeKind, ...]] = {
+    "logistic": ("binary", "classes", "continuous"),
+    "mlp": ("binary",),
+    "cox": ("time_to_event",),
+}
 ROUNDS = 20  # of training, at most
 GRID_ROUNDS = 12
 LEFT_OUT_ROUNDS = 20
@@ -33,8 +50,14 @@ MOVING = "moving"  # an array of the merge: how far it has moved, in millionths
 STILL = 5000  # millionths: less is no movement
 MAX_COUNT = 2**52  # rows, pairs of them and squares, in small units
 SCORED = ("swarm", "left-out")
-COUNTED = (*HISTOGRAMS, "pairs", "threshold")
-OPTIONS = ("model", "penalty", "left_out")
+OPTIONS = ("model", "penalty", "left_out", "baseline")
+BASELINES = ("own", "shared")  # of a Cox model: of each hospital, or one for all
+METRICS: dict[OutcomeKind, Metric] = {
+    "binary": Metric("auc", "max"),
+    "classes": Metric("macro_f1", "max"),
+    "continuous": Metric("mae", "min"),
+    "time_to_event": Metric("c_index", "max"),
+}
 
 
 def complete(spec: Spec) -> Spec:
@@ -46,8 +69,10 @@ def complete(spec: Spec) -> Spec:
     if spec.stages:
         return spec
     check_options(spec)
+    metric = METRICS[schema.outcome.kind] if spec.metric == Metric() else spec.metric
+    stages = make_stages(spec, schema)
     return replace(
-        spec, rounds=0, statistics=False, merge=MergeRule(), stages=make_stages(spec, schema)
+        spec, rounds=0, statistics=False, merge=MergeRule(), metric=metric, stages=stages
     )
 
 
@@ -58,11 +83,33 @@ def check_options(spec: Spec) -> None:
         raise BadInput(
             f"Expected options out of {', '.join(OPTIONS)}, got '{plain(unknown[0], 40)}'."
         )
-    model = spec.options.get("model", MODELS[0])
+    model = get_model(spec)
     if model not in MODELS:
         raise BadInput(f"Expected a model out of {', '.join(MODELS)}, got '{plain(model, 40)}'.")
-    if read_penalty(spec) is not None and spec.data and spec.data.outcome.kind != "binary":
-        raise BadInput("Expected the outcome to be binary: other kinds have no recipe yet.")
+    kind = get_kind(spec)
+    if kind not in MODELS[model]:
+        others = " or ".join(name for name, kinds in MODELS.items() if kind in kinds)
+        raise BadInput(
+            f"Expected for the outcome '{kind}' the model {others}, got '{model}' in options.model."
+        )
+    read_penalty(spec)
+    baseline = spec.options.get("baseline", BASELINES[0])
+    if baseline not in BASELINES or ("baseline" in spec.options and model != "cox"):
+        raise BadInput(
+            f"Expected options.baseline to be {' or '.join(BASELINES)}, of the model cox only, got "
+            f"'{plain(baseline, 30)}' of '{model}'."
+        )
+
+
+def get_kind(spec: Spec) -> OutcomeKind:
+    """Return the kind of a study's outcome."""
+    return "binary" if spec.data is None else spec.data.outcome.kind
+
+
+def get_model(spec: Spec) -> str:
+    """Return the name of a study's recipe: of the terms, else the first one for its outcome."""
+    kind = get_kind(spec)
+    return spec.options.get("model") or next(m for m, kinds in MODELS.items() if kind in kinds)
 
 
 def read_penalty(spec: Spec) -> float | None:
@@ -91,31 +138,46 @@ def wants_left_out(spec: Spec) -> bool:
 
 def make_stages(spec: Spec, schema: Schema) -> tuple[Stage, ...]:
     """Return the stages of a study over declared data."""
-    if schema.outcome.kind != "binary":
-        raise BadInput("Expected the outcome to be binary: other kinds have no recipe yet.")
+    end = Stage(EVALUATION, EVALUATE, bounds=make_bounds(spec, schema))
+    statistics = Stage(STATISTICS, DESCRIBE)
+    if get_model(spec) == "cox":
+        return (
+            statistics,
+            Stage(TIMES, SUM),
+            make_sums(FIT, cox.MAX_ROUNDS, cox.AGREED),
+            Stage(BASELINE, SUM),
+            *([make_sums(LEFT_OUT, cox.MAX_ROUNDS, cox.AGREED)] if wants_left_out(spec) else []),
+            Stage(START, INITIAL),
+            Stage(TRAINING, TRAIN, 1, spec.merge),
+            end,
+        )
     learns = [make_sums(PENALTY, GRID_ROUNDS), Stage(CHOICE, SUM)]
-    still = Until(MOVING, STILL) if spec.options.get("model") != "mlp" else None
+    still = Until(MOVING, STILL) if get_model(spec) != "mlp" else None
     return (
-        Stage(STATISTICS, DESCRIBE),
+        statistics,
         *(learns if read_penalty(spec) is None else []),
         Stage(START, INITIAL),
         Stage(TRAINING, TRAIN, spec.rounds or ROUNDS, spec.merge, until=still),
         *([make_sums(LEFT_OUT, LEFT_OUT_ROUNDS)] if wants_left_out(spec) else []),
-        Stage(EVALUATION, EVALUATE, bounds=make_bounds(spec, schema)),
+        end,
     )
 
 
-def make_sums(name: str, rounds: int) -> Stage:
+def make_sums(name: str, rounds: int, agreed: tuple[str, ...] = AGREED) -> Stage:
     """Return a stage in which models are trained side by side, until they move at no hospital."""
     bounds = (Bound(MOVING, 0, 1),)
-    return Stage(name, SUM, rounds, until=Until(MOVING, 0), bounds=bounds, agreed=AGREED)
+    return Stage(name, SUM, rounds, until=Until(MOVING, 0), bounds=bounds, agreed=agreed)
 
 
 def make_bounds(spec: Spec, schema: Schema) -> tuple[Bound, ...]:
     """Return the bounds of the counts of the evaluation."""
-    models = SCORED if wants_left_out(spec) else SCORED[:1]
-    names = [f"{model}/{kind}" for model in models for kind in COUNTED]
-    if schema.declaration.subgroups:
-        names.append("swarm/subgroups")
-    return tuple(Bound(name, -MAX_COUNT if name.endswith("pairs") else 0, MAX_COUNT)
-                 for name in names)  # fmt: skip
+    models = SCORED if wants_left_out(spec) and get_model(spec) != "cox" else SCORED[:1]
+    kind = kind_of(schema.outcome.kind)
+    bounds = [
+        Bound(f"{model}/{name}", -MAX_COUNT if name in kind.SIGNED else 0, MAX_COUNT)
+        for model in models
+        for name in kind.COUNTED
+    ]
+    if schema.declaration.subgroups and schema.outcome.kind == "binary":
+        bounds.append(Bound("swarm/subgroups", 0, MAX_COUNT))
+    return tuple(bounds)

@@ -121,5 +121,8 @@ def _split(
 def make_design(merged: bytes, declaration: Declaration, schema: Schema) -> Design:
     """Return the design of a study from its merged statistics."""
     names = tuple(i.name for i in declaration.inputs) if len(declaration.inputs) > 1 else ()
-    options = Options(schema.max_missing, declaration.missing == "mean + indicator", names)
+    classes = len(declaration.outcome.classes) or 2
+    has_indicators = declaration.missing == "mean + indicator"
+    kind = declaration.outcome.kind
+    options = Options(schema.max_missing, has_indicators, names, kind, classes)
     return Design.from_statistics(merged, options)

@@ -3,6 +3,7 @@ it has of the others."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -16,14 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.codec import to_json
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats
 from swarmhub.data.split import fold_patients
+from swarmhub.evaluation.survival import Agreed
 from swarmhub.files import write_durably
 from swarmhub.recipes.linear.axes import Axes
-from swarmhub.recipes.linear.folds import FOLDS
+from swarmhub.recipes.linear.folds import FOLDS, Plan
+from swarmhub.recipes.linear.losses import Loss, loss_of
+from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.preparing import Prepared
 from swarmhub.train.session import Swarm
 
@@ -35,7 +40,7 @@ KEY_FILE, RECORD_FILE = "data.key", "record.json"
 @dataclass(eq=False)
 class Site:
     """A hospital in a session: x (n, p) and y (n,) of its training rows in the study's features,
-    `fold` (n,) of each row's patient, and the same of its test patients, if there are any."""
+    `fold` (n,) of each row's patient, and the features of its test patients, if there are any."""
 
     swarm: Swarm
     prepared: Prepared
@@ -46,12 +51,52 @@ class Site:
     def __post_init__(self) -> None:
         training, held = self.prepared.training, self.prepared.held
         self.x: Floats = self.design.matrix(training)
-        self.y = _labels(training)
+        self.y = self._outcome(training)
         self.fold = fold_patients(training, self.swarm.spec.seed, FOLDS)
         self.test_x: Floats | None = None if held is None else self.design.matrix(held)
-        self.test_y = None if held is None else _labels(held)
-        self.test_patients = None if held is None else held.patient_codes()
         self.axes = Axes.of(self.x)
+        self.agreed: Agreed | None = None  # of a time to an event, once it is known
+        self.hazard: Floats = np.zeros(0)
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """The kind of the outcome."""
+        return self.prepared.schema.outcome.kind
+
+    @functools.cached_property
+    def loss(self) -> Loss:
+        """The loss of a linear model of this outcome."""
+        return loss_of(self.kind, len(self.prepared.schema.outcome.classes) or 2)
+
+    def _outcome(self, dataset: Dataset) -> npt.NDArray[Any]:
+        """Return numbers of classes, events, or standardised values, (n,)."""
+        assert dataset.y is not None
+        mean, sd = self.design.outcome
+        if self.kind == "continuous":
+            return (dataset.y - mean) / sd
+        return dataset.y.astype(np.int64)
+
+    @property
+    def plan(self) -> Plan:
+        """The terms of cross-validation."""
+        return Plan(self.design.class_rows, loss=self.loss)
+
+    def predict(self, weight: Floats, bias: Floats, x: Floats) -> Floats:
+        """Return a linear model's predictions of rows x (n, p): probabilities of label 1 (n,), of
+        each class (n, e), or values in the outcome's unit (n,)."""
+        return self.in_unit(predict(self.loss, weight, bias, x))
+
+    def predict_point(self, point: Floats | None, x: Floats | None) -> Floats | None:
+        """Return the predictions of a model that is one vector, (e (p + 1),)."""
+        if point is None or x is None:
+            return None
+        found = point.reshape(self.loss.outputs, -1)
+        return self.predict(found[:, :-1], found[:, -1], x)
+
+    def in_unit(self, predicted: Floats) -> Floats:
+        """Return predictions in the outcome's unit; those of classes as they are."""
+        mean, sd = self.design.outcome
+        return predicted if self.loss.has_classes else mean + sd * predicted
 
     @property
     def folder(self) -> Path:
@@ -62,13 +107,16 @@ class Site:
         """Keep a record of the hospital's own data check and evaluation for its report; it never
         leaves the hospital."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        data = json.dumps(to_json(dict(record)), indent=1).encode()
+        data = json.dumps(to_json(dict(record)), indent=1, default=_to_list).encode()
         write_durably(self.folder / RECORD_FILE, data)
 
 
-def _labels(dataset: Dataset) -> npt.NDArray[np.int64]:
-    assert dataset.y is not None
-    return dataset.y.astype(np.int64)
+def _to_list(value: Any) -> Any:
+    """Return the JSON value of an array; NaN is null."""
+    found = np.asarray(value)
+    if found.ndim:
+        return [_to_list(item) for item in found]
+    return None if found != found else found.item()
 
 
 def digest_data(prepared: Prepared, home: Path) -> str:

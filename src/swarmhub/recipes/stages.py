@@ -13,7 +13,6 @@ from swarmhub.data.frames import Floats
 from swarmhub.recipes import plan
 from swarmhub.recipes.linear.consensus import Settled, State, advance, changes
 from swarmhub.recipes.linear.coupling import start_of
-from swarmhub.recipes.linear.folds import Plan
 from swarmhub.recipes.linear.grid import Start, choice_arrays, grid_round, read_choice
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.sums import from_sums, to_sums
@@ -46,11 +45,10 @@ def run_sums(site: Site, stage: str, step: Step, what: str) -> Summed:
 def learn_start(site: Site) -> Start:
     """Return the start of training: the penalty learnt in the swarm, or the one of the terms."""
     strength = plan.read_penalty(site.swarm.spec)
-    class_rows = site.design.class_rows
     if find_stage(site.swarm.spec, plan.PENALTY) is None:
-        cold = Training.cold(len(site.design.sources), class_rows, strength or FIXED)
-        return cold.start
-    grid = Plan(class_rows)
+        rows, features = site.design.class_rows, len(site.design.sources)
+        return Training.cold(features, rows, strength or FIXED, site.loss).start
+    grid = site.plan
     stack = grid.stack(site.axes, site.y, site.fold)
 
     def step(sums: Any, state: State) -> tuple[Arrays, State]:
@@ -75,12 +73,13 @@ def learn_left_out(site: Site, strength: float) -> None:
     seen = np.ones((len(members), len(site.y)), dtype=bool)
     if own >= 0:
         seen[own] = False
-    ones = (seen * site.y).sum(axis=1)
-    mine = np.stack([seen.sum(axis=1) - ones, ones], axis=1).astype(np.float64)  # (K, 2)
+    label = site.y if site.loss.has_classes else np.zeros(len(site.y), dtype=np.int64)
+    classes = range(len(site.design.class_rows))
+    mine = np.stack([seen[:, label == c].sum(axis=1) for c in classes], axis=1).astype(np.float64)
 
     def step(sums: Any, state: State) -> tuple[Arrays, State]:
-        classes = site.design.class_rows if sums is None else np.maximum(sums["seen"], 1.0)
-        models = Models.of([strength] * len(members), classes)
+        rows = site.design.class_rows if sums is None else np.maximum(sums["seen"], 1.0)
+        models = Models.of([strength] * len(members), rows, site.loss)
         stack = Stack.of(models, site.axes, site.y, seen)
         start = Settled.start(np.zeros(stack.shape), start_of(models.penalty))
         settled = start if sums is None or not sums["turn"][0] else from_sums(sums)
@@ -97,8 +96,8 @@ def learn_left_out(site: Site, strength: float) -> None:
 
 
 def read_left_out(site: Site) -> Floats | None:
-    """Return the model without this hospital, (p + 1,), once there is one; None if it cannot be:
-    the others have one class only, or this hospital was not there when they were counted."""
+    """Return the model without this hospital, (e (p + 1),), once there is one; None if it cannot
+    be: the others have one class only, or this hospital was not there when they were counted."""
     if find_stage(site.swarm.spec, plan.LEFT_OUT) is None:
         return None
     found = site.swarm.result(plan.LEFT_OUT)

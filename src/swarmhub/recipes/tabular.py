@@ -18,15 +18,10 @@ from swarmhub.recipes.objective import Objective
 Arrays = dict[str, Any]
 
 
-def get_model(spec: Spec) -> str:
-    """Return the name of a study's recipe."""
-    return spec.options.get("model", plan.MODELS[0])
-
-
 def make_blank(spec: Spec, design: Design) -> Arrays:
     """Return parameters of a study's recipe before training: their names, types and shapes."""
     features, rows = len(design.sources), design.class_rows
-    if get_model(spec) == "mlp":
+    if plan.get_model(spec) == "mlp":
         blank = Mlp(features, Objective.of(features, rows), spec.seed).initial()
         return {**blank, plan.MOVING: np.array([MILLION], dtype=np.int64)}
     return Training.cold(features, rows, 1.0).initial()
@@ -34,7 +29,7 @@ def make_blank(spec: Spec, design: Design) -> Arrays:
 
 def predict_with(spec: Spec, parameters: Arrays, x: Floats) -> Floats:
     """Return the probability of the positive class; x (n, p) -> (n,)."""
-    if get_model(spec) == "mlp":
+    if plan.get_model(spec) == "mlp":
         blank = Objective.of(x.shape[1], (1, 1))
         return Mlp(x.shape[1], blank, spec.seed).predict(parameters, x)
     return sigmoid(x @ parameters["weight"] + parameters["bias"])

@@ -8,24 +8,20 @@ goes on, and the last one in full.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarmhub import train
-from swarmhub.contract.stages import find_stage
 from swarmhub.data.check.merged import check_merged
 from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.errors import BadInput, TrainerError, plain
-from swarmhub.recipes import plan
-from swarmhub.recipes.measuring import FEW
+from swarmhub.recipes import cox, plan, training
+from swarmhub.recipes.kinds.kind import FEW, kind_of
 from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
 from swarmhub.recipes.site import Say, Site, digest_data
-from swarmhub.recipes.stages import learn_left_out, learn_start
-from swarmhub.recipes.training import make_training
 from swarmhub.train.session import Swarm
-
-MEASURED = ("auc", "loss")
 
 
 def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sentence: None) -> str:
@@ -43,7 +39,8 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
                 f"hospital enrolled with {swarm.samples} samples; 'swarmhub study withdraw "
                 f"{study}', then enrol again with --samples {prepared.training.rows}."
             )
-        swarm.explain_no_say = explain_no_say
+        measured = kind_of(prepared.schema.outcome.kind).METRICS
+        swarm.explain_no_say = functools.partial(explain_no_say, known=measured)
         swarm.name_data(digest_data(prepared, home))
         merged = swarm.describe(prepared.statistics)
         if merged is None:
@@ -76,28 +73,24 @@ def make_site(swarm: Swarm, prepared: Prepared, merged: bytes, found: Findings, 
 
 def run(site: Site) -> None:
     """Go through the stages of the study."""
-    swarm = site.swarm
-    start = learn_start(site)
-    model = make_training(site, start)
-    for turn in swarm.rounds(model.parameters, model.measure):
-        model.fit(turn)
-        site.say(f"round {turn.number} of at most {turn.rounds}: trained on {len(site.y)} rows")
-    if find_stage(swarm.spec, plan.LEFT_OUT) is not None and not swarm.final:
-        learn_left_out(site, start.strength)
-        for _ in swarm.rounds(model.parameters, model.measure):
-            raise TrainerError("Expected no training after the models without each hospital.")
+    if plan.get_model(site.swarm.spec) == "cox":
+        cox.run(site)
+    else:
+        training.run(site)
 
 
-def explain_no_say(metric: str, measured: Mapping[str, float]) -> str:
+def explain_no_say(
+    metric: str, measured: Mapping[str, float], known: Sequence[str] = ("auc", "loss")
+) -> str:
     """Return why a site that has measured this on its test patients has no say in which model is
     the best; "" if it has one."""
     if metric in measured:
         return ""
     if not measured:
         why = "No patients are set aside here"
-    elif metric not in MEASURED:
-        known = " and ".join(MEASURED)
-        why = f"The study's metric is '{plain(metric, 40)}', and this trainer measures {known}"
+    elif metric not in known:
+        names = " and ".join(known)
+        why = f"The study's metric is '{plain(metric, 40)}', and this trainer measures {names}"
     else:
         why = f"The test patients here are fewer than {FEW}, or have one label only: no {metric}"
     return (

@@ -1,4 +1,4 @@
-"""The training rounds of a recipe at one hospital."""
+"""Linear models and small networks at one hospital: the stages of a study, one after the other."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import numpy as np
 
 from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
+from swarmhub.errors import TrainerError
 from swarmhub.recipes import plan
+from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.grid import Start
 from swarmhub.recipes.linear.training import MILLION, Training
 from swarmhub.recipes.measuring import measure_final, measure_round
 from swarmhub.recipes.mlp import Mlp
 from swarmhub.recipes.objective import Objective
 from swarmhub.recipes.site import Arrays, Site
+from swarmhub.recipes.stages import learn_left_out, learn_start, read_left_out
 from swarmhub.train.training import SwarmRound
 
 
@@ -31,20 +34,30 @@ class LocalTraining(Protocol):
 
 
 class Measured:
-    """Measurements of all recipes; `predict` is theirs."""
+    """Measurements of all recipes; `predict` and `predict_others` are theirs."""
 
     site: Site
 
     def predict(self) -> Floats | None:
-        """Return the merged model's probabilities of the test patients, (n,)."""
+        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
         raise NotImplementedError
+
+    def predict_others(self) -> dict[str, Floats | None]:
+        """Return the same of the model without this hospital, 'left-out', and of this hospital's
+        own, 'local', if there are such."""
+        site = self.site
+        points = {"left-out": read_left_out(site), "local": fit_local(site)}
+        x = self.site.test_x
+        return {name: site.predict_point(point, x) for name, point in points.items()}
 
     def measure(self) -> dict[str, Any]:
         """Measure the merged model on the test patients: in the last stage in full, with counts."""
-        site = self.site
+        site, predicted = self.site, self.predict()
         if site.swarm.stage != plan.EVALUATION:
-            return dict(measure_round(site, self.predict()))
-        metrics, counts, record = measure_final(site, self.predict())
+            return dict(measure_round(site, predicted))
+        every = {} if predicted is None else {"swarm": predicted, **self.predict_others()}
+        known = {name: found for name, found in every.items() if found is not None}
+        metrics, counts, record = measure_final(site, known)
         site.keep({"findings": site.findings.found, "evaluation": record})
         return {**metrics, **counts}
 
@@ -65,9 +78,11 @@ class LinearTraining(Measured):
         turn.report(samples=len(self.site.y))
 
     def predict(self) -> Floats | None:
-        """Return the merged model's probabilities of the test patients, (n,)."""
+        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
         x = self.site.test_x
-        return None if x is None else self.training.predict(self.parameters, x)
+        if x is None:
+            return None
+        return self.site.predict(self.parameters["weight"], self.parameters["bias"], x)
 
 
 class MlpTraining(Measured):
@@ -90,9 +105,17 @@ class MlpTraining(Measured):
         turn.report(samples=len(self.site.y))
 
     def predict(self) -> Floats | None:
-        """Return the merged model's probabilities of the test patients, (n,)."""
+        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
         x = self.site.test_x
         return None if x is None else self.model.predict(self.parameters, x)
+
+
+def fit_local(site: Site) -> Floats | None:
+    """Return the model of this hospital alone, (e (p + 1),); None if it lacks a class."""
+    try:
+        return fit_alone(site.x, site.y, site.fold, loss=site.loss)[1]
+    except ValueError:
+        return None
 
 
 def load(parameters: Arrays, made: Arrays) -> None:
@@ -103,10 +126,23 @@ def load(parameters: Arrays, made: Arrays) -> None:
 
 def make_training(site: Site, start: Start) -> LocalTraining:
     """Return the training of the study's recipe."""
-    model = site.swarm.spec.options.get("model", plan.MODELS[0])
-    if model == "mlp":
+    if plan.get_model(site.swarm.spec) == "mlp":
         return MlpTraining(site, start)
     stage = find_stage(site.swarm.spec, plan.TRAINING)
     is_mean = stage is None or stage.rule.name == "weighted_mean"
     features, rows = len(site.design.sources), site.design.class_rows
-    return LinearTraining(site, Training(features, rows, start, mixing=is_mean))
+    return LinearTraining(site, Training(features, rows, start, is_mean, site.loss))
+
+
+def run(site: Site) -> None:
+    """Go through the stages of a study with a linear model or a small network."""
+    swarm = site.swarm
+    start = learn_start(site)
+    model = make_training(site, start)
+    for turn in swarm.rounds(model.parameters, model.measure):
+        model.fit(turn)
+        site.say(f"round {turn.number} of at most {turn.rounds}: trained on {len(site.y)} rows")
+    if find_stage(swarm.spec, plan.LEFT_OUT) is not None and not swarm.final:
+        learn_left_out(site, start.strength)
+        for _ in swarm.rounds(model.parameters, model.measure):
+            raise TrainerError("Expected no training after the models without each hospital.")

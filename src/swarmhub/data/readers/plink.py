@@ -187,7 +187,7 @@ def _name_variants(
     if not kept:
         raise BadInput(f"{source} has no variant that can be counted; look at ids and alleles.")
     left[PALINDROMIC] = sum(v.a1 + v.a2 in PAIRS for v in kept)
-    left[NUMBERED] = sum(v.a1.isdigit() for v in kept)
+    left[NUMBERED] = sum(1 for v in kept if v.a1.isdigit())
     notes.append(_say_way(counting, len(kept), source))
     notes += [f"{source}: {n} variants {said}." for said, n in left.items() if n]
     return kept, common.check_names(names, source, TWICE), np.array(seconds, dtype=bool)

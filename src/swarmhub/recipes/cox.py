@@ -1,0 +1,238 @@
+"""Cox regression at one hospital: the stages of a study of times to an event.
+
+The model's arrays, all float64: `weight` (p,) of standardised features, and on the T times of the
+grid `times`, the cumulative baseline hazard `hazard`, `censoring` and `survival`, the curves of all
+training patients; `cuts` (G - 1,) part test patients by their predicted risk at the horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from swarmhub.contract.stages import find_stage
+from swarmhub.data.frames import Floats
+from swarmhub.errors import BadInput
+from swarmhub.evaluation.sums import group_bins
+from swarmhub.evaluation.survival import Agreed
+from swarmhub.recipes import plan
+from swarmhub.recipes.site import Arrays, Site
+from swarmhub.recipes.stages import FIXED, run_sums
+from swarmhub.recipes.survival.cox import AGREED, MAX_BYTES, MAX_ROUNDS, Cox
+from swarmhub.recipes.survival.kaplan_meier import draw_censoring, draw_curve
+from swarmhub.recipes.survival.likelihood import FARTHEST, Rows, read_baseline, sum_baseline
+from swarmhub.recipes.survival.times import (
+    TimeGrid,
+    count_times,
+    derive_grid,
+    observe,
+    tally,
+)
+from swarmhub.recipes.training import Measured, load
+from swarmhub.train.training import SwarmRound
+
+GROUPS = 5  # of predicted risk
+MARGINS = 800  # bins of log hazards from -FARTHEST to FARTHEST
+DIGITS = 6  # of grid times in a model: a mean of equal numbers differs by rounding
+
+
+def run(site: Site) -> None:
+    """Go through the stages of a study of times to an event."""
+    grid = learn_grid(site)
+    rows = Rows(site.x, observe(grid, _times(site), site.y))
+    cox = make_cox(site, grid)
+
+    def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
+        return cox.arrays(rows, sums), {}
+
+    fit = cox.read(run_sums(site, plan.FIT, step, "the model is fitted").arrays)
+    if not fit.is_converged:
+        site.say("The model has not come to rest in the rounds of the terms; it is the last point.")
+    model = CoxTraining(site, rows, cox, make_parameters(site, rows, fit.beta))
+    model.learn_left_out()
+    for turn in site.swarm.rounds(model.parameters, model.measure):
+        model.fit(turn)
+        site.say(f"round {turn.number} of {turn.rounds}: the model of {len(site.y)} rows")
+
+
+def make_cox(site: Site, grid: TimeGrid) -> Cox:
+    """Return the regression that all hospitals run alike. Raises BadInput if there are too many
+    features for it."""
+    spec = site.swarm.spec
+    own = spec.options.get("baseline", plan.BASELINES[0]) == "own"
+    strength = plan.read_penalty(spec) or FIXED
+    return Cox(len(site.design.sources), len(grid), 1.0 / strength, own)
+
+
+def learn_grid(site: Site) -> TimeGrid:
+    """Return the grid of times, of summed counts of all hospitals."""
+
+    def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
+        counts = count_times(_times(site), site.prepared.schema.declaration.min_count)
+        return {"times": counts}, {}
+
+    return derive_grid(run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"])
+
+
+def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
+    """Return the model's arrays: the fitted weights, and the sums that go with them."""
+    grid = rows.observed.grid
+
+    def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
+        margin = np.clip(rows.x @ beta, -FARTHEST, FARTHEST)
+        place = ((margin + FARTHEST) * (MARGINS / (2 * FARTHEST))).astype(np.int64)
+        least = site.prepared.schema.declaration.min_count
+        margins = group_bins(np.clip(place, 0, MARGINS - 1), MARGINS, least)
+        counts = {name: found[0] for name, found in tally(rows.observed).items()}
+        return {**sum_baseline(rows, beta), **counts, "margins": margins}, {}
+
+    sums = run_sums(site, plan.BASELINE, step, "the baseline").arrays
+    hazard = read_baseline(sums)
+    events, censored = np.asarray(sums["events"]), np.asarray(sums["censored"])
+    horizon = find_horizon(site, grid, events + censored)
+    return {
+        "weight": beta,
+        "times": grid.ends,
+        "hazard": hazard,
+        "censoring": draw_censoring(grid, events, censored),
+        "survival": draw_curve(grid, events, censored).survival,
+        "cuts": find_cuts(np.asarray(sums["margins"]), float(hazard[horizon])),
+    }
+
+
+def find_horizon(site: Site, grid: TimeGrid, rows: Floats) -> int:
+    """Return the place of the declared horizon, else of the time at which half of the patients
+    have left; rows (T,) leave at each time."""
+    declared = site.prepared.schema.outcome.horizon
+    if declared:
+        return grid.find_horizon(float(declared))
+    return int(np.searchsorted(np.cumsum(rows), 0.5 * float(rows.sum())))
+
+
+def find_cuts(margins: Floats, hazard: float) -> Floats:
+    """Return risks that part the patients into groups of nearly equal numbers, ascending and
+    distinct: of counts by margin (MARGINS,), at a cumulative baseline hazard."""
+    reached = np.cumsum(margins, dtype=np.float64)
+    wanted = reached[-1] * np.arange(1, GROUPS) / GROUPS
+    ends = (np.searchsorted(reached, wanted) + 1) * (2 * FARTHEST / MARGINS) - FARTHEST
+    risk = 1.0 - np.exp(-hazard * np.exp(ends))
+    return np.unique(np.round(risk, 9))
+
+
+def read_agreed(parameters: Mapping[str, Any], horizon: str) -> Agreed:
+    """Return what a model's arrays say of its evaluation. Raises BadInput if they contradict each
+    other."""
+    wanted = ("times", "hazard", "censoring", "survival", "cuts")
+    times, hazard, censoring, survival, cuts = (np.asarray(parameters[name]) for name in wanted)
+    grid = TimeGrid.of([float(f"{value:.{DIGITS}g}") for value in times.tolist()])
+    if hazard.shape != times.shape or not (np.isfinite(hazard) & (hazard >= 0)).all():
+        raise BadInput(f"Expected a hazard of 0 or more at each of {len(times)} times, got others.")
+    if horizon:
+        place = grid.find_horizon(float(horizon))
+    else:
+        place = int(np.searchsorted(1.0 - survival * censoring, 0.5))
+        place = min(place, len(grid) - 1)
+    while place and not censoring[place] > 0:
+        place -= 1
+    return Agreed(grid, place, cuts, censoring, survival)
+
+
+class CoxTraining(Measured):
+    """The model that the sums have made; `parameters` are the merged ones, in place."""
+
+    def __init__(self, site: Site, rows: Rows, cox: Cox, made: Arrays) -> None:
+        self.site, self.rows, self.cox, self.made = site, rows, cox, made
+        self.parameters: Arrays = {name: array.copy() for name, array in made.items()}
+
+    def fit(self, turn: SwarmRound) -> None:
+        """Send the model that the sums have made."""
+        load(self.parameters, self.made)
+        turn.report(samples=len(self.site.y))
+
+    def predict(self) -> Floats | None:
+        """Return the logarithm of each test patient's hazard over the baseline, (n,)."""
+        site = self.site
+        site.agreed = read_agreed(self.parameters, site.prepared.schema.outcome.horizon)
+        site.hazard = np.maximum.accumulate(self.parameters["hazard"])
+        return None if site.test_x is None else site.test_x @ self.parameters["weight"]
+
+    def predict_others(self) -> dict[str, Floats | None]:
+        """Return the same of the model without this hospital and of its own."""
+        x = self.site.test_x
+        points = {"left-out": self.read_left_out(), "local": self.fit_local()}
+        return {n: None if p is None or x is None else x @ p for n, p in points.items()}
+
+    def fit_local(self) -> Floats | None:
+        """Return the weights of this hospital alone, (p,); None if it has no events."""
+        if not self.rows.observed.event.any():
+            return None
+        sums = self.cox.arrays(self.rows, None)
+        while sums["moving"][0] and sums["turn"][0] < MAX_ROUNDS:
+            sums = self.cox.arrays(self.rows, sums)
+        return self.cox.read(sums).beta
+
+    # models without each hospital: K models, of which this hospital adds to all but its own
+
+    def learn_left_out(self) -> None:
+        """Fit a model without each hospital, side by side."""
+        site, count = self.site, len(self.site.swarm.enrolled)
+        if find_stage(site.swarm.spec, plan.LEFT_OUT) is None:
+            return
+        if self._is_large():
+            site.say("The features are too many for models without each hospital; there are none.")
+        nobody = Rows(site.x[:0], self.rows.observed.take(np.zeros(len(site.y), dtype=bool)))
+        own = self._place()
+
+        def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
+            if self._is_large():
+                return self._still(), {}
+            made = [
+                self.cox.arrays(
+                    nobody if k == own else self.rows,
+                    None if sums is None else _pick(sums, k),
+                )
+                for k in range(count)
+            ]
+            found = {name: np.stack([m[name] for m in made]) for name in made[0]}
+            return found | {"moving": found["moving"].max(axis=0)}, {}
+
+        run_sums(site, plan.LEFT_OUT, step, "models without each hospital")
+
+    def read_left_out(self) -> Floats | None:
+        """Return the weights without this hospital, (p,), once there are any; None if the others
+        have no events."""
+        site, own = self.site, self._place()
+        found = None
+        if find_stage(site.swarm.spec, plan.LEFT_OUT) is not None:
+            found = site.swarm.result(plan.LEFT_OUT)
+        count = len(site.swarm.enrolled)
+        if found is None or own < 0 or found.arrays["at"].shape != (count, self.cox.columns):
+            return None
+        sums = _pick(found.arrays, own)
+        return np.asarray(sums["at"]) if np.asarray(sums["events"]).sum() else None
+
+    def _place(self) -> int:
+        members = self.site.swarm.enrolled
+        return members.index(self.site.swarm.member) if self.site.swarm.member in members else -1
+
+    def _is_large(self) -> bool:
+        p, size = self.cox.columns, self.cox.times
+        each = p * p if self.cox.is_stratified else 2 * size * (1 + p + p * (p + 1) // 2)
+        return 8 * each * len(self.site.swarm.enrolled) > MAX_BYTES
+
+    def _still(self) -> Arrays:
+        """Return arrays that say that there is no model."""
+        whole = {"turn": np.int64, "moving": np.int64}
+        return {name: np.zeros(1, whole.get(name, np.float64)) for name in (*AGREED, "moving")}
+
+
+def _pick(sums: Mapping[str, Any], k: int) -> Arrays:
+    return {name: array if name == "moving" else array[k] for name, array in sums.items()}
+
+
+def _times(site: Site) -> Floats:
+    time = site.prepared.training.time
+    assert time is not None
+    return time

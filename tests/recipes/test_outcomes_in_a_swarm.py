@@ -1,0 +1,146 @@
+"""Studies of every kind of outcome, by real nodes and trainers, from tables to the evaluation."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from swarm import Network
+
+from swarmhub.blobs import BlobStore
+from swarmhub.contract.records import Declaration, Outcome, Spec
+from swarmhub.data.findings import Findings
+from swarmhub.data.reading import Files
+from swarmhub.data.schema import Schema
+from swarmhub.merge.documents import merge_statistics
+from swarmhub.operations.studies import show_study
+from swarmhub.params.buffer import arrays_from
+from swarmhub.recipes.plan import complete
+from swarmhub.recipes.preparing import Sources, make_design, prepare
+
+pytestmark = pytest.mark.process
+
+HOSPITALS = 3
+WEIGHT = np.array([1.2, -0.8, 0.5, 0.0])
+OUTCOMES = {
+    "continuous": Outcome("age", "continuous", unit="years"),
+    "classes": Outcome("type", "classes", classes=("B", "T", "NK")),
+    "time_to_event": Outcome("dead", "time_to_event", positive=("1",), time="days", unit="days"),
+}
+
+
+def write_table(path, kind, seed):
+    """A hospital's table of 90 patients, four inputs of which three tell something."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(90, 4)) + 0.3 * seed
+    margin, noise = x @ WEIGHT, rng.normal(size=90)
+    if kind == "continuous":
+        columns = {"age": 50 + 8 * margin + 3 * noise}
+    elif kind == "classes":
+        turned = x @ WEIGHT[::-1]
+        three = np.stack([margin, turned, 0 * margin]) * 2 + rng.gumbel(size=(3, 90))
+        columns = {"type": [OUTCOMES[kind].classes[k] for k in three.argmax(axis=0)]}
+    else:
+        time, end = rng.exponential(np.exp(-margin)) * 300, rng.uniform(100, 900, size=90)
+        columns = {"dead": (time <= end).astype(int), "days": np.ceil(np.minimum(time, end))}
+    columns |= {f"marker{k}": x[:, k] for k in range(4)}  # numbers in full: no rounding
+    lines = [",".join(columns)]
+    lines += [",".join(str(v) for v in row) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def run_study(network, folder, kind):
+    """Run a study of this kind to its end."""
+    spec = Spec(name="s", min_peers=3, quorum_grace_ms=20_000, leader_timeout_ms=5_000, rounds=12,
+                data=Declaration(OUTCOMES[kind]), options={"penalty": "0.1"})  # fmt: skip
+    for i in range(1, HOSPITALS + 1):
+        write_table(folder / f"{i}.csv", kind, i)
+        network.up(i)
+    network.open_study(complete(spec))
+    for i in range(1, HOSPITALS + 1):
+        command = ["-m", "swarmhub", "train", "table", "s", "--data", str(folder / f"{i}.csv")]
+        network.train(i, command)
+    network.wait_until(lambda: network.study("s").status == "finished", 60)
+
+
+def pool_rows(folder, kind):
+    """Training rows of all hospitals in the study's features, as their trainers have them: x, y
+    (standardised if it is measured), time and hospital."""
+    spec = complete(Spec(name="s", data=Declaration(OUTCOMES[kind])))
+    sources = [Sources(Files((folder / f"{i}.csv",))) for i in range(1, HOSPITALS + 1)]
+    prepared = [prepare(spec, s, Findings()) for s in sources]
+    merged = merge_statistics({i: p.statistics for i, p in enumerate(prepared, 1)})
+    design = make_design(merged, spec.data, Schema.of(spec.data))
+    x = np.concatenate([design.matrix(p.training) for p in prepared])
+    y = np.concatenate([p.training.y for p in prepared])
+    mean, sd = design.outcome
+    site = np.concatenate([np.full(p.training.rows, i) for i, p in enumerate(prepared)])
+    time = np.concatenate([p.training.time if kind == "time_to_event" else 0 * p.training.y
+                           for p in prepared])  # fmt: skip
+    return x, (y - mean) / sd, time, site
+
+
+def read_model(network):
+    """Arrays of the last model."""
+    model, store = network.study("s").current, BlobStore(network.homes[0].blobs_path)
+    with store.path(model.digest).open("rb") as file:
+        return arrays_from(file, store.layout(model.layout))
+
+
+def slope_of_cox(weight, x, event, time):
+    """Gradient of one hospital's log partial likelihood, with the ties of Efron, row by row."""
+    risk, found = np.exp(x @ weight), np.zeros(len(weight))
+    for t in np.unique(time[event == 1]):
+        rows, tied = time >= t, (time == t) & (event == 1)
+        for k in range(tied.sum()):
+            share = rows * risk - k / tied.sum() * tied * risk
+            found -= share @ x / share.sum()
+        found += x[tied].sum(axis=0)
+    return found
+
+
+def check_model(kind, model, x, y, time, site):
+    """Compare a model with one of all rows in one place; C is 0.1."""
+    if kind == "continuous":
+        linear = pytest.importorskip("sklearn.linear_model")
+        other = linear.Ridge(alpha=10.0).fit(x, y)
+        np.testing.assert_allclose(model["weight"], other.coef_, atol=2e-3)
+    elif kind == "classes":
+        linear = pytest.importorskip("sklearn.linear_model")
+        other = linear.LogisticRegression(C=0.1, class_weight="balanced", tol=1e-10).fit(x, y)
+        np.testing.assert_allclose(model["weight"], other.coef_, atol=1e-2)
+    else:
+        rounded = np.searchsorted(model["times"], np.minimum(time, model["times"][-1]))
+        event = y * (time <= model["times"][-1])
+        slope = -10.0 * model["weight"]
+        for i in range(HOSPITALS):
+            here = site == i
+            slope += slope_of_cox(model["weight"], x[here], event[here], rounded[here])
+        assert np.abs(slope).max() < 1e-4
+        assert model["hazard"].shape == model["times"].shape == model["survival"].shape
+
+
+METRICS = {
+    "continuous": {"mae", "rmse", "r2", "baseline mae", "local mae", "left-out mae"},
+    "classes": {"loss", "accuracy", "macro_f1", "local accuracy", "left-out accuracy"},
+    "time_to_event": {
+        "events", "c_index", "c_index low", "c_index high", "brier", "integrated_brier", "skill",
+        "observed/expected", "local c_index", "left-out c_index",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_a_study_runs_from_tables_to_its_evaluation(tmp_path, kind):
+    with Network(tmp_path, HOSPITALS) as network:
+        run_study(network, tmp_path, kind)
+        model = read_model(network)
+    check_model(kind, model, *pool_rows(tmp_path, kind))
+    shown = asyncio.run(show_study(network.homes[0], "s", 0))
+    assert shown.spec.metric.name == {"continuous": "mae", "classes": "macro_f1"}.get(
+        kind, "c_index"
+    )
+    last = [r for r in shown.rounds if r.model.kind == "train"][-1]
+    assert len(last.sites) == HOSPITALS
+    for site in last.sites:
+        assert set(site.merged.metrics) == METRICS[kind]
+        assert site.merged.samples in (26, 27)
