@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from model_tools import DIAGNOSIS, ORIGIN, model_of, park, wide_design
+from outcome_tools import GLUCOSE, SEXES, STAGES, model_for
 
 from swarmhub.contract.records import Inputs
 from swarmhub.models.card import write_card
@@ -49,3 +50,35 @@ def test_a_card_without_contributors_says_so(exported):
 @pytest.mark.parametrize(("name", "said"), [("heart-1", "heart-1"), ("a`b $(rm)", "MODEL")])
 def test_commands_in_the_card_can_be_copied(exported, name, said):
     assert f"swarmhub predict {said} --data NEW.csv --out scores.csv" in write_card(exported, name)
+
+
+def test_a_card_of_classes_names_them_all():
+    card = write_card(model_for(STAGES).exported, "m")
+    assert "each of the 3 classes of the column 'stage' of a patient: 'I', 'II', 'III'." in card
+    assert "120 rows of patients: 40 with 'I', 40 with 'II', 40 with 'III' (a" in card
+    assert "Recipe `logistic` (softmax regression)" in card
+    assert ".predict(frame).probabilities`" in card
+    assert "(logistic regression)" in write_card(model_for(SEXES).exported, "m")
+
+
+def test_a_card_of_a_continuous_outcome_says_its_unit_and_scale():
+    card = write_card(model_for(GLUCOSE).exported, "m")
+    assert "The value of the column 'glucose' of a patient, in mmol/l." in card
+    assert "a mean of 5.5 mmol/l and a standard deviation of 1.25 mmol/l." in card
+    assert "40 rows of patients (a patient" in card
+    assert "Recipe `logistic` (ridge regression)" in card
+    assert ".predict(frame).values`" in card
+    assert "weight in training" not in card
+
+
+def test_a_card_without_a_unit_has_no_gap():
+    outcome = replace(GLUCOSE.outcome, unit="")
+    card = write_card(model_for(replace(GLUCOSE, outcome=outcome)).exported, "m")
+    assert "'glucose' of a patient. The training patients had a mean of 5.5 and" in card
+
+
+def test_a_card_of_many_classes_lists_the_first():
+    many = replace(STAGES.outcome, classes=tuple(f"c{k}" for k in range(60)))
+    card = write_card(model_for(replace(STAGES, outcome=many)).exported, "m")
+    assert "'c39' and 20 more. They add up" in card
+    assert "40 with 'c39' and 20 more (a patient" in card

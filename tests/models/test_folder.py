@@ -112,8 +112,8 @@ def test_what_is_no_folder_of_a_model_is_refused(tmp_path):
 
 
 def test_another_format_number_asks_for_an_update(place):
-    change(place, lambda tree: tree.update(format=2))
-    assert "expected a model of format 1, got 2; update swarmhub" in refused(place)
+    change(place, lambda tree: tree.update(format=3))
+    assert "expected a model of format 2, got 3; update swarmhub" in refused(place)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,13 @@ def test_another_format_number_asks_for_an_update(place):
         (lambda t: t["arrays"][0].update(shape=[1 << 33]), "more than 1 GB"),
         (lambda t: t["arrays"][0].update(shape=[-1]), "impossible shape"),
         (lambda t: t["declaration"]["outcome"].update(kind="continuous", positive=[], negative=[]),
-         "binary outcome"),
+         "Expected a number of training rows for an outcome that is continuous, got 2"),
+        (lambda t: t["declaration"]["outcome"].update(kind="time_to_event", time="days"),
+         "got one of time_to_event"),
+        (lambda t: t["outcome"].update(sd="2.0"), "outcome that is binary, got 0.0 and 2.0"),
+        (lambda t: t.update(class_rows=[5, 5, 5]), "binary, got 3"),
+        (lambda t: t.update(class_rows=[]), "binary, got 0"),
+        (lambda t: t.pop("outcome"), "'outcome' is missing"),
         (lambda t: t["declaration"].update(threshold="2"), "data.threshold"),
         (lambda t: t.update(class_rows=[0, 3]), "not usable"),
         (lambda t: t.update(more=1), "unknown key 'more'"),

@@ -1,10 +1,13 @@
 """The same model in ONNX, checked with onnxruntime."""
 
+import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from model_tools import model_of, park, wide_design
+from outcome_tools import GLUCOSE, SEXES, STAGES, inputs_of, model_for
 
 from swarmhub.data.dataset import Block, Dataset
 from swarmhub.data.design import Design, Source
@@ -16,11 +19,18 @@ onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
 
-def run(path, features):
-    """The output of an ONNX file for inputs by name, each (n,)."""
+def run_all(path, features):
+    """The outputs of an ONNX file, by name, for inputs by name, each (n,)."""
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     given = {name: np.asarray(v, dtype=np.float64)[:, None] for name, v in features.items()}
-    return session.run(None, given)[0]
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, given), strict=True))
+
+
+def run(path, features):
+    """The one output of an ONNX file for inputs by name, each (n,)."""
+    (found,) = run_all(path, features).values()
+    return found
 
 
 @pytest.mark.parametrize("recipe", ["logistic", "mlp"])
@@ -60,6 +70,38 @@ def test_missing_values_and_blocks_are_found_in_the_graph(tmp_path, recipe):
     given = {"lab/crp": x[:, 0], "lab/il6": x[:, 1], "lab/sex=F": one_hot}
     found = run(tmp_path / "m.onnx", given)
     np.testing.assert_allclose(found, model.score(data), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("declaration", [SEXES, STAGES])
+def test_a_runtime_gives_the_probabilities_of_classes(tmp_path, declaration):
+    model, columns = model_for(declaration), inputs_of(200)
+    columns["f1"][::5] = np.nan
+    export_onnx(model, tmp_path / "m.onnx")
+    found, wanted = run_all(tmp_path / "m.onnx", columns), model.predict(columns)
+    assert list(found) == ["probabilities", "class"]
+    np.testing.assert_allclose(found["probabilities"], wanted.probabilities, rtol=0, atol=1e-13)
+    assert found["class"].tolist() == wanted.most_probable.tolist()
+    facts = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert json.loads(facts["classes"]) == list(declaration.outcome.classes)
+    assert "threshold" not in facts
+
+
+def test_a_runtime_takes_the_first_of_equal_classes(tmp_path):
+    exported = model_for(STAGES).exported
+    equal = {"weight": np.zeros((3, 4)), "bias": np.array([0.0, 1.0, 1.0])}
+    export_onnx(Model(replace(exported, arrays=equal)), tmp_path / "m.onnx")
+    assert run_all(tmp_path / "m.onnx", inputs_of(2))["class"].tolist() == [1, 1]
+
+
+def test_a_runtime_gives_the_values_of_a_continuous_outcome(tmp_path):
+    model, columns = model_for(GLUCOSE), inputs_of(200)
+    columns["f1"][::5] = np.nan
+    export_onnx(model, tmp_path / "m.onnx")
+    found = run_all(tmp_path / "m.onnx", columns)
+    wanted = model.predict(columns).values
+    np.testing.assert_allclose(found["value"], wanted, rtol=0, atol=1e-13)
+    facts = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert (facts["outcome"], facts["unit"]) == ("continuous", "mmol/l")
 
 
 def test_the_file_says_its_origin_and_what_it_lacks(tmp_path):

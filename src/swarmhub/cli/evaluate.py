@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,17 @@ from swarmhub.errors import plain
 
 if TYPE_CHECKING:
     from swarmhub.models.evaluate import Validated
+    from swarmhub.models.response import Response
+
+WORD = 40  # characters of a class
+WIDEST = 10  # classes of a confusion matrix that is printed; the JSON has all
+SHARED = {
+    "binary": "scores of each class in groups of patients, and the four counts at the threshold "
+    "as they are",
+    "classes": "rows by true and predicted class without those of small classes, and scores of "
+    "each class in groups of patients",
+    "continuous": "the number of rows, and sums over all of them",
+}
 
 
 def evaluate(
@@ -58,24 +70,25 @@ def evaluate(
     show(found)
     if counts is not None:
         print(
-            f"Wrote counts that may be shared to {counts}: scores of each class in groups of "
-            "patients, and the four counts at the threshold as they are; look at them first."
+            f"Wrote counts that may be shared to {counts}: {SHARED[found.response.kind]}; look at "
+            "them first."
         )
 
 
 def show(found: Validated) -> None:
     """Print figures, their conditions and notes."""
-    evaluation = found.evaluation
+    evaluation, response = found.evaluation, found.response
+    is_value = response.kind == "continuous"
+    say = say_value if is_value else say_share
     rows = [
         [name, say(f.value), say(f.low) if f.low is None else f"{say(f.low)} to {say(f.high)}",
          str(f.support)]
         for name, f in evaluation.figures.items()
     ]  # fmt: skip
     table("Figures on these patients", ["figure", "value", "95% interval", "rows"], rows)
-    print(
-        f"{evaluation.positives} rows with the outcome, {evaluation.negatives} without; threshold "
-        f"{evaluation.threshold:g}."
-    )
+    if response.kind == "classes":
+        show_classes(evaluation, response.classes)
+    print(plain(say_rows(evaluation, response), NOTE))
     if evaluation.is_descriptive:
         print("These are few patients: the figures describe them, and prove nothing.")
     for note in found.notes:
@@ -84,6 +97,46 @@ def show(found: Validated) -> None:
     print(f"Model {found.model_digest[:16]}…, architecture {found.architecture[:16]}…")
 
 
-def say(value: float | None) -> str:
+def say_rows(evaluation: Any, response: Response) -> str:
+    """Return a sentence on the rows that were compared."""
+    if response.kind == "binary":
+        return (
+            f"{evaluation.positives} rows with the outcome, {evaluation.negatives} without; "
+            f"threshold {evaluation.threshold:g}."
+        )
+    if response.kind == "classes":
+        return f"{evaluation.rows} rows of {len(response.classes)} classes."
+    unit = f" in {response.unit}" if response.unit else " in the unit of the outcome"
+    return (
+        f"{evaluation.rows} rows. Errors are{unit}; mae_mean and rmse_mean are those of the mean "
+        f"of the study's training patients ({response.mean:.4g}), given to everybody."
+    )
+
+
+def show_classes(evaluation: Any, words: Sequence[str]) -> None:
+    """Print the figures of each class, and which classes were taken for which."""
+    names = list(evaluation.classes[0].figures)
+    rows = [
+        [plain(word, WORD), *(say_share(one.figures[n].value) for n in names), str(one.support)]
+        for word, one in zip(words, evaluation.classes, strict=True)
+    ]
+    table("Each class against the others", ["class", *names, "rows"], rows)
+    if len(words) > WIDEST:
+        return
+    from rich.markup import escape
+
+    counts = zip(words, evaluation.confusion.tolist(), strict=True)
+    cells = [[plain(word, WORD), *map(str, row)] for word, row in counts]
+    table(
+        "Confusion", ["true class", *(f"as {escape(plain(word, WORD))}" for word in words)], cells
+    )
+
+
+def say_share(value: float | None) -> str:
     """Return a figure to three places; a dash if there is none."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def say_value(value: float | None) -> str:
+    """Return a figure in a unit to four digits; a dash if there is none."""
+    return "–" if value is None else f"{value:.4g}"

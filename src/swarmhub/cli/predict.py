@@ -23,6 +23,7 @@ MissingOption = Annotated[
     bool, typer.Option("--allow-missing", help="Score also if columns of the model are absent.")
 ]
 NOTE = 1000  # characters of a sentence
+WRITTEN = {"binary": "scores", "classes": "scores", "continuous": "predicted values"}
 
 
 def predict(
@@ -46,7 +47,7 @@ def predict(
     scores = predict_files(load_model(model), files, out, allow_missing)
     for note in scores.notes:
         print(plain(note, NOTE))
-    print(f"Wrote the scores of {len(scores.names)} rows to {out}.")
+    print(f"Wrote the {WRITTEN[scores.response.kind]} of {len(scores.names)} rows to {out}.")
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)

@@ -1,13 +1,14 @@
 """An exported model: written, read, and used without a node.
 
 exported      the model as a value
-architecture  the arrays of each recipe, and its score
+architecture  the arrays of each recipe, and its margins
+response      predictions out of margins, by the kind of the outcome
 arithmetic    sums and functions with the same bits on every machine
 folder        the folder that 'swarmhub model export' writes
 document      its model.json
 card          its README.md
 rows          new patients' rows, out of files or columns in memory
-predict       the probability of each row
+predict       the score of each row
 evaluate      figures on patients with a known outcome
 onnx          the same model for other programs
 """

@@ -1,9 +1,10 @@
 """The architectures that can be exported: the arrays that each has, and its score.
 
-    logistic   bias + w.x
-    mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c)
+    logistic   bias + w.x; the linear recipe of every kind of outcome, with K of them for K >= 3
+               classes
+    mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
 
-A score is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
+A margin is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
 merge arrays that only its training needs; they are left behind.
 """
 
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.arithmetic import Floats, add_up, tanh
+from swarmhub.models.response import KINDS
 from swarmhub.params.buffer import is_in_range
 from swarmhub.recipes.linear.training import TRAINING_ONLY
 
@@ -31,12 +34,12 @@ DTYPES = {"float64": "F64", "float32": "F32"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """A recipe's arrays and its score: `shapes` maps (features, hidden units) to the arrays'
-    shapes, `score` maps arrays and x (n, p) to the margin (n,), the logit of
-    the probability."""
+    """A recipe's arrays and its margins: `shapes` maps numbers of features, hidden units and
+    outputs to the arrays' shapes, `score` maps arrays and x (n, p) to margins (outputs, n)."""
 
-    shapes: Callable[[int, int], Shapes]
+    shapes: Callable[[int, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
+    kinds: tuple[OutcomeKind, ...] = KINDS
 
 
 def _float64(arrays: Arrays, name: str) -> Floats:
@@ -45,27 +48,30 @@ def _float64(arrays: Arrays, name: str) -> Floats:
 
 
 def _linear(arrays: Arrays, x: Floats) -> Floats:
-    score: Floats = add_up(x, _float64(arrays, "weight")[:, None], _float64(arrays, "bias"))[0]
-    return score
+    weight = np.atleast_2d(_float64(arrays, "weight"))  # (outputs, p)
+    return add_up(x, np.ascontiguousarray(weight.T), _float64(arrays, "bias"))
 
 
 def _with_hidden(arrays: Arrays, x: Floats) -> Floats:
-    score = _linear(arrays, x)
+    score = _linear(arrays, x)  # (1, n)
     mix, bias = _float64(arrays, "mix"), _float64(arrays, "hidden.bias")
     before = add_up(x, _float64(arrays, "hidden.weight"), np.zeros(len(mix)))  # (h, n)
     scale = np.sqrt(np.float64(x.shape[1]))
     for k in range(len(mix)):
-        score += mix[k] * tanh(before[k] / scale + bias[k])
+        score[0] += mix[k] * tanh(before[k] / scale + bias[k])
     return score
 
 
 ARCHITECTURES = {
-    "logistic": Architecture(lambda p, h: {"bias": (1,), "weight": (p,)}, _linear),
+    "logistic": Architecture(
+        lambda p, h, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)}, _linear
+    ),
     "mlp": Architecture(
-        lambda p, h: {
+        lambda p, h, e: {
             "bias": (1,), "hidden.bias": (h,), "hidden.weight": (p, h), "mix": (h,), "weight": (p,)
         },
         _with_hidden,
+        ("binary",),
     ),
 }  # fmt: skip
 
@@ -81,16 +87,18 @@ def need_architecture(recipe: str) -> Architecture:
     return found
 
 
-def check_arrays(recipe: str, features: int, arrays: Arrays) -> None:
-    """Raise BadInput if these are not the arrays of the recipe over so many features, or if a
-    number is not finite."""
+def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -> None:
+    """Raise BadInput if these are not the arrays of the recipe over so many features and with so
+    many margins, or if a number is not finite."""
     architecture = need_architecture(recipe)
     shape = arrays["mix"].shape if "mix" in arrays else (1,)
-    wanted = architecture.shapes(features, shape[0] if shape else 0)
+    wanted = architecture.shapes(features, shape[0] if shape else 0, outputs)
     found = {name: array.shape for name, array in arrays.items()}
     if found != wanted or not 1 <= shape[0] <= MAX_HIDDEN:
+        several = f" and {outputs} classes" if outputs > 1 else ""
         raise BadInput(
-            f"Expected the arrays of '{recipe}' over {features} features ({_say(wanted)}), got "
+            f"Expected the arrays of '{recipe}' over {features} features{several} "
+            f"({_say(wanted)}), got "
             f"{_say(found)}; export the model again."
         )
     for name, array in arrays.items():

@@ -9,6 +9,7 @@ NumPy operation of its own (no fused multiply-add), in a stated order:
     exp        x = k ln 2 + r with whole k; Taylor's polynomial of r by Horner, degree 13; times 2^k
     sigmoid    1 / (1 + exp(-x)), or exp(x) / (1 + exp(x)) below 0
     tanh       (1 - exp(-2 |x|)) / (1 + exp(-2 |x|)) with the sign of x
+    softmax    exp(x_k - largest x) / their sum, added in the order of the classes
 
 Rows never meet, so that neither their number nor the parts in which they are computed change a bit.
 """
@@ -66,3 +67,13 @@ def tanh(x: Floats) -> Floats:
     """Return the hyperbolic tangent, with an error of at most 3e-16."""
     small = exp(-2.0 * np.abs(x))
     return np.copysign((1.0 - small) / (1.0 + small), x)
+
+
+def softmax(x: Floats) -> Floats:
+    """Return e^x_k / (e^x_1 + ... + e^x_K) of each column: (K, n) -> (K, n)."""
+    found = exp(x - x.max(axis=0))
+    total = found[0].copy()
+    for one in found[1:]:
+        total += one
+    found /= total
+    return found

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Inputs
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.design import CATEGORY, NUMBER
 from swarmhub.errors import plain
 from swarmhub.models.exported import ExportedModel
@@ -31,7 +32,7 @@ def write_card(exported: ExportedModel, folder: str) -> str:
         "## Which hospitals trained it", *_training(exported),
         "## How it was evaluated", *_evaluation(exported),
         "## What it is not for", NOT_FOR,
-        "## How to use it", _use(folder),
+        "## How to use it", _use(folder, exported.response.kind),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -42,9 +43,14 @@ def _said(text: str, most: int = 60) -> str:
 
 
 def _predicts(exported: ExportedModel) -> Iterable[str]:
-    outcome, threshold = exported.declaration.outcome, exported.declaration.threshold
+    kinds = {"binary": _predicts_risk, "classes": _predicts_classes, "continuous": _predicts_value}
+    return kinds[exported.response.kind](exported)
+
+
+def _predicts_risk(exported: ExportedModel) -> Iterable[str]:
+    column, threshold = exported.declaration.outcome.column, exported.declaration.threshold
     yield (
-        f"The probability, from 0 to 1, that the column '{_said(outcome.column)}' of a patient is "
+        f"The probability, from 0 to 1, that the column '{_said(column)}' of a patient is "
         f"'{_said(exported.positive)}' and not '{_said(exported.negative)}'. From {threshold} on a "
         f"patient counts as '{_said(exported.positive)}'."
     )
@@ -53,6 +59,41 @@ def _predicts(exported: ExportedModel) -> Iterable[str]:
         "patients, the probability is too high for it as it stands: it puts patients in an order, "
         "and has to be recalibrated before it is read as a risk."
     )
+
+
+def _predicts_classes(exported: ExportedModel) -> Iterable[str]:
+    words = [f"'{_said(word)}'" for word in exported.response.classes]
+    yield (
+        f"The probability, from 0 to 1, of each of the {len(words)} classes of the column "
+        f"'{_said(exported.declaration.outcome.column)}' of a patient: {_list(words)}. They add up "
+        "to 1; a patient counts as the most probable class."
+    )
+    yield (
+        "All classes had the same weight in training. If one of them is rarer among your patients "
+        "than the others, its probability is too high as it stands, and has to be recalibrated "
+        "before it is read as a risk."
+    )
+
+
+def _predicts_value(exported: ExportedModel) -> Iterable[str]:
+    response = exported.response
+    unit = f" {_said(response.unit)}" if response.unit else ""
+    yield (
+        f"The value of the column '{_said(exported.declaration.outcome.column)}' of a patient"
+        f"{f', in{unit}' if unit else ''}. The training patients had a mean of {response.mean:.4g}"
+        f"{unit} and a standard deviation of {response.sd:.4g}{unit}."
+    )
+    yield (
+        "It is the value to be expected on average of patients with such inputs, and says nothing "
+        "of how far a single patient may be from it. High values are predicted too low and low "
+        "ones too high, the more so the less the inputs tell."
+    )
+
+
+def _list(words: list[str]) -> str:
+    """Return words in a list that is cut."""
+    more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+    return ", ".join(words[:LISTED]) + more
 
 
 def _inputs(exported: ExportedModel) -> Iterable[str]:
@@ -85,18 +126,19 @@ def _block(inputs: Inputs) -> str:
 
 
 def _training(exported: ExportedModel) -> Iterable[str]:
-    origin, (without, having) = exported.origin, exported.design.class_rows
+    origin, rows, words = exported.origin, exported.design.class_rows, exported.response.classes
+    each = [f"{n} with '{_said(word)}'" for n, word in zip(rows, words, strict=False)]
+    listed = _list(each[::-1] if exported.response.kind == "binary" else each)
     yield (
-        f"{without + having} rows of patients: {having} with '{_said(exported.positive)}', "
-        f"{without} with '{_said(exported.negative)}' (a patient with several visits has several "
-        "rows). They never left these hospitals:"
+        f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
+        "visits has several rows). They never left these hospitals:"
     )
     names = [f"- {_said(c.name)}: {c.weight} rows" for c in origin.contributors]
     yield "\n".join(names or ["- the contributors are not recorded"])
     yield (
-        f"Recipe `{exported.recipe}`, after training round {origin.round}. On the ledger of the "
-        f"consortium `{_said(origin.chain)}`: parameters `{origin.digest}`, terms of the study "
-        f"`{origin.spec}`."
+        f"Recipe `{exported.recipe}` ({exported.method}), after training round {origin.round}. On "
+        f"the ledger of the consortium `{_said(origin.chain)}`: parameters `{origin.digest}`, "
+        f"terms of the study `{origin.spec}`."
     )
 
 
@@ -123,7 +165,8 @@ NOT_FOR = """- Decisions on the care of a patient.
 - A patient that it was trained on: its score is too good."""
 
 
-def _use(folder: str) -> str:
+def _use(folder: str, kind: OutcomeKind) -> str:
+    parts = {"binary": "probability", "classes": "probabilities", "continuous": "values"}
     name = folder if re.fullmatch(r"[\w./-]+", folder) else "MODEL"
     return (
         "It needs no node and no network, and what you score stays on your machine.\n\n"
@@ -132,5 +175,5 @@ def _use(folder: str) -> str:
         f"swarmhub predict {name} --data NEW.csv --out scores.csv\n"
         f"swarmhub evaluate {name} --data WITH_OUTCOME.csv\n"
         "```\n\n"
-        f"In Python: `swarmhub.load_model(\"{name}\").predict(frame).probability`."
+        f"In Python: `swarmhub.load_model(\"{name}\").predict(frame).{parts[kind]}`."
     )  # fmt: skip

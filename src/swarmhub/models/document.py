@@ -26,7 +26,7 @@ from swarmhub.errors import BadInput, Malformed, plain
 from swarmhub.models.exported import ExportedModel, Measure, Origin
 from swarmhub.params.layout import Layout, Tensor
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 64 << 20
 MAX_VALUES = 2 * MAX_FEATURES + 10_000  # brackets
 MAX_DIGITS = 30  # of a number's text
@@ -45,14 +45,25 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of a continuous outcome over all training rows, in its unit; 0
+    and 1 for an outcome of another kind."""
+
+    mean: str
+    sd: str
+
+
+@dataclass(frozen=True)
 class Document:
-    """The document. `class_rows` are the training rows with label 0 and 1."""
+    """The document. `class_rows` are the training rows of each class, or of all patients if the
+    outcome is continuous."""
 
     format: int
     recipe: str
     arrays: tuple[Tensor, ...]
     declaration: Declaration
-    class_rows: tuple[int, int]
+    class_rows: tuple[int, ...]
+    outcome: Scale
     features: tuple[Feature, ...]
     origin: Origin
     measures: tuple[Measure, ...]
@@ -70,7 +81,8 @@ def write_document(exported: ExportedModel, files: Mapping[str, str]) -> bytes:
     )
     document = Document(
         FORMAT, exported.recipe, exported.tensors, exported.declaration, design.class_rows,
-        features, exported.origin, exported.measures, dict(exported.versions), dict(files),
+        Scale(*(repr(float(v)) for v in design.outcome)), features, exported.origin,
+        exported.measures, dict(exported.versions), dict(files),
     )  # fmt: skip
     above = "{\n" + "".join(_lines(codec.to_json(document)))
     data = _sealed(above.encode())
@@ -122,7 +134,8 @@ def design_of(document: Document) -> Design:
     mean, sd = ([_number(text) for text in texts] for texts in (
         (f.mean for f in document.features), (f.sd for f in document.features)
     ))  # fmt: skip
-    return Design(sources, _array(mean), _array(sd), document.class_rows)
+    outcome = (_number(document.outcome.mean), _number(document.outcome.sd))
+    return Design(sources, _array(mean), _array(sd), document.class_rows, outcome)
 
 
 def _array(values: list[float]) -> Floats:
@@ -135,7 +148,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if repr(value) != text:
-        raise BadInput(f"Expected a number in the model's features, got '{plain(text, 30)}'.")
+        raise BadInput(f"Expected a number in the model's description, got '{plain(text, 30)}'.")
     return value
 
 

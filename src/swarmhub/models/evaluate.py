@@ -3,7 +3,10 @@ not have been part of the study.
 
     validated = evaluate_files(swarmhub.load_model("heart-model"), Files((path,)))
 
-Figures and counts are those of `swarmhub.evaluation`; `evaluation.counts` says what they withhold.
+Figures and counts are those of `swarmhub.evaluation`, by the kind of the outcome: `figures` and
+`counts`, `classes`, or `regression`; these modules say what counts withhold. The baseline of a
+continuous outcome is the mean of all training patients; a mean of this hospital's is not known, so
+there are no figures of it, and counts have the one of all in its place.
 Nothing leaves the machine: `counts` are made to be shared by a person, and all else is shown there
 only. `data_digest` is made of the patients' values: with it a guess of the data could be tested, so
 it is not among the parts that are shared.
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,13 @@ from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import Design
 from swarmhub.data.frames import Words
 from swarmhub.errors import BadInput
+from swarmhub.evaluation import classes, regression
 from swarmhub.evaluation.counts import make_counts
-from swarmhub.evaluation.figures import Evaluation, evaluate_scores
+from swarmhub.evaluation.figures import Figure, evaluate_scores
+from swarmhub.evaluation.regression import Baseline
+from swarmhub.evaluation.sums import Counts
 from swarmhub.models.predict import Model, look_at, need_own_place, write_beside
+from swarmhub.models.response import Response
 from swarmhub.types import Digest
 
 COUNTS_FORMAT = 1
@@ -39,13 +46,15 @@ COUNTS_FORMAT = 1
 class Validated:
     """A model's figures on a hospital's patients, with their conditions. `model_digest` is that of
     the settled parameters on the ledger, `architecture` that of all else of the model;
-    `data_digest` is sha256 over the values read, and stays at the hospital."""
+    `data_digest` is sha256 over the values read, and stays at the hospital. `evaluation` is an
+    `Evaluation`, a `ClassEvaluation` or a `NumberEvaluation`, by the kind of the outcome."""
 
     model_digest: Digest
     architecture: Digest
     data_digest: Digest
     protocol: str
-    evaluation: Evaluation
+    evaluation: Any
+    response: Response
     counts: Mapping[str, npt.NDArray[np.int64]]
     notes: tuple[str, ...] = field(default=())
 
@@ -54,51 +63,101 @@ class Validated:
         evaluation = self.evaluation
         return {
             "model": self.model_digest, "architecture": self.architecture,
-            "data": self.data_digest, "protocol": self.protocol,
-            "positives": evaluation.positives, "negatives": evaluation.negatives,
-            "threshold": evaluation.threshold, "is_descriptive": evaluation.is_descriptive,
-            "figures": {name: codec.to_json(f) for name, f in evaluation.figures.items()},
-            "notes": list(self.notes),
+            "data": self.data_digest, "protocol": self.protocol, "kind": self.response.kind,
+            **_describe(evaluation, self.response), "is_descriptive": evaluation.is_descriptive,
+            "figures": _to_json(evaluation.figures), "notes": list(self.notes),
         }  # fmt: skip
 
     def to_shared(self) -> Json:
         """Return what may be shared with other hospitals: the counts and their conditions."""
         return {
             "format": COUNTS_FORMAT, "model": self.model_digest, "architecture": self.architecture,
-            "protocol": self.protocol,
+            "protocol": self.protocol, **_condition(self.response),
             "counts": {name: counts.tolist() for name, counts in self.counts.items()},
         }  # fmt: skip
+
+
+def _describe(evaluation: Any, response: Response) -> dict[str, Json]:
+    """Return the parts of an evaluation that only its kind has."""
+    if response.kind == "binary":
+        return {
+            "positives": evaluation.positives, "negatives": evaluation.negatives,
+            "threshold": evaluation.threshold,
+        }  # fmt: skip
+    found: dict[str, Json] = {"rows": evaluation.rows, **_condition(response)}
+    if response.kind == "classes":
+        each = [{"rows": c.support, "figures": _to_json(c.figures)} for c in evaluation.classes]
+        found |= {"by_class": each, "confusion": evaluation.confusion.tolist()}
+    return found
+
+
+def _condition(response: Response) -> dict[str, Json]:
+    """Return the terms without which counts say nothing: words of classes, or unit, mean and
+    standard deviation."""
+    if response.kind == "classes":
+        return {"classes": list(response.classes)}
+    if response.kind == "continuous":
+        return {"unit": response.unit, "mean": response.mean, "sd": response.sd}
+    return {}
+
+
+def _to_json(figures: Mapping[str, Figure]) -> Json:
+    return {name: codec.to_json(figure) for name, figure in figures.items()}
 
 
 def evaluate_files(model: Model, files: Any, allow_missing: bool = False) -> Validated:
     """Score the patients in files (anything that `Model.predict` takes) and compare with their
     outcome. Raises BadInput if they have none, or if a column of the model is absent."""
     rows = model.read(files, needs_outcome=True, allow_missing=allow_missing)
-    dataset, schema = rows.dataset, model.schema
-    y = dataset.y
-    if y is None or not len(y):
+    dataset = rows.dataset
+    if dataset.y is None or not len(dataset.y):
         raise BadInput(f"{dataset.source} has no row with an outcome; there is nothing to compare.")
-    probability = model.score(dataset)
-    patients = None if dataset.patient is None else dataset.patient_codes()
-    counts = make_counts(y, probability, schema.threshold, patients, schema.declaration.min_count)
+    evaluation, counts = _compare(model, dataset)
     return Validated(
         model_digest=model.exported.origin.digest,
         architecture=model.exported.architecture,
         data_digest=digest_data(dataset, model.design),
         protocol=say_protocol(model),
-        evaluation=evaluate_scores(y, probability, schema.threshold),
+        evaluation=evaluation,
+        response=model.exported.response,
         counts=counts,
         notes=(*rows.notes, *look_at(model.design, dataset)),
     )
 
 
+def _compare(model: Model, dataset: Dataset) -> tuple[Any, Counts]:
+    """Return figures with nothing withheld, and counts that may be shared."""
+    response, y, predicted = model.exported.response, dataset.y, model.score(dataset)
+    assert y is not None
+    patients = None if dataset.patient is None else dataset.patient_codes()
+    least = model.schema.declaration.min_count
+    if response.kind == "binary":
+        counts = make_counts(y, predicted, response.threshold, patients, least)
+        return evaluate_scores(y, predicted, response.threshold), counts
+    if response.kind == "classes":
+        whole = classes.make_counts(y, predicted, None, 1, 0)
+        counts = classes.make_counts(y, predicted, patients, least)
+        return classes.evaluate_counts(whole), counts
+    base = Baseline(response.mean, response.sd, response.mean)
+    whole = regression.make_counts(y, predicted, base, None, 1, 0)
+    found = regression.evaluate_counts(whole, response.sd)
+    figures = {name: f for name, f in found.figures.items() if not name.endswith("_site")}
+    counts = regression.make_counts(y, predicted, base, patients, least)
+    return replace(found, figures=figures), counts
+
+
 def say_protocol(model: Model) -> str:
     """Return how figures come about, in one sentence."""
-    outcome = model.schema.outcome
+    outcome, kind = model.schema.outcome, model.exported.response.kind
+    rows = "a number" if kind == "continuous" else "a word that the study knows"
+    reading = {
+        "binary": f", and counts as '{model.exported.positive}' from "
+        f"{model.schema.declaration.threshold} on",
+        "classes": ", and counts as its most probable class (the first of equals)",
+    }
     return (
-        f"External validation: each row with a word for '{outcome.column}' that the study knows is "
-        f"scored once by the model as exported, and counts as '{model.exported.positive}' from "
-        f"{model.schema.declaration.threshold} on; rows without an outcome are left out; nothing "
+        f"External validation: each row with {rows} for '{outcome.column}' is scored once by the "
+        f"model as exported{reading.get(kind, '')}; rows without an outcome are left out; nothing "
         "is fitted here."
     )
 

@@ -13,9 +13,11 @@ from swarmhub import codec
 from swarmhub.contract.records import Declaration
 from swarmhub.data.cells import MAX_NAME
 from swarmhub.data.design import BLOCK, CATEGORY, MAX_FEATURES, MISSING, NUMBER, Design
-from swarmhub.data.schema import POSITIVE, Schema
+from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
-from swarmhub.models.architecture import DTYPES, Array, check_arrays
+from swarmhub.models.architecture import DTYPES, Array, check_arrays, need_architecture
+from swarmhub.models.response import Response, negative_of, positive_of
+from swarmhub.params.buffer import MAX_F64
 from swarmhub.params.layout import Tensor
 from swarmhub.types import Digest, MemberId
 
@@ -85,35 +87,68 @@ class ExportedModel:
     @functools.cached_property
     def architecture(self) -> Digest:
         """Digest of all that a model is but for its numbers: recipe, arrays' types and shapes,
-        declaration, and the design's features with their means and standard deviations."""
+        declaration, and the design's features and outcome with their means and standard
+        deviations."""
         return codec.digest(
             b"swarmhub/model architecture/1", self.recipe.encode(), codec.encode(self.tensors),
             codec.pack(self.declaration), codec.encode([[s.kind, s.column, s.category]
                                                         for s in self.design.sources]),
             self.design.mean.astype("<f8").tobytes(), self.design.sd.astype("<f8").tobytes(),
+            np.array(self.design.outcome, "<f8").tobytes(),
         )  # fmt: skip
+
+    @functools.cached_property
+    def response(self) -> Response:
+        """The meaning of the model's margins. Raises BadInput if the outcome has no model."""
+        return Response.of(self.schema.outcome, self.schema.threshold, self.design.outcome)
 
     @property
     def positive(self) -> str:
-        """The word of the outcome that the probability is of."""
-        words = self.declaration.outcome.positive
-        return POSITIVE[0] if words == POSITIVE else " or ".join(words)
+        """The word of a binary outcome that the probability is of; "" for another kind."""
+        return positive_of(self.declaration.outcome)
 
     @property
     def negative(self) -> str:
-        """The word for all others: the declared one, if there is one, else a negation."""
-        outcome = self.declaration.outcome
-        if outcome.positive == POSITIVE or len(outcome.negative) == 1:
-            return outcome.negative[0] if outcome.negative else f"not {self.positive}"
-        return f"not {self.positive}" if len(outcome.positive) == 1 else f"not ({self.positive})"
+        """The word for all others; "" for another kind."""
+        return negative_of(self.declaration.outcome)
+
+    @property
+    def method(self) -> str:
+        """The statistical name of the recipe."""
+        if self.recipe != "logistic":
+            return "network with a hidden layer"
+        if self.response.kind == "continuous":
+            return "ridge regression"
+        return "softmax regression" if self.response.outputs > 1 else "logistic regression"
 
     def check(self) -> None:
         """Raise BadInput if the parts do not make a model."""
-        outcome = self.schema.outcome
-        if outcome.kind != "binary":
-            raise BadInput(f"Expected a model of a binary outcome, got one of {outcome.kind}.")
+        response, kinds = self.response, need_architecture(self.recipe).kinds
+        if response.kind not in kinds:
+            raise BadInput(
+                f"Expected a model of a {' or '.join(kinds)} outcome of the recipe "
+                f"'{self.recipe}', got one of {response.kind}; export the model again."
+            )
+        check_outcome(self.design, response)
         check_design(self.design, self.schema)
-        check_arrays(self.recipe, len(self.design.sources), self.arrays)
+        check_arrays(self.recipe, len(self.design.sources), self.arrays, response.outputs)
+
+
+def check_outcome(design: Design, response: Response) -> None:
+    """Raise BadInput if a design knows another outcome than the declared one."""
+    rows, (mean, sd) = design.class_rows, design.outcome
+    if len(rows) != response.counts:
+        numbers = "a number" if response.counts == 1 else f"{response.counts} numbers"
+        raise BadInput(
+            f"Expected {numbers} of training rows for an outcome that is {response.kind}, got "
+            f"{len(rows)}; export the model again."
+        )
+    sound = abs(mean) <= MAX_F64 and 0 < sd <= MAX_F64
+    if not sound or (response.kind != "continuous" and design.outcome != (0.0, 1.0)):
+        raise BadInput(
+            "Expected a usable mean and standard deviation of an outcome that is "
+            f"{response.kind}, got {mean!r} and {sd!r}; export the model again."
+        )
 
 
 def check_design(design: Design, schema: Schema) -> None:

@@ -2,13 +2,22 @@
 
 Each number, and each category of a column of words, is an input of its own under the feature's name
 ("age", "sex=F"): float64 (rows, 1), NaN if it is missing. The graph standardises, bounds and fills
-them as `data.design` does, and finds out by itself which columns and blocks are missing. The output
-`probability` is float64 (rows,). A runtime adds in its own order, so the last bits differ from
-`predict`.
+them as `data.design` does, and finds out by itself which columns and blocks are missing. A runtime
+adds in its own order, so the last bits differ from `predict`. The outputs, by the kind of the
+outcome:
+
+    binary       `probability`, float64 (rows,)
+    classes      `probabilities`, float64 (rows, K); `class`, int64 (rows,), the place of the most
+                 probable one (the first of equals) among the words in the metadata `classes`
+    continuous   `value`, float64 (rows,), in the metadata `unit`
+
+An output gets "_" behind its name if a feature has that name.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +28,11 @@ from swarmhub.data.design import BLOCK, MAX_DEVIATIONS, MISSING, Design
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.exported import ExportedModel
 from swarmhub.models.predict import Model, need_own_place, write_beside
+from swarmhub.models.response import Response
 
 OPSET, IR_VERSION = 17, 8  # of 2022: runtimes of today have them
-OUTPUT = "probability"
+OUTPUTS = {"binary": ("probability",), "classes": ("probabilities", "class"),
+           "continuous": ("value",)}  # fmt: skip
 LEFT_OUT = (
     "The ONNX file takes numbers as the study's declaration leaves them: it carries no transforms, "
     "no units and no words, so log-transform what the study transforms, and give each category as "
@@ -83,17 +94,14 @@ def make_graph(model: Model) -> Any:
 
     exported = model.exported
     names = [s.name for s in model.design.sources if s.kind not in (MISSING, BLOCK)]
-    output, prefix = OUTPUT, "swarmhub:"
-    while output in names:
-        output += "_"
+    prefix = "swarmhub:"
     while any(name.startswith(prefix) for name in names):
         prefix += ":"
     graph = _Graph(prefix)
-    margin = _add_score(graph, exported.arrays, _add_inputs(graph, model.design, names))
-    flat = graph.add("Squeeze", margin, graph.constant(np.array([1], np.int64)))
-    graph.add("Sigmoid", flat, out=output)
+    matrix = _add_inputs(graph, model.design, names)
+    margins = _add_score(graph, exported.arrays, matrix)
+    outputs = _add_response(graph, exported.response, margins, names)
     inputs = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, ["rows", 1]) for n in names]
-    outputs = [helper.make_tensor_value_info(output, TensorProto.DOUBLE, ["rows"])]
     made = helper.make_model(
         helper.make_graph(graph.nodes, "swarmhub", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -106,14 +114,19 @@ def make_graph(model: Model) -> Any:
 
 
 def _facts(exported: ExportedModel) -> dict[str, str]:
-    """Return what a runtime shows of a model's origin."""
-    return {
+    """Return what a runtime shows of a model's origin and outcome."""
+    response = exported.response
+    facts = {
         "study": exported.origin.study,
         "digest": exported.origin.digest,
         "architecture": exported.architecture,
-        "positive": exported.positive,
-        "threshold": exported.declaration.threshold,
+        "outcome": response.kind,
     }
+    if response.kind == "binary":
+        return facts | {"positive": exported.positive, "threshold": exported.declaration.threshold}
+    if response.kind == "classes":
+        return facts | {"classes": json.dumps(response.classes, ensure_ascii=False)}
+    return facts | {"unit": response.unit}
 
 
 def _add_inputs(graph: _Graph, design: Design, names: list[str]) -> str:
@@ -156,16 +169,51 @@ def _add_flags(graph: _Graph, design: Design, missing: str) -> list[str]:
 
 
 def _add_score(graph: _Graph, arrays: Any, x: str) -> str:
-    """Add the recipe's margin, (rows, 1); return its name."""
+    """Add the recipe's margins, (rows, outputs); return their name."""
 
     def array(name: str) -> Any:
         return arrays[name].astype(np.float64)
 
-    margin = graph.add("MatMul", x, graph.constant(array("weight")[:, None]))
+    weight = np.atleast_2d(array("weight")).T  # (p, outputs)
+    margins = graph.add("MatMul", x, graph.constant(weight))
     if "mix" in arrays:
-        scaled = array("hidden.weight") / np.sqrt(len(arrays["weight"]))
+        scaled = array("hidden.weight") / np.sqrt(len(weight))
         before = graph.add("MatMul", x, graph.constant(scaled))
         units = graph.add("Tanh", graph.add("Add", before, graph.constant(array("hidden.bias"))))
         more = graph.add("MatMul", units, graph.constant(array("mix")[:, None]))
-        margin = graph.add("Add", margin, more)
-    return graph.add("Add", margin, graph.constant(array("bias")))
+        margins = graph.add("Add", margins, more)
+    return graph.add("Add", margins, graph.constant(array("bias")))
+
+
+def _add_response(
+    graph: _Graph, response: Response, margins: str, taken: Sequence[str]
+) -> list[Any]:
+    """Add the outputs out of margins (rows, outputs); return their descriptions. `taken` are names
+    that they must not have."""
+    from onnx import TensorProto, helper
+
+    names = [_free(name, taken) for name in OUTPUTS[response.kind]]
+    if response.kind == "classes":
+        if response.outputs == 1:
+            both = np.array([[0.0, 1.0]])  # (rows, 1) -> (rows, 2): 0 and m
+            margins = graph.add("MatMul", margins, graph.constant(both))
+        graph.add("Softmax", margins, out=names[0], axis=1)
+        graph.add("ArgMax", names[0], out=names[1], axis=1, keepdims=0)
+        wide = ["rows", len(response.classes)]
+        return [
+            helper.make_tensor_value_info(names[0], TensorProto.DOUBLE, wide),
+            helper.make_tensor_value_info(names[1], TensorProto.INT64, ["rows"]),
+        ]
+    flat = graph.add("Squeeze", margins, graph.constant(np.array([1], np.int64)))
+    if response.kind == "binary":
+        graph.add("Sigmoid", flat, out=names[0])
+    else:
+        scaled = graph.add("Mul", flat, graph.constant(np.float64(response.sd)))
+        graph.add("Add", scaled, graph.constant(np.float64(response.mean)), out=names[0])
+    return [helper.make_tensor_value_info(names[0], TensorProto.DOUBLE, ["rows"])]
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

@@ -1,8 +1,11 @@
-"""Probabilities of new patients, by an exported model alone: no node, no network, no training code.
+"""Scores of new patients, by an exported model alone: no node, no network, no training code.
 
     model = swarmhub.load_model("heart-model")
     scores = model.predict(frame)        # a DataFrame, a mapping of columns, or paths of files
-    scores.probability                   # (n,) in the order of the rows
+    scores.probability                   # (n,) in the order of the rows; of a binary outcome
+    scores.classes                       # words, and
+    scores.probabilities                 # (n, K), of an outcome with classes
+    scores.values                        # (n,) in scores.unit, of a continuous outcome
 
 The same values give the same bits on every machine (`arithmetic`), whatever other rows there are
 (`rows`). Words and missing values that the model does not know are said, never guessed.
@@ -21,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.check.merged import gaps, outliers
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import MAX_DEVIATIONS, NUMBER, Design
@@ -29,9 +33,9 @@ from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.architecture import ARCHITECTURES
-from swarmhub.models.arithmetic import sigmoid
 from swarmhub.models.exported import ExportedModel
 from swarmhub.models.folder import DOCUMENT, FILES, read_model
+from swarmhub.models.response import Response
 from swarmhub.models.rows import Rows, read_rows
 
 VALUES_AT_ONCE = 1 << 18  # of a matrix of inputs: 2 MB stay in the processor's cache
@@ -41,16 +45,63 @@ LISTED = 6  # sentences on single columns
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of patients, in the order of their rows: `probability` (n,), and `is_positive` (n,)
-    from the study's threshold on. `names` are those of the rows, out of `column` ("row": numbers
-    from 1 on). `notes` are sentences on values that are missing, unknown or far from the
-    study's."""
+    """Scores of patients, in the order of their rows. A binary outcome has `probability` (n,), that
+    of the positive word, and `is_positive` (n,) from the study's threshold on; one of K classes
+    `probabilities` (n, K), and `most_probable` (n,), places in `classes`; a continuous one `values`
+    (n,) in `unit`. Another kind's raise BadInput. `names` are those of the rows, out of `column`
+    ("row": numbers from 1 on). `notes` are sentences on values that are missing, unknown or far
+    from the study's."""
 
-    probability: Floats
-    is_positive: npt.NDArray[np.bool_]
+    response: Response
+    predicted: Floats
     column: str
     names: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def probability(self) -> Floats:
+        """Probability of the positive word, (n,)."""
+        return self._of("binary", "probability")
+
+    @property
+    def is_positive(self) -> npt.NDArray[np.bool_]:
+        """Whether a patient counts as positive, (n,)."""
+        return self._of("binary", "is_positive") >= self.response.threshold
+
+    @property
+    def probabilities(self) -> Floats:
+        """Probability of each class, (n, K)."""
+        return self._of("classes", "probabilities")
+
+    @property
+    def most_probable(self) -> npt.NDArray[np.int64]:
+        """Place in `classes` of the most probable one, (n,); the first of equals."""
+        return self.response.choose(self._of("classes", "most_probable"))
+
+    @property
+    def values(self) -> Floats:
+        """Predicted values in `unit`, (n,)."""
+        return self._of("continuous", "values")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The outcome's words in order; the negative and the positive one of a binary outcome;
+        none of a continuous one."""
+        return self.response.classes
+
+    @property
+    def unit(self) -> str:
+        """The unit of a continuous outcome, if it is declared."""
+        return self.response.unit
+
+    def _of(self, kind: OutcomeKind, name: str) -> Floats:
+        if self.response.kind != kind:
+            own = {"binary": "probability", "classes": "probabilities", "continuous": "values"}
+            raise BadInput(
+                f"Expected an outcome that is {kind} for '{name}', got a model of one that is "
+                f"{self.response.kind}; read '{own[self.response.kind]}'."
+            )
+        return self.predicted
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +125,9 @@ class Model:
         or `Files`. A column of the model that is absent raises BadInput, unless `allow_missing`; a
         block that is absent as a whole is only said if the model has a feature for that."""
         rows = self.read(data, allow_missing=allow_missing)
-        probability = self.score(rows.dataset)
+        predicted = self.score(rows.dataset)
         notes = (*rows.notes, *look_at(self.design, rows.dataset))
-        is_positive = probability >= self.schema.threshold
-        return Scores(probability, is_positive, rows.column, tuple(rows.names), notes)
+        return Scores(self.exported.response, predicted, rows.column, tuple(rows.names), notes)
 
     def read(self, data: Any, needs_outcome: bool = False, allow_missing: bool = False) -> Rows:
         """Return patients' rows as `predict` takes them, with the outcome if it is needed."""
@@ -88,18 +138,21 @@ class Model:
         return read_rows(data, self.exported, needs_outcome, allow_missing)
 
     def score(self, dataset: Dataset) -> Floats:
-        """Return the probability of the positive class, (n,), of a dataset's rows."""
-        architecture, found = ARCHITECTURES[self.exported.recipe], np.empty(dataset.rows)
-        step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // len(self.design.sources))
+        """Return the predictions of a dataset's rows: the probability of the positive class (n,),
+        that of each class (n, K), or values in the outcome's unit (n,)."""
+        architecture, response = ARCHITECTURES[self.exported.recipe], self.exported.response
+        is_wide = response.kind == "classes"
+        found = np.empty((dataset.rows, len(response.classes)) if is_wide else dataset.rows)
+        width = len(self.design.sources) * response.outputs
+        step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // width)
         for start in range(0, dataset.rows, step):
             part = _take(dataset, slice(start, start + step))
-            found[start : start + step] = sigmoid(
-                architecture.score(self.exported.arrays, self.design.matrix(part))
-            )
+            margins = architecture.score(self.exported.arrays, self.design.matrix(part))
+            found[start : start + step] = response.predict(margins)
         return found
 
     def word(self, is_positive: bool) -> str:
-        """Return the outcome's word for a class."""
+        """Return a binary outcome's word for a class."""
         return self.exported.positive if is_positive else self.exported.negative
 
 
@@ -149,17 +202,41 @@ def _keep_suspects(design: Design, dataset: Dataset) -> Dataset:
 
 
 def predict_files(model: Model, files: Files, out: Path, allow_missing: bool = False) -> Scores:
-    """Score the patients in files, and write a CSV: the rows' names, `probability` (text from which
-    every program reads the same number) and `class`. The CSV appears as a whole or not at all."""
+    """Score the patients in files, and write them as a CSV (`write_scores`), which appears as a
+    whole or not at all."""
     need_own_place(out, files.paths)
     scores = model.predict(files, allow_missing)
+    write_beside(out, write_scores(scores).encode())
+    return scores
+
+
+def write_scores(scores: Scores) -> str:
+    """Return scores as CSV, a row each; a number's text is one from which every program reads the
+    same number. The columns after the rows' names:
+
+        binary       probability, class
+        classes      class, "probability of WORD" for each word
+        continuous   value; "value (UNIT)" if a unit is declared
+    """
+    response, texts = scores.response, _texts(scores.predicted)
+    if response.kind == "continuous":
+        header, columns = [f"value ({response.unit})" if response.unit else "value"], texts
+    else:
+        words = [response.classes[k] for k in response.choose(scores.predicted).tolist()]
+        header, columns = ["probability", "class"], [*texts, words]
+        if response.kind == "classes":
+            header = ["class", *(f"probability of {word}" for word in response.classes)]
+            columns = [words, *texts]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([scores.column, "probability", "class"])
-    words = map(model.word, scores.is_positive.tolist())
-    writer.writerows(zip(scores.names, map(repr, scores.probability.tolist()), words, strict=True))
-    write_beside(out, text.getvalue().encode())
-    return scores
+    writer.writerow([scores.column, *header])
+    writer.writerows(zip(scores.names, *columns, strict=True))
+    return text.getvalue()
+
+
+def _texts(predicted: Floats) -> list[list[str]]:
+    """Return numbers as text, column by column."""
+    return [list(map(repr, column)) for column in np.atleast_2d(predicted.T).tolist()]
 
 
 def need_own_place(out: Path, given: Sequence[Path]) -> None:
