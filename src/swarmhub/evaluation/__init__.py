@@ -1,9 +1,11 @@
-"""How good a model is, for two classes: on one hospital's test patients exactly, on all of them by
-sums of counts.
+"""How good a model is: on one hospital's test patients exactly, on all of them by sums of counts.
 
-    figures  figures with intervals, of scores
-    counts   what leaves a hospital, and the figures of its sums
-    charts   pictures of these, as SVG
+    counts, figures   two classes: what leaves a hospital, and figures with intervals
+    classes           several classes
+    regression        a measured outcome
+    survival, pairs   a time to an event
+    sums              whole numbers for sums, and figures of them
+    charts            pictures of these, as SVG
 
 numpy only.
 """

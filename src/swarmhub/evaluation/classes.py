@@ -1,6 +1,6 @@
 """How good a model of K classes is at test patients, out of counts of hospitals.
 
-What leaves a hospital (`make_counts`), whole numbers only; K classes are 0 .. K - 1:
+A hospital sends (`make_counts`), whole numbers only; K classes are 0 .. K - 1:
 
     totals      patients' rows, and rows whose most probable class is the true one, (2,). A hospital
                 with fewer than `few` patients gives only these

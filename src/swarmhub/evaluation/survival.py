@@ -1,6 +1,6 @@
 """How good a model of survival is at test patients, out of counts and sums of hospitals.
 
-What leaves a hospital (`make_counts`), whole numbers only; sums are added exactly. `risk` is the
+A hospital sends (`make_counts`), whole numbers only; sums are added exactly. `risk` is the
 predicted probability of an event up to the horizon, groups are parted by agreed cutpoints of it.
 
     totals               patients and events; a hospital with fewer than `few` gives only these

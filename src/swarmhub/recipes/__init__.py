@@ -1,11 +1,11 @@
-"""Ready-made models that a study can name.
+"""Ready-made models that a study over tables can name.
 
-    tabular    the interface of a recipe for tables, and making one by name
-    logistic   logistic regression, by consensus ADMM: ends at the pooled solution
-    mlp        one hidden layer beside a linear path
-    solver     the convex problem that both solve at a site
+    plan       a study's stages, as its recipe needs them
     trainer    a hospital's trainer, from statistics to the last model
-    scoring    a model in one file, used without a node
+    linear     logistic, softmax and ridge regression, by consensus ADMM: ends at the pooled solution
+    mlp        one hidden layer beside a linear path
+    survival   survival curves and Cox regression by sums; `cox` runs it in the stages of a study
+    kinds      by kind of outcome: what is measured, published and counted of predictions
 
 numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
 """

@@ -22,8 +22,8 @@ FEW = 20  # test patients; a hospital with fewer gives totals only
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What test patients are measured with if the outcome is a time: the terms that all hospitals
-    agree on, the patients' rounded times, and the model's baseline hazard (T,)."""
+    """Test patients of an outcome that is a time: the terms that all hospitals agree on for them,
+    the patients' rounded times, and the model's baseline hazard (T,)."""
 
     agreed: Agreed
     observed: Observed
@@ -66,7 +66,7 @@ class Tested:
 
 
 class Kind(Protocol):
-    """What is measured of predictions: (n,) probabilities, values or log hazards, or (n, e)
+    """Measurements of predictions: (n,) probabilities, values or log hazards, or (n, e)
     probabilities."""
 
     METRICS: tuple[str, ...]  # of a round; a study's metric is one of them
