@@ -50,7 +50,8 @@ MOVING = "moving"  # an array of the merge: how far it has moved, in millionths
 STILL = 5000  # millionths: less is no movement
 MAX_COUNT = 2**52  # rows, pairs of them and squares, in small units
 SCORED = ("swarm", "left-out")
-OPTIONS = ("model", "penalty", "left_out", "baseline")
+OPTIONS = ("model", "penalty", "left_out", "baseline", "intercept")
+INTERCEPTS = ("shared", "own")  # of a linear model
 BASELINES = ("own", "shared")  # of a Cox model: of each hospital, or one for all
 METRICS: dict[OutcomeKind, Metric] = {
     "binary": Metric("auc", "max"),
@@ -93,12 +94,21 @@ def check_options(spec: Spec) -> None:
             f"Expected for the outcome '{kind}' the model {others}, got '{model}' in options.model."
         )
     read_penalty(spec)
-    baseline = spec.options.get("baseline", BASELINES[0])
-    if baseline not in BASELINES or ("baseline" in spec.options and model != "cox"):
-        raise BadInput(
-            f"Expected options.baseline to be {' or '.join(BASELINES)}, of the model cox only, got "
-            f"'{plain(baseline, 30)}' of '{model}'."
-        )
+    for option, words, owner in (
+        ("baseline", BASELINES, "cox"),
+        ("intercept", INTERCEPTS, "logistic"),
+    ):
+        text = spec.options.get(option, words[0])
+        if text not in words or (option in spec.options and model != owner):
+            raise BadInput(
+                f"Expected options.{option} to be {' or '.join(words)}, of the model {owner} only, "
+                f"got '{plain(text, 30)}' of '{model}'."
+            )
+
+
+def has_own_intercept(spec: Spec) -> bool:
+    """Return whether each hospital has an intercept of its own in a linear model."""
+    return spec.options.get("intercept") == "own"
 
 
 def get_kind(spec: Spec) -> OutcomeKind:

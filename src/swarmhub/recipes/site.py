@@ -25,16 +25,18 @@ from swarmhub.data.frames import Floats
 from swarmhub.data.split import fold_patients
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.files import write_durably
+from swarmhub.recipes import plan
 from swarmhub.recipes.linear.axes import Axes
 from swarmhub.recipes.linear.folds import FOLDS, Plan
 from swarmhub.recipes.linear.losses import Loss, loss_of
+from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.preparing import Prepared
 from swarmhub.train.session import Swarm
 
 Say = Callable[[str], None]
 Arrays = dict[str, npt.NDArray[Any]]
-KEY_FILE, RECORD_FILE = "data.key", "record.json"
+KEY_FILE, RECORD_FILE, INTERCEPT_FILE = "data.key", "record.json", "intercept.json"
 
 
 @dataclass(eq=False)
@@ -79,7 +81,18 @@ class Site:
     @property
     def plan(self) -> Plan:
         """The terms of cross-validation."""
-        return Plan(self.design.class_rows, loss=self.loss)
+        return Plan(self.design.class_rows, loss=self.loss, own=self.has_own_intercept)
+
+    @property
+    def has_own_intercept(self) -> bool:
+        """Whether each hospital has an intercept of its own."""
+        return plan.has_own_intercept(self.swarm.spec)
+
+    def find_intercept(self, weight: Floats) -> Floats:
+        """Return this hospital's own intercepts, (e,), for weights (p,) or (e, p): the best for its
+        training rows."""
+        models = Models.of([1.0], self.design.class_rows, self.loss, own=True)
+        return Stack.of(models, self.axes, self.y).intercepts_of(weight)
 
     def predict(self, weight: Floats, bias: Floats, x: Floats) -> Floats:
         """Return a linear model's predictions of rows x (n, p): probabilities of label 1 (n,), of
@@ -91,7 +104,10 @@ class Site:
         if point is None or x is None:
             return None
         found = point.reshape(self.loss.outputs, -1)
-        return self.predict(found[:, :-1], found[:, -1], x)
+        weight, bias = found[:, :-1], found[:, -1]
+        if self.has_own_intercept:
+            bias = self.find_intercept(weight)
+        return self.predict(weight, bias, x)
 
     def in_unit(self, predicted: Floats) -> Floats:
         """Return predictions in the outcome's unit; those of classes as they are."""
@@ -102,6 +118,11 @@ class Site:
     def folder(self) -> Path:
         """The folder of what this hospital keeps of the study for itself."""
         return self.swarm.home / "local" / self.swarm.study
+
+    def keep_intercept(self, bias: Floats) -> None:
+        """Keep this hospital's own intercepts, (e,), for its copy of the model."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(self.folder / INTERCEPT_FILE, json.dumps(bias.tolist()).encode())
 
     def keep(self, record: Mapping[str, Any]) -> None:
         """Keep a record of the hospital's own data check and evaluation for its report; it never

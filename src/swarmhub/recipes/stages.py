@@ -79,7 +79,7 @@ def learn_left_out(site: Site, strength: float) -> None:
 
     def step(sums: Any, state: State) -> tuple[Arrays, State]:
         rows = site.design.class_rows if sums is None else np.maximum(sums["seen"], 1.0)
-        models = Models.of([strength] * len(members), rows, site.loss)
+        models = Models.of([strength] * len(members), rows, site.loss, site.has_own_intercept)
         stack = Stack.of(models, site.axes, site.y, seen)
         start = Settled.start(np.zeros(stack.shape), start_of(models.penalty))
         settled = start if sums is None or not sums["turn"][0] else from_sums(sums)

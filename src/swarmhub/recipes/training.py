@@ -79,10 +79,12 @@ class LinearTraining(Measured):
 
     def predict(self) -> Floats | None:
         """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
+        weight, bias = self.parameters["weight"], self.parameters["bias"]
+        if self.training.own:
+            bias = self.site.find_intercept(weight)
+            self.site.keep_intercept(bias)
         x = self.site.test_x
-        if x is None:
-            return None
-        return self.site.predict(self.parameters["weight"], self.parameters["bias"], x)
+        return None if x is None else self.site.predict(weight, bias, x)
 
 
 class MlpTraining(Measured):
@@ -131,7 +133,9 @@ def make_training(site: Site, start: Start) -> LocalTraining:
     stage = find_stage(site.swarm.spec, plan.TRAINING)
     is_mean = stage is None or stage.rule.name == "weighted_mean"
     features, rows = len(site.design.sources), site.design.class_rows
-    return LinearTraining(site, Training(features, rows, start, is_mean, site.loss))
+    return LinearTraining(
+        site, Training(features, rows, start, is_mean, site.loss, site.has_own_intercept)
+    )
 
 
 def run(site: Site) -> None:

@@ -58,6 +58,7 @@ class Plan:
     strengths: tuple[float, ...] = STRENGTHS
     folds: int = FOLDS
     loss: Loss = LOGISTIC
+    own: bool = False  # intercepts of each hospital's own
 
     def __post_init__(self) -> None:
         if self.folds < 2 or not self.strengths or min(self.strengths) <= 0.0:
@@ -69,12 +70,12 @@ class Plan:
     def models(self) -> Models:
         """The F x G models: folds are stratified, so each sees all but 1/F of each class."""
         seen = np.array(self.class_rows) * ((self.folds - 1) / self.folds)
-        return Models.of(self.strengths * self.folds, seen, self.loss)
+        return Models.of(self.strengths * self.folds, seen, self.loss, self.own)
 
     @property
     def final(self) -> Models:
         """The G models over all training rows."""
-        return Models.of(self.strengths, self.class_rows, self.loss)
+        return Models.of(self.strengths, self.class_rows, self.loss, self.own)
 
     def stack(self, axes: Axes, y: npt.ArrayLike, fold: npt.ArrayLike) -> Stack:
         """Return a hospital's stack; y (n,), fold (n,) in 0 .. folds - 1."""

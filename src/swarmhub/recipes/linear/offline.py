@@ -42,6 +42,7 @@ class Rehearsal:
     strengths: tuple[float, ...] = STRENGTHS
     folds: int = FOLDS
     loss: Loss = LOGISTIC
+    own: bool = False
     grid_rounds: int = 8
     rounds: int = 20
     still: int = 0
@@ -86,14 +87,14 @@ def class_rows(hospitals: Sequence[Hospital], loss: Loss = LOGISTIC) -> tuple[in
 
 def rehearse(hospitals: Sequence[Hospital], how: Rehearsal) -> Rehearsed:
     """Run the stages `grid`, `choice` and `train`."""
-    plan = Plan(class_rows(hospitals, how.loss), how.strengths, how.folds, how.loss)
+    plan = Plan(class_rows(hospitals, how.loss), how.strengths, how.folds, how.loss, how.own)
     axes = [Axes.of(h.x) for h in hospitals]
     stacks = [plan.stack(a, h.y, h.fold) for a, h in zip(axes, hospitals, strict=True)]
     sums, turns = run_grid(plan, stacks, how)
     whole = [Stack.of(plan.final, a, h.y) for a, h in zip(axes, hospitals, strict=True)]
     choices = [choice_arrays(plan, s, w, sums) for s, w in zip(stacks, whole, strict=True)]
     start = read_choice(plan, sums, add(choices))
-    training = Training(hospitals[0].x.shape[1], plan.class_rows, start, loss=how.loss)
+    training = Training(hospitals[0].x.shape[1], plan.class_rows, start, loss=how.loss, own=how.own)
     parameters, rounds = run_training(training, hospitals, how)
     return Rehearsed(start, parameters, turns, rounds)
 

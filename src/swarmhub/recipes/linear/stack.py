@@ -12,6 +12,11 @@ point has the e (p + 1) parameters of one output after the other.
 There are many for folds x penalties (`grid`), or for one model per hospital that is left out. A row
 that a model may not see has the weight 0 in it, so all models share one matrix and its axes. A
 hospital without a row for model k has rows[k] = 0: its contribution to that model weighs nothing.
+
+Own intercepts. If hospitals differ in what they measure, each may have intercepts of its own: model
+k minimises the same over w and one b for each hospital. A hospital's b is the best one for w on its
+own rows, so its objective is a function of w alone, which is convex, too. Its points have 0 in
+place of intercepts.
 """
 
 from __future__ import annotations
@@ -34,15 +39,21 @@ UNPENALISED = 1e-12  # pull on the intercept if a hospital is alone; in units of
 @dataclass(frozen=True, eq=False)
 class Models:
     """K objectives, the same at every hospital: penalty (K,) and class_weights (K, c), those of a
-    row of each class; c is 1 if the outcome has no classes."""
+    row of each class; c is 1 if the outcome has no classes. `own`: each hospital has intercepts of
+    its own."""
 
     penalty: Array
     class_weights: Array
     loss: Loss = LOGISTIC
+    own: bool = False
 
     @classmethod
     def of(
-        cls, strengths: Sequence[float], class_rows: npt.ArrayLike, loss: Loss = LOGISTIC
+        cls,
+        strengths: Sequence[float],
+        class_rows: npt.ArrayLike,
+        loss: Loss = LOGISTIC,
+        own: bool = False,
     ) -> Models:
         """Return the models of these C, one each; class_rows (K, c), or (c,) for all alike, are the
         rows of each class that they see in the whole swarm."""
@@ -51,7 +62,7 @@ class Models:
         seen = np.broadcast_to(rows, (len(c), rows.shape[-1]))
         total = seen.sum(axis=1, keepdims=True)  # (K, 1)
         each = total / (seen.shape[1] * np.maximum(seen, 1.0))
-        return cls(1.0 / (c * total[:, 0]), each, loss)
+        return cls(1.0 / (c * total[:, 0]), each, loss, own)
 
     def __len__(self) -> int:
         return len(self.penalty)
@@ -116,7 +127,28 @@ class Stack:
     def margins(self, points: Array) -> Array:
         """Return the margins of all rows; (K, d) -> (K, e, n)."""
         by_output = points.reshape(-1, self.axes.size)
-        return self.axes.margins(by_output).reshape(len(points), self.outputs, -1)
+        found = self.axes.margins(by_output).reshape(len(points), self.outputs, -1)
+        return found + self.intercepts(found)[:, :, None] if self.models.own else found
+
+    def intercepts(self, margins: Array) -> Array:
+        """Return what this hospital's own intercepts add to margins (K, e, n), -> (K, e): the best
+        for its rows. A hospital that lacks a class is held back as by one row."""
+        bare = Axes.of(self.axes.x[:, :0])
+        held = UNPENALISED if self._has_all_classes else 1.0 / max(1, len(self.y))
+        pulls = np.full((len(self.models), bare.a.shape[1]), held)
+        problems = Problems(bare, self.models.loss, self.y, self.weights, pulls, margins)
+        return minimise(problems)[:, :, 0]
+
+    def intercepts_of(self, weight: Array) -> Array:
+        """Return the own intercepts, (e,), of one model with these weights, (p,) or (e, p)."""
+        margins = np.atleast_2d(weight) @ self.axes.x.T
+        found: Array = self.intercepts(margins[None])[0]
+        return found
+
+    @cached_property
+    def _has_all_classes(self) -> bool:
+        classes = self.models.class_weights.shape[1]
+        return not self.models.loss.has_classes or len(np.unique(self.y)) == classes
 
     def losses(self, points: Array) -> Array:
         """Return the mean loss over the rows seen, without the penalty; (K, d) -> (K,)."""
@@ -128,7 +160,8 @@ class Stack:
         """Return the gradient of the mean loss with the penalty; (K, d) -> (K, d)."""
         slopes = self.models.loss.slopes(self.y, self.margins(points)) * self.weights[:, None]
         by_output = slopes.reshape(-1, len(self.y))
-        return self.axes.gather(by_output).reshape(points.shape) + self.ridge(points)
+        found = self.axes.gather(by_output).reshape(points.shape) + self.ridge(points)
+        return np.where(self.is_free, 0.0, found) if self.models.own else found
 
     def proximal(self, coupling: Array, centre: Array) -> Array:
         """Return argmin over v of the mean loss with the penalty + coupling/2 |v - centre|^2, the
@@ -136,8 +169,11 @@ class Stack:
         strength = coupling + self.models.penalty
         shrink = (coupling / strength)[:, None]  # to the centre of both pulls together
         start = np.where(self.is_free, centre, centre * shrink)
-        found = self._minimise(strength, coupling * self.metric[-1], self.margins(start))
-        return start + self._lift(found)
+        free = coupling * self.metric[-1]
+        if self.models.own:
+            free = np.full(len(self.models), UNPENALISED)
+        found = start + self._lift(self._minimise(strength, free, self.margins(start)))
+        return np.where(self.is_free, centre, found) if self.models.own else found
 
     def optimum(self) -> Array:
         """Return the models of this hospital alone, (K, d)."""

@@ -17,7 +17,7 @@ rest the robust centre of the hospitals' gradients is zero then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ class Training:
     start: Start
     mixing: bool = True
     loss: Loss = LOGISTIC
+    own: bool = False
 
     @classmethod
     def cold(
@@ -65,17 +66,22 @@ class Training:
 
     def stack(self, x: Array, y: npt.ArrayLike) -> Stack:
         """Return a hospital's rows x (n, p), y (n,), ready for all rounds."""
-        models = Models.of([self.start.strength], self.class_rows, self.loss)
+        models = Models.of([self.start.strength], self.class_rows, self.loss, self.own)
         return Stack.of(models, Axes.of(x), y)
 
     def fit(self, parameters: Arrays, stack: Stack, local: State) -> tuple[Arrays, State]:
         """Train one round at one hospital: merged parameters, its rows, its state ({} at first or
         after a loss) -> (contribution, new state)."""
         settled = self._unpack(parameters)
+        if self.own:
+            settled = replace(settled, point=np.where(stack.is_free, 0.0, settled.point))
         gradient = self.start.gradient if settled.turn == 0 else None
         known = None if gradient is None else gradient[None]
         contribution, new = advance(stack, settled, local, known, self.mixing)
-        return self._pack(contribution, int(MILLION * changes(new)[0])), new
+        made = self._pack(contribution, int(MILLION * changes(new)[0]))
+        if self.own:  # their mean is for hospitals that have none
+            made["bias"] = stack.intercepts_of(parameters["weight"])
+        return made, new
 
     def predict(self, parameters: Arrays, x: Array) -> Array:
         """Return predictions, x (n, p) -> (n,): the probability of label 1, or a standardised
