@@ -1,15 +1,18 @@
 """Charts are sound XML of their own, whatever the names and numbers are."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 from swarmhub.evaluation.charts import (
     Series,
+    draw_agreement,
     draw_calibration,
     draw_learning,
     draw_penalty,
     draw_roc,
+    draw_steps,
 )
 from swarmhub.evaluation.rows import Interval, draw_bars, draw_forest, draw_grid, draw_hundred
 from swarmhub.evaluation.svg import legend, mark, nice_ticks
@@ -31,6 +34,11 @@ CHARTS = [
     ),
     draw_bars([(HOSTILE, 0.4), ("b", -0.2)], "weight"),
     draw_grid([HOSTILE, "B"], [[True, False], [True, True]]),
+    draw_agreement(((20.0, 30.0), (70.0, 60.0)), (45.0, 45.0), HOSTILE),
+    draw_agreement(((5.0, 5.0), (5.0, 5.0)), (5.0, 5.0), "flat"), draw_steps([], "months"),
+    draw_steps([Series(HOSTILE, [(0, 1.0), (2, 0.5), (3, 0.5)])], HOSTILE, 2.0),
+    draw_forest([Interval("A", 46130.0, 40000.0, 5e4, said=HOSTILE)], (0, 5e4), HOSTILE),
+    draw_bars([("a", 1e9), ("b", 1e-9)], "weight"),
     draw_roc([]), draw_calibration([]), draw_learning([], "auc"), draw_forest([], (0, 1), "AUC"),
     draw_bars([], "w"), draw_grid([], []),
 ]  # fmt: skip
@@ -50,6 +58,16 @@ def test_a_chart_is_sound_and_refers_to_nothing(chart):
 def test_a_missing_value_interrupts_the_line():
     chart = draw_learning([Series("A", [(1, 0.7), (2, None), (3, 0.8)])], "auc")
     assert chart.count("M") == 2
+
+
+def test_a_share_holds_until_the_next_time():
+    chart = draw_steps([Series("A", [(0, 1.0), (2, 0.5), (4, 0.5)])], "months")
+    path = chart.partition('<path d="')[2].partition('"')[0]
+    points = [tuple(float(v) for v in p[1:].split()) for p in re.findall(r"[ML][^ML]+", path)]
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    assert (x1, y0, y2) == (x2, y1, y3)  # along, down, along
+    assert (x1 - x0) == pytest.approx(x3 - x2)
+    assert y2 > y1
 
 
 @pytest.mark.parametrize(

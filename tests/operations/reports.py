@@ -7,7 +7,9 @@ import numpy as np
 
 from swarmhub.contract.records import Declaration, Inputs, Outcome
 from swarmhub.evaluation.counts import make_counts
-from swarmhub.operations.report.gather import Feature, Reported, SiteReported
+from swarmhub.operations.report.compose import compose
+from swarmhub.operations.report.features import Feature
+from swarmhub.operations.report.gather import Reported, SiteReported
 
 HOSTILE = '<script>alert("x")</script>\u202e' + "n" * 5000
 FIGURES = {
@@ -48,6 +50,11 @@ def reported(**changes):
         penalty={"strengths": [0.1, 1.0], "losses": [0.5, 0.6], "chosen": 0.1, "rounds": 4},
     )  # fmt: skip
     return dataclasses.replace(usual, **changes)
+
+
+def composed(found):
+    """The report of its kind of outcome."""
+    return compose(found)
 
 
 class Page(HTMLParser):

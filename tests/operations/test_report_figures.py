@@ -5,17 +5,21 @@ import math
 
 import numpy as np
 import pytest
-from reports import DECLARED, FIGURES, counts, reported, site
+from reports import DECLARED, FIGURES, composed, counts, reported, site
 
 from swarmhub.contract.records import Inputs
 from swarmhub.data.design import Source
 from swarmhub.data.schema import Schema
 from swarmhub.evaluation.counts import evaluate_counts
-from swarmhub.operations.report.compose import compose, say_positive
-from swarmhub.operations.report.gather import say_unit
-from swarmhub.operations.report.hospitals import compute_error, measure_area, measure_hospital
-from swarmhub.operations.report.measure import measure_curves, measure_pooled
-from swarmhub.operations.report.say import say_balance, say_count, say_slope
+from swarmhub.operations.report.features import say_unit
+from swarmhub.operations.report.kinds.binary.hospitals import (
+    compute_error,
+    measure_area,
+    measure_hospital,
+)
+from swarmhub.operations.report.kinds.binary.measure import measure_curves, measure_pooled
+from swarmhub.operations.report.kinds.binary.say import say_balance, say_slope
+from swarmhub.operations.report.say import say_count, say_positive
 
 
 def test_pooled_figures_are_those_of_the_counts():
@@ -53,7 +57,7 @@ def test_one_class_has_no_area():
 
 def test_the_mean_of_hospitals_is_weighted_by_patients():
     other = FIGURES | {"samples": 120.0, "positives": 60.0, "auc": 0.9}
-    within = compose(reported(sites=(site("A", **FIGURES), site("B", **other), site("C")))).within
+    within = composed(reported(sites=(site("A", **FIGURES), site("B", **other), site("C")))).within
     assert within.value == pytest.approx((40 * 0.81 + 120 * 0.9) / 160)
     errors = compute_error(0.81, 18, 22), compute_error(0.9, 60, 60)
     half = 1.959964 * math.hypot(errors[0] / 4, errors[1] * 3 / 4)
@@ -111,13 +115,13 @@ def test_a_share_is_never_rounded_to_all_or_none(share, said):
 
 
 def test_calibration_is_judged_by_the_interval():
-    report = compose(reported())
+    report = composed(reported())
     slope = report.swarm.figure("slope")
     assert ("slope above 1" in say_slope(report)) == (slope.low > 1)
     high = counts()
     high["swarm/positive"] = np.roll(high["swarm/positive"], 30).tolist()
     high["swarm/negative"] = np.roll(high["swarm/negative"], 30).tolist()
-    assert "probabilities are too high" in say_balance(compose(reported(counts=high)))
+    assert "probabilities are too high" in say_balance(composed(reported(counts=high)))
 
 
 @pytest.mark.parametrize(

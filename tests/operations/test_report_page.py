@@ -7,11 +7,10 @@ import re
 import numpy as np
 import pytest
 from html_tags import Tags
-from reports import FIGURES, HOSTILE, Page, counts, reported, site
+from reports import FIGURES, HOSTILE, Page, composed, counts, reported, site
 
 from swarmhub.evaluation.counts import make_counts
-from swarmhub.operations.report.compose import compose
-from swarmhub.operations.report.gather import Feature
+from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.page import render
 from swarmhub.operations.report.say import say_figure
 
@@ -60,7 +59,7 @@ def test_tables_have_captions_and_charts_title_and_text():
 
 
 def test_pooled_figures_are_on_the_page_once():
-    found = compose(reported())
+    found = composed(reported())
     read = Page(render(found)).text
     figures = [*found.swarm.figures, found.left_out.figure("auc"), found.within]
     assert [f.name for f in figures if read.count(say_figure(f)) != 1] == []
@@ -108,7 +107,10 @@ ALL_ILL = {"samples": 30.0, "positives": 30.0, "loss": 0.4, "recall": 0.9}
         ({"counts": NOBODY}, "not evaluated: no hospital has set test patients aside"),
         ({"counts": ONE}, "false alarm: there is no test patient without the outcome."),
         ({"counts": ONE}, "There are no curves: the test patients are all of one class."),
-        ({"counts": counts()}, "took no part is not known: no models without a hospital were"),
+        (
+            {"counts": counts(), "sites": ()},
+            "took no part is not known: no models without a hospital were",
+        ),
         ({"counts": counts(cells=(6, 1, 30, 1))}, "Fewer than 10 patients of a class"),
         ({"sites": (site("C"),)}, "no test patients are set aside there, or it has not measured"),
         ({"sites": (site("C", **FEW),)}, "fewer than 20 test patients: it publishes none"),

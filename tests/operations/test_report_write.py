@@ -14,17 +14,23 @@ from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations.report import contents, write
 from swarmhub.operations.report.compose import compose
+from swarmhub.operations.report.kinds.binary import contents as two
 from swarmhub.operations.report.write import STEPS, to_json, write_report
 
 FIELDS = {
-    "Report": "title hospital conditions outcome swarm left_out within hospitals subgroups curves "
-    "metric learning penalty features dropped own findings terms tripod_ai probast_ai form",
-    "Conditions": "study chain terms recipe model layout rounds settled_ms threshold test_fraction "
-    "split min_count results",
+    "Report": "title hospital conditions outcome swarm left_out hospitals metric "
+    "learning penalty features dropped own findings terms tripod_ai "
+    "probast_ai form",
+    "Conditions": "study chain terms recipe method model layout rounds settled_ms threshold "
+    "test_fraction split min_count results",
     "Measured": "name value low high support method reason is_descriptive",
-    "Evaluated": "model patients positives negatives figures cells reason",
-    "Hospital": "name trained tested positives swarm left_out local curve took_part software data",
+    "Evaluated": "model patients rows figures reason",
+    "Hospital": "name trained tested swarm left_out local curve took_part software data",
 }
+OF_TWO = {
+    "ReportOfTwo": "within subgroups curves", "EvaluatedTwo": "positives negatives cells",
+    "HospitalOfTwo": "positives", "PredictedTwo": "positive negative positives",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -57,9 +63,10 @@ def test_both_files_are_written_and_steps_are_told(gathered, tmp_path):
 
 def test_a_report_is_replaced_and_another_file_is_not(gathered, tmp_path):
     made(tmp_path / "aml.html")
+    (tmp_path / "aml.json").write_text('{"form": "swarmhub/report/1"}')
     made(tmp_path / "aml.html")
     (tmp_path / "aml.json").write_text('{"patients": []}')
-    with pytest.raises(BadInput, match="is no report of this form"):
+    with pytest.raises(BadInput, match="is no report;"):
         made(tmp_path / "aml.html")
     assert (tmp_path / "aml.json").read_text() == '{"patients": []}'
 
@@ -82,7 +89,15 @@ def test_half_a_surrogate_pair_is_written(gathered, tmp_path):
 def test_the_shape_of_the_json_is_that_of_its_form(record):
     fields = [f.name for f in dataclasses.fields(getattr(contents, record))]
     assert fields == FIELDS[record].split()
-    assert contents.FORM == "swarmhub/report/1"  # another shape needs another number
+    assert contents.FORM == "swarmhub/report/2"  # another shape needs another number
+
+
+@pytest.mark.parametrize("record", sorted(OF_TWO))
+def test_two_classes_add_to_the_shape_of_the_json(record):
+    own, base = (
+        dataclasses.fields(c) for c in (getattr(two, record), getattr(two, record).__base__)
+    )
+    assert [f.name for f in own[len(base) :]] == OF_TWO[record].split()
 
 
 def test_every_figure_has_its_conditions():

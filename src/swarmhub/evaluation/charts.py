@@ -6,7 +6,7 @@ A value that is None is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from swarmhub.evaluation.svg import (
@@ -18,6 +18,7 @@ from swarmhub.evaluation.svg import (
     TOP,
     WIDTH,
     Point,
+    cut,
     legend,
     line,
     mark,
@@ -72,10 +73,10 @@ class Axes:
             found.append(line((x, y), (WIDTH - RIGHT, y), "grid"))
             found.append(text((x - 6, y + 4), f"{tick:g}", "end"))
         middle = (LEFT + WIDTH - RIGHT) / 2
-        found.append(text((middle, HEIGHT - 8), self.x_name, "middle"))
+        found.append(text((middle, HEIGHT - 8), cut(self.x_name, 60), "middle"))
         up = (TOP + HEIGHT - BOTTOM) / 2
         turned = f' transform="rotate(-90 14 {up:.1f})"'
-        found.append(text((14, up), self.y_name, "middle", turned))
+        found.append(text((14, up), cut(self.y_name, 40), "middle", turned))
         return found
 
 
@@ -98,10 +99,11 @@ def draw_calibration(
     points: Sequence[tuple[float, float, int]],
     intervals: Sequence[Point] = (),
     title: str = "Calibration",
+    y_name: str = "share with the outcome",
 ) -> str:
     """Return a calibration plot: points are (predicted share, found share, rows), `intervals` those
     of the found shares."""
-    axes = Axes(x_name="predicted probability", y_name="share with the outcome")
+    axes = Axes(x_name="predicted probability", y_name=y_name)
     body = [*axes.frame(), line(axes.at(0, 0), axes.at(1, 1), "chance")]
     for (predicted, *_), (low, high) in zip(points, intervals, strict=False):
         body.append(line(axes.at(predicted, low), axes.at(predicted, high), "bar"))
@@ -117,6 +119,54 @@ def draw_calibration(
     return _close(title, said, body, [])
 
 
+def draw_agreement(
+    ends: tuple[Point, Point], middle: Point, name: str, title: str = "Predicted and found"
+) -> str:
+    """Return the line of found on predicted values between two points (predicted, found), with the
+    means of both; on the diagonal the two agree."""
+    values = [v for point in (*ends, middle) for v in point]
+    low, high = min(values), max(values)
+    pad = 0.05 * (high - low) or 1.0
+    both = (low - pad, high + pad)
+    ticks = nice_ticks(*both)
+    axes = Axes(both, both, f"predicted {name}", f"found {name}", ticks, ticks)
+    series = [Series("found, by predicted value", ends, is_main=True)]
+    body = [
+        *axes.frame(), line(axes.at(both[0], both[0]), axes.at(both[1], both[1]), "chance"),
+        *_curves(axes, series), mark(axes.at(*middle), "diamond", COLOURS[1]),
+    ]  # fmt: skip
+    entries = [*_entries(series), (mark((0, 0), "diamond", COLOURS[1]), "means of both")]
+    return _close(title, f"Found by predicted {name}; on the diagonal both agree.", body, entries)
+
+
+def draw_steps(
+    series: Sequence[Series], x_name: str, marked: float | None = None, title: str = "Survival"
+) -> str:
+    """Return survival curves as steps: points are (time, share alive after it), ascending, from
+    (0, 1) on; `marked` is a time with a line."""
+    last = max((x for s in series for x, _ in s.points), default=1.0) or 1.0
+    ticks = nice_ticks(0.0, last)
+    axes = Axes((0.0, last), (0.0, 1.0), x_name, "share without the event", ticks)
+    body = axes.frame()
+    if marked is not None:
+        body.append(line(axes.at(marked, 0.0), axes.at(marked, 1.0), "chance"))
+    stepped = [Series(s.name, list(_step(s.points)), s.is_main) for s in series]
+    said = f"Share without the event by {x_name}, a step at each time with events."
+    return _close(title, said, [*body, *_curves(axes, stepped)], _entries(stepped))
+
+
+def _step(
+    points: Sequence[tuple[float, float | None]],
+) -> Iterator[tuple[float, float | None]]:
+    """Yield the corners of steps: a value holds until the next time."""
+    before: float | None = None
+    for x, y in points:
+        if before is not None and y is not None and y != before:
+            yield x, before
+        yield x, y
+        before = y
+
+
 def draw_learning(
     series: Sequence[Series], y_name: str, title: str = "Learning curve", x_name: str = "round"
 ) -> str:
@@ -125,7 +175,7 @@ def draw_learning(
     values = [y for s in series for _, y in s.points if y is not None]
     rounds = [x for s in series for x, _ in s.points]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    pad = max(0.1 * (high - low), 0.01)
+    pad = max(0.1 * (high - low), 0.01 * max(abs(low), abs(high))) or 0.01
     first, last = min(rounds, default=0.0), max(rounds, default=1.0)
     across = sorted({round(first + k * (last - first) / 4) for k in range(5)})
     ticks = nice_ticks(low - pad, high + pad)

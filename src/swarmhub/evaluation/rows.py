@@ -33,7 +33,8 @@ BESIDE = (("ring", COLOURS[1]), ("triangle", COLOURS[2]))  # marks of other mode
 @dataclass(frozen=True)
 class Interval:
     """A value with its interval and its support, under a name. `shape` is that of its mark (see
-    `svg.mark`), `beside` are values of other models in the same row."""
+    `svg.mark`), `beside` are values of other models in the same row, `said` is the value with its
+    interval in words if three decimals do not suit it."""
 
     name: str
     value: float | None
@@ -42,6 +43,7 @@ class Interval:
     note: str = ""
     shape: str = "square"
     beside: tuple[float | None, ...] = ()
+    said: str = ""
 
 
 def draw_forest(
@@ -63,7 +65,7 @@ def draw_forest(
     for tick in nice_ticks(x[0], x[1], 6):
         body.append(line((place(tick), TOP), (place(tick), height - BOTTOM), "grid"))
         body.append(text((place(tick), height - BOTTOM + 16), f"{tick:g}", "middle"))
-    body.append(text(((NAMES + right) / 2, height - 8), x_name, "middle"))
+    body.append(text(((NAMES + right) / 2, height - 8), cut(x_name, 100), "middle"))
     for k, row in enumerate(rows):
         y = TOP + ROW * (k + 0.5)
         body.append(text((NAMES - 10, y + 4), cut(row.name, LETTERS), "end"))
@@ -100,8 +102,9 @@ def draw_bars(rows: Sequence[tuple[str, float]], x_name: str, title: str = "Bars
             f'fill="{colour}"/>'
         )
         body.append(text((left - 8, y + 4), cut(name, 34), "end"))
-        body.append(text((right + 10, y + 4), f"{value:+.3f}"))
-    body.append(text((zero, height - 24), x_name, "middle"))
+        said = f"{value:+.3f}" if not value or 0.01 <= abs(value) < 1000 else f"{value:+.3g}"
+        body.append(text((right + 10, y + 4), said))
+    body.append(text((zero, height - 24), cut(x_name, 100), "middle"))
     return svg(title, f"{x_name} of each row.", body, ACROSS, height - 14)
 
 
@@ -152,5 +155,7 @@ def draw_hundred(filled: int, colour: int, title: str) -> str:
 
 def _say(row: Interval) -> str:
     assert row.value is not None
+    if row.said:
+        return cut(f"{row.said} {row.note}".strip(), 34)
     interval = "" if row.low is None or row.high is None else f" ({row.low:.2f} to {row.high:.2f})"
     return f"{row.value:.3f}{interval}{f' {row.note}' if row.note else ''}"

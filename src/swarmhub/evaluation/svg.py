@@ -101,6 +101,6 @@ def svg(title: str, description: str, body: Sequence[str], width: float, height:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" font-family="system-ui, sans-serif">'
-        f"<title>{escape(cut(title, 100))}</title><desc>{escape(description)}</desc>"
+        f"<title>{escape(cut(title, 100))}</title><desc>{escape(cut(description, 120))}</desc>"
         f"{''.join(body)}</svg>"
     )

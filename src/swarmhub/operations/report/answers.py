@@ -41,15 +41,6 @@ def fill(questions: tuple[tuple[str, str, str], ...], known: dict[str, Known]) -
     return found
 
 
-def count_tested(found: Reported) -> tuple[int, int] | None:
-    """Return test rows with and without the outcome of all hospitals; None if none are settled."""
-    cells = found.counts.get("swarm/threshold")
-    if not cells or not sum(cells):
-        return None
-    tp, fp, tn, fn = (int(n) for n in cells)
-    return tp + fn, tn + fp
-
-
 def list_hospitals(found: Reported) -> str:
     """Return the hospitals' names."""
     return list_names(site.name for site in found.sites)
@@ -60,3 +51,10 @@ def list_names(names: Iterable[str], most: int = LISTED) -> str:
     every = [plain(name, 60) for name in names]
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def say_leaks(found: Reported) -> str:
+    """Return what keeps columns out that tell the outcome."""
+    excluded = found.declared.exclude if found.declared else ()
+    out = f" The terms exclude {list_names(excluded, 8)}." if excluded else ""
+    return f"Columns that tell it almost alone are looked for in the data check.{out}"

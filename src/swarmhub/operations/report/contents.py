@@ -1,7 +1,7 @@
 """The contents of a report: each number once, with the conditions under which it holds.
 
 The page and the JSON file are made from these records, so that they cannot differ. A figure that
-cannot be computed has no value and a reason.
+cannot be computed has no value and a reason. Each kind of outcome adds its own (`kinds`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from swarmhub.data.findings import Finding
 from swarmhub.operations.report.answers import Answer
-from swarmhub.operations.report.gather import Feature
+from swarmhub.operations.report.features import Feature
 from swarmhub.types import Digest
 
-FORM = "swarmhub/report/1"  # of the JSON file; another shape gets another number
-Point = tuple[float, float]
+FORM = "swarmhub/report/2"  # of the JSON file; another shape gets another number
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,12 @@ class Measured:
 class Evaluated:
     """The figures of a model (`swarm`; `left-out`: each hospital's patients by the model that was
     trained without it; `local`: the hospital's own) on the test patients of a hospital or of all.
-    `cells` are true and false positives, true and false negatives at the threshold."""
+    `rows` are those of its test patients."""
 
     model: str
     patients: str  # the hospital's name, or "all hospitals"
-    positives: int
-    negatives: int
+    rows: int = 0
     figures: tuple[Measured, ...] = ()
-    cells: tuple[int, int, int, int] | None = None
     reason: str = ""  # why there are no figures
 
     def figure(self, name: str) -> Measured:
@@ -54,49 +51,19 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Hospital:
-    """One hospital: its part in the model, and the figures that it published. `tested` and
-    `positives` are None if it has not said them."""
+    """One hospital: its part in the model, and the figures that it published. `tested` is None if
+    it has not said so."""
 
     name: str
     trained: int  # rows
     tested: int | None  # rows
-    positives: int | None  # of these
     swarm: Evaluated
-    left_out: Measured  # AUROC of the model that was trained without it
-    local: Measured  # AUROC of its own model
+    left_out: Measured  # main figure of the model that was trained without it
+    local: Measured  # main figure of its own model
     curve: tuple[float | None, ...]  # the study's metric by training round
     took_part: tuple[bool, ...]
     software: str
     data: Digest
-
-
-@dataclass(frozen=True)
-class Subgroup:
-    """The model among the test patients of a declared subgroup, at the threshold."""
-
-    name: str
-    rows: int
-    sensitivity: Measured
-    specificity: Measured
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Test patients with similar predictions: the mean of these, and the share found."""
-
-    predicted: float
-    found: Measured
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Points of the pooled ROC curve, bins of the calibration plot, and the share predicted and
-    found over all test patients in the histograms."""
-
-    roc: tuple[Point, ...] = ()
-    calibration: tuple[Bin, ...] = ()
-    predicted: float | None = None
-    found: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,11 +93,12 @@ class Conditions:
     chain: str
     terms: Digest
     recipe: str
+    method: str  # in words
     model: Digest
     layout: Digest
     rounds: int  # of training
     settled_ms: int  # since 1970; time of the block that settled the model
-    threshold: float
+    threshold: float | None  # of a probability; None if the outcome has none
     test_fraction: str
     split: str  # in words
     min_count: int  # patients; smaller counts are withheld
@@ -139,14 +107,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The outcome: its column, the words for it, and how it is called in sentences."""
+    """The outcome: its kind, its column, and how it is called in sentences."""
 
+    kind: str
     column: str
-    positive: tuple[str, ...]
-    negative: tuple[str, ...]
     phrase: str
     trained: int  # rows
-    positives: int  # of these
 
 
 @dataclass(frozen=True)
@@ -160,10 +126,7 @@ class Report:
     outcome: Predicted
     swarm: Evaluated
     left_out: Evaluated
-    within: Measured  # mean of the hospitals' AUROCs
     hospitals: tuple[Hospital, ...]
-    subgroups: tuple[Subgroup, ...]
-    curves: Curves
     metric: str
     learning: tuple[float | None, ...]  # mean of the metric by training round
     penalty: Penalty | None

@@ -15,22 +15,25 @@ from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Declaration, Model, Result, Spec
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.data.design import CATEGORY, NUMBER, Design, Source
+from swarmhub.data.design import CATEGORY, Design
 from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError
+from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.report.features import Feature, list_features
 from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
+from swarmhub.recipes.cox import read_agreed
 from swarmhub.recipes.linear.folds import Plan, choose, curves
 from swarmhub.recipes.linear.grid import mean_curve
+from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
+from swarmhub.recipes.stages import FIXED
 from swarmhub.types import Digest
-
-TOP = 20  # features shown by the size of their weight
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,6 @@ class SiteReported:
     figures: dict[str, float]  # of the last model, on its own test patients
     curve: list[float | None]  # the study's metric by training round
     took_part: list[bool]  # by training round
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A feature of the model; `weight` is per standard deviation, `mean` and `spread` are in
-    `unit`. `kind` is that of its source: number, category, missing, block."""
-
-    name: str
-    weight: float
-    mean: float
-    spread: float
-    kind: str = "number"
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +64,7 @@ class Reported:
     model: Digest
     layout: Digest
     rounds: int
-    class_rows: tuple[int, int]
+    class_rows: tuple[int, ...]
     sites: tuple[SiteReported, ...]
     mean_curve: list[float | None]
     metric: str
@@ -90,6 +80,13 @@ class Reported:
     settled_ms: int = 0  # time of the block that settled the model
     results: dict[str, Digest] = field(default_factory=dict)  # settled results by stage
     ethics: Digest = ""  # document that the terms name
+    scale: tuple[float, float] = (0.0, 1.0)  # mean and deviation of a measured outcome in training
+    agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
+
+    @property
+    def kind(self) -> str:
+        """The kind of the outcome."""
+        return str(self.outcome.get("kind", "binary"))
 
 
 async def gather(home: Home, study: str) -> Reported:
@@ -131,7 +128,7 @@ class _Gathering:
             spec=model.spec,
             terms=say_terms(self.shown),
             outcome=dataclasses.asdict(schema.outcome),
-            recipe=spec.options.get("model", plan.MODELS[0]),
+            recipe=plan.get_model(spec),
             model=model.digest,
             layout=model.layout,
             rounds=len(training),
@@ -142,11 +139,11 @@ class _Gathering:
             threshold=schema.threshold,
             features=self._features(model, design, schema),
             unused=self._unused(design, schema),
-            penalty=self._penalty(design),
+            penalty=self._penalty(design, schema),
             counts=self._counts(),
             subgroups=tuple(
                 s.name for s in design.sources
-                if s.kind == CATEGORY
+                if s.kind == CATEGORY and schema.outcome.kind == "binary"
                 and s.column.split("/")[-1] in schema.declaration.subgroups
             ),
             record=self._record(),
@@ -155,6 +152,8 @@ class _Gathering:
             settled_ms=training[-1].time_ms if training else 0,
             results={name: result.digest for name, result in self.shown.results.items()},
             ethics=spec.ethics,
+            scale=design.outcome,
+            agreed=self._agreed(model, schema),
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
@@ -198,17 +197,7 @@ class _Gathering:
             return {}
 
     def _features(self, model: Model, design: Design, schema: Schema) -> tuple[Feature, ...]:
-        weights = self._arrays(model.digest, model.layout).get("weight")
-        if weights is None or len(weights) != len(design.sources):
-            return ()
-        order = np.argsort(-np.abs(weights), kind="stable")[:TOP]
-        return tuple(
-            Feature(
-                design.names[k], float(weights[k]), float(design.mean[k]), float(design.sd[k]),
-                design.sources[k].kind, say_unit(design.sources[k], schema),
-            )
-            for k in order
-        )  # fmt: skip
+        return list_features(self._arrays(model.digest, model.layout), design, schema)
 
     def _unused(self, design: Design, schema: Schema) -> dict[str, list[str]]:
         document = codec.decode(self.document, len(self.document), len(self.document))
@@ -219,16 +208,19 @@ class _Gathering:
                 found.setdefault(_why(column, int(document["rows"]), schema), []).append(name)
         return found
 
-    def _penalty(self, design: Design) -> dict[str, Any]:
+    def _penalty(self, design: Design, schema: Schema) -> dict[str, Any]:
         result = self.shown.results.get(plan.CHOICE)
         grid = self.shown.results.get(plan.PENALTY)
         if result is None or grid is None:
             strength = plan.read_penalty(self.shown.spec)
+            if strength is None and schema.outcome.kind == "time_to_event":
+                strength = FIXED
             return {} if strength is None else {"chosen": strength}
         sums = self._result(result)
         if not sums:
             return {}
-        tried = Plan(design.class_rows)
+        loss = loss_of(schema.outcome.kind, len(schema.outcome.classes) or 2)
+        tried = Plan(design.class_rows, loss=loss)
         by_fold = curves(tried, np.asarray(sums["held"]), np.asarray(sums["held_weight"]))
         return {
             "strengths": list(tried.strengths),
@@ -236,6 +228,16 @@ class _Gathering:
             "chosen": tried.strengths[choose(by_fold)],
             "rounds": grid.turn,
         }
+
+    def _agreed(self, model: Model, schema: Schema) -> Agreed | None:
+        """Return what a model of times says of its evaluation; None if it is no such model, is not
+        held here, or contradicts itself."""
+        if schema.outcome.kind != "time_to_event":
+            return None
+        try:
+            return read_agreed(self._arrays(model.digest, model.layout), schema.outcome.horizon)
+        except (BadInput, KeyError, ValueError):
+            return None
 
     def _result(self, result: Result) -> dict[str, Any]:
         return self._arrays(result.digest, result.layout)
@@ -256,17 +258,6 @@ class _Gathering:
 def _metric(metrics: dict[str, int], spec: Spec) -> float | None:
     value = metrics.get(spec.metric.name)
     return None if value is None else value / 1e6
-
-
-def say_unit(source: Source, schema: Schema) -> str:
-    """Return the unit of a number as the model takes it; "" if none is declared."""
-    if source.kind != NUMBER:
-        return ""
-    blocks = {f"{i.name}/": i for i in schema.inputs} if len(schema.inputs) > 1 else {}
-    block = next((i for k, i in blocks.items() if source.column.startswith(k)), schema.inputs[0])
-    if block.transform == "none":
-        return block.unit
-    return f"{block.transform} of {block.unit}" if block.unit else block.transform
 
 
 def _why(column: Any, rows: int, schema: Schema) -> str:

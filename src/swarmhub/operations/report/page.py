@@ -13,7 +13,7 @@ from swarmhub.operations.report import probast, say, tripod
 from swarmhub.operations.report.compose import compose
 from swarmhub.operations.report.contents import Report
 from swarmhub.operations.report.gather import Reported
-from swarmhub.operations.report.measure import NAMES
+from swarmhub.operations.report.kinds.kind import kind_of
 from swarmhub.operations.report.pictures import draw_all
 from swarmhub.words import say_time
 
@@ -22,14 +22,15 @@ CHECKLISTS = (("TRIPOD+AI", tripod.CITED, "tripod_ai"), ("PROBAST+AI", probast.C
 
 
 def render(found: Reported | Report) -> str:
-    """Return the page."""
+    """Return the page. Raises BadInput for a kind of outcome that has no report."""
     report = found if isinstance(found, Report) else compose(found)
+    kind = kind_of(report.outcome.kind)
     return render_page(
-        "report.html",
+        kind.TEMPLATE,
         r=report,
         charts={name: Markup(svg) for name, svg in draw_all(report).items()},
-        names=NAMES,
-        say=SimpleNamespace(**vars(say)),
+        names=kind.NAMES,
+        say=SimpleNamespace(**(vars(say) | vars(kind.say))),
         cut=plain,
         settled=say_time(report.conditions.settled_ms) if report.conditions.settled_ms else "",
         not_for=[line.removeprefix("- ") for line in NOT_FOR.splitlines()],
@@ -38,7 +39,6 @@ def render(found: Reported | Report) -> str:
         inputs="; ".join(s for subject, s in report.terms if subject == "inputs") or "a table",
         hospitals=", ".join(f"{plain(h.name, 60)} ({h.trained})" for h in report.hospitals),
         limits=list_limits(report),
-        few=[h.name for h in report.hospitals if h.swarm.figure("auc").is_descriptive],
     )
 
 
@@ -46,12 +46,9 @@ def list_limits(report: Report) -> list[str]:
     """Return the limits of the model that the figures show."""
     found = [
         "Evaluated at the hospitals that trained it: at another one it may do worse.",
-        "Both classes had the same weight in training: recalibrate it before a probability is read "
-        "as a risk.",
+        *kind_of(report.outcome.kind).list_limits(report),
     ]
-    if not report.subgroups:
-        found.append("Not evaluated in subgroups.")
-    if report.left_out.reason:
+    if report.left_out.reason and all(h.left_out.value is None for h in report.hospitals):
         found.append(f"Not evaluated as at a hospital that took no part: {report.left_out.reason}.")
     untested = [plain(h.name, 60) for h in report.hospitals if h.swarm.reason]
     if untested:

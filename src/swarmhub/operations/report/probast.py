@@ -7,16 +7,16 @@ facts by domain, under questions in short words.
 
 from __future__ import annotations
 
-from swarmhub.evaluation.figures import DESCRIPTIVE
 from swarmhub.operations.report.answers import (
     Answer,
     Known,
-    count_tested,
     fill,
     list_hospitals,
     list_names,
 )
 from swarmhub.operations.report.gather import Reported
+from swarmhub.operations.report.kinds.kind import kind_of
+from swarmhub.operations.report.measuring import has_left_out
 
 CITED = (
     "Moons KGM, Damen JAA, Kaul T, et al. PROBAST+AI: an updated quality, risk of bias, and "
@@ -32,7 +32,8 @@ ITEMS = (
      "outcome, and known when the model is to be used?"),
     ("D3", OUTCOME, "Is the outcome defined and determined well and alike, and without the "
      "predictors?"),
-    ("D4a", ANALYSIS, "Are there enough patients with the outcome in training?"),
+    ("D4a", ANALYSIS, "Are there enough patients in training, of each outcome if there are "
+     "classes?"),
     ("D4b", ANALYSIS, "Were all patients included, and missing values handled well?"),
     ("D4c", ANALYSIS, "Was overfitting dealt with, and information of test patients kept out?"),
     ("D4d", ANALYSIS, "If imbalance was corrected: were predictions recalibrated?"),
@@ -40,7 +41,8 @@ ITEMS = (
      "target population?"),
     ("E2", PREDICTORS, "Were predictors defined and measured as in training?"),
     ("E3", OUTCOME, "Was the outcome defined and determined as in training?"),
-    ("E4a", ANALYSIS, "Are there enough patients with the outcome in the evaluation?"),
+    ("E4a", ANALYSIS, "Are there enough patients in the evaluation, of each outcome if there "
+     "are classes?"),
     ("E4b", ANALYSIS, "Were patients of the evaluation kept out of training?"),
     ("E4c", ANALYSIS, "Are both discrimination and calibration judged, with intervals?"),
     ("E4d", ANALYSIS, "Is performance judged between hospitals, and in groups of patients?"),
@@ -49,26 +51,20 @@ ITEMS = (
 
 def answer_probast(found: Reported) -> list[Answer]:
     """Return facts by part (D: development, E: evaluation) and domain of PROBAST+AI."""
-    return fill(ITEMS, _development(found) | _evaluation(found))
+    kind = kind_of(found.kind)
+    known = _development(found) | (_evaluation(found) if kind.say_rows(found)[1] else {})
+    return fill(ITEMS, known | kind.answer_probast(found))
 
 
 def _development(found: Reported) -> dict[str, Known]:
-    without, having = found.class_rows
     warned = [f for f in found.record.get("findings", []) if f.get("level") == "warning"]
     check = f" This hospital had {len(warned)} warnings." if warned else ""
-    excluded = found.declared.exclude if found.declared else ()
-    out = f" The terms exclude {list_names(excluded, 8)}." if excluded else ""
     return {
         "D1": Known(f"{len(found.sites)} hospitals: {list_hospitals(found)}.",
                     "sources, eligibility, and the target population"),
         "D2": Known("The terms declare names and units. Each hospital's values were compared with "
                     f"the merged statistics before training.{check}",
                     "how and when they were measured, and whether they are known in time"),
-        "D3": Known("The terms declare the words of the outcome, alike for all. Columns that tell "
-                    f"it almost alone are looked for in the data check.{out}",
-                    "how it was determined, and by whom"),
-        "D4a": Known(f"{having} of {without + having} training patients have the outcome.",
-                     "whether that is enough for this number of predictors"),
         "D4b": Known("A missing value counts as the mean over all hospitals."
                      + _say_indicators(found),
                      "patients that were left out, and whether values are missing at random"),
@@ -76,8 +72,6 @@ def _development(found: Reported) -> dict[str, Known]:
                      + (", chosen by cross-validation inside the swarm on training patients."
                         if "losses" in found.penalty else ".")
                      + " Means and deviations of the features come from training patients."),
-        "D4d": Known("Both classes weigh the same in training. Predictions were not recalibrated: "
-                     "they order patients, and are no risks as they stand."),
     }  # fmt: skip
 
 
@@ -87,24 +81,16 @@ def _say_indicators(found: Reported) -> str:
 
 
 def _evaluation(found: Reported) -> dict[str, Known]:
-    tested = count_tested(found)
-    if tested is None:
-        return {}
-    positives, negatives = tested
-    few = min(tested) < DESCRIPTIVE
-    note = " The figures describe these patients, and say little of others." if few else ""
     groups = f"; in subgroups ({list_names(found.subgroups)})" if found.subgroups else ""
-    left_out = "left-out/threshold" in found.counts
     return {
         "E1": Known("Test patients of the same hospitals: no evaluation at a hospital that took no "
-                    "part" + (", but one by models trained without the hospital." if left_out
-                              else "."), "whether they represent the target population"),
+                    "part" + (", but one by models trained without the hospital."
+                              if has_left_out(found) else "."),
+                    "whether they represent the target population"),
         "E2": Known("Read by the same declaration as in training.", "times and methods"),
         "E3": Known("Read by the same declaration as in training.", "times and methods"),
-        "E4a": Known(f"{positives} test patients with the outcome, {negatives} without.{note}"),
         "E4b": Known("They were set aside before training, or come from files of their own; with "
                      "all of their rows, if the terms name a column of patients.",
                      "whether a patient was at two hospitals"),
-        "E4c": Known("Both, with 95% intervals: see 'How good it is'."),
         "E4d": Known(f"At each hospital{groups}.", "further groups that matter"),
     }  # fmt: skip

@@ -10,12 +10,13 @@ from swarmhub.operations.data_terms import say_inputs, say_missing, say_outcome
 from swarmhub.operations.report.answers import (
     Answer,
     Known,
-    count_tested,
     fill,
     list_hospitals,
     list_names,
 )
 from swarmhub.operations.report.gather import Reported
+from swarmhub.operations.report.kinds.kind import kind_of
+from swarmhub.operations.report.measuring import has_left_out
 from swarmhub.recipes.linear.folds import FOLDS
 
 CITED = (
@@ -23,10 +24,6 @@ CITED = (
     "clinical prediction models that use regression or machine learning methods. BMJ "
     "2024;385:e078378."
 )
-RECIPES = {
-    "logistic": "a logistic regression with a ridge penalty",
-    "mlp": "a neural network with one hidden layer beside a linear part, with a ridge penalty",
-}
 ITEMS = (
     ("1", "Title", "Does the title name the model, the target population and the outcome?"),
     ("2", "Abstract", "Is there an abstract as TRIPOD+AI for Abstracts asks for?"),
@@ -67,7 +64,7 @@ ITEMS = (
     ("18e", "Open science", "Are the data available?"),
     ("18f", "Open science", "Is the code available?"),
     ("19", "Involvement", "How were patients and the public involved?"),
-    ("20a", "Participants", "How many patients, with and without the outcome?"),
+    ("20a", "Participants", "How many patients, and with which outcome?"),
     ("20b", "Participants", "Which characteristics do they have, overall and at each hospital?"),
     ("20c", "Participants", "How do patients of the evaluation differ from those of training?"),
     ("21", "Development", "How many patients and outcomes are in each analysis?"),
@@ -85,14 +82,17 @@ ITEMS = (
 
 def answer_tripod(found: Reported) -> list[Answer]:
     """Return the items of TRIPOD+AI with the answers that are known."""
-    return fill(ITEMS, _data(found) | _analysis(found) | _sharing(found) | _results(found))
+    kind = kind_of(found.kind)
+    trained, tested = kind.say_rows(found)
+    known = _data(found, trained, tested) | _analysis(found) | _sharing(found)
+    return fill(ITEMS, known | _results(trained, tested) | kind.answer_tripod(found))
 
 
-def _data(found: Reported) -> dict[str, Known]:
+def _data(found: Reported, trained: str, tested: str) -> dict[str, Known]:
     where = f"{len(found.sites)} hospitals: {list_hospitals(found)}."
     known = {
         "4": Known("A model is developed, and evaluated on test patients of the same hospitals."
-                   if count_tested(found) else "A model is developed.",
+                   if tested else "A model is developed.",
                    "the clinical objective"),
         "5a": Known(f"Training and test patients come from {where} Rows never left a hospital.",
                     "the sources, why they were chosen, and whether they are representative"),
@@ -101,7 +101,7 @@ def _data(found: Reported) -> dict[str, Known]:
                    "and checks each hospital's data on their own and against the merged "
                    "statistics before training. The check at this hospital is in this report.",
                    "preparation before that, and whether it was alike in all groups"),
-        "10": Known(f"Training: {_say_rows(found.class_rows)}. No calculation is recorded.",
+        "10": Known(f"Training: {trained}. No calculation is recorded.",
                     "why this is enough"),
     }  # fmt: skip
     if found.title:
@@ -113,7 +113,6 @@ def _data(found: Reported) -> dict[str, Known]:
 def _declared(declared: Declaration) -> dict[str, Known]:
     blocks = "; ".join(say_inputs(block) for block in declared.inputs)
     excluded = f" Excluded: {list_names(declared.exclude)}." if declared.exclude else ""
-    groups = list_names(declared.subgroups)
     known = {
         "8a": Known(f"{say_outcome(declared.outcome)}.",
                     "how and when it was assessed, and why this outcome"),
@@ -124,8 +123,6 @@ def _declared(declared: Declaration) -> dict[str, Known]:
         "11": Known(f"Missing values: {say_missing(declared)}. What was left out is listed in this "
                     "report.", "why values are missing"),
     }  # fmt: skip
-    if groups:
-        known["14"] = Known(f"Performance is shown in subgroups of {groups}.", "what it led to")
     if any(block.unit or block.transform != "none" for block in declared.inputs):
         known["9b"] = Known(f"{blocks}.", "how and when each was measured")
     return known
@@ -134,29 +131,20 @@ def _declared(declared: Declaration) -> dict[str, Known]:
 def _analysis(found: Reported) -> dict[str, Known]:
     declared = found.declared
     share = f"{float(declared.test_fraction):.0%}" if declared else "a part"
-    model = RECIPES.get(found.recipe, found.recipe)
-    groups = f", those of subgroups ({list_names(found.subgroups)})" if found.subgroups else ""
+    kind = kind_of(found.kind)
+    model = f"{kind.name_method(found)}{kind.say.WEIGHING}"
     return {
-        "12a": Known(f"Each hospital set {share} of its patients of each class aside before "
-                     "training, or named files of test patients. No test patient is used to train "
-                     "the model or to choose its penalty."),
+        "12a": Known(f"Each hospital set {share} of its patients{kind.BY_CLASS} aside "
+                     "before training, or named files of test patients. No test patient is used to "
+                     "train the model or to choose its penalty."),
         "12b": Known("Numbers are standardised with the mean and standard deviation over all "
                      "hospitals; words become a feature for each category."),
-        "12c": Known(f"{model.capitalize()}, classes weighing the same, trained in {found.rounds} "
-                     f"rounds. {_say_penalty(found)}", "why this type of model"),
+        "12c": Known(f"A {model}, trained in {found.rounds} rounds. {_say_penalty(found)}",
+                     "why this type of model"),
         "12d": Known("One model for all hospitals, without terms of single hospitals. Performance "
                      "is given for each hospital"
-                     + (", and for models trained without it." if _has_left_out(found) else ".")),
-        "12e": Known("AUROC, AUPRC, sensitivity, specificity, precision and accuracy at the "
-                     "threshold, calibration slope, calibration in the large, expected "
-                     f"calibration error, Brier score{groups}; ROC curve and calibration plot."),
+                     + (", and for models trained without it." if has_left_out(found) else ".")),
         "12f": Known("No: the figures are of the model as it was trained."),
-        "12g": Known("Each hospital scored its own test patients; counts of patients by score were "
-                     "added over hospitals."),
-        "13": Known("Both classes weigh the same in training; predictions were not recalibrated.",
-                    "why"),
-        "15": Known(f"A probability; from {found.threshold:g} on a patient counts as positive, as "
-                    "the terms declared before training.", "why this threshold"),
         "16": Known("They come from the same hospitals and were read by the same declaration.",
                     "differences in time or setting, if a hospital named other files for testing"),
         "24": Known("The model was not updated."),
@@ -187,10 +175,8 @@ def _sharing(found: Reported) -> dict[str, Known]:
     return known
 
 
-def _results(found: Reported) -> dict[str, Known]:
-    trained, tested = _say_rows(found.class_rows), count_tested(found)
-    test = _say_rows((tested[1], tested[0])) if tested else "no patient"
-    numbers = f"Training: {trained}. Evaluation: {test}."
+def _results(trained: str, tested: str) -> dict[str, Known]:
+    numbers = f"Training: {trained}. Evaluation: {tested or 'no patient'}."
     known = {
         "20a": Known(numbers, "the flow of patients before that"),
         "20b": Known("Numbers and outcomes of each hospital are in this report.",
@@ -198,14 +184,9 @@ def _results(found: Reported) -> dict[str, Known]:
         "21": Known(f"{numbers} The penalty was chosen on training patients."),
     }  # fmt: skip
     if tested:
-        known["23a"] = Known("See 'How good it is' and 'Subgroups'.")
+        known["23a"] = Known("See 'How good it is'.")
         known["23b"] = Known("See 'At each hospital'.")
     return known
-
-
-def _say_rows(class_rows: tuple[int, int]) -> str:
-    without, having = class_rows
-    return f"{without + having} patients, {having} with the outcome"
 
 
 def _say_penalty(found: Reported) -> str:
@@ -216,8 +197,4 @@ def _say_penalty(found: Reported) -> str:
             f"{FOLDS} parts of the training patients of all hospitals."
         )
     chosen = penalty.get("chosen")
-    return f"The terms fix the penalty (C = {chosen:g})." if chosen is not None else ""
-
-
-def _has_left_out(found: Reported) -> bool:
-    return "left-out/threshold" in found.counts
+    return f"The penalty is fixed (C = {chosen:g})." if chosen is not None else ""

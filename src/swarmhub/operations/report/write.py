@@ -14,11 +14,12 @@ from swarmhub.files import write_durably
 from swarmhub.home.home import Home
 from swarmhub.operations.pages import check_path
 from swarmhub.operations.report.compose import compose
-from swarmhub.operations.report.contents import FORM, Report
+from swarmhub.operations.report.contents import Report
 from swarmhub.operations.report.gather import Reported, gather
 from swarmhub.operations.report.page import render
 
 STEPS = ("reading the ledger", "computing the figures", "drawing the page", "writing the files")
+FORMS = "swarmhub/report/"  # of this and of earlier versions
 ESCAPED = "backslashreplace"  # half a surrogate pair in a stranger's text, as JSON writes it
 MAX_BYTES = 1 << 28  # of a JSON file that is looked at before it is replaced
 
@@ -73,8 +74,8 @@ def _need_replaceable(data: Path) -> None:
             tree = json.loads(file.read(MAX_BYTES))
     except (ValueError, OSError):
         tree = None
-    if not isinstance(tree, dict) or tree.get("form") != FORM:
+    if not isinstance(tree, dict) or not str(tree.get("form")).startswith(FORMS):
         raise BadInput(
-            f"{data}, at which the report's numbers would be written, is no report of this form; "
+            f"{data}, at which the report's numbers would be written, is no report; "
             "name another file with --out, or move that one away."
         )

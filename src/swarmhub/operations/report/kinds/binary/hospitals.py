@@ -12,18 +12,25 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from swarmhub.evaluation.counts import FEW
 from swarmhub.evaluation.figures import DESCRIPTIVE, Z, on_logits, share
-from swarmhub.operations.report.contents import Evaluated, Hospital, Measured
+from swarmhub.operations.report.contents import Measured
 from swarmhub.operations.report.gather import SiteReported
-from swarmhub.operations.report.measure import NAMES, NO_LEFT_OUT, SHARES, measured_of, nothing
+from swarmhub.operations.report.kinds.binary.contents import EvaluatedTwo, HospitalOfTwo
+from swarmhub.operations.report.kinds.binary.measure import METHODS, NAMES, SHARES
+from swarmhub.operations.report.measuring import (
+    IMPOSSIBLE,
+    NO_LEFT_OUT,
+    TOO_FEW,
+    UNPUBLISHED,
+    UNTESTED,
+    describe_site,
+    measured_of,
+    nothing,
+)
 
 HANLEY = "Hanley and McNeil, on the logit scale"
 DELONG = "DeLong, on the logit scale"
 ONE_CLASS = "its test patients are all of one class"
-UNPUBLISHED = "it is not published"
-UNTESTED = "no test patients are set aside there, or it has not measured the last model"
-IMPOSSIBLE = "it published numbers that no patients can have"
 WITHIN_ONE = (
     "auc",
     "auc low",
@@ -37,7 +44,7 @@ WITHIN_ONE = (
 )
 
 
-def measure_hospital(site: SiteReported, has_left_out: bool) -> Hospital:
+def measure_hospital(site: SiteReported, has_left_out: bool) -> HospitalOfTwo:
     """Return a hospital's part and its figures."""
     rows, ones = site.figures.get("samples"), site.figures.get("positives")
     evaluated = _evaluate_site(site, rows, ones)
@@ -52,24 +59,20 @@ def measure_hospital(site: SiteReported, has_left_out: bool) -> Hospital:
         if area is not None and rows is not None and ones is not None and not evaluated.reason:
             figure = measure_area(area, round(ones), round(rows - ones), few)
         beside[key] = figure
-    return Hospital(
-        site.name, site.rows, _whole(rows), _whole(ones), evaluated, beside["left-out auc"],
-        beside["local auc"], tuple(site.curve), tuple(site.took_part), site.software, site.data,
+    return HospitalOfTwo(
+        **describe_site(site), swarm=evaluated, left_out=beside["left-out auc"],
+        local=beside["local auc"], positives=None if ones is None else round(ones),
     )  # fmt: skip
 
 
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
-
-
-def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -> Evaluated:
+def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -> EvaluatedTwo:
     """Return the figures that a hospital published; those of shares and areas with intervals."""
     if rows is None or ones is None or not rows:
-        return Evaluated("swarm", site.name, 0, 0, reason=UNTESTED)
+        return EvaluatedTwo("swarm", site.name, reason=UNTESTED)
     if not is_possible(site.figures):
-        return Evaluated("swarm", site.name, 0, 0, reason=IMPOSSIBLE)
+        return EvaluatedTwo("swarm", site.name, reason=IMPOSSIBLE)
     positives, negatives = round(ones), round(rows - ones)
-    why = "" if "loss" in site.figures else f"fewer than {FEW} test patients: it publishes none"
+    why = "" if "loss" in site.figures else TOO_FEW
     one_class = ONE_CLASS if not positives or not negatives else UNPUBLISHED
     few = min(positives, negatives) < DESCRIPTIVE
     figures = []
@@ -81,10 +84,12 @@ def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -
             figures.append(_publish_area(site.figures, positives, negatives, few))
         elif name in ("recall", "specificity", "accuracy"):
             of = {"recall": positives, "specificity": negatives}.get(name, positives + negatives)
-            figures.append(measured_of(name, share(round(value * of), of), few, one_class))
+            figures.append(measured_of(name, share(round(value * of), of), METHODS, few, one_class))
         else:
             figures.append(Measured(name, value, None, None, round(rows), is_descriptive=few))
-    return Evaluated("swarm", site.name, positives, negatives, tuple(figures), reason=why)
+    return EvaluatedTwo(
+        "swarm", site.name, positives + negatives, tuple(figures), why, positives, negatives
+    )
 
 
 def _publish_area(figures: Mapping[str, float], ones: int, zeros: int, few: bool) -> Measured:
@@ -120,7 +125,7 @@ def measure_area(area: float, ones: int, zeros: int, few: bool) -> Measured:
     return Measured("auc", area, found.low, found.high, ones + zeros, HANLEY, is_descriptive=few)
 
 
-def measure_within(hospitals: Iterable[Hospital]) -> Measured:
+def measure_within(hospitals: Iterable[HospitalOfTwo]) -> Measured:
     """Return the mean of the hospitals' AUROCs, weighted by their test rows: the order of patients
     within hospitals alone."""
     weights, areas, errors = [], [], []

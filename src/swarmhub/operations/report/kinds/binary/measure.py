@@ -16,81 +16,60 @@ from swarmhub.evaluation.counts import (
     trace_roc,
 )
 from swarmhub.evaluation.figures import DESCRIPTIVE, Evaluation, Figure, share
-from swarmhub.operations.report.contents import (
-    Bin,
-    Curves,
-    Evaluated,
-    Measured,
-    Subgroup,
-)
+from swarmhub.operations.report.contents import Measured
 from swarmhub.operations.report.gather import Reported
+from swarmhub.operations.report.kinds.binary.contents import Bin, Curves, EvaluatedTwo, Subgroup
+from swarmhub.operations.report.measuring import (
+    ALL,
+    MEAN,
+    NO_PATIENTS,
+    WALD,
+    WILSON,
+    measured_of,
+    read_own,
+    select_counts,
+    why_no_counts,
+)
 
-ALL = "all hospitals"
 SHARES = ("recall", "specificity", "precision", "accuracy")
 CALIBRATION = ("intercept", "slope", "ece", "brier", "loss")
 NAMES = ("auc", *SHARES, *CALIBRATION, "auprc")
-WILSON, WALD, MEAN = "Wilson", "Wald", "normal, of the mean"
+COUNTED = (*HISTOGRAMS, "pairs", "threshold")
 METHODS = {
     "auc": "DeLong, on the logit scale", "auprc": "binomial, on the logit scale",
     **dict.fromkeys(SHARES, WILSON), "intercept": WALD, "slope": WALD, "brier": MEAN, "loss": MEAN,
 }  # fmt: skip
 CURVE_BINS = 10  # of the calibration plot
-NO_COUNTS = "no counts of test patients are settled, or this node does not hold them"
-NO_PATIENTS = "no hospital has set test patients aside"
-NO_LEFT_OUT = "no models without a hospital were trained"
 FEW_OF_A_CLASS = "no hospital has enough test patients of both classes to publish scores"
-
-
-def measured_of(name: str, figure: Figure, few: bool, reason: str) -> Measured:
-    """Return a figure as the report has it; `reason` is for one without a value."""
-    has_interval = figure.low is not None
-    return Measured(
-        name, figure.value, figure.low, figure.high, figure.support,
-        METHODS.get(name, "") if has_interval else "",
-        "" if figure.value is not None else reason, few and figure.value is not None,
-    )  # fmt: skip
-
-
-def nothing(name: str, reason: str, support: int = 0) -> Measured:
-    """Return a figure that cannot be computed."""
-    return Measured(name, None, None, None, support, reason=reason)
 
 
 # all hospitals
 
 
-def select_counts(found: Reported, model: str) -> dict[str, Any] | None:
-    """Return a model's settled counts by their short names; None if they are not all there."""
-    names = (*HISTOGRAMS, "pairs", "threshold")
-    if any(f"{model}/{name}" not in found.counts for name in names):
-        return None
-    return {name: found.counts[f"{model}/{name}"] for name in names}
-
-
 def evaluate_model(found: Reported, model: str) -> Evaluation | None:
     """Return the pooled evaluation of `swarm` or `left-out` out of the settled counts; None if no
     patient was counted."""
-    counts = select_counts(found, model)
+    counts = select_counts(found, model, COUNTED)
     if counts is None or not sum(counts["threshold"]):
         return None
     return evaluate_counts(counts, found.threshold)
 
 
-def measure_pooled(found: Reported, model: str) -> Evaluated:
+def measure_pooled(found: Reported, model: str) -> EvaluatedTwo:
     """Return the figures of a model over the test patients of all hospitals."""
-    counts = select_counts(found, model)
+    counts = select_counts(found, model, COUNTED)
     if counts is None:
-        lacks = f"{model}/threshold" not in found.counts and "swarm/threshold" in found.counts
-        return Evaluated(model, ALL, 0, 0, reason=NO_LEFT_OUT if lacks else NO_COUNTS)
+        return EvaluatedTwo(model, ALL, reason=why_no_counts(found, model))
     pooled = evaluate_model(found, model)
     if pooled is None:
-        return Evaluated(model, ALL, 0, 0, reason=NO_PATIENTS)
+        return EvaluatedTwo(model, ALL, reason=NO_PATIENTS)
     tp, fp, tn, fn = (int(n) for n in counts["threshold"])
     few = pooled.is_descriptive
-    figures = (measured_of(n, pooled.figures[n], few, _why_not(n, pooled)) for n in NAMES)
-    return Evaluated(
-        model, ALL, pooled.positives, pooled.negatives, tuple(figures), (tp, fp, tn, fn)
-    )
+    figures = (measured_of(n, pooled.figures[n], METHODS, few, _why_not(n, pooled)) for n in NAMES)
+    return EvaluatedTwo(
+        model, ALL, pooled.positives + pooled.negatives, tuple(figures),
+        positives=pooled.positives, negatives=pooled.negatives, cells=(tp, fp, tn, fn),
+    )  # fmt: skip
 
 
 def _why_not(name: str, pooled: Evaluation) -> str:
@@ -107,7 +86,7 @@ def _why_not(name: str, pooled: Evaluation) -> str:
 
 def measure_curves(found: Reported) -> Curves:
     """Return the curves of the model over all hospitals; empty ones if there are no histograms."""
-    counts = select_counts(found, "swarm")
+    counts = select_counts(found, "swarm", COUNTED)
     scored = scored_of(counts) if counts is not None else None
     if scored is None or not scored.rows:
         return Curves()
@@ -159,18 +138,16 @@ def list_subgroups(found: Reported) -> tuple[Subgroup, ...]:
 
 def _measure_part(name: str, part: int, whole: int) -> Measured:
     why = "withheld: a hospital has too few of them for one of the counts, or there are none"
-    return measured_of(name, share(part, whole), whole < DESCRIPTIVE, why)
+    return measured_of(name, share(part, whole), METHODS, whole < DESCRIPTIVE, why)
 
 
-def list_own(found: Reported) -> tuple[Evaluated, ...]:
+def list_own(found: Reported) -> tuple[EvaluatedTwo, ...]:
     """Return this hospital's own evaluation of the models out of its record."""
-    kept = found.record.get("evaluation")
-    kept = kept if isinstance(kept, Mapping) else {}
-    read = (_read_own(found, m, kept[m]) for m in ("swarm", "left-out", "local") if m in kept)
+    read = (_read_own(found, model, kept) for model, kept in read_own(found))
     return tuple(one for one in read if one is not None)
 
 
-def _read_own(found: Reported, model: str, kept: Mapping[str, Any]) -> Evaluated | None:
+def _read_own(found: Reported, model: str, kept: Mapping[str, Any]) -> EvaluatedTwo | None:
     """Return a kept evaluation; None for one that another version of swarmhub has written."""
     try:
         evaluation = Evaluation(
@@ -180,8 +157,13 @@ def _read_own(found: Reported, model: str, kept: Mapping[str, Any]) -> Evaluated
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
     figures = tuple(
-        measured_of(n, evaluation.figures[n], evaluation.is_descriptive, _why_not(n, evaluation))
+        measured_of(
+            n, evaluation.figures[n], METHODS, evaluation.is_descriptive, _why_not(n, evaluation)
+        )
         for n in NAMES
         if n in evaluation.figures
     )
-    return Evaluated(model, found.hospital, evaluation.positives, evaluation.negatives, figures)
+    ones, zeros = evaluation.positives, evaluation.negatives
+    return EvaluatedTwo(
+        model, found.hospital, ones + zeros, figures, positives=ones, negatives=zeros
+    )

@@ -1,0 +1,1 @@
+"""The parts of reports that differ by the kind of the outcome."""
