@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from model_tools import DIAGNOSIS, ORIGIN, model_of, park, wide_design
-from outcome_tools import GLUCOSE, SEXES, STAGES, model_for
+from outcome_tools import DEATHS, GLUCOSE, SEXES, STAGES, cox_for, model_for
 
 from swarmhub.contract.records import Inputs
 from swarmhub.models.card import write_card
@@ -82,3 +82,17 @@ def test_a_card_of_many_classes_lists_the_first():
     card = write_card(model_for(replace(STAGES, outcome=many)).exported, "m")
     assert "'c39' and 20 more. They add up" in card
     assert "40 with 'c39' and 20 more (a patient" in card
+
+
+def test_the_card_says_event_horizon_and_limits():
+    declaration = replace(DEATHS, outcome=replace(DEATHS.outcome, horizon="187.5"))
+    card = write_card(cox_for(declaration).exported, "m")
+    for said in (
+        "column 'dead' of a patient is 'yes' by 180 days, counted as in the column 'days'.",
+        "The study declares 187.5: this is the last time before it that the model knows.",
+        "survival at 30 times up to 300 days",
+        "80 rows of patients: 30 with the event, 50 without the event for as long as they were",
+        "Recipe `cox` (Cox regression)", ".predict(frame).risk`", "has to be recalibrated",
+    ):  # fmt: skip
+        assert said in card
+    assert "The study declares" not in write_card(cox_for().exported, "m")

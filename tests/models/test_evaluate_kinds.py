@@ -101,9 +101,11 @@ def test_words_among_values_and_unknown_classes_are_refused(tmp_path):
     frame = patients_of(GLUCOSE).astype({"glucose": object})
     frame.loc[3, "glucose"] = "high"
     frame.to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(BadInput, match="line 5, column 'glucose': expected a number") as caught:
-        evaluate_files(model_for(GLUCOSE), tmp_path / "new.csv")
-    assert "high" not in str(caught.value)
+    for data, line in ((tmp_path / "new.csv", "line 5"), (frame, "the table, row 4")):
+        said = f"{line}, column 'glucose': expected a number"
+        with pytest.raises(BadInput, match=said) as caught:
+            evaluate_files(model_for(GLUCOSE), data)
+        assert "high" not in str(caught.value)
     with pytest.raises(BadInput, match="expected one of the study's words"):
         evaluate_files(model_for(STAGES), patients_of(STAGES).replace({"stage": {"I": "IV"}}))
 

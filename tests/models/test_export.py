@@ -8,8 +8,19 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from model_tools import DIAGNOSIS, arrays_of, merged_of, text_of, write
+from outcome_tools import (
+    DEATHS,
+    GLUCOSE,
+    STAGES,
+    cox_for,
+    followed_of,
+    inputs_of,
+    model_for,
+    outcomes_of,
+)
 from typer.testing import CliRunner
 
 import swarmhub
@@ -139,6 +150,50 @@ def test_another_recipe_than_the_arrays_is_refused(tmp_path, home, store):
     assert "Expected the arrays of 'mlp'" in refused(home, settled(tmp_path, store, spec=spec))
     record = settled(tmp_path, store, arrays_of("mlp", 7) | {"moving": np.ones(1)}, spec)
     assert models._make_exported(home, record, "").recipe == "mlp"
+
+
+def table_of(declaration):
+    """A model's arrays and a hospital's table, as text, for an outcome."""
+    if declaration is DIAGNOSIS:
+        return None, None
+    model = cox_for() if declaration is DEATHS else model_for(declaration)
+    columns = followed_of(model) if declaration is DEATHS else inputs_of(80)
+    if declaration is not DEATHS:
+        columns[declaration.outcome.column] = outcomes_of(declaration, 80)
+    return dict(model.exported.arrays), pd.DataFrame(columns).to_csv(index=False)
+
+
+def test_a_study_of_times_has_their_recipe_by_itself(tmp_path, home, store):
+    spec = Spec("park", 2, 2, statistics=True, data=DEATHS)
+    arrays, text = table_of(DEATHS)
+    made = models._make_exported(home, settled(tmp_path, store, arrays, spec, text), "")
+    assert (made.recipe, made.method) == ("cox", "Cox regression")
+    assert made.response == cox_for().exported.response
+    del arrays["hazard"]
+    record = settled(tmp_path, store, arrays, spec, text)
+    assert "Expected the arrays of 'cox' over 4 features" in refused(home, record)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "said"),
+    [
+        (DIAGNOSIS, "it gives the probability that 'diagnosis' is 'PD'."),
+        (STAGES, "it gives the probability of each of 3 classes of 'stage'."),
+        (GLUCOSE, "it gives the value of 'glucose' in mmol/l."),
+        (DEATHS, "it gives the risk that 'dead' is 'yes' by "),
+    ],
+)
+def test_the_command_says_what_a_model_gives(tmp_path, home, store, monkeypatch, declaration, said):
+    spec = Spec("park", 2, 2, statistics=True, data=declaration)
+    ledger(monkeypatch, settled(tmp_path, store, table_of(declaration)[0], spec,
+                                table_of(declaration)[1]))  # fmt: skip
+    command = ["model", "export", "park", "--out", str(tmp_path / "m"), "--home", str(home.root)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert said in done.output
+    tree = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    outcome = declaration.outcome
+    assert (tree["kind"], tree["positive"]) == (outcome.kind, "".join(outcome.positive))
 
 
 def test_a_model_that_is_not_held_is_refused(tmp_path, home, store):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from model_tools import model_of, park, wide_design
-from outcome_tools import GLUCOSE, SEXES, STAGES, inputs_of, model_for
+from outcome_tools import DEATHS, GLUCOSE, SEXES, STAGES, cox_for, inputs_of, model_for
 
 from swarmhub.data.dataset import Block, Dataset
 from swarmhub.data.design import Design, Source
@@ -102,6 +102,27 @@ def test_a_runtime_gives_the_values_of_a_continuous_outcome(tmp_path):
     np.testing.assert_allclose(found["value"], wanted, rtol=0, atol=1e-13)
     facts = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
     assert (facts["outcome"], facts["unit"]) == ("continuous", "mmol/l")
+
+
+def test_a_runtime_gives_the_risks_of_an_event(tmp_path):
+    outcome = replace(DEATHS.outcome, horizon="187.5")
+    model, columns = cox_for(replace(DEATHS, outcome=outcome)), inputs_of(200)
+    columns["f1"][::5] = np.nan
+    export_onnx(model, tmp_path / "m.onnx")
+    found, wanted = run_all(tmp_path / "m.onnx", columns), model.predict(columns)
+    assert list(found) == ["risk", "log_hazard"]
+    np.testing.assert_allclose(found["risk"], wanted.risk, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(found["log_hazard"], wanted.log_hazard, rtol=0, atol=1e-13)
+    facts = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert (facts["outcome"], facts["event"]) == ("time_to_event", "yes")
+    assert (facts["horizon"], facts["unit"]) == ("180", "days")
+
+
+def test_a_runtime_bounds_hazards_as_the_model_does(tmp_path):
+    far = cox_for(weight=np.array([1e100, 0.0, 0.0, 0.0]))
+    export_onnx(far, tmp_path / "m.onnx")
+    found = run_all(tmp_path / "m.onnx", {f"f{k}": [60.0, 40.0] for k in range(4)})
+    assert found["log_hazard"].tolist() == [20.0, -20.0]
 
 
 def test_the_file_says_its_origin_and_what_it_lacks(tmp_path):

@@ -12,6 +12,9 @@ from swarmhub.data.findings import Findings
 from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
 from swarmhub.merge.documents import merge_statistics
+from swarmhub.models.evaluate import evaluate_files
+from swarmhub.models.predict import load_model
+from swarmhub.operations.models import Target, export_model
 from swarmhub.operations.studies import show_study
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes.plan import complete
@@ -119,6 +122,30 @@ def check_model(kind, model, x, y, time, site):
         assert model["hazard"].shape == model["times"].shape == model["survival"].shape
 
 
+def check_export(home, folder, kind, arrays):
+    """Compare the exported folder's predictions with the formulas, and evaluate it on a table."""
+    made = asyncio.run(export_model(home, "s", Target(folder / "model")))
+    assert (made.kind, made.features) == (kind, 4)
+    model, table = load_model(folder / "model"), folder / "2.csv"
+    scores = model.predict(table)
+    margin = model.design.matrix(model.read(table).dataset) @ arrays["weight"].T
+    if kind == "continuous":
+        mean, sd = model.design.outcome
+        np.testing.assert_allclose(scores.values, mean + sd * (margin + arrays["bias"]))
+    elif kind == "classes":
+        share = np.exp(margin + arrays["bias"])
+        np.testing.assert_allclose(scores.probabilities, share / share.sum(axis=1)[:, None])
+    else:
+        alive = np.exp(-np.exp(margin)[:, None] * arrays["hazard"])
+        np.testing.assert_allclose(scores.survival(), alive, atol=1e-12)
+        place = np.flatnonzero(scores.times <= scores.horizon)[-1]
+        np.testing.assert_allclose(scores.risk, 1 - alive[:, place], atol=1e-12)
+    found = evaluate_files(model, table)
+    assert found.to_json()["rows"] == 90
+    name = {"continuous": "r2", "classes": "accuracy", "time_to_event": "c_index"}[kind]
+    assert found.evaluation.figures[name].value > 0.6
+
+
 METRICS = {
     "continuous": {"mae", "rmse", "r2", "baseline mae", "local mae", "left-out mae"},
     "classes": {"loss", "accuracy", "macro_f1", "local accuracy", "left-out accuracy"},
@@ -144,3 +171,4 @@ def test_a_study_runs_from_tables_to_its_evaluation(tmp_path, kind):
     for site in last.sites:
         assert set(site.merged.metrics) == METRICS[kind]
         assert site.merged.samples in (26, 27)
+    check_export(network.homes[0], tmp_path, kind, model)

@@ -33,6 +33,8 @@ SHARED = {
     "classes": "rows by true and predicted class without those of small classes, and scores of "
     "each class in groups of patients",
     "continuous": "the number of rows, and sums over all of them",
+    "time_to_event": "rows by risk group and time with and without the event, also if they are one "
+    "or two, and sums over pairs and errors; of fewer than 20 patients the totals only",
 }
 
 
@@ -78,16 +80,19 @@ def evaluate(
 def show(found: Validated) -> None:
     """Print figures, their conditions and notes."""
     evaluation, response = found.evaluation, found.response
-    is_value = response.kind == "continuous"
+    is_value, is_time = response.kind == "continuous", response.kind == "time_to_event"
     say = say_value if is_value else say_share
     rows = [
         [name, say(f.value), say(f.low) if f.low is None else f"{say(f.low)} to {say(f.high)}",
          str(f.support)]
         for name, f in evaluation.figures.items()
     ]  # fmt: skip
-    table("Figures on these patients", ["figure", "value", "95% interval", "rows"], rows)
+    support = "rows or pairs" if is_time else "rows"
+    table("Figures on these patients", ["figure", "value", "95% interval", support], rows)
     if response.kind == "classes":
         show_classes(evaluation, response.classes)
+    if is_time:
+        show_groups(evaluation, response)
     print(plain(say_rows(evaluation, response), NOTE))
     if evaluation.is_descriptive:
         print("These are few patients: the figures describe them, and prove nothing.")
@@ -106,6 +111,11 @@ def say_rows(evaluation: Any, response: Response) -> str:
         )
     if response.kind == "classes":
         return f"{evaluation.rows} rows of {len(response.classes)} classes."
+    if response.kind == "time_to_event":
+        return (
+            f"{evaluation.patients} rows, {evaluation.events} with the event while they were "
+            f"followed. Risks are those by {response.horizon}."
+        )
     unit = f" in {response.unit}" if response.unit else " in the unit of the outcome"
     return (
         f"{evaluation.rows} rows. Errors are{unit}; mae_mean and rmse_mean are those of the mean "
@@ -123,13 +133,21 @@ def show_classes(evaluation: Any, words: Sequence[str]) -> None:
     table("Each class against the others", ["class", *names, "rows"], rows)
     if len(words) > WIDEST:
         return
-    from rich.markup import escape
-
     counts = zip(words, evaluation.confusion.tolist(), strict=True)
     cells = [[plain(word, WORD), *map(str, row)] for word, row in counts]
-    table(
-        "Confusion", ["true class", *(f"as {escape(plain(word, WORD))}" for word in words)], cells
-    )
+    table("Confusion", ["true class", *(f"as {plain(word, WORD)}" for word in words)], cells)
+
+
+def show_groups(evaluation: Any, response: Response) -> None:
+    """Print predicted and found risk of each group of patients with similar risks."""
+    rows = [
+        [say_share(g.predicted), say_share(g.found.value),
+         "–" if g.found.low is None else f"{g.found.low:.3f} to {g.found.high:.3f}",
+         str(g.curve.rows)]
+        for g in evaluation.groups
+    ]  # fmt: skip
+    title = f"Risk by {plain(response.horizon, WORD)}, from low to high"
+    table(title, ["predicted", "found", "95% interval", "rows"], rows)
 
 
 def say_share(value: float | None) -> str:

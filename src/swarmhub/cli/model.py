@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, run, show
+from swarmhub.errors import plain
 
 app = typer.Typer(
     help="Models that score patients without a node.",
@@ -48,8 +49,9 @@ def export(
     show(
         made,
         json_,
-        f"Wrote the model after training round {made.round} ({made.recipe}, {made.features} "
-        f"features) to {out}; {out / 'README.md'} says what it is for.",
+        f"Wrote the model after training round {made.round} ({made.method}, {made.features} "
+        f"features) to {out}: it gives {plain(made.gives, 400)}. {out / 'README.md'} says what it "
+        "is for.",
     )
     if not json_:
         for note in made.notes:

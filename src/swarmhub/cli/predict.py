@@ -23,7 +23,10 @@ MissingOption = Annotated[
     bool, typer.Option("--allow-missing", help="Score also if columns of the model are absent.")
 ]
 NOTE = 1000  # characters of a sentence
-WRITTEN = {"binary": "scores", "classes": "scores", "continuous": "predicted values"}
+WRITTEN = {
+    "binary": "scores", "classes": "scores", "continuous": "predicted values",
+    "time_to_event": "risks",
+}  # fmt: skip
 
 
 def predict(

@@ -70,7 +70,8 @@ def show(value: Any, as_json: bool, sentence: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table. Cells may contain strangers' text: markup in it is not interpreted."""
+    """Print a table. Headers and cells may contain strangers' text: markup in it is not
+    interpreted."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -80,7 +81,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
     found = Table(title=cell(title), title_justify="left")
     for column in columns:
-        found.add_column(column, overflow="fold")
+        found.add_column(cell(column), overflow="fold")
     for row in rows:
         found.add_row(*map(cell, row))
     Console().print(found)

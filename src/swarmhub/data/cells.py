@@ -149,7 +149,9 @@ class Cells:
 
     def place(self, row: int | None = None) -> str:
         """Return the name of the column, or of one of its cells, for errors: file, line, column."""
-        line = "" if row is None else f", line {self.lines[row]}"
+        line = ""
+        if row is not None:
+            line = f", line {self.lines[row]}" if len(self.lines) else f", row {row + 1}"
         return f"{self.source}{line}, column '{plain(self.name, 60)}'"
 
     def column(self, as_text: bool | None = None) -> tuple[Column, str]:

@@ -3,6 +3,8 @@
     logistic   bias + w.x; the linear recipe of every kind of outcome, with K of them for K >= 3
                classes
     mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
+    cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
+               `survival` checks
 
 A margin is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
 merge arrays that only its training needs; they are left behind.
@@ -20,9 +22,10 @@ import numpy.typing as npt
 from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.arithmetic import Floats, add_up, tanh
-from swarmhub.models.response import KINDS
+from swarmhub.models.survival import CURVES, check_curves
 from swarmhub.params.buffer import is_in_range
 from swarmhub.recipes.linear.training import TRAINING_ONLY
+from swarmhub.recipes.survival.likelihood import FARTHEST
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -34,12 +37,14 @@ DTYPES = {"float64": "F64", "float32": "F32"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """A recipe's arrays and its margins: `shapes` maps numbers of features, hidden units and
-    outputs to the arrays' shapes, `score` maps arrays and x (n, p) to margins (outputs, n)."""
+    """A recipe's arrays and its margins: `shapes` maps arrays, numbers of features and of outputs
+    to the shapes that they should have, `score` maps arrays and x (n, p) to margins (outputs, n).
+    `check` raises BadInput for finite arrays of these shapes that contradict each other."""
 
-    shapes: Callable[[int, int, int], Shapes]
+    shapes: Callable[[Arrays, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
-    kinds: tuple[OutcomeKind, ...] = KINDS
+    kinds: tuple[OutcomeKind, ...]
+    check: Callable[[Arrays], None] = lambda arrays: None
 
 
 def _float64(arrays: Arrays, name: str) -> Floats:
@@ -62,17 +67,37 @@ def _with_hidden(arrays: Arrays, x: Floats) -> Floats:
     return score
 
 
+def _hazards(arrays: Arrays, x: Floats) -> Floats:
+    weight = _float64(arrays, "weight")[:, None]
+    return np.clip(add_up(x, weight, np.zeros(1)), -FARTHEST, FARTHEST)
+
+
+def _size(arrays: Arrays, name: str) -> int:
+    """Return the length of an array that may have any; 1 if there is none."""
+    shape = arrays[name].shape if name in arrays else (1,)
+    return shape[0] if shape else 0
+
+
+def _shapes_of_times(arrays: Arrays, features: int, outputs: int) -> Shapes:
+    sizes = dict.fromkeys(CURVES, (_size(arrays, "times"),))
+    return {**sizes, "cuts": (_size(arrays, "cuts"),), "weight": (features,)}
+
+
 ARCHITECTURES = {
     "logistic": Architecture(
-        lambda p, h, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)}, _linear
+        lambda a, p, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)},
+        _linear,
+        ("binary", "classes", "continuous"),
     ),
     "mlp": Architecture(
-        lambda p, h, e: {
-            "bias": (1,), "hidden.bias": (h,), "hidden.weight": (p, h), "mix": (h,), "weight": (p,)
+        lambda a, p, e: {
+            "bias": (1,), "hidden.bias": (h := _size(a, "mix"),), "hidden.weight": (p, h),
+            "mix": (h,), "weight": (p,),
         },
         _with_hidden,
         ("binary",),
     ),
+    "cox": Architecture(_shapes_of_times, _hazards, ("time_to_event",), check_curves),
 }  # fmt: skip
 
 
@@ -81,7 +106,7 @@ def need_architecture(recipe: str) -> Architecture:
     found = ARCHITECTURES.get(recipe)
     if found is None:
         raise BadInput(
-            f"Expected a model of the recipe {' or '.join(ARCHITECTURES)}, got "
+            f"Expected a model of the recipe {', '.join(ARCHITECTURES)}, got "
             f"'{plain(recipe, 40)}'; update swarmhub."
         )
     return found
@@ -89,12 +114,11 @@ def need_architecture(recipe: str) -> Architecture:
 
 def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -> None:
     """Raise BadInput if these are not the arrays of the recipe over so many features and with so
-    many margins, or if a number is not finite."""
+    many margins, if a number is not finite, or if the arrays contradict each other."""
     architecture = need_architecture(recipe)
-    shape = arrays["mix"].shape if "mix" in arrays else (1,)
-    wanted = architecture.shapes(features, shape[0] if shape else 0, outputs)
+    wanted = architecture.shapes(arrays, features, outputs)
     found = {name: array.shape for name, array in arrays.items()}
-    if found != wanted or not 1 <= shape[0] <= MAX_HIDDEN:
+    if found != wanted or not 1 <= _size(arrays, "mix") <= MAX_HIDDEN:
         several = f" and {outputs} classes" if outputs > 1 else ""
         raise BadInput(
             f"Expected the arrays of '{recipe}' over {features} features{several} "
@@ -107,6 +131,7 @@ def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -
             raise BadInput(f"Expected '{name}' as float64 or float32, got {array.dtype.name}.")
         if not is_in_range(array, dtype):
             raise BadInput(f"The array '{name}' has values that are no finite numbers.")
+    architecture.check(arrays)
 
 
 def _say(shapes: Shapes) -> str:

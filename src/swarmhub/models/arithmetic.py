@@ -44,7 +44,7 @@ def add_up(x: Floats, weight: Floats, start: Floats) -> Floats:
 
 
 def exp(x: Floats) -> Floats:
-    """Return e^x of values of at most 0, within two units of the last place."""
+    """Return e^x of values of at most 700, within two units of the last place."""
     bounded = np.maximum(x, SMALLEST)
     k = np.rint(bounded * PER_LN2)
     r = (bounded - k * LN2_HIGH) - k * LN2_LOW  # at most 0.35

@@ -11,6 +11,8 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.design import CATEGORY, NUMBER
 from swarmhub.errors import plain
 from swarmhub.models.exported import ExportedModel
+from swarmhub.models.response import PARTS
+from swarmhub.models.survival import say_time
 
 LISTED = 40  # columns
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
@@ -43,7 +45,8 @@ def _said(text: str, most: int = 60) -> str:
 
 
 def _predicts(exported: ExportedModel) -> Iterable[str]:
-    kinds = {"binary": _predicts_risk, "classes": _predicts_classes, "continuous": _predicts_value}
+    kinds = {"binary": _predicts_risk, "classes": _predicts_classes,
+             "continuous": _predicts_value, "time_to_event": _predicts_event}  # fmt: skip
     return kinds[exported.response.kind](exported)
 
 
@@ -90,6 +93,27 @@ def _predicts_value(exported: ExportedModel) -> Iterable[str]:
     )
 
 
+def _predicts_event(exported: ExportedModel) -> Iterable[str]:
+    outcome, response = exported.declaration.outcome, exported.response
+    assert response.baseline is not None
+    times, horizon = response.baseline.times, _said(response.horizon)
+    declared = f" The study declares {_said(outcome.horizon)}: this is the last time before it "
+    is_other = bool(outcome.horizon) and float(outcome.horizon) != response.baseline.horizon
+    yield (
+        f"The risk, from 0 to 1, that the column '{_said(outcome.column)}' of a patient is "
+        f"'{_said(exported.positive)}' by {horizon}, counted as in the column "
+        f"'{_said(outcome.time)}'.{f'{declared}that the model knows.' if is_other else ''} And the "
+        "log hazard ratio: above 0 the event comes sooner than to a patient with the mean of every "
+        f"input. From Python also survival at {len(times)} times up to "
+        f"{_said(say_time(times[-1], response.unit))}."
+    )
+    yield (
+        "The log hazard ratio puts patients in an order. The risk supposes that events are as "
+        "frequent as they were at the training hospitals on average, and has to be recalibrated if "
+        "they are not. That an input matters as much late as early is supposed, too."
+    )
+
+
 def _list(words: list[str]) -> str:
     """Return words in a list that is cut."""
     more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
@@ -128,7 +152,11 @@ def _block(inputs: Inputs) -> str:
 def _training(exported: ExportedModel) -> Iterable[str]:
     origin, rows, words = exported.origin, exported.design.class_rows, exported.response.classes
     each = [f"{n} with '{_said(word)}'" for n, word in zip(rows, words, strict=False)]
-    listed = _list(each[::-1] if exported.response.kind == "binary" else each)
+    kind = exported.response.kind
+    if kind == "time_to_event":
+        each = [f"{rows[0]} without the event for as long as they were followed",
+                f"{rows[1]} with the event"]  # fmt: skip
+    listed = _list(each if kind == "classes" else each[::-1])
     yield (
         f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
         "visits has several rows). They never left these hospitals:"
@@ -166,7 +194,6 @@ NOT_FOR = """- Decisions on the care of a patient.
 
 
 def _use(folder: str, kind: OutcomeKind) -> str:
-    parts = {"binary": "probability", "classes": "probabilities", "continuous": "values"}
     name = folder if re.fullmatch(r"[\w./-]+", folder) else "MODEL"
     return (
         "It needs no node and no network, and what you score stays on your machine.\n\n"
@@ -175,5 +202,5 @@ def _use(folder: str, kind: OutcomeKind) -> str:
         f"swarmhub predict {name} --data NEW.csv --out scores.csv\n"
         f"swarmhub evaluate {name} --data WITH_OUTCOME.csv\n"
         "```\n\n"
-        f"In Python: `swarmhub.load_model(\"{name}\").predict(frame).{parts[kind]}`."
+        f"In Python: `swarmhub.load_model(\"{name}\").predict(frame).{PARTS[kind]}`."
     )  # fmt: skip

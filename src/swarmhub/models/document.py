@@ -56,7 +56,8 @@ class Scale:
 @dataclass(frozen=True)
 class Document:
     """The document. `class_rows` are the training rows of each class, or of all patients if the
-    outcome is continuous."""
+    outcome is continuous; `horizon` is the time up to which a risk is predicted, in the unit of the
+    study."""
 
     format: int
     recipe: str
@@ -69,6 +70,7 @@ class Document:
     measures: tuple[Measure, ...]
     versions: dict[str, str]
     files: dict[str, str]
+    horizon: str = ""
 
 
 def write_document(exported: ExportedModel, files: Mapping[str, str]) -> bytes:
@@ -82,7 +84,7 @@ def write_document(exported: ExportedModel, files: Mapping[str, str]) -> bytes:
     document = Document(
         FORMAT, exported.recipe, exported.tensors, exported.declaration, design.class_rows,
         Scale(*(repr(float(v)) for v in design.outcome)), features, exported.origin,
-        exported.measures, dict(exported.versions), dict(files),
+        exported.measures, dict(exported.versions), dict(files), exported.response.horizon,
     )  # fmt: skip
     above = "{\n" + "".join(_lines(codec.to_json(document)))
     data = _sealed(above.encode())
@@ -164,4 +166,9 @@ def make_exported(document: Document, arrays: Mapping[str, Any]) -> ExportedMode
         document.measures, document.versions,
     )  # fmt: skip
     found.check()
+    if document.horizon != found.response.horizon:
+        raise BadInput(
+            f"Expected the horizon '{plain(found.response.horizon, 60)}' of the model's arrays in "
+            f"its description, got '{plain(document.horizon, 60)}'; export the model again."
+        )
     return found

@@ -4,9 +4,11 @@ not have been part of the study.
     validated = evaluate_files(swarmhub.load_model("heart-model"), Files((path,)))
 
 Figures and counts are those of `swarmhub.evaluation`, by the kind of the outcome: `figures` and
-`counts`, `classes`, or `regression`; these modules say what counts withhold. The baseline of a
-continuous outcome is the mean of all training patients; a mean of this hospital's is not known, so
-there are no figures of it, and counts have the one of all in its place.
+`counts`, `classes`, `regression`, or `survival`; these modules say what counts withhold. The
+baseline of a continuous outcome is the mean of all training patients; a mean of this hospital's is
+not known, so there are no figures of it, and counts have the one of all in its place. Times to an
+event are evaluated on the model's own grid, horizon, curves and cuts of risk; all pairs are of one
+hospital, so that the C-index is the one within hospitals.
 Nothing leaves the machine: `counts` are made to be shared by a person, and all else is shown there
 only. `data_digest` is made of the patients' values: with it a guess of the data could be tested, so
 it is not among the parts that are shared.
@@ -30,13 +32,17 @@ from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import Design
 from swarmhub.data.frames import Words
 from swarmhub.errors import BadInput
-from swarmhub.evaluation import classes, regression
+from swarmhub.evaluation import classes, regression, survival
 from swarmhub.evaluation.counts import make_counts
 from swarmhub.evaluation.figures import Figure, evaluate_scores
 from swarmhub.evaluation.regression import Baseline
 from swarmhub.evaluation.sums import Counts
-from swarmhub.models.predict import Model, look_at, need_own_place, write_beside
+from swarmhub.evaluation.survival import Agreed, Group
+from swarmhub.models.folder import need_own_place, write_beside
+from swarmhub.models.predict import Model, look_at
 from swarmhub.models.response import Response
+from swarmhub.models.survival import say_time
+from swarmhub.recipes.survival.times import observe
 from swarmhub.types import Digest
 
 COUNTS_FORMAT = 1
@@ -47,7 +53,8 @@ class Validated:
     """A model's figures on a hospital's patients, with their conditions. `model_digest` is that of
     the settled parameters on the ledger, `architecture` that of all else of the model;
     `data_digest` is sha256 over the values read, and stays at the hospital. `evaluation` is an
-    `Evaluation`, a `ClassEvaluation` or a `NumberEvaluation`, by the kind of the outcome."""
+    `Evaluation`, a `ClassEvaluation`, a `NumberEvaluation` or a `SurvivalEvaluation`, by the kind
+    of the outcome; `agreed` are the terms of the last."""
 
     model_digest: Digest
     architecture: Digest
@@ -57,6 +64,7 @@ class Validated:
     response: Response
     counts: Mapping[str, npt.NDArray[np.int64]]
     notes: tuple[str, ...] = field(default=())
+    agreed: Agreed | None = None
 
     def to_json(self) -> Json:
         """Return the figures and their conditions."""
@@ -72,7 +80,7 @@ class Validated:
         """Return what may be shared with other hospitals: the counts and their conditions."""
         return {
             "format": COUNTS_FORMAT, "model": self.model_digest, "architecture": self.architecture,
-            "protocol": self.protocol, **_condition(self.response),
+            "protocol": self.protocol, **_condition(self.response), **_describe_terms(self.agreed),
             "counts": {name: counts.tolist() for name, counts in self.counts.items()},
         }  # fmt: skip
 
@@ -84,6 +92,11 @@ def _describe(evaluation: Any, response: Response) -> dict[str, Json]:
             "positives": evaluation.positives, "negatives": evaluation.negatives,
             "threshold": evaluation.threshold,
         }  # fmt: skip
+    if response.kind == "time_to_event":
+        return {
+            "rows": evaluation.patients, "events": evaluation.events, **_condition(response),
+            "groups": [_describe_group(group) for group in evaluation.groups],
+        }  # fmt: skip
     found: dict[str, Json] = {"rows": evaluation.rows, **_condition(response)}
     if response.kind == "classes":
         each = [{"rows": c.support, "figures": _to_json(c.figures)} for c in evaluation.classes]
@@ -92,13 +105,31 @@ def _describe(evaluation: Any, response: Response) -> dict[str, Json]:
 
 
 def _condition(response: Response) -> dict[str, Json]:
-    """Return the terms without which counts say nothing: words of classes, or unit, mean and
-    standard deviation."""
+    """Return the terms without which counts say nothing: words of classes, or unit, and mean and
+    standard deviation or horizon."""
     if response.kind == "classes":
         return {"classes": list(response.classes)}
     if response.kind == "continuous":
         return {"unit": response.unit, "mean": response.mean, "sd": response.sd}
+    if response.baseline is not None:
+        return {"unit": response.unit, "horizon": response.baseline.horizon}
     return {}
+
+
+def _describe_terms(agreed: Agreed | None) -> dict[str, Json]:
+    """Return the terms on which times to an event are counted."""
+    if agreed is None:
+        return {}
+    return {
+        "times": agreed.grid.ends.tolist(), "cuts": agreed.cuts.tolist(),
+        "censoring": agreed.censoring.tolist(), "survival": agreed.survival.tolist(),
+    }  # fmt: skip
+
+
+def _describe_group(group: Group) -> Json:
+    return {
+        "rows": group.curve.rows, "predicted": group.predicted, "found": codec.to_json(group.found),
+    }  # fmt: skip
 
 
 def _to_json(figures: Mapping[str, Figure]) -> Json:
@@ -122,11 +153,14 @@ def evaluate_files(model: Model, files: Any, allow_missing: bool = False) -> Val
         response=model.exported.response,
         counts=counts,
         notes=(*rows.notes, *look_at(model.design, dataset)),
+        agreed=model.exported.agreed if dataset.time is not None else None,
     )
 
 
 def _compare(model: Model, dataset: Dataset) -> tuple[Any, Counts]:
     """Return figures with nothing withheld, and counts that may be shared."""
+    if dataset.time is not None:
+        return _compare_times(model, dataset)
     response, y, predicted = model.exported.response, dataset.y, model.score(dataset)
     assert y is not None
     patients = None if dataset.patient is None else dataset.patient_codes()
@@ -146,19 +180,43 @@ def _compare(model: Model, dataset: Dataset) -> tuple[Any, Counts]:
     return replace(found, figures=figures), counts
 
 
+def _compare_times(model: Model, dataset: Dataset) -> tuple[Any, Counts]:
+    """Return the same of times to an event. Raises BadInput if the rows are too many."""
+    y, time, baseline = dataset.y, dataset.time, model.exported.response.baseline
+    assert y is not None
+    assert time is not None
+    assert baseline is not None
+    most = survival.MAX_PATIENTS
+    if len(y) > most:
+        raise BadInput(f"Expected up to {most} rows with an outcome, got {len(y)}; take a sample.")
+    agreed, score = model.exported.agreed, model.score(dataset)
+    observed = observe(agreed.grid, time, y)
+    alive = baseline.survive(score, range(len(agreed.grid)))
+    whole = survival.make_counts(agreed, observed, score, alive, 0)
+    is_enough = dataset.count_patients() >= max(survival.FEW, model.schema.declaration.min_count)
+    counts = survival.make_counts(agreed, observed, score, alive, 0 if is_enough else len(y) + 1)
+    found = survival.evaluate_counts(agreed, whole)
+    figures = {"c_index": found.figures["c_index_within"]}
+    figures |= {n: f for n, f in found.figures.items() if not n.startswith("c_index")}
+    return replace(found, figures=figures), counts
+
+
 def say_protocol(model: Model) -> str:
     """Return how figures come about, in one sentence."""
-    outcome, kind = model.schema.outcome, model.exported.response.kind
-    rows = "a number" if kind == "continuous" else "a word that the study knows"
+    outcome, response = model.schema.outcome, model.exported.response
+    rows = "a number" if response.kind == "continuous" else "a word that the study knows"
+    last = say_time(response.baseline.times[-1], response.unit) if response.baseline else ""
     reading = {
         "binary": f", and counts as '{model.exported.positive}' from "
         f"{model.schema.declaration.threshold} on",
         "classes": ", and counts as its most probable class (the first of equals)",
+        "time_to_event": f", and its time in '{outcome.time}' is rounded up to the model's grid "
+        f"(after its end, {last}, nobody is followed); risks are those by {response.horizon}",
     }
     return (
         f"External validation: each row with {rows} for '{outcome.column}' is scored once by the "
-        f"model as exported{reading.get(kind, '')}; rows without an outcome are left out; nothing "
-        "is fitted here."
+        f"model as exported{reading.get(response.kind, '')}; rows without an outcome are left out; "
+        "nothing is fitted here."
     )
 
 
@@ -175,6 +233,8 @@ def digest_data(dataset: Dataset, design: Design) -> Digest:
             parts.append(_pack_numbers(dataset.x[:, place[column]]))
     assert dataset.y is not None
     parts += [b"outcome", _pack_numbers(dataset.y)]
+    if dataset.time is not None:
+        parts += [b"time", _pack_numbers(dataset.time)]
     parts += [b"patients", _pack_numbers(dataset.patient_codes())]
     return codec.digest(*parts)
 

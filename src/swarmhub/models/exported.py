@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from swarmhub.data.cells import MAX_NAME
 from swarmhub.data.design import BLOCK, CATEGORY, MAX_FEATURES, MISSING, NUMBER, Design
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
+from swarmhub.evaluation.survival import Agreed
 from swarmhub.models.architecture import DTYPES, Array, check_arrays, need_architecture
 from swarmhub.models.response import Response, negative_of, positive_of
+from swarmhub.models.survival import Baseline, agree
 from swarmhub.params.buffer import MAX_F64
 from swarmhub.params.layout import Tensor
 from swarmhub.types import Digest, MemberId
@@ -99,12 +101,41 @@ class ExportedModel:
 
     @functools.cached_property
     def response(self) -> Response:
-        """The meaning of the model's margins. Raises BadInput if the outcome has no model."""
+        """The meaning of the model's margins. Raises BadInput if the arrays or the outcome cannot
+        be those of a model."""
+        found = self._declared
+        if found.kind != "time_to_event":
+            return found
+        return replace(found, baseline=Baseline.of(self.agreed, self.arrays["hazard"]))
+
+    @property
+    def _declared(self) -> Response:
+        """The response as far as the arrays do not matter for it."""
         return Response.of(self.schema.outcome, self.schema.threshold, self.design.outcome)
+
+    @functools.cached_property
+    def agreed(self) -> Agreed:
+        """The terms on which a model of times to an event is evaluated: its grid, horizon, curves
+        and cuts of risk. Raises BadInput if they contradict each other."""
+        return agree(self.arrays, self.schema.outcome.horizon)
+
+    @property
+    def gives(self) -> str:
+        """What the model predicts, in the words of its study."""
+        response, column = self.response, plain(self.declaration.outcome.column, 60)
+        word = plain(self.positive, 60)
+        unit = f" in {plain(response.unit, 40)}" if response.unit else ""
+        return {
+            "binary": f"the probability that '{column}' is '{word}'",
+            "classes": f"the probability of each of {len(response.classes)} classes of '{column}'",
+            "continuous": f"the value of '{column}'{unit}",
+            "time_to_event": f"the risk that '{column}' is '{word}' by {response.horizon}",
+        }[response.kind]
 
     @property
     def positive(self) -> str:
-        """The word of a binary outcome that the probability is of; "" for another kind."""
+        """The word of a binary outcome that the probability is of, or that of an event; "" for
+        another kind."""
         return positive_of(self.declaration.outcome)
 
     @property
@@ -116,14 +147,14 @@ class ExportedModel:
     def method(self) -> str:
         """The statistical name of the recipe."""
         if self.recipe != "logistic":
-            return "network with a hidden layer"
+            return "Cox regression" if self.recipe == "cox" else "network with a hidden layer"
         if self.response.kind == "continuous":
             return "ridge regression"
         return "softmax regression" if self.response.outputs > 1 else "logistic regression"
 
     def check(self) -> None:
         """Raise BadInput if the parts do not make a model."""
-        response, kinds = self.response, need_architecture(self.recipe).kinds
+        response, kinds = self._declared, need_architecture(self.recipe).kinds
         if response.kind not in kinds:
             raise BadInput(
                 f"Expected a model of a {' or '.join(kinds)} outcome of the recipe "
@@ -132,6 +163,7 @@ class ExportedModel:
         check_outcome(self.design, response)
         check_design(self.design, self.schema)
         check_arrays(self.recipe, len(self.design.sources), self.arrays, response.outputs)
+        _ = self.response  # its baseline is checked
 
 
 def check_outcome(design: Design, response: Response) -> None:

@@ -2,8 +2,8 @@
 
 It may come from anywhere, so everything is checked before it is used: sizes before anything is
 read, digests before anything is parsed, shapes against the design, numbers for being finite. There
-is no code in it. A folder is written beside its place and renamed: it is there as a whole or not at
-all.
+is no code in it. A folder, and each file beside it, is written beside its place and renamed: it is
+there as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,3 +186,27 @@ def _load(data: bytes, document: Document) -> dict[str, Array]:
             f"The arrays in {ARRAYS} are not those that {DOCUMENT} names; export the model again."
         )
     return arrays
+
+
+# files beside a model
+
+
+def need_own_place(out: Path, given: Sequence[Path]) -> None:
+    """Raise BadInput if a file would be written over one of the given ones, over a model's, or
+    over anything that is no file."""
+    is_taken = out.exists() and any(p.exists() and out.samefile(p) for p in given)
+    is_of_model = out.name in FILES and (out.parent / DOCUMENT).exists()
+    if is_taken or is_of_model or (out.exists() and not out.is_file()):
+        raise BadInput(f"Expected a file of its own to write to, got {out}; give another --out.")
+    if not out.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {plain(out.absolute().parent)} for {out.name}.")
+
+
+def write_beside(out: Path, data: bytes) -> None:
+    """Write a file beside its place, then rename it: a reader finds the old or the new one."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -10,6 +10,9 @@ outcome:
     classes      `probabilities`, float64 (rows, K); `class`, int64 (rows,), the place of the most
                  probable one (the first of equals) among the words in the metadata `classes`
     continuous   `value`, float64 (rows,), in the metadata `unit`
+    time_to_event
+                 `risk`, float64 (rows,), of the event up to the metadata `horizon`, in `unit`;
+                 `log_hazard`, float64 (rows,), over that of a patient with the mean of every input
 
 An output gets "_" behind its name if a feature has that name.
 """
@@ -27,12 +30,15 @@ import numpy as np
 from swarmhub.data.design import BLOCK, MAX_DEVIATIONS, MISSING, Design
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.exported import ExportedModel
-from swarmhub.models.predict import Model, need_own_place, write_beside
+from swarmhub.models.folder import need_own_place, write_beside
+from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
+from swarmhub.models.survival import Baseline
+from swarmhub.recipes.survival.likelihood import FARTHEST
 
 OPSET, IR_VERSION = 17, 8  # of 2022: runtimes of today have them
 OUTPUTS = {"binary": ("probability",), "classes": ("probabilities", "class"),
-           "continuous": ("value",)}  # fmt: skip
+           "continuous": ("value",), "time_to_event": ("risk", "log_hazard")}  # fmt: skip
 LEFT_OUT = (
     "The ONNX file takes numbers as the study's declaration leaves them: it carries no transforms, "
     "no units and no words, so log-transform what the study transforms, and give each category as "
@@ -126,6 +132,8 @@ def _facts(exported: ExportedModel) -> dict[str, str]:
         return facts | {"positive": exported.positive, "threshold": exported.declaration.threshold}
     if response.kind == "classes":
         return facts | {"classes": json.dumps(response.classes, ensure_ascii=False)}
+    if response.baseline is not None:
+        facts |= {"horizon": f"{response.baseline.horizon:g}", "event": exported.positive}
     return facts | {"unit": response.unit}
 
 
@@ -182,7 +190,7 @@ def _add_score(graph: _Graph, arrays: Any, x: str) -> str:
         units = graph.add("Tanh", graph.add("Add", before, graph.constant(array("hidden.bias"))))
         more = graph.add("MatMul", units, graph.constant(array("mix")[:, None]))
         margins = graph.add("Add", margins, more)
-    return graph.add("Add", margins, graph.constant(array("bias")))
+    return graph.add("Add", margins, graph.constant(array("bias"))) if "bias" in arrays else margins
 
 
 def _add_response(
@@ -205,12 +213,23 @@ def _add_response(
             helper.make_tensor_value_info(names[1], TensorProto.INT64, ["rows"]),
         ]
     flat = graph.add("Squeeze", margins, graph.constant(np.array([1], np.int64)))
-    if response.kind == "binary":
+    if response.baseline is not None:
+        _add_risk(graph, response.baseline, flat, names)
+    elif response.kind == "binary":
         graph.add("Sigmoid", flat, out=names[0])
     else:
         scaled = graph.add("Mul", flat, graph.constant(np.float64(response.sd)))
         graph.add("Add", scaled, graph.constant(np.float64(response.mean)), out=names[0])
-    return [helper.make_tensor_value_info(names[0], TensorProto.DOUBLE, ["rows"])]
+    return [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows"]) for name in names]
+
+
+def _add_risk(graph: _Graph, baseline: Baseline, margins: str, names: Sequence[str]) -> None:
+    """Add the risk and the log hazard, under these names, out of margins (rows,)."""
+    low, high = graph.constant(-FARTHEST), graph.constant(FARTHEST)
+    ratio = graph.add("Exp", graph.add("Clip", margins, low, high, out=names[1]))
+    hazard = np.float64(baseline.hazard[baseline.place])
+    alive = graph.add("Exp", graph.add("Mul", ratio, graph.constant(-hazard)))
+    graph.add("Sub", graph.constant(1.0), alive, out=names[0])
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -6,6 +6,8 @@
     scores.classes                       # words, and
     scores.probabilities                 # (n, K), of an outcome with classes
     scores.values                        # (n,) in scores.unit, of a continuous outcome
+    scores.risk                          # (n,) up to scores.horizon, of a time to an event, and
+    scores.survival([90, 180])           # (n, 2)
 
 The same values give the same bits on every machine (`arithmetic`), whatever other rows there are
 (`rows`). Words and missing values that the model does not know are said, never guessed.
@@ -16,7 +18,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,13 @@ from swarmhub.data.design import MAX_DEVIATIONS, NUMBER, Design
 from swarmhub.data.frames import Floats, Words
 from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
-from swarmhub.errors import BadInput, plain
+from swarmhub.errors import BadInput
 from swarmhub.models.architecture import ARCHITECTURES
 from swarmhub.models.exported import ExportedModel
-from swarmhub.models.folder import DOCUMENT, FILES, read_model
-from swarmhub.models.response import Response
+from swarmhub.models.folder import need_own_place, read_model, write_beside
+from swarmhub.models.response import PARTS, Response
 from swarmhub.models.rows import Rows, read_rows
+from swarmhub.models.survival import Baseline
 
 VALUES_AT_ONCE = 1 << 18  # of a matrix of inputs: 2 MB stay in the processor's cache
 ROWS_AT_ONCE = 64  # at least: each part costs some time for each feature
@@ -48,7 +50,8 @@ class Scores:
     """Scores of patients, in the order of their rows. A binary outcome has `probability` (n,), that
     of the positive word, and `is_positive` (n,) from the study's threshold on; one of K classes
     `probabilities` (n, K), and `most_probable` (n,), places in `classes`; a continuous one `values`
-    (n,) in `unit`. Another kind's raise BadInput. `names` are those of the rows, out of `column`
+    (n,) in `unit`; a time to an event `risk` (n,) of the event up to `horizon`, `log_hazard` (n,)
+    and `survival`. Another kind's raise BadInput. `names` are those of the rows, out of `column`
     ("row": numbers from 1 on). `notes` are sentences on values that are missing, unknown or far
     from the study's."""
 
@@ -85,21 +88,54 @@ class Scores:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The outcome's words in order; the negative and the positive one of a binary outcome;
-        none of a continuous one."""
+        """The outcome's words in order; the negative and the positive one of a binary outcome,
+        those without and with the event of a time to it; none of a continuous one."""
         return self.response.classes
 
     @property
     def unit(self) -> str:
-        """The unit of a continuous outcome, if it is declared."""
+        """The unit of a continuous outcome or of times, if it is declared."""
         return self.response.unit
+
+    @property
+    def risk(self) -> Floats:
+        """Probability of the event up to `horizon`, (n,)."""
+        return self._baseline("risk").risk(self.predicted)
+
+    @property
+    def log_hazard(self) -> Floats:
+        """Logarithm of the hazard over that of a patient with the mean of every input, (n,); from
+        -20 to 20."""
+        return self._of("time_to_event", "log_hazard")
+
+    @property
+    def horizon(self) -> float:
+        """The time up to which `risk` is predicted, in `unit`."""
+        return self._baseline("horizon").horizon
+
+    @property
+    def times(self) -> Floats:
+        """The grid times that the model knows, (T,) in `unit`, ascending."""
+        return np.array(self._baseline("times").times)
+
+    def survival(self, times: npt.ArrayLike | None = None) -> Floats:
+        """Return the probability of no event up to each of some times (k,) in `unit`, by default
+        the model's grid times: (n, k). Between two grid times it is that of the first. Raises
+        BadInput for times beyond the last one."""
+        baseline = self._baseline("survival")
+        places = baseline.find(baseline.times if times is None else times, self.unit)
+        return baseline.survive(self.predicted, places)
+
+    def _baseline(self, name: str) -> Baseline:
+        self._of("time_to_event", name)
+        assert self.response.baseline is not None
+        return self.response.baseline
 
     def _of(self, kind: OutcomeKind, name: str) -> Floats:
         if self.response.kind != kind:
-            own = {"binary": "probability", "classes": "probabilities", "continuous": "values"}
             raise BadInput(
                 f"Expected an outcome that is {kind} for '{name}', got a model of one that is "
-                f"{self.response.kind}; read '{own[self.response.kind]}'."
+                f"{self.response.kind}; read '{PARTS[self.response.kind]}'."
             )
         return self.predicted
 
@@ -139,7 +175,8 @@ class Model:
 
     def score(self, dataset: Dataset) -> Floats:
         """Return the predictions of a dataset's rows: the probability of the positive class (n,),
-        that of each class (n, K), or values in the outcome's unit (n,)."""
+        that of each class (n, K), values in the outcome's unit (n,), or logarithms of hazards over
+        the baseline's (n,)."""
         architecture, response = ARCHITECTURES[self.exported.recipe], self.exported.response
         is_wide = response.kind == "classes"
         found = np.empty((dataset.rows, len(response.classes)) if is_wide else dataset.rows)
@@ -217,10 +254,15 @@ def write_scores(scores: Scores) -> str:
         binary       probability, class
         classes      class, "probability of WORD" for each word
         continuous   value; "value (UNIT)" if a unit is declared
+        time_to_event
+                     "risk by HORIZON UNIT", log hazard ratio
     """
     response, texts = scores.response, _texts(scores.predicted)
     if response.kind == "continuous":
         header, columns = [f"value ({response.unit})" if response.unit else "value"], texts
+    elif response.kind == "time_to_event":
+        header = [f"risk by {response.horizon}", "log hazard ratio"]
+        columns = [*_texts(scores.risk), *texts]
     else:
         words = [response.classes[k] for k in response.choose(scores.predicted).tolist()]
         header, columns = ["probability", "class"], [*texts, words]
@@ -237,24 +279,3 @@ def write_scores(scores: Scores) -> str:
 def _texts(predicted: Floats) -> list[list[str]]:
     """Return numbers as text, column by column."""
     return [list(map(repr, column)) for column in np.atleast_2d(predicted.T).tolist()]
-
-
-def need_own_place(out: Path, given: Sequence[Path]) -> None:
-    """Raise BadInput if a file would be written over one of the given ones, over a model's, or
-    over anything that is no file."""
-    is_taken = out.exists() and any(p.exists() and out.samefile(p) for p in given)
-    is_of_model = out.name in FILES and (out.parent / DOCUMENT).exists()
-    if is_taken or is_of_model or (out.exists() and not out.is_file()):
-        raise BadInput(f"Expected a file of its own to write to, got {out}; give another --out.")
-    if not out.absolute().parent.is_dir():
-        raise BadInput(f"There is no folder {plain(out.absolute().parent)} for {out.name}.")
-
-
-def write_beside(out: Path, data: bytes) -> None:
-    """Write a file beside its place, then rename it: a reader finds the old or the new one."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)

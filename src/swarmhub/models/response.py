@@ -3,9 +3,12 @@
     binary       probability of the positive word, 1 / (1 + exp(-m))                  (n,)
     classes      probability of each of K words, exp(m_k) / sum of all exp(m)         (n, K)
     continuous   value in the outcome's unit, mean + sd m                             (n,)
+    time_to_event
+                 logarithm of the hazard over the baseline's, m                       (n,)
 
 A row has K margins if there are K >= 3 words, else one; two words have the margins 0 and m. Mean
-and standard deviation are those of all training rows. All of it is made by `arithmetic`.
+and standard deviation are those of all training rows. All of it is made by `arithmetic`. Risks of
+an event follow from its hazard and the `survival.Baseline`.
 """
 
 from __future__ import annotations
@@ -21,15 +24,21 @@ from swarmhub.data.schema import POSITIVE
 from swarmhub.errors import BadInput
 from swarmhub.evaluation.classes import MOST_CLASSES
 from swarmhub.models.arithmetic import Floats, sigmoid, softmax
+from swarmhub.models.survival import Baseline, say_time
 
-KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
+# part of the scores that has the predictions, by the kind of the outcome
+PARTS = {
+    "binary": "probability", "classes": "probabilities", "continuous": "values",
+    "time_to_event": "risk",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Response:
     """The response. `classes` are the words in the order of their numbers, those of a binary
-    outcome the negative and the positive one; none if the outcome is continuous. `mean` and `sd`
-    are in its `unit`."""
+    outcome the negative and the positive one, those of a time to an event without and with it;
+    none if the outcome is continuous. `mean` and `sd` are in its `unit`, the times of `baseline`
+    are in that of the times; None if the outcome is another one, or the arrays are not known."""
 
     kind: OutcomeKind
     classes: tuple[str, ...] = ()
@@ -37,25 +46,21 @@ class Response:
     unit: str = ""
     mean: float = 0.0
     sd: float = 1.0
+    baseline: Baseline | None = None
 
     @classmethod
     def of(
         cls, outcome: Outcome, threshold: float, scale: tuple[float, float] = (0.0, 1.0)
     ) -> Response:
         """Return the response of a declared outcome; `scale` is its mean and standard deviation.
-        Raises BadInput if no model of this version has such an outcome."""
-        if outcome.kind not in KINDS:
-            raise BadInput(
-                f"Expected a model of a {KINDS[0]}, {KINDS[1]} or {KINDS[2]} outcome, got one of "
-                f"{outcome.kind}; update swarmhub."
-            )
+        Raises BadInput if there are too many classes."""
         if len(outcome.classes) > MOST_CLASSES:
             raise BadInput(
                 f"Expected at most {MOST_CLASSES} classes, got {len(outcome.classes)}; declare "
                 "fewer."
             )
         words = (negative_of(outcome), positive_of(outcome))
-        classes = words if outcome.kind == "binary" else outcome.classes
+        classes = words if outcome.positive else outcome.classes
         return cls(outcome.kind, classes, threshold, outcome.unit, *scale)
 
     @property
@@ -68,10 +73,17 @@ class Response:
         """Numbers of training rows that are known: one for each class, one if there are none."""
         return max(1, len(self.classes))
 
+    @property
+    def horizon(self) -> str:
+        """The time up to which a risk is predicted, with its unit; "" for another kind."""
+        return say_time(self.baseline.horizon, self.unit) if self.baseline else ""
+
     def predict(self, margins: Floats) -> Floats:
         """Return predictions, (outputs, n) -> (n,), or (n, K) of classes."""
         if self.kind == "binary":
             return sigmoid(margins[0])
+        if self.kind == "time_to_event":
+            return margins.reshape(-1)
         if self.kind == "continuous":
             scaled: Floats = margins[0] * self.sd
             return scaled + self.mean
@@ -90,14 +102,15 @@ class Response:
 
 
 def positive_of(outcome: Outcome) -> str:
-    """Return the word of a binary outcome that the probability is of; "" for another kind."""
+    """Return the word of a binary outcome that the probability is of, or that of an event; "" for
+    another kind."""
     words = outcome.positive
     return POSITIVE[0] if words == POSITIVE else " or ".join(words)
 
 
 def negative_of(outcome: Outcome) -> str:
     """Return the word for all others: the declared one, if there is one, else a negation; "" for
-    another kind than a binary one."""
+    an outcome with classes or a continuous one."""
     positive = positive_of(outcome)
     if not positive:
         return ""

@@ -12,6 +12,7 @@ import numpy as np
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Model as Settled
 from swarmhub.contract.records import Spec, Study
+from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.data.design import Design
@@ -23,8 +24,10 @@ from swarmhub.models.exported import Contributor, ExportedModel, Measure, Origin
 from swarmhub.models.folder import write_model
 from swarmhub.models.onnx import export_onnx, need_onnx
 from swarmhub.models.predict import Model
+from swarmhub.models.response import Response
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
+from swarmhub.recipes.plan import get_model
 from swarmhub.recipes.preparing import make_design
 from swarmhub.types import Digest, MemberId
 from swarmhub.words import say_metric
@@ -59,7 +62,9 @@ class Target:
 
 @dataclass(frozen=True)
 class ModelExported:
-    """A model in a folder, with its origin. `notes` are sentences for a person."""
+    """A model in a folder, with its origin. `positive` is the word of a binary outcome or of an
+    event, `kind` that of the outcome, `method` the statistical name of the recipe, and `gives` says
+    what is predicted. `notes` are sentences for a person."""
 
     folder: str
     study: str
@@ -69,6 +74,9 @@ class ModelExported:
     recipe: str
     features: int
     positive: str
+    kind: OutcomeKind
+    method: str
+    gives: str
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +123,8 @@ async def export_model(home: Home, study: str, target: Target) -> ModelExported:
     notes = (export_onnx(Model(made), target.onnx),) if target.onnx is not None else ()
     return ModelExported(
         str(target.folder), study, made.origin.digest, made.architecture, record.round,
-        made.recipe, len(made.design.sources), made.positive, notes,
+        made.recipe, len(made.design.sources), made.positive, made.response.kind, made.method,
+        made.gives, notes,
     )  # fmt: skip
 
 
@@ -152,11 +161,12 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
     the study's statistics."""
     schema = _find_schema(record.spec, label)
     store, layout = _need_held(home, record)
-    recipe = record.spec.options.get("model", "logistic")
+    recipe = get_model(record.spec)
     arrays = without_training_only(_read_arrays(store, record.model.digest, layout))
     try:
         design = _find_design(store, record.statistics, schema)
-        check_arrays(recipe, len(design.sources), arrays)
+        response = Response.of(schema.outcome, schema.threshold, design.outcome)
+        check_arrays(recipe, len(design.sources), arrays, response.outputs)
     except BadInput as error:
         raise BadInput(
             f"The model of '{record.study.name}' cannot score tables by itself: {error} 'swarmhub "

@@ -5,5 +5,7 @@ import sys
 import swarmhub
 
 model = swarmhub.load_model(sys.argv[1])
-for value in model.predict(sys.argv[2]).predicted.ravel().tolist():
+scores = model.predict(sys.argv[2])
+risks = scores.risk if scores.response.kind == "time_to_event" else scores.predicted[:0]
+for value in [*scores.predicted.ravel().tolist(), *risks.ravel().tolist()]:
     print(value.hex())
