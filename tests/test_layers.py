@@ -34,7 +34,7 @@ LEVELS = [
     ["home"],
     ["node"],
     ["operations"],
-    ["demo", "cli", "sim"],
+    ["demo", "examples", "cli", "sim"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 PURE = {

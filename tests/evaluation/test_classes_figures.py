@@ -105,7 +105,12 @@ def test_a_class_of_few_patients_is_withheld():
     counts = make_counts(y, p)
     assert counts["confusion"].sum() == 56
     assert not counts["confusion"][3].any()
-    assert not counts["3/positive"].any()
+    assert not counts["positive"][3].any()
+    withheld = evaluate_counts(counts)
+    used = [k for k in range(len(withheld.classes)) if k != 3]
+    assert withheld.classes[3].figures["f1"].value is None
+    mean = np.mean([withheld.classes[k].figures["f1"].value for k in used])
+    np.testing.assert_allclose(withheld.figures["macro_f1"].value, mean)
 
 
 def test_figures_of_no_rows_are_none():

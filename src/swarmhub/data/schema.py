@@ -196,6 +196,10 @@ def check_outcome(outcome: Outcome) -> None:
     expected, holds = needs[outcome.kind]
     if not holds:
         raise BadInput(f"Expected {expected} in data.outcome of the kind {outcome.kind}.")
+    if outcome.horizon:
+        if outcome.kind != "time_to_event":
+            raise BadInput("Expected no data.outcome.horizon but for the kind time_to_event.")
+        _decimal("data.outcome.horizon", outcome.horizon, 1e-9, 1e12)
 
 
 def fold_word(word: str) -> str:

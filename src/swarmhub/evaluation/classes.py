@@ -18,7 +18,8 @@ Definitions:
     f1                  by class, 2 tp / (2 tp + fp + fn) = 2 j / (1 + j) with the share
                         j = tp / (tp + fp + fn): Wilson's interval of j, transformed
     balanced_accuracy   mean recall of classes that have rows; normal interval of independent shares
-    macro_f1            mean f1 of classes that have rows, true or predicted
+    macro_f1            mean f1 of classes that have rows, true or predicted; if rows are
+                        withheld, of those that have true ones
     auc                 of class k against all others by histograms: see `counts` on how exact
     macro_auc           mean of these
     loss                mean of -log; interval normal, of a mean
@@ -132,7 +133,8 @@ def evaluate_counts(counts: Mapping[str, npt.ArrayLike]) -> ClassEvaluation:
     those that are published."""
     confusion = np.asarray(counts["confusion"], dtype=np.int64)
     rows, right = (int(v) for v in np.asarray(counts["totals"]))
-    classes = tuple(_measure_class(counts, confusion, c) for c in range(len(confusion)))
+    is_whole = int(confusion.sum()) == rows
+    classes = tuple(_measure_class(counts, confusion, c, is_whole) for c in range(len(confusion)))
     number, total, squares = (int(v) for v in np.asarray(counts["loss"]))
     published = int(confusion.sum())
     scored = [one.figures["auc"].value for one in classes]
@@ -147,11 +149,13 @@ def evaluate_counts(counts: Mapping[str, npt.ArrayLike]) -> ClassEvaluation:
 
 
 def _measure_class(
-    counts: Mapping[str, npt.ArrayLike], confusion: npt.NDArray[np.int64], c: int
+    counts: Mapping[str, npt.ArrayLike], confusion: npt.NDArray[np.int64], c: int, is_whole: bool
 ) -> OfClass:
     support, found = int(confusion[c].sum()), int(confusion[c, c])
     said = int(confusion[:, c].sum())
     two = evaluate_two({name: np.asarray(counts[name])[c] for name in ONE_AGAINST_ALL})
+    if not (support or is_whole):  # all of its rows may be withheld: it is not never right
+        said = 0
     jaccard = share(found, support + said - found)
     figures = {
         "precision": share(found, said),

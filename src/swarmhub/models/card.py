@@ -168,6 +168,8 @@ def _training(exported: ExportedModel) -> Iterable[str]:
         f"the ledger of the consortium `{_said(origin.chain)}`: parameters `{origin.digest}`, "
         f"terms of the study `{origin.spec}`."
     )
+    if origin.intercept:
+        yield f"The intercept is that of {_said(origin.intercept)}; elsewhere it is to be set anew."
 
 
 def _evaluation(exported: ExportedModel) -> Iterable[str]:

@@ -39,7 +39,9 @@ class Contributor:
 @dataclass(frozen=True)
 class Origin:
     """The place of a model in its consortium's ledger. `digest` is the blob digest of the settled
-    parameters, `round` counts merges, `spec` is the digest of the study's terms."""
+    parameters, `round` counts merges, `spec` is the digest of the study's terms. `intercept` names
+    the hospital whose own intercept the model has; "" if hospitals have none of their own, or the
+    mean of theirs is used."""
 
     study: str
     title: str = ""
@@ -48,6 +50,7 @@ class Origin:
     spec: Digest = ""
     digest: Digest = ""
     contributors: tuple[Contributor, ...] = ()
+    intercept: str = ""
 
 
 @dataclass(frozen=True)

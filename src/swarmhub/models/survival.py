@@ -23,6 +23,7 @@ import numpy.typing as npt
 from swarmhub.errors import BadInput, plain
 from swarmhub.evaluation.survival import MOST_GROUPS, Agreed
 from swarmhub.models.arithmetic import Floats, exp
+from swarmhub.recipes.survival.agreed import read_agreed
 from swarmhub.recipes.survival.times import MOST_TIMES
 
 CURVES = ("times", "hazard", "censoring", "survival", "cuts")  # beside the weights
@@ -85,8 +86,6 @@ def say_time(value: float, unit: str) -> str:
 def agree(arrays: Mapping[str, npt.NDArray[Any]], horizon: str) -> Agreed:
     """Return the terms on which a model is evaluated; `horizon` is the declared one, "" if there is
     none. Raises BadInput if it is no time of the model's grid."""
-    from swarmhub.recipes.cox import read_agreed  # with all of training: models of times alone do
-
     try:
         is_time = not horizon or math.isfinite(float(horizon))
     except ValueError:

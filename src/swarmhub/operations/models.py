@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
-from swarmhub.recipes.plan import get_model
+from swarmhub.recipes.plan import get_model, has_own_intercept
 from swarmhub.recipes.preparing import make_design
+from swarmhub.recipes.site import INTERCEPT_FILE
 from swarmhub.types import Digest, MemberId
 from swarmhub.words import say_metric
 
@@ -172,11 +174,25 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
             f"The model of '{record.study.name}' cannot score tables by itself: {error} 'swarmhub "
             "node export' writes its arrays alone."
         ) from None
+    origin, own = _origin(record), _read_intercept(home, record, arrays)
+    if own is not None:
+        arrays["bias"], origin = own, replace(origin, intercept=home.config.name)
     made = ExportedModel(
-        recipe, schema.declaration, design, arrays, _origin(record), _measures(record), _versions()
+        recipe, schema.declaration, design, arrays, origin, _measures(record), _versions()
     )
     made.check()
     return made
+
+
+def _read_intercept(home: Home, record: _Record, arrays: dict[str, Array]) -> Array | None:
+    """Return this hospital's own intercepts, if the study has such and this hospital trained."""
+    path = home.root / "local" / record.study.name / INTERCEPT_FILE
+    if not has_own_intercept(record.spec) or not path.exists():
+        return None
+    own = np.array(json.loads(path.read_text()), dtype=np.float64)
+    if own.shape != arrays["bias"].shape or not np.isfinite(own).all():
+        raise BadInput(f"Expected {len(arrays['bias'])} finite numbers in {path}; remove the file.")
+    return own
 
 
 def _find_schema(spec: Spec, label: str) -> Schema:

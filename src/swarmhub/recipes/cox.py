@@ -14,12 +14,11 @@ import numpy as np
 
 from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
-from swarmhub.errors import BadInput
 from swarmhub.evaluation.sums import group_bins
-from swarmhub.evaluation.survival import Agreed
 from swarmhub.recipes import plan
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED, run_sums
+from swarmhub.recipes.survival.agreed import find_place, read_agreed
 from swarmhub.recipes.survival.cox import AGREED, MAX_BYTES, MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.kaplan_meier import draw_censoring, draw_curve
 from swarmhub.recipes.survival.likelihood import FARTHEST, Rows, read_baseline, sum_baseline
@@ -35,7 +34,6 @@ from swarmhub.train.training import SwarmRound
 
 GROUPS = 5  # of predicted risk
 MARGINS = 800  # bins of log hazards from -FARTHEST to FARTHEST
-DIGITS = 6  # of grid times in a model: a mean of equal numbers differs by rounding
 
 
 def run(site: Site) -> None:
@@ -73,7 +71,11 @@ def learn_grid(site: Site) -> TimeGrid:
         counts = count_times(_times(site), site.prepared.schema.declaration.min_count)
         return {"times": counts}, {}
 
-    return derive_grid(run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"])
+    grid = derive_grid(run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"])
+    horizon = site.prepared.schema.outcome.horizon
+    if horizon:
+        grid.find_horizon(float(horizon))  # one that is too early is refused before the fit
+    return grid
 
 
 def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
@@ -91,24 +93,17 @@ def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
     sums = run_sums(site, plan.BASELINE, step, "the baseline").arrays
     hazard = read_baseline(sums)
     events, censored = np.asarray(sums["events"]), np.asarray(sums["censored"])
-    horizon = find_horizon(site, grid, events + censored)
+    survival = draw_curve(grid, events, censored).survival
+    censoring = draw_censoring(grid, events, censored)
+    horizon = find_place(grid, survival, censoring, site.prepared.schema.outcome.horizon)
     return {
         "weight": beta,
         "times": grid.ends,
         "hazard": hazard,
-        "censoring": draw_censoring(grid, events, censored),
-        "survival": draw_curve(grid, events, censored).survival,
+        "censoring": censoring,
+        "survival": survival,
         "cuts": find_cuts(np.asarray(sums["margins"]), float(hazard[horizon])),
     }
-
-
-def find_horizon(site: Site, grid: TimeGrid, rows: Floats) -> int:
-    """Return the place of the declared horizon, else of the time at which half of the patients
-    have left; rows (T,) leave at each time."""
-    declared = site.prepared.schema.outcome.horizon
-    if declared:
-        return grid.find_horizon(float(declared))
-    return int(np.searchsorted(np.cumsum(rows), 0.5 * float(rows.sum())))
 
 
 def find_cuts(margins: Floats, hazard: float) -> Floats:
@@ -119,24 +114,6 @@ def find_cuts(margins: Floats, hazard: float) -> Floats:
     ends = (np.searchsorted(reached, wanted) + 1) * (2 * FARTHEST / MARGINS) - FARTHEST
     risk = 1.0 - np.exp(-hazard * np.exp(ends))
     return np.unique(np.round(risk, 9))
-
-
-def read_agreed(parameters: Mapping[str, Any], horizon: str) -> Agreed:
-    """Return what a model's arrays say of its evaluation. Raises BadInput if they contradict each
-    other."""
-    wanted = ("times", "hazard", "censoring", "survival", "cuts")
-    times, hazard, censoring, survival, cuts = (np.asarray(parameters[name]) for name in wanted)
-    grid = TimeGrid.of([float(f"{value:.{DIGITS}g}") for value in times.tolist()])
-    if hazard.shape != times.shape or not (np.isfinite(hazard) & (hazard >= 0)).all():
-        raise BadInput(f"Expected a hazard of 0 or more at each of {len(times)} times, got others.")
-    if horizon:
-        place = grid.find_horizon(float(horizon))
-    else:
-        place = int(np.searchsorted(1.0 - survival * censoring, 0.5))
-        place = min(place, len(grid) - 1)
-    while place and not censoring[place] > 0:
-        place -= 1
-    return Agreed(grid, place, cuts, censoring, survival)
 
 
 class CoxTraining(Measured):

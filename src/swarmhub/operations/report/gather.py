@@ -26,13 +26,13 @@ from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
-from swarmhub.recipes.cox import read_agreed
 from swarmhub.recipes.linear.folds import Plan, choose, curves
 from swarmhub.recipes.linear.grid import mean_curve
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
 from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.survival.agreed import read_agreed
 from swarmhub.types import Digest
 
 

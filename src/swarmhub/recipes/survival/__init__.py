@@ -3,6 +3,7 @@
     times         the grid, and times rounded up to it
     kaplan_meier  survival curves, medians and log-rank tests out of summed counts
     likelihood    Cox's partial likelihood (Efron) out of sums over the rows of each grid time
+    agreed        the terms of an evaluation, out of a settled model
     cox           Newton's method in rounds of a `sum` stage, pooled or stratified by hospital
 
 Pure functions over numpy arrays. Counts by grid time, one hospital's own, are read by the leader
