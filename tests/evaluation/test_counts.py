@@ -102,3 +102,17 @@ def test_the_roc_curve_goes_from_corner_to_corner():
     assert (across[-1], up[-1]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (np.diff(across) >= 0).all()
     assert (np.diff(up) >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_perfect_order_has_an_area_of_one_in_spite_of_rounding(seed):
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(3, 40))
+    y = np.r_[np.ones(k, int), np.zeros(k, int)]
+    p = np.r_[rng.uniform(0.6, 0.99, k), rng.uniform(0.01, 0.4, k)]
+    of_counts = evaluate_counts(make_counts(y, p, min_count=1, few=0)).figures
+    for figures in (of_counts, evaluate_scores(y, p).figures):
+        for name in ("auc", "auprc"):
+            found = figures[name]
+            assert 1 - 1e-9 < found.value <= 1.0
+            assert 0.5 < found.low <= found.high <= 1.0

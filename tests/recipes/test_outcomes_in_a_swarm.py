@@ -1,6 +1,7 @@
 """Studies of every kind of outcome, by real nodes and trainers, from tables to the evaluation."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -15,14 +16,23 @@ from swarmhub.merge.documents import merge_statistics
 from swarmhub.models.evaluate import evaluate_files
 from swarmhub.models.predict import load_model
 from swarmhub.operations.models import Target, export_model
+from swarmhub.operations.report.compose import compose
+from swarmhub.operations.report.gather import gather
+from swarmhub.operations.report.page import render
 from swarmhub.operations.studies import show_study
 from swarmhub.params.buffer import arrays_from
+from swarmhub.recipes.contribution import compute_shapley
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Sources, make_design, prepare
 
 pytestmark = pytest.mark.process
 
 HOSPITALS = 3
+OPTIONS = {
+    "continuous": {"penalty": "0.1", "contribution": "yes"},
+    "classes": {"penalty": "0.1", "intercept": "own"},
+    "time_to_event": {"penalty": "0.1"},
+}
 WEIGHT = np.array([1.2, -0.8, 0.5, 0.0])
 OUTCOMES = {
     "continuous": Outcome("age", "continuous", unit="years"),
@@ -54,7 +64,7 @@ def write_table(path, kind, seed):
 def run_study(network, folder, kind):
     """Run a study of this kind to its end."""
     spec = Spec(name="s", min_peers=3, quorum_grace_ms=20_000, leader_timeout_ms=5_000, rounds=12,
-                data=Declaration(OUTCOMES[kind]), options={"penalty": "0.1"})  # fmt: skip
+                data=Declaration(OUTCOMES[kind]), options=OPTIONS[kind])  # fmt: skip
     for i in range(1, HOSPITALS + 1):
         write_table(folder / f"{i}.csv", kind, i)
         network.up(i)
@@ -65,20 +75,19 @@ def run_study(network, folder, kind):
     network.wait_until(lambda: network.study("s").status == "finished", 60)
 
 
-def pool_rows(folder, kind):
-    """Training rows of all hospitals in the study's features, as their trainers have them: x, y
-    (standardised if it is measured), time and hospital."""
+def pool_rows(folder, kind, part="training"):
+    """Training (or `held`) rows of all hospitals in the study's features, as their trainers have
+    them: x, y (standardised if it is measured), time and hospital."""
     spec = complete(Spec(name="s", data=Declaration(OUTCOMES[kind])))
     sources = [Sources(Files((folder / f"{i}.csv",))) for i in range(1, HOSPITALS + 1)]
     prepared = [prepare(spec, s, Findings()) for s in sources]
     merged = merge_statistics({i: p.statistics for i, p in enumerate(prepared, 1)})
     design = make_design(merged, spec.data, Schema.of(spec.data))
-    x = np.concatenate([design.matrix(p.training) for p in prepared])
-    y = np.concatenate([p.training.y for p in prepared])
+    parts = [getattr(p, part) for p in prepared]
+    x, y = np.concatenate([design.matrix(p) for p in parts]), np.concatenate([p.y for p in parts])
     mean, sd = design.outcome
-    site = np.concatenate([np.full(p.training.rows, i) for i, p in enumerate(prepared)])
-    time = np.concatenate([p.training.time if kind == "time_to_event" else 0 * p.training.y
-                           for p in prepared])  # fmt: skip
+    site = np.concatenate([np.full(p.rows, i) for i, p in enumerate(parts)])
+    time = np.concatenate([p.y if p.time is None else p.time for p in parts])
     return x, (y - mean) / sd, time, site
 
 
@@ -109,8 +118,10 @@ def check_model(kind, model, x, y, time, site):
         np.testing.assert_allclose(model["weight"], other.coef_, atol=2e-3)
     elif kind == "classes":
         linear = pytest.importorskip("sklearn.linear_model")
-        other = linear.LogisticRegression(C=0.1, class_weight="balanced", tol=1e-10).fit(x, y)
-        np.testing.assert_allclose(model["weight"], other.coef_, atol=1e-2)
+        other = linear.LogisticRegression(
+            C=0.1, class_weight="balanced", fit_intercept=False, tol=1e-8, max_iter=5000
+        ).fit(np.column_stack([x, 1e3 * np.eye(HOSPITALS)[site]]), y)
+        np.testing.assert_allclose(model["weight"], other.coef_[:, :4], atol=1e-2)
     else:
         rounded = np.searchsorted(model["times"], np.minimum(time, model["times"][-1]))
         event = y * (time <= model["times"][-1])
@@ -133,7 +144,11 @@ def check_export(home, folder, kind, arrays):
         mean, sd = model.design.outcome
         np.testing.assert_allclose(scores.values, mean + sd * (margin + arrays["bias"]))
     elif kind == "classes":
-        share = np.exp(margin + arrays["bias"])
+        card = (folder / "model" / "README.md").read_text()
+        assert "The intercept is that of Hospital 1;" in card
+        own = json.loads((home.root / "local" / "s" / "intercept.json").read_text())
+        assert np.abs(own - arrays["bias"]).max() > 0.01
+        share = np.exp(margin + own)
         np.testing.assert_allclose(scores.probabilities, share / share.sum(axis=1)[:, None])
     else:
         alive = np.exp(-np.exp(margin)[:, None] * arrays["hazard"])
@@ -144,6 +159,21 @@ def check_export(home, folder, kind, arrays):
     assert found.to_json()["rows"] == 90
     name = {"continuous": "r2", "classes": "accuracy", "time_to_event": "c_index"}[kind]
     assert found.evaluation.figures[name].value > 0.6
+
+
+def check_contributions(report, folder):
+    """Compare Shapley values with those of ridge regressions over each coalition's rows."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    x, y, _, site = pool_rows(folder, "continuous")
+    held_x, held_y, *_ = pool_rows(folder, "continuous", "held")
+    values = []
+    for number in range(1, 2**HOSPITALS):
+        here = np.isin(site, [i for i in range(HOSPITALS) if number >> i & 1])
+        error = held_y - linear.Ridge(alpha=10.0).fit(x[here], y[here]).predict(held_x)
+        values.append(1 - (error**2).sum() / (held_y**2).sum())
+    found = [c.value for c in report.contributions]
+    np.testing.assert_allclose(found, compute_shapley(np.array(values)), atol=1e-3)
+    assert report.whole == pytest.approx(sum(found))
 
 
 METRICS = {
@@ -172,3 +202,7 @@ def test_a_study_runs_from_tables_to_its_evaluation(tmp_path, kind):
         assert set(site.merged.metrics) == METRICS[kind]
         assert site.merged.samples in (26, 27)
     check_export(network.homes[0], tmp_path, kind, model)
+    if kind == "continuous":
+        report = compose(asyncio.run(gather(network.homes[0], "s")))
+        check_contributions(report, tmp_path)
+        assert "has brought its Shapley value" in render(report)

@@ -1,5 +1,7 @@
 """Models with an intercept of each hospital's own, against pooled models with a column for each."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def shifted_hospitals(seed, outcome):
     return found
 
 
-OUTCOMES = {
+OUTCOMES: dict[str, tuple[Any, Any]] = {
     "two classes": (LOGISTIC, lambda s: (s[:, 0] > 0).astype(np.int64)),
     "three classes": (Softmax(3), lambda s: s.argmax(axis=1)),
     "numbers": (Squared(), lambda s: s[:, 0]),

@@ -120,14 +120,14 @@ def measure_order(scored: Scored) -> dict[str, Figure]:
     below = np.cumsum(scored.zeros) - scored.zeros / 2.0  # negatives below each score
     above = ones - (np.cumsum(scored.ones) - scored.ones / 2.0)
     of_ones, of_zeros = below / zeros, above / ones  # placements, (k,)
-    area = float((scored.ones * of_ones).sum()) / ones
+    area = min(float((scored.ones * of_ones).sum()) / ones, 1.0)  # sums round
     variance = _spread(of_ones, scored.ones, area) / ones + _spread(of_zeros, scored.zeros,
                                                                    area) / zeros  # fmt: skip
     edge = 0.5 / (ones * zeros)  # an area of 0 or 1 is known to half a pair only
     inner = min(max(area, edge), 1.0 - edge)
     variance = max(variance, inner * (1.0 - inner) / (ones * zeros))
     found = np.cumsum(scored.ones[::-1]) / np.cumsum((scored.ones + scored.zeros)[::-1])
-    average = float((found * scored.ones[::-1]).sum()) / ones
+    average = min(float((found * scored.ones[::-1]).sum()) / ones, 1.0)
     return {
         "auc": on_logits(area, inner, math.sqrt(variance), rows),
         "auprc": on_logits(

@@ -6,6 +6,7 @@
     initial     initial   the start: the mean of the chosen penalty's models
     training    train     the model, until it moves no more
     left-out    sum       a model without each hospital, trained side by side
+    contribution  sum     if asked for: losses of the models of all coalitions of hospitals
     evaluation  evaluate  counts of test patients by score; figures of each hospital
 
 Those of a Cox model:
@@ -38,6 +39,7 @@ from swarmhub.recipes.survival import cox
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
 TIMES, FIT, BASELINE = "times", "fit", "baseline"
 TRAINING, LEFT_OUT, EVALUATION = "training", "left-out", "evaluation"
+CONTRIBUTION = "contribution"
 MODELS: dict[str, tuple[OutcomeKind, ...]] = {
     "logistic": ("binary", "classes", "continuous"),
     "mlp": ("binary",),
@@ -50,7 +52,8 @@ MOVING = "moving"  # an array of the merge: how far it has moved, in millionths
 STILL = 5000  # millionths: less is no movement
 MAX_COUNT = 2**52  # rows, pairs of them and squares, in small units
 SCORED = ("swarm", "left-out")
-OPTIONS = ("model", "penalty", "left_out", "baseline", "intercept")
+OPTIONS = ("model", "penalty", "left_out", "contribution", "baseline", "intercept")
+CONTRIBUTIONS = ("no", "yes")  # of each hospital, to a linear model
 INTERCEPTS = ("shared", "own")  # of a linear model
 BASELINES = ("own", "shared")  # of a Cox model: of each hospital, or one for all
 METRICS: dict[OutcomeKind, Metric] = {
@@ -97,6 +100,7 @@ def check_options(spec: Spec) -> None:
     for option, words, owner in (
         ("baseline", BASELINES, "cox"),
         ("intercept", INTERCEPTS, "logistic"),
+        ("contribution", CONTRIBUTIONS, "logistic"),
     ):
         text = spec.options.get(option, words[0])
         if text not in words or (option in spec.options and model != owner):
@@ -104,6 +108,15 @@ def check_options(spec: Spec) -> None:
                 f"Expected options.{option} to be {' or '.join(words)}, of the model {owner} only, "
                 f"got '{plain(text, 30)}' of '{model}'."
             )
+
+
+def wants_contribution(spec: Spec) -> bool:
+    """Return whether the contribution of each hospital is computed. Raises BadInput if no models
+    without hospitals are trained."""
+    is_wanted = spec.options.get("contribution") == "yes"
+    if is_wanted and not wants_left_out(spec):
+        raise BadInput("Expected options.left_out to be yes, for options.contribution; got no.")
+    return is_wanted
 
 
 def has_own_intercept(spec: Spec) -> bool:
@@ -169,6 +182,7 @@ def make_stages(spec: Spec, schema: Schema) -> tuple[Stage, ...]:
         Stage(START, INITIAL),
         Stage(TRAINING, TRAIN, spec.rounds or ROUNDS, spec.merge, until=still),
         *([make_sums(LEFT_OUT, LEFT_OUT_ROUNDS)] if wants_left_out(spec) else []),
+        *([Stage(CONTRIBUTION, SUM)] if wants_contribution(spec) else []),
         end,
     )
 

@@ -53,7 +53,7 @@ class Site:
     def __post_init__(self) -> None:
         training, held = self.prepared.training, self.prepared.held
         self.x: Floats = self.design.matrix(training)
-        self.y = self._outcome(training)
+        self.y = self.code_outcome(training)
         self.fold = fold_patients(training, self.swarm.spec.seed, FOLDS)
         self.test_x: Floats | None = None if held is None else self.design.matrix(held)
         self.axes = Axes.of(self.x)
@@ -70,7 +70,7 @@ class Site:
         """The loss of a linear model of this outcome."""
         return loss_of(self.kind, len(self.prepared.schema.outcome.classes) or 2)
 
-    def _outcome(self, dataset: Dataset) -> npt.NDArray[Any]:
+    def code_outcome(self, dataset: Dataset) -> npt.NDArray[Any]:
         """Return numbers of classes, events, or standardised values, (n,)."""
         assert dataset.y is not None
         mean, sd = self.design.outcome

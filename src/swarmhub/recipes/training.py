@@ -10,6 +10,8 @@ from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.errors import TrainerError
 from swarmhub.recipes import plan
+from swarmhub.recipes.contribution import learn_contribution
+from swarmhub.recipes.leaving import learn_left_out, read_left_out
 from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.grid import Start
 from swarmhub.recipes.linear.training import MILLION, Training
@@ -17,7 +19,7 @@ from swarmhub.recipes.measuring import measure_final, measure_round
 from swarmhub.recipes.mlp import Mlp
 from swarmhub.recipes.objective import Objective
 from swarmhub.recipes.site import Arrays, Site
-from swarmhub.recipes.stages import learn_left_out, learn_start, read_left_out
+from swarmhub.recipes.stages import learn_start
 from swarmhub.train.training import SwarmRound
 
 
@@ -148,5 +150,6 @@ def run(site: Site) -> None:
         site.say(f"round {turn.number} of at most {turn.rounds}: trained on {len(site.y)} rows")
     if find_stage(swarm.spec, plan.LEFT_OUT) is not None and not swarm.final:
         learn_left_out(site, start.strength)
+        learn_contribution(site)
         for _ in swarm.rounds(model.parameters, model.measure):
             raise TrainerError("Expected no training after the models without each hospital.")

@@ -8,7 +8,7 @@ from typing import Any
 from swarmhub.contract.records import Declaration
 from swarmhub.data.findings import Finding
 from swarmhub.data.schema import declare_label
-from swarmhub.operations.report.contents import Conditions, Dropped, Penalty, Report
+from swarmhub.operations.report.contents import Conditions, Contributed, Dropped, Penalty, Report
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
 from swarmhub.operations.report.probast import answer_probast
@@ -31,6 +31,8 @@ def compose(found: Reported) -> Report:
         "dropped": tuple(_dropped(found)),
         "findings": tuple(_findings(found.record)),
         "terms": tuple((subject, sentence) for subject, sentence in found.terms),
+        "contributions": tuple(_contributions(found)),
+        "whole": None if found.contribution is None else found.contribution.whole,
         "tripod_ai": tuple(answer_tripod(found)),
         "probast_ai": tuple(answer_probast(found)),
     }
@@ -70,6 +72,13 @@ def _penalty(kept: Mapping[str, Any]) -> Penalty | None:
         tuple(kept.get("strengths", ())), tuple(kept.get("losses", ())), kept.get("chosen"),
         int(kept.get("rounds", 0)), "losses" not in kept,
     )  # fmt: skip
+
+
+def _contributions(found: Reported) -> Iterable[Contributed]:
+    made = found.contribution
+    if made is not None:
+        for name, value in zip(found.enrolled, made.values.tolist(), strict=True):
+            yield Contributed(name, value, made.is_shapley)
 
 
 def _dropped(found: Reported) -> Iterable[Dropped]:

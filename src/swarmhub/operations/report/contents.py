@@ -78,6 +78,16 @@ class Penalty:
 
 
 @dataclass(frozen=True)
+class Contributed:
+    """A hospital's contribution to the model: a share of the loss of no model. `is_shapley`: its
+    Shapley value; else what is lost if it alone is left out."""
+
+    hospital: str
+    value: float
+    is_shapley: bool
+
+
+@dataclass(frozen=True)
 class Dropped:
     """Columns that the model does not use, and why."""
 
@@ -135,6 +145,8 @@ class Report:
     own: tuple[Evaluated, ...]
     findings: tuple[Finding, ...]
     terms: tuple[tuple[str, str], ...]
+    contributions: tuple[Contributed, ...] = ()
+    whole: float | None = None  # share of the loss of no model by which that of all is lower
     tripod_ai: tuple[Answer, ...] = ()
     probast_ai: tuple[Answer, ...] = ()
     form: str = FORM

@@ -26,6 +26,7 @@ from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
+from swarmhub.recipes.contribution import Contribution, read_contribution
 from swarmhub.recipes.linear.folds import Plan, choose, curves
 from swarmhub.recipes.linear.grid import mean_curve
 from swarmhub.recipes.linear.losses import loss_of
@@ -81,6 +82,8 @@ class Reported:
     results: dict[str, Digest] = field(default_factory=dict)  # settled results by stage
     ethics: Digest = ""  # document that the terms name
     scale: tuple[float, float] = (0.0, 1.0)  # mean and deviation of a measured outcome in training
+    contribution: Contribution | None = None  # of each enrolled hospital
+    enrolled: tuple[str, ...] = ()  # names of these
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
 
     @property
@@ -153,6 +156,8 @@ class _Gathering:
             results={name: result.digest for name, result in self.shown.results.items()},
             ethics=spec.ethics,
             scale=design.outcome,
+            contribution=self._contribution(design, schema),
+            enrolled=tuple(self.shown.name(e.member) for e in self.shown.study.enrolled),
             agreed=self._agreed(model, schema),
         )  # fmt: skip
 
@@ -228,6 +233,17 @@ class _Gathering:
             "chosen": tried.strengths[choose(by_fold)],
             "rounds": grid.turn,
         }
+
+    def _contribution(self, design: Design, schema: Schema) -> Contribution | None:
+        models, losses = (self.shown.results.get(n) for n in (plan.LEFT_OUT, plan.CONTRIBUTION))
+        if models is None or losses is None:
+            return None
+        sums, added = self._result(models), self._result(losses)
+        if not sums or not added:
+            return None
+        loss = loss_of(schema.outcome.kind, len(schema.outcome.classes) or 2)
+        size = loss.outputs * (len(design.sources) + 1)
+        return read_contribution(len(self.shown.study.enrolled), size, sums, added)
 
     def _agreed(self, model: Model, schema: Schema) -> Agreed | None:
         """Return what a model of times says of its evaluation; None if it is no such model, is not
