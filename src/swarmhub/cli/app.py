@@ -9,6 +9,7 @@ from swarmhub.cli import (
     data,
     demo,
     evaluate,
+    example,
     ledger,
     model,
     node,
@@ -36,6 +37,7 @@ app.command("doctor")(node.doctor)
 app.command("sent")(sent.sent)
 app.command("relay")(node.relay)
 app.command("demo")(demo.demo)
+app.command("example")(example.example)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import numpy as np
 
 from swarmhub.contract.records import Spec
 from swarmhub.data.dataset import Dataset
-from swarmhub.data.design import Design
-from swarmhub.data.metrics import auc, log_loss
-from swarmhub.data.split import fold_patients
-from swarmhub.data.summaries import statistics_of
+from swarmhub.data.design import Design, Options
 from swarmhub.demo.sites import Site
+from swarmhub.demo.yardstick import Found, Predict, design_alone, yardstick_of
 from swarmhub.errors import BadInput
-from swarmhub.evaluation.figures import Figure, evaluate_scores
+from swarmhub.evaluation.figures import Figure
 from swarmhub.params import Layout
-from swarmhub.params.buffer import arrays_from, layout_of
-from swarmhub.recipes.linear.alone import fit_alone
-from swarmhub.recipes.linear.folds import FOLDS
-from swarmhub.recipes.linear.losses import sigmoid
+from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes.preparing import make_design
-from swarmhub.recipes.tabular import make_blank, predict_with
 
 Parameters = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """AUCs on the pooled held-out patients; None if a model cannot be trained or measured. `own`
-    has the swarm's on each hospital's own patients, with interval and support."""
+    """Main figures (AUC, of other outcomes another) on the pooled held-out patients; None if a
+    model cannot be trained or measured. `own` has the swarm's on each hospital's own patients, with
+    interval and support."""
 
     local: dict[str, float | None]
     swarm: float | None
@@ -49,7 +44,8 @@ class HeldOut:
     """The pooled held-out patients, and the model to measure on them."""
 
     def __init__(self, sites: Sequence[Site], spec: Spec) -> None:
-        self._sites, self._spec = sites, spec
+        self._sites = sites
+        self.yardstick = yardstick_of(spec)
         self.schema = sites[0].prepared.schema
         held = [s.prepared.held for s in sites]
         shared = sites[0].sources.test is not None
@@ -62,67 +58,63 @@ class HeldOut:
         """Set the swarm's merged statistics: everything is measured over the design that follows
         from them. Returns a sentence for each column that has another kind at a hospital."""
         self.design = make_design(statistics, self.schema.declaration, self.schema)
-        self._blank = make_blank(self._spec, self.design)
         return [
             f"{site.name}: {sentence}"
             for site in self._sites
             for sentence in self.design.mismatched(site.prepared.training)
         ]
 
-    @property
-    def layout(self) -> Layout:
-        """The layout of the swarm's models."""
-        return layout_of(self._blank)
-
-    def load(self, file: IO[bytes]) -> Parameters:
+    def load(self, file: IO[bytes], layout: Layout) -> Parameters:
         """Read parameters from a settled model's file."""
-        return arrays_from(file, self.layout)
+        return arrays_from(file, layout)
 
-    def measure(self, parameters: Parameters) -> dict[str, float | None]:
-        """Return {"auc", "loss"} of the swarm's model on all held-out patients."""
-        assert self.design is not None
-        return self._measure(
-            [predict_with(self._spec, parameters, self.design.matrix(t)) for t in self._tests]
-        )
+    def measure(self, parameters: Parameters) -> Found:
+        """Return the main figure and `loss` of the swarm's model on all held-out patients."""
+        return self._measure(lambda rows: self._apply(parameters, rows))
 
     def compare(self, swarm: Parameters | None) -> Scores:
         """Train each hospital alone and all pooled by the same recipe, and measure everything."""
         assert self.design is not None
         local = {s.name: self._alone(s.prepared.training) for s in self._sites}
         parts = [s.prepared.training for s in self._sites]
-        x = np.concatenate([self.design.matrix(part) for part in parts])
-        fold = np.concatenate([fold_patients(part, self._spec.seed, FOLDS) for part in parts])
-        y = np.concatenate([part.y for part in parts if part.y is not None])
-        central = self._score(self.design, fit_alone(x, y, fold)[1])
-        mine = None if swarm is None else self.measure(swarm)["auc"]
+        central = self._score(self.yardstick.fit(parts, self.design))
+        mine = None if swarm is None else self._main(self.measure(swarm))
         return Scores(local, mine, central, {} if swarm is None else self._measure_own(swarm))
 
     def _measure_own(self, swarm: Parameters) -> dict[str, Figure]:
-        """Return the swarm's AUC on each hospital's own test patients."""
-        found = {}
-        for name, held in self._own.items():
-            if held is None or held.y is None or self.design is None:
-                continue
-            probability = predict_with(self._spec, swarm, self.design.matrix(held))
-            found[name] = evaluate_scores(held.y, probability).figures["auc"]
-        return found
+        """Return the swarm's main figure on each hospital's own test patients; its support are
+        patients, also if they have several rows."""
+        return {
+            name: replace(
+                self.yardstick.figure(held, self._apply(swarm, held)),
+                support=held.count_patients(),
+            )
+            for name, held in self._own.items()
+            if held is not None and held.y is not None and held.rows
+        }
+
+    def _apply(self, parameters: Parameters, rows: Dataset) -> Any:
+        assert self.design is not None
+        return self.yardstick.apply(parameters, self.design.matrix(rows))
 
     def _alone(self, training: Dataset) -> float | None:
+        assert self.design is not None
+        columns = [source.column for source in self.design.sources]
+        options = Options(self.schema.max_missing, kind=self.schema.outcome.kind)
         try:
-            design = Design.from_statistics(statistics_of(training))
+            design = design_alone(training, columns, options)
+            return self._score(self.yardstick.fit([training], design))
         except BadInput:
             return None  # one class only, or nothing to learn from
-        assert training.y is not None
-        fold = fold_patients(training, self._spec.seed, FOLDS)
-        return self._score(design, fit_alone(design.matrix(training), training.y, fold)[1])
 
-    def _score(self, design: Design, point: Any) -> float | None:
-        scores = [sigmoid(design.matrix(t) @ point[:-1] + point[-1]) for t in self._tests]
-        return self._measure(scores)["auc"]
+    def _score(self, predict: Predict) -> float | None:
+        return self._main(self._measure(predict))
 
-    def _measure(self, scores: list[Any]) -> dict[str, float | None]:
+    def _main(self, found: Found) -> float | None:
+        return found[self.yardstick.metric]
+
+    def _measure(self, predict: Predict) -> Found:
         if not self._tests:
-            return {"auc": None, "loss": None}
-        probability = np.concatenate(scores)
-        label = np.concatenate([t.y for t in self._tests if t.y is not None])
-        return {"auc": auc(label, probability), "loss": log_loss(label, probability)}
+            return {self.yardstick.metric: None, "loss": None}
+        predicted = np.concatenate([predict(test) for test in self._tests])
+        return self.yardstick.measure(self._tests, predicted)

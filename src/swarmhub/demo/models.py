@@ -13,6 +13,7 @@ from typing import IO, TypeVar
 
 from swarmhub.errors import BlobError
 from swarmhub.files import held
+from swarmhub.params import Layout
 
 T = TypeVar("T")
 
@@ -30,5 +31,15 @@ def read_held(stores: Sequence[Path], digest: str, read: Callable[[IO[bytes]], T
             with held(path_in(store, digest)) as file:
                 return read(file)
         except (FileNotFoundError, BlobError):
+            continue
+    return None
+
+
+def read_layout(stores: Sequence[Path], digest: str) -> Layout | None:
+    """Return the layout of this digest, from the first store that has it; None if none has."""
+    for store in stores:
+        try:
+            return Layout.parse((store / "layouts" / f"{digest}.json").read_bytes())
+        except FileNotFoundError:
             continue
     return None

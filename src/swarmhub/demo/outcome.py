@@ -20,7 +20,7 @@ class RoundLine:
     members: list[str]
     missing: list[str]
     samples: int
-    auc: float | None
+    score: float | None  # the study's main figure
     loss: float | None
     seconds: float
 
@@ -54,6 +54,7 @@ class Outcome:
     homes: list[Path]
     patients: int
     strength: str = ""  # the penalty that the swarm has chosen
+    measure: str = "AUC"  # the main figure, for people
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""

@@ -17,12 +17,12 @@ from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.compare import HeldOut, Parameters
-from swarmhub.demo.models import read_held
+from swarmhub.demo.models import read_held, read_layout
 from swarmhub.demo.options import Options
 from swarmhub.demo.outcome import Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.patience import Patience, say_what_is_missing
 from swarmhub.demo.processes import Processes, free_address
-from swarmhub.demo.sites import STUDY_NAME, Site
+from swarmhub.demo.sites import Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
 from swarmhub.files import lock
 from swarmhub.home.card import make_card
@@ -132,7 +132,7 @@ class Demo:
 
     def _start_trainer(self, i: int) -> None:
         site, home = self.sites[i], self.homes[i]
-        arguments = ["train", "table", STUDY_NAME, "--home", str(home.root)]
+        arguments = ["train", "table", self.spec.name, "--home", str(home.root)]
         for path in site.sources.data.paths:
             arguments += ["--data", str(path)]
         for path in site.sources.test.paths if site.sources.test else ():
@@ -157,11 +157,11 @@ class Demo:
         n = len(self.sites)
         await self._desks[0].propose(self.spec)
         for client in self._desks[1:]:
-            await client.approve(STUDY_NAME)
+            await client.approve(self.spec.name)
         for client, site in zip(self._desks, self.sites, strict=True):
-            await client.enrol(STUDY_NAME, site.rows)
-        await self._desks[0].submit(Start(STUDY_NAME))
-        self.screen.step(f"all {n} approved and joined the study '{STUDY_NAME}'")
+            await client.enrol(self.spec.name, site.rows)
+        await self._desks[0].submit(Start(self.spec.name))
+        self.screen.step(f"all {n} approved and joined the study '{self.spec.name}'")
 
     # watching
 
@@ -209,7 +209,7 @@ class Demo:
                 f"{self.unmeasured} round(s) have no figures of their own: this command was slower "
                 "than the hospitals, and they no longer keep the models of those rounds."
             )
-        final = STUDY.need(self.ledger.state, STUDY_NAME).current
+        final = STUDY.need(self.ledger.state, self.spec.name).current
         swarm = self._read_model(final) if final else None
         if final is not None and swarm is None:
             raise SwarmhubError(f"No node holds the settled model {final.digest[:16]}….")
@@ -230,6 +230,7 @@ class Demo:
             takeovers=self.takeovers,
             homes=[h.root for h in self.homes],
             patients=self.held_out.patients,
+            measure=self.held_out.yardstick.title,
         )
 
     async def _next_news(self) -> News | None:
@@ -250,20 +251,18 @@ class Demo:
             if self.ledger.failure:
                 raise self.ledger.failure
             is_over = patience.look(time.monotonic())
-            r = ROUND.get(self.ledger.state, STUDY_NAME)
+            r = ROUND.get(self.ledger.state, self.spec.name)
             said = f"{say_what_is_missing(r, self.names)} ({patience.quiet_s:.0f} s)"
             self.screen.waiting(said)
             if is_over:
                 raise LedgerError(f"Nothing happens: {said}; see the logs in {self.options.root}.")
 
     def _is_running(self) -> bool:
-        return STUDY.need(self.ledger.state, STUDY_NAME).status == "running"
+        return STUDY.need(self.ledger.state, self.spec.name).status == "running"
 
     def _show_round(self, model: Model, seconds: float) -> None:
         parameters = self._read_model(model)
-        found: dict[str, float | None] = {"auc": None, "loss": None}
-        if parameters is not None:
-            found = self.held_out.measure(parameters)
+        found = {} if parameters is None else self.held_out.measure(parameters)
         self.unmeasured += parameters is None
         line = RoundLine(
             number=model.turn,
@@ -272,8 +271,8 @@ class Demo:
             members=[self.names[s.member] for s in model.shares],
             missing=[n for m, n in self.names.items() if m not in {s.member for s in model.shares}],
             samples=sum(s.weight for s in model.shares),
-            auc=found["auc"],
-            loss=found["loss"],
+            score=found.get(self.held_out.yardstick.metric),
+            loss=found.get("loss"),
             seconds=seconds,
         )
         self.lines.append(line)
@@ -283,11 +282,14 @@ class Demo:
         """Return the parameters of a settled model, if a node still keeps them."""
         if self.held_out.design is None:
             self._use_statistics()
-        return read_held(self._stores, model.digest, self.held_out.load)
+        layout = read_layout(self._stores, model.layout)
+        if layout is None:
+            return None
+        return read_held(self._stores, model.digest, lambda f: self.held_out.load(f, layout))
 
     def _use_statistics(self) -> None:
         """Measure over the design that follows from the swarm's merged statistics."""
-        merged = get_document(self.ledger.state, STUDY_NAME)
+        merged = get_document(self.ledger.state, self.spec.name)
         document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")
@@ -304,8 +306,8 @@ class Demo:
         why = "see the logs"
         for home in self.homes:
             try:
-                await export_model(home, STUDY_NAME, Target(model))
-                await write_report(home, STUDY_NAME, report)
+                await export_model(home, self.spec.name, Target(model))
+                await write_report(home, self.spec.name, report)
                 return model, report
             except BadInput as error:
                 why = str(error)
@@ -320,7 +322,7 @@ class Demo:
             return False  # this process reads the ledger at that node: wait for another leader
         self.children.signal(name, signal.SIGSTOP)
         await asyncio.sleep(0.05)  # a settlement may be on its way
-        r = ROUND.get(self.ledger.state, STUDY_NAME)
+        r = ROUND.get(self.ledger.state, self.spec.name)
         if r is None or (r.number, r.phase) != (event.number, MERGING):
             self.children.signal(name, signal.SIGCONT)
             return False

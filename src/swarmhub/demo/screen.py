@@ -17,9 +17,9 @@ from swarmhub.evaluation.figures import Figure
 class RichScreen(Screen):
     """Steps and rounds as lines, with a status line beneath."""
 
-    def __init__(self, rounds: int) -> None:
+    def __init__(self, rounds: int, measure: str = "AUC") -> None:
         self.listener: Screen = self
-        self._rounds = rounds
+        self._rounds, self._measure = rounds, measure
         self._console = Console()
         self._spinner = Spinner("dots", "starting the nodes")
         self._live = Live(self._spinner, console=self._console, transient=True)
@@ -50,13 +50,13 @@ class RichScreen(Screen):
         if not self._headed:
             self._headed = True
             head = f"{'round':>7}  {'leader':<16} {'contributed':<24} {'samples':>7}"
-            self._live.console.print(f"[bold]{head}   loss    AUC     s[/]")
+            self._live.console.print(f"[bold]{head}   loss {self._measure:>6}     s[/]")
         loss = "  –  " if line.loss is None else f"{line.loss:.3f}"
-        area = "  –  " if line.auc is None else f"{line.auc:.3f}"
+        score = "  –  " if line.score is None else f"{line.score:.3f}"
         number = f"{line.number}/{self._rounds}"
         leader = f"{line.leader[:16]:<16}"
         self._live.console.print(
-            f"{number:>7}  {leader} {_who(line):<24} {line.samples:>7}  {loss}  {area}"
+            f"{number:>7}  {leader} {_who(line):<24} {line.samples:>7}  {loss}  {score}"
             f"  {line.seconds:.2f}",
             highlight=False,
         )
@@ -87,7 +87,7 @@ def quiet() -> _Quiet:
     return _Quiet()
 
 
-def _make_table(outcome: Outcome) -> Table:
+def make_table(outcome: Outcome) -> Table:
     """Return the closing table: scores of the hospitals alone, the swarm, and all data pooled."""
     scores = outcome.scores
 
@@ -95,10 +95,11 @@ def _make_table(outcome: Outcome) -> Table:
         return "–" if value is None else f"{value:.3f}"
 
     table = Table(
-        title=f"AUC on the same {outcome.patients} held-out patients", title_justify="left"
+        title=f"{outcome.measure} on the same {outcome.patients} held-out patients",
+        title_justify="left",
     )
     table.add_column("trained on")
-    table.add_column("AUC", justify="right")
+    table.add_column(outcome.measure, justify="right")
     for name, value in scores.local.items():
         table.add_row(f"{name} alone", word(value) if value is not None else "– (one class only)")
     table.add_row("mean of the hospitals alone", word(scores.local_mean), end_section=True)
@@ -116,7 +117,7 @@ def say_own(name: str, figure: Figure) -> str:
 def show_outcome(outcome: Outcome) -> None:
     """Print the closing table, and where all files are."""
     console = Console()
-    console.print(_make_table(outcome))
+    console.print(make_table(outcome))
     for name, figure in outcome.scores.own.items():
         if figure.value is not None:
             console.print(f"  {say_own(name, figure)}", highlight=False)

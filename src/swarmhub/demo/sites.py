@@ -20,6 +20,7 @@ from swarmhub.recipes.preparing import Prepared, Sources, prepare
 
 STUDY_NAME = "demo"
 MAX_SITES = 24
+MOST_NOTES = 8  # on one topic at a hospital
 SEED = 2  # of ten splits the one with AUCs (alone, pooled) nearest to their means
 
 
@@ -103,9 +104,23 @@ def prepare_sites(
         prepared = prepare(spec, sources, found)
         if not prepared.training.rows:
             raise BadInput(f"Expected at least 2 rows for {name!r} in {sources.data.names}.")
-        notes = tuple(f.sentence for f in found.found if f.level == "warning")
+        notes = list_notes(found)
         sites.append(Site(name, folder, sources, prepared, notes))
     return sites
+
+
+def list_notes(found: Findings) -> tuple[str, ...]:
+    """Return the sentences of all warnings; of many on one topic the first, and their number."""
+    by_topic: dict[str, list[str]] = {}
+    for finding in found.found:
+        if finding.level == "warning":
+            by_topic.setdefault(finding.topic, []).append(finding.sentence)
+    notes = []
+    for topic, sentences in by_topic.items():
+        notes += sentences if len(sentences) <= MOST_NOTES else sentences[:1]
+        if len(sentences) > MOST_NOTES:
+            notes.append(f"There are {len(sentences) - 1} more warnings of '{topic}'.")
+    return tuple(notes)
 
 
 def _slug(name: str) -> str:

@@ -6,7 +6,8 @@ patients. The value of a coalition is the share by which its model lowers the lo
 
     v(S) = 1 - loss(S) / loss(no model)
 
-with the loss of training, in which all classes weigh the same; 0 for a coalition that lacks a class, or whose hospitals have no rows.
+with the loss of training, in which all classes weigh the same; 0 for a coalition that lacks a
+class, or whose hospitals have no rows.
 
     up to MOST hospitals    Shapley values: the mean, over all orders in which hospitals could come,
                             of what each adds to those before it (Shapley, Contributions to the

@@ -1,0 +1,243 @@
+"""The measure of a study's models, by the kind of the outcome: predictions of rows, the same recipe
+in one place for comparison, and one main figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from swarmhub.contract.records import Spec
+from swarmhub.data.dataset import Dataset
+from swarmhub.data.design import Design, Options
+from swarmhub.data.frames import Floats
+from swarmhub.data.metrics import auc, log_loss
+from swarmhub.data.split import fold_patients
+from swarmhub.data.summaries import statistics_of
+from swarmhub.errors import BadInput
+from swarmhub.evaluation import classes
+from swarmhub.evaluation.figures import Figure, evaluate_scores
+from swarmhub.recipes.linear.alone import fit_alone
+from swarmhub.recipes.linear.folds import FOLDS
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss, loss_of, sigmoid
+from swarmhub.recipes.linear.training import predict
+from swarmhub.recipes.plan import read_penalty
+from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.survival.cox import MAX_ROUNDS, Cox
+from swarmhub.recipes.survival.likelihood import Rows
+from swarmhub.recipes.survival.times import count_times, derive_grid, observe
+from swarmhub.recipes.tabular import predict_with
+
+Predict = Callable[[Dataset], Floats]
+Found = dict[str, float | None]
+
+
+class Yardstick(Protocol):
+    """Models and figures of a kind of outcome. Predictions are (n,), of several classes (n, e)."""
+
+    @property
+    def title(self) -> str:
+        """The main figure, for people."""
+
+    @property
+    def metric(self) -> str:
+        """The main figure's name."""
+
+    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+        """Return the swarm's predictions of rows x (n, p)."""
+
+    def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
+        """Train in one place over these rows. Raises BadInput if there is no model of them."""
+
+    def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
+        """Return the main figure and `loss` of predictions of all these rows together."""
+
+    def figure(self, test: Dataset, predicted: Floats) -> Figure:
+        """Return the main figure of one hospital's rows."""
+
+
+def yardstick_of(spec: Spec) -> Yardstick:
+    """Return the measure of a study's models. Raises BadInput for a kind of outcome without one."""
+    kind = spec.data.outcome.kind if spec.data else "binary"
+    kinds: dict[str, type[Yardstick]] = {
+        "binary": Binary, "classes": Classes, "time_to_event": Times,
+    }  # fmt: skip
+    if kind not in kinds:
+        raise BadInput(f"Expected an outcome out of {', '.join(kinds)}, got '{kind}'.")
+    made: Callable[[Spec], Yardstick] = kinds[kind]
+    return made(spec)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Two classes: AUC."""
+
+    spec: Spec
+    title: str = "AUC"
+    metric: str = "auc"
+
+    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+        """Return the probability of the positive class, (n,)."""
+        return predict_with(self.spec, dict(parameters), x)
+
+    def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
+        """Train a logistic regression."""
+        point = fit_linear(parts, design, self.spec, LOGISTIC)
+        return lambda rows: sigmoid(design.matrix(rows) @ point[:-1] + point[-1])
+
+    def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
+        """Return AUC and log loss."""
+        label = outcomes(tests)
+        return {"auc": auc(label, predicted), "loss": log_loss(label, predicted)}
+
+    def figure(self, test: Dataset, predicted: Floats) -> Figure:
+        """Return the AUC, with interval."""
+        return evaluate_scores(outcomes([test]), predicted).figures["auc"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Several classes: macro-F1."""
+
+    spec: Spec
+    title: str = "macro-F1"
+    metric: str = "macro_f1"
+
+    @property
+    def loss(self) -> Loss:
+        """The loss of training."""
+        return loss_of("classes", self._count())
+
+    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+        """Return the probability of each class, (n, e)."""
+        return in_columns(predict(self.loss, parameters["weight"], parameters["bias"], x))
+
+    def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
+        """Train a softmax regression of those classes that the rows have; the others get the
+        probability 0."""
+        known, codes = np.unique(outcomes(parts), return_inverse=True)
+        if len(known) < 2:
+            raise BadInput("Expected rows of two classes or more, got one.")
+        ends = np.cumsum([part.rows for part in parts])[:-1]
+        renamed = [replace(part, y=y.astype(np.float64))
+                   for part, y in zip(parts, np.split(codes, ends), strict=True)]  # fmt: skip
+        loss = loss_of("classes", len(known))
+        point = fit_linear(renamed, design, self.spec, loss).reshape(loss.outputs, -1)
+
+        def scored(rows: Dataset) -> Floats:
+            found = np.zeros((rows.rows, self._count()))
+            made = predict(loss, point[:, :-1], point[:, -1], design.matrix(rows))
+            found[:, known.astype(np.int64)] = in_columns(made)
+            return found
+
+        return scored
+
+    def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
+        """Return macro-F1 and log loss."""
+        figures = self._evaluate(outcomes(tests), predicted).figures
+        return {"macro_f1": figures["macro_f1"].value, "loss": figures["loss"].value}
+
+    def figure(self, test: Dataset, predicted: Floats) -> Figure:
+        """Return the macro-F1."""
+        return self._evaluate(outcomes([test]), predicted).figures["macro_f1"]
+
+    def _evaluate(self, y: Floats, predicted: Floats) -> classes.ClassEvaluation:
+        return classes.evaluate_counts(classes.make_counts(y, predicted, None, 1, 0))
+
+    def _count(self) -> int:
+        return len(self.spec.data.outcome.classes) if self.spec.data else 2
+
+
+@dataclass(frozen=True)
+class Times:
+    """A time to an event: Harrell's C."""
+
+    spec: Spec
+    title: str = "C-index"
+    metric: str = "c_index"
+
+    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+        """Return logarithms of hazards over the baseline, (n,)."""
+        found: Floats = x @ parameters["weight"]
+        return found
+
+    def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
+        """Train a Cox regression with one baseline for all rows."""
+        time, event = np.concatenate([times(part) for part in parts]), outcomes(parts)
+        if not event.any():
+            raise BadInput("Expected rows with an event, got none.")
+        grid = derive_grid(count_times(time, 1))
+        rows = Rows(
+            np.concatenate([design.matrix(part) for part in parts]), observe(grid, time, event)
+        )
+        strength = read_penalty(self.spec) or FIXED
+        cox = Cox(len(design.sources), len(grid), 1.0 / strength)
+        sums = cox.arrays(rows, None)
+        while sums["moving"][0] and sums["turn"][0] < MAX_ROUNDS:
+            sums = cox.arrays(rows, sums)
+        beta = cox.read(sums).beta
+        return lambda tested: np.asarray(design.matrix(tested) @ beta)
+
+    def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
+        """Return the C-index over all pairs."""
+        time = np.concatenate([times(test) for test in tests])
+        return {"c_index": concordance(time, outcomes(tests), predicted), "loss": None}
+
+    def figure(self, test: Dataset, predicted: Floats) -> Figure:
+        """Return the C-index, without an interval."""
+        value = concordance(times(test), outcomes([test]), predicted)
+        return Figure(value, None, None, test.rows)
+
+
+def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Design:
+    """Return the design of one hospital's own statistics, out of the columns that the swarm uses.
+    Raises BadInput if there are none."""
+    known, kept = set(columns), [k for k, name in enumerate(part.features) if name in set(columns)]
+    found, codes = np.unique(outcomes([part]), return_inverse=True)  # it may lack a class
+    own = replace(
+        part, x=part.x[:, kept], features=tuple(part.features[k] for k in kept), blocks=(),
+        categories={n: words for n, words in part.categories.items() if n in known},
+        y=codes.astype(np.float64),
+    )  # fmt: skip
+    return Design.from_statistics(statistics_of(own), replace(options, classes=len(found)))
+
+
+def fit_linear(parts: Sequence[Dataset], design: Design, spec: Spec, loss: Loss) -> Floats:
+    """Return a linear model of these rows, its penalty chosen by folds of patients,
+    (e (p + 1),). Raises BadInput if a class is absent."""
+    x = np.concatenate([design.matrix(part) for part in parts])
+    fold = np.concatenate([fold_patients(part, spec.seed, FOLDS) for part in parts])
+    try:
+        return fit_alone(x, outcomes(parts), fold, loss=loss)[1]
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def outcomes(parts: Sequence[Dataset]) -> Floats:
+    """Return the outcomes of rows, (n,)."""
+    return np.concatenate([part.y for part in parts if part.y is not None])
+
+
+def times(part: Dataset) -> Floats:
+    """Return the times of rows, (n,)."""
+    assert part.time is not None
+    return part.time
+
+
+def in_columns(probability: Floats) -> Floats:
+    """Return probabilities by class, (n, e); of two classes that of the second is given, (n,)."""
+    if probability.ndim == 2:
+        return probability
+    return np.column_stack([1.0 - probability, probability])
+
+
+def concordance(time: Floats, event: Floats, score: Floats) -> float | None:
+    """Return Harrell's C (JAMA 1982;247:2543): the share of pairs in which the patient with the
+    earlier event has the higher score, ties half; a patient censored at the time of an event
+    lives on. (n,), (n,), (n,) -> 0..1; None if there is no pair. Memory is of order n^2."""
+    later = (time[None] > time[:, None]) | ((time[None] == time[:, None]) & (event[None] == 0))
+    pairs = later & (event[:, None] == 1)
+    right = (score[:, None] > score[None]) + 0.5 * (score[:, None] == score[None])
+    return float((right * pairs).sum() / pairs.sum()) if pairs.any() else None
