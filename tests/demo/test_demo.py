@@ -145,6 +145,11 @@ def test_the_report_names_each_hospital_and_the_model(outcome):
     page = Path(found["report"]).read_text()
     assert found["model_digest"] in page
     assert all(name in page for name in found["auc"]["own"])
+    numbers = json.loads(Path(found["report"]).with_suffix(".json").read_text())
+    for hospital in numbers["hospitals"]:
+        assert hospital["swarm"]["reason"] == ""
+        assert 0.4 < hospital["local"]["value"] <= 1.0
+        assert 0.4 < hospital["left_out"]["value"] <= 1.0
 
 
 def test_every_node_settled_the_same_model(outcome):

@@ -177,7 +177,7 @@ def check_contributions(report, folder):
 
 
 METRICS = {
-    "continuous": {"mae", "rmse", "r2", "baseline mae", "local mae", "left-out mae"},
+    "continuous": {"loss", "mae", "rmse", "r2", "baseline mae", "local mae", "left-out mae"},
     "classes": {"loss", "accuracy", "macro_f1", "local accuracy", "left-out accuracy"},
     "time_to_event": {
         "events", "c_index", "c_index low", "c_index high", "brier", "integrated_brier", "skill",

@@ -44,6 +44,7 @@ def publish(tested: Tested, models: dict[str, Any]) -> dict[str, float]:
     if tested.count < FEW:
         return found
     figures = models["swarm"].figures
+    found["loss"] = 0.5 * (figures["rmse"].value or 0.0) ** 2 / tested.outcome[1] ** 2
     wanted = {"mae": "mae", "rmse": "rmse", "r2": "r2", "baseline mae": "mae_site"}
     values = {key: figures[name].value for key, name in wanted.items()}
     for model, key in (("local", "local mae"), ("left-out", "left-out mae")):
