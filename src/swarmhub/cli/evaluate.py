@@ -48,6 +48,13 @@ def evaluate(
         Path | None,
         typer.Option(help="JSON file to write with the counts that may be shared."),
     ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File with earlier patients of the same hospital, not trained on: what has moved "
+            "since? Repeat for files that are joined."
+        ),
+    ] = None,
     separator: SeparatorOption = "",
     decimal: DecimalOption = ".",
     sheet: SheetOption = "",
@@ -62,8 +69,11 @@ def evaluate(
     from swarmhub.models.evaluate import evaluate_files, write_counts
     from swarmhub.models.predict import load_model
 
-    files = Files(tuple(data), separator, decimal, sheet, format_, read_options(read))
-    found = evaluate_files(load_model(model), files, allow_missing)
+    def read_as(paths: Sequence[Path]) -> Files:
+        return Files(tuple(paths), separator, decimal, sheet, format_, read_options(read))
+
+    before = read_as(earlier) if earlier else None
+    found = evaluate_files(load_model(model), read_as(data), allow_missing, before)
     if counts is not None:
         write_counts(found, counts, data)
     if json_:
@@ -96,6 +106,8 @@ def show(found: Validated) -> None:
     print(plain(say_rows(evaluation, response), NOTE))
     if evaluation.is_descriptive:
         print("These are few patients: the figures describe them, and prove nothing.")
+    for one in found.drift:
+        print(plain(f"Drift: {one.sentence}", NOTE))
     for note in found.notes:
         print(plain(note, NOTE))
     print(plain(found.protocol, NOTE))

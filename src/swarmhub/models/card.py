@@ -10,7 +10,7 @@ from swarmhub.contract.records import Inputs
 from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.design import CATEGORY, NUMBER
 from swarmhub.errors import plain
-from swarmhub.models.exported import ExportedModel
+from swarmhub.models.exported import ExportedModel, Measure
 from swarmhub.models.response import PARTS
 from swarmhub.models.survival import say_time
 
@@ -172,6 +172,11 @@ def _training(exported: ExportedModel) -> Iterable[str]:
         yield f"The intercept is that of {_said(origin.intercept)}; elsewhere it is to be set anew."
 
 
+def _interval(measure: Measure) -> str:
+    known = measure.low and measure.high
+    return f" ({_said(measure.low)} to {_said(measure.high)})" if known else ""
+
+
 def _evaluation(exported: ExportedModel) -> Iterable[str]:
     if not exported.measures:
         yield (
@@ -180,7 +185,8 @@ def _evaluation(exported: ExportedModel) -> Iterable[str]:
         )
         return
     yield "\n".join(
-        f"- {_said(m.name)} {_said(m.value)} on {m.samples} rows: {_said(m.protocol, 400)}"
+        f"- {_said(m.name)} {_said(m.value)}{_interval(m)} on {m.samples} rows: "
+        f"{_said(m.protocol, 400)}"
         for m in exported.measures
     )
     yield (

@@ -38,9 +38,11 @@ from swarmhub.evaluation.figures import Figure, evaluate_scores
 from swarmhub.evaluation.regression import Baseline
 from swarmhub.evaluation.sums import Counts
 from swarmhub.evaluation.survival import Agreed, Group
+from swarmhub.models.drift import LEAST, Drift, find_drift
 from swarmhub.models.folder import need_own_place, write_beside
 from swarmhub.models.predict import Model, look_at
 from swarmhub.models.response import Response
+from swarmhub.models.rows import Rows
 from swarmhub.models.survival import say_time
 from swarmhub.recipes.survival.times import observe
 from swarmhub.types import Digest
@@ -54,7 +56,8 @@ class Validated:
     the settled parameters on the ledger, `architecture` that of all else of the model;
     `data_digest` is sha256 over the values read, and stays at the hospital. `evaluation` is an
     `Evaluation`, a `ClassEvaluation`, a `NumberEvaluation` or a `SurvivalEvaluation`, by the kind
-    of the outcome; `agreed` are the terms of the last."""
+    of the outcome; `agreed` are the terms of the last. `drift` says what has moved since the
+    study."""
 
     model_digest: Digest
     architecture: Digest
@@ -65,6 +68,7 @@ class Validated:
     counts: Mapping[str, npt.NDArray[np.int64]]
     notes: tuple[str, ...] = field(default=())
     agreed: Agreed | None = None
+    drift: tuple[Drift, ...] = ()
 
     def to_json(self) -> Json:
         """Return the figures and their conditions."""
@@ -74,6 +78,7 @@ class Validated:
             "data": self.data_digest, "protocol": self.protocol, "kind": self.response.kind,
             **_describe(evaluation, self.response), "is_descriptive": evaluation.is_descriptive,
             "figures": _to_json(evaluation.figures), "notes": list(self.notes),
+            "drift": [codec.to_json(one) for one in self.drift],
         }  # fmt: skip
 
     def to_shared(self) -> Json:
@@ -136,13 +141,17 @@ def _to_json(figures: Mapping[str, Figure]) -> Json:
     return {name: codec.to_json(figure) for name, figure in figures.items()}
 
 
-def evaluate_files(model: Model, files: Any, allow_missing: bool = False) -> Validated:
-    """Score the patients in files (anything that `Model.predict` takes) and compare with their
-    outcome. Raises BadInput if they have none, or if a column of the model is absent."""
-    rows = model.read(files, needs_outcome=True, allow_missing=allow_missing)
+def evaluate_files(
+    model: Model, files: Any, allow_missing: bool = False, earlier: Any = None
+) -> Validated:
+    """Score the patients in files (anything that `Model.predict` takes), compare with their
+    outcome, and look for drift: since `earlier` patients of the same place that the model was not
+    trained on, or since the study's own evaluation. Raises BadInput if they have no outcome, or if
+    a column of the model is absent."""
+    rows = _read(model, files, allow_missing)
     dataset = rows.dataset
-    if dataset.y is None or not len(dataset.y):
-        raise BadInput(f"{dataset.source} has no row with an outcome; there is nothing to compare.")
+    before = None if earlier is None else _read(model, earlier, allow_missing).dataset
+    is_looked_for = before is not None or (dataset.rows >= LEAST and model.exported.measures)
     evaluation, counts = _compare(model, dataset)
     return Validated(
         model_digest=model.exported.origin.digest,
@@ -154,7 +163,17 @@ def evaluate_files(model: Model, files: Any, allow_missing: bool = False) -> Val
         counts=counts,
         notes=(*rows.notes, *look_at(model.design, dataset)),
         agreed=model.exported.agreed if dataset.time is not None else None,
+        drift=find_drift(model, dataset, before) if is_looked_for else (),
     )
+
+
+def _read(model: Model, files: Any, allow_missing: bool) -> Rows:
+    rows = model.read(files, needs_outcome=True, allow_missing=allow_missing)
+    y = rows.dataset.y
+    if y is None or not len(y):
+        source = rows.dataset.source
+        raise BadInput(f"{source} has no row with an outcome; there is nothing to compare.")
+    return rows
 
 
 def _compare(model: Model, dataset: Dataset) -> tuple[Any, Counts]:

@@ -55,12 +55,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure for the model card: `value` as text, on so many `samples`, `protocol` in words."""
+    """A figure for the model card: `value` as text, on so many `samples`, `protocol` in words; the
+    interval of 95%, "" if there is none."""
 
     name: str
     value: str
     samples: int
     protocol: str
+    low: str = ""
+    high: str = ""
 
 
 @dataclass(frozen=True, eq=False)

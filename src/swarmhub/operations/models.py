@@ -12,9 +12,9 @@ import numpy as np
 
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Model as Settled
-from swarmhub.contract.records import Spec, Study
+from swarmhub.contract.records import Result, Spec, Study
 from swarmhub.contract.records.declaration import OutcomeKind
-from swarmhub.contract.results import get_document
+from swarmhub.contract.results import get_document, get_results
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.data.design import Design
 from swarmhub.data.schema import Schema, declare_label
@@ -24,11 +24,12 @@ from swarmhub.models.architecture import Array, check_arrays, without_training_o
 from swarmhub.models.exported import Contributor, ExportedModel, Measure, Origin
 from swarmhub.models.folder import write_model
 from swarmhub.models.onnx import export_onnx, need_onnx
+from swarmhub.models.pooled import list_measures
 from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
-from swarmhub.recipes.plan import get_model, has_own_intercept
+from swarmhub.recipes.plan import EVALUATION, get_model, has_own_intercept
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import INTERCEPT_FILE
 from swarmhub.types import Digest, MemberId
@@ -92,6 +93,7 @@ class _Record:
     names: dict[MemberId, str]
     model: Settled
     statistics: Digest = ""
+    evaluation: Result | None = None  # settled counts of the last model
 
     @property
     def round(self) -> int:
@@ -140,6 +142,7 @@ def _look_up(client: LedgerClient, study: str, best: bool) -> _Record:
     return _Record(
         record, spec, client.ledger.tip.chain_id, client.names(), model,
         merged.digest if merged else "",
+        get_results(client.ledger.state, study).get(EVALUATION),
     )  # fmt: skip
 
 
@@ -177,11 +180,9 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
     origin, own = _origin(record), _read_intercept(home, record, arrays)
     if own is not None:
         arrays["bias"], origin = own, replace(origin, intercept=home.config.name)
-    made = ExportedModel(
-        recipe, schema.declaration, design, arrays, origin, _measures(record), _versions()
-    )
+    made = ExportedModel(recipe, schema.declaration, design, arrays, origin, (), _versions())
     made.check()
-    return made
+    return replace(made, measures=_pool_measures(store, record, made) or _measures(record))
 
 
 def _read_intercept(home: Home, record: _Record, arrays: dict[str, Array]) -> Array | None:
@@ -237,6 +238,21 @@ def _origin(record: _Record) -> Origin:
             for s in model.shares
         ),
     )  # fmt: skip
+
+
+def _pool_measures(store: BlobStore, record: _Record, made: ExportedModel) -> tuple[Measure, ...]:
+    """Return the figures of the settled counts of all hospitals' test patients, if they are of this
+    model and held here."""
+    result, current = record.evaluation, record.study.current
+    if result is None or current is None or current.digest != record.model.digest:
+        return ()
+    layout = store.layout(result.layout)
+    if layout is None or not store.find(result.digest):
+        return ()
+    arrays = _read_arrays(store, result.digest, layout)
+    prefix = "swarm/"
+    sums = {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}
+    return list_measures(made, sums)
 
 
 def _measures(record: _Record) -> tuple[Measure, ...]:

@@ -16,7 +16,8 @@ METRICS = ("auc", "loss")
 COUNTED = (*HISTOGRAMS, "pairs", "threshold")
 SIGNED = ("pairs",)
 PUBLISHED = (
-    "auc", "auprc", "loss", "accuracy", "recall", "specificity", "brier", "intercept", "slope", "ece",
+    "auc", "auprc", "loss", "accuracy", "recall", "specificity", "brier", "intercept", "slope",
+    "ece",
 )  # fmt: skip
 
 
