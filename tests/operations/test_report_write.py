@@ -19,12 +19,13 @@ from swarmhub.operations.report.write import STEPS, to_json, write_report
 
 FIELDS = {
     "Report": "title hospital conditions outcome swarm left_out hospitals metric "
-    "learning penalty features dropped own findings terms tripod_ai "
-    "probast_ai form",
+    "learning penalty features dropped own findings terms contributions "
+    "whole tripod_ai probast_ai form",
     "Conditions": "study chain terms recipe method model layout rounds settled_ms threshold "
     "test_fraction split min_count results",
     "Measured": "name value low high support method reason is_descriptive",
     "Evaluated": "model patients rows figures reason",
+    "Contributed": "hospital value is_shapley",
     "Hospital": "name trained tested swarm left_out local curve took_part software data",
 }
 OF_TWO = {

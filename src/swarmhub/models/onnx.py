@@ -207,7 +207,7 @@ def _add_response(
             margins = graph.add("MatMul", margins, graph.constant(both))
         graph.add("Softmax", margins, out=names[0], axis=1)
         graph.add("ArgMax", names[0], out=names[1], axis=1, keepdims=0)
-        wide = ["rows", len(response.classes)]
+        wide: list[str | int | None] = ["rows", len(response.classes)]
         return [
             helper.make_tensor_value_info(names[0], TensorProto.DOUBLE, wide),
             helper.make_tensor_value_info(names[1], TensorProto.INT64, ["rows"]),
