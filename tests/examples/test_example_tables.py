@@ -1,6 +1,7 @@
 """Each hospital's file has the rows that pandas, NumPy or anndata find in the raw files."""
 
 import gzip
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ TAU, PRECURSOR = "P10636", "P05067"
 
 
 def read_exactly(path, **more):
-    """Read a table as pandas does if asked for the nearest number."""
-    return pd.read_csv(path, float_precision="round_trip", **more)
+    """Read a table as pandas does, with the nearest number; from 3.1 on that is the default."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'float_precision'")
+        return pd.read_csv(path, float_precision="round_trip", **more)
 
 
 def features(name, parts):
