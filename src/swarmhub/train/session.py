@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from swarmhub import failpoints
 from swarmhub.contract.names import STUDY_NAME, is_study_name
@@ -67,6 +67,13 @@ def join(
             f"Expected a node's home at {root}, found none; give home=, or set {HOME_VARIABLE}."
         )
     return Swarm(study, root, statistics, NodeClient(root, patience_s, Notices(say)), Notices(say))
+
+
+class Iteration(Protocol):
+    """One site's side of an iteration over sums."""
+
+    def arrays(self, sums: Mapping[str, Any] | None, /) -> Mapping[str, Any]:
+        """Return this site's arrays of the next round."""
 
 
 class Swarm:
@@ -233,6 +240,19 @@ class Swarm:
         raise TrainerError(f"The result of '{stage.name}' cannot be read; start the node again.")
 
     # training
+
+    def iterate(self, name: str, step: Iteration, samples: int | None = None) -> Summed:
+        """Run an iteration in a `sum` stage until the stage is over, and return its last sums.
+
+        `step.arrays(sums)` makes this site's arrays of the next round from the newest sums (None
+        before the first), as those of `swarmhub.data.harmonise` do. A process that was started
+        again goes on from the newest sums. Errors and `samples` as of `sum`.
+        """
+        found = self.result(name)
+        while found is None or not found.is_last:
+            arrays = step.arrays(None if found is None else found.arrays)
+            found = self.sum(name, arrays, samples)
+        return found
 
     def rounds(self, model: Any, evaluate: Evaluate | None = None) -> Iterator[SwarmRound]:
         """Yield every training round; when it ends, the last settled model is in `model`.
