@@ -372,3 +372,28 @@ def test_a_column_of_another_kind_is_said_before_the_figures(tmp_path):
     (said,) = [line for line in done.stdout.splitlines() if "counts as missing" in line]
     assert "C: Column 'age' has numbers in the study and text in this table" in said
     assert done.stdout.index(said) < done.stdout.index("the swarm ")
+
+
+def test_terms_of_any_outcome_take_the_place_of_the_options(tmp_path):
+    rng = np.random.default_rng(3)
+    sites = []
+    for name, shift in (("A", 0.0), ("B", 9.0)):
+        crp = rng.normal(size=(80, 2))
+        age = 50 + shift + 6 * crp[:, 0] + rng.normal(size=80)
+        rows = [f"{a:.4f},{c:.4f},{d:.4f}" for a, (c, d) in zip(age, crp, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("age,crp,esr\n" + "\n".join(rows) + "\n")
+        sites += ["--site", f"{name}={tmp_path / name}.csv"]
+    terms = tmp_path / "age.toml"
+    terms.write_text(
+        'name = "age"\noptions = { intercept = "own" }\n[data.outcome]\n'
+        'column = "age"\nkind = "continuous"\nunit = "years"\n'
+    )
+    home = ["--json", "--home", tmp_path / "d"]
+    done = swarmhub("demo", "--study", terms, *sites, *home)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["auc"]
+    assert found["swarm"] < 1.2  # years; one intercept for both would be off by 4.5
+    assert found["central"] > 3.0
+    refused = swarmhub("demo", "--study", terms, "--label", "age", *sites)
+    assert refused.returncode == 2
+    assert "the terms say it" in refused.stderr

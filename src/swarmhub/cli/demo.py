@@ -26,6 +26,10 @@ def demo(
             "again adds a file (a matrix and a sample sheet)."
         ),
     ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Terms with [data], instead of --label and the like: any outcome."),
+    ] = None,
     label: Annotated[str, typer.Option(help="The outcome's column (0 or 1).")] = "label",
     positive: Annotated[str, typer.Option(help="Its word for 1, if it has words.")] = "",
     patient: Annotated[str, typer.Option(help="The column with the patient of each row.")] = "",
@@ -57,10 +61,18 @@ def demo(
 ) -> None:
     """Four hospitals (or your own tables) train one model on this machine, as real processes."""
     started = time.monotonic()
+    from swarmhub.contract.stages import count_training_rounds
     from swarmhub.demo.options import Options
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
-    from swarmhub.demo.sites import heart_files, make_spec, parse_sites, prepare_sites
+    from swarmhub.demo.sites import (
+        heart_files,
+        make_spec,
+        parse_sites,
+        prepare_sites,
+        read_terms,
+    )
+    from swarmhub.demo.yardstick import yardstick_of
     from swarmhub.operations.engine import need_engine
     from swarmhub.recipes.plan import MODELS
 
@@ -73,9 +85,17 @@ def demo(
     own = (test, positive, patient, sample, exclude, None if label == "label" else label)
     if site is None and any(own):
         raise BadInput("--label, --test and the like go with --site NAME=FILE; give your tables.")
+    if study is not None and (site is None or any(own) or rounds or kill_leader):
+        raise BadInput(
+            "Expected --study with --site NAME=FILE, and without --label, --test, --rounds, "
+            "--kill-leader and the like: the terms say it."
+        )
     files = parse_sites(site) if site else None
+    terms = None if study is None else read_terms(study, len(files or ()))
     root = (home or new_root()).absolute()
     rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
+    if terms is not None:
+        rounds = count_training_rounds(terms)
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
         positive, patient, sample, tuple(exclude or ()),
@@ -83,11 +103,11 @@ def demo(
 
     def sites() -> tuple[Any, list[Any]]:
         tables = files or heart_files(root / "tables")
-        spec = make_spec(options, len(tables))
+        spec = terms or make_spec(options, len(tables))
         return spec, prepare_sites(tables, spec, options)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    screen = quiet() if json_ else RichScreen(rounds)
+    screen = quiet() if json_ else RichScreen(rounds, yardstick_of(terms).title if terms else "AUC")
     with screen:
         outcome = run_demo(options, sites, screen.listener, started)
     if json_:

@@ -17,6 +17,10 @@ from swarmhub.errors import BadInput
 from swarmhub.evaluation.figures import Figure
 from swarmhub.params import Layout
 from swarmhub.params.buffer import arrays_from
+from swarmhub.recipes.linear.axes import Axes
+from swarmhub.recipes.linear.losses import loss_of
+from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.plan import has_own_intercept
 from swarmhub.recipes.preparing import make_design
 
 Parameters = dict[str, Any]
@@ -44,7 +48,8 @@ class HeldOut:
     """The pooled held-out patients, and the model to measure on them."""
 
     def __init__(self, sites: Sequence[Site], spec: Spec) -> None:
-        self._sites = sites
+        self._sites, self._spec = sites, spec
+        self._stacks: dict[str, Stack] = {}
         self.yardstick = yardstick_of(spec)
         self.schema = sites[0].prepared.schema
         held = [s.prepared.held for s in sites]
@@ -95,7 +100,24 @@ class HeldOut:
 
     def _apply(self, parameters: Parameters, rows: Dataset) -> Any:
         assert self.design is not None
-        return self.yardstick.apply(parameters, self.design.matrix(rows))
+        if has_own_intercept(self._spec):
+            bias = self._stack_of(rows).intercepts_of(parameters["weight"])
+            parameters = {**parameters, "bias": bias}
+        return self.yardstick.apply(parameters, rows, self.design)
+
+    def _stack_of(self, rows: Dataset) -> Stack:
+        """Return the training rows of the hospital with these test patients, for its intercept."""
+        assert self.design is not None
+        site = next((s for s in self._sites if s.prepared.held is rows), self._sites[0])
+        if site.name not in self._stacks:
+            outcome, training = self.schema.outcome, site.prepared.training
+            loss = loss_of(outcome.kind, len(outcome.classes) or 2)
+            mean, sd = self.design.outcome
+            assert training.y is not None
+            models = Models.of([1.0], self.design.class_rows, loss, own=True)
+            axes = Axes.of(self.design.matrix(training))
+            self._stacks[site.name] = Stack.of(models, axes, (training.y - mean) / sd)
+        return self._stacks[site.name]
 
     def _alone(self, training: Dataset) -> float | None:
         assert self.design is not None

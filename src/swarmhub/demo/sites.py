@@ -15,11 +15,13 @@ from swarmhub.data.reading import Files
 from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput
+from swarmhub.operations.studies import read_spec
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
 
 STUDY_NAME = "demo"
 MAX_SITES = 24
+SHARED_GRACE_MS, SHARED_LEADER_MS = 60_000, 10_000  # all nodes share one machine's cores
 MOST_NOTES = 8  # on one topic at a hospital
 SEED = 2  # of ten splits the one with AUCs (alone, pooled) nearest to their means
 
@@ -88,6 +90,18 @@ def make_spec(options: Options, hospitals: int) -> Spec:
     # all rounds are run: the killed node is to be seen back
     stages = (replace(s, until=None) if s.kind == TRAIN else s for s in spec.stages)
     return replace(spec, stages=tuple(stages))
+
+
+def read_terms(path: Path, hospitals: int) -> Spec:
+    """Return the terms of a study over tables out of its file, for so many nodes that share one
+    machine. Raises BadInput if they declare no data."""
+    spec = read_spec(path)
+    if spec.data is None:
+        raise BadInput(f"Expected [data] with the outcome in {path}; see the guide on outcomes.")
+    return replace(
+        spec, min_peers=spec.min_peers or max(2, compute_quorum(hospitals)),
+        quorum_grace_ms=SHARED_GRACE_MS, leader_timeout_ms=SHARED_LEADER_MS,
+    )  # fmt: skip
 
 
 def prepare_sites(

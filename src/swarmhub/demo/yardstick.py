@@ -16,12 +16,13 @@ from swarmhub.data.frames import Floats
 from swarmhub.data.metrics import auc, log_loss
 from swarmhub.data.split import fold_patients
 from swarmhub.data.summaries import statistics_of
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 from swarmhub.evaluation import classes
 from swarmhub.evaluation.figures import Figure, evaluate_scores
+from swarmhub.evaluation.sums import mean_of
 from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.folds import FOLDS
-from swarmhub.recipes.linear.losses import LOGISTIC, Loss, loss_of, sigmoid
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss, Squared, loss_of, sigmoid
 from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.plan import read_penalty
 from swarmhub.recipes.stages import FIXED
@@ -45,8 +46,8 @@ class Yardstick(Protocol):
     def metric(self) -> str:
         """The main figure's name."""
 
-    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
-        """Return the swarm's predictions of rows x (n, p)."""
+    def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
+        """Return the swarm's predictions of rows."""
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
         """Train in one place over these rows. Raises BadInput if there is no model of them."""
@@ -59,13 +60,11 @@ class Yardstick(Protocol):
 
 
 def yardstick_of(spec: Spec) -> Yardstick:
-    """Return the measure of a study's models. Raises BadInput for a kind of outcome without one."""
+    """Return the measure of a study's models."""
     kind = spec.data.outcome.kind if spec.data else "binary"
     kinds: dict[str, type[Yardstick]] = {
-        "binary": Binary, "classes": Classes, "time_to_event": Times,
+        "binary": Binary, "classes": Classes, "continuous": Numbers, "time_to_event": Times,
     }  # fmt: skip
-    if kind not in kinds:
-        raise BadInput(f"Expected an outcome out of {', '.join(kinds)}, got '{kind}'.")
     made: Callable[[Spec], Yardstick] = kinds[kind]
     return made(spec)
 
@@ -78,9 +77,9 @@ class Binary:
     title: str = "AUC"
     metric: str = "auc"
 
-    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+    def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return the probability of the positive class, (n,)."""
-        return predict_with(self.spec, dict(parameters), x)
+        return predict_with(self.spec, dict(parameters), design.matrix(rows))
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
         """Train a logistic regression."""
@@ -110,8 +109,9 @@ class Classes:
         """The loss of training."""
         return loss_of("classes", self._count())
 
-    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+    def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return the probability of each class, (n, e)."""
+        x = design.matrix(rows)
         return in_columns(predict(self.loss, parameters["weight"], parameters["bias"], x))
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
@@ -151,6 +151,45 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """A number: the mean absolute error, in its unit."""
+
+    spec: Spec
+    metric: str = "mae"
+
+    @property
+    def title(self) -> str:
+        """The main figure, for people."""
+        unit = self.spec.data.outcome.unit if self.spec.data else ""
+        return f"MAE ({plain(unit, 20)})" if unit else "MAE"
+
+    def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
+        """Return values in the unit, (n,)."""
+        mean, sd = design.outcome
+        found = predict(Squared(), parameters["weight"], parameters["bias"], design.matrix(rows))
+        return mean + sd * found
+
+    def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
+        """Train a ridge regression."""
+        mean, sd = design.outcome
+        scaled = [replace(p, y=(outcomes([p]) - mean) / sd) for p in parts]
+        point = fit_linear(scaled, design, self.spec, Squared())
+        return lambda rows: mean + sd * (design.matrix(rows) @ point[:-1] + point[-1])
+
+    def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
+        """Return the mean absolute error; and half of the mean squared error, by the variance."""
+        y = outcomes(tests)
+        error, spread = y - predicted, float(y.var())
+        loss = 0.5 * float((error**2).mean()) / spread if spread > 0 else None
+        return {"mae": float(np.abs(error).mean()), "loss": loss}
+
+    def figure(self, test: Dataset, predicted: Floats) -> Figure:
+        """Return the mean absolute error, with interval."""
+        error = np.abs(outcomes([test]) - predicted)
+        return mean_of(len(error), float(error.sum()), float((error**2).sum()))
+
+
+@dataclass(frozen=True)
 class Times:
     """A time to an event: Harrell's C."""
 
@@ -158,9 +197,9 @@ class Times:
     title: str = "C-index"
     metric: str = "c_index"
 
-    def apply(self, parameters: Mapping[str, Any], x: Floats) -> Floats:
+    def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return logarithms of hazards over the baseline, (n,)."""
-        found: Floats = x @ parameters["weight"]
+        found: Floats = design.matrix(rows) @ parameters["weight"]
         return found
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
@@ -199,7 +238,7 @@ def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Des
     own = replace(
         part, x=part.x[:, kept], features=tuple(part.features[k] for k in kept), blocks=(),
         categories={n: words for n, words in part.categories.items() if n in known},
-        y=codes.astype(np.float64),
+        y=part.y if options.kind == "continuous" else codes.astype(np.float64),
     )  # fmt: skip
     return Design.from_statistics(statistics_of(own), replace(options, classes=len(found)))
 
