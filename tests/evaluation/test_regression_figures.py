@@ -128,8 +128,18 @@ def test_figures_of_nobody_are_none():
 
 def test_other_values_are_refused():
     baseline = Baseline(MEAN, DEVIATION, MEAN)
-    for y, p in (([1.0], [1.0, 2.0]), ([np.nan], [1.0]), ([1.0] * 20, [1e12] * 20)):
+    for y, p in (([1.0], [1.0, 2.0]), ([np.nan], [1.0]), ([1.0] * 20, [np.inf] * 20)):
         with pytest.raises(BadInput, match="Expected"):
             make_counts(y, p, baseline)
     with pytest.raises(BadInput, match="varies"):
         Baseline(MEAN, 0.0, MEAN)
+
+
+def test_an_absurd_outcome_counts_as_far_away_and_stops_nobody():
+    rng = np.random.default_rng(8)
+    y = MEAN + DEVIATION * rng.normal(size=60)
+    wild = y.copy()
+    wild[3] = 1e12
+    counts = make_counts(wild, y, Baseline(MEAN, DEVIATION, MEAN))
+    mae = evaluate_counts(counts, DEVIATION).figures["mae"].value
+    assert mae == pytest.approx((25 - (y[3] - MEAN) / DEVIATION) * DEVIATION / 60)

@@ -136,7 +136,7 @@ def test_options_that_contradict_the_declaration_are_refused(tmp_path):
     [
         ("auc", {}, "No patients are set aside here"),
         ("accuracy", {"auc": 0.8, "loss": 0.5}, "metric is 'accuracy', and this trainer measures"),
-        ("auc", {"loss": 0.5}, "one label only"),
+        ("auc", {"loss": 0.5}, "one outcome only"),
         ("auc", {"auc": 0.8, "loss": 0.5}, ""),
         ("loss", {"loss": 0.5}, ""),
     ],

@@ -10,7 +10,7 @@ from survivors import BETA, GRID, Cohort, add, run
 
 from swarmhub.contract.records import Stage
 from swarmhub.errors import BadInput
-from swarmhub.recipes.survival.cox import AGREED, Cox
+from swarmhub.recipes.survival.cox import AGREED, MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.likelihood import (
     Rows,
     measure,
@@ -118,12 +118,44 @@ def test_a_step_that_goes_too_far_is_halved():
     first = run(cox, rows, most=1)[0]
     base, reached = np.zeros(4), np.array([measure(first, np.zeros(4)).value])
     far = first | sum_rows(rows[0], np.full(4, 9.0)) | {
-        "at": np.full(4, 9.0), "base": base, "reached": reached, "turn": np.array([2])
+        "at": np.full(4, 9.0), "base": base, "reached": reached, "turn": np.array([2]),
+        "counted": first["rows"], "rows": first["rows"],
     }  # fmt: skip
     found = cox.advance(add([far], AGREED))
     assert found.at == pytest.approx(np.full(4, 4.5))
     assert (found.base == base).all()
     assert not found.is_last
+
+
+@pytest.mark.parametrize("is_stratified", [False, True])
+@pytest.mark.parametrize("missed", [0, 1, 3])
+def test_a_hospital_that_misses_a_round_does_not_stop_the_others(is_stratified, missed):
+    cox, rows = Cox(4, len(GRID), 1.0, is_stratified), Cohort().rows()
+    sums = None
+    for turn in range(MAX_ROUNDS):
+        here = rows[:-1] if turn == missed else rows
+        sums = add([cox.arrays(one, sums) for one in here], AGREED)
+        if not sums["moving"][0] and turn > missed:
+            break
+    found, right = cox.read(sums), cox.read(run(cox, rows)[-1])
+    assert found.is_converged
+    np.testing.assert_allclose(found.beta, right.beta, atol=1e-6)
+
+
+def test_with_many_tied_events_efrons_hazard_keeps_the_mean_risk():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2000, 1))
+    time = np.ceil(rng.exponential(np.exp(-x[:, 0])))  # in years: a third of all at once
+    grid = TimeGrid.of(np.arange(1.0, 8.0))
+    rows = Rows(x, observe(grid, time, np.ones(2000)))
+    cox = Cox(1, len(grid))
+    beta = cox.read(run(cox, [rows])[-1]).beta
+    sums = sum_baseline(rows, beta)
+    found = (time <= 1).mean()
+    risks = [1 - predict_survival(beta, read_baseline(sums, is_efron), x)[:, 0].mean()
+             for is_efron in (True, False)]  # fmt: skip
+    assert abs(risks[0] - found) < 0.02
+    assert found - risks[1] > 0.1
 
 
 def test_heavy_columns_come_to_rest():

@@ -95,7 +95,7 @@ def test_no_bin_that_leaves_has_fewer_than_five(rows):
 
 def test_fewer_than_five_patients_send_no_bin():
     assert not count_times([1, 2, 3, 4]).any()
-    with pytest.raises(BadInput, match="declare the grid"):
+    with pytest.raises(BadInput, match="enrol hospitals with more"):
         derive_grid(np.zeros(TIME_BINS, dtype=np.int64))
 
 

@@ -85,4 +85,6 @@ def test_the_trainer_of_tables_says_once_why_it_has_no_say(tmp_path, monkeypatch
     monkeypatch.setattr(train, "join", lambda *given: swarm)
     train_table("heart", tmp_path, source, said.append)
     (sentence,) = [s for s in said if "no say" in s]
-    assert sentence.startswith("No patients are set aside here: this hospital has no say")
+    assert sentence.startswith(
+        "No patients are set aside here, or fewer than 20: this hospital has no say"
+    )

@@ -64,6 +64,9 @@ class Options:
     classes: int = 2
 
 
+SMALLEST_SD, LARGEST_SD = 1e-2, 1e5  # of an outcome: errors are published in millionths
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """The features of a study: the same at every hospital, in this order.
@@ -101,7 +104,9 @@ class Design:
             kept = heapq.nsmallest(MAX_FEATURES, features, key=lambda f: (-f[0], f[1:]))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise _malformed() from None
-        if min(class_rows) == 0:
+        if options.kind == "time_to_event" and class_rows[1] == 0:
+            raise BadInput("Expected patients with the event, but no hospital has one.")
+        if min(class_rows) == 0 and options.kind != "time_to_event":
             absent = class_rows.index(0)
             all_of = "both labels" if len(class_rows) == 2 else f"all {len(class_rows)} classes"
             raise BadInput(
@@ -224,6 +229,11 @@ def _read_outcome(
         raise BadInput(
             "Expected an outcome that varies and is published by a hospital (each has too few "
             "patients?); enrol hospitals with more patients."
+        )
+    if not SMALLEST_SD <= sd <= LARGEST_SD:
+        raise BadInput(
+            f"Expected an outcome with a standard deviation from {SMALLEST_SD:g} to "
+            f"{LARGEST_SD:g}, got {sd:.3g}; give it in another unit at all hospitals."
         )
     return (int(document["rows"]),), (mean, sd)
 

@@ -86,6 +86,7 @@ class Schema:
         """Return the checked declaration. Raises BadInput, with the key, for one that no hospital
         could follow."""
         check_outcome(declaration.outcome)
+        check_missing(declaration)
         seen: set[str] = set()
         for inputs in declaration.inputs:
             if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", inputs.name) or inputs.name in seen:
@@ -200,6 +201,18 @@ def check_outcome(outcome: Outcome) -> None:
         if outcome.kind != "time_to_event":
             raise BadInput("Expected no data.outcome.horizon but for the kind time_to_event.")
         _decimal("data.outcome.horizon", outcome.horizon, 1e-9, 1e12)
+
+
+def check_missing(declaration: Declaration) -> None:
+    """Raise BadInput if a word of the outcome says that nothing is known."""
+    unknown = MISSING | {tidy(w).lower() for w in declaration.missing_words}
+    outcome = declaration.outcome
+    for word in (*outcome.positive, *outcome.negative, *outcome.classes):
+        if tidy(word).lower() in unknown:
+            raise BadInput(
+                f"Expected words in data.outcome that are no words for 'not known', got "
+                f"'{plain(word, 40)}'; write another word in the files."
+            )
 
 
 def fold_word(word: str) -> str:

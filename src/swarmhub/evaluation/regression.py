@@ -51,6 +51,7 @@ from swarmhub.evaluation.sums import (
     to_steps,
 )
 
+FARTHEST = 25.0  # standard deviations from the mean; outcomes and predictions beyond count as it
 COUNTED = ("rows", "counted", "errors", "moments", "plain", "gains")
 BITS = {
     "errors": (FINE, FINE, FINE, COARSE),
@@ -106,7 +107,8 @@ def make_counts(
         raise BadInput("Expected finite outcomes and predicted values, got others.")
     number = count_patients(len(found), patients)
     shown = [len(found) if number >= least else 0 for least in (min_count, few)]
-    z, p = ((v - baseline.mean) / baseline.deviation for v in (found, guess))
+    z, p = (np.clip((v - baseline.mean) / baseline.deviation, -FARTHEST, FARTHEST)
+            for v in (found, guess))  # fmt: skip
     sums = _sum(z[: shown[0]], p[: shown[0]], baseline)
     whole = {k: _to_whole(k, v) for k, v in sums.items()}
     if shown[1] < len(found):

@@ -189,6 +189,13 @@ def check_outcome(design: Design, response: Response) -> None:
         )
 
 
+def _has_rows(design: Design, schema: Schema) -> bool:
+    """Return whether there are training rows of each class; of times, with the event."""
+    if schema.outcome.kind == "time_to_event":
+        return min(design.class_rows) >= 0 and design.class_rows[1] > 0
+    return min(design.class_rows) > 0
+
+
 def check_design(design: Design, schema: Schema) -> None:
     """Raise BadInput if a design is none that training could have made for this declaration."""
     sources, blocks = design.sources, {inputs.name for inputs in schema.inputs}
@@ -204,5 +211,5 @@ def check_design(design: Design, schema: Schema) -> None:
         if bool(source.category) != (source.kind == CATEGORY):
             raise BadInput(f"The feature '{plain(source.name, 60)}' has a wrong category.")
     sound = np.isfinite(design.mean).all() and np.isfinite(design.sd).all()
-    if not sound or not (design.sd > 0).all() or min(design.class_rows) < 1:
+    if not sound or not (design.sd > 0).all() or not _has_rows(design, schema):
         raise BadInput("The model's means, standard deviations or class counts are not usable.")

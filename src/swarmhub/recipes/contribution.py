@@ -112,11 +112,15 @@ def read_contribution(
     hospitals: int, size: int, models: Mapping[str, Any], losses: Mapping[str, Any]
 ) -> Contribution | None:
     """Return the contributions out of the settled sums of `left-out` and `contribution`; None if
-    they do not fit each other, or no hospital has enough test patients."""
+    they do not fit each other, a hospital was away, or none has enough test patients."""
     coalitions = list_coalitions(hospitals, size, is_asked=True)
     seen, loss = np.asarray(models["seen"]), np.asarray(losses["loss"])
     if len(seen) != len(coalitions) or len(loss) != len(seen) + 1 or not loss[0] > 0:
         return None
+    rows = seen.sum(axis=1)
+    own = rows[coalitions.sum(axis=1) == 1] if is_small(hospitals, size) else rows[-1] - rows[:-1]
+    if not (own > 0).all():
+        return None  # a hospital was away
     values = np.where(seen.min(axis=1) > 0, 1.0 - loss[1:] / loss[0], 0.0)
     if is_small(hospitals, size):
         return Contribution(True, compute_shapley(values), float(values[-1]))

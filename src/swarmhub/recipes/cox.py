@@ -91,7 +91,7 @@ def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
         return {**sum_baseline(rows, beta), **counts, "margins": margins}, {}
 
     sums = run_sums(site, plan.BASELINE, step, "the baseline").arrays
-    hazard = read_baseline(sums)
+    hazard = read_baseline(sums, is_efron=True)
     events, censored = np.asarray(sums["events"]), np.asarray(sums["censored"])
     survival = draw_curve(grid, events, censored).survival
     censoring = draw_censoring(grid, events, censored)
@@ -201,7 +201,7 @@ class CoxTraining(Measured):
 
     def _still(self) -> Arrays:
         """Return arrays that say that there is no model."""
-        whole = {"turn": np.int64, "moving": np.int64}
+        whole = {"turn": np.int64, "moving": np.int64, "counted": np.int64}
         return {name: np.zeros(1, whole.get(name, np.float64)) for name in (*AGREED, "moving")}
 
 

@@ -87,12 +87,12 @@ def explain_no_say(
     if metric in measured:
         return ""
     if not measured:
-        why = "No patients are set aside here"
+        why = f"No patients are set aside here, or fewer than {FEW}"
     elif metric not in known:
         names = " and ".join(known)
         why = f"The study's metric is '{plain(metric, 40)}', and this trainer measures {names}"
     else:
-        why = f"The test patients here are fewer than {FEW}, or have one label only: no {metric}"
+        why = f"The test patients here are fewer than {FEW}, or have one outcome only: no {metric}"
     return (
         f"{why}: this hospital has no say in which model is the best, and if no hospital has, no "
         "best model is chosen."

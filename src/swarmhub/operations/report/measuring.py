@@ -10,6 +10,7 @@ from swarmhub.evaluation.counts import FEW
 from swarmhub.evaluation.figures import Figure
 from swarmhub.operations.report.contents import Evaluated, Measured
 from swarmhub.operations.report.gather import Reported, SiteReported
+from swarmhub.recipes.plan import LEFT_OUT
 
 ALL = "all hospitals"
 WILSON, WALD, MEAN = "Wilson", "Wald", "normal, of the mean"
@@ -61,6 +62,8 @@ def why_no_counts(found: Reported, model: str) -> str:
 
 def has_left_out(found: Reported) -> bool:
     """Return whether models without each hospital were evaluated."""
+    if LEFT_OUT in found.results:
+        return True
     published = (name for site in found.sites for name in site.figures)
     return any(n.startswith(("left-out/", "left-out ")) for n in (*found.counts, *published))
 

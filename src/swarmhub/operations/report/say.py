@@ -39,7 +39,8 @@ def say_count(share: float) -> str:
 
 def say_hospitals(report: Report) -> str:
     """Return how many hospitals trained the model together."""
-    return f"{len(report.hospitals)} hospitals trained it together on {report.outcome.trained}"
+    trained = sum(h.trained for h in report.hospitals) or report.outcome.trained
+    return f"{len(report.hospitals)} hospitals trained it together on {trained}"
 
 
 def say_own(evaluated: Evaluated) -> str:

@@ -12,11 +12,12 @@ by hospital*: each has a baseline of its own, its risk sets are its own patients
 likelihood, gradient (p,) and curvature (p, p) leave.
 
 A round takes sums at the point `at`. If the penalised likelihood is lower there than at `base`, the
-point that the step came from, the step is halved; else the next step goes from there. All that an
+point that the step came from, the step is halved; else the next step goes from there. They are
+compared only if both are of as many rows: a hospital may miss a round. All that an
 iteration needs is in the sums, so a trainer that comes late goes on from the newest. The arrays
 `AGREED` are the same at all hospitals. `moving` is 0 in the last round: declare
 
-    agreed = ["at", "base", "reached", "turn"],  until = { array = "moving", most = 0 },
+    agreed = ["at", "base", "reached", "counted", "turn"],  until = { array = "moving", most = 0 },
     max_rounds = 25
 
 Columns are standardised. The likelihood is concave; from 0, steps are halved rarely, and 5 to 8
@@ -43,7 +44,7 @@ from swarmhub.recipes.survival.likelihood import (
     sum_rows,
 )
 
-AGREED = ("at", "base", "reached", "turn")
+AGREED = ("at", "base", "reached", "counted", "turn")
 MAX_ROUNDS = 25
 MAX_BYTES = 32 << 20  # of one hospital's sums in a round; 140 columns at 200 times
 NEAR = 1e-10  # gain in likelihood that a step promises: below, the next point is the last
@@ -54,11 +55,13 @@ SINGULAR = 1e-12  # smallest eigenvalue of the scaled curvature
 @dataclass(frozen=True, eq=False)
 class Point:
     """Where a round takes its sums: `at` (p,), the point `base` (p,) from which the step came, the
-    penalised likelihood there, rounds so far, and whether this is the last one."""
+    penalised likelihood there, of how many rows it is, rounds so far, and whether this is the last
+    one."""
 
     at: Array
     base: Array
     reached: float
+    counted: int
     turn: int
     is_last: bool
 
@@ -141,6 +144,8 @@ class Cox:
             "at": point.at,
             "base": point.base,
             "reached": np.array([point.reached]),
+            "counted": np.array([point.counted], dtype=np.int64),
+            "rows": np.array([len(rows.observed)], dtype=np.int64),
             "turn": np.array([point.turn], dtype=np.int64),
             "moving": np.array([not point.is_last], dtype=np.int64),
         }
@@ -149,18 +154,20 @@ class Cox:
         """Return where the round after these sums takes its own."""
         if sums is None:
             zero = np.zeros(self.columns)
-            return Point(zero, zero, 0.0, 1, False)
+            return Point(zero, zero, 0.0, 0, 1, False)
         at, base, turn = sums["at"], sums["base"], int(sums["turn"][0])
-        reached = float(sums["reached"][0])
+        reached, counted = float(sums["reached"][0]), int(sums["counted"][0])
+        rows = int(sums["rows"][0])
         here = self._penalised(sums)
         lowest = reached - SLACK * abs(reached)
-        if turn > 1 and not (here.value >= lowest and sums["beyond"][0] == 0):
+        is_lower = rows == counted and not here.value >= lowest
+        if turn > 1 and (is_lower or sums["beyond"][0] != 0):
             middle = 0.5 * (at + base)
             still = float(np.abs(at - base).max()) <= SLACK * (1 + float(np.abs(base).max()))
-            return Point(base if still else middle, base, reached, turn + 1, still)
+            return Point(base if still else middle, base, reached, counted, turn + 1, still)
         step = solve(here.curvature, here.gradient)
         is_last = float(here.gradient @ step) <= NEAR
-        return Point(at + step, at, here.value, turn + 1, is_last)
+        return Point(at + step, at, here.value, rows, turn + 1, is_last)
 
     def read(self, sums: Sums) -> Fit:
         """Return the model of the last sums of the stage."""

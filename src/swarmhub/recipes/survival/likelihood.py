@@ -144,20 +144,27 @@ def _unpack(packed: Array, p: int) -> Array:
 
 
 def sum_baseline(rows: Rows, at: Array) -> Arrays:
-    """Return what leaves a hospital for the baseline hazard alone: `risk0` and `events` (T,)."""
+    """Return what leaves a hospital for the baseline hazard alone: `risk0`, `tied0` and `events`
+    (T,)."""
     risk = np.exp(np.clip(rows.x @ at, -FARTHEST, FARTHEST))
-    place, size = rows.observed.place, len(rows.observed.grid)
-    events = np.bincount(place[rows.observed.event], minlength=size)
+    place, event, size = rows.observed.place, rows.observed.event, len(rows.observed.grid)
+    events = np.bincount(place[event], minlength=size)
     return {
         "risk0": np.bincount(place, weights=risk, minlength=size),
+        "tied0": np.bincount(place[event], weights=risk[event], minlength=size),
         "events": events.astype(np.int64),
     }
 
 
-def read_baseline(sums: Sums) -> Array:
+def read_baseline(sums: Sums, is_efron: bool = False) -> Array:
     """Return Breslow's cumulative baseline hazard after each grid time, (T,), of sums of
-    `sum_rows` or `sum_baseline`; it stays as it is once nobody is at risk."""
+    `sum_rows` or `sum_baseline`; it stays as it is once nobody is at risk. With many tied events
+    it is too low; Efron's meets the risk set less a part of the tied events, as the likelihood."""
     s0 = _from_here_on(np.asarray(sums["risk0"], dtype=np.float64))
+    if is_efron:
+        whole = np.asarray(sums["events"], dtype=np.int64)
+        _, first, _ = _tie(whole, s0, np.asarray(sums["tied0"], dtype=np.float64))
+        return np.cumsum(first[0])
     events = np.asarray(sums["events"], dtype=np.float64)
     found: Array = np.cumsum(np.divide(events, s0, out=np.zeros_like(s0), where=s0 > 0))
     return found

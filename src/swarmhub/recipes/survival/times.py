@@ -23,7 +23,7 @@ from swarmhub.evaluation.figures import Array
 from swarmhub.evaluation.sums import Counts, group_bins
 
 MOST_TIMES = 200
-LOWEST, HIGHEST, PER_DOUBLING = -10, 17, 16  # bins from 2^-10 to 2^17 of any unit, 4.4% wide
+LOWEST, HIGHEST, PER_DOUBLING = -30, 40, 16  # bins from 2^-30 to 2^40 of any unit, 4.4% wide
 TIME_BINS = (HIGHEST - LOWEST) * PER_DOUBLING
 DIGITS = 3  # of a derived grid time
 
@@ -55,7 +55,7 @@ class TimeGrid:
         if place < 0 or not math.isfinite(horizon):
             raise BadInput(
                 f"Expected a horizon from the first grid time ({self.ends[0]:g}) on, got "
-                f"{horizon:g}; declare a later one, or an earlier grid time."
+                f"{horizon:g}; declare a later one."
             )
         return place
 
@@ -148,7 +148,7 @@ def derive_grid(counts: npt.ArrayLike, most: int = MOST_TIMES) -> TimeGrid:
     if rows.shape != (TIME_BINS,) or not (total > 0 and rows.min() >= 0):
         raise BadInput(
             "Expected counts of patients by time to derive the grid from, got none: no hospital "
-            "has enough patients; declare the grid times."
+            "has enough patients; enrol hospitals with more."
         )
     wanted = total * np.arange(1, most + 1) / most
     chosen = np.unique(np.searchsorted(np.cumsum(rows), wanted * (1 - 1e-12)))
