@@ -14,6 +14,7 @@ import numpy as np
 from swarmhub.codec import Json
 from swarmhub.data.check.names import find_alike, fold, list_names, say_nearest
 from swarmhub.data.check.others import Others
+from swarmhub.data.check.outcomes import check_outcome_unit
 from swarmhub.data.check.scales import check_scales
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import MAX_DEVIATIONS, Design
@@ -38,6 +39,7 @@ def check_merged(
     others = Others.of(*statistics)
     check_columns(dataset, design, schema, others, found)
     check_scales(dataset, others, found)
+    check_outcome_unit(dataset, others, schema, found)
     check_direction(dataset, design, others, schema, found)
     check_shares(others, schema, found)
     for sentence in outliers(design, dataset):

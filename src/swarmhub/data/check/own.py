@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.data.check.names import find_alike, find_respelled, list_names, say_nearest
+from swarmhub.data.check.outcomes import check_copies, check_outcome_values
 from swarmhub.data.check.people import check_people
 from swarmhub.data.check.scales import check_mixed_units
 from swarmhub.data.check.values import AT_ONCE, MANY_ROWS, check_values, dense, find_in_parts
@@ -37,6 +38,8 @@ def check_own(frames: Sequence[Frame], dataset: Dataset, schema: Schema, found: 
     check_duplicates(dataset, found)
     check_outcomes_of_patients(dataset, schema, found)
     check_telling(dataset, schema, found)
+    check_outcome_values(dataset, schema, found)
+    check_copies(dataset, schema, found)
     check_values(dataset, found)
     check_mixed_units(dataset, found)
     check_batch(dataset, schema, found)
