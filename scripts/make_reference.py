@@ -495,6 +495,7 @@ def python_page() -> str:
             function("swarm.rounds", swarm.rounds, "###"),
             function("swarm.sync", swarm.sync, "###"),
             function("swarm.sum", swarm.sum, "###"),
+            function("swarm.iterate", swarm.iterate, "###"),
             function("swarm.result", swarm.result, "###"),
             function("swarm.describe", swarm.describe, "###"),
             function("swarm.name_data", swarm.name_data, "###"),

@@ -61,11 +61,11 @@ def demo(
 ) -> None:
     """Four hospitals (or your own tables) train one model on this machine, as real processes."""
     started = time.monotonic()
-    from swarmhub.contract.stages import count_training_rounds
     from swarmhub.demo.options import Options
     from swarmhub.demo.run import run_demo
     from swarmhub.demo.screen import RichScreen, quiet, show_outcome
     from swarmhub.demo.sites import (
+        count_rounds,
         heart_files,
         make_spec,
         parse_sites,
@@ -95,7 +95,7 @@ def demo(
     root = (home or new_root()).absolute()
     rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
     if terms is not None:
-        rounds = count_training_rounds(terms)
+        rounds = count_rounds(terms)
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
         positive, patient, sample, tuple(exclude or ()),

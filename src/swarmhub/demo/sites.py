@@ -9,6 +9,7 @@ from pathlib import Path
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import Declaration, Metric, Outcome, Spec
 from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.stages import count_training_rounds
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
 from swarmhub.data.reading import Files
@@ -102,6 +103,11 @@ def read_terms(path: Path, hospitals: int) -> Spec:
         spec, min_peers=spec.min_peers or max(2, compute_quorum(hospitals)),
         quorum_grace_ms=SHARED_GRACE_MS, leader_timeout_ms=SHARED_LEADER_MS,
     )  # fmt: skip
+
+
+def count_rounds(spec: Spec) -> int:
+    """Return the training rounds at most."""
+    return count_training_rounds(spec)
 
 
 def prepare_sites(

@@ -235,12 +235,14 @@ def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Des
     Raises BadInput if there are none."""
     known, kept = set(columns), [k for k, name in enumerate(part.features) if name in set(columns)]
     found, codes = np.unique(outcomes([part]), return_inverse=True)  # it may lack a class
+    is_whole = options.kind in ("continuous", "time_to_event")
     own = replace(
         part, x=part.x[:, kept], features=tuple(part.features[k] for k in kept), blocks=(),
         categories={n: words for n, words in part.categories.items() if n in known},
-        y=part.y if options.kind == "continuous" else codes.astype(np.float64),
+        y=part.y if is_whole else codes.astype(np.float64),
     )  # fmt: skip
-    return Design.from_statistics(statistics_of(own), replace(options, classes=len(found)))
+    options = options if is_whole else replace(options, classes=len(found))
+    return Design.from_statistics(statistics_of(own), options)
 
 
 def fit_linear(parts: Sequence[Dataset], design: Design, spec: Spec, loss: Loss) -> Floats:
