@@ -72,8 +72,8 @@ class Design:
     """The features of a study: the same at every hospital, in this order.
 
     `mean` and `sd` (p,) are in the column's unit. `class_rows` is how many training rows all
-    hospitals have of each class; one number if the outcome is measured, whose mean and standard
-    deviation are `outcome`. Numbers come first, then categories, each sorted by name, then
+    hospitals have of each class; one number if the outcome is measured, with mean and standard
+    deviation in `outcome`. Numbers come first, then categories, each sorted by name, then
     indicators.
     """
 

@@ -7,7 +7,7 @@ patients. The value of a coalition is the share by which its model lowers the lo
     v(S) = 1 - loss(S) / loss(no model)
 
 with the loss of training, in which all classes weigh the same; 0 for a coalition that lacks a
-class, or whose hospitals have no rows.
+class, or has no rows.
 
     up to MOST hospitals    Shapley values: the mean, over all orders in which hospitals could come,
                             of what each adds to those before it (Shapley, Contributions to the
@@ -51,7 +51,7 @@ class Contribution:
 
 
 def list_coalitions(hospitals: int, size: int, is_asked: bool) -> Masks:
-    """Return the coalitions whose models are trained, (C, n): all but none, or all without each
+    """Return the coalitions to be trained, (C, n) of bool: all but none, or all without each
     hospital, then all; without the last if contributions are not asked for. `size` is the number of
     a model's parameters."""
     if is_asked and is_small(hospitals, size):
@@ -129,7 +129,7 @@ def read_contribution(
 
 def compute_shapley(values: Array) -> Array:
     """Return the Shapley value of each of n hospitals, (n,); values (2^n - 1,) of the coalitions
-    1 .. 2^n - 1, whose bits are the hospitals."""
+    1 .. 2^n - 1: bit i of a number is hospital i."""
     n = int(len(values) + 1).bit_length() - 1
     worth = np.concatenate([[0.0], values])
     found = np.zeros(n)

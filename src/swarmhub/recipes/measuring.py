@@ -56,8 +56,9 @@ def measure_final(
     record: dict[str, Any] = {}
     for name, scored in predictions.items():
         record[name] = kind.evaluate(tested, scored)
-        made = kind.count(tested, scored)
-        counts |= {f"{name}/{k}": v for k, v in made.items() if f"{name}/{k}" in counts}
+        if any(array.startswith(f"{name}/") for array in counts):
+            made = kind.count(tested, scored)
+            counts |= {f"{name}/{k}": v for k, v in made.items() if f"{name}/{k}" in counts}
     if "swarm/subgroups" in counts:
         counts["swarm/subgroups"] = count_subgroups(site, predictions["swarm"])
     return kind.publish(tested, record), counts, record

@@ -56,7 +56,6 @@ class Site:
         self.y = self.code_outcome(training)
         self.fold = fold_patients(training, self.swarm.spec.seed, FOLDS)
         self.test_x: Floats | None = None if held is None else self.design.matrix(held)
-        self.axes = Axes.of(self.x)
         self.agreed: Agreed | None = None  # of a time to an event, once it is known
         self.hazard: Floats = np.zeros(0)
 
@@ -64,6 +63,11 @@ class Site:
     def kind(self) -> OutcomeKind:
         """The kind of the outcome."""
         return self.prepared.schema.outcome.kind
+
+    @functools.cached_property
+    def axes(self) -> Axes:
+        """The training rows in coordinates of their own, computed once."""
+        return Axes.of(self.x)
 
     @functools.cached_property
     def loss(self) -> Loss:

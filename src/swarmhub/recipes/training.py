@@ -69,7 +69,7 @@ class LinearTraining(Measured):
 
     def __init__(self, site: Site, training: Training) -> None:
         self.site, self.training = site, training
-        self.stack = training.stack(site.x, site.y)
+        self.stack = training.stack_of(site.axes, site.y)
         self.parameters: Arrays = training.initial()
 
     def fit(self, turn: SwarmRound) -> None:

@@ -1,5 +1,5 @@
 """Checks for what identifies people: declared inputs that look like names, record numbers or dates,
-dates that are written in two ways, patients whose names differ by zeros only."""
+dates in two ways of writing, names of patients that differ by zeros only."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _orders(word: str) -> Iterator[str]:
 
 
 def check_zeros(frames: Sequence[Frame], schema: Schema, found: Findings) -> None:
-    """Warn of patients or samples whose names differ by zeros in front only."""
+    """Warn of names of patients or samples that differ by zeros in front only."""
     for name in (schema.declaration.patient, schema.declaration.sample):
         spelled: dict[str, set[str]] = defaultdict(set)
         places: dict[str, str] = {}

@@ -44,7 +44,7 @@ def check_values(dataset: Dataset, found: Findings) -> None:
 
 
 def find_far(x: Floats) -> list[int]:
-    """Return the columns whose smallest or largest value lies far from the next one, in ranges of
+    """Return the columns with a smallest or largest value far from the next one, in ranges of
     the other values, or on the other side of zero. (n, p) -> indices"""
     found = np.zeros(x.shape[1], dtype=bool)
     for sign in (1.0, -1.0):

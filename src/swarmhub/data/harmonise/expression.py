@@ -145,7 +145,7 @@ def read_expression(sums: Sums, p: int, covariates: int = 0) -> Expression:
 
 
 def _spread(fit: Fit) -> Mask:
-    """Return the columns whose variances the prior is fitted to."""
+    """Return the columns with a variance to which the prior is fitted, (p,) of bool."""
     return (fit.df > 0) & ~fit.flat
 
 

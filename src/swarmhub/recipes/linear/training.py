@@ -66,8 +66,12 @@ class Training:
 
     def stack(self, x: Array, y: npt.ArrayLike) -> Stack:
         """Return a hospital's rows x (n, p), y (n,), ready for all rounds."""
+        return self.stack_of(Axes.of(x), y)
+
+    def stack_of(self, axes: Axes, y: npt.ArrayLike) -> Stack:
+        """Return the same, of rows with known axes and outcomes y (n,)."""
         models = Models.of([self.start.strength], self.class_rows, self.loss, self.own)
-        return Stack.of(models, Axes.of(x), y)
+        return Stack.of(models, axes, y)
 
     def fit(self, parameters: Arrays, stack: Stack, local: State) -> tuple[Arrays, State]:
         """Train one round at one hospital: merged parameters, its rows, its state ({} at first or

@@ -3,11 +3,11 @@ hundred patients, and verdicts if the interval allows them."""
 
 from __future__ import annotations
 
-from swarmhub.data.design import NUMBER
 from swarmhub.errors import plain
 from swarmhub.operations.report.features import Feature
+from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.binary.contents import ReportOfTwo
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_odds
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals
 
 NAMES = {
     "auc": "AUROC (0.5 is a coin's toss, 1 is perfect order)",
@@ -136,14 +136,7 @@ def say_balance(report: ReportOfTwo) -> str:
 
 def say_slope(report: ReportOfTwo) -> str:
     """Return whether predictions are too extreme."""
-    slope = report.swarm.figure("slope")
-    if slope.low is None or slope.high is None:
-        return ""
-    if slope.high < 1:
-        return "High probabilities are too high and low ones too low (slope below 1)."
-    if slope.low > 1:
-        return "High probabilities are too low and low ones too high (slope above 1)."
-    return "No sign that high and low probabilities are too extreme or too timid."
+    return shared.say_slope(report.swarm.figure("slope"), "probabilities")
 
 
 def say_brier(report: ReportOfTwo) -> str:
@@ -163,12 +156,7 @@ def say_brier(report: ReportOfTwo) -> str:
 
 def say_range(report: ReportOfTwo) -> str:
     """Return the lowest and the highest AUROC of hospitals with enough patients."""
-    known = [
-        (f.value, h.name)
-        for h in report.hospitals
-        for f in [h.swarm.figure("auc")]
-        if f.value is not None and not f.is_descriptive
-    ]
+    known = shared.list_known(report.hospitals, "auc")
     if len(known) < 2:
         return "Fewer than two hospitals have enough test patients to compare them."
     (low, worst), (high, best) = min(known), max(known)
@@ -180,15 +168,7 @@ def say_range(report: ReportOfTwo) -> str:
 
 def say_gain(report: ReportOfTwo) -> str:
     """Return at how many hospitals the joint model is above the hospital's own one."""
-    pairs = [(h.swarm.figure("auc").value, h.local.value) for h in report.hospitals]
-    known = [(joint, own) for joint, own in pairs if joint is not None and own is not None]
-    if not known:
-        return "No hospital has published the AUROC of a model of its own."
-    above = sum(joint > own for joint, own in known)
-    return (
-        f"At {above} of {len(known)} hospitals the joint model's AUROC is above that of the "
-        "hospital's own model; look at the intervals before you call it better."
-    )
+    return shared.say_gain(report.hospitals, "auc", "AUROC")
 
 
 # features
@@ -198,12 +178,7 @@ def say_effect(feature: Feature, report: ReportOfTwo) -> tuple[str, str]:
     """Return (direction, effect) of a feature of a linear model: how it changes the odds."""
     if not feature.weight:
         return "none", "no effect"
-    direction = "raises" if feature.weight > 0 else "lowers"
-    if feature.kind == NUMBER:
-        unit = f" {plain(feature.unit, 30)}" if feature.unit else ""
-        return direction, f"× {say_odds(feature.weight)} per {feature.spread:.3g}{unit}"
-    step = feature.weight / feature.spread if feature.spread else 0.0
-    return direction, f"× {say_odds(step)} if it is so"
+    return shared.say_direction(feature), shared.say_ratio(feature, feature.weight)
 
 
 def say_weight(feature: Feature, report: ReportOfTwo) -> str:

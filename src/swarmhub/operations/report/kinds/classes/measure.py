@@ -3,15 +3,13 @@ each hospital as it published them under its name."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from swarmhub.evaluation.classes import COUNTED, ClassEvaluation, evaluate_counts
-from swarmhub.evaluation.figures import DESCRIPTIVE, Figure, share
-from swarmhub.evaluation.figures import nothing as no_figure
+from swarmhub.evaluation.figures import DESCRIPTIVE, share
 from swarmhub.operations.report.contents import Evaluated, Hospital, Measured
 from swarmhub.operations.report.gather import Reported, SiteReported
 from swarmhub.operations.report.kinds.classes.contents import Confusion, OfClass
@@ -65,26 +63,7 @@ def pool(found: Reported, model: str) -> Pooled:
     if np.shape(counts["confusion"]) != (size, size):
         return Pooled(None, OTHER)
     evaluation = evaluate_counts(counts)
-    return Pooled(_without_withheld(evaluation)) if evaluation.rows else Pooled(None, NO_PATIENTS)
-
-
-def _without_withheld(found: ClassEvaluation) -> ClassEvaluation:
-    """Return an evaluation without the precision and the F1 of classes that all hospitals withhold:
-    with their own rows unseen, every sample that is named so counts as a mistake. The mean F1 is
-    that of the other classes."""
-    if found.rows == found.confusion.sum():
-        return found
-    unknown = {"precision": no_figure(0), "f1": no_figure(0)}
-    classes = tuple(
-        one if one.support else replace(one, figures=one.figures | unknown) for one in found.classes
-    )
-    known = [v for one in classes if (v := one.figures["f1"].value) is not None]
-    mean = (
-        Figure(math.fsum(known) / len(known), None, None, found.figures["macro_f1"].support)
-        if known
-        else no_figure(0)
-    )
-    return replace(found, classes=classes, figures=found.figures | {"macro_f1": mean})
+    return Pooled(evaluation) if evaluation.rows else Pooled(None, NO_PATIENTS)
 
 
 def measure_pooled(pooled: Pooled, model: str) -> Evaluated:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from swarmhub.data.design import NUMBER
 from swarmhub.errors import plain
 from swarmhub.operations.report.answers import list_names
 from swarmhub.operations.report.features import Feature
+from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.classes.contents import OfClass, ReportOfClasses
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_interval, say_odds
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_interval
 
 NAMES = {
     "accuracy": "accuracy (share named rightly)",
@@ -181,15 +181,7 @@ def say_range(report: ReportOfClasses) -> str:
 
 def say_gain(report: ReportOfClasses) -> str:
     """Return at how many hospitals the joint model is above the hospital's own one."""
-    pairs = [(h.swarm.figure("accuracy").value, h.local.value) for h in report.hospitals]
-    known = [(joint, own) for joint, own in pairs if joint is not None and own is not None]
-    if not known:
-        return "No hospital has published the accuracy of a model of its own."
-    above = sum(joint > own for joint, own in known)
-    return (
-        f"At {above} of {len(known)} hospitals the joint model's accuracy is above that of the "
-        "hospital's own model; look at the intervals before you call it better."
-    )
+    return shared.say_gain(report.hospitals, "accuracy", "accuracy")
 
 
 # features
@@ -203,12 +195,7 @@ def say_effect(feature: Feature, report: ReportOfClasses) -> tuple[str, str]:
         return "none", "no effect"
     most, least = weights.index(max(weights)), weights.index(min(weights))
     direction = f"towards {name_class(names[most])}, away from {name_class(names[least])}"
-    apart = weights[most] - weights[least]
-    if feature.kind == NUMBER:
-        unit = f" {plain(feature.unit, 30)}" if feature.unit else ""
-        return direction, f"× {say_odds(apart)} per {feature.spread:.3g}{unit}"
-    step = apart / feature.spread if feature.spread else 0.0
-    return direction, f"× {say_odds(step)} if it is so"
+    return direction, shared.say_ratio(feature, weights[most] - weights[least])
 
 
 def say_weight(feature: Feature, report: ReportOfClasses) -> str:

@@ -7,6 +7,7 @@ from swarmhub.data.design import NUMBER
 from swarmhub.errors import plain
 from swarmhub.operations.report.contents import Measured
 from swarmhub.operations.report.features import Feature
+from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.numbers.contents import ReportOfNumber
 from swarmhub.operations.report.kinds.numbers.measure import RELATED
 from swarmhub.operations.report.say import LEFT, say_hospitals, say_in_unit, say_number
@@ -143,14 +144,7 @@ def say_newcomer(report: ReportOfNumber) -> str:
 
 def say_slope(report: ReportOfNumber) -> str:
     """Return whether predictions are too extreme."""
-    slope = report.swarm.figure("slope")
-    if slope.low is None or slope.high is None:
-        return ""
-    if slope.high < 1:
-        return "High predictions are too high and low ones too low (slope below 1)."
-    if slope.low > 1:
-        return "High predictions are too low and low ones too high (slope above 1)."
-    return "No sign that high and low predictions are too extreme or too timid."
+    return shared.say_slope(report.swarm.figure("slope"), "predictions")
 
 
 def _unit(report: ReportOfNumber) -> str:

@@ -3,12 +3,12 @@ at the horizon, and what the training patients' curve alone is worth."""
 
 from __future__ import annotations
 
-from swarmhub.data.design import NUMBER
 from swarmhub.errors import plain
 from swarmhub.operations.report.contents import Penalty
 from swarmhub.operations.report.features import Feature
+from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.times.contents import ReportOfTimes, RiskGroup
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_odds
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals
 
 NAMES = {
     "c_index_within": "C-index over pairs within hospitals (0.5 is a coin's toss, 1 is perfect)",
@@ -156,12 +156,7 @@ def name_group(report: ReportOfTimes, group: RiskGroup) -> str:
 
 def say_range(report: ReportOfTimes) -> str:
     """Return the lowest and the highest C-index of hospitals with enough events."""
-    known = [
-        (f.value, h.name)
-        for h in report.hospitals
-        for f in [h.swarm.figure("c_index_within")]
-        if f.value is not None and not f.is_descriptive
-    ]
+    known = shared.list_known(report.hospitals, "c_index_within")
     if len(known) < 2:
         return "Fewer than two hospitals have enough events among test patients to compare them."
     (low, worst), (high, best) = min(known), max(known)
@@ -173,15 +168,7 @@ def say_range(report: ReportOfTimes) -> str:
 
 def say_gain(report: ReportOfTimes) -> str:
     """Return at how many hospitals the joint model is above the hospital's own one."""
-    pairs = [(h.swarm.figure("c_index_within").value, h.local.value) for h in report.hospitals]
-    known = [(joint, own) for joint, own in pairs if joint is not None and own is not None]
-    if not known:
-        return "No hospital has published the C-index of a model of its own."
-    above = sum(joint > own for joint, own in known)
-    return (
-        f"At {above} of {len(known)} hospitals the joint model's C-index is above that of the "
-        "hospital's own model; look at the intervals before you call it better."
-    )
+    return shared.say_gain(report.hospitals, "c_index_within", "C-index")
 
 
 # features
@@ -191,12 +178,7 @@ def say_effect(feature: Feature, report: ReportOfTimes) -> tuple[str, str]:
     """Return (direction, effect) of a feature: how it changes the hazard."""
     if not feature.weight:
         return "none", "no effect"
-    direction = "raises" if feature.weight > 0 else "lowers"
-    if feature.kind == NUMBER:
-        unit = f" {plain(feature.unit, 30)}" if feature.unit else ""
-        return direction, f"× {say_odds(feature.weight)} per {feature.spread:.3g}{unit}"
-    step = feature.weight / feature.spread if feature.spread else 0.0
-    return direction, f"× {say_odds(step)} if it is so"
+    return shared.say_direction(feature), shared.say_ratio(feature, feature.weight)
 
 
 def say_weight(feature: Feature, report: ReportOfTimes) -> str:
