@@ -122,7 +122,8 @@ def _test_means(names: list[str], before: Floats, now: Floats) -> list[tuple[flo
     varies = spread > 0
     error = np.sqrt(np.where(varies, spread, 1.0))
     z = np.where(varies, apart / error, np.where(apart == 0, 0.0, np.inf))
-    scale = np.maximum(before.std(axis=0), 1e-12)
+    first, second = before.std(axis=0), now.std(axis=0)
+    scale = np.where(first > 0, first, np.where(second > 0, second, 1.0))
     used = varies | (apart != 0)
     found = [(_two_sided(float(z[k])), names[k], float(apart[k] / scale[k]))
              for k in np.flatnonzero(used)]  # fmt: skip
