@@ -93,6 +93,16 @@ def test_no_bin_that_leaves_has_fewer_than_five(rows):
     assert counts[counts > 0].min() >= 5
 
 
+def test_a_declared_time_is_on_the_grid_unless_nobody_is_followed_so_long():
+    ends = GRID.ends.tolist()
+    middle = (ends[0] + ends[1]) / 2
+    assert GRID.including(middle).ends.tolist() == sorted([*ends, middle])
+    assert GRID.including(ends[0] / 2).ends.tolist() == [ends[0] / 2, *ends]
+    assert GRID.including(ends[1]).ends.tolist() == ends
+    assert GRID.including(ends[-1] + 1) is GRID
+    assert GRID.including(0.0) is GRID
+
+
 def test_fewer_than_five_patients_send_no_bin():
     assert not count_times([1, 2, 3, 4]).any()
     with pytest.raises(BadInput, match="enrol hospitals with more"):

@@ -70,7 +70,9 @@ def list_examples(data: Path, as_json: bool) -> None:
     if as_json:
         return show([dict(zip(COLUMNS, row, strict=True)) for row in rows], True, "")
     said = [[*map(str, row[:-1]), "yes" if row[-1] else "no"] for row in rows]
-    table(f"Examples; data are looked for in {data}", COLUMNS, said)
+    shown = [k for k, name in enumerate(COLUMNS) if name != "data"]  # long addresses
+    table(f"Examples; data are looked for in {data}", [COLUMNS[k] for k in shown],
+          [[row[k] for k in shown] for row in said])  # fmt: skip
     for e, is_there in every:
         if not is_there:
             print(f"{e.name}: {e.origin.get}.")

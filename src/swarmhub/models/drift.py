@@ -53,8 +53,9 @@ def find_drift(model: Model, later: Dataset, earlier: Dataset | None = None) -> 
     need_rows(later, "later")
     if earlier is not None:
         need_rows(earlier, "earlier")
-    found = [_compare_inputs(model, later, earlier)]
-    if model.exported.response.kind == "binary":
+    is_two = model.exported.response.kind == "binary"
+    found = [_compare_inputs(model, later, earlier)] if earlier is not None or is_two else []
+    if is_two:
         now = _measure(model, later)
         before = _published(model) if earlier is None else _measure(model, earlier)
         found += compare_figures(before, now)

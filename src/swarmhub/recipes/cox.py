@@ -23,6 +23,7 @@ from swarmhub.recipes.survival.cox import AGREED, MAX_BYTES, MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.kaplan_meier import draw_censoring, draw_curve
 from swarmhub.recipes.survival.likelihood import FARTHEST, Rows, read_baseline, sum_baseline
 from swarmhub.recipes.survival.times import (
+    MOST_TIMES,
     TimeGrid,
     count_times,
     derive_grid,
@@ -71,10 +72,14 @@ def learn_grid(site: Site) -> TimeGrid:
         counts = count_times(_times(site), site.prepared.schema.declaration.min_count)
         return {"times": counts}, {}
 
-    grid = derive_grid(run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"])
-    horizon = site.prepared.schema.outcome.horizon
-    if horizon:
-        grid.find_horizon(float(horizon))  # one that is too early is refused before the fit
+    counts = run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"]
+    horizon = float(site.prepared.schema.outcome.horizon or 0.0)
+    grid = derive_grid(counts, MOST_TIMES - 1).including(horizon)
+    if horizon > grid.ends[-1]:
+        site.say(
+            f"The horizon {horizon:g} is beyond the last time at which patients are followed: it "
+            f"is {grid.ends[-1]:g}."
+        )
     return grid
 
 

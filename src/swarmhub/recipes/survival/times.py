@@ -49,6 +49,12 @@ class TimeGrid:
     def __len__(self) -> int:
         return len(self.ends)
 
+    def including(self, time: float) -> TimeGrid:
+        """Return the grid with another time, if it is not beyond the last one."""
+        if not 0 < time <= self.ends[-1]:
+            return self
+        return TimeGrid.of(np.unique(np.append(self.ends, time)))
+
     def find_horizon(self, horizon: float) -> int:
         """Return the place of the last grid time <= horizon. Raises BadInput if there is none."""
         place = int(np.searchsorted(self.ends, horizon, side="right")) - 1
