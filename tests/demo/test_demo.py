@@ -285,7 +285,7 @@ def test_a_hospital_with_one_class_only_takes_part(tmp_path):
 
 def test_thousands_of_genes_and_tens_of_patients_with_a_test_file(tmp_path):
     rng = np.random.default_rng(2)
-    genes = [f"g{i}" for i in range(5000)]
+    genes = [f"g{i}" for i in range(2000)]
     arguments = []
 
     def table(name, rows):
