@@ -74,10 +74,10 @@ def demo(
     )
     from swarmhub.demo.yardstick import yardstick_of
     from swarmhub.operations.engine import need_engine
-    from swarmhub.recipes.plan import MODELS
+    from swarmhub.recipes.registry import list_for
 
-    if model not in MODELS:
-        raise BadInput(f"Expected --model {' or '.join(MODELS)}, got {model!r}.")
+    if model not in list_for("binary"):
+        raise BadInput(f"Expected --model {' or '.join(list_for('binary'))}, got {model!r}.")
     if ledger not in LEDGERS:
         raise BadInput(f"Expected --ledger {' or '.join(LEDGERS)}, got {ledger!r}.")
     if ledger == "cometbft":

@@ -20,16 +20,16 @@ from swarmhub.errors import BadInput, plain
 from swarmhub.evaluation import classes
 from swarmhub.evaluation.figures import Figure, evaluate_scores
 from swarmhub.evaluation.sums import mean_of
+from swarmhub.models.architecture import need_architecture
 from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.folds import FOLDS
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss, Squared, loss_of, sigmoid
 from swarmhub.recipes.linear.training import predict
-from swarmhub.recipes.plan import read_penalty
+from swarmhub.recipes.plan import get_model, read_penalty
 from swarmhub.recipes.stages import FIXED
 from swarmhub.recipes.survival.cox import MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.likelihood import Rows
 from swarmhub.recipes.survival.times import count_times, derive_grid, observe
-from swarmhub.recipes.tabular import predict_with
 
 Predict = Callable[[Dataset], Floats]
 Found = dict[str, float | None]
@@ -79,7 +79,7 @@ class Binary:
 
     def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return the probability of the positive class, (n,)."""
-        return predict_with(self.spec, dict(parameters), design.matrix(rows))
+        return sigmoid(score(self.spec, parameters, rows, design)[0])
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
         """Train a logistic regression."""
@@ -111,8 +111,8 @@ class Classes:
 
     def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return the probability of each class, (n, e)."""
-        x = design.matrix(rows)
-        return in_columns(predict(self.loss, parameters["weight"], parameters["bias"], x))
+        margins = score(self.spec, parameters, rows, design)
+        return in_columns(self.loss.predict(margins[None])[0])
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
         """Train a softmax regression of those classes that the rows have; the others get the
@@ -166,8 +166,8 @@ class Numbers:
     def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return values in the unit, (n,)."""
         mean, sd = design.outcome
-        found = predict(Squared(), parameters["weight"], parameters["bias"], design.matrix(rows))
-        return mean + sd * found
+        found: Floats = mean + sd * score(self.spec, parameters, rows, design)[0]
+        return found
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
         """Train a ridge regression."""
@@ -199,7 +199,7 @@ class Times:
 
     def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return logarithms of hazards over the baseline, (n,)."""
-        found: Floats = design.matrix(rows) @ parameters["weight"]
+        found: Floats = score(self.spec, parameters, rows, design)[0]
         return found
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
@@ -228,6 +228,11 @@ class Times:
         """Return the C-index, without an interval."""
         value = concordance(times(test), outcomes([test]), predicted)
         return Figure(value, None, None, test.rows)
+
+
+def score(spec: Spec, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
+    """Return the margins of rows by a study's model, (outputs, n)."""
+    return need_architecture(get_model(spec)).score(parameters, design.matrix(rows))
 
 
 def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Design:

@@ -29,6 +29,7 @@ from swarmhub.demo.yardstick import (
 from swarmhub.errors import BadInput
 from swarmhub.merge.documents import merge_statistics
 from swarmhub.recipes import plan
+from swarmhub.recipes.cox import BASELINES
 from swarmhub.recipes.linear import FOLDS
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.linear.offline import Hospital, Rehearsal, add, rehearse
@@ -143,7 +144,7 @@ def train_times(split: Split) -> Predict:
         Rows(x, observe(grid, times(part), outcomes([part])))
         for x, part in zip(split.x, split.training, strict=True)
     ]
-    own = split.spec.options.get("baseline", plan.BASELINES[0]) == "own"
+    own = split.spec.options.get("baseline", BASELINES[0]) == "own"
     cox = Cox(len(design.sources), len(grid), split.penalty, own)
     sums = add([cox.arrays(one, None) for one in rows], AGREED)
     while sums["moving"][0] and sums["turn"][0] < MAX_ROUNDS:

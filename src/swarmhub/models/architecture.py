@@ -25,6 +25,7 @@ from swarmhub.models.arithmetic import Floats, add_up, tanh
 from swarmhub.models.survival import CURVES, check_curves
 from swarmhub.params.buffer import is_in_range
 from swarmhub.recipes.linear.training import TRAINING_ONLY
+from swarmhub.recipes.registry import find_entry, find_recipe
 from swarmhub.recipes.survival.likelihood import FARTHEST
 
 Array = npt.NDArray[Any]
@@ -39,12 +40,16 @@ DTYPES = {"float64": "F64", "float32": "F32"}
 class Architecture:
     """A recipe's arrays and its margins: `shapes` maps arrays, numbers of features and of outputs
     to the shapes that they should have, `score` maps arrays and x (n, p) to margins (outputs, n).
-    `check` raises BadInput for finite arrays of these shapes that contradict each other."""
+    `check` raises BadInput for finite arrays of these shapes that contradict each other. `name` is
+    the statistical name, `onnx` adds the margins (rows, outputs) to a graph (`onnx.Graph`) whose
+    standardised inputs have the given name, and returns theirs; None if it cannot be written."""
 
     shapes: Callable[[Arrays, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
     kinds: tuple[OutcomeKind, ...]
     check: Callable[[Arrays], None] = lambda arrays: None
+    name: str = "model"
+    onnx: Callable[[Any, Arrays, str], str] | None = None
 
 
 def _float64(arrays: Arrays, name: str) -> Floats:
@@ -65,6 +70,24 @@ def _with_hidden(arrays: Arrays, x: Floats) -> Floats:
     for k in range(len(mix)):
         score[0] += mix[k] * tanh(before[k] / scale + bias[k])
     return score
+
+
+def _add_linear(graph: Any, arrays: Arrays, x: str) -> str:
+    weight = np.atleast_2d(_float64(arrays, "weight")).T  # (p, outputs)
+    margins = graph.add("MatMul", x, graph.constant(weight))
+    if "bias" not in arrays:
+        return str(margins)
+    return str(graph.add("Add", margins, graph.constant(_float64(arrays, "bias"))))
+
+
+def _add_hidden(graph: Any, arrays: Arrays, x: str) -> str:
+    scaled = _float64(arrays, "hidden.weight")
+    scaled /= np.sqrt(len(scaled))
+    before = graph.add("MatMul", x, graph.constant(scaled))
+    bias = graph.constant(_float64(arrays, "hidden.bias"))
+    units = graph.add("Tanh", graph.add("Add", before, bias))
+    more = graph.add("MatMul", units, graph.constant(_float64(arrays, "mix")[:, None]))
+    return str(graph.add("Add", _add_linear(graph, arrays, x), more))
 
 
 def _hazards(arrays: Arrays, x: Floats) -> Floats:
@@ -88,6 +111,8 @@ ARCHITECTURES = {
         lambda a, p, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)},
         _linear,
         ("binary", "classes", "continuous"),
+        name="logistic regression",
+        onnx=_add_linear,
     ),
     "mlp": Architecture(
         lambda a, p, e: {
@@ -96,14 +121,21 @@ ARCHITECTURES = {
         },
         _with_hidden,
         ("binary",),
+        name="network with a hidden layer",
+        onnx=_add_hidden,
     ),
-    "cox": Architecture(_shapes_of_times, _hazards, ("time_to_event",), check_curves),
+    "cox": Architecture(
+        _shapes_of_times, _hazards, ("time_to_event",), check_curves, "Cox regression", _add_linear
+    ),
 }  # fmt: skip
 
 
 def need_architecture(recipe: str) -> Architecture:
-    """Return the architecture of this name. Raises BadInput if there is none."""
+    """Return the architecture of this name, of this package or of another one's recipe. Raises
+    BadInput if there is none."""
     found = ARCHITECTURES.get(recipe)
+    if found is None and find_entry(recipe) is not None:
+        found = getattr(find_recipe(recipe), "ARCHITECTURE", None)
     if found is None:
         raise BadInput(
             f"Expected a model of the recipe {', '.join(ARCHITECTURES)}, got "

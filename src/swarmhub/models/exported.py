@@ -153,7 +153,7 @@ class ExportedModel:
     def method(self) -> str:
         """The statistical name of the recipe."""
         if self.recipe != "logistic":
-            return "Cox regression" if self.recipe == "cox" else "network with a hidden layer"
+            return need_architecture(self.recipe).name
         if self.response.kind == "continuous":
             return "ridge regression"
         return "softmax regression" if self.response.outputs > 1 else "logistic regression"

@@ -29,6 +29,7 @@ import numpy as np
 
 from swarmhub.data.design import BLOCK, MAX_DEVIATIONS, MISSING, Design
 from swarmhub.errors import BadInput, plain
+from swarmhub.models.architecture import need_architecture
 from swarmhub.models.exported import ExportedModel
 from swarmhub.models.folder import need_own_place, write_beside
 from swarmhub.models.predict import Model
@@ -70,7 +71,7 @@ def need_onnx() -> None:
 
 
 @dataclass
-class _Graph:
+class Graph:
     """A graph as it grows: nodes, and constants by name."""
 
     prefix: str  # of names that no feature has
@@ -103,9 +104,15 @@ def make_graph(model: Model) -> Any:
     prefix = "swarmhub:"
     while any(name.startswith(prefix) for name in names):
         prefix += ":"
-    graph = _Graph(prefix)
+    graph = Graph(prefix)
     matrix = _add_inputs(graph, model.design, names)
-    margins = _add_score(graph, exported.arrays, matrix)
+    add = need_architecture(exported.recipe).onnx
+    if add is None:
+        raise BadInput(
+            f"Models of the recipe '{plain(exported.recipe, 40)}' cannot be written as ONNX; use "
+            "the exported folder."
+        )
+    margins = add(graph, exported.arrays, matrix)
     outputs = _add_response(graph, exported.response, margins, names)
     inputs = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, ["rows", 1]) for n in names]
     made = helper.make_model(
@@ -137,7 +144,7 @@ def _facts(exported: ExportedModel) -> dict[str, str]:
     return facts | {"unit": response.unit}
 
 
-def _add_inputs(graph: _Graph, design: Design, names: list[str]) -> str:
+def _add_inputs(graph: Graph, design: Design, names: list[str]) -> str:
     """Add the way from raw inputs to the design's matrix (rows, p); return its name."""
     raw = graph.add("Concat", *names, axis=1)
     missing = graph.add("IsNaN", raw)
@@ -153,12 +160,12 @@ def _add_inputs(graph: _Graph, design: Design, names: list[str]) -> str:
     return graph.add("Clip", every, low, high)
 
 
-def _standardise(graph: _Graph, design: Design, values: str, features: slice) -> str:
+def _standardise(graph: Graph, design: Design, values: str, features: slice) -> str:
     centred = graph.add("Sub", values, graph.constant(design.mean[features]))
     return graph.add("Div", centred, graph.constant(design.sd[features]))
 
 
-def _add_flags(graph: _Graph, design: Design, missing: str) -> list[str]:
+def _add_flags(graph: Graph, design: Design, missing: str) -> list[str]:
     """Add the features that say what is missing, each (rows, 1) out of `missing` (rows, inputs)."""
     inputs = [s for s in design.sources if s.kind not in (MISSING, BLOCK)]
     found = []
@@ -176,25 +183,8 @@ def _add_flags(graph: _Graph, design: Design, missing: str) -> list[str]:
     return found
 
 
-def _add_score(graph: _Graph, arrays: Any, x: str) -> str:
-    """Add the recipe's margins, (rows, outputs); return their name."""
-
-    def array(name: str) -> Any:
-        return arrays[name].astype(np.float64)
-
-    weight = np.atleast_2d(array("weight")).T  # (p, outputs)
-    margins = graph.add("MatMul", x, graph.constant(weight))
-    if "mix" in arrays:
-        scaled = array("hidden.weight") / np.sqrt(len(weight))
-        before = graph.add("MatMul", x, graph.constant(scaled))
-        units = graph.add("Tanh", graph.add("Add", before, graph.constant(array("hidden.bias"))))
-        more = graph.add("MatMul", units, graph.constant(array("mix")[:, None]))
-        margins = graph.add("Add", margins, more)
-    return graph.add("Add", margins, graph.constant(array("bias"))) if "bias" in arrays else margins
-
-
 def _add_response(
-    graph: _Graph, response: Response, margins: str, taken: Sequence[str]
+    graph: Graph, response: Response, margins: str, taken: Sequence[str]
 ) -> list[Any]:
     """Add the outputs out of margins (rows, outputs); return their descriptions. `taken` are names
     that they must not have."""
@@ -223,7 +213,7 @@ def _add_response(
     return [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows"]) for name in names]
 
 
-def _add_risk(graph: _Graph, baseline: Baseline, margins: str, names: Sequence[str]) -> None:
+def _add_risk(graph: Graph, baseline: Baseline, margins: str, names: Sequence[str]) -> None:
     """Add the risk and the log hazard, under these names, out of margins (rows,)."""
     low, high = graph.constant(-FARTHEST), graph.constant(FARTHEST)
     ratio = graph.add("Exp", graph.add("Clip", margins, low, high, out=names[1]))

@@ -1,11 +1,14 @@
 """Ready-made models that a study over tables can name.
 
-    plan       a study's stages, as its recipe needs them
+    registry   the recipes by name, and those of other packages
+    plan       a study's stages, as its recipe needs them, and its options
     trainer    a hospital's trainer, from statistics to the last model
-    linear     logistic, softmax and ridge regression, by consensus ADMM: the pooled solution
-    mlp        one hidden layer beside a linear path
-    survival   survival curves and Cox regression by sums; `cox` runs it in the stages of a study
     kinds      by kind of outcome: what is measured, published and counted of predictions
+
+    logistic       logistic, softmax and ridge regression; in `linear`, by consensus ADMM: the
+                   pooled solution
+    small_network  one hidden layer beside a linear path (`mlp`)
+    cox            Cox regression by sums, with what `survival` has
 
 numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
 """

@@ -1,4 +1,10 @@
-"""Cox regression at one hospital: the stages of a study of times to an event.
+"""The recipe `cox`: Cox regression of times to an event, by Newton's method over sums.
+
+    times       sum      counts of patients by time: the grid of times
+    fit         sum      Newton's method, until it moves no more
+    baseline    sum      the baseline hazard of all hospitals, the curve of censoring, risk groups
+    left-out    sum      a model without each hospital, fitted side by side
+    initial, training    the model that these sums make, the same at every hospital
 
 The model's arrays, all float64: `weight` (p,) of standardised features, and on the T times of the
 grid `times`, the cumulative baseline hazard `hazard`, `censoring` and `survival`, the curves of all
@@ -8,10 +14,14 @@ training patients; `cuts` (G - 1,) part test patients by their predicted risk at
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from swarmhub.contract.records import Spec, Stage
+from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.contract.round.kinds import SUM
 from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.evaluation.sums import group_bins
@@ -33,8 +43,32 @@ from swarmhub.recipes.survival.times import (
 from swarmhub.recipes.training import Measured, load
 from swarmhub.train.training import SwarmRound
 
+TIMES, FIT, BASELINE = "times", "fit", "baseline"
+BASELINES = ("own", "shared")  # of each hospital, or one for all; the default first
+KINDS: tuple[OutcomeKind, ...] = ("time_to_event",)
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "penalty": (), "left_out": plan.LEFT_OUTS, "baseline": BASELINES,
+}  # fmt: skip
+SCORED = ("swarm",)
 GROUPS = 5  # of predicted risk
 MARGINS = 800  # bins of log hazards from -FARTHEST to FARTHEST
+
+
+def check(spec: Spec) -> None:
+    """Raise BadInput for options whose values cannot be."""
+    plan.read_penalty(spec)
+
+
+def make_stages(spec: Spec) -> tuple[Stage, ...]:
+    """Return the stages between the statistics and the evaluation."""
+    left_out = plan.make_sums(plan.LEFT_OUT, MAX_ROUNDS, AGREED)
+    return (
+        Stage(TIMES, SUM),
+        plan.make_sums(FIT, MAX_ROUNDS, AGREED),
+        Stage(BASELINE, SUM),
+        *([left_out] if plan.wants_left_out(spec) else []),
+        *plan.make_training(replace(spec, rounds=1)),
+    )
 
 
 def run(site: Site) -> None:
@@ -46,7 +80,7 @@ def run(site: Site) -> None:
     def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
         return cox.arrays(rows, sums), {}
 
-    fit = cox.read(run_sums(site, plan.FIT, step, "the model is fitted").arrays)
+    fit = cox.read(run_sums(site, FIT, step, "the model is fitted").arrays)
     if not fit.is_converged:
         site.say("The model has not come to rest in the rounds of the terms; it is the last point.")
     model = CoxTraining(site, rows, cox, make_parameters(site, rows, fit.beta))
@@ -60,7 +94,7 @@ def make_cox(site: Site, grid: TimeGrid) -> Cox:
     """Return the regression that all hospitals run alike. Raises BadInput if there are too many
     features for it."""
     spec = site.swarm.spec
-    own = spec.options.get("baseline", plan.BASELINES[0]) == "own"
+    own = spec.options.get("baseline", BASELINES[0]) == "own"
     strength = plan.read_penalty(spec) or FIXED
     return Cox(len(site.design.sources), len(grid), 1.0 / strength, own)
 
@@ -72,7 +106,7 @@ def learn_grid(site: Site) -> TimeGrid:
         counts = count_times(_times(site), site.prepared.schema.declaration.min_count)
         return {"times": counts}, {}
 
-    counts = run_sums(site, plan.TIMES, step, "the grid of times").arrays["times"]
+    counts = run_sums(site, TIMES, step, "the grid of times").arrays["times"]
     horizon = float(site.prepared.schema.outcome.horizon or 0.0)
     grid = derive_grid(counts, MOST_TIMES - 1).including(horizon)
     if horizon > grid.ends[-1]:
@@ -95,7 +129,7 @@ def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
         counts = {name: found[0] for name, found in tally(rows.observed).items()}
         return {**sum_baseline(rows, beta), **counts, "margins": margins}, {}
 
-    sums = run_sums(site, plan.BASELINE, step, "the baseline").arrays
+    sums = run_sums(site, BASELINE, step, "the baseline").arrays
     hazard = read_baseline(sums, is_efron=True)
     events, censored = np.asarray(sums["events"]), np.asarray(sums["censored"])
     survival = draw_curve(grid, events, censored).survival

@@ -11,7 +11,8 @@ from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.evaluation.counts import make_subgroup_counts
 from swarmhub.recipes.kinds.kind import Followed, Tested, kind_of
-from swarmhub.recipes.plan import EVALUATION, SCORED
+from swarmhub.recipes.plan import EVALUATION, get_model
+from swarmhub.recipes.registry import find_recipe
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.survival.times import observe
 
@@ -69,7 +70,8 @@ def make_empty_counts(site: Site) -> Arrays:
     stage = find_stage(site.swarm.spec, EVALUATION)
     names = {bound.array for bound in stage.bounds} if stage else set()
     made = kind_of(site.kind).count(make_tested(site).take_none(), np.zeros(0))
-    found = {f"{m}/{k}": a for m in SCORED for k, a in made.items() if f"{m}/{k}" in names}
+    scored = find_recipe(get_model(site.swarm.spec)).SCORED
+    found = {f"{m}/{k}": a for m in scored for k, a in made.items() if f"{m}/{k}" in names}
     if "swarm/subgroups" in names:
         found["swarm/subgroups"] = np.zeros((len(list_subgroups(site)), 4), dtype=np.int64)
     return found

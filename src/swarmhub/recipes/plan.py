@@ -1,23 +1,8 @@
-"""The stages of a study over declared data, as its recipe needs them.
+"""The stages of a study over declared data, as its recipe needs them, and the options of its terms.
 
     statistics  describe  the hospitals' statistics: every hospital derives the same features
-    penalty     sum       models for each penalty of a grid and each fold, trained side by side
-    choice      sum       their losses on the patients of the fold that each has not seen
-    initial     initial   the start: the mean of the chosen penalty's models
-    training    train     the model, until it moves no more
-    left-out    sum       a model without each hospital, trained side by side
-    contribution  sum     if asked for: losses of the models of all coalitions of hospitals
+    ...                   the stages of the recipe (`registry`)
     evaluation  evaluate  counts of test patients by score; figures of each hospital
-
-Those of a Cox model:
-
-    statistics  describe  as above
-    times       sum       counts of patients by time: the grid of times
-    fit         sum       Newton's method, until it moves no more
-    baseline    sum       the baseline hazard of all hospitals, the curve of censoring, risk groups
-    left-out    sum       a model without each hospital, fitted side by side
-    initial, training     the model that these sums make, the same at every hospital
-    evaluation  evaluate  as above
 
 `study.toml` names the recipe and the largest number of rounds; what is proposed, shown and approved
 has the stages in full.
@@ -34,28 +19,22 @@ from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes.kinds.kind import kind_of
 from swarmhub.recipes.linear.sums import AGREED
-from swarmhub.recipes.survival import cox
+from swarmhub.recipes.registry import find_default, find_recipe, list_for
 
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
-TIMES, FIT, BASELINE = "times", "fit", "baseline"
 TRAINING, LEFT_OUT, EVALUATION = "training", "left-out", "evaluation"
 CONTRIBUTION = "contribution"
-MODELS: dict[str, tuple[OutcomeKind, ...]] = {
-    "logistic": ("binary", "classes", "continuous"),
-    "mlp": ("binary",),
-    "cox": ("time_to_event",),
-}
 ROUNDS = 20  # of training, at most
 GRID_ROUNDS = 12
 LEFT_OUT_ROUNDS = 20
 MOVING = "moving"  # an array of the merge: how far it has moved, in millionths
 STILL = 5000  # millionths: less is no movement
 MAX_COUNT = 2**52  # rows, pairs of them and squares, in small units
-SCORED = ("swarm", "left-out")
-OPTIONS = ("model", "penalty", "left_out", "contribution", "baseline", "intercept")
+AT_REST = Until(MOVING, STILL)
+# words of options, the default first
 CONTRIBUTIONS = ("no", "yes")  # of each hospital, to a linear model
 INTERCEPTS = ("shared", "own")  # of a linear model
-BASELINES = ("own", "shared")  # of a Cox model: of each hospital, or one for all
+LEFT_OUTS = ("yes", "no")
 METRICS: dict[OutcomeKind, Metric] = {
     "binary": Metric("auc", "max"),
     "classes": Metric("macro_f1", "max"),
@@ -81,33 +60,27 @@ def complete(spec: Spec) -> Spec:
 
 
 def check_options(spec: Spec) -> None:
-    """Raise BadInput for an option that no recipe knows."""
-    unknown = [key for key in spec.options if key not in OPTIONS]
+    """Raise BadInput for an option that the study's recipe does not know."""
+    model, kind = get_model(spec), get_kind(spec)
+    recipe = find_recipe(model)
+    if kind not in recipe.KINDS:
+        raise BadInput(
+            f"Expected for the outcome '{kind}' the model {' or '.join(list_for(kind))}, got "
+            f"'{plain(model, 40)}' in options.model."
+        )
+    unknown = [key for key in spec.options if key not in {"model", *recipe.OPTIONS}]
     if unknown:
         raise BadInput(
-            f"Expected options out of {', '.join(OPTIONS)}, got '{plain(unknown[0], 40)}'."
+            f"Expected options out of {', '.join(['model', *recipe.OPTIONS])} for the model "
+            f"'{plain(model, 40)}', got '{plain(unknown[0], 40)}'."
         )
-    model = get_model(spec)
-    if model not in MODELS:
-        raise BadInput(f"Expected a model out of {', '.join(MODELS)}, got '{plain(model, 40)}'.")
-    kind = get_kind(spec)
-    if kind not in MODELS[model]:
-        others = " or ".join(name for name, kinds in MODELS.items() if kind in kinds)
-        raise BadInput(
-            f"Expected for the outcome '{kind}' the model {others}, got '{model}' in options.model."
-        )
-    read_penalty(spec)
-    for option, words, owner in (
-        ("baseline", BASELINES, "cox"),
-        ("intercept", INTERCEPTS, "logistic"),
-        ("contribution", CONTRIBUTIONS, "logistic"),
-    ):
-        text = spec.options.get(option, words[0])
-        if text not in words or (option in spec.options and model != owner):
+    for option, words in recipe.OPTIONS.items():
+        text = spec.options.get(option, words[0] if words else "")
+        if words and text not in words:
             raise BadInput(
-                f"Expected options.{option} to be {' or '.join(words)}, of the model {owner} only, "
-                f"got '{plain(text, 30)}' of '{model}'."
+                f"Expected options.{option} to be {' or '.join(words)}, got '{plain(text, 30)}'."
             )
+    recipe.check(spec)
 
 
 def wants_contribution(spec: Spec) -> bool:
@@ -131,8 +104,7 @@ def get_kind(spec: Spec) -> OutcomeKind:
 
 def get_model(spec: Spec) -> str:
     """Return the name of a study's recipe: of the terms, else the first one for its outcome."""
-    kind = get_kind(spec)
-    return spec.options.get("model") or next(m for m, kinds in MODELS.items() if kind in kinds)
+    return spec.options.get("model") or find_default(get_kind(spec))
 
 
 def read_penalty(spec: Spec) -> float | None:
@@ -153,38 +125,26 @@ def read_penalty(spec: Spec) -> float | None:
 
 def wants_left_out(spec: Spec) -> bool:
     """Return whether a model without each hospital is trained, too."""
-    text = spec.options.get("left_out", "yes")
-    if text not in ("yes", "no"):
-        raise BadInput(f"Expected options.left_out to be yes or no, got '{plain(text, 30)}'.")
-    return text == "yes"
+    return spec.options.get("left_out", "yes") == "yes"
 
 
 def make_stages(spec: Spec, schema: Schema) -> tuple[Stage, ...]:
     """Return the stages of a study over declared data."""
+    recipe = find_recipe(get_model(spec))
     end = Stage(EVALUATION, EVALUATE, bounds=make_bounds(spec, schema))
-    statistics = Stage(STATISTICS, DESCRIBE)
-    if get_model(spec) == "cox":
-        return (
-            statistics,
-            Stage(TIMES, SUM),
-            make_sums(FIT, cox.MAX_ROUNDS, cox.AGREED),
-            Stage(BASELINE, SUM),
-            *([make_sums(LEFT_OUT, cox.MAX_ROUNDS, cox.AGREED)] if wants_left_out(spec) else []),
-            Stage(START, INITIAL),
-            Stage(TRAINING, TRAIN, 1, spec.merge),
-            end,
-        )
-    learns = [make_sums(PENALTY, GRID_ROUNDS), Stage(CHOICE, SUM)]
-    still = Until(MOVING, STILL) if get_model(spec) != "mlp" else None
-    return (
-        statistics,
-        *(learns if read_penalty(spec) is None else []),
-        Stage(START, INITIAL),
-        Stage(TRAINING, TRAIN, spec.rounds or ROUNDS, spec.merge, until=still),
-        *([make_sums(LEFT_OUT, LEFT_OUT_ROUNDS)] if wants_left_out(spec) else []),
-        *([Stage(CONTRIBUTION, SUM)] if wants_contribution(spec) else []),
-        end,
-    )
+    return (Stage(STATISTICS, DESCRIBE), *recipe.make_stages(spec), end)
+
+
+def learn_penalty() -> tuple[Stage, ...]:
+    """Return the stages in which the penalty of a linear model is learnt."""
+    return make_sums(PENALTY, GRID_ROUNDS), Stage(CHOICE, SUM)
+
+
+def make_training(spec: Spec, until: Until | None = None, rounds: int = 0) -> tuple[Stage, ...]:
+    """Return the stages of a start and of training from it, at most as many rounds as the terms
+    say, else `rounds`."""
+    most = spec.rounds or rounds or ROUNDS
+    return Stage(START, INITIAL), Stage(TRAINING, TRAIN, most, spec.merge, until=until)
 
 
 def make_sums(name: str, rounds: int, agreed: tuple[str, ...] = AGREED) -> Stage:
@@ -195,7 +155,8 @@ def make_sums(name: str, rounds: int, agreed: tuple[str, ...] = AGREED) -> Stage
 
 def make_bounds(spec: Spec, schema: Schema) -> tuple[Bound, ...]:
     """Return the bounds of the counts of the evaluation."""
-    models = SCORED if wants_left_out(spec) and get_model(spec) != "cox" else SCORED[:1]
+    scored = find_recipe(get_model(spec)).SCORED
+    models = [m for m in scored if m != "left-out" or wants_left_out(spec)]
     kind = kind_of(schema.outcome.kind)
     bounds = [
         Bound(f"{model}/{name}", -MAX_COUNT if name in kind.SIGNED else 0, MAX_COUNT)

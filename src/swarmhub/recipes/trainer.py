@@ -17,9 +17,10 @@ from swarmhub.data.check.merged import check_merged
 from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.errors import BadInput, TrainerError, plain
-from swarmhub.recipes import cox, plan, training
+from swarmhub.recipes import plan
 from swarmhub.recipes.kinds.kind import FEW, kind_of
 from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
+from swarmhub.recipes.registry import find_recipe
 from swarmhub.recipes.site import Say, Site, digest_data
 from swarmhub.train.session import Swarm
 
@@ -46,7 +47,8 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
         if merged is None:
             say(f"The study '{study}' is over; its merged statistics are not held here.")
             return swarm.final
-        run(make_site(swarm, prepared, merged, found, say))
+        recipe = find_recipe(plan.get_model(swarm.spec))
+        recipe.run(make_site(swarm, prepared, merged, found, say))
         return swarm.final
 
 
@@ -69,14 +71,6 @@ def make_site(swarm: Swarm, prepared: Prepared, merged: bytes, found: Findings, 
             "then start the trainer again."
         )
     return site
-
-
-def run(site: Site) -> None:
-    """Go through the stages of the study."""
-    if plan.get_model(site.swarm.spec) == "cox":
-        cox.run(site)
-    else:
-        training.run(site)
 
 
 def explain_no_say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +68,11 @@ class Measured:
 class LinearTraining(Measured):
     """Logistic regression (`linear.training`)."""
 
-    def __init__(self, site: Site, training: Training) -> None:
+    def __init__(self, site: Site, start: Start) -> None:
+        stage = find_stage(site.swarm.spec, plan.TRAINING)
+        is_mean = stage is None or stage.rule.name == "weighted_mean"
+        features, rows = len(site.design.sources), site.design.class_rows
+        training = Training(features, rows, start, is_mean, site.loss, site.has_own_intercept)
         self.site, self.training = site, training
         self.stack = training.stack_of(site.axes, site.y)
         self.parameters: Arrays = training.initial()
@@ -128,23 +133,12 @@ def load(parameters: Arrays, made: Arrays) -> None:
         np.copyto(parameters[name], array)
 
 
-def make_training(site: Site, start: Start) -> LocalTraining:
-    """Return the training of the study's recipe."""
-    if plan.get_model(site.swarm.spec) == "mlp":
-        return MlpTraining(site, start)
-    stage = find_stage(site.swarm.spec, plan.TRAINING)
-    is_mean = stage is None or stage.rule.name == "weighted_mean"
-    features, rows = len(site.design.sources), site.design.class_rows
-    return LinearTraining(
-        site, Training(features, rows, start, is_mean, site.loss, site.has_own_intercept)
-    )
-
-
-def run(site: Site) -> None:
-    """Go through the stages of a study with a linear model or a small network."""
+def run_stages(site: Site, make: Callable[[Site, Start], LocalTraining]) -> None:
+    """Go through the stages of a study whose penalty is learnt, with the training that `make`
+    returns."""
     swarm = site.swarm
     start = learn_start(site)
-    model = make_training(site, start)
+    model = make(site, start)
     for turn in swarm.rounds(model.parameters, model.measure):
         model.fit(turn)
         site.say(f"round {turn.number} of at most {turn.rounds}: trained on {len(site.y)} rows")

@@ -1,0 +1,54 @@
+"""The recipe `logistic`: a linear model with a learnt penalty of every outcome but times.
+
+Logistic regression of two classes, softmax regression of several, ridge regression of numbers; the
+arithmetic is in `recipes.linear`.
+
+    penalty     sum      models for each penalty of a grid and each fold, trained side by side
+    choice      sum      their losses on the patients of the fold that each has not seen
+    initial     initial  the start: the mean of the chosen penalty's models
+    training    train    the model, until it moves no more
+    left-out    sum      a model without each hospital, trained side by side
+    contribution  sum    if asked for: losses of the models of all coalitions of hospitals
+"""
+
+from __future__ import annotations
+
+from swarmhub.contract.records import Spec, Stage, Until
+from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.contract.round.kinds import SUM
+from swarmhub.recipes import plan
+from swarmhub.recipes.site import Site
+
+KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "penalty": (),
+    "left_out": plan.LEFT_OUTS,
+    "contribution": plan.CONTRIBUTIONS,
+    "intercept": plan.INTERCEPTS,
+}
+SCORED = ("swarm", "left-out")
+
+
+def check(spec: Spec) -> None:
+    """Raise BadInput for options whose values cannot be."""
+    plan.read_penalty(spec)
+    plan.wants_contribution(spec)
+
+
+def make_stages(spec: Spec, until: Until | None = plan.AT_REST) -> tuple[Stage, ...]:
+    """Return the stages between the statistics and the evaluation."""
+    learnt = plan.read_penalty(spec) is None
+    sums = plan.make_sums(plan.LEFT_OUT, plan.LEFT_OUT_ROUNDS)
+    return (
+        *(plan.learn_penalty() if learnt else ()),
+        *plan.make_training(spec, until),
+        *([sums] if plan.wants_left_out(spec) else ()),
+        *([Stage(plan.CONTRIBUTION, SUM)] if plan.wants_contribution(spec) else ()),
+    )
+
+
+def run(site: Site) -> None:
+    """Go through the stages at a hospital."""
+    from swarmhub.recipes.training import LinearTraining, run_stages
+
+    run_stages(site, LinearTraining)
