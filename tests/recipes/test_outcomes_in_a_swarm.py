@@ -22,6 +22,9 @@ from swarmhub.operations.report.page import render
 from swarmhub.operations.studies import show_study
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes.contribution import compute_shapley
+from swarmhub.recipes.linear.elastic import ElasticNet, iterate, weigh
+from swarmhub.recipes.linear.folds import STRENGTHS
+from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Sources, make_design, prepare
 
@@ -32,12 +35,14 @@ OPTIONS = {
     "continuous": {"penalty": "0.1", "contribution": "yes"},
     "classes": {"penalty": "0.1", "intercept": "own"},
     "time_to_event": {"penalty": "0.1"},
+    "binary": {"model": "elastic_net"},
 }
 WEIGHT = np.array([1.2, -0.8, 0.5, 0.0])
 OUTCOMES = {
     "continuous": Outcome("age", "continuous", unit="years"),
     "classes": Outcome("type", "classes", classes=("B", "T", "NK")),
     "time_to_event": Outcome("dead", "time_to_event", positive=("1",), time="days", unit="days"),
+    "binary": Outcome("ill", positive=("1",)),
 }
 
 
@@ -52,6 +57,8 @@ def write_table(path, kind, seed):
         turned = x @ WEIGHT[::-1]
         three = np.stack([margin, turned, 0 * margin]) * 2 + rng.gumbel(size=(3, 90))
         columns = {"type": [OUTCOMES[kind].classes[k] for k in three.argmax(axis=0)]}
+    elif kind == "binary":
+        columns = {"ill": (margin + noise > 0).astype(int)}
     else:
         time, end = rng.exponential(np.exp(-margin)) * 300, rng.uniform(100, 900, size=90)
         columns = {"dead": (time <= end).astype(int), "days": np.ceil(np.minimum(time, end))}
@@ -110,6 +117,12 @@ def slope_of_cox(weight, x, event, time):
     return found
 
 
+def fit_alone_at(x, y, strength):
+    """Weights of the elastic net of all rows at this C."""
+    rows = weigh(x, y, LOGISTIC, np.bincount(y.astype(int))[None], np.ones((1, len(y)), dtype=bool))
+    return iterate(ElasticNet(1, x.shape[1], LOGISTIC, 0.5, (strength,)), rows, 25)["at"][0, :-1]
+
+
 def check_model(kind, model, x, y, time, site):
     """Compare a model with one of all rows in one place; C is 0.1."""
     if kind == "continuous":
@@ -122,6 +135,9 @@ def check_model(kind, model, x, y, time, site):
             C=0.1, class_weight="balanced", fit_intercept=False, tol=1e-8, max_iter=5000
         ).fit(np.column_stack([x, 1e3 * np.eye(HOSPITALS)[site]]), y)
         np.testing.assert_allclose(model["weight"], other.coef_[:, :4], atol=1e-2)
+    elif kind == "binary":
+        fits = [fit_alone_at(x, y, strength) for strength in STRENGTHS]
+        assert min(np.abs(model["weight"] - fit).max() for fit in fits) < 1e-6
     else:
         rounded = np.searchsorted(model["times"], np.minimum(time, model["times"][-1]))
         event = y * (time <= model["times"][-1])
@@ -150,14 +166,18 @@ def check_export(home, folder, kind, arrays):
         assert np.abs(own - arrays["bias"]).max() > 0.01
         share = np.exp(margin + own)
         np.testing.assert_allclose(scores.probabilities, share / share.sum(axis=1)[:, None])
+    elif kind == "binary":
+        np.testing.assert_allclose(scores.probability, 1 / (1 + np.exp(-margin - arrays["bias"])))
     else:
         alive = np.exp(-np.exp(margin)[:, None] * arrays["hazard"])
         np.testing.assert_allclose(scores.survival(), alive, atol=1e-12)
         place = np.flatnonzero(scores.times <= scores.horizon)[-1]
         np.testing.assert_allclose(scores.risk, 1 - alive[:, place], atol=1e-12)
     found = evaluate_files(model, table)
-    assert found.to_json()["rows"] == 90
-    name = {"continuous": "r2", "classes": "accuracy", "time_to_event": "c_index"}[kind]
+    assert kind == "binary" or found.to_json()["rows"] == 90
+    name = {"continuous": "r2", "classes": "accuracy"}.get(
+        kind, "auc" if kind == "binary" else "c_index"
+    )
     assert found.evaluation.figures[name].value > 0.6
 
 
@@ -176,7 +196,12 @@ def check_contributions(report, folder):
     assert report.whole == pytest.approx(sum(found))
 
 
+METRIC = {"continuous": "mae", "classes": "macro_f1", "time_to_event": "c_index", "binary": "auc"}
 METRICS = {
+    "binary": {
+        "positives", "auc", "auprc", "loss", "accuracy", "recall", "specificity", "brier",
+        "intercept", "slope", "ece", "auc low", "auc high", "local auc", "left-out auc",
+    },
     "continuous": {"loss", "mae", "rmse", "r2", "baseline mae", "local mae", "left-out mae"},
     "classes": {"loss", "accuracy", "macro_f1", "local accuracy", "left-out accuracy"},
     "time_to_event": {
@@ -193,14 +218,12 @@ def test_a_study_runs_from_tables_to_its_evaluation(tmp_path, kind):
         model = read_model(network)
     check_model(kind, model, *pool_rows(tmp_path, kind))
     shown = asyncio.run(show_study(network.homes[0], "s", 0))
-    assert shown.spec.metric.name == {"continuous": "mae", "classes": "macro_f1"}.get(
-        kind, "c_index"
-    )
+    assert shown.spec.metric.name == METRIC[kind]
     last = [r for r in shown.rounds if r.model.kind == "train"][-1]
     assert len(last.sites) == HOSPITALS
     for site in last.sites:
         assert set(site.merged.metrics) == METRICS[kind]
-        assert site.merged.samples in (26, 27)
+        assert site.merged.samples in (26, 27, 28)
     check_export(network.homes[0], tmp_path, kind, model)
     if kind == "continuous":
         report = compose(asyncio.run(gather(network.homes[0], "s")))

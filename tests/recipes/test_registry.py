@@ -44,7 +44,6 @@ def _forget() -> None:
 @pytest.fixture
 def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed package with two recipes, one of which is broken."""
-    (tmp_path / "strange_recipe.py").write_text(CODE)
     (tmp_path / "broken_recipe.py").write_text("KINDS = ('binary',)\n")
     info = tmp_path / "strange_recipes-1.0.dist-info"
     info.mkdir()
@@ -53,7 +52,8 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "[swarmhub.recipes]\nstrange = strange_recipe\nbroken = broken_recipe\n"
         "absent = no_such_module\nlogistic = broken_recipe\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    for path in (tmp_path, Path(__file__).parent):
+        monkeypatch.syspath_prepend(str(path))
     for name in ("strange_recipe", "broken_recipe"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path

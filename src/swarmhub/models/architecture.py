@@ -2,6 +2,7 @@
 
     logistic   bias + w.x; the linear recipe of every kind of outcome, with K of them for K >= 3
                classes
+    elastic_net    the same, of few features
     mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
     cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
                `survival` checks
@@ -13,7 +14,7 @@ merge arrays that only its training needs; they are left behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,14 +107,16 @@ def _shapes_of_times(arrays: Arrays, features: int, outputs: int) -> Shapes:
     return {**sizes, "cuts": (_size(arrays, "cuts"),), "weight": (features,)}
 
 
+LINEAR = Architecture(
+    lambda a, p, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)},
+    _linear,
+    ("binary", "classes", "continuous"),
+    name="logistic regression",
+    onnx=_add_linear,
+)
 ARCHITECTURES = {
-    "logistic": Architecture(
-        lambda a, p, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)},
-        _linear,
-        ("binary", "classes", "continuous"),
-        name="logistic regression",
-        onnx=_add_linear,
-    ),
+    "logistic": LINEAR,
+    "elastic_net": replace(LINEAR, kinds=("binary", "continuous"), name="elastic net"),
     "mlp": Architecture(
         lambda a, p, e: {
             "bias": (1,), "hidden.bias": (h := _size(a, "mix"),), "hidden.weight": (p, h),
@@ -121,7 +124,7 @@ ARCHITECTURES = {
         },
         _with_hidden,
         ("binary",),
-        name="network with a hidden layer",
+        name="neural network with one hidden layer beside a linear part",
         onnx=_add_hidden,
     ),
     "cox": Architecture(
@@ -142,6 +145,15 @@ def need_architecture(recipe: str) -> Architecture:
             f"'{plain(recipe, 40)}'; update swarmhub."
         )
     return found
+
+
+def name_method(recipe: str, kind: OutcomeKind, outputs: int) -> str:
+    """Return the statistical name of a recipe for an outcome with so many margins."""
+    if recipe == "logistic" and kind == "continuous":
+        return "ridge regression"
+    if recipe == "logistic" and outputs > 1:
+        return "softmax regression"
+    return need_architecture(recipe).name
 
 
 def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -> None:

@@ -16,7 +16,7 @@ from swarmhub.data.design import BLOCK, CATEGORY, MAX_FEATURES, MISSING, NUMBER,
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.evaluation.survival import Agreed
-from swarmhub.models.architecture import DTYPES, Array, check_arrays, need_architecture
+from swarmhub.models.architecture import DTYPES, Array, check_arrays, name_method, need_architecture
 from swarmhub.models.response import Response, negative_of, positive_of
 from swarmhub.models.survival import Baseline, agree
 from swarmhub.params.buffer import MAX_F64
@@ -152,11 +152,7 @@ class ExportedModel:
     @property
     def method(self) -> str:
         """The statistical name of the recipe."""
-        if self.recipe != "logistic":
-            return need_architecture(self.recipe).name
-        if self.response.kind == "continuous":
-            return "ridge regression"
-        return "softmax regression" if self.response.outputs > 1 else "logistic regression"
+        return name_method(self.recipe, self.response.kind, self.response.outputs)
 
     def check(self) -> None:
         """Raise BadInput if the parts do not make a model."""

@@ -25,6 +25,7 @@ GROUP = "swarmhub.recipes"
 BUILT_IN = {
     "logistic": "swarmhub.recipes.logistic",
     "mlp": "swarmhub.recipes.small_network",
+    "elastic_net": "swarmhub.recipes.elastic_net",
     "cox": "swarmhub.recipes.cox",
 }  # the first one for a kind of outcome is its default
 

@@ -52,7 +52,7 @@ def _conditions(found: Reported) -> Conditions:
         chain=found.chain,
         terms=found.spec,
         recipe=found.recipe,
-        method=kind.name_method(found),
+        method=found.method,
         model=found.model,
         layout=found.layout,
         rounds=found.rounds,

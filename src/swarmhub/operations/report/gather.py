@@ -20,15 +20,16 @@ from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
+from swarmhub.models.architecture import name_method
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.report.features import Feature, list_features
 from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
-from swarmhub.recipes import plan
+from swarmhub.recipes import elastic_net, plan
 from swarmhub.recipes.contribution import Contribution, read_contribution
-from swarmhub.recipes.linear.folds import Plan, choose, curves
-from swarmhub.recipes.linear.grid import mean_curve
+from swarmhub.recipes.linear.elastic import curves_of
+from swarmhub.recipes.linear.folds import STRENGTHS, Plan, choose, curves, mean_of
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
@@ -90,6 +91,12 @@ class Reported:
     def kind(self) -> str:
         """The kind of the outcome."""
         return str(self.outcome.get("kind", "binary"))
+
+    @property
+    def method(self) -> str:
+        """The statistical name of the recipe."""
+        outputs = len(self.class_rows) if len(self.class_rows) > 2 else 1
+        return name_method(self.recipe, self.outcome.get("kind", "binary"), outputs)
 
 
 async def gather(home: Home, study: str) -> Reported:
@@ -216,6 +223,10 @@ class _Gathering:
     def _penalty(self, design: Design, schema: Schema) -> dict[str, Any]:
         result = self.shown.results.get(plan.CHOICE)
         grid = self.shown.results.get(plan.PENALTY)
+        path = self.shown.results.get(elastic_net.PATH)
+        if path is not None:
+            sums = self._result(path)
+            return {} if not sums else _say_path(curves_of(sums), path.turn)
         if result is None or grid is None:
             strength = plan.read_penalty(self.shown.spec)
             if strength is None and schema.outcome.kind == "time_to_event":
@@ -227,12 +238,7 @@ class _Gathering:
         loss = loss_of(schema.outcome.kind, len(schema.outcome.classes) or 2)
         tried = Plan(design.class_rows, loss=loss)
         by_fold = curves(tried, np.asarray(sums["held"]), np.asarray(sums["held_weight"]))
-        return {
-            "strengths": list(tried.strengths),
-            "losses": [float(v) for v in mean_curve(tried, sums)],
-            "chosen": tried.strengths[choose(by_fold)],
-            "rounds": grid.turn,
-        }
+        return _say_path(by_fold, grid.turn)
 
     def _contribution(self, design: Design, schema: Schema) -> Contribution | None:
         models, losses = (self.shown.results.get(n) for n in (plan.LEFT_OUT, plan.CONTRIBUTION))
@@ -285,3 +291,14 @@ def _why(column: Any, rows: int, schema: Schema) -> str:
     if column["kind"] == "text":
         return "texts without a category that is frequent enough"
     return "the same value throughout"
+
+
+def _say_path(by_fold: Any, rounds: int) -> dict[str, Any]:
+    """Return the penalties that were tried, their mean losses over folds (F, G) -> (G,), and the
+    choice."""
+    return {
+        "strengths": list(STRENGTHS),
+        "losses": [float(v) for v in mean_of(by_fold)],
+        "chosen": STRENGTHS[choose(by_fold)],
+        "rounds": rounds,
+    }

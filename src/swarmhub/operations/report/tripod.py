@@ -132,7 +132,7 @@ def _analysis(found: Reported) -> dict[str, Known]:
     declared = found.declared
     share = f"{float(declared.test_fraction):.0%}" if declared else "a part"
     kind = kind_of(found.kind)
-    model = f"{kind.name_method(found)}{kind.say.WEIGHING}"
+    model = f"{found.method}{kind.say.WEIGHING}"
     return {
         "12a": Known(f"Each hospital set {share} of its patients{kind.BY_CLASS} aside "
                      "before training, or named files of test patients. No test patient is used to "

@@ -28,9 +28,6 @@ class Kind(Protocol):
     def draw(self, report: Any) -> dict[str, str]:
         """Return the charts of this kind by name, as SVG; "" for one that has nothing to show."""
 
-    def name_method(self, found: Reported) -> str:
-        """Return the method in words, without an article."""
-
     def say_rows(self, found: Reported) -> tuple[str, str]:
         """Return the numbers of training and of test patients in words; "" if none were tested."""
 

@@ -10,7 +10,6 @@ from swarmhub.operations.report.kinds.binary import say
 from swarmhub.operations.report.kinds.binary.answers import (
     answer_probast,
     answer_tripod,
-    name_method,
     say_rows,
 )
 from swarmhub.operations.report.kinds.binary.contents import PredictedTwo, ReportOfTwo
@@ -28,7 +27,7 @@ from swarmhub.operations.report.say import say_positive
 
 __all__ = [
     "BY_CLASS", "HAS_THRESHOLD", "NAMES", "TEMPLATE", "answer_probast", "answer_tripod", "compose",
-    "draw", "list_limits", "name_method", "say", "say_rows",
+    "draw", "list_limits", "say", "say_rows",
 ]  # fmt: skip
 TEMPLATE, BY_CLASS, HAS_THRESHOLD = "report_binary.html", " of each class", True
 

@@ -6,16 +6,6 @@ from swarmhub.evaluation.figures import DESCRIPTIVE
 from swarmhub.operations.report.answers import Known, list_names, say_leaks
 from swarmhub.operations.report.gather import Reported
 
-METHODS = {
-    "logistic": "logistic regression",
-    "mlp": "neural network with one hidden layer beside a linear part",
-}
-
-
-def name_method(found: Reported) -> str:
-    """Return the method in words."""
-    return METHODS.get(found.recipe, found.recipe)
-
 
 def count_tested(found: Reported) -> tuple[int, int] | None:
     """Return test rows with and without the outcome of all hospitals; None if none are settled."""

@@ -11,7 +11,6 @@ from swarmhub.operations.report.kinds.classes import say
 from swarmhub.operations.report.kinds.classes.answers import (
     answer_probast,
     answer_tripod,
-    name_method,
     say_rows,
 )
 from swarmhub.operations.report.kinds.classes.contents import PredictedClasses, ReportOfClasses
@@ -30,7 +29,7 @@ from swarmhub.operations.report.measuring import has_left_out
 
 __all__ = [
     "BY_CLASS", "HAS_THRESHOLD", "NAMES", "TEMPLATE", "answer_probast", "answer_tripod", "compose",
-    "draw", "list_limits", "name_method", "say", "say_rows",
+    "draw", "list_limits", "say", "say_rows",
 ]  # fmt: skip
 TEMPLATE, BY_CLASS, HAS_THRESHOLD = "report_classes.html", " of each class", False
 

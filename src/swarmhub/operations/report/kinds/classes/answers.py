@@ -10,13 +10,6 @@ from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.classes.measure import pool
 
 
-def name_method(found: Reported) -> str:
-    """Return the method in words."""
-    if found.recipe != "logistic":
-        return found.recipe
-    return "softmax regression" if len(found.class_rows) > 2 else "logistic regression"
-
-
 def say_rows(found: Reported) -> tuple[str, str]:
     """Return the numbers of training and of test samples in words; "" if none were tested."""
     pooled = pool(found, "swarm").found

@@ -11,7 +11,6 @@ from swarmhub.operations.report.kinds.numbers import say
 from swarmhub.operations.report.kinds.numbers.answers import (
     answer_probast,
     answer_tripod,
-    name_method,
     say_rows,
 )
 from swarmhub.operations.report.kinds.numbers.contents import PredictedNumber, ReportOfNumber
@@ -27,7 +26,7 @@ from swarmhub.operations.report.measuring import has_left_out
 
 __all__ = [
     "BY_CLASS", "HAS_THRESHOLD", "NAMES", "TEMPLATE", "answer_probast", "answer_tripod", "compose",
-    "draw", "list_limits", "name_method", "say", "say_rows",
+    "draw", "list_limits", "say", "say_rows",
 ]  # fmt: skip
 TEMPLATE, BY_CLASS, HAS_THRESHOLD = "report_numbers.html", "", False
 

@@ -9,11 +9,6 @@ from swarmhub.operations.report.kinds.numbers.measure import select
 from swarmhub.operations.report.kinds.numbers.say import say_value
 
 
-def name_method(found: Reported) -> str:
-    """Return the method in words."""
-    return "ridge regression" if found.recipe == "logistic" else found.recipe
-
-
 def count_tested(found: Reported) -> int:
     """Return the test rows of all hospitals; 0 if none are settled."""
     counts, _ = select(found, "swarm")

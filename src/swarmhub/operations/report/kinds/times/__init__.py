@@ -10,7 +10,6 @@ from swarmhub.operations.report.kinds.times import say
 from swarmhub.operations.report.kinds.times.answers import (
     answer_probast,
     answer_tripod,
-    name_method,
     say_rows,
 )
 from swarmhub.operations.report.kinds.times.contents import PredictedTime, ReportOfTimes
@@ -29,7 +28,7 @@ from swarmhub.operations.report.say import say_positive
 
 __all__ = [
     "BY_CLASS", "HAS_THRESHOLD", "NAMES", "TEMPLATE", "answer_probast", "answer_tripod", "compose",
-    "draw", "list_limits", "name_method", "say", "say_rows",
+    "draw", "list_limits", "say", "say_rows",
 ]  # fmt: skip
 TEMPLATE, HAS_THRESHOLD = "report_times.html", False
 BY_CLASS = ", with and without an event,"

@@ -7,11 +7,6 @@ from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.times.measure import pool
 
 
-def name_method(found: Reported) -> str:
-    """Return the method in words."""
-    return "Cox regression" if found.recipe == "cox" else found.recipe
-
-
 def say_rows(found: Reported) -> tuple[str, str]:
     """Return the numbers of training and of test patients in words; "" if none were tested."""
     censored, events = found.class_rows
