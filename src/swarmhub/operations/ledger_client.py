@@ -14,21 +14,13 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import Result
-from swarmhub.contract.consortium.motions import get_electors, get_motions
 from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import (
     INVITATION,
-    SPEC,
-    STUDY,
     Card,
     Genesis,
     Member,
-    Motion,
     Spec,
-    Study,
-    get_member_of_key,
-    get_members,
-    get_names,
     read_genesis_json,
 )
 from swarmhub.contract.transactions import (
@@ -51,15 +43,15 @@ from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import MAX_ENDPOINTS, Endpoint, InvitationToken, fingerprint_of
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
-from swarmhub.home.membership import find_standing
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import SqliteLedger, advance_block_time, sign_transaction
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.node.sent import SentBook, sent_of
+from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.transport.relay.streams import relays_of
-from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN, MemberId
+from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
 RESULT_TIMEOUT_S = 60.0
 FORGOTTEN_S = 3.0  # a restarted engine has lost its mempool
@@ -67,13 +59,13 @@ FORGOTTEN_S = 3.0  # a restarted engine has lost its mempool
 log = logging.getLogger("swarmhub.client")
 
 
-class LedgerClient:
+class LedgerClient(LedgerView):
     """An open ledger and an account key: reads, signs and submits for one hospital."""
 
     def __init__(
         self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
     ) -> None:
-        self.ledger = ledger
+        super().__init__(ledger, account.public)
         self.account = account
         self.sent = sent  # records what it submits
 
@@ -106,15 +98,6 @@ class LedgerClient:
         return result
 
     # consortium
-
-    @property
-    def me(self) -> Member:
-        """Return this hospital's member record. Raises BadInput, with the reason, if there is
-        none."""
-        found = get_member_of_key(self.ledger.state, self.account.public)
-        if found is None:
-            raise BadInput(find_standing(self.ledger.state, self.account.public).said)
-        return found
 
     async def invite(self, home: Home, valid_ms: int) -> InvitationToken:
         """Register a fresh invitation and return the token for the newcomer."""
@@ -160,29 +143,6 @@ class LedgerClient:
         result = await self.submit(application)
         return next(e.motion for e in result.events if isinstance(e, AdmissionMoved))
 
-    def motions(self) -> list[Motion]:
-        """Return the open motions, oldest first."""
-        return get_motions(self.ledger.state)
-
-    def electors(self, motion: Motion) -> tuple[MemberId, ...]:
-        """Return the ids of the members that decide the motion at present."""
-        return get_electors(self.ledger.state, motion)
-
-    def names(self) -> dict[MemberId, str]:
-        """Return the name of every member by id, departed ones included."""
-        return get_names(self.ledger.state)
-
-    def members(self) -> list[Member]:
-        """Return the active members."""
-        return get_members(self.ledger.state)
-
-    def need_member(self, member: MemberId) -> Member:
-        """Return an active member. Raises BadInput if there is none with this id."""
-        found = next((m for m in self.members() if m.id == member), None)
-        if found is None:
-            raise BadInput(f"There is no member '{member}'; see 'swarmhub consortium members'.")
-        return found
-
     async def vote(self, motion: int, aye: bool) -> Result:
         """Vote on a motion."""
         return await self.submit(Vote(motion, aye))
@@ -196,25 +156,6 @@ class LedgerClient:
         return await self.submit(Revoke())
 
     # study
-
-    def studies(self) -> list[Study]:
-        """Return all studies, sorted by name."""
-        paths = [p for p in self.ledger.state.values if p.startswith("study/")]
-        return [self.need_study(path.removeprefix("study/")) for path in sorted(paths)]
-
-    def need_study(self, name: str) -> Study:
-        """Return a study. Raises BadInput if there is none."""
-        found = STUDY.get(self.ledger.state, name)
-        if found is None:
-            raise BadInput(
-                f"There is no study '{name}' on the ledger; 'swarmhub study propose' it."
-            )
-        return found
-
-    def need_spec(self, name: str) -> Spec:
-        """Return a study's terms."""
-        self.need_study(name)
-        return SPEC.need(self.ledger.state, name)
 
     async def propose(self, spec: Spec) -> Result:
         """Propose a study to the members."""
