@@ -8,6 +8,7 @@ from builders import HEART, digest, initialised, merging
 
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.transactions import Leave, Propose, Ready
+from swarmhub.home import record_log
 from swarmhub.node import outgoing, sent
 from swarmhub.node.outgoing import Outgoing, kind_of
 from swarmhub.node.sent import ALL, Sent, SentBook, sent_of
@@ -41,13 +42,16 @@ def test_a_torn_line_costs_itself_only(book):
 
 
 def test_the_record_is_bounded_and_keeps_the_newest(book, monkeypatch):
-    monkeypatch.setattr(sent, "MAX_BYTES", 2000)
+    monkeypatch.setattr(record_log, "MAX_BYTES", 2000)
     for i in range(100):
         book.append(entry(i))
     kept = list(book.read())
     assert kept == [entry(i) for i in range(100 - len(kept), 100)]
-    assert sum(p.stat().st_size for p in book.path.parent.glob("sent*.jsonl")) < 2300 * sent.FILES
-    assert len(kept) > 2000 * (sent.FILES - 1) / 250
+    assert (
+        sum(p.stat().st_size for p in book.path.parent.glob("sent*.jsonl"))
+        < 2300 * record_log.FILES
+    )
+    assert len(kept) > 2000 * (record_log.FILES - 1) / 250
 
 
 def test_bytes_of_one_blob_to_one_member_are_one_entry(book):

@@ -10,10 +10,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from swarmhub import failpoints
 from swarmhub.errors import SwarmhubError
+
+if TYPE_CHECKING:
+    from swarmhub.home.home import Home
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,8 +72,15 @@ async def _run(root: Path, verbose: bool) -> None:
     loop = asyncio.get_running_loop()
     again = True
     while again:  # a node with rotated keys restarts
-        node = Node(Home.open(root), verbose)
+        node = Node(Home.open(root), verbose, _perform)
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, node.stopping.set)
         await node.run()
         again = node.renewed
+
+
+async def _perform(home: Home, act: str, arguments: Any, person: str) -> Any:
+    """Carry out an act for a person. What it needs is loaded then: most nodes never do."""
+    from swarmhub.operations.acts import perform
+
+    return await perform(home, act, arguments, person)

@@ -47,7 +47,7 @@ from swarmhub.node.sent import SentBook
 from swarmhub.node.services import Services
 from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies
-from swarmhub.node.trainer_api.server import LocalApi
+from swarmhub.node.trainer_api.server import LocalApi, Perform
 from swarmhub.node.validating import ask_heights, become_validator
 from swarmhub.transport.client import PeerClient
 from swarmhub.transport.relay.streams import relays_of
@@ -66,8 +66,9 @@ log = logging.getLogger("swarmhub.node")
 class Node:
     """A running node. `run` returns when it is told to stop or cannot continue."""
 
-    def __init__(self, home: Home, verbose: bool = False) -> None:
+    def __init__(self, home: Home, verbose: bool = False, perform: Perform | None = None) -> None:
         self.home = home
+        self._perform = perform
         self.verbose = verbose
         home.make_folders()
         mend_rotation(home)
@@ -166,7 +167,7 @@ class Node:
         self._status = Status(services, self._studies, self._membership, self.bootstrap)
         self._gate = PeerGate(services, self._studies, self._membership)
         self._server = PeerServer(self.peers, self.blobs, self._gate)
-        self._api = LocalApi(services, self._studies, self._status)
+        self._api = LocalApi(services, self._studies, self._status, self._perform)
         self._health = Health(services, self._status)
         self._own_keys = OwnKeys(services, self._identity)
         self._announcing = Announcing(services)

@@ -43,12 +43,14 @@ from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import MAX_ENDPOINTS, Endpoint, InvitationToken, fingerprint_of
 from swarmhub.home.ledgers import DeskLedger, found_ledger, open_for_desk
+from swarmhub.home.record_log import RecordLog
 from swarmhub.keys import PrivateKey, issue_certificate
 from swarmhub.ledger import SqliteLedger, advance_block_time, sign_transaction
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.node.sent import SentBook, sent_of
+from swarmhub.operations.acting import Acted, name_person, open_acts
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
@@ -63,11 +65,16 @@ class LedgerClient(LedgerView):
     """An open ledger and an account key: reads, signs and submits for one hospital."""
 
     def __init__(
-        self, ledger: DeskLedger, account: PrivateKey, sent: SentBook | None = None
+        self,
+        ledger: DeskLedger,
+        account: PrivateKey,
+        sent: SentBook | None = None,
+        acts: RecordLog[Acted] | None = None,
     ) -> None:
         super().__init__(ledger, account.public)
         self.account = account
         self.sent = sent  # records what it submits
+        self.acts = acts  # records for whom
 
     async def submit(self, body: Any) -> Result:
         """Sign, submit, wait. Raises BadInput with the contract's sentence if it refuses."""
@@ -93,9 +100,22 @@ class LedgerClient(LedgerView):
                 "'swarmhub ledger verify', then try again."
             )
             raise failure
+        self._record(body, result)
         if not result.ok:
             raise BadInput(f"The contract refused ({result.code}): {result.message}")
         return result
+
+    def _record(self, body: Any, result: Result) -> None:
+        """Record the person for whom a transaction was signed."""
+        if self.acts is None:
+            return
+        study = sent_of(body, 0).study
+        refused = "" if result.ok else f"{result.code}: {result.message}"
+        acted = Acted(wall_clock_ms(), name_person(), body.KIND, study, result.id, refused)
+        try:
+            self.acts.append(acted)
+        except OSError as error:
+            log.warning("what %s did is not in the record: %s", acted.person, error)
 
     # consortium
 
@@ -210,7 +230,7 @@ async def open_client(home: Home, listener: Listener | None = None) -> AsyncIter
     account = home.key("account")
     ledger = await open_for_desk(home, account, listener=listener)
     try:
-        yield LedgerClient(ledger, account, SentBook(home.sent_path))
+        yield LedgerClient(ledger, account, SentBook(home.sent_path), open_acts(home))
     finally:
         await ledger.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.codec import Json
@@ -12,6 +13,7 @@ from swarmhub.errors import BadInput
 from swarmhub.params import Layout
 from swarmhub.params.layout import MAX_DOCUMENT_BYTES
 
+MAX_PERSON = 100  # characters of a name
 MAX_BODY_BYTES = MAX_DOCUMENT_BYTES + (1 << 20)  # a layout, and a little
 
 
@@ -37,6 +39,28 @@ class TaskResult:
     evaluations: tuple[Evaluation, ...] = ()
     own_metrics: dict[str, int] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An act that a person of this hospital asks for (`operations.acts`)."""
+
+    act: str
+    arguments: dict[str, Any]
+    person: str
+
+
+def read_act(data: bytes) -> Asked:
+    """Parse an act. Raises BadInput if it is none."""
+    found = read_object(data)
+    arguments = found.get("arguments")
+    act, person = found.get("act"), found.get("person")
+    named = isinstance(act, str) and isinstance(person, str) and 0 < len(person) <= MAX_PERSON
+    if set(found) != {"act", "arguments", "person"} or not named:
+        raise BadInput("Expected an act, its arguments and the person who asks for it.")
+    if not isinstance(arguments, dict):
+        raise BadInput("Expected the arguments of an act as a JSON object.")
+    return Asked(str(act), arguments, str(person))
 
 
 def read_object(data: bytes) -> dict[str, Json]:

@@ -5,6 +5,7 @@
     POST /v1/studies/{study}/next      {"fence", "wait_s"}         -> a task, or "waiting"/"over"
     POST /v1/studies/{study}/answer    {"fence", "number", ...}    -> taken or late
     POST /v1/studies/{study}/forget    {}                          -> bytes and files deleted
+    POST /v1/act    {"act", "arguments", "person"}                 -> the act's result
 
 `run/api.json` (mode 0600) has port and token. Parameters are passed as files in the node's folder,
 never through this API.
@@ -24,13 +25,15 @@ from typing import Any
 from aiohttp import web
 
 from swarmhub import codec
-from swarmhub.errors import SwarmhubError
+from swarmhub.errors import BadInput, SwarmhubError
 from swarmhub.files import is_passing
+from swarmhub.home.home import Home
 from swarmhub.node.services import Services
 from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies
 from swarmhub.node.trainer_api.messages import (
     MAX_BODY_BYTES,
+    read_act,
     read_next_task,
     read_object,
     read_result,
@@ -40,13 +43,17 @@ from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.types import LOCAL_API_VERSION
 
 LOOK_AFTER_TRAINERS_S = 1.0
+# carries out an act of this name with these arguments for a person, and returns its result
+Perform = Callable[[Home, str, Any, str], Awaitable[Any]]
 
 
 class LocalApi:
     """The HTTP server for trainers on 127.0.0.1, on any free port."""
 
-    def __init__(self, services: Services, studies: Studies, status: Status) -> None:
-        self._services, self._node_status = services, status
+    def __init__(
+        self, services: Services, studies: Studies, status: Status, perform: Perform | None = None
+    ) -> None:
+        self._services, self._node_status, self._perform = services, status, perform
         self._sessions = Sessions(services, studies, status)
         self._results = ResultIntake(services, studies, self._sessions)
         self._token = secrets.token_hex(32)
@@ -61,6 +68,7 @@ class LocalApi:
         app.router.add_post("/v1/studies/{study}/next", self._next)
         app.router.add_post("/v1/studies/{study}/answer", self._answer)
         app.router.add_post("/v1/studies/{study}/forget", self._forget)
+        app.router.add_post("/v1/act", self._act)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=300, shutdown_timeout=0.2,
             auto_decompress=False,
@@ -137,6 +145,13 @@ class LocalApi:
 
     async def _forget(self, request: web.Request) -> web.Response:
         return _json(await self._sessions.forget(request.match_info["study"]))
+
+    async def _act(self, request: web.Request) -> web.Response:
+        asked = read_act(await request.read())
+        if self._perform is None:
+            raise BadInput("This node carries out no acts.")
+        home = self._services.home
+        return _json(await self._perform(home, asked.act, asked.arguments, asked.person))
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -1,0 +1,218 @@
+"""What a person may have signed for the hospital: one table for pages, REST and commands.
+
+The hub has no keys: it asks the node, which carries an act out by its name. A command carries it
+out itself. Each act says who may: `viewer` (nobody: it reads), `researcher` (proposes), `owner` (of
+data: approves, enrols, withdraws), `administrator` (members, keys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from swarmhub import codec
+from swarmhub.codec import Json
+from swarmhub.contract.records import Spec
+from swarmhub.errors import BadInput, plain
+from swarmhub.home.home import Home
+from swarmhub.home.invitations import write_token
+from swarmhub.operations import acting, members, studies
+from swarmhub.types import Digest, MemberId
+
+Role = Literal["viewer", "researcher", "owner", "administrator"]
+ROLES: tuple[Role, ...] = get_args(Role)
+DAY_MS = 86_400_000
+MAX_TERMS_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class OfTerms:
+    """A study's terms, as TOML."""
+
+    terms: str
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """A study, by name."""
+
+    study: str
+
+
+@dataclass(frozen=True)
+class OfDigest:
+    """A study, and the digest of its terms as the person has seen them."""
+
+    study: str
+    terms: Digest
+
+
+@dataclass(frozen=True)
+class Enrolling:
+    """A study, and the most training samples that this hospital may weigh."""
+
+    study: str
+    samples: int
+
+
+@dataclass(frozen=True)
+class OfModel:
+    """A study's current or best model, by its digest or the beginning of it."""
+
+    study: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Voting:
+    """A motion, by its number, and the vote."""
+
+    motion: int
+    aye: bool
+
+
+@dataclass(frozen=True)
+class Inviting:
+    """Days of validity, 1 to 90."""
+
+    days: int = 7
+
+
+@dataclass(frozen=True)
+class OfMember:
+    """A member, by its number."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class OfKeys:
+    """Keys to be replaced: account, tls, consensus, ledger, release."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Invited:
+    """The token of an invitation, which works once: it is confidential."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """An act that has no other result."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """An act: the roles that may have it done, its arguments and its result, and what does it;
+    `command` are the words of the command that does the same."""
+
+    name: str
+    role: Role
+    takes: type[Any]
+    gives: type[Any]
+    does: Callable[[Home, Any], Awaitable[Any]]
+    command: str
+
+
+def read_terms(text: str) -> Spec:
+    """Return the terms that a TOML text declares. Raises BadInput."""
+    if len(text.encode()) > MAX_TERMS_BYTES:
+        raise BadInput(f"Expected at most {MAX_TERMS_BYTES >> 10} KiB of terms, got more.")
+    return studies.parse_spec(text, "the terms")
+
+
+async def _propose(home: Home, given: OfTerms) -> studies.Proposed:
+    return await studies.propose(home, read_terms(given.terms))
+
+
+async def _amend(home: Home, given: OfTerms) -> studies.Proposed:
+    return await studies.amend(home, read_terms(given.terms))
+
+
+async def _approve(home: Home, given: OfDigest) -> Done:
+    await studies.approve(home, given.study, given.terms)
+    return Done()
+
+
+async def _refuse(home: Home, given: OfStudy) -> Done:
+    await studies.refuse(home, given.study)
+    return Done()
+
+
+async def _enrol(home: Home, given: Enrolling) -> Done:
+    await studies.enrol(home, given.study, given.samples)
+    return Done()
+
+
+async def _withdraw(home: Home, given: OfStudy) -> Done:
+    await studies.withdraw(home, given.study)
+    return Done()
+
+
+async def _start(home: Home, given: OfStudy) -> Done:
+    await studies.start(home, given.study)
+    return Done()
+
+
+async def _finish(home: Home, given: OfStudy) -> Done:
+    await studies.finish(home, given.study)
+    return Done()
+
+
+async def _release(home: Home, given: OfModel) -> studies.Released:
+    return await studies.release(home, given.study, given.model)
+
+
+async def _vote(home: Home, given: Voting) -> members.Voted:
+    return await members.vote(home, given.motion, given.aye)
+
+
+async def _invite(home: Home, given: Inviting) -> Invited:
+    if not 1 <= given.days <= 90:
+        raise BadInput(f"Expected 1 to 90 days, got {given.days}.")
+    return Invited(write_token(await members.invite(home, given.days * DAY_MS)))
+
+
+async def _remove(home: Home, given: OfMember) -> members.Moved:
+    return await members.remove(home, given.member)
+
+
+async def _rotate(home: Home, given: OfKeys) -> members.KeysRotated:
+    return await members.rotate_keys(home, given.keys)
+
+
+_TABLE = (
+    Act("study.propose", "researcher", OfTerms, studies.Proposed, _propose, "study propose"),
+    Act("study.amend", "researcher", OfTerms, studies.Proposed, _amend, "study amend"),
+    Act("study.start", "researcher", OfStudy, Done, _start, "study start"),
+    Act("study.finish", "researcher", OfStudy, Done, _finish, "study finish"),
+    Act("study.approve", "owner", OfDigest, Done, _approve, "study approve"),
+    Act("study.refuse", "owner", OfStudy, Done, _refuse, "study refuse"),
+    Act("study.enrol", "owner", Enrolling, Done, _enrol, "study enrol"),
+    Act("study.withdraw", "owner", OfStudy, Done, _withdraw, "study withdraw"),
+    Act("study.release", "owner", OfModel, studies.Released, _release, "study release"),
+    Act("motion.vote", "administrator", Voting, members.Voted, _vote, "consortium vote"),
+    Act("member.invite", "administrator", Inviting, Invited, _invite, "consortium invite"),
+    Act("member.remove", "administrator", OfMember, members.Moved, _remove, "consortium remove"),
+    Act("keys.rotate", "administrator", OfKeys, members.KeysRotated, _rotate,
+        "consortium rotate-key"),
+)  # fmt: skip
+ACTS = {act.name: act for act in _TABLE}
+
+
+async def perform(home: Home, name: str, arguments: Json, who: str) -> Json:
+    """Carry out an act for a person; return its result as JSON. Raises BadInput for an unknown act
+    or wrong arguments, and with the contract's sentence if it refuses."""
+    act = ACTS.get(name)
+    if act is None:
+        raise BadInput(f"There is no act '{plain(name, 40)}'.")
+    given = codec.from_json(act.takes, arguments)
+    token = acting.person.set(who)
+    try:
+        return codec.to_json(await act.does(home, given))
+    finally:
+        acting.person.reset(token)
