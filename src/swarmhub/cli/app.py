@@ -10,6 +10,7 @@ from swarmhub.cli import (
     demo,
     evaluate,
     example,
+    hub,
     ledger,
     model,
     node,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(node.app, name="node")
 app.add_typer(consortium.app, name="consortium")
 app.add_typer(study.app, name="study")
+app.add_typer(hub.app, name="hub")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")

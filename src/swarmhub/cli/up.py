@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
 
 async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.home.home import Home
+    from swarmhub.hub.child import HubChild
     from swarmhub.node.service import Node
 
     # Imported modules stay in memory. Frozen, they do not count, so the garbage collector makes a
@@ -70,13 +71,16 @@ async def _run(root: Path, verbose: bool) -> None:
     gc.collect()
     gc.freeze()
     loop = asyncio.get_running_loop()
-    again = True
-    while again:  # a node with rotated keys restarts
-        node = Node(Home.open(root), verbose, _perform)
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, node.stopping.set)
-        await node.run()
-        again = node.renewed
+    again, hub = True, HubChild(Home.open(root), verbose)
+    try:
+        while again:  # a node with rotated keys restarts
+            node = Node(Home.open(root), verbose, _perform, on_start=hub.start)
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, node.stopping.set)
+            await node.run()
+            again = node.renewed
+    finally:
+        await hub.close()
 
 
 async def _perform(home: Home, act: str, arguments: Any, person: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ CONFIG = "node.toml"
 COMETBFT = "cometbft"
 MAX_PORT = 65_535
 HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
+HUB_KEYS = ("hub_listen", "hub_names", "hub_prefix", "hub_user")
+HUB_OFF = "off"
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
-OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen")
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS)
 NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
@@ -46,6 +49,10 @@ class Config:
     ledger_address: str = ""  # the same two for the ledger's engine, if there is one
     ledger_listen: str = ""
     health_listen: str = ""  # host:port on which GET /health answers, for monitoring
+    hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7480 on
+    hub_names: str = ""  # further host names of the hub, behind a proxy
+    hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
+    hub_user: str = ""  # header in which a trusted proxy names the user
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
     propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
@@ -72,8 +79,9 @@ def parse_config(text: str, root: Path) -> Config:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
             raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
     texts, numbers = _take_texts(path, found), _take_numbers(path, found)
-    for key in [k for k in texts if k not in ("name", "ledger")]:
+    for key in [k for k in texts if k not in ("name", "ledger", *HUB_KEYS)]:
         check_places(path, key, texts[key])
+    check_hub(path, texts)
     return Config(**texts, **numbers)
 
 
@@ -154,6 +162,20 @@ def check_places(config: Path, key: str, text: str) -> None:
             parse_address(place)
     except BadInput as error:
         raise HomeError(f"{config}: '{key}': {error}") from None
+
+
+def check_hub(config: Path, texts: dict[str, str]) -> None:
+    """Raise HomeError for settings of the hub that cannot be."""
+    listen, prefix = texts.get("hub_listen", ""), texts.get("hub_prefix", "")
+    if listen not in ("", HUB_OFF):
+        check_places(config, "hub_listen", listen)
+    if prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", prefix):
+        raise HomeError(f"{config}: expected a path such as '/swarmhub' for 'hub_prefix', got "
+                        f"{prefix[:60]!r}.")  # fmt: skip
+    header = texts.get("hub_user", "")
+    if header and not re.fullmatch(r"[A-Za-z0-9-]{1,60}", header):
+        raise HomeError(f"{config}: expected the name of a header for 'hub_user', got "
+                        f"{header[:60]!r}.")  # fmt: skip
 
 
 def read_name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import IO, Any
 
 from swarmhub.blobs import BlobStore
@@ -66,9 +67,15 @@ log = logging.getLogger("swarmhub.node")
 class Node:
     """A running node. `run` returns when it is told to stop or cannot continue."""
 
-    def __init__(self, home: Home, verbose: bool = False, perform: Perform | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        verbose: bool = False,
+        perform: Perform | None = None,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
         self.home = home
-        self._perform = perform
+        self._perform, self._on_start = perform, on_start
         self.verbose = verbose
         home.make_folders()
         mend_rotation(home)
@@ -107,6 +114,7 @@ class Node:
             try:
                 await self._start()
                 log.info("node '%s' is up", self.home.config.name)
+                self._on_start()
                 await self.stopping.wait()
             finally:
                 await self._close()

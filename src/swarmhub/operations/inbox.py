@@ -8,7 +8,7 @@ from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.consortium.upgrades import find_behind
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import MEMBER, Motion
-from swarmhub.operations.ledger_client import LedgerClient
+from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.types import MemberId
 from swarmhub.words import say_time
 
@@ -36,13 +36,13 @@ class MotionShown:
     lapses_ms: int | None
 
 
-def read_inbox(client: LedgerClient) -> list[MotionShown]:
+def read_inbox(client: LedgerView) -> list[MotionShown]:
     """Return all open motions, oldest first."""
     names = client.names()
     return [show_motion(client, motion, names) for motion in client.motions()]
 
 
-def show_motion(client: LedgerClient, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
+def show_motion(client: LedgerView, motion: Motion, names: dict[MemberId, str]) -> MotionShown:
     """Return a motion with members' names."""
     electors = client.electors(motion)
     ayes = [m for m in motion.ayes if m in electors]
@@ -65,7 +65,7 @@ def show_motion(client: LedgerClient, motion: Motion, names: dict[MemberId, str]
     )
 
 
-def _subject(client: LedgerClient, motion: Motion) -> tuple[str, str, str]:
+def _subject(client: LedgerView, motion: Motion) -> tuple[str, str, str]:
     if motion.applicant:
         card = motion.applicant
         return card.name, f"fingerprint {card.account[:FINGERPRINT]}", card.address

@@ -20,7 +20,8 @@ from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
-from swarmhub.operations.ledger_client import LedgerClient, open_client
+from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
 
@@ -75,7 +76,7 @@ class StudyShown:
         return get_leader(self.round) if merging and self.round else None
 
 
-def look_at_study(client: LedgerClient, name: str) -> StudyShown:
+def look_at_study(client: LedgerView, name: str) -> StudyShown:
     """Return a study's terms and state. Raises BadInput if there is none of this name."""
     study, spec = client.need_study(name), client.need_spec(name)
     enrolled = len(study.enrolled)

@@ -85,6 +85,7 @@ class LocalApi:
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
             told = {"pid": os.getpid(), "port": port, "token": self._token}
+            told["account"] = self._services.account.public
             file.write(codec.encode({**told, "version": LOCAL_API_VERSION}))
         partial.replace(path)
         self._watching = asyncio.create_task(self._look_after_trainers())

@@ -1,0 +1,7 @@
+"""Who may look and act at one hospital's hub.
+
+users      names, roles, passphrases and tokens, in a file of the home
+links      links that work once
+sessions   who is logged in, and a limit on attempts
+guard      the checks of every request
+"""

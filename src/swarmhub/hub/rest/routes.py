@@ -1,0 +1,119 @@
+"""The routes of /api/v1: each parses, calls one function, and writes what it gives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
+
+import msgspec
+from aiohttp import web
+
+from swarmhub import __version__
+from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
+from swarmhub.hub.auth.guard import need_csrf, need_role, path_of
+from swarmhub.hub.context import HUB
+from swarmhub.hub.reads import READS, Read
+from swarmhub.hub.rest.openapi import MOST_WHOLE, ROOT, Failed, make_document
+from swarmhub.operations.acts import ACTS, Act
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CSRF = "X-CSRF"
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the routes below the prefix of the hub."""
+    prefix = app[HUB].place.prefix
+    for read in READS:
+        path = f"{prefix}{ROOT}{read.path}"
+        app.router.add_get(path, functools.partial(_read, read), allow_head=False)
+    for act in ACTS.values():
+        app.router.add_post(f"{prefix}{ROOT}/acts/{act.name}", functools.partial(_act, act))
+    app.router.add_get(f"{prefix}{ROOT}/openapi.json", _document, allow_head=False)
+
+
+@web.middleware
+async def say_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what goes wrong below /api as JSON, with one sentence."""
+    hub = request.app[HUB]
+    if not path_of(request, hub).startswith("/api/"):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        said = error.text or error.reason
+        return _fail(error.status, plain(said, 400), type(error).__name__, headers)
+    except HomeError as error:
+        return _fail(503, str(error), type(error).__name__)
+    except SwarmhubError as error:
+        said = str(error)
+        status = 404 if said.startswith("There is no ") else 400
+        return _fail(status, said, type(error).__name__)
+
+
+def _fail(
+    status: int, sentence: str, code: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(Failed(sentence, code)),
+        content_type="application/json", headers=headers,
+    )  # fmt: skip
+
+
+async def _read(read: Read, request: web.Request) -> web.Response:
+    need_role(request, "viewer")
+    given = read_query(request, read.takes)
+    return _write(read.does(request.app[HUB].seen(), given))
+
+
+def read_query(request: web.Request, takes: type[Any]) -> Any:
+    """Return the arguments of a read out of the path and the query. Raises BadInput for one that is
+    unknown, missing, given twice, or no number where there should be one."""
+    kinds = get_type_hints(takes)
+    given: dict[str, str] = dict(request.match_info)
+    for name, text in request.query.items():
+        if name not in kinds or name in given:
+            raise BadInput(
+                f"Expected each of {', '.join(kinds) or 'no arguments'} once at most, got "
+                f"'{plain(name, 40)}'."
+            )
+        given[name] = text
+    found: dict[str, Any] = {}
+    for field in fields(takes):
+        if field.name not in given:
+            if field.default is MISSING:
+                raise BadInput(f"Expected '{field.name}', got none.")
+            continue
+        text = given[field.name]
+        found[field.name] = _whole(field.name, text) if kinds[field.name] is int else text
+    return takes(**found)
+
+
+def _whole(name: str, text: str) -> int:
+    is_whole = text.isascii() and text.isdigit() and len(text) < 17
+    if not is_whole or int(text) > MOST_WHOLE:
+        raise BadInput(f"Expected a whole number for '{name}', got '{plain(text, 40)}'.")
+    return int(text)
+
+
+async def _act(act: Act, request: web.Request) -> web.Response:
+    user = need_role(request, act.role)
+    need_csrf(request, request.headers.get(CSRF, ""))
+    if request.query:
+        raise BadInput("Expected no arguments in the address; give them in the body.")
+    try:
+        given = msgspec.json.decode(await request.read(), type=act.takes)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadInput(f"Expected the arguments of '{act.name}': {plain(error, 200)}.") from None
+    found = await request.app[HUB].node.act(act.name, given, user.name)
+    return _write(found)
+
+
+async def _document(request: web.Request) -> web.Response:
+    return _write(make_document(__version__))
+
+
+def _write(value: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

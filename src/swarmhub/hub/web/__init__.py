@@ -1,0 +1,1 @@
+"""The pages: `site` draws templates with the texts of a language, `pages/` has one module each."""

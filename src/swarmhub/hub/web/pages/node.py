@@ -1,0 +1,35 @@
+"""This node: its state, what left the hospital, and what its persons had signed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from swarmhub.errors import HomeError
+from swarmhub.hub.context import HUB
+from swarmhub.hub.web.site import draw
+from swarmhub.node.sent import KINDS
+from swarmhub.operations.looks import look_at_acts, look_at_sendings
+
+
+def add_routes(app: web.Application, prefix: str) -> None:
+    """Add the routes."""
+    app.router.add_get(f"{prefix}/node", show)
+
+
+async def show(request: web.Request) -> web.Response:
+    """The page."""
+    hub = request.app[HUB]
+    seen, study = hub.seen(), request.query.get("study", "")[:100]
+    status: dict[str, Any] = {}
+    wrong = ""
+    try:
+        status = await hub.node.status()
+    except HomeError as error:
+        wrong = str(error)
+    return draw(
+        request, "node.html", node=status, wrong=wrong, kinds=KINDS, study=study,
+        sent=look_at_sendings(seen, study), acts=look_at_acts(seen),
+        studies=[s.name for s in seen.view.studies()], root=str(hub.home.root),
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""The catalogue of studies, one study, a new one, and a report."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from markupsafe import Markup
+
+from swarmhub.blobs import BlobStore
+from swarmhub.contract.records import SPEC
+from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.errors import BadInput
+from swarmhub.evaluation.charts import Series, draw_learning
+from swarmhub.hub.auth.guard import need_csrf, need_role
+from swarmhub.hub.context import HUB
+from swarmhub.hub.web.site import draw, go, say
+from swarmhub.operations.acts import OfTerms, read_terms
+from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
+from swarmhub.operations.rounds import SettledRound
+
+ROUNDS_SHOWN = 30
+MAX_TERMS = 64 << 10
+
+
+def add_routes(app: web.Application, prefix: str) -> None:
+    """Add the routes."""
+    app.router.add_get(f"{prefix}/studies", show_all)
+    app.router.add_get(f"{prefix}/studies/new", show_new)
+    app.router.add_post(f"{prefix}/studies/new", take_new)
+    app.router.add_get(f"{prefix}/studies/{{study}}", show_one)
+
+
+async def show_all(request: web.Request) -> web.Response:
+    """The catalogue: studies by words, state and outcome."""
+    query = request.query
+    words, state, outcome = (query.get(n, "")[:100] for n in ("q", "state", "outcome"))
+    every = look_at_studies(request.app[HUB].seen())
+    found = [
+        s for s in every
+        if all(word in _words_of(s) for word in words.lower().split())
+        and (not state or s.status == state) and (not outcome or s.outcome == outcome)
+    ]  # fmt: skip
+    return draw(
+        request, "studies.html", studies=found, total=len(every), words=words, state=state,
+        outcome=outcome, states=sorted({s.status for s in every}),
+        outcomes=sorted({s.outcome for s in every if s.outcome}),
+    )  # fmt: skip
+
+
+def _words_of(line: StudyLine) -> str:
+    parts = (line.name, line.title, line.proposer, line.recipe, *line.modality, *line.enrolled)
+    return " ".join(parts).lower()
+
+
+async def show_one(request: web.Request) -> web.Response:
+    """One study: its state, terms, rounds and models."""
+    hub, name = request.app[HUB], request.match_info["study"]
+    seen = hub.seen()
+    page = look_at_one(seen, name)
+    spec = SPEC.need(seen.view.ledger.state, name)
+    study = seen.view.need_study(name)
+    motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
+    return draw(
+        request, "study.html", page=page, study=study, spec=spec,
+        rounds=list(reversed(page.rounds))[:ROUNDS_SHOWN], more=len(page.rounds) - ROUNDS_SHOWN,
+        curves=[Markup(c) for c in draw_curves(page, spec.metric.name)],
+        motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
+        and spec.data is not None and BlobStore(seen.home.blobs_path).find(study.current.digest),
+    )  # fmt: skip
+
+
+def draw_curves(page: StudyPage, metric: str) -> list[str]:
+    """Return curves over the training rounds: the study's metric, and the loss if it is another
+    one, of the merged model at each hospital and on average. A metric that none has is left out."""
+    training = [r for r in page.settled if r.model.kind == TRAIN]
+    found = []
+    for name in dict.fromkeys((metric, "loss")):
+        series = [
+            Series(page.names.get(m, f"member {m}"), [(r.model.turn, _of(r, m, name))
+                                                      for r in training])
+            for m in sorted({s.member for r in training for s in r.sites})
+        ]  # fmt: skip
+        mean = [(r.model.turn, _scaled(r.mean.metrics if r.mean else {}, name)) for r in training]
+        series = [s for s in series if any(y is not None for _, y in s.points)]
+        if any(y is not None for _, y in mean):
+            series.append(Series("all hospitals", mean, is_main=True))
+        if series and len(training) > 1:
+            found.append(draw_learning(series, name, f"{name} by round"))
+    return found
+
+
+def _of(settled: SettledRound, member: int, metric: str) -> float | None:
+    site = next((s for s in settled.sites if s.member == member), None)
+    return None if site is None or site.merged is None else _scaled(site.merged.metrics, metric)
+
+
+def _scaled(metrics: dict[str, int], name: str) -> float | None:
+    return metrics[name] / 1e6 if name in metrics else None
+
+
+async def show_new(request: web.Request) -> web.Response:
+    """A new study: its terms as text."""
+    need_role(request, "researcher")
+    return draw(request, "new_study.html", terms="", lines=[], wrong="")
+
+
+async def take_new(request: web.Request) -> web.StreamResponse:
+    """Terms to be looked at, or to be proposed."""
+    user = need_role(request, "researcher")
+    hub, form = request.app[HUB], await request.post()
+    need_csrf(request, str(form.get("csrf", "")))
+    terms = str(form.get("terms", ""))[:MAX_TERMS]
+    try:
+        spec = read_terms(terms)
+        if form.get("do") == "propose":
+            await hub.node.act("study.propose", OfTerms(terms), user.name)
+            say(request, "done", f"'{spec.name}' is proposed.")
+            raise go(request, f"/studies/{spec.name}")
+    except BadInput as error:
+        return draw(request, "new_study.html", 422, terms=terms, lines=[], wrong=str(error))
+    from swarmhub.operations.preview import preview_terms
+
+    lines = preview_terms(hub.seen().view, spec)
+    return draw(request, "new_study.html", terms=terms, lines=lines, wrong="")

@@ -1,0 +1,39 @@
+// News of the ledger refresh the parts of a page that are marked with data-live, unless somebody
+// is typing there. Without this script the pages work; they are as of when they were loaded.
+(() => {
+  "use strict";
+  const address = document.body.dataset.events;
+  if (!address || !window.EventSource) return;
+  let waiting = false;
+
+  function refresh() {
+    waiting = false;
+    const parts = [...document.querySelectorAll("[data-live][id]")];
+    const quiet = parts.filter((part) => !part.contains(document.activeElement)
+      && !part.querySelector("details[open]"));
+    if (!quiet.length) return;
+    fetch(location.href, { headers: { "X-Refresh": "1" }, credentials: "same-origin" })
+      .then((answer) => (answer.ok && !answer.redirected ? answer.text() : null))
+      .then((text) => {
+        if (text === null) return;
+        const fresh = new DOMParser().parseFromString(text, "text/html");
+        for (const part of quiet) {
+          const found = fresh.getElementById(part.id);
+          if (found && found.innerHTML !== part.innerHTML) part.replaceChildren(...found.childNodes);
+        }
+        document.body.dataset.fresh = String(Date.now());
+      })
+      .catch(() => {});
+  }
+
+  const source = new EventSource(address);
+  source.addEventListener("news", (event) => {
+    const about = JSON.parse(event.data);
+    const study = document.body.dataset.study;
+    if (study && about.length && !about.includes(study)) return;
+    if (!waiting) {
+      waiting = true;
+      setTimeout(refresh, 100);
+    }
+  });
+})();
