@@ -54,6 +54,16 @@ def demo(
     ledger: Annotated[
         str, typer.Option(help="sqlite (one file for all) or cometbft (a networked ledger).")
     ] = "sqlite",
+    hub: Annotated[
+        bool,
+        typer.Option(
+            "--hub",
+            help="Open the first hospital's pages in the browser: you vote the last hospital in.",
+        ),
+    ] = False,
+    hub_auto: Annotated[
+        bool, typer.Option("--hub-auto", help="The same, and nothing is left to you.")
+    ] = False,
     home: Annotated[
         Path | None, typer.Option(help="Where everything is kept; default: a new directory.")
     ] = None,
@@ -98,7 +108,7 @@ def demo(
         rounds = count_rounds(terms)
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
-        positive, patient, sample, tuple(exclude or ()),
+        positive, patient, sample, tuple(exclude or ()), hub or hub_auto, hub_auto,
     )  # fmt: skip
 
     def sites() -> tuple[Any, list[Any]]:
@@ -108,12 +118,16 @@ def demo(
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     screen = quiet() if json_ else RichScreen(rounds, yardstick_of(terms).title if terms else "AUC")
+
+    def tell(outcome: Any) -> None:
+        screen.__exit__(None, None, None)
+        if json_:
+            print(json.dumps(outcome.to_json()))
+        else:
+            show_outcome(outcome)
+
     with screen:
-        outcome = run_demo(options, sites, screen.listener, started)
-    if json_:
-        print(json.dumps(outcome.to_json()))
-    else:
-        show_outcome(outcome)
+        run_demo(options, sites, screen.listener, started, tell)
 
 
 def new_root() -> Path:

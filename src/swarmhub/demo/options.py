@@ -21,3 +21,5 @@ class Options:
     patient: str = ""  # column
     sample: str = ""  # column that joins a hospital's files
     exclude: tuple[str, ...] = ()
+    hub: bool = False  # the pages of the first hospital, while it runs and after
+    hub_auto: bool = False  # nothing is left to the visitor

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 from swarmhub.errors import SwarmhubError
+from swarmhub.home.config import HUB_OFF
+from swarmhub.hub.child import SWITCH
 from swarmhub.node.parent_watch import VARIABLE
 
 STOP_S = 3.0
@@ -61,6 +63,7 @@ class Processes:
         environment = {
             **os.environ,
             VARIABLE: str(self._lifeline),
+            SWITCH: HUB_OFF,
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
             **variables,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import time
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.events import Event, MergeStarted, RoundOpened, Settled
 from swarmhub.contract.records import ROUND, STUDY, Model, Spec
 from swarmhub.contract.results import get_document
@@ -29,6 +32,8 @@ from swarmhub.home.card import make_card
 from swarmhub.home.config import COMETBFT
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
+from swarmhub.hub.child import SWITCH
+from swarmhub.hub.process import make_link
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.operations.models import Target, export_model
@@ -77,6 +82,7 @@ class Demo:
     lines: list[RoundLine] = field(default_factory=list)
     unmeasured: int = 0  # rounds with a model that was deleted before it was measured here
     takeovers: list[Takeover] = field(default_factory=list)
+    tell: Callable[[Outcome], None] = lambda outcome: None
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
 
     async def run(self, started: float) -> Outcome:
@@ -113,7 +119,11 @@ class Demo:
             for i in range(len(sites)):
                 self._start_trainer(i)
             startup_s = await self._watch(started)
-            return await self._conclude(started, startup_s)
+            outcome = await self._conclude(started, startup_s)
+            self.tell(outcome)
+            if self.options.hub:
+                await self._stay()
+            return outcome
         finally:
             await self.ledger.close()
 
@@ -127,8 +137,9 @@ class Demo:
     def _start_node(self, i: int) -> None:
         home = self.homes[i]
         log = home.root / "logs" / "node.log"
+        variables = {SWITCH: "on"} if self.options.hub and i == 0 else {}
         self.children.start(f"The node of {self.sites[i].name}", ["up", "--home", str(home.root)],
-                            log)  # fmt: skip
+                            log, **variables)  # fmt: skip
 
     def _start_trainer(self, i: int) -> None:
         site, home = self.sites[i], self.homes[i]
@@ -144,14 +155,51 @@ class Demo:
         founders, newcomer = self._desks[:-1], self._desks[-1]
         token = await founders[0].invite(self.homes[0], 86_400_000)
         motion = await newcomer.apply(make_card(self.homes[-1]), token)
-        votes = 0
-        for client in founders:
+        votes, voters = 0, founders
+        if self.options.hub:
+            await self._open_hub()
+            if not self.options.hub_auto:  # the visitor's vote, at the first hospital, decides
+                voters = founders[1 : compute_quorum(len(founders))]
+        for client in voters:
             if any(m.id == motion for m in client.motions()):
                 await client.vote(motion, True)
                 votes += 1
+        if len(voters) < len(founders):
+            await self._await_visitor(motion)
+            votes += 1
         for client in self._desks:
             self.names[client.me.id] = client.me.name
         self.screen.step(f"{votes} member(s) voted {self.sites[-1].name} in")
+
+    async def _open_hub(self) -> None:
+        """Open the first hospital's pages in the browser, and print their link."""
+        path = self.homes[0].run_path("hub.json")
+        async with asyncio.timeout(START_S):
+            while not path.exists():
+                self.children.check()
+                await asyncio.sleep(LOOK_S)
+        link = make_link(self.homes[0])
+        self.screen.step(f"the pages of {self.sites[0].name}: {link}")
+        await asyncio.to_thread(webbrowser.open, link)
+
+    async def _await_visitor(self, motion: int) -> None:
+        """Wait until the visitor has voted on the last hospital's application."""
+        name = self.sites[-1].name
+        self.screen.step(f"{name} has applied: vote for it on the page 'Today'")
+        while any(m.id == motion for m in self._desks[0].motions()):
+            self.children.check()
+            self.screen.waiting(f"waiting for your vote on {name}, on the page 'Today'")
+            await asyncio.sleep(LOOK_S)
+        if not any(m.name == name for m in self._desks[0].members()):
+            raise SwarmhubError(f"{name} was not voted in; the demo ends.")
+
+    async def _stay(self) -> None:
+        """Keep the hospitals running until Ctrl-C."""
+        self.screen.step("the pages stay until Ctrl-C")
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                self.children.check()
+                await asyncio.sleep(LOOK_S)
 
     async def _open_study(self) -> None:
         n = len(self.sites)
@@ -348,12 +396,15 @@ def run_demo(
     sites: Callable[[], tuple[Spec, list[Site]]],
     screen: Screen,
     started: float,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Run a demo in `options.root`; no process survives it."""
+    """Run a demo in `options.root`; no process survives it. `tell` hears the outcome before the
+    pages of a demo with a hub are closed."""
     held = claim_root(options.root)
     try:
         with Processes() as children:
             spec, prepared = sites()
-            return asyncio.run(Demo(options, spec, prepared, screen, children).run(started))
+            demo = Demo(options, spec, prepared, screen, children, tell=tell)
+            return asyncio.run(demo.run(started))
     finally:
         held.close()

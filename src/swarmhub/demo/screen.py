@@ -38,7 +38,7 @@ class RichScreen(Screen):
         self._live.stop()
 
     def step(self, sentence: str) -> None:
-        self._live.console.print(f"[green]✓[/] {sentence}")
+        self._live.console.print(f"[green]✓[/] {sentence}", soft_wrap=True)  # links stay whole
 
     def warn(self, sentence: str) -> None:
         self._live.console.print(f"[yellow]![/] {escape(sentence)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
@@ -21,7 +22,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
+FAULT = "The hub has a fault here; its log, in that of the node, says more."
 PAGES = (today, studies, members, ledger, node, login, forms)
+log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -66,6 +69,11 @@ async def _explain_failures(request: web.Request, handler: Handler) -> web.Strea
     except SwarmhubError as error:
         status, sentence = forms.explain(error)
         return draw(request, "wrong.html", status, sentence=sentence)
+    except ConnectionError:
+        raise  # the browser has left
+    except Exception:
+        log.exception("a page could not be drawn: %s", request.path)
+        return draw(request, "wrong.html", 500, sentence=FAULT)
 
 
 async def tell_news(request: web.Request) -> web.StreamResponse:

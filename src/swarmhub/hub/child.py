@@ -14,6 +14,7 @@ from swarmhub.node.parent_watch import VARIABLE
 
 AGAIN_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # before the next start, after the first, second, ... end
 END_S = 5.0
+SWITCH = "SWARMHUB_HUB"  # "off": no hub beside this node
 
 log = logging.getLogger("swarmhub.hub")
 
@@ -27,8 +28,9 @@ class HubChild:
         self._process: asyncio.subprocess.Process | None = None
 
     def start(self) -> None:
-        """Start the hub unless node.toml turns it off."""
-        if self._home.config.hub_listen != HUB_OFF and self._task is None:
+        """Start the hub unless node.toml, or the environment (for tests), turns it off."""
+        is_off = HUB_OFF in (self._home.config.hub_listen, os.environ.get(SWITCH))
+        if not is_off and self._task is None:
             self._task = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:

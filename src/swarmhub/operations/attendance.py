@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from swarmhub.contract import events as e
+from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.ledger import Committed
 from swarmhub.types import MemberId
 
@@ -75,7 +76,8 @@ class _Open:
 
     def show(self, settled_ms: int, shares: set[MemberId]) -> RoundHeld:
         opened = self.event
-        absent = sorted(self.enrolled - shares) if settled_ms else []
+        # of an initial model one hospital's is taken, so nobody is missing
+        absent = sorted(self.enrolled - shares) if settled_ms and opened.kind != INITIAL else []
         return RoundHeld(
             opened.number, opened.kind, opened.stage, opened.turn, self.time_ms, settled_ms,
             tuple(sorted(self.roster)),
