@@ -34,6 +34,7 @@ LEVELS = [
     ["home"],
     ["node"],
     ["operations"],
+    ["hub"],
     ["demo", "examples", "cli", "sim"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
