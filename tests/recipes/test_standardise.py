@@ -204,3 +204,9 @@ def test_the_demo_scores_patients_with_the_mean_of_their_hospital(tmp_path):
     assert found["auc"] == pytest.approx(wanted)
     assert replace(split.design, owner="x").mean_of == "the mean of x"
     assert with_scales(split.design, {}, "").mean_of == "the study's mean"
+
+
+def test_a_cox_model_takes_the_option():
+    outcome = Outcome("y", "time_to_event", positive=("1",), time="days")
+    spec = Spec("s", data=Declaration(outcome), options=OWN)
+    assert plan.complete(spec).stages == plan.complete(replace(spec, options={})).stages
