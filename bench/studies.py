@@ -1,6 +1,7 @@
 """The studies of `swarmhub example` on random splits: alone, in a swarm, and in one place.
 
     python bench/studies.py --data FOLDER [--study NAME ...] [--splits 10] [--write]
+                            [--standardise own]
 
 A split (seeds 0, 1, ...) sets aside 30% of the patients of each class at each hospital; everything
 is scored on the patients that all hospitals have set aside, together.
@@ -12,6 +13,8 @@ is scored on the patients that all hospitals have set aside, together.
                C is the geometric mean of the folds' best, by the log loss with class weights; a Cox
                model has one baseline, exact times, and the penalty of the swarm
 
+`--standardise own` has each hospital's numbers standardised with its own mean, in the swarm and in
+one place.
 `--write` puts the rows of these studies into docs/results.md; rows of others stay.
 """
 
@@ -23,7 +26,8 @@ import importlib.metadata
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +40,7 @@ from swarmhub.demo.yardstick import Predict, outcomes, times, yardstick_of
 from swarmhub.examples import NAMES, find_example
 from swarmhub.examples.raw import find_files
 from swarmhub.examples.rehearsal import Split, train_swarm
+from swarmhub.recipes import plan
 from swarmhub.recipes.linear import STRENGTHS
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
@@ -75,7 +80,7 @@ def fit_central(split: Split) -> Predict:
     is_binary = split.schema.outcome.kind == "binary"
 
     def scored(rows: Dataset) -> np.ndarray:
-        found = model.predict_proba(split.design.matrix(rows) @ basis)
+        found = model.predict_proba(split.matrix(rows) @ basis)
         return found[:, 1] if is_binary else found
 
     return scored
@@ -117,7 +122,7 @@ def fit_central_times(split: Split) -> Predict:
     frame["event"] = outcomes(split.training)
     made = lifelines.CoxPHFitter(penalizer=split.penalty / len(x)).fit(frame, "time", "event")
     beta = made.params_.to_numpy()
-    return lambda tested: split.design.matrix(tested) @ beta
+    return lambda tested: split.matrix(tested) @ beta
 
 
 # the table
@@ -134,10 +139,11 @@ def compare(spec: Spec, datasets: Sequence[Dataset], seed: int) -> tuple[float, 
     return float(np.mean(split.score_alone())), swarm, whole
 
 
-def run_study(name: str, data: Path, splits: int) -> str:
-    """Run a study, and return its row of the table."""
+def run_study(name: str, data: Path, splits: int, options: Mapping[str, str]) -> str:
+    """Run a study with these options beside its own, and return its row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         spec, datasets = read_study(name, data, Path(folder))
+    spec = replace(spec, options={**spec.options, **options})
     found, start = [], time.monotonic()
     for seed in range(splits):
         found.append(compare(spec, datasets, seed))
@@ -210,8 +216,12 @@ def main() -> None:
     parser.add_argument("--study", nargs="*", choices=NAMES, default=list(NAMES))
     parser.add_argument("--splits", type=int, default=10, help="seeds 0 to SPLITS - 1")
     parser.add_argument("--write", action="store_true", help="write docs/results.md")
+    parser.add_argument("--standardise", choices=plan.STANDARDISE, default=plan.STANDARDISE[0])
     chosen = parser.parse_args()
-    rows = {name: run_study(name, chosen.data, chosen.splits) for name in chosen.study}
+    if chosen.write and chosen.standardise != plan.STANDARDISE[0]:
+        parser.error("docs/results.md has the studies as they are declared; leave --write away.")
+    options = {"standardise": chosen.standardise}
+    rows = {name: run_study(name, chosen.data, chosen.splits, options) for name in chosen.study}
     print("\n".join([HEADER, "|" + "---|" * (HEADER.count("|") - 1), *rows.values()]))
     if chosen.write:
         write_page(rows)

@@ -30,11 +30,13 @@ from swarmhub.contract.records import Model as Settled
 from swarmhub.contract.records import Score, Share, Spec, Study
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
+from swarmhub.models.evaluate import evaluate_files
 from swarmhub.models.folder import read_model, write_model
 from swarmhub.models.predict import load_model
 from swarmhub.operations import models
 from swarmhub.params.buffer import buffer_of
 from swarmhub.params.chunks import CHUNK_BYTES, ChunkHasher
+from swarmhub.recipes.standardise import keep_scales
 
 TRAINING = {"coupling": np.ones(1), "multiplier": np.zeros(8), "moving": np.zeros(1, np.int64)}
 LABELLED = text_of().replace("diagnosis", "label").replace("healthy", "0").replace("PD", "1")
@@ -266,3 +268,74 @@ def test_onnx_is_written_beside_and_says_what_it_lacks(tmp_path, home, store, mo
     made = swarmhub.Client(home.root).export_model("park", target)
     assert "carries no transforms" in made.notes[0]
     assert (tmp_path / "m.onnx").exists()
+
+
+# numbers that each hospital has standardised with its own mean
+
+STANDARDISED = Spec("park", 2, 2, "Voices", statistics=True, data=DIAGNOSIS,
+                    options={"standardise": "own"})  # fmt: skip
+
+
+def exported(tmp_path, home, store):
+    """The model as this hospital exports it, read again."""
+    made = models._make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
+    write_model(tmp_path / "m", made, overwrite=True)
+    return load_model(tmp_path / "m"), (tmp_path / "m" / "README.md").read_text()
+
+
+def test_a_hospital_s_own_means_go_with_its_model(tmp_path, home, store):
+    keep_scales(home.local_path("park"), {"age": (60.0, 1 / 3)})
+    model, card = exported(tmp_path, home, store)
+    design, origin = model.design, model.exported.origin
+    assert (design.names[0], design.mean[0], design.sd[0]) == ("age", 60.0, 1 / 3)
+    assert (origin.standardise, origin.scale, design.owner) == ("own", "Ulm", "Ulm")
+    table = write(tmp_path, "age,sex,crp,stage\n60,F,,I\n", "new.csv")
+    scores = model.predict(table)
+    x = np.array([[0.0, 0.0, *model.design.matrix(model.read(table).dataset)[0, 2:]]])
+    margin = x @ model.exported.arrays["weight"] + model.exported.arrays["bias"]
+    np.testing.assert_allclose(scores.probability, 1 / (1 + np.exp(-margin)))
+    said = "Numbers are standardised with mean and standard deviation of Ulm"
+    assert scores.notes[0].startswith(said)
+    assert "the copy that it has exported itself" in scores.notes[0]
+    assert scores.notes[1] == "Column 'crp' is empty in 1 of 1 rows: the mean of Ulm counts."
+    assert said in card
+    assert "counts as the mean of the training patients of Ulm" in card
+    assert "each hospital's numbers were standardised with its own mean" in card
+    evaluated = evaluate_files(model, tmp_path / "t.csv")
+    assert evaluated.notes[0] == scores.notes[0]
+
+
+def test_a_hospital_that_has_not_trained_gets_the_means_of_all(tmp_path, home, store):
+    model, card = exported(tmp_path, home, store)
+    pooled = models._make_exported(home, settled(tmp_path, store), "")
+    np.testing.assert_array_equal(model.design.mean, pooled.design.mean)
+    assert (model.exported.origin.scale, model.design.owner) == ("", "")
+    (said,) = model.exported.notes
+    assert "this copy has the mean of all hospitals" in said
+    assert said in card
+    assert model.predict(tmp_path / "t.csv").notes == (said,)
+
+
+def test_own_means_of_a_study_that_pools_are_left_alone(tmp_path, home, store):
+    keep_scales(home.local_path("park"), {"age": (60.0, 3.0)})
+    made = models._make_exported(home, settled(tmp_path, store), "")
+    assert made.design.mean[0] != 60.0
+    assert (made.notes, made.origin.standardise) == ((), "pooled")
+
+
+def test_own_means_of_another_study_are_refused(tmp_path, home, store):
+    keep_scales(home.local_path("park"), {"height": (170.0, 9.0)})
+    said = refused(home, settled(tmp_path, store, spec=STANDARDISED))
+    assert "standardise.json; remove the file" in said
+
+
+def test_a_hospital_s_name_is_no_markup_in_the_card_of_its_means(tmp_path, home, store):
+    keep_scales(home.local_path("park"), {"age": (60.0, 3.0)})
+    made = models._make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
+    hostile = "<b>\n# Safe"
+    made = replace(made, origin=replace(made.origin, scale=hostile),
+                   design=replace(made.design, owner=hostile))  # fmt: skip
+    write_model(tmp_path / "m", made)
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert "\n# Safe" not in card
+    assert "<b" not in card.replace("\\<", "")

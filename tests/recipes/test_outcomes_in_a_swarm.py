@@ -27,6 +27,7 @@ from swarmhub.recipes.linear.folds import STRENGTHS
 from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.standardise import make_local_design
 
 pytestmark = pytest.mark.process
 
@@ -35,7 +36,7 @@ OPTIONS = {
     "continuous": {"penalty": "0.1", "contribution": "yes"},
     "classes": {"penalty": "0.1", "intercept": "own"},
     "time_to_event": {"penalty": "0.1"},
-    "binary": {"model": "elastic_net"},
+    "binary": {"model": "elastic_net", "standardise": "own"},
 }
 WEIGHT = np.array([1.2, -0.8, 0.5, 0.0])
 OUTCOMES = {
@@ -91,7 +92,10 @@ def pool_rows(folder, kind, part="training"):
     merged = merge_statistics({i: p.statistics for i, p in enumerate(prepared, 1)})
     design = make_design(merged, spec.data, Schema.of(spec.data))
     parts = [getattr(p, part) for p in prepared]
-    x, y = np.concatenate([design.matrix(p) for p in parts]), np.concatenate([p.y for p in parts])
+    every = Spec(name="s", options=OPTIONS[kind])
+    made = [make_local_design(every, design, p.statistics) for p in prepared]
+    x = np.concatenate([d.matrix(p) for d, p in zip(made, parts, strict=True)])
+    y = np.concatenate([p.y for p in parts])
     mean, sd = design.outcome
     site = np.concatenate([np.full(p.rows, i) for i, p in enumerate(parts)])
     time = np.concatenate([p.y if p.time is None else p.time for p in parts])
@@ -168,6 +172,11 @@ def check_export(home, folder, kind, arrays):
         np.testing.assert_allclose(scores.probabilities, share / share.sum(axis=1)[:, None])
     elif kind == "binary":
         np.testing.assert_allclose(scores.probability, 1 / (1 + np.exp(-margin - arrays["bias"])))
+        mine = prepare(complete(Spec(name="s", data=Declaration(OUTCOMES[kind]))),
+                       Sources(Files((folder / "1.csv",))), Findings()).training  # fmt: skip
+        np.testing.assert_allclose(model.design.mean, mine.x.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(model.design.sd, mine.x.std(axis=0), atol=1e-12)
+        assert scores.notes[0].startswith("Numbers are standardised with mean and standard dev")
     else:
         alive = np.exp(-np.exp(margin)[:, None] * arrays["hazard"])
         np.testing.assert_allclose(scores.survival(), alive, atol=1e-12)

@@ -25,7 +25,7 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.cells import FLAG
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Floats, Words
-from swarmhub.errors import BadInput, Malformed
+from swarmhub.errors import BadInput, Malformed, plain
 
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
 MAX_FEATURES = 200_000  # those with most values are kept; a row of them has 1.6 MB
@@ -74,7 +74,8 @@ class Design:
     `mean` and `sd` (p,) are in the column's unit. `class_rows` is how many training rows all
     hospitals have of each class; one number if the outcome is measured, with mean and standard
     deviation in `outcome`. Numbers come first, then categories, each sorted by name, then
-    indicators.
+    indicators. `owner` is the hospital whose means and standard deviations numbers have; "" if they
+    are those of all.
     """
 
     sources: tuple[Source, ...]
@@ -82,6 +83,12 @@ class Design:
     sd: Floats
     class_rows: tuple[int, ...]
     outcome: tuple[float, float] = (0.0, 1.0)
+    owner: str = ""
+
+    @property
+    def mean_of(self) -> str:
+        """The mean with which numbers are standardised, in words."""
+        return f"the mean of {plain(self.owner, 60)}" if self.owner else "the study's mean"
 
     @property
     def names(self) -> tuple[str, ...]:

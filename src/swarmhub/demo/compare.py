@@ -22,6 +22,7 @@ from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.plan import has_own_intercept
 from swarmhub.recipes.preparing import make_design
+from swarmhub.recipes.standardise import make_local_design
 
 Parameters = dict[str, Any]
 
@@ -99,23 +100,31 @@ class HeldOut:
         }
 
     def _apply(self, parameters: Parameters, rows: Dataset) -> Any:
-        assert self.design is not None
         if has_own_intercept(self._spec):
             bias = self._stack_of(rows).intercepts_of(parameters["weight"])
             parameters = {**parameters, "bias": bias}
-        return self.yardstick.apply(parameters, rows, self.design)
+        return self.yardstick.apply(parameters, rows, self._design_of(self._site_of(rows)))
+
+    def _site_of(self, rows: Dataset) -> Site:
+        """Return the hospital with these test patients; if they are all hospitals', the first."""
+        return next((s for s in self._sites if s.prepared.held is rows), self._sites[0])
+
+    def _design_of(self, site: Site) -> Design:
+        """Return the design by which a hospital makes its rows."""
+        assert self.design is not None
+        return make_local_design(self._spec, self.design, site.prepared.statistics)
 
     def _stack_of(self, rows: Dataset) -> Stack:
         """Return the training rows of the hospital with these test patients, for its intercept."""
         assert self.design is not None
-        site = next((s for s in self._sites if s.prepared.held is rows), self._sites[0])
+        site = self._site_of(rows)
         if site.name not in self._stacks:
             outcome, training = self.schema.outcome, site.prepared.training
             loss = loss_of(outcome.kind, len(outcome.classes) or 2)
             mean, sd = self.design.outcome
             assert training.y is not None
             models = Models.of([1.0], self.design.class_rows, loss, own=True)
-            axes = Axes.of(self.design.matrix(training))
+            axes = Axes.of(self._design_of(site).matrix(training))
             self._stacks[site.name] = Stack.of(models, axes, (training.y - mean) / sd)
         return self._stacks[site.name]
 

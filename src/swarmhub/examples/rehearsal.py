@@ -36,6 +36,7 @@ from swarmhub.recipes.linear.offline import Hospital, Rehearsal, add, rehearse
 from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.standardise import make_local_design
 from swarmhub.recipes.survival.cox import AGREED, MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.likelihood import Rows
 from swarmhub.recipes.survival.times import count_times, derive_grid, observe
@@ -71,9 +72,23 @@ class Split:
         return make_design(merge_statistics(documents), self.schema.declaration, self.schema)
 
     @functools.cached_property
+    def designs(self) -> list[Design]:
+        """The design by which each hospital makes its rows."""
+        least, design = self.schema.declaration.min_count, self.design
+        return [
+            make_local_design(self.spec, design, statistics_of(part, least))
+            for part in self.training
+        ]
+
+    def matrix(self, rows: Dataset) -> Floats:
+        """Return features of a hospital's held-out rows, (n, p)."""
+        place = next(k for k, part in enumerate(self.held) if part is rows)
+        return self.designs[place].matrix(rows)
+
+    @functools.cached_property
     def x(self) -> list[Floats]:
         """Features of each hospital's training rows, (n, p)."""
-        return [self.design.matrix(part) for part in self.training]
+        return [d.matrix(part) for d, part in zip(self.designs, self.training, strict=True)]
 
     @functools.cached_property
     def folds(self) -> list[npt.NDArray[np.int64]]:
@@ -118,7 +133,7 @@ def train_swarm(split: Split) -> Predict:
 
 def train_linear(split: Split) -> Predict:
     """Return a linear model, its penalty learnt in the swarm."""
-    outcome, design = split.schema.outcome, split.design
+    outcome = split.schema.outcome
     loss = loss_of(outcome.kind, len(outcome.classes) or 2)
     hospitals = [
         Hospital(x, outcomes([part]).astype(np.int64), fold)
@@ -130,7 +145,7 @@ def train_linear(split: Split) -> Predict:
     made = rehearse(hospitals, how).parameters
 
     def scored(rows: Dataset) -> Floats:
-        found = predict(loss, made["weight"], made["bias"], design.matrix(rows))
+        found = predict(loss, made["weight"], made["bias"], split.matrix(rows))
         return in_columns(found) if outcome.kind == "classes" else found
 
     return scored
@@ -150,4 +165,4 @@ def train_times(split: Split) -> Predict:
     while sums["moving"][0] and sums["turn"][0] < MAX_ROUNDS:
         sums = add([cox.arrays(one, sums) for one in rows], AGREED)
     beta = cox.read(sums).beta
-    return lambda tested: np.asarray(design.matrix(tested) @ beta)
+    return lambda tested: np.asarray(split.matrix(tested) @ beta)

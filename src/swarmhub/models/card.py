@@ -134,10 +134,12 @@ def _inputs(exported: ExportedModel) -> Iterable[str]:
     described = [_block(inputs) for inputs in exported.schema.inputs]
     if any(described):
         yield "\n".join(f"- {sentence}" for sentence in described if sentence)
+    of = f" of {_said(exported.design.owner)}" if exported.design.owner else ""
     yield (
-        "A value that is missing counts as the mean of the training patients, and one that is more "
-        "than 10 standard deviations from it as 10. 'swarmhub predict' says in which columns."
+        f"A value that is missing counts as the mean of the training patients{of}, and one that is "
+        "more than 10 standard deviations from it as 10. 'swarmhub predict' says in which columns."
     )
+    yield from (_MARKUP.sub(r"\\\1", note) for note in exported.notes)
 
 
 def _block(inputs: Inputs) -> str:
@@ -193,6 +195,8 @@ def _evaluation(exported: ExportedModel) -> Iterable[str]:
         "These figures are of the hospitals that trained it. At another hospital it may do worse: "
         "evaluate it there first."
     )
+    if exported.origin.standardise == "own":
+        yield "For them each hospital's numbers were standardised with its own mean."
 
 
 NOT_FOR = """- Decisions on the care of a patient.

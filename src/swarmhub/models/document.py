@@ -137,7 +137,8 @@ def design_of(document: Document) -> Design:
         (f.mean for f in document.features), (f.sd for f in document.features)
     ))  # fmt: skip
     outcome = (_number(document.outcome.mean), _number(document.outcome.sd))
-    return Design(sources, _array(mean), _array(sd), document.class_rows, outcome)
+    owner = document.origin.scale
+    return Design(sources, _array(mean), _array(sd), document.class_rows, outcome, owner)
 
 
 def _array(values: list[float]) -> Floats:

@@ -161,7 +161,7 @@ def evaluate_files(
         evaluation=evaluation,
         response=model.exported.response,
         counts=counts,
-        notes=(*rows.notes, *look_at(model.design, dataset)),
+        notes=(*model.exported.notes, *rows.notes, *look_at(model.design, dataset)),
         agreed=model.exported.agreed if dataset.time is not None else None,
         drift=find_drift(model, dataset, before) if is_looked_for else (),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -41,7 +42,9 @@ class Origin:
     """The place of a model in its consortium's ledger. `digest` is the blob digest of the settled
     parameters, `round` counts merges, `spec` is the digest of the study's terms. `intercept` names
     the hospital whose own intercept the model has; "" if hospitals have none of their own, or the
-    mean of theirs is used."""
+    mean of theirs is used. If the study `standardise`s numbers with each hospital's own mean and
+    standard deviation, `scale` names the hospital whose the model has; "" if they are those of all
+    hospitals."""
 
     study: str
     title: str = ""
@@ -51,6 +54,8 @@ class Origin:
     digest: Digest = ""
     contributors: tuple[Contributor, ...] = ()
     intercept: str = ""
+    standardise: Literal["pooled", "own"] = "pooled"
+    scale: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,25 @@ class ExportedModel:
             "continuous": f"the value of '{column}'{unit}",
             "time_to_event": f"the risk that '{column}' is '{word}' by {response.horizon}",
         }[response.kind]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for everybody who scores patients with the model."""
+        origin = self.origin
+        if origin.standardise == "pooled":
+            return ()
+        if not origin.scale:
+            return (
+                "The model was trained on numbers that each hospital standardised with its own "
+                "mean, and this copy has the mean of all hospitals: its scores may be worse than "
+                "the study's figures, also at a hospital that trained it.",
+            )
+        name = plain(origin.scale, 60)
+        return (
+            f"Numbers are standardised with mean and standard deviation of {name}: patients of "
+            "another hospital need the copy that it has exported itself, or else their scores are "
+            "not those that the study has evaluated.",
+        )
 
     @property
     def positive(self) -> str:

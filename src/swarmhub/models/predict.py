@@ -162,7 +162,7 @@ class Model:
         block that is absent as a whole is only said if the model has a feature for that."""
         rows = self.read(data, allow_missing=allow_missing)
         predicted = self.score(rows.dataset)
-        notes = (*rows.notes, *look_at(self.design, rows.dataset))
+        notes = (*self.exported.notes, *rows.notes, *look_at(self.design, rows.dataset))
         return Scores(self.exported.response, predicted, rows.column, tuple(rows.names), notes)
 
     def read(self, data: Any, needs_outcome: bool = False, allow_missing: bool = False) -> Rows:

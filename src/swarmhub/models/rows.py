@@ -171,7 +171,7 @@ def _check_columns(dataset: Dataset, design: Design, allow_missing: bool) -> tup
     )
     if not allow_missing:
         raise BadInput(f"{said}; name them as the study does, or allow that columns are missing.")
-    return (*notes, f"{said}; the study's mean counts for each.")
+    return (*notes, f"{said}; {design.mean_of} counts for each.")
 
 
 def _find_absent_blocks(design: Design, lacking: set[str]) -> dict[str, set[str]]:

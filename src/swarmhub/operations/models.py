@@ -29,9 +29,10 @@ from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
-from swarmhub.recipes.plan import EVALUATION, get_model, has_own_intercept
+from swarmhub.recipes.plan import EVALUATION, get_model, has_own_intercept, standardises_own
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import INTERCEPT_FILE
+from swarmhub.recipes.standardise import find_kept_design
 from swarmhub.types import Digest, MemberId
 from swarmhub.words import say_metric
 
@@ -180,6 +181,10 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
     origin, own = _origin(record), _read_intercept(home, record, arrays)
     if own is not None:
         arrays["bias"], origin = own, replace(origin, intercept=home.config.name)
+    if standardises_own(record.spec):
+        folder = home.local_path(record.study.name)
+        design = find_kept_design(record.spec, design, folder, home.config.name) or design
+        origin = replace(origin, standardise="own", scale=design.owner)
     made = ExportedModel(recipe, schema.declaration, design, arrays, origin, (), _versions())
     made.check()
     return replace(made, measures=_pool_measures(store, record, made) or _measures(record))

@@ -48,6 +48,7 @@ BASELINES = ("own", "shared")  # of each hospital, or one for all; the default f
 KINDS: tuple[OutcomeKind, ...] = ("time_to_event",)
 OPTIONS: dict[str, tuple[str, ...]] = {
     "penalty": (), "left_out": plan.LEFT_OUTS, "baseline": BASELINES,
+    "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm",)
 GROUPS = 5  # of predicted risk

@@ -35,7 +35,7 @@ PATH, FIT = "path", "fit"
 FIT_ROUNDS = 25
 KINDS: tuple[OutcomeKind, ...] = ("binary", "continuous")
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "penalty": (), "l1_ratio": (), "left_out": plan.LEFT_OUTS,
+    "penalty": (), "l1_ratio": (), "left_out": plan.LEFT_OUTS, "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
 

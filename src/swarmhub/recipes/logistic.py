@@ -25,6 +25,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "left_out": plan.LEFT_OUTS,
     "contribution": plan.CONTRIBUTIONS,
     "intercept": plan.INTERCEPTS,
+    "standardise": plan.STANDARDISE,
 }
 SCORED = ("swarm", "left-out")
 

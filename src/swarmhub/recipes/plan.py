@@ -34,6 +34,7 @@ AT_REST = Until(MOVING, STILL)
 # words of options, the default first
 CONTRIBUTIONS = ("no", "yes")  # of each hospital, to a linear model
 INTERCEPTS = ("shared", "own")  # of a linear model
+STANDARDISE = ("pooled", "own")  # numbers, with the mean of all hospitals or of each
 LEFT_OUTS = ("yes", "no")
 METRICS: dict[OutcomeKind, Metric] = {
     "binary": Metric("auc", "max"),
@@ -95,6 +96,11 @@ def wants_contribution(spec: Spec) -> bool:
 def has_own_intercept(spec: Spec) -> bool:
     """Return whether each hospital has an intercept of its own in a linear model."""
     return spec.options.get("intercept") == "own"
+
+
+def standardises_own(spec: Spec) -> bool:
+    """Return whether each hospital standardises numbers with its own mean and deviation."""
+    return spec.options.get("standardise") == "own"
 
 
 def get_kind(spec: Spec) -> OutcomeKind:

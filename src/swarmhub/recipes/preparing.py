@@ -17,6 +17,7 @@ from swarmhub.data.schema import Schema, declare_label
 from swarmhub.data.split import split_patients
 from swarmhub.data.summaries import statistics_of
 from swarmhub.errors import BadInput, plain
+from swarmhub.recipes.confounded import refuse_one_outcome
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def prepare(spec: Spec, sources: Sources, found: Findings) -> Prepared:
     check_own(frames, dataset, schema, found)
     del frames  # memory
     training, held = _split(spec, sources, schema, dataset, found)
+    refuse_one_outcome(spec, training, schema, found)
     return Prepared(schema, training, held, statistics_of(training, schema.declaration.min_count))
 
 

@@ -32,6 +32,7 @@ from swarmhub.recipes.linear.losses import Loss, loss_of
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.preparing import Prepared
+from swarmhub.recipes.standardise import make_local_design
 from swarmhub.train.session import Swarm
 
 Say = Callable[[str], None]
@@ -52,10 +53,13 @@ class Site:
 
     def __post_init__(self) -> None:
         training, held = self.prepared.training, self.prepared.held
-        self.x: Floats = self.design.matrix(training)
+        self.local_design = make_local_design(
+            self.swarm.spec, self.design, self.prepared.statistics
+        )  # `design`, with this hospital's own means if the terms say so
+        self.x: Floats = self.local_design.matrix(training)
         self.y = self.code_outcome(training)
         self.fold = fold_patients(training, self.swarm.spec.seed, FOLDS)
-        self.test_x: Floats | None = None if held is None else self.design.matrix(held)
+        self.test_x: Floats | None = None if held is None else self.local_design.matrix(held)
         self.agreed: Agreed | None = None  # of a time to an event, once it is known
         self.hazard: Floats = np.zeros(0)
 

@@ -11,7 +11,9 @@ from swarmhub.recipes import logistic, plan
 from swarmhub.recipes.site import Site
 
 KINDS: tuple[OutcomeKind, ...] = ("binary",)
-OPTIONS: dict[str, tuple[str, ...]] = {"penalty": (), "left_out": plan.LEFT_OUTS}
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "penalty": (), "left_out": plan.LEFT_OUTS, "standardise": plan.STANDARDISE,
+}  # fmt: skip
 SCORED = logistic.SCORED
 check = logistic.check
 

@@ -18,10 +18,12 @@ from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes import plan
+from swarmhub.recipes.confounded import check_standardised
 from swarmhub.recipes.kinds.kind import FEW, kind_of
 from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
 from swarmhub.recipes.registry import find_recipe
 from swarmhub.recipes.site import Say, Site, digest_data
+from swarmhub.recipes.standardise import keep_scales, make_local_design, scales_of
 from swarmhub.train.session import Swarm
 
 
@@ -58,7 +60,11 @@ def make_site(swarm: Swarm, prepared: Prepared, merged: bytes, found: Findings, 
     schema = prepared.schema
     design: Design = make_design(merged, schema.declaration, schema)
     later = Findings(strict=False)
-    check_merged(prepared.training, design, schema, (merged, prepared.statistics), later)
+    local = make_local_design(swarm.spec, design, prepared.statistics)
+    check_merged(prepared.training, local, schema, (merged, prepared.statistics), later)
+    if plan.standardises_own(swarm.spec):
+        mine = (prepared.training, prepared.statistics)
+        check_standardised(design, mine, merged, schema, later)
     found.found += later.found
     for sentence in later.sentences:
         say(sentence)
@@ -70,6 +76,8 @@ def make_site(swarm: Swarm, prepared: Prepared, merged: bytes, found: Findings, 
             f"{errors[0].sentence} Nothing of this hospital's rows is in the model; mend the data, "
             "then start the trainer again."
         )
+    if plan.standardises_own(swarm.spec):
+        keep_scales(site.folder, scales_of(design, prepared.statistics))
     return site
 
 

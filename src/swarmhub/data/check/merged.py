@@ -219,7 +219,7 @@ def outliers(design: Design, dataset: Dataset) -> list[str]:
         return []
     return [
         f"{sum(n for _, n in found)} values are more than {MAX_DEVIATIONS:.0f} standard deviations "
-        "from the study's mean and are taken for that; is the unit that of the other hospitals? "
+        f"from {design.mean_of} and are taken for that; is the unit that of the other hospitals? "
         f"Columns: {list_names(name for name, _ in found)}."
     ]
 
@@ -236,15 +236,13 @@ def gaps(design: Design, dataset: Dataset) -> list[str]:
         where = f"Column '{plain(name, 60)}'"
         words: Words | None = dataset.categories.get(name)
         if words is not None:
-            missing = int((~words.known).sum())
+            missing, mean = int((~words.known).sum()), "the study's mean"
         elif name in place and not dataset.is_sparse:
-            missing = int(np.isnan(dataset.x[:, place[name]]).sum())
+            missing, mean = int(np.isnan(dataset.x[:, place[name]]).sum()), design.mean_of
         else:
             continue
         if missing:
-            found.append(
-                f"{where} is empty in {missing} of {dataset.rows} rows: the study's mean counts."
-            )
+            found.append(f"{where} is empty in {missing} of {dataset.rows} rows: {mean} counts.")
         other = 0 if words is None else sum(
             n for word, n in words.counts().items() if word not in categories
         )  # fmt: skip

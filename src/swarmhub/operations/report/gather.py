@@ -34,6 +34,7 @@ from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
 from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.standardise import find_kept_design
 from swarmhub.recipes.survival.agreed import read_agreed
 from swarmhub.types import Digest
 
@@ -86,6 +87,7 @@ class Reported:
     contribution: Contribution | None = None  # of each enrolled hospital
     enrolled: tuple[str, ...] = ()  # names of these
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
+    is_standardised_apart: bool = False  # numbers, with each hospital's own mean
 
     @property
     def kind(self) -> str:
@@ -166,6 +168,7 @@ class _Gathering:
             contribution=self._contribution(design, schema),
             enrolled=tuple(self.shown.name(e.member) for e in self.shown.study.enrolled),
             agreed=self._agreed(model, schema),
+            is_standardised_apart=plan.standardises_own(spec),
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
@@ -209,7 +212,9 @@ class _Gathering:
             return {}
 
     def _features(self, model: Model, design: Design, schema: Schema) -> tuple[Feature, ...]:
-        return list_features(self._arrays(model.digest, model.layout), design, schema)
+        folder = self.home.local_path(self.shown.spec.name)
+        own = find_kept_design(self.shown.spec, design, folder, self.home.config.name)
+        return list_features(self._arrays(model.digest, model.layout), own or design, schema)
 
     def _unused(self, design: Design, schema: Schema) -> dict[str, list[str]]:
         document = codec.decode(self.document, len(self.document), len(self.document))

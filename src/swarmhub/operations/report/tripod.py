@@ -132,13 +132,14 @@ def _analysis(found: Reported) -> dict[str, Known]:
     declared = found.declared
     share = f"{float(declared.test_fraction):.0%}" if declared else "a part"
     kind = kind_of(found.kind)
+    over = "of each hospital" if found.is_standardised_apart else "over all hospitals"
     model = f"{found.method}{kind.say.WEIGHING}"
     return {
         "12a": Known(f"Each hospital set {share} of its patients{kind.BY_CLASS} aside "
                      "before training, or named files of test patients. No test patient is used to "
                      "train the model or to choose its penalty."),
-        "12b": Known("Numbers are standardised with the mean and standard deviation over all "
-                     "hospitals; words become a feature for each category."),
+        "12b": Known(f"Numbers are standardised with the mean and standard deviation {over}; "
+                     "words become a feature for each category."),
         "12c": Known(f"A {model}, trained in {found.rounds} rounds. {_say_penalty(found)}",
                      "why this type of model"),
         "12d": Known("One model for all hospitals, without terms of single hospitals. Performance "
@@ -148,7 +149,7 @@ def _analysis(found: Reported) -> dict[str, Known]:
         "16": Known("They come from the same hospitals and were read by the same declaration.",
                     "differences in time or setting, if a hospital named other files for testing"),
         "24": Known("The model was not updated."),
-        "27a": Known("A missing value counts as the mean over all hospitals; a value more than 10 "
+        "27a": Known(f"A missing value counts as the mean {over}; a value more than 10 "
                      "standard deviations from it as 10. 'swarmhub predict' refuses files without "
                      "the model's columns unless told otherwise, and names what was missing.",
                      "limits of acceptable input"),
