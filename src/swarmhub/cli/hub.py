@@ -14,7 +14,7 @@ from swarmhub.hub.context import users_of
 from swarmhub.operations.acts import ROLES, Role
 
 app = typer.Typer(help="The hub: this hospital's pages, and their users.", no_args_is_help=True)
-users = typer.Typer(help="Who may look and act here.", no_args_is_help=True)
+users = typer.Typer(help="The people of the hub, and their roles.", no_args_is_help=True)
 app.add_typer(users, name="user")
 NameArgument = Annotated[str, typer.Argument(help="The user's name.")]
 
@@ -81,7 +81,7 @@ def make_token(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
 
 @users.command("remove")
 def remove_user(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Remove a user, whose sessions and tokens end at once."""
+    """Remove a user; their sessions and tokens end at once."""
     users_of(Home.open(home)).remove(name)
     print(f"Removed '{plain(name, 64)}'.")
 

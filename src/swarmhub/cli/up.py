@@ -84,7 +84,7 @@ async def _run(root: Path, verbose: bool) -> None:
 
 
 async def _perform(home: Home, act: str, arguments: Any, person: str) -> Any:
-    """Carry out an act for a person. What it needs is loaded then: most nodes never do."""
+    """Carry out an act for a person. Its modules are loaded then: most nodes never need them."""
     from swarmhub.operations.acts import perform
 
     return await perform(home, act, arguments, person)

@@ -1,4 +1,4 @@
-"""What all parts of a hub share."""
+"""The parts that a whole hub shares."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from swarmhub.operations.looks import Seen
 
 @dataclass(frozen=True)
 class Place:
-    """Where a hub is reached: `names` are hosts of its address in browsers, beside those of the
+    """The address of a hub: `names` are hosts of its address in browsers, beside those of the
     loopback; `prefix` is the path before all of its paths, "" or "/hub"; `user_header` names the
-    header in which a trusted proxy says who asks, "" if there is none."""
+    header in which a trusted proxy names the user, "" if there is none."""
 
     host: str
     port: int

@@ -30,7 +30,7 @@ log = logging.getLogger("swarmhub.hub")
 
 
 def place_of(home: Home) -> Place:
-    """Return where a home's hub is to be reached; port 0 is any free one."""
+    """Return the address of a home's hub; port 0 is any free one."""
     config = home.config
     host, port = parse_address(config.hub_listen) if config.hub_listen else (HOST, PORT)
     names = tuple(n for n in config.hub_names.replace(",", " ").split() if n)

@@ -5,7 +5,7 @@ every start.
     named    the members that an entry names
     terms    the terms of each study that were proposed, in their order
 
-Rounds are kept as values by study: their metrics (`rounds.RoundBook`), and who took part
+Rounds are kept as values by study: their metrics (`rounds.RoundBook`), and their members
 (`attendance.AttendanceBook`).
 """
 
@@ -29,10 +29,11 @@ from swarmhub.types import Digest, MemberId
 
 PAGE = 50  # entries
 MOST_LETTERS = 100  # of a text that is searched for
+COLUMNS = "id, height, time_ms, kind, study, said, tx, is_refused"
 SCHEMA = """
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY, height INTEGER, time_ms INTEGER, kind TEXT, study TEXT, said TEXT,
-    tx TEXT, is_refused INTEGER
+    tx TEXT, is_refused INTEGER, folded TEXT
 );
 CREATE INDEX entry_study ON entry (study, id);
 CREATE INDEX entry_time ON entry (time_ms);
@@ -46,7 +47,7 @@ CREATE TABLE terms (
 
 @dataclass(frozen=True)
 class Entry:
-    """What happened: in which block and when (block time), in words. `kind` is the event's name, or
+    """An event or a refusal: its block, block time and words. `kind` is the event's name, or
     a refused transaction's kind; `tx` is the transaction's id, "" of what time brought about."""
 
     id: int
@@ -72,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for; unset fields find all. Times are block times."""
+    """A search; unset fields find all. Times are block times."""
 
     text: str = ""
     study: str = ""
@@ -156,8 +157,9 @@ class ReadModel:
     def _insert(
         self, committed: Committed, kind: str, study: str, said: str, tx: str, is_refused: bool
     ) -> int:
-        row = (committed.height, committed.block.header.time_ms, kind, study, said, tx, is_refused)
-        done = self._db.execute("INSERT INTO entry VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", row)
+        time_ms = committed.block.header.time_ms
+        row = (committed.height, time_ms, kind, study, said, tx, is_refused, said.casefold())
+        done = self._db.execute("INSERT INTO entry VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return int(done.lastrowid or 0)
 
     def _add_terms(self, height: int, time_ms: int, tx: bytes) -> None:
@@ -191,17 +193,16 @@ class ReadModel:
         if wanted.until_ms:
             where.append("time_ms < ?")
             values.append(wanted.until_ms)
-        for word in wanted.text[:MOST_LETTERS].split():
-            where.append("instr(lower(said), ?) > 0")
-            values.append(word.lower())
+        if phrase := " ".join(wanted.text[:MOST_LETTERS].split()):
+            where.append("instr(folded, ?) > 0")
+            values.append(phrase.casefold())
         condition = " AND ".join(where)
         counted = self._db.execute(f"SELECT count(*) FROM {tables} WHERE {condition}", values)
         total = int(counted.fetchone()[0])
         pages = max(1, -(-total // PAGE))
         page = min(max(1, wanted.page), pages)
         rows = self._db.execute(
-            f"SELECT entry.* FROM {tables} WHERE {condition} ORDER BY entry.id DESC "
-            "LIMIT ? OFFSET ?",
+            f"SELECT {COLUMNS} FROM {tables} WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
             [*values, PAGE, (page - 1) * PAGE],
         )
         entries = tuple(Entry(*row) for row in ((*r[:-1], bool(r[-1])) for r in rows))
@@ -212,7 +213,7 @@ class ReadModel:
         return self._books[study].rounds() if study in self._books else ()
 
     def held(self, study: str) -> tuple[RoundHeld, ...]:
-        """Return a study's rounds with who took part, oldest first."""
+        """Return a study's rounds with their members, oldest first."""
         return self._attendance[study].rounds() if study in self._attendance else ()
 
     def terms(self, study: str) -> tuple[Terms, ...]:

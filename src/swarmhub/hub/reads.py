@@ -1,4 +1,4 @@
-"""What the hub shows, by name: one table for REST and its document; pages call the same functions.
+"""The reads of the hub, by name: one table for REST; pages call the same functions.
 
 Each read has a path below /api/v1, with the fields of `takes` in it or in the query, what it gives,
 and the words of the command that shows the same.

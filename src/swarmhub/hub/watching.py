@@ -1,4 +1,4 @@
-"""The ledger, followed: the read model is fed, and those who watch are told."""
+"""The ledger, followed: the read model is fed, and open pages are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who acts: the record of what this hospital's persons have signed.
+"""The record of what this hospital's persons have had signed.
 
 A transaction on the ledger is the hospital's. Which person of the hospital had it signed is the
 hospital's own affair: it stands here, in `state/acts.jsonl`, and never leaves the home.
@@ -32,7 +32,7 @@ class Acted:
 
 
 def name_person() -> str:
-    """Return the person on whose behalf this code runs."""
+    """Return the person for whom this code runs."""
     found = person.get()
     if found:
         return found

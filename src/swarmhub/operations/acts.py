@@ -1,8 +1,8 @@
-"""What a person may have signed for the hospital: one table for pages, REST and commands.
+"""The acts that a person may have signed for the hospital: one table for all faces.
 
 The hub has no keys: it asks the node, which carries an act out by its name. A command carries it
-out itself. Each act says who may: `viewer` (nobody: it reads), `researcher` (proposes), `owner` (of
-data: approves, enrols, withdraws), `administrator` (members, keys).
+out itself. Each act names its role: `researcher` (proposes), `owner` (of data: approves, enrols,
+withdraws), `administrator` (members, keys); a `viewer` reads.
 """
 
 from __future__ import annotations

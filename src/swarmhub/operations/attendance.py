@@ -1,4 +1,4 @@
-"""Who took part in each round of a study, who did not and why, folded from the ledger's blocks."""
+"""The members of each round of a study, and those missing and why, folded from blocks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class RoundHeld:
-    """A round: who was waited for, who came when, and who is absent from its result. Times are
+    """A round: its roster, the contributions, and the members missing in its result. Times are
     block times; `settled_ms` is 0 while it is open, and nobody is absent yet."""
 
     number: int

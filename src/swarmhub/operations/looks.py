@@ -1,4 +1,4 @@
-"""What a person looks at: values of an open ledger and of this node, for pages, REST and commands.
+"""Views for people: values of an open ledger and of this node, for pages, REST and commands.
 
 Each function takes a `Seen`: the ledger as of now, the record of what happened on it, and the home.
 None signs, none needs a key.
@@ -28,13 +28,13 @@ Standing = Literal["unanswered", "approved", "refused", "enrolled", "none"]
 
 
 class Record(Protocol):
-    """What happened on the ledger, by study."""
+    """The record of the ledger, by study."""
 
     def settled(self, study: str) -> Sequence[SettledRound]:
         """Return the settled rounds with metrics, oldest first."""
 
     def held(self, study: str) -> Sequence[RoundHeld]:
-        """Return the rounds with who took part, oldest first."""
+        """Return the rounds with their members, oldest first."""
 
     def approved_before(self, study: str, member: MemberId) -> Spec | None:
         """Return the terms that a member approved last before the present ones."""
@@ -113,7 +113,7 @@ class MotionLine:
 
 @dataclass(frozen=True)
 class Today:
-    """What needs this hospital's people, and what waits for others."""
+    """The studies and motions that need this hospital's people, and those that wait for others."""
 
     motions: tuple[MotionLine, ...]
     to_approve: tuple[StudyLine, ...]
@@ -125,8 +125,8 @@ class Today:
 
 @dataclass(frozen=True)
 class Sendings:
-    """What left this hospital: totals by kind, receiver and study, then single items, the newest
-    first."""
+    """The data that left this hospital: totals by kind, receiver and study, and the newest items,
+    the last one first."""
 
     totals: tuple[Total, ...]
     newest: tuple[Sent, ...]

@@ -1,4 +1,4 @@
-"""Who may look and act at one hospital's hub.
+"""The people of one hospital's hub, and what they may do.
 
 users      names, roles, passphrases and tokens, in a file of the home
 links      links that work once

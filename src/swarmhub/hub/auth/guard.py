@@ -1,4 +1,4 @@
-"""The checks of every request: the host it names, who asks, where a form comes from, and headers.
+"""The checks of every request: the host it names, its user, the origin of a form, and headers.
 
 Host       a name of the loopback or one that node.toml names: no other name leads here (a page
            elsewhere could let its own name lead to this machine)
@@ -79,7 +79,7 @@ def _check_host(request: web.Request, hub: Hub) -> web.Response | None:
 
 
 def _admit(request: web.Request, hub: Hub) -> web.Response | None:
-    """Find out who asks; return the answer to somebody unknown."""
+    """Find the user of a request; return the answer to somebody unknown."""
     path, is_api = path_of(request, hub), path_of(request, hub).startswith("/api/")
     user = _find_user(request, hub, is_api)
     if user is not None:
@@ -139,7 +139,7 @@ def need_csrf(request: web.Request, given: str) -> None:
 
 
 def need_role(request: web.Request, role: str) -> User:
-    """Return who asks. Refuses somebody without the role."""
+    """Return the user of a request. Refuses one without the role."""
     user = request[USER]
     if not user.may(role):  # type: ignore[arg-type]
         raise web.HTTPForbidden(text=f"'{user.name}' has not the role '{role}' at this hospital.")

@@ -1,6 +1,6 @@
 """Links that work once: the first login, and a forgotten passphrase.
 
-A link has 256 random bits; the home has its hash and who it is for (`state/hub-links/`). A command
+A link has 256 random bits; the home has its hash and its user (`state/hub-links/`). A command
 and the hub share the folder.
 """
 

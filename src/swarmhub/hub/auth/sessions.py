@@ -1,4 +1,4 @@
-"""Who is logged in. Sessions are in memory: they end with the hub."""
+"""Sessions of users that are logged in. They are in memory: they end with the hub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_TRACKED = 10_000
 @dataclass
 class Session:
     """A person's session. `csrf` stands in every form; `seen_ms` is the last request;
-    `is_of_proxy`: a trusted proxy says who asks, so no cookie proves it."""
+    `is_of_proxy`: a trusted proxy names the user, so no cookie proves it."""
 
     user: str
     csrf: str
@@ -58,7 +58,7 @@ class Sessions:
         return found
 
     def of_proxy(self, user: str) -> Session:
-        """Return the session of a person whom a trusted proxy names."""
+        """Return the session of a user that a trusted proxy names."""
         key, now = f"proxy {user}", self._now_ms()
         found = self._known.get(key)
         if found is None:

@@ -1,8 +1,8 @@
-"""The hub's users, in `state/hub-users.json`: names and roles, and what proves who they are.
+"""The hub's users, in `state/hub-users.json`: names, roles, and the proof of each.
 
 A passphrase is kept as its scrypt hash, a token (for scripts) as its sha256: a token has 256 random
-bits, so a plain hash suffices. Whoever can write the file can do everything at this hospital, and
-can read the keys beside it as well.
+bits, so a plain hash suffices. An account of this machine that can write the file can read
+the keys beside it as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 LEAST_LETTERS, MOST_LETTERS = 12, 200  # of a passphrase
 N, R, P = 1 << 14, 8, 1  # of scrypt: 16 MB, some 50 ms
 MAX_USERS = 1000
-HERE = "operator"  # who starts the node, and so can read its keys
+HERE = "operator"  # the account that starts the node, and so can read its keys
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ async def _read(read: Read, request: web.Request) -> web.Response:
 
 def read_query(request: web.Request, takes: type[Any]) -> Any:
     """Return the arguments of a read out of the path and the query. Raises BadInput for one that is
-    unknown, missing, given twice, or no number where there should be one."""
+    unknown, missing, given twice, or no number if it should be one."""
     kinds = get_type_hints(takes)
     given: dict[str, str] = dict(request.match_info)
     for name, text in request.query.items():

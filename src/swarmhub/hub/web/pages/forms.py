@@ -1,4 +1,4 @@
-"""What a form asks for: an act, carried out by the node; the next page says how it ended."""
+"""Forms: each asks for an act, which the node carries out; the next page says how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members: who they are, when they last contributed, open motions, invitations, keys."""
+"""Members: names, keys, last contributions, open motions, invitations."""
 
 from __future__ import annotations
 
