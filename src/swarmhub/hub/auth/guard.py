@@ -104,8 +104,8 @@ def _find_user(request: web.Request, hub: Hub, is_api: bool) -> User | None:
     if session is not None:
         request[SESSION] = session
         name = session.user
-    if hub.place.user_header:
-        name = request.headers.get(hub.place.user_header, "")
+    if hub.place.user_header and hub.place.user_header in request.headers:
+        name = request.headers[hub.place.user_header]
         if hub.users.find(name) is None:
             return None
         if session is None or session.user != name:

@@ -1,0 +1,244 @@
+"""A hub beside a real node of three hospitals: pages, roles, REST, and what is not let through."""
+
+import json
+import os
+import re
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import pytest
+from swarm import Network, make_spec
+from web_client import Web
+
+from swarmhub.hub.context import users_of
+from swarmhub.operations.acting import read_acts
+
+pytestmark = pytest.mark.process
+
+TERMS = """
+name = "relapse"
+title = "Who relapses within a year?"
+min_peers = 2
+[data.outcome]
+column = "relapse"
+positive = ["yes"]
+"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    with Network(tmp_path_factory.mktemp("hub"), 3) as found:
+        home = found.homes[0]
+        home.config = replace(home.config, hub_prefix="/swarm", hub_user="X-Remote-User")
+        home.write_config()
+        found.up(1, SWARMHUB_HUB="on")
+        for i in (2, 3):
+            found.up(i)
+        found.wait_until(lambda: home.run_path("hub.json").exists())
+        for name, roles in (
+            ("vera", ()), ("rosa", ("researcher",)), ("otto", ("owner",)),
+            ("ada", ("administrator",)),
+        ):  # fmt: skip
+            users_of(home).add(name, roles)
+        boss = Web(home)
+        boss.enter()
+        found.wait_until(lambda: boss.ask("GET", "/")[0] == 200)
+        found.open_study(make_spec("heart"))
+        yield found
+
+
+@pytest.fixture
+def web(network):
+    def enter(user="operator"):
+        made = Web(network.homes[0])
+        made.enter(user)
+        return made
+
+    return enter
+
+
+PAGES = ("/", "/studies", "/studies/heart", "/members", "/ledger", "/node", "/me")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_drawn_and_asks_for_nothing_from_elsewhere(web, path):
+    status, headers, text = web().ask("GET", path)
+    assert status == 200
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    for address in re.findall(r'(?:src|href|action)="([^"]*)"', text):
+        assert address.startswith(("/swarm/", "#", "?")), address
+
+
+def test_the_hub_has_opened_no_key(network):
+    pid = json.loads(network.homes[0].run_path("hub.json").read_bytes())["pid"]
+    keys = str(network.homes[0].root / "keys")
+    held = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+    assert [path for path in held if path.startswith(keys)] == []
+
+
+def test_a_stranger_sees_the_login_alone(network):
+    stranger = Web(network.homes[0])
+    for path in PAGES:
+        status, headers, text = stranger.ask("GET", path)
+        assert (status, text.count("heart")) == (303, 0)
+        assert headers["Location"].startswith("/swarm/login?next=")
+    assert stranger.ask("GET", "/events")[0] == 401
+    assert stranger.rest("GET", "/today")[0] == 401
+    assert stranger.ask("POST", "/do/study.finish", "study=heart")[0] == 303
+    assert stranger.ask("GET", "/link/xyz")[0] == 403
+    assert stranger.page("/login").count("heart") == 0
+
+
+def test_another_name_does_not_lead_here(web):
+    operator = web()
+    assert operator.ask("GET", "/", host="evil.example")[0] == 421
+    assert operator.ask("GET", "/", host="localhost:1")[0] == 200
+
+
+def test_a_change_needs_the_form_of_this_session_and_no_other_page(web, network):
+    operator, other = web(), web()
+    form = {"csrf": other.csrf(), "study": "heart", "next": "/"}
+    for given, headers in (
+        (form, {}),
+        ({**form, "csrf": ""}, {}),
+        ({**form, "csrf": operator.csrf()}, {"Origin": "http://evil.example"}),
+        ({**form, "csrf": operator.csrf()}, {"Sec_Fetch_Site": "cross-site"}),
+    ):
+        status, _, text = operator.ask(
+            "POST", "/do/study.finish", urlencode(given),
+            Content_Type="application/x-www-form-urlencoded", **headers,
+        )  # fmt: skip
+        assert status == 403, text
+    assert network.study("heart").status == "running"
+
+
+ACTS = {
+    "study.propose": ("rosa", {"terms": TERMS}),
+    "study.finish": ("rosa", {"study": "heart"}),
+    "study.start": ("rosa", {"study": "heart"}),
+    "study.amend": ("rosa", {"terms": TERMS}),
+    "study.approve": ("otto", {"study": "heart", "terms": "0" * 64}),
+    "study.refuse": ("otto", {"study": "heart"}),
+    "study.enrol": ("otto", {"study": "heart", "samples": 3}),
+    "study.withdraw": ("otto", {"study": "heart"}),
+    "study.release": ("otto", {"study": "heart", "model": "0"}),
+    "motion.vote": ("ada", {"motion": 1, "aye": True}),
+    "member.invite": ("ada", {"days": 3}),
+    "member.remove": ("ada", {"member": 3}),
+    "keys.rotate": ("ada", {"keys": ["tls"]}),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_act_needs_its_role(web, network, act):
+    right, arguments = ACTS[act]
+    height = len(network.read(lambda s: s.values))
+    for user in {"vera", "rosa", "otto", "ada"} - {right}:
+        token = users_of(network.homes[0]).add_token(user)
+        client = Web(network.homes[0])
+        client.token = token
+        status, said = client.rest("POST", f"/acts/{act}", arguments)
+        assert status == 403, said
+        assert "has not the role" in said["error"]
+    assert len(network.read(lambda s: s.values)) == height
+
+
+def test_a_person_proposes_and_the_record_names_them(web, network):
+    rosa = web("rosa")
+    form = {"csrf": rosa.csrf(), "terms": TERMS, "do": "check"}
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    status, _, text = rosa.ask("POST", "/studies/new", urlencode(form), **kind)
+    assert status == 200
+    assert "Who relapses within a year?" in text
+    assert network.read(lambda s: s.get("study/relapse")) is None
+    status, headers, _ = rosa.ask(
+        "POST", "/studies/new", urlencode({**form, "do": "propose"}), **kind
+    )
+    assert (status, headers["Location"]) == (303, "/swarm/studies/relapse")
+    assert "proposed by Hospital 1" in rosa.page("/studies/relapse")
+    acted = read_acts(network.homes[0], "relapse")
+    assert [(a.person, a.kind, a.refused) for a in acted] == [("rosa", "study.propose", "")]
+    wrong = {**form, "terms": TERMS.replace("min_peers", "min_pears")}
+    status, _, text = rosa.ask("POST", "/studies/new", urlencode(wrong), **kind)
+    assert status == 422
+    assert "min_peers" in text
+
+
+def test_the_contracts_refusal_is_on_the_page(web):
+    said = web("otto").do("study.enrol", "/studies/heart", study="heart", samples=5)
+    assert "is enrolled in" in said
+    said = web("otto").do("study.enrol", "/studies/heart", study="heart", samples="many")
+    assert "Expected a whole number for" in said
+
+
+def test_an_invitation_is_shown_once(web):
+    text = web("ada").do("member.invite", days=3)
+    assert re.search(r"<textarea[^>]*>\S{100,}</textarea>", text)
+
+
+def test_a_passphrase_is_set_by_a_link_and_then_works(network):
+    ben = Web(network.homes[0])
+    users_of(network.homes[0]).add("ben", ("owner",))
+    assert ben.enter("ben") == "/swarm/me"
+    words = {"passphrase": "a long enough phrase", "again": "a long enough phrase"}
+    form = urlencode({"csrf": ben.csrf(), **words})
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert ben.ask("POST", "/me", form, **kind)[0] == 303
+    again = Web(network.homes[0])
+    wrong = urlencode({"name": "ben", "passphrase": "another long phrase", "next": "/"})
+    assert again.ask("POST", "/login", wrong, **kind)[0] == 403
+    right = urlencode({"name": "ben", "passphrase": words["passphrase"], "next": "//evil.example"})
+    status, headers, _ = again.ask("POST", "/login", right, **kind)
+    assert (status, headers["Location"]) == (303, "/swarm/")
+    cookie = headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "heart" in again.page("/studies")
+    form = urlencode({"csrf": again.csrf()})
+    assert again.ask("POST", "/logout", form, **kind)[0] == 303
+    assert again.ask("GET", "/studies")[0] == 303
+
+
+def test_a_proxy_names_the_user_if_node_toml_says_so(network):
+    client = Web(network.homes[0])
+    assert client.ask("GET", "/me", X_Remote_User="otto")[0] == 200
+    assert client.ask("GET", "/me", X_Remote_User="nobody")[0] == 303
+    assert client.ask("GET", "/me", X_Remote_User="operator")[0] == 303
+
+
+def test_rest_gives_what_the_pages_show(web, network):
+    vera = Web(network.homes[0])
+    vera.token = users_of(network.homes[0]).add_token("vera")
+    status, found = vera.rest("GET", "/studies")
+    assert status == 200
+    assert {s["name"]: s["status"] for s in found}["heart"] == "running"
+    status, one = vera.rest("GET", "/studies/heart")
+    assert (status, one["line"]["here"]) == (200, "enrolled")
+    assert one["terms_digest"] == network.study("heart").spec
+    status, said = vera.rest("GET", "/studies/none")
+    assert (status, said["error"][:11]) == (404, "There is no")
+    status, found = vera.rest("GET", "/ledger?text=proposes&page=1")
+    assert found["total"] >= 1
+    for wrong in ("?page=0", "?page=x", "?page=1&page=2", "?strange=1", "?member=-1"):
+        assert vera.rest("GET", f"/ledger{wrong}")[0] == 400
+    assert vera.rest("POST", "/today")[0] == 405
+    status, document = vera.rest("GET", "/openapi.json")
+    assert document["openapi"] == "3.1.0"
+
+
+def test_news_reach_a_page_that_is_open(web, network):
+    import http.client
+
+    operator = web()
+    connection = http.client.HTTPConnection("127.0.0.1", operator.port, timeout=30)
+    connection.request("GET", "/swarm/events", headers={"Cookie": operator.cookie})
+    answer = connection.getresponse()
+    assert answer.getheader("Content-Type") == "text/event-stream"
+    web("ada").do("member.invite", days=2)
+    seen = b""
+    while b"event: news" not in seen:
+        seen += answer.readline()
+    connection.close()
