@@ -19,6 +19,7 @@ from swarmhub.cli.shared import (
     need_answer,
     run,
     show,
+    table,
     whole,
 )
 from swarmhub.errors import BadInput
@@ -212,3 +213,21 @@ def export(
 
     made = run(write(Home.open(home), study, out, best))
     show(made, json_, f"Wrote the model after training round {made.round} to {out}.")
+
+
+@app.command("acts")
+def acts(
+    study: Annotated[str, typer.Option(help="Of this study alone.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    json_: JsonOption = False,
+) -> None:
+    """List what this hospital's persons have had signed, the newest last."""
+    from swarmhub.operations.acting import read_acts
+    from swarmhub.words import say_time
+
+    found = read_acts(Home.open(home), study)
+    if json_:
+        show(found, True, "")
+        return
+    rows = [[say_time(a.time_ms), a.person, a.kind, a.study, a.refused or "done"] for a in found]
+    table("Acts", ["time", "person", "act", "study", "outcome"], rows)
