@@ -9,6 +9,7 @@ from swarmhub.operations.report.gather import Reported
 METHODS = {
     "logistic": "logistic regression",
     "mlp": "neural network with one hidden layer beside a linear part",
+    "trees": "gradient-boosted trees",
 }
 
 
