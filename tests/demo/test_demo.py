@@ -255,7 +255,7 @@ def own_tables(tmp_path, seed=0, rows=60):
     return [*arguments, "--label", "outcome"]
 
 
-@pytest.mark.parametrize("model", ["logistic", "mlp"])
+@pytest.mark.parametrize("model", ["logistic", "mlp", "trees"])
 def test_own_tables_with_other_columns_gaps_and_text(tmp_path, model):
     done = swarmhub(
         "demo", "--json", "--rounds", "6", "--model", model, "--home", tmp_path / "d",

@@ -7,8 +7,8 @@
                `survival` checks
     trees      the leaves of gradient-boosted trees, added up (`trees`)
 
-A margin is made by `arithmetic` or by additions alone, so that it has the same bits on every machine. A recipe may
-merge arrays that only its training needs; they are left behind.
+A margin is made by `arithmetic`, or by comparisons and additions, so that it has the same bits on
+every machine. A recipe may merge arrays that only its training needs; they are left behind.
 """
 
 from __future__ import annotations

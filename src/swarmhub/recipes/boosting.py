@@ -47,7 +47,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "trees": (), "depth": (), "rate": (), "left_out": plan.LEFT_OUTS,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
-TREES, DEPTH, RATE = 40, 3, 0.2  # if the terms name none
+TREES, DEPTH, RATE = 40, 3, 0.1  # if the terms name none
 MAX_ROUNDS = 1000  # of the stage in which trees grow
 
 

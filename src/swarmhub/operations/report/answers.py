@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from swarmhub.errors import plain
 from swarmhub.operations.report.gather import Reported
 
+METHODS_OF_ALL = {"trees": "gradient-boosted trees"}  # recipes of several kinds of outcome
 LISTED = 24  # names in a sentence; a consortium has no more hospitals
 
 

@@ -9,6 +9,7 @@ is in the middle of the gap between the bins that it parts.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class Cuts:
     @property
     def bins(self) -> int:
         """Bins of a feature at most, B."""
-        return self.points.shape[1] + 1
+        return int(self.points.shape[1]) + 1
 
     def place(self, x: Array) -> Whole:
         """Return the bin of each row in each feature; (n, p) -> (n, p)."""
@@ -95,7 +96,7 @@ def _choose(edges: Array, rows: Whole) -> list[float]:
     left, bins, count = int(rows.sum()), MOST_BINS, 0
     points: list[float] = []
     is_few = len(filled) <= MOST_BINS
-    for place, following in zip(filled, filled[1:], strict=False):
+    for place, following in itertools.pairwise(filled):
         count += int(rows[place])
         if is_few or (bins > 1 and count * bins >= left):
             points.append(0.5 * (float(edges[place + 1]) + float(edges[following])))

@@ -41,12 +41,12 @@ class Forest:
     @property
     def trees(self) -> int:
         """Number of trees, T."""
-        return self.leaf.shape[1]
+        return int(self.leaf.shape[1])
 
     @property
     def depth(self) -> int:
         """Levels of a tree, D."""
-        return self.leaf.shape[3].bit_length() - 1
+        return int(self.leaf.shape[3]).bit_length() - 1
 
     @property
     def is_grown(self) -> bool:
@@ -94,9 +94,7 @@ class Forest:
         stand = np.array([self.tree, self.level], dtype=np.int64)
         return {"feature": self.feature, "cut": self.cut, "leaf": self.leaf, "stand": stand}
 
-    def read(
-        self, arrays: Mapping[str, npt.NDArray[Any]], features: int, bins: int
-    ) -> Forest:
+    def read(self, arrays: Mapping[str, npt.NDArray[Any]], features: int, bins: int) -> Forest:
         """Return trees of the same form out of settled arrays. Raises BadInput if they are none."""
         found = {name: np.asarray(arrays[name]) for name in AGREED}
         wanted = self.to_arrays()

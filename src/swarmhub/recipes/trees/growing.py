@@ -140,8 +140,11 @@ class Growth:
         forest = self.start.read(sums, self.terms.features, self.terms.bins)
         if forest.is_grown:
             return forest
-        cells = (sums[name].astype(np.float64) for name in ("gradient", "curvature", "rows"))
-        return forest.grow(find_splits(*cells, self.terms.least), self.terms.rate)
+        gradient, curvature, rows = (
+            sums[name].astype(np.float64) for name in ("gradient", "curvature", "rows")
+        )
+        splits = find_splits(gradient, curvature, rows, self.terms.least)
+        return forest.grow(splits, self.terms.rate)
 
     def _add_up(self, forest: Forest, model: int) -> Array:
         """Return the sums of gradients, curvatures and rows by node, feature and bin, (3, e, nodes,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from swarmhub.evaluation.figures import DESCRIPTIVE
-from swarmhub.operations.report.answers import Known, list_names, say_leaks
+from swarmhub.operations.report.answers import METHODS_OF_ALL, Known, list_names, say_leaks
 from swarmhub.operations.report.gather import Reported
 
 METHODS = {
     "logistic": "logistic regression",
     "mlp": "neural network with one hidden layer beside a linear part",
-    "trees": "gradient-boosted trees",
+    **METHODS_OF_ALL,
 }
 
 
