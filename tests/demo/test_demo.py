@@ -328,7 +328,7 @@ def check_sentence(done):
         (["--site", "A=GOOD", "--site", "B=BINARY"], "UTF-8"),
         (["--site", "A=GOOD", "--site", "B=WORDS"], "one of the study's words"),
         (["--site", "A=GOOD", "--site", "B=GOOD", "--test", "/no/test.csv"], "/no/test.csv"),
-        (["--model", "transformer"], "logistic or mlp"),
+        (["--model", "transformer"], "logistic or mlp or trees"),
         (["--label", "x"], "--site"),
     ],
 )

@@ -99,3 +99,25 @@ def test_the_swarms_cox_model_is_as_good_as_that_of_one_place(tmp_path):
     split = Split.of(find_example("leukaemia").spec, datasets, 0, 0.3)
     pooled = split.yardstick.fit(split.training, split.design)
     assert split.score(train_swarm(split)) == pytest.approx(split.score(pooled), abs=0.005)
+
+
+def test_trees_are_compared_with_trees_in_one_place():
+    spec = replace(find_example("heart").spec, options={"model": "trees"})
+    random = np.random.default_rng(SEED)
+    x = random.normal(size=(900, 2))
+    rows = Dataset(x, ("a", "b"), y=(x[:, 0] * x[:, 1] > 0).astype(float))
+    design = design_alone(rows, ["a", "b"], Options())
+    ruler = yardstick_of(spec)
+    assert ruler.measure([rows], ruler.fit([rows], design)(rows))["auc"] > 0.9
+    linear = yardstick_of(replace(spec, options={}))
+    assert linear.measure([rows], linear.fit([rows], design)(rows))["auc"] < 0.6
+
+
+def test_the_swarm_s_probabilities_of_classes_have_a_row_for_each_patient():
+    ruler = yardstick_of(find_example("pbmc").spec)
+    part = made_up(np.repeat(np.arange(10), 6), "classes")
+    design = design_alone(part, ["a", "b"], Options(kind="classes", classes=10))
+    weight = np.random.default_rng(SEED).normal(size=(10, 2))
+    chance = ruler.apply({"weight": weight, "bias": np.zeros(10)}, part, design)
+    assert chance.shape == (60, 10)
+    np.testing.assert_allclose(chance.sum(axis=1), 1.0)

@@ -47,7 +47,7 @@ def demo(
             help="Rounds of training at most; default: 20, with --kill-leader 30.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A recipe: logistic, mlp, elastic_net.")] = "logistic",
+    model: Annotated[str, typer.Option(help="A recipe, as in the terms.")] = "logistic",
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,

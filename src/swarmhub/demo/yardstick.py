@@ -21,11 +21,17 @@ from swarmhub.evaluation import classes
 from swarmhub.evaluation.figures import Figure, evaluate_scores
 from swarmhub.evaluation.sums import mean_of
 from swarmhub.models.architecture import need_architecture
-from swarmhub.recipes.linear.alone import fit_alone
 from swarmhub.recipes.linear.folds import FOLDS
-from swarmhub.recipes.linear.losses import LOGISTIC, Loss, Squared, loss_of, sigmoid
-from swarmhub.recipes.linear.training import predict
+from swarmhub.recipes.linear.losses import (
+    LOGISTIC,
+    Loss,
+    Squared,
+    loss_of,
+    predict_rows,
+    sigmoid,
+)
 from swarmhub.recipes.plan import get_model, read_penalty
+from swarmhub.recipes.registry import find_alone
 from swarmhub.recipes.stages import FIXED
 from swarmhub.recipes.survival.cox import MAX_ROUNDS, Cox
 from swarmhub.recipes.survival.likelihood import Rows
@@ -82,9 +88,9 @@ class Binary:
         return sigmoid(score(self.spec, parameters, rows, design)[0])
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
-        """Train a logistic regression."""
-        point = fit_linear(parts, design, self.spec, LOGISTIC)
-        return lambda rows: sigmoid(design.matrix(rows) @ point[:-1] + point[-1])
+        """Train a model of two classes."""
+        margins = fit_margins(parts, design, self.spec, LOGISTIC)
+        return lambda rows: sigmoid(margins(rows)[0])
 
     def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
         """Return AUC and log loss."""
@@ -112,11 +118,10 @@ class Classes:
     def apply(self, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
         """Return the probability of each class, (n, e)."""
         margins = score(self.spec, parameters, rows, design)
-        return in_columns(self.loss.predict(margins[None])[0])
+        return in_columns(predict_rows(self.loss, margins))
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
-        """Train a softmax regression of those classes that the rows have; the others get the
-        probability 0."""
+        """Train a model of those classes that the rows have; the others get the probability 0."""
         known, codes = np.unique(outcomes(parts), return_inverse=True)
         if len(known) < 2:
             raise BadInput("Expected rows of two classes or more, got one.")
@@ -124,11 +129,11 @@ class Classes:
         renamed = [replace(part, y=y.astype(np.float64))
                    for part, y in zip(parts, np.split(codes, ends), strict=True)]  # fmt: skip
         loss = loss_of("classes", len(known))
-        point = fit_linear(renamed, design, self.spec, loss).reshape(loss.outputs, -1)
+        margins = fit_margins(renamed, design, self.spec, loss)
 
         def scored(rows: Dataset) -> Floats:
             found = np.zeros((rows.rows, self._count()))
-            made = predict(loss, point[:, :-1], point[:, -1], design.matrix(rows))
+            made = predict_rows(loss, margins(rows))
             found[:, known.astype(np.int64)] = in_columns(made)
             return found
 
@@ -170,11 +175,11 @@ class Numbers:
         return found
 
     def fit(self, parts: Sequence[Dataset], design: Design) -> Predict:
-        """Train a ridge regression."""
+        """Train a model of the standardised number."""
         mean, sd = design.outcome
         scaled = [replace(p, y=(outcomes([p]) - mean) / sd) for p in parts]
-        point = fit_linear(scaled, design, self.spec, Squared())
-        return lambda rows: mean + sd * (design.matrix(rows) @ point[:-1] + point[-1])
+        margins = fit_margins(scaled, design, self.spec, Squared())
+        return lambda rows: mean + sd * margins(rows)[0]
 
     def measure(self, tests: Sequence[Dataset], predicted: Floats) -> Found:
         """Return the mean absolute error; and half of the mean squared error, by the variance."""
@@ -250,15 +255,16 @@ def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Des
     return Design.from_statistics(statistics_of(own), options)
 
 
-def fit_linear(parts: Sequence[Dataset], design: Design, spec: Spec, loss: Loss) -> Floats:
-    """Return a linear model of these rows, its penalty chosen by folds of patients,
-    (e (p + 1),). Raises BadInput if a class is absent."""
+def fit_margins(parts: Sequence[Dataset], design: Design, spec: Spec, loss: Loss) -> Predict:
+    """Train the study's recipe on these rows, or a linear model if it cannot train in one place;
+    return the margins of rows, (outputs, n). Raises BadInput if a class is absent."""
     x = np.concatenate([design.matrix(part) for part in parts])
     fold = np.concatenate([fold_patients(part, spec.seed, FOLDS) for part in parts])
     try:
-        return fit_alone(x, outcomes(parts), fold, loss=loss)[1]
+        margins = find_alone(get_model(spec))(spec, x, outcomes(parts), fold, loss)
     except ValueError as error:
         raise BadInput(str(error)) from None
+    return lambda rows: margins(design.matrix(rows))
 
 
 def outcomes(parts: Sequence[Dataset]) -> Floats:

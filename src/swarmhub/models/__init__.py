@@ -4,6 +4,7 @@ exported      the model as a value
 architecture  the arrays of each recipe, and its margins
 response      predictions out of margins, by the kind of the outcome
 survival      curves and risks of a model of times to an event
+trees         the arrays and the margins of trees
 arithmetic    sums and functions with the same bits on every machine
 folder        the folder that 'swarmhub model export' writes
 document      its model.json

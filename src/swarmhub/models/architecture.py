@@ -6,9 +6,10 @@
     mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
     cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
                `survival` checks
+    trees      the leaves of gradient-boosted trees, added up (`trees`)
 
-A margin is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
-merge arrays that only its training needs; they are left behind.
+A margin is made by `arithmetic`, or by comparisons and additions, so that it has the same bits on
+every machine. A recipe may merge arrays that only its training needs; they are left behind.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.arithmetic import Floats, add_up, tanh
 from swarmhub.models.survival import CURVES, check_curves
+from swarmhub.models.trees import add_to_graph, add_trees, check_trees, shapes_of_trees
 from swarmhub.params.buffer import is_in_range
 from swarmhub.recipes.linear.training import TRAINING_ONLY
 from swarmhub.recipes.registry import find_entry, find_recipe
@@ -41,14 +43,15 @@ DTYPES = {"float64": "F64", "float32": "F32"}
 class Architecture:
     """A recipe's arrays and its margins: `shapes` maps arrays, numbers of features and of outputs
     to the shapes that they should have, `score` maps arrays and x (n, p) to margins (outputs, n).
-    `check` raises BadInput for finite arrays of these shapes that contradict each other. `name` is
-    the statistical name, `onnx` adds the margins (rows, outputs) to a graph (`onnx.Graph`) whose
-    standardised inputs have the given name, and returns theirs; None if it cannot be written."""
+    `check` raises BadInput for finite arrays of these shapes that contradict each other or the
+    number of features. `name` is the statistical name, `onnx` adds the margins (rows, outputs) to a
+    graph (`onnx.Graph`) whose standardised inputs have the given name, and returns theirs; None if
+    it cannot be written."""
 
     shapes: Callable[[Arrays, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
     kinds: tuple[OutcomeKind, ...]
-    check: Callable[[Arrays], None] = lambda arrays: None
+    check: Callable[[Arrays, int], None] = lambda arrays, features: None
     name: str = "model"
     onnx: Callable[[Any, Arrays, str], str] | None = None
 
@@ -128,7 +131,12 @@ ARCHITECTURES = {
         onnx=_add_hidden,
     ),
     "cox": Architecture(
-        _shapes_of_times, _hazards, ("time_to_event",), check_curves, "Cox regression", _add_linear
+        _shapes_of_times, _hazards, ("time_to_event",), lambda arrays, _: check_curves(arrays),
+        "Cox regression", _add_linear,
+    ),
+    "trees": Architecture(
+        shapes_of_trees, add_trees, ("binary", "classes", "continuous"), check_trees,
+        "gradient-boosted trees", add_to_graph,
     ),
 }  # fmt: skip
 
@@ -175,7 +183,7 @@ def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -
             raise BadInput(f"Expected '{name}' as float64 or float32, got {array.dtype.name}.")
         if not is_in_range(array, dtype):
             raise BadInput(f"The array '{name}' has values that are no finite numbers.")
-    architecture.check(arrays)
+    architecture.check(arrays, features)
 
 
 def _say(shapes: Shapes) -> str:

@@ -33,7 +33,7 @@ from swarmhub.data.frames import Floats, Words
 from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
-from swarmhub.models.architecture import ARCHITECTURES
+from swarmhub.models.architecture import need_architecture
 from swarmhub.models.exported import ExportedModel
 from swarmhub.models.folder import need_own_place, read_model, write_beside
 from swarmhub.models.response import PARTS, Response
@@ -177,7 +177,7 @@ class Model:
         """Return the predictions of a dataset's rows: the probability of the positive class (n,),
         that of each class (n, K), values in the outcome's unit (n,), or logarithms of hazards over
         the baseline's (n,)."""
-        architecture, response = ARCHITECTURES[self.exported.recipe], self.exported.response
+        architecture, response = need_architecture(self.exported.recipe), self.exported.response
         is_wide = response.kind == "classes"
         found = np.empty((dataset.rows, len(response.classes)) if is_wide else dataset.rows)
         width = len(self.design.sources) * response.outputs

@@ -9,6 +9,7 @@
                    pooled solution
     small_network  one hidden layer beside a linear path (`mlp`)
     cox            Cox regression by sums, with what `survival` has
+    boosting       gradient-boosted trees by sums of histograms, with what `trees` has
 
 numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
 """

@@ -11,7 +11,7 @@ The penalty is chosen as that of `logistic` (`linear.folds`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from swarmhub.recipes import plan
 from swarmhub.recipes.linear import elastic
 from swarmhub.recipes.linear.elastic import ElasticNet, Masks, Rows, read_strength, see_folds
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS
+from swarmhub.recipes.linear.losses import Loss
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED, Step, run_sums
 from swarmhub.recipes.training import Measured, load
@@ -80,6 +81,15 @@ def run(site: Site) -> None:
     for turn in site.swarm.rounds(model.parameters, model.measure):
         model.fit(turn)
         site.say(f"round {turn.number} of {turn.rounds}: the model of {len(site.y)} rows")
+
+
+def fit_alone(
+    spec: Spec, x: Floats, y: Floats, fold: Any, loss: Loss
+) -> Callable[[Floats], Floats]:
+    """Fit one place's rows; return their margins of rows, (n, p) -> (1, n). Raises ValueError if a
+    class is absent."""
+    _, point = elastic.fit_alone(x, y, fold, loss, read_ratio(spec))
+    return lambda tested: (tested @ point[:-1] + point[-1])[None]
 
 
 class ElasticTraining(Measured):

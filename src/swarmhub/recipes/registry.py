@@ -10,16 +10,24 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from swarmhub.contract.records import Spec, Stage
 from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.data.frames import Floats
 from swarmhub.errors import BadInput, plain
+from swarmhub.recipes.linear.alone import fit_linear
+from swarmhub.recipes.linear.losses import Loss
 
 if TYPE_CHECKING:
     from swarmhub.recipes.site import Site
+
+Whole = npt.NDArray[np.int64]
 
 GROUP = "swarmhub.recipes"
 BUILT_IN = {
@@ -27,7 +35,19 @@ BUILT_IN = {
     "mlp": "swarmhub.recipes.small_network",
     "elastic_net": "swarmhub.recipes.elastic_net",
     "cox": "swarmhub.recipes.cox",
+    "trees": "swarmhub.recipes.boosting",
 }  # the first one for a kind of outcome is its default
+
+
+class FitAlone(Protocol):
+    """A recipe's training in one place, for comparison."""
+
+    def __call__(
+        self, spec: Spec, x: Floats, y: Floats, fold: Whole, loss: Loss
+    ) -> Callable[[Floats], Floats]:
+        """Train on rows x (n, p) with outcomes y (n,), numbers of classes or standardised values,
+        and folds (n,); return the margins of other rows, (n, p) -> (outputs, n). Raises ValueError
+        if a class is absent."""
 
 
 class Recipe(Protocol):
@@ -37,7 +57,7 @@ class Recipe(Protocol):
     first; none if `check` reads its value. `SCORED` names the models whose test patients are
     counted over all hospitals: 'swarm', and 'left-out' if there is a model without each hospital. A
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
-    models can be exported.
+    models can be exported. `fit_alone` (`FitAlone`) may be there, too.
     """
 
     KINDS: tuple[OutcomeKind, ...]
@@ -87,6 +107,13 @@ def _load(name: str) -> Recipe:
             f"The recipe '{plain(name, 40)}' of {_package(entry)} lacks {', '.join(lacking)}."
         )
     return recipe
+
+
+def find_alone(name: str) -> FitAlone:
+    """Return the training in one place of the recipe of this name, that of a linear model if it has
+    none of its own."""
+    found: FitAlone = getattr(find_recipe(name), "fit_alone", fit_linear)
+    return found
 
 
 def find_entry(name: str) -> EntryPoint | None:

@@ -68,7 +68,8 @@ def _development(found: Reported) -> dict[str, Known]:
         "D4b": Known("A missing value counts as the mean over all hospitals."
                      + _say_indicators(found),
                      "patients that were left out, and whether values are missing at random"),
-        "D4c": Known("A penalty limits the weights"
+        "D4c": Known("A penalty limits "
+                     + ("the values of leaves" if found.recipe == "trees" else "the weights")
                      + (", chosen by cross-validation inside the swarm on training patients."
                         if "losses" in found.penalty else ".")
                      + " Means and deviations of the features come from training patients."),

@@ -17,6 +17,10 @@ MODELS = {
 # words that say nothing alone
 BARE = frozenset(["1", "true", "yes", "y", "positive", "pos", "+", "event", "ja", "oui", "si"])
 PHRASE = 60  # letters
+OF_TREES = (
+    "Number, depth and rate of the trees are in the terms; a fixed penalty keeps the values of "
+    "their leaves small."
+)
 LEFT = "No patient's record left its hospital: models and sums over patients did."
 
 
@@ -46,6 +50,13 @@ def say_hospitals(report: Report) -> str:
 def say_own(evaluated: Evaluated) -> str:
     """Return the name of a model in this hospital's own evaluation."""
     return MODELS.get(evaluated.model, evaluated.model)
+
+
+def say_weighing(recipe: str, weighing: str) -> str:
+    """Return how a recipe trains, behind its method; `weighing` is that of a linear model."""
+    if recipe != "trees":
+        return weighing
+    return f" with a penalty on the values of leaves{''.join(weighing.partition(', ')[1:])}"
 
 
 def say_penalty(penalty: Penalty | None) -> str:

@@ -17,6 +17,7 @@ from swarmhub.operations.report.answers import (
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
 from swarmhub.operations.report.measuring import has_left_out
+from swarmhub.operations.report.say import OF_TREES, say_weighing
 from swarmhub.recipes.linear.folds import FOLDS
 
 CITED = (
@@ -133,7 +134,7 @@ def _analysis(found: Reported) -> dict[str, Known]:
     share = f"{float(declared.test_fraction):.0%}" if declared else "a part"
     kind = kind_of(found.kind)
     over = "of each hospital" if found.is_standardised_apart else "over all hospitals"
-    model = f"{found.method}{kind.say.WEIGHING}"
+    model = f"{found.method}{say_weighing(found.recipe, kind.say.WEIGHING)}"
     return {
         "12a": Known(f"Each hospital set {share} of its patients{kind.BY_CLASS} aside "
                      "before training, or named files of test patients. No test patient is used to "
@@ -164,7 +165,8 @@ def _sharing(found: Reported) -> dict[str, Known]:
         "18e": Known("Rows stay at the hospitals. Members hold the models and the settled sums.",
                      "whom to ask"),
         "22": Known(f"Members can export all parameters (model {found.model}) as a folder that "
-                    "scores patients; the largest weights are in this report.",
+                    "scores patients"
+                    + ("; the largest weights are in this report." if found.features else "."),
                     "how others get it, and under which conditions"),
     }  # fmt: skip
     if versions:
@@ -191,6 +193,8 @@ def _results(trained: str, tested: str) -> dict[str, Known]:
 
 
 def _say_penalty(found: Reported) -> str:
+    if found.recipe == "trees":
+        return OF_TREES
     penalty = found.penalty
     if "losses" in penalty:
         return (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.contract.records import Spec
 from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, Plan, choose, curves, held_out
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss
@@ -30,6 +33,16 @@ def fit_alone(
     held, weight = held_out(stack, stack.optimum())
     chosen = choose(curves(plan, held, weight))
     return strengths[chosen], fit_at(axes, y, strengths[chosen], loss)
+
+
+def fit_linear(
+    spec: Spec, x: Array, y: Array, fold: npt.NDArray[np.int64], loss: Loss
+) -> Callable[[Array], Array]:
+    """Fit a linear model of rows x (n, p), its penalty chosen by these folds, whatever the terms
+    say; return the margins of other rows, (n, p) -> (e, n). Raises ValueError if a class is
+    absent."""
+    point = fit_alone(x, y, fold, loss=loss)[1].reshape(loss.outputs, -1)
+    return lambda tested: point[:, :-1] @ tested.T + point[:, -1:]
 
 
 def fit_at(axes: Axes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC) -> Array:

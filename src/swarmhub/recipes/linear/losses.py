@@ -157,6 +157,12 @@ class Squared:
 LOGISTIC = Logistic()
 
 
+def predict_rows(loss: Loss, margins: Array) -> Array:
+    """Return the predictions of one model's margins (e, n): (n,) of one output, (n, e) of more."""
+    found = loss.predict(margins[None])[0]
+    return found[0] if loss.outputs == 1 else np.ascontiguousarray(found.T)
+
+
 def loss_of(kind: OutcomeKind, classes: int = 2) -> Loss:
     """Return the loss of an outcome with this many classes. Raises ValueError for a kind that has
     no linear recipe."""

@@ -26,7 +26,7 @@ from swarmhub.recipes.linear.axes import Array, Axes
 from swarmhub.recipes.linear.consensus import Settled, State, advance, changes
 from swarmhub.recipes.linear.coupling import start_of
 from swarmhub.recipes.linear.grid import Start
-from swarmhub.recipes.linear.losses import LOGISTIC, Loss
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss, predict_rows
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.sums import Arrays
 
@@ -128,6 +128,4 @@ class Training:
 def predict(loss: Loss, weight: Array, bias: Array, x: Array) -> Array:
     """Return predictions of rows x (n, p): (n,) of one output, (n, e) of more; weight (p,) or
     (e, p), bias (1,) or (e,)."""
-    margins = np.atleast_2d(weight) @ x.T + bias[:, None]  # (e, n)
-    found = loss.predict(margins[None])[0]
-    return found[0] if loss.outputs == 1 else np.ascontiguousarray(found.T)
+    return predict_rows(loss, np.atleast_2d(weight) @ x.T + bias[:, None])
