@@ -107,5 +107,5 @@ def test_each_outcome_has_the_recipes_that_are_named_for_it() -> None:
     with pytest.raises(BadInput, match="the model logistic or mlp"):
         plan.complete(spec)
     numbers = replace(spec, data=Declaration(Outcome("y", "continuous")), options={"model": "mlp"})
-    with pytest.raises(BadInput, match="'continuous' the model logistic,"):
+    with pytest.raises(BadInput, match="'continuous' the model logistic or deep or cnn,"):
         plan.complete(numbers)

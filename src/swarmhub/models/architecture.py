@@ -5,23 +5,29 @@
     mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
     cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
                `survival` checks
+    deep       dense layers with ReLU (`networks`), of every kind of outcome but times
+    cnn        convolutions of an image, then dense layers (`networks`)
 
-A margin is made by `arithmetic` alone, so that it has the same bits on every machine. A recipe may
+A margin is made as `arithmetic` says, without a BLAS library, so that it has the same bits on every machine. A recipe may
 merge arrays that only its training needs; they are left behind.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.data.design import Design
 from swarmhub.errors import BadInput, plain
+from swarmhub.models import networks
 from swarmhub.models.arithmetic import Floats, add_up, tanh
+from swarmhub.models.layers import score_dense
 from swarmhub.models.survival import CURVES, check_curves
 from swarmhub.params.buffer import is_in_range
 from swarmhub.recipes.linear.training import TRAINING_ONLY
@@ -42,7 +48,9 @@ class Architecture:
     to the shapes that they should have, `score` maps arrays and x (n, p) to margins (outputs, n).
     `check` raises BadInput for finite arrays of these shapes that contradict each other. `name` is
     the statistical name, `onnx` adds the margins (rows, outputs) to a graph (`onnx.Graph`) whose
-    standardised inputs have the given name, and returns theirs; None if it cannot be written."""
+    standardised inputs have the given name, and returns theirs; None if it cannot be written.
+    `of_design` returns the architecture over the features of a design, if it depends on which they
+    are; raises BadInput if it cannot be over these."""
 
     shapes: Callable[[Arrays, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
@@ -50,6 +58,7 @@ class Architecture:
     check: Callable[[Arrays], None] = lambda arrays: None
     name: str = "model"
     onnx: Callable[[Any, Arrays, str], str] | None = None
+    of_design: Callable[[Design], Architecture] | None = None
 
 
 def _float64(arrays: Arrays, name: str) -> Floats:
@@ -106,6 +115,21 @@ def _shapes_of_times(arrays: Arrays, features: int, outputs: int) -> Shapes:
     return {**sizes, "cuts": (_size(arrays, "cuts"),), "weight": (features,)}
 
 
+def _of_images(design: Design) -> Architecture:
+    grid = networks.need_grid(design)
+    return replace(
+        ARCHITECTURES["cnn"],
+        shapes=lambda a, p, e: networks.shape_images(grid, a, e),
+        score=functools.partial(networks.score_grid, grid),
+        onnx=functools.partial(networks.add_images, grid),
+    )
+
+
+def _need_design(*_: Any) -> Any:
+    raise BadInput("Expected the design of a model over images; export the model again.")
+
+
+NETWORKS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
 ARCHITECTURES = {
     "logistic": Architecture(
         lambda a, p, e: {"bias": (e,), "weight": (p,) if e == 1 else (e, p)},
@@ -127,12 +151,20 @@ ARCHITECTURES = {
     "cox": Architecture(
         _shapes_of_times, _hazards, ("time_to_event",), check_curves, "Cox regression", _add_linear
     ),
+    "deep": Architecture(
+        networks.shape_deep, score_dense, NETWORKS, networks.check_network,
+        "deep neural network of dense layers", networks.add_deep,
+    ),
+    "cnn": Architecture(
+        _need_design, _need_design, NETWORKS, networks.check_network,
+        "convolutional neural network", of_design=_of_images,
+    ),
 }  # fmt: skip
 
 
-def need_architecture(recipe: str) -> Architecture:
-    """Return the architecture of this name, of this package or of another one's recipe. Raises
-    BadInput if there is none."""
+def need_architecture(recipe: str, design: Design | None = None) -> Architecture:
+    """Return the architecture of this name, of this package or of another one's recipe, over the
+    features of a design if it is given. Raises BadInput if there is none."""
     found = ARCHITECTURES.get(recipe)
     if found is None and find_entry(recipe) is not None:
         found = getattr(find_recipe(recipe), "ARCHITECTURE", None)
@@ -141,13 +173,15 @@ def need_architecture(recipe: str) -> Architecture:
             f"Expected a model of the recipe {', '.join(ARCHITECTURES)}, got "
             f"'{plain(recipe, 40)}'; update swarmhub."
         )
+    if design is not None and found.of_design is not None:
+        return found.of_design(design)
     return found
 
 
-def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -> None:
-    """Raise BadInput if these are not the arrays of the recipe over so many features and with so
-    many margins, if a number is not finite, or if the arrays contradict each other."""
-    architecture = need_architecture(recipe)
+def check_arrays(recipe: str, design: Design, arrays: Arrays, outputs: int = 1) -> None:
+    """Raise BadInput if these are not the arrays of the recipe over the features of a design and
+    with so many margins, if a number is not finite, or if the arrays contradict each other."""
+    architecture, features = need_architecture(recipe, design), len(design.sources)
     wanted = architecture.shapes(arrays, features, outputs)
     found = {name: array.shape for name, array in arrays.items()}
     if found != wanted or not 1 <= _size(arrays, "mix") <= MAX_HIDDEN:

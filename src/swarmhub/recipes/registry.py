@@ -26,6 +26,8 @@ BUILT_IN = {
     "logistic": "swarmhub.recipes.logistic",
     "mlp": "swarmhub.recipes.small_network",
     "cox": "swarmhub.recipes.cox",
+    "deep": "swarmhub.recipes.neural.deep",
+    "cnn": "swarmhub.recipes.neural.cnn",
 }  # the first one for a kind of outcome is its default
 
 
@@ -86,6 +88,14 @@ def _load(name: str) -> Recipe:
             f"The recipe '{plain(name, 40)}' of {_package(entry)} lacks {', '.join(lacking)}."
         )
     return recipe
+
+
+def need_packages(recipe: Recipe) -> None:
+    """Raise BadInput, with the command that mends it, if a package that the recipe trains with is
+    not installed: those that need one have a function `need_packages`."""
+    need: Any = getattr(recipe, "need_packages", None)
+    if need is not None:
+        need()
 
 
 def find_entry(name: str) -> EntryPoint | None:

@@ -20,7 +20,7 @@ from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes import plan
 from swarmhub.recipes.kinds.kind import FEW, kind_of
 from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
-from swarmhub.recipes.registry import find_recipe
+from swarmhub.recipes.registry import find_recipe, need_packages
 from swarmhub.recipes.site import Say, Site, digest_data
 from swarmhub.train.session import Swarm
 
@@ -30,6 +30,8 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
     digest, "" if this node does not hold it. Raises BadInput or TrainerError if the data cannot
     take part: nothing of them is in the model then."""
     with train.join(study, home, None, say) as swarm:
+        recipe = find_recipe(plan.get_model(swarm.spec))
+        need_packages(recipe)
         found = Findings(strict=True)
         prepared = prepare(swarm.spec, sources, found)
         for sentence in found.sentences:
@@ -47,7 +49,6 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
         if merged is None:
             say(f"The study '{study}' is over; its merged statistics are not held here.")
             return swarm.final
-        recipe = find_recipe(plan.get_model(swarm.spec))
         recipe.run(make_site(swarm, prepared, merged, found, say))
         return swarm.final
 

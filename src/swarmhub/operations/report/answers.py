@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from swarmhub.errors import plain
+from swarmhub.errors import BadInput, plain
+from swarmhub.models.architecture import need_architecture
 from swarmhub.operations.report.gather import Reported
 
 LISTED = 24  # names in a sentence; a consortium has no more hospitals
@@ -51,6 +52,14 @@ def list_names(names: Iterable[str], most: int = LISTED) -> str:
     every = [plain(name, 60) for name in names]
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def name_other(recipe: str) -> str:
+    """Return the name of a method that is not linear: its statistical name, if it is known."""
+    try:
+        return need_architecture(recipe).name
+    except BadInput:
+        return recipe
 
 
 def say_leaks(found: Reported) -> str:

@@ -85,7 +85,7 @@ def answer_tripod(found: Reported) -> list[Answer]:
     kind = kind_of(found.kind)
     trained, tested = kind.say_rows(found)
     known = _data(found, trained, tested) | _analysis(found) | _sharing(found)
-    return fill(ITEMS, known | _results(trained, tested) | kind.answer_tripod(found))
+    return fill(ITEMS, known | _results(found, trained, tested) | kind.answer_tripod(found))
 
 
 def _data(found: Reported, trained: str, tested: str) -> dict[str, Known]:
@@ -175,13 +175,14 @@ def _sharing(found: Reported) -> dict[str, Known]:
     return known
 
 
-def _results(trained: str, tested: str) -> dict[str, Known]:
+def _results(found: Reported, trained: str, tested: str) -> dict[str, Known]:
     numbers = f"Training: {trained}. Evaluation: {tested or 'no patient'}."
     known = {
         "20a": Known(numbers, "the flow of patients before that"),
         "20b": Known("Numbers and outcomes of each hospital are in this report.",
                      "characteristics of the patients"),
-        "21": Known(f"{numbers} The penalty was chosen on training patients."),
+        "21": Known(f"{numbers} The penalty was chosen on training patients."
+                    if "losses" in found.penalty else numbers),
     }  # fmt: skip
     if tested:
         known["23a"] = Known("See 'How good it is'.")

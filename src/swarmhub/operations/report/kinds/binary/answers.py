@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmhub.evaluation.figures import DESCRIPTIVE
-from swarmhub.operations.report.answers import Known, list_names, say_leaks
+from swarmhub.operations.report.answers import Known, list_names, name_other, say_leaks
 from swarmhub.operations.report.gather import Reported
 
 METHODS = {
@@ -14,7 +14,7 @@ METHODS = {
 
 def name_method(found: Reported) -> str:
     """Return the method in words."""
-    return METHODS.get(found.recipe, found.recipe)
+    return METHODS.get(found.recipe) or name_other(found.recipe)
 
 
 def count_tested(found: Reported) -> tuple[int, int] | None:

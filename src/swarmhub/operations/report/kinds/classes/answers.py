@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swarmhub.evaluation.figures import DESCRIPTIVE
-from swarmhub.operations.report.answers import Known, say_leaks
+from swarmhub.operations.report.answers import Known, name_other, say_leaks
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.classes.measure import pool
 
@@ -13,7 +13,7 @@ from swarmhub.operations.report.kinds.classes.measure import pool
 def name_method(found: Reported) -> str:
     """Return the method in words."""
     if found.recipe != "logistic":
-        return found.recipe
+        return name_other(found.recipe)
     return "softmax regression" if len(found.class_rows) > 2 else "logistic regression"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmhub.evaluation.figures import DESCRIPTIVE
-from swarmhub.operations.report.answers import Known, say_leaks
+from swarmhub.operations.report.answers import Known, name_other, say_leaks
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.numbers.measure import select
 from swarmhub.operations.report.kinds.numbers.say import say_value
@@ -11,7 +11,7 @@ from swarmhub.operations.report.kinds.numbers.say import say_value
 
 def name_method(found: Reported) -> str:
     """Return the method in words."""
-    return "ridge regression" if found.recipe == "logistic" else found.recipe
+    return "ridge regression" if found.recipe == "logistic" else name_other(found.recipe)
 
 
 def count_tested(found: Reported) -> int:
