@@ -1,4 +1,4 @@
-"""Deep networks as recipes, as far as no PyTorch is needed: terms, images, starts, what is lacking."""
+"""Deep networks as recipes, as far as no PyTorch is needed: terms, images, starts."""
 
 import contextlib
 import sys
@@ -15,7 +15,7 @@ from swarmhub.operations.data_check import check_data
 from swarmhub.recipes import plan
 from swarmhub.recipes.neural.cnn import start_images
 from swarmhub.recipes.neural.deep import WIDTHS
-from swarmhub.recipes.neural.options import read_decay, read_epochs
+from swarmhub.recipes.neural.options import Schedule
 from swarmhub.recipes.neural.pixels import Grid
 from swarmhub.recipes.neural.start import start_convolutions, start_dense
 from swarmhub.recipes.preparing import Sources
@@ -70,10 +70,10 @@ def test_an_option_that_cannot_be_is_refused(options, expected):
         plan.complete(terms(model="deep", **options))
 
 
-def test_options_have_defaults_and_are_read():
-    assert (read_epochs(terms()), read_decay(terms())) == (5, 0.005)
-    given = terms(epochs="12", weight_decay="1e-3")
-    assert (read_epochs(given), read_decay(given)) == (12, 0.001)
+def test_the_terms_amend_the_recipe_s_schedule():
+    known = Schedule(5, 0.005)
+    assert known.amend(terms()) == known
+    assert known.amend(terms(epochs="12", weight_decay="1e-3")) == Schedule(12, 0.001)
 
 
 @pytest.mark.usefixtures("no_torch")

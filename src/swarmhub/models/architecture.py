@@ -8,8 +8,8 @@
     deep       dense layers with ReLU (`networks`), of every kind of outcome but times
     cnn        convolutions of an image, then dense layers (`networks`)
 
-A margin is made as `arithmetic` says, without a BLAS library, so that it has the same bits on every machine. A recipe may
-merge arrays that only its training needs; they are left behind.
+A margin is made as `arithmetic` says, without a BLAS library, so that it has the same bits on every
+machine. A recipe may merge arrays that only its training needs; they are left behind.
 """
 
 from __future__ import annotations

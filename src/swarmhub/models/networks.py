@@ -1,5 +1,4 @@
-"""The architectures `deep` and `cnn`: shapes, checks and ONNX graphs of their arrays, all float32 or
-float64.
+"""The architectures `deep` and `cnn`: shapes, checks and ONNX graphs of their arrays.
 
     deep   dense1 .. denseN, output                  p -> widths -> e
     cnn    conv1 .. convN, dense1 .., output         image -> ReLU and pooling after each; the dense

@@ -1,5 +1,5 @@
-"""Deep networks as recipes: trained with PyTorch (extra [torch]) at each hospital, merged by weighted
-means of all arrays.
+"""Deep networks as recipes: trained with PyTorch (extra [torch]) at each hospital, merged by the
+weighted mean of all arrays.
 
     deep       the recipe `deep`: dense layers, as in the Swarm Learning paper
     cnn        the recipe `cnn`: convolutions of an image, then dense layers

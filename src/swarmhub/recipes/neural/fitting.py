@@ -25,6 +25,7 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.frames import Floats
 from swarmhub.errors import TrainerError
 from swarmhub.recipes.neural.networks import Network
+from swarmhub.recipes.neural.options import Schedule
 from swarmhub.recipes.site import Arrays
 
 RATE, EPSILON = 1e-3, 1e-7
@@ -67,19 +68,21 @@ def choose_loss(kind: OutcomeKind, outputs: int) -> EachLoss:
     return lambda margins, y: functional.cross_entropy(margins, y.long(), reduction="none")
 
 
-def fit(network: Network, start: Arrays, rows: Rows, passes: tuple[int, float, int]) -> Arrays:
-    """Return the parameters after training from `start`; `passes` are the epochs, the weight decay
-    and a seed. Raises TrainerError if training diverges."""
-    epochs, decay, seed = passes
+def fit(network: Network, start: Arrays, rows: Rows, schedule: Schedule, seed: int) -> Arrays:
+    """Return the parameters after a round of training from `start`. Raises TrainerError if it
+    diverges."""
     parameters = {name: torch.tensor(a, requires_grad=True) for name, a in start.items()}
     decayed = set(network.list_decayed(start))
     groups = [  # a decay of 2 k in Adam's gradient is k times the sum of squares in the loss
-        {"params": [t for n, t in parameters.items() if n in decayed], "weight_decay": 2 * decay},
+        {
+            "params": [t for n, t in parameters.items() if n in decayed],
+            "weight_decay": 2 * schedule.decay,
+        },
         {"params": [t for n, t in parameters.items() if n not in decayed]},
     ]
     adam = torch.optim.Adam(groups, lr=RATE, eps=EPSILON)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(epochs):
+    for _ in range(schedule.epochs):
         for batch in draw_batches(len(rows), generator):
             x, y, weight = (
                 torch.from_numpy(part[batch]).float() for part in (rows.x, rows.y, rows.weight)
@@ -87,7 +90,7 @@ def fit(network: Network, start: Arrays, rows: Rows, passes: tuple[int, float, i
             losses = rows.loss(network.margins(parameters, x, generator), y)
             loss = (weight * losses).mean()
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             adam.step()
     found = {name: tensor.detach().numpy() for name, tensor in parameters.items()}
     if not all(np.isfinite(array).all() for array in found.values()):

@@ -41,7 +41,7 @@ class Dense:
         self, parameters: Parameters, x: torch.Tensor, generator: torch.Generator | None
     ) -> torch.Tensor:
         """Return the margins of rows, (n, p) -> (n, e)."""
-        for place, name in enumerate(name_dense(parameters)):  # type: ignore[arg-type]
+        for place, name in enumerate(name_dense(parameters)):
             x = functional.relu(_dense(parameters, name, x))
             x = drop(x, self.rest if place else self.first, generator)
         return _dense(parameters, "output", x)
@@ -54,8 +54,8 @@ class Dense:
 
 @dataclass(frozen=True, eq=False)
 class Convolutions:
-    """Convolutions of the image in `grid`, each with ReLU and pooling, then `dense` layers that take
-    the other features, too. The decay is on all weights but the output's."""
+    """Convolutions of the image in `grid`, each with ReLU and pooling, then `dense` layers that
+    take the other features, too. The decay is on all weights but the output's."""
 
     grid: Grid
     dense: Dense
@@ -68,7 +68,7 @@ class Convolutions:
         flat = x.new_zeros((len(x), grid.size))
         flat[:, torch.from_numpy(grid.places)] = x[:, torch.from_numpy(grid.pixels)]
         pixels = flat.reshape(-1, *grid.shape)
-        for name in name_convolutions(parameters):  # type: ignore[arg-type]
+        for name in name_convolutions(parameters):
             weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
             pixels = functional.conv2d(pixels, weight, bias, padding=1)
             pixels = functional.max_pool2d(functional.relu(pixels), POOL)

@@ -1,8 +1,9 @@
-"""What a study's terms say of a network: epochs of a round and weight decay, each with a default."""
+"""The terms of a network's training: epochs of a round and weight decay."""
 
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 
 from swarmhub.contract.records import Spec
 from swarmhub.contract.records.declaration import OutcomeKind
@@ -10,22 +11,35 @@ from swarmhub.errors import BadInput, plain
 
 KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
 SCORED = ("swarm",)
-EPOCHS, MOST_EPOCHS = 5, 100  # 5 in each of 20 rounds: the 100 epochs of the paper
-DECAY = 0.005  # L2 factor of the paper
+MOST_EPOCHS = 100
 OPTIONS: dict[str, tuple[str, ...]] = {
     "epochs": (), "weight_decay": (), "left_out": ("no",),
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """The local training of a round: its epochs, and the weight decay, the factor of the sum of
+    squared weights in the loss."""
+
+    epochs: int
+    decay: float
+
+    def amend(self, spec: Spec) -> Schedule:
+        """Return this schedule with what the terms say instead. Raises BadInput for what cannot
+        be."""
+        return Schedule(
+            _read_epochs(spec.options.get("epochs", str(self.epochs))),
+            _read_decay(spec.options.get("weight_decay", str(self.decay))),
+        )
+
+
 def check(spec: Spec) -> None:
     """Raise BadInput for options whose values cannot be."""
-    read_epochs(spec)
-    read_decay(spec)
+    Schedule(1, 0.0).amend(spec)
 
 
-def read_epochs(spec: Spec) -> int:
-    """Return the epochs of a round."""
-    text = spec.options.get("epochs", str(EPOCHS))
+def _read_epochs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_EPOCHS):
         raise BadInput(
             f"Expected options.epochs to be a whole number from 1 to {MOST_EPOCHS}, got "
@@ -34,9 +48,7 @@ def read_epochs(spec: Spec) -> int:
     return int(text)
 
 
-def read_decay(spec: Spec) -> float:
-    """Return the factor of the sum of squared weights in the loss."""
-    text = spec.options.get("weight_decay", str(DECAY))
+def _read_decay(text: str) -> float:
     try:
         decay = float(text)
     except ValueError:

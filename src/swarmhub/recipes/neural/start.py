@@ -7,6 +7,7 @@ follow from the study's seed by NumPy's PCG64 and one multiplication, which are 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from swarmhub.recipes.site import Arrays
 def start_dense(widths: Sequence[int], seed: int) -> Arrays:
     """Return dense layers from widths[0] inputs over hidden units to widths[-1] outputs."""
     found: Arrays = {}
-    for place, (inputs, units) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for place, (inputs, units) in enumerate(itertools.pairwise(widths), 1):
         name = f"dense{place}" if place < len(widths) - 1 else "output"
         rng = np.random.default_rng([seed, 1, place])
         found[f"{name}.bias"] = np.zeros(units, dtype=np.float32)
@@ -29,7 +30,7 @@ def start_dense(widths: Sequence[int], seed: int) -> Arrays:
 def start_convolutions(channels: Sequence[int], kernel: int, seed: int) -> Arrays:
     """Return convolutions from channels[0] to channels[-1]."""
     found: Arrays = {}
-    for place, (inputs, units) in enumerate(zip(channels, channels[1:], strict=False), 1):
+    for place, (inputs, units) in enumerate(itertools.pairwise(channels), 1):
         rng, area = np.random.default_rng([seed, 2, place]), kernel * kernel
         found[f"conv{place}.bias"] = np.zeros(units, dtype=np.float32)
         shape = (units, inputs, kernel, kernel)

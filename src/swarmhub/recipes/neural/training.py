@@ -13,7 +13,7 @@ import numpy as np
 from swarmhub.data.frames import Floats
 from swarmhub.recipes.neural.fitting import Rows, choose_loss, fit, margins_of, set_threads
 from swarmhub.recipes.neural.networks import Network
-from swarmhub.recipes.neural.options import read_decay, read_epochs
+from swarmhub.recipes.neural.options import Schedule
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.training import Measured, load
 from swarmhub.train.training import SwarmRound
@@ -24,19 +24,16 @@ ALONE = "alone:"
 class NetworkTraining(Measured):
     """The training of a network at this hospital; `parameters` are the merged ones, in place."""
 
-    def __init__(self, site: Site, network: Network, start: Arrays) -> None:
-        self.site, self.network = site, network
+    def __init__(self, site: Site, network: Network, start: Arrays, schedule: Schedule) -> None:
+        self.site, self.network, self.schedule = site, network, schedule
         self.parameters = {name: array.copy() for name, array in start.items()}
         self.start = start
         self.alone: Arrays | None = None  # once it has been trained
-        spec = site.swarm.spec
-        self.passes = read_epochs(spec), read_decay(spec)
         self.loss = choose_loss(site.kind, site.loss.outputs)
 
     def fit(self, turn: SwarmRound) -> None:
         """Train for one round, in place, and report it."""
-        epochs, decay = self.passes
-        passes = epochs, decay, seed_round(self.site.swarm.spec.seed, turn.number)
+        seed = seed_round(self.site.swarm.spec.seed, turn.number)
         x, y = self.site.x, self.site.y.astype(np.float64)
         shared = Rows(x, y, weigh(y, self.site.design.class_rows), self.loss)
         own = self._count_classes()
@@ -44,9 +41,9 @@ class NetworkTraining(Measured):
             kept = {n: turn.local[ALONE + n] for n in self.start if ALONE + n in turn.local}
             before = kept if kept.keys() == self.start.keys() else self.start
             rows = Rows(x, y, weigh(y, own), self.loss)
-            self.alone = fit(self.network, before, rows, passes)
+            self.alone = fit(self.network, before, rows, self.schedule, seed)
             turn.local = {ALONE + name: array for name, array in self.alone.items()}
-        load(self.parameters, fit(self.network, self.parameters, shared, passes))
+        load(self.parameters, fit(self.network, self.parameters, shared, self.schedule, seed))
         turn.report(samples=len(y))
 
     def predict(self) -> Floats | None:
@@ -88,10 +85,10 @@ def seed_round(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def run_network(site: Site, network: Network, start: Arrays) -> None:
+def run_network(site: Site, network: Network, start: Arrays, schedule: Schedule) -> None:
     """Go through the stages at a hospital, from the start of the network."""
     set_threads()
-    model = NetworkTraining(site, network, start)
+    model = NetworkTraining(site, network, start, schedule)
     for turn in site.swarm.rounds(model.parameters, model.measure):
         model.fit(turn)
         site.say(f"round {turn.number} of {turn.rounds}: trained on {len(site.y)} rows")
