@@ -21,7 +21,7 @@ from swarmhub.recipes.neural.fitting import (  # noqa: E402
     fit,
     margins_of,
 )
-from swarmhub.recipes.neural.networks import Convolutions, Dense, drop  # noqa: E402
+from swarmhub.recipes.neural.networks import Convolutions, Dense, Network, drop  # noqa: E402
 from swarmhub.recipes.neural.options import Schedule  # noqa: E402
 from swarmhub.recipes.neural.pixels import Grid  # noqa: E402
 from swarmhub.recipes.neural.start import start_dense  # noqa: E402
@@ -51,7 +51,8 @@ def make(recipe, outputs, rng):
     """A network, its start with biases, rows x, and the margins of it by NumPy."""
     if recipe == "deep":
         start = start_dense((12, 9, 7, outputs), 1)
-        network, x = PLAIN, rng.normal(size=(40, 12))
+        network: Network = PLAIN
+        x = rng.normal(size=(40, 12))
 
         def score(arrays):
             return score_dense(arrays, x)
@@ -197,7 +198,7 @@ def train(sites, network, start, schedule, rounds=20):
             for n in start
         }
         for training in trainings:
-            training.parameters = {n: a.copy() for n, a in merged.items()}
+            training.parameters = {n: np.array(a) for n, a in merged.items()}
     return trainings
 
 
@@ -217,7 +218,7 @@ def test_a_swarm_of_unlike_hospitals_is_near_the_rows_in_one_place():
     class_rows = tuple(np.bincount(y).tolist())
     start = start_dense((10, *WIDTHS["small"], 1), 5)
     network, schedule = Dense(*DROPOUT["small"], has_first_decay=True), Schedule(2, 0.02)
-    every = [site_of(*part, class_rows, test_x=test_x) for part in parts]
+    every = [site_of(own_x, own_y, class_rows, test_x=test_x) for own_x, own_y in parts]
     swarm = train(every, network, start, schedule)
     (pooled,) = train([site_of(x, y, class_rows, test_x=test_x)], network, start, schedule)
     joint, central = (roc_auc_score(test_y, t.predict()) for t in (swarm[0], pooled))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from swarm import Network
 
-from swarmhub.contract.records import Declaration, Outcome, Spec
+from swarmhub.contract.records import Declaration, Inputs, Outcome, Spec
 from swarmhub.models.evaluate import evaluate_files
 from swarmhub.models.predict import load_model
 from swarmhub.operations.models import Target, export_model
@@ -29,26 +29,31 @@ def draw(rng, is_disc, low):
     return np.clip(low + 0.5 * inside + rng.normal(0, 0.08, inside.shape), 0, 1)
 
 
-def write_images(path, rng, count, share, low):
-    """A hospital's images, with the share of discs and the brightness of its device."""
+def write_images(folder, rng, count, share, low):
+    """A hospital's images, with the share of discs and the brightness of its device, and its table
+    of patients."""
+    folder.mkdir()
     discs = rng.random(count) < share
     images = np.array([draw(rng, disc, low) for disc in discs])
-    np.savez(
-        path, images=(255 * images).astype(np.uint8),
-        samples=np.array([f"p{k}" for k in range(count)]),
-        shape=np.where(discs, "disc", "square"),
-    )  # fmt: skip
+    names = [f"p{k}" for k in range(count)]
+    np.savez(folder / "scans.npz", images=(255 * images).astype(np.uint8), samples=names)
+    words, ages = np.where(discs, "disc", "square"), rng.integers(20, 90, count)
+    lines = [f"{n},{w},{a}" for n, w, a in zip(names, words, ages, strict=True)]
+    (folder / "patients.csv").write_text("sample,shape,age\n" + "\n".join(lines) + "\n")
+    return [folder / "scans.npz", folder / "patients.csv"]
 
 
-def run_study(network, outcome, files, options, rounds):
+def run_study(network, declared, files, options, rounds):
+    """Run a study to its end; `files` are those of each hospital."""
     spec = Spec(name="s", min_peers=3, quorum_grace_ms=60_000, leader_timeout_ms=10_000,
-                rounds=rounds, data=Declaration(outcome), options=options, seed=3)  # fmt: skip
+                rounds=rounds, data=declared, options=options, seed=3)  # fmt: skip
     hospitals = range(1, len(files) + 1)
     for i in hospitals:
         network.up(i)
     network.open_study(complete(spec))
-    for i, file in zip(hospitals, files, strict=True):
-        network.train(i, ["-m", "swarmhub", "train", "table", "s", "--data", str(file)])
+    for i, own in zip(hospitals, files, strict=True):
+        given = [word for file in own for word in ("--data", file)]
+        network.train(i, ["-m", "swarmhub", "train", "table", "s", *given])
 
     def is_over():
         network.children.check()
@@ -61,20 +66,21 @@ def test_hospitals_tell_discs_from_squares(tmp_path):
     pytest.importorskip("torch")
     rng, files = np.random.default_rng(4), []
     for i, (count, share) in enumerate(zip(COUNTS, (0.5, 0.7, 0.3), strict=True), 1):
-        files.append(tmp_path / f"{i}.npz")
-        write_images(files[-1], rng, count, share, 0.1 * i)
-    write_images(tmp_path / "new.npz", rng, 300, 0.5, 0.2)
+        files.append(write_images(tmp_path / f"{i}", rng, count, share, 0.1 * i))
+    new = write_images(tmp_path / "new", rng, 300, 0.5, 0.2)
     network = Network(tmp_path, 3)
     with network:
         outcome = Outcome("shape", positive=("disc",), negative=("square",))
+        inputs = (Inputs("scan", columns=("px_*",)), Inputs("clinic"))
+        declared = Declaration(outcome, sample="sample", inputs=inputs)
         options = {"model": "cnn", "epochs": "4"}
-        run_study(network, outcome, files, options, 10)
+        run_study(network, declared, files, options, 10)
         home = network.homes[0]
         made = asyncio.run(export_model(home, "s", Target(tmp_path / "model")))
         page = render(compose(asyncio.run(gather(home, "s"))))
     assert made.method == "convolutional neural network"
     model = load_model(tmp_path / "model")
-    found = evaluate_files(model, tmp_path / "new.npz").evaluation.figures
+    found = evaluate_files(model, new).evaluation.figures
     assert found["auc"].value > 0.95
     assert "convolutional neural network" in page
     assert re.search(r"The weight decay is fixed in the terms", page)
@@ -85,12 +91,12 @@ def test_hospitals_without_images_get_one_sentence(tmp_path):
     pytest.importorskip("torch")
     rng, files = np.random.default_rng(4), []
     for i in (1, 2, 3):
-        files.append(tmp_path / f"{i}.csv")
+        files.append([tmp_path / f"{i}.csv"])
         lines = [f"{k % 2},{x:.3f}" for k, x in enumerate(rng.normal(size=60))]
-        files[-1].write_text("y,age\n" + "\n".join(lines) + "\n")
+        files[-1][0].write_text("y,age\n" + "\n".join(lines) + "\n")
     network = Network(tmp_path, 3)
     with network, pytest.raises(Exception, match="Expected images for the model 'cnn'"):
-        run_study(network, Outcome("y", positive=("1",)), files, {"model": "cnn"}, 2)
+        run_study(network, Declaration(Outcome("y", positive=("1",))), files, {"model": "cnn"}, 2)
 
 
 RINGS = ("inner", "middle", "outer")
@@ -120,7 +126,8 @@ def test_dense_layers_learn_what_no_linear_model_has(tmp_path, kind):
     network = Network(tmp_path, 3)
     with network:
         options = {"model": "deep", "epochs": "10"}
-        run_study(network, OUTCOMES[kind], files[:3], options, 12)
+        own = [[file] for file in files[:3]]
+        run_study(network, Declaration(OUTCOMES[kind]), own, options, 12)
         asyncio.run(export_model(network.homes[0], "s", Target(tmp_path / "model")))
     found = evaluate_files(load_model(tmp_path / "model"), files[3]).evaluation.figures
     if kind == "classes":

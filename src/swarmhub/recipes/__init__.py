@@ -9,6 +9,8 @@
                    pooled solution
     small_network  one hidden layer beside a linear path (`mlp`)
     cox            Cox regression by sums, with what `survival` has
+    neural         deep networks of tables and images (`deep`, `cnn`)
 
-numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
+numpy only, but for the training of deep networks (extra [torch]). A recipe sees matrices, never
+files; `swarmhub.data` makes them.
 """
