@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import importlib.util
 import json
 import os
 import re
@@ -314,6 +315,22 @@ def check_sentence(done):
     assert len(lines) == 1, done.stderr
     assert re.search(r"[.;]", lines[0])
     return lines[0]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is here")
+def test_a_deep_network_without_pytorch_gets_one_sentence(tmp_path):
+    done = swarmhub("demo", "--model", "deep", "--home", tmp_path / "d")
+    assert "pip install swarmhub[torch]" in check_sentence(done)
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.torch
+def test_a_deep_network_is_near_all_rows_in_one_place(tmp_path):
+    pytest.importorskip("torch")
+    done = swarmhub("demo", "--json", "--model", "deep", "--home", tmp_path / "d", timeout=300)
+    assert done.returncode == 0, done.stderr
+    auc = json.loads(done.stdout)["auc"]
+    assert auc["swarm"] == pytest.approx(auc["central"], abs=0.015)
 
 
 @pytest.mark.parametrize(

@@ -85,5 +85,7 @@ def test_each_outcome_has_the_recipes_that_are_named_for_it() -> None:
     with pytest.raises(BadInput, match="the model logistic or mlp or elastic_net"):
         plan.complete(spec)
     numbers = replace(spec, data=Declaration(Outcome("y", "continuous")), options={"model": "mlp"})
-    with pytest.raises(BadInput, match="'continuous' the model logistic or elastic_net or trees,"):
+    with pytest.raises(
+        BadInput, match="'continuous' the model logistic or elastic_net or trees or deep or cnn,"
+    ):
         plan.complete(numbers)

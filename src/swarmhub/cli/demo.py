@@ -84,7 +84,8 @@ def demo(
     )
     from swarmhub.demo.yardstick import yardstick_of
     from swarmhub.operations.engine import need_engine
-    from swarmhub.recipes.registry import list_for
+    from swarmhub.recipes.plan import get_model
+    from swarmhub.recipes.registry import find_recipe, list_for, need_packages
 
     if model not in list_for("binary"):
         raise BadInput(f"Expected --model {' or '.join(list_for('binary'))}, got {model!r}.")
@@ -102,6 +103,7 @@ def demo(
         )
     files = parse_sites(site) if site else None
     terms = None if study is None else read_terms(study, len(files or ()))
+    need_packages(find_recipe(model if terms is None else get_model(terms)))
     root = (home or new_root()).absolute()
     rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
     if terms is not None:

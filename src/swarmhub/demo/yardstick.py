@@ -237,7 +237,7 @@ class Times:
 
 def score(spec: Spec, parameters: Mapping[str, Any], rows: Dataset, design: Design) -> Floats:
     """Return the margins of rows by a study's model, (outputs, n)."""
-    return need_architecture(get_model(spec)).score(parameters, design.matrix(rows))
+    return need_architecture(get_model(spec), design).score(parameters, design.matrix(rows))
 
 
 def design_alone(part: Dataset, columns: Sequence[str], options: Options) -> Design:

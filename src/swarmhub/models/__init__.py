@@ -2,6 +2,8 @@
 
 exported      the model as a value
 architecture  the arrays of each recipe, and its margins
+networks      arrays and graphs of deep networks
+layers        their layers, without PyTorch
 response      predictions out of margins, by the kind of the outcome
 survival      curves and risks of a model of times to an event
 trees         the arrays and the margins of trees

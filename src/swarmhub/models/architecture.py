@@ -7,13 +7,17 @@
     cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
                `survival` checks
     trees      the leaves of gradient-boosted trees, added up (`trees`)
+    deep       dense layers with ReLU (`networks`), of every kind of outcome but times
+    cnn        convolutions of an image, then dense layers (`networks`)
 
-A margin is made by `arithmetic`, or by comparisons and additions, so that it has the same bits on
-every machine. A recipe may merge arrays that only its training needs; they are left behind.
+A margin is made as `arithmetic` says, without a BLAS library, or by comparisons and additions, so
+that it has the same bits on every machine. A recipe may merge arrays that only its training needs;
+they are left behind.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,8 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.data.design import Design
 from swarmhub.errors import BadInput, plain
+from swarmhub.models import networks
 from swarmhub.models.arithmetic import Floats, add_up, tanh
+from swarmhub.models.layers import score_dense
 from swarmhub.models.survival import CURVES, check_curves
 from swarmhub.models.trees import add_to_graph, add_trees, check_trees, shapes_of_trees
 from swarmhub.params.buffer import is_in_range
@@ -46,7 +53,8 @@ class Architecture:
     `check` raises BadInput for finite arrays of these shapes that contradict each other or the
     number of features. `name` is the statistical name, `onnx` adds the margins (rows, outputs) to a
     graph (`onnx.Graph`) whose standardised inputs have the given name, and returns theirs; None if
-    it cannot be written."""
+    it cannot be written. `of_design` returns the architecture over the features of a design, if it
+    depends on which they are; raises BadInput if it cannot be over these."""
 
     shapes: Callable[[Arrays, int, int], Shapes]
     score: Callable[[Arrays, Floats], Floats]
@@ -54,6 +62,7 @@ class Architecture:
     check: Callable[[Arrays, int], None] = lambda arrays, features: None
     name: str = "model"
     onnx: Callable[[Any, Arrays, str], str] | None = None
+    of_design: Callable[[Design], Architecture] | None = None
 
 
 def _float64(arrays: Arrays, name: str) -> Floats:
@@ -117,6 +126,27 @@ LINEAR = Architecture(
     name="logistic regression",
     onnx=_add_linear,
 )
+
+
+def _of_images(design: Design) -> Architecture:
+    grid = networks.need_grid(design)
+    return replace(
+        ARCHITECTURES["cnn"],
+        shapes=lambda a, p, e: networks.shape_images(grid, a, e),
+        score=functools.partial(networks.score_grid, grid),
+        onnx=functools.partial(networks.add_images, grid),
+    )
+
+
+def _need_design(*_: Any) -> Any:
+    raise BadInput("Expected the design of a model over images; export the model again.")
+
+
+def _check_network(arrays: Arrays, _: int) -> None:
+    networks.check_network(arrays)
+
+
+NETWORKS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
 ARCHITECTURES = {
     "logistic": LINEAR,
     "elastic_net": replace(LINEAR, kinds=("binary", "continuous"), name="elastic net"),
@@ -138,12 +168,20 @@ ARCHITECTURES = {
         shapes_of_trees, add_trees, ("binary", "classes", "continuous"), check_trees,
         "gradient-boosted trees", add_to_graph,
     ),
+    "deep": Architecture(
+        networks.shape_deep, score_dense, NETWORKS, _check_network,
+        "deep neural network of dense layers", networks.add_deep,
+    ),
+    "cnn": Architecture(
+        _need_design, _need_design, NETWORKS, _check_network,
+        "convolutional neural network", of_design=_of_images,
+    ),
 }  # fmt: skip
 
 
-def need_architecture(recipe: str) -> Architecture:
-    """Return the architecture of this name, of this package or of another one's recipe. Raises
-    BadInput if there is none."""
+def need_architecture(recipe: str, design: Design | None = None) -> Architecture:
+    """Return the architecture of this name, of this package or of another one's recipe, over the
+    features of a design if it is given. Raises BadInput if there is none."""
     found = ARCHITECTURES.get(recipe)
     if found is None and find_entry(recipe) is not None:
         found = getattr(find_recipe(recipe), "ARCHITECTURE", None)
@@ -152,22 +190,28 @@ def need_architecture(recipe: str) -> Architecture:
             f"Expected a model of the recipe {', '.join(ARCHITECTURES)}, got "
             f"'{plain(recipe, 40)}'; update swarmhub."
         )
+    if design is not None and found.of_design is not None:
+        return found.of_design(design)
     return found
 
 
 def name_method(recipe: str, kind: OutcomeKind, outputs: int) -> str:
-    """Return the statistical name of a recipe for an outcome with so many margins."""
+    """Return the statistical name of a recipe for an outcome with so many margins; its own name if
+    no package has it here."""
     if recipe == "logistic" and kind == "continuous":
         return "ridge regression"
     if recipe == "logistic" and outputs > 1:
         return "softmax regression"
-    return need_architecture(recipe).name
+    try:
+        return need_architecture(recipe).name
+    except BadInput:
+        return recipe
 
 
-def check_arrays(recipe: str, features: int, arrays: Arrays, outputs: int = 1) -> None:
-    """Raise BadInput if these are not the arrays of the recipe over so many features and with so
-    many margins, if a number is not finite, or if the arrays contradict each other."""
-    architecture = need_architecture(recipe)
+def check_arrays(recipe: str, design: Design, arrays: Arrays, outputs: int = 1) -> None:
+    """Raise BadInput if these are not the arrays of the recipe over the features of a design and
+    with so many margins, if a number is not finite, or if the arrays contradict each other."""
+    architecture, features = need_architecture(recipe, design), len(design.sources)
     wanted = architecture.shapes(arrays, features, outputs)
     found = {name: array.shape for name, array in arrays.items()}
     if found != wanted or not 1 <= _size(arrays, "mix") <= MAX_HIDDEN:

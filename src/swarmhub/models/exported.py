@@ -188,7 +188,7 @@ class ExportedModel:
             )
         check_outcome(self.design, response)
         check_design(self.design, self.schema)
-        check_arrays(self.recipe, len(self.design.sources), self.arrays, response.outputs)
+        check_arrays(self.recipe, self.design, self.arrays, response.outputs)
         _ = self.response  # its baseline is checked
 
 

@@ -106,7 +106,7 @@ def make_graph(model: Model) -> Any:
         prefix += ":"
     graph = Graph(prefix)
     matrix = _add_inputs(graph, model.design, names)
-    add = need_architecture(exported.recipe).onnx
+    add = need_architecture(exported.recipe, model.design).onnx
     if add is None:
         raise BadInput(
             f"Models of the recipe '{plain(exported.recipe, 40)}' cannot be written as ONNX; use "

@@ -177,14 +177,15 @@ class Model:
         """Return the predictions of a dataset's rows: the probability of the positive class (n,),
         that of each class (n, K), values in the outcome's unit (n,), or logarithms of hazards over
         the baseline's (n,)."""
-        architecture, response = need_architecture(self.exported.recipe), self.exported.response
+        exported, response = self.exported, self.exported.response
+        architecture = need_architecture(exported.recipe, self.design)
         is_wide = response.kind == "classes"
         found = np.empty((dataset.rows, len(response.classes)) if is_wide else dataset.rows)
         width = len(self.design.sources) * response.outputs
         step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // width)
         for start in range(0, dataset.rows, step):
             part = _take(dataset, slice(start, start + step))
-            margins = architecture.score(self.exported.arrays, self.design.matrix(part))
+            margins = architecture.score(exported.arrays, self.design.matrix(part))
             found[start : start + step] = response.predict(margins)
         return found
 

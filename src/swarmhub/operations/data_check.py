@@ -15,7 +15,9 @@ from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.studies import read_spec
+from swarmhub.recipes import plan
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
+from swarmhub.recipes.registry import BUILT_IN, find_recipe, need_packages
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,17 @@ def check_data(spec: Spec, sources: Sources) -> DataChecked:
         if not found.has_errors or found.found[-1].sentence != str(error):
             found.found.append(Finding("error", "file", str(error)))
         return DataChecked(spec.name, files, tuple(found.found))
+    _look_for_packages(spec, found)
     return _describe(spec, files, prepared, found)
+
+
+def _look_for_packages(spec: Spec, found: Findings) -> None:
+    """Warn of a package that training will need and that is not installed here."""
+    try:
+        if spec.data is not None and plan.get_model(spec) in BUILT_IN:
+            need_packages(find_recipe(plan.get_model(spec)))
+    except BadInput as error:
+        found.warn("software", str(error))
 
 
 def _name(schema: Schema, code: float) -> str:

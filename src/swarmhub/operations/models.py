@@ -172,7 +172,7 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
     try:
         design = _find_design(store, record.statistics, schema)
         response = Response.of(schema.outcome, schema.threshold, design.outcome)
-        check_arrays(recipe, len(design.sources), arrays, response.outputs)
+        check_arrays(recipe, design, arrays, response.outputs)
     except BadInput as error:
         raise BadInput(
             f"The model of '{record.study.name}' cannot score tables by itself: {error} 'swarmhub "

@@ -10,6 +10,8 @@
     small_network  one hidden layer beside a linear path (`mlp`)
     cox            Cox regression by sums, with what `survival` has
     boosting       gradient-boosted trees by sums of histograms, with what `trees` has
+    neural         deep networks of tables and images (`deep`, `cnn`)
 
-numpy only. A recipe sees matrices, never files; `swarmhub.data` makes them.
+numpy only, but for the training of deep networks (extra [torch]). A recipe sees matrices, never
+files; `swarmhub.data` makes them.
 """

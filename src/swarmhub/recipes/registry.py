@@ -36,6 +36,8 @@ BUILT_IN = {
     "elastic_net": "swarmhub.recipes.elastic_net",
     "cox": "swarmhub.recipes.cox",
     "trees": "swarmhub.recipes.boosting",
+    "deep": "swarmhub.recipes.neural.deep",
+    "cnn": "swarmhub.recipes.neural.cnn",
 }  # the first one for a kind of outcome is its default
 
 
@@ -114,6 +116,14 @@ def find_alone(name: str) -> FitAlone:
     none of its own."""
     found: FitAlone = getattr(find_recipe(name), "fit_alone", fit_linear)
     return found
+
+
+def need_packages(recipe: Recipe) -> None:
+    """Raise BadInput, with the command that mends it, if a package that the recipe trains with is
+    not installed: those that need one have a function `need_packages`."""
+    need: Any = getattr(recipe, "need_packages", None)
+    if need is not None:
+        need()
 
 
 def find_entry(name: str) -> EntryPoint | None:

@@ -21,7 +21,7 @@ from swarmhub.recipes import plan
 from swarmhub.recipes.confounded import check_standardised
 from swarmhub.recipes.kinds.kind import FEW, kind_of
 from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
-from swarmhub.recipes.registry import find_recipe
+from swarmhub.recipes.registry import find_recipe, need_packages
 from swarmhub.recipes.site import Say, Site, digest_data
 from swarmhub.recipes.standardise import keep_scales, make_local_design, scales_of
 from swarmhub.train.session import Swarm
@@ -32,6 +32,8 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
     digest, "" if this node does not hold it. Raises BadInput or TrainerError if the data cannot
     take part: nothing of them is in the model then."""
     with train.join(study, home, None, say) as swarm:
+        recipe = find_recipe(plan.get_model(swarm.spec))
+        need_packages(recipe)
         found = Findings(strict=True)
         prepared = prepare(swarm.spec, sources, found)
         for sentence in found.sentences:
@@ -49,7 +51,6 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
         if merged is None:
             say(f"The study '{study}' is over; its merged statistics are not held here.")
             return swarm.final
-        recipe = find_recipe(plan.get_model(swarm.spec))
         recipe.run(make_site(swarm, prepared, merged, found, say))
         return swarm.final
 

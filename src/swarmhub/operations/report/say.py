@@ -17,10 +17,16 @@ MODELS = {
 # words that say nothing alone
 BARE = frozenset(["1", "true", "yes", "y", "positive", "pos", "+", "event", "ja", "oui", "si"])
 PHRASE = 60  # letters
-OF_TREES = (
-    "Number, depth and rate of the trees are in the terms; a fixed penalty keeps the values of "
-    "their leaves small."
-)
+DECAY = "The weight decay is fixed in the terms."
+# what keeps a model small, by the recipe whose penalty is no C
+RESTRAINTS = {
+    "trees": (
+        "Number, depth and rate of the trees are in the terms; a fixed penalty keeps the values of "
+        "their leaves small."
+    ),
+    "deep": DECAY,
+    "cnn": DECAY,
+}
 LEFT = "No patient's record left its hospital: models and sums over patients did."
 
 
@@ -59,8 +65,10 @@ def say_weighing(recipe: str, weighing: str) -> str:
     return f" with a penalty on the values of leaves{''.join(weighing.partition(', ')[1:])}"
 
 
-def say_penalty(penalty: Penalty | None) -> str:
-    """Return the choice of the penalty."""
+def say_penalty(penalty: Penalty | None, recipe: str = "") -> str:
+    """Return the choice of the penalty of a recipe's model."""
+    if recipe in RESTRAINTS:
+        return RESTRAINTS[recipe]
     if penalty is None:
         return "The choice of the penalty is not known here."
     if penalty.is_fixed:

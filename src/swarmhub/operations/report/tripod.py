@@ -17,7 +17,7 @@ from swarmhub.operations.report.answers import (
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
 from swarmhub.operations.report.measuring import has_left_out
-from swarmhub.operations.report.say import OF_TREES, say_weighing
+from swarmhub.operations.report.say import RESTRAINTS, say_weighing
 from swarmhub.recipes.linear.folds import FOLDS
 
 CITED = (
@@ -86,7 +86,7 @@ def answer_tripod(found: Reported) -> list[Answer]:
     kind = kind_of(found.kind)
     trained, tested = kind.say_rows(found)
     known = _data(found, trained, tested) | _analysis(found) | _sharing(found)
-    return fill(ITEMS, known | _results(trained, tested) | kind.answer_tripod(found))
+    return fill(ITEMS, known | _results(found, trained, tested) | kind.answer_tripod(found))
 
 
 def _data(found: Reported, trained: str, tested: str) -> dict[str, Known]:
@@ -178,13 +178,14 @@ def _sharing(found: Reported) -> dict[str, Known]:
     return known
 
 
-def _results(trained: str, tested: str) -> dict[str, Known]:
+def _results(found: Reported, trained: str, tested: str) -> dict[str, Known]:
     numbers = f"Training: {trained}. Evaluation: {tested or 'no patient'}."
     known = {
         "20a": Known(numbers, "the flow of patients before that"),
         "20b": Known("Numbers and outcomes of each hospital are in this report.",
                      "characteristics of the patients"),
-        "21": Known(f"{numbers} The penalty was chosen on training patients."),
+        "21": Known(f"{numbers} The penalty was chosen on training patients."
+                    if "losses" in found.penalty else numbers),
     }  # fmt: skip
     if tested:
         known["23a"] = Known("See 'How good it is'.")
@@ -193,8 +194,8 @@ def _results(trained: str, tested: str) -> dict[str, Known]:
 
 
 def _say_penalty(found: Reported) -> str:
-    if found.recipe == "trees":
-        return OF_TREES
+    if found.recipe in RESTRAINTS:
+        return RESTRAINTS[found.recipe]
     penalty = found.penalty
     if "losses" in penalty:
         return (

@@ -57,7 +57,7 @@ def say_trained(report: ReportOfTimes) -> str:
     )
 
 
-def say_penalty(penalty: Penalty | None) -> str:
+def say_penalty(penalty: Penalty | None, recipe: str = "") -> str:
     """Return the strength of the penalty."""
     if penalty is None or penalty.chosen is None:
         return "The strength of the penalty is not known here."
