@@ -108,17 +108,22 @@ async def gather(home: Home, study: str) -> Reported:
     async with open_client(home) as client:
         chain = client.ledger.tip.chain_id
         merged = get_document(client.ledger.state, study)
-    model = shown.study.current
+    return gather_shown(home, shown, chain, merged.digest if merged else "")
+
+
+def gather_shown(home: Home, shown: StudyShown, chain: str, merged: Digest) -> Reported:
+    """Gather the same of a study as it is shown, with all its rounds; `merged` is the digest of its
+    merged statistics, "" if it has none."""
+    name, model = shown.study.name, shown.study.current
     if model is None or model.kind != TRAIN:
-        raise BadInput(f"'{study}' has no trained model yet; a report says how good it is.")
+        raise BadInput(f"'{name}' has no trained model yet; a report says how good it is.")
     store = BlobStore(home.blobs_path)
-    if merged is None or not store.find(merged.digest):
+    if not merged or not store.find(merged):
         raise BadInput(
-            f"The merged statistics of '{study}' are not held here, or it has none; a report needs "
+            f"The merged statistics of '{name}' are not held here, or it has none; a report needs "
             "a study over tables at a node that took part."
         )
-    document = store.path(merged.digest).read_bytes()
-    return _Gathering(home, store, shown, chain, document).reported(model)
+    return _Gathering(home, store, shown, chain, store.path(merged).read_bytes()).reported(model)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import replace
+
 from aiohttp import web
 from markupsafe import Markup
 
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import SPEC
+from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.errors import BadInput
 from swarmhub.evaluation.charts import Series, draw_learning
@@ -16,6 +21,7 @@ from swarmhub.hub.web.site import draw, go, say
 from swarmhub.operations.acts import OfTerms, read_terms
 from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
 from swarmhub.operations.rounds import SettledRound
+from swarmhub.operations.studies import look_at_study
 
 ROUNDS_SHOWN = 30
 MAX_TERMS = 64 << 10
@@ -27,6 +33,7 @@ def add_routes(app: web.Application, prefix: str) -> None:
     app.router.add_get(f"{prefix}/studies/new", show_new)
     app.router.add_post(f"{prefix}/studies/new", take_new)
     app.router.add_get(f"{prefix}/studies/{{study}}", show_one)
+    app.router.add_get(f"{prefix}/studies/{{study}}/report", show_report)
 
 
 async def show_all(request: web.Request) -> web.Response:
@@ -66,6 +73,33 @@ async def show_one(request: web.Request) -> web.Response:
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
         and spec.data is not None and BlobStore(seen.home.blobs_path).find(study.current.digest),
     )  # fmt: skip
+
+
+async def show_report(request: web.Request) -> web.Response:
+    """The report of the newest model, the page that 'swarmhub report' writes."""
+    hub, name = request.app[HUB], request.match_info["study"]
+    seen = hub.seen()
+    shown = look_at_study(seen.view, name)
+    shown = replace(shown, rounds=tuple(seen.record.settled(name)))
+    state, chain = seen.view.ledger.state, seen.view.ledger.tip.chain_id
+    merged = get_document(state, name)
+    digest = merged.digest if merged else ""
+
+    def make() -> str:
+        from swarmhub.operations.report.gather import gather_shown  # loads all of evaluation
+        from swarmhub.operations.report.page import render
+
+        return render(gather_shown(seen.home, shown, chain, digest))
+
+    text = await asyncio.to_thread(make)
+    style = re.search(r"style-src ('sha256-[^']+')", text)
+    allowed = style[1] if style else "'none'"
+    found = web.Response(text=text, content_type="text/html")
+    found.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src {allowed}; img-src data:; "
+        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    )
+    return found
 
 
 def draw_curves(page: StudyPage, metric: str) -> list[str]:
