@@ -13,7 +13,10 @@ from swarmhub.errors import BadInput, HomeError
 from swarmhub.home.home import Home
 
 ANSWER_S = 90.0  # the node waits up to 60 s for the ledger
-MAX_BYTES = 4 << 20
+
+
+class Refused(BadInput):
+    """The operation, or the contract, has refused an act."""
 
 
 class NodeApi:
@@ -29,7 +32,7 @@ class NodeApi:
             await self._session.close()
 
     async def act(self, name: str, arguments: Any, person: str) -> Json:
-        """Have an act carried out for a person; return its result. Raises BadInput with the
+        """Have an act carried out for a person; return its result. Raises Refused with the
         contract's or the operation's sentence, HomeError if no node answers."""
         body = {"act": name, "arguments": codec.to_json(arguments), "person": person}
         return await self._ask("POST", "/v1/act", codec.encode(body), ANSWER_S)
@@ -54,7 +57,7 @@ class NodeApi:
                 method, url, data=data, headers={"Authorization": f"Bearer {token}"},
                 timeout=aiohttp.ClientTimeout(total=patience_s),
             ) as answer:  # fmt: skip
-                found = json.loads(await answer.content.read(MAX_BYTES))
+                found = json.loads(await answer.read())
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise HomeError(
@@ -62,5 +65,5 @@ class NodeApi:
             ) from None
         if status != 200:
             said = found.get("error") if isinstance(found, dict) else None
-            raise BadInput(str(said or "The node refused."))
+            raise Refused(str(said or "The node refused."))
         return found

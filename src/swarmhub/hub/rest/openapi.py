@@ -24,11 +24,12 @@ class Failed:
 
 
 FAILURES = {
-    "400": "The request cannot be read, or the operation refuses; the sentence says what to do.",
+    "400": "The request cannot be read; the sentence says what was expected.",
     "401": "No user is known by this token.",
     "403": "The user has not the role.",
     "404": "There is no such thing.",
     "405": "There is another method here.",
+    "409": "The operation, or the contract, refuses; the sentence says why and what to do.",
     "413": "The body is too large.",
     "421": "The name in Host does not lead to this hub.",
     "503": "The node does not run, or the ledger is not open yet.",
@@ -44,6 +45,8 @@ def make_document(version: str) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(
         used, ref_template="#/components/schemas/{name}"
     )
+    for act in ACTS.values():
+        _bound(components[act.takes.__name__])
     by_type = dict(zip(map(repr, used), schemas, strict=True))
     paths: dict[str, Any] = {}
     for read in READS:
@@ -71,6 +74,14 @@ def make_document(version: str) -> dict[str, Any]:
         },
         "security": [{"token": []}],
     }
+
+
+def _bound(schema: dict[str, Any]) -> None:
+    """Say of arguments what is refused: other keys, and numbers that not every program keeps."""
+    schema["additionalProperties"] = False
+    for kind in schema["properties"].values():
+        if kind.get("type") == "integer":
+            kind |= {"minimum": 0, "maximum": MOST_WHOLE}
 
 
 def _describe_read(read: Read, by_type: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
@@ -10,8 +11,9 @@ from typing import Any, get_type_hints
 import msgspec
 from aiohttp import web
 
-from swarmhub import __version__
+from swarmhub import __version__, codec
 from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
+from swarmhub.hub.acts import Refused
 from swarmhub.hub.auth.guard import need_csrf, need_role, path_of
 from swarmhub.hub.context import HUB
 from swarmhub.hub.reads import READS, Read
@@ -20,6 +22,7 @@ from swarmhub.operations.acts import ACTS, Act
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CSRF = "X-CSRF"
+MAX_BYTES = 128 << 10  # of a body
 
 
 def add_routes(app: web.Application) -> None:
@@ -49,7 +52,8 @@ async def say_failures(request: web.Request, handler: Handler) -> web.StreamResp
         return _fail(503, str(error), type(error).__name__)
     except SwarmhubError as error:
         said = str(error)
-        status = 404 if said.startswith("There is no ") else 400
+        is_refused = isinstance(error, Refused)
+        status = 404 if said.startswith("There is no ") else 409 if is_refused else 400
         return _fail(status, said, type(error).__name__)
 
 
@@ -103,12 +107,33 @@ async def _act(act: Act, request: web.Request) -> web.Response:
     need_csrf(request, request.headers.get(CSRF, ""))
     if request.query:
         raise BadInput("Expected no arguments in the address; give them in the body.")
-    try:
-        given = msgspec.json.decode(await request.read(), type=act.takes)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BadInput(f"Expected the arguments of '{act.name}': {plain(error, 200)}.") from None
+    given = codec.from_json(act.takes, read_body(await request.read()))
     found = await request.app[HUB].node.act(act.name, given, user.name)
     return _write(found)
+
+
+def read_body(data: bytes) -> Any:
+    """Return a JSON body. JSON Schema takes 3.0 for a whole number, so it is one here, too. Raises
+    BadInput for what is no JSON, is too large, or names a key twice."""
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"Expected at most {MAX_BYTES >> 10} KiB of JSON, got more.")
+    try:
+        return json.loads(data, parse_float=_read_float, object_pairs_hook=_read_object)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"Expected JSON: {plain(error, 100)}.") from None
+
+
+def _read_float(text: str) -> int:
+    if not float(text).is_integer() or len(text) > 30:
+        raise ValueError(f"{text[:30]} is not a whole number")
+    return int(float(text))
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
 
 
 async def _document(request: web.Request) -> web.Response:
