@@ -39,6 +39,9 @@ from swarmhub.words import say_bytes
 LAST_ROUNDS = 20
 
 app = typer.Typer(help="Propose, approve, join and follow studies.", no_args_is_help=True)
+ReasonOption = Annotated[
+    str, typer.Option(help="Why, in one line that all members can read (up to 500 bytes).")
+]
 StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
 
 
@@ -85,9 +88,11 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
 
 
 @app.command("refuse")
-def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
+def refuse(
+    study: StudyArgument, reason: ReasonOption = "", home: HomeOption = DEFAULT_HOME
+) -> None:
     """Refuse the study at this hospital."""
-    run(studies.refuse(Home.open(home), study))
+    run(studies.refuse(Home.open(home), study, reason))
     print(f"Refused '{study}': nothing of it runs at this hospital.")
 
 
@@ -215,5 +220,6 @@ def to_json(shown: StudyShown) -> dict[str, Any]:
         "min_peers": shown.min_peers,
         "faults": shown.faults,
         "waits": shown.waits,
+        "reasons": {str(m): reason for m, reason in shown.reasons.items()},
         "rounds": [codec.to_json(r) for r in shown.rounds],
     }

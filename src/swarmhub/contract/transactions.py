@@ -139,6 +139,7 @@ class Refuse:
     KIND: ClassVar[str] = "study.refuse"
     study: str
     spec: Digest
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.Upgraded: "contract version {version} begins",
     e.StudyProposed: "{by} proposes '{study}'",
     e.StudyApproved: "{member} approves '{study}'",
-    e.StudyRefused: "{member} refuses '{study}'",
+    e.StudyRefused: "{member} refuses '{study}'{reason}",
     e.Enrolled: "{member} takes part in '{study}' with {samples} samples",
     e.Withdrawn: "{member} withdraws from '{study}'",
     e.StudyStarted: "'{study}' starts",
@@ -143,6 +143,8 @@ def _say(key: str, value: Any, names: Mapping[MemberId, str]) -> str:
         return ", ".join(f"{name(s.member)} ({s.weight})" for s in value) or "its leader"
     if key == "metrics":
         return ", ".join(f"{k} {say_metric(v)}" for k, v in sorted(value.items())) or "no metrics"
+    if key == "reason":
+        return f": {value}" if value else ""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     text = str(value)

@@ -67,9 +67,9 @@ class Client:
         """Approve the terms with this digest (`study(name).study.spec`), and no others."""
         asyncio.run(_studies.approve(self.home, name, terms))
 
-    def refuse(self, name: str) -> None:
-        """Refuse a study at this hospital."""
-        asyncio.run(_studies.refuse(self.home, name))
+    def refuse(self, name: str, reason: str = "") -> None:
+        """Refuse a study at this hospital. All members can read the reason."""
+        asyncio.run(_studies.refuse(self.home, name, reason))
 
     def enrol(self, name: str, samples: int) -> None:
         """Enrol in an approved study with at most so many training samples."""

@@ -18,9 +18,11 @@ from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Start, 
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
+from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import LedgerClient, open_client
+from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
 
@@ -58,6 +60,7 @@ class StudyShown:
     waits: str = ""  # the members it waits for, and since when
     results: dict[str, Result] = field(default_factory=dict)  # of stages, by name
     rounds: tuple[SettledRound, ...] = ()
+    reasons: dict[MemberId, str] = field(default_factory=dict)  # of those that refuse and say why
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
@@ -95,26 +98,33 @@ def look_at_study(client: LedgerClient, name: str) -> StudyShown:
 
 async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
     """Return the same with its newest settled rounds (`last`; 0: all that are kept here)."""
-    book = RoundBook(name, last)
-    async with open_client(home, book.see) as client:
+    book, reasons = RoundBook(name, last), ReasonBook(name)
+
+    def see(committed: Committed) -> None:
+        book.see(committed)
+        reasons.see(committed)
+
+    async with open_client(home, see) as client:
         shown = look_at_study(client, name)
         if isinstance(client.ledger, CometReadClient):
-            read_kept(client.ledger, book, name, last)
-        return replace(shown, rounds=book.rounds())
+            read_kept(client.ledger, see, shown.study, last)
+        return replace(shown, rounds=book.rounds(), reasons=reasons.reasons)
 
 
-def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -> None:
-    """Feed the kept blocks to a book, from the `last` + 1 newest settlements of the study on, or
-    from its proposal."""
+def read_kept(ledger: CometReadClient, see: Listener, of: Study, last: int) -> None:
+    """Feed the kept blocks to a listener, from the `last` + 1 newest settlements of the study and
+    the newest refusal of each member that refuses it on, or from its proposal."""
+    study, unheard = of.name, set(of.refused)
     start, settled, is_young = ledger.tip.height + 1, 0, False
-    while start > 0 and not is_young and (not last or settled <= last):
+    while start > 0 and not is_young and (not last or settled <= last or unheard):
         page = ledger.kept(max(0, start - PAGE), start)
         settled += sum(_has(block, Settled, study) for block in page)
+        unheard -= {m for block in page for m in find_refusals(block, study)}
         is_young = any(_has(block, StudyProposed, study) for block in page)
         start -= PAGE
     for height in range(max(0, start), ledger.tip.height + 1, PAGE):
         for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
-            book.see(block)
+            see(block)
 
 
 def _has(block: Committed, kind: type[Event], study: str) -> bool:
@@ -174,10 +184,10 @@ async def approve(home: Home, name: str, terms: Digest) -> None:
         await client.submit(Approve(name, terms))
 
 
-async def refuse(home: Home, name: str) -> None:
-    """Refuse a study at this hospital."""
+async def refuse(home: Home, name: str, reason: str = "") -> None:
+    """Refuse a study at this hospital. All members can read the reason."""
     async with open_client(home) as client:
-        await client.refuse(name)
+        await client.refuse(name, reason)
 
 
 async def enrol(home: Home, name: str, samples: int) -> None:

@@ -54,7 +54,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("data schema", spec.data_schema or "not stated"),
         ("ends", say_end(spec)),
         ("approved by", _names(shown, study.approved)),
-        ("refused by", _names(shown, study.refused)),
+        ("refused by", say_refused(shown)),
         ("not answered", _names(shown, _silent(shown))),
         ("enrolled", say_enrolled(shown)),
         ("terms", f"{study.spec} (digest of exactly what is approved)"),
@@ -142,6 +142,15 @@ def say_enrolled(shown: StudyShown) -> str:
     if not enrolled:
         return "nobody"
     return ", ".join(f"{shown.name(e.member)} ({e.samples} samples)" for e in enrolled)
+
+
+def say_refused(shown: StudyShown) -> str:
+    """Return the members that refuse the study, each with its reason if it has stated one."""
+    names = [
+        f"{shown.name(m)} ({shown.reasons[m]})" if m in shown.reasons else shown.name(m)
+        for m in shown.study.refused
+    ]
+    return ", ".join(names) or "nobody"
 
 
 def say_results(shown: StudyShown) -> list[Line]:

@@ -29,6 +29,7 @@ class StudyRefused(StudyEvent):
     """A member does not allow the study at its hospital."""
 
     member: MemberId
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,13 @@ from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.consortium.motions import cast, get_motions, open_motion
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.context import Context
-from swarmhub.contract.names import METRIC_NAME, STUDY_NAME, is_metric_name, is_study_name
+from swarmhub.contract.names import (
+    METRIC_NAME,
+    STUDY_NAME,
+    check_reason,
+    is_metric_name,
+    is_study_name,
+)
 from swarmhub.contract.records import (
     CHAIN,
     ROUND,
@@ -191,10 +197,11 @@ def refuse(ctx: Context, tx: Refuse) -> None:
     study = need_live_study(ctx, tx.study, tx.spec)
     if member.id in study.refused:
         raise AlreadyDone(f"member {member.id} has refused '{tx.study}'")
+    check_reason(tx.reason)
     approved = tuple(m for m in study.approved if m != member.id)
     study = replace(study, approved=approved, refused=(*study.refused, member.id))
     STUDY.put(ctx.state, tx.study, record=study)
-    ctx.emit(events.StudyRefused(tx.study, member.id))
+    ctx.emit(events.StudyRefused(tx.study, member.id, tx.reason))
     if study.samples_of(member.id) is not None:
         withdraw_member(ctx, tx.study, member.id, willing=True)
 
