@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from builders import HEART, proposed
+from builders import HEART, START_MS, Consortium, initialised, merging, proposed
 
 from swarmhub.contract import events
 from swarmhub.contract.names import MAX_REASON
-from swarmhub.contract.transactions import Refuse
+from swarmhub.contract.records import Paused
+from swarmhub.contract.transactions import (
+    Amend,
+    Approve,
+    Finish,
+    Leave,
+    Pause,
+    Ready,
+    Refuse,
+    Start,
+    Suspect,
+    Withdraw,
+)
 from swarmhub.ledger.sentences import say_event
 
 NAMES = {1: "Cleveland", 2: "Hungary", 3: "Zurich"}
@@ -16,7 +30,9 @@ HIDDEN = ("a\nb", "a\x1b[2J", "a\u202eb", "a\u200bb", "\u2028", "\ufeff", "\x7f"
 # refusals
 
 
-@pytest.mark.parametrize("reason", ["x" * MAX_REASON, "Ethikvotum fehlt — “später”", "倫理", "§ 40"])
+@pytest.mark.parametrize(
+    "reason", ["x" * MAX_REASON, "Ethikvotum fehlt — “später”", "倫理", "§ 40"]
+)
 def test_a_refusal_has_a_reason(reason):
     c = proposed()
     c.ok(3, Refuse(HEART, c.study().spec, reason))
@@ -36,3 +52,120 @@ def test_a_reason_is_short_and_can_be_seen(reason):
     c = proposed()
     said = c.refused("BadValue", 3, Refuse(HEART, c.study().spec, reason)).message
     assert said.startswith("'reason': expected at most 500 bytes of printable text on one line")
+
+
+# pauses
+
+
+def paused(n=3, **spec):
+    """A study that has settled a round, and is paused in the middle of the next."""
+    c = initialised(n, **{"rounds": 3, **spec})
+    c.play()
+    c.contribute(1)
+    c.ok(1, Pause(HEART, "audit of the data"))
+    return c
+
+
+def test_a_paused_study_has_no_round():
+    c = paused()
+    assert c.study().status == "suspended"
+    assert c.study().paused == Paused(1, "audit of the data")
+    assert (c.chain.running, c.has_round(), c.deadlines) == ((), False, [])
+    (event,) = c.happened(events.StudyPaused)
+    assert say_event(event, NAMES) == "Cleveland pauses 'heart': audit of the data"
+    c.refused("StaleRound", 2, Ready(HEART))
+
+
+def test_a_paused_study_goes_on_with_its_round_from_the_same_model():
+    c = paused()
+    model = c.study().current
+    c.ok(1, Start(HEART))
+    assert (c.study().status, c.study().paused, c.study().current) == ("running", None, model)
+    assert (c.round().number, c.round().turn, c.round().contributions) == (3, 2, ())
+    assert (c.round().base, c.round().revision, c.round().lead.term) == (model.digest, 1, 1)
+    c.ready(1, 2, 3)
+    c.play()
+    assert c.study().current.number == 3
+
+
+def test_only_the_proposer_pauses_and_resumes():
+    c = initialised(3)
+    c.refused("NotAllowed", 2, Pause(HEART))
+    c.ok(1, Pause(HEART))
+    said = c.refused("NotAllowed", 2, Start(HEART)).message
+    assert said == "Only the proposer (once it is gone: an enrolled member) may resume the study."
+
+
+def test_a_proposer_that_is_not_enrolled_pauses_and_resumes():
+    c = Consortium(3)
+    c.start(2, 3)
+    c.refused("NotAllowed", 1, Ready(HEART))
+    c.ok(1, Pause(HEART))
+    c.ok(1, Start(HEART))
+    assert c.study().status == "running"
+
+
+def test_an_enrolled_member_pauses_and_resumes_once_the_proposer_is_gone():
+    c = initialised(4)
+    c.ok(1, Leave())
+    c.ok(2, Withdraw(HEART))
+    c.refused("NotAllowed", 2, Pause(HEART))
+    c.ok(3, Pause(HEART))
+    c.refused("NotAllowed", 2, Start(HEART))
+    c.ok(4, Start(HEART))
+
+
+def test_only_a_running_study_is_paused():
+    c = proposed()
+    c.refused("NotAllowed", 1, Pause(HEART))
+    c.refused("UnknownThing", 1, Pause("lung"))
+    c = paused()
+    c.refused("NotAllowed", 1, Pause(HEART))
+    c.ok(1, Finish(HEART))
+    assert c.study().paused is None
+    c.refused("NotAllowed", 1, Pause(HEART))
+
+
+def test_a_pause_has_a_reason_that_can_be_seen():
+    c = initialised(3)
+    c.refused("BadValue", 1, Pause(HEART, "a\nb"))
+    c.refused("BadValue", 1, Pause(HEART, "x" * (MAX_REASON + 1)))
+
+
+def test_signatures_of_before_a_pause_are_void():
+    c = initialised(3)
+    c.contribute(1, 2, 3)
+    old = c.settlement(c.leader())
+    c.ok(1, Pause(HEART))
+    c.ok(1, Start(HEART))
+    c.ready(1, 2, 3)
+    c.contribute(1, 2, 3)
+    again = replace(old, ref=c.ref())
+    c.refused("BadValue", c.leader(), again)
+
+
+def test_a_leader_does_not_pause_a_dispute_of_its_merge_away():
+    c = merging(4)
+    while c.leader() != 1:
+        for member in c.followers()[:2]:
+            c.ok(member, Suspect(c.ref()))
+    c.ok(c.followers()[0], c.doubt())
+    c.ok(1, Pause(HEART))
+    assert [e.leader for e in c.happened(events.DisputeAbandoned)] == [1]
+
+
+def test_a_pause_and_a_required_member_that_is_gone_hold_each_other_up():
+    c = paused(4, required=(4,))
+    c.ok(4, Withdraw(HEART))
+    c.refused("BadValue", 1, Start(HEART))
+    c.ok(1, Amend(replace(c.spec(), required=())))
+    for member in (2, 3):
+        c.ok(member, Approve(HEART, c.study().spec))
+    c.refused("NotAllowed", 2, Start(HEART))
+    c.ok(1, Start(HEART))
+
+
+def test_a_paused_study_may_still_expire():
+    c = paused(expires_ms=START_MS + 3_600_000)
+    c.idle(3_600_000)
+    assert (c.study().status, c.study().paused) == ("expired", None)

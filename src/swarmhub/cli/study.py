@@ -118,9 +118,23 @@ def withdraw(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
 
 @app.command("start")
 def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Open the first round."""
+    """Open the first round (of a suspended study: go on, as 'study resume')."""
     run(studies.start(Home.open(home), study))
     print(f"Started '{study}'. Each hospital now runs its node and a trainer.")
+
+
+@app.command("pause")
+def pause(study: StudyArgument, reason: ReasonOption = "", home: HomeOption = DEFAULT_HOME) -> None:
+    """Pause a running study for all hospitals; what its open round has collected is void."""
+    run(studies.pause(Home.open(home), study, reason))
+    print(f"Paused '{study}'. Trainers wait; 'swarmhub study resume {study}' goes on.")
+
+
+@app.command("resume")
+def resume(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Go on with a suspended study, from the model that it had."""
+    run(studies.resume(Home.open(home), study))
+    print(f"Resumed '{study}' from its newest settled model.")
 
 
 @app.command("finish")

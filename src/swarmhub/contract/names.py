@@ -31,8 +31,9 @@ METRIC_NAME = (
 )
 MAX_REASON = 500  # bytes
 REASON = f"at most {MAX_REASON} bytes of printable text on one line"
-# Characters that nobody sees, or that change how the text around them is read (controls, separators
-# of lines, marks of direction, of no width, private, surrogates). Not from `unicodedata`: see above.
+# Characters that are invisible or change how the text around them is read: controls, separators of
+# lines, marks of direction, of no width, private ones, surrogates. Not from `unicodedata`: see
+# above.
 UNPRINTABLE = (
     (0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180B, 0x180F), (0x200B, 0x200F),
     (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xF8FF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),

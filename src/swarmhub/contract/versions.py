@@ -76,6 +76,7 @@ RULES_1: Rules = {
     t.Enrol: lifecycle.enrol,
     t.Withdraw: lifecycle.withdraw,
     t.Start: lifecycle.start,
+    t.Pause: lifecycle.pause,
     t.Finish: lifecycle.finish,
     t.Release: lifecycle.release,
     t.Ready: progress.ready,

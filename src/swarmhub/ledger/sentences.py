@@ -54,6 +54,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.StudyStarted: "'{study}' starts",
     e.StudyAmended: "{by} amends the terms of '{study}'",
     e.StudySuspended: "'{study}' is suspended: its terms require {member}",
+    e.StudyPaused: "{by} pauses '{study}'{reason}",
     e.StudyEnded: "'{study}' {status}",
     e.ProposalLapsed: "the proposal '{study}' of {by} has lapsed",
     e.ReleaseMoved: "{by} moves to release model {model} of '{study}' (motion {motion})",

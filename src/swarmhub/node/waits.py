@@ -16,6 +16,7 @@ from swarmhub.contract.records import (
     Round,
     Spec,
     Study,
+    get_chain,
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
@@ -91,12 +92,15 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
 
 
 def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
+    """Return the reason why a suspended study does not go on: a required member that is gone, or
+    amended terms; a pause beside it, or alone."""
+    paused = _say_pause(state, study)
     gone = [m for m in spec.required if study.samples_of(m) is None]
     names = ", ".join(MEMBER.need(state, m).name for m in gone)
     if gone:
         sentence = (
-            f"suspended: no round settles without {names}, which takes part no longer; the "
-            "proposer may amend the terms ('study amend')"
+            f"{paused or 'suspended'}: no round settles without {names}, which takes part no "
+            "longer; the proposer may amend the terms ('study amend')"
         )
         return Wait(study.name, "SUSPENDED", 0, (), sentence)
     silent = [e.member for e in study.enrolled if e.member not in study.approved]
@@ -108,11 +112,31 @@ def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
     ready = len(study.enrolled) - len(silent)
     more = compute_min_peers(spec.min_peers, ready) - ready
     start = "any enrolled member may start it again"
+    if study.paused is not None:
+        start = f"{_say_steward(state, study)} may resume it ('study resume')"
     if more > 0:
-        start = f"{_count(more)} of them must approve"
+        start = (
+            f"{_count(more)} of them must approve"
+            if missing
+            else (f"{_count(more)} more must enrol")
+        )
     said = f"{_join(missing)}; {start}" if missing else start
-    sentence = f"suspended: {said}"
+    sentence = f"{paused}; {said}" if paused else f"suspended: {said}"
     return Wait(study.name, "SUSPENDED", 0, missing, sentence)
+
+
+def _say_pause(state: Reader, study: Study) -> str:
+    """Return a sentence on the pause of a study; "" if it is not paused."""
+    if study.paused is None:
+        return ""
+    by = f"paused by {MEMBER.need(state, study.paused.by).name}"
+    return f"{by}: {study.paused.reason}" if study.paused.reason else by
+
+
+def _say_steward(state: Reader, study: Study) -> str:
+    if study.proposer in get_chain(state).active:
+        return "its proposer"
+    return "any enrolled member"
 
 
 def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:

@@ -83,6 +83,14 @@ class Client:
         """Open the first round."""
         asyncio.run(_studies.start(self.home, name))
 
+    def pause(self, name: str, reason: str = "") -> None:
+        """Suspend a running study for all members, who can read the reason."""
+        asyncio.run(_studies.pause(self.home, name, reason))
+
+    def resume(self, name: str) -> None:
+        """Go on with a suspended study, from the model that it had."""
+        asyncio.run(_studies.resume(self.home, name))
+
     def finish(self, name: str) -> None:
         """End a study before its last round, for all members."""
         asyncio.run(_studies.finish(self.home, name))

@@ -1,4 +1,4 @@
-"""Studies: propose, approve, refuse, enrol, start, finish, release, and look at them."""
+"""Studies: propose, approve, refuse, enrol, start, pause, finish, release, and look at them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.stages import get_stage
-from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Start, Withdraw
+from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Pause, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
@@ -202,8 +202,22 @@ async def withdraw(home: Home, name: str) -> None:
 
 
 async def start(home: Home, name: str) -> None:
-    """Open the first round."""
+    """Open the first round; of a suspended study, the one that it resumes with."""
     await _submit(home, name, Start(name))
+
+
+async def pause(home: Home, name: str, reason: str = "") -> None:
+    """Suspend a running study for all members, who can read the reason; its open round is void."""
+    await _submit(home, name, Pause(name, reason))
+
+
+async def resume(home: Home, name: str) -> None:
+    """Go on with a suspended study, from the model that it had."""
+    async with open_client(home) as client:
+        status = client.need_study(name).status
+        if status != "suspended":
+            raise BadInput(f"Expected a suspended study, got '{name}', which is {status}.")
+        await client.submit(Start(name))
 
 
 async def finish(home: Home, name: str) -> None:

@@ -65,7 +65,8 @@ def say_status(shown: StudyShown) -> str:
     """Return the state of the study and of its open round."""
     r, study = shown.round, shown.study
     if r is None:
-        return {"proposed": "proposed, not started"}.get(study.status, study.status)
+        said = "paused" if study.paused else study.status
+        return {"proposed": "proposed, not started"}.get(said, said)
     stage = get_stage(shown.spec, r)
     what = f"'{stage.name}'"
     if stage.max_rounds > 1 or stage.kind == TRAIN:

@@ -68,6 +68,14 @@ class StudySuspended(StudyEvent):
 
 
 @dataclass(frozen=True)
+class StudyPaused(StudyEvent):
+    """A running study is suspended by its proposer (if that is gone, by an enrolled member)."""
+
+    by: MemberId
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class StudyEnded(StudyEvent):
     """No round follows."""
 

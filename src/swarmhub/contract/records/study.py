@@ -140,6 +140,14 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """A pause: the member that has paused a study, and why."""
+
+    by: MemberId
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Study:
     """The present state of a study."""
 
@@ -158,6 +166,7 @@ class Study:
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
     resumes: Position | None = None  # the next round of a study that is suspended
+    paused: Paused | None = None  # of a study that its proposer has suspended
 
     @property
     def is_over(self) -> bool:

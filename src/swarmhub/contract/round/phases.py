@@ -17,6 +17,7 @@ from swarmhub.contract.records import (
     STUDY,
     LastSettled,
     LeftOut,
+    Paused,
     Position,
     Round,
     Spec,
@@ -254,14 +255,8 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
 
 def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
     """Return the round in a new revision, without the member's contribution."""
-    fled = r.lead.dispute
-    if willing and fled is not None and fled.leader == member:
+    if willing and note_flight(ctx, r, member):
         r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
-        ctx.emit(
-            events.DisputeAbandoned(
-                r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
-            )
-        )
     contributed = r.contribution_of(member) is not None
     r = replace(
         r,
@@ -274,6 +269,19 @@ def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
     if contributed:
         ctx.emit(events.Voided(r.study, r.number, member, r.revision))
     return r
+
+
+def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
+    """Record that a leader has ended the dispute of its own merge; return whether this is so."""
+    fled = r.lead.dispute
+    if fled is None or fled.leader != member:
+        return False
+    ctx.emit(
+        events.DisputeAbandoned(
+            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+        )
+    )
+    return True
 
 
 def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
@@ -292,15 +300,14 @@ def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: Member
     advance(ctx, r.study)
 
 
-def suspend(ctx: Context, name: str, member: MemberId) -> None:
-    """Suspend a running study that has lost a required member: its open round is void, and goes on
-    once new terms are approved."""
+def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
+    """Suspend a running study, because it has lost a required member or is `paused`: its open round
+    is void, and goes on once the study is started again."""
     study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
     at = replace(get_position(r), term=r.lead.term + 1, revision=r.revision + 1)
-    study = replace(study, status="suspended", ready=(), resumes=at)
+    study = replace(study, status="suspended", ready=(), resumes=at, paused=paused)
     STUDY.put(ctx.state, name, record=study)
     close_rounds(ctx, name)
-    ctx.emit(events.StudySuspended(name, member))
 
 
 def close_rounds(ctx: Context, name: str) -> None:
@@ -317,7 +324,9 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
     started leaves the state. One that was started keeps its name: receipts and offers that were
     signed for its rounds contain it, and would be valid for another study of this name."""
     study = STUDY.need(ctx.state, name)
-    STUDY.put(ctx.state, name, record=replace(study, status=status, ready=(), resumes=None))
+    STUDY.put(
+        ctx.state, name, record=replace(study, status=status, ready=(), resumes=None, paused=None)
+    )
     close_rounds(ctx, name)
     deadlines.clear(ctx.state, f"expiry/{name}")
     ctx.emit(events.StudyEnded(name, status))

@@ -1,7 +1,8 @@
 """Rules of a study's life: proposal, approval, enrolment, start, end, release.
 
-proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
-its own hospital; only members that approved can enrol, and only enrolled ones take part.
+proposed -> running -> finished (or expired); a running study may be suspended for a while. Every
+member approves or refuses the exact spec for its own hospital; only members that approved can
+enrol, and only enrolled ones take part.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from swarmhub.contract.records import (
     Enrolment,
     Member,
     Motion,
+    Paused,
     Position,
     Spec,
     Study,
@@ -41,6 +43,7 @@ from swarmhub.contract.transactions import (
     Approve,
     Enrol,
     Finish,
+    Pause,
     Propose,
     Refuse,
     Release,
@@ -249,20 +252,24 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
         if member in SPEC.need(ctx.state, name).required and ROUND.get(ctx.state, name):
-            phases.suspend(ctx, name, member)
+            phases.suspend(ctx, name)
+            ctx.emit(events.StudySuspended(name, member))
     elif study.status == "proposed":  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
 
 
 def start(ctx: Context, tx: Start) -> None:
-    """Open the next round of a study that does not run, for an enrolled member, once enough are
-    enrolled. Those that have not approved amended terms are enrolled no longer."""
+    """Open the next round of a study that does not run, for an enrolled member (of one that is
+    paused: for its proposer), once enough are enrolled. Those that have not approved amended terms
+    are enrolled no longer."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     spec = SPEC.need(ctx.state, tx.study)
     if study.status not in ("proposed", "suspended"):
         raise AlreadyDone(f"'{tx.study}' is {study.status}")
-    if study.samples_of(member.id) is None:
+    if study.paused is not None:
+        need_steward(ctx, study, member, "resume the study")
+    elif not _is_enrolled(study, member):
         raise NotAllowed("an enrolled member", "start the study")
     here = tuple(
         e for e in study.enrolled if e.member in ctx.chain.active and e.member in study.approved
@@ -271,7 +278,7 @@ def start(ctx: Context, tx: Start) -> None:
     check_enough(spec, here, first.stage)
     for gone in (e for e in study.enrolled if e not in here):
         withdraw_member(ctx, tx.study, gone.member, willing=False)
-    study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None)
+    study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None, paused=None)
     STUDY.put(ctx.state, tx.study, record=study)
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
@@ -295,6 +302,20 @@ def check_enough(spec: Spec, here: tuple[Enrolment, ...], first: int) -> None:
         raise BadValue(
             "enrolled", f"the members that the terms name, {sorted(named)}", sorted(members)
         )
+
+
+def pause(ctx: Context, tx: Pause) -> None:
+    """Suspend a running study, for its proposer; if it is gone, for any enrolled member. The open
+    round is void, and goes on from the same model once the study is started again."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study)
+    need_steward(ctx, study, member, "pause the study")
+    if study.status != "running":
+        raise NotAllowed("members of a running study", f"pause it; '{tx.study}' is {study.status}")
+    check_reason(tx.reason)
+    phases.note_flight(ctx, ROUND.need(ctx.state, tx.study), member.id)
+    phases.suspend(ctx, tx.study, Paused(member.id, tx.reason))
+    ctx.emit(events.StudyPaused(tx.study, member.id, tx.reason))
 
 
 def finish(ctx: Context, tx: Finish) -> None:
