@@ -92,11 +92,14 @@ def round_of(ids):
     )  # fmt: skip
 
 
-def fill_study(state, n, *, is_over=False, is_paused=False):
+def fill_study(state, n, *, is_over=False, is_paused=False, lapses=False):
     """Write a study with n members to the brim into a state; returns their ids."""
     ids = tuple(range(FIRST, FIRST + n))
     study = study_of(ids)
-    spec = spec_of(name=NAME)
+    spec = spec_of(name=NAME, approvals_expire_ms=BIG * lapses)
+    if lapses:
+        study = replace(study, approved_ms=(1 << 52,) * n)
+        deadlines.mark_at(state, f"approvals/{NAME}", (1 << 52) + 86_400_000)
     SPEC.put(state, NAME, record=spec)
     for stage in get_result_stages(spec):
         made = Result(100_003, 100_000, LONG, BYTES, LONG, ids[0], True, True)

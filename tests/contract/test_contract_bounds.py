@@ -105,6 +105,14 @@ def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
 
 
 @pytest.mark.parametrize("n", [1, 2, 64])
+def test_approvals_that_lapse_take_what_their_proposer_is_charged(n):
+    alone, _ = brimming(n)
+    state, charged = brimming(n, lapses=True)
+    assert size_of(state) <= charged
+    assert size_of(state) - size_of(alone) <= quotas.APPROVALS_BYTES
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
 def test_a_paused_study_takes_no_more_than_a_running_one(n):
     state, charged = brimming(n, is_paused=True)
     assert size_of(state) <= charged

@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HEART, START_MS, Consortium, initialised, merging, proposed
+from builders import HEART, START_MS, Consortium, initialised, merging, proposed, spec_of
 
 from swarmhub.contract import events
 from swarmhub.contract.names import MAX_REASON
 from swarmhub.contract.records import Paused
+from swarmhub.contract.study.approvals import DAY_MS
 from swarmhub.contract.transactions import (
     Amend,
     Approve,
+    Enrol,
     Finish,
     Leave,
     Pause,
+    Propose,
     Ready,
     Refuse,
+    Release,
     Start,
     Suspect,
+    Vote,
     Withdraw,
 )
 from swarmhub.ledger.sentences import say_event
@@ -169,3 +174,128 @@ def test_a_paused_study_may_still_expire():
     c = paused(expires_ms=START_MS + 3_600_000)
     c.idle(3_600_000)
     assert (c.study().status, c.study().paused) == ("expired", None)
+
+
+# approvals that lapse
+
+
+def lapsing(n=4, days=30, **spec):
+    """A running study with approvals that hold so many days."""
+    return initialised(
+        n, **{"min_peers": 2, "rounds": 9, "approvals_expire_ms": days * DAY_MS, **spec}
+    )
+
+
+def lapsed(c):
+    return [e.member for e in c.happened(events.ApprovalLapsed)]
+
+
+def test_a_member_that_does_not_renew_is_withdrawn():
+    c = lapsing()
+    c.idle(29 * DAY_MS)
+    for member in (1, 2, 4):
+        c.ok(member, Approve(HEART, c.study().spec))
+    c.contribute(1, 3)
+    c.idle(DAY_MS + 1000)
+    assert lapsed(c) == [3]
+    assert c.study().approved == (1, 2, 4)
+    assert [e.member for e in c.study().enrolled] == [1, 2, 4]
+    assert [x.member for x in c.round().contributions] == [1]
+    c.refused("NotAllowed", 3, Enrol(HEART, c.study().spec, 100))
+    c.enrol(3)
+
+
+def test_a_renewed_approval_lapses_later():
+    c = lapsing(3)
+    c.idle(10 * DAY_MS)
+    c.ok(2, Approve(HEART, c.study().spec))
+    c.idle(21 * DAY_MS)
+    assert lapsed(c) == [1, 3]
+    c.idle(10 * DAY_MS)
+    assert lapsed(c) == [1, 3, 2]
+    assert (c.study().approved, c.study().approved_ms) == ((), ())
+    assert c.due_ms(f"approvals/{HEART}") is None
+
+
+def test_approvals_hold_until_the_very_moment():
+    c = lapsing(3)
+    due = c.due_ms(f"approvals/{HEART}")
+    assert due == c.study().approved_ms[0] + 30 * DAY_MS
+    c.idle(due - 1 - c.now_ms)
+    assert lapsed(c) == []
+    c.idle(1)
+    assert lapsed(c) == [1]
+
+
+def test_without_an_expiry_an_approval_holds_and_is_given_once():
+    c = initialised(3)
+    assert c.study().approved_ms == ()
+    c.refused("AlreadyDone", 2, Approve(HEART, c.study().spec))
+    c.idle(4000 * DAY_MS)
+    assert c.study().approved == (1, 2, 3)
+
+
+@pytest.mark.parametrize("ms", [1, DAY_MS - 1, 3661 * DAY_MS, -1])
+def test_approvals_lapse_after_days(ms):
+    Consortium(3).refused("BadValue", 1, Propose(spec_of(approvals_expire_ms=ms)))
+
+
+def test_a_required_member_without_an_approval_suspends_the_study():
+    c = lapsing(3, required=(3,))
+    c.idle(29 * DAY_MS)
+    for member in (1, 2):
+        c.ok(member, Approve(HEART, c.study().spec))
+    c.idle(DAY_MS + 1000)
+    assert c.study().status == "suspended"
+    c.enrol(3)
+    c.ok(1, Start(HEART))
+
+
+def test_an_approval_lapses_in_a_pause_too():
+    c = lapsing(3)
+    c.ok(1, Pause(HEART))
+    c.idle(29 * DAY_MS)
+    for member in (1, 2):
+        c.ok(member, Approve(HEART, c.study().spec))
+    c.idle(DAY_MS + 1000)
+    c.ok(1, Start(HEART))
+    assert [e.member for e in c.study().enrolled] == [1, 2]
+
+
+def test_new_terms_date_the_approvals_anew():
+    c = lapsing(3)
+    c.idle(20 * DAY_MS)
+    c.ok(1, Pause(HEART))
+    c.ok(1, Amend(replace(c.spec(), approvals_expire_ms=0)))
+    assert (c.study().approved_ms, c.due_ms(f"approvals/{HEART}")) == ((), None)
+    c.ok(1, Amend(replace(c.spec(), approvals_expire_ms=DAY_MS)))
+    assert c.due_ms(f"approvals/{HEART}") == c.study().approved_ms[0] + DAY_MS
+
+
+def test_a_refusal_takes_the_date_of_its_approval_along():
+    c = lapsing(3)
+    c.ok(1, Refuse(HEART, c.study().spec))
+    assert (c.study().approved, len(c.study().approved_ms)) == ((2, 3), 2)
+    assert c.due_ms(f"approvals/{HEART}") == c.study().approved_ms[0] + 30 * DAY_MS
+
+
+def test_votes_are_counted_without_a_member_that_has_lapsed():
+    c = lapsing(3)
+    c.idle(29 * DAY_MS)
+    for member in (1, 2):
+        c.ok(member, Approve(HEART, c.study().spec))
+    model = c.study().current.digest
+    c.ok(1, Release(HEART, model))
+    c.ok(2, Vote(c.open_motions[-1], True))
+    assert c.study().released == ()
+    c.idle(DAY_MS + 1000)
+    assert [m.digest for m in c.study().released] == [model]
+
+
+def test_nothing_of_approvals_stays_after_the_end():
+    c = lapsing(3)
+    c.ok(1, Finish(HEART))
+    assert c.due_ms(f"approvals/{HEART}") is None
+    c = proposed(approvals_expire_ms=DAY_MS)
+    c.ok(1, Finish(HEART))
+    assert c.deadlines == []

@@ -9,6 +9,8 @@ from swarmhub.contract.transactions import Amend, Approve, Leave, Pause, Refuse,
 from swarmhub.node.waits import find_wait
 from swarmhub.words import say_age
 
+DAY_MS = 86_400_000
+
 
 def said(c, later_ms=0, name=HEART):
     wait = find_wait(c.state, name, c.now_ms + later_ms)
@@ -111,6 +113,22 @@ def test_a_pause_and_a_required_member_are_both_said():
     c.ok(1, Pause(HEART))
     c.ok(3, Withdraw(HEART))
     assert said(c).startswith("paused by h1: no round settles without h3")
+
+
+def test_an_approval_is_announced_to_lapse_a_week_before():
+    c = initialised(3, approvals_expire_ms=30 * DAY_MS)
+    assert "lapse" not in said(c, 22 * DAY_MS)
+    c.idle(1000)
+    c.ok(2, Approve(HEART, c.study().spec))
+    words = said(c, 29 * DAY_MS)
+    assert words.endswith("; approvals lapse: h1 in 23 h, h3 in 23 h, h2 in 24 h "
+                          "('study approve' renews one)")  # fmt: skip
+
+
+def test_a_short_approval_is_announced_to_lapse_in_its_second_half():
+    c = initialised(3, approvals_expire_ms=2 * DAY_MS)
+    assert "lapse" not in said(c, DAY_MS - 60_000)
+    assert "lapse" in said(c, DAY_MS)
 
 
 def test_a_study_that_is_over_waits_for_nobody():

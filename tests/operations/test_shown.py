@@ -186,6 +186,12 @@ def test_who_refuses_is_shown_with_the_reason():
     assert dict(terms.say_terms(shown))["refused by"] == "h2, h3 (no ethics vote yet)"
 
 
+def test_an_approval_that_lapses_is_shown_with_its_end():
+    c = Consortium(3)
+    c.propose(approvals_expire_ms=10 * 86_400_000)
+    assert said(c)["approved by"].startswith("h1 (until 2023-11-24 22:13:20 UTC)")
+
+
 def test_the_terms_name_everyone_who_has_answered():
     c = Consortium(4)
     c.propose(title="Who has it?", statistics=True, min_peers=2)
@@ -257,8 +263,9 @@ DECLARED = Declaration(
 FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
     sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
-    expires_ms=1_772_373_909_000, layout="a" * 64, code="b" * 64, data_schema="ten columns",
-    ethics="c" * 64, seed=4711, options={"model": "mlp"}, required=(1,), data=DECLARED,
+    expires_ms=1_772_373_909_000, approvals_expire_ms=15_552_000_000, layout="a" * 64,
+    code="b" * 64, data_schema="ten columns", ethics="c" * 64, seed=4711, options={"model": "mlp"},
+    required=(1,), data=DECLARED,
 )  # fmt: skip
 STAGED = replace(FULL, rounds=0, statistics=False, merge=MergeRule(), stages=(
     Stage("newton", "sum", 20, members=(1,), until=Until("slope", 7), agreed=("at",),
@@ -273,6 +280,7 @@ SPOKEN = {
     "merge": "without the 15 %", "metric": "highest mean 'auc'", "audit": "secretly chosen",
     "privacy": "plain", "sync_every": "33 batches", "optimizer": "goes on",
     "keep_local": "'head.*'", "max_bytes": "77 kB", "expires_ms": "2026-03-01 14:05:09 UTC",
+    "approvals_expire_ms": "each holds for 180 d",
     "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
     "seed": "4711", "options": "model = mlp", "required": "never without h1",
     "data": "'AML' in 'diagnosis'; 'control' mean no",

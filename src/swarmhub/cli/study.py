@@ -84,7 +84,7 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
     lines(f"Study '{study}'", say_terms(shown))
     ask("Allow exactly these terms to run at this hospital?", yes)
     run(studies.approve(opened, study, shown.study.spec))
-    print(f"Approved '{study}'. Next: {say_next(shown, opened)}.")
+    print(f"Approved '{study}'.{say_next(shown, opened)}")
 
 
 @app.command("refuse")
@@ -218,10 +218,14 @@ def show_study(
 
 
 def say_next(shown: StudyShown, home: Home) -> str:
-    """Return what follows an approval: enrolment, or the start of an amended study."""
+    """Return what follows an approval: enrolment, the start of an amended study, or nothing if it
+    was renewed."""
     enrolled = {shown.name(e.member) for e in shown.study.enrolled}
-    verb = "start" if home.config.name in enrolled else "enrol"
-    return f"'swarmhub study {verb} {shown.study.name}{'' if verb == 'start' else ' --samples N'}'"
+    if home.config.name not in enrolled:
+        return f" Next: 'swarmhub study enrol {shown.study.name} --samples N'."
+    if shown.study.status == "running":
+        return ""
+    return f" Next: 'swarmhub study start {shown.study.name}'."
 
 
 def to_json(shown: StudyShown) -> dict[str, Any]:

@@ -48,6 +48,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.Upgraded: "contract version {version} begins",
     e.StudyProposed: "{by} proposes '{study}'",
     e.StudyApproved: "{member} approves '{study}'",
+    e.ApprovalLapsed: "the approval of '{study}' by {member} has lapsed",
     e.StudyRefused: "{member} refuses '{study}'{reason}",
     e.Enrolled: "{member} takes part in '{study}' with {samples} samples",
     e.Withdrawn: "{member} withdraws from '{study}'",

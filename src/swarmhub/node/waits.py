@@ -3,7 +3,7 @@ of a member is its last settled contribution, not whether one of its processes r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.deadlines import get_due_ms
@@ -27,6 +27,7 @@ from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
 from swarmhub.words import say_age
 
+NOTICE_MS = 7 * 86_400_000  # before an approval lapses
 MAX_NAMED = 5  # members that a sentence names; the record has them all
 
 
@@ -54,11 +55,30 @@ class Wait:
 
 
 def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
-    """Return the reason why the study waits at `now_ms` (block time); None if it is over or
-    unknown."""
-    study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
+    """Return the reason why the study waits at `now_ms` (block time), with approvals that are about
+    to lapse; None if it is over or unknown."""
+    study, spec = STUDY.get(state, name), SPEC.get(state, name)
     if study is None or spec is None or study.is_over:
         return None
+    wait = _find_wait(state, study, spec, now_ms)
+    lapse = say_lapse(state, study, spec, now_ms)
+    return replace(wait, sentence=f"{wait.sentence}; {lapse}") if lapse else wait
+
+
+def say_lapse(state: Reader, study: Study, spec: Spec, now_ms: int) -> str:
+    """Return a sentence on the approvals that lapse within a week; "" if there are none."""
+    ends = [t + spec.approvals_expire_ms - now_ms for t in study.approved_ms]
+    notice_ms = min(NOTICE_MS, spec.approvals_expire_ms // 2)
+    soon = [(m, ms) for m, ms in zip(study.approved, ends, strict=False) if ms <= notice_ms]
+    if not soon:
+        return ""
+    said = [f"{MEMBER.need(state, m).name} in {say_age(max(0, ms))}" for m, ms in soon[:MAX_NAMED]]
+    said += [f"{len(soon) - MAX_NAMED} more"] if len(soon) > MAX_NAMED else []
+    return f"approvals lapse: {', '.join(said)} ('study approve' renews one)"
+
+
+def _find_wait(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
+    name, r = study.name, ROUND.get(state, study.name)
     if study.status == "suspended":
         return _await_terms(state, study, spec)
     if r is None:

@@ -53,7 +53,8 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("ethics", _document(spec.ethics, "no document is named")),
         ("data schema", spec.data_schema or "not stated"),
         ("ends", say_end(spec)),
-        ("approved by", _names(shown, study.approved)),
+        ("approvals", say_approvals(spec)),
+        ("approved by", say_approved(shown)),
         ("refused by", say_refused(shown)),
         ("not answered", _names(shown, _silent(shown))),
         ("enrolled", say_enrolled(shown)),
@@ -65,8 +66,8 @@ def say_status(shown: StudyShown) -> str:
     """Return the state of the study and of its open round."""
     r, study = shown.round, shown.study
     if r is None:
-        said = "paused" if study.paused else study.status
-        return {"proposed": "proposed, not started"}.get(said, said)
+        said = {"proposed": "proposed, not started"}.get(study.status, study.status)
+        return "paused" if study.paused else said
     stage = get_stage(shown.spec, r)
     what = f"'{stage.name}'"
     if stage.max_rounds > 1 or stage.kind == TRAIN:
@@ -135,6 +136,26 @@ def say_end(spec: Spec) -> str:
     if not spec.expires_ms:
         return "after the last round"
     return f"after the last round, at {say_time(spec.expires_ms)} at the latest"
+
+
+def say_approvals(spec: Spec) -> str:
+    """Return how long an approval holds."""
+    if not spec.approvals_expire_ms:
+        return "hold until the study is over, or they are taken back ('study refuse')"
+    return (
+        f"each holds for {say_duration(spec.approvals_expire_ms)}; a hospital that does not "
+        "approve again by then takes part no longer"
+    )
+
+
+def say_approved(shown: StudyShown) -> str:
+    """Return the members that have approved, and until when if approvals lapse."""
+    spec, study = shown.spec, shown.study
+    until = {
+        member: f" (until {say_time(given_ms + spec.approvals_expire_ms)})"
+        for member, given_ms in zip(study.approved, study.approved_ms, strict=False)
+    }
+    return ", ".join(shown.name(m) + until.get(m, "") for m in study.approved) or "nobody"
 
 
 def say_enrolled(shown: StudyShown) -> str:

@@ -56,6 +56,7 @@ from swarmhub.contract.events.round import (
     Voided,
 )
 from swarmhub.contract.events.study import (
+    ApprovalLapsed,
     Enrolled,
     ModelReleased,
     ProposalLapsed,
@@ -78,6 +79,7 @@ __all__ = [
     "AdmissionMoved",
     "Admitted",
     "Announced",
+    "ApprovalLapsed",
     "BecameReady",
     "BecameValidator",
     "CollectsAgain",
@@ -146,8 +148,8 @@ EVENTS: dict[str, type[Event]] = {
         Inherited, Invited, AdmissionMoved, Admitted, RemovalMoved, Departed, Rotated, Revoked,
         BecameValidator, PowerChanged, DoubleSigned, VoteCast, MotionWaits, MotionClosed,
         Announced, UpgradeMoved, UpgradeScheduled, Upgraded,
-        StudyProposed, StudyApproved, StudyRefused, Enrolled, Withdrawn, StudyStarted, StudyAmended,
-        StudySuspended, StudyPaused, StudyEnded,
+        StudyProposed, StudyApproved, ApprovalLapsed, StudyRefused, Enrolled, Withdrawn,
+        StudyStarted, StudyAmended, StudySuspended, StudyPaused, StudyEnded,
         ProposalLapsed, ReleaseMoved, ModelReleased, ReleaseMissed,
         RoundOpened, BecameReady, Contributed, Reported, LeftOut, Excluded, Voided, Reinstated,
         CollectsAgain, MergeStarted, Suspected, TookOver, DisputeOpened, DisputeDismissed,

@@ -25,6 +25,13 @@ class StudyApproved(StudyEvent):
 
 
 @dataclass(frozen=True)
+class ApprovalLapsed(StudyEvent):
+    """A member has not renewed its approval in time."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
 class StudyRefused(StudyEvent):
     """A member does not allow the study at its hospital."""
 

@@ -48,6 +48,7 @@ class Spec:
     options: dict[str, str] = field(default_factory=dict)  # for the trainers
     stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
     data: Declaration | None = None  # what each hospital brings, and how it is read
+    approvals_expire_ms: int = 0  # block time that an approval holds; 0: until the study is over
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
 
 
@@ -166,6 +167,7 @@ class Study:
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
     resumes: Position | None = None  # the next round of a study that is suspended
+    approved_ms: tuple[int, ...] = ()  # block times of `approved`, ascending, if approvals lapse
     paused: Paused | None = None  # of a study that its proposer has suspended
 
     @property

@@ -328,7 +328,8 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
         ctx.state, name, record=replace(study, status=status, ready=(), resumes=None, paused=None)
     )
     close_rounds(ctx, name)
-    deadlines.clear(ctx.state, f"expiry/{name}")
+    for timer in ("expiry", "approvals"):
+        deadlines.clear(ctx.state, f"{timer}/{name}")
     ctx.emit(events.StudyEnded(name, status))
     if study.status == "proposed":
         drop_study(ctx, study)
@@ -336,7 +337,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
 
 def drop_study(ctx: Context, study: Study) -> None:
     """Delete a study that has never been started from the state; its events stay."""
-    for timer in ("expiry", "proposal"):
+    for timer in ("expiry", "proposal", "approvals"):
         deadlines.clear(ctx.state, f"{timer}/{study.name}")
     STUDY.put(ctx.state, study.name, record=None)
     SPEC.put(ctx.state, study.name, record=None)

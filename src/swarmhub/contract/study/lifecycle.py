@@ -38,6 +38,13 @@ from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowe
 from swarmhub.contract.round import phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
 from swarmhub.contract.stages import check_members, check_stages, get_stages
+from swarmhub.contract.study.approvals import (
+    add_approval,
+    check_expiry,
+    drop_approval,
+    find_lapsed,
+    mark_lapse,
+)
 from swarmhub.contract.transactions import (
     Amend,
     Approve,
@@ -69,7 +76,7 @@ def propose(ctx: Context, tx: Propose) -> None:
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
-    study = Study(spec.name, digest, proposer.id, approved=(proposer.id,))
+    study = add_approval(ctx, Study(spec.name, digest, proposer.id), spec, proposer.id)
     quotas.need_proposal(ctx.state, spec, study)
     quotas.hold(ctx.state, proposer.id, "proposals", spec.name)
     STUDY.put(ctx.state, spec.name, record=study)
@@ -77,6 +84,7 @@ def propose(ctx: Context, tx: Propose) -> None:
     SPEC.put(ctx.state, spec.name, record=spec)
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyProposed(spec.name, digest, proposer.id))
 
 
@@ -101,6 +109,7 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     members = len(ctx.chain.active)
     if spec.min_peers > members:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
+    check_expiry(spec)
     check_stages(ctx, spec, resumes.stage if resumes else 0)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
@@ -128,12 +137,14 @@ def amend(ctx: Context, tx: Amend) -> None:
     if digest == study.spec:
         raise AlreadyDone("these are the study's terms")
     quotas.need_amendment(ctx.state, study, spec)
-    study = replace(study, spec=digest, approved=(member.id,), refused=())
+    study = replace(study, spec=digest, approved=(), approved_ms=(), refused=())
+    study = add_approval(ctx, study, spec, member.id)
     STUDY.put(ctx.state, spec.name, record=study)
     SPEC.put(ctx.state, spec.name, record=spec)
     deadlines.clear(ctx.state, f"expiry/{spec.name}")
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyAmended(spec.name, digest, member.id))
 
 
@@ -182,14 +193,17 @@ def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
 
 
 def approve(ctx: Context, tx: Approve) -> None:
-    """Record that the signer's hospital allows exactly these terms to run there."""
+    """Record that the signer's hospital allows exactly these terms to run there; where approvals
+    lapse, this renews its own."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study, tx.spec)
-    if member.id in study.approved:
+    spec = SPEC.need(ctx.state, tx.study)
+    if member.id in study.approved and not spec.approvals_expire_ms:
         raise AlreadyDone(f"member {member.id} has approved '{tx.study}'")
     refused = tuple(m for m in study.refused if m != member.id)
-    study = replace(study, approved=(*study.approved, member.id), refused=refused)
+    study = add_approval(ctx, replace(study, refused=refused), spec, member.id)
     STUDY.put(ctx.state, tx.study, record=study)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyApproved(tx.study, member.id))
 
 
@@ -201,9 +215,10 @@ def refuse(ctx: Context, tx: Refuse) -> None:
     if member.id in study.refused:
         raise AlreadyDone(f"member {member.id} has refused '{tx.study}'")
     check_reason(tx.reason)
-    approved = tuple(m for m in study.approved if m != member.id)
-    study = replace(study, approved=approved, refused=(*study.refused, member.id))
+    study = drop_approval(study, member.id)
+    study = replace(study, refused=(*study.refused, member.id))
     STUDY.put(ctx.state, tx.study, record=study)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyRefused(tx.study, member.id, tx.reason))
     if study.samples_of(member.id) is not None:
         withdraw_member(ctx, tx.study, member.id, willing=True)
@@ -368,6 +383,17 @@ def expire(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and not study.is_over:
         phases.end_study(ctx, name, "expired")
+
+
+def lapse_approvals(ctx: Context, name: str) -> None:
+    """End the part of each member with an approval that is too old: it has to approve and enrol
+    anew."""
+    study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
+    for member in find_lapsed(study, spec, ctx.env.time_ms):
+        STUDY.put(ctx.state, name, record=drop_approval(STUDY.need(ctx.state, name), member))
+        ctx.emit(events.ApprovalLapsed(name, member))
+        withdraw_member(ctx, name, member, willing=False)
+    mark_lapse(ctx, STUDY.need(ctx.state, name))
 
 
 def lapse(ctx: Context, name: str) -> None:
