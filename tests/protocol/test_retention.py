@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import HEART, LAYOUT, MODEL_BYTES, Consortium, digest
 
-from swarmhub.contract.transactions import Withdraw
+from swarmhub.contract.transactions import Ready, Withdraw
 from swarmhub.protocol import FetchedBlobs, LocalState, MergeDone, may_read
 
 ENROLLED, STRANGER, NEWCOMER = 4, 5, 6
@@ -61,6 +61,22 @@ def test_who_has_withdrawn_reads_nothing_any_more(what):
     c, local, blobs = collecting()
     c.ok(3, Withdraw(HEART))
     assert not may_read(c.state, local, 3, blobs[what])
+
+
+@pytest.mark.parametrize("what", ["contribution", "merge"])
+def test_nothing_of_a_round_with_too_few_hospitals_is_read(what):
+    c, local, blobs = collecting()
+    assert may_read(c.state, local, 2, blobs[what])
+    c.ok(3, Withdraw(HEART))
+    assert (len(c.round().roster), c.round().min_peers, c.round().phase) == (2, 3, "COLLECTING")
+    assert not may_read(c.state, local, 2, blobs[what])
+
+
+def test_a_contribution_is_read_again_once_enough_hospitals_are_there():
+    c, local, blobs = collecting()
+    c.ok(3, Withdraw(HEART))
+    c.ok(ENROLLED, Ready(HEART))
+    assert may_read(c.state, local, 2, blobs["contribution"])
 
 
 def test_when_a_round_is_settled_its_contributions_are_read_no_more():

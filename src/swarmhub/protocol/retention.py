@@ -44,7 +44,8 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
     """Return whether another member may fetch a blob of this study from this node.
 
     Settled models: all enrolled members. Contributions and unsettled merges of the open round: its
-    candidates, since any of them may come to lead (or to report); but only blobs that this node has
+    candidates, since any of them may come to lead (or to report), as long as it has min_peers of
+    them; but only blobs that this node has
     pulled for this study or contributed to it. A digest is no proof of authorship: a member that
     has read one on the ledger could contribute it in another study, and be given the blob behind
     it.
@@ -54,7 +55,7 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
         return False
     if digest in get_model_digests(state, study):
         return True
-    if r is None:
+    if r is None or len(r.roster) < r.min_peers:  # no merge is under way
         return False
     own = {local.prepared.digest} if local.prepared is not None else set()
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()

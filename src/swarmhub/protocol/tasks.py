@@ -30,9 +30,12 @@ class TrainingTask:
 
 
 def assign(state: Reader, local: LocalState) -> TrainingTask | None:
-    """Return the trainer's next task; None as long as it has to wait."""
+    """Return the trainer's next task; None as long as it has to wait, also for so many hospitals
+    that the round may ever settle."""
     view = make_view(state, local, 0)
     if view is None or (view.r.phase == MERGING and KINDS[view.r.kind].has_contributions):
+        return None
+    if len(view.r.roster) < view.r.min_peers:
         return None
     joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
     return expect(state, local) if joined is not None else None
