@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HEART, START_MS, Consortium, initialised, merging, proposed, spec_of
+from builders import (
+    HEART,
+    LAYOUT,
+    MODEL_BYTES,
+    START_MS,
+    Consortium,
+    digest,
+    initialised,
+    merging,
+    proposed,
+    spec_of,
+)
 
 from swarmhub.contract import events
 from swarmhub.contract.names import MAX_REASON
-from swarmhub.contract.records import Paused
+from swarmhub.contract.records import Paused, Position, Stage, StartModel
 from swarmhub.contract.study.approvals import DAY_MS
 from swarmhub.contract.transactions import (
     Amend,
@@ -299,3 +310,109 @@ def test_nothing_of_approvals_stays_after_the_end():
     c = proposed(approvals_expire_ms=DAY_MS)
     c.ok(1, Finish(HEART))
     assert c.deadlines == []
+
+
+# a start from a released model
+
+
+def with_release(n=4):
+    """A study that has released its newest model, and the record of that."""
+    c = initialised(n, rounds=9)
+    c.play()
+    model = c.study().current
+    c.ok(1, Release(HEART, model.digest))
+    for member in range(2, n + 1):
+        if c.open_motions:
+            c.ok(member, Vote(c.open_motions[-1], True))
+    return c, model
+
+
+def from_model(model, **changes):
+    usual = {"name": "lung", "layout": "", "start_from": StartModel(HEART, model.digest)}
+    return {**usual, **changes}
+
+
+def test_a_study_starts_from_a_released_model_without_an_initial_round():
+    c, model = with_release()
+    c.start(3, 4, **from_model(model))
+    r, current = c.round("lung"), c.study("lung").current
+    assert (r.kind, r.number, r.turn, r.base) == ("train", 2, 1, model.digest)
+    assert (current.digest, current.layout, current.nbytes) == (model.digest, LAYOUT, MODEL_BYTES)
+    assert (current.study, current.kind, current.stage) == ("lung", "initial", "initial")
+    assert {current.leader, *current.receipts} <= {1, 2, 3, 4}
+    assert say_event(c.happened(events.StudyStartsFrom)[0], NAMES) == (
+        f"'lung' starts from model {model.digest[:16]}… of 'heart'"
+    )
+    c.ready(3, 4, name="lung")
+    newer = c.play(name="lung")
+    assert c.study("lung").current.digest == newer
+
+
+def test_statistics_come_before_the_model_that_a_study_starts_from():
+    c, model = with_release()
+    c.start(3, 4, **from_model(model, statistics=True))
+    assert (c.round("lung").kind, c.study("lung").current) == ("describe", None)
+    c.play(name="lung")
+    assert (c.round("lung").kind, c.round("lung").base) == ("train", model.digest)
+
+
+def test_only_the_first_initial_stage_starts_from_the_model():
+    c, model = with_release()
+    stages = (Stage("begin", "initial"), Stage("learn", "train"), Stage("again", "initial"))
+    c.start(3, 4, **from_model(model, rounds=0, stages=stages))
+    c.ready(3, 4, name="lung")
+    c.play(name="lung")
+    assert (c.round("lung").kind, c.round("lung").phase) == ("initial", "MERGING")
+
+
+def test_a_study_that_is_nothing_but_its_start_is_over_at_once():
+    c, model = with_release()
+    c.start(3, 4, **from_model(model, rounds=0, stages=(Stage("begin", "initial"),)))
+    assert (c.study("lung").status, c.study("lung").current.digest) == ("finished", model.digest)
+
+
+def test_a_start_from_a_model_that_is_not_released_is_refused():
+    c, model = with_release()
+    newer = c.play()
+    for start in (StartModel(HEART, newer), StartModel("none", model.digest), StartModel("", "")):
+        terms = spec_of(**from_model(model, start_from=start))
+        c.refused("UnknownThing", 1, Propose(terms))
+
+
+def test_a_start_from_a_model_of_another_layout_is_refused_with_one_sentence():
+    c, model = with_release()
+    terms = spec_of(**from_model(model, layout=digest("another")))
+    said = c.refused("BadValue", 1, Propose(terms)).message
+    assert said.startswith(
+        f"'layout': expected that of the model in start_from, {LAYOUT[:16]}…, or none, got "
+    )
+    c.ok(1, Propose(spec_of(**from_model(model, layout=LAYOUT))))
+
+
+def test_a_start_needs_room_and_a_stage_with_a_model():
+    c, model = with_release()
+    c.refused("BadValue", 1, Propose(spec_of(**from_model(model, max_bytes=MODEL_BYTES - 1))))
+    sums = (Stage("fit", "sum"),)
+    c.refused("BadValue", 1, Propose(spec_of(**from_model(model, rounds=0, stages=sums))))
+
+
+def test_what_a_study_has_started_from_stays_in_its_terms():
+    c, model = with_release()
+    c.start(3, 4, **from_model(model))
+    c.ok(1, Pause("lung"))
+    terms = c.spec("lung")
+    c.refused("BadValue", 1, Amend(replace(terms, start_from=None)))
+    c.ok(1, Amend(replace(terms, title="better")))
+    c.ok(3, Approve("lung", c.study("lung").spec))
+    c.ok(4, Approve("lung", c.study("lung").spec))
+    assert c.study("lung").resumes == Position(2, 1, 1, 1, 1)
+    c.ok(1, Start("lung"))
+    assert (c.round("lung").kind, c.round("lung").base) == ("train", model.digest)
+
+
+def test_a_model_may_be_released_again_by_the_study_that_starts_from_it():
+    c, model = with_release()
+    c.start(3, 4, **from_model(model))
+    c.ok(3, Release("lung", model.digest))
+    c.ok(4, Vote(c.open_motions[-1], True))
+    assert [m.study for m in c.study("lung").released] == ["lung"]

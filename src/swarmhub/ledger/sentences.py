@@ -53,6 +53,7 @@ SENTENCES: dict[type[e.Event], str] = {
     e.Enrolled: "{member} takes part in '{study}' with {samples} samples",
     e.Withdrawn: "{member} withdraws from '{study}'",
     e.StudyStarted: "'{study}' starts",
+    e.StudyStartsFrom: "'{study}' starts from model {model} of '{origin}'",
     e.StudyAmended: "{by} amends the terms of '{study}'",
     e.StudySuspended: "'{study}' is suspended: its terms require {member}",
     e.StudyPaused: "{by} pauses '{study}'{reason}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmhub.contract.records import Model, Score, Spec
+from swarmhub.contract.records import Model, Score, Spec, StartModel
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
@@ -44,6 +44,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([] if spec.stages else [("rule", stage_terms.say_rule(spec.merge))]),
         ("audit", AUDITS[spec.audit]),
         ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
+        *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
         ("privacy", PRIVACY[spec.privacy]),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
@@ -112,6 +113,11 @@ def say_training(spec: Spec) -> str:
     return "; ".join(
         [*([options] if options else []), OPTIMIZERS[spec.optimizer], f"seed {spec.seed}"]
     )
+
+
+def say_start(start: StartModel) -> str:
+    """Return the model with which training begins."""
+    return f"the model of '{start.study}' that its members have released, {start.model}"
 
 
 def say_leaving(shown: StudyShown) -> list[str]:

@@ -60,6 +60,14 @@ class StudyStarted(StudyEvent):
 
 
 @dataclass(frozen=True)
+class StudyStartsFrom(StudyEvent):
+    """A released model of another study is the first one of this study."""
+
+    origin: str  # the other study
+    model: Digest
+
+
+@dataclass(frozen=True)
 class StudyAmended(StudyEvent):
     """A study that does not run has new terms; its members approve them anew."""
 

@@ -91,6 +91,7 @@ from swarmhub.contract.records.study import (
     Score,
     Share,
     Spec,
+    StartModel,
     Study,
 )
 
@@ -163,6 +164,7 @@ __all__ = [
     "Spec",
     "Stage",
     "StageKind",
+    "StartModel",
     "Study",
     "Until",
     "get_chain",

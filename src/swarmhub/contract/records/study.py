@@ -20,6 +20,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class StartModel:
+    """A released model of another study on this ledger."""
+
+    study: str
+    model: Digest
+
+
+@dataclass(frozen=True)
 class Spec:
     """A study's terms, which every member approves by their digest. Times in ms, sizes in bytes."""
 
@@ -49,6 +57,7 @@ class Spec:
     stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
     data: Declaration | None = None  # what each hospital brings, and how it is read
     approvals_expire_ms: int = 0  # block time that an approval holds; 0: until the study is over
+    start_from: StartModel | None = None  # instead of a round of the first `initial` stage
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
 
 

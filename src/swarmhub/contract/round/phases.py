@@ -36,6 +36,7 @@ from swarmhub.contract.round.kinds import (
 from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.contract.stages import compute_next, get_position, get_stages
+from swarmhub.contract.study.start_model import begins_with_model, take_start
 from swarmhub.types import Digest, MemberId
 
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
@@ -45,11 +46,18 @@ MAX_TERM_MS = 30 * 86_400_000
 def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
     """Open the round after a settled one, or end the study. `is_met`: the test of its stage
     holds."""
-    at = compute_next(SPEC.need(ctx.state, r.study), get_position(r), is_met)
-    if at is None:
-        end_study(ctx, r.study, "finished")
+    go_on(ctx, r.study, get_position(r), last, is_met)
+
+
+def go_on(
+    ctx: Context, name: str, at: Position, last: Iterable[MemberId], is_met: bool = False
+) -> None:
+    """Open the round after the one at a position, or end the study."""
+    following = compute_next(SPEC.need(ctx.state, name), at, is_met)
+    if following is None:
+        end_study(ctx, name, "finished")
     else:
-        open_round(ctx, r.study, at, last)
+        open_round(ctx, name, following, last)
 
 
 def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) -> None:
@@ -58,6 +66,10 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
     clear_deadlines(ctx, name)
     stage = get_stages(spec)[at.stage]
+    if begins_with_model(study, spec, stage):
+        take_start(ctx, study, spec, at)
+        go_on(ctx, name, at, last)
+        return
     kind = KINDS[stage.kind]
     enrolled = {e.member for e in study.enrolled}
     if kind.waits_for_all:

@@ -45,6 +45,7 @@ from swarmhub.contract.study.approvals import (
     find_lapsed,
     mark_lapse,
 )
+from swarmhub.contract.study.start_model import check_start
 from swarmhub.contract.transactions import (
     Amend,
     Approve,
@@ -110,6 +111,7 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     if spec.min_peers > members:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
     check_expiry(spec)
+    check_start(ctx, spec)
     check_stages(ctx, spec, resumes.stage if resumes else 0)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
@@ -154,6 +156,8 @@ def check_passed_stages(ctx: Context, study: Study, spec: Spec) -> None:
     at = study.resumes
     if at is None:
         return
+    if study.current is not None and spec.start_from != SPEC.need(ctx.state, study.name).start_from:
+        raise BadValue("start_from", "unchanged: the study has its model", spec.start_from)
     old, new = get_stages(SPEC.need(ctx.state, study.name)), get_stages(spec)
     if new[: at.stage] != old[: at.stage]:
         raise BadValue("stages", "the stages that are over, unchanged", [s.name for s in new])
