@@ -7,7 +7,7 @@ from builders import HEART, LAYOUT, MODEL_BYTES, Consortium, digest
 
 from swarmhub.contract.records import StartModel
 from swarmhub.contract.transactions import Finish, Ready, Release, Vote, Withdraw
-from swarmhub.protocol import FetchedBlobs, LocalState, MergeDone, decide, may_read
+from swarmhub.protocol import FetchedBlobs, LocalState, MergeDone, Pull, decide, may_read
 
 ENROLLED, STRANGER, NEWCOMER = 4, 5, 6
 
@@ -116,6 +116,7 @@ def test_a_model_that_is_not_released_is_read_by_nobody_else():
 def test_who_starts_from_a_model_fetches_it_from_those_who_have_it():
     c, _, model = released()
     (pull,) = decide(c.state, LocalState("lung", 3), c.now_ms)
+    assert isinstance(pull, Pull)
     assert (pull.digest, {*pull.holders[:2]}) == (model, {1, 2})
 
 

@@ -9,6 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from swarmhub import codec
+from swarmhub.cli.files import (
+    DecimalOption,
+    FormatOption,
+    ReadOption,
+    SeparatorOption,
+    SheetOption,
+    read_options,
+)
 from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -22,6 +30,7 @@ from swarmhub.cli.shared import (
     table,
     whole,
 )
+from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.operations import studies
 from swarmhub.operations.forgetting import STAYS, check_over, forget_study
@@ -43,6 +52,48 @@ ReasonOption = Annotated[
     str, typer.Option(help="Why, in one line that all members can read (up to 500 bytes).")
 ]
 StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
+
+
+@app.command("new")
+def new(
+    from_: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A file of this hospital's data; may be given again."),
+    ] = None,
+    example: Annotated[str, typer.Option(help="Start from an example ('swarmhub example').")] = "",
+    out: Annotated[Path, typer.Option(help="The new file.")] = Path("study.toml"),
+    outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
+    name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
+    separator: SeparatorOption = "",
+    decimal: DecimalOption = ".",
+    sheet: SheetOption = "",
+    format_: FormatOption = "",
+    read: ReadOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write a first draft of a study's terms, with comments: guessed from a hospital's files, from
+    an example, or empty. Nothing leaves this machine, and no file is overwritten."""
+    from swarmhub.data.reading import Files
+    from swarmhub.examples.new_study import draft_example
+    from swarmhub.operations.new_study import new_study, write_new
+
+    if from_ and example:
+        raise BadInput("Expected --from or --example, got both; leave one out.")
+    if example:
+        made = draft_example(example, name)
+    else:
+        options = read_options(read)
+        files = Files(tuple(from_ or ()), separator, decimal, sheet, format_, options)
+        made = new_study(files if from_ else None, outcome, name)
+    write_new(made, out)
+    if json_:
+        print(json.dumps({**codec.to_json(made), "out": str(out)}, indent=2, ensure_ascii=False))
+        return
+    lines(f"Draft of '{made.name}' in {out}", list(made.guesses))
+    for problem in made.problems:
+        print(f"! {plain(problem, 1000)}")
+    look = f"swarmhub data check {' '.join(map(str, from_))} --study {out}; " if from_ else ""
+    print(f"Read and correct it. Next: {look}swarmhub study propose {out}")
 
 
 @app.command("propose")

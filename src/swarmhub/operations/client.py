@@ -13,7 +13,9 @@ run. Errors are those of `swarmhub.errors`, each with one sentence.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarmhub.contract.records import Member, Spec
 from swarmhub.home.home import Home
@@ -34,6 +36,9 @@ from swarmhub.operations.report.write import Written, write_report
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
 
+if TYPE_CHECKING:
+    from swarmhub.operations.new_study import NewStudy
+
 DAY_MS = 86_400_000
 
 
@@ -52,6 +57,18 @@ class Client:
     def study(self, name: str, last: int = 20) -> StudyShown:
         """Return a study with its newest settled rounds (`last`; 0: all that are kept here)."""
         return asyncio.run(_studies.show_study(self.home, name, last))
+
+    def new_study(
+        self, out: Path | str, files: Sequence[Path | str] = (), outcome: str = "", name: str = ""
+    ) -> NewStudy:
+        """Write a first draft of terms to a new file: guessed from a hospital's files (`outcome`
+        names the outcome's column), or an annotated one without files."""
+        from swarmhub.data.reading import Files  # NumPy
+        from swarmhub.operations.new_study import new_study, write_new
+
+        made = new_study(Files(tuple(map(Path, files))) if files else None, outcome, name)
+        write_new(made, Path(out))
+        return made
 
     def propose(self, spec: Spec | Path | str) -> Proposed:
         """Propose a study: its terms, or a TOML file of them."""

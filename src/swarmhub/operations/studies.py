@@ -132,22 +132,30 @@ def _has(block: Committed, kind: type[Event], study: str) -> bool:
 
 
 def read_spec(path: Path) -> Spec:
-    """Read a study's terms from TOML. Raises BadInput, for a misspelt key with the nearest valid
-    one."""
+    """Read a study's terms from a TOML file. Raises BadInput, for a misspelt key with the nearest
+    valid one."""
+    try:
+        return parse_spec(path.read_text("utf-8-sig"), str(path))
+    except OSError as error:
+        raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"Expected TOML in {path}: {error}.") from None
+
+
+def parse_spec(text: str, place: str) -> Spec:
+    """Read a study's terms from TOML; `place` names it in a sentence. Raises as `read_spec`."""
     from swarmhub.data.schema import tidy_toml  # they import NumPy
     from swarmhub.recipes.plan import complete
 
     try:
-        tree = tomllib.loads(path.read_text("utf-8-sig"))
+        tree = tomllib.loads(text)
         if "data" in tree:
             tree["data"] = tidy_toml(tree["data"])
         return complete(codec.from_json(Spec, tree))
-    except OSError as error:
-        raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
     except BadInput:
         raise
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a huge integer
-        raise BadInput(f"Expected TOML in {path}: {error}.") from None
+    except (ValueError, RecursionError) as error:  # not TOML, or a huge integer
+        raise BadInput(f"Expected TOML in {place}: {error}.") from None
 
 
 async def propose(home: Home, spec: Spec) -> Proposed:
