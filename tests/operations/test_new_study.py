@@ -154,8 +154,9 @@ def test_a_column_that_stops_the_hospital_is_excluded_with_the_reason(tmp_path):
     outcome = words("yes", "no")
     crp = numbers(1)
     crp[3] = "12,5"
-    columns = {"crp": [f'"{c}"' for c in crp], "age": numbers(2),
-               "blasts": [90 if w == "yes" else 1 for w in outcome], "relapse": outcome}  # fmt: skip
+    blasts = [90 if w == "yes" else 1 for w in outcome]
+    columns = {"crp": [f'"{c}"' for c in crp], "age": numbers(2), "blasts": blasts}
+    columns["relapse"] = outcome
     made, data = draft(table(tmp_path / "t.csv", **columns))
     assert set(data.exclude) == {"crp", "blasts"}
     assert data.inputs[0].columns == ("age",)

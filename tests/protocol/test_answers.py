@@ -7,7 +7,7 @@ import pytest
 from builders import HEART, LAYOUT, auc, digest, initialised, running
 from parts import no_sweep, services_on
 
-from swarmhub.contract.records import Evaluation
+from swarmhub.contract.records import Evaluation, Stage
 from swarmhub.contract.transactions import Enrol, Ready, Withdraw
 from swarmhub.errors import TrainerError
 from swarmhub.node.services import Services
@@ -121,12 +121,18 @@ def test_a_new_answer_ends_the_refusal():
 
 
 def test_a_trainer_has_no_task_before_enough_hospitals_are_ready():
-    c = running(4, min_peers=3)
+    c = running(4, min_peers=3, rounds=0, stages=(Stage("fit", "sum"),))
     local = LocalState(HEART, 1)
     c.ready(1, 2)
     assert assign(c.state, local) is None
     c.ready(3)
-    assert assign(c.state, local).kind == "initial"
+    assert assign(c.state, local).kind == "sum"
+
+
+def test_a_start_uses_no_data_and_waits_for_nobody():
+    c = running(4, min_peers=3)
+    c.ready(1)
+    assert assign(c.state, LocalState(HEART, 1)).kind == "initial"
 
 
 def test_a_trainer_has_no_task_in_a_round_that_has_lost_too_many():

@@ -14,6 +14,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_candidates
+from swarmhub.contract.round.minimum import is_staffed
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.types import Digest, MemberId
@@ -61,13 +62,11 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
     it.
     """
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
-    if study is None:
-        return False
-    if study.samples_of(member) is None:
-        return is_start_of(state, study, member, digest)
+    if study is None or study.samples_of(member) is None:
+        return study is not None and is_start_of(state, study, member, digest)
     if digest in get_model_digests(state, study):
         return True
-    if r is None or len(r.roster) < r.min_peers:  # no merge is under way
+    if r is None or not is_staffed(r):
         return False
     own = {local.prepared.digest} if local.prepared is not None else set()
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()

@@ -58,14 +58,14 @@ def _of_words(frame: Frame) -> Iterator[Column]:
         counts = words.counts()
         unknown = tuple(w for w in counts if number_of(w) is None and kind_of(w) == NOT_MEASURED)
         known = {w: n for w, n in counts.items() if w not in unknown}
+        place = [words.words.index(w) for w in known]
         is_number = bool(known) and all(number_of(w) is not None for w in known)
         values = _numbers(words, unknown) if is_number else None
         ordered = tuple(sorted(known, key=lambda w: (-known[w], w)))
         why = why_identifier(cells)
-        yield Column(
-            name, ordered if len(known) <= MOST_WORDS else (), len(known), sum(known.values()),
-            values, unknown, why,
-        )  # fmt: skip
+        rows = int(np.isin(words.codes, place).sum())
+        kept = ordered if len(known) <= MOST_WORDS else ()
+        yield Column(name, kept, len(known), rows, values, unknown, why)
 
 
 def _numbers(words: Words, unknown: tuple[str, ...]) -> Floats:
