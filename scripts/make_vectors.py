@@ -39,6 +39,7 @@ from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
 from swarmhub.contract.envelope import read_transaction  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
+from swarmhub.contract.records import StartModel  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Amend,
     Announce,
@@ -49,6 +50,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Invalid,
     Invite,
     Leave,
+    Pause,
     Poke,
     Propose,
     Ready,
@@ -70,6 +72,7 @@ from swarmhub.contract.trie import Writes  # noqa: E402
 from swarmhub.keys import verify  # noqa: E402
 from swarmhub.ledger import Committed, MemoryLedger  # noqa: E402
 
+DAY_MS = 86_400_000
 VECTORS = ROOT / "tests" / "vectors"
 
 
@@ -123,6 +126,10 @@ class Recorder(Consortium):
         result = self.act(who, body, **changes)
         assert result.code == code, result
         return result
+
+    def start_from(self, model: str, **changes: Any) -> Any:
+        usual = {"name": "lung", "layout": "", "start_from": StartModel(HEART, model)}
+        return spec_of(**{**usual, **changes})
 
     def later(self, ms: int) -> None:
         """Time passes; a poke makes the block."""
@@ -263,6 +270,52 @@ def study() -> Recorder:
     c.refused("NotAllowed", 1, Withdraw(HEART))
     c.refused("StaleRound", 1, Ready(HEART))
     c.refused("UnknownThing", 1, Poke(HEART))
+    return c
+
+
+def life() -> Recorder:
+    """A refusal has a reason; a study is paused, resumed, loses an approval that was not renewed;
+    another one starts from its released model."""
+    c = Recorder(4)
+    spec = c.propose(min_peers=2, rounds=4, approvals_expire_ms=30 * DAY_MS)
+    c.refused("BadValue", 4, Refuse(HEART, spec, "two\nlines"))
+    c.refused("BadValue", 4, Refuse(HEART, spec, "x" * 501))
+    c.ok(4, Refuse(HEART, spec, "no ethics vote yet"))
+    for member in (1, 2, 3):
+        c.enrol(member)
+    c.refused("NotAllowed", 1, Pause(HEART))
+    c.ok(1, Start(HEART))
+    c.ready(1, 2, 3)
+    c.settle()
+    c.contribute(1)
+    c.refused("NotAllowed", 2, Pause(HEART))
+    c.ok(1, Pause(HEART, "audit of the data"))
+    c.refused("StaleRound", 2, Ready(HEART))
+    c.refused("NotAllowed", 1, Pause(HEART))
+    c.refused("NotAllowed", 2, Start(HEART))
+    c.ok(1, Start(HEART))
+    c.ready(1, 2, 3)
+    c.play()
+    study = c.study().current
+    assert study is not None
+    c.refused("UnknownThing", 1, Propose(c.start_from(study.digest)))
+    c.ok(1, Release(HEART, study.digest))
+    for member in (2, 3):
+        if c.open_motions:
+            c.ok(member, Vote(c.open_motions[-1], True))
+    c.refused("BadValue", 1, Propose(c.start_from(study.digest, layout=FALSE)))
+    c.ok(4, Propose(c.start_from(study.digest)))
+    for member in (3, 4):
+        c.enrol(member, "lung")
+    c.ok(3, Start("lung"))
+    c.ready(3, 4, name="lung")
+    c.later(20 * DAY_MS)
+    for member in (1, 2):
+        c.ok(member, Approve(HEART, spec))
+    c.later(10 * DAY_MS)
+    c.refused("NotAllowed", 3, Ready(HEART))
+    c.play(1, 2)
+    c.play(3, 4, name="lung")
     return c
 
 
@@ -408,7 +461,18 @@ def envelopes() -> Recorder:
 
 STORIES: dict[str, Callable[[], Recorder]] = {
     f.__name__: f
-    for f in (membership, collisions, upgrade, alone, study, rounds, leaders, disputes, envelopes)
+    for f in (
+        membership,
+        collisions,
+        upgrade,
+        alone,
+        study,
+        life,
+        rounds,
+        leaders,
+        disputes,
+        envelopes,
+    )
 }
 
 

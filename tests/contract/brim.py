@@ -8,7 +8,7 @@ from builders import digest, spec_of
 
 from swarmhub.contract import deadlines
 from swarmhub.contract.consortium.thresholds import compute_faults
-from swarmhub.contract.names import MAX_METRIC_NAME
+from swarmhub.contract.names import MAX_METRIC_NAME, MAX_REASON
 from swarmhub.contract.records import (
     HOLDINGS,
     RESULT,
@@ -26,6 +26,7 @@ from swarmhub.contract.records import (
     LeftOut,
     Model,
     OpenDispute,
+    Paused,
     Position,
     Report,
     Result,
@@ -91,11 +92,14 @@ def round_of(ids):
     )  # fmt: skip
 
 
-def fill_study(state, n, *, is_over=False):
+def fill_study(state, n, *, is_over=False, is_paused=False, lapses=False):
     """Write a study with n members to the brim into a state; returns their ids."""
     ids = tuple(range(FIRST, FIRST + n))
     study = study_of(ids)
-    spec = spec_of(name=NAME)
+    spec = spec_of(name=NAME, approvals_expire_ms=BIG * lapses)
+    if lapses:
+        study = replace(study, approved_ms=(1 << 52,) * n)
+        deadlines.mark_at(state, f"approvals/{NAME}", (1 << 52) + 86_400_000)
     SPEC.put(state, NAME, record=spec)
     for stage in get_result_stages(spec):
         made = Result(100_003, 100_000, LONG, BYTES, LONG, ids[0], True, True)
@@ -105,6 +109,10 @@ def fill_study(state, n, *, is_over=False):
     HOLDINGS.put(state, ids[0], record=Holdings(studies=(NAME,), enrolments=(NAME,)))
     if is_over:
         STUDY.put(state, NAME, record=replace(study, status="finished", ready=()))
+        return ids
+    if is_paused:
+        paused = Paused(ids[0], '"' * MAX_REASON)
+        STUDY.put(state, NAME, record=replace(study, status="suspended", paused=paused))
         return ids
     STUDY.put(state, NAME, record=study)
     ROUND.put(state, NAME, record=round_of(ids))

@@ -104,6 +104,20 @@ def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
     assert n < 64 or size_of(state) > 0.75 * charged, "the brim is higher than this"
 
 
+@pytest.mark.parametrize("n", [1, 2, 64])
+def test_approvals_that_lapse_take_what_their_proposer_is_charged(n):
+    alone, _ = brimming(n)
+    state, charged = brimming(n, lapses=True)
+    assert size_of(state) <= charged
+    assert size_of(state) - size_of(alone) <= quotas.APPROVALS_BYTES
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
+def test_a_paused_study_takes_no_more_than_a_running_one(n):
+    state, charged = brimming(n, is_paused=True)
+    assert size_of(state) <= charged
+
+
 def test_a_contribution_to_the_brim_is_accepted_and_nothing_above():
     c = initialised(3)
     base = c.round().base

@@ -65,6 +65,7 @@ from swarmhub.contract.transactions import (
     Finish,
     Invalid,
     Leave,
+    Pause,
     Poke,
     Propose,
     Ready,
@@ -238,11 +239,13 @@ class Law(RuleBasedStateMachine):
                 self.act(member, Approve(name, self.study(name).spec))
             self.act(who, Start(name))
 
-    @rule(who=members, name=studies, what=st.sampled_from(["start", "release", "finish"]))
+    @rule(who=members, name=studies, what=st.sampled_from(["start", "release", "finish", "pause"]))
     def decide(self, who, name, what):
         current = self.study(name).current
         if what == "start":
             self.act(who, Start(name))
+        elif what == "pause":
+            self.act(who, Pause(name, "a reason"))
         elif what == "finish" and len(self.settled) > 5:
             self.act(who, Finish(name))
         elif what == "release" and current and len(self.c.open_motions) < 10:

@@ -17,7 +17,7 @@ ALONE = {
     "hub serve", "hub open", "hub user add", "hub user link", "hub user token",
     "hub user remove", "hub user list", "doctor", "data check", "predict", "evaluate", "report",
     "model export", "node card", "node backup", "node restore", "node reset-signing",
-    "node export", "ledger verify", "ledger show", "study forget", "consortium found",
+    "node export", "ledger verify", "ledger show", "study forget", "study new", "consortium found",
     "consortium accept", "consortium apply", "consortium join", "consortium leave",
     "consortium upgrade", "consortium revoke", "consortium restart",
 }  # fmt: skip

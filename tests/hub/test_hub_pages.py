@@ -1,5 +1,6 @@
 """A hub beside a real node of three hospitals: pages, roles, REST, and what is not let through."""
 
+import html
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import pytest
 from swarm import Network, make_spec
 from web_client import Web
 
+from swarmhub.data.heart import write_heart
 from swarmhub.hub.context import users_of
 from swarmhub.operations.acting import read_acts
 
@@ -29,7 +31,13 @@ positive = ["yes"]
 def network(tmp_path_factory):
     with Network(tmp_path_factory.mktemp("hub"), 3) as found:
         home = found.homes[0]
-        home.config = replace(home.config, hub_prefix="/swarm", hub_user="X-Remote-User")
+        data = found.root / "data"
+        data.mkdir()
+        write_heart(data)
+        (data / "away.csv").symlink_to("/etc/passwd")
+        home.config = replace(
+            home.config, hub_prefix="/swarm", hub_user="X-Remote-User", hub_data=str(data)
+        )
         home.write_config()
         found.up(1, SWARMHUB_HUB="on")
         for i in (2, 3):
@@ -119,6 +127,8 @@ ACTS = {
     "study.propose": ("rosa", {"terms": TERMS}),
     "study.finish": ("rosa", {"study": "heart"}),
     "study.start": ("rosa", {"study": "heart"}),
+    "study.pause": ("rosa", {"study": "heart"}),
+    "study.resume": ("rosa", {"study": "heart"}),
     "study.amend": ("rosa", {"terms": TERMS}),
     "study.approve": ("otto", {"study": "heart", "terms": "0" * 64}),
     "study.refuse": ("otto", {"study": "heart"}),
@@ -165,6 +175,35 @@ def test_a_person_proposes_and_the_record_names_them(web, network):
     status, _, text = rosa.ask("POST", "/studies/new", urlencode(wrong), **kind)
     assert status == 422
     assert "min_peers" in text
+
+
+def test_a_draft_and_a_check_read_files_of_one_folder_alone(web, network):
+    rosa = web("rosa")
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    page = rosa.page("/studies/new")
+    assert "cleveland.csv" in page
+    assert "away.csv" not in page
+    asked = {"csrf": rosa.csrf(), "file": "cleveland.csv", "example": "heart", "terms": ""}
+
+    def ask(**more):
+        return rosa.ask("POST", "/studies/new", urlencode({**asked, **more}), **kind)
+
+    status, _, text = ask(do="draft")
+    terms = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", text, re.S)[1])
+    assert status == 200
+    assert 'column = "label"' in terms
+    status, _, text = ask(do="example")
+    assert "name = &#34;heart&#34;" in text
+    for file in ("away.csv", "../ledger.sqlite", "/etc/passwd", "none.csv", ""):
+        status, _, text = ask(do="data", file=file, terms=terms)
+        assert (status, "There is no file" in text) == (422, True), file
+    status, headers, text = ask(do="data", terms=terms)
+    assert status == 200
+    assert "These files can be used" in text
+    assert "script-src" not in headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    status, _, text = ask(do="data", terms=terms.replace('"label"', '"lable"'))
+    assert (status, "lable" in text) == (422, True)
 
 
 def test_the_contracts_refusal_is_on_the_page(web):

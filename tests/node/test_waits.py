@@ -1,11 +1,15 @@
 """For whom a study waits, and since when."""
 
+from dataclasses import replace
+
 import pytest
 from builders import HEART, Consortium, initialised
 
-from swarmhub.contract.transactions import Refuse, Withdraw
+from swarmhub.contract.transactions import Amend, Approve, Leave, Pause, Refuse, Withdraw
 from swarmhub.node.waits import find_wait
 from swarmhub.words import say_age
+
+DAY_MS = 86_400_000
 
 
 def said(c, later_ms=0, name=HEART):
@@ -70,6 +74,61 @@ def test_a_proposed_study_waits_for_enrolments():
     assert said(c).startswith("waiting for 2 more to enrol: ")
     assert f"{c.member(2).name}: has refused the terms" in said(c)
     assert f"{c.member(3).name}: has not answered yet" in said(c)
+
+
+def test_a_paused_study_says_who_paused_it_and_why():
+    c = initialised(3)
+    c.ok(1, Pause(HEART, "audit of the data"))
+    assert said(c) == (
+        "paused by h1: audit of the data; its proposer may resume it ('study resume')"
+    )
+
+
+def test_a_pause_needs_no_reason_and_outlasts_its_proposer():
+    c = initialised(3)
+    c.ok(1, Pause(HEART))
+    c.ok(1, Leave())
+    assert said(c) == "paused by h1; any enrolled member may resume it ('study resume')"
+
+
+def test_a_paused_study_waits_for_approvals_of_amended_terms():
+    c = initialised(3, min_peers=3)
+    c.ok(1, Pause(HEART))
+    c.ok(1, Amend(replace(c.spec(), title="better")))
+    c.ok(2, Approve(HEART, c.study().spec))
+    assert said(c) == (
+        "paused by h1; h3: has not approved the amended terms; one of them must approve"
+    )
+
+
+def test_a_paused_study_that_has_lost_members_says_how_many():
+    c = initialised(3, min_peers=3)
+    c.ok(1, Pause(HEART))
+    c.ok(3, Withdraw(HEART))
+    assert said(c) == "paused by h1; one more must enrol"
+
+
+def test_a_pause_and_a_required_member_are_both_said():
+    c = initialised(3, required=(3,))
+    c.ok(1, Pause(HEART))
+    c.ok(3, Withdraw(HEART))
+    assert said(c).startswith("paused by h1: no round settles without h3")
+
+
+def test_an_approval_is_announced_to_lapse_a_week_before():
+    c = initialised(3, approvals_expire_ms=30 * DAY_MS)
+    assert "lapse" not in said(c, 22 * DAY_MS)
+    c.idle(1000)
+    c.ok(2, Approve(HEART, c.study().spec))
+    words = said(c, 29 * DAY_MS)
+    assert words.endswith("; approvals lapse: h1 in 23 h, h3 in 23 h, h2 in 24 h "
+                          "('study approve' renews one)")  # fmt: skip
+
+
+def test_a_short_approval_is_announced_to_lapse_in_its_second_half():
+    c = initialised(3, approvals_expire_ms=2 * DAY_MS)
+    assert "lapse" not in said(c, DAY_MS - 60_000)
+    assert "lapse" in said(c, DAY_MS)
 
 
 def test_a_study_that_is_over_waits_for_nobody():

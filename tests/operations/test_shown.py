@@ -17,12 +17,14 @@ from swarmhub.contract.records import (
     Outcome,
     Spec,
     Stage,
+    StartModel,
     Until,
 )
-from swarmhub.contract.transactions import Poke
+from swarmhub.contract.transactions import Finish, Poke, Refuse, Start
 from swarmhub.operations import stage_terms, studies, terms
 from swarmhub.operations.data_terms import say_data, say_outcome
 from swarmhub.operations.ledger_client import LedgerClient
+from swarmhub.operations.reasons import ReasonBook
 from swarmhub.operations.rounds import RoundBook
 
 
@@ -126,7 +128,7 @@ def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
     for _ in range(6):
         c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book, HEART, last)
+    studies.read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()[-last:]
     if last == 1:
         assert ledger.read < len(c.kept)
@@ -141,10 +143,54 @@ def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
     c.begin(rounds=8)
     c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book, HEART, last)
+    studies.read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()
     proposed = next(b.height for b in c.kept for e in b.events if isinstance(e, StudyProposed))
     assert ledger.lowest > proposed - studies.PAGE
+
+
+def test_a_refusal_is_found_however_many_rounds_follow(monkeypatch):
+    monkeypatch.setattr(studies, "PAGE", 7)
+    c = Recorded(3)
+    c.propose(rounds=8)
+    c.ok(3, Refuse(HEART, c.study().spec, "no ethics vote yet"))
+    for member in (1, 2):
+        c.enrol(member)
+    c.ok(1, Start(HEART))
+    c.ready(1, 2)
+    for _ in range(6):
+        c.play()
+    book = ReasonBook(HEART)
+    studies.read_kept(Kept(c.kept), book.see, c.study(), 1)
+    assert book.reasons == {3: "no ethics vote yet"}
+
+
+def test_a_reason_of_a_proposal_that_has_lapsed_is_not_the_next_ones():
+    c = Recorded(3)
+    c.propose()
+    c.ok(3, Refuse(HEART, c.study().spec, "no ethics vote yet"))
+    c.ok(1, Finish(HEART))
+    c.propose()
+    book = ReasonBook(HEART)
+    for block in c.kept:
+        book.see(block)
+    assert book.reasons == {}
+
+
+def test_who_refuses_is_shown_with_the_reason():
+    c = Consortium(4)
+    c.propose()
+    for member in (2, 3):
+        c.ok(member, Refuse(HEART, c.study().spec))
+    shown = studies.look_at_study(LedgerClient(c, c.accounts[1]), HEART)
+    shown = replace(shown, reasons={3: "no ethics vote yet"})
+    assert dict(terms.say_terms(shown))["refused by"] == "h2, h3 (no ethics vote yet)"
+
+
+def test_an_approval_that_lapses_is_shown_with_its_end():
+    c = Consortium(3)
+    c.propose(approvals_expire_ms=10 * 86_400_000)
+    assert said(c)["approved by"].startswith("h1 (until 2023-11-24 22:13:20 UTC)")
 
 
 def test_the_terms_name_everyone_who_has_answered():
@@ -218,8 +264,9 @@ DECLARED = Declaration(
 FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
     sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
-    expires_ms=1_772_373_909_000, layout="a" * 64, code="b" * 64, data_schema="ten columns",
-    ethics="c" * 64, seed=4711, options={"model": "mlp"}, required=(1,), data=DECLARED,
+    expires_ms=1_772_373_909_000, approvals_expire_ms=15_552_000_000, layout="a" * 64,
+    code="b" * 64, data_schema="ten columns", ethics="c" * 64, seed=4711, options={"model": "mlp"},
+    required=(1,), data=DECLARED, start_from=StartModel("lung", "d" * 64),
 )  # fmt: skip
 STAGED = replace(FULL, rounds=0, statistics=False, merge=MergeRule(), stages=(
     Stage("newton", "sum", 20, members=(1,), until=Until("slope", 7), agreed=("at",),
@@ -234,8 +281,10 @@ SPOKEN = {
     "merge": "without the 15 %", "metric": "highest mean 'auc'", "audit": "secretly chosen",
     "privacy": "plain", "sync_every": "33 batches", "optimizer": "goes on",
     "keep_local": "'head.*'", "max_bytes": "77 kB", "expires_ms": "2026-03-01 14:05:09 UTC",
+    "approvals_expire_ms": "each holds for 180 d",
     "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
-    "seed": "4711", "options": "model = mlp", "required": "never without h1",
+    "seed": "4711", "start_from": f"'lung' that its members have released, {'d' * 64}",
+     "options": "model = mlp", "required": "never without h1",
     "data": "'AML' in 'diagnosis'; 'control' mean no",
 }  # fmt: skip
 SPOKEN_OF_STAGES = {

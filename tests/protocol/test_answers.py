@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from builders import HEART, LAYOUT, auc, digest, initialised
+from builders import HEART, LAYOUT, auc, digest, initialised, running
 from parts import no_sweep, services_on
 
-from swarmhub.contract.records import Evaluation
-from swarmhub.contract.transactions import Enrol, Withdraw
+from swarmhub.contract.records import Evaluation, Stage
+from swarmhub.contract.transactions import Enrol, Ready, Withdraw
 from swarmhub.errors import TrainerError
 from swarmhub.node.services import Services
 from swarmhub.node.study_driver import StudyDriver
@@ -118,3 +118,36 @@ def test_a_new_answer_ends_the_refusal():
     local = LocalState(HEART, 1, answer_refused="no")
     local.learn(replace(answer(c), weight=1), 0)
     assert local.answer_refused == ""
+
+
+def test_a_trainer_has_no_task_before_enough_hospitals_are_ready():
+    c = running(4, min_peers=3, rounds=0, stages=(Stage("fit", "sum"),))
+    local = LocalState(HEART, 1)
+    c.ready(1, 2)
+    assert assign(c.state, local) is None
+    c.ready(3)
+    assert assign(c.state, local).kind == "sum"
+
+
+def test_a_start_uses_no_data_and_waits_for_nobody():
+    c = running(4, min_peers=3)
+    c.ready(1)
+    assert assign(c.state, LocalState(HEART, 1)).kind == "initial"
+
+
+def test_a_trainer_has_no_task_in_a_round_that_has_lost_too_many():
+    c = initialised(3, min_peers=3)
+    local = LocalState(HEART, 1, held={c.round().base})
+    assert assign(c.state, local) is not None
+    c.ok(3, Withdraw(HEART))
+    assert (c.round().phase, len(c.round().roster)) == ("COLLECTING", 2)
+    assert assign(c.state, local) is None
+    c.enrol(3)
+    c.ok(3, Ready(HEART))
+    assert assign(c.state, local) is not None
+
+
+def test_an_answer_to_a_round_with_too_few_hospitals_goes_nowhere():
+    c = running(4, min_peers=3)
+    c.ready(1, 2)
+    c.refused("StaleRound", 1, c.contribution(1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmhub.contract.records import Declaration, Outcome, Spec
+from swarmhub.contract.records import Declaration, Outcome, Spec, StartModel
 from swarmhub.errors import BadInput
 from swarmhub.models.architecture import need_architecture
 from swarmhub.recipes import plan, registry
@@ -89,3 +89,9 @@ def test_each_outcome_has_the_recipes_that_are_named_for_it() -> None:
         BadInput, match="'continuous' the model logistic or elastic_net or trees or deep or cnn,"
     ):
         plan.complete(numbers)
+
+
+def test_a_recipe_makes_its_own_start() -> None:
+    spec = replace(terms(), start_from=StartModel("lung", "d" * 64))
+    with pytest.raises(BadInput, match="Expected no start_from in a study over declared data"):
+        plan.complete(spec)

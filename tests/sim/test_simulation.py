@@ -61,7 +61,7 @@ def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     faults = [a for seed in range(100) for a in schedule_of(seed).faults]
     assert {a.kind for a in faults} == {
         "crash", "cut", "slow", "slowdisk", "fill", "skew", "refuse", "enrol", "withdraw", "oust",
-        "rotate", "lie",
+        "rotate", "pause", "lie",
     }  # fmt: skip
     schedules = [schedule_of(seed) for seed in range(100)]
     assert {p.statistics for p in schedules} == {True, False}
@@ -90,6 +90,27 @@ def test_no_plan_has_more_liars_than_its_study_survives(nodes):
         schedule = schedule_of(seed, nodes)
         assert schedule.is_fair
         assert 2 <= schedule.min_peers <= len(schedule.founders)
+
+
+def test_a_pause_voids_a_round_and_no_model():
+    pauses = tuple(Fault("pause", (1,), at_ms=at, for_ms=700) for at in (0, 900, 2100, 4000))
+    report = run_schedule(dataclasses.replace(CALM, rounds=4, statistics=True, faults=pauses))
+    assert not report.broken
+    assert report.finished
+    story = "\n".join(report.story)
+    assert story.count("pauses 'sim'") == len(pauses)
+    assert [m.turn for m in report.settled if m.kind == "train"] == [1, 2, 3, 4]
+
+
+def test_a_pause_is_ended_by_others_once_the_proposer_is_gone():
+    faults = (
+        Fault("pause", (1,), at_ms=900, for_ms=4000),
+        Fault("oust", (1, 2, 3, 4, 5), at_ms=1500),
+        Fault("enrol", (5,), at_ms=1000),
+    )
+    report = run_schedule(dataclasses.replace(CALM, rounds=4, min_peers=3, faults=faults))
+    assert not report.broken
+    assert report.finished
 
 
 def test_a_study_of_four_grows_to_seven_while_its_rounds_go_on():

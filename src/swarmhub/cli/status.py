@@ -45,6 +45,8 @@ def show_status(found: dict[str, Any]) -> None:
             if not found["validator"]:
                 print("Not a validator yet: its vote counts when its node has read all blocks.")
         _show_studies(found["studies"])
+        for study, waits in found["suspended"].items():
+            print(f"{study}: {waits}")
     for problem in found["problems"]:
         print(f"! {problem}")
 

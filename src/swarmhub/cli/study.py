@@ -9,6 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from swarmhub import codec
+from swarmhub.cli.files import (
+    DecimalOption,
+    FormatOption,
+    ReadOption,
+    SeparatorOption,
+    SheetOption,
+    read_options,
+)
 from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -22,6 +30,7 @@ from swarmhub.cli.shared import (
     table,
     whole,
 )
+from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.operations import studies
 from swarmhub.operations.forgetting import STAYS, check_over, forget_study
@@ -39,7 +48,52 @@ from swarmhub.words import say_bytes
 LAST_ROUNDS = 20
 
 app = typer.Typer(help="Propose, approve, join and follow studies.", no_args_is_help=True)
+ReasonOption = Annotated[
+    str, typer.Option(help="Why, in one line that all members can read (up to 500 bytes).")
+]
 StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
+
+
+@app.command("new")
+def new(
+    from_: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A file of this hospital's data; may be given again."),
+    ] = None,
+    example: Annotated[str, typer.Option(help="Start from an example ('swarmhub example').")] = "",
+    out: Annotated[Path, typer.Option(help="The new file.")] = Path("study.toml"),
+    outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
+    name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
+    separator: SeparatorOption = "",
+    decimal: DecimalOption = ".",
+    sheet: SheetOption = "",
+    format_: FormatOption = "",
+    read: ReadOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write a first draft of a study's terms, with comments: guessed from a hospital's files, from
+    an example, or empty. Nothing leaves this machine, and no file is overwritten."""
+    from swarmhub.data.reading import Files
+    from swarmhub.examples.new_study import draft_example
+    from swarmhub.operations.new_study import new_study, write_new
+
+    if from_ and example:
+        raise BadInput("Expected --from or --example, got both; leave one out.")
+    if example:
+        made = draft_example(example, name)
+    else:
+        options = read_options(read)
+        files = Files(tuple(from_ or ()), separator, decimal, sheet, format_, options)
+        made = new_study(files if from_ else None, outcome, name)
+    write_new(made, out)
+    if json_:
+        print(json.dumps({**codec.to_json(made), "out": str(out)}, indent=2, ensure_ascii=False))
+        return
+    lines(f"Draft of '{made.name}' in {out}", list(made.guesses))
+    for problem in made.problems:
+        print(f"! {plain(problem, 1000)}")
+    look = f"swarmhub data check {' '.join(map(str, from_))} --study {out}; " if from_ else ""
+    print(f"Read and correct it. Next: {look}swarmhub study propose {out}")
 
 
 @app.command("propose")
@@ -81,13 +135,15 @@ def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOptio
     lines(f"Study '{study}'", say_terms(shown))
     ask("Allow exactly these terms to run at this hospital?", yes)
     run(studies.approve(opened, study, shown.study.spec))
-    print(f"Approved '{study}'. Next: {say_next(shown, opened)}.")
+    print(f"Approved '{study}'.{say_next(shown, opened)}")
 
 
 @app.command("refuse")
-def refuse(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
+def refuse(
+    study: StudyArgument, reason: ReasonOption = "", home: HomeOption = DEFAULT_HOME
+) -> None:
     """Refuse the study at this hospital."""
-    run(studies.refuse(Home.open(home), study))
+    run(studies.refuse(Home.open(home), study, reason))
     print(f"Refused '{study}': nothing of it runs at this hospital.")
 
 
@@ -113,9 +169,23 @@ def withdraw(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
 
 @app.command("start")
 def start(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Open the first round."""
+    """Open the first round (of a suspended study: go on, as 'study resume')."""
     run(studies.start(Home.open(home), study))
     print(f"Started '{study}'. Each hospital now runs its node and a trainer.")
+
+
+@app.command("pause")
+def pause(study: StudyArgument, reason: ReasonOption = "", home: HomeOption = DEFAULT_HOME) -> None:
+    """Pause a running study for all hospitals; what its open round has collected is void."""
+    run(studies.pause(Home.open(home), study, reason))
+    print(f"Paused '{study}'. Trainers wait; 'swarmhub study resume {study}' goes on.")
+
+
+@app.command("resume")
+def resume(study: StudyArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Go on with a suspended study, from the model that it had."""
+    run(studies.resume(Home.open(home), study))
+    print(f"Resumed '{study}' from its newest settled model.")
 
 
 @app.command("finish")
@@ -199,10 +269,14 @@ def show_study(
 
 
 def say_next(shown: StudyShown, home: Home) -> str:
-    """Return what follows an approval: enrolment, or the start of an amended study."""
+    """Return what follows an approval: enrolment, the start of an amended study, or nothing if it
+    was renewed."""
     enrolled = {shown.name(e.member) for e in shown.study.enrolled}
-    verb = "start" if home.config.name in enrolled else "enrol"
-    return f"'swarmhub study {verb} {shown.study.name}{'' if verb == 'start' else ' --samples N'}'"
+    if home.config.name not in enrolled:
+        return f" Next: 'swarmhub study enrol {shown.study.name} --samples N'."
+    if shown.study.status == "running":
+        return ""
+    return f" Next: 'swarmhub study start {shown.study.name}'."
 
 
 def to_json(shown: StudyShown) -> dict[str, Any]:
@@ -215,5 +289,6 @@ def to_json(shown: StudyShown) -> dict[str, Any]:
         "min_peers": shown.min_peers,
         "faults": shown.faults,
         "waits": shown.waits,
+        "reasons": {str(m): reason for m, reason in shown.reasons.items()},
         "rounds": [codec.to_json(r) for r in shown.rounds],
     }

@@ -29,6 +29,16 @@ METRIC_NAME = (
     f"a name of 1 to {MAX_METRIC_NAME} bytes: Latin, Greek or Cyrillic letters, digits, spaces and "
     'signs but not " or \\'
 )
+MAX_REASON = 500  # bytes
+REASON = f"at most {MAX_REASON} bytes of printable text on one line"
+# Characters that are invisible or change how the text around them is read: controls, separators of
+# lines, marks of direction, of no width, private ones, surrogates. Not from `unicodedata`: see
+# above.
+UNPRINTABLE = (
+    (0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180B, 0x180F), (0x200B, 0x200F),
+    (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xF8FF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+    (0xFFF0, 0xFFFF), (0xE0000, 0x10FFFF),
+)  # fmt: skip
 MAX_HOST = 253
 MAX_LABEL = 63
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -62,6 +72,17 @@ def is_metric_name(text: str) -> bool:
     """Return whether a text can name a metric (METRIC_NAME says what can)."""
     good = all(c in FOLDED or c in METRIC_SIGNS for c in text)
     return good and 0 < len(text.encode()) <= MAX_METRIC_NAME
+
+
+def check_reason(text: str) -> None:
+    """Refuse a text that cannot be a reason (REASON says what can); "" states none."""
+    if len(text) > MAX_REASON or not is_printable(text) or len(text.encode()) > MAX_REASON:
+        raise BadValue("reason", REASON, text)
+
+
+def is_printable(text: str) -> bool:
+    """Return whether people see all characters of a text as they are."""
+    return not any(low <= ord(c) <= high for c in text for low, high in UNPRINTABLE)
 
 
 def fold_name(text: str) -> str:

@@ -40,6 +40,7 @@ OVER_BYTES = 3_584  # and when it is over
 PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24 studies at a time
 KEPT_BYTES = 512  # and when it has withdrawn, or the study is over: its shares of models
 RELEASE_BYTES = 256  # of a mover's part, beside the model's record
+APPROVALS_BYTES = 2_048  # of the times of approvals that lapse; of its proposer's part
 RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 
 Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
@@ -143,9 +144,11 @@ def compute_study_bytes(state: Reader, name: str) -> int:
 
 
 def compute_terms_bytes(spec: Spec) -> int:
-    """Return the bytes of a study's terms, and of the results that its stages may have."""
-    results = len(get_result_stages(spec)) * RESULT_BYTES
-    return compute_text_bytes(codec.pack(spec)) + results
+    """Return the bytes of a study's terms, and of the results and times of approvals that it may
+    have with them."""
+    more = len(get_result_stages(spec)) * RESULT_BYTES
+    more += APPROVALS_BYTES if spec.approvals_expire_ms else 0
+    return compute_text_bytes(codec.pack(spec)) + more
 
 
 def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:

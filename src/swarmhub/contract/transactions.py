@@ -139,6 +139,7 @@ class Refuse:
     KIND: ClassVar[str] = "study.refuse"
     study: str
     spec: Digest
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,10 +162,19 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class Start:
-    """Open the first round."""
+    """Open the first round; of a suspended study, the round that it resumes with."""
 
     KIND: ClassVar[str] = "study.start"
     study: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Suspend a running study: its open round is void; `Start` goes on with that round."""
+
+    KIND: ClassVar[str] = "study.pause"
+    study: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -310,7 +320,8 @@ BODIES: dict[str, type[Any]] = {
     cls.KIND: cls
     for cls in (
         Invite, Apply, Vote, Leave, Remove, Rotate, Revoke, Validate, Announce, Upgrade,
-        Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Finish, Release,
+        Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Pause, Finish,
+        Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
         Poke,
     )

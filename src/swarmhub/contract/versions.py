@@ -58,6 +58,12 @@ class Version:
     activate: Callable[[Context], None] = migrate_nothing
 
 
+def lapse_approvals(ctx: Context, name: str) -> None:
+    """Withdraw members with approvals that are too old, and count open votes again without them."""
+    lifecycle.lapse_approvals(ctx, name)
+    membership.recount(ctx)
+
+
 RULES_1: Rules = {
     t.Invite: membership.invite,
     t.Apply: membership.apply,
@@ -76,6 +82,7 @@ RULES_1: Rules = {
     t.Enrol: lifecycle.enrol,
     t.Withdraw: lifecycle.withdraw,
     t.Start: lifecycle.start,
+    t.Pause: lifecycle.pause,
     t.Finish: lifecycle.finish,
     t.Release: lifecycle.release,
     t.Ready: progress.ready,
@@ -97,6 +104,7 @@ TIMERS_1: Timers = {
     "reinstatement": phases.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,
+    "approvals": lapse_approvals,
     "motion": lambda ctx, key: motions.lapse_motion(ctx, int(key)),
     "invitation": membership.drop_invitation,
 }

@@ -132,9 +132,14 @@ def find_patient(identifiers: Iterable[Cells]) -> Cells | None:
     for cells in identifiers:
         counts = cells.words.counts()
         is_repeated = any(n > 1 for n in counts.values())
-        if _NAME_OF_PATIENT.search(normalise_name(cells.name)) and is_repeated:
+        if is_patient_name(cells.name) and is_repeated:
             found.append(cells)
     return found[0] if len(found) == 1 else None
+
+
+def is_patient_name(name: str) -> bool:
+    """Return whether a column's name is that of the patients."""
+    return bool(_NAME_OF_PATIENT.search(normalise_name(name)))
 
 
 @functools.lru_cache(maxsize=4096)

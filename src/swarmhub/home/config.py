@@ -24,7 +24,7 @@ CONFIG = "node.toml"
 COMETBFT = "cometbft"
 MAX_PORT = 65_535
 HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
-HUB_KEYS = ("hub_listen", "hub_names", "hub_prefix", "hub_user")
+HUB_KEYS = ("hub_listen", "hub_names", "hub_prefix", "hub_user", "hub_data")
 HUB_OFF = "off"
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS)
@@ -52,6 +52,7 @@ class Config:
     hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7480 on
     hub_names: str = ""  # further host names of the hub, behind a proxy
     hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
+    hub_data: str = ""  # the folder of data files that the pages may look at
     hub_user: str = ""  # header in which a trusted proxy names the user
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
@@ -172,6 +173,9 @@ def check_hub(config: Path, texts: dict[str, str]) -> None:
     if prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", prefix):
         raise HomeError(f"{config}: expected a path such as '/swarmhub' for 'hub_prefix', got "
                         f"{prefix[:60]!r}.")  # fmt: skip
+    folder = texts.get("hub_data", "")
+    if folder and not Path(folder).is_absolute():
+        raise HomeError(f"{config}: expected an absolute path for 'hub_data', got {folder[:60]!r}.")
     header = texts.get("hub_user", "")
     if header and not re.fullmatch(r"[A-Za-z0-9-]{1,60}", header):
         raise HomeError(f"{config}: expected the name of a header for 'hub_user', got "

@@ -15,7 +15,16 @@ from swarmhub.hub.auth.guard import guard, path_of
 from swarmhub.hub.context import HUB, Hub
 from swarmhub.hub.rest.routes import add_routes as add_rest
 from swarmhub.hub.rest.routes import say_failures
-from swarmhub.hub.web.pages import forms, ledger, login, members, node, studies, today
+from swarmhub.hub.web.pages import (
+    forms,
+    ledger,
+    login,
+    members,
+    new_study,
+    node,
+    studies,
+    today,
+)
 from swarmhub.hub.web.site import draw
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,7 +32,7 @@ MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
 FAULT = "The hub has a fault here; its log, in that of the node, says more."
-PAGES = (today, studies, members, ledger, node, login, forms)
+PAGES = (today, new_study, studies, members, ledger, node, login, forms)
 log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 

@@ -24,6 +24,7 @@ from swarmhub.errors import Malformed
 from swarmhub.ledger import Committed
 from swarmhub.ledger.sentences import members_of, say_event
 from swarmhub.operations.attendance import AttendanceBook, RoundHeld
+from swarmhub.operations.reasons import ReasonBook
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
 
@@ -101,6 +102,7 @@ class ReadModel:
         self._names = names
         self._books: dict[str, RoundBook] = {}
         self._attendance: dict[str, AttendanceBook] = {}
+        self._reasons: dict[str, ReasonBook] = {}
         self.height = -1
 
     def close(self) -> None:
@@ -127,9 +129,11 @@ class ReadModel:
             if study not in self._books:
                 self._books[study] = RoundBook(study, 0)
                 self._attendance[study] = AttendanceBook(study)
+                self._reasons[study] = ReasonBook(study)
         for study in touched:
             self._books[study].see(committed)
             self._attendance[study].see(committed)
+            self._reasons[study].see(committed)
         return touched
 
     def _add(
@@ -215,6 +219,10 @@ class ReadModel:
     def held(self, study: str) -> tuple[RoundHeld, ...]:
         """Return a study's rounds with their members, oldest first."""
         return self._attendance[study].rounds() if study in self._attendance else ()
+
+    def reasons(self, study: str) -> dict[MemberId, str]:
+        """Return the reasons that members stated when they refused a study."""
+        return self._reasons[study].reasons if study in self._reasons else {}
 
     def terms(self, study: str) -> tuple[Terms, ...]:
         """Return all terms of a study, in the order of their proposal."""

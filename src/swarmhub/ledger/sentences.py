@@ -48,12 +48,15 @@ SENTENCES: dict[type[e.Event], str] = {
     e.Upgraded: "contract version {version} begins",
     e.StudyProposed: "{by} proposes '{study}'",
     e.StudyApproved: "{member} approves '{study}'",
-    e.StudyRefused: "{member} refuses '{study}'",
+    e.ApprovalLapsed: "the approval of '{study}' by {member} has lapsed",
+    e.StudyRefused: "{member} refuses '{study}'{reason}",
     e.Enrolled: "{member} takes part in '{study}' with {samples} samples",
     e.Withdrawn: "{member} withdraws from '{study}'",
     e.StudyStarted: "'{study}' starts",
+    e.StudyStartsFrom: "'{study}' starts from model {model} of '{origin}'",
     e.StudyAmended: "{by} amends the terms of '{study}'",
     e.StudySuspended: "'{study}' is suspended: its terms require {member}",
+    e.StudyPaused: "{by} pauses '{study}'{reason}",
     e.StudyEnded: "'{study}' {status}",
     e.ProposalLapsed: "the proposal '{study}' of {by} has lapsed",
     e.ReleaseMoved: "{by} moves to release model {model} of '{study}' (motion {motion})",
@@ -143,6 +146,8 @@ def _say(key: str, value: Any, names: Mapping[MemberId, str]) -> str:
         return ", ".join(f"{name(s.member)} ({s.weight})" for s in value) or "its leader"
     if key == "metrics":
         return ", ".join(f"{k} {say_metric(v)}" for k, v in sorted(value.items())) or "no metrics"
+    if key == "reason":
+        return f": {value}" if value else ""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     text = str(value)

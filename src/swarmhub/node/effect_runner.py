@@ -77,6 +77,7 @@ class Position:
     """The round and revision that a study's driver has reached."""
 
     number: int = 0
+    is_open: bool = True
     revision: int = 0
     closed: bool = False  # the driver has ended
 

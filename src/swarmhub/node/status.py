@@ -79,6 +79,7 @@ class Status:
             "address": home.config.address,
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
             "studies": [self._describe_study(name) for name in get_chain(state).running],
+            "suspended": {name: self.say_wait(name) for name in self._find_suspended()},
             "validator": bool(me and me.power),
             "validators": validators,
             "faults": compute_faults(validators),
@@ -89,6 +90,11 @@ class Status:
             "well": self.is_well(),
             "problems": self.all_problems(),
         }
+
+    def _find_suspended(self) -> list[str]:
+        """Return the names of the suspended studies in which this node takes part."""
+        found = {name: STUDY.get(self._services.state, name) for name in self._studies.drivers}
+        return sorted(name for name, s in found.items() if s and s.status == "suspended")
 
     def _describe_study(self, name: str) -> dict[str, Any]:
         r = ROUND.need(self._services.state, name)

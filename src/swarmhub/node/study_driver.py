@@ -92,7 +92,8 @@ class StudyDriver:
 
     def _follow_round(self) -> None:
         r, at = ROUND.get(self._services.state, self.study), self._position
-        number = r.number if r else at.number + 1
+        number = r.number if r else at.number + at.is_open
+        at.is_open = r is not None
         if number == at.number and r is not None and r.revision != at.revision:
             self.local.begin_revision()
             for pull in [e for e in self._under_way if isinstance(e, Pull)]:

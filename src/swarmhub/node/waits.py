@@ -3,7 +3,7 @@ of a member is its last settled contribution, not whether one of its processes r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.deadlines import get_due_ms
@@ -16,6 +16,7 @@ from swarmhub.contract.records import (
     Round,
     Spec,
     Study,
+    get_chain,
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
@@ -26,6 +27,7 @@ from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
 from swarmhub.words import say_age
 
+NOTICE_MS = 7 * 86_400_000  # before an approval lapses
 MAX_NAMED = 5  # members that a sentence names; the record has them all
 
 
@@ -53,11 +55,30 @@ class Wait:
 
 
 def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
-    """Return the reason why the study waits at `now_ms` (block time); None if it is over or
-    unknown."""
-    study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
+    """Return the reason why the study waits at `now_ms` (block time), with approvals that are about
+    to lapse; None if it is over or unknown."""
+    study, spec = STUDY.get(state, name), SPEC.get(state, name)
     if study is None or spec is None or study.is_over:
         return None
+    wait = _find_wait(state, study, spec, now_ms)
+    lapse = say_lapse(state, study, spec, now_ms)
+    return replace(wait, sentence=f"{wait.sentence}; {lapse}") if lapse else wait
+
+
+def say_lapse(state: Reader, study: Study, spec: Spec, now_ms: int) -> str:
+    """Return a sentence on the approvals that lapse within a week; "" if there are none."""
+    ends = [t + spec.approvals_expire_ms - now_ms for t in study.approved_ms]
+    notice_ms = min(NOTICE_MS, spec.approvals_expire_ms // 2)
+    soon = [(m, ms) for m, ms in zip(study.approved, ends, strict=False) if ms <= notice_ms]
+    if not soon:
+        return ""
+    said = [f"{MEMBER.need(state, m).name} in {say_age(max(0, ms))}" for m, ms in soon[:MAX_NAMED]]
+    said += [f"{len(soon) - MAX_NAMED} more"] if len(soon) > MAX_NAMED else []
+    return f"approvals lapse: {', '.join(said)} ('study approve' renews one)"
+
+
+def _find_wait(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
+    name, r = study.name, ROUND.get(state, study.name)
     if study.status == "suspended":
         return _await_terms(state, study, spec)
     if r is None:
@@ -91,12 +112,15 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
 
 
 def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
+    """Return the reason why a suspended study does not go on: a required member that is gone, or
+    amended terms; a pause beside it, or alone."""
+    paused = _say_pause(state, study)
     gone = [m for m in spec.required if study.samples_of(m) is None]
     names = ", ".join(MEMBER.need(state, m).name for m in gone)
     if gone:
         sentence = (
-            f"suspended: no round settles without {names}, which takes part no longer; the "
-            "proposer may amend the terms ('study amend')"
+            f"{paused or 'suspended'}: no round settles without {names}, which takes part no "
+            "longer; the proposer may amend the terms ('study amend')"
         )
         return Wait(study.name, "SUSPENDED", 0, (), sentence)
     silent = [e.member for e in study.enrolled if e.member not in study.approved]
@@ -108,11 +132,31 @@ def _await_terms(state: Reader, study: Study, spec: Spec) -> Wait:
     ready = len(study.enrolled) - len(silent)
     more = compute_min_peers(spec.min_peers, ready) - ready
     start = "any enrolled member may start it again"
+    if study.paused is not None:
+        start = f"{_say_steward(state, study)} may resume it ('study resume')"
     if more > 0:
-        start = f"{_count(more)} of them must approve"
+        start = (
+            f"{_count(more)} of them must approve"
+            if missing
+            else (f"{_count(more)} more must enrol")
+        )
     said = f"{_join(missing)}; {start}" if missing else start
-    sentence = f"suspended: {said}"
+    sentence = f"{paused}; {said}" if paused else f"suspended: {said}"
     return Wait(study.name, "SUSPENDED", 0, missing, sentence)
+
+
+def _say_pause(state: Reader, study: Study) -> str:
+    """Return a sentence on the pause of a study; "" if it is not paused."""
+    if study.paused is None:
+        return ""
+    by = f"paused by {MEMBER.need(state, study.paused.by).name}"
+    return f"{by}: {study.paused.reason}" if study.paused.reason else by
+
+
+def _say_steward(state: Reader, study: Study) -> str:
+    if study.proposer in get_chain(state).active:
+        return "its proposer"
+    return "any enrolled member"
 
 
 def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:

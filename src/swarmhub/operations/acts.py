@@ -41,6 +41,14 @@ class OfStudy:
 
 
 @dataclass(frozen=True)
+class WithReason:
+    """A study, and a reason, which all members can read."""
+
+    study: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class OfDigest:
     """A study, and the digest of its terms as the person has seen them."""
 
@@ -138,8 +146,18 @@ async def _approve(home: Home, given: OfDigest) -> Done:
     return Done()
 
 
-async def _refuse(home: Home, given: OfStudy) -> Done:
-    await studies.refuse(home, given.study)
+async def _refuse(home: Home, given: WithReason) -> Done:
+    await studies.refuse(home, given.study, given.reason)
+    return Done()
+
+
+async def _pause(home: Home, given: WithReason) -> Done:
+    await studies.pause(home, given.study, given.reason)
+    return Done()
+
+
+async def _resume(home: Home, given: OfStudy) -> Done:
+    await studies.resume(home, given.study)
     return Done()
 
 
@@ -189,9 +207,11 @@ _TABLE = (
     Act("study.propose", "researcher", OfTerms, studies.Proposed, _propose, "study propose"),
     Act("study.amend", "researcher", OfTerms, studies.Proposed, _amend, "study amend"),
     Act("study.start", "researcher", OfStudy, Done, _start, "study start"),
+    Act("study.pause", "researcher", WithReason, Done, _pause, "study pause"),
+    Act("study.resume", "researcher", OfStudy, Done, _resume, "study resume"),
     Act("study.finish", "researcher", OfStudy, Done, _finish, "study finish"),
     Act("study.approve", "owner", OfDigest, Done, _approve, "study approve"),
-    Act("study.refuse", "owner", OfStudy, Done, _refuse, "study refuse"),
+    Act("study.refuse", "owner", WithReason, Done, _refuse, "study refuse"),
     Act("study.enrol", "owner", Enrolling, Done, _enrol, "study enrol"),
     Act("study.withdraw", "owner", OfStudy, Done, _withdraw, "study withdraw"),
     Act("study.release", "owner", OfModel, studies.Released, _release, "study release"),

@@ -13,7 +13,9 @@ run. Errors are those of `swarmhub.errors`, each with one sentence.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarmhub.contract.records import Member, Spec
 from swarmhub.home.home import Home
@@ -34,6 +36,9 @@ from swarmhub.operations.report.write import Written, write_report
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
 
+if TYPE_CHECKING:
+    from swarmhub.operations.new_study import NewStudy
+
 DAY_MS = 86_400_000
 
 
@@ -53,6 +58,18 @@ class Client:
         """Return a study with its newest settled rounds (`last`; 0: all that are kept here)."""
         return asyncio.run(_studies.show_study(self.home, name, last))
 
+    def new_study(
+        self, out: Path | str, files: Sequence[Path | str] = (), outcome: str = "", name: str = ""
+    ) -> NewStudy:
+        """Write a first draft of terms to a new file: guessed from a hospital's files (`outcome`
+        names the outcome's column), or an annotated one without files."""
+        from swarmhub.data.reading import Files  # NumPy
+        from swarmhub.operations.new_study import new_study, write_new
+
+        made = new_study(Files(tuple(map(Path, files))) if files else None, outcome, name)
+        write_new(made, Path(out))
+        return made
+
     def propose(self, spec: Spec | Path | str) -> Proposed:
         """Propose a study: its terms, or a TOML file of them."""
         terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
@@ -67,9 +84,9 @@ class Client:
         """Approve the terms with this digest (`study(name).study.spec`), and no others."""
         asyncio.run(_studies.approve(self.home, name, terms))
 
-    def refuse(self, name: str) -> None:
-        """Refuse a study at this hospital."""
-        asyncio.run(_studies.refuse(self.home, name))
+    def refuse(self, name: str, reason: str = "") -> None:
+        """Refuse a study at this hospital. All members can read the reason."""
+        asyncio.run(_studies.refuse(self.home, name, reason))
 
     def enrol(self, name: str, samples: int) -> None:
         """Enrol in an approved study with at most so many training samples."""
@@ -82,6 +99,14 @@ class Client:
     def start(self, name: str) -> None:
         """Open the first round."""
         asyncio.run(_studies.start(self.home, name))
+
+    def pause(self, name: str, reason: str = "") -> None:
+        """Suspend a running study for all members, who can read the reason."""
+        asyncio.run(_studies.pause(self.home, name, reason))
+
+    def resume(self, name: str) -> None:
+        """Go on with a suspended study, from the model that it had."""
+        asyncio.run(_studies.resume(self.home, name))
 
     def finish(self, name: str) -> None:
         """End a study before its last round, for all members."""

@@ -185,9 +185,9 @@ class LedgerClient(LedgerView):
         """Approve the study's exact terms at this hospital."""
         return await self.submit(Approve(name, self.need_study(name).spec))
 
-    async def refuse(self, name: str) -> Result:
+    async def refuse(self, name: str, reason: str = "") -> Result:
         """Refuse the study at this hospital."""
-        return await self.submit(Refuse(name, self.need_study(name).spec))
+        return await self.submit(Refuse(name, self.need_study(name).spec, reason))
 
     async def enrol(self, name: str, samples: int) -> Result:
         """Enrol with so many training samples."""

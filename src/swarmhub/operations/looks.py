@@ -36,6 +36,9 @@ class Record(Protocol):
     def held(self, study: str) -> Sequence[RoundHeld]:
         """Return the rounds with their members, oldest first."""
 
+    def reasons(self, study: str) -> dict[MemberId, str]:
+        """Return the reasons that members stated when they refused a study."""
+
     def approved_before(self, study: str, member: MemberId) -> Spec | None:
         """Return the terms that a member approved last before the present ones."""
 
@@ -165,7 +168,7 @@ def make_line(seen: Seen, shown: StudyShown) -> StudyLine:
 
 def look_at_one(seen: Seen, name: str) -> StudyPage:
     """Return a study's page. Raises BadInput if there is none of this name."""
-    shown = look_at_study(seen.view, name)
+    shown = replace(look_at_study(seen.view, name), reasons=seen.record.reasons(name))
     me = _find_me(seen)
     before = seen.record.approved_before(name, me) if me else None
     return StudyPage(

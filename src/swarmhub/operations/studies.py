@@ -1,4 +1,4 @@
-"""Studies: propose, approve, refuse, enrol, start, finish, release, and look at them."""
+"""Studies: propose, approve, refuse, enrol, start, pause, finish, release, and look at them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.stages import get_stage
-from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Start, Withdraw
+from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Pause, Start, Withdraw
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
+from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
 
@@ -59,6 +61,7 @@ class StudyShown:
     waits: str = ""  # the members it waits for, and since when
     results: dict[str, Result] = field(default_factory=dict)  # of stages, by name
     rounds: tuple[SettledRound, ...] = ()
+    reasons: dict[MemberId, str] = field(default_factory=dict)  # of those that refuse and say why
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
@@ -96,26 +99,33 @@ def look_at_study(client: LedgerView, name: str) -> StudyShown:
 
 async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
     """Return the same with its newest settled rounds (`last`; 0: all that are kept here)."""
-    book = RoundBook(name, last)
-    async with open_client(home, book.see) as client:
+    book, reasons = RoundBook(name, last), ReasonBook(name)
+
+    def see(committed: Committed) -> None:
+        book.see(committed)
+        reasons.see(committed)
+
+    async with open_client(home, see) as client:
         shown = look_at_study(client, name)
         if isinstance(client.ledger, CometReadClient):
-            read_kept(client.ledger, book, name, last)
-        return replace(shown, rounds=book.rounds())
+            read_kept(client.ledger, see, shown.study, last)
+        return replace(shown, rounds=book.rounds(), reasons=reasons.reasons)
 
 
-def read_kept(ledger: CometReadClient, book: RoundBook, study: str, last: int) -> None:
-    """Feed the kept blocks to a book, from the `last` + 1 newest settlements of the study on, or
-    from its proposal."""
+def read_kept(ledger: CometReadClient, see: Listener, of: Study, last: int) -> None:
+    """Feed the kept blocks to a listener, from the `last` + 1 newest settlements of the study and
+    the newest refusal of each member that refuses it on, or from its proposal."""
+    study, unheard = of.name, set(of.refused)
     start, settled, is_young = ledger.tip.height + 1, 0, False
-    while start > 0 and not is_young and (not last or settled <= last):
+    while start > 0 and not is_young and (not last or settled <= last or unheard):
         page = ledger.kept(max(0, start - PAGE), start)
         settled += sum(_has(block, Settled, study) for block in page)
+        unheard -= {m for block in page for m in find_refusals(block, study)}
         is_young = any(_has(block, StudyProposed, study) for block in page)
         start -= PAGE
     for height in range(max(0, start), ledger.tip.height + 1, PAGE):
         for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
-            book.see(block)
+            see(block)
 
 
 def _has(block: Committed, kind: type[Event], study: str) -> bool:
@@ -123,19 +133,18 @@ def _has(block: Committed, kind: type[Event], study: str) -> bool:
 
 
 def read_spec(path: Path) -> Spec:
-    """Read a study's terms from TOML. Raises BadInput, for a misspelt key with the nearest valid
-    one."""
+    """Read a study's terms from a TOML file. Raises BadInput, for a misspelt key with the nearest
+    valid one."""
     try:
-        text = path.read_text("utf-8-sig")
+        return parse_spec(path.read_text("utf-8-sig"), str(path))
     except OSError as error:
         raise BadInput(f"Cannot read the spec {path} ({error.strerror}).") from None
-    except ValueError as error:  # not UTF-8
+    except UnicodeDecodeError as error:
         raise BadInput(f"Expected TOML in {path}: {error}.") from None
-    return parse_spec(text, str(path))
 
 
-def parse_spec(text: str, where: str) -> Spec:
-    """Return the terms that TOML declares; `where` names it in an error. Raises BadInput."""
+def parse_spec(text: str, place: str) -> Spec:
+    """Read a study's terms from TOML; `place` names it in a sentence. Raises as `read_spec`."""
     from swarmhub.data.schema import tidy_toml  # they import NumPy
     from swarmhub.recipes.plan import complete
 
@@ -147,7 +156,7 @@ def parse_spec(text: str, where: str) -> Spec:
     except BadInput:
         raise
     except (ValueError, RecursionError) as error:  # not TOML, or a huge integer
-        raise BadInput(f"Expected TOML in {where}: {error}.") from None
+        raise BadInput(f"Expected TOML in {place}: {error}.") from None
 
 
 async def propose(home: Home, spec: Spec) -> Proposed:
@@ -184,10 +193,10 @@ async def approve(home: Home, name: str, terms: Digest) -> None:
         await client.submit(Approve(name, terms))
 
 
-async def refuse(home: Home, name: str) -> None:
-    """Refuse a study at this hospital."""
+async def refuse(home: Home, name: str, reason: str = "") -> None:
+    """Refuse a study at this hospital. All members can read the reason."""
     async with open_client(home) as client:
-        await client.refuse(name)
+        await client.refuse(name, reason)
 
 
 async def enrol(home: Home, name: str, samples: int) -> None:
@@ -202,8 +211,22 @@ async def withdraw(home: Home, name: str) -> None:
 
 
 async def start(home: Home, name: str) -> None:
-    """Open the first round."""
+    """Open the first round; of a suspended study, the one that it resumes with."""
     await _submit(home, name, Start(name))
+
+
+async def pause(home: Home, name: str, reason: str = "") -> None:
+    """Suspend a running study for all members, who can read the reason; its open round is void."""
+    await _submit(home, name, Pause(name, reason))
+
+
+async def resume(home: Home, name: str) -> None:
+    """Go on with a suspended study, from the model that it had."""
+    async with open_client(home) as client:
+        status = client.need_study(name).status
+        if status != "suspended":
+            raise BadInput(f"Expected a suspended study, got '{name}', which is {status}.")
+        await client.submit(Start(name))
 
 
 async def finish(home: Home, name: str) -> None:

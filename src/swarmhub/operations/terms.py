@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmhub.contract.records import Model, Score, Spec
+from swarmhub.contract.records import Model, Score, Spec, StartModel
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
@@ -44,6 +44,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([] if spec.stages else [("rule", stage_terms.say_rule(spec.merge))]),
         ("audit", AUDITS[spec.audit]),
         ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
+        *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
         ("privacy", PRIVACY[spec.privacy]),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
@@ -53,8 +54,9 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("ethics", _document(spec.ethics, "no document is named")),
         ("data schema", spec.data_schema or "not stated"),
         ("ends", say_end(spec)),
-        ("approved by", _names(shown, study.approved)),
-        ("refused by", _names(shown, study.refused)),
+        ("approvals", say_approvals(spec)),
+        ("approved by", say_approved(shown)),
+        ("refused by", say_refused(shown)),
         ("not answered", _names(shown, _silent(shown))),
         ("enrolled", say_enrolled(shown)),
         ("terms", f"{study.spec} (digest of exactly what is approved)"),
@@ -65,7 +67,8 @@ def say_status(shown: StudyShown) -> str:
     """Return the state of the study and of its open round."""
     r, study = shown.round, shown.study
     if r is None:
-        return {"proposed": "proposed, not started"}.get(study.status, study.status)
+        said = {"proposed": "proposed, not started"}.get(study.status, study.status)
+        return "paused" if study.paused else said
     stage = get_stage(shown.spec, r)
     what = f"'{stage.name}'"
     if stage.max_rounds > 1 or stage.kind == TRAIN:
@@ -112,6 +115,11 @@ def say_training(spec: Spec) -> str:
     )
 
 
+def say_start(start: StartModel) -> str:
+    """Return the model with which training begins."""
+    return f"the model of '{start.study}' that its members have released, {start.model}"
+
+
 def say_leaving(shown: StudyShown) -> list[str]:
     """Return what each hospital sends to others, one sentence a kind."""
     spec, current = shown.spec, shown.study.current
@@ -136,12 +144,41 @@ def say_end(spec: Spec) -> str:
     return f"after the last round, at {say_time(spec.expires_ms)} at the latest"
 
 
+def say_approvals(spec: Spec) -> str:
+    """Return how long an approval holds."""
+    if not spec.approvals_expire_ms:
+        return "hold until the study is over, or they are taken back ('study refuse')"
+    return (
+        f"each holds for {say_duration(spec.approvals_expire_ms)}; a hospital that does not "
+        "approve again by then takes part no longer"
+    )
+
+
+def say_approved(shown: StudyShown) -> str:
+    """Return the members that have approved, and until when if approvals lapse."""
+    spec, study = shown.spec, shown.study
+    until = {
+        member: f" (until {say_time(given_ms + spec.approvals_expire_ms)})"
+        for member, given_ms in zip(study.approved, study.approved_ms, strict=False)
+    }
+    return ", ".join(shown.name(m) + until.get(m, "") for m in study.approved) or "nobody"
+
+
 def say_enrolled(shown: StudyShown) -> str:
     """Return the enrolled members, with samples."""
     enrolled = shown.study.enrolled
     if not enrolled:
         return "nobody"
     return ", ".join(f"{shown.name(e.member)} ({e.samples} samples)" for e in enrolled)
+
+
+def say_refused(shown: StudyShown) -> str:
+    """Return the members that refuse the study, each with its reason if it has stated one."""
+    names = [
+        f"{shown.name(m)} ({shown.reasons[m]})" if m in shown.reasons else shown.name(m)
+        for m in shown.study.refused
+    ]
+    return ", ".join(names) or "nobody"
 
 
 def say_results(shown: StudyShown) -> list[Line]:

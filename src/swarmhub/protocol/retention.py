@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from swarmhub.contract.records import ROUND, STUDY, Model, Result, Study
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Model,
+    Result,
+    StartModel,
+    Study,
+    get_chain,
+)
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_candidates
+from swarmhub.contract.round.minimum import is_staffed
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.types import Digest, MemberId
@@ -43,21 +53,35 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
 def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest) -> bool:
     """Return whether another member may fetch a blob of this study from this node.
 
-    Settled models: all enrolled members. Contributions and unsettled merges of the open round: its
-    candidates, since any of them may come to lead (or to report); but only blobs that this node has
+    Settled models: all enrolled members; a released one also those of a study that starts from it.
+    Contributions and unsettled merges of the open round: its
+    candidates, since any of them may come to lead (or to report), as long as it has min_peers of
+    them; but only blobs that this node has
     pulled for this study or contributed to it. A digest is no proof of authorship: a member that
     has read one on the ledger could contribute it in another study, and be given the blob behind
     it.
     """
     study, r = STUDY.get(state, local.study), ROUND.get(state, local.study)
     if study is None or study.samples_of(member) is None:
-        return False
+        return study is not None and is_start_of(state, study, member, digest)
     if digest in get_model_digests(state, study):
         return True
-    if r is None:
+    if r is None or not is_staffed(r):
         return False
     own = {local.prepared.digest} if local.prepared is not None else set()
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()
     in_round = {c.digest for c in r.contributions} & (obtained | own)
     in_round |= {m.digest for m in local.merged.values()}
     return digest in in_round and member in {*get_candidates(r), *r.roster}
+
+
+def is_start_of(state: Reader, study: Study, member: MemberId, digest: Digest) -> bool:
+    """Return whether a blob is a released model of the study from which another one starts that
+    runs with this member."""
+    if all(m.digest != digest for m in study.released):
+        return False
+    for name in get_chain(state).running:
+        other, spec = STUDY.need(state, name), SPEC.need(state, name)
+        if spec.start_from == StartModel(study.name, digest) and other.samples_of(member):
+            return True
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarmhub.contract.round.kinds import KINDS, MERGING
-from swarmhub.contract.round.minimum import take_in
+from swarmhub.contract.round.minimum import is_staffed, take_in
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.collect import get_needed
 from swarmhub.protocol.local_state import LocalState
@@ -30,9 +30,13 @@ class TrainingTask:
 
 
 def assign(state: Reader, local: LocalState) -> TrainingTask | None:
-    """Return the trainer's next task; None as long as it has to wait."""
+    """Return the trainer's next task; None as long as it has to wait. Nothing is computed from a
+    hospital's data for a round that has too few hospitals on its roster."""
     view = make_view(state, local, 0)
-    if view is None or (view.r.phase == MERGING and KINDS[view.r.kind].has_contributions):
+    if view is None:
+        return None
+    uses_data, has_enough = KINDS[view.r.kind].has_contributions, is_staffed(view.r)
+    if uses_data and (view.r.phase == MERGING or not has_enough):
         return None
     joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
     return expect(state, local) if joined is not None else None

@@ -49,6 +49,11 @@ def complete(spec: Spec) -> Spec:
     stages. Raises BadInput, with the key, for a declaration or an option that cannot be."""
     if spec.data is None:
         return spec
+    if spec.start_from is not None:
+        raise BadInput(
+            "Expected no start_from in a study over declared data: a recipe makes its own start "
+            "from its hospitals' features; leave it out, or write trainers of your own."
+        )
     schema = Schema.of(spec.data)
     if spec.stages:
         return spec

@@ -28,6 +28,8 @@ class EventChecks(SettlementChecks):
                 self._removed(event.member, height)
             case e.StudyEnded(status="finished"):
                 self.finished = True
+            case e.StudyPaused():
+                self._paused()
             case e.Settled():
                 self._settled(event.model)
             case e.Excluded():
@@ -38,6 +40,15 @@ class EventChecks(SettlementChecks):
                 self._disputed(event)
             case e.RoundEvent():
                 self._collected(event)
+
+    def _paused(self) -> None:
+        """Forget the open round: it is void, and opens again without contributions."""
+        self._forget_offers()
+        self._answers.clear()
+        self._roster.clear()
+        self._brought.clear()
+        for found in (self._sets, self._contributed, self._caught):
+            found.pop(self._number, None)
 
     def _collected(self, event: e.RoundEvent) -> None:
         """Follow the roster of the open round, and what it has."""

@@ -15,6 +15,7 @@
     at 900 ms withdraw 5
     at 900 ms oust 5 1 2 3
     at 900 ms rotate 5
+    at 900 ms pause 1 for 800 ms
     at effect 41 rotate 5
 
 `at effect 41 crash 3` crashes member 3 at its 41st visible effect: a write, a message, a
@@ -22,8 +23,9 @@ submission. `slow` is a member's network, and `rotate` gives it new keys, for it
 its connections; a member that refuses does not approve the study, and its trainer is attached all
 the same. A member that enrols at a time has not been enrolled before (but as many are as the study
 needs to start); a Byzantine one enrols when the study has grown so large that it tolerates one
-more. A schedule and nothing else determines a run, so a run can be told, shrunk by leaving faults
-out, and replayed. The lines before the faults may be left out.
+more. The proposer (member 1) pauses the study, and resumes it when the time is over. A schedule and
+nothing else determines a run, so a run can be told, shrunk by leaving faults out, and replayed. The
+lines before the faults may be left out.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ HEAL_MS = 8_000  # random faults are over by then
 class Fault:
     """A fault of a member (or, for `cut`, of several; `oust`: the target, then those in favour)."""
 
-    kind: str  # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, lie
+    # crash, cut, slow, slowdisk, fill, skew, refuse, enrol, withdraw, oust, rotate, pause, lie
+    kind: str
     members: tuple[MemberId, ...]
     at_ms: int = 0
     effect: int = 0  # crash, or rotate, at this effect instead of at a time
@@ -203,7 +206,17 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         faults=tuple(faults),
     )  # fmt: skip
-    return _prying(rng, _growing(rng, _rotating(rng, drawn)))
+    return _pausing(seed, _prying(rng, _growing(rng, _rotating(rng, drawn))))
+
+
+def _pausing(seed: int, schedule: Schedule) -> Schedule:
+    """Add pauses by the proposer, in one schedule of five."""
+    rng = random.Random(f"pauses {seed}")
+    pauses = [
+        Fault("pause", (1,), at_ms=rng.randint(0, HEAL_MS), for_ms=rng.randint(100, 3000))
+        for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 1, 2)))
+    ]
+    return replace(schedule, faults=(*schedule.faults, *pauses))
 
 
 def _prying(rng: random.Random, schedule: Schedule) -> Schedule:

@@ -13,7 +13,7 @@ NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
-    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|enrol|withdraw|oust|rotate|lie)"
+    r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|enrol|withdraw|oust|rotate|pause|lie)"
     rf"(?P<members>(?: {NUMBER})+?)"
     rf"(?: for (?P<for>{NUMBER}) ms)?(?: by (?P<by>-?{NUMBER}) ms)?(?: (?P<lie>[a-z_]+))?"
 )
@@ -97,6 +97,11 @@ def _check_fault(schedule: Schedule, fault: Fault) -> None:
         raise BadInput(
             f"Expected who is to go and who wants it in {str(fault)[:80]!r}, got one member; "
             "write 'oust 5 1 2' where 1 and 2 want 5 to go."
+        )
+    if fault.kind == "pause" and (fault.members != (1,) or not fault.for_ms):
+        raise BadInput(
+            f"Expected a pause by member 1, which proposes the study, got {str(fault)[:80]!r}; "
+            "write 'pause 1 for 800 ms'."
         )
     if len(fault.members) > 1 and fault.kind not in ("cut", "oust"):
         raise BadInput(

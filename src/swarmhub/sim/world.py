@@ -31,6 +31,7 @@ from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.transactions import (
     Approve,
     Enrol,
+    Pause,
     Propose,
     Refuse,
     Remove,
@@ -188,6 +189,8 @@ class World(ChainNetwork):
             self.at(fault.at_ms, lambda: self._enrol(node))
         elif fault.kind == "withdraw":
             self.at(fault.at_ms, lambda: self._bring(fault.members[0], Withdraw(STUDY_NAME)))
+        elif fault.kind == "pause":
+            self.at(fault.at_ms, lambda: self._pause(node, fault.for_ms))
         elif fault.kind == "oust":
             victim, mover = fault.members[:2]
             self.at(fault.at_ms, lambda: self._bring(mover, Remove(victim)))
@@ -215,11 +218,31 @@ class World(ChainNetwork):
         elif member in self.active:
             node.rotate_keys()
 
+    def _pause(self, node: SimNode, for_ms: int) -> None:
+        """Pause the study once its proposer's node is up, and resume it after a while."""
+        if not node.up:
+            self.at(LOOK_MS, lambda: self._pause(node, for_ms))
+            return
+        node.submit(Submit(Pause(STUDY_NAME, "as scheduled")))
+        self.at(for_ms, self._resume)
+
+    def _resume(self) -> None:
+        """Start the study again if it is suspended, until it is over: a pause may come late."""
+        study = STUDY.need(self.state, STUDY_NAME)
+        if study.is_over:
+            return
+        self.at(ASK_MS, self._resume)
+        enrolled = [e.member for e in study.enrolled if e.member in self.active]
+        stewards = [study.proposer] if study.proposer in self.active else enrolled
+        up = [m for m in stewards if self.nodes[m].up]
+        if study.status == "suspended" and up:
+            self.nodes[up[0]].submit(Submit(Start(STUDY_NAME)))
+
     def _enrol(self, node: SimNode) -> None:
         """Approve the study and enrol a hospital, again until the ledger has it."""
         study = STUDY.need(self.state, STUDY_NAME)
         enrolled = study.samples_of(node.me) is not None
-        if enrolled or study.status != "running" or node.me not in self.active:
+        if enrolled or study.is_over or node.me not in self.active:
             return
         self.at(ASK_MS, lambda: self._enrol(node))
         if node.up and node.me not in study.approved:

@@ -25,10 +25,18 @@ class StudyApproved(StudyEvent):
 
 
 @dataclass(frozen=True)
+class ApprovalLapsed(StudyEvent):
+    """A member has not renewed its approval in time."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
 class StudyRefused(StudyEvent):
     """A member does not allow the study at its hospital."""
 
     member: MemberId
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,14 @@ class StudyStarted(StudyEvent):
 
 
 @dataclass(frozen=True)
+class StudyStartsFrom(StudyEvent):
+    """A released model of another study is the first one of this study."""
+
+    origin: str  # the other study
+    model: Digest
+
+
+@dataclass(frozen=True)
 class StudyAmended(StudyEvent):
     """A study that does not run has new terms; its members approve them anew."""
 
@@ -64,6 +80,14 @@ class StudySuspended(StudyEvent):
     """A running study has lost a member that its terms require."""
 
     member: MemberId
+
+
+@dataclass(frozen=True)
+class StudyPaused(StudyEvent):
+    """A running study is suspended by its proposer (if that is gone, by an enrolled member)."""
+
+    by: MemberId
+    reason: str = ""
 
 
 @dataclass(frozen=True)

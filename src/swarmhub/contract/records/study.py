@@ -20,6 +20,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class StartModel:
+    """A released model of another study on this ledger."""
+
+    study: str
+    model: Digest
+
+
+@dataclass(frozen=True)
 class Spec:
     """A study's terms, which every member approves by their digest. Times in ms, sizes in bytes."""
 
@@ -48,6 +56,8 @@ class Spec:
     options: dict[str, str] = field(default_factory=dict)  # for the trainers
     stages: tuple[Stage, ...] = ()  # instead of `rounds`, `statistics` and `merge`
     data: Declaration | None = None  # what each hospital brings, and how it is read
+    approvals_expire_ms: int = 0  # block time that an approval holds; 0: until the study is over
+    start_from: StartModel | None = None  # instead of a round of the first `initial` stage
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
 
 
@@ -140,6 +150,14 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """A pause: the member that has paused a study, and why."""
+
+    by: MemberId
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Study:
     """The present state of a study."""
 
@@ -158,6 +176,8 @@ class Study:
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
     resumes: Position | None = None  # the next round of a study that is suspended
+    approved_ms: tuple[int, ...] = ()  # block times of `approved`, ascending, if approvals lapse
+    paused: Paused | None = None  # of a study that its proposer has suspended
 
     @property
     def is_over(self) -> bool:

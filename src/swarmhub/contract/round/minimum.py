@@ -54,6 +54,11 @@ def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | Non
     return grown if lacks or grown.min_peers <= r.min_peers else None
 
 
+def is_staffed(r: Round) -> bool:
+    """Return whether as many members are on the round's roster as it needs."""
+    return len(r.roster) >= r.min_peers
+
+
 def get_required(spec: Spec, r: Round) -> tuple[MemberId, ...]:
     """Return the members without which the round never settles."""
     return tuple(m for m in spec.required if get_stage(spec, r).takes(m))

@@ -17,6 +17,7 @@ from swarmhub.contract.records import (
     STUDY,
     LastSettled,
     LeftOut,
+    Paused,
     Position,
     Round,
     Spec,
@@ -35,6 +36,7 @@ from swarmhub.contract.round.kinds import (
 from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.contract.stages import compute_next, get_position, get_stages
+from swarmhub.contract.study.start_model import begins_with_model, take_start
 from swarmhub.types import Digest, MemberId
 
 MAX_DOUBLINGS = 8  # a leader's time doubles each full cycle of leaders, at most so often
@@ -44,11 +46,18 @@ MAX_TERM_MS = 30 * 86_400_000
 def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
     """Open the round after a settled one, or end the study. `is_met`: the test of its stage
     holds."""
-    at = compute_next(SPEC.need(ctx.state, r.study), get_position(r), is_met)
-    if at is None:
-        end_study(ctx, r.study, "finished")
+    go_on(ctx, r.study, get_position(r), last, is_met)
+
+
+def go_on(
+    ctx: Context, name: str, at: Position, last: Iterable[MemberId], is_met: bool = False
+) -> None:
+    """Open the round after the one at a position, or end the study."""
+    following = compute_next(SPEC.need(ctx.state, name), at, is_met)
+    if following is None:
+        end_study(ctx, name, "finished")
     else:
-        open_round(ctx, r.study, at, last)
+        open_round(ctx, name, following, last)
 
 
 def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) -> None:
@@ -57,6 +66,10 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
     clear_deadlines(ctx, name)
     stage = get_stages(spec)[at.stage]
+    if begins_with_model(study, spec, stage):
+        take_start(ctx, study, spec, at)
+        go_on(ctx, name, at, last)
+        return
     kind = KINDS[stage.kind]
     enrolled = {e.member for e in study.enrolled}
     if kind.waits_for_all:
@@ -254,14 +267,8 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
 
 def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
     """Return the round in a new revision, without the member's contribution."""
-    fled = r.lead.dispute
-    if willing and fled is not None and fled.leader == member:
+    if willing and note_flight(ctx, r, member):
         r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
-        ctx.emit(
-            events.DisputeAbandoned(
-                r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
-            )
-        )
     contributed = r.contribution_of(member) is not None
     r = replace(
         r,
@@ -274,6 +281,19 @@ def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
     if contributed:
         ctx.emit(events.Voided(r.study, r.number, member, r.revision))
     return r
+
+
+def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
+    """Record that a leader has ended the dispute of its own merge; return whether this is so."""
+    fled = r.lead.dispute
+    if fled is None or fled.leader != member:
+        return False
+    ctx.emit(
+        events.DisputeAbandoned(
+            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+        )
+    )
+    return True
 
 
 def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
@@ -292,15 +312,14 @@ def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: Member
     advance(ctx, r.study)
 
 
-def suspend(ctx: Context, name: str, member: MemberId) -> None:
-    """Suspend a running study that has lost a required member: its open round is void, and goes on
-    once new terms are approved."""
+def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
+    """Suspend a running study, because it has lost a required member or is `paused`: its open round
+    is void, and goes on once the study is started again."""
     study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
     at = replace(get_position(r), term=r.lead.term + 1, revision=r.revision + 1)
-    study = replace(study, status="suspended", ready=(), resumes=at)
+    study = replace(study, status="suspended", ready=(), resumes=at, paused=paused)
     STUDY.put(ctx.state, name, record=study)
     close_rounds(ctx, name)
-    ctx.emit(events.StudySuspended(name, member))
 
 
 def close_rounds(ctx: Context, name: str) -> None:
@@ -317,9 +336,12 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
     started leaves the state. One that was started keeps its name: receipts and offers that were
     signed for its rounds contain it, and would be valid for another study of this name."""
     study = STUDY.need(ctx.state, name)
-    STUDY.put(ctx.state, name, record=replace(study, status=status, ready=(), resumes=None))
+    STUDY.put(
+        ctx.state, name, record=replace(study, status=status, ready=(), resumes=None, paused=None)
+    )
     close_rounds(ctx, name)
-    deadlines.clear(ctx.state, f"expiry/{name}")
+    for timer in ("expiry", "approvals"):
+        deadlines.clear(ctx.state, f"{timer}/{name}")
     ctx.emit(events.StudyEnded(name, status))
     if study.status == "proposed":
         drop_study(ctx, study)
@@ -327,7 +349,7 @@ def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -
 
 def drop_study(ctx: Context, study: Study) -> None:
     """Delete a study that has never been started from the state; its events stay."""
-    for timer in ("expiry", "proposal"):
+    for timer in ("expiry", "proposal", "approvals"):
         deadlines.clear(ctx.state, f"{timer}/{study.name}")
     STUDY.put(ctx.state, study.name, record=None)
     SPEC.put(ctx.state, study.name, record=None)

@@ -1,7 +1,8 @@
 """Rules of a study's life: proposal, approval, enrolment, start, end, release.
 
-proposed -> running -> finished (or expired). Every member approves or refuses the exact spec for
-its own hospital; only members that approved can enrol, and only enrolled ones take part.
+proposed -> running -> finished (or expired); a running study may be suspended for a while. Every
+member approves or refuses the exact spec for its own hospital; only members that approved can
+enrol, and only enrolled ones take part.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from swarmhub.contract import deadlines, events, quotas
 from swarmhub.contract.consortium.motions import cast, get_motions, open_motion
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.context import Context
-from swarmhub.contract.names import METRIC_NAME, STUDY_NAME, is_metric_name, is_study_name
+from swarmhub.contract.names import (
+    METRIC_NAME,
+    STUDY_NAME,
+    check_reason,
+    is_metric_name,
+    is_study_name,
+)
 from swarmhub.contract.records import (
     CHAIN,
     ROUND,
@@ -22,6 +29,7 @@ from swarmhub.contract.records import (
     Enrolment,
     Member,
     Motion,
+    Paused,
     Position,
     Spec,
     Study,
@@ -30,11 +38,20 @@ from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowe
 from swarmhub.contract.round import phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
 from swarmhub.contract.stages import check_members, check_stages, get_stages
+from swarmhub.contract.study.approvals import (
+    add_approval,
+    check_expiry,
+    drop_approval,
+    find_lapsed,
+    mark_lapse,
+)
+from swarmhub.contract.study.start_model import check_start
 from swarmhub.contract.transactions import (
     Amend,
     Approve,
     Enrol,
     Finish,
+    Pause,
     Propose,
     Refuse,
     Release,
@@ -60,7 +77,7 @@ def propose(ctx: Context, tx: Propose) -> None:
     if STUDY.get(ctx.state, spec.name):
         raise AlreadyDone(f"a study is named {spec.name!r}; choose another name")
     digest = compute_spec_digest(spec)
-    study = Study(spec.name, digest, proposer.id, approved=(proposer.id,))
+    study = add_approval(ctx, Study(spec.name, digest, proposer.id), spec, proposer.id)
     quotas.need_proposal(ctx.state, spec, study)
     quotas.hold(ctx.state, proposer.id, "proposals", spec.name)
     STUDY.put(ctx.state, spec.name, record=study)
@@ -68,6 +85,7 @@ def propose(ctx: Context, tx: Propose) -> None:
     SPEC.put(ctx.state, spec.name, record=spec)
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyProposed(spec.name, digest, proposer.id))
 
 
@@ -92,6 +110,8 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     members = len(ctx.chain.active)
     if spec.min_peers > members:
         raise BadValue("min_peers", f"at most the {members} members there are", spec.min_peers)
+    check_expiry(spec)
+    check_start(ctx, spec)
     check_stages(ctx, spec, resumes.stage if resumes else 0)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
@@ -119,12 +139,14 @@ def amend(ctx: Context, tx: Amend) -> None:
     if digest == study.spec:
         raise AlreadyDone("these are the study's terms")
     quotas.need_amendment(ctx.state, study, spec)
-    study = replace(study, spec=digest, approved=(member.id,), refused=())
+    study = replace(study, spec=digest, approved=(), approved_ms=(), refused=())
+    study = add_approval(ctx, study, spec, member.id)
     STUDY.put(ctx.state, spec.name, record=study)
     SPEC.put(ctx.state, spec.name, record=spec)
     deadlines.clear(ctx.state, f"expiry/{spec.name}")
     if spec.expires_ms:
         deadlines.mark_at(ctx.state, f"expiry/{spec.name}", spec.expires_ms)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyAmended(spec.name, digest, member.id))
 
 
@@ -134,6 +156,8 @@ def check_passed_stages(ctx: Context, study: Study, spec: Spec) -> None:
     at = study.resumes
     if at is None:
         return
+    if study.current is not None and spec.start_from != SPEC.need(ctx.state, study.name).start_from:
+        raise BadValue("start_from", "unchanged: the study has its model", spec.start_from)
     old, new = get_stages(SPEC.need(ctx.state, study.name)), get_stages(spec)
     if new[: at.stage] != old[: at.stage]:
         raise BadValue("stages", "the stages that are over, unchanged", [s.name for s in new])
@@ -173,14 +197,17 @@ def need_live_study(ctx: Context, name: str, spec: str | None = None) -> Study:
 
 
 def approve(ctx: Context, tx: Approve) -> None:
-    """Record that the signer's hospital allows exactly these terms to run there."""
+    """Record that the signer's hospital allows exactly these terms to run there; where approvals
+    lapse, this renews its own."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study, tx.spec)
-    if member.id in study.approved:
+    spec = SPEC.need(ctx.state, tx.study)
+    if member.id in study.approved and not spec.approvals_expire_ms:
         raise AlreadyDone(f"member {member.id} has approved '{tx.study}'")
     refused = tuple(m for m in study.refused if m != member.id)
-    study = replace(study, approved=(*study.approved, member.id), refused=refused)
+    study = add_approval(ctx, replace(study, refused=refused), spec, member.id)
     STUDY.put(ctx.state, tx.study, record=study)
+    mark_lapse(ctx, study)
     ctx.emit(events.StudyApproved(tx.study, member.id))
 
 
@@ -191,10 +218,12 @@ def refuse(ctx: Context, tx: Refuse) -> None:
     study = need_live_study(ctx, tx.study, tx.spec)
     if member.id in study.refused:
         raise AlreadyDone(f"member {member.id} has refused '{tx.study}'")
-    approved = tuple(m for m in study.approved if m != member.id)
-    study = replace(study, approved=approved, refused=(*study.refused, member.id))
+    check_reason(tx.reason)
+    study = drop_approval(study, member.id)
+    study = replace(study, refused=(*study.refused, member.id))
     STUDY.put(ctx.state, tx.study, record=study)
-    ctx.emit(events.StudyRefused(tx.study, member.id))
+    mark_lapse(ctx, study)
+    ctx.emit(events.StudyRefused(tx.study, member.id, tx.reason))
     if study.samples_of(member.id) is not None:
         withdraw_member(ctx, tx.study, member.id, willing=True)
 
@@ -242,20 +271,24 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
         if member in SPEC.need(ctx.state, name).required and ROUND.get(ctx.state, name):
-            phases.suspend(ctx, name, member)
+            phases.suspend(ctx, name)
+            ctx.emit(events.StudySuspended(name, member))
     elif study.status == "proposed":  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
 
 
 def start(ctx: Context, tx: Start) -> None:
-    """Open the next round of a study that does not run, for an enrolled member, once enough are
-    enrolled. Those that have not approved amended terms are enrolled no longer."""
+    """Open the next round of a study that does not run, for an enrolled member (of one that is
+    paused: for its proposer), once enough are enrolled. Those that have not approved amended terms
+    are enrolled no longer."""
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     spec = SPEC.need(ctx.state, tx.study)
     if study.status not in ("proposed", "suspended"):
         raise AlreadyDone(f"'{tx.study}' is {study.status}")
-    if study.samples_of(member.id) is None:
+    if study.paused is not None:
+        need_steward(ctx, study, member, "resume the study")
+    elif not _is_enrolled(study, member):
         raise NotAllowed("an enrolled member", "start the study")
     here = tuple(
         e for e in study.enrolled if e.member in ctx.chain.active and e.member in study.approved
@@ -264,7 +297,7 @@ def start(ctx: Context, tx: Start) -> None:
     check_enough(spec, here, first.stage)
     for gone in (e for e in study.enrolled if e not in here):
         withdraw_member(ctx, tx.study, gone.member, willing=False)
-    study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None)
+    study = replace(STUDY.need(ctx.state, tx.study), status="running", resumes=None, paused=None)
     STUDY.put(ctx.state, tx.study, record=study)
     chain = ctx.chain
     CHAIN.put(ctx.state, record=replace(chain, running=(*chain.running, tx.study)))
@@ -288,6 +321,20 @@ def check_enough(spec: Spec, here: tuple[Enrolment, ...], first: int) -> None:
         raise BadValue(
             "enrolled", f"the members that the terms name, {sorted(named)}", sorted(members)
         )
+
+
+def pause(ctx: Context, tx: Pause) -> None:
+    """Suspend a running study, for its proposer; if it is gone, for any enrolled member. The open
+    round is void, and goes on from the same model once the study is started again."""
+    member = ctx.need_member()
+    study = need_live_study(ctx, tx.study)
+    need_steward(ctx, study, member, "pause the study")
+    if study.status != "running":
+        raise NotAllowed("members of a running study", f"pause it; '{tx.study}' is {study.status}")
+    check_reason(tx.reason)
+    phases.note_flight(ctx, ROUND.need(ctx.state, tx.study), member.id)
+    phases.suspend(ctx, tx.study, Paused(member.id, tx.reason))
+    ctx.emit(events.StudyPaused(tx.study, member.id, tx.reason))
 
 
 def finish(ctx: Context, tx: Finish) -> None:
@@ -340,6 +387,17 @@ def expire(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and not study.is_over:
         phases.end_study(ctx, name, "expired")
+
+
+def lapse_approvals(ctx: Context, name: str) -> None:
+    """End the part of each member with an approval that is too old: it has to approve and enrol
+    anew."""
+    study, spec = STUDY.need(ctx.state, name), SPEC.need(ctx.state, name)
+    for member in find_lapsed(study, spec, ctx.env.time_ms):
+        STUDY.put(ctx.state, name, record=drop_approval(STUDY.need(ctx.state, name), member))
+        ctx.emit(events.ApprovalLapsed(name, member))
+        withdraw_member(ctx, name, member, willing=False)
+    mark_lapse(ctx, STUDY.need(ctx.state, name))
 
 
 def lapse(ctx: Context, name: str) -> None:

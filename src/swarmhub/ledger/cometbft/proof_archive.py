@@ -19,8 +19,9 @@ from swarmhub.ledger.database import SHORTAGE_PAUSE_S
 CHANGES = (e.Admitted, e.Departed, e.Revoked, e.Rotated)
 MILESTONES = (
     *CHANGES, e.DoubleSigned, e.BecameValidator, e.PowerChanged, e.StudyProposed, e.StudyAmended,
-    e.StudyApproved, e.StudyRefused, e.Enrolled, e.Withdrawn, e.StudyStarted, e.StudySuspended,
-    e.StudyEnded, e.Settled, e.FalseMerge, e.ModelReleased, e.UpgradeScheduled, e.Upgraded,
+    e.StudyApproved, e.ApprovalLapsed, e.StudyRefused, e.Enrolled, e.Withdrawn, e.StudyStarted,
+    e.StudyStartsFrom, e.StudySuspended, e.StudyPaused, e.StudyEnded, e.Settled, e.FalseMerge,
+    e.ModelReleased, e.UpgradeScheduled, e.Upgraded,
 )  # fmt: skip
 
 PAGE = 100  # validators; the engine returns no more at a time

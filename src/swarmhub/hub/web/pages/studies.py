@@ -1,9 +1,8 @@
-"""The catalogue of studies, one study, a new one, and a report."""
+"""The catalogue of studies, one study, and a report."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import replace
 
 from aiohttp import web
@@ -13,25 +12,20 @@ from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import SPEC
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.errors import BadInput
 from swarmhub.evaluation.charts import Series, draw_learning
-from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.site import draw, go, say
-from swarmhub.operations.acts import OfTerms, read_terms
+from swarmhub.hub.data_folder import list_files
+from swarmhub.hub.web.site import draw, give_page
 from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.studies import look_at_study
 
 ROUNDS_SHOWN = 30
-MAX_TERMS = 64 << 10
 
 
 def add_routes(app: web.Application, prefix: str) -> None:
     """Add the routes."""
     app.router.add_get(f"{prefix}/studies", show_all)
-    app.router.add_get(f"{prefix}/studies/new", show_new)
-    app.router.add_post(f"{prefix}/studies/new", take_new)
     app.router.add_get(f"{prefix}/studies/{{study}}", show_one)
     app.router.add_get(f"{prefix}/studies/{{study}}/report", show_report)
 
@@ -67,7 +61,7 @@ async def show_one(request: web.Request) -> web.Response:
     study = seen.view.need_study(name)
     motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
     return draw(
-        request, "study.html", page=page, study=study, spec=spec,
+        request, "study.html", files=list_files(hub.home), page=page, study=study, spec=spec,
         rounds=list(reversed(page.rounds))[:ROUNDS_SHOWN], more=len(page.rounds) - ROUNDS_SHOWN,
         curves=[Markup(c) for c in draw_curves(page, spec.metric.name)],
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
@@ -92,14 +86,7 @@ async def show_report(request: web.Request) -> web.Response:
         return render(gather_shown(seen.home, shown, chain, digest))
 
     text = await asyncio.to_thread(make)
-    style = re.search(r"style-src ('sha256-[^']+')", text)
-    allowed = style[1] if style else "'none'"
-    found = web.Response(text=text, content_type="text/html")
-    found.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src {allowed}; img-src data:; "
-        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
-    )
-    return found
+    return give_page(text)
 
 
 def draw_curves(page: StudyPage, metric: str) -> list[str]:
@@ -129,29 +116,3 @@ def _of(settled: SettledRound, member: int, metric: str) -> float | None:
 
 def _scaled(metrics: dict[str, int], name: str) -> float | None:
     return metrics[name] / 1e6 if name in metrics else None
-
-
-async def show_new(request: web.Request) -> web.Response:
-    """A new study: its terms as text."""
-    need_role(request, "researcher")
-    return draw(request, "new_study.html", terms="", lines=[], wrong="")
-
-
-async def take_new(request: web.Request) -> web.StreamResponse:
-    """Terms to be looked at, or to be proposed."""
-    user = need_role(request, "researcher")
-    hub, form = request.app[HUB], await request.post()
-    need_csrf(request, str(form.get("csrf", "")))
-    terms = str(form.get("terms", ""))[:MAX_TERMS]
-    try:
-        spec = read_terms(terms)
-        if form.get("do") == "propose":
-            await hub.node.act("study.propose", OfTerms(terms), user.name)
-            say(request, "done", f"'{spec.name}' is proposed.")
-            raise go(request, f"/studies/{spec.name}")
-    except BadInput as error:
-        return draw(request, "new_study.html", 422, terms=terms, lines=[], wrong=str(error))
-    from swarmhub.operations.preview import preview_terms
-
-    lines = preview_terms(hub.seen().view, spec)
-    return draw(request, "new_study.html", terms=terms, lines=lines, wrong="")

@@ -1,0 +1,78 @@
+"""A new study: terms drafted from a data file or an example, checked, read back, proposed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from swarmhub.errors import BadInput
+from swarmhub.hub import data_folder
+from swarmhub.hub.auth.guard import need_csrf, need_role
+from swarmhub.hub.context import HUB
+from swarmhub.hub.web.site import draw, give_page, go, say
+from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
+from swarmhub.operations.preview import preview_terms
+
+EXAMPLES = ("heart", "alzheimer", "covid", "parkinson", "leukaemia", "breast", "pbmc")
+
+
+def add_routes(app: web.Application, prefix: str) -> None:
+    """Add the routes."""
+    app.router.add_get(f"{prefix}/studies/new", show)
+    app.router.add_post(f"{prefix}/studies/new", take)
+    app.router.add_post(f"{prefix}/studies/{{study}}/check", check_data)
+
+
+async def show(request: web.Request) -> web.Response:
+    """The page, empty."""
+    need_role(request, "researcher")
+    return _draw(request)
+
+
+def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Response:
+    found: dict[str, Any] = {"terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": ""}
+    files = data_folder.list_files(request.app[HUB].home)
+    return draw(
+        request, "new_study.html", status, files=files, examples=EXAMPLES, **{**found, **values}
+    )
+
+
+async def take(request: web.Request) -> web.StreamResponse:
+    """A draft to be made, or terms to be looked at, checked with data, or proposed."""
+    user = need_role(request, "researcher")
+    hub, form = request.app[HUB], await request.post()
+    need_csrf(request, str(form.get("csrf", "")))
+    terms, do = str(form.get("terms", ""))[:MAX_TERMS_BYTES], str(form.get("do", ""))
+    file, example = (str(form.get(name, "")) for name in ("file", "example"))
+    try:
+        if do in ("draft", "example"):
+            made = await data_folder.draft(
+                hub.home, file if do == "draft" else "", example if do == "example" else ""
+            )
+            return _draw(
+                request, terms=made["text"], guesses=made["guesses"], chosen=file,
+                wrong=" ".join(made["problems"]),
+            )  # fmt: skip
+        if do == "data":
+            return give_page(await data_folder.check(hub.home, terms + "\n", file))
+        spec = read_terms(terms)
+        if do == "propose":
+            await hub.node.act("study.propose", OfTerms(terms), user.name)
+            say(request, "done", f"'{spec.name}' is proposed.")
+            raise go(request, f"/studies/{spec.name}")
+    except BadInput as error:
+        return _draw(request, 422, terms=terms, wrong=str(error), chosen=file)
+    lines = preview_terms(hub.seen().view, spec)
+    return _draw(request, terms=terms, lines=lines, chosen=file)
+
+
+async def check_data(request: web.Request) -> web.StreamResponse:
+    """A data file of this hospital against the terms of a study that is proposed."""
+    user, hub = need_role(request, "viewer"), request.app[HUB]
+    if not (user.may("owner") or user.may("researcher")):
+        need_role(request, "owner")
+    form, name = await request.post(), request.match_info["study"]
+    need_csrf(request, str(form.get("csrf", "")))
+    hub.seen().view.need_study(name)
+    return give_page(await data_folder.check(hub.home, name, str(form.get("file", ""))))
