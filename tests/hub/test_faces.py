@@ -15,7 +15,7 @@ ALONE = {
     "init", "up", "relay", "demo", "example", "train table", "sim run", "sim replay",
     "ledger install",
     "hub serve", "hub open", "hub user add", "hub user link", "hub user token",
-    "hub user remove", "hub user list", "doctor", "data check", "predict", "evaluate", "report",
+    "hub user remove", "hub user list", "data check", "predict", "evaluate", "report",
     "model export", "node card", "node backup", "node restore", "node reset-signing",
     "node export", "ledger verify", "ledger show", "study forget", "study new", "consortium found",
     "consortium accept", "consortium apply", "consortium join", "consortium leave",

@@ -139,6 +139,7 @@ ACTS = {
     "member.invite": ("ada", {"days": 3}),
     "member.remove": ("ada", {"member": 3}),
     "keys.rotate": ("ada", {"keys": ["tls"]}),
+    "node.examine": ("ada", {}),
 }
 
 
@@ -211,6 +212,12 @@ def test_the_contracts_refusal_is_on_the_page(web):
     assert "is enrolled in" in said
     said = web("otto").do("study.enrol", "/studies/heart", study="heart", samples="many")
     assert "Expected a whole number for" in said
+
+
+def test_this_host_is_examined_by_the_node(web):
+    text = web("ada").do("node.examine")
+    assert "membership" in text
+    assert "certificate" in text
 
 
 def test_an_invitation_is_shown_once(web):

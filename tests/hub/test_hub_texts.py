@@ -31,7 +31,12 @@ def test_every_text_is_there_and_used():
 
 def test_every_act_and_role_has_its_words():
     english = texts_of("en")
-    elsewhere = {"member.invite", "study.propose", "study.amend"}  # they have pages of their own
+    elsewhere = {
+        "member.invite",
+        "node.examine",
+        "study.propose",
+        "study.amend",
+    }  # they have pages of their own
     assert {f"done.{name}" for name in ACTS.keys() - elsewhere} <= english.keys()
     assert {f"role.{role}" for role in ROLES} <= english.keys()
 

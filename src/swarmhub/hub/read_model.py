@@ -12,7 +12,7 @@ Rounds are kept as values by study: their metrics (`rounds.RoundBook`), and thei
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from swarmhub import codec
@@ -125,16 +125,20 @@ class ReadModel:
             elif result.events and isinstance(result.events[0], e.StudyProposed | e.StudyAmended):
                 self._add_terms(committed.height, time_ms, tx)
         touched.discard("")
-        for study in touched:
-            if study not in self._books:
-                self._books[study] = RoundBook(study, 0)
-                self._attendance[study] = AttendanceBook(study)
-                self._reasons[study] = ReasonBook(study)
+        self.know(touched)
         for study in touched:
             self._books[study].see(committed)
             self._attendance[study].see(committed)
             self._reasons[study].see(committed)
         return touched
+
+    def know(self, studies: Iterable[str]) -> None:
+        """Add studies that may be older than the blocks that are kept here."""
+        for study in studies:
+            if study not in self._books:
+                self._books[study] = RoundBook(study, 0)
+                self._attendance[study] = AttendanceBook(study)
+                self._reasons[study] = ReasonBook(study)
 
     def _add(
         self, committed: Committed, event: e.Event, tx: str, names: Mapping[MemberId, str]
@@ -219,6 +223,10 @@ class ReadModel:
     def held(self, study: str) -> tuple[RoundHeld, ...]:
         """Return a study's rounds with their members, oldest first."""
         return self._attendance[study].rounds() if study in self._attendance else ()
+
+    def studies(self) -> tuple[str, ...]:
+        """Return the names of all studies that were ever proposed, sorted."""
+        return tuple(sorted(self._books))
 
     def reasons(self, study: str) -> dict[MemberId, str]:
         """Return the reasons that members stated when they refused a study."""

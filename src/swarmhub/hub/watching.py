@@ -90,6 +90,7 @@ class Watching:
                 for block in comet.kept(height, min(height + AT_ONCE, comet.tip.height + 1)):
                     self.model.see(block)
                 await asyncio.sleep(0)
+            self.model.know(study.name for study in self.view.studies())
             comet.subscribe(self._hear)
             return
         blocks: list[Committed] = []

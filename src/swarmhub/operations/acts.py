@@ -18,6 +18,7 @@ from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.operations import acting, members, studies
+from swarmhub.operations.doctor import Finding, examine
 from swarmhub.types import Digest, MemberId
 
 Role = Literal["viewer", "researcher", "owner", "administrator"]
@@ -106,6 +107,18 @@ class Invited:
     """The token of an invitation, which works once: it is confidential."""
 
     token: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An act without arguments."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The findings of an examination of this host and its connections (`doctor.Finding`)."""
+
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -203,6 +216,10 @@ async def _rotate(home: Home, given: OfKeys) -> members.KeysRotated:
     return await members.rotate_keys(home, given.keys)
 
 
+async def _examine(home: Home, given: Nothing) -> Examined:
+    return Examined(tuple([finding async for finding in examine(home)]))
+
+
 _TABLE = (
     Act("study.propose", "researcher", OfTerms, studies.Proposed, _propose, "study propose"),
     Act("study.amend", "researcher", OfTerms, studies.Proposed, _amend, "study amend"),
@@ -220,6 +237,7 @@ _TABLE = (
     Act("member.remove", "administrator", OfMember, members.Moved, _remove, "consortium remove"),
     Act("keys.rotate", "administrator", OfKeys, members.KeysRotated, _rotate,
         "consortium rotate-key"),
+    Act("node.examine", "administrator", Nothing, Examined, _examine, "doctor"),
 )  # fmt: skip
 ACTS = {act.name: act for act in _TABLE}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from swarmhub.contract.records import LastSettled, Spec
+from swarmhub.contract.records import STUDY, LastSettled, Spec, Study
 from swarmhub.errors import plain
 from swarmhub.home.home import Home
 from swarmhub.node.sent import Sent
@@ -35,6 +35,9 @@ class Record(Protocol):
 
     def held(self, study: str) -> Sequence[RoundHeld]:
         """Return the rounds with their members, oldest first."""
+
+    def studies(self) -> Sequence[str]:
+        """Return the names of all studies that were ever proposed, sorted."""
 
     def reasons(self, study: str) -> dict[MemberId, str]:
         """Return the reasons that members stated when they refused a study."""
@@ -140,8 +143,15 @@ NEWEST = 200
 
 def look_at_studies(seen: Seen) -> tuple[StudyLine, ...]:
     """Return all studies: those that need something first, then by name."""
-    found = [make_line(seen, look_at_study(seen.view, s.name)) for s in seen.view.studies()]
+    found = [make_line(seen, look_at_study(seen.view, s.name)) for s in list_studies(seen)]
     return tuple(sorted(found, key=lambda s: (not s.needs, s.status == "finished", s.name)))
+
+
+def list_studies(seen: Seen) -> list[Study]:
+    """Return the studies that are on the ledger now; a proposal that has lapsed is not."""
+    state = seen.view.ledger.state
+    found = (STUDY.get(state, name) for name in seen.record.studies())
+    return [study for study in found if study is not None]
 
 
 def make_line(seen: Seen, shown: StudyShown) -> StudyLine:
@@ -210,7 +220,7 @@ def _by_subject(lines: Sequence[Line]) -> dict[str, list[str]]:
 
 def look_at_members(seen: Seen) -> tuple[MemberLine, ...]:
     """Return the active members, with their newest settled contributions."""
-    studies, me = seen.view.studies(), _find_me(seen)
+    studies, me = list_studies(seen), _find_me(seen)
     found = []
     for member in seen.view.members():
         last = [(s.last_settled_of(member.id), s.name) for s in studies]

@@ -39,6 +39,8 @@ async def do(request: web.Request) -> web.StreamResponse:
         raise go(request, back) from None
     if isinstance(found, dict) and "token" in found:
         return draw(request, "invitation.html", token=found["token"])
+    if isinstance(found, dict) and "findings" in found:
+        return draw(request, "examined.html", findings=found["findings"])
     texts = texts_of(language_of(request))
     say(request, "done", texts.get(f"done.{act.name}", texts["done.other"]))
     raise go(request, back)

@@ -35,7 +35,7 @@ async def show(request: web.Request) -> web.Response:
     query = urlencode({k: v for k, v in given.items() if k != "page" and v})
     return draw(
         request, "ledger.html", found=found, given=given, wrong=wrong, query=query,
-        names=sorted(names.values()), studies=[s.name for s in view.studies()],
+        names=sorted(names.values()), studies=hub.watching.model.studies(),
         chain=view.ledger.tip.chain_id, height=view.ledger.tip.height,
     )  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
+import shutil
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +13,7 @@ from swarmhub.errors import HomeError
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw
 from swarmhub.node.sent import KINDS
+from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.looks import look_at_acts, look_at_sendings
 
 
@@ -31,5 +35,18 @@ async def show(request: web.Request) -> web.Response:
     return draw(
         request, "node.html", node=status, wrong=wrong, kinds=KINDS, study=study,
         sent=look_at_sendings(seen, study), acts=look_at_acts(seen),
-        studies=[s.name for s in seen.view.studies()], root=str(hub.home.root),
+        studies=list(seen.record.studies()), root=str(hub.home.root), keys=list_keys(seen.view),
+        free=shutil.disk_usage(hub.home.root).free, python=platform.python_version(),
     )  # fmt: skip
+
+
+def list_keys(view: LedgerView) -> list[tuple[str, str]]:
+    """Return the fingerprints of this hospital's keys as the ledger has them; none if it is no
+    member."""
+    me = next((m for m in view.members() if m.account == view.public), None)
+    if me is None:
+        return []
+    found = [("account", me.account[:32])]
+    if me.tls:
+        found.append(("tls", hashlib.sha256(bytes.fromhex(me.tls)).hexdigest()[:32]))
+    return found
