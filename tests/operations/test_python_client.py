@@ -46,6 +46,27 @@ def test_a_study_goes_from_its_proposal_to_its_end(hospitals, tmp_path):
     assert [s.study.status for s in a.studies()] == ["finished"]
 
 
+def test_a_study_is_refused_with_a_reason_paused_and_resumed(hospitals):
+    a, b = hospitals
+    a.propose(make_spec("heart", rounds=2, min_peers=1))
+    b.refuse("heart", "no ethics vote yet")
+    assert b.study("heart").reasons == {2: "no ethics vote yet"}
+    a.enrol("heart", 100)
+    a.start("heart")
+    a.pause("heart", "audit of the data")
+    assert a.study("heart").waits.startswith("paused by A: audit of the data")
+    a.resume("heart")
+    assert a.study("heart").study.status == "running"
+    with pytest.raises(swarmhub.BadInput, match="Expected a suspended study, got 'heart'"):
+        a.resume("heart")
+
+
+def test_a_first_draft_of_terms_is_written(hospitals, tmp_path):
+    a, _ = hospitals
+    made = a.new_study(tmp_path / "study.toml", name="heart")
+    assert (tmp_path / "study.toml").read_text() == made.text
+
+
 def test_a_refusal_is_an_error_of_the_package_with_one_sentence(hospitals):
     a, _ = hospitals
     with pytest.raises(swarmhub.BadInput, match="There is no study 'heart' on the ledger"):
