@@ -49,7 +49,7 @@ class Config:
     ledger_address: str = ""  # the same two for the ledger's engine, if there is one
     ledger_listen: str = ""
     health_listen: str = ""  # host:port on which GET /health answers, for monitoring
-    hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7480 on
+    hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7490 on
     hub_names: str = ""  # further host names of the hub, behind a proxy
     hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
     hub_data: str = ""  # the folder of data files that the pages may look at

@@ -31,11 +31,13 @@ class NodeApi:
         if self._session is not None:
             await self._session.close()
 
-    async def act(self, name: str, arguments: Any, person: str) -> Json:
-        """Have an act carried out for a person; return its result. Raises Refused with the
-        contract's or the operation's sentence, HomeError if no node answers."""
+    async def act(self, name: str, arguments: Any, person: str) -> tuple[Json, int]:
+        """Have an act carried out for a person; return its result, and the height of its block.
+        Raises Refused with the contract's or the operation's sentence, HomeError if no node
+        answers."""
         body = {"act": name, "arguments": codec.to_json(arguments), "person": person}
-        return await self._ask("POST", "/v1/act", codec.encode(body), ANSWER_S)
+        found: Any = await self._ask("POST", "/v1/act", codec.encode(body), ANSWER_S)
+        return found["result"], int(found["height"])
 
     async def status(self) -> dict[str, Any]:
         """Return the node's status (`Node.status`)."""

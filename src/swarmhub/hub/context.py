@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
+from swarmhub.codec import Json
 from swarmhub.home.home import Home
 from swarmhub.hub.acts import NodeApi
 from swarmhub.hub.auth.links import Links
@@ -40,6 +42,12 @@ class Hub:
     links: Links
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
+
+    async def act(self, name: str, arguments: Any, person: str) -> Json:
+        """Have an act carried out by the node; return its result once the pages show it."""
+        found, height = await self.node.act(name, arguments, person)
+        await self.watching.reach(height)
+        return found
 
     def seen(self) -> Seen:
         """Return what there is to look at now. Raises HomeError while the ledger is not open."""

@@ -22,7 +22,7 @@ from swarmhub.home.home import Home
 from swarmhub.hub.auth.users import HERE
 from swarmhub.hub.context import Hub, Place, links_of, open_hub
 
-HOST, PORT, TRIES = "127.0.0.1", 7480, 100
+HOST, PORT, TRIES = "127.0.0.1", 7490, 100
 OFF = "off"
 KEYS = "keys"
 

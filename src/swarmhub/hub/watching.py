@@ -18,6 +18,7 @@ from swarmhub.operations.ledger_view import LedgerView
 
 AT_ONCE = 500  # blocks that are read at once
 AGAIN_S = 1.0
+REACH_S = 5.0
 MAX_WATCHERS = 200
 
 log = logging.getLogger("swarmhub.hub")
@@ -58,6 +59,13 @@ class Watching:
                 "with 'swarmhub consortium join INVITATION'."
             )
         return self.view
+
+    async def reach(self, height: int) -> None:
+        """Wait until the block of this height is in the read model, a few seconds at most."""
+        with contextlib.suppress(TimeoutError, HomeError):  # too many pages are open
+            async with asyncio.timeout(REACH_S), self.news() as queue:
+                while self.model.height < height:
+                    await queue.get()
 
     @contextlib.asynccontextmanager
     async def news(self) -> AsyncIterator[asyncio.Queue[set[str]]]:

@@ -14,6 +14,8 @@ from swarmhub.home.home import Home
 from swarmhub.home.record_log import RecordLog
 
 COMMAND = "command"
+# the height of the newest block with a transaction that this code has submitted
+height: contextvars.ContextVar[int] = contextvars.ContextVar("height", default=0)
 person: contextvars.ContextVar[str] = contextvars.ContextVar("person", default="")
 
 

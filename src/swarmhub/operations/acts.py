@@ -243,14 +243,17 @@ ACTS = {act.name: act for act in _TABLE}
 
 
 async def perform(home: Home, name: str, arguments: Json, who: str) -> Json:
-    """Carry out an act for a person; return its result as JSON. Raises BadInput for an unknown act
-    or wrong arguments, and with the contract's sentence if it refuses."""
+    """Carry out an act for a person; return as JSON its `result`, and the `height` of its block (0
+    if it needs none). Raises BadInput for an unknown act or wrong arguments, and with the
+    contract's sentence if it refuses."""
     act = ACTS.get(name)
     if act is None:
         raise BadInput(f"There is no act '{plain(name, 40)}'.")
     given = codec.from_json(act.takes, arguments)
     token = acting.person.set(who)
+    acting.height.set(0)
     try:
-        return codec.to_json(await act.does(home, given))
+        found = codec.to_json(await act.does(home, given))
+        return {"result": found, "height": acting.height.get()}
     finally:
         acting.person.reset(token)

@@ -50,6 +50,7 @@ from swarmhub.ledger.base import Listener
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import read_genesis
 from swarmhub.node.sent import SentBook, sent_of
+from swarmhub.operations import acting
 from swarmhub.operations.acting import Acted, name_person, open_acts
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.transport.relay.streams import relays_of
@@ -100,6 +101,7 @@ class LedgerClient(LedgerView):
                 "'swarmhub ledger verify', then try again."
             )
             raise failure
+        acting.height.set(self.ledger.tip.height)
         self._record(body, result)
         if not result.ok:
             raise BadInput(f"The contract refused ({result.code}): {result.message}")

@@ -108,7 +108,7 @@ async def _act(act: Act, request: web.Request) -> web.Response:
     if request.query:
         raise BadInput("Expected no arguments in the address; give them in the body.")
     given = codec.from_json(act.takes, read_body(await request.read()))
-    found = await request.app[HUB].node.act(act.name, given, user.name)
+    found = await request.app[HUB].act(act.name, given, user.name)
     return _write(found)
 
 

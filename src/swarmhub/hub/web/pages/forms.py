@@ -33,7 +33,7 @@ async def do(request: web.Request) -> web.StreamResponse:
     back = _inside(str(form.get("next", "/")))
     try:
         given = read_form(act.takes, {k: str(v) for k, v in form.items()})
-        found: Any = await request.app[HUB].node.act(act.name, given, user.name)
+        found: Any = await request.app[HUB].act(act.name, given, user.name)
     except (BadInput, HomeError) as error:
         say(request, "refused", str(error))
         raise go(request, back) from None

@@ -58,7 +58,7 @@ async def take(request: web.Request) -> web.StreamResponse:
             return give_page(await data_folder.check(hub.home, terms + "\n", file))
         spec = read_terms(terms)
         if do == "propose":
-            await hub.node.act("study.propose", OfTerms(terms), user.name)
+            await hub.act("study.propose", OfTerms(terms), user.name)
             say(request, "done", f"'{spec.name}' is proposed.")
             raise go(request, f"/studies/{spec.name}")
     except BadInput as error:
