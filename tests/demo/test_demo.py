@@ -325,6 +325,7 @@ def test_a_deep_network_without_pytorch_gets_one_sentence(tmp_path):
 
 
 @pytest.mark.torch
+@pytest.mark.skipif(not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1")
 def test_a_deep_network_is_near_all_rows_in_one_place(tmp_path):
     pytest.importorskip("torch")
     done = swarmhub("demo", "--json", "--model", "deep", "--home", tmp_path / "d", timeout=300)
