@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, Plan, choose, curves, held_out
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Models, Stack
@@ -32,7 +32,7 @@ def fit_alone(
     return strengths[chosen], fit_at(axes, y, strengths[chosen], loss)
 
 
-def fit_at(axes: Axes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC) -> Array:
+def fit_at(axes: Axes | SparseAxes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC) -> Array:
     """Return the model of these rows at this C, (e (p + 1),), each output's intercept last."""
     models = Models.of([strength], count_rows(y, loss), loss)
     point: Array = Stack.of(models, axes, y).optimum()[0]
