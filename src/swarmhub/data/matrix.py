@@ -1,13 +1,13 @@
 """Standardised features of sparse rows, without a dense copy of them.
 
-Theory. A stored value v of column j becomes (v - mean_j) / sd_j, within the bounds, and a value that
-is not stored, which is 0, becomes one constant: the column's shift. So
+Theory. A stored value v of column j becomes (v - mean_j) / sd_j, within the bounds, and a value
+that is not stored, which is 0, becomes one constant: the column's shift. So
 
     x = raw diag(scale) + fix + 1 shift'        scale = 1 / sd,  shift = clip(-mean / sd)
 
-with a sparse `fix` for the stored values whose standardised value is bounded or missing, mostly few.
-Products with x are products with `raw` and `fix`, and a sum for the shift. `raw` is the dataset's own
-matrix: nothing of it is copied unless a missing value (NaN) is stored in it.
+with a sparse `fix` for the stored values whose standardised value is bounded or missing, mostly
+few. Products with x are products with `raw` and `fix`, and a sum for the shift. `raw` is the
+dataset's own matrix: nothing of it is copied unless a missing value (NaN) is stored in it.
 
 Sources: the shift is the implicit centring of sparse matrices, as in scikit-learn's and scanpy's
 principal components.
@@ -32,10 +32,10 @@ AT_ONCE = 1 << 22  # stored values that are looked at in one piece
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """Rows (n, p) of standardised features, of which `raw`, a CSR matrix (n, c) without NaN, has the
-    columns `column` (s,); they are the features `at` (s,), with `scale` and `shift` (s,). `fix`
-    (n, c) is added where a value is bounded or missing, `None` if there is none. The features `rest`
-    are dense, in `extra` (n, r)."""
+    """Rows (n, p) of standardised features, of which `raw`, a CSR matrix (n, c) without NaN, has
+    the columns `column` (s,); they are the features `at` (s,), with `scale` and `shift` (s,). `fix`
+    (n, c) is added where a value is bounded or missing, `None` if there is none. The features
+    `rest` are dense, in `extra` (n, r)."""
 
     raw: Any
     fix: Any
@@ -135,8 +135,9 @@ def take_rows(x: Rows, rows: npt.ArrayLike) -> Rows:
 def standardise(
     raw: Any, column: Places, mean: Floats, sd: Floats, bound: float
 ) -> tuple[Any, Any, Floats, Floats]:
-    """Return what `SparseRows` has of raw values: (raw, fix, scale, shift). `mean` and `sd` (s,) are
-    those of the columns `column`; standardised values are bounded by `bound`, missing ones 0."""
+    """Return what `SparseRows` has of raw values: (raw, fix, scale, shift). `mean` and `sd` (s,)
+    are those of the columns `column`; standardised values are bounded by `bound`, missing ones
+    0."""
     width = raw.shape[1]
     scale, shift = 1.0 / sd, np.clip(-mean / sd, -bound, bound)
     centre, spread, add = np.zeros(width), np.ones(width), np.zeros(width)
@@ -159,7 +160,9 @@ def standardise(
         places.append(found + start)
         fixes.append(wanted - plain)
     if has_missing:
-        raw = type(raw)((np.nan_to_num(raw.data, nan=0.0), raw.indices, raw.indptr), shape=raw.shape)
+        raw = type(raw)(
+            (np.nan_to_num(raw.data, nan=0.0), raw.indices, raw.indptr), shape=raw.shape
+        )
     place = np.concatenate(places) if places else np.zeros(0, dtype=np.int64)
     if not len(place):
         return raw, None, scale, shift

@@ -125,7 +125,9 @@ def value_of(place: int) -> float:
 class Columns(Protocol):
     """Columns of numbers that are looked at together: `x` (n, p) with NaN, and which are known."""
 
-    x: Floats
+    @property
+    def x(self) -> Floats:
+        """The columns, dense."""
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -216,7 +218,11 @@ def merge_bins(filled: list[int], rows: list[int], least: int) -> list[Group]:
 
 
 def merge_for_patients(
-    groups: list[Group], places: Codes, people: People, least: int, rest: People | None = None,
+    groups: list[Group],
+    places: Codes,
+    people: People,
+    least: int,
+    rest: People | None = None,
     zero: int = 0,
 ) -> list[Group]:
     """Merge groups of bins further, until each has values of `least` patients. `places` (m,) and

@@ -30,7 +30,7 @@ LOOKED_AT = 5000  # stored values of which more than MAX_CODES distinct ones are
 
 def cut_columns(x: Any, step: int) -> Iterator[tuple[int, Any]]:
     """Yield `step` columns of a CSR matrix (n, p) at a time, as CSC, and the place of the first."""
-    rows, columns = x.shape
+    columns = x.shape[1]
     wide = max(1, min(STORED * columns // max(1, x.nnz), (1 << 26) // step)) * step
     for first in range(0, columns, wide):
         part = x[:, first : first + wide].tocsc()

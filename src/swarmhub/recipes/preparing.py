@@ -112,8 +112,8 @@ def _split(
         return training, None
     found.say(
         "test patients",
-        f"{held.count_patients()} of {patients} patients ({held.rows} of {rows} rows) are set aside for evaluation, the same after every start, and not "
-        "trained on.",
+        f"{held.count_patients()} of {patients} patients ({held.rows} of {rows} rows) are set "
+        "aside for evaluation, the same after every start, and not trained on.",
     )
     return training, held
 

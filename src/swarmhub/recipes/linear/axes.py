@@ -18,10 +18,10 @@ left out of a fold get the weight 0). It is computed once.
 Columns without a pull (the intercept; later, an intercept per site) are `free`: they are kept as
 they are, beside the axes.
 
-Sparse rows (`SparseAxes`) are not rotated, since that would fill them: x stays as it is, and V, from
-the Gram matrix of SAMPLE rows, is applied to points and gradients, which are short. V need not be
-exact: it only has to bring the Hessian close to a diagonal. With more than MAX_SIDE features V is the
-identity.
+Sparse rows (`SparseAxes`) are not rotated, since that would fill them: x stays as it is, and V,
+from the Gram matrix of SAMPLE rows, is applied to points and gradients, which are short. V need not
+be exact: it only has to bring the Hessian close to a diagonal. With more than MAX_SIDE features V
+is the identity.
 
 Sources: Hastie and Tibshirani, "Efficient quadratic regularization for expression arrays",
 Biostatistics 2004;5:329 (the reduction from p to n).
@@ -105,7 +105,8 @@ class Axes:
         return found
 
     def across(self, slopes: Array) -> Array:
-        """Return gradients by the coordinates from slopes by the margins; (K, e, n) -> (K, e, q)."""
+        """Return gradients by the coordinates from slopes by the margins; (K, e, n) -> (K, e,
+        q)."""
         found: Array = slopes @ self.a
         return found
 
@@ -182,15 +183,16 @@ class SparseAxes:
         return self.margins(self.lift(t.reshape(-1, t.shape[-1]))).reshape(*t.shape[:-1], -1)
 
     def across(self, slopes: Array) -> Array:
-        """Return gradients by the coordinates from slopes by the margins; (K, e, n) -> (K, e, q)."""
+        """Return gradients by the coordinates from slopes by the margins; (K, e, n) -> (K, e,
+        q)."""
         found = self.gather(slopes.reshape(-1, slopes.shape[-1]))
         if self.basis is not None:
             found[:, : self.penalised] = found[:, : self.penalised] @ self.basis
         return found.reshape(*slopes.shape[:-1], -1)
 
     def diagonal(self, weights: Array) -> Array:
-        """Return nearly the diagonal of a' diag(weights) a; (K, e, n) -> (K, e, q). With a basis the
-        weights count by their sum."""
+        """Return nearly the diagonal of a' diag(weights) a; (K, e, n) -> (K, e, q). With a basis
+        the weights count by their sum."""
         flat = weights.reshape(-1, weights.shape[-1])
         if self.curvature is None:
             own = self.x.squares(flat)
