@@ -1,4 +1,4 @@
-"""Sparse rows give what the same rows give densely: statistics to the byte, features to rounding."""
+"""Sparse rows are as the same rows densely: statistics to the byte, features to rounding."""
 
 import tracemalloc
 
