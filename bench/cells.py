@@ -129,6 +129,7 @@ def measure(cells: int, genes: int, seed: int, hold_out: float) -> dict[str, Any
         parameters, _ = training.fit(training.initial(), stack, {})
     tested, truth = x, y
     if hold_out:
+        assert held.y is not None
         tested, truth = design.rows(held), held.y
     with steps.step("predictions"):
         best = training.predict(parameters, tested).argmax(axis=1)

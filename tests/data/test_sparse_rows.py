@@ -86,7 +86,8 @@ def test_features_are_those_of_dense_rows(monkeypatch):
 @pytest.mark.parametrize("at", [np.arange(500) % 3 == 0, np.array([5, 3, 499])])
 def test_some_rows_are_those_of_dense_rows(monkeypatch, at):
     rows, dense = make_features(monkeypatch)
-    np.testing.assert_allclose(take_rows(rows, at).dense(), dense[at], atol=1e-13)
+    np.testing.assert_allclose(rows.take(at).dense(), dense[at], atol=1e-13)
+    np.testing.assert_array_equal(take_rows(dense, at), dense[at])
 
 
 def test_few_features_are_dense_as_before():

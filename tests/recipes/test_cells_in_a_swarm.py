@@ -25,7 +25,7 @@ from swarmhub.recipes.preparing import Sources, prepare
 
 OLD_OPTION = "ignore:The 'future.infer_string' option"  # of pandas, which anndata 0.12 looks at
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings(OLD_OPTION)]
-HOSPITALS, PATIENTS, EACH, GENES = 3, 40, 12, 12
+HOSPITALS, PATIENTS, EACH, GENES = 3, 80, 8, 12
 TYPES = ("B", "T", "NK")
 GENES_BLOCK = Inputs("genes", transform="log1p", total=10_000)
 STUDIES = {
@@ -109,8 +109,8 @@ def test_types_are_learnt_from_sparse_rows(tmp_path):
     shown = asyncio.run(show_study(network.homes[0], "s", 0))
     measured = [s.merged.metrics for r in shown.rounds for s in r.sites if s.merged is not None]
     figures = [found for found in measured if "local accuracy" in found]
-    assert len(figures) == HOSPITALS, measured
-    assert all(found["accuracy"] > 0.6 for found in figures)
+    assert len(figures) == HOSPITALS
+    assert all(found["accuracy"] > 600_000 for found in figures)  # millionths
 
 
 def test_patients_are_learnt_from_sums_of_their_cells(tmp_path):
@@ -118,5 +118,5 @@ def test_patients_are_learnt_from_sums_of_their_cells(tmp_path):
         run_study(network, tmp_path, "patients", ["-m", "swarmhub"], {"penalty": "0.1"})
         design, x, y = pool_rows(tmp_path, "patients")
         check_model(network, LOGISTIC, x, y, 0.1)
-    assert len(x) == HOSPITALS * 28
+    assert len(x) == HOSPITALS * 56
     assert "B/gene5" in design.names

@@ -8,7 +8,7 @@ from swarmhub.data.matrix import MAX_DENSE, SparseRows, standardise
 from swarmhub.recipes.linear import Axes, Models, Plan, Stack, axes, newton, stack
 from swarmhub.recipes.linear.axes import SparseAxes
 from swarmhub.recipes.linear.folds import held_out
-from swarmhub.recipes.linear.losses import LOGISTIC, Softmax, Squared
+from swarmhub.recipes.linear.losses import LOGISTIC, Loss, Softmax, Squared
 from swarmhub.recipes.linear.training import Training, predict
 
 TYPES = 4
@@ -28,7 +28,7 @@ def make_rows(seed, n, p, share=0.1):
     return made, y
 
 
-LOSSES = {"two": LOGISTIC, "types": Softmax(TYPES), "numbers": Squared()}
+LOSSES: dict[str, Loss] = {"two": LOGISTIC, "types": Softmax(TYPES), "numbers": Squared()}
 
 
 def make_stacks(kind, n=600, p=40):
@@ -54,14 +54,16 @@ def test_a_proximal_step_is_that_of_dense_rows(kind, side, monkeypatch):
     np.testing.assert_allclose(sparse.losses(centre), dense.losses(centre), rtol=1e-12)
     np.testing.assert_allclose(sparse.gradient(centre), dense.gradient(centre), atol=1e-12)
     found = [s.proximal(np.array([0.3, 0.02]), centre) for s in (sparse, dense)]
-    np.testing.assert_allclose(*found, atol=1e-8)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-8)
 
 
 def test_models_are_solved_alike_in_parts_and_together(monkeypatch):
     sparse, dense = make_stacks("types")
     together = sparse.optimum()
     chances = [Softmax(TYPES).predict(dense.margins(s.optimum())) for s in (sparse, dense)]
-    np.testing.assert_allclose(*chances, atol=1e-7)  # intercepts may all move by one number
+    np.testing.assert_allclose(
+        chances[0], chances[1], atol=1e-7
+    )  # intercepts may all move by one number
     for module in (newton, stack):
         monkeypatch.setattr(module, "BLOCK", 1)
     assert len(sparse.parts()) == 2
@@ -83,7 +85,7 @@ def test_an_intercept_of_a_hospitals_own_is_that_of_dense_rows():
     models = Models.of([0.1], np.bincount(y), Softmax(TYPES), own=True)
     weight = np.random.default_rng(3).normal(size=(TYPES, 12))
     found = [Stack.of(models, Axes.of(x), y).intercepts_of(weight) for x in (rows, rows.dense())]
-    np.testing.assert_allclose(*found, atol=1e-8)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-8)
 
 
 def test_rounds_of_training_come_to_the_model_of_dense_rows():
@@ -102,7 +104,7 @@ def test_rounds_of_training_come_to_the_model_of_dense_rows():
         made.append(merged)
     np.testing.assert_allclose(made[0]["weight"], made[1]["weight"], atol=1e-5)
     scores = [predict(Softmax(TYPES), m["weight"], m["bias"], parts[0][0]) for m in made]
-    np.testing.assert_allclose(*scores, atol=1e-5)
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
 
 def test_the_bound_of_dense_rows_is_that_of_their_axes():
