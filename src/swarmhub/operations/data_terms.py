@@ -81,8 +81,9 @@ def say_cells(declared: Declaration) -> str:
         return ""
     types = f", {_quote(found.types)} only" if found.types else ""
     by = f" and each type in '{found.by}'{types}" if found.by else ""
+    block = f" of '{found.block}'" if found.block else ""
     return (
-        f"counts are added up for each patient{by}; a sum of fewer than {found.min_cells} cells is "
+        f"counts{block} are added up for each patient{by}; a sum of fewer than {found.min_cells} cells is "
         "missing"
     )
 
