@@ -261,7 +261,8 @@ def test_every_part_of_the_terms_is_said():
 
 SPOKEN_OF_DATA = {
     "outcome": "'AML' in 'diagnosis'", "inputs": "block 'proteins': 'P*'; names of uniprot; in au; "
-    "counts of a row scaled to 12,000; raised to 0.5 at least; log2; values below the limit", "sample": "joined by 'sample'",
+    "counts of a row scaled to 12,000; raised to 0.5 at least; log2; values below the limit",
+    "sample": "joined by 'sample'",
     "patient": "same value in 'who'", "batch": "by 'plate'", "exclude": "'num'",
     "harmless": "almost alone: 'tau'", "subgroups": "apart, too: 'sex'",
     "missing_words": "'nd' mean 'not known'", "missing": "mean + indicator", "max_missing": "45%",

@@ -83,8 +83,8 @@ def say_cells(declared: Declaration) -> str:
     by = f" and each type in '{found.by}'{types}" if found.by else ""
     block = f" of '{found.block}'" if found.block else ""
     return (
-        f"counts{block} are added up for each patient{by}; a sum of fewer than {found.min_cells} cells is "
-        "missing"
+        f"counts{block} are added up for each patient{by}; a sum of fewer than {found.min_cells} "
+        "cells is missing"
     )
 
 
