@@ -13,6 +13,7 @@ def test_small_studies_learn_on_all_rows():
 
 def test_the_share_is_bounded_by_features_of_rows():
     assert compute_share(1_000_000, 2000) == (MAX_CELLS // 2000) / 1_000_000
+    assert compute_share(1_000_000, 200, 8) == (MAX_CELLS // 1600) / 1_000_000
     assert compute_share(1_000_000, 50_000) == MIN_ROWS / 1_000_000
 
 

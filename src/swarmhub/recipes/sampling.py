@@ -12,15 +12,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-MAX_CELLS = 1 << 25  # rows of all hospitals x features; a copy has 256 MB
-MIN_ROWS = 16_384  # of all hospitals; they are never thinned out to fewer
+MAX_CELLS = 1 << 25  # rows of all hospitals x features x outputs
+MIN_ROWS = 8_192  # of all hospitals; they are never thinned out to fewer
 
 Places = npt.NDArray[np.int64]
 
 
-def compute_share(rows: int, features: int) -> float:
+def compute_share(rows: int, features: int, outputs: int = 1) -> float:
     """Return the share of the rows of all hospitals on which the penalty is learnt."""
-    return min(1.0, max(MIN_ROWS, MAX_CELLS // max(1, features)) / max(1, rows))
+    return min(1.0, max(MIN_ROWS, MAX_CELLS // max(1, features * outputs)) / max(1, rows))
 
 
 def choose_rows(y: npt.NDArray[np.float64], patients: Places, share: float) -> Places:

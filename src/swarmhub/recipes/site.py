@@ -89,14 +89,19 @@ class Site:
         """The same of the test rows."""
         return None if self.test_x is None else need_dense(self.test_x)
 
+    @property
+    def share(self) -> float:
+        """The share of the rows on which the penalty is learnt; the same at all hospitals."""
+        rows, features = sum(self.design.class_rows), len(self.design.sources)
+        return compute_share(rows, features, self.loss.outputs)
+
     @functools.cached_property
     def sample(self) -> npt.NDArray[np.int64] | None:
         """Positions of the training rows on which the penalty is learnt; None for all of them."""
-        share = compute_share(sum(self.design.class_rows), len(self.design.sources))
-        if share >= 1.0:
+        if self.share >= 1.0:
             return None
         training = self.prepared.training
-        return choose_rows(self.y.astype(np.float64), training.patient_codes(), share)
+        return choose_rows(self.y.astype(np.float64), training.patient_codes(), self.share)
 
     def take_sample(self) -> tuple[Axes | SparseAxes, npt.NDArray[Any], npt.NDArray[np.int64]]:
         """Return these rows' axes, outcomes and folds; all rows' if the penalty is learnt on
@@ -131,8 +136,7 @@ class Site:
         """The same for the rows on which the penalty is learnt."""
         if self.sample is None:
             return self.plan
-        share = compute_share(sum(self.design.class_rows), len(self.design.sources))
-        rows = tuple(max(1, round(share * n)) for n in self.design.class_rows)
+        rows = tuple(max(1, round(self.share * n)) for n in self.design.class_rows)
         return Plan(rows, loss=self.loss, own=self.has_own_intercept)
 
     @property
