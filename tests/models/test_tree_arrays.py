@@ -7,12 +7,15 @@ import pytest
 from model_tools import DIAGNOSIS, ORIGIN, predict, wide_design
 from outcome_tools import GLUCOSE, STAGES, inputs_of, model_for
 
+from swarmhub.data.design import Design, Source
 from swarmhub.errors import BadInput
 from swarmhub.models.architecture import check_arrays
 from swarmhub.models.exported import ExportedModel
 from swarmhub.models.folder import read_model, write_model
 from swarmhub.models.predict import Model
 from swarmhub.models.trees import add_trees
+
+FOUR = Design(tuple(Source("number", f"x{k}") for k in range(4)), np.zeros(4), np.ones(4), (5, 5))
 
 
 def draw_trees(features, outputs=1, trees=7, depth=3, seed=0):
@@ -70,9 +73,9 @@ def trees_for(declaration, outputs=1):
     ],
 )
 def test_arrays_that_are_no_trees_are_refused(change, said):
-    check_arrays("trees", 4, draw_trees(4))
+    check_arrays("trees", FOUR, draw_trees(4))
     with pytest.raises(BadInput, match=said):
-        check_arrays("trees", 4, draw_trees(4) | change)
+        check_arrays("trees", FOUR, draw_trees(4) | change)
 
 
 def test_trees_are_written_read_and_applied_as_they_were(tmp_path):

@@ -15,6 +15,7 @@ from swarmhub.contract.records import (
     Inputs,
     MergeRule,
     Outcome,
+    Pseudobulk,
     Spec,
     Stage,
     StartModel,
@@ -256,10 +257,12 @@ def test_every_choice_of_the_terms_has_its_words(record, field, words):
 
 DECLARED = Declaration(
     Outcome("diagnosis", positive=("AML",), negative=("control",)),
-    inputs=(Inputs("proteins", ("P*",), "uniprot", "au", "log2", "0.5", "half", {"P1": "3"}),),
+    inputs=(Inputs("proteins", ("P*",), "uniprot", "au", "log2", "0.5", "half", {"P1": "3"},
+                   12_000),),
     sample="sample", patient="who", batch="plate", exclude=("num",), harmless=("tau",),
     subgroups=("sex",), missing_words=("nd",), missing="mean + indicator", max_missing="0.45",
     min_count=7, test_fraction="0.25", threshold="0.4",
+    pseudobulk=Pseudobulk("proteins", "type", ("B",), 6),
 )  # fmt: skip
 FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
@@ -307,12 +310,14 @@ def test_every_part_of_the_terms_is_said():
 
 SPOKEN_OF_DATA = {
     "outcome": "'AML' in 'diagnosis'", "inputs": "block 'proteins': 'P*'; names of uniprot; in au; "
-    "raised to 0.5 at least; log2; values below the limit", "sample": "joined by 'sample'",
+    "counts of a row scaled to 12,000; raised to 0.5 at least; log2; values below the limit",
+    "sample": "joined by 'sample'",
     "patient": "same value in 'who'", "batch": "by 'plate'", "exclude": "'num'",
     "harmless": "almost alone: 'tau'", "subgroups": "apart, too: 'sex'",
     "missing_words": "'nd' mean 'not known'", "missing": "mean + indicator", "max_missing": "45%",
     "min_count": "fewer than 7 patients", "test_fraction": "25% of the patients",
     "threshold": "probability of 0.4",
+    "pseudobulk": "for each patient and each type in 'type', 'B' only; a sum of fewer",
 }  # fmt: skip
 
 

@@ -115,9 +115,9 @@ def test_a_site_has_own_rows_for_training_and_testing_and_a_shared_design(tmp_pa
     assert isinstance(site, Site)
     raw = site.prepared.training.x[:, 0]
     mean, sd = np.nanmean(raw), np.nanstd(raw)
-    np.testing.assert_allclose(np.nanmean(site.x[:, 0]), 0, atol=1e-12)
+    np.testing.assert_allclose(np.nanmean(site.dense_x[:, 0]), 0, atol=1e-12)
     tested = np.nan_to_num((site.prepared.held.x[:, 0] - mean) / sd)
-    np.testing.assert_allclose(site.test_x[:, 0], tested, atol=1e-12)
+    np.testing.assert_allclose(site.dense_test_x[:, 0], tested, atol=1e-12)
     assert site.design.owner == ""
     assert abs(site.design.mean[0] - mean) > 0.5
     pooled, _ = site_of(tmp_path / "pooled", POOLED, here, there)

@@ -21,6 +21,7 @@ from swarmhub.errors import BadInput, plain
 SHARES = {"limit": 1.0, "half": 0.5}  # of the limit that a value below it becomes
 LISTED = 6  # columns in a sentence
 AT_ONCE = 1_000_000  # values that are transformed in one piece
+ROWS_AT_ONCE = 10_000  # of a sparse matrix that are scaled in one piece
 MAX_DENSE = 500_000_000  # values of sparse blocks that are joined with dense columns
 
 
@@ -77,7 +78,7 @@ def take_block(
         words = [n for n in free if n in frame.sheet]
         claimed.update(chosen, words)
         if numbers:
-            matrices.append(_columns_of(frame, numbers))
+            matrices.append(_take_scaled(frame, numbers, schema, inputs))
             taken.names += numbers
             taken.namespace, taken.unit = frame.namespace, frame.unit
         more = _take_words(frame, words, inputs, taken, found)
@@ -86,7 +87,8 @@ def take_block(
             taken.names += list(more)
     if matrices:
         taken.x = join_columns(matrices)
-    taken.x = transform(taken.x, inputs, taken.names, _placer(frames), found)
+    is_own = len(matrices) > 1 or bool(inputs.total and not schema.is_pooled(inputs))
+    taken.x = transform(taken.x, inputs, taken.names, _placer(frames), found, is_own)
     return taken
 
 
@@ -116,6 +118,52 @@ def _columns_of(frame: Frame, names: list[str]) -> Any:
         return frame.x
     place = {name: k for k, name in enumerate(frame.names)}
     return frame.x[:, [place[n] for n in names]]
+
+
+def _take_scaled(frame: Frame, names: list[str], schema: Schema, inputs: Inputs) -> Any:
+    """Return the columns of these names, with the rows scaled to the declared total. Raises
+    BadInput if they are no counts."""
+    x = _columns_of(frame, names)
+    if not inputs.total or schema.is_pooled(inputs):
+        return x
+    values = frame.x if isinstance(frame.x, np.ndarray) else frame.x.data
+    if values.size and np.nanmin(values) < 0:
+        raise BadInput(
+            f"{frame.source}: expected counts of 0 or more to be scaled to a total of "
+            f"{inputs.total}, got negative numbers; name the layer with the raw counts by --sheet."
+        )
+    is_dense = isinstance(frame.x, np.ndarray)
+    totals = np.nansum(frame.x, axis=1) if is_dense else frame.x @ np.ones(frame.x.shape[1])
+    return scale_rows(x, totals, inputs.total)
+
+
+def scale_rows(x: Any, totals: Floats, total: int) -> Any:
+    """Return rows x (n, p), each times `total` over its own (n,); rows without a count stay 0."""
+    factor = np.divide(float(total), totals, out=np.zeros(len(totals)), where=totals > 0)
+    if isinstance(x, np.ndarray):
+        return x * factor[:, None]
+    data, lengths = np.empty(len(x.data)), np.diff(x.indptr)
+    for start in range(0, x.shape[0], ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        first, last = x.indptr[start], x.indptr[min(start + ROWS_AT_ONCE, x.shape[0])]
+        data[first:last] = x.data[first:last] * np.repeat(factor[rows], lengths[rows])
+    return type(x)((data, x.indices, x.indptr), shape=x.shape)
+
+
+def add_rows(x: Any, at: Any, group: Any, groups: int) -> Any:
+    """Return sums of the rows `at` (m,) of x (n, p) by their `group` (m,), (groups, p); sparse if x
+    is."""
+    if isinstance(x, np.ndarray):
+        found = np.zeros((groups, x.shape[1]))
+        step = max(1, AT_ONCE // max(1, x.shape[1]))
+        for start in range(0, len(at), step):
+            part = slice(start, start + step)
+            np.add.at(found, group[part], x[at[part]])
+        return found
+    from scipy.sparse import csr_matrix
+
+    chosen = csr_matrix((np.ones(len(at)), (group, at)), shape=(groups, x.shape[0]))
+    return (chosen @ x).tocsr()
 
 
 def _keep_numbers(
@@ -194,10 +242,16 @@ TRANSFORMS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def transform(
-    x: Any, inputs: Inputs, names: list[str], place: Callable[[int, str], str], found: Findings
+    x: Any,
+    inputs: Inputs,
+    names: list[str],
+    place: Callable[[int, str], str],
+    found: Findings,
+    is_own: bool = False,
 ) -> Any:
-    """Return the block's numbers as the declaration transforms them: (n, p) -> (n, p). An error in
-    `found` names a value that has no logarithm, or is not finite."""
+    """Return the block's numbers as the declaration transforms them: (n, p) -> (n, p); in place if
+    x is the block's own (`is_own`). An error in `found` names a value that has no logarithm, or is
+    not finite."""
     is_dense = isinstance(x, np.ndarray)
     values = x if is_dense else x.data
     if values.size and not _is_sane(values):
@@ -211,7 +265,8 @@ def transform(
             f"A floor cannot be applied to the sparse block '{inputs.name}'; use log1p or log2p1."
         )
     flags = np.array([name.endswith(FLAG) for name in names], dtype=bool)
-    made = values.astype(np.float64, copy=True)
+    kept = values[:, flags] if is_dense else None
+    made = values.astype(np.float64, copy=not is_own)
     if inputs.floor:
         made = np.maximum(made, float(inputs.floor))
     if inputs.transform != "none":
@@ -228,7 +283,8 @@ def transform(
                 part = flat[start : start + AT_ONCE]
                 part[:] = TRANSFORMS[inputs.transform](part)
     if is_dense:
-        made[:, flags] = values[:, flags]
+        if flags.any():
+            made[:, flags] = kept
         return made
     return type(x)((made, x.indices, x.indptr), shape=x.shape)
 

@@ -25,6 +25,7 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.data.cells import FLAG
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Floats, Words
+from swarmhub.data.matrix import MAX_DENSE, Rows, SparseRows, standardise
 from swarmhub.errors import BadInput, Malformed, plain
 
 MAX_MISSING = 0.6  # of all rows; beyond it imputing says more about hospitals than about patients
@@ -141,7 +142,7 @@ class Design:
         place = {name: k for k, name in enumerate(dataset.features)}
         known = [(j, place[s.column]) for j, s in enumerate(self.sources)
                  if s.kind == NUMBER and s.column in place]  # fmt: skip
-        data: Any = dataset.x.tocsc() if dataset.is_sparse else dataset.x
+        data: Any = dataset.x.tocsc() if dataset.is_sparse and known else dataset.x
         step = max(1, AT_ONCE // max(1, dataset.rows))
         for start in range(0, len(known), step):
             mine, theirs = (np.array(k) for k in zip(*known[start : start + step], strict=True))
@@ -157,6 +158,23 @@ class Design:
             if source.kind != NUMBER:
                 x[:, j] = self._words(j, source, dataset, place)
         return np.clip(x, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=x)
+
+    def rows(self, dataset: Dataset) -> Rows:
+        """Return the same as `matrix`, without a dense copy if the dataset is sparse and has more
+        than MAX_DENSE features of rows."""
+        if not dataset.is_sparse or dataset.rows * len(self.sources) <= MAX_DENSE:
+            return self.matrix(dataset)
+        place = {name: k for k, name in enumerate(dataset.features)}
+        is_stored = np.array([s.kind == NUMBER and s.column in place for s in self.sources])
+        at, rest = np.flatnonzero(is_stored), np.flatnonzero(~is_stored)
+        column = np.array([place[self.sources[j].column] for j in at], dtype=np.int64)
+        raw, fix, scale, shift = standardise(
+            dataset.x, column, self.mean[at], self.sd[at], MAX_DEVIATIONS
+        )
+        others = Design(
+            tuple(self.sources[j] for j in rest), self.mean[rest], self.sd[rest], self.class_rows
+        )
+        return SparseRows(raw, fix, column, at, scale, shift, rest, others.matrix(dataset))
 
     def _flag(self, j: int, dataset: Dataset, base: int | None) -> Floats | float:
         """Return the flag j of a column without any value below the limit, (n,) standardised."""

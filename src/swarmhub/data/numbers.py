@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,43 +27,52 @@ ZERO = (0.0).hex()
 def summarise_numbers(dataset: Dataset, people: People, least: int) -> Iterator[tuple[str, Json]]:
     """Yield name and statistics of each numeric column."""
     assert dataset.y is not None
-    x: Any = dataset.x.tocsc() if dataset.is_sparse else dataset.x
     step = max(1, AT_ONCE // max(1, dataset.rows))
-    for start in range(0, len(dataset.features), step):
-        part = x[:, start : start + step]
-        part = part.toarray(order="C").astype(np.float64) if dataset.is_sparse else part
+    levels = (0.0, 1.0) if dataset.has_classes else ()
+    for start, part in _cut(dataset, step):
         names = dataset.features[start : start + step]
-        levels = (0.0, 1.0) if dataset.has_classes else ()
         yield from zip(names, _summarise(part, dataset.y, levels, people, least), strict=True)
+
+
+def _cut(dataset: Dataset, step: int) -> Iterator[tuple[int, Columns]]:
+    """Yield `step` columns at a time, and the place of the first."""
+    if not dataset.is_sparse:
+        for start in range(0, len(dataset.features), step):
+            yield start, DenseColumns(dataset.x[:, start : start + step])
+        return
+    from swarmhub.data.sparse import SparseColumns, cut_columns
+
+    for start, part in cut_columns(dataset.x, step):
+        yield start, SparseColumns(part)
 
 
 def summarise_outcome(values: Floats, people: People, least: int) -> Json:
     """Return the statistics of a measured outcome, or of times, (n,)."""
-    return next(_summarise(values[:, None], values, (), people, least)) | {
+    return next(_summarise(DenseColumns(values[:, None]), values, (), people, least)) | {
         "pairs": 0, "x": ZERO, "y": ZERO, "xy": ZERO,
     }  # fmt: skip
 
 
 def _summarise(
-    x: Floats, y: Floats, levels: Sequence[float], people: People, least: int
+    part: Columns, y: Floats, levels: Sequence[float], people: People, least: int
 ) -> Iterator[Json]:
     """Yield the statistics of each column of x (n, p). The covariance with y is published if each
     of its `levels` has enough patients."""
-    known = ~np.isnan(x)
+    x, known = part.x, part.known
     counts = known.sum(axis=0)
-    is_small = people.count_by_column(known) < max(1, least)
+    is_small = part.count_people(people) < max(1, least)
     for k in _find_codes(x):
-        is_small[k] |= _has_small_code(x[known[:, k], k], people[known[:, k]], least)
+        is_small[k] |= part.has_small_code(k, people, least)
     is_paired = ~is_small
     for level in levels:
-        is_paired &= people.count_by_column(known & (y == level)[:, None]) >= max(1, least)
+        is_paired &= part.count_people(people, y == level) >= max(1, least)
     n = np.maximum(counts, 1)
     mean = np.where(known, x, 0.0).sum(axis=0) / n
     deviations = np.where(known, x - mean, 0.0)
     m2 = (deviations**2).sum(axis=0)
     centre = np.where(known, y[:, None], 0.0).sum(axis=0) / n
     xy = (deviations * (y[:, None] - centre)).sum(axis=0)
-    bins = _make_all_bins(x, known, people, least)
+    bins = part.make_bins(people, least)
     for k in range(x.shape[1]):
         count = 0 if is_small[k] else int(counts[k])
         pairs = count if is_paired[k] else 0
@@ -84,12 +95,9 @@ def _find_codes(x: Floats) -> list[int]:
     return [int(k) for k in np.flatnonzero(distinct <= MAX_CODES)]
 
 
-def _has_small_code(known: Floats, people: People, least: int) -> bool:
-    distinct, codes = np.unique(known, return_inverse=True)
-    is_coded = 2 * len(distinct) <= len(known) or bool(np.all(distinct == np.round(distinct)))
-    if not 1 < len(distinct) <= MAX_CODES or not is_coded:
-        return False
-    return min(people.count_by_code(codes, len(distinct))) < least
+def is_coded(distinct: int, known: int, is_whole: bool) -> bool:
+    """Return whether so many distinct values of so many known ones are codes."""
+    return 1 < distinct <= MAX_CODES and (2 * distinct <= known or is_whole)
 
 
 # histograms
@@ -114,6 +122,59 @@ def value_of(place: int) -> float:
     return size if place > 0 else -size
 
 
+class Columns(Protocol):
+    """Columns of numbers that are looked at together: `x` (n, p) with NaN, and which are known."""
+
+    @property
+    def x(self) -> Floats:
+        """The columns, dense."""
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which values are known, (n, p)."""
+
+    def count_people(self, people: People, rows: npt.NDArray[np.bool_] | None = None) -> Codes:
+        """Return the patients with a known value of each column among these rows, (p,)."""
+
+    def has_small_code(self, k: int, people: People, least: int) -> bool:
+        """Return whether column k is one of codes, and one of them belongs to fewer patients."""
+
+    def make_bins(self, people: People, least: int) -> list[dict[str, int]]:
+        """Return rows by bin of each column; neighbours are merged until each bin has values of
+        `least` patients."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseColumns:
+    """Columns of a dense matrix (n, p)."""
+
+    x: Floats
+
+    @cached_property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which values are known, (n, p)."""
+        return ~np.isnan(self.x)
+
+    def count_people(self, people: People, rows: npt.NDArray[np.bool_] | None = None) -> Codes:
+        """Return the patients with a known value of each column among these rows, (p,)."""
+        return people.count_by_column(self.known if rows is None else self.known & rows[:, None])
+
+    def has_small_code(self, k: int, people: People, least: int) -> bool:
+        """Return whether column k is one of codes, and one of them belongs to fewer patients."""
+        at = self.known[:, k]
+        known = self.x[at, k]
+        distinct, codes = np.unique(known, return_inverse=True)
+        is_whole = bool(np.all(distinct == np.round(distinct)))
+        if not is_coded(len(distinct), len(known), is_whole):
+            return False
+        return min(people[at].count_by_code(codes, len(distinct))) < least
+
+    def make_bins(self, people: People, least: int) -> list[dict[str, int]]:
+        """Return rows by bin of each column; neighbours are merged until each bin has values of
+        `least` patients."""
+        return _make_all_bins(self.x, self.known, people, least)
+
+
 def _make_all_bins(
     x: Floats, known: npt.NDArray[np.bool_], people: People, least: int
 ) -> list[dict[str, int]]:
@@ -128,9 +189,10 @@ def _make_all_bins(
     found = []
     for k in range(columns):
         filled = np.flatnonzero(rows[k])
-        groups = _merge_bins(filled.tolist(), rows[k][filled].tolist(), least)
+        groups = merge_bins(filled.tolist(), rows[k][filled].tolist(), least)
         if not people.single:
-            groups = _merge_for_patients(groups, places[:, k] - lowest, people, known[:, k], least)
+            at = known[:, k]
+            groups = merge_for_patients(groups, places[at, k] - lowest, people[at], least)
         found.append({str(lowest + place): n for place, n, _ in groups})
     return found
 
@@ -138,7 +200,7 @@ def _make_all_bins(
 Group = tuple[int, int, int]  # bin with most rows, rows, last bin
 
 
-def _merge_bins(filled: list[int], rows: list[int], least: int) -> list[Group]:
+def merge_bins(filled: list[int], rows: list[int], least: int) -> list[Group]:
     """Return bins with neighbours merged until each has `least` rows; none if all have fewer."""
     groups: list[Group] = []
     count, most, largest = 0, -1, 0
@@ -155,17 +217,27 @@ def _merge_bins(filled: list[int], rows: list[int], least: int) -> list[Group]:
     return groups
 
 
-def _merge_for_patients(
-    groups: list[Group], places: Codes, people: People, known: npt.NDArray[np.bool_], least: int
+def merge_for_patients(
+    groups: list[Group],
+    places: Codes,
+    people: People,
+    least: int,
+    rest: People | None = None,
+    zero: int = 0,
 ) -> list[Group]:
-    """Merge groups of bins further, until each has values of `least` patients."""
+    """Merge groups of bins further, until each has values of `least` patients. `places` (m,) and
+    `people` are of the known values; `rest` are the patients of more values, all in the bin
+    `zero`."""
     found: list[Group] = []
     start, count, most, largest = -1, 0, -1, 0
     for place, rows, last in groups:
         count += rows
         if rows > most:
             most, largest = rows, place
-        if people[known & (places > start) & (places <= last)].has(least):
+        here = people[(places > start) & (places <= last)]
+        if rest is not None and start < zero <= last:
+            here = rest.together(here)
+        if here.has(least):
             found.append((largest, count, last))
             start, count, most = last, 0, -1
     if found and count:

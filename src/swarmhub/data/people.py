@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from swarmhub.data.dataset import Dataset
+
+MAX_TABLE = 1 << 16  # patients x codes that are counted in a table
 
 Codes = npt.NDArray[np.int64]
 
@@ -54,5 +57,30 @@ class People:
         if self.single:
             return [int(n) for n in np.bincount(codes, minlength=kinds)]
         most = int(self.codes.max(initial=0)) + 1
-        pairs = np.unique(codes.astype(np.int64) * most + self.codes)
+        pairs = codes.astype(np.int64) * most + self.codes
+        if most * kinds <= MAX_TABLE:
+            table = np.bincount(pairs, minlength=most * kinds).reshape(kinds, most)
+            return [int(n) for n in (table > 0).sum(axis=1)]
+        pairs = np.unique(pairs)
         return [int(n) for n in np.bincount(pairs // most, minlength=kinds)]
+
+    def without(self, rows: npt.NDArray[Any]) -> People:
+        """Return the patients of all rows but these, by position, each position once at most."""
+        if self.single:
+            return People(np.broadcast_to(np.int64(0), len(self.codes) - len(rows)), True)
+        left = self.rows_by_patient - np.bincount(self.codes[rows], minlength=self.most)
+        return People(np.repeat(np.arange(self.most), left > 0), False)
+
+    @cached_property
+    def most(self) -> int:
+        """The largest number of a patient, and 1."""
+        return int(self.codes.max(initial=-1)) + 1
+
+    @cached_property
+    def rows_by_patient(self) -> Codes:
+        """Rows of each patient, (most,)."""
+        return np.bincount(self.codes, minlength=self.most)
+
+    def together(self, other: People) -> People:
+        """Return the patients of these rows and of other ones."""
+        return People(np.concatenate([self.codes, other.codes]), self.single)

@@ -10,6 +10,7 @@ from swarmhub.data.assemble import assemble
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Frame
+from swarmhub.data.pseudobulk import pool_cells
 from swarmhub.data.readers.registry import check_options, read_file
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
@@ -35,7 +36,8 @@ class Files:
 
 
 def read_frames(files: Files, schema: Schema) -> list[Frame]:
-    """Read each file. Raises BadInput for one that cannot be read."""
+    """Read each file; cells are added up for each patient if the study says so. Raises BadInput for
+    a file that cannot be read."""
     if not files.paths:
         raise BadInput("Expected a file with this hospital's data, got none.")
     if files.decimal not in (".", ","):
@@ -47,7 +49,7 @@ def read_frames(files: Files, schema: Schema) -> list[Frame]:
         allele=files.options.get("allele", ""), options=files.options,
     )  # fmt: skip
     check_options(files.paths, request)
-    return [read_file(path, request) for path in files.paths]
+    return pool_cells([read_file(path, request) for path in files.paths], schema)
 
 
 def read_dataset(

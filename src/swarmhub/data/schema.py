@@ -27,6 +27,7 @@ DECIMALS = ("test_fraction", "threshold", "max_missing", "floor", "horizon")
 OUTCOME_LISTS = ("positive", "negative", "classes")
 POSITIVE, NEGATIVE = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
 TABLE = "table"  # name of the block that a declaration without inputs means
+MAX_TOTAL = 10**9  # counts, to which those of a row are scaled
 UNKNOWN = -2  # code of a word that the declaration does not know
 _DECIMAL = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?")
 
@@ -41,6 +42,9 @@ def tidy_toml(tree: Any) -> Any:
         given = tree["outcome"].items()
         found["outcome"] = {k: _as_list(v) if k in OUTCOME_LISTS else _as_text(k, v)
                             for k, v in given}  # fmt: skip
+    if isinstance(tree.get("pseudobulk"), dict):
+        given = tree["pseudobulk"].items()
+        found["pseudobulk"] = {k: _as_list(v) if k == "types" else v for k, v in given}
     if isinstance(tree.get("inputs"), list):
         found["inputs"] = [_tidy_inputs(item) for item in tree["inputs"]]
     return found
@@ -87,6 +91,7 @@ class Schema:
         could follow."""
         check_outcome(declaration.outcome)
         check_missing(declaration)
+        check_pseudobulk(declaration)
         seen: set[str] = set()
         for inputs in declaration.inputs:
             if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", inputs.name) or inputs.name in seen:
@@ -97,6 +102,10 @@ class Schema:
             seen.add(inputs.name)
             for where, text in (("floor", inputs.floor or "0"), *inputs.limits.items()):
                 _decimal(f"data.inputs.{where}", text, -1e15, 1e15)
+            if not 0 <= inputs.total <= MAX_TOTAL:
+                raise BadInput(
+                    f"Expected data.inputs.total from 0 to {MAX_TOTAL}, got {inputs.total}."
+                )
         own = [declaration.outcome.column, declaration.outcome.time]
         own += [declaration.sample, declaration.patient]
         both = {name for name in own if name and own.count(name) > 1}
@@ -130,7 +139,8 @@ class Schema:
     def roles(self) -> frozenset[str]:
         """Columns that are no inputs, for what they are."""
         d = self.declaration
-        named = (d.outcome.column, d.outcome.time, d.sample, d.patient, d.batch)
+        by = d.pseudobulk.by if d.pseudobulk is not None else ""
+        named = (d.outcome.column, d.outcome.time, d.sample, d.patient, d.batch, by)
         return frozenset(name for name in named if name)
 
     @property
@@ -142,9 +152,21 @@ class Schema:
         """Return how a file of this study is read; `more` are the hospital's own settings."""
         d = self.declaration
         words = {d.sample, d.patient, d.batch, *d.subgroups}
+        words |= {d.pseudobulk.by} if d.pseudobulk is not None else set()
         if d.outcome.kind != "continuous":
             words.add(d.outcome.column)
         return Request(frozenset(words - {""}), missing=self.missing_words, **more)
+
+    @property
+    def pooled(self) -> Inputs:
+        """The block of counts that are added up for each patient."""
+        declared = self.declaration.pseudobulk
+        name = declared.block if declared is not None else ""
+        return next((i for i in self.inputs if i.name == name), self.inputs[0])
+
+    def is_pooled(self, inputs: Inputs) -> bool:
+        """Return whether the counts of a block are added up for each patient."""
+        return self.declaration.pseudobulk is not None and inputs.name == self.pooled.name
 
     def claims(self, inputs: Inputs, name: str) -> bool:
         """Return whether a block takes the column of this name."""
@@ -213,6 +235,37 @@ def check_missing(declaration: Declaration) -> None:
                 f"Expected words in data.outcome that are no words for 'not known', got "
                 f"'{plain(word, 40)}'; write another word in the files."
             )
+
+
+def check_pseudobulk(declaration: Declaration) -> None:
+    """Raise BadInput if cells could not be added up as the declaration says."""
+    declared = declaration.pseudobulk
+    if declared is None:
+        return
+    names = [inputs.name for inputs in declaration.inputs]
+    wanted = "the name of a block of data.inputs" if len(names) > 1 else "no name of another block"
+    if not declaration.patient:
+        raise BadInput("Expected data.patient, whose cells data.pseudobulk adds up; it is empty.")
+    if declared.block not in names and (declared.block or len(names) > 1):
+        raise BadInput(
+            f"Expected data.pseudobulk.block to be {wanted}, got '{plain(declared.block, 40)}'."
+        )
+    own = (declaration.outcome.column, declaration.outcome.time, declaration.patient)
+    if declared.by and declared.by in (*own, declaration.sample):
+        raise BadInput(
+            "Expected another column in data.pseudobulk.by than outcome, time, patient and "
+            f"sample, got '{plain(declared.by, 40)}'."
+        )
+    if declared.types and not declared.by:
+        raise BadInput(
+            "Expected data.pseudobulk.by, the column with the declared types; it is empty."
+        )
+    if len(set(declared.types)) < len(declared.types) or "" in declared.types:
+        raise BadInput("Expected each of data.pseudobulk.types once, and none empty.")
+    if not 1 <= declared.min_cells <= MAX_TOTAL:
+        raise BadInput(
+            f"Expected data.pseudobulk.min_cells of 1 or more, got {declared.min_cells}."
+        )
 
 
 def fold_word(word: str) -> str:

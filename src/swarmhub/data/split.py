@@ -10,6 +10,8 @@ scikit-learn's group folds with one seed place 30 of 40 patients differently in 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from swarmhub.data.dataset import Dataset
 from swarmhub.data.frames import Words
 
 Mask = npt.NDArray[np.bool_]
+
+ROWS_AT_ONCE = 10_000  # of a sparse matrix that are moved in one piece
 
 
 def split_patients(
@@ -30,6 +34,36 @@ def split_patients(
     """
     held = hold_out(dataset, seed, fraction, purpose)
     return dataset.take(~held), dataset.take(held)
+
+
+def divide_patients(
+    dataset: Dataset, seed: int, fraction: float, purpose: str = "test"
+) -> tuple[Dataset, Dataset]:
+    """Return the same, with the memory of one dataset: sparse rows for training are moved within
+    the dataset's own matrix, which has no meaning afterwards."""
+    held = hold_out(dataset, seed, fraction, purpose)
+    if not dataset.is_sparse:
+        return dataset.take(~held), dataset.take(held)
+    aside = dataset.take(held)
+    x = dataset.x
+    rest = replace(dataset, x=type(x)((dataset.rows, 0))).take(~held)
+    return replace(rest, x=keep_rows(x, ~held)), aside
+
+
+def keep_rows(x: Any, kept: Mask) -> Any:
+    """Return these rows of a CSR matrix (n, p), moved to its beginning; `x` is spent."""
+    lengths = np.diff(x.indptr)
+    indptr = np.concatenate([[0], np.cumsum(lengths[kept])]).astype(x.indptr.dtype)
+    at = 0
+    for start in range(0, len(kept), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        first, last = x.indptr[start], x.indptr[min(start + ROWS_AT_ONCE, len(kept))]
+        stays = np.repeat(kept[rows], lengths[rows])
+        count = int(stays.sum())
+        for values in (x.data, x.indices):
+            values[at : at + count] = values[first:last][stays]
+        at += count
+    return type(x)((x.data[:at], x.indices[:at], indptr), shape=(len(indptr) - 1, x.shape[1]))
 
 
 def hold_out(dataset: Dataset, seed: int, fraction: float, purpose: str = "test") -> Mask:

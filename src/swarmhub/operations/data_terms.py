@@ -19,6 +19,7 @@ def say_data(declared: Declaration | None) -> list[Line]:
     found = [
         ("outcome", say_outcome(declared.outcome)),
         *(("inputs", say_inputs(block)) for block in declared.inputs or (Inputs("table"),)),
+        ("cells", say_cells(declared)),
         ("patients", _named("the rows of a patient have the same value in", declared.patient)),
         ("samples", _named("files are joined by", declared.sample)),
         ("batches", _named("compared with the outcome by", declared.batch)),
@@ -61,6 +62,7 @@ def say_inputs(block: Inputs) -> str:
     parts = [f"block '{block.name}': {columns}"]
     parts += [f"names of {block.namespace}"] if block.namespace else []
     parts += [f"in {block.unit}"] if block.unit else []
+    parts += [f"counts of a row scaled to {block.total:,}"] if block.total else []
     parts += [f"raised to {block.floor} at least"] if block.floor else []
     parts += [block.transform] if block.transform != "none" else []
     if block.below_limit != "refuse":
@@ -70,6 +72,20 @@ def say_inputs(block: Inputs) -> str:
             f"flag{f' ({limits})' if limits else ''}"
         )
     return "; ".join(parts)
+
+
+def say_cells(declared: Declaration) -> str:
+    """Return how cells are added up for each patient; "" if they are not."""
+    found = declared.pseudobulk
+    if found is None:
+        return ""
+    types = f", {_quote(found.types)} only" if found.types else ""
+    by = f" and each type in '{found.by}'{types}" if found.by else ""
+    block = f" of '{found.block}'" if found.block else ""
+    return (
+        f"counts{block} are added up for each patient{by}; a sum of fewer than {found.min_cells} "
+        "cells is missing"
+    )
 
 
 def say_missing(declared: Declaration) -> str:

@@ -102,6 +102,7 @@ def make_stages(spec: Spec) -> tuple[Stage, ...]:
 
 def run(site: Site) -> None:
     """Go through the stages at a hospital."""
+    site.need_dense()
     counted = count_stage(site)
     cuts = choose_cuts(counted["edges"], counted["counts"])
     growth = make_growth(site, cuts, counted)
@@ -135,7 +136,7 @@ def count_stage(site: Site) -> Arrays:
         return {
             "edges": edges,
             "members": np.array(members, dtype=np.int64),
-            "counts": count_rows(site.x, edges, counted, least),
+            "counts": count_rows(site.dense_x, edges, counted, least),
             "seen": np.stack(seen).astype(np.int64),
         }, {}
 
@@ -154,7 +155,7 @@ def make_growth(site: Site, cuts: Cuts, counted: Arrays) -> Growth:
     own = members.index(site.swarm.member) if site.swarm.member in members[1:] else 0
     patients = mark_patients(site.prepared.training.patient_codes()).astype(np.float64)
     y = site.y.astype(np.float64)
-    return Growth(terms, seen, Rows(cuts.place(site.x), y, patients), own)
+    return Growth(terms, seen, Rows(cuts.place(site.dense_x), y, patients), own)
 
 
 def make_terms(spec: Spec, loss: Loss, cuts: Cuts, features: int) -> Terms:
@@ -232,6 +233,7 @@ class TreeTraining(Measured):
 
     def _apply(self, arrays: Arrays | None) -> Floats | None:
         site = self.site
-        if arrays is None or site.test_x is None:
+        x = site.dense_test_x
+        if arrays is None or x is None:
             return None
-        return site.in_unit(predict_rows(site.loss, add_trees(arrays, site.test_x)))
+        return site.in_unit(predict_rows(site.loss, add_trees(arrays, x)))

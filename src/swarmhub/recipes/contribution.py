@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.contract.stages import find_stage
+from swarmhub.data.matrix import multiply
 from swarmhub.recipes import plan
 from swarmhub.recipes.kinds.kind import FEW
 from swarmhub.recipes.linear.axes import Array
@@ -91,7 +92,7 @@ def count_losses(site: Site, sums: Mapping[str, Any]) -> Arrays:
         weight, bias = point[:, :-1], point[:, -1]
         if site.has_own_intercept and k:
             bias = site.find_intercept(weight)
-        margins = weight @ site.test_x.T + bias[:, None]
+        margins = multiply(weight, site.test_x) + bias[:, None]
         found["loss"][k] = (each * site.loss.each(y, margins[None])[0]).sum()
     found["weight"][0] = each.sum()
     return found

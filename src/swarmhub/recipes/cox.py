@@ -74,8 +74,9 @@ def make_stages(spec: Spec) -> tuple[Stage, ...]:
 
 def run(site: Site) -> None:
     """Go through the stages of a study of times to an event."""
+    site.need_dense()
     grid = learn_grid(site)
-    rows = Rows(site.x, observe(grid, _times(site), site.y))
+    rows = Rows(site.dense_x, observe(grid, _times(site), site.y))
     cox = make_cox(site, grid)
 
     def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
@@ -173,11 +174,12 @@ class CoxTraining(Measured):
         site = self.site
         site.agreed = read_agreed(self.parameters, site.prepared.schema.outcome.horizon)
         site.hazard = np.maximum.accumulate(self.parameters["hazard"])
-        return None if site.test_x is None else site.test_x @ self.parameters["weight"]
+        x = self.site.dense_test_x
+        return None if x is None else x @ self.parameters["weight"]
 
     def predict_others(self) -> dict[str, Floats | None]:
         """Return the same of the model without this hospital and of its own."""
-        x = self.site.test_x
+        x = self.site.dense_test_x
         points = {"left-out": self.read_left_out(), "local": self.fit_local()}
         return {n: None if p is None or x is None else x @ p for n, p in points.items()}
 
@@ -199,7 +201,7 @@ class CoxTraining(Measured):
             return
         if self._is_large():
             site.say("The features are too many for models without each hospital; there are none.")
-        nobody = Rows(site.x[:0], self.rows.observed.take(np.zeros(len(site.y), dtype=bool)))
+        nobody = Rows(site.dense_x[:0], self.rows.observed.take(np.zeros(len(site.y), dtype=bool)))
         own = self._place()
 
         def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:

@@ -77,6 +77,7 @@ def make_stages(spec: Spec) -> tuple[Stage, ...]:
 
 def run(site: Site) -> None:
     """Go through the stages at a hospital."""
+    site.need_dense()
     model = ElasticTraining(site)
     for turn in site.swarm.rounds(model.parameters, model.measure):
         model.fit(turn)
@@ -154,7 +155,7 @@ class ElasticTraining(Measured):
         site = self.site
         try:
             ratio = read_ratio(site.swarm.spec)
-            return elastic.fit_alone(site.x, site.y, site.fold, site.loss, ratio)[1]
+            return elastic.fit_alone(site.dense_x, site.y, site.fold, site.loss, ratio)[1]
         except ValueError:
             return None
 
@@ -195,4 +196,4 @@ class ElasticTraining(Measured):
         return ElasticNet(models, self.site.x.shape[1], self.site.loss, ratio, tuple(strengths))
 
     def _weigh(self, class_rows: Any, seen: Masks) -> Rows:
-        return elastic.weigh(self.site.x, self.site.y, self.site.loss, class_rows, seen)
+        return elastic.weigh(self.site.dense_x, self.site.y, self.site.loss, class_rows, seen)

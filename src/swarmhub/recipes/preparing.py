@@ -14,7 +14,7 @@ from swarmhub.data.design import Design, Options
 from swarmhub.data.findings import Findings
 from swarmhub.data.reading import Files, read_frames
 from swarmhub.data.schema import Schema, declare_label
-from swarmhub.data.split import split_patients
+from swarmhub.data.split import divide_patients
 from swarmhub.data.summaries import statistics_of
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes.confounded import refuse_one_outcome
@@ -108,14 +108,14 @@ def _split(
     fraction = schema.test_fraction if sources.hold_out is None else sources.hold_out
     if fraction == 0.0:
         return dataset, None
-    training, held = split_patients(dataset, spec.seed, fraction)
+    patients, rows = dataset.count_patients(), dataset.rows
+    training, held = divide_patients(dataset, spec.seed, fraction)
     if not held.rows:
         return training, None
     found.say(
         "test patients",
-        f"{held.count_patients()} of {dataset.count_patients()} patients ({held.rows} of "
-        f"{dataset.rows} rows) are set aside for evaluation, the same after every start, and not "
-        "trained on.",
+        f"{held.count_patients()} of {patients} patients ({held.rows} of {rows} rows) are set "
+        "aside for evaluation, the same after every start, and not trained on.",
     )
     return training, held
 

@@ -22,21 +22,25 @@ from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats
+from swarmhub.data.matrix import MAX_DENSE, MAX_FORCED, Rows, SparseRows, take_rows
 from swarmhub.data.split import fold_patients
+from swarmhub.errors import BadInput
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.files import write_durably
 from swarmhub.recipes import plan
-from swarmhub.recipes.linear.axes import Axes
+from swarmhub.recipes.linear.axes import Axes, SparseAxes
 from swarmhub.recipes.linear.folds import FOLDS, Plan
 from swarmhub.recipes.linear.losses import Loss, loss_of
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.linear.training import predict
 from swarmhub.recipes.preparing import Prepared
+from swarmhub.recipes.sampling import choose_rows, compute_share
 from swarmhub.recipes.standardise import make_local_design
 from swarmhub.train.session import Swarm
 
 Say = Callable[[str], None]
 Arrays = dict[str, npt.NDArray[Any]]
+AT_ONCE = 1 << 22  # values of a digest in one piece
 KEY_FILE, RECORD_FILE, INTERCEPT_FILE = "data.key", "record.json", "intercept.json"
 
 
@@ -56,10 +60,10 @@ class Site:
         self.local_design = make_local_design(
             self.swarm.spec, self.design, self.prepared.statistics
         )  # `design`, with this hospital's own means if the terms say so
-        self.x: Floats = self.local_design.matrix(training)
+        self.x: Rows = self.local_design.rows(training)
         self.y = self.code_outcome(training)
         self.fold = fold_patients(training, self.swarm.spec.seed, FOLDS)
-        self.test_x: Floats | None = None if held is None else self.local_design.matrix(held)
+        self.test_x: Rows | None = None if held is None else self.local_design.rows(held)
         self.agreed: Agreed | None = None  # of a time to an event, once it is known
         self.hazard: Floats = np.zeros(0)
 
@@ -69,9 +73,49 @@ class Site:
         return self.prepared.schema.outcome.kind
 
     @functools.cached_property
-    def axes(self) -> Axes:
+    def axes(self) -> Axes | SparseAxes:
         """The training rows in coordinates of their own, computed once."""
         return Axes.of(self.x)
+
+    def need_dense(self) -> None:
+        """Raise BadInput, before anything is promised, if rows cannot be dense."""
+        for rows in (self.dense_x, self.dense_test_x):
+            assert rows is None or isinstance(rows, np.ndarray)
+
+    @functools.cached_property
+    def dense_x(self) -> Floats:
+        """The training rows, for a model that needs dense ones. Raises BadInput if they take too
+        much memory."""
+        return need_dense(self.x)
+
+    @functools.cached_property
+    def dense_test_x(self) -> Floats | None:
+        """The same of the test rows."""
+        return None if self.test_x is None else need_dense(self.test_x)
+
+    @property
+    def share(self) -> float:
+        """The share of the rows on which the penalty is learnt; the same at all hospitals."""
+        rows, features = sum(self.design.class_rows), len(self.design.sources)
+        return compute_share(rows, features, self.loss.outputs)
+
+    @functools.cached_property
+    def sample(self) -> npt.NDArray[np.int64] | None:
+        """Positions of the training rows on which the penalty is learnt; None for all of them."""
+        if self.share >= 1.0:
+            return None
+        training = self.prepared.training
+        return choose_rows(self.y.astype(np.float64), training.patient_codes(), self.share)
+
+    def take_sample(self) -> tuple[Axes | SparseAxes, npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Return these rows' axes, outcomes and folds; all rows' if the penalty is learnt on
+        all."""
+        if self.sample is None:
+            return self.axes, self.y, self.fold
+        x = take_rows(self.x, self.sample)
+        if isinstance(x, SparseRows) and x.shape[0] * x.shape[1] <= MAX_DENSE:
+            x = x.dense()
+        return Axes.of(x), self.y[self.sample], self.fold[self.sample]
 
     @functools.cached_property
     def loss(self) -> Loss:
@@ -92,6 +136,14 @@ class Site:
         return Plan(self.design.class_rows, loss=self.loss, own=self.has_own_intercept)
 
     @property
+    def grid_plan(self) -> Plan:
+        """The same for the rows on which the penalty is learnt."""
+        if self.sample is None:
+            return self.plan
+        rows = tuple(max(1, round(self.share * n)) for n in self.design.class_rows)
+        return Plan(rows, loss=self.loss, own=self.has_own_intercept)
+
+    @property
     def has_own_intercept(self) -> bool:
         """Whether each hospital has an intercept of its own."""
         return plan.has_own_intercept(self.swarm.spec)
@@ -102,12 +154,12 @@ class Site:
         models = Models.of([1.0], self.design.class_rows, self.loss, own=True)
         return Stack.of(models, self.axes, self.y).intercepts_of(weight)
 
-    def predict(self, weight: Floats, bias: Floats, x: Floats) -> Floats:
+    def predict(self, weight: Floats, bias: Floats, x: Rows) -> Floats:
         """Return a linear model's predictions of rows x (n, p): probabilities of label 1 (n,), of
         each class (n, e), or values in the outcome's unit (n,)."""
         return self.in_unit(predict(self.loss, weight, bias, x))
 
-    def predict_point(self, point: Floats | None, x: Floats | None) -> Floats | None:
+    def predict_point(self, point: Floats | None, x: Rows | None) -> Floats | None:
         """Return the predictions of a model that is one vector, (e (p + 1),)."""
         if point is None or x is None:
             return None
@@ -158,14 +210,34 @@ def digest_data(prepared: Prepared, home: Path) -> str:
             continue
         found.update(json.dumps([part.features, list(part.categories)]).encode())
         values = part.x if isinstance(part.x, np.ndarray) else part.x.data
-        found.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        _add(found, values, "<f8")
         if part.is_sparse:
             for places in (part.x.indices, part.x.indptr):
-                found.update(np.ascontiguousarray(places, dtype="<i8").tobytes())
+                _add(found, places, "<i8")
         for words in part.categories.values():
             found.update(json.dumps(words.texts()).encode())
         found.update(np.ascontiguousarray(part.y, dtype="<f8").tobytes())
     return found.hexdigest()
+
+
+def _add(found: hmac.HMAC, values: npt.NDArray[Any], dtype: str) -> None:
+    """Add an array to a digest, some rows at a time: no copy of all of it is made."""
+    step = max(1, AT_ONCE * len(values) // max(1, values.size))
+    for start in range(0, len(values), step):
+        found.update(np.ascontiguousarray(values[start : start + step], dtype=dtype).tobytes())
+
+
+def need_dense(x: Rows) -> Floats:
+    """Return dense rows. Raises BadInput if they take too much memory."""
+    if not isinstance(x, SparseRows):
+        return x
+    if x.shape[0] * x.shape[1] > MAX_FORCED:
+        raise BadInput(
+            f"The study's model needs dense rows, and {x.shape[0]} rows of {x.shape[1]} features "
+            f"are more than the {MAX_FORCED} values that are held at once; propose a study with "
+            'options.model = "logistic", with fewer columns, or of patients (data.pseudobulk).'
+        )
+    return x.dense()
 
 
 def read_key(path: Path) -> bytes:

@@ -27,4 +27,5 @@ def run(site: Site) -> None:
     """Go through the stages at a hospital."""
     from swarmhub.recipes.training import MlpTraining, run_stages
 
+    site.need_dense()
     run_stages(site, MlpTraining)

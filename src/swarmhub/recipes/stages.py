@@ -43,8 +43,14 @@ def learn_start(site: Site) -> Start:
     if find_stage(site.swarm.spec, plan.PENALTY) is None:
         rows, features = site.design.class_rows, len(site.design.sources)
         return Training.cold(features, rows, strength or FIXED, site.loss).start
-    grid = site.plan
-    stack = grid.stack(site.axes, site.y, site.fold)
+    grid = site.grid_plan
+    stack = grid.stack(*site.take_sample())
+    if site.sample is not None:
+        share = f"{len(site.sample)} of {len(site.y)} training rows"
+        site.say(
+            f"the penalty is learnt on {share}, evenly over classes and patients; options.penalty "
+            "in the terms fixes it, which saves these rounds"
+        )
 
     def step(sums: Any, state: State) -> tuple[Arrays, State]:
         return grid_round(grid, stack, sums, state)
@@ -52,9 +58,9 @@ def learn_start(site: Site) -> Start:
     last = run_sums(site, plan.PENALTY, step, "the penalty is learnt").arrays
     known = site.swarm.result(plan.CHOICE)
     if known is None:
-        whole = Stack.of(grid.final, site.axes, site.y)
+        whole = Stack.of(site.plan.final, site.axes, site.y)
         arrays = choice_arrays(grid, stack, whole, last)
         known = site.swarm.sum(plan.CHOICE, arrays, samples=len(site.y))
-    start = read_choice(grid, last, known.arrays)
+    start = read_choice(site.plan, last, known.arrays)
     site.say(f"the penalty was chosen in the swarm: C = {start.strength:g}")
     return start

@@ -13,7 +13,7 @@ from swarmhub.errors import TrainerError
 from swarmhub.recipes import plan
 from swarmhub.recipes.contribution import learn_contribution
 from swarmhub.recipes.leaving import learn_left_out, read_left_out
-from swarmhub.recipes.linear.alone import fit_alone
+from swarmhub.recipes.linear.alone import choose_alone, fit_at
 from swarmhub.recipes.linear.grid import Start
 from swarmhub.recipes.linear.training import MILLION, Training
 from swarmhub.recipes.measuring import measure_final, measure_round
@@ -108,21 +108,22 @@ class MlpTraining(Measured):
     def fit(self, turn: SwarmRound) -> None:
         """Train for one round, in place, and report it."""
         local: Any = turn.local
-        made, state = self.model.fit(self.parameters, self.site.x, self.site.y, local)
+        made, state = self.model.fit(self.parameters, self.site.dense_x, self.site.y, local)
         turn.local = dict(state)
         load(self.parameters, dict(made))
         turn.report(samples=len(self.site.y))
 
     def predict(self) -> Floats | None:
         """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
-        x = self.site.test_x
+        x = self.site.dense_test_x
         return None if x is None else self.model.predict(self.parameters, x)
 
 
 def fit_local(site: Site) -> Floats | None:
     """Return the model of this hospital alone, (e (p + 1),); None if it lacks a class."""
     try:
-        return fit_alone(site.x, site.y, site.fold, loss=site.loss)[1]
+        strength = choose_alone(*site.take_sample(), loss=site.loss)
+        return fit_at(site.axes, site.y, strength, site.loss)
     except ValueError:
         return None
 

@@ -51,7 +51,7 @@ from swarmhub.contract.records.deadlines import (
     DeadlineKeys,
     DueMinutes,
 )
-from swarmhub.contract.records.declaration import Declaration, Inputs, Outcome
+from swarmhub.contract.records.declaration import Declaration, Inputs, Outcome, Pseudobulk
 from swarmhub.contract.records.genesis import (
     Card,
     ForkGenesis,
@@ -154,6 +154,7 @@ __all__ = [
     "Paused",
     "Position",
     "Provenance",
+    "Pseudobulk",
     "Receipt",
     "Report",
     "Result",

@@ -38,6 +38,7 @@ class Inputs:
     """A block of columns that are measured together. `columns` are names or patterns ("IL*"), ()
     for all columns of the block's file that nothing else claims.
 
+    With a `total`, the counts of each row are scaled to it, over all number columns of the file.
     Numbers are raised to `floor`, then transformed. A cell such as '<5' is refused, or taken for
     the limit (or its half) with a flag; `limits` has the limit of columns with cells as '<LOD'.
     """
@@ -50,6 +51,22 @@ class Inputs:
     floor: str = ""
     below_limit: Literal["refuse", "limit", "half"] = "refuse"
     limits: dict[str, str] = field(default_factory=dict)
+    total: int = 0  # 10,000 is usual for cells, 1,000,000 for sums of many; 0: counts as they are
+
+
+@dataclass(frozen=True)
+class Pseudobulk:
+    """Rows are cells, and those of a patient are added up to one row, before anything else.
+
+    `block` names the inputs that are counts (the only one by default). `by` is a column with the
+    cells' types: each of `types` (all by default) has columns of its own, "type/gene". A sum of
+    fewer than `min_cells` cells is missing.
+    """
+
+    block: str = ""
+    by: str = ""
+    types: tuple[str, ...] = ()
+    min_cells: int = 10
 
 
 @dataclass(frozen=True)
@@ -76,3 +93,4 @@ class Declaration:
     min_count: int = 5  # patients; smaller counts are not published
     test_fraction: str = "0.3"  # of the patients of each class at each hospital
     threshold: str = "0.5"  # of the probability from which on a patient counts as positive
+    pseudobulk: Pseudobulk | None = None  # rows of the files are cells, rows of the study patients

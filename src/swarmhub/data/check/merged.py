@@ -20,6 +20,7 @@ from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import MAX_DEVIATIONS, Design
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Words
+from swarmhub.data.matrix import multiply
 from swarmhub.data.metrics import auc
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
@@ -163,8 +164,8 @@ def check_direction(
     ])  # fmt: skip
     if min(ones, zeros) < 5 or not weight.any():
         return
-    x = design.matrix(dataset)
-    area = auc(y, x @ (weight / np.abs(weight).max()))
+    score = multiply((weight / np.abs(weight).max())[None], design.rows(dataset))[0]
+    area = auc(y, score)
     assert area is not None
     people = dataset.count_patients() / dataset.rows
     spread = math.sqrt((len(y) + 1) / (12.0 * ones * zeros) / people)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from swarmhub.data.check.others import Others
-from swarmhub.data.check.values import dense, find_far
+from swarmhub.data.check.values import MANY_ROWS, dense, find_far
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats
@@ -58,10 +58,13 @@ def check_copies(dataset: Dataset, schema: Schema, found: Findings) -> None:
     it."""
     if schema.outcome.kind != "continuous" or dataset.y is None or dataset.rows < LEAST:
         return
+    step = max(1, -(-dataset.rows // MANY_ROWS)) if dataset.is_sparse else 1
+    x = dataset.x[::step].tocsc() if dataset.is_sparse else dataset.x
+    y = dataset.y[::step]
     for k, name in enumerate(dataset.features):
-        column = dense(dataset.x[:, [k]])[:, 0]
+        column = dense(x[:, [k]])[:, 0]
         at = ~np.isnan(column)
-        r = _correlate(column[at], dataset.y[at])
+        r = _correlate(column[at], y[at])
         own = name.split("/", 1)[-1] if len(schema.inputs) > 1 else name
         if abs(r) <= TELLS or is_named(own, schema.declaration.harmless):
             continue

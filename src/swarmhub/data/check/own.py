@@ -116,9 +116,10 @@ def check_classes(dataset: Dataset, schema: Schema, found: Findings) -> None:
 def check_duplicates(dataset: Dataset, found: Findings) -> None:
     """Warn of samples that are named twice, and of rows with equal values throughout."""
     if dataset.samples is not None:
-        twice = [w for w, n in dataset.samples.counts().items() if n > 1]
+        counts = dataset.samples.counts()
+        twice = [word for word, n in counts.items() if n > 1]
         if twice:
-            rows = sum(dataset.samples.counts()[w] for w in twice)
+            rows = sum(counts[word] for word in twice)
             code = dataset.samples.words.index(twice[0])
             where = _say_lines(dataset, np.flatnonzero(dataset.samples.codes == code))
             found.error(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from swarmhub.data.frames import Floats
 from swarmhub.errors import plain
 
 MANY_ROWS = 50_000  # looked at for an AUC or a duplicate; of larger tables every k-th row
+LISTED = 6  # columns with codes of a kind that are named one by one
 AT_ONCE = 400_000  # values
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -1.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 777.0)
 SURE = (*SENTINELS[:4], 999.0, 9999.0, 99999.0)  # a single one is a code, too
@@ -38,9 +40,13 @@ def check_values(dataset: Dataset, found: Findings) -> None:
         said = f"The same value in all rows here: {list_names(constant)}."
         found.say("constant columns", said, constant[0])
     x = dataset.x[::step]
+    codes: dict[str, list[Code]] = defaultdict(list)
     for k in find_in_parts(x, find_far):
         known = x[~np.isnan(x[:, k]), k]
-        _check_sentinel(names[k], known, found)
+        for kind, value, rows in _find_codes(known):
+            codes[kind].append((names[k], value, rows))
+    for kind, listed in codes.items():
+        _say_codes(kind, listed, found)
 
 
 def find_far(x: Floats) -> list[int]:
@@ -58,7 +64,32 @@ def find_far(x: Floats) -> list[int]:
     return [int(k) for k in np.flatnonzero(found)]
 
 
-def _check_sentinel(name: str, known: npt.NDArray[np.float64], found: Findings) -> None:
+Code = tuple[str, float, int]  # column, value, rows
+ADVICE = "if it means 'not known', empty the cells, or declare it in data.missing_words."
+KINDS = {
+    "zero": "zeros that lie apart from their other values",
+    "code": "a value such as -9 or 999, far from their others",
+    "far": "a value in several rows that is far from all others",
+}  # of values that may mean 'not known'
+
+
+def _say_codes(kind: str, codes: list[Code], found: Findings) -> None:
+    """Warn of each column, or of all of a kind together if they are many."""
+    if len(codes) > LISTED:
+        said = f"{len(codes)} columns ({list_names([name for name, *_ in codes])}) have"
+        found.warn("codes for not known", f"{said} {KINDS[kind]}; {ADVICE}", codes[0][0])
+        return
+    for name, value, rows in codes:
+        found.warn(
+            "codes for not known",
+            f"Column '{plain(name, 60)}': {rows} rows have the value {value:g}, far from all "
+            f"others; {ADVICE}",
+            name,
+        )
+
+
+def _find_codes(known: npt.NDArray[np.float64]) -> Iterator[tuple[str, float, int]]:
+    """Yield kind, value and rows of the smallest or largest value if it may mean 'not known'."""
     distinct, counts = np.unique(known, return_counts=True)
     if len(distinct) < 3:
         return
@@ -72,13 +103,8 @@ def _check_sentinel(name: str, known: npt.NDArray[np.float64], found: Findings) 
         is_negative = value < 0 <= distinct[1] and value in SURE and end == 0
         is_zero = value == 0.0 and rows > 1 and end == 0 and _is_alone(known, distinct[1:])
         if is_code or is_far or is_negative or is_zero:
-            found.warn(
-                "codes for not known",
-                f"Column '{plain(name, 60)}': {rows} rows have the value {value:g}, far from all "
-                "others; if it means 'not known', empty the cells, or declare it in "
-                "data.missing_words.",
-                name,
-            )
+            kind = "code" if is_code or is_negative else "far"
+            yield "zero" if value == 0 else kind, value, rows
 
 
 def _is_alone(known: Floats, others: Floats) -> bool:

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from swarmhub.contract.records import Spec
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.data.matrix import Rows
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, Plan, choose, curves, held_out
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Models, Stack
 
 
 def fit_alone(
-    x: Array,
+    x: Rows,
     y: npt.ArrayLike,
     fold: npt.ArrayLike,
     strengths: tuple[float, ...] = STRENGTHS,
@@ -23,16 +24,28 @@ def fit_alone(
 ) -> tuple[float, Array]:
     """Choose C by these folds and fit all rows -> (C, point (e (p + 1),)), each output's intercept
     last; x (n, p), y (n,), fold (n,). Raises ValueError if a class is absent: there is no model."""
+    axes = Axes.of(x)
+    strength = choose_alone(axes, y, fold, strengths, loss)
+    return strength, fit_at(axes, y, strength, loss)
+
+
+def choose_alone(
+    axes: Axes | SparseAxes,
+    y: npt.ArrayLike,
+    fold: npt.ArrayLike,
+    strengths: tuple[float, ...] = STRENGTHS,
+    loss: Loss = LOGISTIC,
+) -> float:
+    """Return the C that these folds choose. Raises ValueError if a class is absent."""
     rows = count_rows(y, loss)
     if not min(rows):
         all_of = "both" if len(rows) == 2 else "all"
         raise ValueError(f"Expected rows of {all_of} classes, got {rows}.")
     folds = max(2, int(np.max(np.asarray(fold), initial=0)) + 1)
-    plan, axes = Plan(rows, strengths, max(folds, FOLDS), loss), Axes.of(x)
+    plan = Plan(rows, strengths, max(folds, FOLDS), loss)
     stack = plan.stack(axes, y, fold)
     held, weight = held_out(stack, stack.optimum())
-    chosen = choose(curves(plan, held, weight))
-    return strengths[chosen], fit_at(axes, y, strengths[chosen], loss)
+    return strengths[choose(curves(plan, held, weight))]
 
 
 def fit_linear(
@@ -45,7 +58,9 @@ def fit_linear(
     return lambda tested: point[:, :-1] @ tested.T + point[:, -1:]
 
 
-def fit_at(axes: Axes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC) -> Array:
+def fit_at(
+    axes: Axes | SparseAxes, y: npt.ArrayLike, strength: float, loss: Loss = LOGISTIC
+) -> Array:
     """Return the model of these rows at this C, (e (p + 1),), each output's intercept last."""
     models = Models.of([strength], count_rows(y, loss), loss)
     point: Array = Stack.of(models, axes, y).optimum()[0]

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss
 from swarmhub.recipes.linear.stack import Models, Stack, weigh_rows
 
@@ -77,7 +77,7 @@ class Plan:
         """The G models over all training rows."""
         return Models.of(self.strengths, self.class_rows, self.loss, self.own)
 
-    def stack(self, axes: Axes, y: npt.ArrayLike, fold: npt.ArrayLike) -> Stack:
+    def stack(self, axes: Axes | SparseAxes, y: npt.ArrayLike, fold: npt.ArrayLike) -> Stack:
         """Return a hospital's stack; y (n,), fold (n,) in 0 .. folds - 1."""
         of_model = np.repeat(np.arange(self.folds), len(self.strengths))  # (K,)
         seen = np.asarray(fold)[None, :] != of_model[:, None]  # (K, n)
@@ -100,6 +100,11 @@ class Plan:
 def held_out(stack: Stack, points: Array) -> tuple[Array, Array]:
     """Return the added loss and the added class weights of the rows that each model does not see;
     points (K, d) -> (K,), (K,)."""
+    found = [_held_out(stack.take(part), points[part]) for part in stack.parts()]
+    return np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found])
+
+
+def _held_out(stack: Stack, points: Array) -> tuple[Array, Array]:
     each = np.where(stack.weights > 0.0, 0.0, weigh_rows(stack.models, stack.y))  # (K, n)
     loss = each * stack.models.loss.each(stack.y, stack.margins(points))
     return loss.sum(axis=1), each.sum(axis=1)

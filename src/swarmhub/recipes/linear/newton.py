@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.losses import Loss
 
-TOLERANCE = 1e-10  # of the gradient's norm, relative to its norm at the start
 SMALLEST = 1e-15  # gradient norm that is rounding: losses are means per row, features about 1
 STEPS = 50
 HALVINGS = 25
@@ -35,7 +34,7 @@ class Problems:
     """K local problems over one hospital's axes: outcomes y (n,), weights (K, n), strength (K, q),
     offset (K, e, n)."""
 
-    axes: Axes
+    axes: Axes | SparseAxes
     loss: Loss
     y: Array
     weights: Array
@@ -71,10 +70,10 @@ def _newton(problems: Problems) -> Array:
     value, first = now.value(here, margin), None
     for _ in range(STEPS):
         slopes = now.weights[:, None] * now.loss.slopes(now.y, margin)
-        gradient = slopes @ now.axes.a + now.strength[:, None] * here
+        gradient = now.axes.across(slopes) + now.strength[:, None] * here
         size = np.sqrt((gradient * gradient).sum(axis=(1, 2)))
         first = size if first is None else first
-        going = (size > TOLERANCE * first) & (size > SMALLEST)
+        going = (size > now.axes.tolerance * first) & (size > SMALLEST)
         precision = np.minimum(0.1, size / np.maximum(first, SMALLEST))
         step = _solve(now, margin, -gradient * going[:, None, None], precision)
         here, margin, value, moved = _search(now, (here, margin, value), gradient, step)
@@ -94,7 +93,7 @@ def _search(
     """Halve each model's step until its objective falls enough (Armijo); return the new t, margins
     and values, and which models moved."""
     t, margin, value = start
-    along = step @ problems.axes.a.T
+    along = problems.axes.along(step)
     downhill = (gradient * step).sum(axis=(1, 2))
     length = np.where(downhill < 0.0, 1.0, 0.0)
     found = value
@@ -115,9 +114,9 @@ def _search(
 def _solve(problems: Problems, margin: Array, right: Array, precision: Array) -> Array:
     """Solve H_k v_k = right_k for the Hessian at these margins, to this relative precision (K,), by
     conjugate gradients; (K, e, n), (K, e, q) -> (K, e, q)."""
-    a, weights, strength = problems.axes.a, problems.weights[:, None], problems.strength[:, None]
+    axes, weights, strength = problems.axes, problems.weights[:, None], problems.strength[:, None]
     diagonal, product = problems.loss.curvature(problems.y, margin)
-    inverse = 1.0 / ((weights * diagonal) @ problems.axes.squares + strength)
+    inverse = 1.0 / (axes.diagonal(weights * diagonal) + strength)
     v, residual = np.zeros_like(right), right.copy()
     scaled = inverse * residual
     direction, energy = scaled.copy(), (residual * scaled).sum(axis=(1, 2))
@@ -126,7 +125,7 @@ def _solve(problems: Problems, margin: Array, right: Array, precision: Array) ->
         going = energy > stop
         if not going.any():
             break
-        image = (weights * product(direction @ a.T)) @ a + strength * direction
+        image = axes.across(weights * product(axes.along(direction))) + strength * direction
         along = (direction * image).sum(axis=(1, 2))
         length = np.divide(energy, along, out=np.zeros_like(energy), where=going & (along > 0))
         v += length[:, None, None] * direction

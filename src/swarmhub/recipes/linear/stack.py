@@ -21,16 +21,17 @@ place of intercepts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.data.matrix import multiply
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.losses import LOGISTIC, Loss
-from swarmhub.recipes.linear.newton import Problems, minimise
+from swarmhub.recipes.linear.newton import BLOCK, Problems, minimise
 
 FEATURES = 20.0  # with more, free columns are bound less strongly
 UNPENALISED = 1e-12  # pull on the intercept if a hospital is alone; in units of the mean loss
@@ -67,6 +68,10 @@ class Models:
     def __len__(self) -> int:
         return len(self.penalty)
 
+    def take(self, part: slice) -> Models:
+        """Return some of the models."""
+        return Models(self.penalty[part], self.class_weights[part], self.loss, self.own)
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:
@@ -74,14 +79,18 @@ class Stack:
     (K, n), of which a row of model k has s / rows[k] if the model sees it, else 0."""
 
     models: Models
-    axes: Axes
+    axes: Axes | SparseAxes
     y: Array
     weights: Array
     rows: Array
 
     @classmethod
     def of(
-        cls, models: Models, axes: Axes, y: npt.ArrayLike, seen: npt.NDArray[np.bool_] | None = None
+        cls,
+        models: Models,
+        axes: Axes | SparseAxes,
+        y: npt.ArrayLike,
+        seen: npt.NDArray[np.bool_] | None = None,
     ) -> Stack:
         """Return the stack over outcomes y (n,), numbers of classes or standardised values; seen
         (K, n) tells which model sees which row (default: all)."""
@@ -133,15 +142,15 @@ class Stack:
     def intercepts(self, margins: Array) -> Array:
         """Return what this hospital's own intercepts add to margins (K, e, n), -> (K, e): the best
         for its rows. A hospital that lacks a class is held back as by one row."""
-        bare = Axes.of(self.axes.x[:, :0])
+        bare = Axes.of(np.zeros((len(self.y), 0)))
         held = UNPENALISED if self._has_all_classes else 1.0 / max(1, len(self.y))
-        pulls = np.full((len(self.models), bare.a.shape[1]), held)
+        pulls = np.full((len(self.models), bare.width), held)
         problems = Problems(bare, self.models.loss, self.y, self.weights, pulls, margins)
         return minimise(problems)[:, :, 0]
 
     def intercepts_of(self, weight: Array) -> Array:
         """Return the own intercepts, (e,), of one model with these weights, (p,) or (e, p)."""
-        margins = np.atleast_2d(weight) @ self.axes.x.T
+        margins = multiply(np.atleast_2d(weight), self.axes.x)
         found: Array = self.intercepts(margins[None])[0]
         return found
 
@@ -150,14 +159,39 @@ class Stack:
         classes = self.models.class_weights.shape[1]
         return not self.models.loss.has_classes or len(np.unique(self.y)) == classes
 
+    def parts(self) -> list[slice]:
+        """Return which models are looked at together: their margins take BLOCK numbers at most, or
+        there is one."""
+        many = max(1, BLOCK // max(1, self.outputs * len(self.y)))
+        return [slice(k, k + many) for k in range(0, len(self.models), many)]
+
+    def take(self, part: slice) -> Stack:
+        """Return the stack of some of the models."""
+        models = self.models.take(part)
+        return Stack(models, self.axes, self.y, self.weights[part], self.rows[part])
+
+    def _by_parts(self, compute: Callable[..., Array], *by_model: Array) -> Array:
+        """Return what a function of a stack and of values by model (K, ...) finds, part by part."""
+        parts = self.parts()
+        if len(parts) <= 1:
+            return compute(self, *by_model)
+        found = [compute(self.take(part), *(v[part] for v in by_model)) for part in parts]
+        return np.concatenate(found)
+
     def losses(self, points: Array) -> Array:
         """Return the mean loss over the rows seen, without the penalty; (K, d) -> (K,)."""
+        return self._by_parts(Stack._losses, points)
+
+    def _losses(self, points: Array) -> Array:
         each = self.models.loss.each(self.y, self.margins(points))
         found: Array = (self.weights * each).sum(axis=1)
         return found
 
     def gradient(self, points: Array) -> Array:
         """Return the gradient of the mean loss with the penalty; (K, d) -> (K, d)."""
+        return self._by_parts(Stack._gradient, points)
+
+    def _gradient(self, points: Array) -> Array:
         slopes = self.models.loss.slopes(self.y, self.margins(points)) * self.weights[:, None]
         by_output = slopes.reshape(-1, len(self.y))
         found = self.axes.gather(by_output).reshape(points.shape) + self.ridge(points)
@@ -166,6 +200,9 @@ class Stack:
     def proximal(self, coupling: Array, centre: Array) -> Array:
         """Return argmin over v of the mean loss with the penalty + coupling/2 |v - centre|^2, the
         norm in the metric; (K,), (K, d) -> (K, d)."""
+        return self._by_parts(Stack._proximal, coupling, centre)
+
+    def _proximal(self, coupling: Array, centre: Array) -> Array:
         strength = coupling + self.models.penalty
         shrink = (coupling / strength)[:, None]  # to the centre of both pulls together
         start = np.where(self.is_free, centre, centre * shrink)
@@ -177,6 +214,9 @@ class Stack:
 
     def optimum(self) -> Array:
         """Return the models of this hospital alone, (K, d)."""
+        return self._by_parts(Stack._optimum)
+
+    def _optimum(self) -> Array:
         free = np.full(len(self.models), UNPENALISED)
         offset = np.zeros((len(self.models), self.outputs, len(self.y)))
         return self._lift(self._minimise(self.models.penalty, free, offset))
@@ -188,7 +228,7 @@ class Stack:
     def _minimise(self, strength: Array, free: Array, offset: Array) -> Array:
         """Return coordinates of the solutions, (K, e, q); strength (K,) of the pull on features,
         free (K,) of that on free columns, offset (K, e, n) of the margins."""
-        pulls = np.repeat(strength[:, None], self.axes.a.shape[1], axis=1)
+        pulls = np.repeat(strength[:, None], self.axes.width, axis=1)
         pulls[:, self.axes.penalised :] = free[:, None]
         problems = Problems(self.axes, self.models.loss, self.y, self.weights, pulls, offset)
         return minimise(problems)

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.recipes.linear.axes import Array, Axes
+from swarmhub.data.matrix import Rows, multiply
+from swarmhub.recipes.linear.axes import Array, Axes, SparseAxes
 from swarmhub.recipes.linear.consensus import Settled, State, advance, changes
 from swarmhub.recipes.linear.coupling import start_of
 from swarmhub.recipes.linear.grid import Start
@@ -64,11 +65,11 @@ class Training:
         start = Settled.start(self.start.point[None], np.array([self.start.coupling]))
         return self._pack(start, MILLION)
 
-    def stack(self, x: Array, y: npt.ArrayLike) -> Stack:
+    def stack(self, x: Rows, y: npt.ArrayLike) -> Stack:
         """Return a hospital's rows x (n, p), y (n,), ready for all rounds."""
         return self.stack_of(Axes.of(x), y)
 
-    def stack_of(self, axes: Axes, y: npt.ArrayLike) -> Stack:
+    def stack_of(self, axes: Axes | SparseAxes, y: npt.ArrayLike) -> Stack:
         """Return the same, of rows with known axes and outcomes y (n,)."""
         models = Models.of([self.start.strength], self.class_rows, self.loss, self.own)
         return Stack.of(models, axes, y)
@@ -87,7 +88,7 @@ class Training:
             made["bias"] = stack.intercepts_of(parameters["weight"])
         return made, new
 
-    def predict(self, parameters: Arrays, x: Array) -> Array:
+    def predict(self, parameters: Arrays, x: Rows) -> Array:
         """Return predictions, x (n, p) -> (n,): the probability of label 1, or a standardised
         value; (n, e) probabilities of e classes."""
         return predict(self.loss, parameters["weight"], parameters["bias"], x)
@@ -125,7 +126,7 @@ class Training:
         )
 
 
-def predict(loss: Loss, weight: Array, bias: Array, x: Array) -> Array:
+def predict(loss: Loss, weight: Array, bias: Array, x: Rows) -> Array:
     """Return predictions of rows x (n, p): (n,) of one output, (n, e) of more; weight (p,) or
     (e, p), bias (1,) or (e,)."""
-    return predict_rows(loss, np.atleast_2d(weight) @ x.T + bias[:, None])
+    return predict_rows(loss, multiply(np.atleast_2d(weight), x) + bias[:, None])

@@ -34,7 +34,7 @@ class NetworkTraining(Measured):
     def fit(self, turn: SwarmRound) -> None:
         """Train for one round, in place, and report it."""
         seed = seed_round(self.site.swarm.spec.seed, turn.number)
-        x, y = self.site.x, self.site.y.astype(np.float64)
+        x, y = self.site.dense_x, self.site.y.astype(np.float64)
         shared = Rows(x, y, weigh(y, self.site.design.class_rows), self.loss)
         own = self._count_classes()
         if own is not None:
@@ -56,9 +56,10 @@ class NetworkTraining(Measured):
 
     def _predict(self, arrays: Arrays) -> Floats | None:
         site = self.site
-        if site.test_x is None:
+        x = site.dense_test_x
+        if x is None:
             return None
-        found = site.loss.predict(margins_of(self.network, arrays, site.test_x)[None])[0]
+        found = site.loss.predict(margins_of(self.network, arrays, x)[None])[0]
         return site.in_unit(found[0] if len(found) == 1 else np.ascontiguousarray(found.T))
 
     def _count_classes(self) -> tuple[int, ...] | None:
@@ -87,6 +88,7 @@ def seed_round(seed: int, number: int) -> int:
 
 def run_network(site: Site, network: Network, start: Arrays, schedule: Schedule) -> None:
     """Go through the stages at a hospital, from the start of the network."""
+    site.need_dense()
     set_threads()
     model = NetworkTraining(site, network, start, schedule)
     for turn in site.swarm.rounds(model.parameters, model.measure):
