@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
-from swarm import Network, make_spec
+from swarm import Network, make_spec, swarmhub
 from web_client import Web
 
 from swarmhub.hub.context import users_of
@@ -249,6 +249,18 @@ def test_the_catalogue_is_linked_and_is_json_ld(web):
     assert (status, headers["Content-Type"]) == (200, "application/ld+json")
     found = [n for n in json.loads(text)["@graph"] if n["@type"] == "dcat:Dataset"]
     assert any(n["dct:identifier"].endswith("/heart") for n in found)
+
+
+def test_the_command_writes_the_catalogue_and_names_what_is_missing(network, tmp_path):
+    out = tmp_path / "catalogue.jsonld"
+    home = str(network.homes[0].root)
+    done = swarmhub("study", "catalogue", "--datasets", "--out", str(out), "--home", home)
+    assert done.returncode == 0, done.stderr
+    assert "dcat:contactPoint, dcat:distribution; set catalogue_contact in node.toml" in done.stderr
+    kinds = [n["@type"] for n in json.loads(out.read_text())["@graph"]]
+    assert ("dcat:Dataset" in kinds, "dcat:Catalog" in kinds) == (True, False)
+    done = swarmhub("study", "catalogue", "--out", str(tmp_path / "no" / "x"), "--home", home)
+    assert (done.returncode, "Cannot write" in done.stderr) == (2, True)
 
 
 def test_pages_speak_german_if_the_browser_does(web):
