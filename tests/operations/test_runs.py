@@ -9,7 +9,7 @@ from swarmhub.contract.records import Declaration, Inputs, Outcome
 from swarmhub.contract.transactions import Propose
 from swarmhub.home.config import make_config
 from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.operations.looks import Seen
+from swarmhub.operations.looks import Seen, look_at_studies
 from swarmhub.operations.rounds import RoundBook
 from swarmhub.operations.runs import compare_runs
 
@@ -50,18 +50,19 @@ def compared(*others):
         settled=lambda study: c.book.rounds() if study == HEART else (), held=lambda study: ()
     )
     home = SimpleNamespace(config=make_config("h1", "h1.example:7000", "", "x"))
-    return c, compare_runs(Seen(home, LedgerClient(c, c.accounts[1]), record))
+    seen = Seen(home, LedgerClient(c, c.accounts[1]), record)
+    return compare_runs(seen, look_at_studies(seen))
 
 
 @pytest.mark.parametrize(
     "other", [declared(Outcome("dead", positive=("yes",))), declared(namespace="olink"), None]
 )
 def test_another_outcome_or_another_kind_of_data_is_not_compared(other):
-    assert compared(other)[1] == ()
+    assert compared(other) == ()
 
 
 def test_two_studies_of_one_question_are_side_by_side():
-    _, (question,) = compared(declared(), None)
+    (question,) = compared(declared(), None)
     assert question.outcome == "'yes' in 'ill'; any other word means no"
     heart, other = question.runs
     assert (heart.line.name, other.line.name) == (HEART, "other0")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swarmhub.contract.records import Declaration, Spec
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.operations.data_terms import say_outcome
-from swarmhub.operations.looks import Seen, StudyLine, look_at_studies
-from swarmhub.operations.studies import look_at_study
+from swarmhub.operations.looks import Seen, StudyLine
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,16 @@ class Question:
     runs: tuple[Run, ...]
 
 
-def compare_runs(seen: Seen) -> tuple[Question, ...]:
-    """Return the questions that two or more studies ask, the newest names last."""
-    lines = {line.name: line for line in look_at_studies(seen)}
+def compare_runs(seen: Seen, lines: Sequence[StudyLine]) -> tuple[Question, ...]:
+    """Return the questions that two or more of these studies ask."""
     found: dict[tuple[object, ...], list[Run]] = {}
     words: dict[tuple[object, ...], str] = {}
-    for name in sorted(lines):
-        spec = look_at_study(seen.view, name).spec
+    for line in sorted(lines, key=lambda line: line.name):
+        spec = seen.view.need_spec(line.name)
         if spec.data is not None:
             key = (spec.data.outcome, _name_modality(spec.data))
             words[key] = say_outcome(spec.data.outcome)
-            found.setdefault(key, []).append(_make_run(seen, lines[name], spec))
+            found.setdefault(key, []).append(_make_run(seen, line, spec))
     return tuple(Question(words[k], tuple(runs)) for k, runs in found.items() if len(runs) > 1)
 
 

@@ -55,7 +55,7 @@ async def show_all(request: web.Request) -> web.Response:
         and (not state or s.status == state) and (not outcome or s.outcome == outcome)
     ]  # fmt: skip
     return draw(
-        request, "studies.html", studies=found, questions=compare_runs(seen),
+        request, "studies.html", studies=found, questions=compare_runs(seen, every),
         total=len(every), words=words, state=state, outcome=outcome,
         states=sorted({s.status for s in every}),
         outcomes=sorted({s.outcome for s in every if s.outcome}),
