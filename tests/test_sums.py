@@ -23,7 +23,7 @@ INTEGERS = {
     "counts.values()": "numbers of rows",
     "(n for word, n in counts.items() if DATE.fullmatch(word))": "numbers of rows",
     "(n for word, n in words.counts().items() if word not in categories)": "numbers of rows",
-    "(dataset.samples.counts()[w] for w in twice)": "numbers of rows",
+    "(counts[word] for word in twice)": "numbers of rows",
     "(n for _, n in found)": "numbers of values",
     "bins.values()": "numbers of rows",
     "theirs.values()": "numbers of rows",
@@ -35,6 +35,7 @@ INTEGERS = {
     "rows.values()": "numbers of rows",
     "rows": "numbers of rows",
     "class_rows": "numbers of rows",
+    "self.design.class_rows": "numbers of rows",
 }
 
 

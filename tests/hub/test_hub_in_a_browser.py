@@ -81,8 +81,8 @@ def network(tmp_path_factory):
 class Person:
     """A user of a hospital's hub in a browser of their own."""
 
-    def __init__(self, browser, home, user):
-        self.context = browser.new_context(locale="en-GB")
+    def __init__(self, browser, home, user, **options):
+        self.context = browser.new_context(**{"locale": "en-GB", **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
         self.asked, self.said = [], []
@@ -108,8 +108,8 @@ class Person:
 def person(browser, network):
     made = []
 
-    def enter(i, user):
-        made.append(Person(browser, network.homes[i - 1], user))
+    def enter(i, user, **options):
+        made.append(Person(browser, network.homes[i - 1], user, **options))
         return made[-1]
 
     yield enter
@@ -246,6 +246,21 @@ def test_pages_are_for_keyboards_and_screen_readers(person, network):
         assert serious == []
         rosa.page.keyboard.press("Tab")
         assert rosa.page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_german_pages_fit_a_narrow_screen(person, network):
+    network.open_study(make_spec("narrow", min_peers=3))
+    rosa = person(1, "rosa", locale="de-DE", viewport={"width": 400, "height": 800})
+    for path in ("/", "/studies", "/studies/narrow", "/studies/new", "/members", "/ledger",
+                 "/node", "/me"):  # fmt: skip
+        rosa.go(path)
+        assert rosa.page.evaluate("document.documentElement.lang") == "de"
+        assert rosa.page.evaluate("document.documentElement.scrollWidth") == 400, path
+        labels = rosa.page.eval_on_selector_all(
+            "button, nav a", "all => all.filter(e => e.scrollWidth > e.clientWidth + 1"
+            " && getComputedStyle(e).display != 'inline').map(e => e.textContent)",
+        )  # fmt: skip
+        assert labels == [], path
 
 
 def test_a_strangers_page_in_the_same_browser_can_do_nothing(person, network):

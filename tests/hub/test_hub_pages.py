@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
-from swarm import Network, make_spec
+from swarm import Network, make_spec, swarmhub
 from web_client import Web
 
 from swarmhub.data.heart import write_heart
@@ -273,6 +273,54 @@ def test_rest_gives_what_the_pages_show(web, network):
     assert vera.rest("POST", "/today")[0] == 405
     status, document = vera.rest("GET", "/openapi.json")
     assert document["openapi"] == "3.1.0"
+
+
+def test_runs_of_one_question_are_side_by_side(web, network):
+    rosa = Web(network.homes[0])
+    rosa.token = users_of(network.homes[0]).add_token("rosa")
+    for name in ("again-one", "again-two"):
+        terms = TERMS.replace('"relapse"\ntitle', f'"{name}"\ntitle')
+        terms = terms.replace('column = "relapse"', 'column = "again"')
+        assert rosa.rest("POST", "/acts/study.propose", {"terms": terms})[0] == 200
+    text = web("vera").page("/studies")
+    table = text[text.index("Outcome: &#39;yes&#39; in &#39;again&#39;") :]
+    table = table[: table.index("</table>")]
+    assert re.findall(r"/studies/([a-z-]+)", table) == ["again-one", "again-two"]
+
+
+def test_the_catalogue_is_linked_and_is_json_ld(web):
+    vera = web("vera")
+    link = re.search(r'href="(/swarm/api/v1/catalogue)" download', vera.page("/studies"))
+    status, headers, text = vera.ask("GET", link[1].removeprefix("/swarm"))
+    assert (status, headers["Content-Type"]) == (200, "application/ld+json")
+    found = [n for n in json.loads(text)["@graph"] if n["@type"] == "dcat:Dataset"]
+    assert any(n["dct:identifier"].endswith("/heart") for n in found)
+
+
+def test_the_command_writes_the_catalogue_and_names_what_is_missing(network, tmp_path):
+    out = tmp_path / "catalogue.jsonld"
+    home = str(network.homes[0].root)
+    done = swarmhub("study", "catalogue", "--datasets", "--out", str(out), "--home", home)
+    assert done.returncode == 0, done.stderr
+    assert "dcat:contactPoint, dcat:distribution; set catalogue_contact in node.toml" in done.stderr
+    kinds = [n["@type"] for n in json.loads(out.read_text())["@graph"]]
+    assert ("dcat:Dataset" in kinds, "dcat:Catalog" in kinds) == (True, False)
+    done = swarmhub("study", "catalogue", "--out", str(tmp_path / "no" / "x"), "--home", home)
+    assert (done.returncode, "Cannot write" in done.stderr) == (2, True)
+
+
+def test_pages_speak_german_if_the_browser_does(web):
+    vera = web("vera")
+    status, _, text = vera.ask("GET", "/studies/heart", Accept_Language="de-DE,de;q=0.9")
+    assert (status, 'lang="de"' in text, "vorgeschlagen von Hospital 1" in text) == (
+        200,
+        True,
+        True,
+    )
+    status, _, text = vera.ask("GET", "/studies/new", Accept_Language="de")
+    assert (status, "hat in diesem Krankenhaus nicht die Rolle" in text) == (403, True)
+    status, _, text = vera.ask("GET", "/nowhere", Accept_Language="de")
+    assert (status, "Diese Seite gibt es nicht." in text) == (404, True)
 
 
 def test_news_reach_a_page_that_is_open(web, network):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +32,15 @@ from swarmhub.cli.shared import (
     whole,
 )
 from swarmhub.errors import BadInput, plain
+from swarmhub.files import write_whole
 from swarmhub.home.home import Home
 from swarmhub.operations import studies
+from swarmhub.operations.catalogue import (
+    export_catalogue,
+    find_gaps,
+    say_gaps,
+    without_catalogue,
+)
 from swarmhub.operations.forgetting import STAYS, check_over, forget_study
 from swarmhub.operations.studies import StudyShown
 from swarmhub.operations.terms import (
@@ -266,6 +274,35 @@ def show_study(
     if shown.rounds:
         newest = "" if all_ else f", the newest {last} at most"
         table(f"Settled rounds{newest}", ROUND_COLUMNS, say_history(shown))
+
+
+@app.command("catalogue")
+def catalogue(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write; default: the terminal.")
+    ] = None,
+    datasets: Annotated[
+        bool,
+        typer.Option(
+            "--datasets", help="The datasets alone, as the validator of HealthData@EU takes them."
+        ),
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Describe every study as HealthDCAT-AP (JSON-LD), for catalogues of health data."""
+    found = run(export_catalogue(Home.open(home)))
+    gaps = find_gaps(found)
+    text = json.dumps(without_catalogue(found) if datasets else found, indent=2, ensure_ascii=False)
+    if out is None:
+        print(text)
+    else:
+        try:
+            write_whole(out, (text + "\n").encode())
+        except OSError as error:
+            raise BadInput(f"Cannot write {out} ({error.strerror}).") from None
+        print(f"Wrote {out}.")
+    for setting, names in say_gaps(gaps):
+        print(f"Left out, though the profile needs it: {names}; {setting}.", file=sys.stderr)
 
 
 def say_next(shown: StudyShown, home: Home) -> str:

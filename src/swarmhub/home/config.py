@@ -25,9 +25,24 @@ COMETBFT = "cometbft"
 MAX_PORT = 65_535
 HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
 HUB_KEYS = ("hub_listen", "hub_names", "hub_prefix", "hub_user", "hub_data")
+CATALOGUE_KEYS = (  # what the catalogue of studies says of this hospital, and no ledger has
+    "catalogue_contact",
+    "catalogue_legislation",
+    "catalogue_hdab",
+    "catalogue_hdab_contact",
+    "catalogue_categories",
+    "catalogue_legal_basis",
+)
+CATALOGUE_PLACES = ("catalogue_contact", "catalogue_hdab_contact")
 HUB_OFF = "off"
+WEB = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{3,500}")
+IRI = re.compile(rf"mailto:[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,250}}|{WEB.pattern}")
+HEALTH_CATEGORIES = (  # of the vocabulary of HealthDCAT-AP, which follows Article 51
+    "DIOH", "EHCT", "EHRS", "EINS", "EMRD", "HGPD", "HPML", "HRAD", "IDHP", "MRMR", "NRPE",
+    "PGEH", "PHDR", "RMMD", "RPDG", "RQSH", "WELA",
+)  # fmt: skip
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
-OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS)
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *CATALOGUE_KEYS)
 NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
@@ -54,6 +69,12 @@ class Config:
     hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
     hub_data: str = ""  # the folder of data files that the pages may look at
     hub_user: str = ""  # header in which a trusted proxy names the user
+    catalogue_contact: str = ""  # mailto: or https: of those that answer questions about the data
+    catalogue_legislation: str = ""  # addresses (ELI) of the laws that apply, separated by spaces
+    catalogue_hdab: str = ""  # name of the health data access body
+    catalogue_hdab_contact: str = ""  # mailto: or https: of that body
+    catalogue_categories: str = ""  # of Article 51 of the EHDS regulation: "EHRS HPML"
+    catalogue_legal_basis: str = ""  # legal basis of the processing, in words
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
     propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
@@ -80,9 +101,11 @@ def parse_config(text: str, root: Path) -> Config:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
             raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
     texts, numbers = _take_texts(path, found), _take_numbers(path, found)
-    for key in [k for k in texts if k not in ("name", "ledger", *HUB_KEYS)]:
+    known = ("name", "ledger", *HUB_KEYS, *CATALOGUE_KEYS)
+    for key in [k for k in texts if k not in known]:
         check_places(path, key, texts[key])
     check_hub(path, texts)
+    check_catalogue(path, texts)
     return Config(**texts, **numbers)
 
 
@@ -180,6 +203,29 @@ def check_hub(config: Path, texts: dict[str, str]) -> None:
     if header and not re.fullmatch(r"[A-Za-z0-9-]{1,60}", header):
         raise HomeError(f"{config}: expected the name of a header for 'hub_user', got "
                         f"{header[:60]!r}.")  # fmt: skip
+
+
+def check_catalogue(config: Path, texts: dict[str, str]) -> None:
+    """Raise HomeError for settings of the catalogue that cannot be."""
+    for key in CATALOGUE_PLACES:
+        if key in texts and not IRI.fullmatch(texts[key]):
+            raise HomeError(
+                f"{config}: expected 'mailto:NAME@HOST' or 'https://...' for '{key}', got "
+                f"{texts[key][:60]!r}."
+            )
+    for law in texts.get("catalogue_legislation", "").split():
+        if not WEB.fullmatch(law):
+            raise HomeError(
+                f"{config}: expected addresses such as "
+                "'http://data.europa.eu/eli/reg/2025/327/oj' for 'catalogue_legislation', got "
+                f"{law[:60]!r}."
+            )
+    for category in texts.get("catalogue_categories", "").split():
+        if category not in HEALTH_CATEGORIES:
+            raise HomeError(
+                f"{config}: expected codes of {', '.join(HEALTH_CATEGORIES)} for "
+                f"'catalogue_categories', got {category[:60]!r}."
+            )
 
 
 def read_name(name: str) -> str:

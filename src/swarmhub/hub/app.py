@@ -11,7 +11,7 @@ from importlib.resources import files
 from aiohttp import web
 
 from swarmhub.errors import SwarmhubError
-from swarmhub.hub.auth.guard import guard, path_of
+from swarmhub.hub.auth.guard import Fault, guard, path_of
 from swarmhub.hub.context import HUB, Hub
 from swarmhub.hub.rest.routes import add_routes as add_rest
 from swarmhub.hub.rest.routes import say_failures
@@ -25,13 +25,12 @@ from swarmhub.hub.web.pages import (
     studies,
     today,
 )
-from swarmhub.hub.web.site import draw
+from swarmhub.hub.web.site import draw, text_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
-FAULT = "The hub has a fault here; its log, in that of the node, says more."
 PAGES = (today, new_study, studies, members, ledger, node, login, forms)
 log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -73,8 +72,7 @@ async def _explain_failures(request: web.Request, handler: Handler) -> web.Strea
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        sentence = error.text or error.reason
-        return draw(request, "wrong.html", error.status, sentence=sentence)
+        return draw(request, "wrong.html", error.status, sentence=_say(request, error))
     except SwarmhubError as error:
         status, sentence = forms.explain(error)
         return draw(request, "wrong.html", status, sentence=sentence)
@@ -82,7 +80,14 @@ async def _explain_failures(request: web.Request, handler: Handler) -> web.Strea
         raise  # the browser has left
     except Exception:
         log.exception("a page could not be drawn: %s", request.path)
-        return draw(request, "wrong.html", 500, sentence=FAULT)
+        return draw(request, "wrong.html", 500, sentence=text_of(request, "fault.hub"))
+
+
+def _say(request: web.Request, error: web.HTTPException) -> str:
+    if isinstance(error, Fault):
+        return text_of(request, error.key, **error.parts)
+    missing = isinstance(error, web.HTTPNotFound | web.HTTPMethodNotAllowed)
+    return text_of(request, "fault.missing") if missing else error.text or error.reason
 
 
 async def tell_news(request: web.Request) -> web.StreamResponse:

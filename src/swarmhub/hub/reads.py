@@ -14,7 +14,10 @@ from swarmhub.errors import BadInput
 from swarmhub.hub.read_model import Found, Search
 from swarmhub.operations import looks
 from swarmhub.operations.acting import Acted
+from swarmhub.operations.catalogue import look_at_catalogue
 from swarmhub.operations.looks import Seen
+
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class SomeStudy:
 
 @dataclass(frozen=True)
 class Read:
-    """A read: its name, path, arguments, result and function."""
+    """A read: its name, path, arguments, result and function; `media` is the type of the answer."""
 
     name: str
     path: str
@@ -47,6 +50,7 @@ class Read:
     gives: Any
     does: Callable[[Seen, Any], Any]
     command: str
+    media: str = JSON
 
 
 def _search(seen: Seen, wanted: Search) -> Found:
@@ -61,6 +65,9 @@ READS = (
     Read("today", "/today", Nothing, looks.Today, lambda s, _: looks.look_at_today(s), "status"),
     Read("studies", "/studies", Nothing, tuple[looks.StudyLine, ...],
          lambda s, _: looks.look_at_studies(s), "study list"),
+    Read("catalogue", "/catalogue", Nothing, dict[str, Any],
+         lambda s, _: look_at_catalogue(s.view, s.home.config), "study catalogue",
+         "application/ld+json"),
     Read("study", "/studies/{study}", OneStudy, looks.StudyPage,
          lambda s, a: looks.look_at_one(s, a.study), "study show"),
     Read("members", "/members", Nothing, tuple[looks.MemberLine, ...],

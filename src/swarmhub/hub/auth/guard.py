@@ -19,6 +19,7 @@ from aiohttp import web
 from swarmhub.hub.auth.sessions import Session
 from swarmhub.hub.auth.users import HERE, OPERATOR, User
 from swarmhub.hub.context import HUB, Hub
+from swarmhub.hub.web.texts import ENGLISH, LANGUAGE, choose_language, texts_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 USER = web.RequestKey("user", User)
@@ -71,11 +72,25 @@ def path_of(request: web.Request, hub: Hub) -> str:
     return request.path.removeprefix(hub.place.prefix) or "/"
 
 
+class Fault(web.HTTPForbidden):
+    """A refusal with a sentence of the texts: English, and of a page in its language."""
+
+    def __init__(self, key: str, **parts: str) -> None:
+        super().__init__(text=texts_of(ENGLISH)[key].format(**parts))
+        self.key, self.parts = key, parts
+
+
+def _answer(request: web.Request, status: int, key: str) -> web.Response:
+    wanted = request.cookies.get(LANGUAGE, "")
+    language = choose_language(wanted, request.headers.get("Accept-Language", ""))
+    return web.Response(status=status, text=texts_of(language)[key])
+
+
 def _check_host(request: web.Request, hub: Hub) -> web.Response | None:
     host = urlsplit(f"//{request.host}").hostname or ""
     if host in LOOPBACK or host in hub.place.names or host == hub.place.host:
         return None
-    return web.Response(status=421, text="This name does not lead to this hub (hub_names).")
+    return _answer(request, 421, "fault.host")
 
 
 def _admit(request: web.Request, hub: Hub) -> web.Response | None:
@@ -122,9 +137,9 @@ def _check_origin(request: web.Request, hub: Hub) -> web.Response | None:
         return None
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     if site not in (None, "same-origin", "none"):
-        return web.Response(status=403, text="Another page has asked for this; nothing was done.")
+        return _answer(request, 403, "fault.elsewhere")
     if origin is not None and urlsplit(origin).netloc != request.host:
-        return web.Response(status=403, text="Another page has asked for this; nothing was done.")
+        return _answer(request, 403, "fault.elsewhere")
     return None
 
 
@@ -135,12 +150,12 @@ def need_csrf(request: web.Request, given: str) -> None:
     if session is None and request.headers.get("Authorization", "").startswith("Bearer "):
         return
     if session is None or not hmac.compare_digest(session.csrf.encode(), given.encode()):
-        raise web.HTTPForbidden(text="The form is of another session; load the page again.")
+        raise Fault("fault.session")
 
 
 def need_role(request: web.Request, role: str) -> User:
     """Return the user of a request. Refuses one without the role."""
     user = request[USER]
     if not user.may(role):  # type: ignore[arg-type]
-        raise web.HTTPForbidden(text=f"'{user.name}' has not the role '{role}' at this hospital.")
+        raise Fault("fault.role", user=user.name, role=role)
     return user

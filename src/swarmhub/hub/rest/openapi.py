@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from swarmhub.hub.reads import READS, Read
+from swarmhub.hub.reads import JSON, READS, Read
 from swarmhub.operations.acts import ACTS, Act
 
 ROOT = "/api/v1"
@@ -101,7 +101,8 @@ def _describe_read(read: Read, by_type: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": read.name, "summary": f"As 'swarmhub {read.command}' shows.",
         "parameters": parameters,
-        "responses": {"200": _answer("Found.", by_type[repr(read.gives)]), **_failures(by_type)},
+        "responses": {"200": _answer("Found.", by_type[repr(read.gives)], read.media),
+                      **_failures(by_type)},
     }  # fmt: skip
 
 
@@ -114,8 +115,8 @@ def _describe_act(act: Act, by_type: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _answer(description: str, schema: Any) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _answer(description: str, schema: Any, media: str = JSON) -> dict[str, Any]:
+    return {"description": description, "content": {media: {"schema": schema}}}
 
 
 def _failures(by_type: dict[str, Any]) -> dict[str, Any]:

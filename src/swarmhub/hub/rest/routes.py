@@ -16,7 +16,7 @@ from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
 from swarmhub.hub.acts import Refused
 from swarmhub.hub.auth.guard import need_csrf, need_role, path_of
 from swarmhub.hub.context import HUB
-from swarmhub.hub.reads import READS, Read
+from swarmhub.hub.reads import JSON, READS, Read
 from swarmhub.hub.rest.openapi import MOST_WHOLE, ROOT, Failed, make_document
 from swarmhub.operations.acts import ACTS, Act
 
@@ -69,7 +69,7 @@ def _fail(
 async def _read(read: Read, request: web.Request) -> web.Response:
     need_role(request, "viewer")
     given = read_query(request, read.takes)
-    return _write(read.does(request.app[HUB].seen(), given))
+    return _write(read.does(request.app[HUB].seen(), given), read.media)
 
 
 def read_query(request: web.Request, takes: type[Any]) -> Any:
@@ -140,5 +140,5 @@ async def _document(request: web.Request) -> web.Response:
     return _write(make_document(__version__))
 
 
-def _write(value: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+def _write(value: Any, media: str = JSON) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type=media)

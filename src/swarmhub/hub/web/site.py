@@ -14,10 +14,9 @@ from swarmhub.errors import plain
 from swarmhub.hub.auth.guard import SESSION, USER, path_of
 from swarmhub.hub.auth.users import User
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.texts import choose_language, languages, texts_of
+from swarmhub.hub.web.texts import LANGUAGE, choose_language, languages, texts_of
 from swarmhub.words import say_bytes, say_metric, say_time
 
-LANGUAGE = "swarmhub-language"  # a cookie
 NAVIGATION = ("today", "studies", "members", "ledger", "node")
 NOBODY = User("")
 
@@ -42,6 +41,9 @@ def draw(request: web.Request, template: str, status: int = 200, **values: Any) 
     def t(key: str, **parts: Any) -> str:
         return texts[key].format(**parts) if parts else texts[key]
 
+    def word(group: str, name: str) -> str:
+        return texts.get(f"{group}.{name}", name)
+
     def url(path: str) -> str:
         return f"{prefix}{path}"
 
@@ -50,9 +52,10 @@ def draw(request: web.Request, template: str, status: int = 200, **values: Any) 
         said, session.said = session.said, []
     page = _environment().get_template(template)
     text = page.render(
-        t=t, url=url, language=language, languages=languages(), user=request.get(USER, NOBODY),
-        csrf=session.csrf if session else "", hospital=hub.home.config.name, said=said,
-        navigation=NAVIGATION, here=path_of(request, hub), version=__version__, **values,
+        t=t, word=word, url=url, language=language, languages=languages(),
+        user=request.get(USER, NOBODY), csrf=session.csrf if session else "",
+        hospital=hub.home.config.name, said=said, navigation=NAVIGATION,
+        here=path_of(request, hub), version=__version__, **values,
     )  # fmt: skip
     return web.Response(status=status, text=text, content_type="text/html")
 
@@ -73,6 +76,17 @@ def language_of(request: web.Request) -> str:
     """Return the language of a request."""
     wanted = request.cookies.get(LANGUAGE, "")
     return choose_language(wanted, request.headers.get("Accept-Language", ""))
+
+
+def text_of(request: web.Request, key: str, **parts: object) -> str:
+    """Return a text in the language of a request."""
+    text = texts_of(language_of(request))[key]
+    return text.format(**parts) if parts else text
+
+
+def word_of(request: web.Request, group: str, name: str) -> str:
+    """Return a name of a group in the language of a request; itself if it has no text."""
+    return texts_of(language_of(request)).get(f"{group}.{name}", name)
 
 
 def say(request: web.Request, level: str, sentence: str) -> None:

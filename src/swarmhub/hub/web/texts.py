@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 ENGLISH = "en"
+LANGUAGE = "swarmhub-language"  # a cookie
 
 
 @functools.cache

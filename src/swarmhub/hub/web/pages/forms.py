@@ -26,7 +26,7 @@ async def do(request: web.Request) -> web.StreamResponse:
     """Carry out an act, and show the page that the form names."""
     act = ACTS.get(request.match_info["act"])
     if act is None:
-        raise web.HTTPNotFound(text="There is no such act.")
+        raise web.HTTPNotFound
     form = await request.post()
     need_csrf(request, str(form.get("csrf", "")))
     user = need_role(request, act.role)

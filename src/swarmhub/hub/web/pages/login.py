@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from swarmhub.errors import BadInput
-from swarmhub.hub.auth.guard import USER, cookie_of, need_csrf
+from swarmhub.hub.auth.guard import USER, Fault, cookie_of, need_csrf
 from swarmhub.hub.auth.users import HERE
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.site import LANGUAGE, draw, go, say
-from swarmhub.hub.web.texts import languages
+from swarmhub.hub.web.site import draw, go, say, text_of
+from swarmhub.hub.web.texts import LANGUAGE, languages
 
 YEAR_S = 365 * 86_400
 
@@ -90,11 +90,11 @@ async def set_passphrase(request: web.Request) -> web.StreamResponse:
     hub, form, name = request.app[HUB], await request.post(), request[USER].name
     need_csrf(request, str(form.get("csrf", "")))
     if name == HERE:
-        raise web.HTTPForbidden(text="The operator logs in by a link: 'swarmhub hub open'.")
+        raise Fault("fault.operator")
     first, again = str(form.get("passphrase", "")), str(form.get("again", ""))
     try:
         if first != again:
-            raise BadInput("Expected the same passphrase twice, got two.")
+            raise BadInput(text_of(request, "fault.twice"))
         hub.users.set_passphrase(name, first)
     except BadInput as error:
         say(request, "refused", str(error))

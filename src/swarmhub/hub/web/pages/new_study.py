@@ -10,7 +10,7 @@ from swarmhub.errors import BadInput
 from swarmhub.hub import data_folder
 from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.site import draw, give_page, go, say
+from swarmhub.hub.web.site import draw, give_page, go, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
 from swarmhub.operations.preview import preview_terms
 
@@ -59,7 +59,7 @@ async def take(request: web.Request) -> web.StreamResponse:
         spec = read_terms(terms)
         if do == "propose":
             await hub.act("study.propose", OfTerms(terms), user.name)
-            say(request, "done", f"'{spec.name}' is proposed.")
+            say(request, "done", text_of(request, "done.proposed", study=spec.name))
             raise go(request, f"/studies/{spec.name}")
     except BadInput as error:
         return _draw(request, 422, terms=terms, wrong=str(error), chosen=file)

@@ -12,7 +12,7 @@ from aiohttp import web
 from swarmhub.errors import HomeError
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw
-from swarmhub.node.sent import KINDS
+from swarmhub.node.sent import ALL
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.looks import look_at_acts, look_at_sendings
 
@@ -33,7 +33,7 @@ async def show(request: web.Request) -> web.Response:
     except HomeError as error:
         wrong = str(error)
     return draw(
-        request, "node.html", node=status, wrong=wrong, kinds=KINDS, study=study,
+        request, "node.html", node=status, wrong=wrong, everybody=ALL, study=study,
         sent=look_at_sendings(seen, study), acts=look_at_acts(seen),
         studies=list(seen.record.studies()), root=str(hub.home.root), keys=list_keys(seen.view),
         free=shutil.disk_usage(hub.home.root).free, python=platform.python_version(),

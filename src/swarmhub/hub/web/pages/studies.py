@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
@@ -15,12 +17,17 @@ from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.evaluation.charts import Series, draw_learning
 from swarmhub.hub.context import HUB
 from swarmhub.hub.data_folder import list_files
-from swarmhub.hub.web.site import draw, give_page
+from swarmhub.hub.web.site import draw, give_page, text_of, word_of
 from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
 from swarmhub.operations.rounds import SettledRound
+from swarmhub.operations.runs import compare_runs
 from swarmhub.operations.studies import look_at_study
 
 ROUNDS_SHOWN = 30
+# lines of the terms that are folded: for those who know the method
+TECHNICAL = (
+    "stage", "rounds", "rule", "audit", "training", "code", "model layout", "data schema", "terms",
+)  # fmt: skip
 
 
 def add_routes(app: web.Application, prefix: str) -> None:
@@ -34,15 +41,17 @@ async def show_all(request: web.Request) -> web.Response:
     """The catalogue: studies by words, state and outcome."""
     query = request.query
     words, state, outcome = (query.get(n, "")[:100] for n in ("q", "state", "outcome"))
-    every = look_at_studies(request.app[HUB].seen())
+    seen = request.app[HUB].seen()
+    every = look_at_studies(seen)
     found = [
         s for s in every
         if all(word in _words_of(s) for word in words.lower().split())
         and (not state or s.status == state) and (not outcome or s.outcome == outcome)
     ]  # fmt: skip
     return draw(
-        request, "studies.html", studies=found, total=len(every), words=words, state=state,
-        outcome=outcome, states=sorted({s.status for s in every}),
+        request, "studies.html", studies=found, questions=compare_runs(seen, every),
+        total=len(every), words=words, state=state, outcome=outcome,
+        states=sorted({s.status for s in every}),
         outcomes=sorted({s.outcome for s in every if s.outcome}),
     )  # fmt: skip
 
@@ -59,11 +68,15 @@ async def show_one(request: web.Request) -> web.Response:
     page = look_at_one(seen, name)
     spec = SPEC.need(seen.view.ledger.state, name)
     study = seen.view.need_study(name)
+    missed = next((r for r in reversed(page.rounds) if r.absences), None)
     motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
+    in_words = functools.partial(text_of, request)
+    metrics = {m: word_of(request, "metric", m) for m in (spec.metric.name, "loss")}
     return draw(
         request, "study.html", files=list_files(hub.home), page=page, study=study, spec=spec,
         rounds=list(reversed(page.rounds))[:ROUNDS_SHOWN], more=len(page.rounds) - ROUNDS_SHOWN,
-        curves=[Markup(c) for c in draw_curves(page, spec.metric.name)],
+        curves=[Markup(c) for c in draw_curves(page, metrics, in_words)],
+        missed=missed, technical=TECHNICAL, settled=sum(1 for r in page.rounds if r.settled_ms),
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
         and spec.data is not None and BlobStore(seen.home.blobs_path).find(study.current.digest),
     )  # fmt: skip
@@ -89,23 +102,26 @@ async def show_report(request: web.Request) -> web.Response:
     return give_page(text)
 
 
-def draw_curves(page: StudyPage, metric: str) -> list[str]:
+def draw_curves(page: StudyPage, metrics: dict[str, str], say: Callable[..., str]) -> list[str]:
     """Return curves over the training rounds: the study's metric, and the loss if it is another
-    one, of the merged model at each hospital and on average. A metric that none has is left out."""
+    one, of the merged model at each hospital and on average. A metric that none has is left out.
+    `metrics` has their names for people, `say` returns a text by its key."""
     training = [r for r in page.settled if r.model.kind == TRAIN]
     found = []
-    for name in dict.fromkeys((metric, "loss")):
+    for name, label in metrics.items():
         series = [
-            Series(page.names.get(m, f"member {m}"), [(r.model.turn, _of(r, m, name))
+            Series(page.names.get(m, str(m)), [(r.model.turn, _of(r, m, name))
                                                       for r in training])
             for m in sorted({s.member for r in training for s in r.sites})
         ]  # fmt: skip
         mean = [(r.model.turn, _scaled(r.mean.metrics if r.mean else {}, name)) for r in training]
         series = [s for s in series if any(y is not None for _, y in s.points)]
         if any(y is not None for _, y in mean):
-            series.append(Series("all hospitals", mean, is_main=True))
+            series.append(Series(say("curve.all"), mean, is_main=True))
         if series and len(training) > 1:
-            found.append(draw_learning(series, name, f"{name} by round"))
+            found.append(
+                draw_learning(series, label, say("curve.title", metric=label), say("curve.round"))
+            )
     return found
 
 
