@@ -8,7 +8,7 @@ from builders import HEART, Consortium, auc, spec_of
 from swarmhub.contract.records import Declaration, Inputs, Outcome
 from swarmhub.contract.transactions import Propose
 from swarmhub.home.config import make_config
-from swarmhub.operations.ledger_client import LedgerClient
+from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.looks import Seen, look_at_studies
 from swarmhub.operations.rounds import RoundBook
 from swarmhub.operations.runs import compare_runs
@@ -53,7 +53,7 @@ def compared(*others):
         held=lambda study: (),
     )
     home = SimpleNamespace(config=make_config("h1", "h1.example:7000", "", "x"))
-    seen = Seen(home, LedgerClient(c, c.accounts[1]), record)
+    seen = Seen(home, LedgerView(c, c.accounts[1].public), record)
     return compare_runs(seen, look_at_studies(seen))
 
 
