@@ -13,6 +13,7 @@ from swarmhub import codec
 from swarmhub.cli.app import app
 from swarmhub.contract.transactions import Leave, Withdraw
 from swarmhub.errors import BadInput
+from swarmhub.operations.evidence import chain, state
 from swarmhub.operations.evidence.extract import read_line, write_line
 from swarmhub.operations.evidence.faults import Altered
 from swarmhub.operations.evidence.verify import verify_evidence
@@ -127,6 +128,43 @@ def test_a_block_that_is_left_out_is_found_though_signed(tmp_path):
 
     fault = refused(forge(tmp_path, played(1), {BLOCKS: drop}))
     assert (fault.file, fault.record) == (BLOCKS, 5)
+
+
+def spoil(value, dice):
+    """Replace one value somewhere in a JSON value by another kind of value."""
+    junk = [None, -1, 2**53, "", "\x00", "é" * 300, [], {}, [[]], {"a": 1}, True]
+    if dice.random() < 0.2 or not isinstance(value, dict | list) or not value:
+        return dice.choice(junk)
+    if isinstance(value, dict):
+        name = dice.choice(sorted(value))
+        return value | {name: spoil(value[name], dice)}
+    at = dice.randrange(len(value))
+    return [*value[:at], spoil(value[at], dice), *value[at + 1 :]]
+
+
+def test_what_a_forger_signs_is_one_sentence_or_holds(tmp_path, monkeypatch):
+    c, dice = beside_others(played(1)), random.Random(64)
+    monkeypatch.setattr(chain, "is_signed", lambda *_: True)  # a chain that the forger made
+    monkeypatch.setattr(chain, "has_contents", lambda *_: True)
+    monkeypatch.setattr(state, "check_proof", lambda *_: True)
+    said = []
+    for n in range(150):
+        path = dice.choice([BLOCKS, BLOCKS, STATE, "study/metrics.jsonl"])
+
+        def change(data):
+            lines = data.splitlines()
+            at = dice.randrange(len(lines))
+            lines[at] = json.dumps(spoil(json.loads(lines[at]), dice), ensure_ascii=False,
+                                   sort_keys=True, separators=(",", ":")).encode()  # fmt: skip
+            return b"".join(line + b"\n" for line in lines)
+
+        (tmp_path / str(n)).mkdir()
+        try:
+            verify_evidence(forge(tmp_path / str(n), c, {path: change}))
+        except BadInput as error:
+            said.append(str(error))
+    assert len(said) > 120
+    assert not any("\n" in sentence for sentence in said)
 
 
 def test_a_record_of_the_state_is_proven(tmp_path):

@@ -19,7 +19,7 @@ from swarmhub.contract.events import Event
 from swarmhub.contract.execution import compute_genesis_digest
 from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.state import Overlay
-from swarmhub.contract.transactions import Apply
+from swarmhub.contract.transactions import Apply, Contribute
 from swarmhub.errors import LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger import Committed, Tip
 from swarmhub.ledger.blocks import (
@@ -90,7 +90,8 @@ def _begin(first: Excerpt) -> tuple[Tip, Accounts, Digest]:
     overlay = Overlay(State())
     try:
         tip, committed = replay_genesis(first.committed.block, overlay)
-        if first.level != "whole" or committed.events != first.committed.events:
+        ours = ("whole", committed.events, ())
+        if (first.level, first.committed.events, first.committed.results) != ours:
             raise LedgerDamaged(0, "its events are not what the contract computes")
         genesis = read_genesis_json(codec.decode(first.committed.block.txs[0], MAX_GENESIS_BYTES))
     except LedgerDamaged as error:
@@ -170,6 +171,8 @@ class _Check:
             actor = find_actor(event)
             if actor is not None and actor != sender:
                 raise self._altered("a member is said to have done what another one signed")
+            if isinstance(event, e.Contributed) and not isinstance(tx.body, Contribute):
+                raise self._altered("a contribution has another transaction")
 
     def _altered(self, why: str) -> Altered:
         return Altered(BLOCKS, self.record, why)

@@ -89,11 +89,10 @@ def write_crate(subject: Subject, files: Sequence[Listed]) -> bytes:
         {
             "@id": "#swarmhub", "@type": "SoftwareApplication", "name": "swarmhub",
             "version": subject.software, "softwareVersion": subject.software,
-            "url": "https://github.com/swarmhub/swarmhub",
         },
         *(_describe(f) for f in files),
     ]  # fmt: skip
-    graph[1]["mentions"] = [{"@id": "#export"}]
+    graph[1]["mentions"] = {"@id": "#export"}
     document = {"@context": CONTEXT, "@graph": graph}
     return json.dumps(document, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
 

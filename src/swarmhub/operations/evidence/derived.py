@@ -49,6 +49,14 @@ def derive(state: State, blocks: Sequence[Committed], study: str) -> dict[str, l
     return {path: [codec.encode(row) for row in rows] for path, rows in found.items()}
 
 
+def list_releases(state: State, blocks: Sequence[Committed], study: str) -> Rows:
+    """Return the motions to release a model of a study, with their votes, oldest first."""
+    story = _Story(study, {m.id: m.name for m in get_every_member(state)})
+    for committed in blocks:
+        story.see(committed)
+    return list(story.releases.values())
+
+
 class _Story:
     """Terms, approvals, contributions and releases, from blocks in order."""
 

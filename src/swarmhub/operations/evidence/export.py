@@ -96,7 +96,7 @@ def export_evidence(
     tell(STEPS[0])
     record = read_record(None, home.root)
     _need_study(record.state, wanted.study)
-    signer = _find_signer(home, record.state)
+    signer = find_signer(home, record.state)
     tell(STEPS[1])
     beside = _make_report(home, wanted.study) | _make_card(home, wanted.study)
     tell(STEPS[2])
@@ -169,7 +169,7 @@ def _need_study(state: State, study: str) -> None:
         )
 
 
-def _find_signer(home: Home, state: State) -> Signer:
+def find_signer(home: Home, state: State) -> Signer:
     """Return this hospital's member record, and the release key that the record has."""
     account = home.key("account").public
     me = get_member_of_key(state, account)

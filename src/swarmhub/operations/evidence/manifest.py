@@ -22,7 +22,7 @@ FORM = "swarmhub/evidence/1"
 MAX_MANIFEST_BYTES = 64 << 20
 MAX_SIGNATURE_BYTES = 4096
 MAX_FILES = 256
-MAX_FILE_BYTES = 1 << 30
+MAX_BYTES = 1 << 30  # of all files together
 LINES = ".jsonl"
 LINE_DIGITS = 16  # 64 bits tell lines apart; the file's sha256 proves
 
@@ -105,10 +105,12 @@ def read_manifest(data: bytes) -> Manifest:
     if found.form != FORM:
         raise Altered(MANIFEST, 0, f"expected the form {FORM}, got {found.form[:40]!r}")
     paths = [listed.path for listed in found.files]
+    if found.made_ms < 0 or sum(listed.nbytes for listed in found.files) > MAX_BYTES:
+        raise Altered(MANIFEST, 0, "its time or its sizes are none that a folder may have")
     if len(paths) > MAX_FILES or len(set(paths)) != len(paths):
         raise Altered(MANIFEST, 0, "it lists too many files, or one twice")
     for listed in found.files:
-        if not _is_proper(listed.path) or not 0 <= listed.nbytes <= MAX_FILE_BYTES:
+        if not _is_proper(listed.path) or not 0 <= listed.nbytes <= MAX_BYTES:
             raise Altered(MANIFEST, 0, f"it lists {listed.path[:60]!r}, which no folder may have")
     return found
 

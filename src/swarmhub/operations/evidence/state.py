@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import State
@@ -16,6 +17,9 @@ from swarmhub.contract.records import (
     SPEC,
     STUDY,
     Member,
+    Result,
+    Spec,
+    Study,
     get_chain,
 )
 from swarmhub.contract.study.lifecycle import compute_spec_digest
@@ -28,6 +32,7 @@ from swarmhub.types import Digest, MemberId
 
 STATE = "ledger/state.jsonl"
 MAX_RECORDS = 4096
+KINDS: dict[str, type[Any]] = {"member": Member, "study": Study, "spec": Spec, "result": Result}
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,25 @@ def check_state(lines: Sequence[bytes], chain: Chain, study: str) -> State:
             raise Altered(STATE, record, f"it does not decode ({error})") from None
         if not check_proof(root, found.path, found.value.encode(), proof):
             raise Altered(STATE, record, f"'{found.path}' is not proven by the last header")
+        try:
+            _need_readable(found)
+        except Malformed as error:
+            raise Altered(STATE, record, f"its value does not decode ({error})") from None
         state.values[found.path] = found.value.encode()
     _check_members(state, chain)
     _check_study(state, chain, study)
     return state
+
+
+def _need_readable(found: Proven) -> None:
+    """Raise Malformed unless the value is a record of the kind and the name that its path says:
+    the chain may be one that somebody made for this folder."""
+    kind, _, name = found.path.partition("/")
+    if kind not in KINDS:
+        raise Malformed(f"'{kind[:20]}' is no kind of record here")
+    value = codec.unpack(KINDS[kind], found.value.encode(), MAX_LINE_BYTES)
+    if kind != "result" and str(getattr(value, "id" if kind == "member" else "name")) != name:
+        raise Malformed("it is of another name")
 
 
 def get_every_member(state: State) -> list[Member]:
