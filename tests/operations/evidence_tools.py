@@ -47,10 +47,14 @@ def release_key(word):
     return ReleaseKey(int(hashlib.sha256(word.encode()).hexdigest(), 16) >> 1)
 
 
+def genesis_and(c):
+    """All blocks with their results."""
+    return [replay_genesis(c.ledger.blocks[0], Overlay(State()))[1], *c.blocks]
+
+
 def made_of(c, whole=False, member=1):
     """What a member exports of HEART."""
-    block0 = replay_genesis(c.ledger.blocks[0], Overlay(State()))[1]
-    record = Record(c.ledger.tip, c.ledger.state, [block0, *c.blocks])
+    record = Record(c.ledger.tip, c.ledger.state, genesis_and(c))
     signer = Signer(c.member(member), release_key(c.member(member).name))
     return make_files(record, Wanted(HEART, None, whole), signer, BESIDE)
 
