@@ -82,13 +82,10 @@ def write_crate(subject: Subject, files: Sequence[Listed]) -> bytes:
         {"@id": "#hospital", "@type": "Organization", "name": subject.hospital},
         {
             "@id": "#export", "@type": "CreateAction", "name": "swarmhub evidence export",
-            "agent": {"@id": "#hospital"}, "instrument": {"@id": "#swarmhub"},
+            "description": f"Written by swarmhub {subject.software}.",
+            "agent": {"@id": "#hospital"},
             "endTime": say_time(subject.made_ms)[:19].replace(" ", "T") + "Z",
             "result": {"@id": "./"},
-        },
-        {
-            "@id": "#swarmhub", "@type": "SoftwareApplication", "name": "swarmhub",
-            "version": subject.software, "softwareVersion": subject.software,
         },
         *(_describe(f) for f in files),
     ]  # fmt: skip
