@@ -29,7 +29,9 @@ from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.leaves import parse_fingerprint, read_leaves
+from swarmhub.contract import Result
 from swarmhub.contract.envelope import Transaction, read_transaction, write_transaction
+from swarmhub.contract.events import Departed, Withdrawn
 from swarmhub.contract.inheritance import will_message
 from swarmhub.contract.records import (
     Card,
@@ -66,7 +68,7 @@ from swarmhub.home.config import parse_address
 from swarmhub.home.head import load_head
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import Endpoint, InvitationToken, parse_token, write_token
-from swarmhub.ledger import Tip
+from swarmhub.ledger import Block, Committed, Tip
 from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
@@ -75,6 +77,9 @@ from swarmhub.ledger.cometbft.snapshots import Restoring, pack_state
 from swarmhub.merge import merge_statistics
 from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
+from swarmhub.operations.evidence.extract import Excerpt, read_line, write_line
+from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.manifest import FORM, Manifest, list_file, read_manifest
 from swarmhub.operations.ledger_client import read_card
 from swarmhub.operations.recovery import read_restart
 from swarmhub.operations.studies import read_spec
@@ -516,6 +521,31 @@ def try_starts(data: bytes) -> None:
     assert codec.encode(found) == data
 
 
+def try_excerpt(data: bytes) -> None:
+    """A line of a study's evidence, which a stranger may have written."""
+    assert write_line(read_line(data)) == data
+
+
+def excerpts() -> list[bytes]:
+    header = Header(3, TIME_MS, "a" * 64, "b" * 64, "c" * 64, "d" * 64, key("h1").public)
+    block = Block(header, "e" * 128, (transaction(Leave()), b"\xff"))
+    left = Result("f" * 64, "ok", "", (Departed(1, "left"),))
+    events = (Withdrawn("heart", 1), *left.events)
+    whole = Committed(block, (left, Result("0" * 64, "Malformed")), events)
+    return [write_line(Excerpt("part", whole))]
+
+
+def try_manifest(data: bytes) -> None:
+    found = read_manifest(data)
+    assert codec.pack(found) == data
+
+
+def manifests() -> list[bytes]:
+    files = (list_file("study/terms.jsonl", b"{}\n{}\n"), list_file("README.md", b"text"))
+    made = Manifest("heart", "hearts-0", "a" * 64, 3, "b" * 64, TIME_MS, "0.1.0", files, FORM)
+    return [codec.pack(made)]
+
+
 def try_json(data: bytes) -> None:
     assert codec.encode(codec.decode(data)) == data
 
@@ -673,6 +703,8 @@ HARNESSES = {
             (Malformed,),
         ),
         Harness("stretches", try_starts, lambda: [codec.encode([0, 256, 69888])], (Malformed,)),
+        Harness("excerpts", try_excerpt, excerpts, (Malformed,)),
+        Harness("manifests", try_manifest, manifests, (Altered,)),
         Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
         Harness("answers", try_answer, answers, (BadInput,)),
         Harness("rows", try_row, rows, (Malformed,)),

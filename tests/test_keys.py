@@ -82,7 +82,7 @@ def test_threads_remember_signatures_at_the_same_time():
 
 
 def test_all_domains_differ_and_none_contains_a_zero_byte():
-    assert len(set(DOMAINS)) == len(DOMAINS) == 8
+    assert len(set(DOMAINS)) == len(DOMAINS) == 9
     assert not any("\0" in d for d in DOMAINS)
 
 

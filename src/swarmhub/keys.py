@@ -19,9 +19,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
@@ -80,6 +84,16 @@ class ReleaseKey:
         point = serialization.PublicFormat.CompressedPoint
         self.public = made.public_key().public_bytes(serialization.Encoding.X962, point).hex()
 
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Return the ECDSA signature with SHA-256 of the message alone, in DER, as other tools read
+        it."""
+        return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    def sign(self, domain: str, message: bytes) -> str:
+        """Return the signature over `domain || 0x00 || message`: r and s, 128 hex digits."""
+        r, s = decode_dss_signature(self.sign_bytes(domain.encode() + b"\0" + message))
+        return (r.to_bytes(32, "big") + s.to_bytes(32, "big")).hex()
+
     def save(self, path: Path) -> None:
         """Write as PKCS#8 PEM, readable by the owner only. An existing key is never replaced."""
         _write_key(path, self._key, self.public)
@@ -93,6 +107,30 @@ class ReleaseKey:
         found = cls(key.private_numbers().private_value)
         _check_heading(path, heading, found.public)
         return found
+
+
+def verify_release(public: str, domain: str, message: bytes, signature: str) -> bool:
+    """Return whether `signature` (hex) by the release key `public` (hex) is valid. Never raises on
+    hostile input."""
+    try:
+        if len(signature) != 128 or signature.strip("0123456789abcdef"):
+            return False
+        r, s = int(signature[:64], 16), int(signature[64:], 16)
+        signed = domain.encode() + b"\0" + message
+        _point(public).verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError, InternalError):
+        return False
+    return True
+
+
+def release_to_pem(public: str) -> bytes:
+    """Return the PEM text (SubjectPublicKeyInfo) of a release key's public half."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return _point(public).public_bytes(serialization.Encoding.PEM, form)
+
+
+def _point(public: str) -> ec.EllipticCurvePublicKey:
+    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes.fromhex(public))
 
 
 def make_key(name: str) -> PrivateKey | ReleaseKey:

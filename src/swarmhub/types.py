@@ -22,6 +22,7 @@ CARD_DOMAIN = "swarmhub/card/1"
 INVITE_DOMAIN = "swarmhub/invite/1"
 ROTATE_DOMAIN = "swarmhub/rotate/1"
 RESTART_DOMAIN = "swarmhub/restart/1"
+EVIDENCE_DOMAIN = "swarmhub/evidence/1"
 
 # Versions of what two processes speak. Raised if an older process could not follow.
 WIRE_VERSION = "1"  # between members' nodes; of a message without the header, "1"

@@ -9,6 +9,7 @@ from swarmhub.cli import (
     data,
     demo,
     evaluate,
+    evidence,
     example,
     hub,
     ledger,
@@ -49,6 +50,7 @@ app.add_typer(hub.app, name="hub")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(train.app, name="train")
 app.add_typer(sim.app, name="sim")
 

@@ -46,7 +46,8 @@ def verify(
         return
     print(
         f"{found.chain}: {found.blocks} blocks and {found.transactions} transactions "
-        f"({found.refused} refused) verified.\nHead {found.head}\nState {found.app_hash}"
+        f"({found.refused} refused) verified.\nGenesis {found.genesis}\nHead {found.head}\n"
+        f"State {found.app_hash}"
     )
 
 

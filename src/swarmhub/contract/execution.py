@@ -18,7 +18,7 @@ from swarmhub.contract.records import ForkGenesis, Genesis, get_member_of_key
 from swarmhub.contract.refusals import AlreadyDone, BadValue, BlockQuotaExceeded, Expired, Refusal
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Overlay
-from swarmhub.types import TX_DOMAIN, MemberId, PublicKey
+from swarmhub.types import TX_DOMAIN, Digest, MemberId, PublicKey
 
 MAX_TXS_PER_MEMBER = 64  # in a block; a node in 20 studies sends fewer in a whole round
 MAX_TXS_OF_STRANGERS = 16  # in a block, of all strangers together: they can only apply
@@ -44,7 +44,12 @@ def compute_chain_id(genesis: Genesis) -> str:
     lower = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", plain, strict=False))
     name = "".join(lower.get(c, c) for c in genesis.name)
     words = "".join(c if c in plain else "-" for c in name)
-    return f"{words[:30]}-{codec.digest(b'swarmhub/genesis/1', codec.pack(genesis))[:12]}"
+    return f"{words[:30]}-{compute_genesis_digest(genesis)[:12]}"
+
+
+def compute_genesis_digest(genesis: Genesis) -> Digest:
+    """Return the digest of a genesis, by which a chain's origin is told."""
+    return codec.digest(b"swarmhub/genesis/1", codec.pack(genesis))
 
 
 def found(state: Overlay, genesis: Genesis, env: Env) -> tuple[Event, ...]:

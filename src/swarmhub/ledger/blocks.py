@@ -278,10 +278,27 @@ def _compare(block: Block, results: Digest, app_hash: Digest, time_ms: int) -> N
     header, height = block.header, block.header.height
     if header.txs != _txs_digest(block.txs):
         raise LedgerDamaged(height, "its transactions are not those that its writer signed")
-    if not keys.verify(header.writer, BLOCK_DOMAIN, codec.pack(header), block.signature):
+    if not is_signed(header, block.signature):
         raise LedgerDamaged(height, "its signature is not its writer's")
     if header.app_hash != app_hash or header.results != results or header.time_ms != time_ms:
         raise LedgerDamaged(height, "its results are not what the contract computes")
+
+
+# parts of a block
+
+
+def is_signed(header: Header, signature: Signature) -> bool:
+    """Return whether a header is signed by its writer."""
+    return keys.verify(header.writer, BLOCK_DOMAIN, codec.pack(header), signature)
+
+
+def has_contents(
+    header: Header, txs: Sequence[bytes], results: Sequence[contract.Result],
+    events: Sequence[Event],
+) -> bool:  # fmt: skip
+    """Return whether a header names these transactions, results and events as those of its block
+    (not the messages of results)."""
+    return (header.txs, header.results) == (_txs_digest(txs), _results_digest(results, events))
 
 
 # storage form

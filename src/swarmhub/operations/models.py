@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import platform
@@ -131,6 +132,25 @@ async def export_model(home: Home, study: str, target: Target) -> ModelExported:
         made.recipe, len(made.design.sources), made.positive, made.response.kind, made.method,
         made.gives, notes,
     )  # fmt: skip
+
+
+def remake_exported(home: Home, study: str, digest: Digest, label: str) -> ExportedModel:
+    """Return the newest or best model of a study, as it would be exported now. Raises BadInput if
+    neither has this digest; `label` is for a study that declares no data."""
+
+    async def look_up() -> list[_Record]:
+        async with open_client(home) as client:
+            found = client.need_study(study)
+            held = [(found.current, False), (found.best, True)]
+            return [_look_up(client, study, b) for m, b in held if m and m.digest == digest]
+
+    records = asyncio.run(look_up())
+    if not records:
+        raise BadInput(
+            f"The model {digest[:16]}… is neither the newest nor the best one of '{study}' "
+            "any more."
+        )
+    return _make_exported(home, records[0], "" if records[0].spec.data else label)
 
 
 def _look_up(client: LedgerClient, study: str, best: bool) -> _Record:

@@ -10,11 +10,13 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import State
-from swarmhub.contract.records import STUDY, get_members, get_names
+from swarmhub.contract.execution import compute_genesis_digest
+from swarmhub.contract.records import STUDY, get_members, get_names, read_genesis_json
 from swarmhub.errors import BadInput
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed, SqliteLedger, Tip
+from swarmhub.ledger.blocks import MAX_GENESIS_BYTES
 from swarmhub.ledger.cometbft import verify_comet_ledger
 from swarmhub.operations.log import Happened, Wanted, find_member, select_events, show_event
 from swarmhub.types import Digest, MemberId
@@ -34,6 +36,7 @@ class Verified:
     """Figures of a verified ledger."""
 
     chain: str
+    genesis: Digest
     blocks: int
     transactions: int
     refused: int
@@ -67,6 +70,7 @@ def verify(file: Path | None, home: Path) -> Verified:
     results = [r for block in record.blocks for r in block.results]
     return Verified(
         chain=record.tip.chain_id,
+        genesis=find_genesis(record),
         blocks=len(record.blocks),
         transactions=len(results),
         refused=sum(not r.ok for r in results),
@@ -74,6 +78,12 @@ def verify(file: Path | None, home: Path) -> Verified:
         app_hash=record.state.app_hash.hex(),
         members=tuple(m.name for m in get_members(record.state)),
     )
+
+
+def find_genesis(record: Record) -> Digest:
+    """Return the digest of the genesis in block 0."""
+    block0 = codec.decode(record.blocks[0].block.txs[0], MAX_GENESIS_BYTES)
+    return compute_genesis_digest(read_genesis_json(block0))
 
 
 def read_log(

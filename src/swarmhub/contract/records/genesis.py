@@ -19,7 +19,7 @@ class Card:
     consensus: PublicKey  # signs blocks on ledgers that have validators
     address: str  # host:port of the node's peer port; @host:port of relays if it is behind these
     ledger: str = ""  # ID@host:port of its ledger's peer port, on ledgers that have peers
-    release: ReleaseKey = ""  # P-256: will sign models for tools outside of the consortium
+    release: ReleaseKey = ""  # P-256: signs models for tools outside of the consortium
     versions: tuple[int, ...] = (1,)  # of the contract, that the node has
     signature: Signature = ""
 
