@@ -17,6 +17,8 @@ from typing import Any
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.errors import BadInput, HomeError
+from swarmhub.home.tracking import parse_track
+from swarmhub.logs import FORMATS
 from swarmhub.transport.relay.streams import relays_of
 
 FORMAT = 1
@@ -27,7 +29,8 @@ HIDDEN = "127.0.0.1:7400"  # listening address of a host behind relays
 HUB_KEYS = ("hub_listen", "hub_names", "hub_prefix", "hub_user")
 HUB_OFF = "off"
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
-OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS)
+LOG_KEYS = ("log_format", "track")
+OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *LOG_KEYS)
 NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
@@ -48,11 +51,13 @@ class Config:
     listen: str  # host:port on which it listens
     ledger_address: str = ""  # the same two for the ledger's engine, if there is one
     ledger_listen: str = ""
-    health_listen: str = ""  # host:port on which GET /health answers, for monitoring
+    health_listen: str = ""  # host:port on which GET /health and /metrics answer, for monitoring
     hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7480 on
     hub_names: str = ""  # further host names of the hub, behind a proxy
     hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
     hub_user: str = ""  # header in which a trusted proxy names the user
+    log_format: str = ""  # "text" or "json"; "": as SWARMHUB_LOG says, or text
+    track: str = ""  # where training metrics go: mlflow:URL, mlflow:/FOLDER, tensorboard:/FOLDER
     gossip_ms: int = 5  # pause between two messages to another engine; more on links that are slow
     commit_ms: int = 0  # wait after each block for votes that are late
     propose_ms: int = 400  # wait for a block's proposer, before the next one proposes
@@ -79,9 +84,10 @@ def parse_config(text: str, root: Path) -> Config:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
             raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
     texts, numbers = _take_texts(path, found), _take_numbers(path, found)
-    for key in [k for k in texts if k not in ("name", "ledger", *HUB_KEYS)]:
+    for key in [k for k in texts if k not in ("name", "ledger", *HUB_KEYS, *LOG_KEYS)]:
         check_places(path, key, texts[key])
     check_hub(path, texts)
+    check_logs(path, texts)
     return Config(**texts, **numbers)
 
 
@@ -176,6 +182,19 @@ def check_hub(config: Path, texts: dict[str, str]) -> None:
     if header and not re.fullmatch(r"[A-Za-z0-9-]{1,60}", header):
         raise HomeError(f"{config}: expected the name of a header for 'hub_user', got "
                         f"{header[:60]!r}.")  # fmt: skip
+
+
+def check_logs(config: Path, texts: dict[str, str]) -> None:
+    """Raise HomeError for settings of logs and training metrics that cannot be."""
+    chosen = texts.get("log_format", "")
+    if chosen and chosen not in FORMATS:
+        raise HomeError(f"{config}: expected 'text' or 'json' for 'log_format', got "
+                        f"{chosen[:60]!r}.")  # fmt: skip
+    try:
+        if track := texts.get("track", ""):
+            parse_track(track)
+    except BadInput as error:
+        raise HomeError(f"{config}: 'track': {error}") from None
 
 
 def read_name(name: str) -> str:
