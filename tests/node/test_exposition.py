@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from swarmhub.node.exposition import Family, counter, gauge, write_text
+from swarmhub.node.exposition import Family, write_text
 
 parser = pytest.importorskip("prometheus_client.parser")
+
+
+def gauge(name, value):
+    return Family(name, "gauge", "X.", (({}, value),))
 
 
 def read(*families):
@@ -28,10 +32,12 @@ def test_a_label_is_read_back_as_it_was(text):
 
 @pytest.mark.parametrize("value", [0, 1, 1 << 53, 0.1, 1e300, 1e-300])
 def test_a_value_is_read_back_exactly(value):
-    assert read(gauge("swarmhub_x", "X.", value)) == {("swarmhub_x", ()): value}
+    assert read(gauge("swarmhub_x", value)) == {("swarmhub_x", ()): value}
 
 
 def test_kinds_are_declared():
-    text = write_text([counter("swarmhub_x_total", "X.", 1), gauge("swarmhub_y", "Y.", 2)])
+    text = write_text(
+        [Family("swarmhub_x_total", "counter", "X.", (({}, 1),)), gauge("swarmhub_y", 2)]
+    )
     kinds = {f.name: f.type for f in parser.text_string_to_metric_families(text)}
     assert kinds == {"swarmhub_x": "counter", "swarmhub_y": "gauge"}

@@ -45,12 +45,12 @@ class Config:
     """The operator's settings. `ledger` is a path, absolute or relative to the home, for a ledger
     that the nodes of one machine share, or "cometbft"."""
 
-    name: str
-    ledger: str
+    name: str  # of the hospital
+    ledger: str  # the path of a file for one machine, or "cometbft"
     address: str  # host:port under which the other members reach this node
     listen: str  # host:port on which it listens
-    ledger_address: str = ""  # the same two for the ledger's engine, if there is one
-    ledger_listen: str = ""
+    ledger_address: str = ""  # host:port under which the others reach the engine
+    ledger_listen: str = ""  # where the engine listens
     health_listen: str = ""  # host:port on which GET /health and /metrics answer, for monitoring
     hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7480 on
     hub_names: str = ""  # further host names of the hub, behind a proxy

@@ -40,9 +40,10 @@ def parse_track(text: str) -> TrackTarget:
             return TrackTarget(kind, place)
         if kind == MLFLOW and _is_server(place):
             return TrackTarget(kind, place)
+    got = repr(text[:80]) if "@" not in text else "a text with an @"  # it may be a password
     raise BadInput(
         "Expected 'mlflow:http://HOST:PORT', 'mlflow:/FOLDER' or 'tensorboard:/FOLDER', with no "
-        f"user or password in it, got {text[:80]!r}."
+        f"user or password in it, got {got}."
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = Mapping[str, str]
+Kind = Literal["counter", "gauge"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Family:
     """A metric and its samples. The name of a counter ends with `_total`."""
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Kind
     help: str
     samples: tuple[tuple[Labels, float], ...]
 
@@ -31,16 +32,6 @@ class Family:
         for labels, value in self.samples:
             named = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
             yield f"{self.name}{{{named}}} {value!r}" if named else f"{self.name} {value!r}"
-
-
-def gauge(name: str, said: str, value: float) -> Family:
-    """Return a gauge of one sample."""
-    return Family(name, "gauge", said, (({}, value),))
-
-
-def counter(name: str, said: str, value: float) -> Family:
-    """Return a counter of one sample."""
-    return Family(name, "counter", said, (({}, value),))
 
 
 def write_text(families: Iterable[Family]) -> str:

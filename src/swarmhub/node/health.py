@@ -81,8 +81,7 @@ class Health:
 
     async def _answer(self, request: web.Request) -> web.Response:
         standing, ledger = self._status.standing(), self._services.ledger
-        failed = ledger.failure is not None
-        well = standing.state == "member" and not (failed or self._services.stopping.is_set())
+        well = self._status.does_its_work()
         found = {
             "well": well,
             "height": ledger.tip.height,

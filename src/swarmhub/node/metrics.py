@@ -14,20 +14,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import swarmhub
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.records import ROUND, STUDY, Round, get_chain, get_members
 from swarmhub.contract.round.kinds import KINDS, PHASES
 from swarmhub.node.beside import BesideNode
-from swarmhub.node.exposition import Family, Labels, counter, gauge, write_text
-from swarmhub.node.sent import KINDS as SENT_KINDS
+from swarmhub.node.exposition import Family, Labels, write_text
+from swarmhub.node.metric_names import METRICS
+from swarmhub.node.sent import KINDS as KINDS_SENT
 from swarmhub.node.services import Services
 from swarmhub.node.status import Status
 from swarmhub.node.studies import Studies
 
 DIGITS = 16  # of a digest, as the commands show it
 STATM = Path("/proc/self/statm")
+STARTED_S = time.time()
+
+Value = tuple[Any, ...]  # a name of METRICS, its value, and those of its labels
 
 
 class Metrics:
@@ -46,102 +51,65 @@ class Metrics:
 
     def write(self) -> str:
         """Return the present values in Prometheus's text format."""
-        return write_text(self._families())
+        found: dict[str, list[tuple[Labels, float]]] = {name: [] for name in METRICS}
+        for name, value, *labels in self._values():
+            found[name].append((dict(zip(METRICS[name].labels, labels, strict=True)), value))
+        return write_text(
+            Family(name, metric.kind, metric.means, tuple(found[name]))
+            for name, metric in METRICS.items()
+        )
 
-    def _families(self) -> Iterator[Family]:
-        yield from self._of_software()
+    def _values(self) -> Iterator[Value]:
+        """Yield a name, a value, and the values of the name's labels, for each sample."""
+        yield "swarmhub_build_info", 1, swarmhub.__version__, platform.python_version()
         yield from self._of_ledger()
         yield from self._of_studies()
-        yield from self._of_data()
-        yield from self._of_process()
+        for kind in KINDS_SENT:
+            yield "swarmhub_sent_bytes_total", self._services.outgoing.nbytes[kind], kind
+        blobs = self._services.blobs
+        yield "swarmhub_blobs", len(blobs.digests())
+        yield "swarmhub_blobs_bytes", blobs.nbytes
+        for process in self._beside:
+            yield "swarmhub_beside_running", int(process.is_running), process.name
+        yield "process_cpu_seconds_total", time.process_time()
+        yield "process_resident_memory_bytes", read_resident_bytes()
+        yield "process_start_time_seconds", STARTED_S
 
-    def _of_software(self) -> Iterator[Family]:
-        labels = {"version": swarmhub.__version__, "python": platform.python_version()}
-        yield Family(
-            "swarmhub_build_info", "gauge", "The software's version.", ((labels, 1),)
-        )  # fmt: skip
-
-    def _of_ledger(self) -> Iterator[Family]:
+    def _of_ledger(self) -> Iterator[Value]:
         services, standing = self._services, self._status.standing()
-        tip, me = services.ledger.tip, services.me()
-        failed = services.ledger.failure is not None or services.stopping.is_set()
-        members = get_members(services.state)
-        yield gauge("swarmhub_ledger_height", "Height of the newest block here.", tip.height)
-        age_s = max(0, self._clock() - tip.time_ms) / 1000
-        yield gauge("swarmhub_ledger_block_age_seconds", "Seconds since the newest block.", age_s)
-        well = standing.state == "member" and not failed
-        yield gauge("swarmhub_well", "1 while the node does a member's work.", int(well))
-        waiting = int(standing.state == "waiting")
-        yield gauge("swarmhub_waiting", "1 while it waits for its admission.", waiting)
-        problems = len(self._status.all_problems())
-        yield gauge("swarmhub_problems", "Sentences with ! in 'swarmhub status'.", problems)
-        yield gauge("swarmhub_members", "Members of the consortium.", len(members))
-        validators = sum(m.power > 0 for m in members)
-        yield gauge("swarmhub_validators", "Members that vote on blocks.", validators)
-        yield gauge("swarmhub_is_validator", "1 if this node is one.", int(bool(me and me.power)))
+        tip, me, members = services.ledger.tip, services.me(), get_members(services.state)
+        yield "swarmhub_ledger_height", tip.height
+        yield "swarmhub_ledger_block_age_seconds", max(0, self._clock() - tip.time_ms) / 1000
+        yield "swarmhub_well", int(self._status.does_its_work())
+        yield "swarmhub_waiting", int(standing.state == "waiting")
+        yield "swarmhub_problems", len(self._status.all_problems())
+        yield "swarmhub_members", len(members)
+        yield "swarmhub_validators", sum(m.power > 0 for m in members)
+        yield "swarmhub_is_validator", int(bool(me and me.power))
 
-    def _of_studies(self) -> Iterator[Family]:
+    def _of_studies(self) -> Iterator[Value]:
         state = self._services.state
         running = get_chain(state).running
-        yield gauge("swarmhub_studies_running", "Studies that run.", len(running))
+        yield "swarmhub_studies_running", len(running)
         attached = sum(d.local.attached for d in self._studies.drivers.values())
-        yield gauge("swarmhub_trainers_attached", "Trainers attached here.", attached)
-        rounds = [
-            (STUDY.need(state, name).spec[:DIGITS], r)
-            for name in running
-            if (r := ROUND.get(state, name)) is not None
-        ]
+        yield "swarmhub_trainers_attached", attached
+        for name in running:
+            r = ROUND.get(state, name)
+            if r is not None:
+                yield from self._of_round(STUDY.need(state, name).spec[:DIGITS], r)
 
-        def of(name: str, said: str, value: Callable[[Round], float]) -> Family:
-            samples = tuple(({"study": study}, value(r)) for study, r in rounds)
-            return Family(f"swarmhub_round_{name}", "gauge", said, samples)
-
-        def one_of(
-            name: str, said: str, all_: Sequence[str], now: Callable[[Round], str]
-        ) -> Family:
-            samples = tuple(
-                ({"study": study, name: text}, int(now(r) == text))
-                for study, r in rounds
-                for text in all_
-            )
-            return Family(f"swarmhub_round_{name}", "gauge", said, samples)
-
-        now_ms = self._clock()
-        yield of("number", "Number of the open round.", lambda r: r.number)
-        yield one_of("kind", "1 for the kind of the open round.", tuple(KINDS), lambda r: r.kind)
-        yield one_of("phase", "1 for its phase.", tuple(PHASES), lambda r: r.phase)
-        yield of("roster", "Members that it is for.", lambda r: len(r.roster))
-        yield of("contributions", "Contributions that have come.", lambda r: len(r.contributions))
-        yield of("contributions_needed", "Contributions without which it does not close.",
-                 lambda r: r.min_peers)  # fmt: skip
-        yield of("term", "Leaders that it has had, but for the present one.", lambda r: r.lead.term)
-        yield of("age_seconds", "Seconds since it opened.",
-                 lambda r: max(0, now_ms - r.opened_ms) / 1000)  # fmt: skip
-
-    def _of_data(self) -> Iterator[Family]:
-        blobs, nbytes = self._services.blobs, self._services.outgoing.nbytes
-        samples: tuple[tuple[Labels, float], ...] = tuple(
-            ({"kind": kind}, nbytes[kind]) for kind in SENT_KINDS
-        )
-        yield Family(
-            "swarmhub_sent_bytes_total", "counter",
-            "Bytes that this process has sent to other hospitals.", samples,
-        )  # fmt: skip
-        yield gauge("swarmhub_blobs", "Buffers of parameters on disk.", len(blobs.digests()))
-        yield gauge("swarmhub_blobs_bytes", "Their bytes.", blobs.nbytes)
-
-    def _of_process(self) -> Iterator[Family]:
-        samples = tuple(({"process": b.name}, int(b.is_running)) for b in self._beside)
-        yield Family(
-            "swarmhub_beside_running", "gauge",
-            "1 while the process beside the node runs.", samples,
-        )  # fmt: skip
-        yield counter("process_cpu_seconds_total", "CPU time of the node.", time.process_time())
-        yield gauge("process_resident_memory_bytes", "Its memory.", read_resident_bytes())
-        yield gauge("process_start_time_seconds", "Its start, since 1970.", STARTED_S)
-
-
-STARTED_S = time.time()
+    def _of_round(self, study: str, r: Round) -> Iterator[Value]:
+        yield "swarmhub_round_number", r.number, study
+        for kind in KINDS:
+            yield "swarmhub_round_kind", int(r.kind == kind), study, kind
+        for phase in PHASES:
+            yield "swarmhub_round_phase", int(r.phase == phase), study, phase
+        yield "swarmhub_round_roster", len(r.roster), study
+        yield "swarmhub_round_contributions", len(r.contributions), study
+        yield "swarmhub_round_contributions_needed", r.min_peers, study
+        yield "swarmhub_round_term", r.lead.term, study
+        age_s = max(0, self._clock() - r.opened_ms) / 1000
+        yield "swarmhub_round_age_seconds", age_s, study
 
 
 def read_resident_bytes() -> int:

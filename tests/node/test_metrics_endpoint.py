@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import urllib.request
 
@@ -10,6 +11,7 @@ import pytest
 from swarm import PROGRAMS, Network, make_spec
 
 from swarmhub.demo.processes import free_address
+from swarmhub.node.metric_names import METRICS
 from swarmhub.node.sent import ALL, SentBook
 
 parser = pytest.importorskip("prometheus_client.parser")
@@ -57,7 +59,7 @@ def watched(tmp_path_factory):
         network.wait_until(lambda: all("is up" in network.log(i).read_text() for i in (1, 2)))
         before = Scrape(place)
         network.open_study(make_spec("hearts", title="Cardiac arrest"))
-        program = [PROGRAMS / "add_one.py", "--study", "hearts"]
+        program = [PROGRAMS / "add_measured.py", "--study", "hearts"]
         network.train(1, program)
 
         def is_waiting():
@@ -92,6 +94,12 @@ def test_metrics_agree_with_the_ledger(watched):
     assert after.value("swarmhub_ledger_height") > one.value("swarmhub_ledger_height") > 0
 
 
+def test_every_metric_of_the_reference_is_there(watched):
+    _, _, _, one, _ = watched
+    found = {s.name for family in one.families.values() for s in family.samples}
+    assert found == set(METRICS)
+
+
 def test_bytes_sent_are_those_of_the_record(watched):
     network, *_, after = watched
     book = list(SentBook(network.homes[0].sent_path).read())
@@ -112,9 +120,10 @@ def test_blobs_are_those_on_disk(watched):
 def test_counters_never_fall(watched):
     _, place, before, one, after = watched
     scrapes = [before, one, after, Scrape(place)]
-    for earlier, later in zip(scrapes, scrapes[1:], strict=False):
+    for earlier, later in itertools.pairwise(scrapes):
         was = earlier.counters()
-        assert was.items() and all(later.counters()[key] >= value for key, value in was.items())
+        assert was
+        assert all(later.counters()[key] >= value for key, value in was.items())
 
 
 def test_process_figures_are_the_systems(watched):
