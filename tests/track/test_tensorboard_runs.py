@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import defaultdict
 
 import pytest
-from tracked import expected, run_tracked
+from tracked import count, expected, read_records, run_tracked
 
 pytest.importorskip("tensorboardX")
 pytestmark = pytest.mark.process
@@ -23,29 +22,6 @@ def read_by_tensorboard(folder):
         accumulator.Reload()
     tags = accumulator.Tags()["scalars"]
     return {tag: [(s.step, s.value) for s in accumulator.Scalars(tag)] for tag in tags}
-
-
-def read_records(folder):
-    """Return the same by the written form of TFRecord, checksums included."""
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.record_writer import masked_crc32c
-
-    found = defaultdict(list)
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        data = path.read_bytes()
-        while data:
-            length = int.from_bytes(data[:8], "little")
-            assert int.from_bytes(data[8:12], "little") == masked_crc32c(data[:8])
-            event, end = data[12 : 12 + length], 16 + length
-            assert int.from_bytes(data[end - 4 : end], "little") == masked_crc32c(event)
-            read, data = Event.FromString(event), data[end:]
-            for value in read.summary.value:
-                found[value.tag].append((read.step, value.simple_value))
-    return found
-
-
-def count(folder, name):
-    return len(read_records(folder).get(name, []))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["kept", "lost"])

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from swarm import PROGRAMS, Network, make_spec, swarmhub
-from test_tensorboard_runs import count
+from tracked import count
 
 from swarmhub.demo.processes import free_address
 from swarmhub.errors import BadInput
@@ -93,7 +93,8 @@ def test_each_package_is_named_by_its_extra(monkeypatch, track, package):
 
 
 def test_the_node_loads_no_package_of_a_tracker():
-    code = "import sys, swarmhub.node.service, swarmhub.track.child; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "swarmhub.track.child" in done.stdout.split()
-    assert not {"mlflow", "tensorboardX", "swarmhub.track.process"} & set(done.stdout.split())
+    command = [sys.executable, str(PROGRAMS / "modules_of_a_node.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "swarmhub.track.child" in loaded
+    assert not {"mlflow", "tensorboardX", "swarmhub.track.process"} & loaded

@@ -4,6 +4,8 @@ Hospital 1 adds 1 a round and hospital 2 adds 3, both with 10 samples. So the me
 2 t after training round t, and the metrics are hundredths: the expected values need no ledger.
 """
 
+from collections import defaultdict
+
 from swarm import PROGRAMS, Network, make_spec
 
 from swarmhub.contract.records import get_chain
@@ -52,3 +54,26 @@ def run_tracked(root, track, is_begun, is_done, loses_state):
         network.wait_until(is_done)
         assert "Traceback" not in network.log(1).read_text()
         return network.read(lambda state: get_chain(state).chain_id), network.study("s").spec
+
+
+def read_records(folder):
+    """Return {name: [(step, value)]} of a run's event files, by the written form of TFRecord."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
+    found = defaultdict(list)
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            assert int.from_bytes(data[8:12], "little") == masked_crc32c(data[:8])
+            event, end = data[12 : 12 + length], 16 + length
+            assert int.from_bytes(data[end - 4 : end], "little") == masked_crc32c(event)
+            read, data = Event.FromString(event), data[end:]
+            for value in read.summary.value:
+                found[value.tag].append((read.step, value.simple_value))
+    return found
+
+
+def count(folder, name):
+    return len(read_records(folder).get(name, []))
