@@ -24,6 +24,7 @@ LEVELS = [
         "keys",
         "params",
         "words",
+        "logs",
     ],
     ["contract"],
     ["merge"],
@@ -34,7 +35,7 @@ LEVELS = [
     ["home"],
     ["node"],
     ["operations"],
-    ["hub"],
+    ["hub", "track"],
     ["demo", "examples", "cli", "sim"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}

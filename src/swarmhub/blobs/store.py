@@ -107,6 +107,11 @@ class BlobStore:
         """Return the digests of all held blobs."""
         return set(self._index)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all held blobs."""
+        return sum(found.nbytes for found in list(self._index.values()))
+
     def path(self, digest: Digest) -> Path:
         """Return the path of a digest's buffer."""
         return self.root / f"{digest}.bin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for every error that a person can fix."""
+    from swarmhub import logs
     from swarmhub.errors import SwarmhubError, plain
     from swarmhub.node import parent_watch
 
@@ -24,10 +26,16 @@ def main() -> None:
 
         sys.exit(up(sys.argv[2:]))
     try:
+        if logs.is_json():
+            logs.set_up(logging.WARNING)
         if command == "train":  # a trainer's process: no node in memory
             from swarmhub.cli.train import app as train
 
             sys.exit(_run(train, sys.argv[2:], "swarmhub train"))
+        if command == "track":  # beside the node, which starts it
+            from swarmhub.cli.track import main as track
+
+            sys.exit(track(sys.argv[2:]))
         if command == "status":  # it must answer within a second
             from swarmhub.cli.status import app as status
 
@@ -40,13 +48,12 @@ def main() -> None:
 
         sys.exit(_run(app, sys.argv[1:], "swarmhub"))
     except SwarmhubError as error:
-        print(f"swarmhub: {plain(error, MOST)}", file=sys.stderr)
+        logs.say(plain(error, MOST))
         sys.exit(2)
     except OSError as error:
-        print(
-            f"swarmhub: {error.strerror or error} ({error.filename or 'system'}); "
-            "check the path, its permissions and the disk.",
-            file=sys.stderr,
+        logs.say(
+            f"{error.strerror or error} ({error.filename or 'system'}); "
+            "check the path, its permissions and the disk."
         )
         sys.exit(2)
     except KeyboardInterrupt:
@@ -60,16 +67,18 @@ def _run(app: Typer, arguments: list[str], name: str) -> int:
     """Run a command; returns the exit code. A usage error is one line, without a box."""
     import typer
 
+    from swarmhub import logs
+
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # the base of all of them
     try:
         code = app(arguments, prog_name=name, standalone_mode=False)
     except typer.Abort:
-        print("swarmhub: Not confirmed; nothing was done.", file=sys.stderr)
+        logs.say("Not confirmed; nothing was done.")
         return 1
     except usage_error as error:
         said = say_usage(error)
         if said:
-            print(f"swarmhub: {said}", file=sys.stderr)
+            logs.say(said)
         return 2
     return code if isinstance(code, int) else 0
 

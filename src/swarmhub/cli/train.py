@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from swarmhub import logs
 from swarmhub.cli.files import (
     DecimalOption,
     FormatOption,
@@ -70,7 +72,10 @@ def table(
         raise BadInput(f"Expected --hold-out from 0 to 0.9, got {hold_out:g}.")
 
     def say(sentence: str) -> None:
-        print(sentence, flush=True)
+        if logs.is_json():
+            logs.say(sentence, "swarmhub.trainer", logging.INFO)
+        else:
+            print(sentence, flush=True)
 
     def of(paths: list[Path]) -> Files:
         return Files(tuple(paths), separator, decimal, sheet, format_, read_options(read))

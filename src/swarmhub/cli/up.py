@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from swarmhub import failpoints
+from swarmhub import failpoints, logs
 from swarmhub.errors import SwarmhubError
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print a usage error in one line; exit code 2."""
-        print(f"swarmhub: {message[:1].upper()}{message[1:]}. See '{self.prog} --help'.",
-              file=sys.stderr)  # fmt: skip
+        logs.say(f"{message[:1].upper()}{message[1:]}. See '{self.prog} --help'.")
         sys.exit(2)
 
 
@@ -36,24 +35,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--home", type=Path, default=Path(default), help="the node's home")
     parser.add_argument("--verbose", action="store_true", help="log every step")
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it logs peers' failed handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     try:
+        logs.set_up(logging.DEBUG if options.verbose else logging.INFO)
         failpoints.arm()
         asyncio.run(_run(options.home, options.verbose))
     except SwarmhubError as error:
-        print(f"swarmhub: {error}", file=sys.stderr)
+        logs.say(str(error))
         return 2
     except OSError as error:
-        print(
-            f"swarmhub: {error.strerror or error} ({error.filename or 'system'}); "
-            "check the path, its permissions and the disk.",
-            file=sys.stderr,
+        logs.say(
+            f"{error.strerror or error} ({error.filename or 'system'}); "
+            "check the path, its permissions and the disk."
         )
         return 2
     except KeyboardInterrupt:
@@ -63,24 +57,30 @@ def main(arguments: list[str]) -> int:
 
 async def _run(root: Path, verbose: bool) -> None:
     from swarmhub.home.home import Home
-    from swarmhub.hub.child import HubChild
+    from swarmhub.hub.child import make_hub_child
     from swarmhub.node.service import Node
+    from swarmhub.track.child import make_track_child
+
+    home = Home.open(root)
+    if home.config.log_format:
+        logs.set_up(logging.DEBUG if verbose else logging.INFO, home.config.log_format)
 
     # Imported modules stay in memory. Frozen, they do not count, so the garbage collector makes a
     # full pass as soon as there is a quarter of what the node itself holds.
     gc.collect()
     gc.freeze()
     loop = asyncio.get_running_loop()
-    again, hub = True, HubChild(Home.open(root), verbose)
+    again, beside = True, (make_hub_child(home), make_track_child(home))
     try:
         while again:  # a node with rotated keys restarts
-            node = Node(Home.open(root), verbose, _perform, on_start=hub.start)
+            node = Node(Home.open(root), verbose, _perform, beside)
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, node.stopping.set)
             await node.run()
             again = node.renewed
     finally:
-        await hub.close()
+        for process in beside:
+            await process.close()
 
 
 async def _perform(home: Home, act: str, arguments: Any, person: str) -> Any:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from swarmhub import logs
 from swarmhub.errors import SwarmhubError
 from swarmhub.home.config import HUB_OFF
 from swarmhub.hub.child import SWITCH
@@ -94,7 +95,7 @@ class Processes:
             code = child.poll()
             if code not in (None, 0):
                 lines = self._logs[name].read_text("utf-8", "replace").strip().splitlines()
-                last = lines[-1].removeprefix("swarmhub: ") if lines else f"exit code {code}"
+                last = logs.read_sentence(lines[-1]) if lines else f"exit code {code}"
                 raise SwarmhubError(f"{name} stopped: {last} (log: {self._logs[name]})")
 
     def named_pids(self) -> list[tuple[str, int]]:

@@ -17,6 +17,8 @@ from typing import Any
 from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.names import find_address_fault, find_name_fault
 from swarmhub.errors import BadInput, HomeError
+from swarmhub.home.tracking import parse_track
+from swarmhub.logs import FORMATS
 from swarmhub.transport.relay.streams import relays_of
 
 FORMAT = 1
@@ -42,7 +44,10 @@ HEALTH_CATEGORIES = (  # of the vocabulary of HealthDCAT-AP, which follows Artic
     "PGEH", "PHDR", "RMMD", "RPDG", "RQSH", "WELA",
 )  # fmt: skip
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
-OPTIONAL_KEYS = ("ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *CATALOGUE_KEYS)
+LOG_KEYS = ("log_format", "track")
+OPTIONAL_KEYS = (
+    "ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *LOG_KEYS, *CATALOGUE_KEYS,
+)  # fmt: skip
 NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
     "commit_ms": (0, 60_000),
@@ -57,18 +62,20 @@ class Config:
     """The operator's settings. `ledger` is a path, absolute or relative to the home, for a ledger
     that the nodes of one machine share, or "cometbft"."""
 
-    name: str
-    ledger: str
+    name: str  # of the hospital
+    ledger: str  # the path of a file for one machine, or "cometbft"
     address: str  # host:port under which the other members reach this node
     listen: str  # host:port on which it listens
-    ledger_address: str = ""  # the same two for the ledger's engine, if there is one
-    ledger_listen: str = ""
-    health_listen: str = ""  # host:port on which GET /health answers, for monitoring
+    ledger_address: str = ""  # host:port under which the others reach the engine
+    ledger_listen: str = ""  # where the engine listens
+    health_listen: str = ""  # host:port on which GET /health and /metrics answer, for monitoring
     hub_listen: str = ""  # host:port of the pages; "off"; "": the loopback, from port 7490 on
     hub_names: str = ""  # further host names of the hub, behind a proxy
     hub_prefix: str = ""  # the path before all pages, behind a proxy: "/swarmhub"
     hub_data: str = ""  # the folder of data files that the pages may look at
     hub_user: str = ""  # header in which a trusted proxy names the user
+    log_format: str = ""  # "text" or "json"; "": as SWARMHUB_LOG says, or text
+    track: str = ""  # where training metrics go: mlflow:URL, mlflow:/FOLDER, tensorboard:/FOLDER
     catalogue_contact: str = ""  # mailto: or https: of those that answer questions about the data
     catalogue_legislation: str = ""  # addresses (ELI) of the laws that apply, separated by spaces
     catalogue_hdab: str = ""  # name of the health data access body
@@ -101,10 +108,11 @@ def parse_config(text: str, root: Path) -> Config:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
             raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
     texts, numbers = _take_texts(path, found), _take_numbers(path, found)
-    known = ("name", "ledger", *HUB_KEYS, *CATALOGUE_KEYS)
+    known = ("name", "ledger", *HUB_KEYS, *LOG_KEYS, *CATALOGUE_KEYS)
     for key in [k for k in texts if k not in known]:
         check_places(path, key, texts[key])
     check_hub(path, texts)
+    check_logs(path, texts)
     check_catalogue(path, texts)
     return Config(**texts, **numbers)
 
@@ -203,6 +211,19 @@ def check_hub(config: Path, texts: dict[str, str]) -> None:
     if header and not re.fullmatch(r"[A-Za-z0-9-]{1,60}", header):
         raise HomeError(f"{config}: expected the name of a header for 'hub_user', got "
                         f"{header[:60]!r}.")  # fmt: skip
+
+
+def check_logs(config: Path, texts: dict[str, str]) -> None:
+    """Raise HomeError for settings of logs and training metrics that cannot be."""
+    chosen = texts.get("log_format", "")
+    if chosen and chosen not in FORMATS:
+        raise HomeError(f"{config}: expected 'text' or 'json' for 'log_format', got "
+                        f"{chosen[:60]!r}.")  # fmt: skip
+    try:
+        if track := texts.get("track", ""):
+            parse_track(track)
+    except BadInput as error:
+        raise HomeError(f"{config}: 'track': {error}") from None
 
 
 def check_catalogue(config: Path, texts: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import signal
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +17,13 @@ from aiohttp import web
 from swarmhub.errors import BadInput
 from swarmhub.files import write_durably
 from swarmhub.home.config import parse_address
+from swarmhub.home.forbidding import forbid_keys
 from swarmhub.home.home import Home
 from swarmhub.hub.auth.users import HERE
 from swarmhub.hub.context import Hub, Place, links_of, open_hub
 
 HOST, PORT, TRIES = "127.0.0.1", 7490, 100
 OFF = "off"
-KEYS = "keys"
 
 log = logging.getLogger("swarmhub.hub")
 
@@ -35,19 +34,6 @@ def place_of(home: Home) -> Place:
     host, port = parse_address(config.hub_listen) if config.hub_listen else (HOST, PORT)
     names = tuple(n for n in config.hub_names.replace(",", " ").split() if n)
     return Place(host.strip("[]"), port, names, config.hub_prefix.rstrip("/"), config.hub_user)
-
-
-def forbid_keys(home: Home) -> None:
-    """Forbid this process to open a file among the home's keys, from now on."""
-    keys = os.path.realpath(home.root / KEYS) + os.sep
-
-    def look(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            path = os.path.realpath(os.fsdecode(arguments[0]))
-            if path.startswith(keys):
-                raise PermissionError(errno.EACCES, "The hub opens no key", path)
-
-    sys.addaudithook(look)
 
 
 async def serve(home: Home) -> None:

@@ -1,5 +1,6 @@
-"""`GET /health` on a port of the operator's choice (`health_listen` in node.toml), for systemd,
-containers and monitoring. The answer has nothing confidential, and needs no token."""
+"""`GET /health` and `GET /metrics` on a port of the operator's choice (`health_listen` in
+node.toml), for systemd, containers and monitoring. The answers have nothing confidential, and need
+no token."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from aiohttp import web
 
 from swarmhub.errors import BadInput
 from swarmhub.home.config import parse_address
+from swarmhub.node.exposition import CONTENT_TYPE
+from swarmhub.node.metrics import Metrics
 from swarmhub.node.services import Services
 from swarmhub.node.status import Status
 
@@ -35,10 +38,10 @@ class _Guard(asyncio.Protocol):
 class Health:
     """The health endpoint. Status 200 while the node does a member's work, else 503; JSON with
     `well`, `height` (the newest block), `waiting` (for admission) and `problems` (number of
-    sentences in `status`)."""
+    sentences in `status`). Beside it the metrics, for Prometheus."""
 
-    def __init__(self, services: Services, status: Status) -> None:
-        self._services, self._status = services, status
+    def __init__(self, services: Services, status: Status, metrics: Metrics) -> None:
+        self._services, self._status, self._metrics = services, status, metrics
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -50,6 +53,7 @@ class Health:
         host, port = parse_address(listen)
         app = web.Application()
         app.router.add_get("/health", self._answer)
+        app.router.add_get("/metrics", self._answer_metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         try:
@@ -77,8 +81,7 @@ class Health:
 
     async def _answer(self, request: web.Request) -> web.Response:
         standing, ledger = self._status.standing(), self._services.ledger
-        failed = ledger.failure is not None
-        well = standing.state == "member" and not (failed or self._services.stopping.is_set())
+        well = self._status.does_its_work()
         found = {
             "well": well,
             "height": ledger.tip.height,
@@ -86,3 +89,7 @@ class Health:
             "problems": len(self._status.all_problems()),
         }
         return web.json_response(found, status=200 if well else 503)
+
+    async def _answer_metrics(self, request: web.Request) -> web.Response:
+        text = self._metrics.write()
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})

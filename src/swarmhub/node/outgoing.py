@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +35,7 @@ class Outgoing:
         self._known: OrderedDict[tuple[MemberId, Digest], Description] = OrderedDict()
         self._waiting: dict[tuple[Description, Digest], int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.nbytes: Counter[str] = Counter()  # sent by kind, since the node's start
 
     def add(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """Record that so many bytes of a blob went to a member."""
@@ -79,6 +80,8 @@ class Outgoing:
         ))  # fmt: skip
 
     def _write(self, *entries: Sent) -> None:
+        for entry in entries:
+            self.nbytes[entry.kind] += entry.nbytes
         try:
             if entries:
                 self._book.append(*entries)

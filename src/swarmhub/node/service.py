@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import IO, Any
 
 from swarmhub.blobs import BlobStore
@@ -33,12 +33,14 @@ from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.ledger.sentences import say_event
 from swarmhub.merge import self_test
 from swarmhub.node.announcing import Announcing
+from swarmhub.node.beside import BesideNode
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
 from swarmhub.node.health import Health
 from swarmhub.node.journal import Journal
 from swarmhub.node.layouts import LayoutFinder
 from swarmhub.node.memory import share_one_heap
+from swarmhub.node.metrics import Metrics
 from swarmhub.node.news import ANY_STUDY, News
 from swarmhub.node.outgoing import Description, Outgoing
 from swarmhub.node.own_keys import OwnKeys
@@ -65,17 +67,18 @@ log = logging.getLogger("swarmhub.node")
 
 
 class Node:
-    """A running node. `run` returns when it is told to stop or cannot continue."""
+    """A running node. `run` returns when it is told to stop or cannot continue. It starts the
+    processes `beside` it, which outlive it if its keys are rotated."""
 
     def __init__(
         self,
         home: Home,
         verbose: bool = False,
         perform: Perform | None = None,
-        on_start: Callable[[], None] = lambda: None,
+        beside: Sequence[BesideNode] = (),
     ) -> None:
         self.home = home
-        self._perform, self._on_start = perform, on_start
+        self._perform, self._beside = perform, beside
         self.verbose = verbose
         home.make_folders()
         mend_rotation(home)
@@ -114,7 +117,8 @@ class Node:
             try:
                 await self._start()
                 log.info("node '%s' is up", self.home.config.name)
-                self._on_start()
+                for process in self._beside:
+                    process.start(self.problems.update)
                 await self.stopping.wait()
             finally:
                 await self._close()
@@ -176,7 +180,8 @@ class Node:
         self._gate = PeerGate(services, self._studies, self._membership)
         self._server = PeerServer(self.peers, self.blobs, self._gate)
         self._api = LocalApi(services, self._studies, self._status, self._perform)
-        self._health = Health(services, self._status)
+        metrics = Metrics(services, self._studies, self._status, self._beside)
+        self._health = Health(services, self._status, metrics)
         self._own_keys = OwnKeys(services, self._identity)
         self._announcing = Announcing(services)
         self._heads = HeadSaver(services)

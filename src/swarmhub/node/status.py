@@ -45,6 +45,12 @@ class Status:
         """Return whether there is nothing that a person here has to repair."""
         return self.standing().well and not self.all_problems()
 
+    def does_its_work(self) -> bool:
+        """Return whether the node does a member's work, as health checks ask."""
+        services = self._services
+        failed = services.ledger.failure is not None or services.stopping.is_set()
+        return self.standing().state == "member" and not failed
+
     def log_standing(self) -> None:
         """Log the standing if it has changed."""
         found = self.standing()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 
+from swarmhub import logs
 from swarmhub.errors import SwarmhubError
 
 AGAIN_S = 60.0  # a continuing wait is reported again
+
+LOGGER = "swarmhub.trainer"
 
 Say = Callable[[str], None]
 
 
 def to_stderr(sentence: str) -> None:
     """Print a sentence at once, separate from the trainer's own output."""
-    print(f"swarmhub: {sentence}", file=sys.stderr, flush=True)
+    logs.say(sentence, LOGGER, logging.INFO)
 
 
 def end_with_a_sentence() -> None:
@@ -31,9 +35,9 @@ def _say_error(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     if isinstance(error, SwarmhubError):
-        to_stderr(str(error))
+        logs.say(str(error), LOGGER)
         raise SystemExit(2)
-    sys.__excepthook__(kind, error, trace)
+    logs.say_uncaught(kind, error, trace)
 
 
 class Notices:

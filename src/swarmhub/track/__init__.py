@@ -1,0 +1,1 @@
+"""Training metrics of settled rounds, written to MLflow or TensorBoard beside the node."""
