@@ -186,8 +186,8 @@ def test_a_study_from_its_proposal_to_its_report(person, network, tmp_path):
     assert rosa.page.evaluate("document.styleSheets.length") == 1
     # an owner moves to release the model, the others vote
     otto2.go("/studies/markers")
-    otto2.page.get_by_text("Move to release the best model…").click()
-    otto2.press("Move to release the best model")
+    otto2.page.get_by_text("Move to release the newest model…").click()
+    otto2.press("Move to release the newest model")
     assert "with this hospital's vote" in otto2.text()
     for i in (1, 3):
         ada = person(i, "ada")

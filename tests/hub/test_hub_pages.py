@@ -13,6 +13,7 @@ from web_client import Web
 
 from swarmhub.data.heart import write_heart
 from swarmhub.hub.context import users_of
+from swarmhub.hub.process import make_link
 from swarmhub.operations.acting import read_acts
 
 pytestmark = pytest.mark.process
@@ -336,3 +337,37 @@ def test_news_reach_a_page_that_is_open(web, network):
     while b"event: news" not in seen:
         seen += answer.readline()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content_Type": "multipart/form-data"}, "x"),
+        ({"Content_Type": "application/x-www-form-urlencoded"}, b"\xff\xfe=\xff"),
+        ({"Content_Type": "application/x-www-form-urlencoded; charset=nonsense"}, "a=b"),
+        ({"Cookie": "swarmhub-7490=\xff"}, "a=b"),
+    ],
+)
+def test_what_is_no_form_is_refused_with_a_sentence(web, network, headers, body):
+    stranger = Web(network.homes[0])
+    status, _, text = stranger.ask("POST", "/login", body, **headers)
+    assert status in (400, 403), text
+    rosa = web("rosa")
+    status, _, text = rosa.ask("POST", "/studies/new", body, **headers)
+    assert status in (303, 400, 403), text
+    assert "Traceback" not in network.log(1).read_text().split("test_what_is_no_form")[-1]
+
+
+def test_a_token_that_is_no_text_is_nobodys(network):
+    stranger = Web(network.homes[0])
+    stranger.token = "\xff\xfe"
+    assert stranger.rest("GET", "/today")[0] == 401
+
+
+def test_a_link_that_was_used_leads_who_is_logged_in_to_the_first_page(network):
+    one = Web(network.homes[0])
+    link = make_link(network.homes[0], user="vera")
+    path = link[link.index("/link/") :]
+    assert one.ask("GET", path)[0] == 303
+    status, headers, _ = one.ask("GET", path)
+    assert (status, headers["Location"]) == (303, "/swarm/")

@@ -94,6 +94,10 @@ class Processes:
         for name, child in self._running.items():
             code = child.poll()
             if code not in (None, 0):
+                if code < 0:
+                    raise SwarmhubError(
+                        f"{name} was ended by signal {-code} (log: {self._logs[name]})"
+                    )
                 lines = self._logs[name].read_text("utf-8", "replace").strip().splitlines()
                 last = logs.read_sentence(lines[-1]) if lines else f"exit code {code}"
                 raise SwarmhubError(f"{name} stopped: {last} (log: {self._logs[name]})")

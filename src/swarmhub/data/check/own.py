@@ -69,7 +69,8 @@ def check_names(frames: Sequence[Frame], schema: Schema, found: Findings) -> Non
             "missing columns",
             f"{frames[0].source} lacks {len(lacking)} of the {len(declared)} columns that the "
             f"study declares: {list_names(lacking)}{say_nearest(lacking, own, declared)}; add "
-            "them, or ask for another declaration.",
+            "them, or ask for another declaration: one that names columns by a pattern ('mean*'), "
+            "or none, takes files that lack some.",
             lacking[0],
         )
     for inputs in schema.inputs:

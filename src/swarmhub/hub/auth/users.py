@@ -48,7 +48,7 @@ OPERATOR = User(HERE, tuple(r for r in ROLES if r != "viewer"))
 
 def hash_of(secret: str) -> str:
     """Return the sha256 of a random secret, in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _stretch(passphrase: str, salt: str) -> str:

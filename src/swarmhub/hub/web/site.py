@@ -89,6 +89,15 @@ def word_of(request: web.Request, group: str, name: str) -> str:
     return texts_of(language_of(request)).get(f"{group}.{name}", name)
 
 
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form; files are left out. Refuses what is no form."""
+    try:
+        found = await request.post()
+    except (ValueError, LookupError):  # no boundary, another charset, bytes that are no text
+        raise web.HTTPBadRequest(text="Expected a form of a page of this hub.") from None
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
 def say(request: web.Request, level: str, sentence: str) -> None:
     """Show a sentence on the next page of this session: `done` or `refused`."""
     session = request.get(SESSION)

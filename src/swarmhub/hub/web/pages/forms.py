@@ -12,7 +12,7 @@ from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
 from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.pages.login import _inside
-from swarmhub.hub.web.site import draw, go, language_of, say
+from swarmhub.hub.web.site import draw, go, language_of, read_form, say
 from swarmhub.hub.web.texts import texts_of
 from swarmhub.operations.acts import ACTS
 
@@ -27,12 +27,12 @@ async def do(request: web.Request) -> web.StreamResponse:
     act = ACTS.get(request.match_info["act"])
     if act is None:
         raise web.HTTPNotFound
-    form = await request.post()
+    form = await read_form(request)
     need_csrf(request, str(form.get("csrf", "")))
     user = need_role(request, act.role)
     back = _inside(str(form.get("next", "/")))
     try:
-        given = read_form(act.takes, {k: str(v) for k, v in form.items()})
+        given = read_arguments(act.takes, {k: str(v) for k, v in form.items()})
         found: Any = await request.app[HUB].act(act.name, given, user.name)
     except (BadInput, HomeError) as error:
         say(request, "refused", str(error))
@@ -46,7 +46,7 @@ async def do(request: web.Request) -> web.StreamResponse:
     raise go(request, back)
 
 
-def read_form(takes: type[Any], form: Mapping[str, str]) -> Any:
+def read_arguments(takes: type[Any], form: Mapping[str, str]) -> Any:
     """Return the arguments of an act out of a form's texts. Raises BadInput."""
     kinds, found = get_type_hints(takes), dict[str, Any]()
     for field in fields(takes):

@@ -59,4 +59,4 @@ def _day(text: str, more_ms: int = 0) -> int:
         day = datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
     except ValueError:
         raise BadInput(f"Expected a day as 2026-11-30, got '{plain(text, 20)}'.") from None
-    return max(0, int(day.timestamp() * 1000) + more_ms)
+    return max(1, int(day.timestamp() * 1000) + more_ms)

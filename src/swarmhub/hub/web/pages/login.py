@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from swarmhub.errors import BadInput
-from swarmhub.hub.auth.guard import USER, Fault, cookie_of, need_csrf
+from swarmhub.hub.auth.guard import SESSION, USER, Fault, cookie_of, need_csrf
 from swarmhub.hub.auth.users import HERE
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.site import draw, go, say, text_of
+from swarmhub.hub.web.site import draw, go, read_form, say, text_of
 from swarmhub.hub.web.texts import LANGUAGE, languages
 
 YEAR_S = 365 * 86_400
@@ -34,7 +34,7 @@ async def show(request: web.Request) -> web.Response:
 
 async def log_in(request: web.Request) -> web.StreamResponse:
     """A name with its passphrase."""
-    hub, form = request.app[HUB], await request.post()
+    hub, form = request.app[HUB], await read_form(request)
     name, passphrase = str(form.get("name", ""))[:64], str(form.get("passphrase", ""))
     back = _inside(str(form.get("next", "")))
     keys = (f"name {name}", f"address {request.remote}")
@@ -52,6 +52,8 @@ async def use_link(request: web.Request) -> web.StreamResponse:
     hub = request.app[HUB]
     name = hub.links.use(request.match_info["secret"])
     is_known = name == HERE or hub.users.find(name) is not None
+    if not name and SESSION in request:
+        raise go(request, "/")
     if not name or not is_known:
         return draw(request, "login.html", 403, name="", wrong="login.used", next="/")
     user = hub.users.find(name)
@@ -72,7 +74,7 @@ def _begin(request: web.Request, name: str, path: str) -> web.StreamResponse:
 
 async def log_out(request: web.Request) -> web.StreamResponse:
     """End of a session."""
-    hub, form = request.app[HUB], await request.post()
+    hub, form = request.app[HUB], await read_form(request)
     need_csrf(request, str(form.get("csrf", "")))
     hub.sessions.end(request.cookies.get(cookie_of(hub), ""))
     answer = go(request, "/login")
@@ -87,7 +89,7 @@ async def show_me(request: web.Request) -> web.Response:
 
 async def set_passphrase(request: web.Request) -> web.StreamResponse:
     """A new passphrase; the person's other sessions end."""
-    hub, form, name = request.app[HUB], await request.post(), request[USER].name
+    hub, form, name = request.app[HUB], await read_form(request), request[USER].name
     need_csrf(request, str(form.get("csrf", "")))
     if name == HERE:
         raise Fault("fault.operator")

@@ -10,7 +10,7 @@ from swarmhub.errors import BadInput
 from swarmhub.hub import data_folder
 from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
-from swarmhub.hub.web.site import draw, give_page, go, say, text_of
+from swarmhub.hub.web.site import draw, give_page, go, read_form, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
 from swarmhub.operations.preview import preview_terms
 
@@ -41,7 +41,7 @@ def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Respons
 async def take(request: web.Request) -> web.StreamResponse:
     """A draft to be made, or terms to be looked at, checked with data, or proposed."""
     user = need_role(request, "researcher")
-    hub, form = request.app[HUB], await request.post()
+    hub, form = request.app[HUB], await read_form(request)
     need_csrf(request, str(form.get("csrf", "")))
     terms, do = str(form.get("terms", ""))[:MAX_TERMS_BYTES], str(form.get("do", ""))
     file, example = (str(form.get(name, "")) for name in ("file", "example"))
@@ -72,7 +72,7 @@ async def check_data(request: web.Request) -> web.StreamResponse:
     user, hub = need_role(request, "viewer"), request.app[HUB]
     if not (user.may("owner") or user.may("researcher")):
         need_role(request, "owner")
-    form, name = await request.post(), request.match_info["study"]
+    form, name = await read_form(request), request.match_info["study"]
     need_csrf(request, str(form.get("csrf", "")))
     hub.seen().view.need_study(name)
     return give_page(await data_folder.check(hub.home, name, str(form.get("file", ""))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 from markupsafe import Markup
@@ -68,13 +68,15 @@ async def show_one(request: web.Request) -> web.Response:
     page = look_at_one(seen, name)
     spec = SPEC.need(seen.view.ledger.state, name)
     study = seen.view.need_study(name)
+    shown = len(page.rounds) if request.query.get("rounds") == "all" else ROUNDS_SHOWN
     missed = next((r for r in reversed(page.rounds) if r.absences), None)
     motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
     in_words = functools.partial(text_of, request)
     metrics = {m: word_of(request, "metric", m) for m in (spec.metric.name, "loss")}
     return draw(
         request, "study.html", files=list_files(hub.home), page=page, study=study, spec=spec,
-        rounds=list(reversed(page.rounds))[:ROUNDS_SHOWN], more=len(page.rounds) - ROUNDS_SHOWN,
+        rounds=list(reversed(page.rounds))[:shown], more=len(page.rounds) - shown,
+        figures=list_figures(page, spec.metric.name),
         curves=[Markup(c) for c in draw_curves(page, metrics, in_words)],
         missed=missed, technical=TECHNICAL, settled=sum(1 for r in page.rounds if r.settled_ms),
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
@@ -122,6 +124,35 @@ def draw_curves(page: StudyPage, metrics: dict[str, str], say: Callable[..., str
             found.append(
                 draw_learning(series, label, say("curve.title", metric=label), say("curve.round"))
             )
+    return found
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The study's metric of the newest model at a hospital's own test patients, with its interval
+    if the hospital published one."""
+
+    hospital: str
+    value: float
+    low: float | None
+    high: float | None
+    samples: int
+
+
+def list_figures(page: StudyPage, metric: str) -> list[Figure]:
+    """Return the figures of the newest model that was measured at the most hospitals."""
+    newest = max(
+        (r for r in page.settled[-3:]), key=lambda r: sum(s.merged is not None for s in r.sites),
+        default=None,
+    )  # fmt: skip
+    found = []
+    for site in newest.sites if newest else ():
+        metrics = site.merged.metrics if site.merged else {}
+        value = _scaled(metrics, metric)
+        if value is not None and site.merged is not None:
+            low, high = _scaled(metrics, f"{metric} low"), _scaled(metrics, f"{metric} high")
+            name = page.names.get(site.member, str(site.member))
+            found.append(Figure(name, value, low, high, site.merged.samples))
     return found
 
 

@@ -9,8 +9,10 @@
   function refresh() {
     waiting = false;
     const parts = [...document.querySelectorAll("[data-live][id]")];
+    const isTouched = (field) => field.type !== "hidden" && field.value !== field.defaultValue;
     const quiet = parts.filter((part) => !part.contains(document.activeElement)
-      && !part.querySelector("details[open]"));
+      && !part.querySelector("details[open]")
+      && ![...part.querySelectorAll("input")].some(isTouched));
     if (!quiet.length) return;
     fetch(location.href, { headers: { "X-Refresh": "1" }, credentials: "same-origin" })
       .then((answer) => (answer.ok && !answer.redirected ? answer.text() : null))
@@ -26,7 +28,10 @@
       .catch(() => {});
   }
 
+  const away = document.getElementById("away");
   const source = new EventSource(address);
+  source.addEventListener("open", () => { away.hidden = true; });
+  source.addEventListener("error", () => { away.hidden = false; });
   source.addEventListener("news", (event) => {
     const about = JSON.parse(event.data);
     const study = document.body.dataset.study;
