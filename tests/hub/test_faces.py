@@ -8,7 +8,8 @@ import typer
 from swarmhub.cli.app import app
 from swarmhub.hub.reads import READS
 from swarmhub.hub.rest.openapi import ROOT, make_document
-from swarmhub.operations.acts import ACTS, ROLES
+from swarmhub.operations.acts import ACTS
+from swarmhub.operations.roles import ROLES
 
 # commands that are about this machine, its files or its processes, or run alone
 ALONE = {

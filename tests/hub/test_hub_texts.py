@@ -11,7 +11,8 @@ from swarmhub.contract.transactions import BODIES as TRANSACTIONS
 from swarmhub.home.rotation import ROTATABLE
 from swarmhub.hub.web.texts import choose_language, languages, texts_of
 from swarmhub.node.sent import KINDS
-from swarmhub.operations.acts import ACTS, ROLES
+from swarmhub.operations.acts import ACTS
+from swarmhub.operations.roles import ROLES
 
 WEB = files("swarmhub.hub.web")
 TEMPLATES = {f.name: f.read_text() for f in (WEB / "templates").iterdir()}

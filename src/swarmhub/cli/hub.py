@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, run, show, table
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
-from swarmhub.hub.context import users_of
-from swarmhub.operations.acts import ROLES, Role
+from swarmhub.operations.roles import ROLES, Role
+
+if TYPE_CHECKING:
+    from swarmhub.hub.auth.users import Users
 
 app = typer.Typer(help="The hub: this hospital's pages, and their users.", no_args_is_help=True)
 users = typer.Typer(help="The people of the hub, and their roles.", no_args_is_help=True)
@@ -54,7 +56,7 @@ def add_user(
     from swarmhub.hub.process import make_link
 
     opened = Home.open(home)
-    user = users_of(opened).add(name, read_roles(role or []))
+    user = _users_of(opened).add(name, read_roles(role or []))
     named = ", ".join(["viewer", *user.roles])
     print(f"'{name}' is a user with the roles {named}.")
     if not user.passphrase:
@@ -69,33 +71,39 @@ def make_user_link(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
     from swarmhub.hub.process import make_link
 
     opened = Home.open(home)
-    users_of(opened).need(name)
+    _users_of(opened).need(name)
     print(make_link(opened, user=name))
 
 
 @users.command("token")
 def make_token(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Print a new token for a user's scripts (REST); it is not shown again."""
-    print(users_of(Home.open(home)).add_token(name))
+    print(_users_of(Home.open(home)).add_token(name))
 
 
 @users.command("remove")
 def remove_user(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Remove a user; their sessions and tokens end at once."""
-    users_of(Home.open(home)).remove(name)
+    _users_of(Home.open(home)).remove(name)
     print(f"Removed '{plain(name, 64)}'.")
 
 
 @users.command("list")
 def list_users(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """List the users and their roles."""
-    found = users_of(Home.open(home)).all().values()
+    found = _users_of(Home.open(home)).all().values()
     if json_:
         show([{"name": u.name, "roles": ["viewer", *u.roles]} for u in found], True, "")
         return
     rows = [[u.name, ", ".join(["viewer", *u.roles]), "yes" if u.passphrase else "no",
              str(len(u.tokens))] for u in found]  # fmt: skip
     table("Users", ["name", "roles", "passphrase", "tokens"], rows)
+
+
+def _users_of(home: Home) -> Users:
+    from swarmhub.hub.context import users_of  # loads an HTTP server
+
+    return users_of(home)
 
 
 def read_roles(words: list[str]) -> tuple[Role, ...]:

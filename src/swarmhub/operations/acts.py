@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.codec import Json
@@ -19,10 +19,9 @@ from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.operations import acting, members, studies
 from swarmhub.operations.doctor import Finding, examine
+from swarmhub.operations.roles import Role
 from swarmhub.types import Digest, MemberId
 
-Role = Literal["viewer", "researcher", "owner", "administrator"]
-ROLES: tuple[Role, ...] = get_args(Role)
 DAY_MS = 86_400_000
 MAX_TERMS_BYTES = 64 << 10
 

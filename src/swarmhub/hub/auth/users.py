@@ -18,7 +18,7 @@ from pathlib import Path
 from swarmhub import codec
 from swarmhub.errors import BadInput, HomeError, Malformed, plain
 from swarmhub.files import write_durably
-from swarmhub.operations.acts import ROLES, Role
+from swarmhub.operations.roles import ROLES, Role
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 LEAST_LETTERS, MOST_LETTERS = 12, 200  # of a passphrase
