@@ -10,6 +10,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from swarm import PROGRAMS, Network, make_spec, swarmhub
@@ -23,6 +24,7 @@ from swarmhub.hub.process import make_link
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
+PICTURES = Path(__file__).parents[2] / "docs" / "assets" / "hub"
 CHROMIUM = os.environ.get("SWARMHUB_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
          "--disable-component-update", "--no-first-run"]  # fmt: skip
@@ -121,6 +123,24 @@ def person(browser, network):
         one.context.close()
 
 
+def picture(person, name):
+    """Compare a page with its picture in the guide: its headings, columns, buttons and fields. With
+    SWARMHUB_PICTURES=1 the picture is made."""
+    outline = person.page.evaluate(
+        """() => [...document.querySelectorAll('main h1, main h2, main th[scope=col], main button, '
+             + 'main summary, main label')].map(e => e.tagName + ' '
+             + (e.firstChild?.textContent ?? '').trim())"""
+    )
+    made, kept = PICTURES / f"{name}.png", PICTURES / f"{name}.json"
+    if os.environ.get("SWARMHUB_PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        person.page.set_viewport_size({"width": 1100, "height": 760})
+        person.page.screenshot(path=made)
+        kept.write_text(json.dumps(outline, indent=1, ensure_ascii=False) + "\n")
+    assert made.exists(), "SWARMHUB_PICTURES=1 makes it"
+    assert outline == json.loads(kept.read_text()), f"{name} has changed: SWARMHUB_PICTURES=1"
+
+
 def write_table(path, seed):
     import numpy as np
 
@@ -147,6 +167,7 @@ def test_a_study_from_its_proposal_to_its_report(person, network, tmp_path):
     # an owner of another hospital finds it on the first page, refuses it, and later approves
     otto2 = person(2, "otto")
     otto2.page.wait_for_selector("text=Studies to approve or refuse")
+    picture(otto2, "today")
     otto2.page.get_by_role("link", name="Do four markers tell who is ill?").click()
     assert "What would leave this hospital" in otto2.text()
     otto2.page.get_by_label("Reason (all members can read it)").fill("the ethics board has not met")
@@ -181,6 +202,8 @@ def test_a_study_from_its_proposal_to_its_report(person, network, tmp_path):
     network.wait_until(lambda: network.study("markers").status == "finished", 180)
     rosa.page.wait_for_selector("text=finished")
     rosa.page.wait_for_selector("#live figure svg")
+    rosa.page.wait_for_selector("#result caption")
+    picture(rosa, "study")
     rosa.page.get_by_role("link", name="Report").click()
     rosa.page.wait_for_selector("text=How good it is")
     assert rosa.page.evaluate("document.styleSheets.length") == 1
@@ -231,6 +254,7 @@ def test_a_newcomer_is_invited_and_voted_in(person, network):
             one.press("Vote for it")
     ada.go("/members")
     assert "Newcomer" in ada.text()
+    picture(ada, "members")
     assert make_card(home).account[:32] in ada.text()
 
 

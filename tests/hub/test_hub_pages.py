@@ -173,6 +173,14 @@ def test_a_person_proposes_and_the_record_names_them(web, network):
     assert "proposed by Hospital 1" in rosa.page("/studies/relapse")
     acted = read_acts(network.homes[0], "relapse")
     assert [(a.person, a.kind, a.refused) for a in acted] == [("rosa", "study.propose", "")]
+    for words, expected in (
+        (TERMS, "AlreadyDone"),
+        (TERMS.replace('"relapse"\ntitle', '"other"\nrounds = -1\ntitle'), "BadValue"),
+        (TERMS.replace('"relapse"\ntitle', '"日本"\ntitle'), "BadValue"),
+    ):
+        refused = urlencode({**form, "terms": words})
+        status, _, text = rosa.ask("POST", "/studies/new", refused, **kind)
+        assert (status, expected in text) == (422, True), words
     wrong = {**form, "terms": TERMS.replace("min_peers", "min_pears")}
     status, _, text = rosa.ask("POST", "/studies/new", urlencode(wrong), **kind)
     assert status == 422

@@ -49,6 +49,16 @@ def test_an_areas_interval_is_within_bounds(area, ones, zeros):
     assert found.high - found.low > 0
 
 
+@pytest.mark.parametrize(("ones", "zeros"), [(2, 34), (20, 31), (60, 60)])
+def test_an_area_without_a_mistake_is_as_sure_as_its_smaller_class(ones, zeros):
+    stats = pytest.importorskip("scipy.stats")
+    found, few = measure_area(1.0, ones, zeros, False), min(ones, zeros)
+    exact = stats.binomtest(few, few).proportion_ci(0.95, "exact")
+    assert (found.low, found.high) == (pytest.approx(exact.low), 1.0)
+    mirrored = measure_area(0.0, ones, zeros, False)
+    assert (mirrored.low, mirrored.high) == (0.0, pytest.approx(1 - exact.low))
+
+
 def test_one_class_has_no_area():
     found = measure_area(0.5, 30, 0, False)
     assert found.value is found.low is None

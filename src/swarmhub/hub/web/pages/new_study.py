@@ -61,9 +61,9 @@ async def take(request: web.Request) -> web.StreamResponse:
             await hub.act("study.propose", OfTerms(terms), user.name)
             say(request, "done", text_of(request, "done.proposed", study=spec.name))
             raise go(request, f"/studies/{spec.name}")
+        lines = preview_terms(hub.seen().view, spec)
     except BadInput as error:
         return _draw(request, 422, terms=terms, wrong=str(error), chosen=file)
-    lines = preview_terms(hub.seen().view, spec)
     return _draw(request, terms=terms, lines=lines, chosen=file)
 
 

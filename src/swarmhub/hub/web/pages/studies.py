@@ -140,11 +140,9 @@ class Figure:
 
 
 def list_figures(page: StudyPage, metric: str) -> list[Figure]:
-    """Return the figures of the newest model that was measured at the most hospitals."""
-    newest = max(
-        (r for r in page.settled[-3:]), key=lambda r: sum(s.merged is not None for s in r.sites),
-        default=None,
-    )  # fmt: skip
+    """Return the figures of the newest training round whose merged model has been measured."""
+    training = [r for r in page.settled if r.model.kind == TRAIN]
+    newest = next((r for r in reversed(training) if any(s.merged for s in r.sites)), None)
     found = []
     for site in newest.sites if newest else ():
         metrics = site.merged.metrics if site.merged else {}

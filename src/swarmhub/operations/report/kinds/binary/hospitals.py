@@ -29,6 +29,7 @@ from swarmhub.operations.report.measuring import (
 )
 
 HANLEY = "Hanley and McNeil, on the logit scale"
+EXTREME = "Clopper and Pearson, of the smaller class"
 DELONG = "DeLong, on the logit scale"
 ONE_CLASS = "its test patients are all of one class"
 WITHIN_ONE = (
@@ -120,9 +121,19 @@ def measure_area(area: float, ones: int, zeros: int, few: bool) -> Measured:
     if not ones or not zeros:
         return nothing("auc", ONE_CLASS, ones + zeros)
     edge = 0.5 / (ones * zeros)  # an area of 0 or 1 is known to half a pair only
-    inner = min(max(area, edge), 1 - edge)
-    found = on_logits(area, inner, compute_error(inner, ones, zeros), ones + zeros)
+    if not edge <= area <= 1 - edge:
+        low, high = bound_extreme(area, min(ones, zeros))
+        return Measured("auc", area, low, high, ones + zeros, EXTREME, is_descriptive=few)
+    found = on_logits(area, area, compute_error(area, ones, zeros), ones + zeros)
     return Measured("auc", area, found.low, found.high, ones + zeros, HANLEY, is_descriptive=few)
+
+
+def bound_extreme(area: float, fewer: int) -> tuple[float, float]:
+    """Return an interval of an area of 0 or 1. The order of patients has no spread then, so no
+    standard error says anything: it is the exact one of a share of 0 or 1 of as many patients as
+    the smaller class has (Clopper and Pearson, Biometrika 1934;26:404)."""
+    far = 0.025 ** (1.0 / fewer)
+    return (far, 1.0) if area > 0.5 else (0.0, 1.0 - far)
 
 
 def measure_within(hospitals: Iterable[HospitalOfTwo]) -> Measured:
