@@ -123,7 +123,7 @@ def person(browser, network):
         one.context.close()
 
 
-def picture(person, name):
+def picture(person, name, at="main"):
     """Compare a page with its picture in the guide: its headings, columns, buttons and fields. With
     SWARMHUB_PICTURES=1 the picture is made."""
     outline = person.page.evaluate(
@@ -135,6 +135,7 @@ def picture(person, name):
     if os.environ.get("SWARMHUB_PICTURES"):
         PICTURES.mkdir(parents=True, exist_ok=True)
         person.page.set_viewport_size({"width": 1100, "height": 760})
+        person.page.evaluate("at => document.querySelector(at).scrollIntoView()", at)
         person.page.screenshot(path=made)
         kept.write_text(json.dumps(outline, indent=1, ensure_ascii=False) + "\n")
     assert made.exists(), "SWARMHUB_PICTURES=1 makes it"
@@ -203,7 +204,7 @@ def test_a_study_from_its_proposal_to_its_report(person, network, tmp_path):
     rosa.page.wait_for_selector("text=finished")
     rosa.page.wait_for_selector("#live figure svg")
     rosa.page.wait_for_selector("#result caption")
-    picture(rosa, "study")
+    picture(rosa, "study", at="#rounds")
     rosa.page.get_by_role("link", name="Report").click()
     rosa.page.wait_for_selector("text=How good it is")
     assert rosa.page.evaluate("document.styleSheets.length") == 1
