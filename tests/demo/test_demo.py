@@ -346,7 +346,7 @@ def test_a_deep_network_is_near_all_rows_in_one_place(tmp_path):
         (["--site", "A=GOOD", "--site", "B=BINARY"], "UTF-8"),
         (["--site", "A=GOOD", "--site", "B=WORDS"], "one of the study's words"),
         (["--site", "A=GOOD", "--site", "B=GOOD", "--test", "/no/test.csv"], "/no/test.csv"),
-        (["--model", "transformer"], "logistic or mlp or trees"),
+        (["--model", "transformer"], "Expected --model logistic or mlp or elastic_net or trees"),
         (["--label", "x"], "--site"),
     ],
 )
