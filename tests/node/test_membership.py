@@ -276,6 +276,7 @@ def shown(capsys, **changes):
         "name": "A", "member": 1, "chain": "c-1", "height": 7, "state": "member", "well": True,
         "said": "This hospital is member 1.", "networked": True, "validator": True,
         "validators": 4, "faults": 1, "studies": [study], "problems": [],
+        "suspended": {},
     }  # fmt: skip
     show_status({**found, **changes})
     return capsys.readouterr().out
