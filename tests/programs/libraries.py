@@ -11,8 +11,8 @@ import swarmhub
 
 features = show_config(mode="dicts")["SIMD Extensions"]
 libraries = (
-    "numpy", "aiohttp", "cryptography", "jinja2", "msgspec", "pandas", "protobuf", "python-calamine",
-    "rich", "safetensors", "typer",
+    "numpy", "aiohttp", "cryptography", "jinja2", "msgspec", "pandas", "protobuf",
+    "python-calamine", "rich", "safetensors", "typer",
 )  # fmt: skip
 found = {name: importlib.metadata.version(name) for name in libraries}
 assert found["numpy"] == np.__version__
