@@ -177,7 +177,8 @@ def site_of(x, y, class_rows, kind="binary", test_x=None):
     """A hospital, as far as training asks for it."""
     spec = SimpleNamespace(seed=5)
     return SimpleNamespace(
-        x=x, y=y, kind=kind, loss=loss_of(kind, len(class_rows)), test_x=test_x,
+        x=x, dense_x=x, y=y, kind=kind, loss=loss_of(kind, len(class_rows)), test_x=test_x,
+        dense_test_x=test_x,
         design=SimpleNamespace(class_rows=class_rows), swarm=SimpleNamespace(spec=spec),
         in_unit=lambda found: found,
     )  # fmt: skip
