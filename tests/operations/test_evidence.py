@@ -13,9 +13,9 @@ from swarmhub import codec
 from swarmhub.cli.app import app
 from swarmhub.contract.transactions import Leave, Withdraw
 from swarmhub.errors import BadInput
-from swarmhub.operations.evidence import chain, state
-from swarmhub.operations.evidence.extract import read_line, write_line
+from swarmhub.operations.evidence import proof, state
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import read_line, write_line
 from swarmhub.operations.evidence.verify import verify_evidence
 
 BLOCKS, STATE = "ledger/blocks.jsonl", "ledger/state.jsonl"
@@ -144,8 +144,8 @@ def spoil(value, dice):
 
 def test_what_a_forger_signs_is_one_sentence_or_holds(tmp_path, monkeypatch):
     c, dice = beside_others(played(1)), random.Random(64)
-    monkeypatch.setattr(chain, "is_signed", lambda *_: True)  # a chain that the forger made
-    monkeypatch.setattr(chain, "has_contents", lambda *_: True)
+    monkeypatch.setattr(proof, "is_signed", lambda *_: True)  # a chain that the forger made
+    monkeypatch.setattr(proof, "has_contents", lambda *_: True)
     monkeypatch.setattr(state, "check_proof", lambda *_: True)
     said = []
     for n in range(150):

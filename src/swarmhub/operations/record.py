@@ -45,15 +45,16 @@ class Verified:
     members: tuple[str, ...]
 
 
-def read_record(file: Path | None, home: Path) -> Record:
+def read_record(file: Path | None, home: Path, is_followed: bool = False) -> Record:
     """Verify a ledger: a file or folder, or by default that of a home, which also knows the head
-    that it has seen. Raises LedgerDamaged for the first block that does not hold."""
+    that it has seen. `is_followed`: of a networked one, leave the newest block out, which no other
+    has followed. Raises LedgerDamaged for the first block that does not hold."""
     seen = None
     if file is None:
         opened = Home.open(home)
         file, seen = opened.ledger_path, load_head_if_whole(opened)
     if file.is_dir():
-        return Record(*verify_comet_ledger(file))
+        return Record(*verify_comet_ledger(file, is_followed))
     blocks: list[Committed] = []
 
     async def run() -> Record:
