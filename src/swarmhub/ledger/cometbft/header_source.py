@@ -28,6 +28,10 @@ HEADERS_AT_ONCE = 20  # the engine returns no more
 PAGE = 100  # validators; the engine returns no more
 MAX_PAGES = 10  # a consortium has at most 1,000 members
 VOTED = 2  # BLOCK_ID_FLAG_COMMIT
+HASHES = (
+    "last_commit_hash", "data_hash", "validators_hash", "next_validators_hash", "consensus_hash",
+    "app_hash", "last_results_hash", "evidence_hash", "proposer_address",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,17 +115,17 @@ def read_signed_header(told: Any) -> SignedHeader:
 
 def read_header(told: Any) -> EngineHeader:
     """Return a header."""
-    last = told["last_block_id"]
+    last, version = told["last_block_id"], told["version"]
+    parts = last["parts"]
     return EngineHeader(
-        told["chain_id"], int(told["height"]), read_time(told["time"]),
-        BlockId(last["hash"].lower(), int(last["parts"]["total"]), last["parts"]["hash"].lower()),
-        *(told[name].lower() for name in (
-            "last_commit_hash", "data_hash", "validators_hash", "next_validators_hash",
-            "consensus_hash", "app_hash", "last_results_hash", "evidence_hash",
-            "proposer_address",
-        )),
-        int(told["version"].get("block", 0)), int(told["version"].get("app", 0)),
-    )  # fmt: skip
+        chain_id=told["chain_id"],
+        height=int(told["height"]),
+        time=read_time(told["time"]),
+        last_block_id=BlockId(last["hash"].lower(), int(parts["total"]), parts["hash"].lower()),
+        version_block=int(version.get("block", 0)),
+        version_app=int(version.get("app", 0)),
+        **{name: told[name].lower() for name in HASHES},
+    )
 
 
 def read_set(told: list[Any]) -> ValidatorSet:

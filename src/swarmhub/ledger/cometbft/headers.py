@@ -1,4 +1,4 @@
-"""Headers as CometBFT's validators sign them, and the hashes and bytes that the signatures are over.
+"""Headers as CometBFT's validators sign them, their hashes, and the bytes that votes are over.
 
 A header's hash is the Merkle root (RFC 6962) of its fields, each in protobuf; a vote signs a
 canonical protobuf message with the height, the round, the block's id and the chain's id; a set of

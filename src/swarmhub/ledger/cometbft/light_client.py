@@ -51,28 +51,41 @@ class NotAgreed(Exception):
 def check_headers(
     root: Root, signed: Sequence[SignedHeader], sets: Sequence[ValidatorSet]
 ) -> tuple[Digest, ...]:
-    """Return the hashes of all headers from height 1 on, which the validators have agreed on; `sets`
-    are their sets in order, each once for all headers in a row that have it. Raises NotAgreed."""
-    found: list[Digest] = []
-    expected, used = _hash_of_set(root.validators, 0), 0
-    for place, one in enumerate(signed):
-        header = one.header
-        _check_link(root, header, found, place)
-        if header.validators_hash != expected:
-            raise NotAgreed(place, "it names other validators than the header before it")
-        expected = header.next_validators_hash
-        found.append(_hash_of(header, place))
+    """Return the hashes of all headers from height 1 on, on which the validators have agreed;
+    `sets` are their sets in order, each once for all headers in a row that have it. Raises
+    NotAgreed."""
+    found = _link(root, signed)
+    ends = [place for place in range(len(signed)) if needs_votes(signed, place)]
+    voted = [place for place, one in enumerate(signed) if one.commit is not None]
+    for place in voted:
         if not needs_votes(signed, place):
-            if one.commit is not None:
-                raise NotAgreed(place, "it has votes although a later one proves it")
-            continue
-        if used == len(sets) or _hash_of_set(sets[used], used) != header.validators_hash:
-            raise NotAgreed(used, "it is not the set that the headers name", is_set=True)
-        _check_votes(one, found[-1], sets[used], place)
-        used += 1
-    if used != len(sets):
-        raise NotAgreed(used, "no header names it", is_set=True)
+            raise NotAgreed(place, "it has votes although a later one proves it")
+    for number, place in enumerate(ends):
+        one = signed[place]
+        known = number < len(sets) and _hash_of_set(sets[number], number)
+        if known != one.header.validators_hash:
+            raise NotAgreed(number, "it is not the set that the headers name", is_set=True)
+        _check_votes(one, found[place], sets[number], place)
+    if len(sets) > len(ends):
+        raise NotAgreed(len(ends), "no header names it", is_set=True)
     return tuple(found)
+
+
+def _link(root: Root, signed: Sequence[SignedHeader]) -> list[Digest]:
+    """Return the hashes of headers, each of which names the one before and has the validators that
+    that one names as the next."""
+    found: list[Digest] = []
+    expected = _hash_of_set(root.validators, 0)
+    for place, one in enumerate(signed):
+        _check_link(root, one.header, found, place)
+        if one.header.validators_hash != expected:
+            raise NotAgreed(place, "it names other validators than the header before it")
+        expected = one.header.next_validators_hash
+        try:
+            found.append(compute_header_hash(one.header))
+        except Malformed as error:
+            raise NotAgreed(place, str(error)) from None
+    return found
 
 
 def needs_votes(signed: Sequence[SignedHeader], place: int) -> bool:
@@ -107,13 +120,6 @@ def _check_link(root: Root, header: EngineHeader, found: Sequence[Digest], place
         raise NotAgreed(place, "it does not follow the header before it")
     if not found and header.app_hash != root.app_hash:
         raise NotAgreed(place, "it does not begin with the state of the genesis")
-
-
-def _hash_of(header: EngineHeader, place: int) -> Digest:
-    try:
-        return compute_header_hash(header)
-    except Malformed as error:
-        raise NotAgreed(place, str(error)) from None
 
 
 def _hash_of_set(found: ValidatorSet, place: int) -> Digest:

@@ -36,7 +36,6 @@ from swarmhub.operations.evidence.crate import (
 from swarmhub.operations.evidence.derived import derive
 from swarmhub.operations.evidence.extract import Excerpts
 from swarmhub.operations.evidence.lines import join_lines, write_line
-from swarmhub.operations.evidence.many_machines import write_signed
 from swarmhub.operations.evidence.manifest import (
     FORM,
     MANIFEST,
@@ -45,6 +44,7 @@ from swarmhub.operations.evidence.manifest import (
     list_file,
     sign,
 )
+from swarmhub.operations.evidence.many_machines import write_signed
 from swarmhub.operations.evidence.state import STATE, prove_all
 from swarmhub.operations.record import Record, find_genesis, read_record
 from swarmhub.types import Digest

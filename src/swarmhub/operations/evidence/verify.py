@@ -21,8 +21,8 @@ from swarmhub.contract.records import MEMBER
 from swarmhub.errors import BadInput, plain
 from swarmhub.operations.evidence.chain import BLOCKS, Chain, check_chain
 from swarmhub.operations.evidence.derived import derive
-from swarmhub.operations.evidence.lines import split_lines
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import split_lines
 from swarmhub.operations.evidence.manifest import (
     MANIFEST,
     MAX_FILES,
