@@ -90,9 +90,9 @@ def vote_for(header, validators, away=()):
     for place, validator in enumerate(validators.validators):
         if validator.key not in absent:
             time = h.Time(header.time.seconds + 1, place)
-            message = h.write_vote(header, hash_, commit, h.Vote(place, time, ""))
+            message = h.write_vote(header, hash_, commit, h.Precommit(place, time, ""))
             signer = Ed25519PrivateKey.from_private_bytes(KEYS[validator.key].seed)
-            votes.append(h.Vote(place, time, signer.sign(message).hex()))
+            votes.append(h.Precommit(place, time, signer.sign(message).hex()))
     return h.SignedHeader(header, replace(commit, votes=tuple(votes)))
 
 
@@ -115,7 +115,8 @@ class Networked(Recorded):
 
     def followed(self):
         """The record without the newest block, and the signed headers of all."""
-        chain, blocks = self.ledger, [self.ledger.first, *self.blocks[:-1]]
+        chain = self.ledger
+        blocks = [chain.first, *self.blocks[:-1]]
         last = blocks[-1].block
         tip = replace(
             chain.tip, height=last.header.height, time_ms=last.header.time_ms, head=last.id

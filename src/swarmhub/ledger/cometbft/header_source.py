@@ -14,11 +14,11 @@ from swarmhub.ledger.cometbft.headers import (
     BlockId,
     Commit,
     EngineHeader,
+    Precommit,
     SignedHeader,
     Time,
     Validator,
     ValidatorSet,
-    Vote,
 )
 from swarmhub.ledger.cometbft.light_client import needs_votes
 from swarmhub.ledger.cometbft.rpc import Rpc, RpcError
@@ -105,7 +105,7 @@ def read_signed_header(told: Any) -> SignedHeader:
     commit = told["commit"]
     parts = commit["block_id"]["parts"]
     votes = tuple(
-        Vote(place, read_time(vote["timestamp"]), base64.b64decode(vote["signature"]).hex())
+        Precommit(place, read_time(vote["timestamp"]), base64.b64decode(vote["signature"]).hex())
         for place, vote in enumerate(commit["signatures"])
         if vote["block_id_flag"] == VOTED
     )

@@ -68,7 +68,7 @@ class EngineHeader:
 
 
 @dataclass(frozen=True)
-class Vote:
+class Precommit:
     """A validator's signature for a block: the validator's place in its set, its clock."""
 
     validator: int
@@ -83,7 +83,7 @@ class Commit:
     round: int
     parts: int
     parts_hash: Digest
-    votes: tuple[Vote, ...]
+    votes: tuple[Precommit, ...]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def compute_result_leaf(code: int, data: bytes) -> bytes:
     return leaf_of(_field(1, code) + _field(2, data))
 
 
-def write_vote(header: EngineHeader, digest: Digest, commit: Commit, vote: Vote) -> bytes:
+def write_vote(header: EngineHeader, digest: Digest, commit: Commit, vote: Precommit) -> bytes:
     """Return the bytes that a validator has signed with its vote for a header of this hash."""
     found = BlockId(digest, commit.parts, commit.parts_hash)
     message = (
