@@ -19,6 +19,7 @@ from swarmhub.ledger.cometbft import headers as h
 from swarmhub.ledger.cometbft.header_source import SignedChain
 from swarmhub.ledger.cometbft.light_client import needs_votes
 from swarmhub.operations.evidence.extract import leaf_of_result
+from swarmhub.operations.evidence.many_machines import write_signed
 from swarmhub.operations.record import Record
 
 WORDS = [
@@ -102,6 +103,21 @@ def choose_signed(signed, sets):
     ends = [place for place in range(len(bare)) if needs_votes(bare, place)]
     chosen = [one if place in ends else bare[place] for place, one in enumerate(signed)]
     return SignedChain(tuple(chosen), tuple(sets[place] for place in ends))
+
+
+def retold(chain, change, away=()):
+    """Functions, by file, that give the signed headers after `change` of each header: all later
+    ones are made to fit it, with votes of the validators that are not away."""
+    signed = list(chain.signed)
+    for place, one in enumerate(signed):
+        last = h.BlockId()
+        if place:
+            before = h.compute_header_hash(signed[place - 1].header)
+            last = replace(one.header.last_block_id, hash=before)
+        header = replace(change(one.header), last_block_id=last)
+        signed[place] = vote_for(header, chain.sets[place], away)
+    files = write_signed(choose_signed(signed, chain.sets))
+    return {path: lambda _, data=data: data for path, data in files.items()}
 
 
 class Networked(Recorded):

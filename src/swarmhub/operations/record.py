@@ -11,7 +11,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.execution import compute_genesis_digest
-from swarmhub.contract.records import STUDY, get_members, get_names, read_genesis_json
+from swarmhub.contract.records import STUDY, Genesis, get_members, get_names, read_genesis_json
 from swarmhub.errors import BadInput
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
@@ -83,8 +83,12 @@ def verify(file: Path | None, home: Path) -> Verified:
 
 def find_genesis(record: Record) -> Digest:
     """Return the digest of the genesis in block 0."""
-    block0 = codec.decode(record.blocks[0].block.txs[0], MAX_GENESIS_BYTES)
-    return compute_genesis_digest(read_genesis_json(block0))
+    return compute_genesis_digest(read_genesis(record))
+
+
+def read_genesis(record: Record) -> Genesis:
+    """Return the genesis in block 0."""
+    return read_genesis_json(codec.decode(record.blocks[0].block.txs[0], MAX_GENESIS_BYTES))
 
 
 def read_log(

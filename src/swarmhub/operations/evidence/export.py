@@ -44,7 +44,7 @@ from swarmhub.operations.evidence.manifest import (
     list_file,
     sign,
 )
-from swarmhub.operations.evidence.many_machines import write_signed
+from swarmhub.operations.evidence.many_machines import need_proven, write_signed
 from swarmhub.operations.evidence.state import STATE, prove_all
 from swarmhub.operations.record import Record, find_genesis, read_record
 from swarmhub.types import Digest
@@ -177,6 +177,7 @@ def _fetch_signed(home: Home, record: Record) -> dict[str, bytes]:
     if not home.is_networked:
         return {}
     signed = asyncio.run(fetch_headers(home.engine_path, record.tip.height + 1))
+    need_proven(record, signed)
     return write_signed(signed)
 
 

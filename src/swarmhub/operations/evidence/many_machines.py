@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from typing import Self, TypeVar
 
 from swarmhub import codec
+from swarmhub.contract import State
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.state import Overlay
-from swarmhub.errors import LedgerDamaged, Malformed
+from swarmhub.errors import BadInput, LedgerDamaged, LedgerError, Malformed
 from swarmhub.ledger import Block, Committed, Tip
 from swarmhub.ledger.blocks import (
     Agreed,
@@ -43,6 +44,7 @@ from swarmhub.operations.evidence.extract import Excerpt, leaf_of_result
 from swarmhub.operations.evidence.faults import Altered
 from swarmhub.operations.evidence.lines import join_lines
 from swarmhub.operations.evidence.proof import Signers
+from swarmhub.operations.record import Record, read_genesis
 from swarmhub.types import Digest, PublicKey
 
 HEADERS, VALIDATORS = "ledger/headers.jsonl", "ledger/validators.jsonl"
@@ -66,6 +68,23 @@ def is_of_many_machines(genesis: Genesis) -> bool:
     return any(card.ledger for card in genesis.founders)
 
 
+def need_proven(record: Record, signed: SignedChain) -> None:
+    """Raise LedgerError unless these headers, and no fewer, prove the blocks and the state of a
+    record: nothing is exported that `verify` would refuse."""
+    proof = ValidatorsProof(signed)
+    try:
+        proof.begin(record.blocks[0].block, read_genesis(record), Overlay(State()))
+        if proof.hashes[:-1] != tuple(c.block.agreed for c in record.blocks[1:]):
+            raise Altered(HEADERS, 0, "they are not those of the blocks")
+        if signed.headers[-1].header.app_hash != record.state.app_hash.hex():
+            raise Altered(HEADERS, len(signed.headers), "it does not name the state")
+    except BadInput as error:
+        raise LedgerError(
+            f"The headers that the engine has do not prove its blocks ({error}); export at another "
+            "member."
+        ) from None
+
+
 class ValidatorsProof:
     """The proof by all headers from height 1 to the one after the last block."""
 
@@ -73,7 +92,7 @@ class ValidatorsProof:
 
     def __init__(self, signed: SignedChain) -> None:
         self._headers, self._sets = signed.headers, signed.sets
-        self._hashes: tuple[Digest, ...] = ()
+        self.hashes: tuple[Digest, ...] = ()  # of all headers, once `begin` has checked them
 
     @classmethod
     def read(cls, headers: Sequence[bytes], sets: Sequence[bytes], blocks: int) -> Self:
@@ -91,7 +110,7 @@ class ValidatorsProof:
             raise LedgerDamaged(0, COMPUTED)
         root = Root(tip.chain_id, make_set(committed.validators), committed.block.header.app_hash)
         try:
-            self._hashes = check_headers(root, self._headers, self._sets)
+            self.hashes = check_headers(root, self._headers, self._sets)
         except NotAgreed as error:
             raise Altered(
                 VALIDATORS if error.is_set else HEADERS, error.place + 1, error.why
@@ -105,7 +124,7 @@ class ValidatorsProof:
         expected = Header(
             signed.height, time_ms, head, "", "", after.app_hash, signed.proposer_address
         )
-        if excerpt.header != expected or excerpt.committed.block.agreed != self._hashes[place]:
+        if excerpt.header != expected or excerpt.committed.block.agreed != self.hashes[place]:
             return "its header is not the one that the validators have signed"
         return ""
 
