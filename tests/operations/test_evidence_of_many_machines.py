@@ -239,6 +239,14 @@ def test_headers_that_are_not_the_chain_are_named(tmp_path, change, record):
     assert (fault.file, fault.record) == (HEADERS, record)
 
 
+def test_more_sets_than_headers_are_not_read(tmp_path):
+    def change(data):
+        return data * 1000
+
+    fault = refused(forge(tmp_path, networked(), {VALIDATORS: change}))
+    assert (fault.file, fault.why) == (VALIDATORS, "it has more sets than there are headers")
+
+
 def test_one_member_cannot_retell_a_ledger_of_many(tmp_path):
     class Retold(Recorded):
         """The same founders, and a member that writes blocks alone."""

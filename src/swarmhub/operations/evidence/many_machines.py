@@ -48,8 +48,8 @@ from swarmhub.operations.record import Record, read_genesis
 from swarmhub.types import Digest, PublicKey
 
 HEADERS, VALIDATORS = "ledger/headers.jsonl", "ledger/validators.jsonl"
-MAX_HEADER_BYTES = 1 << 20  # with the votes of a thousand validators
-MAX_SET_BYTES = 1 << 18
+MAX_HEADER_BYTES = 1 << 16  # with the votes of 300 validators; a consortium has at most 64 members
+MAX_SET_BYTES = 1 << 15
 T = TypeVar("T")
 COMPUTED = "its results are not what the contract computes"
 
@@ -99,6 +99,8 @@ class ValidatorsProof:
         """Read the lines of HEADERS and VALIDATORS beside so many blocks. Raises Altered."""
         if len(headers) != blocks:  # one more than the blocks after block 0
             raise Altered(HEADERS, 0, f"expected {blocks} headers, got {len(headers)}")
+        if len(sets) > len(headers):
+            raise Altered(VALIDATORS, 0, "it has more sets than there are headers")
         return cls(SignedChain(
             tuple(_read(SignedHeader, line, HEADERS, n) for n, line in enumerate(headers, 1)),
             tuple(_read(ValidatorSet, line, VALIDATORS, n) for n, line in enumerate(sets, 1)),
