@@ -1,6 +1,7 @@
 """Documents go with terms, are seen before an approval, and differ from those approved before."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,7 @@ def test_the_proposer_sees_what_it_proposed(homes, folder):
     assert not found.changes
 
 
+def test_an_approval_waits_for_the_documents(homes, folder):
     propose(homes[0], folder)
     assert "this node asks that of a for it" in look(homes[1]).documents[0].why
     with pytest.raises(BadInput, match=r"it has not come yet.*--unseen"):
@@ -105,19 +107,22 @@ def test_the_proposer_sees_what_it_proposed(homes, folder):
     assert asyncio.run(studies.look(homes[1], "heart")).study.approved == (1, 2)
 
 
+def test_an_approval_may_be_given_unseen(homes, folder):
     propose(homes[0], folder)
     approve(homes[1], unseen=True)
     assert asyncio.run(studies.look(homes[1], "heart")).study.approved == (1, 2)
 
 
+def test_what_nobody_can_read_is_not_approved(homes, folder):
     made = read_proposal(folder / "heart.toml")
-    spec = studies.replace(made.spec, code=digest_of(b"PK\x03\x04"))
+    spec = replace(made.spec, code=digest_of(b"PK\x03\x04"))
     store_of(homes[1]).put("heart", b"PK\x03\x04")
     asyncio.run(studies.propose(homes[0], spec))
     with pytest.raises(BadInput, match="these bytes begin otherwise"):
         approve(homes[1])
 
 
+def test_an_amendment_is_compared_with_what_was_approved(homes, folder):
     propose(homes[0], folder)
     share(*homes)
     approve(homes[1])
