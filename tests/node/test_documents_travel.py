@@ -69,7 +69,7 @@ def test_any_member_that_has_a_document_gives_it(folder, tmp_path):
             network.up(i)
         one.propose(folder / "heart.toml")
         arrives(network, two)
-        network.children.end("node 1")
+        network.children.stop("node 1")
         network.up(3)
         arrives(network, three)
 
@@ -84,5 +84,6 @@ def test_a_node_fetches_what_it_has_missed_and_forgets_it(folder, tmp_path):
         assert (refused.returncode, "has not come yet" in refused.stderr) == (2, True)
         network.up(1)
         arrives(network, two)
-        two.forget("heart")
+        done = swarmhub("study", "forget", "heart", "--yes", "--home", two.home.root)
+        assert done.returncode == 0, done.stderr
         assert store_of(two.home).studies() == []

@@ -2,10 +2,11 @@
 
 A backup contains the configuration, the keys of account, TLS, ledger and release, the certificate,
 the trainers' private state (`local/`), the code and ethics documents of studies (`documents/`), the
-names of studies that were forgotten here, and for a networked ledger its genesis, members' endpoints and one of its blocks, so that the restored node
-can begin with a state that the others have. It does not contain the consensus key with its signing
-state, because a validator that is rolled back could sign two blocks of one height; nor blobs,
-blocks and state, which the other members have.
+names of studies that were forgotten here, and for a networked ledger its genesis, members'
+endpoints and one of its blocks, so that the restored node can begin with a state that the others
+have. It does not contain the consensus key with its signing state, because a validator that is
+rolled back could sign two blocks of one height; nor blobs, blocks and state, which the other
+members have.
 """
 
 from __future__ import annotations
@@ -170,10 +171,8 @@ def marker_of(study: str) -> str:
 def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
     known = {*KEPT, GENESIS, DOORS, *FOLDERS}
     for entry in entries:
-        inside = (
-            entry.name.startswith(tuple(f"{f}/" for f in FOLDERS))
-            and ".." not in Path(entry.name).parts
-        )
+        parts = Path(entry.name).parts
+        inside = len(parts) > 1 and parts[0] in FOLDERS and ".." not in parts
         study = Path(entry.name).stem
         marks = is_study_name(study) and entry.name == marker_of(study)
         if entry.name not in known and not inside and not marks:
