@@ -45,7 +45,7 @@ class FileShown:
 
     name: str
     nbytes: int
-    text: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ class StudyDocuments:
         return next((d for d in self.documents if d.kind == kind), None)
 
     @property
+    def is_changed(self) -> bool:
+        """Whether the code is another one than that which was approved here before."""
+        code = self.find("code")
+        return bool(self.code_before) and self.code_before != (code.digest if code else "")
+
+    @property
     def is_seen(self) -> bool:
         """Whether all documents can be read here."""
         return not any(document.why for document in self.documents)
@@ -90,8 +96,9 @@ async def look_at_documents(home: Home, name: str) -> StudyDocuments:
         return show_documents(store_of(home), look_at_study(client, name))
 
 
-def show_documents(store: DocumentStore, shown: StudyShown) -> StudyDocuments:
-    """Return the documents of a study, as far as they are here."""
+def show_documents(store: DocumentStore, shown: StudyShown, whole: bool = True) -> StudyDocuments:
+    """Return the documents of a study, as far as they are here; without their texts and changes
+    if not `whole`."""
     spec, study = shown.spec, shown.study
     why = find_unseen(store, spec)
     waits = f"this node asks that of {shown.name(study.proposer)} for it, then the other members"
@@ -102,28 +109,31 @@ def show_documents(store: DocumentStore, shown: StudyShown) -> StudyDocuments:
             said = f"{why[kind]}: {waits}" if missing else why[kind]
             found.append(DocumentShown(kind, digest, said))
         else:
-            found.append(_show(store, spec.name, kind, digest))
+            found.append(_show(store, spec.name, kind, digest, whole))
     before = next((a for a in store.approvals(spec.name) if a.spec != study.spec), None)
     if before is None:
         return StudyDocuments(spec.name, tuple(found))
-    changes = _compare(store, spec.name, before.code, spec.code)
+    changes = _compare(store, spec.name, before.code, spec.code) if whole else ()
     return StudyDocuments(spec.name, tuple(found), before.code, before.ethics, changes)
 
 
-def _show(store: DocumentStore, study: str, kind: Kind, digest: Digest) -> DocumentShown:
+def _show(
+    store: DocumentStore, study: str, kind: Kind, digest: Digest, whole: bool
+) -> DocumentShown:
     if kind == "ethics":
         ethics = find_ethics(store, study, digest)
         assert ethics is not None
-        text = _cut(escape_text(ethics.text), MAX_ETHICS_CHARS)
+        text = _cut(escape_text(ethics.text), MAX_ETHICS_CHARS) if whole else ""
         return DocumentShown(kind, digest, "", ethics.kind, len(ethics.data), text=text)
     code = find_code(store, study, digest)
     assert code is not None
-    return DocumentShown(
-        kind, digest, "", "code", code.nbytes, tuple(_show_files(code)), _list_requirements(code)
-    )
+    files = tuple(_show_files(code, whole))
+    return DocumentShown(kind, digest, "", "code", code.nbytes, files, _list_requirements(code))
 
 
-def _show_files(code: Bundle) -> list[FileShown]:
+def _show_files(code: Bundle, whole: bool) -> list[FileShown]:
+    if not whole:
+        return [FileShown(file.name, len(file.data)) for file in code.files]
     left, found = MAX_CHARS, []
     for file in code.files:
         text = _cut(escape_text(file.text), min(left, MAX_FILE_CHARS))
