@@ -11,6 +11,7 @@ from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.operations import documents_page, studies
 from swarmhub.operations.documents import store_of
+from swarmhub.operations.evidence.documents import make_documents
 from swarmhub.operations.ledger_client import found_consortium
 from swarmhub.operations.proposals import read_proposal
 
@@ -155,3 +156,13 @@ def test_long_texts_are_cut(homes, folder, monkeypatch):
     monkeypatch.setattr(documents_page, "MAX_CHARS", 8)
     propose(homes[0], folder)
     assert [f.text for f in look(homes[0]).documents[0].files] == ["rate = 0…", "…"]
+
+
+def test_evidence_has_the_documents_that_are_here(homes, folder):
+    propose(homes[0], folder)
+    spec = asyncio.run(studies.look(homes[0], "heart")).spec
+    assert make_documents(homes[1], spec) == {}
+    files = make_documents(homes[0], spec)
+    assert {path: digest_of(data) for path, data in files.items()} == {
+        "documents/code.txt": spec.code, "documents/ethics.txt": spec.ethics,
+    }  # fmt: skip
