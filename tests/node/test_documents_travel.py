@@ -1,11 +1,13 @@
 """Documents between real nodes: proposed at one, read and approved at the others."""
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
-from swarm import Network, swarmhub
+from swarm import PROGRAMS, Network, make_spec, swarmhub
 
-from swarmhub.documents import collect_code
+from swarmhub.documents import collect_code, digest_of
 from swarmhub.operations.client import Client
 from swarmhub.operations.documents import store_of
 
@@ -87,3 +89,23 @@ def test_a_node_fetches_what_it_has_missed_and_forgets_it(folder, tmp_path):
         done = swarmhub("study", "forget", "heart", "--yes", "--home", two.home.root)
         assert done.returncode == 0, done.stderr
         assert store_of(two.home).studies() == []
+
+
+def join_with(network, code):
+    """What a trainer of hospital 1 says that runs this code."""
+    command = [sys.executable, PROGRAMS / "join_with_code.py", "--home", network.homes[0].root]
+    return subprocess.run([*command, "s", code], capture_output=True, text=True, timeout=60)
+
+
+def test_a_trainer_with_other_code_ends_with_a_sentence(folder, tmp_path):
+    code = folder / "trainer"
+    with Network(tmp_path, 2) as network:
+        network.up(1)
+        network.open_study(make_spec(code=digest_of(collect_code(code))))
+        done = join_with(network, code)
+        assert (done.returncode, done.stdout) == (0, "joined s\n"), done.stderr
+        (code / "fit.py").write_text("rate = 0.2\n")
+        done = join_with(network, code)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Expected the code that the terms of 's' bind" in done.stderr
+        assert "Traceback" not in done.stderr
