@@ -1,5 +1,7 @@
 """Documents on disk: checked when read, kept as long as they are needed."""
 
+import stat
+
 import pytest
 from builders import digest
 
@@ -25,6 +27,11 @@ def test_a_damaged_document_is_removed(store):
     store.path("heart", found).write_bytes(b"vole")
     assert store.read("heart", found) is None
     assert not store.has("heart", found)
+
+
+def test_no_other_user_of_the_machine_reads_a_document(store):
+    path = store.path("heart", store.put("heart", b"vote"))
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (path.parent, store.root)] == [0o700] * 2
 
 
 @pytest.mark.parametrize("study", ["../x", "", "a/b", ".."])

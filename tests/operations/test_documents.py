@@ -10,6 +10,7 @@ from swarmhub.errors import BadInput
 from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.operations import documents_page, studies
+from swarmhub.operations.backup import back_up, restore
 from swarmhub.operations.documents import store_of
 from swarmhub.operations.evidence.documents import make_documents
 from swarmhub.operations.ledger_client import found_consortium
@@ -166,3 +167,12 @@ def test_evidence_has_the_documents_that_are_here(homes, folder):
     assert {path: digest_of(data) for path, data in files.items()} == {
         "documents/code.txt": spec.code, "documents/ethics.txt": spec.ethics,
     }  # fmt: skip
+
+
+def test_a_backup_has_the_documents(homes, folder):
+    propose(homes[0], folder)
+    spec = asyncio.run(studies.look(homes[0], "heart")).spec
+    back_up(homes[0], folder / "a.tar")
+    restored = store_of(restore(folder / "restored", folder / "a.tar"))
+    assert restored.read("heart", spec.code) == collect_code(folder / "trainer")
+    assert restored.approvals("heart") == store_of(homes[0]).approvals("heart")

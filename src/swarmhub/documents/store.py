@@ -58,7 +58,7 @@ class DocumentStore:
         has."""
         digest = digest_of(data)
         path = self._path(study, digest)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_folder(study)
         write_durably(path, data)
         return digest
 
@@ -92,7 +92,7 @@ class DocumentStore:
         """Remember the documents of terms that this hospital has approved."""
         others = [a for a in self.approvals(study) if a.spec != approved.spec]
         kept = ApprovalsHere((approved, *others)[:APPROVALS_KEPT])
-        self._folder(study).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_folder(study)
         write_durably(self._folder(study) / APPROVED, codec.pack(kept))
 
     def tidy(self, study: str, needed: Iterable[Digest]) -> None:
@@ -121,6 +121,10 @@ class DocumentStore:
         """Return the path of a study's document; None if it is not here."""
         path = self._path(study, digest)
         return path if path.is_file() else None
+
+    def _make_folder(self, study: str) -> None:
+        for folder in (self.root, self._folder(study)):  # `parents` would ignore the mode
+            folder.mkdir(exist_ok=True, mode=0o700)
 
     def _names(self, study: str) -> list[str]:
         folder = self._folder(study)

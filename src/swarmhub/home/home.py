@@ -28,7 +28,7 @@ from swarmhub.home.config import (
 )
 from swarmhub.transport.relay.streams import relays_of
 
-FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
+FOLDERS = ("keys", "blobs", "documents", "state", "local", "run", "logs")
 
 
 class Home:

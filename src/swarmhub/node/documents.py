@@ -97,9 +97,8 @@ class Documents:
         while True:
             self._changed.clear()
             has_all = True
-            for study, digests in list(self._named.items()):
-                for digest in digests:
-                    has_all &= self._store.has(study, digest) or await self._get(study, digest)
+            for study, digest in self._list_wanted():
+                has_all &= self._store.has(study, digest) or await self._get(study, digest)
             pause_s = None if has_all else PAUSES_S[min(failed, len(PAUSES_S) - 1)]
             failed = 0 if has_all else failed + 1
             try:
@@ -108,6 +107,14 @@ class Documents:
             except TimeoutError:
                 continue
             failed = 0
+
+    def _list_wanted(self) -> list[tuple[str, Digest]]:
+        """Return the documents of studies that are not over: nobody approves the others any
+        more."""
+        state = self._services.state
+        records = {study: STUDY.get(state, study) for study in self._named}
+        live = [study for study, record in records.items() if record and not record.is_over]
+        return [(study, digest) for study in live for digest in self._named[study]]
 
     async def _get(self, study: str, digest: Digest) -> bool:
         """Return whether a document is here now."""
