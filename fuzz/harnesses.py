@@ -58,6 +58,14 @@ from swarmhub.contract.transactions import (
 from swarmhub.data.design import Design
 from swarmhub.data.reading import Files, read_dataset
 from swarmhub.data.schema import Schema, declare_label
+from swarmhub.documents import (
+    Bundle,
+    CodeFile,
+    diff_bundles,
+    escape_text,
+    pack_bundle,
+    read_bundle,
+)
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
 from swarmhub.home.bootstrap import (
     TrustedCheckpoint,
@@ -589,6 +597,21 @@ def headers() -> list[bytes]:
     return [codec.pack(SignedHeader(header, replace(empty, votes=tuple(votes))))]
 
 
+def try_bundle(data: bytes) -> None:
+    """The code of a study, as a member gives it."""
+    found = read_bundle(data)
+    assert pack_bundle(found.files) == data
+    assert all("\x1b" not in escape_text(file.text) for file in found.files)
+    diff_bundles(found, Bundle((CodeFile("fit.py", b"x = 1\n"),)))
+
+
+def bundles() -> list[bytes]:
+    """Code of one file, and of several."""
+    one = CodeFile("fit.py", "größe = 1\n".encode())
+    many = [CodeFile(f"lib/{n}.py", b"x = 1\n" * n) for n in range(12)]
+    return [pack_bundle([one]), pack_bundle([*many, one, CodeFile("requirements.txt", b"numpy")])]
+
+
 def try_manifest(data: bytes) -> None:
     found = read_manifest(data)
     assert codec.pack(found) == data
@@ -759,6 +782,7 @@ HARNESSES = {
         Harness("stretches", try_starts, lambda: [codec.encode([0, 256, 69888])], (Malformed,)),
         Harness("excerpts", try_excerpt, excerpts, (Malformed,)),
         Harness("headers", try_header, headers, (Malformed, NotAgreed)),
+        Harness("bundles", try_bundle, bundles, (Malformed,)),
         Harness("manifests", try_manifest, manifests, (Altered,)),
         Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
         Harness("answers", try_answer, answers, (BadInput,)),

@@ -29,7 +29,7 @@ LEVELS = [
     ["contract"],
     ["merge"],
     ["protocol"],
-    ["ledger", "blobs", "transport"],
+    ["ledger", "blobs", "transport", "documents"],
     ["train"],
     ["data", "evaluation", "recipes", "models"],
     ["home"],

@@ -16,6 +16,7 @@ from swarmhub.hub.context import HUB, Hub
 from swarmhub.hub.rest.routes import add_routes as add_rest
 from swarmhub.hub.rest.routes import say_failures
 from swarmhub.hub.web.pages import (
+    documents,
     forms,
     ledger,
     login,
@@ -31,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
-PAGES = (today, new_study, studies, members, ledger, node, login, forms)
+PAGES = (today, new_study, studies, documents, members, ledger, node, login, forms)
 log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 

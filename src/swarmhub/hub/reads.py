@@ -15,7 +15,15 @@ from swarmhub.hub.read_model import Found, Search
 from swarmhub.operations import looks
 from swarmhub.operations.acting import Acted
 from swarmhub.operations.catalogue import look_at_catalogue
+from swarmhub.operations.documents import store_of
+from swarmhub.operations.documents_page import (
+    DocumentBytes,
+    StudyDocuments,
+    get_document,
+    show_documents,
+)
 from swarmhub.operations.looks import Seen
+from swarmhub.operations.studies import look_at_study
 
 JSON = "application/json"
 
@@ -30,6 +38,14 @@ class OneStudy:
     """A study, by name."""
 
     study: str
+
+
+@dataclass(frozen=True)
+class OneDocument:
+    """A study, by name, and the digest of a document that its terms name."""
+
+    study: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,14 @@ def _search(seen: Seen, wanted: Search) -> Found:
     return found
 
 
+def _look_at_documents(seen: Seen, name: str) -> StudyDocuments:
+    return show_documents(store_of(seen.home), look_at_study(seen.view, name))
+
+
+def _look_at_document(seen: Seen, name: str, digest: str) -> DocumentBytes:
+    return get_document(store_of(seen.home), look_at_study(seen.view, name), digest)
+
+
 READS = (
     Read("today", "/today", Nothing, looks.Today, lambda s, _: looks.look_at_today(s), "status"),
     Read("studies", "/studies", Nothing, tuple[looks.StudyLine, ...],
@@ -70,6 +94,10 @@ READS = (
          "application/ld+json"),
     Read("study", "/studies/{study}", OneStudy, looks.StudyPage,
          lambda s, a: looks.look_at_one(s, a.study), "study show"),
+    Read("documents", "/studies/{study}/documents", OneStudy, StudyDocuments,
+         lambda s, a: _look_at_documents(s, a.study), "study show"),
+    Read("document", "/studies/{study}/documents/{digest}", OneDocument, DocumentBytes,
+         lambda s, a: _look_at_document(s, a.study, a.digest), "study show"),
     Read("members", "/members", Nothing, tuple[looks.MemberLine, ...],
          lambda s, _: looks.look_at_members(s), "consortium members"),
     Read("motions", "/motions", Nothing, tuple[looks.MotionLine, ...],

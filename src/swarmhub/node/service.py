@@ -34,6 +34,7 @@ from swarmhub.ledger.sentences import say_event
 from swarmhub.merge import self_test
 from swarmhub.node.announcing import Announcing
 from swarmhub.node.beside import BesideNode
+from swarmhub.node.documents import Documents
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
 from swarmhub.node.health import Health
@@ -177,7 +178,9 @@ class Node:
         self._studies = Studies(services)
         self._membership = Membership(self.client, self._others, self._is_current)
         self._status = Status(services, self._studies, self._membership, self.bootstrap)
-        self._gate = PeerGate(services, self._studies, self._membership)
+        self._documents = Documents(services)
+        self._studies.on_forget = self._documents.forget
+        self._gate = PeerGate(services, self._studies, self._membership, self._documents)
         self._server = PeerServer(self.peers, self.blobs, self._gate)
         self._api = LocalApi(services, self._studies, self._status, self._perform)
         metrics = Metrics(services, self._studies, self._status, self._beside)
@@ -203,6 +206,7 @@ class Node:
         await self._health.start(self.home.config.health_listen)
         failpoint("start.doors")
         self._studies.remember()
+        self._documents.start()
         self._follow_ledger()
         self._watching = asyncio.create_task(self._membership.watch(self._status.log_standing))
 
@@ -216,6 +220,7 @@ class Node:
         await self.uplink.close()
         await self._health.close()
         await self._studies.close()
+        await self._documents.close()
         await self.client.close()
         await self._server.close()
         self._services.outgoing.flush()
@@ -251,6 +256,7 @@ class Node:
                 log.info("block %d: %s", committed.height, plain(say_event(event, names), MOST))
         self._follow_ledger()
         self._studies.hear(happened)
+        self._documents.hear(happened)
         if any(isinstance(event, MEMBERSHIP_EVENTS) for event in happened):
             self._status.log_standing()
 

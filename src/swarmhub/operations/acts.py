@@ -49,11 +49,13 @@ class WithReason:
 
 
 @dataclass(frozen=True)
-class OfDigest:
-    """A study, and the digest of its terms as the person has seen them."""
+class Approving:
+    """A study, and the digest of its terms as the person has seen them; `unseen` allows that a
+    document which they name is not here."""
 
     study: str
     terms: Digest
+    unseen: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,8 @@ async def _amend(home: Home, given: OfTerms) -> studies.Proposed:
     return await studies.amend(home, read_terms(given.terms))
 
 
-async def _approve(home: Home, given: OfDigest) -> Done:
-    await studies.approve(home, given.study, given.terms)
+async def _approve(home: Home, given: Approving) -> Done:
+    await studies.approve(home, given.study, given.terms, given.unseen)
     return Done()
 
 
@@ -226,7 +228,7 @@ _TABLE = (
     Act("study.pause", "researcher", WithReason, Done, _pause, "study pause"),
     Act("study.resume", "researcher", OfStudy, Done, _resume, "study resume"),
     Act("study.finish", "researcher", OfStudy, Done, _finish, "study finish"),
-    Act("study.approve", "owner", OfDigest, Done, _approve, "study approve"),
+    Act("study.approve", "owner", Approving, Done, _approve, "study approve"),
     Act("study.refuse", "owner", WithReason, Done, _refuse, "study refuse"),
     Act("study.enrol", "owner", Enrolling, Done, _enrol, "study enrol"),
     Act("study.withdraw", "owner", OfStudy, Done, _withdraw, "study withdraw"),

@@ -20,6 +20,7 @@ LICENSE = "#terms-of-use"
 FORMATS = {
     ".html": "text/html", ".json": "application/json", ".jsonl": "application/jsonl",
     ".md": "text/markdown", ".txt": "text/plain",
+    ".pdf": "application/pdf",
 }  # fmt: skip
 
 # path -> the question that the file answers
@@ -37,6 +38,9 @@ CONTENTS = {
     "study/contributions.jsonl": "By which software, of which data (keyed digest), with how many "
     "samples was each contribution made?",
     "study/releases.jsonl": "Which model was released, by whose votes?",
+    "documents/code.txt": "Which code do the terms bind (its files one after the other)?",
+    "documents/ethics.pdf": "Which vote or permit do the terms name?",
+    "documents/ethics.txt": "Which vote or permit do the terms name?",
     "report/report.html": "How good is the newest model, for which patients?",
     "report/report.json": "The numbers of the report.",
     "report/absent.txt": "Why is there no report?",

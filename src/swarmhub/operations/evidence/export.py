@@ -34,6 +34,7 @@ from swarmhub.operations.evidence.crate import (
     write_readme,
 )
 from swarmhub.operations.evidence.derived import derive
+from swarmhub.operations.evidence.documents import make_documents
 from swarmhub.operations.evidence.extract import Excerpts
 from swarmhub.operations.evidence.lines import join_lines, write_line
 from swarmhub.operations.evidence.manifest import (
@@ -99,6 +100,7 @@ def export_evidence(
     beside = _fetch_signed(home, record)
     tell(STEPS[1])
     beside |= _make_report(home, wanted.study) | _make_card(home, wanted.study)
+    beside |= make_documents(home, SPEC.need(record.state, wanted.study))
     tell(STEPS[2])
     made = make_files(record, wanted, signer, beside)
     tell(STEPS[3])

@@ -18,6 +18,8 @@ from swarmhub.evaluation.charts import Series, draw_learning
 from swarmhub.hub.context import HUB
 from swarmhub.hub.data_folder import list_files
 from swarmhub.hub.web.site import draw, give_page, text_of, word_of
+from swarmhub.operations.documents import store_of
+from swarmhub.operations.documents_page import show_documents
 from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.runs import compare_runs
@@ -71,6 +73,9 @@ async def show_one(request: web.Request) -> web.Response:
     shown = len(page.rounds) if request.query.get("rounds") == "all" else ROUNDS_SHOWN
     missed = next((r for r in reversed(page.rounds) if r.absences), None)
     motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
+    documents = await asyncio.to_thread(
+        show_documents, store_of(hub.home), look_at_study(seen.view, name), False
+    )
     in_words = functools.partial(text_of, request)
     metrics = {m: word_of(request, "metric", m) for m in (spec.metric.name, "loss")}
     return draw(
@@ -78,7 +83,8 @@ async def show_one(request: web.Request) -> web.Response:
         rounds=list(reversed(page.rounds))[:shown], more=len(page.rounds) - shown,
         figures=list_figures(page, spec.metric.name),
         curves=[Markup(c) for c in draw_curves(page, metrics, in_words)],
-        missed=missed, technical=TECHNICAL, settled=sum(1 for r in page.rounds if r.settled_ms),
+        documents=documents, missed=missed, technical=TECHNICAL,
+        settled=sum(1 for r in page.rounds if r.settled_ms),
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
         and spec.data is not None and BlobStore(seen.home.blobs_path).find(study.current.digest),
     )  # fmt: skip
