@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from markers import TERMS, write_table
 from swarm import PROGRAMS, Network, make_spec, swarmhub
 
 from swarmhub.contract.records import STUDY
@@ -30,17 +31,6 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-component-update", "--no-first-run"]  # fmt: skip
 ROLES = {"rosa": ("researcher",), "otto": ("owner",), "ada": ("administrator",), "vera": ()}
 ADDER = [PROGRAMS / "add_one.py", "--study", "long", "--pause", "0.3"]
-TERMS = """
-name = "markers"
-title = "Do four markers tell who is ill?"
-min_peers = 2
-quorum_grace_ms = 2000
-leader_timeout_ms = 5000
-rounds = 10
-[data.outcome]
-column = "ill"
-positive = ["1"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +130,6 @@ def picture(person, name, at="main"):
         kept.write_text(json.dumps(outline, indent=1, ensure_ascii=False) + "\n")
     assert made.exists(), "SWARMHUB_PICTURES=1 makes it"
     assert outline == json.loads(kept.read_text()), f"{name} has changed: SWARMHUB_PICTURES=1"
-
-
-def write_table(path, seed):
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(80, 4))
-    ill = (x @ [1.2, -0.8, 0.5, 0.0] + rng.logistic(size=80) > 0).astype(int)
-    rows = [",".join(["ill", *(f"marker{k}" for k in range(4))])]
-    rows += [",".join(map(str, (y, *row))) for y, row in zip(ill, x.tolist(), strict=True)]
-    path.write_text("\n".join(rows) + "\n")
 
 
 def propose(rosa, terms):
