@@ -38,7 +38,8 @@ class EvidencePacked:
 
 @dataclass(frozen=True)
 class Choice:
-    """A study's newest, best or released model, by its digest or the beginning of it."""
+    """A study's newest, best or released model, by its digest or the beginning of it; the newest by
+    ""."""
 
     study: str
     model: str
@@ -63,8 +64,8 @@ class ModelPacked:
 
 @dataclass(frozen=True)
 class Validating:
-    """A study's newest, best or released model, and files of this hospital's data folder: `file`,
-    one that is `joined` to it, and one with `earlier` patients, for drift; "" if there is none."""
+    """A model as in `Choice`, and files of this hospital's data folder: `file`, one that is `joined`
+    to it, and one with `earlier` patients, for drift; "" if there is none."""
 
     study: str
     model: str
