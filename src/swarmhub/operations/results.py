@@ -64,7 +64,7 @@ class ModelPacked:
 
 @dataclass(frozen=True)
 class Validating:
-    """A model as in `Choice`, and files of this hospital's data folder: `file`, one that is `joined`
+    """A model as in `Choice`, and files of this hospital's data folder: `file`, one `joined`
     to it, and one with `earlier` patients, for drift; "" if there is none."""
 
     study: str
