@@ -1,5 +1,6 @@
 """Results of a study that a person takes along: evidence, models, external validations."""
 
+import asyncio
 import io
 import json
 import os
@@ -14,8 +15,10 @@ from markers import TERMS, write_table
 from swarm import Network, swarmhub
 from web_client import Web
 
+from swarmhub.contract.consortium.motions import get_motions
 from swarmhub.hub.context import users_of
 from swarmhub.models.predict import load_model
+from swarmhub.operations import members, studies
 from swarmhub.operations.acting import read_acts
 from swarmhub.operations.evidence.verify import verify_evidence
 from swarmhub.operations.studies import parse_spec
@@ -185,7 +188,7 @@ def test_a_viewer_takes_nothing_along(enter, network):
 
 def test_a_model_that_is_not_released_is_for_the_enrolled(enter, network):
     rosa = enter("rosa", 3)
-    assert "no model that this hospital may" in rosa.page("/studies/markers/validation")
+    assert "no model here that this hospital may" in rosa.page("/studies/markers/validation")
     given = {"study": "markers", "model": network.study("markers").current.digest}
     said = rosa.do("model.export", "/studies/markers", **given)
     assert "only the hospitals that are enrolled may use it" in said
@@ -200,3 +203,26 @@ def test_what_nobody_fetches_goes(robot, network):
     assert (status, lying(network)) == (200, [again["download"]["name"]])
     robot.fetch("GET", f"/api/v1/downloads/{again['download']['name']}")
     assert lying(network) == []
+
+
+def release(network, model):
+    """Both enrolled hospitals vote for it."""
+    one, two = network.homes[:2]
+    if not asyncio.run(studies.release(one, "markers", model)).released:
+        (motion,) = network.read(get_motions)
+        asyncio.run(members.vote(two, motion.id, True))
+
+
+def test_a_released_model_is_evaluated_elsewhere(enter, robot, network):
+    rosa, model = enter("rosa", 3), network.study("markers").current.digest
+    made = robot.rest("POST", "/acts/model.export", {"study": "markers", "model": model})[1]
+    data = robot.fetch("GET", f"/api/v1/downloads/{made['download']['name']}")[2]
+    zipfile.ZipFile(io.BytesIO(data)).extractall(network.homes[2].root / "data")
+    assert "<option>markers-model" in rosa.page("/studies/markers/validation")
+    given = {"study": "markers", "folder": "markers-model", "file": "later.csv"}
+    said = rosa.do("model.evaluate", "/studies/markers/validation", **given)
+    assert "only the hospitals that are enrolled may use it" in said
+    release(network, model)
+    text = rosa.do("model.evaluate", **given)
+    assert re.search(r"AUC</th><td class=\"n\">0\.\d{3}</td>", text)
+    assert "Not looked for" not in text  # the study's own figures came with the model

@@ -33,6 +33,23 @@ def need_file(home: Home, name: str) -> Path:
     return root / name
 
 
+def list_model_folders(home: Home) -> list[str]:
+    """Return the folders with a model's files (`models.folder`) among them, sorted."""
+    paths = [Path(name) for name in list_files(home)]
+    arrays = {p.parent for p in paths if p.name == "model.safetensors"}
+    return sorted(str(p.parent) for p in paths if p.name == "model.json" and p.parent in arrays)
+
+
+def need_model_folder(home: Home, name: str) -> Path:
+    """Return a folder of a model by its name. Raises BadInput if it is none of them."""
+    if name not in list_model_folders(home):
+        raise BadInput(
+            f"There is no folder '{plain(name, 80)}' of 'swarmhub model export' in this hospital's "
+            "data folder."
+        )
+    return need_file(home, str(Path(name) / "model.json")).parent
+
+
 def _root(home: Home) -> Path | None:
     return Path(home.config.hub_data) if home.config.hub_data else None
 

@@ -65,13 +65,15 @@ class ModelPacked:
 @dataclass(frozen=True)
 class Validating:
     """A model as in `Choice`, and files of this hospital's data folder: `file`, one `joined`
-    to it, and one with `earlier` patients, for drift; "" if there is none."""
+    to it, and one with `earlier` patients, for drift; "" if there is none. `folder`, instead of
+    `model`, is one of 'swarmhub model export' there: another hospital has given it to this one."""
 
     study: str
     model: str
     file: str
     joined: str = ""
     earlier: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,16 @@ from typing import Any
 
 from swarmhub.codec import Json
 from swarmhub.data.reading import Files
+from swarmhub.errors import BadInput, plain
 from swarmhub.evaluation.figures import Figure
 from swarmhub.files import write_durably
 from swarmhub.home.home import Home
 from swarmhub.models.evaluate import Validated, evaluate_files, write_counts
-from swarmhub.models.predict import Model
+from swarmhub.models.predict import Model, load_model
 from swarmhub.models.response import Response
 from swarmhub.operations.acting import note_taken
 from swarmhub.operations.chosen_model import ChosenModel, choose_model
-from swarmhub.operations.data_files import need_file
+from swarmhub.operations.data_files import need_file, need_model_folder
 from swarmhub.operations.downloads import Download, make_download
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.models import make_exported
@@ -45,8 +46,7 @@ def validate(home: Home, given: Validating) -> Validation:
     files have no outcome."""
     paths = [need_file(home, name) for name in (given.file, given.joined) if name or not given.file]
     earlier = Files((need_file(home, given.earlier),)) if given.earlier else None
-    record = asyncio.run(_look_up(home, given))
-    model = Model(make_exported(home, record, ""))
+    model, record = _find_model(home, given)
     found = evaluate_files(model, Files(tuple(paths)), earlier=earlier)
 
     def write(folder: Path) -> None:
@@ -65,9 +65,24 @@ def validate(home: Home, given: Validating) -> Validation:
     return describe(found, record, given, download)
 
 
-async def _look_up(home: Home, given: Validating) -> ChosenModel:
+def _find_model(home: Home, given: Validating) -> tuple[Model, ChosenModel]:
+    """Return the model of the node, or of a folder, and what the ledger has of it."""
+    if not given.folder:
+        record = asyncio.run(_look_up(home, given.study, given.model))
+        return Model(make_exported(home, record, "")), record
+    model = load_model(need_model_folder(home, given.folder))
+    origin = model.exported.origin
+    if origin.study != given.study:
+        raise BadInput(
+            f"Expected a model of '{given.study}' in '{given.folder}', got one of "
+            f"'{plain(origin.study, 60)}'."
+        )
+    return model, asyncio.run(_look_up(home, given.study, origin.digest))
+
+
+async def _look_up(home: Home, study: str, model: str) -> ChosenModel:
     async with open_client(home) as client:
-        return choose_model(client, given.study, model=given.model)
+        return choose_model(client, study, model=model)
 
 
 def _encode(tree: Json) -> bytes:

@@ -9,7 +9,7 @@ from swarmhub.hub.context import HUB
 from swarmhub.hub.web.pages.studies import list_held
 from swarmhub.hub.web.site import draw
 from swarmhub.operations.chosen_model import is_released
-from swarmhub.operations.data_files import list_files
+from swarmhub.operations.data_files import list_files, list_model_folders
 
 
 def add_routes(app: web.Application, prefix: str) -> None:
@@ -27,4 +27,5 @@ async def show(request: web.Request) -> web.Response:
     return draw(
         request, "validation.html", study=study, title=seen.view.need_spec(name).title or name,
         models=models, chosen=request.query.get("model", "")[:64], files=list_files(hub.home),
+        folders=list_model_folders(hub.home),
     )  # fmt: skip
