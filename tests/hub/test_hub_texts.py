@@ -62,8 +62,8 @@ def test_every_name_that_is_shown_has_its_words():
     assert {k for k in english if k.startswith("key.")} == {f"key.{name}" for name in ROTATABLE}
     people = [k for k in TRANSACTIONS if k.startswith(("study.", "consortium."))]
     own = {"consortium.validate", "consortium.announce"}  # a node's own
-    people = {*people, "model.evaluate", "model.export", "evidence.export"} - own
-    assert {k for k in english if k.startswith("act.")} == {f"act.{k}" for k in people}
+    shown = {*people, "model.evaluate", "model.export", "evidence.export"} - own
+    assert {k for k in english if k.startswith("act.")} == {f"act.{k}" for k in shown}
 
 
 VALUES = ("", "check", "propose", "draft", "example", "data", "7")  # of buttons

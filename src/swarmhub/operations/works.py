@@ -37,7 +37,7 @@ WORKS: dict[str, tuple[type[Any], Callable[[Home, Any], Any]]] = {
 def carry_out(asked: dict[str, Any]) -> dict[str, Json]:
     """Carry out a work; return its result, or the sentence of its error."""
     takes, does = WORKS[asked["work"]]
-    acting.person.set(asked["person"])
+    token = acting.person.set(asked["person"])
     try:
         home = Home.open(Path(asked["home"]))
         return {"result": codec.to_json(does(home, codec.from_json(takes, asked["arguments"])))}
@@ -46,6 +46,8 @@ def carry_out(asked: dict[str, Any]) -> dict[str, Json]:
     except OSError as error:
         said = f"{error.strerror or error} ({error.filename or 'system'})"
         return {"error": f"{said}; check the path, its permissions and the disk."}
+    finally:
+        acting.person.reset(token)
 
 
 def main() -> None:
