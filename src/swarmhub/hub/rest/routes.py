@@ -16,8 +16,9 @@ from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
 from swarmhub.hub.acts import Refused
 from swarmhub.hub.auth.guard import need_csrf, need_role, path_of
 from swarmhub.hub.context import HUB
+from swarmhub.hub.downloads import give
 from swarmhub.hub.reads import JSON, READS, Read
-from swarmhub.hub.rest.openapi import MOST_WHOLE, ROOT, Failed, make_document
+from swarmhub.hub.rest.openapi import DOWNLOADS, MOST_WHOLE, ROOT, Failed, make_document
 from swarmhub.operations.acts import ACTS, Act
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,6 +34,7 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get(path, functools.partial(_read, read), allow_head=False)
     for act in ACTS.values():
         app.router.add_post(f"{prefix}{ROOT}/acts/{act.name}", functools.partial(_act, act))
+    app.router.add_get(f"{prefix}{ROOT}{DOWNLOADS}", give, allow_head=False)
     app.router.add_get(f"{prefix}{ROOT}/openapi.json", _document, allow_head=False)
 
 
