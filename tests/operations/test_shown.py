@@ -207,6 +207,21 @@ def test_the_terms_name_everyone_who_has_answered():
     assert "none may lie, and 1 may be away" in found["contributions"]
 
 
+def test_the_best_model_names_the_sites_that_chose_it():
+    c = Recorded(3)
+    c.begin(rounds=3)
+    for members in ((1, 2), (1, 3)):
+        base = c.round().base
+        for m in (1, 2, 3):
+            c.contribute(m, evaluations=(auc(base, 800_000),) if m in members else ())
+        c.settle()
+    shown = studies.look_at_study(LedgerClient(c, c.accounts[1]), HEART)
+    line = dict(terms.say_results(shown))["best model so far"]
+    assert line.endswith(
+        "the mean over h1, h2; no model has been measured by all of h1, h2, h3 yet"
+    )
+
+
 def test_a_study_that_cannot_start_says_how_many_more_must_enrol():
     c = Consortium(4)
     c.propose(min_peers=3)
