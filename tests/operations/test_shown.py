@@ -308,7 +308,7 @@ SPOKEN = {
 SPOKEN_OF_STAGES = {
     "stages": "1. 'newton'", "name": "'newton'", "kind": "arrays of the hospitals are added",
     "max_rounds": "up to 20 rounds", "rule": "coordinate_median: median of each number",
-    "members": "only at h1", "until": "no element of 'slope' is larger than 7 steps",
+    "members": "only at h1", "until": "over as soon as its test holds",
     "bounds": "'slope' from -5 to 6 in steps of 2^-30", "agreed": "equal at all: 'at'",
 }  # fmt: skip
 
@@ -366,4 +366,6 @@ def test_every_part_of_a_stage_is_said():
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN_OF_STAGES.items() if words not in text} == set()
     assert {*SPOKEN_OF_STAGES} - {"stages"} == set(Stage.__dataclass_fields__)
-    assert "own arrays ('slope', and others as the trainer makes them; at most 77 kB)" in text
+    assert "own arrays of numbers, as the trainer makes them (at most 77 kB)" in text
+    (arrays,) = stage_terms.say_arrays(STAGED)
+    assert "no element of 'slope' is larger than 7 steps" in arrays

@@ -59,6 +59,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("refused by", say_refused(shown)),
         ("not answered", _names(shown, _silent(shown))),
         ("enrolled", say_enrolled(shown)),
+        *(("arrays", line) for line in stage_terms.say_arrays(spec)),
         ("terms", f"{study.spec} (digest of exactly what is approved)"),
     ]
 
