@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Model, Score, Spec, StartModel
-from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
@@ -239,10 +239,13 @@ ROUND_COLUMNS = ["round", "site", "trained on", "after training here", "merged m
 
 
 def say_history(shown: StudyShown) -> list[list[str]]:
-    """Return one row for each site of each settled round, and one for their mean."""
+    """Return one row for each site of each settled round that made a model, and one for their
+    mean."""
     rows = []
     for settled in shown.rounds:
         model = settled.model
+        if not KINDS[model.kind].makes_model:
+            continue
         label = stage_terms.say_round_label(shown.spec, model)
         for site in settled.sites:
             own, merged = site.own, site.merged
