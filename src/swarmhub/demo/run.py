@@ -148,6 +148,8 @@ class Demo:
             arguments += ["--data", str(path)]
         for path in site.sources.test.paths if site.sources.test else ():
             arguments += ["--test", str(path)]
+        if decimal := site.sources.decimal:
+            arguments += ["--decimal", decimal]
         log = home.root / "logs" / "trainer.log"
         self.children.start(f"The trainer of {site.name}", arguments, log)
 
