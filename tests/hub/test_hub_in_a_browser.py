@@ -252,7 +252,7 @@ def test_a_hospital_that_is_away_is_named_with_its_reason(person, network):
     network.train(3, ADDER, name="adder")
     network.wait_until(lambda: network.study("long").status == "finished", 180)
     vera.go("/ledger?q=settles&study=long")
-    assert "entries" in vera.text()
+    assert "Entries" in vera.text()
 
 
 def test_a_newcomer_is_invited_and_voted_in(person, network):

@@ -103,6 +103,22 @@ def test_languages_have_the_same_keys_and_parts(language):
         assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", other[key])), key
 
 
+@pytest.mark.parametrize("language", languages())
+def test_sentences_end_alike_in_all_languages(language):
+    ends = {key: text[-1] if text[-1] in ".:?!" else "" for key, text in texts_of("en").items()}
+    other = {
+        key: text[-1] if text[-1] in ".:?!" else "" for key, text in texts_of(language).items()
+    }
+    assert {key for key in ends if ends[key] != other[key]} == set()
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_number_is_followed_by_no_noun(language):
+    """One noun cannot be right for 1 and for 2: "Rounds: {n}", not "{n} rounds"."""
+    counted = re.compile(r"\{(?:n|total|pages)\} [^\W\d_]")
+    assert [key for key, text in texts_of(language).items() if counted.search(text)] == []
+
+
 def test_a_language_is_chosen_by_the_person_then_the_browser():
     assert choose_language("", "") == "en"
     assert choose_language("en", "de-DE,de;q=0.9") == "en"

@@ -23,6 +23,7 @@ from swarmhub.operations.catalogue import (
     without_catalogue,
 )
 from swarmhub.operations.studies import StudyShown
+from swarmhub.operations.sum_terms import SUM_COLUMNS, say_sums
 from swarmhub.operations.terms import (
     ROUND_COLUMNS,
     say_enrolled,
@@ -91,6 +92,8 @@ def show_study(
     lines(f"Study '{study}'", [*say_terms(shown), *say_results(shown)])
     if shown.rounds:
         newest = "" if all_ else f", the newest {last} at most"
+        if sums := say_sums(shown):
+            table(f"Settled statistics, sums and counts{newest}", SUM_COLUMNS, sums)
         table(f"Settled rounds{newest}", ROUND_COLUMNS, say_history(shown))
 
 
@@ -134,4 +137,5 @@ def to_json(shown: StudyShown) -> dict[str, Any]:
         "waits": shown.waits,
         "reasons": {str(m): reason for m, reason in shown.reasons.items()},
         "rounds": [codec.to_json(r) for r in shown.rounds],
+        "arrays": shown.arrays,
     }

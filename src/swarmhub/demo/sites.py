@@ -12,7 +12,7 @@ from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import count_training_rounds
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
-from swarmhub.data.reading import Files
+from swarmhub.data.reading import Files, propose_decimal
 from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput
@@ -114,13 +114,18 @@ def prepare_sites(
     files: Mapping[str, tuple[Path, ...]], spec: Spec, options: Options
 ) -> list[Site]:
     """Read and check each hospital's files. Raises BadInput for what cannot take part."""
-    test = None if options.test is None else Files((options.test.absolute(),))
+    test = None
+    if options.test is not None:
+        test, _ = propose_decimal(Files((options.test.absolute(),)))
     sites = []
     for number, (name, paths) in enumerate(files.items(), 1):
         folder = options.root / "sites" / f"{number:02d}-{_slug(name)}"
         folder.mkdir(parents=True)
-        sources = Sources(Files(tuple(path.absolute() for path in paths)), test)
+        data, commas = propose_decimal(Files(tuple(path.absolute() for path in paths)))
+        sources = Sources(data, test)
         found = Findings(strict=True)
+        if commas:
+            found.warn("decimal", commas)
         prepared = prepare(spec, sources, found)
         if not prepared.training.rows:
             raise BadInput(f"Expected at least 2 rows for {name!r} in {sources.data.names}.")

@@ -16,6 +16,7 @@ from swarmhub.home.home import Home
 from swarmhub.node.sent import Sent
 from swarmhub.operations.acting import Acted, read_acts
 from swarmhub.operations.attendance import RoundHeld
+from swarmhub.operations.ended import Ended, list_ended
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.rounds import SettledRound
@@ -119,7 +120,8 @@ class MotionLine:
 
 @dataclass(frozen=True)
 class Today:
-    """The studies and motions that need this hospital's people, and those that wait for others."""
+    """The studies and motions that need this hospital's people, those that wait for others, and
+    those that have ended lately."""
 
     motions: tuple[MotionLine, ...]
     to_approve: tuple[StudyLine, ...]
@@ -127,6 +129,7 @@ class Today:
     to_start: tuple[StudyLine, ...]
     running: tuple[StudyLine, ...]
     waiting: tuple[StudyLine, ...]
+    ended: tuple[Ended, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,16 +256,24 @@ def _show_motion(motion: MotionShown, me: MemberId, names: dict[MemberId, str]) 
 
 def look_at_today(seen: Seen) -> Today:
     """Return what needs this hospital's people."""
-    every = look_at_studies(seen)
-    live = [s for s in every if s.status not in ("finished", "expired")]
+    every, now_ms = look_at_studies(seen), seen.view.ledger.estimate_ms()
+    live = [s for s in every if not _is_past(seen, s, now_ms)]
+    lapsed = {m.id for m in read_inbox(seen.view) if (m.lapses_ms or now_ms + 1) <= now_ms}
     return Today(
-        motions=tuple(m for m in look_at_motions(seen) if m.mine == "open"),
+        motions=tuple(m for m in look_at_motions(seen) if m.mine == "open" and m.id not in lapsed),
         to_approve=tuple(s for s in live if s.here == "unanswered"),
         to_enrol=tuple(s for s in live if s.here == "approved"),
         to_start=tuple(s for s in live if s.needs == START),
         running=tuple(s for s in live if s.status == "running"),
         waiting=tuple(s for s in live if s.waits and s.here != "unanswered"),
+        ended=list_ended(seen.view, seen.home, list_studies(seen), _find_me(seen)),
     )
+
+
+def _is_past(seen: Seen, line: StudyLine, now_ms: int) -> bool:
+    """Return whether a study is over, or will be with the next block."""
+    expires_ms = seen.view.need_spec(line.name).expires_ms
+    return line.status in ("finished", "expired") or 0 < expires_ms <= now_ms
 
 
 def look_at_sendings(seen: Seen, study: str = "", since_ms: int = 0) -> Sendings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import COUNTS, KINDS, MERGING, SUMS
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Amend,
@@ -74,6 +75,7 @@ class StudyShown:
     results: dict[str, Result] = field(default_factory=dict)  # of stages, by name
     rounds: tuple[SettledRound, ...] = ()
     reasons: dict[MemberId, str] = field(default_factory=dict)  # of those that refuse and say why
+    arrays: dict[Digest, int] = field(default_factory=dict)  # of results, by layouts held here
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
@@ -121,7 +123,19 @@ async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
         shown = look_at_study(client, name)
         if isinstance(client.ledger, CometReadClient):
             read_kept(client.ledger, see, shown.study, last)
-        return replace(shown, rounds=book.rounds(), reasons=reasons.reasons)
+        rounds = book.rounds()
+        arrays = count_arrays(home, rounds)
+        return replace(shown, rounds=rounds, reasons=reasons.reasons, arrays=arrays)
+
+
+def count_arrays(home: Home, rounds: Sequence[SettledRound]) -> dict[Digest, int]:
+    """Return the number of arrays of settled sums and counts, by the layouts that are held here."""
+    from swarmhub.blobs import BlobStore  # loads NumPy
+
+    wanted = {r.model.layout for r in rounds if KINDS[r.model.kind].carries in (SUMS, COUNTS)}
+    store = BlobStore(home.blobs_path)
+    found = {digest: store.layout(digest) for digest in wanted}
+    return {digest: len(layout.tensors) for digest, layout in found.items() if layout}
 
 
 def read_kept(ledger: CometReadClient, see: Listener, of: Study, last: int) -> None:

@@ -29,7 +29,7 @@ from swarmhub.operations.studies import look_at_study
 ROUNDS_SHOWN = 30
 # lines of the terms that are folded: for those who know the method
 TECHNICAL = (
-    "stage", "rounds", "rule", "audit", "training", "code", "model layout", "data schema", "terms",
+    "arrays", "rounds", "rule", "audit", "training", "code", "model layout", "data schema", "terms",
 )  # fmt: skip
 
 
