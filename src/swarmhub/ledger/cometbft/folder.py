@@ -4,6 +4,7 @@ crashes."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmhub import codec
@@ -56,9 +57,11 @@ def read_genesis(folder: Path) -> Genesis:
         store.close()
 
 
-def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
+def verify_comet_ledger(
+    folder: Path, tell: Callable[[int], None] = lambda height: None
+) -> tuple[Tip, State, list[Committed]]:
     """Execute all blocks from the genesis on, as an auditor does, and compare with the node's
-    state. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
+    state; `tell` is called with the height of each that holds. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
     this starts from the snapshot at which the others begin; the older ones that are kept are
     returned unchecked."""
     store = Store.open(folder / STATE_FILE)
@@ -92,6 +95,7 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
         if committed.block != kept.block:
             raise LedgerDamaged(kept.height, why, str(store.path))
         found.append(committed)
+        tell(kept.height)
     if tip.head != kept_tip.head:
         raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
     return tip, state, found

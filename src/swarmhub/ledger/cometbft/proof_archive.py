@@ -65,7 +65,7 @@ class ProofArchive:
             height = self._wanted[0]
             try:
                 found = await self._rpc.call("commit", height=str(height))
-                who = await self._validators(height)
+                who = await fetch_validators(self._rpc, height)
             except RpcError as error:
                 log.debug("no proof of block %d yet: %s", height, error)
                 if error.data:  # the engine has forgotten that block
@@ -85,19 +85,18 @@ class ProofArchive:
                 continue
             self._wanted.popleft()
 
-    async def _validators(self, height: int) -> list[dict[str, Any]]:
-        """Return all validators of a block; the engine returns them in pages."""
-        found: list[dict[str, Any]] = []
-        for page in range(1, MAX_PAGES + 1):
-            told = await self._rpc.call(
-                "validators", height=str(height), page=str(page), per_page=str(PAGE)
-            )
-            found += told["validators"]
-            if len(found) >= int(told["total"]):
-                break
-        return found
-
     async def close(self) -> None:
         """Stop. Missing proofs are recorded when the ledger is opened again."""
         self._closed = True
         await end(self._work)
+
+
+async def fetch_validators(rpc: Rpc, height: int) -> list[dict[str, Any]]:
+    """Return all validators of a block, as the engine names them; it returns them in pages."""
+    found: list[dict[str, Any]] = []
+    for page in range(1, MAX_PAGES + 1):
+        told = await rpc.call("validators", height=str(height), page=str(page), per_page=str(PAGE))
+        found += told["validators"]
+        if len(found) >= int(told["total"]):
+            break
+    return found
