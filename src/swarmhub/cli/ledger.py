@@ -112,8 +112,8 @@ def prove(
         return
     write_new(out, data)
     print(
-        f"Wrote {out} ({say_bytes(len(data))}).\nNext: 'swarmhub ledger check-proof {out} --genesis "
-        "DIGEST', with the digest as another member knows it."
+        f"Wrote {out} ({say_bytes(len(data))}).\nNext: 'swarmhub ledger check-proof {out} "
+        "--genesis DIGEST', with the digest as another member knows it."
     )
 
 

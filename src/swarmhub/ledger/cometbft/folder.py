@@ -61,9 +61,9 @@ def verify_comet_ledger(
     folder: Path, tell: Callable[[int], None] = lambda height: None
 ) -> tuple[Tip, State, list[Committed]]:
     """Execute all blocks from the genesis on, as an auditor does, and compare with the node's
-    state; `tell` is called with the height of each that holds. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
-    this starts from the snapshot at which the others begin; the older ones that are kept are
-    returned unchecked."""
+    state; `tell` is called with the height of each that holds. LedgerDamaged names the first block
+    that differs. If older blocks have been forgotten, this starts from the snapshot at which the
+    others begin; the older ones that are kept are returned unchecked."""
     store = Store.open(folder / STATE_FILE)
     try:
         with store.one_moment():  # a node may be writing the file

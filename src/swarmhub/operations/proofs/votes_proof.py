@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import calendar
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Sequence
@@ -145,7 +146,7 @@ async def _find_handovers(
     is_begun = {(v.key, v.power) for v in steps[0].validators} == set(first.validators)
     follows = all(
         a.header.next_validators == b.header.validators
-        for a, b in zip(steps, steps[1:], strict=False)
+        for a, b in itertools.pairwise(steps)
     )
     return tuple(found) if is_begun and follows else ()
 
