@@ -13,15 +13,18 @@ from typing import Literal, Protocol
 from swarmhub.contract.records import STUDY, LastSettled, Spec, Study
 from swarmhub.errors import plain
 from swarmhub.home.home import Home
+from swarmhub.home.links import load_links
 from swarmhub.node.sent import Sent
 from swarmhub.operations.acting import Acted, read_acts
 from swarmhub.operations.attendance import RoundHeld
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.links import warn_of
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.sent import Total, add_up, read_sent
 from swarmhub.operations.studies import StudyShown, look_at_study
 from swarmhub.operations.terms import Line, say_leaving, say_status, say_terms
+from swarmhub.transport.links import Link
 from swarmhub.types import Digest, MemberId
 
 Standing = Literal["unanswered", "approved", "refused", "enrolled", "none"]
@@ -94,7 +97,9 @@ class StudyPage:
 
 @dataclass(frozen=True)
 class MemberLine:
-    """A member. `last` is its newest settled contribution of all studies, with the study's name."""
+    """A member. `last` is its newest settled contribution of all studies, with the study's name;
+    `link` is the connection to it as this hospital's node has measured it, `warning` says what is
+    worth changing about it ("" for nothing)."""
 
     id: MemberId
     name: str
@@ -105,6 +110,8 @@ class MemberLine:
     last: LastSettled | None
     last_study: str
     studies: tuple[str, ...]
+    link: Link
+    warning: str
 
 
 @dataclass(frozen=True)
@@ -221,16 +228,19 @@ def _by_subject(lines: Sequence[Line]) -> dict[str, list[str]]:
 def look_at_members(seen: Seen) -> tuple[MemberLine, ...]:
     """Return the active members, with their newest settled contributions."""
     studies, me = list_studies(seen), _find_me(seen)
+    links = load_links(seen.home, seen.view.ledger.tip.chain_id)
+    of_member = {link.member: link for link in links}
     found = []
     for member in seen.view.members():
         last = [(s.last_settled_of(member.id), s.name) for s in studies]
         known = [(one, name) for one, name in last if one is not None]
         newest, study = max(known, key=lambda f: f[0].time_ms, default=(None, ""))
         enrolled = [s.name for s in studies if s.samples_of(member.id) is not None]
+        link = of_member.get(member.id, Link(member.id))
         found.append(
             MemberLine(
                 member.id, member.name, member.address, member.account[:32], bool(member.power),
-                member.id == me, newest, study, tuple(enrolled),
+                member.id == me, newest, study, tuple(enrolled), link, warn_of(link, links),
             )
         )  # fmt: skip
     return tuple(found)

@@ -145,8 +145,7 @@ async def _find_handovers(
     steps = [*found, signed]
     is_begun = {(v.key, v.power) for v in steps[0].validators} == set(first.validators)
     follows = all(
-        a.header.next_validators == b.header.validators
-        for a, b in itertools.pairwise(steps)
+        a.header.next_validators == b.header.validators for a, b in itertools.pairwise(steps)
     )
     return tuple(found) if is_begun and follows else ()
 
