@@ -16,6 +16,7 @@ from swarmhub.operations import looks
 from swarmhub.operations.acting import Acted
 from swarmhub.operations.catalogue import look_at_catalogue
 from swarmhub.operations.looks import Seen
+from swarmhub.operations.member_looks import MemberLine, look_at_members
 
 JSON = "application/json"
 
@@ -70,8 +71,8 @@ READS = (
          "application/ld+json"),
     Read("study", "/studies/{study}", OneStudy, looks.StudyPage,
          lambda s, a: looks.look_at_one(s, a.study), "study show"),
-    Read("members", "/members", Nothing, tuple[looks.MemberLine, ...],
-         lambda s, _: looks.look_at_members(s), "consortium members"),
+    Read("members", "/members", Nothing, tuple[MemberLine, ...],
+         lambda s, _: look_at_members(s), "consortium members"),
     Read("motions", "/motions", Nothing, tuple[looks.MotionLine, ...],
          lambda s, _: looks.look_at_motions(s), "consortium inbox"),
     Read("ledger", "/ledger", Search, Found, _search, "ledger log"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
+from typing import Any
 
 from swarmhub.transport.links import Link
 from swarmhub.types import MemberId
@@ -41,21 +41,32 @@ def rate_of(link: Link) -> int:
     return link.received_per_s or link.sent_per_s
 
 
+def read_links(told: Sequence[dict[str, Any]]) -> list[Link]:
+    """Return the links in a node's status."""
+    return [Link(**one) for one in told]
+
+
+def compute_median(links: Sequence[Link]) -> int:
+    """Return the median of the rates that were measured, 0 if none was; of an even number, the mean
+    of the two in the middle."""
+    rates = sorted(rate_of(link) for link in links if rate_of(link))
+    if not rates:
+        return 0
+    return (rates[len(rates) // 2] + rates[(len(rates) - 1) // 2]) // 2
+
+
 def find_slow(links: Sequence[Link]) -> set[MemberId]:
     """Return the members whose rate is SLOW times below the median of all that were measured."""
-    rates = [rate_of(link) for link in links if rate_of(link)]
-    if len(rates) < 2:
-        return set()
-    median = statistics.median(rates)
+    median = compute_median(links)
     return {link.member for link in links if 0 < SLOW * rate_of(link) <= median}
 
 
 def warn_of(link: Link, links: Sequence[Link]) -> str:
     """Return a sentence on what is worth changing about a link; "" if nothing is."""
     if link.member in find_slow(links):
-        median = round(statistics.median([rate_of(x) for x in links if rate_of(x)]))
+        median = say_rate(compute_median(links))
         return (
-            f"{say_rate(rate_of(link))} against {say_rate(median)} as the median of all members: "
+            f"{say_rate(rate_of(link))} against {median} as the median of all members: "
             "look at the line, the firewall's inspection or a proxy between the two"
         )
     if link.way == "relay":

@@ -10,21 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from swarmhub.contract.records import STUDY, LastSettled, Spec, Study
+from swarmhub.contract.records import STUDY, Spec, Study
 from swarmhub.errors import plain
 from swarmhub.home.home import Home
-from swarmhub.home.links import load_links
 from swarmhub.node.sent import Sent
 from swarmhub.operations.acting import Acted, read_acts
 from swarmhub.operations.attendance import RoundHeld
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 from swarmhub.operations.ledger_view import LedgerView
-from swarmhub.operations.links import warn_of
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.sent import Total, add_up, read_sent
 from swarmhub.operations.studies import StudyShown, look_at_study
 from swarmhub.operations.terms import Line, say_leaving, say_status, say_terms
-from swarmhub.transport.links import Link
 from swarmhub.types import Digest, MemberId
 
 Standing = Literal["unanswered", "approved", "refused", "enrolled", "none"]
@@ -93,25 +90,6 @@ class StudyPage:
     rounds: tuple[RoundHeld, ...]
     settled: tuple[SettledRound, ...]
     names: dict[MemberId, str]
-
-
-@dataclass(frozen=True)
-class MemberLine:
-    """A member. `last` is its newest settled contribution of all studies, with the study's name;
-    `link` is the connection to it as this hospital's node has measured it, `warning` says what is
-    worth changing about it ("" for nothing)."""
-
-    id: MemberId
-    name: str
-    address: str
-    fingerprint: str
-    is_validator: bool
-    is_me: bool
-    last: LastSettled | None
-    last_study: str
-    studies: tuple[str, ...]
-    link: Link
-    warning: str
 
 
 @dataclass(frozen=True)
@@ -186,7 +164,7 @@ def make_line(seen: Seen, shown: StudyShown) -> StudyLine:
 def look_at_one(seen: Seen, name: str) -> StudyPage:
     """Return a study's page. Raises BadInput if there is none of this name."""
     shown = replace(look_at_study(seen.view, name), reasons=seen.record.reasons(name))
-    me = _find_me(seen)
+    me = find_me(seen)
     before = seen.record.approved_before(name, me) if me else None
     return StudyPage(
         line=make_line(seen, shown),
@@ -225,30 +203,9 @@ def _by_subject(lines: Sequence[Line]) -> dict[str, list[str]]:
     return found
 
 
-def look_at_members(seen: Seen) -> tuple[MemberLine, ...]:
-    """Return the active members, with their newest settled contributions."""
-    studies, me = list_studies(seen), _find_me(seen)
-    links = load_links(seen.home, seen.view.ledger.tip.chain_id)
-    of_member = {link.member: link for link in links}
-    found = []
-    for member in seen.view.members():
-        last = [(s.last_settled_of(member.id), s.name) for s in studies]
-        known = [(one, name) for one, name in last if one is not None]
-        newest, study = max(known, key=lambda f: f[0].time_ms, default=(None, ""))
-        enrolled = [s.name for s in studies if s.samples_of(member.id) is not None]
-        link = of_member.get(member.id, Link(member.id))
-        found.append(
-            MemberLine(
-                member.id, member.name, member.address, member.account[:32], bool(member.power),
-                member.id == me, newest, study, tuple(enrolled), link, warn_of(link, links),
-            )
-        )  # fmt: skip
-    return tuple(found)
-
-
 def look_at_motions(seen: Seen) -> tuple[MotionLine, ...]:
     """Return the open motions, oldest first."""
-    me = _find_me(seen)
+    me = find_me(seen)
     return tuple(_show_motion(motion, me, seen.view.names()) for motion in read_inbox(seen.view))
 
 
@@ -303,7 +260,7 @@ def _find_need(shown: StudyShown, here: Standing) -> str:
 
 
 def _find_standing(seen: Seen, shown: StudyShown) -> Standing:
-    me, study = _find_me(seen), shown.study
+    me, study = find_me(seen), shown.study
     if not me:
         return "none"
     if study.samples_of(me) is not None and me in study.approved:
@@ -313,7 +270,7 @@ def _find_standing(seen: Seen, shown: StudyShown) -> Standing:
     return "refused" if me in study.refused else "unanswered"
 
 
-def _find_me(seen: Seen) -> MemberId:
+def find_me(seen: Seen) -> MemberId:
     """Return this hospital's number, 0 if it is no member."""
     found = [m.id for m in seen.view.members() if m.account == seen.view.public]
     return found[0] if found else 0

@@ -1,4 +1,4 @@
-"""Figures of the connections to other members, from what was moved anyway: rates, round trips, ways.
+"""Figures of the connections to other members, from what was moved anyway.
 
 Nothing is sent to measure. A rate is that of the last transfers of models together: bytes over
 seconds from the request to the last byte. A round trip is the shortest of the last requests that
@@ -7,14 +7,10 @@ are answered at once, on a connection that is open already.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Literal
-
-import aiohttp
+from typing import Literal
 
 from swarmhub.clock import wall_clock_ms
 from swarmhub.types import MemberId
@@ -22,9 +18,6 @@ from swarmhub.types import MemberId
 KEPT = 8  # transfers in each direction, and round trips
 LEAST_RECEIVED_BYTES = 256 << 10  # less tells the round trip, not the rate
 LEAST_SENT_BYTES = 4 << 20  # less may lie in the kernel's buffers when it counts as sent
-ANSWERED_AT_ONCE = frozenset(
-    ["/v1/greeting", "/v1/receipt", "/v1/ledger"]
-)  # answered without waiting
 Way = Literal["direct", "relay", "incoming", "none"]
 
 
@@ -134,22 +127,3 @@ class Links:
     def _measured(self, member: MemberId) -> None:
         self._of(member).measured_ms = self._now_ms()
         self.on_change()
-
-
-def watch_round_trips(links: Links) -> aiohttp.TraceConfig:
-    """Return aiohttp's hooks that time requests: from the moment in which the connection is there
-    to the head of the response. `trace_request_ctx` is the member, None for what is not timed."""
-    found = aiohttp.TraceConfig()
-
-    async def begin(_: Any, context: SimpleNamespace, __: Any) -> None:
-        context.since_s = asyncio.get_running_loop().time()
-
-    async def end(_: Any, context: SimpleNamespace, __: Any) -> None:
-        since_s, member = getattr(context, "since_s", None), context.trace_request_ctx
-        if since_s is not None and member is not None:
-            links.answered(member, asyncio.get_running_loop().time() - since_s)
-
-    found.on_connection_create_end.append(begin)
-    found.on_connection_reuseconn.append(begin)
-    found.on_request_end.append(end)
-    return found

@@ -12,8 +12,9 @@ import aiohttp
 from swarmhub.contract.records import Member
 from swarmhub.errors import HungUp, PeerError, WireMismatch
 from swarmhub.transport.bodies import STALL_TIMEOUT_S
-from swarmhub.transport.links import ANSWERED_AT_ONCE, Links, watch_round_trips
+from swarmhub.transport.links import Links
 from swarmhub.transport.relay.router import RelayRouter
+from swarmhub.transport.round_trips import ANSWERED_AT_ONCE, watch_round_trips
 from swarmhub.transport.tls import Peers
 from swarmhub.types import WIRE_HEADER, WIRE_VERSION, MemberId
 
