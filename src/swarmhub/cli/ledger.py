@@ -14,9 +14,12 @@ from swarmhub.cli.shared import DEFAULT_HOME, HomeOption, JsonOption, whole
 from swarmhub.cli.shared import show as show_value
 from swarmhub.clock import wall_clock_ms
 from swarmhub.errors import plain
+from swarmhub.files import write_new
+from swarmhub.home.home import Home
 from swarmhub.operations.log import say_event, show_event
 from swarmhub.operations.record import read_block, read_log
 from swarmhub.operations.record import verify as verify_record
+from swarmhub.operations.verifying import verify_home
 from swarmhub.words import read_since, say_bytes, say_time
 
 MOST = 2000  # characters of a line
@@ -42,8 +45,9 @@ def install() -> None:
 def verify(
     file: FileOption = None, home: HomeOption = DEFAULT_HOME, json_: JsonOption = False
 ) -> None:
-    """Check every block: chain, signatures, and each result by executing the contract."""
-    found = verify_record(file, home)
+    """Check every block: chain, signatures, and each result by executing the contract. Of a home's
+    own ledger, the hub's pages show the newest result."""
+    found = verify_home(Home.open(home)) if file is None else verify_record(file, home)
     if json_:
         print(json.dumps(codec.to_json(found), indent=2))
         return
@@ -91,6 +95,31 @@ def show(
     print(json.dumps(read_block(file, home, height), indent=1))
 
 
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Option(help="The file to write; it must not exist.")],
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl (JSON lines) or csv (for spreadsheets).")
+    ] = "jsonl",
+    text: Annotated[str, typer.Option(help="Only entries with these words.")] = "",
+    study: Annotated[str, typer.Option(help="Only entries of this study.")] = "",
+    member: Annotated[
+        str, typer.Option(help="Only entries that name this member (name or number).")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(help="Only since then (block time): 30min, 2h, 7d, or a date or time.")
+    ] = "",
+    file: FileOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write what happened, refused transactions included, in words into a file."""
+    from swarmhub.hub.ledger_export import Asked, export_ledger, read_form
+
+    wanted = Asked(text, study, member, since)
+    nbytes = write_new(out, export_ledger(file, home, wanted, read_form(form)))
+    print(f"Wrote {out} ({say_bytes(nbytes)}).")
+
+
 @app.command("prove")
 def prove(
     tx: Annotated[
@@ -104,15 +133,15 @@ def prove(
 ) -> None:
     """Prove that the ledger has a transaction, at which height, with which result: one file, which
     'ledger check-proof' checks without a node or a network."""
-    from swarmhub.operations.proofs.prove import prove_transaction, write_new
+    from swarmhub.operations.proofs.prove import prove_transaction
 
     data = prove_transaction(file, home, tx)
     if out is None:
         sys.stdout.buffer.write(data)
         return
-    write_new(out, data)
+    nbytes = write_new(out, [data])
     print(
-        f"Wrote {out} ({say_bytes(len(data))}).\nNext: 'swarmhub ledger check-proof {out} "
+        f"Wrote {out} ({say_bytes(nbytes)}).\nNext: 'swarmhub ledger check-proof {out} "
         "--genesis DIGEST', with the digest as another member knows it."
     )
 

@@ -2,7 +2,7 @@
 
 The hub has no keys: it asks the node, which carries an act out by its name. A command carries it
 out itself. Each act names its role: `researcher` (proposes), `owner` (of data: approves, enrols,
-withdraws), `administrator` (members, keys); a `viewer` reads.
+withdraws), `administrator` (members, keys); a `viewer` reads, and has the ledger verified.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from swarmhub.home.invitations import write_token
 from swarmhub.operations import acting, members, studies
 from swarmhub.operations.doctor import Finding, examine
 from swarmhub.operations.roles import Role
+from swarmhub.operations.verifying import Verification, verifier
 from swarmhub.types import Digest, MemberId
 
 DAY_MS = 86_400_000
@@ -215,6 +216,10 @@ async def _rotate(home: Home, given: OfKeys) -> members.KeysRotated:
     return await members.rotate_keys(home, given.keys)
 
 
+async def _verify(home: Home, given: Nothing) -> Verification:
+    return await verifier.start(home)
+
+
 async def _examine(home: Home, given: Nothing) -> Examined:
     return Examined(tuple([finding async for finding in examine(home)]))
 
@@ -236,6 +241,7 @@ _TABLE = (
     Act("member.remove", "administrator", OfMember, members.Moved, _remove, "consortium remove"),
     Act("keys.rotate", "administrator", OfKeys, members.KeysRotated, _rotate,
         "consortium rotate-key"),
+    Act("ledger.verify", "viewer", Nothing, Verification, _verify, "ledger verify"),
     Act("node.examine", "administrator", Nothing, Examined, _examine, "doctor"),
 )  # fmt: skip
 ACTS = {act.name: act for act in _TABLE}

@@ -73,16 +73,6 @@ def check_proof_file(path: Path, genesis: Digest = "") -> ProofChecked:
     return check_proof(read_file(path), genesis)
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a proof into a new file. Raises BadInput if there is one already."""
-    place = path.expanduser()
-    try:
-        with place.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise BadInput(f"Expected no file at {place}, found one; it is not overwritten.") from None
-
-
 def say_checked(found: ProofChecked) -> str:
     """Return sentences on a proof that holds."""
     origin = "origin proven"
