@@ -63,7 +63,7 @@ def test_a_proof_holds_and_says_whether_its_origin_is_proven(made, kind):
 @KINDS
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_one_byte_that_is_changed_is_found(made, kind, seed):
-    data, genesis = made[kind]
+    data, _ = made[kind]
     dice = random.Random(seed)
     at = dice.randrange(len(data))
     changed = data[:at] + bytes([data[at] ^ dice.randrange(1, 256)]) + data[at + 1 :]

@@ -45,8 +45,8 @@ class Selection:
 
 def read_form(text: str) -> Form:
     """Return a form of export by its name. Raises BadInput if there is none."""
-    if text == "jsonl" or text == "csv":
-        return text
+    if text in MEDIA:
+        return "csv" if text == "csv" else "jsonl"
     raise BadInput(f"Expected jsonl or csv for --format, got '{plain(text, 40)}'.")
 
 

@@ -260,7 +260,8 @@ class ReadModel:
 
 
 def _entry_of(row: tuple[Any, ...]) -> Entry:
-    return Entry(*row[:-1], bool(row[-1]))
+    fields = (*row[:-1], bool(row[-1]))
+    return Entry(*fields)
 
 
 def _select(wanted: Search) -> tuple[str, list[object]]:

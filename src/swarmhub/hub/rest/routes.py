@@ -67,7 +67,7 @@ def _fail(
     )  # fmt: skip
 
 
-async def _read(read: Read, request: web.Request) -> web.Response:
+async def _read(read: Read, request: web.Request) -> web.StreamResponse:
     need_role(request, "viewer")
     given = read_query(request, read.takes)
     found = read.does(request.app[HUB].seen(), given)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from swarmhub.errors import BadInput, plain
 from swarmhub.hub.context import HUB
-from swarmhub.hub.ledger_export import MEDIA, write_entries
+from swarmhub.hub.ledger_export import MEDIA, read_form, write_entries
 from swarmhub.hub.read_model import Search
 from swarmhub.hub.rest.routes import as_file, stream
 from swarmhub.hub.web.site import draw
@@ -52,7 +52,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     hub, form = request.app[HUB], request.match_info["form"]
     given = {k: v[:100] for k, v in request.query.items()}
     wanted = _read(given, hub.seen().view.names())
-    pieces = write_entries(hub.watching.model, wanted, "csv" if form == "csv" else "jsonl")
+    pieces = write_entries(hub.watching.model, wanted, read_form(form))
     return await stream(request, pieces, MEDIA[form], f"ledger.{form}")
 
 
