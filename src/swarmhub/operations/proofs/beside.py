@@ -9,6 +9,7 @@ import sys
 from swarmhub import codec
 from swarmhub.errors import BadInput, HomeError, plain
 from swarmhub.home.home import Home
+from swarmhub.logs import read_sentence
 from swarmhub.operations.proofs.forms import MAX_PROOF_BYTES
 
 PROVE_S = 300.0
@@ -40,5 +41,6 @@ async def prove_beside(home: Home, tx: str) -> bytes:
                 process.kill()
                 await process.wait()
     if process.returncode != 0:
-        raise BadInput(plain(said.decode("utf-8", "replace").strip(), MAX_SAID))
+        lines = said.decode("utf-8", "replace").strip().splitlines() or ["The proof failed."]
+        raise BadInput(plain(read_sentence(lines[-1]), MAX_SAID))
     return data
