@@ -19,7 +19,8 @@ ALONE = {
     "hub user remove", "hub user list", "data check", "predict", "report",
     "model sign", "model keys", "evidence verify",
     "node card", "node backup", "node restore", "node reset-signing",
-    "node export", "ledger verify", "ledger show", "study forget", "study new", "consortium found",
+    "node export", "ledger check-proof", "ledger show", "study forget", "study new",
+    "consortium found",
     "consortium accept", "consortium apply", "consortium join", "consortium leave",
     "consortium upgrade", "consortium revoke", "consortium restart",
 }  # fmt: skip

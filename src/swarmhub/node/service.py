@@ -40,6 +40,7 @@ from swarmhub.node.head_saver import HeadSaver
 from swarmhub.node.health import Health
 from swarmhub.node.journal import Journal
 from swarmhub.node.layouts import LayoutFinder
+from swarmhub.node.link_saver import LinkSaver
 from swarmhub.node.memory import share_one_heap
 from swarmhub.node.metrics import Metrics
 from swarmhub.node.news import ANY_STUDY, News
@@ -181,7 +182,10 @@ class Node:
         self._documents = Documents(services)
         self._studies.on_forget = self._documents.forget
         self._gate = PeerGate(services, self._studies, self._membership, self._documents)
-        self._server = PeerServer(self.peers, self.blobs, self._gate)
+        links = self.client.sessions.links
+        self._server = PeerServer(self.peers, self.blobs, self._gate, links)
+        self._links = LinkSaver(services, self._server)
+        self._status.links = self._links.show
         self._api = LocalApi(services, self._studies, self._status, self._perform)
         metrics = Metrics(services, self._studies, self._status, self._beside)
         self._health = Health(services, self._status, metrics)
@@ -212,6 +216,7 @@ class Node:
 
     async def _close(self) -> None:
         self._heads.close()
+        self._links.close()
         self._announcing.close()
         for task in (self._rising, self._watching):
             if task is not None:

@@ -2,7 +2,8 @@
 
 The hub has no keys: it asks the node, which carries an act out by its name. A command carries it
 out itself. Each act names its role: `researcher` (proposes, takes results along), `owner` (of data:
-approves, enrols, withdraws), `administrator` (members, keys); a `viewer` reads.
+approves, enrols, withdraws), `administrator` (members, keys); a `viewer` reads, and has the ledger
+verified.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from swarmhub.operations.results import (
     WantedEvidence,
 )
 from swarmhub.operations.roles import Role
+from swarmhub.operations.verifying import Verification, verifier
 from swarmhub.types import Digest, MemberId
 
 DAY_MS = 86_400_000
@@ -232,6 +234,10 @@ def _apart(work: str) -> Callable[[Home, Any], Awaitable[Json]]:
     return do
 
 
+async def _verify(home: Home, given: Nothing) -> Verification:
+    return await verifier.start(home)
+
+
 async def _examine(home: Home, given: Nothing) -> Examined:
     return Examined(tuple([finding async for finding in examine(home)]))
 
@@ -260,6 +266,7 @@ _TABLE = (
     Act("member.remove", "administrator", OfMember, members.Moved, _remove, "consortium remove"),
     Act("keys.rotate", "administrator", OfKeys, members.KeysRotated, _rotate,
         "consortium rotate-key"),
+    Act("ledger.verify", "viewer", Nothing, Verification, _verify, "ledger verify"),
     Act("node.examine", "administrator", Nothing, Examined, _examine, "doctor"),
 )  # fmt: skip
 ACTS = {act.name: act for act in _TABLE}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,29 +46,45 @@ class Verified:
     members: tuple[str, ...]
 
 
-def read_record(file: Path | None, home: Path, is_followed: bool = False) -> Record:
+def find_ledger(file: Path | None, home: Path) -> Path:
+    """Return the ledger's file or folder: the given one, or that of a home."""
+    return Home.open(home).ledger_path if file is None else file
+
+
+def read_record(
+    file: Path | None,
+    home: Path,
+    tell: Callable[[int], None] = lambda height: None,
+    is_followed: bool = False,
+) -> Record:
     """Verify a ledger: a file or folder, or by default that of a home, which also knows the head
-    that it has seen. `is_followed`: of a networked one, leave the newest block out, which no other
-    has followed. Raises LedgerDamaged for the first block that does not hold."""
-    seen = None
-    if file is None:
-        opened = Home.open(home)
-        file, seen = opened.ledger_path, load_head_if_whole(opened)
+    that it has seen; `tell` is called with the height of each block that holds. `is_followed`: of a
+    networked one, leave the newest block out, which no other has followed. Raises LedgerDamaged for
+    the first block that does not hold."""
+    seen = load_head_if_whole(Home.open(home)) if file is None else None
+    file = find_ledger(file, home)
     if file.is_dir():
-        return Record(*verify_comet_ledger(file, is_followed))
+        return Record(*verify_comet_ledger(file, is_followed, tell))
     blocks: list[Committed] = []
 
+    def take(committed: Committed) -> None:
+        blocks.append(committed)
+        tell(committed.height)
+
     async def run() -> Record:
-        ledger = await SqliteLedger.open(file, seen=seen, listener=blocks.append)
+        ledger = await SqliteLedger.open(file, seen=seen, listener=take)
         await ledger.close()
         return Record(ledger.tip, ledger.state, blocks)
 
     return asyncio.run(run())
 
 
-def verify(file: Path | None, home: Path) -> Verified:
-    """Check every block: chain, signatures, and each result by executing the contract."""
-    record = read_record(file, home)
+def verify(
+    file: Path | None, home: Path, tell: Callable[[int], None] = lambda height: None
+) -> Verified:
+    """Check every block: chain, signatures, and each result by executing the contract; `tell` as
+    for `read_record`."""
+    record = read_record(file, home, tell)
     results = [r for block in record.blocks for r in block.results]
     return Verified(
         chain=record.tip.chain_id,

@@ -4,6 +4,7 @@ crashes."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmhub import codec
@@ -57,13 +58,13 @@ def read_genesis(folder: Path) -> Genesis:
 
 
 def verify_comet_ledger(
-    folder: Path, is_followed: bool = False
+    folder: Path, is_followed: bool = False, tell: Callable[[int], None] = lambda height: None
 ) -> tuple[Tip, State, list[Committed]]:
     """Execute all blocks from the genesis on, as an auditor does, and compare with the node's
-    state. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
-    this starts from the snapshot at which the others begin; the older ones that are kept are
-    returned unchecked. `is_followed`: without the newest block, as no header names the state after
-    it yet."""
+    state; `tell` is called with the height of each that holds. LedgerDamaged names the first block
+    that differs. If older blocks have been forgotten, this starts from the snapshot at which the
+    others begin; the older ones that are kept are returned unchecked. `is_followed`: without the
+    newest block, as no header names the state after it yet."""
     store = Store.open(folder / STATE_FILE)
     try:
         with store.one_moment():  # a node may be writing the file
@@ -98,6 +99,7 @@ def verify_comet_ledger(
         if committed.block != kept.block:
             raise LedgerDamaged(kept.height, why, str(store.path))
         found.append(committed)
+        tell(kept.height)
     if tip.head != head:
         raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
     return tip, state, found

@@ -34,6 +34,16 @@
       .catch(() => {});
   }
 
+  // What is under way is asked for again until it has ended.
+  function poll() {
+    if (!document.querySelector("[data-poll]")) return;
+    setTimeout(() => {
+      refresh();
+      poll();
+    }, 1500);
+  }
+  poll();
+
   const away = document.getElementById("away");
   const source = new EventSource(address);
   source.addEventListener("open", () => { away.hidden = true; });
