@@ -10,7 +10,7 @@ Private Federated Learning: A Client Level Perspective", 2017); clipping around 
 against lies is that of Karimireddy, He and Jaggi ("Learning from History for Byzantine Robust
 Optimization", ICML 2021). No contribution moves the model by more than its weight's part of m. m is
 the norm at place floor((N - 1) / 2) in ascending order: it lies between the honest ones, or is one,
-if fewer than half of the members lie. Of two members it is the smaller norm, and either can make it 0.
+if fewer than half of the members lie. Of two it is the smaller one, and either can make it 0.
 
 The norms take a pass over all chunks. A second one adds up.
 """
