@@ -129,8 +129,8 @@ def check_rule(where: str, rule: MergeRule) -> None:
     if not 1 <= cap <= NO_CAP:
         raise BadValue(f"{where}.max_share_permille", f"1 to {NO_CAP}", cap)
     if cap != NO_CAP and not rule.has_weights:
-        name = f"{where}.max_share_permille"
-        raise BadValue(name, f"{NO_CAP} under {rule.name}, which ignores weights", cap)
+        expected = f"{NO_CAP} under {rule.name}, which ignores weights"
+        raise BadValue(f"{where}.max_share_permille", expected, cap)
 
 
 def check_stage_members(ctx: Context, spec: Spec, where: str, stage: Stage) -> None:

@@ -44,7 +44,7 @@ from swarmhub.merge.audit import (
 from swarmhub.merge.documents import merge_statistics
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
-from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, WEIGHTED, Rule
+from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
 from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
 
@@ -53,6 +53,7 @@ __all__ = [
     "NAMES",
     "NEEDS_BASE",
     "STRETCH_BYTES",
+    "TRIMMED",
     "WEIGHTED",
     "Limit",
     "Rule",
