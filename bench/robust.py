@@ -21,6 +21,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -107,9 +108,7 @@ def krum(_: Array, contributions: Array) -> Array:
 
 def measure(seeds: Sequence[int], shift: float, before: int) -> dict[str, dict[str, float]]:
     """Mean relative errors by rule and attack."""
-    rules: dict[str, Merging] = {
-        name: lambda base, x, rule=rule: merge_by(rule, base, x) for name, rule in RULES.items()
-    }
+    rules: dict[str, Merging] = {name: partial(merge_by, rule) for name, rule in RULES.items()}
     rules[KRUM] = krum
     errors: dict[str, dict[str, list[float]]] = {r: {a: [] for a in ATTACKS} for r in rules}
     for seed in seeds:
