@@ -71,5 +71,6 @@ def merge(view: View) -> Iterator[Effect]:
         yield from report_unavailable(view, missing, bad)
         return
     if not view.lacks_base:
-        shares, layout = shares_of(view), r.contributions[0].layout
+        shares = shares_of(view)
+        layout = r.contributions[0].layout
         yield Merge(r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base)
