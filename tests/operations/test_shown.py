@@ -270,6 +270,15 @@ def test_every_choice_of_the_terms_has_its_words(record, field, words):
     assert set(typing.get_args(typing.get_type_hints(record)[field])) == set(words)
 
 
+@pytest.mark.parametrize(
+    ("cap", "words"),
+    [(1000, "samples"), (600, "more than 60 %"), (333, "more than 33.3 %; 3 or fewer count alike")],
+)
+def test_a_cap_on_weights_is_said(cap, words):
+    said = stage_terms.say_rule(MergeRule("weighted_mean", max_share_permille=cap))
+    assert said.endswith(words)
+
+
 DECLARED = Declaration(
     Outcome("diagnosis", positive=("AML",), negative=("control",)),
     inputs=(Inputs("proteins", ("P*",), "uniprot", "au", "log2", "0.5", "half", {"P1": "3"},

@@ -198,6 +198,8 @@ MUTANTS = [
     Mutant("a contribution is left out", R + "lead",
            "shares = shares_of(view)",
            "shares = shares_of(view)[1:]"),
+    Mutant("weights are merged without their cap", R + "recompute",
+           "rule.trim_permille, rule.max_share_permille)", "rule.trim_permille)"),
     Mutant("nobody stands ready", R + "collect",
            "if view.local.attached and view.me not in", "if False and view.me not in"),
     Mutant("models are not fetched", R + "collect",

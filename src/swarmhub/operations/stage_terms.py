@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmhub.contract.records import MergeRule, Model, Spec, Stage
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
-from swarmhub.contract.stages import get_stages
+from swarmhub.contract.stages import NO_CAP, get_stages
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes
 
@@ -19,6 +19,10 @@ RULES = {
     "coordinate_median": "median of each number, so that few false contributions do little",
     "trimmed_mean": "mean of each number without the {percent} % largest and smallest",
     "geometric_median": "geometric median of all contributions",
+    "clipped_mean": "mean of all changes, each weighted by its samples and none longer than the "
+    "median one",
+    "nnm_trimmed_mean": "each contribution is averaged with those nearest to it, then the mean of "
+    "each number without the {percent} % largest and smallest",
 }
 DOES = {
     DESCRIBE: "statistics of the hospitals' tables are merged",
@@ -34,7 +38,12 @@ ENDS = {True: "fewer once the models stand still", False: "over as soon as its t
 def say_rule(rule: MergeRule) -> str:
     """Return how contributions are merged into one model."""
     percent = f"{rule.trim_permille / 10:g}"
-    return f"{rule.name}: {RULES[rule.name].format(percent=percent)}"
+    said = f"{rule.name}: {RULES[rule.name].format(percent=percent)}"
+    cap = rule.max_share_permille
+    if cap == NO_CAP:
+        return said
+    alike = f"; {NO_CAP // cap} or fewer count alike" if cap <= NO_CAP // 2 else ""
+    return f"{said}; no hospital counts for more than {cap / 10:g} %{alike}"
 
 
 def say_stages(spec: Spec, name: Callable[[MemberId], str]) -> list[str]:

@@ -56,6 +56,7 @@ class Merge:
     revision: int
     layout: Digest
     shares: tuple[Share, ...]
+    base: Digest = ""  # held, too; "": the rule does not need it
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Audit:
     digest: Digest
     leader: MemberId  # the author of the merge
     full: bool
+    base: Digest = ""  # held, too; "": the rule does not need it
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class RecomputeChunk:
     chunk: int
     by: MemberId  # the author of the dispute
     accused: MemberId  # the author of the merge
+    base: Digest = ""  # held, too; "": the rule does not need it
 
 
 @dataclass(frozen=True)
