@@ -59,7 +59,7 @@ def test_there_is_no_proof_of_what_is_not_on_the_ledger(web):
     assert (status, said["error"].startswith("There is no one transaction '000")) == (404, True)
     for wrong in ("x" * 64, "0" * 63, "--help"):
         status, said = web.rest("GET", f"/ledger/proofs/{wrong}")
-        assert (status, said["error"].startswith("Expected a transaction's id")) == (400, True)
+        assert (status, "an id has 64 lower-case hex digits" in said["error"]) == (404, True)
 
 
 def test_a_viewer_has_the_ledger_verified_and_sees_it(network, web):

@@ -21,7 +21,9 @@ async def prove_beside(home: Home, tx: str) -> bytes:
     """Return the proof of a transaction (its id) on a home's ledger. Raises BadInput as
     `prove_transaction`, HomeError if it takes too long."""
     if not codec.is_digest(tx):
-        raise BadInput(f"Expected a transaction's id of 64 hex digits, got '{plain(tx, 70)}'.")
+        raise BadInput(
+            f"There is no transaction '{plain(tx, 70)}': an id has 64 lower-case hex digits."
+        )
     async with _turn:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "swarmhub", "ledger", "prove", tx, "--home", str(home.root),
