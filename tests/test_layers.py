@@ -31,7 +31,7 @@ LEVELS = [
     ["protocol"],
     ["ledger", "blobs", "transport", "documents"],
     ["train"],
-    ["data", "evaluation", "recipes", "models"],
+    ["data", "evaluation", "leakage", "recipes", "models"],
     ["home"],
     ["node"],
     ["operations"],

@@ -1,0 +1,108 @@
+"""The audit of a study's privacy at one hospital: its attacks, kept in this home only.
+
+    local/STUDY/privacy.json    the last audit; a report made here has it, and evidence as well
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from swarmhub import __version__, codec
+from swarmhub.clock import wall_clock_ms
+from swarmhub.errors import BadInput, Malformed
+from swarmhub.files import write_durably
+from swarmhub.home.home import Home
+from swarmhub.models.folder import need_own_place, write_beside
+from swarmhub.operations.privacy_audit.contents import FORM, Attack, Audit
+from swarmhub.operations.privacy_audit.held import Held, gather
+from swarmhub.operations.privacy_audit.known import attack_loss, attack_shadows, attack_trajectory
+from swarmhub.recipes.preparing import Sources
+
+FILE = "privacy.json"
+SEED = 1
+MAX_BYTES = 1 << 20
+
+
+def ignore(step: str) -> None:
+    """Tell nobody."""
+
+
+def audit_privacy(
+    home: Home, study: str, sources: Sources, chosen: str = "",
+    tell: Callable[[str], None] = ignore, seed: int = SEED,
+) -> Audit:  # fmt: skip
+    """Attack a study's model with this hospital's own patients, and keep the result in this home;
+    `chosen` is the beginning of a model's digest, "" for the newest, `tell` hears each attack as it
+    begins. Nothing is sent. Raises BadInput if there is no such model, or if the files are not
+    those that this hospital trained on."""
+    held = asyncio.run(gather(home, study, sources, chosen))
+    found = describe_audit(held, run_attacks(held, seed, tell), seed)
+    folder = home.local_path(study)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_durably(folder / FILE, write_audit(found))
+    return found
+
+
+def run_attacks(held: Held, seed: int, tell: Callable[[str], None] = ignore) -> tuple[Attack, ...]:
+    """Return all attacks, in order."""
+    steps: tuple[tuple[str, Callable[[], Attack]], ...] = (
+        ("losses", lambda: attack_loss(held)),
+        ("trajectories", lambda: attack_trajectory(held)),
+        ("shadow models", lambda: attack_shadows(held, seed)),
+    )
+    found = []
+    for name, run in steps:
+        tell(name)
+        found.append(run())
+    return tuple(found)
+
+
+def describe_audit(held: Held, attacks: tuple[Attack, ...], seed: int) -> Audit:
+    """Return the attacks with their conditions."""
+    members, others = held.count()
+    record = held.record
+    return Audit(
+        study=record.spec.name,
+        chain=record.chain,
+        hospital=held.home.config.name,
+        model=record.model.digest,
+        terms=record.model.spec,
+        round=record.round,
+        recipe=held.recipe,
+        privacy=str(record.spec.privacy),
+        members=members,
+        others=others,
+        rows=sum(part.rows for part in held.parts if part is not None),
+        is_same_data=held.is_same_data,
+        seed=seed,
+        made_ms=wall_clock_ms(),
+        software=__version__,
+        attacks=attacks,
+    )
+
+
+def write_audit(found: Audit) -> bytes:
+    """Return an audit as JSON."""
+    return (json.dumps(codec.to_json(found), indent=1, ensure_ascii=False) + "\n").encode(
+        errors="backslashreplace"
+    )
+
+
+def export_audit(found: Audit, out: Path, given: Sequence[Path] = ()) -> None:
+    """Write an audit as JSON to a file for a person to hand on. Raises BadInput if it would be
+    written over one of the given files."""
+    need_own_place(out, given)
+    write_beside(out, write_audit(found))
+
+
+def read_audit(home: Home, study: str) -> Audit | None:
+    """Return the last audit of a study in this home; None if there is none that can be read."""
+    try:
+        data = (home.local_path(study) / FILE).read_bytes()
+        found: Audit = codec.from_json(Audit, json.loads(data[:MAX_BYTES]))
+    except (OSError, ValueError, Malformed, BadInput):
+        return None
+    return found if found.form == FORM and found.study == study else None
