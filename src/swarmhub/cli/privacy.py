@@ -61,9 +61,7 @@ def audit(
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="JSON file to write the result to, too.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write the result to, too.")] = None,
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:

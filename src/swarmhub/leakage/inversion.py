@@ -49,4 +49,6 @@ def contrast(x: Array, y: npt.ArrayLike, outputs: int, has_classes: bool) -> Arr
     words = [1] if outputs == 1 else range(outputs)
     both = [(outcome == c) for c in words]
     parted = [m for m in both if m.any() and not m.all()]
-    return np.array([x[m].mean(axis=0) - x[~m].mean(axis=0) for m in parted]).reshape(-1, x.shape[1])
+    return np.array([x[m].mean(axis=0) - x[~m].mean(axis=0) for m in parted]).reshape(
+        -1, x.shape[1]
+    )

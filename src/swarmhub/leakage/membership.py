@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Fit = Callable[[Mask], Array]  # rows that are trained on (n,) -> losses of all rows (n,)
+# rows that are trained on (n,) -> losses of all rows (n,); None if there is no model of them
+Fit = Callable[[Mask], Array | None]
 
 SMALLEST, LARGEST = 1e-300, 700.0  # of a loss
 LEAST_SHADOWS = 2  # which have not seen a record
@@ -50,14 +51,13 @@ def measure_confidence(losses: npt.ArrayLike) -> Array:
 
 def score_shadows(
     losses: npt.ArrayLike, patient: npt.ArrayLike, fit: Fit, pairs: int, seed: int
-) -> Array:
+) -> Array | None:
     """Return each record's confidence less the mean one of the shadow models that have not seen
     it, (n,).
 
     losses (n,) are the attacked model's, patient (n,) numbers from 0 on. Each of `pairs` draws
-    parts the patients in two halves and fits a model of each. A half of which `fit` raises
-    ValueError (a class is absent) has no model. Raises ValueError if a record has fewer than
-    LEAST_SHADOWS models."""
+    parts the patients in two halves and fits a model of each. None if a record has fewer than
+    LEAST_SHADOWS of them."""
     codes = np.asarray(patient, dtype=np.int64)
     chance = np.random.default_rng(seed)
     total, count = np.zeros(len(codes)), np.zeros(len(codes))
@@ -65,13 +65,11 @@ def score_shadows(
         order = chance.permutation(int(codes.max()) + 1)
         first = (order < len(order) // 2)[codes]
         for seen in (first, ~first):
-            try:
-                confidence = measure_confidence(fit(seen))
-            except ValueError:
-                continue
-            total += np.where(seen, 0.0, confidence)
-            count += ~seen
-    if count.min(initial=0) < LEAST_SHADOWS:
-        raise ValueError("Expected a few shadow models for each record, got fewer.")
+            made = fit(seen)
+            if made is not None:
+                total += np.where(seen, 0.0, measure_confidence(made))
+                count += ~seen
+    if not len(count) or count.min() < LEAST_SHADOWS:
+        return None
     found: Array = measure_confidence(losses) - total / count
     return found

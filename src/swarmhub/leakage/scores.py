@@ -12,7 +12,6 @@ once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,8 @@ FALSE_ALARMS = 0.01  # share of the others
 
 
 def mean_by_patient(score: npt.ArrayLike, patient: npt.ArrayLike) -> Array:
-    """Return the mean score of each patient, (u,); score (n,), patient (n,) numbers from 0 on."""
-    codes = np.asarray(patient, dtype=np.int64)
+    """Return the mean score of each patient, (u,); score (n,), patient (n,) numbers."""
+    _, codes = np.unique(np.asarray(patient), return_inverse=True)
     total = np.bincount(codes, weights=np.asarray(score, dtype=np.float64))
     found: Array = total / np.bincount(codes)
     return found

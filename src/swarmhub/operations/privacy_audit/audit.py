@@ -1,6 +1,6 @@
 """The audit of a study's privacy at one hospital: its attacks, kept in this home only.
 
-    local/STUDY/privacy.json    the last audit; a report made here has it, and evidence as well
+local/STUDY/privacy.json    the last audit; a report made here has it, and evidence as well
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from swarmhub.models.folder import need_own_place, write_beside
 from swarmhub.operations.privacy_audit.contents import FORM, Attack, Audit
 from swarmhub.operations.privacy_audit.held import Held, gather
 from swarmhub.operations.privacy_audit.known import attack_loss, attack_shadows, attack_trajectory
+from swarmhub.operations.privacy_audit.sites import attack_site
+from swarmhub.operations.privacy_audit.updates import attack_contribution, attack_update
 from swarmhub.recipes.preparing import Sources
 
 FILE = "privacy.json"
@@ -52,6 +54,9 @@ def run_attacks(held: Held, seed: int, tell: Callable[[str], None] = ignore) -> 
         ("losses", lambda: attack_loss(held)),
         ("trajectories", lambda: attack_trajectory(held)),
         ("shadow models", lambda: attack_shadows(held, seed)),
+        ("an update", lambda: attack_update(held)),
+        ("a contribution", lambda: attack_contribution(held)),
+        ("the site", lambda: attack_site(held)),
     )
     found = []
     for name, run in steps:

@@ -141,7 +141,8 @@ class Held:
         if not self.loss.has_classes:
             response = model.exported.response
             y = (y - response.mean) / response.sd
-        return self.loss.each(y, model.margins(rows)[None])[0]
+        found: Floats = self.loss.each(y, model.margins(rows)[None])[0]
+        return found
 
     def by_patient(self, members: Floats, others: Floats) -> Scored:
         """Return scores of rows as means of patients."""
@@ -190,8 +191,8 @@ def _need_trained(shown: StudyShown, me: MemberId) -> Digest:
     merged = [part for part in parts if part.weight]
     if not merged:
         raise BadInput(
-            f"This hospital is in no merged round of '{shown.spec.name}' (of those whose blocks are "
-            "held here), so that there is nothing of its patients to be found in the model."
+            f"This hospital is in no merged round of '{shown.spec.name}' of those whose blocks "
+            "are held here, so that there is nothing of its patients to be found in the model."
         )
     return merged[-1].provenance.data
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.data.matrix import multiply
 from swarmhub.leakage.membership import Mask, score_loss, score_shadows, score_trajectory
 from swarmhub.leakage.scores import measure_attack
 from swarmhub.operations.privacy_audit.contents import Attack
 from swarmhub.operations.privacy_audit.held import LINEAR, Held
+from swarmhub.operations.privacy_audit.updates import find_start
 from swarmhub.operations.privacy_audit.words import LOSS, SHADOWS, TRAJECTORY, describe, give_up
 from swarmhub.recipes import elastic_net, plan
 from swarmhub.recipes.linear.alone import fit_at
 from swarmhub.recipes.linear.axes import Axes
 from swarmhub.recipes.linear.elastic import read_strength
-from swarmhub.recipes.linear.grid import read_choice
 from swarmhub.recipes.stages import FIXED
 
 SHADOW_PAIRS = 8
@@ -51,22 +50,22 @@ def attack_shadows(held: Held, seed: int) -> Attack:
     if fault := held.find_fault() or _find_fault(held):
         return give_up(SHADOWS, fault)
     site, loss = held.site, held.site.loss
-    x = np.concatenate([site.dense_x, site.dense_test_x])  # type: ignore[list-item]
+    x = np.concatenate([site.dense_x, site.dense_test_x])
     assert site.prepared.held is not None
     y = np.concatenate([site.y, site.code_outcome(site.prepared.held)])
     strength = find_strength(held)
 
-    def fit(seen: Mask) -> Floats:
+    def fit(seen: Mask) -> Floats | None:
         if loss.has_classes and len(np.unique(y[seen])) < len(site.design.class_rows):
-            raise ValueError("Expected rows of all classes in a half.")
+            return None
         point = fit_at(Axes.of(x[seen]), y[seen], strength, loss).reshape(loss.outputs, -1)
         margins = multiply(point[:, :-1], x) + point[:, -1:]
-        return loss.each(y.astype(np.float64), margins[None])[0]
+        found: Floats = loss.each(y.astype(np.float64), margins[None])[0]
+        return found
 
     losses = np.concatenate(held.losses(held.models[-1]))
-    try:
-        score = score_shadows(losses, held.joined_patients(), fit, SHADOW_PAIRS, seed)
-    except ValueError:
+    score = score_shadows(losses, held.joined_patients(), fit, SHADOW_PAIRS, seed)
+    if score is None:
         return give_up(SHADOWS, "A class has too few patients here for models of halves of them.")
     n = len(site.y)
     note = f"{2 * SHADOW_PAIRS} ridge-penalised linear models, C = {strength:g}, seed {seed}."
@@ -92,8 +91,8 @@ def find_strength(held: Held) -> float:
     path = study.result(elastic_net.PATH) if held.recipe == "elastic_net" else None
     if path is not None:
         return read_strength(path.arrays)
-    if held.recipe == "logistic" and find_stage(held.spec, plan.PENALTY) is not None:
-        grid, choice = study.result(plan.PENALTY), study.result(plan.CHOICE)
-        if grid is not None and choice is not None:
-            return read_choice(held.site.plan, grid.arrays, choice.arrays).strength
+    if held.recipe == "logistic":
+        start = find_start(held)
+        if start is not None:
+            return start.strength
     return fixed or FIXED

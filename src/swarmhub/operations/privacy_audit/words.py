@@ -6,7 +6,11 @@ from swarmhub.evaluation.figures import Figure
 from swarmhub.operations.privacy_audit.contents import Attack
 from swarmhub.operations.results import NamedFigure
 
-LOSS, TRAJECTORY, SHADOWS = "membership by loss", "membership by trajectory", "membership by shadows"
+LOSS, TRAJECTORY, SHADOWS = (
+    "membership by loss",
+    "membership by trajectory",
+    "membership by shadows",
+)
 UPDATE, CONTRIBUTED = "inversion of an update", "membership by contribution"
 SITE = "site by models without a hospital"
 
@@ -34,8 +38,8 @@ SENTENCES = {
     ),
     UPDATE: (
         "Reads the gradient behind this hospital's first update, as any member that may read "
-        "contributions can, and takes it for the inputs: divided by the intercept's for their mean, "
-        "as it is for the difference between the outcomes; then ranks patients by it.",
+        "contributions can, and takes it for the inputs: divided by the intercept's for their "
+        "mean, as it is for the difference between the outcomes; then ranks patients by it.",
         "'contrast' and 'mean': correlation, over the model's features, of what is read with the "
         "truth (1: it is read exactly). 'auroc', 'tpr': whether a patient's membership can be told "
         "from that one update.",
