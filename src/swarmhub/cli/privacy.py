@@ -69,7 +69,8 @@ def audit(
     update tells, whose patient it is. The result stays in this home; nothing is sent."""
     from swarmhub.data.reading import Files
     from swarmhub.home.home import Home
-    from swarmhub.operations.privacy_audit.audit import audit_privacy, export_audit
+    from swarmhub.operations.privacy_audit.audit import audit_privacy
+    from swarmhub.operations.privacy_audit.kept import export_audit
     from swarmhub.recipes.preparing import Sources
 
     def of(paths: list[Path]) -> Files:

@@ -6,26 +6,20 @@ local/STUDY/privacy.json    the last audit; a report made here has it, and evide
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-from swarmhub import __version__, codec
+from swarmhub import __version__
 from swarmhub.clock import wall_clock_ms
-from swarmhub.errors import BadInput, Malformed
-from swarmhub.files import write_durably
 from swarmhub.home.home import Home
-from swarmhub.models.folder import need_own_place, write_beside
-from swarmhub.operations.privacy_audit.contents import FORM, Attack, Audit
+from swarmhub.operations.privacy_audit.contents import Attack, Audit
 from swarmhub.operations.privacy_audit.held import Held, gather
+from swarmhub.operations.privacy_audit.kept import keep_audit
 from swarmhub.operations.privacy_audit.known import attack_loss, attack_shadows, attack_trajectory
 from swarmhub.operations.privacy_audit.sites import attack_site
 from swarmhub.operations.privacy_audit.updates import attack_contribution, attack_update
 from swarmhub.recipes.preparing import Sources
 
-FILE = "privacy.json"
 SEED = 1
-MAX_BYTES = 1 << 20
 
 
 def ignore(step: str) -> None:
@@ -42,9 +36,7 @@ def audit_privacy(
     those that this hospital trained on."""
     held = asyncio.run(gather(home, study, sources, chosen))
     found = describe_audit(held, run_attacks(held, seed, tell), seed)
-    folder = home.local_path(study)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_durably(folder / FILE, write_audit(found))
+    keep_audit(home, found)
     return found
 
 
@@ -87,27 +79,3 @@ def describe_audit(held: Held, attacks: tuple[Attack, ...], seed: int) -> Audit:
         software=__version__,
         attacks=attacks,
     )
-
-
-def write_audit(found: Audit) -> bytes:
-    """Return an audit as JSON."""
-    return (json.dumps(codec.to_json(found), indent=1, ensure_ascii=False) + "\n").encode(
-        errors="backslashreplace"
-    )
-
-
-def export_audit(found: Audit, out: Path, given: Sequence[Path] = ()) -> None:
-    """Write an audit as JSON to a file for a person to hand on. Raises BadInput if it would be
-    written over one of the given files."""
-    need_own_place(out, given)
-    write_beside(out, write_audit(found))
-
-
-def read_audit(home: Home, study: str) -> Audit | None:
-    """Return the last audit of a study in this home; None if there is none that can be read."""
-    try:
-        data = (home.local_path(study) / FILE).read_bytes()
-        found: Audit = codec.from_json(Audit, json.loads(data[:MAX_BYTES]))
-    except (OSError, ValueError, Malformed, BadInput):
-        return None
-    return found if found.form == FORM and found.study == study else None

@@ -146,19 +146,16 @@ class Held:
 
     def by_patient(self, members: Floats, others: Floats) -> Scored:
         """Return scores of rows as means of patients."""
-        training, aside = self.parts
-        assert aside is not None
-        return (
-            mean_by_patient(members, training.patient_codes()),
-            mean_by_patient(others, aside.patient_codes()),
-        )
+        inside, outside = self.patients()
+        return mean_by_patient(members, inside), mean_by_patient(others, outside)
 
-    def joined_patients(self) -> npt.NDArray[np.int64]:
-        """Return a number for the patient of each row of both parts, those trained on first."""
+    def patients(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return a number for the patient of each row trained on, (n,), and set aside, (m,); no
+        patient is in both."""
         training, aside = self.parts
         assert aside is not None
         first = training.patient_codes()
-        return np.concatenate([first, aside.patient_codes() + int(first.max(initial=-1)) + 1])
+        return first, aside.patient_codes() + int(first.max(initial=-1)) + 1
 
 
 async def gather(home: Home, study: str, sources: Sources, chosen: str = "") -> Held:

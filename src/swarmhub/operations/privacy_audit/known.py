@@ -64,7 +64,7 @@ def attack_shadows(held: Held, seed: int) -> Attack:
         return found
 
     losses = np.concatenate(held.losses(held.models[-1]))
-    score = score_shadows(losses, held.joined_patients(), fit, SHADOW_PAIRS, seed)
+    score = score_shadows(losses, np.concatenate(held.patients()), fit, SHADOW_PAIRS, seed)
     if score is None:
         return give_up(SHADOWS, "A class has too few patients here for models of halves of them.")
     n = len(site.y)

@@ -17,7 +17,7 @@ from swarmhub.data.frames import Floats
 from swarmhub.data.matrix import Rows, SparseRows, multiply
 from swarmhub.evaluation.figures import Figure, nothing, share
 from swarmhub.leakage.inversion import contrast, invert, recover_gradient
-from swarmhub.leakage.scores import correlate, measure_attack
+from swarmhub.leakage.scores import correlate, mean_by_patient, measure_attack
 from swarmhub.operations.privacy_audit.contents import Attack
 from swarmhub.operations.privacy_audit.held import LINEAR, Held
 from swarmhub.operations.privacy_audit.words import CONTRIBUTED, UPDATE, describe, give_up
@@ -97,12 +97,11 @@ def _rank(held: Held, update: Update) -> dict[str, Figure]:
     """Return how well patients are told apart by what each would have added to the gradient."""
     if held.find_fault():
         return {}
-    site, g = held.site, update.gradient
-    members, others = (
-        _add_up(site, g, x, y)
-        for x, y in ((site.dense_x, site.y), (site.dense_test_x, _code_held(site)))
-    )
-    return measure_attack(*held.by_patient(members, others))
+    site, g, seen = held.site, update.gradient, update.seen
+    members = _add_up(site, g, site.dense_x[seen], site.y[seen])
+    others = _add_up(site, g, site.dense_test_x, _code_held(site))
+    inside, outside = held.patients()
+    return measure_attack(mean_by_patient(members, inside[seen]), mean_by_patient(others, outside))
 
 
 def _add_up(site: Site, gradient: Floats, x: Floats | None, y: Floats) -> Floats:
