@@ -1,4 +1,4 @@
-"""Membership inference: was a record among the rows that a model was trained on?
+"""Membership inference: the records among the rows that a model was trained on.
 
 Each function returns a score for each record, higher for members.
 

@@ -36,7 +36,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What is read of a first update: the gradient of the loss without the penalty, (e, p + 1), of
+    """A reading of a first update: the gradient of the loss without the penalty, (e, p + 1), of
     the rows `seen` (n,); `stage` is that of the update."""
 
     gradient: Floats
