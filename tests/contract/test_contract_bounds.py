@@ -168,6 +168,7 @@ def test_an_enrolment_too_many_is_refused_and_no_other_members():
     work = Overlay(c.state)
     for name in names:
         STUDY.put(work, name, record=Study(name, "", 9, "running", enrolled=(Enrolment(2, 1),)))
+        SPEC.put(work, name, record=spec_of(name=name))
     HOLDINGS.put(work, 2, record=Holdings(enrolments=names))
     c.state.commit(work.writes)
     c.propose(1, min_peers=1)

@@ -33,7 +33,7 @@ from swarmhub.contract.consortium import membership, motions, upgrades
 from swarmhub.contract.context import Context
 from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.records import CHAIN
-from swarmhub.contract.round import disputes, phases, progress
+from swarmhub.contract.round import disputes, masking, phases, progress
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Reader
 from swarmhub.contract.study import lifecycle
@@ -94,6 +94,11 @@ RULES_1: Rules = {
     t.Settle: progress.settle,
     t.Dispute: disputes.dispute,
     t.Recompute: disputes.recompute,
+    t.Key: masking.key,
+    t.Deal: masking.deal,
+    t.Object: masking.object_,
+    t.Reveal: masking.reveal,
+    t.Open: masking.open_shares,
     t.Poke: progress.poke,
 }
 
@@ -101,6 +106,8 @@ TIMERS_1: Timers = {
     "grace": phases.end_grace,
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
+    "keying": phases.end_keying,
+    "objection": masking.end_objection,
     "reinstatement": phases.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,

@@ -158,6 +158,61 @@ class FalseMerge(RoundEvent):
 
 
 @dataclass(frozen=True)
+class KeysSent(RoundEvent):
+    """A member has sent its keys for the masks of a round."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class SharesDealt(RoundEvent):
+    """A member has dealt shares of its two secrets."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class DealingDoubted(RoundEvent):
+    """A member says that a dealer's share for it does not belong to the dealing."""
+
+    dealer: MemberId
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class ShareRevealed(RoundEvent):
+    """A dealer has shown a doubted share, and it is right."""
+
+    dealer: MemberId
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class KeysAskedAgain(RoundEvent):
+    """The round begins again with new keys; nothing was opened with the old ones."""
+
+    revision: int
+    roster: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class SumSettled(RoundEvent):
+    """The sum of the masked contributions is settled; its set is final."""
+
+    digest: Digest
+    leader: MemberId
+    members: tuple[MemberId, ...]  # of the set
+    receipts: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class SharesShown(RoundEvent):
+    """A member has shown the shares that open the settled sum."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
 class Evaluated(RoundEvent):
     """The model of a round is scored by the members' evaluations."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -26,12 +26,30 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import (
     COLLECTING,
+    CONFIRMING,
+    DEALING,
+    KEYING,
     KINDS,
     MERGING,
     OPEN,
     PHASES,
     SETTLED,
     TIMERS,
+    UNMASKING,
+    get_after,
+    get_before,
+    has_free_layout,
+    is_led,
+    is_set_final,
+)
+from swarmhub.contract.round.masks import (
+    compute_capacity,
+    compute_threshold,
+    drop_keys,
+    forget_dealings,
+    forget_early_keys,
+    has_keys,
+    make_masks,
 )
 from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
@@ -46,6 +64,7 @@ MAX_TERM_MS = 30 * 86_400_000
 def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
     """Open the round after a settled one, or end the study. `is_met`: the test of its stage
     holds."""
+    forget_dealings(ctx.state, r)
     go_on(ctx, r.study, get_position(r), last, is_met)
 
 
@@ -79,6 +98,7 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     STUDY.put(ctx.state, name, record=replace(study, ready=tuple(sorted(coming - {*roster}))))
     r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
               at.stage, at.turn, ctx.env.time_ms, revision=at.revision)  # fmt: skip
+    r = replace(r, masks=make_masks(spec, stage, at.revision))
     r = r.with_lead(term=at.term, since_term=at.term)
     put(ctx, reckon_with_all(spec, study, r))
     opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)
@@ -98,8 +118,14 @@ def advance(ctx: Context, name: str) -> None:
     """Advance the round as far as its contributions allow."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
     if r.phase == OPEN and is_enough(spec, r, r.roster):
-        r = enter(ctx, r, KINDS[r.kind].after(OPEN))
+        r = enter(ctx, r, get_after(r, OPEN))
+    if r.phase == KEYING:
+        r = advance_keys(ctx, spec, r)
+    if r.phase == DEALING:
+        r = advance_dealing(ctx, spec, r)
     if r.phase != COLLECTING or not is_enough(spec, r, r.contributors):
+        return
+    if r.masks and (r.masks.objections or len(r.contributions) < r.masks.threshold):
         return
     if set(r.contributors) >= set(r.roster) or r.grace == "over":
         close(ctx, spec, r)
@@ -108,18 +134,97 @@ def advance(ctx: Context, name: str) -> None:
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
 
 
+def advance_keys(ctx: Context, spec: Spec, r: Round) -> Round:
+    """Begin the dealing once the roster has sent its keys, or enough of it have and their time is
+    over. Who is late holds no share, and takes part in a later round."""
+    keyed = tuple(m for m in r.roster if has_keys(ctx, r, m))
+    if not is_enough(spec, r, keyed):
+        return r
+    if set(keyed) != set(r.roster) and r.grace != "over":
+        if not r.grace:
+            r = replace(r, grace="running")
+            put(ctx, r)
+            deadlines.mark(ctx.state, f"keying/{r.study}", spec.leader_timeout_ms)
+        return r
+    deadlines.clear(ctx.state, f"keying/{r.study}")
+    deadlines.mark(ctx.state, f"keying/{r.study}", spec.leader_timeout_ms)
+    threshold = compute_threshold(len(keyed), spec.privacy.colluders)
+    r = replace(r, roster=keyed, grace="").with_masks(keyed=keyed, threshold=threshold)
+    return enter(ctx, r, DEALING)
+
+
+def advance_dealing(ctx: Context, spec: Spec, r: Round) -> Round:
+    """Begin to collect once all with keys have dealt, or enough have and their time is over."""
+    masks = r.need_masks()
+    enough = is_enough(spec, r, masks.dealt) and len(masks.dealt) >= masks.threshold
+    if not enough or (set(masks.dealt) != set(masks.keyed) and r.grace != "over"):
+        return r
+    deadlines.clear(ctx.state, f"keying/{r.study}")
+    capacity = compute_capacity(STUDY.need(ctx.state, r.study), masks.dealt)
+    r = replace(r, roster=masks.dealt, grace="").with_masks(capacity=capacity)
+    return enter(ctx, r, COLLECTING)
+
+
+def end_keying(ctx: Context, name: str) -> None:
+    """End the time for keys or dealings: go on with those that have come, once they are enough."""
+    r = ROUND.get(ctx.state, name)
+    if r is not None and r.phase in (KEYING, DEALING):
+        put(ctx, replace(r, grace="over"))
+        advance(ctx, name)
+
+
+def ask_keys_again(
+    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
+) -> None:
+    """Begin a masked round again with new keys: contributions are void, and masked anew from the
+    answers of the same trainers. Only as long as the set is not final: no share is shown."""
+    if is_set_final(r):
+        raise ValueError(f"round {r.number} of '{r.study}' has a final set")
+    forget_dealings(ctx.state, r)
+    spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
+    clear_deadlines(ctx, r.study)
+    r = reckon_with_all(spec, study, r)
+    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
+    roster = tuple(sorted(coming - set(without)))
+    later = tuple(m for m in study.ready if m not in roster)
+    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
+    revision = r.revision + 1
+    r = replace(
+        r, phase=OPEN, roster=roster, revision=revision, contributions=(), reports=(), grace="",
+        masks=make_masks(spec, get_stages(spec)[r.stage], revision),
+    )  # fmt: skip
+    term = r.lead.term + 1
+    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
+    ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
+    mark_reinstatement(ctx, r.study)
+    advance(ctx, r.study)
+
+
+def start_unmasking(ctx: Context, r: Round) -> None:
+    """Make the set final, since its masked sum is settled: shares that open it may be shown."""
+    deadlines.clear(ctx.state, f"term/{r.study}")
+    r = replace(r, revision=r.revision + 1, reports=())
+    enter(ctx, r.with_lead(suspects=(), former_accounts=()), UNMASKING)
+
+
+def start_confirming(ctx: Context, r: Round) -> None:
+    """Have a leader confirm the model that every node can compute now."""
+    enter(ctx, r, CONFIRMING)
+
+
 def close(ctx: Context, spec: Spec, r: Round) -> None:
     """Close the collection: merge the contributions of one layout, if these are enough; the others
     are left out. If they are not enough, the round goes on to collect."""
     deadlines.clear(ctx.state, f"grace/{r.study}")
-    if KINDS[r.kind].has_free_layout:
+    if has_free_layout(r):
         r = leave_odd_ones_out(ctx, r)
-    if not is_enough(spec, r, r.contributors):
+    least = r.masks.threshold if r.masks else 0
+    if not is_enough(spec, r, r.contributors) or len(r.contributions) < least:
         put(ctx, replace(r, grace=""))
         return
     gone = {o.member for o in r.left_out} - set(r.contributors)
     r = replace(r, roster=tuple(m for m in r.roster if m not in gone))
-    phase = KINDS[r.kind].after(COLLECTING)
+    phase = get_after(r, COLLECTING)
     if phase == MERGING and not any(c.digest for c in r.contributions):
         phase = SETTLED  # metrics only: nothing to merge
     enter(ctx, r, phase)
@@ -173,7 +278,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         return r
     r = pass_over_false_leaders(r)
     put(ctx, r)
-    if phase == MERGING:
+    if is_led(r):
         mark_term(ctx, r)
         ctx.emit(
             events.MergeStarted(
@@ -186,7 +291,7 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
 def next_term(ctx: Context, name: str) -> None:
     """Pass the lead to the next in line; contributions stay."""
     r = ROUND.need(ctx.state, name)
-    if r.phase != MERGING:
+    if not is_led(r):
         return
     before = get_leader(r)
     r = pass_over_false_leaders(r.with_lead(term=r.lead.term + 1, suspects=()))
@@ -244,6 +349,13 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     spec = SPEC.need(ctx.state, name)
     if study.samples_of(member) is None:
         r = leave_out(spec, r, member)
+        drop_keys(ctx.state, name, r.number + 1, member)
+    if is_set_final(r):
+        put(ctx, r)
+        return
+    if r.phase == DEALING and member in r.need_masks().keyed:
+        ask_keys_again(ctx, r, without=[member])
+        return
     part = r.contribution_of(member) is not None or member in get_candidates(r)
     r = replace(r, roster=tuple(m for m in r.roster if m != member))
     if not part:
@@ -256,13 +368,25 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         if not enough:
             deadlines.clear(ctx.state, f"grace/{name}")
         put(ctx, replace(r, grace=r.grace if enough else ""))
-        advance(ctx, name)
+        if not is_enough_masked(spec, r):
+            ask_keys_again(ctx, r, without=[member])
+        else:
+            advance(ctx, name)
     elif not is_enough(spec, r, get_candidates(r)):
         collect_again(ctx, spec, study, r, member)
     else:
         put(ctx, r)
         next_term(ctx, name)
     mark_reinstatement(ctx, name)
+
+
+def is_enough_masked(spec: Spec, r: Round) -> bool:
+    """Return whether those of a masked round's dealers that are still on the roster can make up a
+    set; True for a round that has no dealers (yet)."""
+    if r.masks is None or r.phase not in (COLLECTING, MERGING):
+        return True
+    left = set(r.masks.dealt) & set(r.roster)
+    return is_enough(spec, r, left) and len(left) >= r.masks.threshold
 
 
 def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
@@ -299,7 +423,10 @@ def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
 def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
     """Go back to the phase before the merge, since too few are left without a member."""
     deadlines.clear(ctx.state, f"term/{r.study}")
-    back = KINDS[r.kind].before(MERGING)
+    if r.masks is not None:
+        collect_masked_again(ctx, spec, study, r, gone)
+        return
+    back = get_before(r, MERGING)
     if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
         r = reckon_with_all(spec, study, r)
     ready = {m for m in study.ready if m in r.enrolled}
@@ -308,6 +435,20 @@ def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: Member
     STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
     r = replace(r, phase=back, grace="", roster=roster)
     put(ctx, r.with_lead(term=r.lead.term + 1))
+    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
+    advance(ctx, r.study)
+
+
+def collect_masked_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
+    """Go back to collect from those that have dealt, if they can make up a set; else begin again
+    with new keys. A member that contributed before sends the same, or nothing."""
+    enrolled = {e.member for e in study.enrolled}
+    roster = tuple(m for m in r.need_masks().dealt if m in enrolled)
+    again = replace(r, phase=get_before(r, MERGING), grace="", roster=roster)
+    if not is_enough_masked(spec, again):
+        ask_keys_again(ctx, r, without=() if gone in enrolled else [gone])
+        return
+    put(ctx, again.with_lead(term=r.lead.term + 1))
     ctx.emit(events.CollectsAgain(r.study, r.number, roster))
     advance(ctx, r.study)
 
@@ -324,6 +465,10 @@ def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
 
 def close_rounds(ctx: Context, name: str) -> None:
     """Delete the open round of a study."""
+    r = ROUND.get(ctx.state, name)
+    if r is not None and SPEC.need(ctx.state, name).privacy.masked:
+        forget_dealings(ctx.state, r)
+        forget_early_keys(ctx, r)
     ROUND.put(ctx.state, name, record=None)
     clear_deadlines(ctx, name)
     chain = ctx.chain
@@ -383,7 +528,8 @@ def end_reinstatement(ctx: Context, name: str) -> None:
         return
     ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
     strikes = tuple(m for m in r.strikes if m not in r.suspended)
-    revision = r.revision if r.phase == MERGING else r.revision + 1
+    is_fixed = is_led(r) or is_set_final(r)
+    revision = r.revision if is_fixed else r.revision + 1
     put(ctx, replace(r, strikes=strikes, revision=revision))
 
 

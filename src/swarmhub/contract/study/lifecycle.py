@@ -37,6 +37,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
 from swarmhub.contract.round import phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
+from swarmhub.contract.round.kinds import is_set_final
 from swarmhub.contract.stages import check_members, check_stages, get_stages
 from swarmhub.contract.study.approvals import (
     add_approval,
@@ -45,6 +46,7 @@ from swarmhub.contract.study.approvals import (
     find_lapsed,
     mark_lapse,
 )
+from swarmhub.contract.study.privacy import check_privacy, check_room
 from swarmhub.contract.study.start_model import check_start
 from swarmhub.contract.transactions import (
     Amend,
@@ -113,6 +115,7 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     check_expiry(spec)
     check_start(ctx, spec)
     check_stages(ctx, spec, resumes.stage if resumes else 0)
+    check_privacy(ctx, spec)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
         raise BadValue("metric.name", METRIC_NAME, spec.metric.name)
@@ -238,6 +241,7 @@ def enrol(ctx: Context, tx: Enrol) -> None:
         raise AlreadyDone(f"member {member.id} is enrolled in '{tx.study}'")
     if not 1 <= tx.samples <= MAX_SAMPLES:
         raise BadValue("samples", f"1 to {MAX_SAMPLES}", tx.samples)
+    check_room(SPEC.need(ctx.state, tx.study), study)
     quotas.need_enrolment(ctx.state, member.id, tx.study)
     quotas.hold(ctx.state, member.id, "enrolments", tx.study)
     entry = Enrolment(member.id, tx.samples)
@@ -270,7 +274,8 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.recount = True
     if study.status == "running":
         phases.drop_member(ctx, name, member, willing=willing)
-        if member in SPEC.need(ctx.state, name).required and ROUND.get(ctx.state, name):
+        r = ROUND.get(ctx.state, name)
+        if r and member in SPEC.need(ctx.state, name).required and not is_set_final(r):
             phases.suspend(ctx, name)
             ctx.emit(events.StudySuspended(name, member))
     elif study.status == "proposed":  # the study's record has nothing of the member
@@ -332,7 +337,11 @@ def pause(ctx: Context, tx: Pause) -> None:
     if study.status != "running":
         raise NotAllowed("members of a running study", f"pause it; '{tx.study}' is {study.status}")
     check_reason(tx.reason)
-    phases.note_flight(ctx, ROUND.need(ctx.state, tx.study), member.id)
+    r = ROUND.need(ctx.state, tx.study)
+    if is_set_final(r):
+        raise NotAllowed("members of a study without a sum that is being unmasked",
+                         f"pause it; round {r.number} has to settle first")  # fmt: skip
+    phases.note_flight(ctx, r, member.id)
     phases.suspend(ctx, tx.study, Paused(member.id, tx.reason))
     ctx.emit(events.StudyPaused(tx.study, member.id, tx.reason))
 

@@ -1,0 +1,241 @@
+"""Acts of members in a masked round: keys, dealings, objections, shares (numbers: `masks`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub import codec
+from swarmhub.contract import deadlines, events
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import (
+    DEALINGS,
+    MASK_KEYS,
+    OPENINGS,
+    REVEALED,
+    ROUND,
+    SPEC,
+    Dealt,
+    MaskKeys,
+    Objection,
+    Round,
+    Text,
+)
+from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
+from swarmhub.contract.round.checks import (
+    need_current_round,
+    need_few_strikes,
+    need_open_round,
+)
+from swarmhub.contract.round.kinds import KEYING, OPEN, is_taken
+from swarmhub.contract.round.masks import (
+    decode,
+    is_to_be_masked,
+    make_context,
+)
+from swarmhub.contract.round.phases import advance, ask_keys_again, put, start_confirming
+from swarmhub.contract.state import Reader
+from swarmhub.contract.transactions import Deal, Key, Object, Open, Reveal
+from swarmhub.errors import MaskError
+from swarmhub.secret_sharing import (
+    ELEMENT_BYTES,
+    SHARE_BYTES,
+    Dealing,
+    Share,
+    Terms,
+    check_dealing,
+    check_part,
+    check_share,
+    dealing_bytes,
+)
+from swarmhub.types import MemberId
+
+SEALED_BYTES = SHARE_BYTES + 16  # a share under authenticated encryption
+
+
+def key(ctx: Context, tx: Key) -> None:
+    """Store a member's keys, for the open round or the one after it."""
+    member = ctx.need_member()
+    study, spec, r = need_open_round(ctx, tx.study)
+    if study.samples_of(member.id) is None:
+        raise NotAllowed("an enrolled member", "send keys")
+    for field, value in (("pair", tx.pair), ("seal", tx.seal)):
+        if not codec.is_digest(value):
+            raise BadValue(field, "an X25519 public key of 64 hex digits", value)
+    if tx.number == r.number + 1 and tx.keying == 0 and is_to_be_masked(spec, r):
+        now = False
+    elif (
+        r.masks
+        and (tx.number, tx.keying) == (r.number, r.masks.keying)
+        and (r.phase in (OPEN, KEYING))
+    ):
+        now = True
+        need_few_strikes(r, member)
+    else:
+        raise StaleRound(say(tx), say_keying(r), r.base)
+    known = MASK_KEYS.get(ctx.state, tx.study, "keys", tx.number, member.id)
+    if known is not None and known.keying == tx.keying:
+        raise AlreadyDone(f"member {member.id} has sent keys for round {tx.number}")
+    keys = MaskKeys(tx.keying, tx.pair, tx.seal)
+    MASK_KEYS.put(ctx.state, tx.study, "keys", tx.number, member.id, record=keys)
+    ctx.emit(events.KeysSent(tx.study, tx.number, member.id))
+    if now:
+        advance(ctx, tx.study)
+
+
+def deal(ctx: Context, tx: Deal) -> None:
+    """Store a member's dealing: shares of its two secrets, one for each member with keys."""
+    member = ctx.need_member()
+    r = need_keying(ctx, tx, member.id)
+    masks = r.need_masks()
+    if member.id in masks.dealt:
+        raise AlreadyDone(f"member {member.id} has dealt in round {r.number}")
+    decode("sealed", tx.sealed, len(masks.keyed) * SEALED_BYTES)
+    try:
+        check_dealing(make_terms(ctx.state, r, member.id), read_dealing(r, tx.dealing))
+    except MaskError as error:
+        raise BadValue("dealing", "a dealing to those with keys", str(error)) from None
+    record = Dealt(tx.dealing, tx.sealed)
+    DEALINGS.put(ctx.state, r.study, "dealing", member.id, record=record)
+    put(ctx, r.with_masks(dealt=tuple(sorted((*masks.dealt, member.id)))))
+    ctx.emit(events.SharesDealt(r.study, r.number, member.id))
+    advance(ctx, r.study)
+
+
+def object_(ctx: Context, tx: Object) -> None:
+    """Make a dealer show the share that it has sealed for the signer. A contribution says that its
+    author has found all its shares right."""
+    member = ctx.need_member()
+    r = need_keying(ctx, tx, member.id)
+    masks, doubt = r.need_masks(), Objection(tx.dealer, member.id)
+    if tx.dealer not in masks.dealt or tx.dealer == member.id:
+        raise UnknownThing("dealing of another member", tx.dealer)
+    if doubt in (*masks.objections, *masks.answered):
+        raise AlreadyDone(f"member {member.id} has doubted the share of member {tx.dealer}")
+    if r.contribution_of(member.id) is not None:
+        raise NotAllowed("a member that has not contributed", "doubt a share")
+    put(ctx, r.with_masks(objections=(*masks.objections, doubt)))
+    if not masks.objections:
+        spec = SPEC.need(ctx.state, r.study)
+        deadlines.mark(ctx.state, f"objection/{r.study}", spec.leader_timeout_ms)
+    ctx.emit(events.DealingDoubted(r.study, r.number, tx.dealer, member.id))
+
+
+def reveal(ctx: Context, tx: Reveal) -> None:
+    """Answer an objection with the share itself: it is right, and everybody may know it now. (Of
+    an honest dealer, only a liar doubts a share, and that one had it anyway.)"""
+    member = ctx.need_member()
+    r = need_keying(ctx, tx, member.id)
+    masks, doubt = r.need_masks(), Objection(member.id, tx.member)
+    if doubt not in masks.objections:
+        raise UnknownThing("open objection of member", tx.member)
+    try:
+        share = Share.from_bytes(decode("share", tx.share, SHARE_BYTES))
+        dealing = get_dealing(ctx.state, r, member.id)
+        check_share(make_terms(ctx.state, r, member.id), dealing, tx.member, share)
+    except MaskError as error:
+        raise BadValue("share", f"the share that was dealt to {tx.member}", str(error)) from None
+    REVEALED.put(ctx.state, r.study, "revealed", member.id, tx.member, record=Text(tx.share))
+    left = tuple(o for o in masks.objections if o != doubt)
+    put(ctx, r.with_masks(objections=left, answered=(*masks.answered, doubt)))
+    if not left:
+        deadlines.clear(ctx.state, f"objection/{r.study}")
+    ctx.emit(events.ShareRevealed(r.study, r.number, member.id, tx.member))
+    advance(ctx, r.study)
+
+
+def end_objection(ctx: Context, name: str) -> None:
+    """Begin again with new keys, without the dealers that have not answered objections in time."""
+    r = ROUND.get(ctx.state, name)
+    if r is None or r.masks is None or not r.masks.objections:
+        return
+    silent = {o.dealer for o in r.masks.objections}
+    # two strikes: it has to wait before it may join again
+    r = replace(r, strikes=(*r.strikes, *sorted(silent), *sorted(silent)))
+    ask_keys_again(ctx, r, without=silent)
+
+
+def open_shares(ctx: Context, tx: Open) -> None:
+    """Store a member's shares that open the settled sum; enough of them begin the confirmation."""
+    member = ctx.need_member()
+    _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
+    masks = r.need_masks()
+    if member.id not in masks.keyed:
+        raise NotAllowed("a member that holds shares", "show them")
+    if member.id in masks.opened:
+        raise AlreadyDone(f"member {member.id} has shown its shares of round {r.number}")
+    check_parts(ctx, r, member.id, tx.shares)
+    OPENINGS.put(ctx.state, r.study, "opening", member.id, record=Text(tx.shares))
+    opened = tuple(sorted((*masks.opened, member.id)))
+    r = r.with_masks(opened=opened)
+    put(ctx, r)
+    ctx.emit(events.SharesShown(r.study, r.number, member.id))
+    if len(opened) >= masks.threshold:
+        start_confirming(ctx, r)
+
+
+def check_parts(ctx: Context, r: Round, member: MemberId, shares: str) -> None:
+    """Check a member's share of one secret of each dealer against what that one has dealt."""
+    for dealer, value in read_parts(r, shares).items():
+        terms, dealing = make_terms(ctx.state, r, dealer), get_dealing(ctx.state, r, dealer)
+        try:
+            check_part(terms, dealing, member, get_part(r, dealer), value)
+        except MaskError as error:
+            raise BadValue("shares", f"the share that {dealer} has dealt", str(error)) from None
+
+
+def read_parts(r: Round, shares: str) -> dict[MemberId, bytes]:
+    """Return the shares (32 bytes each) that an opening shows, by dealer."""
+    dealt = r.need_masks().dealt
+    data = decode("shares", shares, len(dealt) * ELEMENT_BYTES)
+    parts = [data[at : at + ELEMENT_BYTES] for at in range(0, len(data), ELEMENT_BYTES)]
+    return dict(zip(dealt, parts, strict=True))
+
+
+def get_part(r: Round, dealer: MemberId) -> str:
+    """Return which secret of a dealer opens the sum: the seed of its self mask if it is in the set,
+    the key of its pair masks if it is not. Never both."""
+    return "pair" if r.contribution_of(dealer) is None else "self"
+
+
+def make_terms(state: Reader, r: Round, dealer: MemberId) -> Terms:
+    """Return what a member's dealing is bound to. Raises MaskError if it cannot be."""
+    masks = r.need_masks()
+    keys = MASK_KEYS.need(state, r.study, "keys", r.number, dealer)
+    context = make_context(state, r) + dealer.to_bytes(8, "big")
+    return Terms(context, bytes.fromhex(keys.pair), masks.keyed, masks.threshold)
+
+
+def get_dealing(state: Reader, r: Round, dealer: MemberId) -> Dealing:
+    """Return a stored dealing."""
+    return read_dealing(r, DEALINGS.need(state, r.study, "dealing", dealer).dealing)
+
+
+def read_dealing(r: Round, text: str) -> Dealing:
+    """Return a dealing to the members with keys from its base64. Raises MaskError or BadValue."""
+    masks = r.need_masks()
+    n, t = len(masks.keyed), masks.threshold
+    return Dealing.from_bytes(decode("dealing", text, dealing_bytes(n, t)), n, t)
+
+
+def need_keying(ctx: Context, tx: Deal | Object | Reveal, member: MemberId) -> Round:
+    """Return the open round if the act is of its keying and phase, and the member has keys."""
+    _, _, r = need_open_round(ctx, tx.study)
+    masks = r.masks
+    if masks is None or (tx.number, tx.keying) != (r.number, masks.keying):
+        raise StaleRound(say(tx), say_keying(r), r.base)
+    if not is_taken(r.phase, tx.KIND):
+        raise StaleRound(say(tx), say_keying(r), r.base)
+    if member not in masks.keyed:
+        raise NotAllowed("a member with keys in this round", "take part in its dealing")
+    return r
+
+
+def say(tx: Key | Deal | Object | Reveal) -> str:
+    """Return the subject of an act in words."""
+    return f"keying {tx.keying} of round {tx.number} of '{tx.study[:40]}'"
+
+
+def say_keying(r: Round) -> str:
+    """Return where a round stands with its keys, in words."""
+    keying = r.masks.keying if r.masks else "none"
+    return f"keying {keying} of round {r.number} {r.phase} of '{r.study}'"

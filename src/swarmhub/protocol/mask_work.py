@@ -1,0 +1,311 @@
+"""The arithmetic of masked rounds: keys, dealings and shares of one member, masking and unmasking.
+
+All that a member does in one keying of a round follows from one root secret (32 random bytes), so a
+node that restarts repeats it, and to erase the root is to erase all of it. Pure: the root and the
+public records come in as values, buffers as sources.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from swarmhub import x25519
+from swarmhub.errors import MaskError
+from swarmhub.merge import Source
+from swarmhub.merge.pieces import Piece, pieces
+from swarmhub.params import DTYPES, Layout, Tensor
+from swarmhub.privacy.fixed_point import Grid, mean_change, quantise
+from swarmhub.privacy.masking import Mask, apply_masks, pair_mask, self_mask
+from swarmhub.privacy.sealing import SEALED_BYTES, open_share, seal_share
+from swarmhub.secret_sharing import (
+    ELEMENT_BYTES,
+    Dealing,
+    Share,
+    Terms,
+    check_share,
+    deal,
+    make_seed,
+    pair_key_of,
+    recover_secret,
+)
+from swarmhub.types import MemberId
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A member with keys: its X25519 public keys, in hex."""
+
+    member: MemberId
+    pair: str
+    seal: str
+
+
+@dataclass(frozen=True)
+class Keying:
+    """One keying of a masked round, as one member sees it: `context` binds everything to it (hex);
+    `threshold` shares open a secret."""
+
+    study: str
+    number: int
+    keying: int
+    me: MemberId
+    context: str
+    threshold: int
+    keyed: tuple[Keyed, ...]
+
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        return tuple(k.member for k in self.keyed)
+
+    def of(self, member: MemberId) -> Keyed:
+        """Return the keys of a member. Raises MaskError for one without."""
+        found = next((k for k in self.keyed if k.member == member), None)
+        if found is None:
+            raise MaskError(f"Expected a member with keys in round {self.number}, got {member}.")
+        return found
+
+    def terms_of(self, dealer: MemberId) -> Terms:
+        """Return what a member's dealing is bound to (as the contract's `make_terms`)."""
+        context = bytes.fromhex(self.context) + dealer.to_bytes(8, "big")
+        key = bytes.fromhex(self.of(dealer).pair)
+        return Terms(context, key, self.members, self.threshold)
+
+
+@dataclass(frozen=True)
+class DealtShares:
+    """A member's dealing as the ledger has it, in base64: the public part, the sealed shares, and
+    the share for this node if the dealer has shown it ("" if not)."""
+
+    dealer: MemberId
+    dealing: str
+    sealed: str
+    shown: str = ""
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """The scale of a round: the largest change of a value (10^-6), the members that have dealt,
+    and the samples that they declared, all together."""
+
+    clip_millionths: int
+    members: int
+    capacity: int
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(Fraction(self.clip_millionths, MILLION), self.members, self.capacity)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A member's secrets of one keying, from its root."""
+
+    root: bytes
+
+    def _derive(self, purpose: bytes, nbytes: int = 32) -> bytes:
+        info = b"swarmhub masked round 1\0" + purpose
+        return HKDF(hashes.SHA256(), nbytes, salt=None, info=info).derive(self.root)
+
+    @property
+    def pair(self) -> bytes:
+        """The private key of the pair masks."""
+        return self._derive(b"pair")
+
+    @property
+    def seal(self) -> bytes:
+        """The private key under which others seal shares."""
+        return self._derive(b"seal")
+
+    @property
+    def seed(self) -> bytes:
+        """The seed of the self mask."""
+        return make_seed(self._derive(b"seed", 64))
+
+    @property
+    def randomness(self) -> bytes:
+        """The randomness of the dealing."""
+        return self._derive(b"dealing")
+
+
+def make_keys(root: bytes) -> tuple[str, str]:
+    """Return the public keys (hex) for pair masks and sealed shares."""
+    secrets = Secrets(root)
+    return x25519.public_of(secrets.pair).hex(), x25519.public_of(secrets.seal).hex()
+
+
+def make_dealing(root: bytes, keying: Keying) -> tuple[str, str]:
+    """Return a dealing of the member's two secrets, and its sealed shares, in base64."""
+    secrets = Secrets(root)
+    terms = keying.terms_of(keying.me)
+    dealing, shares = deal(terms, secrets.seed, secrets.pair, secrets.randomness)
+    sealed = [
+        seal_share(
+            secrets.seal,
+            bytes.fromhex(keying.of(m).seal),
+            make_label(keying, keying.me, m),
+            shares[m],
+        )
+        for m in keying.members
+    ]
+    return encode(dealing.to_bytes()), encode(b"".join(sealed))
+
+
+def show_share(root: bytes, keying: Keying, member: MemberId) -> str:
+    """Return the share (base64) that this member has dealt to another one, in clear."""
+    secrets = Secrets(root)
+    _, shares = deal(keying.terms_of(keying.me), secrets.seed, secrets.pair, secrets.randomness)
+    return encode(shares[member].to_bytes())
+
+
+def get_share(root: bytes, keying: Keying, dealt: DealtShares) -> Share:
+    """Return the share that a dealer has for this member. Raises MaskError if it does not belong
+    to the dealing."""
+    terms = keying.terms_of(dealt.dealer)
+    data = base64.b64decode(dealt.dealing)
+    dealing = Dealing.from_bytes(data, len(keying.keyed), keying.threshold)
+    if dealt.shown:
+        share = Share.from_bytes(base64.b64decode(dealt.shown))
+    else:
+        at = keying.members.index(keying.me) * SEALED_BYTES
+        sealed = base64.b64decode(dealt.sealed)[at : at + SEALED_BYTES]
+        label = make_label(keying, dealt.dealer, keying.me)
+        public = bytes.fromhex(keying.of(dealt.dealer).seal)
+        share = open_share(Secrets(root).seal, public, label, sealed)
+    check_share(terms, dealing, keying.me, share)
+    return share
+
+
+def make_opening(
+    root: bytes, keying: Keying, dealt: Iterable[DealtShares], members: tuple[MemberId, ...]
+) -> str:
+    """Return this member's shares (base64, one of each dealer) that open the sum of `members`:
+    of the self mask of those, of the pair key of the others."""
+    values = [
+        get_share(root, keying, d).value("self" if d.dealer in members else "pair") for d in dealt
+    ]
+    return encode(b"".join(values))
+
+
+def make_label(keying: Keying, dealer: MemberId, recipient: MemberId) -> bytes:
+    """Return the context of a sealed share."""
+    pair = dealer.to_bytes(8, "big") + recipient.to_bytes(8, "big")
+    return bytes.fromhex(keying.context) + pair
+
+
+def encode(data: bytes) -> str:
+    """Return bytes as base64."""
+    return base64.b64encode(data).decode()
+
+
+# buffers
+
+
+def make_masked_layout(layout: Layout) -> Layout:
+    """Return the layout of masked parameters: whole numbers in the place of each float32. Raises
+    MaskError, with the array, for other types."""
+    for tensor in layout.tensors:
+        if tensor.dtype != "F32":
+            raise MaskError(
+                f"Expected float32 in every array of a masked study, got {tensor.dtype} in "
+                f"{tensor.name[:60]!r}; convert it, or propose the study without masks."
+            )
+    return Layout.of([Tensor(t.name, "I32", t.shape) for t in layout.tensors])
+
+
+class MaskedChunks:
+    """The chunks of a member's masked contribution; `clipped` values of `count` were clipped so
+    far.
+
+    `own` and `base` are canonical float32 buffers of the layout. One pass: each chunk is read once,
+    and memory does not grow with the model.
+    """
+
+    def __init__(
+        self, layout: Layout, grid: Grid, weight: int, masks: list[Mask], own: Source, base: Source
+    ) -> None:
+        make_masked_layout(layout)
+        self._layout, self._grid, self._weight, self._masks = layout, grid, weight, masks
+        self._own, self._base = own, base
+        self.clipped = self.count = 0
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for piece in pieces(self._layout):
+            yield self._mask(piece).data
+
+    def _mask(self, piece: Piece) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+        delta = read_floats(self._own, piece).astype(np.float64)
+        delta -= read_floats(self._base, piece)
+        if not np.isfinite(delta).all():
+            raise MaskError("Expected finite parameters to mask, got NaN or infinity.")
+        words = np.empty(delta.shape, np.uint32)
+        self.clipped += quantise(self._grid, self._weight, delta, words)
+        self.count += words.size - piece.padding.size // words.itemsize
+        apply_masks(words, piece.offset, self._masks)
+        words.view(np.uint8)[piece.padding] = 0
+        return words
+
+
+def read_floats(source: Source, piece: Piece) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Return the float32 values (padding included) of a chunk.  # (piece.nbytes / 4,)"""
+    return np.frombuffer(source.read_at(piece.offset, piece.nbytes), DTYPES["F32"])
+
+
+def make_own_masks(root: bytes, keying: Keying, dealt: Iterable[MemberId]) -> list[Mask]:
+    """Return the masks that this member adds: its own, and one with each other dealer."""
+    secrets, context = Secrets(root), bytes.fromhex(keying.context)
+    found = [self_mask(secrets.seed, context)]
+    for other in dealt:
+        if other != keying.me:
+            secret = x25519.shared_secret(secrets.pair, bytes.fromhex(keying.of(other).pair))
+            found.append(pair_mask(secret, keying.me, other, context))
+    return found
+
+
+def find_masks_of_sum(
+    keying: Keying,
+    dealt: Iterable[MemberId],
+    members: tuple[MemberId, ...],
+    openings: Mapping[MemberId, str],
+) -> list[Mask]:
+    """Return the masks that are in the sum of these members, inverted, from openings by member:
+    the self masks of the members, and the pair masks with dealers that are not among them. Raises
+    MaskError if the openings are too few."""
+    dealers, context = tuple(dealt), bytes.fromhex(keying.context)
+    found: list[Mask] = []
+    for i, dealer in enumerate(dealers):
+        at = i * ELEMENT_BYTES
+        shares = {m: base64.b64decode(o)[at : at + ELEMENT_BYTES] for m, o in openings.items()}
+        secret = recover_secret(shares, keying.threshold)
+        if dealer in members:
+            found.append(self_mask(secret, context).inverse())
+            continue
+        key = pair_key_of(secret)
+        for m in members:
+            common = x25519.shared_secret(key, bytes.fromhex(keying.of(m).pair))
+            found.append(pair_mask(common, m, dealer, context).inverse())
+    return found
+
+
+def unmask_chunks(
+    layout: Layout, grid: Grid, weight: int, masks: list[Mask], total: Source, base: Source
+) -> Iterator[memoryview]:
+    """Yield the chunks of the model: base + weighted mean of the members' changes, rounded once to
+    float32. `weight` is that of all members in the sum."""
+    for piece in pieces(layout):
+        words = np.frombuffer(total.read_at(piece.offset, piece.nbytes), "<u4").copy()
+        apply_masks(words, piece.offset, masks)
+        mean = np.empty(words.shape, np.float64)
+        mean_change(grid, weight, words, mean)
+        mean += read_floats(base, piece)
+        model = mean.astype(np.float32)
+        model.view(np.uint8)[piece.padding] = 0
+        yield model.data
