@@ -19,6 +19,7 @@ from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
 from swarmhub.contract.names import MAX_NAME
 from swarmhub.contract.records import (
     HOLDINGS,
+    SPEC,
     STUDY,
     Enrolment,
     Evaluation,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmhub.contract.records import Model, Score, Spec, StartModel
+from swarmhub.contract.records import Model, Privacy, Score, Spec, StartModel
 from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
@@ -19,13 +20,25 @@ AUDITS = {
     "drawn": "drawn members recompute secretly chosen pieces of each merge",
     "full": "drawn members recompute each merge as a whole",
 }
-PRIVACY = {
-    "plain": "plain: parameters leave without masks and without noise; enrolled members read them"
-}
+PLAIN = "plain: parameters leave without masks and without noise; enrolled members read them"
 OPTIMIZERS = {
     "keep": "the local optimiser goes on after a merge",
     "reset": "the local optimiser begins anew after each merge",
 }
+
+
+def say_privacy(privacy: Privacy) -> str:
+    """Return what the others learn of a hospital's parameters."""
+    if not privacy.masked:
+        return PLAIN
+    clip = f"{privacy.clip_millionths / 1_000_000:g}"
+    return (
+        "masked: in training rounds parameters leave under masks that cancel in the sum; the others "
+        f"learn the sum of at least {compute_least_set(privacy.colluders)} hospitals alone, unless "
+        f"more than {privacy.colluders} of them work together; no parameter moves by more than "
+        f"{clip} in a round. Excluded: robust rules, tests of a stage, members of a stage, metrics "
+        "of one hospital in a training round"
+    )
 
 
 def say_terms(shown: StudyShown) -> list[Line]:
@@ -46,7 +59,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
-        ("privacy", PRIVACY[spec.privacy]),
+        ("privacy", say_privacy(spec.privacy)),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
         ("stays", say_staying(spec)),
         ("code", _document(spec.code, "not fixed: each hospital runs the trainer that it chooses")),

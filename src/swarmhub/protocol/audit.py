@@ -76,7 +76,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     if not (missing if full else silent):
         yield Audit(
             r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
-            offer.digest, offer.leader, full,
+            offer.digest, offer.leader, full, r.is_masked,
         )  # fmt: skip
 
 
@@ -177,5 +177,5 @@ def answer_dispute(view: View) -> Iterator[Effect]:
         c = r.contributions[0]
         yield RecomputeChunk(
             r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
-            shares_of(view), found.chunk, found.by, found.leader,
+            shares_of(view), found.chunk, found.by, found.leader, r.is_masked,
         )  # fmt: skip

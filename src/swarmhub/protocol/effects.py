@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Share, Stage
+from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keying
 from swarmhub.types import Digest, MemberId
 
 
@@ -44,6 +45,7 @@ class Check:
     digest: Digest
     member: MemberId
     weight: int  # of statistics: so many rows at most; 0 for an offer
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Merge:
     revision: int
     layout: Digest
     shares: tuple[Share, ...]
+    is_masked: bool = False  # whole numbers, added in a ring
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Audit:
     digest: Digest
     leader: MemberId  # the author of the merge
     full: bool
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class RecomputeChunk:
     chunk: int
     by: MemberId  # the author of the dispute
     accused: MemberId  # the author of the merge
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,81 @@ class SendReceipt:
     met: bool = False  # the stage's test holds
 
 
+# masks of a round
+
+
+@dataclass(frozen=True)
+class MakeKeys:
+    """Make this member's keys of a round's keying. -> KeysMade"""
+
+    study: str
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
+class MakeDealing:
+    """Deal this member's two secrets to all with keys. -> DealingMade"""
+
+    keying: Keying
+
+
+@dataclass(frozen=True)
+class CheckShare:
+    """Check the share that a dealer has sealed for this member. -> ShareChecked"""
+
+    keying: Keying
+    dealt: DealtShares
+
+
+@dataclass(frozen=True)
+class ShowShare:
+    """Show the share that this member has dealt to another one, which doubts it. -> ShareShown"""
+
+    keying: Keying
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class MaskOwn:
+    """Mask the trainer's answer with the masks that this member has in common with the dealers.
+    Never two answers with the same keys. -> OwnMasked"""
+
+    keying: Keying
+    dealt: tuple[MemberId, ...]
+    scale: FixedPoint
+    weight: int
+    digest: Digest  # of the answer
+    base: Digest
+
+
+@dataclass(frozen=True)
+class MakeOpening:
+    """Gather this member's shares that open the settled sum of `members`; of no other sum of these
+    keys, ever. -> OpeningMade"""
+
+    keying: Keying
+    revision: int
+    dealt: tuple[DealtShares, ...]
+    members: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Unmask:
+    """Compute the model from the settled sum and the shares that open it. -> MergeDone"""
+
+    keying: Keying
+    revision: int
+    dealt: tuple[MemberId, ...]
+    members: tuple[MemberId, ...]
+    openings: tuple[tuple[MemberId, str], ...]
+    scale: FixedPoint
+    weight: int  # of all members in the sum
+    total: Digest
+    base: Digest
+    layout: Digest  # of the model
+
+
 @dataclass(frozen=True)
 class Wake:
     """Decide again at this time (ms) even if nothing happens before."""
@@ -130,6 +210,19 @@ class Wake:
     at_ms: int
 
 
+MaskEffect: TypeAlias = (
+    MakeKeys | MakeDealing | CheckShare | ShowShare | MaskOwn | MakeOpening | Unmask
+)
 Effect: TypeAlias = (
-    Submit | Pull | Check | Merge | Sync | Audit | RecomputeChunk | Watch | SendReceipt | Wake
+    Submit
+    | Pull
+    | Check
+    | Merge
+    | Sync
+    | Audit
+    | RecomputeChunk
+    | Watch
+    | SendReceipt
+    | MaskEffect
+    | Wake
 )

@@ -53,6 +53,63 @@ class FetchedBlobs(OfRound):
 
 
 @dataclass(frozen=True)
+class OwnMasked:
+    """The trainer's answer under the masks of one keying, on disk with its record. `source` is the
+    answer's digest: no other answer is ever masked with these keys."""
+
+    number: int
+    keying: int
+    source: Digest
+    digest: Digest
+    root: Digest
+    nbytes: int
+    layout: Digest
+    weight: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
+class KeysMade:
+    number: int
+    keying: int
+    pair: str  # public keys, hex
+    seal: str
+
+
+@dataclass(frozen=True)
+class DealingMade:
+    number: int
+    keying: int
+    dealing: str  # base64
+    sealed: str
+
+
+@dataclass(frozen=True)
+class ShareChecked:
+    """A dealer's share for this member was checked; `is_right`: it belongs to the dealing."""
+
+    number: int
+    keying: int
+    dealer: MemberId
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class ShareShown:
+    number: int
+    keying: int
+    member: MemberId
+    share: str  # base64
+
+
+@dataclass(frozen=True)
+class OpeningMade:
+    number: int
+    revision: int
+    shares: str  # base64
+
+
+@dataclass(frozen=True)
 class BlobStored:
     digest: Digest
 
@@ -229,4 +286,10 @@ Observation: TypeAlias = (
     | Audited
     | ExcerptUnavailable
     | ChunkRecomputed
+    | OwnMasked
+    | KeysMade
+    | DealingMade
+    | ShareChecked
+    | ShareShown
+    | OpeningMade
 )

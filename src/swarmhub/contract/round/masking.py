@@ -47,6 +47,7 @@ from swarmhub.secret_sharing import (
     check_share,
     dealing_bytes,
 )
+from swarmhub.secret_sharing.edwards import point_of_key
 from swarmhub.types import MemberId
 
 SEALED_BYTES = SHARE_BYTES + 16  # a share under authenticated encryption
@@ -59,8 +60,7 @@ def key(ctx: Context, tx: Key) -> None:
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "send keys")
     for field, value in (("pair", tx.pair), ("seal", tx.seal)):
-        if not codec.is_digest(value):
-            raise BadValue(field, "an X25519 public key of 64 hex digits", value)
+        check_key(field, value)
     if tx.number == r.number + 1 and tx.keying == 0 and is_to_be_masked(spec, r):
         now = False
     elif (
@@ -80,6 +80,16 @@ def key(ctx: Context, tx: Key) -> None:
     ctx.emit(events.KeysSent(tx.study, tx.number, member.id))
     if now:
         advance(ctx, tx.study)
+
+
+def check_key(field: str, value: str) -> None:
+    """Refuse a text that is no X25519 public key with which others can have a secret."""
+    if not codec.is_digest(value):
+        raise BadValue(field, "an X25519 public key of 64 hex digits", value)
+    try:
+        point_of_key(bytes.fromhex(value), "a public key")
+    except MaskError as error:
+        raise BadValue(field, "an X25519 public key", str(error)) from None
 
 
 def deal(ctx: Context, tx: Deal) -> None:

@@ -91,8 +91,13 @@ def decode(field: str, text: str, nbytes: int) -> bytes:
 
 def has_keys(ctx: Context, r: Round, member: MemberId) -> bool:
     """Return whether a member has sent keys for this keying of the round."""
-    keys = MASK_KEYS.get(ctx.state, r.study, "keys", r.number, member)
-    return keys is not None and keys.keying == r.need_masks().keying
+    return has_stored_keys(ctx.state, r.study, r.number, member, r.need_masks().keying)
+
+
+def has_stored_keys(state: Reader, study: str, number: int, member: MemberId, keying: int) -> bool:
+    """Return whether a member's keys for one keying of a round are there."""
+    keys = MASK_KEYS.get(state, study, "keys", number, member)
+    return keys is not None and keys.keying == keying
 
 
 def is_to_be_masked(spec: Spec, r: Round) -> bool:

@@ -360,7 +360,10 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     r = replace(r, roster=tuple(m for m in r.roster if m != member))
     if not part:
         put(ctx, r)
-        advance(ctx, name)
+        if is_enough_masked(spec, r):
+            advance(ctx, name)
+        else:
+            ask_keys_again(ctx, r, without=[member])
         return
     r = void_part(ctx, r, member, willing)
     if PHASES[r.phase].on_drop == "stays":
