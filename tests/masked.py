@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class MaskedConsortium(Consortium):
 
     def reach(self, phase: str, *members: int) -> None:
         """Walk the open masked round with these members up to a phase."""
-        walk = {
+        walk: dict[str, Callable[[], Any]] = {
             "KEYING": lambda: self.send_keys(*members),
             "DEALING": lambda: self.deal(*members),
             "COLLECTING": lambda: self.contribute(*members),

@@ -240,7 +240,8 @@ def test_a_required_member_that_leaves_suspends_after_the_round():
     c.show(1, 2, 3)
     c.settle()
     assert c.study().status == "suspended"
-    assert c.happened(StudySuspended) and c.happened(Settled)
+    assert c.happened(StudySuspended)
+    assert c.happened(Settled)
 
 
 def test_a_retracted_contribution_leaves_the_masks_as_they_are():
@@ -315,4 +316,6 @@ def test_thresholds_survive_faults_and_forks():
     for n in range(3, 33):
         for c in range(1, n - 1):
             t = compute_threshold(n, c)
-            assert t >= c + 2 and 2 * t > n + c and t <= n
+            assert t >= c + 2
+            assert 2 * t > n + c
+            assert t <= n

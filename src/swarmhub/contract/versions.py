@@ -33,7 +33,7 @@ from swarmhub.contract.consortium import membership, motions, upgrades
 from swarmhub.contract.context import Context
 from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.records import CHAIN
-from swarmhub.contract.round import disputes, masking, phases, progress
+from swarmhub.contract.round import disputes, drops, masking, phases, progress
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Reader
 from swarmhub.contract.study import lifecycle
@@ -108,7 +108,7 @@ TIMERS_1: Timers = {
     "dispute": disputes.end_dispute,
     "keying": phases.end_keying,
     "objection": masking.end_objection,
-    "reinstatement": phases.end_reinstatement,
+    "reinstatement": drops.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,
     "approvals": lapse_approvals,

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
-from swarmhub.contract import deadlines, events, quotas
+from swarmhub.contract import deadlines, events
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
-    CHAIN,
     RESULT,
     ROUND,
     SPEC,
     STUDY,
     LastSettled,
     LeftOut,
-    Paused,
     Position,
     Round,
     Spec,
     Study,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.endings import clear_deadlines, end_study, put
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     CONFIRMING,
@@ -32,26 +30,20 @@ from swarmhub.contract.round.kinds import (
     KINDS,
     MERGING,
     OPEN,
-    PHASES,
     SETTLED,
-    TIMERS,
     UNMASKING,
     get_after,
-    get_before,
     has_free_layout,
     is_led,
-    is_set_final,
 )
 from swarmhub.contract.round.masks import (
     compute_capacity,
     compute_threshold,
-    drop_keys,
     forget_dealings,
-    forget_early_keys,
     has_keys,
     make_masks,
 )
-from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
+from swarmhub.contract.round.minimum import is_enough, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.contract.stages import compute_next, get_position, get_stages
 from swarmhub.contract.study.start_model import begins_with_model, take_start
@@ -171,33 +163,6 @@ def end_keying(ctx: Context, name: str) -> None:
     if r is not None and r.phase in (KEYING, DEALING):
         put(ctx, replace(r, grace="over"))
         advance(ctx, name)
-
-
-def ask_keys_again(
-    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
-) -> None:
-    """Begin a masked round again with new keys: contributions are void, and masked anew from the
-    answers of the same trainers. Only as long as the set is not final: no share is shown."""
-    if is_set_final(r):
-        raise ValueError(f"round {r.number} of '{r.study}' has a final set")
-    forget_dealings(ctx.state, r)
-    spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
-    clear_deadlines(ctx, r.study)
-    r = reckon_with_all(spec, study, r)
-    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
-    roster = tuple(sorted(coming - set(without)))
-    later = tuple(m for m in study.ready if m not in roster)
-    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
-    revision = r.revision + 1
-    r = replace(
-        r, phase=OPEN, roster=roster, revision=revision, contributions=(), reports=(), grace="",
-        masks=make_masks(spec, get_stages(spec)[r.stage], revision),
-    )  # fmt: skip
-    term = r.lead.term + 1
-    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
-    ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
-    mark_reinstatement(ctx, r.study)
-    advance(ctx, r.study)
 
 
 def start_unmasking(ctx: Context, r: Round) -> None:
@@ -326,222 +291,9 @@ def mark_term(ctx: Context, r: Round) -> None:
     deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
 
 
-def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
-    """Exclude a contribution from the set because enough members have reported it."""
-    ctx.emit(events.Excluded(name, member, why))
-    if why == "invalid":
-        r = ROUND.need(ctx.state, name)
-        put(ctx, replace(r, strikes=(*r.strikes, member)))
-    drop_member(ctx, name, member)
-
-
-def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
-    """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: by its own will, which it may not repeat again and again; a leader with a merge that
-    is disputed leads no more in this round then.
-
-    Below min_peers the round collects again, with all contributions that it still has; it may need
-    fewer without a member that has left its study.
-    """
-    study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
-    if r is None:
-        return
-    spec = SPEC.need(ctx.state, name)
-    if study.samples_of(member) is None:
-        r = leave_out(spec, r, member)
-        drop_keys(ctx.state, name, r.number + 1, member)
-    if is_set_final(r):
-        put(ctx, r)
-        return
-    if r.phase == DEALING and member in r.need_masks().keyed:
-        ask_keys_again(ctx, r, without=[member])
-        return
-    part = r.contribution_of(member) is not None or member in get_candidates(r)
-    r = replace(r, roster=tuple(m for m in r.roster if m != member))
-    if not part:
-        put(ctx, r)
-        if is_enough_masked(spec, r):
-            advance(ctx, name)
-        else:
-            ask_keys_again(ctx, r, without=[member])
-        return
-    r = void_part(ctx, r, member, willing)
-    if PHASES[r.phase].on_drop == "stays":
-        enough = is_enough(spec, r, r.contributors)
-        if not enough:
-            deadlines.clear(ctx.state, f"grace/{name}")
-        put(ctx, replace(r, grace=r.grace if enough else ""))
-        if not is_enough_masked(spec, r):
-            ask_keys_again(ctx, r, without=[member])
-        else:
-            advance(ctx, name)
-    elif not is_enough(spec, r, get_candidates(r)):
-        collect_again(ctx, spec, study, r, member)
-    else:
-        put(ctx, r)
-        next_term(ctx, name)
-    mark_reinstatement(ctx, name)
-
-
-def is_enough_masked(spec: Spec, r: Round) -> bool:
-    """Return whether those of a masked round's dealers that are still on the roster can make up a
-    set; True for a round that has no dealers (yet)."""
-    if r.masks is None or r.phase not in (COLLECTING, MERGING):
-        return True
-    left = set(r.masks.dealt) & set(r.roster)
-    return is_enough(spec, r, left) and len(left) >= r.masks.threshold
-
-
-def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
-    """Return the round in a new revision, without the member's contribution."""
-    if willing and note_flight(ctx, r, member):
-        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
-    contributed = r.contribution_of(member) is not None
-    r = replace(
-        r,
-        contributions=tuple(c for c in r.contributions if c.member != member),
-        strikes=(*r.strikes, member) if willing else r.strikes,
-        revision=r.revision + 1,
-        reports=(),
-    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
-    deadlines.clear(ctx.state, f"dispute/{r.study}")
-    if contributed:
-        ctx.emit(events.Voided(r.study, r.number, member, r.revision))
-    return r
-
-
-def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
-    """Record that a leader has ended the dispute of its own merge; return whether this is so."""
-    fled = r.lead.dispute
-    if fled is None or fled.leader != member:
-        return False
-    ctx.emit(
-        events.DisputeAbandoned(
-            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
-        )
-    )
-    return True
-
-
-def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
-    """Go back to the phase before the merge, since too few are left without a member."""
-    deadlines.clear(ctx.state, f"term/{r.study}")
-    if r.masks is not None:
-        collect_masked_again(ctx, spec, study, r, gone)
-        return
-    back = get_before(r, MERGING)
-    if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
-        r = reckon_with_all(spec, study, r)
-    ready = {m for m in study.ready if m in r.enrolled}
-    roster = tuple(sorted({*r.roster, *ready} - {gone}))
-    later = tuple(m for m in study.ready if m not in ready)
-    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
-    r = replace(r, phase=back, grace="", roster=roster)
-    put(ctx, r.with_lead(term=r.lead.term + 1))
-    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
-    advance(ctx, r.study)
-
-
-def collect_masked_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
-    """Go back to collect from those that have dealt, if they can make up a set; else begin again
-    with new keys. A member that contributed before sends the same, or nothing."""
-    enrolled = {e.member for e in study.enrolled}
-    roster = tuple(m for m in r.need_masks().dealt if m in enrolled)
-    again = replace(r, phase=get_before(r, MERGING), grace="", roster=roster)
-    if not is_enough_masked(spec, again):
-        ask_keys_again(ctx, r, without=() if gone in enrolled else [gone])
-        return
-    put(ctx, again.with_lead(term=r.lead.term + 1))
-    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
-    advance(ctx, r.study)
-
-
-def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
-    """Suspend a running study, because it has lost a required member or is `paused`: its open round
-    is void, and goes on once the study is started again."""
-    study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
-    at = replace(get_position(r), term=r.lead.term + 1, revision=r.revision + 1)
-    study = replace(study, status="suspended", ready=(), resumes=at, paused=paused)
-    STUDY.put(ctx.state, name, record=study)
-    close_rounds(ctx, name)
-
-
-def close_rounds(ctx: Context, name: str) -> None:
-    """Delete the open round of a study."""
-    r = ROUND.get(ctx.state, name)
-    if r is not None and SPEC.need(ctx.state, name).privacy.masked:
-        forget_dealings(ctx.state, r)
-        forget_early_keys(ctx, r)
-    ROUND.put(ctx.state, name, record=None)
-    clear_deadlines(ctx, name)
-    chain = ctx.chain
-    running = tuple(s for s in chain.running if s != name)
-    CHAIN.put(ctx.state, record=replace(chain, running=running))
-
-
-def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
-    """End a study: no round is open any more; models and lineage stay. A study that has never been
-    started leaves the state. One that was started keeps its name: receipts and offers that were
-    signed for its rounds contain it, and would be valid for another study of this name."""
-    study = STUDY.need(ctx.state, name)
-    STUDY.put(
-        ctx.state, name, record=replace(study, status=status, ready=(), resumes=None, paused=None)
-    )
-    close_rounds(ctx, name)
-    for timer in ("expiry", "approvals"):
-        deadlines.clear(ctx.state, f"{timer}/{name}")
-    ctx.emit(events.StudyEnded(name, status))
-    if study.status == "proposed":
-        drop_study(ctx, study)
-
-
-def drop_study(ctx: Context, study: Study) -> None:
-    """Delete a study that has never been started from the state; its events stay."""
-    for timer in ("expiry", "proposal", "approvals"):
-        deadlines.clear(ctx.state, f"{timer}/{study.name}")
-    STUDY.put(ctx.state, study.name, record=None)
-    SPEC.put(ctx.state, study.name, record=None)
-    quotas.release(ctx.state, study.proposer, "proposals", study.name)
-    for entry in study.enrolled:
-        quotas.release(ctx.state, entry.member, "enrolments", study.name)
-
-
 def end_grace(ctx: Context, name: str) -> None:
     """End the grace of a collecting round."""
     r = ROUND.get(ctx.state, name)
     if r is not None and r.phase == COLLECTING:
         put(ctx, replace(r, grace="over"))
         advance(ctx, name)
-
-
-def mark_reinstatement(ctx: Context, name: str) -> None:
-    """Make suspended members wait for a leader's time, in which they cannot disturb the others.
-    Nothing restarts that time: a Byzantine member that could do so would delay an honest member for
-    ever."""
-    r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
-    if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
-        deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
-
-
-def end_reinstatement(ctx: Context, name: str) -> None:
-    """Let suspended members join again: the round may need them, if they are honest and others
-    never come. If it still collects, in a new revision: what was refused can be sent again."""
-    r = ROUND.get(ctx.state, name)
-    if r is None:
-        return
-    ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
-    strikes = tuple(m for m in r.strikes if m not in r.suspended)
-    is_fixed = is_led(r) or is_set_final(r)
-    revision = r.revision if is_fixed else r.revision + 1
-    put(ctx, replace(r, strikes=strikes, revision=revision))
-
-
-def put(ctx: Context, r: Round) -> None:
-    """Store the open round."""
-    ROUND.put(ctx.state, r.study, record=r)
-
-
-def clear_deadlines(ctx: Context, name: str) -> None:
-    """Forget the round's deadlines."""
-    for timer in TIMERS:
-        deadlines.clear(ctx.state, f"{timer}/{name}")

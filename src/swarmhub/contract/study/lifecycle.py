@@ -35,7 +35,7 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
-from swarmhub.contract.round import phases
+from swarmhub.contract.round import drops, endings, phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
 from swarmhub.contract.round.kinds import is_set_final
 from swarmhub.contract.stages import check_members, check_stages, get_stages
@@ -273,10 +273,10 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.emit(events.Withdrawn(name, member))
     ctx.recount = True
     if study.status == "running":
-        phases.drop_member(ctx, name, member, willing=willing)
+        drops.drop_member(ctx, name, member, willing=willing)
         r = ROUND.get(ctx.state, name)
         if r and member in SPEC.need(ctx.state, name).required and not is_set_final(r):
-            phases.suspend(ctx, name)
+            endings.suspend(ctx, name)
             ctx.emit(events.StudySuspended(name, member))
     elif study.status == "proposed":  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
@@ -341,8 +341,8 @@ def pause(ctx: Context, tx: Pause) -> None:
     if is_set_final(r):
         raise NotAllowed("members of a study without a sum that is being unmasked",
                          f"pause it; round {r.number} has to settle first")  # fmt: skip
-    phases.note_flight(ctx, r, member.id)
-    phases.suspend(ctx, tx.study, Paused(member.id, tx.reason))
+    drops.note_flight(ctx, r, member.id)
+    endings.suspend(ctx, tx.study, Paused(member.id, tx.reason))
     ctx.emit(events.StudyPaused(tx.study, member.id, tx.reason))
 
 
@@ -351,7 +351,7 @@ def finish(ctx: Context, tx: Finish) -> None:
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     need_steward(ctx, study, member, "end the study")
-    phases.end_study(ctx, tx.study, "finished")
+    endings.end_study(ctx, tx.study, "finished")
 
 
 def release(ctx: Context, tx: Release) -> None:
@@ -395,7 +395,7 @@ def expire(ctx: Context, name: str) -> None:
     """End a study when its time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
     if study is not None and not study.is_over:
-        phases.end_study(ctx, name, "expired")
+        endings.end_study(ctx, name, "expired")
 
 
 def lapse_approvals(ctx: Context, name: str) -> None:
@@ -415,7 +415,7 @@ def lapse(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status == "proposed":
         ctx.emit(events.ProposalLapsed(name, study.proposer))
-        phases.drop_study(ctx, study)
+        endings.drop_study(ctx, study)
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:
