@@ -42,7 +42,8 @@ LEVELS = [
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 PURE = {
-    "__future__", "bisect", "collections", "collections.abc", "dataclasses", "difflib",
+    "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses",
+    "difflib",
     "functools", "hashlib", "json", "math", "re", "types", "typing",
 }  # fmt: skip
 

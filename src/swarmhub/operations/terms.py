@@ -31,11 +31,12 @@ def say_privacy(privacy: Privacy) -> str:
     """Return what the others learn of a hospital's parameters."""
     if not privacy.masked:
         return PLAIN
+    least = compute_least_set(privacy.colluders)
     clip = f"{privacy.clip_millionths / 1_000_000:g}"
     return (
         "masked: in training rounds parameters leave under masks that cancel in the sum; the "
-        f"others learn the sum of at least {compute_least_set(privacy.colluders)} hospitals alone, unless "
-        f"more than {privacy.colluders} of them work together; no parameter moves by more than "
+        f"others learn the sum of at least {least} hospitals alone, unless more "
+        f"than {privacy.colluders} of them work together; no parameter moves by more than "
         f"{clip} in a round. Excluded: robust rules, tests of a stage, members of a stage, metrics "
         "of one hospital in a training round"
     )
