@@ -12,7 +12,7 @@ from swarmhub.contract.events import Event, ModelReleased, Settled, StudyPropose
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Pause, Start, Withdraw
 from swarmhub.errors import BadInput
@@ -75,7 +75,7 @@ class StudyShown:
     @property
     def leader(self) -> MemberId | None:
         """The leader of the open round, if it is merging."""
-        merging = self.round is not None and self.round.phase == MERGING
+        merging = self.round is not None and is_led(self.round)
         return get_leader(self.round) if merging and self.round else None
 
 
