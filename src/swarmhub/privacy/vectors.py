@@ -44,7 +44,7 @@ class MaskedChunks:
 
     def __iter__(self) -> Iterator[memoryview]:
         for piece in pieces(self._layout):
-            yield self._mask(piece).data
+            yield self._mask(piece).data.cast("B")
 
     def _mask(self, piece: Piece) -> npt.NDArray[np.uint32]:
         delta = read_floats(self._own, piece).astype(np.float64)
@@ -77,4 +77,4 @@ def unmask_chunks(
         mean += read_floats(base, piece)
         model = mean.astype(np.float32)
         model.view(np.uint8)[piece.padding] = 0
-        yield model.data
+        yield model.data.cast("B")
