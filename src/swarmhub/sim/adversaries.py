@@ -31,6 +31,11 @@ flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
 false_test     as leader: says the opposite of whether the test of a stage holds
+bad_shares     deals shares of which half are nonsense
+no_deal        sends keys for masks, and deals nothing
+false_doubt    doubts all shares of others
+no_reveal      does not answer doubts
+no_shares      does not show the shares that open a sum
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -44,8 +49,11 @@ from swarmhub.contract.round.election import get_auditors
 from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.contract.transactions import (
     Contribute,
+    Deal,
+    Open,
     Ready,
     Retract,
+    Reveal,
     Settle,
 )
 from swarmhub.keys import PrivateKey
@@ -68,9 +76,11 @@ from swarmhub.protocol import (
     Watch,
     recompute,
 )
+from swarmhub.protocol.observations import ShareChecked
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk
+from swarmhub.sim.life import PAUSE_MS
 from swarmhub.sim.mischief import MischievousNode
 from swarmhub.sim.ports import STUDY_NAME, Environment
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
@@ -234,6 +244,8 @@ class ByzantineNode(MischievousNode):
 
     def done(self, effect: Effect, event: Observation | None) -> None:
         """End an effect; answer an offer at once (`false_receipt`)."""
+        if isinstance(event, ShareChecked) and "false_doubt" in self.lies:
+            event = replace(event, is_right=False)
         if isinstance(event, MergeDone) and "false_test" in self.lies:
             event = replace(event, met=not event.met)
         if isinstance(event, MergeDone):
@@ -269,11 +281,27 @@ class ByzantineNode(MischievousNode):
             self._send(replace(effect.body, weight=10_000))
         if "curious" in self.lies and isinstance(effect.body, Ready):
             return
+        if self._keeps_back(effect.body):
+            self.later(PAUSE_MS, lambda: self.done(effect, None))
+            return
+        if "bad_shares" in self.lies and isinstance(effect.body, Deal):
+            sealed = effect.body.sealed
+            half = len(sealed) // 8 * 4
+            effect_body = replace(effect.body, sealed="A" * half + sealed[half:])
+            self._send(effect_body)
         if "copy" in self.lies and isinstance(effect.body, Contribute) and self._copy(effect.body):
             return
         if isinstance(effect.body, Settle):
             self._settlements.append(effect.body)
         super().submit(effect)
+
+    def _keeps_back(self, body: object) -> bool:
+        """Return whether it does not send what it owes others for their masks."""
+        return (
+            ("no_deal" in self.lies and isinstance(body, Deal))
+            or ("no_reveal" in self.lies and isinstance(body, Reveal))
+            or ("no_shares" in self.lies and isinstance(body, Open))
+        )
 
     def _copy(self, body: Contribute) -> bool:
         """Contribute the blob of another member, if there is one."""

@@ -40,6 +40,7 @@ class EventChecks(SettlementChecks):
                 self._disputed(event)
             case e.RoundEvent():
                 self._collected(event)
+                self._heard_of_masks(event)
 
     def _paused(self) -> None:
         """Forget the open round: it is void, and opens again without contributions."""
@@ -64,6 +65,13 @@ class EventChecks(SettlementChecks):
             case e.CollectsAgain():
                 self._roster = set(event.roster)
                 self._reckon(self._roster)
+            case e.KeysAskedAgain():
+                self._paused()
+                self._roster, self._reckoned = set(event.roster), set(self._enrolled)
+                self._reports.clear()
+            case e.SumSettled():
+                self._forget_offers()
+                self._total = event.digest
             case e.BecameReady() if number == self._number:
                 self._roster.add(event.member)
                 self._reckon(self._roster)

@@ -43,6 +43,10 @@ ATTACKS = (
     "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
     "reoffer", "copy", "rotate", "late_offer", "flee", "curious", "false_test",
 )  # fmt: skip
+MASK_ATTACKS = (
+    "bad_shares", "no_deal", "false_doubt", "no_reveal", "no_shares",
+)  # fmt: skip
+MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
 RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
@@ -83,6 +87,7 @@ class Schedule:
     floats: int = FLOATS
     statistics: bool = False
     stages: bool = False  # of every kind
+    masked: bool = False  # the rounds of training
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -98,7 +103,8 @@ class Schedule:
                 f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
                 + (f", floats {self.floats}" if self.floats != FLOATS else "")
                 + (", statistics yes" if self.statistics else "")
-                + (", stages yes" if self.stages else ""),
+                + (", stages yes" if self.stages else "")
+                + (", masked yes" if self.masked else ""),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.faults),
@@ -206,7 +212,25 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         faults=tuple(faults),
     )  # fmt: skip
-    return _pausing(seed, _prying(rng, _growing(rng, _rotating(rng, drawn))))
+    return _masking(seed, _pausing(seed, _prying(rng, _growing(rng, _rotating(rng, drawn)))))
+
+
+def _masking(seed: int, schedule: Schedule) -> Schedule:
+    """Mask the rounds of training, in one schedule of four that has enough members; its Byzantine
+    members tell lies about masks, too."""
+    rng = random.Random(f"masks {seed}")
+    staying = schedule.founders - schedule.leavers
+    if rng.random() < 0.75 or len(staying) < MIN_MASKED:
+        return schedule
+    lies = [
+        Fault("lie", (m,), lie=lie)
+        for m in sorted(schedule.liars)
+        for lie in rng.sample(MASK_ATTACKS, rng.randint(0, 2))
+    ]
+    return replace(
+        schedule, masked=True, merge="weighted_mean", min_peers=max(3, schedule.min_peers),
+        faults=(*schedule.faults, *lies),
+    )  # fmt: skip
 
 
 def _pausing(seed: int, schedule: Schedule) -> Schedule:

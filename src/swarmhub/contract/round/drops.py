@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from swarmhub.contract import deadlines, events
@@ -16,12 +15,11 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.round.election import get_candidates
-from swarmhub.contract.round.endings import clear_deadlines, put
+from swarmhub.contract.round.endings import put
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     DEALING,
     MERGING,
-    OPEN,
     PHASES,
     get_before,
     is_led,
@@ -29,40 +27,10 @@ from swarmhub.contract.round.kinds import (
 )
 from swarmhub.contract.round.masks import (
     drop_keys,
-    forget_dealings,
-    make_masks,
 )
 from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
-from swarmhub.contract.round.phases import advance, next_term
-from swarmhub.contract.stages import get_stages
+from swarmhub.contract.round.phases import advance, ask_keys_again, mark_reinstatement, next_term
 from swarmhub.types import MemberId
-
-
-def ask_keys_again(
-    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
-) -> None:
-    """Begin a masked round again with new keys: contributions are void, and masked anew from the
-    answers of the same trainers. Only as long as the set is not final: no share is shown."""
-    if is_set_final(r):
-        raise ValueError(f"round {r.number} of '{r.study}' has a final set")
-    forget_dealings(ctx.state, r)
-    spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
-    clear_deadlines(ctx, r.study)
-    r = reckon_with_all(spec, study, r)
-    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
-    roster = tuple(sorted(coming - set(without)))
-    later = tuple(m for m in study.ready if m not in roster)
-    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
-    revision = r.revision + 1
-    r = replace(
-        r, phase=OPEN, roster=roster, revision=revision, contributions=(), reports=(), grace="",
-        masks=make_masks(spec, get_stages(spec)[r.stage], revision),
-    )  # fmt: skip
-    term = r.lead.term + 1
-    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
-    ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
-    mark_reinstatement(ctx, r.study)
-    advance(ctx, r.study)
 
 
 def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
@@ -193,15 +161,6 @@ def collect_masked_again(ctx: Context, spec: Spec, study: Study, r: Round, gone:
     put(ctx, again.with_lead(term=r.lead.term + 1))
     ctx.emit(events.CollectsAgain(r.study, r.number, roster))
     advance(ctx, r.study)
-
-
-def mark_reinstatement(ctx: Context, name: str) -> None:
-    """Make suspended members wait for a leader's time, in which they cannot disturb the others.
-    Nothing restarts that time: a Byzantine member that could do so would delay an honest member for
-    ever."""
-    r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
-    if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
-        deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
 
 
 def end_reinstatement(ctx: Context, name: str) -> None:

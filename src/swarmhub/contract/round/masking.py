@@ -26,7 +26,6 @@ from swarmhub.contract.round.checks import (
     need_few_strikes,
     need_open_round,
 )
-from swarmhub.contract.round.drops import ask_keys_again
 from swarmhub.contract.round.endings import put
 from swarmhub.contract.round.kinds import KEYING, OPEN, is_taken
 from swarmhub.contract.round.masks import (
@@ -34,7 +33,7 @@ from swarmhub.contract.round.masks import (
     is_to_be_masked,
     make_context,
 )
-from swarmhub.contract.round.phases import advance, start_confirming
+from swarmhub.contract.round.phases import advance, ask_keys_again, start_confirming
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Deal, Key, Object, Open, Reveal
 from swarmhub.errors import MaskError

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from swarmhub.contract import deadlines, events
@@ -13,12 +12,15 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
-    LastSettled,
-    LeftOut,
     Position,
     Round,
     Spec,
     Study,
+)
+from swarmhub.contract.round.contributions import (
+    compute_grace_ms,
+    leave_odd_ones_out,
+    note_settled,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.endings import clear_deadlines, end_study, put
@@ -35,6 +37,7 @@ from swarmhub.contract.round.kinds import (
     get_after,
     has_free_layout,
     is_led,
+    is_set_final,
 )
 from swarmhub.contract.round.masks import (
     compute_capacity,
@@ -117,10 +120,13 @@ def advance(ctx: Context, name: str) -> None:
         r = advance_dealing(ctx, spec, r)
     if r.phase != COLLECTING or not is_enough(spec, r, r.contributors):
         return
-    if r.masks and (r.masks.objections or len(r.contributions) < r.masks.threshold):
+    if r.masks and r.masks.objections:
         return
     if set(r.contributors) >= set(r.roster) or r.grace == "over":
-        close(ctx, spec, r)
+        if r.masks and len(r.contributions) < r.masks.threshold:
+            ask_keys_again(ctx, r)  # fewer keys have a lower threshold
+        else:
+            close(ctx, spec, r)
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
@@ -195,43 +201,6 @@ def close(ctx: Context, spec: Spec, r: Round) -> None:
     enter(ctx, r, phase)
 
 
-def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
-    """Return the round without contributions of another layout than most have (if as many have
-    each: than that of the lowest member id). If the rest is too few, they are waited for again."""
-    count = Counter((c.layout, c.nbytes) for c in r.contributions)
-    most = max(count.values())
-    chosen = next(c for c in r.contributions if count[c.layout, c.nbytes] == most)
-    form = (chosen.layout, chosen.nbytes)
-    odd = [c for c in r.contributions if (c.layout, c.nbytes) != form]
-    if not odd:
-        return r
-    for c in odd:
-        left = events.LeftOut(r.study, r.number, c.member, c.layout, chosen.layout, chosen.member)
-        ctx.emit(left)
-    gone = {c.member for c in odd}
-    return replace(
-        r,
-        contributions=tuple(c for c in r.contributions if c.member not in gone),
-        left_out=(*r.left_out, *(LeftOut(c.member, c.layout) for c in odd)),
-        revision=r.revision + 1,
-    )
-
-
-def note_settled(ctx: Context, study: Study, r: Round) -> Study:
-    """Record that the round was settled with these contributions, and when."""
-    last = {s.member: s for s in study.settled}
-    now_ms = ctx.env.time_ms
-    last.update({m: LastSettled(m, r.number, now_ms, r.stage, r.turn) for m in r.contributors})
-    return replace(study, settled=tuple(last[m] for m in sorted(last)))
-
-
-def compute_grace_ms(spec: Spec, r: Round) -> int:
-    """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
-    this is at least a leader's time: otherwise a member that is always first, and serves its
-    contribution to nobody, would be in each set instead of an honest one."""
-    return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
-
-
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start its timers."""
     r = replace(r, phase=phase).with_lead(since_term=r.lead.term)
@@ -297,3 +266,39 @@ def end_grace(ctx: Context, name: str) -> None:
     if r is not None and r.phase == COLLECTING:
         put(ctx, replace(r, grace="over"))
         advance(ctx, name)
+
+
+def ask_keys_again(
+    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
+) -> None:
+    """Begin a masked round again with new keys: contributions are void, and masked anew from the
+    answers of the same trainers. Only as long as the set is not final: no share is shown."""
+    if is_set_final(r):
+        raise ValueError(f"round {r.number} of '{r.study}' has a final set")
+    forget_dealings(ctx.state, r)
+    spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
+    clear_deadlines(ctx, r.study)
+    r = reckon_with_all(spec, study, r)
+    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
+    roster = tuple(sorted(coming - set(without)))
+    later = tuple(m for m in study.ready if m not in roster)
+    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
+    revision = r.revision + 1
+    r = replace(
+        r, phase=OPEN, roster=roster, revision=revision, contributions=(), reports=(), grace="",
+        masks=make_masks(spec, get_stages(spec)[r.stage], revision),
+    )  # fmt: skip
+    term = r.lead.term + 1
+    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
+    ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
+    mark_reinstatement(ctx, r.study)
+    advance(ctx, r.study)
+
+
+def mark_reinstatement(ctx: Context, name: str) -> None:
+    """Make suspended members wait for a leader's time, in which they cannot disturb the others.
+    Nothing restarts that time: a Byzantine member that could do so would delay an honest member for
+    ever."""
+    r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
+    if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
+        deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)

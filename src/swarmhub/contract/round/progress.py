@@ -41,7 +41,8 @@ from swarmhub.contract.round.checks import (
     need_led_round,
     need_open_round,
 )
-from swarmhub.contract.round.drops import ask_keys_again, drop_member, exclude
+from swarmhub.contract.round.contributions import note_settled
+from swarmhub.contract.round.drops import drop_member, exclude
 from swarmhub.contract.round.election import get_candidates, get_expected, get_leader
 from swarmhub.contract.round.endings import put, suspend
 from swarmhub.contract.round.kinds import (
@@ -55,9 +56,9 @@ from swarmhub.contract.round.kinds import (
 from swarmhub.contract.round.minimum import is_enough, take_in
 from swarmhub.contract.round.phases import (
     advance,
+    ask_keys_again,
     mark_term,
     next_term,
-    note_settled,
     open_next,
     start_unmasking,
 )
