@@ -17,6 +17,7 @@ from swarmhub.secret_sharing import (
     Dealing,
     Share,
     Terms,
+    challenges,
     check_dealing,
     check_part,
     check_share,
@@ -218,3 +219,16 @@ def test_seeds_are_elements():
     assert make_seed(b"\xff" * 64) != make_seed(bytes(64)) == bytes(32)
     with pytest.raises(MaskError, match="64 random bytes, got 32"):
         make_seed(bytes(32))
+
+
+def test_a_challenge_depends_on_all_that_was_fixed_before():
+    one, two = DEALT.dealing.commitments
+    proof = DEALT.dealing.proof
+    variants = [(DEALT.terms, proof, (one, two)), (DEALT.terms, bytes(32), (one, two)),
+                (replace(DEALT.terms, context=b""), proof, (one, two)),
+                (replace(DEALT.terms, threshold=2), proof, (one, two))]  # fmt: skip
+    for at in range(4):
+        changed = (*one[:at], bytes(20), *one[at + 1 :])
+        variants += [(DEALT.terms, proof, (changed, two)), (DEALT.terms, proof, (two, changed))]
+    found = [factor for variant in variants for factor in challenges(*variant)]
+    assert len(set(found)) == len(found) == 2 * len(variants)
