@@ -59,10 +59,10 @@ def test_neither_order_nor_chunks_change_a_bit(seed):
 
 
 def test_padding_that_is_not_zero_is_refused():
-    layout, (one, two) = inputs([{"a": np.ones(3, np.int32)}] * 2)
-    bad = WeightedSource(2, 1, Buffer(two.source.data[:-1] + b"\1"))
+    layout, sources = inputs([{"a": np.ones(3, np.int32)}])
+    bad = bytes(buffer_of({"a": np.ones(3, np.int32)})[1])[:-1] + b"\1"
     with pytest.raises(BadContribution, match="member 2"):
-        list(merge_modular(layout, [one, bad]))
+        list(merge_modular(layout, [*sources, WeightedSource(2, 1, Buffer(bad))]))
 
 
 def test_a_short_vector_is_refused():

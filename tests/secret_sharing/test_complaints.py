@@ -19,6 +19,7 @@ from swarmhub.secret_sharing import (
     is_justified,
 )
 from swarmhub.secret_sharing import edwards as e
+from swarmhub.secret_sharing import sealing
 
 DEALT = make_dealt()
 DEALER, RECIPIENT = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
@@ -114,6 +115,23 @@ def test_a_part_of_small_order_frames_no_dealer():
     secret = x25519.shared_secret(RECIPIENT, dealer_key)
     shown = e.decode_point(complain(channel, RECIPIENT, bytes(32)).point, "a point")
     assert e.key_of_point(shown) == secret
+
+
+def prove_twisted(nonce: int) -> Complaint:
+    """A proof for the secret plus a point of order 8, by the recipient."""
+    scalar = e.scalar_of_key(RECIPIENT)[0]
+    dealer = e.clear(e.point_of_key(CHANNEL.dealer_key, "a key"))
+    twisted = e.add(e.multiply(scalar, dealer), e.decode_point(ORDER_8, "a point"))
+    point = e.encode_point(twisted)
+    images = [e.multiply(nonce, base) for base in (e.BASE, dealer)]
+    factor = sealing._challenge(CHANNEL, point, images)
+    return Complaint(point, factor, (nonce + factor * scalar) % ORDER)
+
+
+def test_a_secret_with_a_small_order_part_frames_nobody():
+    proofs = (prove_twisted(nonce) for nonce in range(1, 200))
+    lucky = next(p for p in proofs if p.challenge % 8 == 0)  # 8 divides: the part has no effect
+    assert not is_justified(CHANNEL, SEALED, lucky)
 
 
 @pytest.mark.parametrize("data", [bytes(95), bytes(97), b"\xff" * 96])

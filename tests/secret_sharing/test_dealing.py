@@ -232,3 +232,13 @@ def test_a_challenge_depends_on_all_that_was_fixed_before():
         variants += [(DEALT.terms, proof, (changed, two)), (DEALT.terms, proof, (two, changed))]
     found = [factor for variant in variants for factor in challenges(*variant)]
     assert len(set(found)) == len(found) == 2 * len(variants)
+
+
+def test_a_commitment_depends_on_all_its_fields():
+    first = (bytes(32), "self", 1, 5, 6)
+    variants = [first, (b"\1" * 32, *first[1:]), (bytes(32), "pair", 1, 5, 6),
+                (bytes(32), "self", 2, 5, 6), (bytes(32), "self", 1, 6, 6),
+                (bytes(32), "self", 1, 5, 7)]  # fmt: skip
+    found = {parts._commit(*variant) for variant in variants}
+    assert len(found) == len(variants)
+    assert {len(commitment) for commitment in found} == {20}
