@@ -17,9 +17,9 @@ from swarmhub.secret_sharing import (
     Complaint,
     complain,
     is_justified,
+    sealing,
 )
 from swarmhub.secret_sharing import edwards as e
-from swarmhub.secret_sharing import sealing
 
 DEALT = make_dealt()
 DEALER, RECIPIENT = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
