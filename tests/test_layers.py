@@ -139,7 +139,8 @@ def test_what_the_contract_stands_on_does_no_io():
 
 
 def test_the_merge_knows_nothing_of_the_contract():
-    assert [(p, m) for p, m in modules_in("merge") if m.startswith("swarmhub.contract")] == []
+    modules = modules_in("merge") + modules_in("privacy")
+    assert [(p, m) for p, m in modules if m.startswith("swarmhub.contract")] == []
 
 
 def test_the_protocol_touches_neither_time_nor_chance_nor_the_world():
@@ -165,8 +166,11 @@ def test_the_simulator_drives_the_same_packages_and_nothing_else():
         "params",
         "contract",
         "merge",
+        "privacy",
         "protocol",
+        "secret_sharing",
         "sim",
+        "x25519",
     }
     pure = {
         "memory",

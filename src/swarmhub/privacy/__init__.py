@@ -19,10 +19,9 @@ from swarmhub.privacy.fixed_point import Grid
 from swarmhub.privacy.masking import Mask, apply_masks, pair_mask, self_mask
 from swarmhub.privacy.models import Masking, mask_model, ring_layout, unmask_model
 from swarmhub.privacy.rounds import Unmasking, member_masks, remaining_masks
-from swarmhub.privacy.sealing import SEALED_BYTES, open_share, seal_share
+from swarmhub.privacy.sealing import open_share, seal_share
 
 __all__ = [
-    "SEALED_BYTES",
     "Grid",
     "Mask",
     "Masking",

@@ -30,9 +30,9 @@ Claims, in the random-oracle model.
   points of order 8, both of which X25519 ignores.
 
 A dealer can still
-- seal nonsense to a recipient, or nothing: shows to that recipient at receipt (`check_share`), and
-  to nobody else. Recipients must say so before the set of keyed members is frozen, or fewer than t
-  shares of that dealer may exist when they are needed;
+- seal nonsense to a recipient: shows to that recipient at receipt, which proves it to everybody
+  (`complain`). It must do so before the set of keyed members is frozen, or fewer than t shares of
+  that dealer may exist when they are needed;
 - mask its vector with another seed or other keys than those dealt: never shows; it equals a false
   input, which no masked sum can exclude;
 - choose secrets that are not random, or publish them: it loses its own protection only.
@@ -41,6 +41,7 @@ A dealer can still
     edwards   the curve's points
     records   terms, dealing, share, with their encodings
     dealing   dealing and checking
+    sealing   sealed shares, and complaints about them
 """
 
 from swarmhub.secret_sharing.dealing import (
@@ -63,13 +64,25 @@ from swarmhub.secret_sharing.records import (
     Terms,
     dealing_bytes,
 )
+from swarmhub.secret_sharing.sealing import (
+    COMPLAINT_BYTES,
+    Channel,
+    Complaint,
+    complain,
+    is_justified,
+    seal,
+    unseal,
+)
 
 __all__ = [
+    "COMPLAINT_BYTES",
     "ELEMENT_BYTES",
     "ORDER",
     "PARTS",
     "SEED_BYTES",
     "SHARE_BYTES",
+    "Channel",
+    "Complaint",
     "Dealing",
     "Share",
     "Terms",
@@ -77,11 +90,15 @@ __all__ = [
     "check_dealing",
     "check_part",
     "check_share",
+    "complain",
     "deal",
     "dealing_bytes",
+    "is_justified",
     "make_seed",
     "pair_key_of",
     "recover",
     "recover_secret",
+    "seal",
     "share_secrets",
+    "unseal",
 ]

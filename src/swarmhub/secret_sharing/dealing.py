@@ -67,16 +67,11 @@ def deal(
 
 
 def _signed_scalar(terms: Terms, pair_key: bytes) -> int:
-    """Return the key's scalar modulo the order, negated if its point has an odd x."""
-    if len(pair_key) != edwards.POINT_BYTES:
-        raise MaskError(
-            f"Expected {edwards.POINT_BYTES} bytes of a private key, got {len(pair_key)}."
-        )
-    scalar = int.from_bytes(pair_key, "little") & (1 << 254) - 8 | 1 << 254  # RFC 7748, section 5
-    point = edwards.multiply(scalar % ORDER, edwards.BASE)
-    if edwards.key_of_point(point) != terms.public_key:
+    """Return the key's scalar, with the sign of `edwards.scalar_of_key`."""
+    scalar, public = edwards.scalar_of_key(pair_key)
+    if public != terms.public_key:
         raise MaskError("Expected the public key of the private key that is shared, got another.")
-    return -scalar % ORDER if edwards.is_odd(point) else scalar % ORDER
+    return scalar
 
 
 def _elements(terms: Terms, secrets: Sequence[int], randomness: bytes) -> Iterator[int]:
@@ -182,9 +177,8 @@ def pair_key_of(secret: bytes) -> bytes:
     the multiples of 8 below 8 L that equal either, one lies in the range of clamped scalars.
     """
     scalar = decode_element(secret, "a pair secret")
-    eighth = pow(8, -1, ORDER)
     for candidate in (scalar, -scalar % ORDER):
-        found = 8 * (candidate * eighth % ORDER)
+        found = 8 * (candidate * edwards.EIGHTH % ORDER)
         if 1 << 254 <= found < 1 << 255:
             return found.to_bytes(edwards.POINT_BYTES, "little")
     raise MaskError("Expected the secret of a pair key, got a number that belongs to none.")

@@ -9,11 +9,13 @@ in time all the same. A dealer calls it twice a round, on keys of that round.
 from __future__ import annotations
 
 from swarmhub.errors import MaskError
+from swarmhub.secret_sharing.field import ORDER
 
 PRIME = 2**255 - 19
 D = -121665 * pow(121666, -1, PRIME) % PRIME
 ROOT = pow(2, (PRIME - 1) // 4, PRIME)  # of -1
 BITS = 254  # of a scalar: even, for two bits a step
+EIGHTH = pow(8, -1, ORDER)
 POINT_BYTES = 32
 
 Point = tuple[int, int, int, int]
@@ -99,15 +101,25 @@ def point_of_key(public: bytes, what: str) -> Point:
     return point
 
 
+def scalar_of_key(private: bytes) -> tuple[int, bytes]:
+    """Return (s, public key) of an X25519 private key, such that s B is the point of that key: the
+    clamped scalar (RFC 7748, section 5) modulo the order, or its negative. Raises MaskError for
+    another length."""
+    clamped = _number(private, "a private key") & (1 << 254) - 8 | 1 << 254
+    point = multiply(clamped % ORDER, BASE)
+    scalar = -clamped if encode_point(point)[-1] >> 7 else clamped
+    return scalar % ORDER, key_of_point(point)
+
+
+def clear(p: Point) -> Point:
+    """Return a point without its part of small order."""
+    return multiply(EIGHTH, double(double(double(p))))
+
+
 def key_of_point(p: Point) -> bytes:
     """Return the X25519 public key of a point other than the identity: u = (1 + y) / (1 - y)."""
     u = (p[2] + p[1]) * pow(p[2] - p[1], -1, PRIME) % PRIME
     return u.to_bytes(POINT_BYTES, "little")
-
-
-def is_odd(p: Point) -> bool:
-    """Return whether a point's x is odd."""
-    return bool(encode_point(p)[-1] >> 7)
 
 
 def _number(data: bytes, what: str) -> int:
