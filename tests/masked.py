@@ -10,9 +10,10 @@ import numpy as np
 from builders import HEART, LAYOUT, MODEL_BYTES, Consortium
 
 from swarmhub.contract.records import DEALINGS, MaskedSum, Privacy
-from swarmhub.contract.transactions import Deal, Key, Object, Open, Reveal
+from swarmhub.contract.transactions import Complain, Deal, Key, Open
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.masking import get_dealt, make_keying
+from swarmhub.secret_sharing import complain
 from swarmhub.types import MemberId
 
 MASKED = Privacy(masked=True)
@@ -59,19 +60,19 @@ class MaskedConsortium(Consortium):
         for member in members:
             self.ok(member, self.dealing(member))
 
-    def doubt_share(self, by: int, dealer: int) -> Object:
-        return Object(HEART, self.round().number, self.keying, dealer)
-
-    def reveal(self, dealer: int, member: int, **changes: Any) -> Reveal:
-        keying = make_keying(self.state, self.round(), dealer)
-        share = work.show_share(self.root(dealer), keying, member)
-        fields = {"member": member, "share": share} | changes
-        return Reveal(HEART, self.round().number, self.keying, **fields)
+    def complaint(self, by: int, dealer: int) -> Complain:
+        """A complaint with a true proof of the two members' secret."""
+        keying = make_keying(self.state, self.round(), by)
+        dealt = next(d for d in get_dealt(self.state, self.round()) if d.dealer == dealer)
+        channel, _ = work.open_channel(keying, dealt)
+        secrets = work.Secrets(self.root(by))
+        proof = complain(channel, secrets.seal, secrets.complaint).to_bytes()
+        return Complain(HEART, self.round().number, self.keying, dealer, work.encode(proof))
 
     def opening(self, member: int, **changes: Any) -> Open:
         r = self.round()
         keying = make_keying(self.state, r, member)
-        dealt = get_dealt(self.state, r, member)
+        dealt = get_dealt(self.state, r)
         members = changes.pop("members", r.contributors)
         shares = work.make_opening(self.root(member), keying, dealt, members)
         return Open(**{"ref": self.ref(), "shares": shares} | changes)

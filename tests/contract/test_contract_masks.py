@@ -8,10 +8,17 @@ import pytest
 from builders import HEART, LAYOUT, Consortium, auc, digest
 from masked import MASKED, MaskedConsortium, is_dealt
 
-from swarmhub.contract.events import KeysAskedAgain, Settled, StudySuspended, SumSettled
+from swarmhub.contract.events import (
+    FalseDealing,
+    KeysAskedAgain,
+    Settled,
+    StudySuspended,
+    SumSettled,
+)
 from swarmhub.contract.records import Privacy
 from swarmhub.contract.round.masks import compute_threshold
 from swarmhub.contract.transactions import Finish, Pause, Propose, Ready, Retract, Withdraw
+from swarmhub.protocol import mask_work as work
 
 
 def begun(n: int = 4, **spec: object) -> MaskedConsortium:
@@ -111,41 +118,30 @@ def test_a_round_goes_on_without_a_member_that_does_not_deal():
     c.refused("NotAllowed", 4, c.contribution(4))
 
 
-def test_a_doubted_share_is_shown_or_its_dealer_left_out():
-    c = at("COLLECTING")
-    c.ok(1, c.doubt_share(1, 2))
-    c.refused("BadValue", 2, c.reveal(2, 1, share=c.reveal(2, 3).share))
-    c.ok(2, c.reveal(2, 1))
-    assert c.round().need_masks().objections == ()
-    c.refused("AlreadyDone", 1, c.doubt_share(1, 2))
-
-
-def test_a_round_does_not_merge_while_a_share_is_doubted():
-    c = at("COLLECTING")
-    c.ok(1, c.doubt_share(1, 2))
-    c.contribute(1, 2, 3, 4)
-    assert c.round().phase == "COLLECTING"
-    c.ok(2, c.reveal(2, 1))
-    assert c.round().phase == "MERGING"
-
-
-def test_a_dealer_that_answers_no_doubt_is_left_out():
-    c = at("COLLECTING")
-    c.ok(1, c.doubt_share(1, 2))
-    c.contribute(3, 4)
-    c.idle(c.spec().leader_timeout_ms + 1)
-    c.idle(1)
+def test_a_proven_false_share_leaves_its_dealer_out():
+    c = at("DEALING")
+    body = c.dealing(2)
+    c.ok(2, dataclasses.replace(body, sealed=work.encode(bytes(4 * 64))))
+    c.ok(1, c.complaint(1, 2))
     r = c.round()
-    assert (r.phase, r.roster, r.contributions) == ("KEYING", (1, 3, 4), ())
-    assert 2 in r.suspended
+    assert (r.phase, r.roster, 2 in r.suspended) == ("KEYING", (1, 3, 4), True)
     assert c.happened(KeysAskedAgain)
+    assert [(e.dealer, e.by) for e in c.happened(FalseDealing)] == [(2, 1)]
     c.refused("NotAllowed", 2, c.key(2))
 
 
-def test_who_has_contributed_doubts_no_more():
+def test_a_complaint_of_a_right_share_is_refused():
+    c = at("COLLECTING")
+    c.refused("BadValue", 1, c.complaint(1, 2))
+    c.refused("BadValue", 1, dataclasses.replace(c.complaint(1, 2), proof="A" * 128))
+    c.refused("BadValue", 1, dataclasses.replace(c.complaint(1, 2), proof=""))
+    c.refused("UnknownThing", 1, dataclasses.replace(c.complaint(1, 2), dealer=1))
+
+
+def test_who_has_contributed_complains_no_more():
     c = at("COLLECTING")
     c.contribute(1)
-    c.refused("NotAllowed", 1, c.doubt_share(1, 2))
+    c.refused("NotAllowed", 1, c.complaint(1, 2))
 
 
 def test_a_masked_contribution_carries_no_measurements():

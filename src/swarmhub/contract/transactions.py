@@ -337,27 +337,16 @@ class Deal:
 
 
 @dataclass(frozen=True)
-class Object:
-    """Report that the share which a dealer has sealed for the signer does not belong to its
-    dealing."""
+class Complain:
+    """Prove that the share which a dealer has sealed for the signer is not the one that belongs to
+    its dealing."""
 
-    KIND: ClassVar[str] = "round.object"
+    KIND: ClassVar[str] = "round.complain"
     study: str
     number: int
     keying: int
     dealer: MemberId
-
-
-@dataclass(frozen=True)
-class Reveal:
-    """Answer an objection: show the share (base64) that the signer has dealt to a member."""
-
-    KIND: ClassVar[str] = "round.reveal"
-    study: str
-    number: int
-    keying: int
-    member: MemberId
-    share: str
+    proof: str  # base64
 
 
 @dataclass(frozen=True)
@@ -385,7 +374,7 @@ BODIES: dict[str, type[Any]] = {
         Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Pause, Finish,
         Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
-        Key, Deal, Object, Reveal, Open,
+        Key, Deal, Complain, Open,
         Poke,
     )
 }  # fmt: skip

@@ -96,8 +96,7 @@ RULES_1: Rules = {
     t.Recompute: disputes.recompute,
     t.Key: masking.key,
     t.Deal: masking.deal,
-    t.Object: masking.object_,
-    t.Reveal: masking.reveal,
+    t.Complain: masking.complain,
     t.Open: masking.open_shares,
     t.Poke: progress.poke,
 }
@@ -107,7 +106,6 @@ TIMERS_1: Timers = {
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
     "keying": phases.end_keying,
-    "objection": masking.end_objection,
     "reinstatement": drops.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,

@@ -84,10 +84,8 @@ SENTENCES: dict[type[e.Event], str] = {
     "{by})",
     e.KeysSent: "{member} sends keys for the masks of round {number} of '{study}'",
     e.SharesDealt: "{member} deals shares of its masks in round {number} of '{study}'",
-    e.DealingDoubted: "{by} doubts the share that {dealer} has dealt in round {number} of "
+    e.FalseDealing: "{by} proves that {dealer} sealed a false share for it in round {number} of "
     "'{study}'",
-    e.ShareRevealed: "{dealer} shows the share of {member} in round {number} of '{study}': it is "
-    "right",
     e.KeysAskedAgain: "round {number} of '{study}' begins again with new keys (revision "
     "{revision}) for {roster}",
     e.SumSettled: "{leader} settles the masked sum of {members} in round {number} of '{study}'",

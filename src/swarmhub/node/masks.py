@@ -20,7 +20,6 @@ from swarmhub.protocol.effects import (
     MakeOpening,
     MaskEffect,
     MaskOwn,
-    ShowShare,
     Unmask,
 )
 from swarmhub.types import OFFER_DOMAIN
@@ -61,9 +60,7 @@ class MaskRunner:
             case _:
                 self._learn(await asyncio.to_thread(self._compute, effect))
 
-    def _compute(
-        self, effect: MakeKeys | MakeDealing | CheckShare | ShowShare | MakeOpening
-    ) -> Observation:
+    def _compute(self, effect: MakeKeys | MakeDealing | CheckShare | MakeOpening) -> Observation:
         match effect:
             case MakeKeys():
                 return procedure.make_keys(self._vault, effect)
@@ -71,8 +68,6 @@ class MaskRunner:
                 return procedure.make_dealing(self._vault, effect)
             case CheckShare():
                 return procedure.check_share(self._vault, effect)
-            case ShowShare():
-                return procedure.show_share(self._vault, effect)
             case MakeOpening():
                 return procedure.make_opening(self._vault, effect)
 

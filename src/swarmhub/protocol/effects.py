@@ -156,14 +156,6 @@ class CheckShare:
 
 
 @dataclass(frozen=True)
-class ShowShare:
-    """Show the share that this member has dealt to another one, which doubts it. -> ShareShown"""
-
-    keying: Keying
-    member: MemberId
-
-
-@dataclass(frozen=True)
 class MaskOwn:
     """Mask the trainer's answer with the masks that this member has in common with the dealers.
     Never two answers with the same keys. -> OwnMasked"""
@@ -210,9 +202,7 @@ class Wake:
     at_ms: int
 
 
-MaskEffect: TypeAlias = (
-    MakeKeys | MakeDealing | CheckShare | ShowShare | MaskOwn | MakeOpening | Unmask
-)
+MaskEffect: TypeAlias = MakeKeys | MakeDealing | CheckShare | MaskOwn | MakeOpening | Unmask
 Effect: TypeAlias = (
     Submit
     | Pull

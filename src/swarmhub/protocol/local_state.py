@@ -38,7 +38,6 @@ from swarmhub.protocol.observations import (
     ReceiptCame,
     ReceiptSent,
     ShareChecked,
-    ShareShown,
     Signed,
     Synced,
     TransactionRefused,
@@ -87,23 +86,18 @@ class MaskState:
 
     keys: dict[tuple[int, int], KeysMade] = field(default_factory=dict)  # by round and keying
     dealings: dict[tuple[int, int], DealingMade] = field(default_factory=dict)
-    checked: dict[tuple[int, int, MemberId], bool] = field(default_factory=dict)  # and dealer
-    shown: dict[tuple[int, int, MemberId], str] = field(default_factory=dict)  # and recipient
+    checked: dict[tuple[int, int, MemberId], str] = field(default_factory=dict)  # and dealer
     openings: dict[tuple[int, int], str] = field(default_factory=dict)  # by round and revision
 
-    def learn(
-        self, event: KeysMade | DealingMade | ShareChecked | ShareShown | OpeningMade
-    ) -> None:
+    def learn(self, event: KeysMade | DealingMade | ShareChecked | OpeningMade) -> None:
         """Record an observation."""
         match event:
             case KeysMade():
                 self.keys[event.number, event.keying] = event
             case DealingMade():
                 self.dealings[event.number, event.keying] = event
-            case ShareChecked(number, keying, dealer, is_right):
-                self.checked[number, keying, dealer] = is_right
-            case ShareShown(number, keying, member, share):
-                self.shown[number, keying, member] = share
+            case ShareChecked(number, keying, dealer, complaint):
+                self.checked[number, keying, dealer] = complaint
             case OpeningMade():
                 self.openings[event.number, event.revision] = event.shares
 
@@ -112,7 +106,6 @@ class MaskState:
         self.keys = {k: v for k, v in self.keys.items() if k[0] >= number}
         self.dealings = {k: v for k, v in self.dealings.items() if k[0] >= number}
         self.checked = {k: v for k, v in self.checked.items() if k[0] >= number}
-        self.shown = {k: v for k, v in self.shown.items() if k[0] >= number}
         self.openings = {k: v for k, v in self.openings.items() if k[0] >= number}
 
 
@@ -220,7 +213,7 @@ class LocalState:
             case OwnMasked():
                 self.held.add(event.digest)
                 self.masked = event
-            case KeysMade() | DealingMade() | ShareChecked() | ShareShown() | OpeningMade():
+            case KeysMade() | DealingMade() | ShareChecked() | OpeningMade():
                 self.masks.learn(event)
 
     def take_back(self) -> None:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from swarmhub import codec
 from swarmhub.errors import MaskError
 from swarmhub.params import Layout
-from swarmhub.privacy.vectors import MaskedChunks, make_masked_layout, unmask_chunks
+from swarmhub.privacy import Masking, mask_model, ring_layout, unmask_model
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.effects import (
     CheckShare,
@@ -24,7 +24,6 @@ from swarmhub.protocol.effects import (
     MakeKeys,
     MakeOpening,
     MaskOwn,
-    ShowShare,
     Unmask,
 )
 from swarmhub.protocol.mask_work import Keying
@@ -33,7 +32,6 @@ from swarmhub.protocol.observations import (
     KeysMade,
     OpeningMade,
     ShareChecked,
-    ShareShown,
 )
 from swarmhub.protocol.recompute import BlobReader, need_layout
 from swarmhub.types import Digest
@@ -85,19 +83,8 @@ def check_share(vault: MaskVault, effect: CheckShare) -> ShareChecked:
     """Check the share that a dealer has for this node."""
     keying, dealt = effect.keying, effect.dealt
     root = need_root(vault, keying)
-    try:
-        work.get_share(root, keying, dealt)
-        is_right = True
-    except MaskError:
-        is_right = False
-    return ShareChecked(keying.number, keying.keying, dealt.dealer, is_right)
-
-
-def show_share(vault: MaskVault, effect: ShowShare) -> ShareShown:
-    """Show the share that a member doubts."""
-    keying = effect.keying
-    share = work.show_share(need_root(vault, keying), keying, effect.member)
-    return ShareShown(keying.number, keying.keying, effect.member, share)
+    complaint = work.find_fault(root, keying, dealt)
+    return ShareChecked(keying.number, keying.keying, dealt.dealer, complaint)
 
 
 def make_opening(vault: MaskVault, effect: MakeOpening) -> OpeningMade:
@@ -122,18 +109,21 @@ def mask_own(
     keying = effect.keying
     root = need_root(vault, keying)
     layout = need_layout(reader, reader.fingerprint(effect.digest).layout)
-    masked = make_masked_layout(layout)
+    masked = ring_layout(layout)
     vault.bind(keying.number, keying.keying, "answer", effect.digest)
     masks = work.make_own_masks(root, keying, effect.dealt)
+    masking = Masking(layout, effect.scale.grid, effect.weight, masks)
 
     def chunks() -> Iterator[memoryview]:
         with (
             closing(reader.source(effect.digest)) as own,
             closing(reader.source(effect.base)) as base,
         ):
-            made = MaskedChunks(layout, effect.scale.grid, effect.weight, masks, own, base)
-            yield from made
-            tell(made.clipped, made.count)
+            clipped = 0
+            for chunk, beyond in mask_model(masking, own, base):
+                clipped += beyond
+                yield chunk
+            tell(clipped, sum(t.count for t in layout.tensors))
 
     return masked, chunks()
 
@@ -150,7 +140,7 @@ def unmask(reader: BlobReader, effect: Unmask) -> tuple[Layout, Iterator[memoryv
             closing(reader.source(effect.total)) as total,
             closing(reader.source(effect.base)) as base,
         ):
-            grid = effect.scale.grid
-            yield from unmask_chunks(layout, grid, effect.weight, masks, total, base)
+            masking = Masking(layout, effect.scale.grid, effect.weight, masks)
+            yield from unmask_model(masking, total, base)
 
     return layout, chunks()

@@ -17,18 +17,25 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from swarmhub import x25519
 from swarmhub.errors import MaskError
-from swarmhub.privacy.fixed_point import Grid
-from swarmhub.privacy.masking import Mask, pair_mask, self_mask
-from swarmhub.privacy.sealing import SEALED_BYTES, open_share, seal_share
+from swarmhub.privacy import (
+    Grid,
+    Mask,
+    Unmasking,
+    member_masks,
+    open_share,
+    remaining_masks,
+    seal_share,
+)
 from swarmhub.secret_sharing import (
     ELEMENT_BYTES,
+    SHARE_BYTES,
+    Channel,
     Dealing,
     Share,
     Terms,
-    check_share,
+    complain,
     deal,
     make_seed,
-    pair_key_of,
     recover_secret,
 )
 from swarmhub.types import MemberId
@@ -69,6 +76,15 @@ class Keying:
             raise MaskError(f"Expected a member with keys in round {self.number}, got {member}.")
         return found
 
+    def pair_keys(self, members: Iterable[MemberId]) -> dict[MemberId, bytes]:
+        """Return the public pair keys of members."""
+        return {m: bytes.fromhex(self.of(m).pair) for m in members}
+
+    def channel(self, dealing: Dealing, dealer: MemberId, recipient: MemberId) -> Channel:
+        """Return the way of a sealed share."""
+        keys = [bytes.fromhex(self.of(m).seal) for m in (dealer, recipient)]
+        return Channel(self.terms_of(dealer), dealing, recipient, keys[0], keys[1])
+
     def terms_of(self, dealer: MemberId) -> Terms:
         """Return what a member's dealing is bound to (as the contract's `make_terms`)."""
         context = bytes.fromhex(self.context) + dealer.to_bytes(8, "big")
@@ -78,13 +94,12 @@ class Keying:
 
 @dataclass(frozen=True)
 class DealtShares:
-    """A member's dealing as the ledger has it, in base64: the public part, the sealed shares, and
-    the share for this node if the dealer has shown it ("" if not)."""
+    """A member's dealing as the ledger has it, in base64: the public part, and the sealed shares by
+    recipient."""
 
     dealer: MemberId
     dealing: str
     sealed: str
-    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,11 @@ class Secrets:
         return make_seed(self._derive(b"seed", 64))
 
     @property
+    def complaint(self) -> bytes:
+        """The randomness of complaints."""
+        return self._derive(b"complaint")
+
+    @property
     def randomness(self) -> bytes:
         """The randomness of the dealing."""
         return self._derive(b"dealing")
@@ -144,40 +164,37 @@ def make_dealing(root: bytes, keying: Keying) -> tuple[str, str]:
     terms = keying.terms_of(keying.me)
     dealing, shares = deal(terms, secrets.seed, secrets.pair, secrets.randomness)
     sealed = [
-        seal_share(
-            secrets.seal,
-            bytes.fromhex(keying.of(m).seal),
-            make_label(keying, keying.me, m),
-            shares[m],
-        )
+        seal_share(keying.channel(dealing, keying.me, m), secrets.seal, shares[m])
         for m in keying.members
     ]
     return encode(dealing.to_bytes()), encode(b"".join(sealed))
 
 
-def show_share(root: bytes, keying: Keying, member: MemberId) -> str:
-    """Return the share (base64) that this member has dealt to another one, in clear."""
-    secrets = Secrets(root)
-    _, shares = deal(keying.terms_of(keying.me), secrets.seed, secrets.pair, secrets.randomness)
-    return encode(shares[member].to_bytes())
-
-
 def get_share(root: bytes, keying: Keying, dealt: DealtShares) -> Share:
     """Return the share that a dealer has for this member. Raises MaskError if it does not belong
     to the dealing."""
-    terms = keying.terms_of(dealt.dealer)
+    channel, sealed = open_channel(keying, dealt)
+    return open_share(channel, Secrets(root).seal, sealed)
+
+
+def find_fault(root: bytes, keying: Keying, dealt: DealtShares) -> str:
+    """Return a proof (base64) that the share for this member is false; "" for a right one."""
+    channel, sealed = open_channel(keying, dealt)
+    secrets = Secrets(root)
+    try:
+        open_share(channel, secrets.seal, sealed)
+    except MaskError:
+        return encode(complain(channel, secrets.seal, secrets.complaint).to_bytes())
+    return ""
+
+
+def open_channel(keying: Keying, dealt: DealtShares) -> tuple[Channel, bytes]:
+    """Return the way of a sealed share to this member, and the sealed share."""
     data = base64.b64decode(dealt.dealing)
     dealing = Dealing.from_bytes(data, len(keying.keyed), keying.threshold)
-    if dealt.shown:
-        share = Share.from_bytes(base64.b64decode(dealt.shown))
-    else:
-        at = keying.members.index(keying.me) * SEALED_BYTES
-        sealed = base64.b64decode(dealt.sealed)[at : at + SEALED_BYTES]
-        label = make_label(keying, dealt.dealer, keying.me)
-        public = bytes.fromhex(keying.of(dealt.dealer).seal)
-        share = open_share(Secrets(root).seal, public, label, sealed)
-    check_share(terms, dealing, keying.me, share)
-    return share
+    at = keying.members.index(keying.me) * SHARE_BYTES
+    sealed = base64.b64decode(dealt.sealed)[at : at + SHARE_BYTES]
+    return keying.channel(dealing, dealt.dealer, keying.me), sealed
 
 
 def make_opening(
@@ -191,26 +208,15 @@ def make_opening(
     return encode(b"".join(values))
 
 
-def make_label(keying: Keying, dealer: MemberId, recipient: MemberId) -> bytes:
-    """Return the context of a sealed share."""
-    pair = dealer.to_bytes(8, "big") + recipient.to_bytes(8, "big")
-    return bytes.fromhex(keying.context) + pair
-
-
 def encode(data: bytes) -> str:
     """Return bytes as base64."""
     return base64.b64encode(data).decode()
 
 
-def make_own_masks(root: bytes, keying: Keying, dealt: Iterable[MemberId]) -> list[Mask]:
+def make_own_masks(root: bytes, keying: Keying, dealt: Iterable[MemberId]) -> tuple[Mask, ...]:
     """Return the masks that this member adds: its own, and one with each other dealer."""
     secrets, context = Secrets(root), bytes.fromhex(keying.context)
-    found = [self_mask(secrets.seed, context)]
-    for other in dealt:
-        if other != keying.me:
-            secret = x25519.shared_secret(secrets.pair, bytes.fromhex(keying.of(other).pair))
-            found.append(pair_mask(secret, keying.me, other, context))
-    return found
+    return member_masks(context, keying.me, secrets.seed, secrets.pair, keying.pair_keys(dealt))
 
 
 def find_masks_of_sum(
@@ -218,21 +224,18 @@ def find_masks_of_sum(
     dealt: Iterable[MemberId],
     members: tuple[MemberId, ...],
     openings: Mapping[MemberId, str],
-) -> list[Mask]:
-    """Return the masks that are in the sum of these members, inverted, from openings by member:
-    the self masks of the members, and the pair masks with dealers that are not among them. Raises
-    MaskError if the openings are too few."""
-    dealers, context = tuple(dealt), bytes.fromhex(keying.context)
-    found: list[Mask] = []
+) -> tuple[Mask, ...]:
+    """Return the masks that are in the sum of these members, inverted, from openings by member.
+    Raises MaskError if the openings are too few."""
+    dealers = tuple(dealt)
+    found: dict[MemberId, bytes] = {}
     for i, dealer in enumerate(dealers):
         at = i * ELEMENT_BYTES
         shares = {m: base64.b64decode(o)[at : at + ELEMENT_BYTES] for m, o in openings.items()}
-        secret = recover_secret(shares, keying.threshold)
-        if dealer in members:
-            found.append(self_mask(secret, context).inverse())
-            continue
-        key = pair_key_of(secret)
-        for m in members:
-            common = x25519.shared_secret(key, bytes.fromhex(keying.of(m).pair))
-            found.append(pair_mask(common, m, dealer, context).inverse())
-    return found
+        found[dealer] = recover_secret(shares, keying.threshold)
+    unmasking = Unmasking(
+        {m: secret for m, secret in found.items() if m in members},
+        {m: secret for m, secret in found.items() if m not in members},
+    )
+    context = bytes.fromhex(keying.context)
+    return remaining_masks(context, keying.pair_keys(dealers), unmasking)

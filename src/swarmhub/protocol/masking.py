@@ -12,9 +12,7 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
-    REVEALED,
     MaskedSum,
-    Objection,
     Round,
     RoundRef,
     Study,
@@ -22,7 +20,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, DEALING, KEYING, OPEN, UNMASKING
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Contribute, Deal, Key, Object, Open, Reveal
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
@@ -30,7 +28,6 @@ from swarmhub.protocol.effects import (
     MakeKeys,
     MakeOpening,
     MaskOwn,
-    ShowShare,
     Submit,
     Unmask,
 )
@@ -53,7 +50,6 @@ def mask(view: View) -> Iterator[Effect]:
             yield from deal(view)
         if r.phase in (DEALING, COLLECTING):
             yield from check_shares(view)
-            yield from show_doubted(view)
         if r.phase == UNMASKING:
             yield from open_shares(view)
     if r.phase in (UNMASKING, CONFIRMING):
@@ -94,39 +90,22 @@ def deal(view: View) -> Iterator[Effect]:
 
 
 def check_shares(view: View) -> Iterator[Effect]:
-    """Check the shares that others have dealt to this node; doubt those that are not right."""
+    """Check the shares that others have dealt to this node; complain of those that are false."""
     r, masks = view.r, view.r.need_masks()
     is_told = r.contribution_of(view.me) is not None  # it says that they are right
-    for dealt in get_dealt(view.state, r, view.me):
-        is_right = view.local.masks.checked.get((r.number, masks.keying, dealt.dealer))
-        doubt = Objection(dealt.dealer, view.me)
-        if is_right is None:
+    for dealt in get_dealt(view.state, r):
+        found = view.local.masks.checked.get((r.number, masks.keying, dealt.dealer))
+        if found is None:
             yield CheckShare(make_keying(view.state, r, view.me), dealt)
-        elif not is_right and not is_told and doubt not in (*masks.objections, *masks.answered):
-            yield Submit(Object(r.study, r.number, masks.keying, dealt.dealer))
+        elif found and not is_told:
+            yield Submit(Complain(r.study, r.number, masks.keying, dealt.dealer, found))
 
 
 def has_all_shares(view: View) -> bool:
     """Return whether this node holds a right share of each dealer."""
     r, masks = view.r, view.r.need_masks()
-    answered = {o.dealer for o in masks.answered if o.by == view.me}
-    return all(
-        dealer in answered or view.local.masks.checked.get((r.number, masks.keying, dealer))
-        for dealer in masks.dealt
-    )
-
-
-def show_doubted(view: View) -> Iterator[Effect]:
-    """Answer doubts about this node's dealing with the share itself."""
-    r, masks = view.r, view.r.need_masks()
-    for doubt in masks.objections:
-        if doubt.dealer != view.me:
-            continue
-        share = view.local.masks.shown.get((r.number, masks.keying, doubt.by))
-        if share is None:
-            yield ShowShare(make_keying(view.state, r, view.me), doubt.by)
-        else:
-            yield Submit(Reveal(r.study, r.number, masks.keying, doubt.by, share))
+    checked = view.local.masks.checked
+    return all(checked.get((r.number, masks.keying, dealer)) == "" for dealer in masks.dealt)
 
 
 def contribute_masked(view: View) -> Iterator[Effect]:
@@ -180,7 +159,7 @@ def open_shares(view: View) -> Iterator[Effect]:
     shares = view.local.masks.openings.get((r.number, r.revision))
     if shares is None:
         yield MakeOpening(
-            make_keying(view.state, r, view.me), r.revision, get_dealt(view.state, r, view.me),
+            make_keying(view.state, r, view.me), r.revision, get_dealt(view.state, r),
             r.contributors,
         )  # fmt: skip
     else:
@@ -227,12 +206,10 @@ def make_keying(state: Reader, r: Round, me: MemberId) -> Keying:
     return Keying(r.study, r.number, masks.keying, me, context, masks.threshold, tuple(keyed))
 
 
-def get_dealt(state: Reader, r: Round, me: MemberId) -> tuple[DealtShares, ...]:
-    """Return what has been dealt so far, by dealer, with the shares for `me` that were shown."""
+def get_dealt(state: Reader, r: Round) -> tuple[DealtShares, ...]:
+    """Return what has been dealt so far, by dealer."""
     found = []
     for dealer in r.need_masks().dealt:
         record = DEALINGS.need(state, r.study, "dealing", dealer)
-        shown = REVEALED.get(state, r.study, "revealed", dealer, me)
-        text = shown.text if shown else ""
-        found.append(DealtShares(dealer, record.dealing, record.sealed, text))
+        found.append(DealtShares(dealer, record.dealing, record.sealed))
     return tuple(found)

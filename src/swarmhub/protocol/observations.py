@@ -86,20 +86,13 @@ class DealingMade:
 
 @dataclass(frozen=True)
 class ShareChecked:
-    """A dealer's share for this member was checked; `is_right`: it belongs to the dealing."""
+    """A dealer's share for this member was checked. `complaint` proves that it is false (base64);
+    "" for a right one."""
 
     number: int
     keying: int
     dealer: MemberId
-    is_right: bool
-
-
-@dataclass(frozen=True)
-class ShareShown:
-    number: int
-    keying: int
-    member: MemberId
-    share: str  # base64
+    complaint: str
 
 
 @dataclass(frozen=True)
@@ -290,6 +283,5 @@ Observation: TypeAlias = (
     | KeysMade
     | DealingMade
     | ShareChecked
-    | ShareShown
     | OpeningMade
 )

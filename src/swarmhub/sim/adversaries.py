@@ -33,8 +33,7 @@ curious        takes no part in rounds, and asks everybody for contributions, me
 false_test     as leader: says the opposite of whether the test of a stage holds
 bad_shares     deals shares of which half are nonsense
 no_deal        sends keys for masks, and deals nothing
-false_doubt    doubts all shares of others
-no_reveal      does not answer doubts
+false_doubt    complains of right shares
 no_shares      does not show the shares that open a sum
 uninvited      has not approved the study, and enrols and contributes all the same
 """
@@ -53,7 +52,6 @@ from swarmhub.contract.transactions import (
     Open,
     Ready,
     Retract,
-    Reveal,
     Settle,
 )
 from swarmhub.keys import PrivateKey
@@ -245,7 +243,7 @@ class ByzantineNode(MischievousNode):
     def done(self, effect: Effect, event: Observation | None) -> None:
         """End an effect; answer an offer at once (`false_receipt`)."""
         if isinstance(event, ShareChecked) and "false_doubt" in self.lies:
-            event = replace(event, is_right=False)
+            event = replace(event, complaint="A" * 128)
         if isinstance(event, MergeDone) and "false_test" in self.lies:
             event = replace(event, met=not event.met)
         if isinstance(event, MergeDone):
@@ -297,10 +295,8 @@ class ByzantineNode(MischievousNode):
 
     def _keeps_back(self, body: object) -> bool:
         """Return whether it does not send what it owes others for their masks."""
-        return (
-            ("no_deal" in self.lies and isinstance(body, Deal))
-            or ("no_reveal" in self.lies and isinstance(body, Reveal))
-            or ("no_shares" in self.lies and isinstance(body, Open))
+        return ("no_deal" in self.lies and isinstance(body, Deal)) or (
+            "no_shares" in self.lies and isinstance(body, Open)
         )
 
     def _copy(self, body: Contribute) -> bool:

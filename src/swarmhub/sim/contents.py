@@ -22,7 +22,7 @@ from swarmhub.params import (
     Tensor,
     buffer_of,
 )
-from swarmhub.privacy.vectors import make_masked_layout
+from swarmhub.privacy import ring_layout
 from swarmhub.types import Digest, MemberId
 
 Arrays = dict[str, np.ndarray]
@@ -66,7 +66,7 @@ class Forms:
             COUNTS: Layout.of([Tensor("hits", "I64", (4,))]),
         }
         self.model = self.of_stage[MODEL]
-        self.masked = make_masked_layout(self.model) if masked else None
+        self.masked = ring_layout(self.model) if masked else None
         known = [*self.of_stage.values(), *([self.masked] if self.masked else [])]
         self.by_digest = {layout.digest: layout for layout in known}
 

@@ -15,7 +15,6 @@ from swarmhub.protocol.effects import (
     MakeKeys,
     MakeOpening,
     MaskOwn,
-    ShowShare,
     Unmask,
 )
 from swarmhub.protocol.mask_procedure import Use
@@ -68,8 +67,6 @@ class MaskingNode(TalkingNode):
                 return procedure.make_dealing(self.vault, effect)
             case CheckShare():
                 return procedure.check_share(self.vault, effect)
-            case ShowShare():
-                return procedure.show_share(self.vault, effect)
             case MakeOpening():
                 return procedure.make_opening(self.vault, effect)
             case MaskOwn():

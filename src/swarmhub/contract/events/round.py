@@ -172,19 +172,11 @@ class SharesDealt(RoundEvent):
 
 
 @dataclass(frozen=True)
-class DealingDoubted(RoundEvent):
-    """A member says that a dealer's share for it does not belong to the dealing."""
+class FalseDealing(RoundEvent):
+    """A member has proven that a dealer sealed another share for it than it has dealt."""
 
     dealer: MemberId
     by: MemberId
-
-
-@dataclass(frozen=True)
-class ShareRevealed(RoundEvent):
-    """A dealer has shown a doubted share, and it is right."""
-
-    dealer: MemberId
-    member: MemberId
 
 
 @dataclass(frozen=True)

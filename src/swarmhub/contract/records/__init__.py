@@ -65,12 +65,10 @@ from swarmhub.contract.records.masks import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
-    REVEALED,
     Dealt,
     MaskedSum,
     MaskKeys,
     Masks,
-    Objection,
     Text,
 )
 from swarmhub.contract.records.privacy import Privacy
@@ -130,7 +128,6 @@ __all__ = [
     "MOTIONS",
     "OPENINGS",
     "RESULT",
-    "REVEALED",
     "ROUND",
     "SPEC",
     "STUDY",
@@ -172,7 +169,6 @@ __all__ = [
     "Motions",
     "MovedRelease",
     "NextVersion",
-    "Objection",
     "OpenDispute",
     "Outcome",
     "Paused",

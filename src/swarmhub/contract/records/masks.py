@@ -38,15 +38,6 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Objection:
-    """A statement by `by` that the share which `dealer` has sealed for it does not belong to the
-    dealing."""
-
-    dealer: MemberId
-    by: MemberId
-
-
-@dataclass(frozen=True)
 class MaskedSum:
     """The settled sum of the masked contributions."""
 
@@ -66,13 +57,10 @@ class Masks:
     dealt: tuple[MemberId, ...] = ()  # their masks are in use: fixed as the round collects
     threshold: int = 0  # shares that open a secret
     capacity: int = 0  # samples that all who have dealt declared: the scale of fixed point
-    objections: tuple[Objection, ...] = ()  # not answered yet
-    answered: tuple[Objection, ...] = ()
     opened: tuple[MemberId, ...] = ()  # members that have shown their shares
     total: MaskedSum | None = None
 
 
 MASK_KEYS = Table("masks", MaskKeys)  # by study, "keys", round and member
 DEALINGS = Table("masks", Dealt)  # by study, "dealing" and dealer
-REVEALED = Table("masks", Text)  # by study, "revealed", dealer and recipient
 OPENINGS = Table("masks", Text)  # by study, "opening" and member

@@ -69,13 +69,13 @@ PHASES = {
     DEALING: Phase(
         "all with keys have dealt their shares, or enough have and their time is over",
         "keying",
-        ("round.ready", "round.deal", "round.object", "round.reveal"),
+        ("round.ready", "round.deal", "round.complain"),
         "stays",
     ),
     COLLECTING: Phase(
         "the whole roster has contributed, or min_peers have and the grace is over",
         "grace",
-        ("round.ready", "round.contribute", "round.retract", "round.object", "round.reveal"),
+        ("round.ready", "round.contribute", "round.retract", "round.complain"),
         "stays",
     ),
     MERGING: Phase(
@@ -145,7 +145,6 @@ MASKED_PHASES = (
 TIMERS = (
     *dict.fromkeys(p.timer for p in PHASES.values() if p.timer),
     "dispute",
-    "objection",
     "reinstatement",
 )
 

@@ -1,22 +1,19 @@
-"""Acts of members in a masked round: keys, dealings, objections, shares (numbers: `masks`)."""
+"""Acts of members in a masked round: keys, dealings, complaints, shares (numbers: `masks`)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import deadlines, events
+from swarmhub.contract import events
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
+    MAX_STRIKES,
     OPENINGS,
-    REVEALED,
-    ROUND,
-    SPEC,
     Dealt,
     MaskKeys,
-    Objection,
     Round,
     Text,
 )
@@ -35,23 +32,23 @@ from swarmhub.contract.round.masks import (
 )
 from swarmhub.contract.round.phases import advance, ask_keys_again, start_confirming
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Deal, Key, Object, Open, Reveal
+from swarmhub.contract.transactions import Complain, Deal, Key, Open
 from swarmhub.errors import MaskError
 from swarmhub.secret_sharing import (
+    COMPLAINT_BYTES,
     ELEMENT_BYTES,
     SHARE_BYTES,
+    Channel,
+    Complaint,
     Dealing,
-    Share,
     Terms,
     check_dealing,
     check_part,
-    check_share,
     dealing_bytes,
+    is_justified,
 )
 from swarmhub.secret_sharing.edwards import point_of_key
 from swarmhub.types import MemberId
-
-SEALED_BYTES = SHARE_BYTES + 16  # a share under authenticated encryption
 
 
 def key(ctx: Context, tx: Key) -> None:
@@ -100,7 +97,7 @@ def deal(ctx: Context, tx: Deal) -> None:
     masks = r.need_masks()
     if member.id in masks.dealt:
         raise AlreadyDone(f"member {member.id} has dealt in round {r.number}")
-    decode("sealed", tx.sealed, len(masks.keyed) * SEALED_BYTES)
+    decode("sealed", tx.sealed, len(masks.keyed) * SHARE_BYTES)
     try:
         check_dealing(make_terms(ctx.state, r, member.id), read_dealing(r, tx.dealing))
     except MaskError as error:
@@ -112,57 +109,44 @@ def deal(ctx: Context, tx: Deal) -> None:
     advance(ctx, r.study)
 
 
-def object_(ctx: Context, tx: Object) -> None:
-    """Make a dealer show the share that it has sealed for the signer. A contribution says that its
-    author has found all its shares right."""
+def complain(ctx: Context, tx: Complain) -> None:
+    """Find a dealing false, if the proof shows it: its dealer takes no part for a while, and the
+    round begins again with new keys. A contribution says that its author has found all its shares
+    right."""
     member = ctx.need_member()
     r = need_keying(ctx, tx, member.id)
-    masks, doubt = r.need_masks(), Objection(tx.dealer, member.id)
-    if tx.dealer not in masks.dealt or tx.dealer == member.id:
+    if tx.dealer not in r.need_masks().dealt or tx.dealer == member.id:
         raise UnknownThing("dealing of another member", tx.dealer)
-    if doubt in (*masks.objections, *masks.answered):
-        raise AlreadyDone(f"member {member.id} has doubted the share of member {tx.dealer}")
     if r.contribution_of(member.id) is not None:
-        raise NotAllowed("a member that has not contributed", "doubt a share")
-    put(ctx, r.with_masks(objections=(*masks.objections, doubt)))
-    if not masks.objections:
-        spec = SPEC.need(ctx.state, r.study)
-        deadlines.mark(ctx.state, f"objection/{r.study}", spec.leader_timeout_ms)
-    ctx.emit(events.DealingDoubted(r.study, r.number, tx.dealer, member.id))
-
-
-def reveal(ctx: Context, tx: Reveal) -> None:
-    """Answer an objection with the share itself: it is right, and everybody may know it now. (Of
-    an honest dealer, only a liar doubts a share, and that one had it anyway.)"""
-    member = ctx.need_member()
-    r = need_keying(ctx, tx, member.id)
-    masks, doubt = r.need_masks(), Objection(member.id, tx.member)
-    if doubt not in masks.objections:
-        raise UnknownThing("open objection of member", tx.member)
+        raise NotAllowed("a member that has not contributed", "complain of a share")
     try:
-        share = Share.from_bytes(decode("share", tx.share, SHARE_BYTES))
-        dealing = get_dealing(ctx.state, r, member.id)
-        check_share(make_terms(ctx.state, r, member.id), dealing, tx.member, share)
+        proof = Complaint.from_bytes(decode("proof", tx.proof, COMPLAINT_BYTES))
+        channel, sealed = make_channel(ctx.state, r, tx.dealer, member.id)
+        is_false = is_justified(channel, sealed, proof)
     except MaskError as error:
-        raise BadValue("share", f"the share that was dealt to {tx.member}", str(error)) from None
-    REVEALED.put(ctx.state, r.study, "revealed", member.id, tx.member, record=Text(tx.share))
-    left = tuple(o for o in masks.objections if o != doubt)
-    put(ctx, r.with_masks(objections=left, answered=(*masks.answered, doubt)))
-    if not left:
-        deadlines.clear(ctx.state, f"objection/{r.study}")
-    ctx.emit(events.ShareRevealed(r.study, r.number, member.id, tx.member))
-    advance(ctx, r.study)
-
-
-def end_objection(ctx: Context, name: str) -> None:
-    """Begin again with new keys, without the dealers that have not answered objections in time."""
-    r = ROUND.get(ctx.state, name)
-    if r is None or r.masks is None or not r.masks.objections:
-        return
-    silent = {o.dealer for o in r.masks.objections}
+        raise BadValue("proof", "a proof of a false share", str(error)) from None
+    if not is_false:
+        raise BadValue("proof", "a proof of a false share", "one of a right share")
+    ctx.emit(events.FalseDealing(r.study, r.number, tx.dealer, member.id))
     # two strikes: it has to wait before it may join again
-    r = replace(r, strikes=(*r.strikes, *sorted(silent), *sorted(silent)))
-    ask_keys_again(ctx, r, without=silent)
+    ask_keys_again(ctx, replace(r, strikes=(*r.strikes, *[tx.dealer] * MAX_STRIKES)), [tx.dealer])
+
+
+def make_channel(
+    state: Reader, r: Round, dealer: MemberId, recipient: MemberId
+) -> tuple[Channel, bytes]:
+    """Return the way of one sealed share, and the sealed share (64 bytes). Raises MaskError or
+    BadValue."""
+    masks = r.need_masks()
+    keys = [MASK_KEYS.need(state, r.study, "keys", r.number, m).seal for m in (dealer, recipient)]
+    record = DEALINGS.need(state, r.study, "dealing", dealer)
+    sealed = decode("sealed", record.sealed, len(masks.keyed) * SHARE_BYTES)
+    at = masks.keyed.index(recipient) * SHARE_BYTES
+    channel = Channel(
+        make_terms(state, r, dealer), read_dealing(r, record.dealing), recipient,
+        bytes.fromhex(keys[0]), bytes.fromhex(keys[1]),
+    )  # fmt: skip
+    return channel, sealed[at : at + SHARE_BYTES]
 
 
 def open_shares(ctx: Context, tx: Open) -> None:
@@ -228,7 +212,7 @@ def read_dealing(r: Round, text: str) -> Dealing:
     return Dealing.from_bytes(decode("dealing", text, dealing_bytes(n, t)), n, t)
 
 
-def need_keying(ctx: Context, tx: Deal | Object | Reveal, member: MemberId) -> Round:
+def need_keying(ctx: Context, tx: Deal | Complain, member: MemberId) -> Round:
     """Return the open round if the act is of its keying and phase, and the member has keys."""
     _, _, r = need_open_round(ctx, tx.study)
     masks = r.masks
@@ -241,7 +225,7 @@ def need_keying(ctx: Context, tx: Deal | Object | Reveal, member: MemberId) -> R
     return r
 
 
-def say(tx: Key | Deal | Object | Reveal) -> str:
+def say(tx: Key | Deal | Complain) -> str:
     """Return the subject of an act in words."""
     return f"keying {tx.keying} of round {tx.number} of '{tx.study[:40]}'"
 

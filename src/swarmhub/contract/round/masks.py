@@ -22,7 +22,6 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
-    REVEALED,
     Masks,
     Round,
     Spec,
@@ -116,9 +115,6 @@ def forget_dealings(state: Overlay, r: Round) -> None:
         return
     for m in {*masks.keyed, *r.roster, *r.enrolled}:
         drop(state, r.study, r.number, m)
-    for o in masks.answered:
-        if REVEALED.get(state, r.study, "revealed", o.dealer, o.by) is not None:
-            REVEALED.put(state, r.study, "revealed", o.dealer, o.by, record=None)
 
 
 def drop(state: Overlay, study: str, number: int, member: MemberId) -> None:

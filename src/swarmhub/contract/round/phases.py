@@ -120,8 +120,6 @@ def advance(ctx: Context, name: str) -> None:
         r = advance_dealing(ctx, spec, r)
     if r.phase != COLLECTING or not is_enough(spec, r, r.contributors):
         return
-    if r.masks and r.masks.objections:
-        return
     if set(r.contributors) >= set(r.roster) or r.grace == "over":
         if r.masks and len(r.contributions) < r.masks.threshold:
             ask_keys_again(ctx, r)  # fewer keys have a lower threshold

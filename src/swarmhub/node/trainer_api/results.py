@@ -22,7 +22,7 @@ from swarmhub.node.study_driver import AGAIN_S, StudyDriver
 from swarmhub.node.trainer_api.messages import TaskResult
 from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.privacy.vectors import make_masked_layout
+from swarmhub.privacy import ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.types import Digest
@@ -164,6 +164,6 @@ class _StillShort(Exception):
 def need_maskable(layout: Layout) -> None:
     """Raise TrainerError, with the array, for parameters that cannot be masked."""
     try:
-        make_masked_layout(layout)
+        ring_layout(layout)
     except MaskError as error:
         raise TrainerError(str(error)) from None
