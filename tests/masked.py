@@ -10,7 +10,7 @@ import numpy as np
 from builders import HEART, LAYOUT, MODEL_BYTES, Consortium
 
 from swarmhub.contract.records import DEALINGS, MaskedSum, Privacy
-from swarmhub.contract.transactions import Complain, Deal, Key, Open
+from swarmhub.contract.transactions import Complain, Deal, Key, Open, Rekey
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.masking import get_dealt, make_keying
 from swarmhub.secret_sharing import complain
@@ -59,6 +59,9 @@ class MaskedConsortium(Consortium):
     def deal(self, *members: int) -> None:
         for member in members:
             self.ok(member, self.dealing(member))
+
+    def rekey(self) -> Rekey:
+        return Rekey(HEART, self.round().number, self.keying)
 
     def complaint(self, by: int, dealer: int) -> Complain:
         """A complaint with a true proof of the two members' secret."""

@@ -17,6 +17,7 @@
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
     ├── MaskError              keys, shares or masks that are not what they should be
+    │   └── SpentError         ... a secret of a masked round that is lost, or was used already
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
         └── FenceError         another trainer has attached to the study since
 
@@ -153,6 +154,10 @@ class MaskError(SwarmhubError):
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
         super().__init__(sentence)
+
+
+class SpentError(MaskError):
+    """A secret of a masked round that is lost, or was used already: secrets are used once."""
 
 
 class TrainerError(SwarmhubError):

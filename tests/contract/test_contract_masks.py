@@ -249,12 +249,24 @@ def test_a_retracted_contribution_leaves_the_masks_as_they_are():
     assert c.round().phase == "CONFIRMING"
 
 
-def test_below_the_threshold_the_same_masks_collect_again():
+def test_below_the_threshold_a_round_begins_again_with_new_keys():
     c = at("MERGING", n=3)
     c.ok(2, Retract(c.ref()))
-    assert (c.round().phase, c.round().roster, c.keying) == ("COLLECTING", (1, 2, 3), 0)
-    c.contribute(2)
-    assert c.round().phase == "MERGING"
+    assert (c.round().phase, c.round().roster, c.round().contributions) == ("KEYING", (1, 2, 3), ())
+    assert c.keying == c.round().revision > 0
+
+
+def test_a_member_that_has_lost_its_keys_asks_for_new_ones_twice():
+    c = at("COLLECTING")
+    c.contribute(1)
+    c.refused("NotAllowed", 1, c.rekey())
+    for _ in range(2):
+        before = c.rekey()
+        c.ok(2, before)
+        c.refused("StaleRound", 2, before)
+        c.reach("COLLECTING", 1, 2, 3, 4) if c.keying < 2 else None
+    c.send_keys(1, 3, 4)
+    c.refused("NotAllowed", 2, c.key(2))
 
 
 def test_a_dealer_that_leaves_the_study_makes_new_keys():

@@ -350,6 +350,17 @@ class Complain:
 
 
 @dataclass(frozen=True)
+class Rekey:
+    """Ask for new keys of a masked round: the signer has lost its own, or the answer that it has
+    masked with them, and masks are used once."""
+
+    KIND: ClassVar[str] = "round.rekey"
+    study: str
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
 class Open:
     """Show the signer's shares (base64, one of each dealer by id) that open the settled sum: of a
     contributor's self mask, of another dealer's pair key."""
@@ -374,7 +385,7 @@ BODIES: dict[str, type[Any]] = {
         Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Pause, Finish,
         Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
-        Key, Deal, Complain, Open,
+        Key, Deal, Complain, Rekey, Open,
         Poke,
     )
 }  # fmt: skip

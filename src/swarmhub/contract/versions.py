@@ -97,6 +97,7 @@ RULES_1: Rules = {
     t.Key: masking.key,
     t.Deal: masking.deal,
     t.Complain: masking.complain,
+    t.Rekey: masking.rekey,
     t.Open: masking.open_shares,
     t.Poke: progress.poke,
 }

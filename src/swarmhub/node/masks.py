@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from swarmhub.errors import SpentError
 from swarmhub.failpoints import failpoint
 from swarmhub.node import work
 from swarmhub.node.position import Position
@@ -22,6 +23,7 @@ from swarmhub.protocol.effects import (
     MaskOwn,
     Unmask,
 )
+from swarmhub.protocol.observations import MasksSpent
 from swarmhub.types import OFFER_DOMAIN
 
 MANY_CLIPPED = 0.5  # of the values: then the clip decides what is learnt
@@ -52,6 +54,14 @@ class MaskRunner:
     async def carry_out(self, effect: MaskEffect) -> None:
         """Carry out an effect. Raises MaskError if this node has lost the secret, or has used it
         for something else."""
+        try:
+            await self._do(effect)
+        except SpentError:
+            if not isinstance(effect, MakeKeys | Unmask):
+                self._learn(MasksSpent(effect.keying.number, effect.keying.keying))
+            raise
+
+    async def _do(self, effect: MaskEffect) -> None:
         match effect:
             case MaskOwn():
                 await self._mask_own(effect)

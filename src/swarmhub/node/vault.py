@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmhub import codec
-from swarmhub.errors import BadInput, MaskError
+from swarmhub.errors import BadInput, MaskError, SpentError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import seal, unseal, write_durably
 from swarmhub.protocol import OwnMasked
@@ -79,7 +79,7 @@ class Vault:
             return bytes.fromhex(found.root)
 
     def bind(self, number: int, keying: int, use: Use, digest: Digest) -> None:
-        """Record what a root is used for. Raises MaskError if it was used for another."""
+        """Record what a root is used for. Raises SpentError if it was used for another."""
         with self._lock:
             found = self._find(number, keying)
             if found is None:
@@ -88,9 +88,9 @@ class Vault:
             if before == digest:
                 return
             if before:
-                raise MaskError(
+                raise SpentError(
                     f"Expected the {use} {before[:16]}… for the masks of round {number}, got "
-                    f"{digest[:16]}…; masks are used once, so this node waits for new keys."
+                    f"{digest[:16]}…; masks are used once, so this node asks for new keys."
                 )
             bound = replace(found, answer=digest) if use == "answer" else replace(found, set=digest)
             others = tuple(r for r in self._roots.roots if r != found)

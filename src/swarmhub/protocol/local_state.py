@@ -23,6 +23,7 @@ from swarmhub.protocol.observations import (
     ExcerptUnavailable,
     FetchedBlobs,
     KeysMade,
+    MasksSpent,
     MergeDone,
     Observation,
     Offered,
@@ -87,9 +88,12 @@ class MaskState:
     keys: dict[tuple[int, int], KeysMade] = field(default_factory=dict)  # by round and keying
     dealings: dict[tuple[int, int], DealingMade] = field(default_factory=dict)
     checked: dict[tuple[int, int, MemberId], str] = field(default_factory=dict)  # and dealer
+    spent: set[tuple[int, int]] = field(default_factory=set)  # rounds and keyings
     openings: dict[tuple[int, int], str] = field(default_factory=dict)  # by round and revision
 
-    def learn(self, event: KeysMade | DealingMade | ShareChecked | OpeningMade) -> None:
+    def learn(
+        self, event: KeysMade | DealingMade | ShareChecked | MasksSpent | OpeningMade
+    ) -> None:
         """Record an observation."""
         match event:
             case KeysMade():
@@ -98,6 +102,8 @@ class MaskState:
                 self.dealings[event.number, event.keying] = event
             case ShareChecked(number, keying, dealer, complaint):
                 self.checked[number, keying, dealer] = complaint
+            case MasksSpent(number, keying):
+                self.spent.add((number, keying))
             case OpeningMade():
                 self.openings[event.number, event.revision] = event.shares
 
@@ -106,6 +112,7 @@ class MaskState:
         self.keys = {k: v for k, v in self.keys.items() if k[0] >= number}
         self.dealings = {k: v for k, v in self.dealings.items() if k[0] >= number}
         self.checked = {k: v for k, v in self.checked.items() if k[0] >= number}
+        self.spent = {k for k in self.spent if k[0] >= number}
         self.openings = {k: v for k, v in self.openings.items() if k[0] >= number}
 
 
@@ -213,7 +220,7 @@ class LocalState:
             case OwnMasked():
                 self.held.add(event.digest)
                 self.masked = event
-            case KeysMade() | DealingMade() | ShareChecked() | OpeningMade():
+            case KeysMade() | DealingMade() | ShareChecked() | MasksSpent() | OpeningMade():
                 self.masks.learn(event)
 
     def take_back(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import Literal, Protocol
 
 from swarmhub import codec
-from swarmhub.errors import MaskError
+from swarmhub.errors import SpentError
 from swarmhub.params import Layout
 from swarmhub.privacy import Masking, mask_model, ring_layout, unmask_model
 from swarmhub.protocol import mask_work as work
@@ -48,7 +48,7 @@ class MaskVault(Protocol):
         ...
 
     def bind(self, number: int, keying: int, use: Use, digest: Digest) -> None:
-        """Record, on disk, what a root is used for. Raises MaskError if it was used for
+        """Record, on disk, what a root is used for. Raises SpentError if it was used for
         another."""
         ...
 
@@ -60,14 +60,14 @@ def make_keys(vault: MaskVault, effect: MakeKeys) -> KeysMade:
 
 
 def need_root(vault: MaskVault, keying: Keying) -> bytes:
-    """Return the root of a keying. Raises MaskError if it is not the one whose keys are on the
+    """Return the root of a keying. Raises SpentError if it is not the one whose keys are on the
     ledger: this node has lost that."""
     root = vault.root(keying.number, keying.keying)
     mine = keying.of(keying.me)
     if work.make_keys(root) != (mine.pair, mine.seal):
-        raise MaskError(
+        raise SpentError(
             f"Expected the secret of round {keying.number} of '{keying.study}', but this node has "
-            "lost it; it takes part again when keys are next asked for."
+            "lost it; it asks for new keys."
         )
     return root
 

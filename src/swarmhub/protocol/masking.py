@@ -20,7 +20,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, DEALING, KEYING, OPEN, UNMASKING
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Rekey
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
@@ -50,6 +50,7 @@ def mask(view: View) -> Iterator[Effect]:
             yield from deal(view)
         if r.phase in (DEALING, COLLECTING):
             yield from check_shares(view)
+            yield from ask_for_keys(view)
         if r.phase == UNMASKING:
             yield from open_shares(view)
     if r.phase in (UNMASKING, CONFIRMING):
@@ -99,6 +100,13 @@ def check_shares(view: View) -> Iterator[Effect]:
             yield CheckShare(make_keying(view.state, r, view.me), dealt)
         elif found and not is_told:
             yield Submit(Complain(r.study, r.number, masks.keying, dealt.dealer, found))
+
+
+def ask_for_keys(view: View) -> Iterator[Effect]:
+    """Ask for new keys if this node cannot go on with its own."""
+    r, keying = view.r, view.r.need_masks().keying
+    if (r.number, keying) in view.local.masks.spent and r.contribution_of(view.me) is None:
+        yield Submit(Rekey(r.study, r.number, keying))
 
 
 def has_all_shares(view: View) -> bool:

@@ -96,6 +96,15 @@ class ShareChecked:
 
 
 @dataclass(frozen=True)
+class MasksSpent:
+    """This node cannot go on with its keys of a keying: they are lost, or were used for an answer
+    that is lost."""
+
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
 class OpeningMade:
     number: int
     revision: int
@@ -283,5 +292,6 @@ Observation: TypeAlias = (
     | KeysMade
     | DealingMade
     | ShareChecked
+    | MasksSpent
     | OpeningMade
 )

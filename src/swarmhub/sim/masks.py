@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from swarmhub.errors import MaskError, MergeError
+from swarmhub.errors import MaskError, MergeError, SpentError
 from swarmhub.params import Layout
 from swarmhub.protocol import MaskEffect, MergeDone, Observation, OwnMasked
 from swarmhub.protocol import mask_procedure as procedure
@@ -18,6 +18,7 @@ from swarmhub.protocol.effects import (
     Unmask,
 )
 from swarmhub.protocol.mask_procedure import Use
+from swarmhub.protocol.observations import MasksSpent
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
 from swarmhub.sim.exchange import TalkingNode
@@ -39,7 +40,7 @@ class SimVault:
         """Record what a root is used for."""
         before = self._disk.uses.setdefault((number, keying, use), digest)
         if before != digest:
-            raise MaskError(f"the {use} of round {number} (keying {keying}) is another one")
+            raise SpentError(f"the {use} of round {number} (keying {keying}) is another one")
 
 
 class MaskingNode(TalkingNode):
@@ -56,6 +57,11 @@ class MaskingNode(TalkingNode):
     def _do_mask(self, effect: MaskEffect) -> None:
         try:
             self.done(effect, self._compute(effect))
+        except SpentError:
+            if not isinstance(effect, MakeKeys | Unmask):
+                keying = effect.keying
+                self.local.learn(MasksSpent(keying.number, keying.keying), self.now_ms)
+            self.failed(effect)
         except (DiskFull, MaskError, MergeError):
             self.failed(effect)
 

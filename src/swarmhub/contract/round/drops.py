@@ -133,8 +133,8 @@ def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
 def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
     """Go back to the phase before the merge, since too few are left without a member."""
     deadlines.clear(ctx.state, f"term/{r.study}")
-    if r.masks is not None:
-        collect_masked_again(ctx, spec, study, r, gone)
+    if r.masks is not None:  # with new keys: an answer that was lost may be another one now
+        ask_keys_again(ctx, r, without=[gone] if study.samples_of(gone) is None else [])
         return
     back = get_before(r, MERGING)
     if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
@@ -145,20 +145,6 @@ def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: Member
     STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
     r = replace(r, phase=back, grace="", roster=roster)
     put(ctx, r.with_lead(term=r.lead.term + 1))
-    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
-    advance(ctx, r.study)
-
-
-def collect_masked_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
-    """Go back to collect from those that have dealt, if they can make up a set; else begin again
-    with new keys. A member that contributed before sends the same, or nothing."""
-    enrolled = {e.member for e in study.enrolled}
-    roster = tuple(m for m in r.need_masks().dealt if m in enrolled)
-    again = replace(r, phase=get_before(r, MERGING), grace="", roster=roster)
-    if not is_enough_masked(spec, again):
-        ask_keys_again(ctx, r, without=() if gone in enrolled else [gone])
-        return
-    put(ctx, again.with_lead(term=r.lead.term + 1))
     ctx.emit(events.CollectsAgain(r.study, r.number, roster))
     advance(ctx, r.study)
 

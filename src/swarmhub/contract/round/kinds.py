@@ -69,13 +69,14 @@ PHASES = {
     DEALING: Phase(
         "all with keys have dealt their shares, or enough have and their time is over",
         "keying",
-        ("round.ready", "round.deal", "round.complain"),
+        ("round.ready", "round.deal", "round.complain", "round.rekey"),
         "stays",
     ),
     COLLECTING: Phase(
         "the whole roster has contributed, or min_peers have and the grace is over",
         "grace",
-        ("round.ready", "round.contribute", "round.retract", "round.complain"),
+        ("round.ready", "round.contribute", "round.retract", "round.complain",
+         "round.rekey"),
         "stays",
     ),
     MERGING: Phase(

@@ -32,7 +32,7 @@ from swarmhub.contract.round.masks import (
 )
 from swarmhub.contract.round.phases import advance, ask_keys_again, start_confirming
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Deal, Key, Open
+from swarmhub.contract.transactions import Complain, Deal, Key, Open, Rekey
 from swarmhub.errors import MaskError
 from swarmhub.secret_sharing import (
     COMPLAINT_BYTES,
@@ -132,6 +132,17 @@ def complain(ctx: Context, tx: Complain) -> None:
     ask_keys_again(ctx, replace(r, strikes=(*r.strikes, *[tx.dealer] * MAX_STRIKES)), [tx.dealer])
 
 
+def rekey(ctx: Context, tx: Rekey) -> None:
+    """Begin the round again with new keys for a member that cannot go on with its own; it may not
+    do so again and again."""
+    member = ctx.need_member()
+    r = need_keying(ctx, tx, member.id)
+    if r.contribution_of(member.id) is not None:
+        raise NotAllowed("a member that has not contributed", "ask for new keys")
+    need_few_strikes(r, member)
+    ask_keys_again(ctx, replace(r, strikes=(*r.strikes, member.id)))
+
+
 def make_channel(
     state: Reader, r: Round, dealer: MemberId, recipient: MemberId
 ) -> tuple[Channel, bytes]:
@@ -212,7 +223,7 @@ def read_dealing(r: Round, text: str) -> Dealing:
     return Dealing.from_bytes(decode("dealing", text, dealing_bytes(n, t)), n, t)
 
 
-def need_keying(ctx: Context, tx: Deal | Complain, member: MemberId) -> Round:
+def need_keying(ctx: Context, tx: Deal | Complain | Rekey, member: MemberId) -> Round:
     """Return the open round if the act is of its keying and phase, and the member has keys."""
     _, _, r = need_open_round(ctx, tx.study)
     masks = r.masks
@@ -225,7 +236,7 @@ def need_keying(ctx: Context, tx: Deal | Complain, member: MemberId) -> Round:
     return r
 
 
-def say(tx: Key | Deal | Complain) -> str:
+def say(tx: Key | Deal | Complain | Rekey) -> str:
     """Return the subject of an act in words."""
     return f"keying {tx.keying} of round {tx.number} of '{tx.study[:40]}'"
 
