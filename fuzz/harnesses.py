@@ -18,18 +18,19 @@ import shutil
 import tempfile
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
 import numpy as np
 import pandas as pd  # noqa: F401 (readers import it at first use: its memory is not theirs)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
 from swarmhub import codec, contract, keys
 from swarmhub.blobs.leaves import parse_fingerprint, read_leaves
-from swarmhub.contract import Result
+from swarmhub.contract import Misbehaviour, Result
 from swarmhub.contract.envelope import Transaction, read_transaction, write_transaction
 from swarmhub.contract.events import Departed, Withdrawn
 from swarmhub.contract.inheritance import will_message
@@ -57,6 +58,14 @@ from swarmhub.contract.transactions import (
 from swarmhub.data.design import Design
 from swarmhub.data.reading import Files, read_dataset
 from swarmhub.data.schema import Schema, declare_label
+from swarmhub.documents import (
+    Bundle,
+    CodeFile,
+    diff_bundles,
+    escape_text,
+    pack_bundle,
+    read_bundle,
+)
 from swarmhub.errors import BadInput, BlobError, HomeError, Malformed, MergeError, PeerError
 from swarmhub.home.bootstrap import (
     TrustedCheckpoint,
@@ -73,12 +82,27 @@ from swarmhub.ledger.blocks import Header, pack_txs, unpack_block
 from swarmhub.ledger.cometbft import messages
 from swarmhub.ledger.cometbft.abci import frame, read_message
 from swarmhub.ledger.cometbft.folder import read_peers
+from swarmhub.ledger.cometbft.headers import (
+    BlockId,
+    Commit,
+    EngineHeader,
+    Precommit,
+    SignedHeader,
+    Time,
+    ValidatorSet,
+    compute_header_hash,
+    compute_set_hash,
+    make_set,
+    write_vote,
+)
+from swarmhub.ledger.cometbft.light_client import NotAgreed, Root, check_headers
 from swarmhub.ledger.cometbft.snapshots import Restoring, pack_state
 from swarmhub.merge import merge_statistics
 from swarmhub.node.trainer_api.messages import read_next_task, read_result
 from swarmhub.operations.backup import back_up, restore
-from swarmhub.operations.evidence.extract import Excerpt, read_line, write_line
+from swarmhub.operations.evidence.extract import Excerpt, Hidden
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import read_line, write_line
 from swarmhub.operations.evidence.manifest import FORM, Manifest, list_file, read_manifest
 from swarmhub.operations.ledger_client import read_card
 from swarmhub.operations.recovery import read_restart
@@ -532,7 +556,60 @@ def excerpts() -> list[bytes]:
     left = Result("f" * 64, "ok", "", (Departed(1, "left"),))
     events = (Withdrawn("heart", 1), *left.events)
     whole = Committed(block, (left, Result("0" * 64, "Malformed")), events)
-    return [write_line(Excerpt("part", whole))]
+    agreed = Block(header, "", (transaction(Leave()),), "e" * 64, (Misbehaviour("ab" * 20, 2),))
+    hidden = (Hidden(1, "0" * 64, "1" * 64),)
+    part = Excerpt("part", Committed(agreed, (left,), events), hidden)
+    return [write_line(Excerpt("part", whole)), write_line(part)]
+
+
+def try_header(data: bytes) -> None:
+    """A header that validators are said to have signed, as the only one of its chain."""
+    signed = codec.unpack(SignedHeader, data)
+    header = header_of_two()
+    root = Root(header.chain_id, two_validators(), header.app_hash)
+    check_headers(root, [signed], [two_validators()])
+    assert signed.header == header, "nobody has signed another one"
+
+
+@functools.cache
+def two_validators() -> ValidatorSet:
+    return make_set([(key("h1").public, 1), (key("h2").public, 1)])
+
+
+@functools.cache
+def header_of_two() -> EngineHeader:
+    names = compute_set_hash(two_validators())
+    return EngineHeader(
+        "hearts-0", 1, Time(1_700_000_000, 321), BlockId(), "a" * 64, "b" * 64, names, names,
+        "c" * 64, "d" * 64, "e" * 64, "f" * 64, two_validators().validators[0].address, 11, 1,
+    )  # fmt: skip
+
+
+def headers() -> list[bytes]:
+    header, empty = header_of_two(), Commit(0, 1, "a" * 64, ())
+    votes = []
+    for place, validator in enumerate(two_validators().validators):
+        (own,) = (k for k in (key("h1"), key("h2")) if k.public == validator.key)
+        vote = Precommit(place, Time(1_700_000_001, place), "")
+        signer = Ed25519PrivateKey.from_private_bytes(own.seed)
+        message = write_vote(header, compute_header_hash(header), empty, vote)
+        votes.append(replace(vote, signature=signer.sign(message).hex()))
+    return [codec.pack(SignedHeader(header, replace(empty, votes=tuple(votes))))]
+
+
+def try_bundle(data: bytes) -> None:
+    """The code of a study, as a member gives it."""
+    found = read_bundle(data)
+    assert pack_bundle(found.files) == data
+    assert all("\x1b" not in escape_text(file.text) for file in found.files)
+    diff_bundles(found, Bundle((CodeFile("fit.py", b"x = 1\n"),)))
+
+
+def bundles() -> list[bytes]:
+    """Code of one file, and of several."""
+    one = CodeFile("fit.py", "größe = 1\n".encode())
+    many = [CodeFile(f"lib/{n}.py", b"x = 1\n" * n) for n in range(12)]
+    return [pack_bundle([one]), pack_bundle([*many, one, CodeFile("requirements.txt", b"numpy")])]
 
 
 def try_manifest(data: bytes) -> None:
@@ -704,6 +781,8 @@ HARNESSES = {
         ),
         Harness("stretches", try_starts, lambda: [codec.encode([0, 256, 69888])], (Malformed,)),
         Harness("excerpts", try_excerpt, excerpts, (Malformed,)),
+        Harness("headers", try_header, headers, (Malformed, NotAgreed)),
+        Harness("bundles", try_bundle, bundles, (Malformed,)),
         Harness("manifests", try_manifest, manifests, (Altered,)),
         Harness("asks", try_ask, lambda: [b'{"fence": 3, "wait_s": 20}'], (BadInput,)),
         Harness("answers", try_answer, answers, (BadInput,)),

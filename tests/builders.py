@@ -147,7 +147,7 @@ def auc(of: str, micro: int, samples: int = 100) -> Evaluation:
 class Consortium:
     """n members ("h1" has id 1, ...) on a chain in memory, and the clock."""
 
-    chain_type = MemoryChain
+    chain_type: Any = MemoryChain
 
     def __init__(self, n: int = 4, **genesis: Any) -> None:
         self.accounts = {i: key(f"h{i}") for i in range(1, n + 1)}

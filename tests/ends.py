@@ -41,6 +41,7 @@ class OpenGate:
     def __init__(self, readable=True):
         self.readable, self.receipts, self.merged = readable, [], None
         self.greetings, self.bytes_sent = [], {}
+        self.documents = {}  # path by digest
 
     async def may_read(self, member, digest):
         return self.readable
@@ -50,6 +51,12 @@ class OpenGate:
 
     def sent_layout(self, member, digest, nbytes):
         self.sent(member, f"layout of {digest}", nbytes)
+
+    async def document(self, member, digest):
+        return self.documents.get(digest) if self.readable else None
+
+    def sent_document(self, member, digest, nbytes):
+        self.sent(member, digest, nbytes)
 
     async def offer(self, member, study, number, revision, known):
         return self.merged

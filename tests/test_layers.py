@@ -31,7 +31,7 @@ LEVELS = [
     ["contract"],
     ["merge", "privacy"],
     ["protocol"],
-    ["ledger", "blobs", "transport"],
+    ["ledger", "blobs", "transport", "documents"],
     ["train"],
     ["data", "evaluation", "recipes", "models"],
     ["home"],

@@ -15,11 +15,11 @@ import hashlib
 import os
 import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from swarmhub.errors import BlobError
+from swarmhub.errors import BadInput, BlobError
 from swarmhub.failpoints import failpoint
 
 SHARED, SHARED_FOLDER = 0o660, 0o770
@@ -115,6 +115,18 @@ def write_whole(path: Path, data: bytes) -> None:
     partial.write_bytes(data)
     failpoint("file.written")
     partial.replace(path)
+
+
+def write_new(path: Path, pieces: Iterable[bytes]) -> int:
+    """Write pieces into a new file; return their bytes. Raises BadInput if there is a file already;
+    the first piece is made before the file is."""
+    place, left = path.expanduser(), iter(pieces)
+    first = next(left, b"")
+    try:
+        with place.open("xb") as file:
+            return file.write(first) + sum(file.write(piece) for piece in left)
+    except FileExistsError:
+        raise BadInput(f"Expected no file at {place}, found one; it is not overwritten.") from None
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:

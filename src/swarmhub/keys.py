@@ -228,6 +228,18 @@ def verify(public: str, domain: str, message: bytes, signature: str) -> bool:
     return True
 
 
+def verify_bytes(public: str, message: bytes, signature: str) -> bool:
+    """Return whether `signature` (hex) by `public` (hex) is valid for the message alone, as other
+    programs sign. Never raises on hostile input."""
+    try:
+        if len(public) != 64 or len(signature) != 128:
+            return False
+        _public(public).verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError, InternalError):
+        return False
+    return True
+
+
 # Signatures that were made here or found valid: a node meets a transaction when it arrives and in
 # its block, and a receipt at every decision of a leader.
 

@@ -66,7 +66,7 @@ def study_of(ids):
         enrolled=tuple(Enrolment(m, MAX_SAMPLES) for m in ids),
         settled=tuple(LastSettled(m, 100_003, 1 << 52, 31, 100_000) for m in ids),
         current=model, best=model, resumes=Position(100_003, 31, 100_000, 99_999, 99_999),
-        best_score=Score(LONG, BIG, BIG, METRICS),
+        best_score=Score(LONG, BIG, BIG, METRICS, ids), scorers=ids,
     )  # fmt: skip
 
 

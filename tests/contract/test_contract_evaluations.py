@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from builders import (
+    HEART,
     auc,
     digest,
     initialised,
@@ -14,6 +17,7 @@ from builders import (
 from swarmhub.contract.events import Evaluated, Settled
 from swarmhub.contract.records import Evaluation
 from swarmhub.contract.round.checks import MAX_METRICS
+from swarmhub.contract.transactions import Withdraw
 
 # evaluations
 
@@ -167,3 +171,86 @@ def test_an_evaluation_round_closes_after_its_grace():
     c.contribute(1, 2, 3)
     c.idle(c.spec().quorum_grace_ms)
     assert c.study().status == "finished"
+
+
+# the best model over one set of members
+
+
+def scored(*rounds, members=(1, 2, 3), **spec):
+    """A study in which the k-th model has these scores, by member; the first is the initial one."""
+    c = initialised(len(members), rounds=len(rounds) + 1, **spec)
+    for measured in rounds:
+        base = c.round().base
+        for m in members:
+            evaluations = (auc(base, measured[m]),) if m in measured else ()
+            c.contribute(m, evaluations=evaluations)
+        c.settle()
+    return c
+
+
+def number_of_best(c):
+    models = [e.model.digest for e in c.happened(Settled)]
+    return models.index(c.study().best.digest)
+
+
+def test_a_model_without_a_hospitals_score_is_not_compared():
+    c = scored({1: 900, 2: 900, 3: 300}, {1: 901, 2: 901}, {1: 800, 2: 800, 3: 800})
+    assert number_of_best(c) == 2
+    assert c.study().best_score.members == (1, 2, 3)
+
+
+def test_the_best_stays_while_a_hospital_is_away():
+    c = scored({1: 500, 2: 500, 3: 500}, {1: 900, 2: 900}, {1: 950, 2: 950})
+    assert number_of_best(c) == 0
+
+
+def test_a_new_hospitals_first_score_begins_another_comparison():
+    c = scored({1: 900, 2: 900}, {1: 500, 2: 500, 3: 500}, {1: 400, 2: 400, 3: 400})
+    assert number_of_best(c) == 1
+    assert c.study().best_score.members == c.study().scorers == (1, 2, 3)
+
+
+def test_until_all_have_measured_one_the_best_is_of_fewer():
+    c = scored({1: 900, 2: 900}, {1: 500, 3: 500})
+    assert number_of_best(c) == 0
+    assert (c.study().best_score.members, c.study().scorers) == ((1, 2), (1, 2, 3))
+
+
+def test_a_hospital_that_measures_nothing_is_not_waited_for():
+    assert number_of_best(scored({1: 500, 2: 500}, {1: 600, 2: 600})) == 1
+
+
+def test_after_a_withdrawal_the_others_choose():
+    c = scored({1: 500, 2: 500, 3: 900}, {1: 550, 2: 550})
+    c.ok(3, Withdraw(HEART))
+    assert c.study().scorers == (1, 2)
+    for m in (1, 2):
+        c.contribute(m, evaluations=(auc(c.round().base, 510),))
+    c.settle()
+    assert number_of_best(c) == 2
+
+
+def find_best(rounds):
+    """The first of the models with the largest mean, of those that all scorers have measured; None
+    if there is none. From the definition, over the whole table at once."""
+    scorers = {m for measured in rounds for m in measured}
+    means = [
+        sum(measured.values()) // len(measured) if measured.keys() == scorers else None
+        for measured in rounds
+    ]
+    known = [mean for mean in means if mean is not None]
+    return means.index(max(known)) if known else None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_best_model_is_that_of_the_whole_table(seed):
+    draw = random.Random(seed)
+    rounds = [
+        {m: draw.randrange(9) * 100 for m in (1, 2, 3) if draw.random() < 0.8} for _ in range(8)
+    ]
+    c = scored(*rounds)
+    expected = find_best(rounds)
+    if expected is None:
+        assert c.study().best_score.members != c.study().scorers
+    else:
+        assert number_of_best(c) == expected

@@ -70,6 +70,7 @@ def staged(*stages, n=3, **terms):
         ((BEGIN, replace(LEARN, max_rounds=100_000)), "stages"),
         ((replace(FIT, rule=MergeRule("trimmed_mean")),), "stages[0].rule"),
         ((BEGIN, replace(LEARN, rule=MergeRule("trimmed_mean", 500))), "stages[1].rule"),
+        ((BEGIN, replace(LEARN, rule=MergeRule(max_share_permille=0))), "stages[1].rule.max_share"),
         ((replace(FIT, members=(2, 1)),), "stages[0].members"),
         ((replace(FIT, members=(1, 1)),), "stages[0].members"),
         ((replace(FIT, members=(1, 2, 9)),), "stages[0].members"),

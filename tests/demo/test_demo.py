@@ -415,3 +415,31 @@ def test_terms_of_any_outcome_take_the_place_of_the_options(tmp_path):
     refused = swarmhub("demo", "--study", terms, "--label", "age", *sites)
     assert refused.returncode == 2
     assert "the terms say it" in refused.stderr
+
+
+def test_a_swarm_whose_changes_are_clipped_and_capped_learns_as_well(tmp_path):
+    arguments = ("--merge", "clipped_mean", "--max-share", "400")
+    done = swarmhub("demo", "--json", *arguments, "--home", tmp_path / "d")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["auc"]["swarm"] == pytest.approx(found["auc"]["central"], abs=0.015)
+    events = json.loads(swarmhub("ledger", "log", "--file", found["ledger"], "--json").stdout)
+    rules = {e["model"]["rule"] for e in events if e["event"] == "settled" and e["model"]["rule"]}
+    assert "clipped_mean" in rules
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--merge", "krum"), "Expected --merge weighted_mean"),
+        (("--merge", "trimmed_mean", "--max-share", "250"), "ignores weights"),
+        (("--max-share", "0"), "from 1 to 1000"),
+        (("--max-share", "250", "--model", "trees"), "Expected no --merge"),
+    ],
+    ids=str,
+)
+def test_a_rule_that_the_demo_cannot_have_is_refused(tmp_path, arguments, words):
+    done = swarmhub("demo", *arguments, "--home", tmp_path / "d")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1

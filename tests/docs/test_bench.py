@@ -10,6 +10,7 @@ from pathlib import Path
 import audit_overhead
 import false_merges
 import pytest
+import robust
 import soak
 
 pytestmark = pytest.mark.process
@@ -127,3 +128,14 @@ def test_every_lie_of_real_leaders_is_caught_in_models_of_one_chunk_and_of_sever
 def test_audits_that_cost_too_much_are_said(overhead, limit, is_well):
     found = audit_overhead.judge({"overhead": overhead, "limit_percent": limit})
     assert (found == []) == is_well
+
+
+# robust means
+
+
+def test_unequal_hospitals_lose_little_by_clipping_and_a_lie_is_bounded():
+    found = robust.measure(range(2), 1.0, 0)
+    for (rule, attack), most in robust.LIMITS.items():
+        assert found[rule][attack] <= most, (rule, attack)
+    assert found["weighted mean"]["largest x1000"] > 500
+    assert found["weighted mean"]["clean"] < 1e-12

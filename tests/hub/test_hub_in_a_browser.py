@@ -8,11 +8,14 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from markers import TERMS, write_table
 from swarm import PROGRAMS, Network, make_spec, swarmhub
 
 from swarmhub.contract.records import STUDY
@@ -21,6 +24,7 @@ from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.hub.context import users_of
 from swarmhub.hub.process import make_link
+from swarmhub.operations.evidence.verify import verify_evidence
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -30,17 +34,6 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-component-update", "--no-first-run"]  # fmt: skip
 ROLES = {"rosa": ("researcher",), "otto": ("owner",), "ada": ("administrator",), "vera": ()}
 ADDER = [PROGRAMS / "add_one.py", "--study", "long", "--pause", "0.3"]
-TERMS = """
-name = "markers"
-title = "Do four markers tell who is ill?"
-min_peers = 2
-quorum_grace_ms = 2000
-leader_timeout_ms = 5000
-rounds = 10
-[data.outcome]
-column = "ill"
-positive = ["1"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +64,13 @@ class Apart(Network):
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     with Apart(tmp_path_factory.mktemp("browser"), 3) as found:
+        data = found.root / "data"
+        data.mkdir()
+        for name, seed in (("patients-2025.csv", 21), ("patients-2026.csv", 22)):
+            write_table(data / name, seed)
+        home = found.homes[0]
+        home.config = replace(home.config, hub_data=str(data))
+        home.write_config()
         for i in (1, 2, 3):
             found.up(i, SWARMHUB_HUB="on")
         for home in found.homes:
@@ -142,17 +142,6 @@ def picture(person, name, at="main"):
     assert outline == json.loads(kept.read_text()), f"{name} has changed: SWARMHUB_PICTURES=1"
 
 
-def write_table(path, seed):
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(80, 4))
-    ill = (x @ [1.2, -0.8, 0.5, 0.0] + rng.logistic(size=80) > 0).astype(int)
-    rows = [",".join(["ill", *(f"marker{k}" for k in range(4))])]
-    rows += [",".join(map(str, (y, *row))) for y, row in zip(ill, x.tolist(), strict=True)]
-    path.write_text("\n".join(rows) + "\n")
-
-
 def propose(rosa, terms):
     rosa.go("/studies/new")
     rosa.page.get_by_label("Terms").fill(terms)
@@ -219,6 +208,33 @@ def test_a_study_from_its_proposal_to_its_report(person, network, tmp_path):
             ada.press("Vote for it")
     assert len(network.study("markers").released) == 1
 
+    take_along(rosa, tmp_path)
+
+
+def take_along(rosa, folder):
+    """A researcher takes along evidence and model, and evaluates the model on own patients."""
+    rosa.go("/studies/markers")
+    for name, file in (("Download the evidence", "evidence"), ("Download", "model")):
+        with rosa.page.expect_download() as coming:
+            rosa.press(name)
+        coming.value.save_as(folder / f"{file}.zip")
+        assert coming.value.suggested_filename == f"markers-{file}.zip"
+    zipfile.ZipFile(folder / "evidence.zip").extractall(folder)
+    assert verify_evidence(folder / "markers-evidence", "").study == "markers"
+    rosa.go("/studies/markers")
+    rosa.page.get_by_role("link", name="Evaluate with own patients").first.click()
+    picture(rosa, "validation")
+    rosa.page.get_by_label("Data file of this hospital").select_option("patients-2026.csv")
+    rosa.page.get_by_label("Earlier patients").select_option("patients-2025.csv")
+    rosa.press("Evaluate")
+    rosa.page.wait_for_selector("text=Figures on these patients")
+    picture(rosa, "validated")
+    with rosa.page.expect_download() as coming:
+        rosa.page.get_by_role("link", name="Keep as a file").click()
+    coming.value.save_as(folder / "validation.zip")
+    with zipfile.ZipFile(folder / "validation.zip") as kept:
+        assert "markers-validation/validation.json" in kept.namelist()
+
 
 def test_a_hospital_that_is_away_is_named_with_its_reason(person, network):
     network.open_study(make_spec("long", rounds=60, quorum_grace_ms=1500))
@@ -236,7 +252,7 @@ def test_a_hospital_that_is_away_is_named_with_its_reason(person, network):
     network.train(3, ADDER, name="adder")
     network.wait_until(lambda: network.study("long").status == "finished", 180)
     vera.go("/ledger?q=settles&study=long")
-    assert "entries" in vera.text()
+    assert "Entries" in vera.text()
 
 
 def test_a_newcomer_is_invited_and_voted_in(person, network):

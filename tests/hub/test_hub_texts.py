@@ -46,6 +46,9 @@ def test_every_act_and_role_has_its_words():
     elsewhere = {
         "member.invite",
         "node.examine",
+        "model.evaluate",
+        "model.export",
+        "evidence.export",
         "study.propose",
         "study.amend",
     }  # they have pages of their own
@@ -59,9 +62,8 @@ def test_every_name_that_is_shown_has_its_words():
     assert {k for k in english if k.startswith("key.")} == {f"key.{name}" for name in ROTATABLE}
     people = [k for k in TRANSACTIONS if k.startswith(("study.", "consortium."))]
     own = {"consortium.validate", "consortium.announce"}  # a node's own
-    assert {k for k in english if k.startswith("act.")} == {f"act.{k}" for k in people} - {
-        f"act.{k}" for k in own
-    }
+    shown = {*people, "model.evaluate", "model.export", "evidence.export"} - own
+    assert {k for k in english if k.startswith("act.")} == {f"act.{k}" for k in shown}
 
 
 VALUES = ("", "check", "propose", "draft", "example", "data", "7")  # of buttons
@@ -99,6 +101,22 @@ def test_languages_have_the_same_keys_and_parts(language):
     assert other.keys() == english.keys()
     for key, text in english.items():
         assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", other[key])), key
+
+
+@pytest.mark.parametrize("language", languages())
+def test_sentences_end_alike_in_all_languages(language):
+    ends = {key: text[-1] if text[-1] in ".:?!" else "" for key, text in texts_of("en").items()}
+    other = {
+        key: text[-1] if text[-1] in ".:?!" else "" for key, text in texts_of(language).items()
+    }
+    assert {key for key in ends if ends[key] != other[key]} == set()
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_number_is_followed_by_no_noun(language):
+    """One noun cannot be right for 1 and for 2: "Rounds: {n}", not "{n} rounds"."""
+    counted = re.compile(r"\{(?:n|total|pages)\} [^\W\d_]")
+    assert [key for key, text in texts_of(language).items() if counted.search(text)] == []
 
 
 def test_a_language_is_chosen_by_the_person_then_the_browser():

@@ -9,6 +9,7 @@ from swarmhub.hub.auth import links as links_module
 from swarmhub.hub.auth.links import Links
 from swarmhub.hub.auth.sessions import ATTEMPTS, IDLE_MS, LIFE_MS, WITHIN_MS, Attempts, Sessions
 from swarmhub.hub.auth.users import HERE, OPERATOR, Users
+from swarmhub.hub.process import say_link
 
 WORDS = "correct horse battery"
 
@@ -36,6 +37,17 @@ def test_a_passphrase_is_kept_as_its_hash_and_checked(users, tmp_path):
     assert users.check("anna", WORDS).name == "anna"
     for name, given in (("anna", WORDS + "x"), ("anna", ""), ("nobody", WORDS), (HERE, WORDS)):
         assert users.check(name, given) is None
+
+
+def test_a_link_is_printed_with_its_time_and_its_person():
+    hours = f"within {links_module.LIFE_MS // 3_600_000} hours"
+    assert say_link() == (
+        f"works once, {hours}, for the person that started this node, with all roles; "
+        "'swarmhub hub open' makes another"
+    )
+    assert say_link("anna") == (
+        f"works once, {hours}, for 'anna' alone; 'swarmhub hub user link anna' makes another"
+    )
 
 
 def test_without_a_passphrase_nothing_is_right(users):

@@ -19,6 +19,11 @@ class Web:
 
     def ask(self, method, path, body=None, host="", **headers):
         """One request; returns (status, headers, text)."""
+        status, found, data = self.fetch(method, path, body, host, **headers)
+        return status, found, data.decode()
+
+    def fetch(self, method, path, body=None, host="", **headers):
+        """One request; returns (status, headers, bytes)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         given = {k.replace("_", "-"): v for k, v in headers.items()}
         given["Host"] = host or f"127.0.0.1:{self.port}"
@@ -28,12 +33,12 @@ class Web:
             given["Authorization"] = f"Bearer {self.token}"
         connection.request(method, self.prefix + path, body, given)
         answer = connection.getresponse()
-        text = answer.read().decode()
+        data = answer.read()
         found = dict(answer.getheaders())
         connection.close()
         if "Set-Cookie" in found and "language" not in found["Set-Cookie"]:
             self.cookie = found["Set-Cookie"].split(";")[0]
-        return answer.status, found, text
+        return answer.status, found, data
 
     def enter(self, user="operator"):
         """Log in by a link."""

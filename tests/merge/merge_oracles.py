@@ -53,6 +53,54 @@ def column_oracle(rule: str, values: list[float], weights: list[int], trim_permi
     return tree(ordered[drop : n - drop]) / (n - 2 * drop)
 
 
+def square_oracle(differences: list[float], dtype: str) -> float:
+    """The sum of squares of one padded tensor, by halves laid over each other."""
+    per_line = 64 // DTYPES[dtype].itemsize
+    squares = [d * d for d in differences] + [0.0] * (-len(differences) % per_line)
+    while len(squares) > 1:
+        half = len(squares) // 2
+        odd = squares[2 * half :]
+        squares = [a + b for a, b in zip(squares[:half], squares[half:], strict=False)] + odd
+    return squares[0]
+
+
+def clipped_oracle(
+    rows: list[list[float]], weights: list[int], base: list[float], dtype: str
+) -> list[float]:
+    """What whole vectors merge to under clipped_mean, in float64."""
+    deltas = [[v - b for v, b in zip(row, base, strict=True)] for row in rows]
+    norms = [math.sqrt(square_oracle(d, dtype)) for d in deltas]
+    longest = sorted(norms)[(len(norms) - 1) // 2]
+    factors = [
+        w * (1.0 if norm <= longest else longest / norm)
+        for w, norm in zip(weights, norms, strict=True)
+    ]
+    moved = [
+        tree([d * f for d, f in zip(column, factors, strict=True)]) / sum(weights)
+        for column in zip(*deltas, strict=True)
+    ]
+    return [b + m for b, m in zip(base, moved, strict=True)]
+
+
+def mixed_oracle(rows: list[list[float]], drop: int, dtype: str) -> list[float]:
+    """What whole vectors merge to under nnm_trimmed_mean, in float64."""
+    mixed = []
+    for i, one in enumerate(rows):
+        by_distance = sorted(
+            (square_oracle([a - b for a, b in zip(one, other, strict=True)], dtype), j)
+            for j, other in enumerate(rows)
+            if j != i
+        )
+        near = sorted([i, *(j for _, j in by_distance[: len(rows) - drop - 1])])
+        columns = zip(*(rows[j] for j in near), strict=True)
+        mixed.append([tree(list(column)) / len(near) for column in columns])
+    found = []
+    for column in zip(*mixed, strict=True):
+        kept = sorted(v + 0.0 for v in column)[drop : len(rows) - drop]
+        found.append(tree(kept) / len(kept))
+    return found
+
+
 def contributions_of(inputs, weights=None, bf16=()) -> tuple[Layout, list[WeightedSource]]:
     """Layout and contributions of dicts of arrays; member ids 10, 20, 30, ..."""
     buffers = [buffer_of(arrays, bf16) for arrays in inputs]
@@ -63,9 +111,14 @@ def contributions_of(inputs, weights=None, bf16=()) -> tuple[Layout, list[Weight
     ]
 
 
-def merged(rule: Rule, layout: Layout, contributions) -> bytes:
-    """The whole merged buffer."""
-    return b"".join(merge_parameters(rule, layout, contributions))
+def zeros_of(layout: Layout) -> Buffer:
+    """A base model of zeros."""
+    return Buffer(bytes(layout.nbytes))
+
+
+def merged(rule: Rule, layout: Layout, contributions, base=None) -> bytes:
+    """The whole merged buffer; the base is zero unless there is one."""
+    return b"".join(merge_parameters(rule, layout, contributions, base or zeros_of(layout)))
 
 
 def tensor(layout: Layout, buffer: bytes, name: str) -> np.ndarray:
@@ -76,9 +129,9 @@ def tensor(layout: Layout, buffer: bytes, name: str) -> np.ndarray:
     raise KeyError(name)
 
 
-def merge_arrays(rule: Rule, arrays, weights=None, bf16=False) -> np.ndarray:
+def merge_arrays(rule: Rule, arrays, weights=None, bf16=False, base=None) -> np.ndarray:
     """Merge one tensor 'a' of each member."""
-    layout, contributions = contributions_of(
-        [{"a": a} for a in arrays], weights, {"a"} if bf16 else ()
-    )
-    return tensor(layout, merged(rule, layout, contributions), "a")
+    names = {"a"} if bf16 else ()
+    layout, contributions = contributions_of([{"a": a} for a in arrays], weights, names)
+    before = None if base is None else Buffer(buffer_of({"a": base}, names)[1])
+    return tensor(layout, merged(rule, layout, contributions, before), "a")

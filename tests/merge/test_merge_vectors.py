@@ -14,7 +14,7 @@ from merge_oracles import column_oracle, nearest_even, value_of
 import swarmhub.merge
 from swarmhub.errors import MergeError
 from swarmhub.merge import Rule, merge_parameters, self_test, vectors
-from swarmhub.merge.rules import NAMES
+from swarmhub.merge.rules import NAMES, WEIGHTED
 from swarmhub.params import DTYPES, Layout, Tensor
 
 PATH = Path(swarmhub.merge.__file__).with_name("vectors.json")
@@ -54,27 +54,46 @@ def generate() -> dict:
                 array = np.frombuffer(rng.bytes(size * ELEMENTS), DTYPES[name])
             tensors[name] = array.tobytes().hex()
         inputs.append({"member": member, "weight": weight, "tensors": tensors})
-    found = vectors.Vectors(layout, tuple(vectors.Input(**i) for i in inputs), 250, {})
+    base = {name: make_base(rng, name) for name in names}
+    found = vectors.Vectors(
+        layout, tuple(vectors.Input(**i) for i in inputs), base, 250, 400, {}, {}
+    )  # fmt: skip
+    expected = {name: vectors.compute(found, Rule(name, 250)) for name in NAMES}
+    capped = {name: vectors.compute(found, Rule(name, 250, 400)) for name in sorted(WEIGHTED)}
     return {
         "layout": json.loads(layout.pack()),
         "inputs": inputs,
+        "base": base,
         "trim_permille": 250,
-        "expected": {rule: vectors.compute(found, rule) for rule in NAMES},
+        "max_share_permille": 400,
+        "expected": expected,
+        "capped": capped,
     }
+
+
+def make_base(rng: np.random.Generator, name: str) -> str:
+    """A tensor of the model before: numbers near one, the rest zeros."""
+    if name not in SPECIAL:
+        return bytes(ELEMENTS * DTYPES[name].itemsize).hex()
+    one = SPECIAL[name][-1]
+    bits = one + rng.integers(0, 64, ELEMENTS)
+    return bits.astype(f"<u{DTYPES[name].itemsize}").tobytes().hex()
 
 
 def test_the_packaged_vectors_are_what_the_generator_makes():
     if os.environ.get("SWARMHUB_REGENERATE"):
         PATH.write_text(json.dumps(generate(), indent=1, sort_keys=True) + "\n")
     assert json.loads(PATH.read_text()) == generate()
-    assert PATH.stat().st_size < 10_000
+    assert PATH.stat().st_size < 20_000
 
 
 def test_the_vectors_cover_every_rule_and_type_and_a_subnormal_result():
     packaged = vectors.packaged()
     assert set(packaged.expected) == set(NAMES)
+    assert set(packaged.capped) == WEIGHTED
+    assert all(packaged.capped[name] != packaged.expected[name] for name in WEIGHTED)
     assert {t.dtype for t in packaged.layout.tensors} == set(DTYPES)
-    for expected in packaged.expected.values():
+    for expected in (*packaged.expected.values(), *packaged.capped.values()):
         assert set(expected) == set(DTYPES)
     f64 = np.frombuffer(bytes.fromhex(packaged.expected["weighted_mean"]["F64"]), "<f8")
     assert (np.abs(f64[1:3]) > 0).any()
@@ -103,8 +122,8 @@ def test_this_machine_passes():
 
 
 def test_a_machine_with_another_arithmetic_is_told_so_in_one_sentence(monkeypatch):
-    def off_by_one_bit(rule: Rule, layout, contributions):
-        for chunk in merge_parameters(rule, layout, contributions):
+    def off_by_one_bit(rule: Rule, layout, contributions, base):
+        for chunk in merge_parameters(rule, layout, contributions, base):
             changed = bytearray(chunk)
             changed[0] ^= 1
             yield bytes(changed)

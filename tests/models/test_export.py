@@ -76,17 +76,17 @@ def settled(tmp_path, store, arrays=None, spec=None, text=None):
     score = Score(digest, 18, 18, {"auc": 871_234})
     study = Study("park", "5" * 64, 1, "finished", current=model, best=model, best_score=score)
     document = hold(store, statistics, "0" * 64)
-    return models._Record(study, spec, "test-chain", {1: "Ulm"}, model, document)
+    return models.ChosenModel(study, spec, "test-chain", {1: "Ulm"}, model, document)
 
 
 def refused(home, record, label=""):
     with pytest.raises(BadInput) as caught:
-        models._make_exported(home, record, label)
+        models.make_exported(home, record, label)
     return str(caught.value)
 
 
 def test_the_export_has_design_declaration_and_origin(tmp_path, home, store):
-    made = models._make_exported(home, settled(tmp_path, store), "")
+    made = models.make_exported(home, settled(tmp_path, store), "")
     write_model(tmp_path / "m", made)
     found = read_model(tmp_path / "m")
     assert found.declaration == DIAGNOSIS
@@ -102,7 +102,7 @@ def test_the_export_has_design_declaration_and_origin(tmp_path, home, store):
 
 
 def test_the_card_is_for_a_clinician(tmp_path, home, store):
-    write_model(tmp_path / "m", models._make_exported(home, settled(tmp_path, store), ""))
+    write_model(tmp_path / "m", models.make_exported(home, settled(tmp_path, store), ""))
     card = (tmp_path / "m" / "README.md").read_text()
     for said in (
         "do not use it for the care of patients", "'diagnosis' of a patient is 'PD'",
@@ -116,7 +116,7 @@ def test_the_card_is_for_a_clinician(tmp_path, home, store):
 def test_strangers_words_are_no_markup_in_the_card(tmp_path, home, store):
     record = settled(tmp_path, store)
     hostile = replace(record, names={1: "<script>`x`\n# Safe for care"})
-    write_model(tmp_path / "m", models._make_exported(home, hostile, ""))
+    write_model(tmp_path / "m", models.make_exported(home, hostile, ""))
     card = (tmp_path / "m" / "README.md").read_text()
     assert "\n# Safe" not in card
     assert "<script" not in card.replace("\\<", "")
@@ -125,15 +125,15 @@ def test_strangers_words_are_no_markup_in_the_card(tmp_path, home, store):
 def test_a_study_without_a_declaration_means_a_label(tmp_path, home, store):
     spec = Spec("park", 2, 2, statistics=True)
     record = settled(tmp_path, store, spec=spec, text=LABELLED)
-    assert models._make_exported(home, record, "").declaration.outcome.column == "label"
-    made = models._make_exported(home, record, "y")
+    assert models.make_exported(home, record, "").declaration.outcome.column == "label"
+    made = models.make_exported(home, record, "y")
     assert made.declaration.outcome.column == "y"
     assert (made.positive, made.negative) == ("1", "0")
 
 
 def test_a_label_that_contradicts_the_study_is_refused(tmp_path, home, store):
     record = settled(tmp_path, store)
-    assert models._make_exported(home, record, "diagnosis").recipe == "logistic"
+    assert models.make_exported(home, record, "diagnosis").recipe == "logistic"
     assert "declares 'diagnosis' for --label, got 'y'" in refused(home, record, "y")
 
 
@@ -151,7 +151,7 @@ def test_another_recipe_than_the_arrays_is_refused(tmp_path, home, store):
     spec = Spec("park", 2, 2, statistics=True, data=DIAGNOSIS, options={"model": "mlp"})
     assert "Expected the arrays of 'mlp'" in refused(home, settled(tmp_path, store, spec=spec))
     record = settled(tmp_path, store, arrays_of("mlp", 7) | {"moving": np.ones(1)}, spec)
-    assert models._make_exported(home, record, "").recipe == "mlp"
+    assert models.make_exported(home, record, "").recipe == "mlp"
 
 
 def table_of(declaration):
@@ -168,7 +168,7 @@ def table_of(declaration):
 def test_a_study_of_times_has_their_recipe_by_itself(tmp_path, home, store):
     spec = Spec("park", 2, 2, statistics=True, data=DEATHS)
     arrays, text = table_of(DEATHS)
-    made = models._make_exported(home, settled(tmp_path, store, arrays, spec, text), "")
+    made = models.make_exported(home, settled(tmp_path, store, arrays, spec, text), "")
     assert (made.recipe, made.method) == ("cox", "Cox regression")
     assert made.response == cox_for().exported.response
     del arrays["hazard"]
@@ -229,7 +229,7 @@ def ledger(monkeypatch, record):
         yield None
 
     monkeypatch.setattr(models, "open_client", open_client)
-    monkeypatch.setattr(models, "_look_up", lambda client, study, best: record)
+    monkeypatch.setattr(models, "choose_model", lambda *_, **__: record)
 
 
 def test_the_command_writes_a_folder_that_predicts(tmp_path, home, store, monkeypatch):
@@ -278,7 +278,7 @@ STANDARDISED = Spec("park", 2, 2, "Voices", statistics=True, data=DIAGNOSIS,
 
 def exported(tmp_path, home, store):
     """The model as this hospital exports it, read again."""
-    made = models._make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
+    made = models.make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
     write_model(tmp_path / "m", made, overwrite=True)
     return load_model(tmp_path / "m"), (tmp_path / "m" / "README.md").read_text()
 
@@ -307,7 +307,7 @@ def test_a_hospital_s_own_means_go_with_its_model(tmp_path, home, store):
 
 def test_a_hospital_that_has_not_trained_gets_the_means_of_all(tmp_path, home, store):
     model, card = exported(tmp_path, home, store)
-    pooled = models._make_exported(home, settled(tmp_path, store), "")
+    pooled = models.make_exported(home, settled(tmp_path, store), "")
     np.testing.assert_array_equal(model.design.mean, pooled.design.mean)
     assert (model.exported.origin.scale, model.design.owner) == ("", "")
     (said,) = model.exported.notes
@@ -318,7 +318,7 @@ def test_a_hospital_that_has_not_trained_gets_the_means_of_all(tmp_path, home, s
 
 def test_own_means_of_a_study_that_pools_are_left_alone(tmp_path, home, store):
     keep_scales(home.local_path("park"), {"age": (60.0, 3.0)})
-    made = models._make_exported(home, settled(tmp_path, store), "")
+    made = models.make_exported(home, settled(tmp_path, store), "")
     assert made.design.mean[0] != 60.0
     assert (made.notes, made.origin.standardise) == ((), "pooled")
 
@@ -331,7 +331,7 @@ def test_own_means_of_another_study_are_refused(tmp_path, home, store):
 
 def test_a_hospital_s_name_is_no_markup_in_the_card_of_its_means(tmp_path, home, store):
     keep_scales(home.local_path("park"), {"age": (60.0, 3.0)})
-    made = models._make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
+    made = models.make_exported(home, settled(tmp_path, store, spec=STANDARDISED), "")
     hostile = "<b>\n# Safe"
     made = replace(made, origin=replace(made.origin, scale=hostile),
                    design=replace(made.design, owner=hostile))  # fmt: skip

@@ -54,8 +54,9 @@ def proves(dispute):
 @pytest.mark.parametrize(
     ("size", "audit", "rule"),
     [(4, "drawn", "weighted_mean"), (40_000, "drawn", "coordinate_median"),
-     (40_000, "full", "trimmed_mean"), (40_000, "drawn", "geometric_median")],
-    ids=["small", "drawn", "full", "not chunk-local"],
+     (40_000, "full", "trimmed_mean"), (40_000, "drawn", "geometric_median"),
+     (40_000, "drawn", "clipped_mean"), (40_000, "drawn", "nnm_trimmed_mean")],
+    ids=["small", "drawn", "full", "not chunk-local", "from the base", "mixed"],
 )  # fmt: skip
 def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule):
     with Network(tmp_path, 4) as network:

@@ -89,6 +89,8 @@ def test_old_blocks_are_forgotten_and_the_rest_verifies(old):
     assert found["blocks"] < tip
     gone = next(h for h in range(1, base) if h not in kept)
     assert "is not kept here" in run("ledger", "show", gone, "--home", home, code=2)
+    said = run("evidence", "export", "x", "--out", home / "evidence", "--home", home, code=2)
+    assert "has not all blocks" in said
 
 
 def test_a_newcomer_begins_with_a_later_state_and_becomes_a_validator(old, tmp_path):

@@ -6,26 +6,30 @@ import random
 
 import pytest
 from builders import HEART, key
-from evidence_tools import SECRET, beside_others, folder_of, forge, made_of, played
+from evidence_tools import (
+    SECRET,
+    beside_others,
+    count_named,
+    edit,
+    folder_of,
+    forge,
+    made_of,
+    played,
+    refused,
+    spoil_many,
+)
 from typer.testing import CliRunner
 
 from swarmhub import codec
 from swarmhub.cli.app import app
 from swarmhub.contract.transactions import Leave, Withdraw
 from swarmhub.errors import BadInput
-from swarmhub.operations.evidence import chain, state
-from swarmhub.operations.evidence.extract import read_line, write_line
-from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence import proof, state
+from swarmhub.operations.evidence.lines import read_line, write_line
 from swarmhub.operations.evidence.verify import verify_evidence
 
 BLOCKS, STATE = "ledger/blocks.jsonl", "ledger/state.jsonl"
 CHANGES = 1000
-
-
-def refused(folder, genesis=""):
-    with pytest.raises(Altered) as caught:
-        verify_evidence(folder, genesis)
-    return caught.value
 
 
 def rows(folder, name):
@@ -44,21 +48,7 @@ def test_a_whole_study_is_executed_again(tmp_path):
 
 def test_a_thousand_changed_bytes_are_a_thousand_found(tmp_path):
     folder, _ = folder_of(tmp_path, beside_others(played(2, 3)))
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    dice = random.Random(64)
-    named = 0
-    for _ in range(CHANGES):
-        path = dice.choice(files)
-        data = path.read_bytes()
-        at = dice.randrange(len(data))
-        path.write_bytes(data[:at] + bytes([data[at] ^ dice.randrange(1, 256)]) + data[at + 1 :])
-        fault = refused(folder)
-        name = str(path.relative_to(folder))
-        # a changed byte of a line is found in it, or in the one that a new line end begins
-        line = data[:at].count(b"\n") + 1
-        named += fault.file == name and (not name.endswith("jsonl") or fault.record == line)
-        path.write_bytes(data)
-    assert named == CHANGES
+    assert count_named(folder, CHANGES, random.Random(64)) == CHANGES
     assert verify_evidence(folder).study == HEART
 
 
@@ -84,17 +74,6 @@ def test_a_line_more_and_a_line_less_are_named(tmp_path):
     )  # fmt: skip
     path.write_bytes(b"".join([*lines, b"{}\n"]))
     assert refused(folder).record == len(lines) + 1
-
-
-def edit(record, **changes):
-    """Change fields of a line of JSON."""
-
-    def change(data):
-        lines = data.splitlines()
-        lines[record - 1] = codec.encode(json.loads(lines[record - 1]) | changes)
-        return b"".join(line + b"\n" for line in lines)
-
-    return change
 
 
 def test_a_document_that_does_not_follow_is_found_though_signed(tmp_path):
@@ -130,39 +109,12 @@ def test_a_block_that_is_left_out_is_found_though_signed(tmp_path):
     assert (fault.file, fault.record) == (BLOCKS, 5)
 
 
-def spoil(value, dice):
-    """Replace one value somewhere in a JSON value by another kind of value."""
-    junk = [None, -1, 2**53, "", "\x00", "é" * 300, [], {}, [[]], {"a": 1}, True]
-    if dice.random() < 0.2 or not isinstance(value, dict | list) or not value:
-        return dice.choice(junk)
-    if isinstance(value, dict):
-        name = dice.choice(sorted(value))
-        return value | {name: spoil(value[name], dice)}
-    at = dice.randrange(len(value))
-    return [*value[:at], spoil(value[at], dice), *value[at + 1 :]]
-
-
 def test_what_a_forger_signs_is_one_sentence_or_holds(tmp_path, monkeypatch):
     c, dice = beside_others(played(1)), random.Random(64)
-    monkeypatch.setattr(chain, "is_signed", lambda *_: True)  # a chain that the forger made
-    monkeypatch.setattr(chain, "has_contents", lambda *_: True)
+    monkeypatch.setattr(proof, "is_signed", lambda *_: True)  # a chain that the forger made
+    monkeypatch.setattr(proof, "has_contents", lambda *_: True)
     monkeypatch.setattr(state, "check_proof", lambda *_: True)
-    said = []
-    for n in range(150):
-        path = dice.choice([BLOCKS, BLOCKS, STATE, "study/metrics.jsonl"])
-
-        def change(data):
-            lines = data.splitlines()
-            at = dice.randrange(len(lines))
-            lines[at] = json.dumps(spoil(json.loads(lines[at]), dice), ensure_ascii=False,
-                                   sort_keys=True, separators=(",", ":")).encode()  # fmt: skip
-            return b"".join(line + b"\n" for line in lines)
-
-        (tmp_path / str(n)).mkdir()
-        try:
-            verify_evidence(forge(tmp_path / str(n), c, {path: change}))
-        except BadInput as error:
-            said.append(str(error))
+    said = spoil_many(tmp_path, c, [BLOCKS, BLOCKS, STATE, "study/metrics.jsonl"], dice)
     assert len(said) > 120
     assert not any("\n" in sentence for sentence in said)
 

@@ -71,4 +71,5 @@ def test_two_studies_of_one_question_are_side_by_side():
     assert (heart.line.name, other.line.name) == (HEART, "other0")
     assert (heart.metric, heart.score, heart.tested) == ("auc", 700_000, 300)
     assert (heart.rounds, heart.line.enrolled) == (2, ("h1", "h2", "h3"))
+    assert heart.measured_by == ("h1", "h2", "h3")
     assert (other.score, other.tested, other.rounds) == (None, 0, 0)

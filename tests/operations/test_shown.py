@@ -207,6 +207,21 @@ def test_the_terms_name_everyone_who_has_answered():
     assert "none may lie, and 1 may be away" in found["contributions"]
 
 
+def test_the_best_model_names_the_sites_that_chose_it():
+    c = Recorded(3)
+    c.begin(rounds=3)
+    for members in ((1, 2), (1, 3)):
+        base = c.round().base
+        for m in (1, 2, 3):
+            c.contribute(m, evaluations=(auc(base, 800_000),) if m in members else ())
+        c.settle()
+    shown = studies.look_at_study(LedgerClient(c, c.accounts[1]), HEART)
+    line = dict(terms.say_results(shown))["best model so far"]
+    assert line.endswith(
+        "the mean over h1, h2; no model has been measured by all of h1, h2, h3 yet"
+    )
+
+
 def test_a_study_that_cannot_start_says_how_many_more_must_enrol():
     c = Consortium(4)
     c.propose(min_peers=3)
@@ -255,6 +270,15 @@ def test_every_choice_of_the_terms_has_its_words(record, field, words):
     assert set(typing.get_args(typing.get_type_hints(record)[field])) == set(words)
 
 
+@pytest.mark.parametrize(
+    ("cap", "words"),
+    [(1000, "samples"), (600, "more than 60 %"), (333, "more than 33.3 %; 3 or fewer count alike")],
+)
+def test_a_cap_on_weights_is_said(cap, words):
+    said = stage_terms.say_rule(MergeRule("weighted_mean", max_share_permille=cap))
+    assert said.endswith(words)
+
+
 DECLARED = Declaration(
     Outcome("diagnosis", positive=("AML",), negative=("control",)),
     inputs=(Inputs("proteins", ("P*",), "uniprot", "au", "log2", "0.5", "half", {"P1": "3"},
@@ -293,7 +317,7 @@ SPOKEN = {
 SPOKEN_OF_STAGES = {
     "stages": "1. 'newton'", "name": "'newton'", "kind": "arrays of the hospitals are added",
     "max_rounds": "up to 20 rounds", "rule": "coordinate_median: median of each number",
-    "members": "only at h1", "until": "no element of 'slope' is larger than 7 steps",
+    "members": "only at h1", "until": "over as soon as its test holds",
     "bounds": "'slope' from -5 to 6 in steps of 2^-30", "agreed": "equal at all: 'at'",
 }  # fmt: skip
 
@@ -351,4 +375,6 @@ def test_every_part_of_a_stage_is_said():
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN_OF_STAGES.items() if words not in text} == set()
     assert {*SPOKEN_OF_STAGES} - {"stages"} == set(Stage.__dataclass_fields__)
-    assert "own arrays ('slope', and others as the trainer makes them; at most 77 kB)" in text
+    assert "own arrays of numbers, as the trainer makes them (at most 77 kB)" in text
+    (arrays,) = stage_terms.say_arrays(STAGED)
+    assert "no element of 'slope' is larger than 7 steps" in arrays

@@ -27,7 +27,7 @@ class NodeGate(OpenGate):
         stopping.set()
         services = SimpleNamespace(state=state, stopping=stopping)
         studies = SimpleNamespace(drivers={local.study: SimpleNamespace(local=local)})
-        self.may_read = PeerGate(services, studies, None).may_read
+        self.may_read = PeerGate(services, studies, None, None).may_read
 
 
 def a_round_with(blob, model, enrolled, present):

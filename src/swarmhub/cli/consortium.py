@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from swarmhub import keys
+from swarmhub import codec, keys
 from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -26,6 +26,7 @@ from swarmhub.home.invitations import read_token, write_token
 from swarmhub.home.rotation import ROTATABLE
 from swarmhub.operations import members
 from swarmhub.operations.inbox import say_motion, say_waits
+from swarmhub.operations.links import say_link
 
 app = typer.Typer(help="Found, join and govern a consortium.", no_args_is_help=True)
 MotionArgument = Annotated[
@@ -151,16 +152,16 @@ def vote(
 
 @app.command("members")
 def list_members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """List the consortium's active members."""
-    found = run(members.list_members(Home.open(home)))
+    """List the consortium's active members, and what this node has measured of the way to each."""
+    found = run(members.list_linked(Home.open(home)))
     if json_:
-        show(found, json_, "")
+        show([{**codec.to_json(m), "link": codec.to_json(x)} for m, x in found], json_, "")
         return
     rows = [
-        [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions))]
-        for m in found
+        [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions)), say_link(x)]
+        for m, x in found
     ]
-    table("Members", ["id", "name", "address", "fingerprint", "versions"], rows)
+    table("Members", ["id", "name", "address", "fingerprint", "versions", "way"], rows)
 
 
 @app.command("remove")

@@ -52,7 +52,7 @@ def check(
     label: Annotated[str, typer.Option(help="Outcome, if the study declares no data.")] = "",
     id_: Annotated[str, typer.Option("--id", help="Patient, if the study declares none.")] = "",
     separator: SeparatorOption = "",
-    decimal: DecimalOption = ".",
+    decimal: DecimalOption = "",
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,

@@ -51,6 +51,17 @@ def demo(
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,
+    merge: Annotated[
+        str, typer.Option(metavar="RULE", help="How models are merged; see the guide on merging.")
+    ] = "weighted_mean",
+    max_share: Annotated[
+        int,
+        typer.Option(
+            parser=whole(1, 1000),
+            metavar="PERMILLE",
+            help="The most of the total weight that one hospital has, in thousandths.",
+        ),
+    ] = 1000,
     ledger: Annotated[
         str, typer.Option(help="sqlite (one file for all) or cometbft (a networked ledger).")
     ] = "sqlite",
@@ -78,6 +89,7 @@ def demo(
         count_rounds,
         heart_files,
         make_spec,
+        parse_rule,
         parse_sites,
         prepare_sites,
         read_terms,
@@ -96,11 +108,13 @@ def demo(
     own = (test, positive, patient, sample, exclude, None if label == "label" else label)
     if site is None and any(own):
         raise BadInput("--label, --test and the like go with --site NAME=FILE; give your tables.")
-    if study is not None and (site is None or any(own) or rounds or kill_leader):
+    ruled = (merge, max_share) != ("weighted_mean", 1000)
+    if study is not None and (site is None or any(own) or rounds or kill_leader or ruled):
         raise BadInput(
             "Expected --study with --site NAME=FILE, and without --label, --test, --rounds, "
-            "--kill-leader and the like: the terms say it."
+            "--merge, --kill-leader and the like: the terms say it."
         )
+    rule = parse_rule(merge, max_share)
     files = parse_sites(site) if site else None
     terms = None if study is None else read_terms(study, len(files or ()))
     need_packages(find_recipe(model if terms is None else get_model(terms)))
@@ -110,7 +124,7 @@ def demo(
         rounds = count_rounds(terms)
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
-        positive, patient, sample, tuple(exclude or ()), hub or hub_auto, hub_auto,
+        positive, patient, sample, tuple(exclude or ()), hub or hub_auto, hub_auto, rule,
     )  # fmt: skip
 
     def sites() -> tuple[Any, list[Any]]:

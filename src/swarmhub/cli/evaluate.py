@@ -56,7 +56,7 @@ def evaluate(
         ),
     ] = None,
     separator: SeparatorOption = "",
-    decimal: DecimalOption = ".",
+    decimal: DecimalOption = "",
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,
@@ -89,6 +89,8 @@ def evaluate(
 
 def show(found: Validated) -> None:
     """Print figures, their conditions and notes."""
+    from swarmhub.operations.validation import say_rows
+
     evaluation, response = found.evaluation, found.response
     is_value, is_time = response.kind == "continuous", response.kind == "time_to_event"
     say = say_value if is_value else say_share
@@ -112,27 +114,6 @@ def show(found: Validated) -> None:
         print(plain(note, NOTE))
     print(plain(found.protocol, NOTE))
     print(f"Model {found.model_digest[:16]}…, architecture {found.architecture[:16]}…")
-
-
-def say_rows(evaluation: Any, response: Response) -> str:
-    """Return a sentence on the rows that were compared."""
-    if response.kind == "binary":
-        return (
-            f"{evaluation.positives} rows with the outcome, {evaluation.negatives} without; "
-            f"threshold {evaluation.threshold:g}."
-        )
-    if response.kind == "classes":
-        return f"{evaluation.rows} rows of {len(response.classes)} classes."
-    if response.kind == "time_to_event":
-        return (
-            f"{evaluation.patients} rows, {evaluation.events} with the event while they were "
-            f"followed. Risks are those by {response.horizon}."
-        )
-    unit = f" in {response.unit}" if response.unit else " in the unit of the outcome"
-    return (
-        f"{evaluation.rows} rows. Errors are{unit}; mae_mean and rmse_mean are those of the mean "
-        f"of the study's training patients ({response.mean:.4g}), given to everybody."
-    )
 
 
 def show_classes(evaluation: Any, words: Sequence[str]) -> None:

@@ -99,7 +99,8 @@ def verify(
         json_,
         f"Consistent, {origin}.\nStudy '{plain(found.study, 60)}' on {plain(found.chain, 60)}, "
         f"exported by {plain(found.signed_by, 100)} at {say_time(found.made_ms)}: {found.files} "
-        f"files, {found.blocks} blocks, {how}.\nGenesis {found.genesis}"
+        f"files, {found.blocks} blocks signed by their {found.signers}, {how}.\n"
+        f"Genesis {found.genesis}"
         + ("" if found.recomputed else
            "\nThe documents in study/ are of another version of swarmhub: they were not computed "
            "again."),

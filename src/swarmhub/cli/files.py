@@ -11,7 +11,13 @@ from swarmhub.errors import BadInput, plain
 SeparatorOption = Annotated[
     str, typer.Option(help="Between cells of text tables; default: found out.")
 ]
-DecimalOption = Annotated[str, typer.Option(help="Decimal mark of text tables: . or ,")]
+DecimalOption = Annotated[
+    str,
+    typer.Option(
+        help="Decimal mark of text tables, . or ,; default: a point, and a sentence if the numbers "
+        "look to have commas."
+    ),
+]
 SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook, layer of an .h5ad file.")]
 FormatOption = Annotated[str, typer.Option("--format", help="Format; default: by the file.")]
 ReadOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,11 +38,12 @@ def open_(
     ] = False,
 ) -> None:
     """Open the running hub in the browser, by a link that works once."""
-    from swarmhub.hub.process import make_link
+    from swarmhub.hub.process import make_link, say_link
 
     link = make_link(Home.open(home))
     if print_only or not webbrowser.open(link):
         print(link)
+        print(f"It {say_link()}.", file=sys.stderr)
 
 
 @users.command("add")
@@ -53,26 +55,25 @@ def add_user(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Add a user, or give one other roles; print a link by which they log in for the first time."""
-    from swarmhub.hub.process import make_link
+    from swarmhub.hub.process import make_link, say_link
 
     opened = Home.open(home)
     user = _users_of(opened).add(name, read_roles(role or []))
     named = ", ".join(["viewer", *user.roles])
     print(f"'{name}' is a user with the roles {named}.")
     if not user.passphrase:
-        print(
-            f"Give them this link, which works once, within a day: {make_link(opened, user=name)}"
-        )
+        print(f"Give them this link: {make_link(opened, user=name)} ({say_link(name)})")
 
 
 @users.command("link")
 def make_user_link(name: NameArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Print a link by which a user logs in once, to set a new passphrase."""
-    from swarmhub.hub.process import make_link
+    from swarmhub.hub.process import make_link, say_link
 
     opened = Home.open(home)
     _users_of(opened).need(name)
     print(make_link(opened, user=name))
+    print(f"It {say_link(name)}.", file=sys.stderr)
 
 
 @users.command("token")

@@ -27,6 +27,9 @@ def export(
     study: Annotated[str, typer.Argument(help="The study's name.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     best: Annotated[bool, typer.Option("--best", help="The best model, not the newest.")] = False,
+    model: Annotated[
+        str, typer.Option(help="The newest, best or a released model, by its digest's beginning.")
+    ] = "",
     onnx: Annotated[
         Path | None, typer.Option(help="An ONNX file to write, too, for other programs.")
     ] = None,
@@ -44,7 +47,7 @@ def export(
     from swarmhub.home.home import Home
     from swarmhub.operations.models import Target, export_model
 
-    target = Target(out, best, label, onnx, overwrite)
+    target = Target(out, best, label, onnx, overwrite, model)
     made = run(export_model(Home.open(home), study, target))
     show(
         made,

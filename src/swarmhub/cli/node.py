@@ -114,7 +114,7 @@ def relay(
 
 def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
     """Check this host, its ports and the connections to and from every member; exit code 1 if
-    something is wrong."""
+    something is wrong (✗). A line with ! works, and could be better."""
     from dataclasses import asdict
 
     from swarmhub.operations.doctor import Finding, examine
@@ -126,7 +126,8 @@ def doctor(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
         async for finding in examine(opened):
             found.append(finding)
             if not json_:
-                print(f"{'✓' if finding.well else '✗'} {finding.what}: {finding.said}", flush=True)
+                sign = "✗" if not finding.well else "!" if finding.warns else "✓"
+                print(f"{sign} {finding.what}: {finding.said}", flush=True)
         return found
 
     found = run(look())

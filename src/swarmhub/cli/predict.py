@@ -36,7 +36,7 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="The CSV file for the scores.")],
     separator: SeparatorOption = "",
-    decimal: DecimalOption = ".",
+    decimal: DecimalOption = "",
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,

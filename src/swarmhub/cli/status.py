@@ -9,6 +9,7 @@ import typer
 
 from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, table
 from swarmhub.errors import NoAnswer
+from swarmhub.operations.links import read_links, say_rate, say_round_trip, say_way, warn_of
 from swarmhub.operations.running_node import ask_status
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT)
@@ -47,6 +48,7 @@ def show_status(found: dict[str, Any]) -> None:
         _show_studies(found["studies"])
         for study, waits in found["suspended"].items():
             print(f"{study}: {waits}")
+        _show_links(found)
     for problem in found["problems"]:
         print(f"! {problem}")
 
@@ -70,6 +72,25 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
     for s in studies:
         if s.get("waits"):
             print(f"{s['study']}: {s['waits']}")
+
+
+def _show_links(found: dict[str, Any]) -> None:
+    if not found["links"]:
+        return
+    names = {m["id"]: m["name"] for m in found["members"]}
+    links = read_links(found["links"])
+    rows = [
+        [
+            str(names.get(x.member, x.member)), say_way(x), say_rate(x.received_per_s),
+            say_rate(x.sent_per_s), say_round_trip(x.round_trip_us),
+        ]
+        for x in links
+    ]  # fmt: skip
+    columns = ["member", "way", "from there", "to there", "round trip"]
+    table("Connections", columns, rows)
+    for x in links:
+        if warning := warn_of(x, links):
+            print(f"{names.get(x.member, x.member)}: {warning}.")
 
 
 def say_what_it_survives(validators: int, away: int) -> str:

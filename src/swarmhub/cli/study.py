@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,38 +27,33 @@ from swarmhub.cli.shared import (
     need_answer,
     run,
     show,
-    table,
     whole,
 )
+from swarmhub.cli.study_show import StudyArgument, catalogue, list_studies, show_study
 from swarmhub.errors import BadInput, plain
-from swarmhub.files import write_whole
 from swarmhub.home.home import Home
 from swarmhub.operations import studies
-from swarmhub.operations.catalogue import (
-    export_catalogue,
-    find_gaps,
-    say_gaps,
-    without_catalogue,
-)
+from swarmhub.operations.documents_page import look_at_documents, say_documents
 from swarmhub.operations.forgetting import STAYS, check_over, forget_study
+from swarmhub.operations.proposals import read_proposal
 from swarmhub.operations.studies import StudyShown
 from swarmhub.operations.terms import (
-    ROUND_COLUMNS,
-    say_enrolled,
-    say_history,
-    say_results,
-    say_status,
     say_terms,
 )
 from swarmhub.words import say_bytes
-
-LAST_ROUNDS = 20
 
 app = typer.Typer(help="Propose, approve, join and follow studies.", no_args_is_help=True)
 ReasonOption = Annotated[
     str, typer.Option(help="Why, in one line that all members can read (up to 500 bytes).")
 ]
-StudyArgument = Annotated[str, typer.Argument(help="The study's name.")]
+CodeOption = Annotated[
+    Path | None,
+    typer.Option(help="A folder (or file) of the code, which all members can read from now on."),
+]
+EthicsOption = Annotated[
+    Path | None,
+    typer.Option(help="The ethics or data-use document (PDF or text), which all members can read."),
+]
 
 
 @app.command("new")
@@ -73,7 +67,7 @@ def new(
     outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
     name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
     separator: SeparatorOption = "",
-    decimal: DecimalOption = ".",
+    decimal: DecimalOption = "",
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,
@@ -107,11 +101,14 @@ def new(
 @app.command("propose")
 def propose(
     spec: Annotated[Path, typer.Argument(help="The study's terms, a TOML file.")],
+    code: CodeOption = None,
+    ethics: EthicsOption = None,
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Propose a study to the members."""
-    made = run(studies.propose(Home.open(home), studies.read_spec(spec)))
+    """Propose a study to the members, which can read its code and its ethics document."""
+    given = read_proposal(spec, code, ethics)
+    made = run(studies.propose(Home.open(home), given.spec, given.attached))
     show(made, json_, say_terms_of("Proposed", made))
 
 
@@ -125,24 +122,36 @@ def say_terms_of(done: str, made: studies.Proposed) -> str:
 @app.command("amend")
 def amend(
     spec: Annotated[Path, typer.Argument(help="The new terms, a TOML file with the same name.")],
+    code: CodeOption = None,
+    ethics: EthicsOption = None,
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
     """Replace the terms of a study that is proposed or suspended."""
-    made = run(studies.amend(Home.open(home), studies.read_spec(spec)))
+    given = read_proposal(spec, code, ethics)
+    made = run(studies.amend(Home.open(home), given.spec, given.attached))
     show(made, json_, f"{say_terms_of('Amended', made)} 'study start' goes on after that.")
 
 
 @app.command("approve")
-def approve(study: StudyArgument, home: HomeOption = DEFAULT_HOME, yes: YesOption = False) -> None:
+def approve(
+    study: StudyArgument,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Also if the code or the ethics document is not here.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    yes: YesOption = False,
+) -> None:
     """Show a study's terms, ask, and approve exactly these for this hospital."""
-
     opened = Home.open(home)
     shown = run(studies.look(opened, study))
     need_answer(yes)
     lines(f"Study '{study}'", say_terms(shown))
+    found = run(look_at_documents(opened, study))
+    if found.documents:
+        lines("Documents", say_documents(found))
     ask("Allow exactly these terms to run at this hospital?", yes)
-    run(studies.approve(opened, study, shown.study.spec))
+    run(studies.approve(opened, study, shown.study.spec, unseen))
     print(f"Approved '{study}'.{say_next(shown, opened)}")
 
 
@@ -235,76 +244,6 @@ def release(
         )
 
 
-@app.command("list")
-def list_studies(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """List all studies: proposed, running and over."""
-    found = run(studies.list_studies(Home.open(home)))
-    if json_:
-        print(json.dumps([codec.to_json(s.study) for s in found], indent=2))
-        return
-    rows = [
-        [
-            s.study.name,
-            s.spec.title,
-            say_status(s),
-            ", ".join(s.name(m) for m in s.study.approved),
-            say_enrolled(s),
-        ]
-        for s in found
-    ]
-    table("Studies", ["study", "question", "status", "approved by", "enrolled"], rows)
-
-
-@app.command("show")
-def show_study(
-    study: StudyArgument,
-    home: HomeOption = DEFAULT_HOME,
-    last: Annotated[
-        int, typer.Option(parser=whole(1), help="Number of newest rounds.")
-    ] = LAST_ROUNDS,
-    all_: Annotated[bool, typer.Option("--all", help="All rounds that are kept here.")] = False,
-    json_: JsonOption = False,
-) -> None:
-    """Show a study's terms in words, its members, and each site's part in each round."""
-    shown = run(studies.show_study(Home.open(home), study, 0 if all_ else last))
-    if json_:
-        print(json.dumps(to_json(shown), indent=2))
-        return
-    lines(f"Study '{study}'", [*say_terms(shown), *say_results(shown)])
-    if shown.rounds:
-        newest = "" if all_ else f", the newest {last} at most"
-        table(f"Settled rounds{newest}", ROUND_COLUMNS, say_history(shown))
-
-
-@app.command("catalogue")
-def catalogue(
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; default: the terminal.")
-    ] = None,
-    datasets: Annotated[
-        bool,
-        typer.Option(
-            "--datasets", help="The datasets alone, as the validator of HealthData@EU takes them."
-        ),
-    ] = False,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Describe every study as HealthDCAT-AP (JSON-LD), for catalogues of health data."""
-    found = run(export_catalogue(Home.open(home)))
-    gaps = find_gaps(found)
-    text = json.dumps(without_catalogue(found) if datasets else found, indent=2, ensure_ascii=False)
-    if out is None:
-        print(text)
-    else:
-        try:
-            write_whole(out, (text + "\n").encode())
-        except OSError as error:
-            raise BadInput(f"Cannot write {out} ({error.strerror}).") from None
-        print(f"Wrote {out}.")
-    for setting, names in say_gaps(gaps):
-        print(f"Left out, though the profile needs it: {names}; {setting}.", file=sys.stderr)
-
-
 def say_next(shown: StudyShown, home: Home) -> str:
     """Return what follows an approval: enrolment, the start of an amended study, or nothing if it
     was renewed."""
@@ -316,16 +255,6 @@ def say_next(shown: StudyShown, home: Home) -> str:
     return f" Next: 'swarmhub study start {shown.study.name}'."
 
 
-def to_json(shown: StudyShown) -> dict[str, Any]:
-    """Return a study for scripts, in the units of the ledger (ms, millionths)."""
-    return {
-        "study": codec.to_json(shown.study),
-        "spec": codec.to_json(shown.spec),
-        "round": codec.to_json(shown.round) if shown.round else None,
-        "members": {str(m): name for m, name in shown.names.items()},
-        "min_peers": shown.min_peers,
-        "faults": shown.faults,
-        "waits": shown.waits,
-        "reasons": {str(m): reason for m, reason in shown.reasons.items()},
-        "rounds": [codec.to_json(r) for r in shown.rounds],
-    }
+app.command("list")(list_studies)
+app.command("show")(show_study)
+app.command("catalogue")(catalogue)

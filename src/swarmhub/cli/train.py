@@ -55,7 +55,7 @@ def table(
         typer.Option(help="Share of test patients, 0 to 0.9, if the study declares no data."),
     ] = None,
     separator: SeparatorOption = "",
-    decimal: DecimalOption = ".",
+    decimal: DecimalOption = "",
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,

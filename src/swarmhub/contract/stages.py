@@ -21,6 +21,7 @@ MAX_ARRAYS = 64  # named in a stage
 MAX_ARRAY_NAME = 200
 MAX_STORED = 2**53  # of a bounded value, so that no sum of a round overflows an int64
 MAX_BITS = 52
+NO_CAP = 1000  # permille of the total weight
 
 
 def get_stages(spec: Spec) -> tuple[Stage, ...]:
@@ -117,9 +118,19 @@ def check_rounds(where: str, stage: Stage) -> None:
         raise BadValue(f"{where}max_rounds", f"1 to {most} of kind {stage.kind}", stage.max_rounds)
     if stage.rule != MergeRule() and stage.kind != TRAIN:
         raise BadValue(f"{where}rule", f"none for the kind {stage.kind}", stage.rule.name)
-    if not 0 <= stage.rule.trim_permille < 500:
-        name = f"{where}rule.trim_permille" if where else "merge.trim_permille"
-        raise BadValue(name, "0 to 499", stage.rule.trim_permille)
+    check_rule(f"{where}rule" if where else "merge", stage.rule)
+
+
+def check_rule(where: str, rule: MergeRule) -> None:
+    """Check the numbers of a rule."""
+    if not 0 <= rule.trim_permille < 500:
+        raise BadValue(f"{where}.trim_permille", "0 to 499", rule.trim_permille)
+    cap = rule.max_share_permille
+    if not 1 <= cap <= NO_CAP:
+        raise BadValue(f"{where}.max_share_permille", f"1 to {NO_CAP}", cap)
+    if cap != NO_CAP and not rule.has_weights:
+        expected = f"{NO_CAP} under {rule.name}, which ignores weights"
+        raise BadValue(f"{where}.max_share_permille", expected, cap)
 
 
 def check_stage_members(ctx: Context, spec: Spec, where: str, stage: Stage) -> None:

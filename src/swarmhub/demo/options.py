@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from swarmhub.contract.records import MergeRule
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,4 @@ class Options:
     exclude: tuple[str, ...] = ()
     hub: bool = False  # the pages of the first hospital, while it runs and after
     hub_auto: bool = False  # nothing is left to the visitor
+    merge: MergeRule = field(default_factory=MergeRule)  # of the training rounds

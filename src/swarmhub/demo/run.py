@@ -33,7 +33,7 @@ from swarmhub.home.config import COMETBFT
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.hub.child import SWITCH
-from swarmhub.hub.process import make_link
+from swarmhub.hub.process import make_link, say_link
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.operations.models import Target, export_model
@@ -148,6 +148,8 @@ class Demo:
             arguments += ["--data", str(path)]
         for path in site.sources.test.paths if site.sources.test else ():
             arguments += ["--test", str(path)]
+        if decimal := site.sources.decimal:
+            arguments += ["--decimal", decimal]
         log = home.root / "logs" / "trainer.log"
         self.children.start(f"The trainer of {site.name}", arguments, log)
 
@@ -179,7 +181,7 @@ class Demo:
                 self.children.check()
                 await asyncio.sleep(LOOK_S)
         link = make_link(self.homes[0])
-        self.screen.step(f"the pages of {self.sites[0].name}: {link}")
+        self.screen.step(f"the pages of {self.sites[0].name}: {link} ({say_link()})")
         await asyncio.to_thread(webbrowser.open, link)
 
     async def _await_visitor(self, motion: int) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from swarmhub.contract.consortium.thresholds import compute_quorum
-from swarmhub.contract.records import Declaration, Metric, Outcome, Spec
+from swarmhub.contract.records import Declaration, MergeRule, Metric, Outcome, Spec
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.contract.stages import count_training_rounds
+from swarmhub.contract.stages import NO_CAP, count_training_rounds
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
-from swarmhub.data.reading import Files
+from swarmhub.data.reading import Files, propose_decimal
 from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
+from swarmhub.merge import NAMES, TRIMMED, WEIGHTED
 from swarmhub.operations.studies import read_spec
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
@@ -23,6 +25,7 @@ from swarmhub.recipes.preparing import Prepared, Sources, prepare
 STUDY_NAME = "demo"
 MAX_SITES = 24
 SHARED_GRACE_MS, SHARED_LEADER_MS = 60_000, 10_000  # all nodes share one machine's cores
+TRIM_PERMILLE = 250  # one of the demo's four hospitals
 MOST_NOTES = 8  # on one topic at a hospital
 SEED = 2  # of ten splits the one with AUCs (alone, pooled) nearest to their means
 
@@ -62,6 +65,31 @@ def parse_sites(given: list[str]) -> dict[str, tuple[Path, ...]]:
     return found
 
 
+def parse_rule(name: str, max_share: int) -> MergeRule:
+    """Return the rule of --merge and --max-share; the trimmed means drop one of four at each end.
+    Raises BadInput if there is no such rule, or if it ignores weights and has a cap."""
+    if name not in NAMES:
+        raise BadInput(f"Expected --merge {', '.join(NAMES)}, got {plain(name, 40)!r}.")
+    if max_share != NO_CAP and name not in WEIGHTED:
+        raise BadInput(
+            f"Expected --max-share with --merge {', '.join(sorted(WEIGHTED))}: {name} ignores "
+            "weights; leave it out."
+        )
+    trim = TRIM_PERMILLE if name in TRIMMED else MergeRule().trim_permille
+    known: Any = name
+    return MergeRule(known, trim, max_share)
+
+
+def check_rule(options: Options, spec: Spec) -> None:
+    """Raise BadInput if the recipe has a rule of its own, and another one was asked for."""
+    rules = {stage.rule for stage in spec.stages if stage.kind == TRAIN}
+    if options.merge != MergeRule() and rules != {options.merge}:
+        raise BadInput(
+            f"Expected no --merge and no --max-share with --model {options.model}, whose parts are "
+            "merged by sums; leave them out."
+        )
+
+
 def make_spec(options: Options, hospitals: int) -> Spec:
     """Return the terms of the demo's study for so many hospitals."""
     positive = (options.positive,) if options.positive else POSITIVE
@@ -80,12 +108,14 @@ def make_spec(options: Options, hospitals: int) -> Spec:
             min_peers=max(2, compute_quorum(hospitals)),
             quorum_grace_ms=15_000,
             leader_timeout_ms=5_000,
+            merge=options.merge,
             metric=Metric("auc", "max"),
             seed=SEED,
             options={"model": options.model},
             data=declared,
         )
     )
+    check_rule(options, spec)
     if not options.kill_leader:
         return spec
     # all rounds are run: the killed node is to be seen back
@@ -114,13 +144,18 @@ def prepare_sites(
     files: Mapping[str, tuple[Path, ...]], spec: Spec, options: Options
 ) -> list[Site]:
     """Read and check each hospital's files. Raises BadInput for what cannot take part."""
-    test = None if options.test is None else Files((options.test.absolute(),))
+    test = None
+    if options.test is not None:
+        test, _ = propose_decimal(Files((options.test.absolute(),)))
     sites = []
     for number, (name, paths) in enumerate(files.items(), 1):
         folder = options.root / "sites" / f"{number:02d}-{_slug(name)}"
         folder.mkdir(parents=True)
-        sources = Sources(Files(tuple(path.absolute() for path in paths)), test)
+        data, commas = propose_decimal(Files(tuple(path.absolute() for path in paths)))
+        sources = Sources(data, test)
         found = Findings(strict=True)
+        if commas:
+            found.warn("decimal", commas)
         prepared = prepare(spec, sources, found)
         if not prepared.training.rows:
             raise BadInput(f"Expected at least 2 rows for {name!r} in {sources.data.names}.")

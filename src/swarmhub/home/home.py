@@ -4,6 +4,7 @@ node.toml      name, ledger, address, listening address      keys/    never leav
 blobs/         parameter buffers                              state/   journal, last head seen
 local/         trainers' private state                        run/     lock, local API, leases
 logs/                                                         ledger/  state, engine (if any)
+documents/     code and ethics documents of studies
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from swarmhub.home.config import (
 )
 from swarmhub.transport.relay.streams import relays_of
 
-FOLDERS = ("keys", "blobs", "state", "local", "run", "logs")
+FOLDERS = ("keys", "blobs", "documents", "state", "local", "run", "logs")
 
 
 class Home:
@@ -163,6 +164,11 @@ class Home:
     @property
     def blobs_path(self) -> Path:
         return self.root / "blobs"
+
+    @property
+    def documents_path(self) -> Path:
+        """The documents of studies: their code, and the votes that allow them."""
+        return self.root / "documents"
 
     def state_path(self, name: str) -> Path:
         """Return the path of a file in the node's journal."""

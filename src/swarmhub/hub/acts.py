@@ -11,8 +11,9 @@ from swarmhub import codec
 from swarmhub.codec import Json
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.home.home import Home
+from swarmhub.operations.acts import ACTS
 
-ANSWER_S = 90.0  # the node waits up to 60 s for the ledger
+MORE_S = 30.0  # than the node takes at most
 
 
 class Refused(BadInput):
@@ -35,8 +36,9 @@ class NodeApi:
         """Have an act carried out for a person; return its result, and the height of its block.
         Raises Refused with the contract's or the operation's sentence, HomeError if no node
         answers."""
+        patience_s = ACTS[name].patience_s + MORE_S
         body = {"act": name, "arguments": codec.to_json(arguments), "person": person}
-        found: Any = await self._ask("POST", "/v1/act", codec.encode(body), ANSWER_S)
+        found: Any = await self._ask("POST", "/v1/act", codec.encode(body), patience_s)
         return found["result"], int(found["height"])
 
     async def status(self) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from aiohttp import web
 from swarmhub.errors import SwarmhubError
 from swarmhub.hub.auth.guard import Fault, guard, path_of
 from swarmhub.hub.context import HUB, Hub
+from swarmhub.hub.downloads import add_routes as add_downloads
+from swarmhub.hub.downloads import keep_sweeping
 from swarmhub.hub.rest.routes import add_routes as add_rest
 from swarmhub.hub.rest.routes import say_failures
 from swarmhub.hub.web.pages import (
+    documents,
     forms,
     ledger,
     login,
@@ -24,6 +27,7 @@ from swarmhub.hub.web.pages import (
     node,
     studies,
     today,
+    validation,
 )
 from swarmhub.hub.web.site import draw, text_of
 
@@ -31,7 +35,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
-PAGES = (today, new_study, studies, members, ledger, node, login, forms)
+PAGES = (
+    today, new_study, studies, documents, validation, members, ledger, node, login, forms,
+)  # fmt: skip
 log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -46,6 +52,7 @@ def make_app(hub: Hub) -> web.Application:
     for page in PAGES:
         page.add_routes(app, prefix)
     add_rest(app)
+    add_downloads(app, prefix)
     app.router.add_get(f"{prefix}/events", tell_news)
     app.router.add_get(f"{prefix}/static/{{name}}", give_asset)
     app.cleanup_ctx.append(_run)
@@ -54,10 +61,14 @@ def make_app(hub: Hub) -> web.Application:
 
 async def _run(app: web.Application):  # type: ignore[no-untyped-def]
     hub = app[HUB]
-    opening = asyncio.create_task(hub.watching.start())
+    tasks = [
+        asyncio.create_task(hub.watching.start()),
+        asyncio.create_task(keep_sweeping(hub.home)),
+    ]
     yield
-    opening.cancel()
-    await asyncio.gather(opening, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await hub.watching.close()
     await hub.node.close()
 

@@ -1,8 +1,7 @@
-"""This hospital's data files, as far as the pages may name them, and looks at them.
+"""Looks at this hospital's data files, those that pages may name (`operations.data_files`).
 
-Pages name files of one folder only, `hub_data` in node.toml, by their paths in it: nobody reads
-another file of this machine through the hub. A file is read by a process of its own, the command
-that a person would type, so that the hub stays small and a large file cannot stop it.
+A file is read by a process of its own, the command that a person would type, so that the hub stays
+small and a large file cannot stop it.
 """
 
 from __future__ import annotations
@@ -10,57 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from swarmhub.errors import BadInput, plain
+from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
+from swarmhub.operations.data_files import need_file
 
-MOST_FILES = 500
-MOST_DEPTH = 3
 PATIENCE_S = 600.0
 MAX_BYTES = 64 << 20  # of what a command prints
-
-
-def list_files(home: Home) -> list[str]:
-    """Return the files that pages may name, sorted; none without `hub_data`."""
-    root = _root(home)
-    return [] if root is None else sorted(str(p.relative_to(root)) for p in _walk(root))
-
-
-def need_file(home: Home, name: str) -> Path:
-    """Return a file by its name in the folder. Raises BadInput if it is none of them."""
-    root = _root(home)
-    if root is None:
-        raise BadInput("Expected 'hub_data', the folder with this hospital's data, in node.toml.")
-    if name not in list_files(home):
-        raise BadInput(f"There is no file '{plain(name, 80)}' in this hospital's data folder.")
-    return root / name
-
-
-def _root(home: Home) -> Path | None:
-    return Path(home.config.hub_data) if home.config.hub_data else None
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield files below a folder; links, hidden ones, and what lies deep are left out."""
-    found = 0
-    for folder, inner, names in os.walk(root):
-        here = Path(folder)
-        depth = len(here.relative_to(root).parts)
-        inner[:] = [n for n in sorted(inner) if not n.startswith(".") and depth < MOST_DEPTH]
-        for name in sorted(names):
-            path = here / name
-            if name.startswith(".") or path.is_symlink() or not path.is_file():
-                continue
-            found += 1
-            if found > MOST_FILES:
-                return
-            yield path
 
 
 async def draft(home: Home, file: str = "", example: str = "") -> dict[str, Any]:

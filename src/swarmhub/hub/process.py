@@ -14,11 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, plain
 from swarmhub.files import write_durably
 from swarmhub.home.config import parse_address
 from swarmhub.home.forbidding import forbid_keys
 from swarmhub.home.home import Home
+from swarmhub.hub.auth.links import LIFE_MS
 from swarmhub.hub.auth.users import HERE
 from swarmhub.hub.context import Hub, Place, links_of, open_hub
 
@@ -54,7 +55,7 @@ async def serve(home: Home) -> None:
         await web.SockSite(runner, socket_).start()
         told = {"pid": os.getpid(), "host": place.host, "port": place.port, "prefix": place.prefix}
         write_durably(path, json.dumps(told).encode())
-        print(f"The hub: {make_link(home, hub)} (this link works once)", flush=True)
+        print(f"The hub: {make_link(home, hub)} ({say_link()})", flush=True)
         await stopping.wait()
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -81,6 +82,19 @@ def _listen(wanted: Place, is_chosen: bool) -> tuple[Any, Place]:
             ) from None
         return made, replace(wanted, port=int(made.getsockname()[1]))
     raise BadInput("No port is free for the hub; set 'hub_listen' in the home's node.toml.")
+
+
+def say_link(user: str = HERE) -> str:
+    """Return for how long a link of `make_link` works and for which person, and what makes
+    another."""
+    works = f"works once, within {LIFE_MS // 3_600_000} hours"
+    if user == HERE:
+        return (
+            f"{works}, for the person that started this node, with all roles; 'swarmhub hub open' "
+            "makes another"
+        )
+    name = plain(user, 64)
+    return f"{works}, for '{name}' alone; 'swarmhub hub user link {name}' makes another"
 
 
 def make_link(home: Home, hub: Hub | None = None, user: str = HERE) -> str:

@@ -12,8 +12,9 @@ Rounds are kept as values by study: their metrics (`rounds.RoundBook`), and thei
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import events as e
@@ -187,34 +188,32 @@ class ReadModel:
 
     def search(self, wanted: Search) -> Found:
         """Return a page of the entries that fit."""
-        tables, where, values = "entry", ["1"], list[object]()
-        if wanted.member:
-            tables += " JOIN named ON named.entry = entry.id"
-            where.append("named.member = ?")
-            values.append(wanted.member)
-        if wanted.study:
-            where.append("study = ?")
-            values.append(wanted.study)
-        if wanted.since_ms:
-            where.append("time_ms >= ?")
-            values.append(wanted.since_ms)
-        if wanted.until_ms:
-            where.append("time_ms < ?")
-            values.append(wanted.until_ms)
-        if phrase := " ".join(wanted.text[:MOST_LETTERS].split()):
-            where.append("instr(folded, ?) > 0")
-            values.append(phrase.casefold())
-        condition = " AND ".join(where)
-        counted = self._db.execute(f"SELECT count(*) FROM {tables} WHERE {condition}", values)
+        condition, values = _select(wanted)
+        counted = self._db.execute(f"SELECT count(*) {condition}", values)
         total = int(counted.fetchone()[0])
         pages = max(1, -(-total // PAGE))
         page = min(max(1, wanted.page), pages)
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM {tables} WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
+            f"SELECT {COLUMNS} {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
             [*values, PAGE, (page - 1) * PAGE],
         )
-        entries = tuple(Entry(*row) for row in ((*r[:-1], bool(r[-1])) for r in rows))
-        return Found(entries, total, page, pages)
+        return Found(tuple(map(_entry_of, rows)), total, page, pages)
+
+    def every(self, wanted: Search, at_once: int) -> Iterator[tuple[Entry, ...]]:
+        """Yield all entries that fit, oldest first, so many at once; the page does not count.
+        Blocks may be added meanwhile."""
+        condition, values = _select(wanted)
+        last = 0
+        while True:
+            rows = self._db.execute(
+                f"SELECT {COLUMNS} {condition} AND id > ? ORDER BY id LIMIT ?",
+                [*values, last, at_once],
+            )
+            found = tuple(map(_entry_of, rows.fetchall()))
+            if not found:
+                return
+            yield found
+            last = found[-1].id
 
     def settled(self, study: str) -> tuple[SettledRound, ...]:
         """Return a study's settled rounds with their metrics, oldest first."""
@@ -258,3 +257,30 @@ class ReadModel:
             if row is not None and row[0] != every[-1].digest:
                 found = next(t.spec for t in every if t.digest == row[0])
         return found
+
+
+def _entry_of(row: tuple[Any, ...]) -> Entry:
+    fields = (*row[:-1], bool(row[-1]))
+    return Entry(*fields)
+
+
+def _select(wanted: Search) -> tuple[str, list[object]]:
+    """Return the tables and conditions of a search, with their values."""
+    tables, where, values = "entry", ["1"], list[object]()
+    if wanted.member:
+        tables += " JOIN named ON named.entry = entry.id"
+        where.append("named.member = ?")
+        values.append(wanted.member)
+    if wanted.study:
+        where.append("study = ?")
+        values.append(wanted.study)
+    if wanted.since_ms:
+        where.append("time_ms >= ?")
+        values.append(wanted.since_ms)
+    if wanted.until_ms:
+        where.append("time_ms < ?")
+        values.append(wanted.until_ms)
+    if phrase := " ".join(wanted.text[:MOST_LETTERS].split()):
+        where.append("instr(folded, ?) > 0")
+        values.append(phrase.casefold())
+    return f"FROM {tables} WHERE {' AND '.join(where)}", values

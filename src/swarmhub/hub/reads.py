@@ -6,18 +6,30 @@ and the words of the command that shows the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from swarmhub.errors import BadInput
+from swarmhub.hub.ledger_export import MEDIA, Form, Selection, write_entries
 from swarmhub.hub.read_model import Found, Search
 from swarmhub.operations import looks
 from swarmhub.operations.acting import Acted
 from swarmhub.operations.catalogue import look_at_catalogue
+from swarmhub.operations.documents import store_of
+from swarmhub.operations.documents_page import (
+    DocumentBytes,
+    StudyDocuments,
+    get_document,
+    show_documents,
+)
 from swarmhub.operations.looks import Seen
+from swarmhub.operations.member_looks import MemberLine, look_at_members
+from swarmhub.operations.proofs.beside import prove_beside
+from swarmhub.operations.studies import look_at_study
+from swarmhub.operations.verifying import Verification, look_at_verification
 
-JSON = "application/json"
+JSON, LINES, TABLE = "application/json", MEDIA["jsonl"], MEDIA["csv"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,14 @@ class OneStudy:
 
 
 @dataclass(frozen=True)
+class OneDocument:
+    """A study, by name, and the digest of a document that its terms name."""
+
+    study: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class SomeStudy:
     """A study by name, "" for all, and a time of this machine's clock, in ms, from which on."""
 
@@ -41,8 +61,17 @@ class SomeStudy:
 
 
 @dataclass(frozen=True)
+class OneTransaction:
+    """A transaction, by its id."""
+
+    tx: str
+
+
+@dataclass(frozen=True)
 class Read:
-    """A read: its name, path, arguments, result and function; `media` is the type of the answer."""
+    """A read: its name, path, arguments, result and function; `media` is the type of the answer. A
+    function may give an awaitable, and bytes (or an iterator of them) that are the answer
+    already."""
 
     name: str
     path: str
@@ -61,6 +90,22 @@ def _search(seen: Seen, wanted: Search) -> Found:
     return found
 
 
+def _look_at_documents(seen: Seen, name: str) -> StudyDocuments:
+    return show_documents(store_of(seen.home), look_at_study(seen.view, name))
+
+
+def _look_at_document(seen: Seen, name: str, digest: str) -> DocumentBytes:
+    return get_document(store_of(seen.home), look_at_study(seen.view, name), digest)
+
+
+def _export(form: Form) -> Callable[[Seen, Selection], Iterator[bytes]]:
+    def export(seen: Seen, wanted: Selection) -> Iterator[bytes]:
+        model: Any = seen.record
+        return write_entries(model, wanted.search(), form)
+
+    return export
+
+
 READS = (
     Read("today", "/today", Nothing, looks.Today, lambda s, _: looks.look_at_today(s), "status"),
     Read("studies", "/studies", Nothing, tuple[looks.StudyLine, ...],
@@ -70,11 +115,23 @@ READS = (
          "application/ld+json"),
     Read("study", "/studies/{study}", OneStudy, looks.StudyPage,
          lambda s, a: looks.look_at_one(s, a.study), "study show"),
-    Read("members", "/members", Nothing, tuple[looks.MemberLine, ...],
-         lambda s, _: looks.look_at_members(s), "consortium members"),
+    Read("documents", "/studies/{study}/documents", OneStudy, StudyDocuments,
+         lambda s, a: _look_at_documents(s, a.study), "study show"),
+    Read("document", "/studies/{study}/documents/{digest}", OneDocument, DocumentBytes,
+         lambda s, a: _look_at_document(s, a.study, a.digest), "study show"),
+    Read("members", "/members", Nothing, tuple[MemberLine, ...],
+         lambda s, _: look_at_members(s), "consortium members"),
     Read("motions", "/motions", Nothing, tuple[looks.MotionLine, ...],
          lambda s, _: looks.look_at_motions(s), "consortium inbox"),
     Read("ledger", "/ledger", Search, Found, _search, "ledger log"),
+    Read("ledger-lines", "/ledger/export.jsonl", Selection, str, _export("jsonl"),
+         "ledger export", LINES),
+    Read("ledger-table", "/ledger/export.csv", Selection, str, _export("csv"),
+         "ledger export", TABLE),
+    Read("proof", "/ledger/proofs/{tx}", OneTransaction, dict[str, Any],
+         lambda s, a: prove_beside(s.home, a.tx), "ledger prove"),
+    Read("verification", "/ledger/verification", Nothing, Verification,
+         lambda s, _: look_at_verification(s), "ledger verify"),
     Read("sent", "/sent", SomeStudy, looks.Sendings,
          lambda s, a: looks.look_at_sendings(s, a.study, a.since_ms), "sent"),
     Read("acts", "/acts", SomeStudy, tuple[Acted, ...],

@@ -18,7 +18,12 @@ Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever
     blocks      the unit of arithmetic, which fits the cache
     arithmetic  the tree, the sorting network, widening and rounding
     rules       the rules, each on one block of values
-    geometric   the weights behind the geometric median, found by passes over all chunks
+    caps        a bound on one member's weight
+    inputs      the contributions and the model before them
+    distances   distances of whole contributions, found by a pass over all chunks
+    geometric   the weights behind the geometric median
+    clipping    the clipped mean
+    nearest     mixing each contribution with its nearest
     parameters  chunk by chunk: read, check, combine, round
     audit       recomputing parts of a merge
     sums        adding the hospitals' arrays, exactly
@@ -40,13 +45,17 @@ from swarmhub.merge.documents import merge_statistics
 from swarmhub.merge.modular import merge_modular, modular_chunk
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
-from swarmhub.merge.rules import CHUNK_LOCAL, Rule
+from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
 from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
 
 __all__ = [
     "CHUNK_LOCAL",
+    "NAMES",
+    "NEEDS_BASE",
     "STRETCH_BYTES",
+    "TRIMMED",
+    "WEIGHTED",
     "Limit",
     "Rule",
     "Source",

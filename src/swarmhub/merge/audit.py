@@ -122,7 +122,11 @@ def find_false_excerpts(
 
 
 def recompute_leaf(
-    rule: Rule, layout: Layout, contributions: Sequence[WeightedSource], index: int
+    rule: Rule,
+    layout: Layout,
+    contributions: Sequence[WeightedSource],
+    index: int,
+    base: Source | None = None,
 ) -> str:
     """Return the leaf hash (hex) that chunk `index` of the right merge has."""
-    return leaf_of(merge_chunk(rule, layout, contributions, index)).hex()
+    return leaf_of(merge_chunk(rule, layout, contributions, index, base)).hex()

@@ -6,9 +6,13 @@ trimmed_mean       the k smallest and the k largest of N are dropped, k = floor(
                    and the rest averaged (Yin et al. 2018).
 geometric_median   the point with the least weighted sum of distances to the contributions, each
                    taken as one vector (Pillutla et al. 2022); see `geometric`.
+clipped_mean       the weighted mean of deltas to the base model, none longer than the median of
+                   this round's; see `clipping`.
+nnm_trimmed_mean   the trimmed mean of each contribution's mean with its N - k nearest (Allouah et
+                   al. 2023); see `nearest`.
 
-The coordinate median and the trimmed mean ignore weights: a Byzantine member could
-claim a large one.
+The coordinate median and the two trimmed means ignore weights: a Byzantine member could claim a
+large one. Under the other rules `max_share_permille` bounds what one weight counts; see `caps`.
 
 Integer and BOOL tensors follow one rule under every rule: the lower median, element by element.
 It is exact (no rounding to decide on), it withstands a Byzantine minority, and it is always a
@@ -26,20 +30,30 @@ import numpy as np
 
 from swarmhub.errors import MergeError
 from swarmhub.merge.arithmetic import Array, Float64s, fold, sort_rows, tree_sum
+from swarmhub.merge.caps import NO_CAP
 
-NAMES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
-CHUNK_LOCAL = frozenset(NAMES) - {"geometric_median"}
+NAMES = (
+    "weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median", "clipped_mean",
+    "nnm_trimmed_mean",
+)  # fmt: skip
+CHUNK_LOCAL = frozenset(["weighted_mean", "coordinate_median", "trimmed_mean"])
+WEIGHTED = frozenset(["weighted_mean", "geometric_median", "clipped_mean"])
+TRIMMED = frozenset(["trimmed_mean", "nnm_trimmed_mean"])
+NEEDS_BASE = frozenset(["clipped_mean"])  # the model from which the contributions started
 
-# N float64 rows (P,), which it may overwrite, -> one row (P,)
+# N float64 rows (P,), which it may overwrite -> one row (P,); if the rule needs the base, its row
+# comes last, and stays as it is
 Combine = Callable[[Sequence[Float64s]], Float64s]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How float tensors are merged; `trim_permille` (0 to 500) matters to trimmed_mean only."""
+    """How float tensors are merged; `trim_permille` (0 to 500) matters to the trimmed means only,
+    `max_share_permille` (1 to 1000: no cap) to the rules with weights."""
 
     name: str
     trim_permille: int = 100
+    max_share_permille: int = NO_CAP
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -50,6 +64,11 @@ class Rule:
             raise MergeError(
                 f"Expected a trim of 0 to 500 permille at each end, got {self.trim_permille!r}."
             )
+        cap = self.max_share_permille
+        if type(cap) is not int or not 1 <= cap <= NO_CAP:
+            raise MergeError(f"Expected a largest share of 1 to 1000 permille, got {cap!r}.")
+        if cap != NO_CAP and self.name not in WEIGHTED:
+            raise MergeError(f"Expected no largest share for {self.name}, got {cap} permille.")
 
 
 def local_rule(rule: Rule, weights: Sequence[int]) -> Combine:
@@ -58,13 +77,18 @@ def local_rule(rule: Rule, weights: Sequence[int]) -> Combine:
         return functools.partial(weighted_mean, [float(w) for w in weights], float(sum(weights)))
     if rule.name == "coordinate_median":
         return coordinate_median
-    drop = len(weights) * rule.trim_permille // 1000
-    if 2 * drop >= len(weights):
+    return functools.partial(trimmed_mean, count_trimmed(rule, len(weights)))
+
+
+def count_trimmed(rule: Rule, n: int) -> int:
+    """Return how many of n values are dropped at each end. Raises MergeError if none is left."""
+    drop = n * rule.trim_permille // 1000
+    if 2 * drop >= n:
         raise MergeError(
-            f"Trimming {drop} of {len(weights)} contributions at each end leaves none; "
+            f"Trimming {drop} of {n} contributions at each end leaves none; "
             "lower the trim or wait for more contributions."
         )
-    return functools.partial(trimmed_mean, drop)
+    return drop
 
 
 def weighted_mean(weights: Sequence[float], total: float, rows: Sequence[Float64s]) -> Float64s:

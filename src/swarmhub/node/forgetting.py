@@ -16,6 +16,7 @@ from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import ROUND, SPEC, STUDY, Model, Result
 from swarmhub.contract.results import get_results
 from swarmhub.contract.state import Reader, State
+from swarmhub.documents import DocumentStore
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
 from swarmhub.home.home import Home
@@ -88,8 +89,9 @@ def layouts_of(state: Reader, name: str) -> set[Digest]:
 
 
 def remove_files(home: Home, name: str) -> int:
-    """Delete a study's journal and its trainers' private state; returns how many files."""
-    local = home.local_path(name)
+    """Delete a study's journal, its documents and its trainers' private state; returns how many
+    files."""
+    local, count = home.local_path(name), DocumentStore(home.documents_path).forget(name)
     files = [path for path in local.rglob("*") if path.is_file()] if local.is_dir() else []
     shutil.rmtree(local, ignore_errors=True)
     journal = [home.state_path(f"{name}.{ending}") for ending in JOURNAL]
@@ -97,4 +99,4 @@ def remove_files(home: Home, name: str) -> int:
     for path in journal:
         path.unlink(missing_ok=True)
     home.run_path(f"{name}.lease").unlink(missing_ok=True)
-    return len(files) + len(journal)
+    return len(files) + len(journal) + count

@@ -47,6 +47,11 @@ class Outgoing:
         _, to, study = self._recall(member, digest)
         self._add(("layout", to, study), digest, nbytes)
 
+    def add_document(self, member: MemberId, digest: Digest, nbytes: int, study: str) -> None:
+        """Record that so many bytes of a study's code or ethics document went to a member."""
+        _, to, _ = self._describe(member, digest)
+        self._add(("study document", to, study), digest, nbytes)
+
     def _recall(self, member: MemberId, digest: Digest) -> Description:
         """Return the blob's description as of when this member first got any of it: a contribution
         that is uploaded across a settlement stays one."""

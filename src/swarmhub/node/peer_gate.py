@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from swarmhub import __version__, codec
 from swarmhub.clock import wall_clock_ms
@@ -18,6 +20,7 @@ from swarmhub.errors import BadInput, LedgerError
 from swarmhub.failpoints import failpoint
 from swarmhub.home.membership import Membership
 from swarmhub.ledger.cometbft import CometLedger, read_genesis
+from swarmhub.node.documents import Documents
 from swarmhub.node.news import ANY_STUDY
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
@@ -28,28 +31,45 @@ from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import Digest, MemberId, PublicKey
 
 APPLY_TIMEOUT_S = 60.0
+T = TypeVar("T")
 BEHIND_S = 0.5  # how long a node waits for a block that another one has seen already
 
 
 class PeerGate:
     """The `Gate` (transport/gate.py) of a running node."""
 
-    def __init__(self, services: Services, studies: Studies, membership: Membership) -> None:
+    def __init__(
+        self, services: Services, studies: Studies, membership: Membership, documents: Documents
+    ) -> None:
         self._services, self._studies, self._membership = services, studies, membership
+        self._documents = documents
 
     async def may_read(self, member: MemberId, digest: Digest) -> bool:
+        def is_readable() -> bool:
+            drivers, state = self._studies.drivers.values(), self._services.state
+            return any(may_read(state, d.local, member, digest) for d in drivers)
+
+        return bool(await self._in_time(is_readable))
+
+    async def _in_time(self, find: Callable[[], T]) -> T:
+        """Return what is found, or nothing after BEHIND_S: the asker may be a block ahead of this
+        node."""
         loop = asyncio.get_running_loop()
         end = loop.time() + BEHIND_S
-        while True:
-            state = self._services.state
-            if any(
-                may_read(state, d.local, member, digest) for d in self._studies.drivers.values()
-            ):
-                return True
-            left = end - loop.time()  # the asker may be a block ahead of this node
+        while not (found := find()):
+            left = end - loop.time()
             if left <= 0 or self._services.stopping.is_set():
-                return False
+                break
             await self._services.news.wait(ANY_STUDY, left)
+        return found
+
+    async def document(self, member: MemberId, digest: Digest) -> Path | None:
+        found = await self._in_time(lambda: self._documents.find(digest))
+        return found[1] if found else None
+
+    def sent_document(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        found = self._documents.find(digest)
+        self._services.outgoing.add_document(member, digest, nbytes, found[0] if found else "")
 
     def sent(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         self._services.outgoing.add(member, digest, nbytes)

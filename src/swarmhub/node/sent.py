@@ -25,6 +25,7 @@ KINDS = {
     "merged": "a merged model, or merged statistics",
     "passed on": "another member's contribution, for those who audit a merge",
     "layout": "names and shapes of a model's arrays, without numbers",
+    "study document": "the code or the ethics document of a study that is on the ledger",
     "metrics": "a transaction with metrics and their numbers of samples",
     "transaction": "another transaction",
 }

@@ -34,11 +34,13 @@ from swarmhub.ledger.sentences import say_event
 from swarmhub.merge import self_test
 from swarmhub.node.announcing import Announcing
 from swarmhub.node.beside import BesideNode
+from swarmhub.node.documents import Documents
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.head_saver import HeadSaver
 from swarmhub.node.health import Health
 from swarmhub.node.journal import Journal
 from swarmhub.node.layouts import LayoutFinder
+from swarmhub.node.link_saver import LinkSaver
 from swarmhub.node.memory import share_one_heap
 from swarmhub.node.metrics import Metrics
 from swarmhub.node.news import ANY_STUDY, News
@@ -177,8 +179,13 @@ class Node:
         self._studies = Studies(services)
         self._membership = Membership(self.client, self._others, self._is_current)
         self._status = Status(services, self._studies, self._membership, self.bootstrap)
-        self._gate = PeerGate(services, self._studies, self._membership)
-        self._server = PeerServer(self.peers, self.blobs, self._gate)
+        self._documents = Documents(services)
+        self._studies.on_forget = self._documents.forget
+        self._gate = PeerGate(services, self._studies, self._membership, self._documents)
+        links = self.client.sessions.links
+        self._server = PeerServer(self.peers, self.blobs, self._gate, links)
+        self._links = LinkSaver(services, self._server)
+        self._status.links = self._links.show
         self._api = LocalApi(services, self._studies, self._status, self._perform)
         metrics = Metrics(services, self._studies, self._status, self._beside)
         self._health = Health(services, self._status, metrics)
@@ -203,11 +210,13 @@ class Node:
         await self._health.start(self.home.config.health_listen)
         failpoint("start.doors")
         self._studies.remember()
+        self._documents.start()
         self._follow_ledger()
         self._watching = asyncio.create_task(self._membership.watch(self._status.log_standing))
 
     async def _close(self) -> None:
         self._heads.close()
+        self._links.close()
         self._announcing.close()
         for task in (self._rising, self._watching):
             if task is not None:
@@ -216,6 +225,7 @@ class Node:
         await self.uplink.close()
         await self._health.close()
         await self._studies.close()
+        await self._documents.close()
         await self.client.close()
         await self._server.close()
         self._services.outgoing.flush()
@@ -251,6 +261,7 @@ class Node:
                 log.info("block %d: %s", committed.height, plain(say_event(event, names), MOST))
         self._follow_ledger()
         self._studies.hear(happened)
+        self._documents.hear(happened)
         if any(isinstance(event, MEMBERSHIP_EVENTS) for event in happened):
             self._status.log_standing()
 

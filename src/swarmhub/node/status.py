@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
 from swarmhub.contract.round.election import get_leader
@@ -18,6 +20,7 @@ from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
 from swarmhub.node.waits import find_wait
 from swarmhub.protocol.collect import get_needed
+from swarmhub.transport.links import Link
 
 log = logging.getLogger("swarmhub.node")
 
@@ -31,6 +34,7 @@ class Status:
         self._services, self._studies, self._membership = services, studies, membership
         self._bootstrap = bootstrap
         self._told = ""  # the last standing logged
+        self.links: Callable[[], Sequence[Link]] = tuple  # set once the ports are made
 
     def standing(self) -> Standing:
         """Return whether this hospital is a member, and what to do if it is not."""
@@ -84,6 +88,7 @@ class Status:
             "height": tip.height,
             "address": home.config.address,
             "members": [{"id": m.id, "name": m.name} for m in get_members(state)],
+            "links": [codec.to_json(link) for link in self.links()],
             "studies": [self._describe_study(name) for name in get_chain(state).running],
             "suspended": {name: self.say_wait(name) for name in self._find_suspended()},
             "validator": bool(me and me.power),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from swarmhub.contract.events import Event, LeftOut
 from swarmhub.contract.records import MEMBER, STUDY
@@ -23,6 +23,7 @@ class Studies:
 
     def __init__(self, services: Services) -> None:
         self.drivers: dict[str, StudyDriver] = {}
+        self.on_forget: Callable[[str], None] = lambda study: None
         self._services = services
         self._held: set[Digest] = set(services.blobs.digests())
 
@@ -52,6 +53,7 @@ class Studies:
     async def forget(self, name: str) -> Removed:
         """Stop taking part in a study that is over (or left), and delete its data here."""
         blobs = self._services.blobs
+        self.on_forget(name)
         more = blobs.condemned
         driver = self.drivers.pop(name, None)
         if driver is not None:

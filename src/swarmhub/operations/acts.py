@@ -1,8 +1,9 @@
 """The acts that a person may have signed for the hospital: one table for all faces.
 
 The hub has no keys: it asks the node, which carries an act out by its name. A command carries it
-out itself. Each act names its role: `researcher` (proposes), `owner` (of data: approves, enrols,
-withdraws), `administrator` (members, keys); a `viewer` reads.
+out itself. Each act names its role: `researcher` (proposes, takes results along), `owner` (of data:
+approves, enrols, withdraws), `administrator` (members, keys); a `viewer` reads, and has the ledger
+verified.
 """
 
 from __future__ import annotations
@@ -18,11 +19,23 @@ from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import write_token
 from swarmhub.operations import acting, members, studies
+from swarmhub.operations.apart import WORK_S, work_apart
 from swarmhub.operations.doctor import Finding, examine
+from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.results import (
+    Choice,
+    EvidencePacked,
+    ModelPacked,
+    Validating,
+    Validation,
+    WantedEvidence,
+)
 from swarmhub.operations.roles import Role
+from swarmhub.operations.verifying import Verification, verifier
 from swarmhub.types import Digest, MemberId
 
 DAY_MS = 86_400_000
+LEDGER_S = 60.0  # the ledger's answer
 MAX_TERMS_BYTES = 64 << 10
 
 
@@ -49,11 +62,13 @@ class WithReason:
 
 
 @dataclass(frozen=True)
-class OfDigest:
-    """A study, and the digest of its terms as the person has seen them."""
+class Approving:
+    """A study, and the digest of its terms as the person has seen them; `unseen` allows that a
+    document which they name is not here."""
 
     study: str
     terms: Digest
+    unseen: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,14 +77,6 @@ class Enrolling:
 
     study: str
     samples: int
-
-
-@dataclass(frozen=True)
-class OfModel:
-    """A study's current or best model, by its digest or the beginning of it."""
-
-    study: str
-    model: str
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,8 @@ class Done:
 
 @dataclass(frozen=True)
 class Act:
-    """An act: the roles that may have it done, its arguments and its result, and what does it;
-    `command` are the words of the command that does the same."""
+    """An act: the roles that may have it done, its arguments and its result, and what does it
+    within `patience_s`; `command` are the words of the command that does the same."""
 
     name: str
     role: Role
@@ -136,6 +143,7 @@ class Act:
     gives: type[Any]
     does: Callable[[Home, Any], Awaitable[Any]]
     command: str
+    patience_s: float = LEDGER_S
 
 
 def read_terms(text: str) -> Spec:
@@ -153,8 +161,8 @@ async def _amend(home: Home, given: OfTerms) -> studies.Proposed:
     return await studies.amend(home, read_terms(given.terms))
 
 
-async def _approve(home: Home, given: OfDigest) -> Done:
-    await studies.approve(home, given.study, given.terms)
+async def _approve(home: Home, given: Approving) -> Done:
+    await studies.approve(home, given.study, given.terms, given.unseen)
     return Done()
 
 
@@ -193,7 +201,7 @@ async def _finish(home: Home, given: OfStudy) -> Done:
     return Done()
 
 
-async def _release(home: Home, given: OfModel) -> studies.Released:
+async def _release(home: Home, given: Choice) -> studies.Released:
     return await studies.release(home, given.study, given.model)
 
 
@@ -215,8 +223,27 @@ async def _rotate(home: Home, given: OfKeys) -> members.KeysRotated:
     return await members.rotate_keys(home, given.keys)
 
 
+def _apart(work: str) -> Callable[[Home, Any], Awaitable[Json]]:
+    """Return what has a work on a study carried out by a process of its own."""
+
+    async def do(home: Home, given: Any) -> Json:
+        async with open_client(home) as client:  # it costs less than a process
+            client.need_study(given.study)
+        return await work_apart(work, home, given)
+
+    return do
+
+
+async def _verify(home: Home, given: Nothing) -> Verification:
+    return await verifier.start(home)
+
+
 async def _examine(home: Home, given: Nothing) -> Examined:
     return Examined(tuple([finding async for finding in examine(home)]))
+
+
+def _act_apart(name: str, takes: type[Any], gives: type[Any], command: str) -> Act:
+    return Act(name, "researcher", takes, gives, _apart(name), command, WORK_S)
 
 
 _TABLE = (
@@ -226,16 +253,20 @@ _TABLE = (
     Act("study.pause", "researcher", WithReason, Done, _pause, "study pause"),
     Act("study.resume", "researcher", OfStudy, Done, _resume, "study resume"),
     Act("study.finish", "researcher", OfStudy, Done, _finish, "study finish"),
-    Act("study.approve", "owner", OfDigest, Done, _approve, "study approve"),
+    Act("study.approve", "owner", Approving, Done, _approve, "study approve"),
     Act("study.refuse", "owner", WithReason, Done, _refuse, "study refuse"),
     Act("study.enrol", "owner", Enrolling, Done, _enrol, "study enrol"),
     Act("study.withdraw", "owner", OfStudy, Done, _withdraw, "study withdraw"),
-    Act("study.release", "owner", OfModel, studies.Released, _release, "study release"),
+    Act("study.release", "owner", Choice, studies.Released, _release, "study release"),
+    _act_apart("model.evaluate", Validating, Validation, "evaluate"),
+    _act_apart("model.export", Choice, ModelPacked, "model export"),
+    _act_apart("evidence.export", WantedEvidence, EvidencePacked, "evidence export"),
     Act("motion.vote", "administrator", Voting, members.Voted, _vote, "consortium vote"),
     Act("member.invite", "administrator", Inviting, Invited, _invite, "consortium invite"),
     Act("member.remove", "administrator", OfMember, members.Moved, _remove, "consortium remove"),
     Act("keys.rotate", "administrator", OfKeys, members.KeysRotated, _rotate,
         "consortium rotate-key"),
+    Act("ledger.verify", "viewer", Nothing, Verification, _verify, "ledger verify"),
     Act("node.examine", "administrator", Nothing, Examined, _examine, "doctor"),
 )  # fmt: skip
 ACTS = {act.name: act for act in _TABLE}

@@ -1,11 +1,12 @@
 """Backups, so that a lost machine can be replaced within minutes.
 
 A backup contains the configuration, the keys of account, TLS, ledger and release, the certificate,
-the trainers' private state (`local/`), the names of studies that were forgotten here, and for a
-networked ledger its genesis, members' endpoints and one of its blocks, so that the restored node
-can begin with a state that the others have. It does not contain the consensus key with its signing
-state, because a validator that is rolled back could sign two blocks of one height; nor blobs,
-blocks and state, which the other members have.
+the trainers' private state (`local/`), the code and ethics documents of studies (`documents/`), the
+names of studies that were forgotten here, and for a networked ledger its genesis, members'
+endpoints and one of its blocks, so that the restored node can begin with a state that the others
+have. It does not contain the consensus key with its signing state, because a validator that is
+rolled back could sign two blocks of one height; nor blobs, blocks and state, which the other
+members have.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ KEPT = (
     CONFIG, "keys/account.pem", "keys/tls.pem", "keys/tls.crt", "keys/ledger.pem",
     "keys/release.pem",
 )  # fmt: skip
+FOLDERS = ("local", "documents")
 TRIES = 10
 MAX_CONFIG_BYTES = 1 << 16
 MAX_BYTES = 16 << 30  # of a backup that is read: trainers may have large local models
@@ -81,12 +83,14 @@ def _write(home: Home, partial: Path) -> list[str]:
             _add(tar, marker_of(study), b"")
         if home.is_networked and (home.engine_path / STATE_FILE).exists():
             _add_ledger(tar, home)
-        tar.add(
-            home.root / "local",
-            "local",
-            filter=lambda entry: None if entry.name.endswith(".partial") else entry,
-        )
+        for folder in FOLDERS:
+            if (home.root / folder).is_dir():
+                tar.add(home.root / folder, folder, filter=_leave_partial)
         return tar.getnames()
+
+
+def _leave_partial(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if entry.name.endswith((".partial", ".new")) else entry
 
 
 def _add_ledger(tar: tarfile.TarFile, home: Home) -> None:
@@ -165,9 +169,10 @@ def marker_of(study: str) -> str:
 
 
 def _check(entries: list[tarfile.TarInfo], source: Path) -> None:
-    known = {*KEPT, GENESIS, DOORS, "local"}
+    known = {*KEPT, GENESIS, DOORS, *FOLDERS}
     for entry in entries:
-        inside = entry.name.startswith("local/") and ".." not in Path(entry.name).parts
+        parts = Path(entry.name).parts
+        inside = len(parts) > 1 and parts[0] in FOLDERS and ".." not in parts
         study = Path(entry.name).stem
         marks = is_study_name(study) and entry.name == marker_of(study)
         if entry.name not in known and not inside and not marks:

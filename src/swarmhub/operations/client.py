@@ -21,17 +21,20 @@ from swarmhub.contract.records import Member, Spec
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import read_token, write_token
 from swarmhub.node.sent import Sent
+from swarmhub.operations import documents_page as _documents
 from swarmhub.operations import forgetting as _forgetting
 from swarmhub.operations import join as _join
 from swarmhub.operations import members as _members
 from swarmhub.operations import models as _models
 from swarmhub.operations import sent as _sent
 from swarmhub.operations import studies as _studies
+from swarmhub.operations.documents_page import StudyDocuments
 from swarmhub.operations.forgetting import Forgotten
 from swarmhub.operations.inbox import MotionShown
 from swarmhub.operations.join import Joined
 from swarmhub.operations.members import Founded, Moved, UpgradeMoved, Voted
 from swarmhub.operations.models import Exported, ModelExported, Target
+from swarmhub.operations.proposals import Proposal, read_proposal
 from swarmhub.operations.report.write import Written, write_report
 from swarmhub.operations.studies import Proposed, Released, StudyShown
 from swarmhub.types import Digest, MemberId
@@ -70,19 +73,25 @@ class Client:
         write_new(made, Path(out))
         return made
 
-    def propose(self, spec: Spec | Path | str) -> Proposed:
-        """Propose a study: its terms, or a TOML file of them."""
-        terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
-        return asyncio.run(_studies.propose(self.home, terms))
+    def propose(self, spec: Spec | Proposal | Path | str) -> Proposed:
+        """Propose a study: its terms (as a `Proposal`, with documents), or a TOML file of them."""
+        made = _read(spec)
+        return asyncio.run(_studies.propose(self.home, made.spec, made.attached))
 
-    def amend(self, spec: Spec | Path | str) -> Proposed:
+    def amend(self, spec: Spec | Proposal | Path | str) -> Proposed:
         """Replace the terms of a study that is proposed or suspended, found by its name."""
-        terms = spec if isinstance(spec, Spec) else _studies.read_spec(Path(spec))
-        return asyncio.run(_studies.amend(self.home, terms))
+        made = _read(spec)
+        return asyncio.run(_studies.amend(self.home, made.spec, made.attached))
 
-    def approve(self, name: str, terms: Digest) -> None:
-        """Approve the terms with this digest (`study(name).study.spec`), and no others."""
-        asyncio.run(_studies.approve(self.home, name, terms))
+    def documents(self, name: str) -> StudyDocuments:
+        """Return a study's code and ethics document as far as they are here, and what differs from
+        those that were approved here before."""
+        return asyncio.run(_documents.look_at_documents(self.home, name))
+
+    def approve(self, name: str, terms: Digest, unseen: bool = False) -> None:
+        """Approve the terms with this digest (`study(name).study.spec`), and no others; `unseen`
+        allows that a document which they name is not here."""
+        asyncio.run(_studies.approve(self.home, name, terms, unseen))
 
     def refuse(self, name: str, reason: str = "") -> None:
         """Refuse a study at this hospital. All members can read the reason."""
@@ -174,3 +183,9 @@ class Client:
     def sent(self, study: str = "", since_ms: int = 0) -> list[Sent]:
         """Return what left this hospital, oldest first."""
         return _sent.read_sent(self.home, study, since_ms)
+
+
+def _read(spec: Spec | Proposal | Path | str) -> Proposal:
+    if isinstance(spec, Proposal):
+        return spec
+    return Proposal(spec) if isinstance(spec, Spec) else read_proposal(Path(spec))

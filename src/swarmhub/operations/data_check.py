@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from swarmhub.contract.records import Spec
 from swarmhub.data.findings import Finding, Findings
+from swarmhub.data.reading import propose_decimal
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
@@ -58,6 +59,7 @@ def check_data(spec: Spec, sources: Sources) -> DataChecked:
     """Read a hospital's files as the study declares, and look at them. Nothing leaves the
     machine, nothing is promised."""
     found = Findings(strict=False)
+    sources = _propose_decimals(sources, found)
     files = tuple(path.name for path in sources.data.paths)
     try:
         prepared = prepare(spec, sources, found)
@@ -67,6 +69,16 @@ def check_data(spec: Spec, sources: Sources) -> DataChecked:
         return DataChecked(spec.name, files, tuple(found.found))
     _look_for_packages(spec, found)
     return _describe(spec, files, prepared, found)
+
+
+def _propose_decimals(sources: Sources, found: Findings) -> Sources:
+    """Return the files with the decimal marks that they look to have; what was not stated is a
+    warning."""
+    data, said = propose_decimal(sources.data)
+    test, more = propose_decimal(sources.test) if sources.test else (None, "")
+    for sentence in filter(None, (said, more)):
+        found.warn("decimal", sentence)
+    return replace(sources, data=data, test=test)
 
 
 def _look_for_packages(spec: Spec, found: Findings) -> None:

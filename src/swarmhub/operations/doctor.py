@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmhub import __version__, keys
 from swarmhub.clock import wall_clock_ms
 from swarmhub.contract import State
 from swarmhub.contract.consortium.cards import DIALS_OUT
-from swarmhub.contract.records import Member, get_member_of_key, get_members
+from swarmhub.contract.records import Member, get_member_of_key, get_members, get_names
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.home.bootstrap import Bootstrap, is_newcomer
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, open_for_desk
+from swarmhub.home.links import load_links
 from swarmhub.home.membership import Standing, ask_all, find_standing
 from swarmhub.ledger.cometbft.binary import check_version, find_binary
 from swarmhub.ledger.cometbft.engine import check_port
+from swarmhub.operations.links import say_link, warn_of
 from swarmhub.operations.running_node import is_running
 from swarmhub.transport.client import PeerClient
+from swarmhub.transport.links import Link
 from swarmhub.transport.reachability import Reachability, try_tcp
 from swarmhub.transport.relay.streams import relays_of
 from swarmhub.transport.tls import Peers
+from swarmhub.types import MemberId
 
 FREE_BYTES = 2 << 30
 BEHIND_BLOCKS = 20
@@ -37,13 +41,15 @@ CLOCK_MS = 5_000  # deadlines of studies are seconds and more
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. `said` is for people; if `well` is false it says what to do. The
-    check of the membership has a `state` as well (see `Standing`)."""
+    """The result of one check. `said` is for people; if `well` is false it says what to do; if
+    `warns`, it works and could be better. The check of the membership has a `state` as well (see
+    `Standing`)."""
 
     what: str
     well: bool
     said: str
     state: str = ""
+    warns: bool = False
 
 
 async def examine(home: Home) -> AsyncIterator[Finding]:
@@ -68,6 +74,9 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
         me = get_member_of_key(ledger.state, account.public) if ledger else None
         if ledger is not None and me is not None:
             async for finding in _peers(home, ledger, me):
+                yield finding
+            links = load_links(home, ledger.tip.chain_id)
+            for finding in check_links(links, get_names(ledger.state)):
                 yield finding
     finally:
         if ledger is not None:
@@ -187,6 +196,16 @@ async def _peer(
     off_ms = max(0, found.now_ms - wall_clock_ms(), asked_ms - found.now_ms)  # a lower bound
     for finding in _compare(other, found, off_ms, ledger.tip.height):
         yield finding
+
+
+def check_links(links: Sequence[Link], names: Mapping[MemberId, str]) -> Iterator[Finding]:
+    """Say what the node has measured of the way to each member, and warn of relays and of what is
+    much slower than the median."""
+    for link in links:
+        warning = warn_of(link, links)
+        said = f"{say_link(link)}; {warning}" if warning else say_link(link)
+        what = f"way to {names.get(link.member, link.member)}"
+        yield Finding(what, True, said, warns=bool(warning))
 
 
 def _compare(other: Member, found: Reachability, off_ms: int, height: int) -> Iterator[Finding]:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from swarmhub.contract.records import STUDY, LastSettled, Spec, Study
+from swarmhub.contract.records import STUDY, Spec, Study
 from swarmhub.errors import plain
 from swarmhub.home.home import Home
 from swarmhub.node.sent import Sent
 from swarmhub.operations.acting import Acted, read_acts
 from swarmhub.operations.attendance import RoundHeld
+from swarmhub.operations.ended import Ended, list_ended
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.rounds import SettledRound
@@ -93,21 +94,6 @@ class StudyPage:
 
 
 @dataclass(frozen=True)
-class MemberLine:
-    """A member. `last` is its newest settled contribution of all studies, with the study's name."""
-
-    id: MemberId
-    name: str
-    address: str
-    fingerprint: str
-    is_validator: bool
-    is_me: bool
-    last: LastSettled | None
-    last_study: str
-    studies: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class MotionLine:
     """An open motion in words; `mine` is how this hospital has voted, or whether it may."""
 
@@ -119,7 +105,8 @@ class MotionLine:
 
 @dataclass(frozen=True)
 class Today:
-    """The studies and motions that need this hospital's people, and those that wait for others."""
+    """The studies and motions that need this hospital's people, those that wait for others, and
+    those that have ended lately."""
 
     motions: tuple[MotionLine, ...]
     to_approve: tuple[StudyLine, ...]
@@ -127,6 +114,7 @@ class Today:
     to_start: tuple[StudyLine, ...]
     running: tuple[StudyLine, ...]
     waiting: tuple[StudyLine, ...]
+    ended: tuple[Ended, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +167,7 @@ def make_line(seen: Seen, shown: StudyShown) -> StudyLine:
 def look_at_one(seen: Seen, name: str) -> StudyPage:
     """Return a study's page. Raises BadInput if there is none of this name."""
     shown = replace(look_at_study(seen.view, name), reasons=seen.record.reasons(name))
-    me = _find_me(seen)
+    me = find_me(seen)
     before = seen.record.approved_before(name, me) if me else None
     return StudyPage(
         line=make_line(seen, shown),
@@ -218,27 +206,9 @@ def _by_subject(lines: Sequence[Line]) -> dict[str, list[str]]:
     return found
 
 
-def look_at_members(seen: Seen) -> tuple[MemberLine, ...]:
-    """Return the active members, with their newest settled contributions."""
-    studies, me = list_studies(seen), _find_me(seen)
-    found = []
-    for member in seen.view.members():
-        last = [(s.last_settled_of(member.id), s.name) for s in studies]
-        known = [(one, name) for one, name in last if one is not None]
-        newest, study = max(known, key=lambda f: f[0].time_ms, default=(None, ""))
-        enrolled = [s.name for s in studies if s.samples_of(member.id) is not None]
-        found.append(
-            MemberLine(
-                member.id, member.name, member.address, member.account[:32], bool(member.power),
-                member.id == me, newest, study, tuple(enrolled),
-            )
-        )  # fmt: skip
-    return tuple(found)
-
-
 def look_at_motions(seen: Seen) -> tuple[MotionLine, ...]:
     """Return the open motions, oldest first."""
-    me = _find_me(seen)
+    me = find_me(seen)
     return tuple(_show_motion(motion, me, seen.view.names()) for motion in read_inbox(seen.view))
 
 
@@ -253,16 +223,24 @@ def _show_motion(motion: MotionShown, me: MemberId, names: dict[MemberId, str]) 
 
 def look_at_today(seen: Seen) -> Today:
     """Return what needs this hospital's people."""
-    every = look_at_studies(seen)
-    live = [s for s in every if s.status not in ("finished", "expired")]
+    every, now_ms = look_at_studies(seen), seen.view.ledger.estimate_ms()
+    live = [s for s in every if not _is_past(seen, s, now_ms)]
+    lapsed = {m.id for m in read_inbox(seen.view) if (m.lapses_ms or now_ms + 1) <= now_ms}
     return Today(
-        motions=tuple(m for m in look_at_motions(seen) if m.mine == "open"),
+        motions=tuple(m for m in look_at_motions(seen) if m.mine == "open" and m.id not in lapsed),
         to_approve=tuple(s for s in live if s.here == "unanswered"),
         to_enrol=tuple(s for s in live if s.here == "approved"),
         to_start=tuple(s for s in live if s.needs == START),
         running=tuple(s for s in live if s.status == "running"),
         waiting=tuple(s for s in live if s.waits and s.here != "unanswered"),
+        ended=list_ended(seen.view, seen.home, list_studies(seen), find_me(seen)),
     )
+
+
+def _is_past(seen: Seen, line: StudyLine, now_ms: int) -> bool:
+    """Return whether a study is over, or will be with the next block."""
+    expires_ms = seen.view.need_spec(line.name).expires_ms
+    return line.status in ("finished", "expired") or 0 < expires_ms <= now_ms
 
 
 def look_at_sendings(seen: Seen, study: str = "", since_ms: int = 0) -> Sendings:
@@ -293,7 +271,7 @@ def _find_need(shown: StudyShown, here: Standing) -> str:
 
 
 def _find_standing(seen: Seen, shown: StudyShown) -> Standing:
-    me, study = _find_me(seen), shown.study
+    me, study = find_me(seen), shown.study
     if not me:
         return "none"
     if study.samples_of(me) is not None and me in study.approved:
@@ -303,7 +281,7 @@ def _find_standing(seen: Seen, shown: StudyShown) -> Standing:
     return "refused" if me in study.refused else "unanswered"
 
 
-def _find_me(seen: Seen) -> MemberId:
+def find_me(seen: Seen) -> MemberId:
     """Return this hospital's number, 0 if it is no member."""
     found = [m.id for m in seen.view.members() if m.account == seen.view.public]
     return found[0] if found else 0

@@ -18,6 +18,7 @@ from swarmhub.home.card import make_card
 from swarmhub.home.config import read_name
 from swarmhub.home.home import Home
 from swarmhub.home.invitations import InvitationToken, read_token
+from swarmhub.home.links import load_links
 from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation, put_in_place
 from swarmhub.operations.inbox import MotionShown, read_inbox
 from swarmhub.operations.ledger_client import (
@@ -28,6 +29,7 @@ from swarmhub.operations.ledger_client import (
     read_card,
     read_genesis_file,
 )
+from swarmhub.transport.links import Link
 from swarmhub.types import MemberId
 
 MAX_UPGRADE_BLOCKS = MAX_AFTER_BLOCKS  # from the decision to a version's first block
@@ -144,6 +146,13 @@ async def list_members(home: Home) -> list[Member]:
     """Return the active members."""
     async with open_client(home) as client:
         return client.members()
+
+
+async def list_linked(home: Home) -> list[tuple[Member, Link]]:
+    """Return the active members, each with the connection to it as the node has measured it."""
+    async with open_client(home) as client:
+        links = {x.member: x for x in load_links(home, client.ledger.tip.chain_id)}
+        return [(m, links.get(m.id, Link(m.id))) for m in client.members()]
 
 
 async def find_member(home: Home, member: MemberId) -> Member:

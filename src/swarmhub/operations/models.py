@@ -12,11 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.records import Model as Settled
-from swarmhub.contract.records import Result, Spec, Study
+from swarmhub.contract.records import Spec
 from swarmhub.contract.records.declaration import OutcomeKind
-from swarmhub.contract.results import get_document, get_results
-from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.data.design import Design
 from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError
@@ -28,13 +25,14 @@ from swarmhub.models.onnx import export_onnx, need_onnx
 from swarmhub.models.pooled import list_measures
 from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
-from swarmhub.operations.ledger_client import LedgerClient, open_client
+from swarmhub.operations.chosen_model import ChosenModel, choose_model
+from swarmhub.operations.ledger_client import open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
-from swarmhub.recipes.plan import EVALUATION, get_model, has_own_intercept, standardises_own
+from swarmhub.recipes.plan import get_model, has_own_intercept, standardises_own
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import INTERCEPT_FILE
 from swarmhub.recipes.standardise import find_kept_design
-from swarmhub.types import Digest, MemberId
+from swarmhub.types import Digest
 from swarmhub.words import say_metric
 
 LABEL = "label"  # column of the outcome, if neither the study nor a person names it
@@ -54,15 +52,16 @@ class Exported:
 
 @dataclass(frozen=True)
 class Target:
-    """The folder for a model, and which model: the newest, or the `best`. `label` names the outcome
-    of a study that declares no data; `onnx` is a file for other programs; `overwrite` allows the
-    folder of another study's model."""
+    """The folder for a model, and which model: the newest, the `best`, or the one whose digest
+    begins with `model`. `label` names the outcome of a study that declares no data; `onnx` is a
+    file for other programs; `overwrite` allows the folder of another study's model."""
 
     folder: Path
     best: bool = False
     label: str = ""
     onnx: Path | None = None
     overwrite: bool = False
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,28 +84,10 @@ class ModelExported:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Record:
-    """A study and the chosen model, as the ledger has them."""
-
-    study: Study
-    spec: Spec
-    chain: str
-    names: dict[MemberId, str]
-    model: Settled
-    statistics: Digest = ""
-    evaluation: Result | None = None  # settled counts of the last model
-
-    @property
-    def round(self) -> int:
-        """The training round that settled the model; 0 for the initial one."""
-        return self.model.turn if self.model.kind == TRAIN else 0
-
-
 async def export(home: Home, study: str, out: Path, best: bool = False) -> Exported:
     """Write the newest (or best) settled model that this node holds as a safetensors file."""
     async with open_client(home) as client:
-        record = _look_up(client, study, best)
+        record = choose_model(client, study, best)
     store, layout = _need_held(home, record)
     model = record.model
     origin = {
@@ -123,8 +104,8 @@ async def export_model(home: Home, study: str, target: Target) -> ModelExported:
     if target.onnx is not None:
         need_onnx()
     async with open_client(home) as client:
-        record = _look_up(client, study, target.best)
-    made = _make_exported(home, record, target.label)
+        record = choose_model(client, study, target.best, target.model)
+    made = make_exported(home, record, target.label)
     write_model(target.folder, made, target.overwrite)
     notes = (export_onnx(Model(made), target.onnx),) if target.onnx is not None else ()
     return ModelExported(
@@ -135,39 +116,18 @@ async def export_model(home: Home, study: str, target: Target) -> ModelExported:
 
 
 def remake_exported(home: Home, study: str, digest: Digest, label: str) -> ExportedModel:
-    """Return the newest or best model of a study, as it would be exported now. Raises BadInput if
-    neither has this digest; `label` is for a study that declares no data."""
+    """Return a study's newest, best or released model of this digest, as it would be exported now.
+    `label` is for a study that declares no data."""
 
-    async def look_up() -> list[_Record]:
+    async def look_up() -> ChosenModel:
         async with open_client(home) as client:
-            found = client.need_study(study)
-            held = [(found.current, False), (found.best, True)]
-            return [_look_up(client, study, b) for m, b in held if m and m.digest == digest]
+            return choose_model(client, study, model=digest)
 
-    records = asyncio.run(look_up())
-    if not records:
-        raise BadInput(
-            f"The model {digest[:16]}… is neither the newest nor the best one of '{study}' "
-            "any more."
-        )
-    return _make_exported(home, records[0], "" if records[0].spec.data else label)
+    record = asyncio.run(look_up())
+    return make_exported(home, record, "" if record.spec.data else label)
 
 
-def _look_up(client: LedgerClient, study: str, best: bool) -> _Record:
-    """Return what the ledger has. Raises BadInput if the study has no such model yet."""
-    record, spec = client.need_study(study), client.need_spec(study)
-    model = record.best if best else record.current
-    if model is None:
-        raise BadInput(f"'{study}' has no {'best' if best else 'settled'} model yet.")
-    merged = get_document(client.ledger.state, study)
-    return _Record(
-        record, spec, client.ledger.tip.chain_id, client.names(), model,
-        merged.digest if merged else "",
-        get_results(client.ledger.state, study).get(EVALUATION),
-    )  # fmt: skip
-
-
-def _need_held(home: Home, record: _Record) -> tuple[BlobStore, Layout]:
+def _need_held(home: Home, record: ChosenModel) -> tuple[BlobStore, Layout]:
     """Return the store with the model, and its layout. Raises BadInput if it is not held here."""
     study, model = record.study, record.model
     if study.is_over and home.is_forgotten(study.name):
@@ -182,7 +142,7 @@ def _need_held(home: Home, record: _Record) -> tuple[BlobStore, Layout]:
     return store, layout
 
 
-def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
+def make_exported(home: Home, record: ChosenModel, label: str) -> ExportedModel:
     """Return the model with its design and origin. Raises BadInput if it is none of a recipe over
     the study's statistics."""
     schema = _find_schema(record.spec, label)
@@ -210,7 +170,7 @@ def _make_exported(home: Home, record: _Record, label: str) -> ExportedModel:
     return replace(made, measures=_pool_measures(store, record, made) or _measures(record))
 
 
-def _read_intercept(home: Home, record: _Record, arrays: dict[str, Array]) -> Array | None:
+def _read_intercept(home: Home, record: ChosenModel, arrays: dict[str, Array]) -> Array | None:
     """Return this hospital's own intercepts, if the study has such and this hospital trained."""
     path = home.root / "local" / record.study.name / INTERCEPT_FILE
     if not has_own_intercept(record.spec) or not path.exists():
@@ -254,7 +214,7 @@ def _read_arrays(store: BlobStore, digest: Digest, layout: Layout) -> dict[str, 
     return dict(arrays_from(io.BytesIO(data), layout))
 
 
-def _origin(record: _Record) -> Origin:
+def _origin(record: ChosenModel) -> Origin:
     model = record.model
     return Origin(
         record.study.name, record.spec.title, record.chain, record.round, model.spec, model.digest,
@@ -265,7 +225,9 @@ def _origin(record: _Record) -> Origin:
     )  # fmt: skip
 
 
-def _pool_measures(store: BlobStore, record: _Record, made: ExportedModel) -> tuple[Measure, ...]:
+def _pool_measures(
+    store: BlobStore, record: ChosenModel, made: ExportedModel
+) -> tuple[Measure, ...]:
     """Return the figures of the settled counts of all hospitals' test patients, if they are of this
     model and held here."""
     result, current = record.evaluation, record.study.current
@@ -280,7 +242,7 @@ def _pool_measures(store: BlobStore, record: _Record, made: ExportedModel) -> tu
     return list_measures(made, sums)
 
 
-def _measures(record: _Record) -> tuple[Measure, ...]:
+def _measures(record: ChosenModel) -> tuple[Measure, ...]:
     """Return the members' own figures of the model, if the ledger has them."""
     score = record.study.best_score
     if score is None or score.digest != record.model.digest:

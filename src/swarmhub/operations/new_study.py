@@ -18,7 +18,7 @@ from swarmhub.contract.names import is_study_name
 from swarmhub.contract.records import Declaration, Inputs, Outcome, Spec
 from swarmhub.data.frames import Frame
 from swarmhub.data.guess.declaration import Guess, guess_blocks, guess_declaration
-from swarmhub.data.reading import Files, read_frames
+from swarmhub.data.reading import Files, propose_decimal, read_frames
 from swarmhub.data.schema import TABLE, Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.operations.data_check import DataChecked, check_data
@@ -61,6 +61,7 @@ def new_study(files: Files | None = None, outcome: str = "", name: str = "") -> 
         parse_spec(made.text, "the draft")
         return made
     name = need_name(name or slug(files.paths[0].name if files.paths else ""))
+    files, commas = propose_decimal(files)
     frames = read_frames(files, Schema.of(Declaration(Outcome("\0", positive=("1",)))))
     guessed = guess_declaration(frames, outcome)
     title = title_of(guessed.declaration.outcome)
@@ -70,7 +71,8 @@ def new_study(files: Files | None = None, outcome: str = "", name: str = "") -> 
     text = write_declared(draft, excluded)
     if parse_spec(text, "the draft") != complete(draft):
         raise BadInput("The draft does not say what was guessed; a name of a column is to blame.")
-    guesses = [*guessed.guesses, *_say_excluded(excluded), *_say_blocks(draft)]
+    guesses = [*([("decimal", commas)] if commas else []), *guessed.guesses]
+    guesses += [*_say_excluded(excluded), *_say_blocks(draft)]
     guesses += [("to check", f.sentence) for f in checked.findings if f.level == "warning"]
     problems = tuple(f.sentence for f in checked.findings if f.level == "error")
     return NewStudy(name, text, tuple(guesses), problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract import State
 from swarmhub.contract.execution import compute_genesis_digest
-from swarmhub.contract.records import STUDY, get_members, get_names, read_genesis_json
+from swarmhub.contract.records import STUDY, Genesis, get_members, get_names, read_genesis_json
 from swarmhub.errors import BadInput
 from swarmhub.home.head import load_head_if_whole
 from swarmhub.home.home import Home
@@ -45,28 +46,45 @@ class Verified:
     members: tuple[str, ...]
 
 
-def read_record(file: Path | None, home: Path) -> Record:
+def find_ledger(file: Path | None, home: Path) -> Path:
+    """Return the ledger's file or folder: the given one, or that of a home."""
+    return Home.open(home).ledger_path if file is None else file
+
+
+def read_record(
+    file: Path | None,
+    home: Path,
+    tell: Callable[[int], None] = lambda height: None,
+    is_followed: bool = False,
+) -> Record:
     """Verify a ledger: a file or folder, or by default that of a home, which also knows the head
-    that it has seen. Raises LedgerDamaged for the first block that does not hold."""
-    seen = None
-    if file is None:
-        opened = Home.open(home)
-        file, seen = opened.ledger_path, load_head_if_whole(opened)
+    that it has seen; `tell` is called with the height of each block that holds. `is_followed`: of a
+    networked one, leave the newest block out, which no other has followed. Raises LedgerDamaged for
+    the first block that does not hold."""
+    seen = load_head_if_whole(Home.open(home)) if file is None else None
+    file = find_ledger(file, home)
     if file.is_dir():
-        return Record(*verify_comet_ledger(file))
+        return Record(*verify_comet_ledger(file, is_followed, tell))
     blocks: list[Committed] = []
 
+    def take(committed: Committed) -> None:
+        blocks.append(committed)
+        tell(committed.height)
+
     async def run() -> Record:
-        ledger = await SqliteLedger.open(file, seen=seen, listener=blocks.append)
+        ledger = await SqliteLedger.open(file, seen=seen, listener=take)
         await ledger.close()
         return Record(ledger.tip, ledger.state, blocks)
 
     return asyncio.run(run())
 
 
-def verify(file: Path | None, home: Path) -> Verified:
-    """Check every block: chain, signatures, and each result by executing the contract."""
-    record = read_record(file, home)
+def verify(
+    file: Path | None, home: Path, tell: Callable[[int], None] = lambda height: None
+) -> Verified:
+    """Check every block: chain, signatures, and each result by executing the contract; `tell` as
+    for `read_record`."""
+    record = read_record(file, home, tell)
     results = [r for block in record.blocks for r in block.results]
     return Verified(
         chain=record.tip.chain_id,
@@ -82,8 +100,12 @@ def verify(file: Path | None, home: Path) -> Verified:
 
 def find_genesis(record: Record) -> Digest:
     """Return the digest of the genesis in block 0."""
-    block0 = codec.decode(record.blocks[0].block.txs[0], MAX_GENESIS_BYTES)
-    return compute_genesis_digest(read_genesis_json(block0))
+    return compute_genesis_digest(read_genesis(record))
+
+
+def read_genesis(record: Record) -> Genesis:
+    """Return the genesis in block 0."""
+    return read_genesis_json(codec.decode(record.blocks[0].block.txs[0], MAX_GENESIS_BYTES))
 
 
 def read_log(

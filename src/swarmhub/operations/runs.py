@@ -14,14 +14,15 @@ from swarmhub.operations.looks import Seen, StudyLine
 @dataclass(frozen=True)
 class Run:
     """A study in a comparison. `score` is that of its best model in its own metric (millionths), on
-    `tested` test samples of all hospitals; None before the first evaluation. `rounds` are settled
-    rounds of training."""
+    `tested` test samples of the hospitals `measured_by`; None before the first evaluation. `rounds`
+    are settled rounds of training."""
 
     line: StudyLine
     metric: str
     score: int | None
     tested: int
     rounds: int
+    measured_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def _make_run(seen: Seen, line: StudyLine, spec: Spec) -> Run:
     best = seen.view.need_study(line.name).best_score
     settled = [r for r in seen.record.settled(line.name) if r.model.kind == TRAIN]
     score = best.metrics.get(spec.metric.name) if best else None
-    return Run(line, spec.metric.name, score, best.samples if best else 0, len(settled))
+    names = seen.view.names()
+    by = tuple(names.get(m, f"member {m}") for m in best.members) if best else ()
+    return Run(line, spec.metric.name, score, best.samples if best else 0, len(settled), by)
 
 
 def _name_modality(data: Declaration) -> tuple[str, ...]:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
 from swarmhub.contract.events import Event, ModelReleased, Settled, StudyProposed, get_study
+from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import is_led
+from swarmhub.contract.round.kinds import COUNTS, KINDS, SUMS, is_led
 from swarmhub.contract.stages import get_stage
-from swarmhub.contract.transactions import Amend, Approve, Body, Finish, Pause, Start, Withdraw
-from swarmhub.errors import BadInput
+from swarmhub.contract.transactions import (
+    Amend,
+    Approve,
+    Body,
+    Finish,
+    Pause,
+    Propose,
+    Start,
+    Withdraw,
+)
+from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
 from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
-from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations import documents
+from swarmhub.operations.documents import NOTHING, Attached
+from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
@@ -62,6 +75,7 @@ class StudyShown:
     results: dict[str, Result] = field(default_factory=dict)  # of stages, by name
     rounds: tuple[SettledRound, ...] = ()
     reasons: dict[MemberId, str] = field(default_factory=dict)  # of those that refuse and say why
+    arrays: dict[Digest, int] = field(default_factory=dict)  # of results, by layouts held here
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
@@ -109,7 +123,19 @@ async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
         shown = look_at_study(client, name)
         if isinstance(client.ledger, CometReadClient):
             read_kept(client.ledger, see, shown.study, last)
-        return replace(shown, rounds=book.rounds(), reasons=reasons.reasons)
+        rounds = book.rounds()
+        arrays = count_arrays(home, rounds)
+        return replace(shown, rounds=rounds, reasons=reasons.reasons, arrays=arrays)
+
+
+def count_arrays(home: Home, rounds: Sequence[SettledRound]) -> dict[Digest, int]:
+    """Return the number of arrays of settled sums and counts, by the layouts that are held here."""
+    from swarmhub.blobs import BlobStore  # loads NumPy
+
+    wanted = {r.model.layout for r in rounds if KINDS[r.model.kind].carries in (SUMS, COUNTS)}
+    store = BlobStore(home.blobs_path)
+    found = {digest: store.layout(digest) for digest in wanted}
+    return {digest: len(layout.tensors) for digest, layout in found.items() if layout}
 
 
 def read_kept(ledger: CometReadClient, see: Listener, of: Study, last: int) -> None:
@@ -159,19 +185,36 @@ def parse_spec(text: str, place: str) -> Spec:
         raise BadInput(f"Expected TOML in {place}: {error}.") from None
 
 
-async def propose(home: Home, spec: Spec) -> Proposed:
-    """Propose a study to the members."""
+async def propose(home: Home, spec: Spec, attached: Attached = NOTHING) -> Proposed:
+    """Propose a study to the members, which fetch its documents from this node."""
     async with open_client(home) as client:
-        await client.propose(spec)
-        return Proposed(spec.name, client.need_study(spec.name).spec)
+        return await _put_forward(home, client, Propose(spec), attached)
 
 
-async def amend(home: Home, spec: Spec) -> Proposed:
+async def amend(home: Home, spec: Spec, attached: Attached = NOTHING) -> Proposed:
     """Replace the terms of a study that is proposed or suspended; its members approve them anew."""
     async with open_client(home) as client:
         client.need_study(spec.name)
-        await client.submit(Amend(spec))
-        return Proposed(spec.name, client.need_study(spec.name).spec)
+        return await _put_forward(home, client, Amend(spec), attached)
+
+
+async def _put_forward(
+    home: Home, client: LedgerClient, body: Propose | Amend, attached: Attached
+) -> Proposed:
+    """Submit terms once their documents are on disk: members ask for them at once."""
+    store, name = documents.store_of(home), body.spec.name
+    if not is_study_name(name):
+        raise BadInput(f"Expected a study's name ({STUDY_NAME}), got {plain(name, 60)!r}.")
+    for data in attached.all():
+        store.put(name, data)
+    try:
+        await client.submit(body)
+    except BadInput:
+        documents.tidy(store, client.ledger.state, name)
+        raise
+    spec = client.need_study(name).spec
+    documents.note_approved(store, body.spec, spec)
+    return Proposed(name, spec)
 
 
 async def look(home: Home, name: str) -> StudyShown:
@@ -186,11 +229,16 @@ async def list_studies(home: Home) -> list[StudyShown]:
         return [look_at_study(client, study.name) for study in client.studies()]
 
 
-async def approve(home: Home, name: str, terms: Digest) -> None:
-    """Approve the terms with this digest, and no others, for this hospital."""
+async def approve(home: Home, name: str, terms: Digest, unseen: bool = False) -> None:
+    """Approve the terms with this digest, and no others, for this hospital. Raises BadInput if a
+    document that they name is not here, and not `unseen` is allowed."""
     async with open_client(home) as client:
         client.need_study(name)
+        spec, store = client.need_spec(name), documents.store_of(home)
+        if not unseen:
+            documents.need_seen(store, spec)
         await client.submit(Approve(name, terms))
+        documents.note_approved(store, spec, terms)
 
 
 async def refuse(home: Home, name: str, reason: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Model, Privacy, Score, Spec, StartModel
-from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
@@ -57,7 +57,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("contributions", say_contributions(shown)),
         *([] if spec.stages else [("rule", stage_terms.say_rule(spec.merge))]),
         ("audit", AUDITS[spec.audit]),
-        ("best model", f"the {_extreme(spec)} mean '{spec.metric.name}' over all sites"),
+        ("best model", say_best_rule(spec)),
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
         ("privacy", say_privacy(spec.privacy)),
@@ -73,6 +73,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("refused by", say_refused(shown)),
         ("not answered", _names(shown, _silent(shown))),
         ("enrolled", say_enrolled(shown)),
+        *(("arrays", line) for line in stage_terms.say_arrays(spec)),
         ("terms", f"{study.spec} (digest of exactly what is approved)"),
     ]
 
@@ -90,6 +91,14 @@ def say_status(shown: StudyShown) -> str:
     said = f"running: {what}, {r.phase.lower()}, {len(r.contributions)} of {len(r.roster)} in"
     leader = shown.leader
     return f"{said}, led by {shown.name(leader)}" if leader is not None else said
+
+
+def say_best_rule(spec: Spec) -> str:
+    """Return how the best model is found."""
+    return (
+        f"the {_extreme(spec)} mean '{spec.metric.name}' over one set of sites: of the models that "
+        "all enrolled sites have measured that measure any"
+    )
 
 
 def say_rounds(spec: Spec) -> str:
@@ -203,7 +212,7 @@ def say_results(shown: StudyShown) -> list[Line]:
         found.append(("newest model", say_model(shown, study.current)))
     if study.best and study.best_score:
         score = f"{say_model(shown, study.best)}; {say_score(study.best_score)}"
-        found.append(("best model so far", score))
+        found.append(("best model so far", f"{score}, {say_scorers(shown)}"))
     for name, result in shown.results.items():
         turn = f"round {result.turn}, " if result.turn > 1 else ""
         ended = ", its test holds" if result.met else ""
@@ -224,6 +233,17 @@ def say_score(score: Score) -> str:
     return f"{say_metrics(score.metrics)} on {score.samples} samples"
 
 
+def say_scorers(shown: StudyShown) -> str:
+    """Return the members with scores that chose the best model, and that they are not all if no
+    model has been measured by all yet."""
+    study = shown.study
+    by = study.best_score.members if study.best_score else ()
+    said = f"the mean over {_names(shown, by)}"
+    if by == study.scorers:
+        return said
+    return f"{said}; no model has been measured by all of {_names(shown, study.scorers)} yet"
+
+
 def say_metrics(metrics: dict[str, int]) -> str:
     """Return metrics in their units, by name."""
     return ", ".join(f"{name} {say_metric(value)}" for name, value in sorted(metrics.items()))
@@ -233,10 +253,13 @@ ROUND_COLUMNS = ["round", "site", "trained on", "after training here", "merged m
 
 
 def say_history(shown: StudyShown) -> list[list[str]]:
-    """Return one row for each site of each settled round, and one for their mean."""
+    """Return one row for each site of each settled round that made a model, and one for their
+    mean."""
     rows = []
     for settled in shown.rounds:
         model = settled.model
+        if not KINDS[model.kind].makes_model:
+            continue
         label = stage_terms.say_round_label(shown.spec, model)
         for site in settled.sites:
             own, merged = site.own, site.merged

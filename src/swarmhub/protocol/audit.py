@@ -73,10 +73,10 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     if full:
         for c in missing:
             yield from pull_contribution(view, c, (c.member, offer.leader, *r.contributors))
-    if not (missing if full else silent):
+    if not (missing if full else silent) and not view.lacks_base:
         yield Audit(
             r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
-            offer.digest, offer.leader, full, r.is_masked,
+            offer.digest, offer.leader, full, view.merge_base, r.is_masked,
         )  # fmt: skip
 
 
@@ -173,9 +173,10 @@ def answer_dispute(view: View) -> Iterator[Effect]:
     missing = [c for c in r.contributions if whole and c.digest not in local.held]
     for c in missing:  # the author of the dispute has recomputed it
         yield from pull_contribution(view, c, (found.by, c.member, *r.contributors))
-    if not missing:
+    if not missing and not view.lacks_base:
         c = r.contributions[0]
         yield RecomputeChunk(
             r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
-            shares_of(view), found.chunk, found.by, found.leader, r.is_masked,
+            shares_of(view), found.chunk, found.by, found.leader, view.merge_base,
+            r.is_masked,
         )  # fmt: skip

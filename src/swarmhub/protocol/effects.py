@@ -58,6 +58,7 @@ class Merge:
     revision: int
     layout: Digest
     shares: tuple[Share, ...]
+    base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False  # whole numbers, added in a ring
 
 
@@ -83,6 +84,7 @@ class Audit:
     digest: Digest
     leader: MemberId  # the author of the merge
     full: bool
+    base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
 
 
@@ -100,6 +102,7 @@ class RecomputeChunk:
     chunk: int
     by: MemberId  # the author of the dispute
     accused: MemberId  # the author of the merge
+    base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
 
 

@@ -81,6 +81,10 @@ def merge(view: View) -> Iterator[Effect]:
         yield from pull_contributions(view)
         yield from report_unavailable(view, missing, bad)
         return
-    shares = shares_of(view)
-    layout = r.contributions[0].layout
-    yield Merge(r.study, r.number, view.stage, r.revision, layout, shares, r.is_masked)
+    if not view.lacks_base:
+        shares = shares_of(view)
+        layout = r.contributions[0].layout
+        yield Merge(
+            r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base,
+            r.is_masked,
+        )  # fmt: skip

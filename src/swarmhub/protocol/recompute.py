@@ -137,7 +137,8 @@ def merge(
         elif KINDS[effect.stage.kind].has_free_layout:
             chunks = merge_sums(to_sum_rule(effect.stage), layout, inputs)
         else:
-            chunks = merge_parameters(to_rule(effect.stage.rule), layout, inputs)
+            base = open_base(stack, reader, effect)
+            chunks = merge_parameters(to_rule(effect.stage.rule), layout, inputs, base)
         for chunk in chunks:
             yield memoryview(chunk).cast("B")
 
@@ -199,7 +200,8 @@ def recompute_chunk(
         if KINDS[effect.stage.kind].has_free_layout:
             chunk = sum_chunk(to_sum_rule(effect.stage), layout, inputs, effect.chunk)
             return leaf_of(chunk).hex()
-        return recompute_leaf(to_rule(effect.stage.rule), layout, inputs, effect.chunk)
+        base = open_base(stack, reader, effect)
+        return recompute_leaf(to_rule(effect.stage.rule), layout, inputs, effect.chunk, base)
 
 
 def is_met(reader: BlobReader, stage: Stage, digest: Digest) -> bool:
@@ -217,9 +219,17 @@ def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> byt
         return excerpt(source, reader.fingerprint(digest).nbytes, starts)
 
 
+def open_base(
+    stack: ExitStack, reader: BlobReader, effect: Merge | Audit | RecomputeChunk
+) -> Source | None:
+    """Return the held model from which the contributions started, None if the rule does not need
+    it; the stack closes it."""
+    return stack.enter_context(closing(reader.source(effect.base))) if effect.base else None
+
+
 def to_rule(rule: MergeRule) -> Rule:
     """Return the arithmetic's rule for the contract's."""
-    return Rule(rule.name, rule.trim_permille)
+    return Rule(rule.name, rule.trim_permille, rule.max_share_permille)
 
 
 def to_sum_rule(stage: Stage) -> SumRule:

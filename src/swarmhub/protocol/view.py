@@ -19,6 +19,7 @@ from swarmhub.contract.records import (
     Stage,
     Study,
 )
+from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.effects import Effect, Pull, Wake
@@ -61,6 +62,16 @@ class View:
     @property
     def ref(self) -> RoundRef:
         return RoundRef.of(self.r)
+
+    @property
+    def merge_base(self) -> Digest:
+        """The model that the round's merge depends on, beside the contributions; "" if none."""
+        return self.r.base if self.r.kind == TRAIN and self.stage.rule.needs_base else ""
+
+    @property
+    def lacks_base(self) -> bool:
+        """Whether the merge has to wait for that model (`hold_models` fetches it)."""
+        return self.merge_base != "" and self.merge_base not in self.local.held
 
 
 def make_view(state: Reader, local: LocalState, now_ms: int) -> View | None:

@@ -2,6 +2,7 @@
 
     registry   the recipes by name, and those of other packages
     plan       a study's stages, as its recipe needs them, and its options
+    words      these stages in words, for people that decide on a study
     trainer    a hospital's trainer, from statistics to the last model
     kinds      by kind of outcome: what is measured, published and counted of predictions
 

@@ -39,6 +39,7 @@ from swarmhub.recipes.trees.growing import (
     grow_alone,
     make_stage,
 )
+from swarmhub.recipes.words import MADE, StageWords
 from swarmhub.train.training import SwarmRound
 
 CUTS, FIT = "cuts", "fit"
@@ -47,6 +48,18 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "trees": (), "depth": (), "rate": (), "left_out": plan.LEFT_OUTS,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
+WORDS = {
+    CUTS: StageWords(
+        "the values are chosen at which trees may part the patients",
+        "counts of training rows by the value of each input in bins, and by class",
+    ),
+    FIT: StageWords(
+        "the trees grow, a level in each round, and beside them those without each hospital",
+        "for each part of the patients that the trees have made, by the value of each input in "
+        "bins: the number of rows, and sums of the slope and of the curvature of the error",
+    ),
+    plan.TRAINING: MADE,
+}
 TREES, DEPTH, RATE = 40, 3, 0.1  # if the terms name none
 MAX_ROUNDS = 1000  # of the stage in which trees grow
 

@@ -41,6 +41,7 @@ from swarmhub.recipes.survival.times import (
     tally,
 )
 from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.words import MADE, WITHOUT, StageWords
 from swarmhub.train.training import SwarmRound
 
 TIMES, FIT, BASELINE = "times", "fit", "baseline"
@@ -51,6 +52,24 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm",)
+SUMS = (
+    "sums over the training patients here: of the likelihood, of its slope (one number for each "
+    "input) and of its curvature (one for each pair of inputs); with a shared baseline at each "
+    "time, where they may be of a single patient"
+)
+WORDS = {
+    TIMES: StageWords(
+        "the times are chosen at which patients are counted", "counts of training patients by time"
+    ),
+    FIT: StageWords("the model is fitted", SUMS),
+    BASELINE: StageWords(
+        "the risk over time of a patient with mean values is computed",
+        "exact counts of training patients with and without the event by time, down to single "
+        "patients, sums of their risks by time, and counts by predicted risk",
+    ),
+    plan.LEFT_OUT: StageWords(WITHOUT, SUMS),
+    plan.TRAINING: MADE,
+}
 GROUPS = 5  # of predicted risk
 MARGINS = 800  # bins of log hazards from -FARTHEST to FARTHEST
 

@@ -30,6 +30,7 @@ from swarmhub.recipes.linear.losses import Loss
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED, Step, run_sums
 from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.words import MADE, WITHOUT, StageWords
 from swarmhub.train.training import SwarmRound
 
 PATH, FIT = "path", "fit"
@@ -39,6 +40,20 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "penalty": (), "l1_ratio": (), "left_out": plan.LEFT_OUTS, "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
+SUMS = (
+    "sums over the training patients here: of the error, of its slope (one number for each input) "
+    "and of its curvature (one for each pair of inputs), and the number of rows"
+)
+WORDS = {
+    PATH: StageWords(
+        "the strength of the penalty is learnt: models from the strongest to the weakest are "
+        "fitted, each without one part of the patients",
+        f"for each of these models, {SUMS}; sums of the error on the patients left aside",
+    ),
+    FIT: StageWords("the model with the chosen penalty is fitted", SUMS),
+    plan.LEFT_OUT: StageWords(WITHOUT, f"for each of these models, {SUMS} by class"),
+    plan.TRAINING: MADE,
+}
 
 
 def check(spec: Spec) -> None:

@@ -18,6 +18,7 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.contract.round.kinds import SUM
 from swarmhub.recipes import plan
 from swarmhub.recipes.site import Site
+from swarmhub.recipes.words import WITHOUT, StageWords
 
 KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -28,6 +29,27 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "standardise": plan.STANDARDISE,
 }
 SCORED = ("swarm", "left-out")
+FITS = (
+    "the weights of these models after training here, each times the number of rows that it saw, "
+    "with the state of their training"
+)
+WORDS = {
+    plan.PENALTY: StageWords(
+        "the strength of the penalty is learnt: models with each of several are trained side by "
+        "side, each without one part of the patients",
+        f"{FITS}, and these numbers of rows",
+    ),
+    plan.CHOICE: StageWords(
+        "the strength with the smallest errors on the patients left aside is chosen",
+        "sums of the errors of these models on the patients left aside here, and of the slopes of "
+        "the training error, one number for each input",
+    ),
+    plan.LEFT_OUT: StageWords(WITHOUT, f"{FITS}, and its rows by class"),
+    plan.CONTRIBUTION: StageWords(
+        "the contribution of each hospital is computed",
+        "sums of the errors on the test patients here, of models of groups of hospitals",
+    ),
+}
 
 
 def check(spec: Spec) -> None:

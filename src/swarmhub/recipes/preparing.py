@@ -32,6 +32,11 @@ class Sources:
     patient: str = ""
     hold_out: float | None = None
 
+    @property
+    def decimal(self) -> str:
+        """The decimal mark that is stated for any of the files, "" if none is."""
+        return self.data.decimal or (self.test.decimal if self.test else "")
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:

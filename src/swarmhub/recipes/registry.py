@@ -59,7 +59,8 @@ class Recipe(Protocol):
     first; none if `check` reads its value. `SCORED` names the models whose test patients are
     counted over all hospitals: 'swarm', and 'left-out' if there is a model without each hospital. A
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
-    models can be exported. `fit_alone` (`FitAlone`) may be there, too.
+    models can be exported. `fit_alone` (`FitAlone`) and `WORDS`, stages in words (`words`), may be
+    there, too.
     """
 
     KINDS: tuple[OutcomeKind, ...]

@@ -15,6 +15,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "penalty": (), "left_out": plan.LEFT_OUTS, "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = logistic.SCORED
+WORDS = logistic.WORDS
 check = logistic.check
 
 

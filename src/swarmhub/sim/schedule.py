@@ -23,9 +23,9 @@ submission. `slow` is a member's network, and `rotate` gives it new keys, for it
 its connections; a member that refuses does not approve the study, and its trainer is attached all
 the same. A member that enrols at a time has not been enrolled before (but as many are as the study
 needs to start); a Byzantine one enrols when the study has grown so large that it tolerates one
-more. The proposer (member 1) pauses the study, and resumes it when the time is over. A schedule and
-nothing else determines a run, so a run can be told, shrunk by leaving faults out, and replayed. The
-lines before the faults may be left out.
+more. The proposer (member 1) pauses the study, and resumes it when the time is over. A schedule
+alone determines a run, so it can be told, shrunk by leaving faults out, and replayed. `max_share`
+is that of the rule, in permille. The lines before the faults may be left out.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import random
 from dataclasses import dataclass, replace
 
 from swarmhub.contract.consortium.thresholds import compute_faults
+from swarmhub.merge import NAMES, WEIGHTED
 from swarmhub.types import MemberId
 
 ATTACKS = (
@@ -49,7 +50,7 @@ MASK_ATTACKS = (
 MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
-RULES = ("weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median")
+RULES = NAMES
 LAST_EFFECT = 10.5  # log2 of how many effects a member has in a long run
 HEAL_MS = 8_000  # random faults are over by then
 
@@ -83,6 +84,7 @@ class Schedule:
     rounds: int = 4
     min_peers: int = 4
     merge: str = "weighted_mean"
+    max_share: int = 1000
     audit: str = "drawn"
     floats: int = FLOATS
     statistics: bool = False
@@ -101,10 +103,11 @@ class Schedule:
             [
                 f"nodes {self.nodes}, rounds {self.rounds}, min_peers {self.min_peers}, "
                 f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
+                + (f", max_share {self.max_share}" if self.max_share != 1000 else "")
                 + (f", floats {self.floats}" if self.floats != FLOATS else "")
-                + (", statistics yes" if self.statistics else "")
-                + (", stages yes" if self.stages else "")
-                + (", masked yes" if self.masked else ""),
+                + "".join(
+                    f", {n} yes" for n in ("statistics", "stages", "masked") if getattr(self, n)
+                ),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.faults),
@@ -206,13 +209,22 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
     left = nodes - len(schedule.outsiders | schedule.leavers)
     drawn = Schedule(
         nodes=nodes, rounds=rounds, min_peers=max(2, left - compute_faults(left)),
-        merge=rng.choice(RULES), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
+        merge=rng.choice(RULES[:4]), audit=rng.choice(("drawn", "full")), floats=_floats(rng),
         statistics=rng.random() < 0.25, stages=rng.random() < 0.4, seed=seed,
         drop=rng.choice((0, 5, 10, 20)),
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         faults=tuple(faults),
     )  # fmt: skip
-    return _masking(seed, _pausing(seed, _prying(rng, _growing(rng, _rotating(rng, drawn)))))
+    drawn = _prying(rng, _growing(rng, _rotating(rng, drawn)))
+    return _masking(seed, _ruling(seed, _pausing(seed, drawn)))
+
+
+def _ruling(seed: int, schedule: Schedule) -> Schedule:
+    """Draw the rule, and a cap for some, with numbers of their own: a new rule leaves the faults
+    of a seed as they are."""
+    rng = random.Random(f"rules {seed}")
+    rule, cap = rng.choice(RULES), rng.choice((1000, 1000, 250, 350))
+    return replace(schedule, merge=rule, max_share=cap if rule in WEIGHTED else 1000)
 
 
 def _masking(seed: int, schedule: Schedule) -> Schedule:
@@ -228,8 +240,8 @@ def _masking(seed: int, schedule: Schedule) -> Schedule:
         for lie in rng.sample(MASK_ATTACKS, rng.randint(0, 2))
     ]
     return replace(
-        schedule, masked=True, merge="weighted_mean", min_peers=max(3, schedule.min_peers),
-        faults=(*schedule.faults, *lies),
+        schedule, masked=True, merge="weighted_mean", max_share=1000,
+        min_peers=max(3, schedule.min_peers), faults=(*schedule.faults, *lies),
     )  # fmt: skip
 
 
@@ -254,9 +266,7 @@ def _prying(rng: random.Random, schedule: Schedule) -> Schedule:
 def _rotating(rng: random.Random, schedule: Schedule) -> Schedule:
     """Add rotations of keys in the middle of other effects."""
     moments = [int(2 ** rng.uniform(0, LAST_EFFECT)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-    faults = [
-        Fault("rotate", (rng.randint(1, schedule.nodes),), effect=moment) for moment in moments
-    ]
+    faults = [Fault("rotate", (rng.randint(1, schedule.nodes),), effect=at) for at in moments]
     return replace(schedule, faults=(*schedule.faults, *faults))
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from swarmhub.errors import BadInput
+from swarmhub.merge import WEIGHTED
 from swarmhub.sim.schedule import ATTACKS, MASK_ATTACKS, RULES, Fault, Schedule
 
 NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
+SIZES = ("nodes", "rounds", "min_peers", "max_share", "floats", "seed")
 ACT = re.compile(
     rf"at (?:(?P<at>{NUMBER}) ms|effect (?P<effect>{NUMBER})) "
     r"(?P<kind>crash|cut|slow|slowdisk|fill|skew|refuse|enrol|withdraw|oust|rotate|pause|lie)"
@@ -72,6 +74,7 @@ def _check(schedule: Schedule) -> None:
             f"Expected min_peers between 1 and the {schedule.nodes} nodes, got "
             f"{schedule.min_peers}; state it in the line that begins with 'nodes'."
         )
+    _check_cap(schedule)
     if schedule.drop > 100 or schedule.duplicate > 100 or low > high:
         raise BadInput(
             f"Expected at most 100% and a delay from low to high, got drop {schedule.drop}% "
@@ -89,6 +92,16 @@ def _check(schedule: Schedule) -> None:
         )
     for fault in schedule.faults:
         _check_fault(schedule, fault)
+
+
+def _check_cap(schedule: Schedule) -> None:
+    is_capped = schedule.max_share != 1000
+    if not 1 <= schedule.max_share <= 1000 or (is_capped and schedule.merge not in WEIGHTED):
+        raise BadInput(
+            "Expected a max_share of 1 to 1000 permille, under a rule with weights, got "
+            f"{schedule.max_share} under {schedule.merge}; change the line that begins with "
+            "'nodes'."
+        )
 
 
 def _check_fault(schedule: Schedule, fault: Fault) -> None:
@@ -119,7 +132,7 @@ def _sizes(line: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in line.split(","):
         name, _, value = part.strip().partition(" ")
-        if name in ("nodes", "rounds", "min_peers", "floats", "seed") and SIZE.fullmatch(value):
+        if name in SIZES and SIZE.fullmatch(value):
             found[name] = int(value)
         elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
             name == "merge" and value in RULES

@@ -79,7 +79,10 @@ class SettlementChecks(MaskChecks):
             limits = tuple(Limit(b.array, b.low, b.high) for b in stage.bounds)
             added = merge_sums(SumRule(stage.agreed, limits), layout, inputs)
             return Blob(layout.digest, b"".join(bytes(c) for c in added))
-        chunks = merge_parameters(Rule(rule.name, rule.trim_permille), layout, inputs)
+        before = self.world.blobs.get(model.base)
+        base = None if before is None else recompute.MemoryReader(before.data)
+        exact = Rule(rule.name, rule.trim_permille, rule.max_share_permille)
+        chunks = merge_parameters(exact, layout, inputs, base)
         return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
 
     def _check_test(self, model: Model, right: Blob) -> None:

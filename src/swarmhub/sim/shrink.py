@@ -59,5 +59,7 @@ def simpler(schedule: Schedule) -> Iterator[Schedule]:
             yield replace(schedule, rounds=rounds)
     if schedule.delay_ms != (1, 5):
         yield replace(schedule, delay_ms=(1, 5))
+    if schedule.max_share != 1000:
+        yield replace(schedule, max_share=1000)
     if schedule.merge != "weighted_mean":
-        yield replace(schedule, merge="weighted_mean")
+        yield replace(schedule, merge="weighted_mean", max_share=1000)

@@ -300,7 +300,7 @@ def make_spec(schedule: Schedule) -> Spec:
         leader_timeout_ms=3000, audit=schedule.audit,  # type: ignore[arg-type]
         privacy=Privacy(masked=True, clip_millionths=CLIP) if schedule.masked else Privacy(),
     )  # fmt: skip
-    rule = MergeRule(schedule.merge)  # type: ignore[arg-type]
+    rule = MergeRule(schedule.merge, max_share_permille=schedule.max_share)  # type: ignore[arg-type]
     if schedule.stages:
         return replace(spec, stages=make_stages(schedule.rounds, rule, schedule.statistics))
     return replace(spec, rounds=schedule.rounds, merge=rule, statistics=schedule.statistics)

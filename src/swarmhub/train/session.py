@@ -24,10 +24,11 @@ from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import Spec, Stage, StageKind
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, SUM
 from swarmhub.contract.stages import find_stage, get_stages
-from swarmhub.errors import BadInput, HomeError, TrainerError
+from swarmhub.errors import BadInput, HomeError, SwarmhubError, TrainerError
 from swarmhub.params.buffer import Array, layout_of
 from swarmhub.train.arrays import read_arrays, write_arrays
 from swarmhub.train.client import NodeClient
+from swarmhub.train.code_check import check_code
 from swarmhub.train.figures import to_count
 from swarmhub.train.notices import Notices, Say, end_with_a_sentence, to_stderr
 from swarmhub.train.shelf import Shelf
@@ -45,14 +46,17 @@ def join(
     statistics: bytes | None = None,
     say: Say = to_stderr,
     patience_s: float = 600.0,
+    code: str | Path | None = None,
 ) -> Swarm:
     """Attach this process to a study at this hospital's node.
 
     `home` is the node's home (default: $SWARMHUB_HOME, else ~/.swarmhub). `statistics` is this
     site's statistics document, for studies that merge preprocessing statistics first. `say` takes
     each sentence about the study's course (default: on stderr). Waits for the node for up to
-    `patience_s` seconds. Raises TrainerError if another trainer holds the study. A program that
-    does not catch an error of swarmhub ends with its sentence and exit code 2.
+    `patience_s` seconds. `code` is the folder (or file) of this program's code, to be compared
+    with the code that the terms bind. Raises TrainerError if another trainer holds the study, or
+    the code is not that of the terms. A program that does not catch an error of swarmhub ends with
+    its sentence and exit code 2.
     """
     failpoints.arm()
     end_with_a_sentence()
@@ -66,7 +70,15 @@ def join(
         raise HomeError(
             f"Expected a node's home at {root}, found none; give home=, or set {HOME_VARIABLE}."
         )
-    return Swarm(study, root, statistics, NodeClient(root, patience_s, Notices(say)), Notices(say))
+    swarm = Swarm(study, root, statistics, NodeClient(root, patience_s, Notices(say)), Notices(say))
+    try:
+        unknown = check_code(swarm.spec, Path(code) if code else None, root)
+    except SwarmhubError:
+        swarm.close()
+        raise
+    if unknown:
+        say(unknown)
+    return swarm
 
 
 class Iteration(Protocol):

@@ -17,6 +17,7 @@ from swarmhub.files import read_at
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.transport.gate import Gate
+from swarmhub.transport.links import Links
 from swarmhub.transport.requests import BODY_S, read_starts
 from swarmhub.types import Digest, MemberId
 
@@ -32,9 +33,14 @@ class BlobServer:
     """The routes below /v1/blobs. `member_of` gives the asking member, or ends the connection."""
 
     def __init__(
-        self, blobs: BlobStore, gate: Gate, member_of: Callable[[web.Request], Member]
+        self,
+        blobs: BlobStore,
+        gate: Gate,
+        member_of: Callable[[web.Request], Member],
+        links: Links,
     ) -> None:
         self._blobs, self._gate, self._member_of = blobs, gate, member_of
+        self._links = links
         self._streams: dict[MemberId, int] = {}
 
     def add_routes(self, app: web.Application) -> None:
@@ -112,10 +118,14 @@ class BlobServer:
             raise web.HTTPTooManyRequests
         fd = os.open(self._blobs.path(digest), os.O_RDONLY)
         self._streams[member.id] = self._streams.get(member.id, 0) + 1
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         try:
-            return await self._stream(
+            response = await self._stream(
                 request, fd, start, total, lambda n: self._gate.sent(member.id, digest, n)
             )
+            self._links.sent(member.id, total - start, loop.time() - began_s)
+            return response
         finally:
             self._streams[member.id] -= 1
             os.close(fd)

@@ -16,6 +16,7 @@ import aiohttp
 
 from swarmhub import codec
 from swarmhub.blobs import BlobStore
+from swarmhub.documents import digest_of
 from swarmhub.errors import BlobError, DiskError, Malformed, PeerError
 from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import Layout
@@ -112,6 +113,18 @@ class PeerClient:
         if found.digest != layout:
             raise PeerError(f"Member {holder} sent another layout than the digest says.")
         return found
+
+    async def document(self, holder: MemberId, digest: Digest, limit: int) -> bytes:
+        """Return a document of a study, of at most `limit` bytes. Raises PeerError if the holder
+        has not got it, or gives another."""
+        response = await self.sessions.request(holder, "GET", f"/v1/documents/{digest}")
+        async with response:
+            if (response.content_length or 0) > limit:
+                raise PeerError(f"Member {holder} has a document of more than {limit} bytes.")
+            data = await read_bounded(response, limit)
+        if digest_of(data) != digest:
+            raise PeerError(f"Member {holder} sent another document than the digest says.")
+        return data
 
     async def excerpt(
         self, member: MemberId, digest: Digest, nbytes: int, starts: Sequence[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from swarmhub.contract.records import Member
@@ -24,6 +25,13 @@ class Gate(Protocol):
 
     def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """Note that so many bytes of the blob's layout went out to the member."""
+
+    async def document(self, member: MemberId, digest: Digest) -> Path | None:
+        """Return the path of a study's document that the member may read; None if it is not here
+        (may wait a moment for the ledger's news)."""
+
+    def sent_document(self, member: MemberId, digest: Digest, nbytes: int) -> None:
+        """Note that so many bytes of a study's document went out to the member."""
 
     async def offer(
         self, member: MemberId, study: str, number: int, revision: int, known: Digest

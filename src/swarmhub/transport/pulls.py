@@ -33,6 +33,7 @@ async def pull_from(
 ) -> None:
     """Pull a blob into the store from one holder. Raises PeerError, BlobError or Malformed if it
     does not give it."""
+    loop = asyncio.get_running_loop()
     count = chunk_count(effect.nbytes)
     leaves, wait_s = b"", effect.answer_ms / 1000
     if count > 1:
@@ -46,11 +47,13 @@ async def pull_from(
             raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
         await _pull_chunks(sessions, holder, effect, Incoming(store, fingerprint, effect.durable))
         return
+    began_s = loop.time()
     response = await sessions.request(holder, "GET", f"/v1/blobs/{effect.digest}", answer_s=wait_s)
     async with response:
         if response.connection is not None and response.connection.transport is not None:
             widen(response.connection.transport)
         data = await read_exactly(response, effect.nbytes)
+    sessions.links.received(holder, effect.nbytes, loop.time() - began_s)
     fingerprint = parse_fingerprint(effect.layout, effect.nbytes, leaf_of(data))
     if fingerprint.digest != effect.digest:
         raise BlobError(f"Member {holder} sent other bytes than the digest says.")
@@ -72,6 +75,7 @@ async def _pull_chunks(
             await asyncio.shield(writing)
             return
         headers = {"Range": f"bytes={start}-"} if start else {}
+        began_s = loop.time()
         response = await sessions.request(
             holder,
             "GET",
@@ -93,6 +97,7 @@ async def _pull_chunks(
                 if writing is not None:
                     await asyncio.shield(writing)
                 writing = loop.run_in_executor(None, incoming.feed, chunk)
+            sessions.links.received(holder, effect.nbytes - start, loop.time() - began_s)
             if writing is not None:
                 await asyncio.shield(writing)
         writing = loop.run_in_executor(None, incoming.finish)
@@ -123,9 +128,12 @@ async def pull_chunk(
         leaves = bytes(await read_exactly(response, 32 * chunk_count(nbytes)))
     if parse_fingerprint(layout, nbytes, leaves).digest != digest:
         raise BlobError(f"Member {holder} sent chunk hashes of another blob.")
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
     response = await sessions.request(holder, "GET", f"/v1/blobs/{digest}/chunks/{index}")
     async with response:
         data = bytes(await read_exactly(response, size))
+    sessions.links.received(holder, size, loop.time() - began_s)
     if leaf_of(data) != leaves[32 * index : 32 * index + 32]:
         raise BlobError(f"Member {holder} sent other bytes than the chunk's hash says.")
     return data

@@ -3,6 +3,7 @@
     GET  /v1/blobs/{digest}          the buffer; Range gives a part          -> octets
     GET  /v1/blobs/{digest}/leaves   chunk hashes, 32 bytes each             -> octets
     GET  /v1/blobs/{digest}/layout   its layout, if it is a model's          -> JSON
+    GET  /v1/documents/{digest}      a study's code or ethics document       -> octets
     GET  /v1/offer                   waits for the leader's merged model     -> JSON or 204
     POST /v1/receipt                 a signature over a merged model's digest
     GET  /v1/greeting                opens a connection
@@ -31,7 +32,9 @@ from swarmhub.contract.records import Member
 from swarmhub.errors import BadInput, BlobError
 from swarmhub.transport.blob_server import TAKE_S, BlobServer
 from swarmhub.transport.connection import NAME, Connection, ConnectionTable, make_connections
+from swarmhub.transport.document_server import DocumentServer
 from swarmhub.transport.gate import Gate
+from swarmhub.transport.links import Links
 from swarmhub.transport.listener import Listener
 from swarmhub.transport.requests import BODY_S, MAX_BODY_BYTES, read_light_request, read_receipt
 from swarmhub.transport.tls import Peers
@@ -46,9 +49,12 @@ APPLICANTS = GUESTS[:1]  # all that an application gives access to: whether it i
 class PeerServer:
     """The server of one node's blobs and offers on one port."""
 
-    def __init__(self, peers: Peers, blobs: BlobStore, gate: Gate) -> None:
+    def __init__(
+        self, peers: Peers, blobs: BlobStore, gate: Gate, links: Links | None = None
+    ) -> None:
         self._peers, self._gate = peers, gate
-        self._blob_server = BlobServer(blobs, gate, self._member)
+        self._blob_server = BlobServer(blobs, gate, self._member, links or Links())
+        self._document_server = DocumentServer(gate, self._member)
         self._room = ConnectionTable(peers)
         self._reaching: set[MemberId] = set()
         self._runner: web.AppRunner | None = None
@@ -59,6 +65,7 @@ class PeerServer:
         """Listen. Raises BadInput if the port is taken."""
         app = web.Application(middlewares=[self._admit], client_max_size=MAX_BODY_BYTES)
         self._blob_server.add_routes(app)
+        self._document_server.add_routes(app)
         app.router.add_get("/v1/offer", self._offer)
         app.router.add_post("/v1/receipt", self._receipt)
         app.router.add_get("/v1/greeting", self._greeting)
@@ -82,6 +89,11 @@ class PeerServer:
                 f"Expected to listen on {host}:{port}, but {error.strerror or error}; stop what "
                 "uses the port, or change 'listen' (and 'address') in the home's node.toml."
             ) from None
+
+    def connected(self) -> set[MemberId]:
+        """Return the members that are connected to this node."""
+        found = [self._room.member_of(connection) for connection in self._room.open]
+        return {member.id for member in found if member is not None}
 
     async def close(self) -> None:
         """Stop listening and close all connections."""

@@ -12,7 +12,9 @@ import aiohttp
 from swarmhub.contract.records import Member
 from swarmhub.errors import HungUp, PeerError, WireMismatch
 from swarmhub.transport.bodies import STALL_TIMEOUT_S
+from swarmhub.transport.links import Links
 from swarmhub.transport.relay.router import RelayRouter
+from swarmhub.transport.round_trips import ANSWERED_AT_ONCE, watch_round_trips
 from swarmhub.transport.tls import Peers
 from swarmhub.types import WIRE_HEADER, WIRE_VERSION, MemberId
 
@@ -29,6 +31,8 @@ class PeerSessions:
         self._context = peers.client_context()
         self._router = RelayRouter(peers)
         self._sessions: dict[bytes, aiohttp.ClientSession] = {}
+        self.links = Links()
+        self._watch = watch_round_trips(self.links)
         self._closing: set[asyncio.Task[None]] = set()
         self.mismatches: dict[MemberId, str] = {}  # sentences on nodes of another wire version
         peers.on_gone.append(self._close_gone)
@@ -72,6 +76,7 @@ class PeerSessions:
                     WIRE_HEADER: WIRE_VERSION,
                 },
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[self._watch],
             )  # fmt: skip
             self._sessions[certificate] = session
         return session, found
@@ -88,25 +93,11 @@ class PeerSessions:
         none (HungUp if the member ends the connection)."""
         session, found = self._session(member)
         try:
-            base = f"https://{await self._router.to(found)}"
-            # the connector compares the server's certificate with the member's own, before a byte
-            # of the request is sent; the context presents ours
-            given = options.get("timeout")  # aiohttp's own would allow interim responses
-            async with asyncio.timeout(given.total if given else answer_s):
-                response = await session.request(
-                    method, base + path, allow_redirects=False, ssl=self._context, **options
-                )
-        except aiohttp.ServerFingerprintMismatch:
-            raise PeerError(f"Somebody else answers at the address of member {member}.") from None
-        except aiohttp.ClientConnectorError as error:
-            raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):  # after the handshake
-            raise HungUp(f"Member {member} does not answer: it hangs up on this node.") from None
-        except (
-            aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
-            UnicodeError,  # of an address that is not a name
-        ) as error:  # fmt: skip
-            raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
+            response = await self._send(session, found, (method, path), answer_s, options)
+        except PeerError:
+            self.links.reached(member, None)
+            raise
+        self.links.reached(member, self._router.name_relay(found))
         told = response.headers.get(WIRE_HEADER, WIRE_VERSION)
         if told != WIRE_VERSION:
             response.close()
@@ -118,3 +109,36 @@ class PeerSessions:
             response.close()
             raise PeerError(f"Member {member} answered with a compressed body; that is not read.")
         return response
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        found: Member,
+        what: tuple[str, str],
+        answer_s: float,
+        options: dict[str, Any],
+    ) -> aiohttp.ClientResponse:
+        """Send a request (method, path); return the response when its head is here."""
+        member, (method, path) = found.id, what
+        timed = member if path in ANSWERED_AT_ONCE else None
+        try:
+            base = f"https://{await self._router.to(found)}"
+            # the connector compares the server's certificate with the member's own, before a byte
+            # of the request is sent; the context presents ours
+            given = options.get("timeout")  # aiohttp's own would allow interim responses
+            async with asyncio.timeout(given.total if given else answer_s):
+                return await session.request(
+                    method, base + path, allow_redirects=False, ssl=self._context,
+                    trace_request_ctx=timed, **options,
+                )  # fmt: skip
+        except aiohttp.ServerFingerprintMismatch:
+            raise PeerError(f"Somebody else answers at the address of member {member}.") from None
+        except aiohttp.ClientConnectorError as error:
+            raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):  # after the handshake
+            raise HungUp(f"Member {member} does not answer: it hangs up on this node.") from None
+        except (
+            aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError, RuntimeError,
+            UnicodeError,  # of an address that is not a name
+        ) as error:  # fmt: skip
+            raise PeerError(f"Member {member} does not answer ({type(error).__name__}).") from None

@@ -14,15 +14,27 @@ StageKind = Literal["describe", "sum", "initial", "train", "evaluate"]
 class MergeRule:
     """A rule that merges contributions into one model (package `merge` has the arithmetic)."""
 
-    name: Literal["weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median"] = (
-        "weighted_mean"
-    )
+    name: Literal[
+        "weighted_mean", "coordinate_median", "trimmed_mean", "geometric_median", "clipped_mean",
+        "nnm_trimmed_mean",
+    ] = "weighted_mean"  # fmt: skip
     trim_permille: int = 100
+    max_share_permille: int = 1000  # of the total weight that one member may have; 1000: any
 
     @property
     def is_chunk_local(self) -> bool:
         """Whether a merged chunk depends only on the same chunk of each contribution."""
-        return self.name != "geometric_median"
+        return self.name in ("weighted_mean", "coordinate_median", "trimmed_mean")
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether a merge depends on the model from which the contributions started."""
+        return self.name == "clipped_mean"
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a contribution counts by its weight."""
+        return self.name in ("weighted_mean", "geometric_median", "clipped_mean")
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ class Score:
     samples: int  # on which it was measured, as the members stated them
     weight: int  # in the mean: of each member at most the samples that it declared at enrolment
     metrics: dict[str, int]
+    members: tuple[MemberId, ...] = ()  # that measured it by the study's metric, ascending
 
 
 @dataclass(frozen=True)
@@ -172,8 +173,9 @@ class Study:
     ready: tuple[MemberId, ...] = ()  # joined since the open round's roster closed
     settled: tuple[LastSettled, ...] = ()  # of each enrolled member that has had one, by id
     current: Model | None = None  # newest settled parameters: training goes on from here
-    best: Model | None = None
+    best: Model | None = None  # among the models that all `scorers` have measured
     best_score: Score | None = None
+    scorers: tuple[MemberId, ...] = ()  # enrolled, have measured a model since the newest start
     released: tuple[Model, ...] = ()
     lineage: Digest = ""  # hash chain over all settled models
     resumes: Position | None = None  # the next round of a study that is suspended

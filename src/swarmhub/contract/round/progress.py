@@ -212,7 +212,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     elif r.kind == TRAIN:
         study = replace(study, current=model)
     else:  # a new start: scores of models before it do not count
-        study = replace(study, current=model, best=None, best_score=None)
+        study = replace(study, current=model, best=None, best_score=None, scorers=())
     STUDY.put(ctx.state, r.study, record=study)
     ctx.emit(events.Settled(model, lineage))
     open_next(ctx, r, candidates, tx.met)

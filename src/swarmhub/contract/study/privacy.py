@@ -41,8 +41,8 @@ def check_privacy(ctx: Context, spec: Spec) -> None:
 
 def check_masked_stage(stage: Stage) -> None:
     """Refuse a stage that cannot be masked."""
-    if stage.rule.name != "weighted_mean":
-        expected = "weighted_mean in a masked study: other rules compare contributions"
+    if stage.rule.name != "weighted_mean" or stage.rule.max_share_permille != 1000:
+        expected = "weighted_mean without a cap in a masked study: other rules compare members"
         raise BadValue("rule", expected, stage.rule.name)
     if stage.until is not None:
         raise BadValue("until", "none in a masked training stage", stage.until.array)

@@ -55,14 +55,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = _check_host(request, hub) or _admit(request, hub) or _check_origin(request, hub)
         answer = refused if refused is not None else await handler(request)
     except web.HTTPException as error:
-        _add_headers(error)
+        add_headers(error)
         raise
     if not answer.prepared:
-        _add_headers(answer)
+        add_headers(answer)
     return answer
 
 
-def _add_headers(answer: web.StreamResponse) -> None:
+def add_headers(answer: web.StreamResponse) -> None:
+    """Add the headers of every answer: of one that is streamed, before its beginning is sent."""
     for name, value in HEADERS.items():
         answer.headers.setdefault(name, value)
 

@@ -8,10 +8,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from swarmhub.hub.downloads import MEDIA, ROLE
 from swarmhub.hub.reads import JSON, READS, Read
 from swarmhub.operations.acts import ACTS, Act
 
 ROOT = "/api/v1"
+DOWNLOADS = "/downloads/{name}"
 MOST_WHOLE = 2**53 - 1  # a number that every program of JSON keeps exactly
 
 
@@ -53,6 +55,7 @@ def make_document(version: str) -> dict[str, Any]:
         paths[f"{ROOT}{read.path}"] = {"get": _describe_read(read, by_type)}
     for act in ACTS.values():
         paths[f"{ROOT}/acts/{act.name}"] = {"post": _describe_act(act, by_type)}
+    paths[f"{ROOT}{DOWNLOADS}"] = {"get": _describe_download(by_type)}
     paths[f"{ROOT}/openapi.json"] = {
         "get": {
             "operationId": "openapi", "summary": "This document.",
@@ -112,6 +115,16 @@ def _describe_act(act: Act, by_type: dict[str, Any]) -> dict[str, Any]:
         "operationId": act.name, "summary": f"As 'swarmhub {act.command}' does.",
         "description": f"Needs the role '{act.role}'.", "requestBody": body,
         "responses": {"200": _answer("Done.", by_type[repr(act.gives)]), **_failures(by_type)},
+    }  # fmt: skip
+
+
+def _describe_download(by_type: dict[str, Any]) -> dict[str, Any]:
+    parameter = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    file = {"type": "string", "contentMediaType": MEDIA}
+    return {
+        "operationId": "download", "summary": "The zip file that an act has named, once.",
+        "description": f"Needs the role '{ROLE}'.", "parameters": [parameter],
+        "responses": {"200": _answer("The file.", file, MEDIA), **_failures(by_type)},
     }  # fmt: skip
 
 

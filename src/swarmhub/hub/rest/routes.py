@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
@@ -16,8 +17,9 @@ from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
 from swarmhub.hub.acts import Refused
 from swarmhub.hub.auth.guard import need_csrf, need_role, path_of
 from swarmhub.hub.context import HUB
+from swarmhub.hub.downloads import give
 from swarmhub.hub.reads import JSON, READS, Read
-from swarmhub.hub.rest.openapi import MOST_WHOLE, ROOT, Failed, make_document
+from swarmhub.hub.rest.openapi import DOWNLOADS, MOST_WHOLE, ROOT, Failed, make_document
 from swarmhub.operations.acts import ACTS, Act
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,6 +35,7 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get(path, functools.partial(_read, read), allow_head=False)
     for act in ACTS.values():
         app.router.add_post(f"{prefix}{ROOT}/acts/{act.name}", functools.partial(_act, act))
+    app.router.add_get(f"{prefix}{ROOT}{DOWNLOADS}", give, allow_head=False)
     app.router.add_get(f"{prefix}{ROOT}/openapi.json", _document, allow_head=False)
 
 
@@ -66,10 +69,33 @@ def _fail(
     )  # fmt: skip
 
 
-async def _read(read: Read, request: web.Request) -> web.Response:
+async def _read(read: Read, request: web.Request) -> web.StreamResponse:
     need_role(request, "viewer")
     given = read_query(request, read.takes)
-    return _write(read.does(request.app[HUB].seen(), given), read.media)
+    found = read.does(request.app[HUB].seen(), given)
+    if inspect.isawaitable(found):
+        found = await found
+    if isinstance(found, Iterator):
+        return await stream(request, found, read.media)
+    return _write(found, read.media)
+
+
+async def stream(
+    request: web.Request, pieces: Iterator[bytes], media: str, name: str = ""
+) -> web.StreamResponse:
+    """Send pieces as they are made; as a file with a name, if one is given."""
+    answer = web.StreamResponse(headers=as_file(name))
+    answer.content_type, answer.charset = media, "utf-8"
+    await answer.prepare(request)
+    for piece in pieces:
+        await answer.write(piece)
+    await answer.write_eof()
+    return answer
+
+
+def as_file(name: str) -> dict[str, str]:
+    """Return the header by which a browser stores an answer under a name; none for ""."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'} if name else {}
 
 
 def read_query(request: web.Request, takes: type[Any]) -> Any:
@@ -141,4 +167,5 @@ async def _document(request: web.Request) -> web.Response:
 
 
 def _write(value: Any, media: str = JSON) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type=media)
+    body = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    return web.Response(body=body, content_type=media)

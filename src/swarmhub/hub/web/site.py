@@ -15,6 +15,7 @@ from swarmhub.hub.auth.guard import SESSION, USER, path_of
 from swarmhub.hub.auth.users import User
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.texts import LANGUAGE, choose_language, languages, texts_of
+from swarmhub.operations.links import say_rate, say_round_trip
 from swarmhub.words import say_bytes, say_metric, say_time
 
 NAVIGATION = ("today", "studies", "members", "ledger", "node")
@@ -27,7 +28,10 @@ def _environment() -> Environment:
         loader=PackageLoader("swarmhub.hub.web"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {"plain": plain, "time": say_time, "size": say_bytes, "metric": say_metric}
+    found.filters |= {
+        "plain": plain, "time": say_time, "size": say_bytes, "metric": say_metric,
+        "rate": say_rate, "trip": say_round_trip,
+    }  # fmt: skip
     return found
 
 

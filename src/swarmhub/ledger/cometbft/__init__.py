@@ -8,6 +8,7 @@ from swarmhub.ledger.cometbft.folder import (
     read_genesis,
     verify_comet_ledger,
 )
+from swarmhub.ledger.cometbft.header_source import fetch_headers
 from swarmhub.ledger.cometbft.read_client import CometReadClient
 from swarmhub.ledger.cometbft.rpc import short_path
 from swarmhub.ledger.cometbft.settings import Entry, Settings
@@ -20,6 +21,7 @@ __all__ = [
     "Settings",
     "compute_peer_id",
     "create_comet_ledger",
+    "fetch_headers",
     "read_genesis",
     "short_path",
     "verify_comet_ledger",

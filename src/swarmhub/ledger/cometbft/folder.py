@@ -4,6 +4,7 @@ crashes."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmhub import codec
@@ -56,11 +57,14 @@ def read_genesis(folder: Path) -> Genesis:
         store.close()
 
 
-def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
+def verify_comet_ledger(
+    folder: Path, is_followed: bool = False, tell: Callable[[int], None] = lambda height: None
+) -> tuple[Tip, State, list[Committed]]:
     """Execute all blocks from the genesis on, as an auditor does, and compare with the node's
-    state. LedgerDamaged names the first block that differs. If older blocks have been forgotten,
-    this starts from the snapshot at which the others begin; the older ones that are kept are
-    returned unchecked."""
+    state; `tell` is called with the height of each that holds. LedgerDamaged names the first block
+    that differs. If older blocks have been forgotten, this starts from the snapshot at which the
+    others begin; the older ones that are kept are returned unchecked. `is_followed`: without the
+    newest block, as no header names the state after it yet."""
     store = Store.open(folder / STATE_FILE)
     try:
         with store.one_moment():  # a node may be writing the file
@@ -70,6 +74,9 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
             snapshot = store.snapshot(base) if base else None
     finally:
         store.close()
+    head = kept_tip.head
+    if is_followed and rest and rest[-1].height > base:
+        head = rest.pop().block.header.previous
     state = State()
     overlay = Overlay(state)
     try:
@@ -92,7 +99,8 @@ def verify_comet_ledger(folder: Path) -> tuple[Tip, State, list[Committed]]:
         if committed.block != kept.block:
             raise LedgerDamaged(kept.height, why, str(store.path))
         found.append(committed)
-    if tip.head != kept_tip.head:
+        tell(kept.height)
+    if tip.head != head:
         raise LedgerDamaged(tip.height + 1, "the state is of another block", str(store.path))
     return tip, state, found
 

@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 from collections import deque
-from typing import Any
 
 from swarmhub.contract import events as e
 from swarmhub.errors import LedgerShortage
 from swarmhub.ledger.blocks import Committed
 from swarmhub.ledger.cometbft.broadcaster import end
+from swarmhub.ledger.cometbft.header_source import fetch_validators
 from swarmhub.ledger.cometbft.rpc import RETRY_S, Rpc, RpcError
 from swarmhub.ledger.cometbft.store import Store
 from swarmhub.ledger.database import SHORTAGE_PAUSE_S
@@ -23,9 +23,6 @@ MILESTONES = (
     e.StudyStartsFrom, e.StudySuspended, e.StudyPaused, e.StudyEnded, e.Settled, e.FalseMerge,
     e.ModelReleased, e.UpgradeScheduled, e.Upgraded,
 )  # fmt: skip
-
-PAGE = 100  # validators; the engine returns no more at a time
-MAX_PAGES = 10  # a consortium has at most 1,000 members
 
 log = logging.getLogger("swarmhub.ledger")
 
@@ -65,7 +62,7 @@ class ProofArchive:
             height = self._wanted[0]
             try:
                 found = await self._rpc.call("commit", height=str(height))
-                who = await self._validators(height)
+                who = await fetch_validators(self._rpc, height)
             except RpcError as error:
                 log.debug("no proof of block %d yet: %s", height, error)
                 if error.data:  # the engine has forgotten that block
@@ -84,18 +81,6 @@ class ProofArchive:
                 await asyncio.sleep(SHORTAGE_PAUSE_S)
                 continue
             self._wanted.popleft()
-
-    async def _validators(self, height: int) -> list[dict[str, Any]]:
-        """Return all validators of a block; the engine returns them in pages."""
-        found: list[dict[str, Any]] = []
-        for page in range(1, MAX_PAGES + 1):
-            told = await self._rpc.call(
-                "validators", height=str(height), page=str(page), per_page=str(PAGE)
-            )
-            found += told["validators"]
-            if len(found) >= int(told["total"]):
-                break
-        return found
 
     async def close(self) -> None:
         """Stop. Missing proofs are recorded when the ledger is opened again."""

@@ -176,7 +176,30 @@ class StoreReader:
             return {"signed_header": json.loads(signed), "validators": json.loads(validators)}
         return None
 
-    def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+    def changes(self, before: int) -> list[int]:
+        """Return the heights of kept blocks from 1 on, below `before`, that change the
+        validators."""
+        rows = self._read(
+            "SELECT height FROM blocks WHERE height > 0 AND height < ? AND validators != '[]'"
+            " ORDER BY height",
+            before,
+        )
+        return [int(row[0]) for row in rows]
+
+    def find_results(self, tx: str) -> list[tuple[int, str, str]]:
+        """Return height, id and code of the results of kept blocks whose id begins with these hex
+        digits, oldest first."""
+        rows = self._read(
+            "SELECT height, results FROM blocks WHERE instr(results, ?) ORDER BY height", f'["{tx}'
+        )
+        return [
+            (int(height), str(found[0]), str(found[1]))
+            for height, results in rows
+            for found in json.loads(results)
+            if str(found[0]).startswith(tx)
+        ]
+
+    def _read(self, query: str, *values: int | str) -> list[tuple[Any, ...]]:
         with self._turn:
             try:
                 return self._db.execute(query, values).fetchall()

@@ -4,7 +4,7 @@ programs read without knowing swarmhub."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +20,7 @@ LICENSE = "#terms-of-use"
 FORMATS = {
     ".html": "text/html", ".json": "application/json", ".jsonl": "application/jsonl",
     ".md": "text/markdown", ".txt": "text/plain",
+    ".pdf": "application/pdf",
 }  # fmt: skip
 
 # path -> the question that the file answers
@@ -27,6 +28,8 @@ CONTENTS = {
     README: "How is this folder read and checked?",
     "ledger/blocks.jsonl": "What did the ledger record, in which order, signed by whom?",
     "ledger/state.jsonl": "Which records did the ledger have at the end, and how are they proven?",
+    "ledger/headers.jsonl": "Which blocks did the validators agree on, with whose signatures?",
+    "ledger/validators.jsonl": "Which keys were the validators', with which power, in which order?",
     "study/members.jsonl": "Which hospitals were members, with which keys?",
     "study/terms.jsonl": "Which terms were proposed and amended, when, and by which hospital?",
     "study/approvals.jsonl": "Which hospital approved, refused, joined or left, on which terms?",
@@ -35,6 +38,9 @@ CONTENTS = {
     "study/contributions.jsonl": "By which software, of which data (keyed digest), with how many "
     "samples was each contribution made?",
     "study/releases.jsonl": "Which model was released, by whose votes?",
+    "documents/code.txt": "Which code do the terms bind (its files one after the other)?",
+    "documents/ethics.pdf": "Which vote or permit do the terms name?",
+    "documents/ethics.txt": "Which vote or permit do the terms name?",
     "report/report.html": "How good is the newest model, for which patients?",
     "report/report.json": "The numbers of the report.",
     "report/absent.txt": "Why is there no report?",
@@ -103,9 +109,13 @@ def _describe(listed: Listed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_readme(subject: Subject, genesis: str) -> bytes:
-    """Return the folder's README."""
-    rows = "\n".join(f"| `{path}` | {answers} |" for path, answers in CONTENTS.items())
+def write_readme(subject: Subject, genesis: str, files: Collection[str]) -> bytes:
+    """Return the README of a folder with these files."""
+    rows = "\n".join(
+        f"| `{path}` | {answers} |"
+        for path, answers in CONTENTS.items()
+        if path in files or path == README
+    )
     text = f"""# Evidence of the study '{subject.study}'
 
 The record of one study on the ledger `{subject.chain}`, exported on

@@ -24,6 +24,7 @@ from swarmhub.errors import BadInput, SwarmhubError, plain
 from swarmhub.files import sync, write_durably
 from swarmhub.home.home import Home
 from swarmhub.home.membership import find_standing
+from swarmhub.ledger.cometbft import fetch_headers
 from swarmhub.operations.evidence.chain import BLOCKS
 from swarmhub.operations.evidence.crate import (
     CRATE,
@@ -33,7 +34,9 @@ from swarmhub.operations.evidence.crate import (
     write_readme,
 )
 from swarmhub.operations.evidence.derived import derive
-from swarmhub.operations.evidence.extract import Excerpts, join_lines, write_line
+from swarmhub.operations.evidence.documents import make_documents
+from swarmhub.operations.evidence.extract import Excerpts
+from swarmhub.operations.evidence.lines import join_lines, write_line
 from swarmhub.operations.evidence.manifest import (
     FORM,
     MANIFEST,
@@ -42,6 +45,7 @@ from swarmhub.operations.evidence.manifest import (
     list_file,
     sign,
 )
+from swarmhub.operations.evidence.many_machines import need_proven, write_signed
 from swarmhub.operations.evidence.state import STATE, prove_all
 from swarmhub.operations.record import Record, find_genesis, read_record
 from swarmhub.types import Digest
@@ -88,17 +92,15 @@ def export_evidence(
     is no such study, the folder exists, or this hospital's release key is not on the ledger."""
     place = wanted.folder.expanduser().absolute()
     _need_free(place)
-    if home.is_networked:
-        raise BadInput(
-            "Evidence can be exported of the ledger of one machine only so far; of a networked "
-            "ledger, give the auditor its folder, for 'swarmhub ledger verify'."
-        )
     tell(STEPS[0])
-    record = read_record(None, home.root)
+    record = read_record(None, home.root, is_followed=home.is_networked)
+    _need_all_blocks(record)
     _need_study(record.state, wanted.study)
     signer = find_signer(home, record.state)
+    beside = _fetch_signed(home, record)
     tell(STEPS[1])
-    beside = _make_report(home, wanted.study) | _make_card(home, wanted.study)
+    beside |= _make_report(home, wanted.study) | _make_card(home, wanted.study)
+    beside |= make_documents(home, SPEC.need(record.state, wanted.study))
     tell(STEPS[2])
     made = make_files(record, wanted, signer, beside)
     tell(STEPS[3])
@@ -134,7 +136,7 @@ class Signer:
 
 
 def make_files(record: Record, wanted: Wanted, signer: Signer, beside: dict[str, bytes]) -> Made:
-    """Return all files of the folder; those `beside` do not follow from the ledger."""
+    """Return all files of the folder; those `beside` do not follow from the record."""
     study, tip = wanted.study, record.tip
     excerpts = Excerpts(study, wanted.whole)
     chosen = [excerpts.take(committed) for committed in record.blocks]
@@ -150,7 +152,7 @@ def make_files(record: Record, wanted: Wanted, signer: Signer, beside: dict[str,
     genesis = find_genesis(record)
     title, me = SPEC.need(record.state, study).title, signer.member
     subject = Subject(study, title, tip.chain_id, me.name, wall_clock_ms(), __version__)
-    files[README] = write_readme(subject, genesis)
+    files[README] = write_readme(subject, genesis, files)
     listed = [list_file(path, data) for path, data in sorted(files.items())]
     files[CRATE] = write_crate(subject, listed)
     manifest = Manifest(
@@ -160,6 +162,25 @@ def make_files(record: Record, wanted: Wanted, signer: Signer, beside: dict[str,
     files[MANIFEST] = codec.pack(manifest)
     files[SIGNATURE] = sign(files[MANIFEST], me.id, me.name, signer.key)
     return Made(files, manifest, len(chosen), levels.count("part"), levels.count("header"))
+
+
+def _need_all_blocks(record: Record) -> None:
+    heights = [committed.height for committed in record.blocks]
+    if heights != list(range(len(heights))):
+        raise BadInput(
+            f"This node has not all blocks up to {record.tip.height}: it began with a later state, "
+            "or has forgotten old blocks ('keep_blocks'); export at a member that has them all."
+        )
+
+
+def _fetch_signed(home: Home, record: Record) -> dict[str, bytes]:
+    """Return the files of the headers that the validators of a networked ledger have signed; none
+    for another one."""
+    if not home.is_networked:
+        return {}
+    signed = asyncio.run(fetch_headers(home.engine_path, record.tip.height + 1))
+    need_proven(record, signed)
+    return write_signed(signed)
 
 
 def _need_study(state: State, study: str) -> None:

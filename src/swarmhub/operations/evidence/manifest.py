@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 
 from swarmhub import codec, keys
 from swarmhub.errors import Malformed
-from swarmhub.operations.evidence.extract import split_lines
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import split_lines
 from swarmhub.types import EVIDENCE_DOMAIN, Digest, MemberId, ReleaseKey, Signature
 
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"

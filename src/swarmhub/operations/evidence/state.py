@@ -26,8 +26,8 @@ from swarmhub.contract.study.lifecycle import compute_spec_digest
 from swarmhub.contract.trie import check_proof, prove
 from swarmhub.errors import Malformed
 from swarmhub.operations.evidence.chain import Chain
-from swarmhub.operations.evidence.extract import MAX_LINE_BYTES
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import MAX_LINE_BYTES
 from swarmhub.types import Digest, MemberId
 
 STATE = "ledger/state.jsonl"

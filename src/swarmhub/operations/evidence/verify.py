@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,8 @@ from swarmhub.contract.records import MEMBER
 from swarmhub.errors import BadInput, plain
 from swarmhub.operations.evidence.chain import BLOCKS, Chain, check_chain
 from swarmhub.operations.evidence.derived import derive
-from swarmhub.operations.evidence.extract import split_lines
 from swarmhub.operations.evidence.faults import Altered
+from swarmhub.operations.evidence.lines import split_lines
 from swarmhub.operations.evidence.manifest import (
     MANIFEST,
     MAX_FILES,
@@ -34,6 +35,7 @@ from swarmhub.operations.evidence.manifest import (
     check_signature,
     read_manifest,
 )
+from swarmhub.operations.evidence.proof import Signers
 from swarmhub.operations.evidence.state import STATE, check_state
 from swarmhub.types import Digest
 
@@ -57,6 +59,7 @@ class EvidenceChecked:
     blocks: int
     parts: int
     headers: int
+    signers: Signers  # of the blocks
     executed: bool
     recomputed: bool
 
@@ -79,7 +82,7 @@ def verify_evidence(folder: Path, genesis: Digest = "") -> EvidenceChecked:
     signed = check_signature(data, _read(place, SIGNATURE, MAX_SIGNATURE_BYTES))
     manifest = read_manifest(data)
     files = _read_files(place, manifest)
-    chain = check_chain(_lines_of(files, BLOCKS))
+    chain = check_chain(partial(_lines_of, files))
     _check_subject(manifest, chain)
     state = check_state(_lines_of(files, STATE), chain, manifest.study)
     recomputed = manifest.software == __version__
@@ -91,7 +94,7 @@ def verify_evidence(folder: Path, genesis: Digest = "") -> EvidenceChecked:
     return EvidenceChecked(
         manifest.study, chain.id, chain.genesis, "proven" if genesis else "not proven",
         signed.name, manifest.made_ms, len(files) + 2, len(chain.blocks), chain.parts,
-        chain.headers, chain.is_complete, recomputed,
+        chain.headers, chain.signers, chain.is_complete, recomputed,
     )  # fmt: skip
 
 

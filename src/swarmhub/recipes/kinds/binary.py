@@ -15,6 +15,10 @@ from swarmhub.recipes.kinds.kind import FEW, Arrays, Tested
 METRICS = ("auc", "loss")
 COUNTED = (*HISTOGRAMS, "pairs", "threshold")
 SIGNED = ("pairs",)
+SENT = (
+    "counts of test patients by outcome and by the score in bins, with the spread in each, of "
+    "pairs in the right order, and of right and wrong decisions at the threshold"
+)
 PUBLISHED = (
     "auc", "auprc", "loss", "accuracy", "recall", "specificity", "brier", "intercept", "slope",
     "ece",

@@ -13,8 +13,12 @@ from swarmhub.recipes.kinds.kind import FEW, Arrays, Tested
 
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "loss")
 SIGNED = ("pairs",)
+SENT = (
+    "counts of test patients by true and by predicted class, by the score of each class in bins, "
+    "with the spread in each, of pairs in the right order, and sums of losses"
+)
 
-__all__ = ["COUNTED", "METRICS", "SIGNED", "count", "evaluate", "measure", "publish"]
+__all__ = ["COUNTED", "METRICS", "SENT", "SIGNED", "count", "evaluate", "measure", "publish"]
 
 
 def measure(tested: Tested, predicted: Floats) -> dict[str, float]:

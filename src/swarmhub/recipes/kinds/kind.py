@@ -72,6 +72,7 @@ class Kind(Protocol):
     METRICS: tuple[str, ...]  # of a round; a study's metric is one of them
     COUNTED: tuple[str, ...]  # arrays of whole numbers that are added
     SIGNED: tuple[str, ...]  # those of them that may be negative
+    SENT: str  # COUNTED in words, for people
 
     def measure(self, tested: Tested, predicted: Floats) -> dict[str, float]:
         """Return the metrics of a round."""

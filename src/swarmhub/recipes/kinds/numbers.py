@@ -11,8 +11,12 @@ from swarmhub.recipes.kinds.kind import FEW, Arrays, Tested
 
 METRICS = ("mae", "rmse", "r2", "loss")
 SIGNED = ("errors", "moments", "gains")
+SENT = (
+    "the number of test patients' rows, sums of the errors, of outcomes and predictions, and of "
+    "their squares and products"
+)
 
-__all__ = ["COUNTED", "METRICS", "SIGNED", "count", "evaluate", "measure", "publish"]
+__all__ = ["COUNTED", "METRICS", "SENT", "SIGNED", "count", "evaluate", "measure", "publish"]
 
 
 def measure(tested: Tested, predicted: Floats) -> dict[str, float]:

@@ -18,6 +18,10 @@ COUNTED = (
     "null",
 )  # fmt: skip
 SIGNED: tuple[str, ...] = ()
+SENT = (
+    "exact counts of test patients with and without the event by time and by group of predicted "
+    "risk, down to single patients; sums of risks, of errors, and of pairs in the right order"
+)
 PUBLISHED = {
     "brier": "brier", "integrated_brier": "integrated_brier", "skill": "skill",
     "observed/expected": "observed_expected",

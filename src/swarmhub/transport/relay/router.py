@@ -25,6 +25,7 @@ class RelayRouter:
         self._servers: dict[MemberId, tuple[str, asyncio.Server]] = {}
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._used: dict[MemberId, str] = {}  # name of the relay's member, of the newest call
 
     async def to(self, member: Member) -> str:
         """Return host:port at which to reach the member."""
@@ -45,6 +46,12 @@ class RelayRouter:
                 self._servers[member.id] = (member.address, server)
         return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
+    def name_relay(self, member: Member) -> str:
+        """Return the name of the member over whose relay this one was called last; "" if it has an
+        address of its own."""
+        relays = relays_of(member.address)
+        return self._used.get(member.id, relays[0]) if relays else ""
+
     async def _forward(self, member: Member, inner: Stream) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -64,9 +71,14 @@ class RelayRouter:
         problem: Exception = PeerError("it names no relay")
         for relay in relays_of(member.address):
             try:
-                return await reach_relay(self._peers, self._context, relay, f"call {member.id}")
+                found = await reach_relay(self._peers, self._context, relay, f"call {member.id}")
             except (PeerError, OSError, TimeoutError) as error:
                 problem = error
+                continue
+            certificate = found[1].get_extra_info("ssl_object").getpeercert(binary_form=True)
+            carrier = self._peers.member_of(certificate)
+            self._used[member.id] = carrier.name if carrier else relay
+            return found
         raise problem
 
     async def close(self) -> None:

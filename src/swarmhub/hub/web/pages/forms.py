@@ -11,6 +11,7 @@ from aiohttp import web
 from swarmhub.errors import BadInput, HomeError, SwarmhubError, plain
 from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
+from swarmhub.hub.downloads import give_download
 from swarmhub.hub.web.pages.login import _inside
 from swarmhub.hub.web.site import draw, go, language_of, read_form, say
 from swarmhub.hub.web.texts import texts_of
@@ -37,13 +38,26 @@ async def do(request: web.Request) -> web.StreamResponse:
     except (BadInput, HomeError) as error:
         say(request, "refused", str(error))
         raise go(request, back) from None
-    if isinstance(found, dict) and "token" in found:
-        return draw(request, "invitation.html", token=found["token"])
-    if isinstance(found, dict) and "findings" in found:
-        return draw(request, "examined.html", findings=found["findings"])
+    if isinstance(found, dict) and found:
+        answer = await _show(request, found)
+        if answer is not None:
+            return answer
     texts = texts_of(language_of(request))
     say(request, "done", texts.get(f"done.{act.name}", texts["done.other"]))
     raise go(request, back)
+
+
+async def _show(request: web.Request, found: dict[str, Any]) -> web.StreamResponse | None:
+    """Return the page, or the file, of a result that a person has to see; None of any other."""
+    if "token" in found:
+        return draw(request, "invitation.html", token=found["token"])
+    if "findings" in found:
+        return draw(request, "examined.html", findings=found["findings"])
+    if "figures" in found:
+        return draw(request, "validated.html", v=found)
+    if "download" in found:
+        return await give_download(request, found["download"]["name"])
+    return None
 
 
 def read_arguments(takes: type[Any], form: Mapping[str, str]) -> Any:

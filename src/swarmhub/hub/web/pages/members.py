@@ -7,7 +7,8 @@ from aiohttp import web
 from swarmhub.home.rotation import ROTATABLE
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw
-from swarmhub.operations.looks import look_at_members, look_at_motions
+from swarmhub.operations.looks import look_at_motions
+from swarmhub.operations.member_looks import look_at_members
 
 
 def add_routes(app: web.Application, prefix: str) -> None:

@@ -12,6 +12,7 @@ from swarmhub.hub.auth.guard import need_csrf, need_role
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw, give_page, go, read_form, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
+from swarmhub.operations.data_files import list_files
 from swarmhub.operations.preview import preview_terms
 
 EXAMPLES = ("heart", "alzheimer", "covid", "parkinson", "leukaemia", "breast", "pbmc")
@@ -32,7 +33,7 @@ async def show(request: web.Request) -> web.Response:
 
 def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Response:
     found: dict[str, Any] = {"terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": ""}
-    files = data_folder.list_files(request.app[HUB].home)
+    files = list_files(request.app[HUB].home)
     return draw(
         request, "new_study.html", status, files=files, examples=EXAMPLES, **{**found, **values}
     )

@@ -11,14 +11,17 @@ from aiohttp import web
 from markupsafe import Markup
 
 from swarmhub.blobs import BlobStore
-from swarmhub.contract.records import SPEC
+from swarmhub.contract.records import SPEC, Model, Study
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.evaluation.charts import Series, draw_learning
 from swarmhub.hub.context import HUB
-from swarmhub.hub.data_folder import list_files
 from swarmhub.hub.web.site import draw, give_page, text_of, word_of
-from swarmhub.operations.looks import StudyLine, StudyPage, look_at_one, look_at_studies
+from swarmhub.operations.chosen_model import list_usable
+from swarmhub.operations.data_files import list_files
+from swarmhub.operations.documents import store_of
+from swarmhub.operations.documents_page import show_documents
+from swarmhub.operations.looks import Seen, StudyLine, StudyPage, look_at_one, look_at_studies
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.runs import compare_runs
 from swarmhub.operations.studies import look_at_study
@@ -26,7 +29,7 @@ from swarmhub.operations.studies import look_at_study
 ROUNDS_SHOWN = 30
 # lines of the terms that are folded: for those who know the method
 TECHNICAL = (
-    "stage", "rounds", "rule", "audit", "training", "code", "model layout", "data schema", "terms",
+    "arrays", "rounds", "rule", "audit", "training", "code", "model layout", "data schema", "terms",
 )  # fmt: skip
 
 
@@ -71,17 +74,32 @@ async def show_one(request: web.Request) -> web.Response:
     shown = len(page.rounds) if request.query.get("rounds") == "all" else ROUNDS_SHOWN
     missed = next((r for r in reversed(page.rounds) if r.absences), None)
     motions = [m for m in seen.view.motions() if m.kind == "release" and m.study == name]
+    documents = await asyncio.to_thread(
+        show_documents, store_of(hub.home), look_at_study(seen.view, name), False
+    )
     in_words = functools.partial(text_of, request)
     metrics = {m: word_of(request, "metric", m) for m in (spec.metric.name, "loss")}
     return draw(
         request, "study.html", files=list_files(hub.home), page=page, study=study, spec=spec,
+        held={m.digest for m in list_held(seen, study)},
         rounds=list(reversed(page.rounds))[:shown], more=len(page.rounds) - shown,
         figures=list_figures(page, spec.metric.name),
         curves=[Markup(c) for c in draw_curves(page, metrics, in_words)],
-        missed=missed, technical=TECHNICAL, settled=sum(1 for r in page.rounds if r.settled_ms),
+        documents=documents, missed=missed, technical=TECHNICAL,
+        settled=sum(1 for r in page.rounds if r.settled_ms),
         motions=motions, has_report=study.current is not None and study.current.kind == TRAIN
         and spec.data is not None and BlobStore(seen.home.blobs_path).find(study.current.digest),
     )  # fmt: skip
+
+
+def list_held(seen: Seen, study: Study) -> list[Model]:
+    """Return the models that this hospital may use, and whose arrays are here: those that a recipe
+    has trained."""
+    if seen.view.need_spec(study.name).data is None:
+        return []
+    store = BlobStore(seen.home.blobs_path)
+    usable = list_usable(seen.view, study)
+    return [m for m in usable if m.kind == TRAIN and store.find(m.digest)]
 
 
 async def show_report(request: web.Request) -> web.Response:

@@ -1,7 +1,13 @@
 // News of the ledger refresh the parts of a page that are marked with data-live, unless somebody
-// is typing there. Without this script the pages work; they are as of when they were loaded.
+// is typing there. A form that takes long says what it waits for. Without this script the pages
+// work; they are as of when they were loaded.
 (() => {
   "use strict";
+  document.addEventListener("submit", (event) => {
+    const note = event.target.querySelector("[data-wait]");
+    if (note) note.hidden = false;
+  });
+
   const address = document.body.dataset.events;
   if (!address || !window.EventSource) return;
   let waiting = false;
@@ -27,6 +33,16 @@
       })
       .catch(() => {});
   }
+
+  // What is under way is asked for again until it has ended.
+  function poll() {
+    if (!document.querySelector("[data-poll]")) return;
+    setTimeout(() => {
+      refresh();
+      poll();
+    }, 1500);
+  }
+  poll();
 
   const away = document.getElementById("away");
   const source = new EventSource(address);

@@ -1,0 +1,1 @@
+"""Proofs of one transaction: made at a member, checked anywhere."""

@@ -1,0 +1,137 @@
+"""The check of a proof by votes: a ledger of many machines."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+
+from swarmhub import codec, keys
+from swarmhub.contract import State
+from swarmhub.contract.envelope import Transaction, read_transaction
+from swarmhub.contract.execution import compute_chain_id, compute_genesis_digest
+from swarmhub.contract.records import Genesis, read_genesis_json
+from swarmhub.contract.state import Overlay
+from swarmhub.errors import BadInput, LedgerError, Malformed
+from swarmhub.ledger.blocks import MAX_GENESIS_BYTES, agree_on_genesis
+from swarmhub.operations.proofs.engine_header import (
+    SignedHeader,
+    hash_header,
+    hash_validators,
+    is_cast,
+    leaf_of_result,
+    leaf_of_transaction,
+)
+from swarmhub.operations.proofs.faults import ProofFails
+from swarmhub.operations.proofs.forms import ProofChecked, VotesProof, find_study
+from swarmhub.types import TX_DOMAIN, PublicKey
+
+NO_WAY = "the way from the validators of block 0 to those that signed is not in the proof"
+Powers = frozenset[tuple[PublicKey, int]]
+
+
+def check_votes(proof: VotesProof) -> ProofChecked:
+    """Check a proof; return it with its origin "not proven" as far as nobody has named the genesis.
+    Raises ProofFails for the first part that does not hold."""
+    genesis = _read_genesis(proof.genesis)
+    chain = compute_chain_id(genesis)
+    _check_signed(proof.signed, chain, "signed")
+    _check_block(proof, chain)
+    tx = _check_transaction(proof, chain)
+    for number, handover in enumerate(proof.handovers, 1):
+        _check_signed(handover, chain, f"handover {number}")
+    is_whole = _check_handovers(proof, _find_founders(genesis))
+    header = proof.header
+    return ProofChecked(
+        kind="votes", origin="not proven", missing="" if is_whole else NO_WAY, chain=chain,
+        genesis=compute_genesis_digest(genesis), tx=tx.id, act=tx.kind, study=find_study(tx.body),
+        signer=tx.signer, code=proof.code, height=header.height,
+        time_ms=header.time.seconds * 1000 + header.time.nanos // 1_000_000,
+        head=proof.signed.header.last_block.hash, others=0,
+    )  # fmt: skip
+
+
+def _read_genesis(text: str) -> Genesis:
+    try:
+        return read_genesis_json(codec.decode(text.encode(), MAX_GENESIS_BYTES))
+    except (BadInput, Malformed) as error:
+        raise ProofFails("genesis", f"it does not decode ({error})") from None
+
+
+def _find_founders(genesis: Genesis) -> Powers:
+    """Return the validators of block 1."""
+    try:
+        _, committed = agree_on_genesis(genesis, Overlay(State()))
+    except (BadInput, LedgerError) as error:
+        raise ProofFails("genesis", str(error).rstrip(".")) from None
+    return frozenset(committed.validators)
+
+
+def _check_signed(signed: SignedHeader, chain: str, part: str) -> None:
+    """Check that validators with more than two thirds of the power have signed a header."""
+    header = signed.header
+    if header.chain != chain:
+        raise ProofFails(part, f"it is of another chain than {chain}")
+    if hash_validators(signed.validators) != header.validators:
+        raise ProofFails(part, "its validators are not those that the header names")
+    block = hash_header(header)
+    for vote in signed.votes:
+        if not is_cast(signed, block, vote):
+            raise ProofFails(part, f"vote {vote.validator} is not signed by its validator")
+    power = sum(validator.power for validator in signed.validators)
+    for_it = sum(signed.validators[vote.validator].power for vote in signed.votes)
+    if 3 * for_it <= 2 * power:
+        raise ProofFails(part, f"validators with {for_it} of {power} votes are not two thirds")
+
+
+def _check_block(proof: VotesProof, chain: str) -> None:
+    header, after = proof.header, proof.signed.header
+    if header.chain != chain or header.height + 1 != after.height:
+        raise ProofFails("header", "it is not that of the block before the signed one")
+    if hash_header(header) != after.last_block.hash:
+        raise ProofFails("header", "its hash is not the one that the signed header names")
+
+
+def _check_transaction(proof: VotesProof, chain: str) -> Transaction:
+    data = proof.tx.encode()
+    ours = [(b.left, b.tx) for b in proof.beside]
+    if _climb(leaf_of_transaction(data), ours) != proof.header.data:
+        raise ProofFails("tx", "its path does not lead to the block's transactions")
+    results = [(b.left, b.result) for b in proof.beside]
+    if _climb(leaf_of_result(proof.code), results) != proof.signed.header.results:
+        raise ProofFails("code", "its path does not lead to the block's results")
+    try:
+        tx = read_transaction(data)
+    except Malformed as error:
+        raise ProofFails("tx", f"it does not decode ({error})") from None
+    if proof.code == "ok":
+        if tx.chain != chain:
+            raise ProofFails("tx", "it is of another chain")
+        if not keys.verify(tx.signer, TX_DOMAIN, tx.signed, tx.signature):
+            raise ProofFails("tx", "it is not signed by its sender")
+    return tx
+
+
+def _climb(leaf: bytes, beside: Sequence[tuple[bool, str]]) -> str:
+    """Return the root to which the hashes beside the way lead (RFC 6962, section 2.1)."""
+    node = leaf
+    for is_left, text in beside:
+        other = bytes.fromhex(text)
+        pair = other + node if is_left else node + other
+        node = hashlib.sha256(b"\1" + pair).digest()
+    return node.hex()
+
+
+def _check_handovers(proof: VotesProof, founders: Powers) -> bool:
+    """Return whether the validators that signed follow from the founders. Raises ProofFails for
+    handovers that do not follow from each other."""
+    steps = (*proof.handovers, proof.signed)
+    for number, (one, two) in enumerate(itertools.pairwise(steps), 1):
+        if one.header.height >= two.header.height:
+            raise ProofFails(f"handover {number}", "it is not older than the one after it")
+        if one.header.next_validators != two.header.validators:
+            raise ProofFails(f"handover {number}", "the next validators are not those it names")
+    is_founders = frozenset((v.key, v.power) for v in steps[0].validators) == founders
+    if proof.handovers and not is_founders:
+        raise ProofFails("handover 1", "its validators are not those of block 0")
+    return is_founders
