@@ -36,6 +36,7 @@ BUILT_IN = {
     "elastic_net": "swarmhub.recipes.elastic_net",
     "cox": "swarmhub.recipes.cox",
     "trees": "swarmhub.recipes.boosting",
+    "fedavg": "swarmhub.recipes.fedavg",
     "deep": "swarmhub.recipes.neural.deep",
     "cnn": "swarmhub.recipes.neural.cnn",
 }  # the first one for a kind of outcome is its default

@@ -239,7 +239,8 @@ class _Gathering:
             return {} if not sums else _say_path(curves_of(sums), path.turn)
         if result is None or grid is None:
             strength = plan.read_penalty(self.shown.spec)
-            if strength is None and schema.outcome.kind == "time_to_event":
+            has_fixed = plan.get_model(self.shown.spec) in ("cox", "fedavg")
+            if strength is None and has_fixed:
                 strength = FIXED
             return {} if strength is None else {"chosen": strength}
         sums = self._result(result)
