@@ -23,3 +23,4 @@ class Options:
     exclude: tuple[str, ...] = ()
     hub: bool = False  # the pages of the first hospital, while it runs and after
     hub_auto: bool = False  # nothing is left to the visitor
+    privacy: str = "plain"  # or "masked"

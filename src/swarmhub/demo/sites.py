@@ -16,6 +16,7 @@ from swarmhub.data.reading import Files
 from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput
+from swarmhub.operations.privacy_terms import read_mode
 from swarmhub.operations.studies import read_spec
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
@@ -83,6 +84,7 @@ def make_spec(options: Options, hospitals: int) -> Spec:
             metric=Metric("auc", "max"),
             seed=SEED,
             options={"model": options.model},
+            privacy=read_mode(options.privacy),
             data=declared,
         )
     )

@@ -23,6 +23,7 @@ from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_terms import tidy_privacy
 from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
@@ -150,6 +151,8 @@ def parse_spec(text: str, place: str) -> Spec:
 
     try:
         tree = tomllib.loads(text)
+        if "privacy" in tree:
+            tree["privacy"] = tidy_privacy(tree["privacy"], text)
         if "data" in tree:
             tree["data"] = tidy_toml(tree["data"])
         return complete(codec.from_json(Spec, tree))
