@@ -1,6 +1,6 @@
 """A trainer of a masked study: each hospital moves the model by numbers of its own; it prints them.
 
-    python masked_trainer.py --home HOME [--wait]
+python masked_trainer.py --home HOME [--wait]
 """
 
 import argparse

@@ -20,11 +20,12 @@ def say_hidden(spec: Spec, homes: Sequence[Home]) -> tuple[str, ...]:
     masked = {e.what for e in entries if e.kind == MASKED}
     nbytes = sum(e.nbytes for e in entries if e.kind == MASKED)
     plain = sum(e.kind == "parameters" for e in entries)
-    least = compute_least_set(spec.privacy.colluders)
+    least, together = compute_least_set(spec.privacy.colluders), spec.privacy.colluders + 1
     return (
         f"hidden: what each hospital trained. {len(masked)} contributions left under masks "
         f"({say_bytes(nbytes)}), {plain or 'none'} in plain; each model is the mean of at least "
-        f"{least} hospitals, and nobody can take one out of it unless two hospitals work together.",
+        f"{least} hospitals, and nobody can take one out of it unless {together} others show all they have.",
         "not hidden: statistics of each hospital's table, its rows, the evaluation of the last "
-        "model at each hospital, every merged model.",
+        "model at each hospital, every merged model; two rounds of which one hospital missed one "
+        "tell something of it.",
     )

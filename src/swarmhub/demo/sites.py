@@ -9,6 +9,7 @@ from pathlib import Path
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import Declaration, Metric, Outcome, Spec
 from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import count_training_rounds
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
@@ -64,7 +65,12 @@ def parse_sites(given: list[str]) -> dict[str, tuple[Path, ...]]:
 
 
 def make_spec(options: Options, hospitals: int) -> Spec:
-    """Return the terms of the demo's study for so many hospitals."""
+    """Return the terms of the demo's study for so many hospitals. Raises BadInput if they are too
+    few for its privacy."""
+    privacy = read_mode(options.privacy)
+    least = compute_least_set(privacy.colluders)
+    if privacy.masked and hospitals < least:
+        raise BadInput(f"Expected {least} sites or more with --privacy masked, got {hospitals}.")
     positive = (options.positive,) if options.positive else POSITIVE
     outcome = Outcome(
         options.label, positive=positive, negative=() if options.positive else NEGATIVE
@@ -84,7 +90,7 @@ def make_spec(options: Options, hospitals: int) -> Spec:
             metric=Metric("auc", "max"),
             seed=SEED,
             options={"model": options.model},
-            privacy=read_mode(options.privacy),
+            privacy=privacy,
             data=declared,
         )
     )

@@ -15,6 +15,7 @@ import tomllib
 from decimal import Decimal
 from typing import Any
 
+from swarmhub import codec
 from swarmhub.contract.records import Privacy
 from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.study.privacy import MAX_CLIP
@@ -96,6 +97,18 @@ def write_privacy(privacy: Privacy) -> str:
     )
 
 
+def choose_privacy(text: str, mode: str, clip: str = "") -> str:
+    """Return terms as TOML with another mode, and another clip if one is given; how many colluders
+    they reckon with stays. Raises BadInput as `read_mode`, `read_clip` and `set_privacy` do."""
+    chosen = read_mode(mode)
+    if chosen.masked:
+        given = tidy_privacy(_read(text).get("privacy", {}), text)
+        old = codec.from_json(Privacy, given)
+        millionths = read_clip(clip.strip()) if clip.strip() else old.clip_millionths
+        chosen = Privacy(True, old.colluders, millionths)
+    return set_privacy(text, chosen)
+
+
 def set_privacy(text: str, privacy: Privacy) -> str:
     """Return terms as TOML with this privacy in the place of theirs. Raises BadInput if the text is
     no TOML, or if it is written so that only a person can change it."""
@@ -152,7 +165,8 @@ def say_privacy(privacy: Privacy) -> list[tuple[str, str]]:
 NOT_HIDDEN = (
     "each hospital's statistics document, its number of training rows, the figures and counts of "
     "its test patients in the evaluation, the start, and every merged model; masks are no noise: "
-    "what a merged model tells of patients, it tells"
+    "a merged model tells what it tells, and two rounds of which one hospital missed one tell "
+    "something of that hospital"
 )
 EXCLUDED = (
     "merge rules that compare hospitals, training that ends early or at some members only, and a "
