@@ -19,7 +19,7 @@ with swarmhub.join("s", home=given.home) as swarm:
     model = {"w": np.zeros((7, 5), np.float32), "b": np.zeros(3, np.float32)}
     for round in swarm.rounds(model):
         rng = np.random.default_rng([me, round.number])
-        for name, array in model.items():
+        for array in model.values():
             array += rng.normal(size=array.shape).astype(np.float32)
         round.report(samples=given.samples or 10 * me)
     for name, array in sorted(model.items()):

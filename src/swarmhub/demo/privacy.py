@@ -24,7 +24,8 @@ def say_hidden(spec: Spec, homes: Sequence[Home]) -> tuple[str, ...]:
     return (
         f"hidden: what each hospital trained. {len(masked)} contributions left under masks "
         f"({say_bytes(nbytes)}), {plain or 'none'} in plain; each model is the mean of at least "
-        f"{least} hospitals, and nobody can take one out of it unless {together} others show all they have.",
+        f"{least} hospitals, and nobody can take one out of it unless {together} others show all "
+        "they have.",
         "not hidden: statistics of each hospital's table, its rows, the evaluation of the last "
         "model at each hospital, every merged model; two rounds of which one hospital missed one "
         "tell something of it.",

@@ -141,24 +141,27 @@ def _read(text: str) -> dict[str, Any]:
         raise BadInput(f"Expected TOML in the terms: {error}.") from None
 
 
+SUBJECTS = ("privacy", "not hidden", "excluded")
+
+
 def say_privacy(privacy: Privacy) -> list[tuple[str, str]]:
     """Return what the others learn of a hospital's parameters: subject and sentence of what is
     hidden, of what is not, and of what is excluded in exchange."""
     if not privacy.masked:
-        return [("privacy", PLAIN)]
+        return [(SUBJECTS[0], PLAIN)]
     least, many = compute_least_set(privacy.colluders), privacy.colluders
     together = "two or more of them" if many == 1 else f"more than {many} of them"
     clip = write_clip(privacy.clip_millionths)
     return [
         (
-            "privacy",
+            SUBJECTS[0],
             "masked: in training rounds a hospital's parameters leave under masks that cancel in "
             f"the sum; the others learn the sum of at least {least} hospitals, and no hospital's "
             f"own part, unless {together} show one another all they have; no parameter of a "
             f"hospital moves by more than {clip} in a round",
         ),
-        ("not hidden", NOT_HIDDEN),
-        ("excluded", EXCLUDED),
+        (SUBJECTS[1], NOT_HIDDEN),
+        (SUBJECTS[2], EXCLUDED),
     ]
 
 
