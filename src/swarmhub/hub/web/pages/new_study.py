@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from swarmhub.contract.records import Privacy
 from swarmhub.errors import BadInput
 from swarmhub.hub import data_folder
 from swarmhub.hub.auth.guard import need_csrf, need_role
@@ -14,7 +15,7 @@ from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw, give_page, go, read_form, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
 from swarmhub.operations.preview import preview_terms
-from swarmhub.operations.privacy_terms import MODES, choose_privacy
+from swarmhub.operations.privacy_terms import MODES, choose_privacy, write_clip
 
 EXAMPLES = ("heart", "alzheimer", "covid", "parkinson", "leukaemia", "breast", "pbmc")
 
@@ -36,7 +37,7 @@ def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Respons
     found: dict[str, Any] = {
         "terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": "", "noted": "",
         "files": data_folder.list_files(request.app[HUB].home), "examples": EXAMPLES,
-        "modes": MODES,
+        "modes": MODES, "usual_clip": write_clip(Privacy().clip_millionths),
     }  # fmt: skip
     return draw(request, "new_study.html", status, **{**found, **values})
 
