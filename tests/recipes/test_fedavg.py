@@ -94,7 +94,7 @@ def test_one_step_at_each_hospital_is_the_pooled_step(kind):
     parts = [rows_of(kind, n, rng) for n in (40, 40, 40)]
     x, y = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     class_rows = count(kind, y)
-    sites = [site_of(*part, class_rows, kind, steps="1", rate="0.3") for part in parts]
+    sites = [site_of(x, y, class_rows, kind, steps="1", rate="0.3") for x, y in parts]
     found = train(sites, 1)
     made = np.column_stack([np.atleast_2d(found["weight"]), found["bias"]])
     np.testing.assert_allclose(made, descend(kind, x, y, class_rows, 0.3), atol=1e-6)
@@ -105,7 +105,7 @@ def test_rounds_of_one_step_are_gradient_descent():
     parts = [rows_of("binary", n, rng) for n in (70, 30, 20)]
     x, y = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     class_rows = count("binary", y)
-    found = train([site_of(*p, class_rows, steps="1", rate="0.3") for p in parts], 50)
+    found = train([site_of(a, b, class_rows, steps="1", rate="0.3") for a, b in parts], 50)
     point, wide = np.zeros(P + 1), np.column_stack([x, np.ones(len(x))])
     weight = len(y) / (2 * np.array(class_rows, dtype=float))[y]
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""What the hospitals of a masked demo hid from one another, by their own records of what left."""
+"""The closing words of a masked demo: which data left the hospitals, by their own records."""
 
 from __future__ import annotations
 

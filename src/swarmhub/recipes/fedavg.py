@@ -4,9 +4,9 @@
     training    train    a few steps at each hospital from the merged model, all rounds of the terms
 
 Its objective is that of `logistic` (`linear.stack`) with a penalty that the terms fix; `logistic`
-reaches the pooled solution to many digits, and this one comes near it (`linear.averaging`). What it
-is for: a hospital sends nothing but parameters in float32, which are merged by their weighted mean,
-and no state, no whole numbers and no sums of its own. So its rounds can be masked.
+reaches the pooled solution to many digits, and this one comes near it (`linear.averaging`). But a
+hospital sends nothing but parameters in float32, which are merged by their weighted mean: no state,
+no whole numbers and no sums of its own. So its rounds can be masked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_STEPS = 100
 
 
 def check(spec: Spec) -> None:
-    """Raise BadInput for options whose values cannot be."""
+    """Raise BadInput for values of options that cannot be."""
     read_strength(spec)
     read_walk(spec)
 

@@ -156,7 +156,7 @@ def can_be_masked(name: str) -> bool:
 
 
 def list_maskable(kind: OutcomeKind) -> list[str]:
-    """Return the names of the recipes for an outcome whose training rounds can be masked."""
+    """Return the names of the recipes for an outcome that can be masked in training rounds."""
     return [name for name in list_for(kind) if can_be_masked(name)]
 
 

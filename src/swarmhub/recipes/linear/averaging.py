@@ -8,8 +8,8 @@ a little towards its own optimum: the point at rest is near the pooled one and n
 AISTATS 2017).
 
 A step is a fixed length times the gradient over all rows of the hospital, so nothing but the point
-goes from round to round. At a hospital whose own loss would rise by it, the length is halved until
-it does not (tables of many features are steep); elsewhere all hospitals take the same length.
+goes from round to round. If a hospital's own loss would rise by it, the length is halved there
+until it does not (tables of many features are steep); else all hospitals take the same length.
 """
 
 from __future__ import annotations
