@@ -80,6 +80,36 @@ def test_the_report_of_a_masked_study_says_what_it_excludes(runs):
     assert "Not hidden" not in pages["plain"]
 
 
+CLASSES = """
+name = "s"
+title = "Which type?"
+min_peers = 3
+rounds = 8
+privacy = "masked"
+[data.outcome]
+column = "type"
+kind = "classes"
+classes = ["B", "T", "NK"]
+"""
+
+
+def test_masked_terms_of_several_classes_train_their_default_model(tmp_path):
+    rng, arguments = np.random.default_rng(0), []
+    (tmp_path / "s.toml").write_text(CLASSES)
+    for name in ("A", "B", "C"):
+        codes = rng.integers(0, 3, 80)
+        values = rng.normal(size=(80, 3)) + 2 * np.eye(3)[codes]
+        words = np.array(["B", "T", "NK"])[codes]
+        rows = (f"{w},{x},{y},{z}" for w, (x, y, z) in zip(words, values, strict=True))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["type,x,y,z", *rows]) + "\n")
+        arguments += ["--site", f"{name}={tmp_path / name}.csv"]
+    done = demo("--json", "--study", tmp_path / "s.toml", "--home", tmp_path / "d", *arguments)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["auc"]
+    assert found["swarm"] == pytest.approx(found["central"], abs=0.04)
+    assert arrays_of(tmp_path / "d")["weight"].shape == (3, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
