@@ -35,11 +35,12 @@ def plan_for(mutant, seed):
 def mask(schedule, seed):
     """The schedule with masked rounds, a pause, and somebody that leaves."""
     pause = Fault("pause", (1,), at_ms=700 + 37 * seed, for_ms=300)
-    going = Fault("withdraw", (5,), at_ms=500 + 91 * seed)
+    is_full = not schedule.leavers | schedule.outsiders
+    going = [Fault("withdraw", (5,), at_ms=500 + 91 * seed)] if is_full else []
     return dataclasses.replace(
         schedule, masked=True, merge="weighted_mean", max_share=1000, floats=3,
         min_peers=3,
-        faults=(*schedule.faults, pause, *([] if schedule.leavers | schedule.outsiders else [going])),
+        faults=(*schedule.faults, pause, *going),
     )  # fmt: skip
 
 
