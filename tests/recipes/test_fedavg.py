@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from swarmhub.privacy.vectors import make_masked_layout
 
 from swarmhub.contract.records import Declaration, Outcome, Privacy, Spec
 from swarmhub.data.heart import write_heart
@@ -18,6 +17,7 @@ from swarmhub.errors import BadInput
 from swarmhub.examples.rehearsal import Split
 from swarmhub.models.architecture import check_arrays, name_method
 from swarmhub.params.buffer import layout_of
+from swarmhub.privacy import ring_layout
 from swarmhub.recipes import plan
 from swarmhub.recipes.fedavg import AveragedTraining
 from swarmhub.recipes.linear.averaging import Walk, compute_objective, compute_update, walk_down
@@ -167,7 +167,7 @@ def test_its_arrays_are_those_of_a_linear_model_and_can_be_masked(kind):
     site = site_of(x, y, count(kind, y), kind)
     parameters = AveragedTraining(site).parameters
     assert {a.dtype for a in parameters.values()} == {np.dtype(np.float32)}
-    masked = make_masked_layout(layout_of(parameters))
+    masked = ring_layout(layout_of(parameters))
     assert sorted(t.name for t in masked.tensors) == ["bias", "weight"]
     check_arrays("fedavg", site.design, parameters, OUTPUTS[kind])
     methods = {"binary": "logistic", "classes": "softmax", "continuous": "ridge"}

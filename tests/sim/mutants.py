@@ -215,7 +215,7 @@ MUTANTS = [
            "r = ROUND.need(ctx.state, tx.study)\n    if False:", masked=True),
     Mutant("a final set changes", C + "round.drops",
            "if is_set_final(r):\n        put(ctx, r)", "if False:\n        put(ctx, r)",
-           masked=True),
+           story="a_member_leaves_while_its_sum_is_opened", masked=True),
     Mutant("two shares open a secret", C + "round.masks",
            "return max(n - compute_faults(n), colluders + 2, (n + colluders) // 2 + 1)", "return 2",
            masked=True),

@@ -212,11 +212,9 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     put(ctx, r)
     if is_led(r):
         mark_term(ctx, r)
-        ctx.emit(
-            events.MergeStarted(
-                r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r))
-            )
-        )
+        started = events.MergeStarted if phase == MERGING else events.ConfirmStarted
+        leader, members = get_leader(r), tuple(get_candidates(r))
+        ctx.emit(started(r.study, r.number, r.revision, r.lead.term, leader, members))
     return r
 
 
