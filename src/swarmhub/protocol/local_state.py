@@ -82,7 +82,7 @@ class Failures:
 
 @dataclass
 class MaskState:
-    """What a node has made and checked of the masks of rounds; all follows again from its secrets
+    """A node's own work for the masks of rounds; all follows again from its secrets
     and the ledger."""
 
     keys: dict[tuple[int, int], KeysMade] = field(default_factory=dict)  # by round and keying

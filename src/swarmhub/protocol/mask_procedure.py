@@ -2,10 +2,9 @@
 a node's secrets.
 
 The vault keeps one root secret for each keying of a round until the round is settled, and what it
-has been used for: the one answer that is masked with it, and the one set whose sum is opened. Both
-are on disk before anything leaves the node, so no crash, forked ledger or liar makes it mask two
-answers with the same masks, or show both secrets of a member.
-"""
+has been used for: the one answer that is masked with it, and the one set with a sum that is opened.
+Both are on disk before anything leaves the node, so no crash, forked ledger or liar makes it mask
+two answers with the same masks, or show both secrets of a member."""
 
 from __future__ import annotations
 
@@ -60,7 +59,7 @@ def make_keys(vault: MaskVault, effect: MakeKeys) -> KeysMade:
 
 
 def need_root(vault: MaskVault, keying: Keying) -> bytes:
-    """Return the root of a keying. Raises SpentError if it is not the one whose keys are on the
+    """Return the root of a keying. Raises SpentError if it is not the one with the keys on the
     ledger: this node has lost that."""
     root = vault.root(keying.number, keying.keying)
     mine = keying.of(keying.me)

@@ -1,6 +1,6 @@
 """Effects of a masked round beside those of every round: keys, dealings, masks, shares.
 
-Nothing here is secret: secrets stay with whoever carries out the effects, who makes them of a root
+Nothing here is secret: secrets stay where the effects are carried out, and are made there of a root
 that no effect contains.
 """
 

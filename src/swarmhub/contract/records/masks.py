@@ -56,7 +56,7 @@ class Masks:
     keyed: tuple[MemberId, ...] = ()  # they hold a share of each secret: fixed as they deal
     dealt: tuple[MemberId, ...] = ()  # their masks are in use: fixed as the round collects
     threshold: int = 0  # shares that open a secret
-    capacity: int = 0  # samples that all who have dealt declared: the scale of fixed point
+    capacity: int = 0  # samples that all dealers declared: the scale of fixed point
     opened: tuple[MemberId, ...] = ()  # members that have shown their shares
     total: MaskedSum | None = None
 

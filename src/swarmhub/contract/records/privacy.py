@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Privacy:
-    """What protects a hospital's contributions from the other members of a study.
+    """Protection of a hospital's contributions from the other members of a study.
 
     Without `masked`, members read one another's contributions. With it they learn the sum of all
     alone, unless `colluders` + 1 members work together against the others.

@@ -132,7 +132,7 @@ def advance(ctx: Context, name: str) -> None:
 
 def advance_keys(ctx: Context, spec: Spec, r: Round) -> Round:
     """Begin the dealing once the roster has sent its keys, or enough of it have and their time is
-    over. Who is late holds no share, and takes part in a later round."""
+    over. A late member holds no share, and takes part in a later round."""
     keyed = tuple(m for m in r.roster if has_keys(ctx, r, m))
     if not is_enough(spec, r, keyed):
         return r
@@ -212,9 +212,9 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     put(ctx, r)
     if is_led(r):
         mark_term(ctx, r)
-        started = events.MergeStarted if phase == MERGING else events.ConfirmStarted
-        leader, members = get_leader(r), tuple(get_candidates(r))
-        ctx.emit(started(r.study, r.number, r.revision, r.lead.term, leader, members))
+        at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
+        is_merge = phase == MERGING
+        ctx.emit(events.MergeStarted(*at) if is_merge else events.ConfirmStarted(*at))
     return r
 
 

@@ -106,7 +106,7 @@ def ready(ctx: Context, tx: Ready) -> None:
 
 def is_waiting_for_more(spec: Spec, r: Round) -> bool:
     """Return whether a masked round has dealt its secrets, and too few have contributed: then it
-    begins again with whoever comes, or it might wait for one that is gone beside one that is
+    begins again with all that come, or it might wait for one that is gone beside one that is
     there."""
     return (
         r.phase in (DEALING, COLLECTING) and not r.grace and not is_enough(spec, r, r.contributors)

@@ -19,7 +19,7 @@ MAX_CLIP = 1_000_000_000_000  # millionths
 
 
 def check_privacy(ctx: Context, spec: Spec) -> None:
-    """Refuse terms whose parts exclude each other."""
+    """Refuse terms with parts that exclude each other."""
     privacy = spec.privacy
     if not privacy.masked:
         if privacy != Privacy():
