@@ -1,4 +1,4 @@
-"""Masked studies of real nodes for tests: the trainer, the settled sets, the oracle of the model."""
+"""Masked studies of real nodes for tests: trainers, settled sets, the oracle of the model."""
 
 import re
 
@@ -13,14 +13,22 @@ TRAINER = PROGRAMS / "masked_trainer.py"
 SETTLED = re.compile(r"settles round \d+ of 's' \(training (\d+).* of (Hospital .*)$", re.MULTILINE)
 
 
-def begin(network, n, *without, **terms):
-    """Nodes 1 to n with trainers in a masked study; those in `without` are started later."""
-    for i in range(1, n + 1):
-        if i not in without:
-            network.up(i)
+def begin(network, n, *trainer, first=None, **terms):
+    """Nodes 1 to n with trainers (and their arguments) in a masked study. `first`: an environment
+    of node n, which is then started before the others, and is ready."""
     network.open_study(make_spec(**{"min_peers": 3, "privacy": MASKED} | terms))
-    for i in range(1, n + 1):
-        network.train(i, TRAINER)
+    if first is not None:
+        network.up(n, **first)
+        network.train(n, [TRAINER, *trainer])
+        network.wait_until(lambda: n in network.study("s").ready or n in network.round("s").roster)
+    for i in range(1, n + (first is None)):
+        network.up(i)
+        network.train(i, [TRAINER, *trainer])
+
+
+def wait_for_death(network, i):
+    """Wait until node i has killed itself."""
+    network.wait_until(lambda: not network.children.is_running(f"node {i}"))
 
 
 def finish(network, n):
@@ -30,10 +38,10 @@ def finish(network, n):
     network.wait_until(lambda: over() and all(map(gone, range(1, n + 1))), 60)
 
 
-def is_in(network, phase, number=0):
-    """Whether the open round (of this number) is in a phase."""
-    r = network.round("s")
-    return r is not None and r.phase == phase and number in (0, r.number)
+def wait_for_phase(network, phase):
+    """Wait until the open round is in a phase; returns the round."""
+    network.wait_until(lambda: (r := network.round("s")) is not None and r.phase == phase)
+    return network.round("s")
 
 
 def printed(network, i):
