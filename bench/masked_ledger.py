@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
 
-from masked import MaskedConsortium
+from masked import MaskedConsortium  # noqa: E402
 
 
 class CountedConsortium(MaskedConsortium):
