@@ -9,7 +9,7 @@ initial round and the first training round are warm-up. Bytes on the loopback ar
 count for `lo` over the timed rounds, memory is each process' high-water mark (VmHWM).
 
 With `--privacy masked`, swarms with masked and plain rounds take turns, and the line has ratios
-(see `masked_rounds`); the exit code is 1 if one is beyond its limit.
+(see `masked_overhead`); the exit code is 1 if one is beyond its limit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import masked_rounds
+import masked_overhead
 from local_swarm import LocalSwarm
 from meters import cpu_s, high_water_mb, lo_bytes
 
@@ -97,9 +97,9 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=2, help="swarms of each kind, by turns")
     options = parser.parse_args()
     if options.privacy == "masked":
-        answer = masked_rounds.compare(options)
+        answer = masked_overhead.compare(options)
         print(json.dumps(answer))
-        wrong = masked_rounds.judge(answer)
+        wrong = masked_overhead.judge(answer)
         for sentence in wrong:
             print(f"WRONG: {sentence}", file=sys.stderr)
         return 1 if wrong else 0

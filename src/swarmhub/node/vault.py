@@ -27,7 +27,7 @@ ROOT_BYTES = 32
 @dataclass(frozen=True)
 class Root:
     """A root secret (hex) of one keying of a round, and what it was used for: the digest of the one
-    answer that is masked with it, and of the one set whose sum it opens."""
+    answer that is masked with it, and of the one set of which it opens the sum."""
 
     number: int
     keying: int

@@ -1,4 +1,4 @@
-"""What is left to do in a study that is over: for a while after its end, at a hospital that took
+"""The things left to do in a study that is over: for a while after its end, at a hospital that took
 part."""
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Ended:
 def list_ended(
     view: LedgerView, home: Home, studies: Iterable[Study], me: MemberId
 ) -> tuple[Ended, ...]:
-    """Return the studies that have ended lately, in which this hospital took part and whose data
-    it still has; the newest first."""
+    """Return the studies that have ended lately, in which this hospital took part and of which it
+    still has data; the newest first."""
     now_ms = view.ledger.estimate_ms()
     ended = {s.name: max(last.time_ms for last in s.settled) for s in studies
              if s.is_over and s.settled and s.samples_of(me) is not None}  # fmt: skip

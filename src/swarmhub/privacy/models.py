@@ -145,7 +145,7 @@ def _unmasked(masking: Masking, found: Sequence[Span], summed: Source) -> tuple[
 
 
 def spans(layout: Layout, ring: Layout, start: int, stop: int) -> list[Span]:
-    """Return the spans of values whose words lie in bytes [start, stop) of the ring's buffer."""
+    """Return the spans of values with words in bytes [start, stop) of the ring's buffer."""
     places = dict(zip((t.name for t in layout.tensors), _places(layout, ring), strict=True))
     found: list[Span] = []
     for tensor, first, last in ring.segments(start, stop):

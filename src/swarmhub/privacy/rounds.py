@@ -30,8 +30,8 @@ def member_masks(
 
 @dataclass(frozen=True)
 class Unmasking:
-    """What the shares on the ledger have recovered: for each member in the sum its self seed, for
-    each keyed member that is not in it its pair secret (as of `recover_secret`)."""
+    """The secrets that shares on the ledger recover: for each member in the sum its self seed,
+    for each keyed member that is not in it its pair secret (as of `recover_secret`)."""
 
     self_seeds: Mapping[int, bytes]
     pair_secrets: Mapping[int, bytes]

@@ -56,7 +56,7 @@ class Recipe(Protocol):
     """A ready-made way to train a model of tables.
 
     `OPTIONS` maps each option of the terms that it knows to the words that are allowed, the default
-    first; none if `check` reads its value. `SCORED` names the models whose test patients are
+    first; none if `check` reads its value. `SCORED` names the models with test patients
     counted over all hospitals: 'swarm', and 'left-out' if there is a model without each hospital. A
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
     models can be exported. `fit_alone` (`FitAlone`) and `WORDS`, stages in words (`words`), may be
@@ -68,7 +68,7 @@ class Recipe(Protocol):
     SCORED: tuple[str, ...]
 
     def check(self, spec: Spec) -> None:
-        """Raise BadInput, with the key, for options whose values cannot be."""
+        """Raise BadInput, with the key, for options with values that cannot be."""
 
     def make_stages(self, spec: Spec) -> tuple[Stage, ...]:
         """Return the stages between the statistics and the evaluation."""
@@ -143,7 +143,7 @@ def list_recipes() -> tuple[str, ...]:
 
 
 def find_default(kind: OutcomeKind) -> str:
-    """Return the name of the recipe for an outcome whose terms name none."""
+    """Return the name of the recipe for an outcome if the terms name none."""
     return next(name for name in BUILT_IN if kind in find_recipe(name).KINDS)
 
 

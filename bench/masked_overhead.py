@@ -72,7 +72,7 @@ class Found:
 
     rounds: list[Moment] = field(default_factory=list)
     sets: list[int] = field(default_factory=list)  # members of each measured round's set
-    retries: int = 0
+    retries: int = 0  # of measured rounds, with new keys
     peak_mb: float = 0.0
     settled: int = 0  # rounds up to the last measured one
     error: float = 0.0  # of a value of the last model, against the mean in float64
@@ -144,7 +144,7 @@ class Run:
             case SumSettled():
                 for member in sorted(self.victims - self.away):
                     self._kill(member)
-            case KeysAskedAgain():
+            case KeysAskedAgain() if self.begun is not None:
                 self.found.retries += 1
             case Settled(model=model) if model.kind == "train":
                 self._settle(model)
