@@ -78,7 +78,8 @@ class MaskedConsortium(Consortium):
         dealt = get_dealt(self.state, r)
         members = changes.pop("members", r.contributors)
         shares = work.make_opening(self.root(member), keying, dealt, members)
-        return Open(**{"ref": self.ref(), "shares": shares} | changes)
+        given: dict[str, Any] = {"ref": self.ref(), "shares": shares}
+        return Open(**given | changes)
 
     def show(self, *members: int) -> None:
         for member in members:

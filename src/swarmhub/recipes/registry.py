@@ -57,7 +57,7 @@ class Recipe(Protocol):
     """A ready-made way to train a model of tables.
 
     `OPTIONS` maps each option of the terms that it knows to the words that are allowed, the default
-    first; none if `check` reads its value. `SCORED` names the models whose test patients are
+    first; none if `check` reads its value. `SCORED` names the models with test patients
     counted over all hospitals: 'swarm', and 'left-out' if there is a model without each hospital. A
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
     models can be exported. `fit_alone` (`FitAlone`) and `WORDS`, stages in words (`words`), may be
@@ -70,7 +70,7 @@ class Recipe(Protocol):
     SCORED: tuple[str, ...]
 
     def check(self, spec: Spec) -> None:
-        """Raise BadInput, with the key, for options whose values cannot be."""
+        """Raise BadInput, with the key, for options with values that cannot be."""
 
     def make_stages(self, spec: Spec) -> tuple[Stage, ...]:
         """Return the stages between the statistics and the evaluation."""

@@ -24,7 +24,7 @@ MAX_MEMBER = 2**53 - 1
 
 @dataclass(frozen=True)
 class Terms:
-    """What a dealing is bound to: the study, round and dealer (`context`, any bytes that no other
+    """The binding of a dealing: the study, round and dealer (`context`, any bytes that no other
     dealing has), the X25519 public key of the dealer's pair key, the recipients' member ids in
     ascending order (the dealer among them), and how many shares recover a secret."""
 

@@ -4,9 +4,9 @@ A masked input is the sum of the input itself, the member's self mask, and a mas
 each other member that has dealt. The adversary (all Byzantine members together, one of which leads)
 has every masked input that was ever contributed, its own shares of each secret, and the shares that
 were shown. It knows a secret with t shares. So a sum of honest inputs with coefficients a is
-computable if and only if the unknown masks cancel: a is 0 for each member whose input or self mask
-is unknown, and equal for each two with an unknown mask in common. The solutions are spanned by the
-connected components of the graph of unknown common masks: each member whose common masks are known
+computable if and only if the unknown masks cancel: a is 0 for each member with an unknown input or
+self mask, and equal for each two with an unknown mask in common. The solutions are spanned by the
+connected components of the graph of unknown common masks: each member with known common masks
 (the key of one of a pair is enough), and all the others together.
 """
 
@@ -20,8 +20,8 @@ from swarmhub.types import MemberId
 
 @dataclass
 class Exposure:
-    """What the adversary has of one keying: threshold, members that have dealt, members whose
-    masked input it has, and the holders that have shown their share of each secret."""
+    """The adversary's view of one keying: threshold, members that have dealt, members of which it
+    has the masked input, and the holders that have shown their share of each secret."""
 
     threshold: int
     dealt: tuple[MemberId, ...]

@@ -213,8 +213,10 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     if is_led(r):
         mark_term(ctx, r)
         at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
-        is_merge = phase == MERGING
-        ctx.emit(events.MergeStarted(*at) if is_merge else events.ConfirmStarted(*at))
+        if phase == MERGING:
+            ctx.emit(events.MergeStarted(*at))
+        else:
+            ctx.emit(events.ConfirmStarted(*at))
     return r
 
 
