@@ -33,7 +33,7 @@ LEVELS = [
     ["protocol"],
     ["ledger", "blobs", "transport", "documents"],
     ["train"],
-    ["data", "evaluation", "recipes", "models"],
+    ["data", "evaluation", "leakage", "recipes", "models"],
     ["home"],
     ["node"],
     ["operations"],

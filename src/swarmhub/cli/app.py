@@ -16,6 +16,7 @@ from swarmhub.cli import (
     model,
     node,
     predict,
+    privacy,
     report,
     sent,
     sim,
@@ -51,6 +52,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(train.app, name="train")
 app.add_typer(sim.app, name="sim")
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -177,17 +178,30 @@ class Model:
         """Return the predictions of a dataset's rows: the probability of the positive class (n,),
         that of each class (n, K), values in the outcome's unit (n,), or logarithms of hazards over
         the baseline's (n,)."""
-        exported, response = self.exported, self.exported.response
-        architecture = need_architecture(exported.recipe, self.design)
+        response = self.exported.response
         is_wide = response.kind == "classes"
         found = np.empty((dataset.rows, len(response.classes)) if is_wide else dataset.rows)
-        width = len(self.design.sources) * response.outputs
+        for part, margins in self._by_parts(dataset):
+            found[part] = response.predict(margins)
+        return found
+
+    def margins(self, dataset: Dataset) -> Floats:
+        """Return the margins of a dataset's rows, (outputs, n), before the response."""
+        found = np.empty((self.exported.response.outputs, dataset.rows))
+        for part, margins in self._by_parts(dataset):
+            found[:, part] = margins
+        return found
+
+    def _by_parts(self, dataset: Dataset) -> Iterator[tuple[slice, Floats]]:
+        """Yield the margins of some rows at a time."""
+        exported = self.exported
+        architecture = need_architecture(exported.recipe, self.design)
+        width = len(self.design.sources) * exported.response.outputs
         step = max(ROWS_AT_ONCE, VALUES_AT_ONCE // width)
         for start in range(0, dataset.rows, step):
-            part = _take(dataset, slice(start, start + step))
-            margins = architecture.score(exported.arrays, self.design.matrix(part))
-            found[start : start + step] = response.predict(margins)
-        return found
+            part = slice(start, start + step)
+            x = self.design.matrix(_take(dataset, part))
+            yield part, architecture.score(exported.arrays, x)
 
     def word(self, is_positive: bool) -> str:
         """Return a binary outcome's word for a class."""

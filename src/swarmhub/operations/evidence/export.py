@@ -47,6 +47,7 @@ from swarmhub.operations.evidence.manifest import (
 )
 from swarmhub.operations.evidence.many_machines import need_proven, write_signed
 from swarmhub.operations.evidence.state import STATE, prove_all
+from swarmhub.operations.privacy_audit.kept import read_audit, write_audit
 from swarmhub.operations.record import Record, find_genesis, read_record
 from swarmhub.types import Digest
 
@@ -100,6 +101,7 @@ def export_evidence(
     beside = _fetch_signed(home, record)
     tell(STEPS[1])
     beside |= _make_report(home, wanted.study) | _make_card(home, wanted.study)
+    beside |= _take_audit(home, wanted.study)
     beside |= make_documents(home, SPEC.need(record.state, wanted.study))
     tell(STEPS[2])
     made = make_files(record, wanted, signer, beside)
@@ -229,6 +231,12 @@ def _make_card(home: Home, study: str) -> dict[str, bytes]:
         except SwarmhubError as error:
             return {"model/absent.txt": _say(error)}
         return {"model/README.md": (target.folder / "README.md").read_bytes()}
+
+
+def _take_audit(home: Home, study: str) -> dict[str, bytes]:
+    """Return the last privacy audit of the study, if one was run here."""
+    found = read_audit(home, study)
+    return {} if found is None else {"privacy/audit.json": write_audit(found)}
 
 
 def _say(error: SwarmhubError) -> bytes:

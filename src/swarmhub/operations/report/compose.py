@@ -36,6 +36,7 @@ def compose(found: Reported) -> Report:
         "whole": None if found.contribution is None else found.contribution.whole,
         "tripod_ai": tuple(answer_tripod(found)),
         "probast_ai": tuple(answer_probast(found)),
+        "leakage": found.leakage,
     }
     return kind_of(found.kind).compose(found, common)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarmhub.data.findings import Finding
+from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.report.answers import Answer
 from swarmhub.operations.report.features import Feature
 from swarmhub.types import Digest
 
-FORM = "swarmhub/report/2"  # of the JSON file; another shape gets another number
+FORM = "swarmhub/report/3"  # of the JSON file; another shape gets another number
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Report:
-    """A report. `own` and `findings` are known to `hospital` alone, which made it; the rest is what
-    any member of the study can compute."""
+    """A report. `own`, `findings` and `leakage` are known to `hospital` alone, which made it; the
+    rest is what any member of the study can compute."""
 
     title: str
     hospital: str
@@ -150,4 +151,5 @@ class Report:
     whole: float | None = None  # share of the loss of no model by which that of all is lower
     tripod_ai: tuple[Answer, ...] = ()
     probast_ai: tuple[Answer, ...] = ()
+    leakage: Audit | None = None  # known to `hospital` alone; None if it has run no audit
     form: str = FORM

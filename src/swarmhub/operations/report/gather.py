@@ -22,6 +22,8 @@ from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
 from swarmhub.models.architecture import name_method
 from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.privacy_audit.contents import Audit
+from swarmhub.operations.privacy_audit.kept import read_audit
 from swarmhub.operations.report.features import Feature, list_features
 from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.operations.terms import say_terms
@@ -88,6 +90,7 @@ class Reported:
     enrolled: tuple[str, ...] = ()  # names of these
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
     is_standardised_apart: bool = False  # numbers, with each hospital's own mean
+    leakage: Audit | None = None  # the last privacy audit of this hospital
 
     @property
     def kind(self) -> str:
@@ -174,6 +177,7 @@ class _Gathering:
             enrolled=tuple(self.shown.name(e.member) for e in self.shown.study.enrolled),
             agreed=self._agreed(model, schema),
             is_standardised_apart=plan.standardises_own(spec),
+            leakage=read_audit(self.home, spec.name),
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
