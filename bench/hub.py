@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from local_swarm import LocalSwarm
-from round_overhead import cpu_s, high_water_mb
+from meters import cpu_s, high_water_mb
 
 from swarmhub.contract.events import Settled
 from swarmhub.contract.records import Spec

@@ -1,11 +1,15 @@
 """What a round costs apart from training: N real nodes and trainers, mutual TLS, real ledger.
 
     python bench/round_overhead.py --nodes 4 --mb 25 [--rounds 10] [--ledger sqlite]
+    python bench/round_overhead.py --nodes 4 --mb 25 --privacy masked [--drop 1] [--pairs 2]
 
 Prints one JSON line. A round is timed from one settlement to the next, so it holds everything:
 handing the merged model to the trainers, their answers, the ledger, moving and merging. The
 initial round and the first training round are warm-up. Bytes on the loopback are the kernel's
 count for `lo` over the timed rounds, memory is each process' high-water mark (VmHWM).
+
+With `--privacy masked`, swarms with masked and plain rounds take turns, and the line has ratios
+(see `masked_overhead`); the exit code is 1 if one is beyond its limit.
 """
 
 from __future__ import annotations
@@ -16,45 +20,18 @@ import itertools
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+import masked_overhead
 from local_swarm import LocalSwarm
+from meters import cpu_s, high_water_mb, lo_bytes
 
 from swarmhub.contract.events import RoundOpened, Settled
 from swarmhub.contract.records import Spec
 from swarmhub.demo.processes import Processes
-
-
-def lo_bytes() -> int:
-    """Bytes received on the loopback so far."""
-    for line in Path("/proc/net/dev").read_text().splitlines():
-        name, _, rest = line.strip().partition(":")
-        if name == "lo":
-            return int(rest.split()[0])
-    raise SystemExit("no loopback interface in /proc/net/dev")
-
-
-def high_water_mb(pid: int) -> float:
-    """Peak resident memory of a process in MB (0 when it is gone)."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return 0.0
-    line = next((x for x in text.splitlines() if x.startswith("VmHWM")), "VmHWM: 0 kB")
-    return int(line.split()[1]) * 1024 / 1e6
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far (0 when it is gone)."""
-    import os
-
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(
@@ -106,7 +83,7 @@ async def measure(
     }
 
 
-def main() -> None:
+def main() -> int:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=4)
@@ -114,7 +91,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--ledger", choices=["sqlite", "cometbft"], default="sqlite")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
+    parser.add_argument("--privacy", choices=["plain", "masked"], default="plain")
+    parser.add_argument("--drop", type=int, default=0, help="members killed in a masked round")
+    parser.add_argument("--drop-at", choices=["contribution", "sum"], default="contribution")
+    parser.add_argument("--pairs", type=int, default=2, help="swarms of each kind, by turns")
     options = parser.parse_args()
+    if options.privacy == "masked":
+        answer = masked_overhead.compare(options)
+        print(json.dumps(answer))
+        wrong = masked_overhead.judge(answer)
+        for sentence in wrong:
+            print(f"WRONG: {sentence}", file=sys.stderr)
+        return 1 if wrong else 0
     root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-bench-"))
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -123,7 +111,8 @@ def main() -> None:
     finally:
         if not options.keep:
             shutil.rmtree(root, ignore_errors=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -24,8 +24,8 @@ def main() -> None:
     options = parser.parse_args()
     count = max(1, int(options.mb * 1_000_000 / 4 / 10))
     model = {f"layer{i}": np.full(count, 0.5, np.float32) for i in range(10)}
-    mine = random.random()
     with swarmhub.join("bench", options.home) as swarm:
+        mine = random.Random(swarm.member).random()
         for turn in swarm.rounds(model):
             for array in model.values():
                 array[::100_000] += mine

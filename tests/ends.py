@@ -1,6 +1,7 @@
 """Members' ends for tests of the transport: keys, stores, and a server between two of them."""
 
 import asyncio
+import dataclasses
 
 import numpy as np
 
@@ -11,8 +12,13 @@ from swarmhub.contract.records import Member
 from swarmhub.params import Layout, Tensor
 from swarmhub.protocol import Pull
 from swarmhub.transport.client import PeerClient
+from swarmhub.transport.relay.server import Relay
+from swarmhub.transport.relay.streams import relays_of
+from swarmhub.transport.relay.uplink import RelayUplink
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import Peers
+
+RELAY_WAIT_S = 20
 
 
 class End:
@@ -97,5 +103,38 @@ def between(tmp_path, scenario, gate=None, members=(1, 2)):
         finally:
             await client.close()
             await server.close()
+
+    asyncio.run(run())
+
+
+def over_relay(tmp_path, scenario, relays=1):
+    """Members 1 and 2 stand behind relays that member 3 runs; `scenario(one, two, client of two,
+    gate of one, relays)`."""
+
+    async def run():
+        one, two, three = (End(tmp_path / name, i) for i, name in enumerate("abc", 1))
+        carriers = [Relay(three.peers) for _ in range(relays)]
+        ports = [await r.start("127.0.0.1", 0) for r in carriers]
+        address = "@" + ",".join(f"127.0.0.1:{p}" for p in ports)
+        records = [dataclasses.replace(e.record(1), address=address) for e in (one, two)]
+        for end in (one, two, three):
+            end.peers.update([*records, three.record(1)])
+        gate = OpenGate()
+        server = PeerServer(one.peers, one.store, gate)
+        await server.start("127.0.0.1", 0)
+        uplink = RelayUplink(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
+        uplink.start()
+        client = PeerClient(two.peers)
+        try:
+            async with asyncio.timeout(RELAY_WAIT_S):
+                while any(r.standing() != [1] for r in carriers):
+                    await asyncio.sleep(0.01)
+                await scenario(one, two, client, gate, carriers)
+        finally:
+            await client.close()
+            await uplink.close()
+            await server.close()
+            for r in carriers:
+                await r.close()
 
     asyncio.run(run())

@@ -25,9 +25,11 @@ LEVELS = [
         "params",
         "words",
         "logs",
+        "secret_sharing",
+        "x25519",
     ],
     ["contract"],
-    ["merge"],
+    ["merge", "privacy"],
     ["protocol"],
     ["ledger", "blobs", "transport", "documents"],
     ["train"],
@@ -40,7 +42,8 @@ LEVELS = [
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 PURE = {
-    "__future__", "bisect", "collections", "collections.abc", "dataclasses", "difflib",
+    "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses",
+    "difflib",
     "functools", "hashlib", "json", "math", "re", "types", "typing",
 }  # fmt: skip
 
@@ -106,7 +109,7 @@ def test_a_package_imports_downwards_only(name):
 
 
 def test_the_contract_imports_only_what_is_pure():
-    allowed = {"types", "codec", "merkle", "errors", "contract"}
+    allowed = {"types", "codec", "merkle", "errors", "secret_sharing", "contract"}
     wrong = []
     for place, module in modules_in("contract"):
         first, *rest = module.split(".")
@@ -118,7 +121,7 @@ def test_the_contract_imports_only_what_is_pure():
 def test_the_contract_computes_without_floats():
     """No float literal, no true division, no round(): another machine gets the same bytes."""
     wrong = []
-    for name in (n for n, package in FILES.items() if package == "contract"):
+    for name in (n for n, package in FILES.items() if package in ("contract", "secret_sharing")):
         for node in ast.walk(ast.parse((SOURCE / name).read_text())):
             is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
             divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
@@ -130,13 +133,14 @@ def test_the_contract_computes_without_floats():
 
 
 def test_what_the_contract_stands_on_does_no_io():
-    for name in ("types", "codec", "merkle", "errors"):
+    for name in ("types", "codec", "merkle", "errors", "secret_sharing"):
         wrong = [m for _, m in modules_in(name) if m not in PURE and not m.startswith("swarmhub.")]
         assert wrong == []
 
 
 def test_the_merge_knows_nothing_of_the_contract():
-    assert [(p, m) for p, m in modules_in("merge") if m.startswith("swarmhub.contract")] == []
+    modules = modules_in("merge") + modules_in("privacy")
+    assert [(p, m) for p, m in modules if m.startswith("swarmhub.contract")] == []
 
 
 def test_the_protocol_touches_neither_time_nor_chance_nor_the_world():
@@ -162,8 +166,11 @@ def test_the_simulator_drives_the_same_packages_and_nothing_else():
         "params",
         "contract",
         "merge",
+        "privacy",
         "protocol",
+        "secret_sharing",
         "sim",
+        "x25519",
     }
     pure = {
         "memory",

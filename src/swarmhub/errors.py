@@ -16,6 +16,8 @@
     │   └── WireMismatch       ... its node speaks another version of the wire protocol
     ├── MergeError             contributions that cannot be merged
     │   └── BadContribution    ... because of one member, which is named
+    ├── MaskError              keys, shares or masks that are not what they should be
+    │   └── SpentError         ... a secret of a masked round that is lost, or was used already
     └── TrainerError           the trainer's side: refused lease, NaN reported, crash
         └── FenceError         another trainer has attached to the study since
 
@@ -143,6 +145,19 @@ class BadContribution(MergeError):
         self.member = member
         self.why = why
         super().__init__(f"The contribution of member {member} cannot be merged: {why}.")
+
+
+class MaskError(SwarmhubError):
+    """A key, a share, a dealing or a masked value is not what it should be; `sentence` says what
+    was expected and what came."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+class SpentError(MaskError):
+    """A secret of a masked round that is lost, or was used already: secrets are used once."""
 
 
 class TrainerError(SwarmhubError):

@@ -129,10 +129,12 @@ def write_new(path: Path, pieces: Iterable[bytes]) -> int:
         raise BadInput(f"Expected no file at {place}, found one; it is not overwritten.") from None
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, also over a power cut: there is the old or the new content."""
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace a file as a whole, also over a power cut: there is the old or the new content.
+    `mode`: permissions, within the process's mask."""
     partial = path.with_name(path.name + ".new")
-    with partial.open("wb") as file:
+    partial.unlink(missing_ok=True)  # it may be left of a crash, with other permissions
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         failpoint("file.half", lambda: os.write(file.fileno(), data[: len(data) // 2]))
         file.write(data)
         file.flush()

@@ -19,6 +19,7 @@ from swarmhub.contract.inheritance import MAX_STATE_BYTES, get_heritage
 from swarmhub.contract.names import MAX_NAME
 from swarmhub.contract.records import (
     HOLDINGS,
+    SPEC,
     STUDY,
     Enrolment,
     Evaluation,
@@ -168,6 +169,7 @@ def test_an_enrolment_too_many_is_refused_and_no_other_members():
     work = Overlay(c.state)
     for name in names:
         STUDY.put(work, name, record=Study(name, "", 9, "running", enrolled=(Enrolment(2, 1),)))
+        SPEC.put(work, name, record=spec_of(name=name))
     HOLDINGS.put(work, 2, record=Holdings(enrolments=names))
     c.state.commit(work.writes)
     c.propose(1, min_peers=1)

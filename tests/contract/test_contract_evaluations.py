@@ -137,6 +137,13 @@ def test_a_model_that_nobody_measured_by_the_studys_metric_is_not_the_best():
     assert c.study().best_score is None
 
 
+def test_other_metrics_make_no_model_the_best():
+    c = scored({}, {})
+    assert (c.study().best, c.study().best_score, c.study().scorers) == (None, None, ())
+    assert [e.score.members for e in c.happened(Evaluated)] == [(), ()]
+    assert c.happened(Evaluated)[0].score.metrics == {"accuracy": 1, "loss": 7}
+
+
 def test_models_that_nobody_measured_have_no_score():
     c = merging(2)
     c.settle()
@@ -177,13 +184,14 @@ def test_an_evaluation_round_closes_after_its_grace():
 
 
 def scored(*rounds, members=(1, 2, 3), **spec):
-    """A study in which the k-th model has these scores, by member; the first is the initial one."""
+    """A study in which the k-th model has these scores, by member; the first is the initial one.
+    All members measure other metrics, too."""
     c = initialised(len(members), rounds=len(rounds) + 1, **spec)
     for measured in rounds:
         base = c.round().base
         for m in members:
-            evaluations = (auc(base, measured[m]),) if m in measured else ()
-            c.contribute(m, evaluations=evaluations)
+            metrics = {"accuracy": 1, "loss": 7, **({"auc": measured[m]} if m in measured else {})}
+            c.contribute(m, evaluations=(Evaluation(base, 100, metrics),))
         c.settle()
     return c
 

@@ -34,7 +34,7 @@ from swarmhub.contract.consortium.thresholds import (
 from swarmhub.contract.context import Context
 from swarmhub.contract.events import Excluded, TookOver
 from swarmhub.contract.records import ROUND, Contribution, Deadline, Receipt, Round
-from swarmhub.contract.round import phases
+from swarmhub.contract.round import drops, phases
 from swarmhub.contract.round.election import compute_leader_order, get_leader
 from swarmhub.contract.round.phases import MAX_DOUBLINGS
 from swarmhub.contract.state import Overlay
@@ -266,7 +266,7 @@ def test_a_grace_or_a_departure_without_an_open_round_does_nothing():
     ROUND.put(ctx.state, HEART, record=None)
     before = dict(ctx.state.writes)
     phases.end_grace(ctx, HEART)
-    phases.drop_member(ctx, HEART, 1)
+    drops.drop_member(ctx, HEART, 1)
     assert ctx.state.writes == before
 
 

@@ -263,7 +263,7 @@ def test_what_leaves_the_hospital_is_said_of_each_kind():
     ("record", "field", "words"),
     [
         (MergeRule, "name", stage_terms.RULES), (Spec, "audit", terms.AUDITS),
-        (Spec, "privacy", terms.PRIVACY), (Spec, "optimizer", terms.OPTIMIZERS),
+        (Spec, "optimizer", terms.OPTIMIZERS),
     ],
 )  # fmt: skip
 def test_every_choice_of_the_terms_has_its_words(record, field, words):

@@ -29,6 +29,7 @@ class Mutant:
     lie: str = ""  # a lie without which the fault cannot show
     floats: int = 0  # the size of a model in which alone the fault can show
     story: str = ""  # a scenario that shows a fault which the seeds show too seldom
+    masked: bool = False  # a fault of masked rounds
     first: int = 0  # the seed at which the search begins: where it was last noticed
 
 
@@ -67,7 +68,7 @@ MUTANTS = [
     Mutant("a grown study needs no more", C + "consortium.thresholds",
            "return max(min_peers, 2 * compute_faults(enrolled) + 1)", "return min_peers",
            story="a_study_that_grows"),
-    Mutant("who has left is waited for", C + "round.phases",
+    Mutant("who has left is waited for", C + "round.drops",
            "r = leave_out(spec, r, member)", "pass",
            story="those_who_are_missing_leave"),
     Mutant("a newcomer in a round with enough", C + "round.minimum",
@@ -88,7 +89,7 @@ MUTANTS = [
     Mutant("the leader alone says that the test holds", C + "transactions",
            '"layout": layout, "met": met,', '"layout": layout, "met": False,', "false_test",
            first=20),
-    Mutant("revision not raised", C + "round.phases",
+    Mutant("revision not raised", C + "round.drops",
            "revision=r.revision + 1,\n        reports=(),\n    ).with_lead(since_term=r.lead.te"
            "rm + 1,",
            "revision=r.revision,\n        reports=(),\n    ).with_lead(since_term=r.lead.since_t"
@@ -133,7 +134,7 @@ MUTANTS = [
            "if not KINDS[r.kind].has_contributions or len(signers) >= compute_substitutes(e"
            "nrolled, n):",
            "if True:", "late_offer"),
-    Mutant("who flees from a dispute leads again", C + "round.phases",
+    Mutant("who flees from a dispute leads again", C + "round.drops",
            "r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))\n    contributed",
            "pass\n    contributed", "false_merge flee", first=14),
     Mutant("settled while a merge is disputed", C + "round.progress",
@@ -149,7 +150,7 @@ MUTANTS = [
     Mutant("settled before it is synced", R + "lead",
            "if merged.digest not in local.synced:", "if False:",
            story="a_power_cut_before_the_merge_is_synced"),
-    Mutant("two strikes are for ever", C + "round.phases",
+    Mutant("two strikes are for ever", C + "round.drops",
            "if m not in r.suspended)", ")", story="a_member_that_was_torn_twice"),
     Mutant("signed before it is kept", R + "audit", "if offer.digest not in local.synced:",
            "if False:", "secretive", first=5),
@@ -209,6 +210,24 @@ MUTANTS = [
            ".hex(), writer=writer.public,",
            '"", _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree)'
            ".hex(), writer=writer.public,"),
+    Mutant("a round is paused while its sum is opened", C + "study.lifecycle",
+           "r = ROUND.need(ctx.state, tx.study)\n    if is_set_final(r):",
+           "r = ROUND.need(ctx.state, tx.study)\n    if False:", masked=True),
+    Mutant("a final set changes", C + "round.drops",
+           "if is_set_final(r):\n        put(ctx, r)", "if False:\n        put(ctx, r)",
+           story="a_member_leaves_while_its_sum_is_opened", masked=True),
+    Mutant("two shares open a secret", C + "round.masks",
+           "return max(n - compute_faults(n), colluders + 2, (n + colluders) // 2 + 1)", "return 2",
+           masked=True),
+    Mutant("shown shares not checked", C + "round.masking",
+           "check_part(terms, dealing, member, get_part(r, dealer), value)", "pass",
+           "false_shares", masked=True),
+    Mutant("shares not checked when they are dealt", R + "mask_procedure",
+           "complaint = work.find_fault(root, keying, dealt)", 'complaint = ""', "bad_shares",
+           masked=True),
+    Mutant("two answers masked with one key", R + "mask_procedure",
+           'vault.bind(keying.number, keying.keying, "answer", effect.digest)', "pass",
+           masked=True),
 ]  # fmt: skip
 
 

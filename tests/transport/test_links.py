@@ -4,8 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from ends import between, effect, put
-from test_relay import over_relay
+from ends import between, effect, over_relay, put
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES

@@ -5,17 +5,13 @@ import contextlib
 import dataclasses
 
 import pytest
-from ends import End, OpenGate, effect, put
+from ends import End, effect, over_relay, put
 
 from swarmhub.errors import PeerError
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import ReceiptCame
-from swarmhub.transport.client import PeerClient
 from swarmhub.transport.relay import server as relay_server
-from swarmhub.transport.relay.server import Relay
-from swarmhub.transport.relay.streams import reach_relay, relays_of
-from swarmhub.transport.relay.uplink import RelayUplink
-from swarmhub.transport.server import PeerServer
+from swarmhub.transport.relay.streams import reach_relay
 
 pytestmark = pytest.mark.process
 
@@ -31,39 +27,6 @@ class Carried(asyncio.StreamReader):
         data = await super().read(n)
         Carried.seen += data
         return data
-
-
-def over_relay(tmp_path, scenario, relays=1):
-    """Members 1 and 2 stand behind relays that member 3 runs; `scenario(one, two, client of two,
-    gate of one, relays)`."""
-
-    async def run():
-        one, two, three = (End(tmp_path / name, i) for i, name in enumerate("abc", 1))
-        carriers = [Relay(three.peers) for _ in range(relays)]
-        ports = [await r.start("127.0.0.1", 0) for r in carriers]
-        address = "@" + ",".join(f"127.0.0.1:{p}" for p in ports)
-        records = [dataclasses.replace(e.record(1), address=address) for e in (one, two)]
-        for end in (one, two, three):
-            end.peers.update([*records, three.record(1)])
-        gate = OpenGate()
-        server = PeerServer(one.peers, one.store, gate)
-        await server.start("127.0.0.1", 0)
-        uplink = RelayUplink(one.peers, relays_of(address), f"127.0.0.1:{server.port}")
-        uplink.start()
-        client = PeerClient(two.peers)
-        try:
-            async with asyncio.timeout(WAIT_S):
-                while any(r.standing() != [1] for r in carriers):
-                    await asyncio.sleep(0.01)
-                await scenario(one, two, client, gate, carriers)
-        finally:
-            await client.close()
-            await uplink.close()
-            await server.close()
-            for r in carriers:
-                await r.close()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize("nbytes", [1000, 3 * CHUNK_BYTES + 5])

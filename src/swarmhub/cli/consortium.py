@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from swarmhub import codec, keys
+from swarmhub import keys
 from swarmhub.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -152,10 +152,11 @@ def vote(
 
 @app.command("members")
 def list_members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
-    """List the consortium's active members, and what this node has measured of the way to each."""
+    """List the consortium's active members, and what this node has measured of the way to each (in
+    JSON: 'status --json')."""
     found = run(members.list_linked(Home.open(home)))
     if json_:
-        show([{**codec.to_json(m), "link": codec.to_json(x)} for m, x in found], json_, "")
+        show([m for m, _ in found], json_, "")
         return
     rows = [
         [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions)), say_link(x)]

@@ -75,10 +75,10 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
 
 
 def _show_links(found: dict[str, Any]) -> None:
-    if not found["links"]:
+    links = read_links(found.get("links", []))
+    if not links:
         return
     names = {m["id"]: m["name"] for m in found["members"]}
-    links = read_links(found["links"])
     rows = [
         [
             str(names.get(x.member, x.member)), say_way(x), say_rate(x.received_per_s),

@@ -41,6 +41,7 @@ PART_BYTES = 6_656  # of each enrolled member's part while it may contribute: 24
 KEPT_BYTES = 512  # and when it has withdrawn, or the study is over: its shares of models
 RELEASE_BYTES = 256  # of a mover's part, beside the model's record
 APPROVALS_BYTES = 2_048  # of the times of approvals that lapse; of its proposer's part
+MASKS_BYTES = 12 * 1024  # of the keys, dealing and shares of each enrolled member, if masked
 RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 
 Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
@@ -107,7 +108,7 @@ def need_amendment(state: Reader, study: Study, spec: Spec) -> None:
 def need_enrolment(state: Reader, member: MemberId, name: str) -> None:
     """Refuse enrolment in one more study than the member's quota allows."""
     has_had = name in get_holdings(state, member).enrolments
-    more = PART_BYTES - (KEPT_BYTES if has_had else 0)
+    more = compute_most_bytes(SPEC.need(state, name)) - (KEPT_BYTES if has_had else 0)
     need_study_bytes(state, member, more, "wait until a study is over, or withdraw from one")
 
 
@@ -156,7 +157,12 @@ def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:
     most that it may have in a round, or the rest that stays afterwards."""
     study = STUDY.need(state, name)
     takes_part = not study.is_over and study.samples_of(member) is not None
-    return PART_BYTES if takes_part else KEPT_BYTES
+    return compute_most_bytes(SPEC.need(state, name)) if takes_part else KEPT_BYTES
+
+
+def compute_most_bytes(spec: Spec) -> int:
+    """Return the most bytes that an enrolled member's part of a study may have."""
+    return PART_BYTES + (MASKS_BYTES if spec.privacy.masked else 0)
 
 
 def compute_text_bytes(data: bytes) -> int:

@@ -308,6 +308,68 @@ class Recompute:
     leaf: Digest
 
 
+# masks of a round
+
+
+@dataclass(frozen=True)
+class Key:
+    """Send the signer's public keys for the masks of a round: of the open one, or of the next."""
+
+    KIND: ClassVar[str] = "round.key"
+    study: str
+    number: int
+    keying: int  # the revision in which they are asked for; 0 for the next round
+    pair: str  # X25519 public keys, 64 hex digits
+    seal: str
+
+
+@dataclass(frozen=True)
+class Deal:
+    """Deal the signer's two secrets to all members with keys: the public part of the dealing, and
+    a sealed share for each, by id. Both in base64."""
+
+    KIND: ClassVar[str] = "round.deal"
+    study: str
+    number: int
+    keying: int
+    dealing: str
+    sealed: str
+
+
+@dataclass(frozen=True)
+class Complain:
+    """Prove that the share which a dealer has sealed for the signer is not the one that belongs to
+    its dealing."""
+
+    KIND: ClassVar[str] = "round.complain"
+    study: str
+    number: int
+    keying: int
+    dealer: MemberId
+    proof: str  # base64
+
+
+@dataclass(frozen=True)
+class Rekey:
+    """Ask for new keys of a masked round: the signer has lost its own, or the answer that it has
+    masked with them, and masks are used once."""
+
+    KIND: ClassVar[str] = "round.rekey"
+    study: str
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """Show the signer's shares (base64, one of each dealer by id) that open the settled sum: of a
+    contributor's self mask, of another dealer's pair key."""
+
+    KIND: ClassVar[str] = "round.open"
+    ref: RoundRef
+    shares: str
+
+
 @dataclass(frozen=True)
 class Poke:
     """Make a block, so that a deadline that has passed can fire."""
@@ -323,6 +385,7 @@ BODIES: dict[str, type[Any]] = {
         Propose, Amend, Approve, Refuse, Enrol, Withdraw, Start, Pause, Finish,
         Release,
         Ready, Contribute, Retract, Suspect, Unavailable, Invalid, Settle, Dispute, Recompute,
+        Key, Deal, Complain, Rekey, Open,
         Poke,
     )
 }  # fmt: skip

@@ -33,7 +33,7 @@ from swarmhub.contract.consortium import membership, motions, upgrades
 from swarmhub.contract.context import Context
 from swarmhub.contract.envelope import Transaction, read_transaction
 from swarmhub.contract.records import CHAIN
-from swarmhub.contract.round import disputes, phases, progress
+from swarmhub.contract.round import disputes, drops, masking, phases, progress
 from swarmhub.contract.since import find_newer
 from swarmhub.contract.state import Reader
 from swarmhub.contract.study import lifecycle
@@ -94,6 +94,11 @@ RULES_1: Rules = {
     t.Settle: progress.settle,
     t.Dispute: disputes.dispute,
     t.Recompute: disputes.recompute,
+    t.Key: masking.key,
+    t.Deal: masking.deal,
+    t.Complain: masking.complain,
+    t.Rekey: masking.rekey,
+    t.Open: masking.open_shares,
     t.Poke: progress.poke,
 }
 
@@ -101,7 +106,8 @@ TIMERS_1: Timers = {
     "grace": phases.end_grace,
     "term": phases.end_term,
     "dispute": disputes.end_dispute,
-    "reinstatement": phases.end_reinstatement,
+    "keying": phases.end_keying,
+    "reinstatement": drops.end_reinstatement,
     "expiry": lifecycle.expire,
     "proposal": lifecycle.lapse,
     "approvals": lapse_approvals,

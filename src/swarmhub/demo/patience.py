@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from swarmhub.contract.records import Round
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import is_led
 from swarmhub.types import MemberId
 
 STEP_S = 1.0  # maximum that counts between two checks: beyond it, this process itself was stopped
@@ -35,7 +35,7 @@ def say_what_is_missing(r: Round | None, names: Mapping[MemberId, str]) -> str:
     """Return what the open round waits for, in words."""
     if r is None:
         return "waiting for the next round"
-    if r.phase == MERGING:
+    if is_led(r):
         leader = names.get(get_leader(r) or 0, "none is left")
         return f"{r.kind} round: waiting for the leader ({leader})"
     missing = [names.get(m, str(m)) for m in r.roster if m not in r.contributors]

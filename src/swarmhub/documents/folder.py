@@ -35,8 +35,8 @@ def collect_code(path: Path) -> bytes:
 
 
 def collect_running(path: Path) -> bytes:
-    """Return the bundle of a folder beside whose code data and results may be. Raises BadInput if
-    Python could import from it what nobody can read."""
+    """Return the bundle of a folder that may have data and results beside its code. Raises BadInput
+    if Python could import from it what nobody can read."""
     files = [path] if path.is_file() else list(_walk(path))
     root = path.parent if path.is_file() else path
     for file in files:

@@ -42,6 +42,7 @@ from swarmhub.merge.audit import (
     recompute_leaf,
 )
 from swarmhub.merge.documents import merge_statistics
+from swarmhub.merge.modular import merge_modular, modular_chunk
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
@@ -68,9 +69,11 @@ __all__ = [
     "find_false_stretch",
     "is_within",
     "merge_chunk",
+    "merge_modular",
     "merge_parameters",
     "merge_statistics",
     "merge_sums",
+    "modular_chunk",
     "recompute_leaf",
     "self_test",
     "sum_chunk",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from swarmhub.merge.modular import merge_modular
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource
 from swarmhub.merge.rules import Rule
@@ -69,7 +70,7 @@ def layout_of_excerpt(layout: Layout, starts: Sequence[int]) -> Layout:
 
 
 def find_false_stretch(
-    rule: Rule,
+    rule: Rule | None,
     layout: Layout,
     starts: Sequence[int],
     contributions: Sequence[WeightedSource],
@@ -78,11 +79,16 @@ def find_false_stretch(
     """Return the start of a stretch in which `merged` is not the merge of the contributions; None
     if all are.
 
-    The contributions' sources and `merged` are excerpts. For chunk-local rules. Raises
-    BadContribution if an excerpt cannot be merged.
+    The contributions' sources and `merged` are excerpts. For chunk-local rules; None is the sum of
+    masked contributions. Raises BadContribution if an excerpt cannot be merged.
     """
     inner = layout_of_excerpt(layout, starts)
-    right = b"".join(bytes(c) for c in merge_parameters(rule, inner, contributions))
+    chunks = (
+        merge_modular(inner, contributions)
+        if rule is None
+        else merge_parameters(rule, inner, contributions)
+    )
+    right = b"".join(bytes(c) for c in chunks)
     at = 0
     for start in starts:
         size = min(STRETCH_BYTES, layout.nbytes - start)

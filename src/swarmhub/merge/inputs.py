@@ -1,4 +1,4 @@
-"""What a merge is made of: contributions in the order of member ids, and the model before them."""
+"""The inputs of a merge: contributions in the order of member ids, and the model before them."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ class Contributor:
 class Origin:
     """The place of a model in its consortium's ledger. `digest` is the blob digest of the settled
     parameters, `round` counts merges, `spec` is the digest of the study's terms. `intercept` names
-    the hospital whose own intercept the model has; "" if hospitals have none of their own, or the
-    mean of theirs is used. If the study `standardise`s numbers with each hospital's own mean and
-    standard deviation, `scale` names the hospital whose the model has; "" if they are those of all
-    hospitals."""
+    the hospital that the model's own intercept is of; "" if hospitals have none of their own, or
+    the mean of theirs is used. If the study `standardise`s numbers with each hospital's own mean
+    and standard deviation, `scale` names the hospital that they are of; "" if they are those of
+    all hospitals."""
 
     study: str
     title: str = ""
@@ -132,7 +132,7 @@ class ExportedModel:
 
     @property
     def gives(self) -> str:
-        """What the model predicts, in the words of its study."""
+        """The prediction in the words of the study."""
         response, column = self.response, plain(self.declaration.outcome.column, 60)
         word = plain(self.positive, 60)
         unit = f" in {plain(response.unit, 40)}" if response.unit else ""
@@ -145,7 +145,7 @@ class ExportedModel:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for everybody who scores patients with the model."""
+        """Sentences for all that score patients with the model."""
         origin = self.origin
         if origin.standardise == "pooled":
             return ()

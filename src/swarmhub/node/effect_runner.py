@@ -9,17 +9,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
-from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.round.kinds import has_free_layout
 from swarmhub.contract.transactions import Dispute, Poke, Recompute
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.failpoints import failpoint
 from swarmhub.node import work
 from swarmhub.node.audit_io import NodeAuditIO
+from swarmhub.node.masks import MaskRunner
+from swarmhub.node.position import Position
 from swarmhub.node.services import Services
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
@@ -35,6 +36,7 @@ from swarmhub.protocol import (
     Effect,
     ExcerptUnavailable,
     LocalState,
+    MaskOwn,
     Merge,
     MergeDone,
     Observation,
@@ -53,6 +55,8 @@ from swarmhub.protocol import (
     Sync,
     Synced,
     TransactionRefused,
+    Unmask,
+    Wake,
     Watch,
     audit_procedure,
     is_final,
@@ -72,16 +76,6 @@ class RetryLater(Exception):
     """Raised by an effect that is tried again after a pause, without trouble to report."""
 
 
-@dataclass
-class Position:
-    """The round and revision that a study's driver has reached."""
-
-    number: int = 0
-    is_open: bool = True
-    revision: int = 0
-    closed: bool = False  # the driver has ended
-
-
 class EffectRunner:
     """The handlers of one study's effects; `learn` notes an observation, then reacts."""
 
@@ -95,10 +89,11 @@ class EffectRunner:
         self._services, self._local, self._position = services, local, position
         self._learn = learn
         self._audit_io = NodeAuditIO(services.blobs, services.client, local.me)
+        self._masks = MaskRunner(services, local, position, learn)
 
     async def carry_out(self, effect: Effect) -> None:
         """Carry out an effect. Raises RetryLater, or an error that says why it has failed."""
-        if isinstance(effect, Check | Merge | Audit | RecomputeChunk):
+        if isinstance(effect, Check | Merge | Audit | RecomputeChunk | MaskOwn | Unmask):
             await self._restore_layout()
         await self._handler(effect)
 
@@ -109,10 +104,14 @@ class EffectRunner:
         study, r = STUDY.get(state, name), ROUND.get(state, name)
         if study is not None and study.current is not None:
             await self._services.layouts.find_document(study, study.current)
-        if r is not None and r.contributions and KINDS[r.kind].has_free_layout:
+        if r is not None and r.contributions and has_free_layout(r):
             c = r.contributions[0]
             if c.layout:
                 await self._services.layouts.find(r.contributors, c.digest, c.layout)
+
+    def forget_before(self, number: int, is_open: bool) -> None:
+        """Erase the secrets of rounds before this one; all once no round is open."""
+        self._masks.forget_before(number, is_open)
 
     def _handler(self, effect: Effect) -> Coroutine[Any, Any, None]:
         match effect:
@@ -134,6 +133,10 @@ class EffectRunner:
                 return self._watch(effect)
             case SendReceipt():
                 return self._send_receipt(effect)
+            case Wake():
+                pass
+            case _:
+                return self._masks.carry_out(effect)
         raise TypeError(f"no handler for {effect!r}")
 
     async def _submit(self, effect: Submit) -> None:

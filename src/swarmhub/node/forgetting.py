@@ -20,6 +20,7 @@ from swarmhub.documents import DocumentStore
 from swarmhub.errors import BadInput
 from swarmhub.files import unseal
 from swarmhub.home.home import Home
+from swarmhub.node.vault import Roots
 from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
 from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest
@@ -28,6 +29,7 @@ JOURNAL: dict[str, Any] = {
     "prepared": PreparedContribution,
     "signed": Signed,
     "obtained": FetchedBlobs,
+    "masks": Roots,
 }
 
 
@@ -68,7 +70,13 @@ def digests_of(home: Home, state: Reader, name: str) -> set[Digest]:
             kept = codec.unpack(kind, data or b"")
         except (OSError, BadInput):
             continue
-        found |= {kept.digest} if isinstance(kept, PreparedContribution) else set(kept.digests)
+        match kept:
+            case PreparedContribution():
+                found.add(kept.digest)
+            case Roots():
+                found |= {kept.masked.digest} if kept.masked else set()
+            case _:
+                found |= set(kept.digests)
     return found - {""}
 
 

@@ -12,7 +12,8 @@ from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing, seal, unseal, write_durably, write_whole
 from swarmhub.home.home import Home
 from swarmhub.node.problems import Problems
-from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed
+from swarmhub.node.vault import Vault
+from swarmhub.protocol import FetchedBlobs, OwnMasked, PreparedContribution, Signed
 
 T = TypeVar("T")
 
@@ -37,6 +38,19 @@ class Journal:
         """Return the trainer's last answer, if its blob is still here and intact."""
         found = self._load(PreparedContribution, f"{study}.prepared")
         return found if found and (not found.digest or found.digest in self._blobs) else None
+
+    def has_vault(self, study: str) -> bool:
+        """Return whether there are secrets of the study's masked rounds."""
+        return self._home.state_path(f"{study}.masks").exists()
+
+    def open_vault(self, study: str) -> Vault:
+        """Return the secrets of the study's masked rounds."""
+        return Vault(self._home.state_path(f"{study}.masks"), self._problems.report)
+
+    def load_masked(self, study: str) -> OwnMasked | None:
+        """Return the newest masked answer, if its blob is still here and intact."""
+        found = self.open_vault(study).masked if self.has_vault(study) else None
+        return found if found is not None and found.digest in self._blobs else None
 
     def save_signed(self, study: str, signed: Signed) -> None:
         """Store what a receipt is sent for; it is on disk when this returns."""

@@ -14,7 +14,7 @@ from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import INVITATION, ROUND, STUDY, Member, get_members
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.failpoints import failpoint
@@ -95,7 +95,7 @@ class PeerGate:
                 if merged is not None and merged.digest != known:
                     failpoint("offer.found")
                     return merged
-                if r.number == number and r.phase == MERGING and get_leader(r) != driver.local.me:
+                if r.number == number and is_led(r) and get_leader(r) != driver.local.me:
                     return None
             await self._services.news.wait(study, left)
         return None

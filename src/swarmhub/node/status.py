@@ -10,7 +10,7 @@ from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.versions import find_gap
 from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.membership import Membership, Standing
@@ -116,7 +116,7 @@ class Status:
             "kind": r.kind,
             "phase": r.phase,
             "term": r.lead.term,
-            "leader": get_leader(r) if r.phase == MERGING else None,
+            "leader": get_leader(r) if is_led(r) else None,
             "roster": list(r.roster),
             "contributed": list(r.contributors),
             "min_peers": r.min_peers,

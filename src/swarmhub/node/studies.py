@@ -36,6 +36,7 @@ class Studies:
             local = LocalState(
                 name, me, self._held, prepared=journal.load_prepared(name),
                 signed=journal.load_signed(name), obtained=journal.load_obtained(name),
+                masked=journal.load_masked(name),
             )  # fmt: skip
             self.drivers[name] = StudyDriver(self._services, local, self.sweep)
 

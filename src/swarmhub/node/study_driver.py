@@ -14,8 +14,9 @@ from typing import Any
 
 from swarmhub.contract.events import LeftOut
 from swarmhub.contract.records import ROUND, STUDY
-from swarmhub.errors import BlobError, LedgerError, MergeError, PeerError
-from swarmhub.node.effect_runner import EffectRunner, Position, RetryLater
+from swarmhub.errors import BlobError, LedgerError, MaskError, MergeError, PeerError
+from swarmhub.node.effect_runner import EffectRunner, RetryLater
+from swarmhub.node.position import Position
 from swarmhub.node.services import Services
 from swarmhub.protocol import (
     Effect,
@@ -102,6 +103,9 @@ class StudyDriver:
         if number != at.number:
             at.number = number
             self.local.forget_before(number)
+            study = STUDY.get(self._services.state, self.study)
+            is_open = r is not None or study is None or study.status == "running"
+            self._runner.forget_before(number, is_open)
             self._failed.clear()
             self._sweep()
 
@@ -160,7 +164,7 @@ class StudyDriver:
             raise
         except RetryLater:
             self._note_failure(effect)
-        except (BlobError, MergeError, LedgerError) as error:
+        except (BlobError, MaskError, MergeError, LedgerError) as error:
             self._note_failure(effect)
             self._services.problems.report_trouble(str(error))
         except PeerError as error:  # the others are away: no fault here

@@ -20,7 +20,16 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import MERGING, OPEN, TRAIN
+from swarmhub.contract.round.kinds import (
+    CONFIRMING,
+    DEALING,
+    KEYING,
+    OPEN,
+    TRAIN,
+    UNMASKING,
+    is_led,
+)
+from swarmhub.contract.round.masks import has_stored_keys
 from swarmhub.contract.round.minimum import get_required
 from swarmhub.contract.stages import get_stage, get_stages
 from swarmhub.contract.state import Reader
@@ -83,8 +92,10 @@ def _find_wait(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
         return _await_terms(state, study, spec)
     if r is None:
         return _await_start(state, study, spec, now_ms)
-    if r.phase == MERGING:
+    if is_led(r):
         return _await_leader(state, study, spec, r, now_ms)
+    if r.masks is not None and r.phase in (KEYING, DEALING, UNMASKING):
+        return _await_masks(state, study, spec, r, now_ms)
     have = r.roster if r.phase == OPEN else r.contributors
     stage = get_stage(spec, r)
     enrolled = {e.member for e in study.enrolled if stage.takes(e.member)}
@@ -188,11 +199,36 @@ def _await_leader(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int
         return Wait(study.name, r.phase, r.opened_ms, (), "waiting for a leader")
     missing = _describe(state, study, spec, leader, now_ms)
     due_ms = get_due_ms(state, f"term/{study.name}")
-    sentence = f"waiting for {missing.name}, the leader, to merge"
+    act = "confirm the model" if r.phase == CONFIRMING else "merge"
+    sentence = f"waiting for {missing.name}, the leader, to {act}"
     if due_ms is not None:
         left = say_age(max(0, due_ms - now_ms))
         sentence += f"; it has {left} before the next member leads"
     return Wait(study.name, r.phase, r.opened_ms, (missing,), sentence)
+
+
+def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int) -> Wait:
+    """Return the reason why a masked round does not go on: the members with a part to do, which
+    their nodes do by themselves."""
+    masks = r.need_masks()
+    if r.phase == KEYING:
+        keyed = {m for m in r.roster if has_stored_keys(state, r.study, r.number, m, masks.keying)}
+        ids, what = set(r.roster) - keyed, "keys for the masks"
+    elif r.phase == DEALING:
+        ids, what = set(masks.keyed) - set(masks.dealt), "shares of the masks"
+    else:
+        ids = set(masks.keyed) - set(masks.opened)
+        more = masks.threshold - len(masks.opened)
+        what = f"the shares of {_count(more)} of them, which open the settled sum"
+    missing = tuple(_describe(state, study, spec, m, now_ms) for m in sorted(ids))
+    sentence = f"waiting for {what}: {_join(missing)}"
+    if r.phase == UNMASKING:
+        sentence += "; their nodes must run; the set is final, and the round waits"
+    due_ms = get_due_ms(state, f"keying/{study.name}")
+    if due_ms is not None:
+        left = say_age(max(0, due_ms - now_ms))
+        sentence += f"; in {left} the round goes on with the others, if they are enough"
+    return Wait(study.name, r.phase, r.opened_ms, missing, sentence)
 
 
 def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms: int) -> Missing:

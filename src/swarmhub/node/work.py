@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -64,11 +64,24 @@ def _merge_parameters(
     store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]
 ) -> Fingerprint:
     layout = recompute.need_layout(store, effect.layout)
+    with closing(recompute.merge(store, effect)) as chunks:
+        return store_chunks(store, layout, chunks, is_wanted)
+
+
+def store_chunks(
+    store: BlobStore,
+    layout: Layout,
+    chunks: Iterable[bytes | memoryview],
+    is_wanted: Callable[[], bool],
+    first: bool = False,
+) -> Fingerprint:
+    """Store a buffer of a layout as its chunks are made; `first`: it is on disk, and the only copy.
+    Stops with Unwanted when it is wanted no longer."""
     path = store.incoming(layout.nbytes)
     try:
-        hasher = ChunkHasher(effect.layout)
+        hasher = ChunkHasher(layout.digest)
         failpoint("merge.begun")
-        with open_to_overwrite(path) as out, closing(recompute.merge(store, effect)) as chunks:
+        with open_to_overwrite(path) as out:
             for chunk in chunks:
                 if not is_wanted():
                     raise Unwanted("The merge is not wanted any more.")
@@ -78,7 +91,7 @@ def _merge_parameters(
             out.truncate(layout.nbytes)
         fingerprint = hasher.finish()
         failpoint("merge.whole")
-        store.adopt(path, fingerprint)
+        store.adopt(path, fingerprint, first=first)
         return fingerprint
     except OSError as error:
         raise disk_error(error, store.root) from None

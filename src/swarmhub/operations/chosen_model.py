@@ -1,4 +1,4 @@
-"""The choice of a settled model: the newest, the best, or a released one, and who may use it."""
+"""The choice of a settled model: the newest, the best, or a released one, and its users."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def is_released(study: Study, model: Digest) -> bool:
 
 
 def choose_model(view: LedgerView, study: str, best: bool = False, model: str = "") -> ChosenModel:
-    """Return the newest model, the `best`, or the one whose digest begins with `model`, of these
-    and the released ones. Raises BadInput if there is none, or if it is not released and this
+    """Return the newest model, the `best`, or the one with a digest that begins with `model`, of
+    these and the released ones. Raises BadInput if there is none, or if it is not released and this
     hospital is not enrolled."""
     from swarmhub.recipes.plan import EVALUATION  # loads all recipes
 
@@ -69,7 +69,8 @@ def list_usable(view: LedgerView, study: Study) -> list[Settled]:
 
 
 def _find(study: Study, model: str) -> Settled:
-    """Return the model whose digest begins with a text. Raises BadInput if none or several do."""
+    """Return the model with a digest that begins with a text. Raises BadInput if none or several
+    do."""
     every = [study.current, study.best, *study.released]
     found = {m.digest: m for m in every if m is not None and m.digest.startswith(model)}
     if len(found) != 1:

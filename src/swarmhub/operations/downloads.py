@@ -1,7 +1,7 @@
 """Results that a person takes along: zip files in `run/downloads`, which the hub gives away once.
 
     run/downloads/.new-…/               being written
-    run/downloads/SECRET-LABEL.zip      whole; its name is known to whom it was made for
+    run/downloads/SECRET-LABEL.zip      whole; its name is known to the person that asked for it
 
 A file goes when it is given away, or when it has lain here for KEPT_S.
 """

@@ -1,4 +1,4 @@
-"""What is left to do in a study that is over: for a while after its end, at a hospital that took
+"""Work that is left in a study that is over: for a while after its end, at a hospital that took
 part."""
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Ended:
 def list_ended(
     view: LedgerView, home: Home, studies: Iterable[Study], me: MemberId
 ) -> tuple[Ended, ...]:
-    """Return the studies that have ended lately, in which this hospital took part and whose data
+    """Return the studies that have ended lately, in which this hospital took part and with data
     it still has; the newest first."""
     now_ms = view.ledger.estimate_ms()
     ended = {s.name: max(last.time_ms for last in s.settled) for s in studies

@@ -56,7 +56,8 @@ def compute_median(links: Sequence[Link]) -> int:
 
 
 def find_slow(links: Sequence[Link]) -> set[MemberId]:
-    """Return the members whose rate is SLOW times below the median of all that were measured."""
+    """Return the members with a rate that is SLOW times below the median of all that were
+    measured."""
     median = compute_median(links)
     return {link.member for link in links if 0 < SLOW * rate_of(link) <= median}
 

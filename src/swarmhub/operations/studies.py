@@ -14,7 +14,7 @@ from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import COUNTS, KINDS, MERGING, SUMS
+from swarmhub.contract.round.kinds import COUNTS, KINDS, SUMS, is_led
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Amend,
@@ -36,6 +36,7 @@ from swarmhub.operations import documents
 from swarmhub.operations.documents import NOTHING, Attached
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_terms import tidy_privacy
 from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
@@ -89,7 +90,7 @@ class StudyShown:
     @property
     def leader(self) -> MemberId | None:
         """The leader of the open round, if it is merging."""
-        merging = self.round is not None and self.round.phase == MERGING
+        merging = self.round is not None and is_led(self.round)
         return get_leader(self.round) if merging and self.round else None
 
 
@@ -176,6 +177,8 @@ def parse_spec(text: str, place: str) -> Spec:
 
     try:
         tree = tomllib.loads(text)
+        if "privacy" in tree:
+            tree["privacy"] = tidy_privacy(tree["privacy"], text)
         if "data" in tree:
             tree["data"] = tidy_toml(tree["data"])
         return complete(codec.from_json(Spec, tree))

@@ -9,6 +9,7 @@ from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
+from swarmhub.operations.privacy_terms import say_privacy
 from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
@@ -18,9 +19,6 @@ Line = tuple[str, str]  # subject, sentence
 AUDITS = {
     "drawn": "drawn members recompute secretly chosen pieces of each merge",
     "full": "drawn members recompute each merge as a whole",
-}
-PRIVACY = {
-    "plain": "plain: parameters leave without masks and without noise; enrolled members read them"
 }
 OPTIMIZERS = {
     "keep": "the local optimiser goes on after a merge",
@@ -46,7 +44,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("best model", say_best_rule(spec)),
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
-        ("privacy", PRIVACY[spec.privacy]),
+        *say_privacy(spec.privacy),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
         ("stays", say_staying(spec)),
         ("code", _document(spec.code, "not fixed: each hospital runs the trainer that it chooses")),
@@ -81,10 +79,11 @@ def say_status(shown: StudyShown) -> str:
 
 def say_best_rule(spec: Spec) -> str:
     """Return how the best model is found."""
-    return (
+    said = (
         f"the {_extreme(spec)} mean '{spec.metric.name}' over one set of sites: of the models that "
         "all enrolled sites have measured that measure any"
     )
+    return f"{said}; masked training rounds measure none" if spec.privacy.masked else said
 
 
 def say_rounds(spec: Spec) -> str:
@@ -137,6 +136,11 @@ def say_leaving(shown: StudyShown) -> list[str]:
         "each round, on the ledger for every member of the consortium: the number of samples "
         "trained on, and metrics with the number of samples that they were measured on"
     )
+    if spec.privacy.masked:
+        on_ledger += (
+            "; in training rounds no metrics, but keys and encrypted shares of the masks, which "
+            "tell nothing of patients"
+        )
     return [*stage_terms.say_leaving(spec, size), on_ledger]
 
 

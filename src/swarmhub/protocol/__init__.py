@@ -2,12 +2,14 @@
 
 decision                     effects that should be under way now (begin here)
 collect, lead, follow        its parts, by phase and role
+masking                      its part for the masks of masked rounds
 audit, reports               its parts that find fault with others
 view                         the input of a decision
 tasks, answers               tasks of the trainer, and checks of its answers
 effects, observations        the effects, and the observations that come back
 local_state                  all that a node knows beyond the ledger
 audit_procedure, recompute   how an audit is carried out, over the ports AuditIO and BlobReader
+mask_procedure, mask_work    how the effects of masks are carried out; their arithmetic
 retention                    blobs to keep, and members that may read them
 signatures                   messages that members sign for one another
 """
@@ -17,12 +19,15 @@ from swarmhub.protocol.effects import (
     Audit,
     Check,
     Effect,
+    MaskEffect,
+    MaskOwn,
     Merge,
     Pull,
     RecomputeChunk,
     SendReceipt,
     Submit,
     Sync,
+    Unmask,
     Wake,
     Watch,
 )
@@ -41,6 +46,7 @@ from swarmhub.protocol.observations import (
     MergeDone,
     Observation,
     Offered,
+    OwnMasked,
     PeerFound,
     PeerLost,
     Poked,
@@ -73,10 +79,13 @@ __all__ = [
     "ExcerptUnavailable",
     "FetchedBlobs",
     "LocalState",
+    "MaskEffect",
+    "MaskOwn",
     "Merge",
     "MergeDone",
     "Observation",
     "Offered",
+    "OwnMasked",
     "PeerFound",
     "PeerLost",
     "Poked",
@@ -96,6 +105,7 @@ __all__ = [
     "Timeouts",
     "TrainingTask",
     "TransactionRefused",
+    "Unmask",
     "Wake",
     "Watch",
     "assign",

@@ -76,7 +76,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     if not (missing if full else silent) and not view.lacks_base:
         yield Audit(
             r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
-            offer.digest, offer.leader, full, view.merge_base,
+            offer.digest, offer.leader, full, view.merge_base, r.is_masked,
         )  # fmt: skip
 
 
@@ -178,4 +178,5 @@ def answer_dispute(view: View) -> Iterator[Effect]:
         yield RecomputeChunk(
             r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
             shares_of(view), found.chunk, found.by, found.leader, view.merge_base,
+            r.is_masked,
         )  # fmt: skip

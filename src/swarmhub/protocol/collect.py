@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.results import get_results
-from swarmhub.contract.round.election import compute_leader_order, get_candidates
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.election import compute_leader_order, get_expected
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Ready
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.effects import Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.masking import contribute_masked
 from swarmhub.protocol.view import View, pull, pull_contributions
 from swarmhub.types import Digest, MemberId
 
@@ -44,8 +44,7 @@ def get_holders(model: Model | Result, study: Study) -> tuple[MemberId, ...]:
 
 def announce_ready(view: View) -> Iterator[Effect]:
     """Say that a trainer stands here, if the roster does not have this node."""
-    expected = get_candidates(view.r) if view.r.phase == MERGING else view.r.roster
-    if view.local.attached and view.me not in {*expected, *view.study.ready}:
+    if view.local.attached and view.me not in {*get_expected(view.r), *view.study.ready}:
         yield Submit(Ready(view.r.study))
 
 
@@ -53,6 +52,9 @@ def contribute(view: View) -> Iterator[Effect]:
     """Bring the trainer's answer to the ledger, once, if it is an answer to this round. If it was
     excluded because the others could not get it, try again, but less and less often."""
     prepared, r, local = view.local.prepared, view.r, view.local
+    if r.masks is not None:
+        yield from contribute_masked(view)
+        return
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
     if is_left_out(r, view.me, prepared.layout):

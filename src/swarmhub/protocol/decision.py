@@ -35,7 +35,7 @@ from dataclasses import replace
 from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import STUDY
 from swarmhub.contract.round.election import compute_leader_order, get_candidates, get_leader
-from swarmhub.contract.round.kinds import COLLECTING, MERGING, TIMERS
+from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, MERGING, TIMERS
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Poke
 from swarmhub.protocol.audit import answer_dispute, open_dispute
@@ -44,6 +44,7 @@ from swarmhub.protocol.effects import Effect, Pull, Submit, Wake
 from swarmhub.protocol.follow import follow
 from swarmhub.protocol.lead import lead
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.masking import mask
 from swarmhub.protocol.reports import confirm_invalid, retract_own
 from swarmhub.protocol.view import View, make_view
 
@@ -55,7 +56,7 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
         study = STUDY.get(state, local.study)  # over: its last model is still wanted here
         enrolled = study is not None and study.samples_of(local.me) is not None
         return list(hold_models(state, study, local, now_ms)) if study and enrolled else []
-    effects = [*hold_models(state, view.study, local, now_ms), *announce_ready(view)]
+    effects = [*hold_models(state, view.study, local, now_ms), *announce_ready(view), *mask(view)]
     if view.r.phase == COLLECTING:
         effects += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == MERGING and view.me in get_candidates(view.r):
@@ -67,6 +68,8 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
             *retract_own(view),
         ]
         effects += lead(view) if leads else follow(view)
+    elif view.r.phase == CONFIRMING and view.me in get_candidates(view.r):
+        effects += lead(view) if get_leader(view.r) == view.me else follow(view)
     effects += poke(view, state)
     return [w for w in unite(effects) if not (isinstance(w, Submit) and w.body in local.refused)]
 

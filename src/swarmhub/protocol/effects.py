@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Share, Stage
+from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keying
 from swarmhub.types import Digest, MemberId
 
 
@@ -44,6 +45,7 @@ class Check:
     digest: Digest
     member: MemberId
     weight: int  # of statistics: so many rows at most; 0 for an offer
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Merge:
     layout: Digest
     shares: tuple[Share, ...]
     base: Digest = ""  # held, too; "": the rule does not need it
+    is_masked: bool = False  # whole numbers, added in a ring
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Audit:
     leader: MemberId  # the author of the merge
     full: bool
     base: Digest = ""  # held, too; "": the rule does not need it
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class RecomputeChunk:
     by: MemberId  # the author of the dispute
     accused: MemberId  # the author of the merge
     base: Digest = ""  # held, too; "": the rule does not need it
+    is_masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,73 @@ class SendReceipt:
     met: bool = False  # the stage's test holds
 
 
+# masks of a round
+
+
+@dataclass(frozen=True)
+class MakeKeys:
+    """Make this member's keys of a round's keying. -> KeysMade"""
+
+    study: str
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
+class MakeDealing:
+    """Deal this member's two secrets to all with keys. -> DealingMade"""
+
+    keying: Keying
+
+
+@dataclass(frozen=True)
+class CheckShare:
+    """Check the share that a dealer has sealed for this member. -> ShareChecked"""
+
+    keying: Keying
+    dealt: DealtShares
+
+
+@dataclass(frozen=True)
+class MaskOwn:
+    """Mask the trainer's answer with the masks that this member has in common with the dealers.
+    Never two answers with the same keys. -> OwnMasked"""
+
+    keying: Keying
+    dealt: tuple[MemberId, ...]
+    scale: FixedPoint
+    weight: int
+    digest: Digest  # of the answer
+    base: Digest
+
+
+@dataclass(frozen=True)
+class MakeOpening:
+    """Gather this member's shares that open the settled sum of `members`; of no other sum of these
+    keys, ever. -> OpeningMade"""
+
+    keying: Keying
+    revision: int
+    dealt: tuple[DealtShares, ...]
+    members: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class Unmask:
+    """Compute the model from the settled sum and the shares that open it. -> MergeDone"""
+
+    keying: Keying
+    revision: int
+    dealt: tuple[MemberId, ...]
+    members: tuple[MemberId, ...]
+    openings: tuple[tuple[MemberId, str], ...]
+    scale: FixedPoint
+    weight: int  # of all members in the sum
+    total: Digest
+    base: Digest
+    layout: Digest  # of the model
+
+
 @dataclass(frozen=True)
 class Wake:
     """Decide again at this time (ms) even if nothing happens before."""
@@ -133,6 +205,17 @@ class Wake:
     at_ms: int
 
 
+MaskEffect: TypeAlias = MakeKeys | MakeDealing | CheckShare | MaskOwn | MakeOpening | Unmask
 Effect: TypeAlias = (
-    Submit | Pull | Check | Merge | Sync | Audit | RecomputeChunk | Watch | SendReceipt | Wake
+    Submit
+    | Pull
+    | Check
+    | Merge
+    | Sync
+    | Audit
+    | RecomputeChunk
+    | Watch
+    | SendReceipt
+    | MaskEffect
+    | Wake
 )

@@ -6,12 +6,19 @@ from collections.abc import Iterator
 
 from swarmhub.contract.round.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
 from swarmhub.contract.round.election import compute_leader_order, get_candidates, get_leader
-from swarmhub.contract.round.kinds import DOCUMENT, KINDS
+from swarmhub.contract.round.kinds import (
+    CONFIRMING,
+    DOCUMENT,
+    KINDS,
+    MERGING,
+    has_free_layout,
+)
 from swarmhub.contract.round.phases import MAX_DOUBLINGS
 from swarmhub.contract.transactions import Suspect
-from swarmhub.protocol.audit import audit, prepare_audit
+from swarmhub.protocol.audit import audit, prepare_audit, sign
 from swarmhub.protocol.effects import Effect, Submit, Wake, Watch
 from swarmhub.protocol.local_state import Failures
+from swarmhub.protocol.masking import unmask
 from swarmhub.protocol.observations import Offered
 from swarmhub.protocol.view import (
     View,
@@ -31,7 +38,8 @@ def follow(view: View) -> Iterator[Effect]:
     leader = get_leader(r)
     if leader is None:
         return
-    yield from prepare_audit(view, leader)
+    if r.phase == MERGING:
+        yield from prepare_audit(view, leader)
     offer = local.offers.get((r.number, r.revision, leader))
     known = offer.digest if offer else ""
     lost = recent(view, local.lost.get(leader))
@@ -42,6 +50,9 @@ def follow(view: View) -> Iterator[Effect]:
         yield Watch(leader, r.study, r.number, r.revision, known)
     if lost is not None:
         yield from doubt(view, lost)
+    if r.phase == CONFIRMING:
+        yield from compare(view, offer)
+        return
     if offer is None or (not KINDS[r.kind].has_contributions and local.prepared is None):
         return  # in the initial round only the own trainer knows the model's form
     if offer.digest in local.held and not local.is_bad(offer.digest):
@@ -50,6 +61,18 @@ def follow(view: View) -> Iterator[Effect]:
         yield from pull(local, view.now_ms, offer, (leader,))
     if is_out_of_reach(view, offer.digest) or not is_acceptable(view, offer):
         yield from suspect(view)  # it answers, but not with a model that anybody could take
+
+
+def compare(view: View, offer: Offered | None) -> Iterator[Effect]:
+    """Compute the model of a masked round as the leader does, and sign for an offer that is the
+    same; suspect a leader that offers another one."""
+    mine = view.local.merged.get((view.r.number, view.r.revision))
+    if mine is None:
+        yield from unmask(view)
+    elif offer is not None and offer.digest == mine.digest:
+        yield from sign(view, offer)
+    elif offer is not None:
+        yield from suspect(view)
 
 
 def suspect(view: View) -> Iterator[Effect]:
@@ -94,7 +117,7 @@ def is_acceptable(view: View, offer: Offered) -> bool:
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
-    if KINDS[r.kind].has_free_layout:
+    if has_free_layout(r):
         form = r.contributions[0]
         return (form.layout, form.nbytes) == (offer.layout, offer.nbytes)
     if not KINDS[r.kind].has_contributions:

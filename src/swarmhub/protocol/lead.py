@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from swarmhub.contract.records import Receipt, Share
 from swarmhub.contract.round.election import get_candidates, is_backed
-from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.round.kinds import CONFIRMING, KINDS
 from swarmhub.contract.transactions import Settle
 from swarmhub.protocol.effects import Effect, Merge, Submit, Sync
+from swarmhub.protocol.masking import unmask
 from swarmhub.protocol.observations import ReceiptCame
 from swarmhub.protocol.reports import report_unavailable
 from swarmhub.protocol.signatures import is_receipt
@@ -20,7 +21,7 @@ def lead(view: View) -> Iterator[Effect]:
     local, r = view.local, view.r
     merged = local.merged.get((r.number, r.revision))
     if merged is None:
-        yield from (merge(view) if KINDS[r.kind].has_contributions else start_from_own(view))
+        yield from compute_own(view)
         return
     if merged.digest not in local.synced:
         yield Sync(merged.digest)  # the signers may lie: this may be the only copy
@@ -40,6 +41,16 @@ def lead(view: View) -> Iterator[Effect]:
         yield Submit(
             Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed, merged.met)
         )
+
+
+def compute_own(view: View) -> Iterator[Effect]:
+    """Compute what this leader is to offer."""
+    if view.r.phase == CONFIRMING:
+        yield from unmask(view)
+    elif KINDS[view.r.kind].has_contributions:
+        yield from merge(view)
+    else:
+        yield from start_from_own(view)
 
 
 def choose_receipts(view: View, signed: list[Receipt]) -> tuple[Receipt, ...] | None:
@@ -73,4 +84,7 @@ def merge(view: View) -> Iterator[Effect]:
     if not view.lacks_base:
         shares = shares_of(view)
         layout = r.contributions[0].layout
-        yield Merge(r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base)
+        yield Merge(
+            r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base,
+            r.is_masked,
+        )  # fmt: skip

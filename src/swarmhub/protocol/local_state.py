@@ -1,7 +1,7 @@
 """A node's local state for one study: everything it knows that the ledger does not.
 
-Only `held`, `prepared`, `signed` and `obtained` outlive a crash (they are on disk); all else is
-learnt again. Observations are facts: `learn` records them, `decide` draws the conclusions.
+Only `held`, `prepared`, `masked`, `signed` and `obtained` outlive a crash (they are on disk); all
+else is learnt again. Observations are facts: `learn` records them, `decide` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from swarmhub.protocol.observations import (
     CheckedBad,
     CheckedGood,
     ChunkRecomputed,
+    DealingMade,
     ExcerptUnavailable,
     FetchedBlobs,
+    KeysMade,
+    MasksSpent,
     MergeDone,
     Observation,
     Offered,
+    OpeningMade,
+    OwnMasked,
     PeerFound,
     PeerLost,
     Poked,
@@ -33,6 +38,7 @@ from swarmhub.protocol.observations import (
     PullStopped,
     ReceiptCame,
     ReceiptSent,
+    ShareChecked,
     Signed,
     Synced,
     TransactionRefused,
@@ -75,6 +81,42 @@ class Failures:
 
 
 @dataclass
+class MaskState:
+    """A node's own work for the masks of rounds; all follows again from its secrets
+    and the ledger."""
+
+    keys: dict[tuple[int, int], KeysMade] = field(default_factory=dict)  # by round and keying
+    dealings: dict[tuple[int, int], DealingMade] = field(default_factory=dict)
+    checked: dict[tuple[int, int, MemberId], str] = field(default_factory=dict)  # and dealer
+    spent: set[tuple[int, int]] = field(default_factory=set)  # rounds and keyings
+    openings: dict[tuple[int, int], str] = field(default_factory=dict)  # by round and revision
+
+    def learn(
+        self, event: KeysMade | DealingMade | ShareChecked | MasksSpent | OpeningMade
+    ) -> None:
+        """Record an observation."""
+        match event:
+            case KeysMade():
+                self.keys[event.number, event.keying] = event
+            case DealingMade():
+                self.dealings[event.number, event.keying] = event
+            case ShareChecked(number, keying, dealer, complaint):
+                self.checked[number, keying, dealer] = complaint
+            case MasksSpent(number, keying):
+                self.spent.add((number, keying))
+            case OpeningMade():
+                self.openings[event.number, event.revision] = event.shares
+
+    def forget_before(self, number: int) -> None:
+        """Drop what belongs to rounds that are settled."""
+        self.keys = {k: v for k, v in self.keys.items() if k[0] >= number}
+        self.dealings = {k: v for k, v in self.dealings.items() if k[0] >= number}
+        self.checked = {k: v for k, v in self.checked.items() if k[0] >= number}
+        self.spent = {k for k in self.spent if k[0] >= number}
+        self.openings = {k: v for k, v in self.openings.items() if k[0] >= number}
+
+
+@dataclass
 class LocalState:
     """The local state of one study at one node. `held` may be shared between studies; `obtained` is
     what was pulled for this one."""
@@ -107,6 +149,8 @@ class LocalState:
     mistrusted: Counter[MemberId] = field(default_factory=Counter)  # by refused receipts
     signed: Signed = field(default_factory=Signed)
     poked_ms: int = 0
+    masked: OwnMasked | None = None
+    masks: MaskState = field(default_factory=MaskState)
 
     def learn(self, event: Observation, now_ms: int) -> None:
         """Record an observation."""
@@ -173,6 +217,11 @@ class LocalState:
                 self.signed = event
             case FetchedBlobs():
                 self.obtained = event
+            case OwnMasked():
+                self.held.add(event.digest)
+                self.masked = event
+            case KeysMade() | DealingMade() | ShareChecked() | MasksSpent() | OpeningMade():
+                self.masks.learn(event)
 
     def take_back(self) -> None:
         """Forget the trainer's answer, and the offers of another form: their leaders may have been
@@ -201,6 +250,7 @@ class LocalState:
         self.drawn = {k: v for k, v in self.drawn.items() if k[0] >= number}
         self.mistrusted.clear()
         self.contributed = {k: v for k, v in self.contributed.items() if k >= number}
+        self.masks.forget_before(number)
         self.arrived.clear()
         self.pulling.clear()
         self.lost.clear()
@@ -212,6 +262,8 @@ class LocalState:
         self.answer_refused = ""
         if self.prepared is not None and self.prepared.number < number:
             self.prepared = None
+        if self.masked is not None and self.masked.number < number:
+            self.masked = None
 
     def begin_revision(self) -> None:
         """Begin a new revision: a member was excluded, and slow transfers may have been its fault;

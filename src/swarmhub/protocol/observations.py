@@ -53,6 +53,65 @@ class FetchedBlobs(OfRound):
 
 
 @dataclass(frozen=True)
+class OwnMasked:
+    """The trainer's answer under the masks of one keying, on disk with its record. `source` is the
+    answer's digest: no other answer is ever masked with these keys."""
+
+    number: int
+    keying: int
+    source: Digest
+    digest: Digest
+    root: Digest
+    nbytes: int
+    layout: Digest
+    weight: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
+class KeysMade:
+    number: int
+    keying: int
+    pair: str  # public keys, hex
+    seal: str
+
+
+@dataclass(frozen=True)
+class DealingMade:
+    number: int
+    keying: int
+    dealing: str  # base64
+    sealed: str
+
+
+@dataclass(frozen=True)
+class ShareChecked:
+    """A dealer's share for this member was checked. `complaint` proves that it is false (base64);
+    "" for a right one."""
+
+    number: int
+    keying: int
+    dealer: MemberId
+    complaint: str
+
+
+@dataclass(frozen=True)
+class MasksSpent:
+    """This node cannot go on with its keys of a keying: they are lost, or were used for an answer
+    that is lost."""
+
+    number: int
+    keying: int
+
+
+@dataclass(frozen=True)
+class OpeningMade:
+    number: int
+    revision: int
+    shares: str  # base64
+
+
+@dataclass(frozen=True)
 class BlobStored:
     digest: Digest
 
@@ -229,4 +288,10 @@ Observation: TypeAlias = (
     | Audited
     | ExcerptUnavailable
     | ChunkRecomputed
+    | OwnMasked
+    | KeysMade
+    | DealingMade
+    | ShareChecked
+    | MasksSpent
+    | OpeningMade
 )

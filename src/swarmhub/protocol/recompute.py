@@ -13,7 +13,7 @@ from typing import Protocol
 from swarmhub.contract.records import MergeRule, Share, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS
-from swarmhub.errors import MergeError
+from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import (
     Limit,
     Rule,
@@ -25,9 +25,11 @@ from swarmhub.merge import (
     excerpt,
     find_false_stretch,
     is_within,
+    merge_modular,
     merge_parameters,
     merge_statistics,
     merge_sums,
+    modular_chunk,
     recompute_leaf,
     sum_chunk,
 )
@@ -89,8 +91,12 @@ def check(reader: BlobReader, effect: Check) -> None:
     if form == STATISTICS_LAYOUT:
         merge_statistics({member: reader.read(digest)}, {member: effect.weight})
         return
+    layout = need_layout(reader, form)
     with closing(reader.source(digest)) as source:
-        check_buffer(effect.stage, need_layout(reader, form), member, source)
+        if effect.is_masked:
+            check_masked(layout, member, source)
+        else:
+            check_buffer(effect.stage, layout, member, source)
 
 
 def check_buffer(stage: Stage, layout: Layout, member: MemberId, source: Source) -> None:
@@ -100,6 +106,16 @@ def check_buffer(stage: Stage, layout: Layout, member: MemberId, source: Source)
         check_summand(to_sum_rule(stage), layout, member, source)
     else:
         check_contribution(layout, member, source)
+
+
+def check_masked(layout: Layout, member: MemberId, source: Source) -> None:
+    """Read all of a masked contribution. Raises BadContribution for a wrong form; whether its
+    numbers are those of a model, nobody can tell."""
+    check_contribution(layout, member, source)
+    for tensor in layout.tensors:
+        if tensor.dtype != "I32":
+            why = f"expected int32 in the masked {tensor.name[:60]!r}, got {tensor.dtype}"
+            raise BadContribution(member, why)
 
 
 def merge(
@@ -115,8 +131,10 @@ def merge(
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(reader.source(s.digest))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
-        if KINDS[effect.stage.kind].has_free_layout:
-            chunks: Iterable[memoryview | bytes]
+        chunks: Iterable[memoryview | bytes]
+        if effect.is_masked:
+            chunks = merge_modular(layout, inputs)
+        elif KINDS[effect.stage.kind].has_free_layout:
             chunks = merge_sums(to_sum_rule(effect.stage), layout, inputs)
         else:
             base = open_base(stack, reader, effect)
@@ -140,7 +158,8 @@ def audit(
             found = excerpt_of(reader, share.digest, starts)
         inputs.append(WeightedSource(share.member, share.weight, MemoryReader(found)))
     merged = excerpt_of(reader, effect.digest, starts)
-    at = find_false_stretch(to_rule(effect.stage.rule), layout, starts, inputs, merged)
+    rule = None if effect.is_masked else to_rule(effect.stage.rule)
+    at = find_false_stretch(rule, layout, starts, inputs, merged)
     return None if at is None else at // CHUNK_BYTES
 
 
@@ -176,6 +195,8 @@ def recompute_chunk(
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(open_source(s))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
+        if effect.is_masked:
+            return leaf_of(modular_chunk(layout, inputs, effect.chunk)).hex()
         if KINDS[effect.stage.kind].has_free_layout:
             chunk = sum_chunk(to_sum_rule(effect.stage), layout, inputs, effect.chunk)
             return leaf_of(chunk).hex()

@@ -43,6 +43,10 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
         if local.signed.number == r.number:
             kept |= set(local.signed.digests)
         kept |= {c.digest for c in r.contributions}
+        if r.masks is not None and r.masks.total is not None:
+            kept |= {r.masks.total.digest, r.base}
+        if local.masked is not None:
+            kept.add(local.masked.digest)
         kept |= {m.digest for m in local.merged.values()}
         kept |= {o.digest for o in local.offers.values()}
         if local.prepared is not None:
@@ -69,9 +73,13 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
     if r is None or not is_staffed(r):
         return False
     own = {local.prepared.digest} if local.prepared is not None else set()
+    if r.masks is not None:  # an answer without masks is nobody else's
+        own = {local.masked.digest} if local.masked is not None else set()
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()
     in_round = {c.digest for c in r.contributions} & (obtained | own)
     in_round |= {m.digest for m in local.merged.values()}
+    if r.masks is not None and r.masks.total is not None:
+        in_round.add(r.masks.total.digest)
     return digest in in_round and member in {*get_candidates(r), *r.roster}
 
 

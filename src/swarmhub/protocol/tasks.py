@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmhub.contract.round.kinds import KINDS, MERGING
+from swarmhub.contract.round.kinds import KINDS, is_led, is_set_final
 from swarmhub.contract.round.minimum import is_staffed, take_in
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.collect import get_needed
@@ -36,7 +36,7 @@ def assign(state: Reader, local: LocalState) -> TrainingTask | None:
     if view is None:
         return None
     uses_data, has_enough = KINDS[view.r.kind].has_contributions, is_staffed(view.r)
-    if uses_data and (view.r.phase == MERGING or not has_enough):
+    if uses_data and (is_led(view.r) or is_set_final(view.r) or not has_enough):
         return None
     joined = take_in(view.spec, view.study, view.r, local.me)  # else in the next round
     return expect(state, local) if joined is not None else None

@@ -31,6 +31,11 @@ flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
 false_test     as leader: says the opposite of whether the test of a stage holds
+bad_shares     deals shares of which half are nonsense
+no_deal        sends keys for masks, and deals nothing
+false_doubt    complains of right shares
+no_shares      does not show the shares that open a sum
+false_shares   shows others than were dealt to it
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -44,6 +49,8 @@ from swarmhub.contract.round.election import get_auditors
 from swarmhub.contract.round.kinds import INITIAL
 from swarmhub.contract.transactions import (
     Contribute,
+    Deal,
+    Open,
     Ready,
     Retract,
     Settle,
@@ -68,9 +75,11 @@ from swarmhub.protocol import (
     Watch,
     recompute,
 )
+from swarmhub.protocol.observations import ShareChecked
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk
+from swarmhub.sim.life import PAUSE_MS
 from swarmhub.sim.mischief import MischievousNode
 from swarmhub.sim.ports import STUDY_NAME, Environment
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
@@ -234,6 +243,8 @@ class ByzantineNode(MischievousNode):
 
     def done(self, effect: Effect, event: Observation | None) -> None:
         """End an effect; answer an offer at once (`false_receipt`)."""
+        if isinstance(event, ShareChecked) and "false_doubt" in self.lies:
+            event = replace(event, complaint="A" * 128)
         if isinstance(event, MergeDone) and "false_test" in self.lies:
             event = replace(event, met=not event.met)
         if isinstance(event, MergeDone):
@@ -269,11 +280,28 @@ class ByzantineNode(MischievousNode):
             self._send(replace(effect.body, weight=10_000))
         if "curious" in self.lies and isinstance(effect.body, Ready):
             return
+        if self._keeps_back(effect.body):
+            self.later(PAUSE_MS, lambda: self.done(effect, None))
+            return
+        if "bad_shares" in self.lies and isinstance(effect.body, Deal):
+            sealed = effect.body.sealed
+            half = len(sealed) // 8 * 4
+            effect_body = replace(effect.body, sealed="A" * half + sealed[half:])
+            self._send(effect_body)
+        if "false_shares" in self.lies and isinstance(effect.body, Open):
+            shares = effect.body.shares
+            self._send(replace(effect.body, shares="AAAA" + shares[4:]))
         if "copy" in self.lies and isinstance(effect.body, Contribute) and self._copy(effect.body):
             return
         if isinstance(effect.body, Settle):
             self._settlements.append(effect.body)
         super().submit(effect)
+
+    def _keeps_back(self, body: object) -> bool:
+        """Return whether it does not send what it owes others for their masks."""
+        return ("no_deal" in self.lies and isinstance(body, Deal)) or (
+            "no_shares" in self.lies and isinstance(body, Open)
+        )
 
     def _copy(self, body: Contribute) -> bool:
         """Contribute the blob of another member, if there is one."""

@@ -31,7 +31,8 @@ LOOK_MS = 200  # until a node that was cut off asks for blocks again
 TOLD = (  # events that are part of the story
     e.MergeStarted, e.TookOver, e.Excluded, e.Voided, e.Reinstated, e.DisputeOpened, e.FalseMerge,
     e.DisputeDismissed, e.DisputeAbandoned, e.Rotated, e.Enrolled, e.Withdrawn, e.CollectsAgain,
-    e.RemovalMoved, e.Departed, e.StudyPaused, e.Settled, e.StudyEnded,
+    e.RemovalMoved, e.Departed, e.StudyPaused, e.FalseDealing, e.KeysAskedAgain,
+    e.SumSettled, e.SharesShown, e.ConfirmStarted, e.Settled, e.StudyEnded,
 )  # fmt: skip
 
 

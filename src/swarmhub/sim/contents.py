@@ -22,6 +22,7 @@ from swarmhub.params import (
     Tensor,
     buffer_of,
 )
+from swarmhub.privacy import ring_layout
 from swarmhub.types import Digest, MemberId
 
 Arrays = dict[str, np.ndarray]
@@ -54,17 +55,20 @@ class Blob:
 
 
 class Forms:
-    """The layouts of a run, by stage and by digest. `floats`: numbers of a model."""
+    """The layouts of a run, by stage and by digest. `floats`: numbers of a model; `masked`: it has
+    rounds in which they leave as masked whole numbers."""
 
-    def __init__(self, floats: int) -> None:
+    def __init__(self, floats: int, masked: bool = False) -> None:
         self.of_stage = {
-            MODEL: Layout.of([Tensor("w", "F64", (floats,))]),
+            MODEL: Layout.of([Tensor("w", "F32" if masked else "F64", (floats,))]),
             MOMENTS: Layout.of([Tensor("n", "I64", (2,)), Tensor("x", "F64", (floats,))]),
             FIT: Layout.of([Tensor("at", "F64", (3,)), Tensor("gradient", "I64", (5,))]),
             COUNTS: Layout.of([Tensor("hits", "I64", (4,))]),
         }
         self.model = self.of_stage[MODEL]
-        self.by_digest = {layout.digest: layout for layout in self.of_stage.values()}
+        self.masked = ring_layout(self.model) if masked else None
+        known = [*self.of_stage.values(), *([self.masked] if self.masked else [])]
+        self.by_digest = {layout.digest: layout for layout in known}
 
     def find(self, digest: Digest) -> Layout:
         """Return the layout of a digest; the model's if there is none."""
@@ -136,7 +140,8 @@ def statistics(rows: int, mean: float) -> Blob:
 def train(base: Blob | None, forms: Forms, me: MemberId, number: int, rng: random.Random) -> Blob:
     """Return a model after a little more training."""
     base = empty(forms.model.digest, forms) if base is None else base
-    return blob_of({"w": arrays_of(base, forms.model)["w"] + me + number / 7 + rng.random()})
+    before = arrays_of(base, forms.model)["w"]
+    return blob_of({"w": (before + me + number / 7 + rng.random()).astype(before.dtype)})
 
 
 def empty(form: Digest, forms: Forms) -> Blob:
@@ -160,10 +165,10 @@ def spoiled(blob: Blob, forms: Forms) -> Blob:
 
 
 def _changed(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.int64:  # within the bounds, and another
+    if array.dtype.kind == "i":  # within the bounds, and another
         other = (array % 100) + 1
         return np.asarray(other + (other == array))
-    return np.asarray(np.where(np.isfinite(array), array, 0.0) * 2 + 1)
+    return np.asarray(np.where(np.isfinite(array), array, 0.0) * 2 + 1).astype(array.dtype)
 
 
 def unmergeable(form: Digest, forms: Forms) -> Blob:
@@ -173,6 +178,8 @@ def unmergeable(form: Digest, forms: Forms) -> Blob:
         return Blob(form, b'{"rows":-1}')
     found = {n: a.copy() for n, a in arrays_of(Blob("", b""), forms.find(form)).items()}
     for array in found.values():
+        if array.dtype == np.int32:
+            continue  # any masked number can be merged
         array[1 :: STRETCH_BYTES // 8] = 1 << 60 if array.dtype == np.int64 else np.nan
     return blob_of(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.protocol import FetchedBlobs, PreparedContribution, Signed, recompute
+from swarmhub.protocol import FetchedBlobs, OwnMasked, PreparedContribution, Signed, recompute
 from swarmhub.sim.contents import Blob, Forms
 from swarmhub.types import Digest
 
@@ -26,6 +26,9 @@ class Disk:
     journal: PreparedContribution | None = None
     signed: Signed = field(default_factory=Signed)
     obtained: FetchedBlobs = field(default_factory=FetchedBlobs)  # not synced
+    masked: OwnMasked | None = None
+    roots: dict[tuple[int, int], bytes] = field(default_factory=dict)  # by round and keying
+    uses: dict[tuple[int, int, str], Digest] = field(default_factory=dict)
     full: bool = False
     slow_ms: int = 0  # added to every operation
     _unsynced: set[Digest] = field(default_factory=set)
@@ -76,6 +79,17 @@ class Disk:
         if self.full:
             raise DiskFull
         self.journal = prepared
+
+    def keep_root(self, keying: tuple[int, int], made: bytes) -> bytes:
+        """Return the root secret of a keying; `made` is stored, synced, if there is none."""
+        if keying not in self.roots and self.full:
+            raise DiskFull
+        return self.roots.setdefault(keying, made)
+
+    def erase_roots(self, number: int) -> None:
+        """Erase the secrets of rounds before this one."""
+        self.roots = {k: v for k, v in self.roots.items() if k[0] >= number}
+        self.uses = {k: v for k, v in self.uses.items() if k[0] >= number}
 
     def crash(self, rng: random.Random) -> None:
         """Leave each blob that was not synced whole, torn or gone, and forget the list of pulled

@@ -34,12 +34,13 @@ class EventChecks(SettlementChecks):
                 self._settled(event.model)
             case e.Excluded():
                 self._excluded(event.member, event.why)
-            case e.MergeStarted() | e.TookOver():
+            case e.MergeStarted() | e.ConfirmStarted() | e.TookOver():
                 self._led_by(event)
             case e.DisputeOpened() | e.DisputeDismissed() | e.DisputeAbandoned() | e.FalseMerge():
                 self._disputed(event)
             case e.RoundEvent():
                 self._collected(event)
+                self._heard_of_masks(event)
 
     def _paused(self) -> None:
         """Forget the open round: it is void, and opens again without contributions."""
@@ -64,6 +65,13 @@ class EventChecks(SettlementChecks):
             case e.CollectsAgain():
                 self._roster = set(event.roster)
                 self._reckon(self._roster)
+            case e.KeysAskedAgain():
+                self._paused()
+                self._roster, self._reckoned = set(event.roster), set(self._enrolled)
+                self._reports.clear()
+            case e.SumSettled():
+                self._forget_offers()
+                self._total = event.digest
             case e.BecameReady() if number == self._number:
                 self._roster.add(event.member)
                 self._reckon(self._roster)
@@ -83,9 +91,9 @@ class EventChecks(SettlementChecks):
             case e.Reported(kind="unavailable"):
                 self._reports.setdefault(event.member, set()).add(event.by)
 
-    def _led_by(self, event: e.MergeStarted | e.TookOver) -> None:
+    def _led_by(self, event: e.MergeStarted | e.ConfirmStarted | e.TookOver) -> None:
         """Check a leader's turn."""
-        if isinstance(event, e.MergeStarted):
+        if isinstance(event, e.MergeStarted | e.ConfirmStarted):
             self._fixed(event.number, event.members)
         if event.leader is None:
             self._break("LEADER", f"round {event.number} merges without a leader")

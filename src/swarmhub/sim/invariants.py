@@ -31,6 +31,8 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
                   and nothing is settled before
     ANSWERABLE    a leader is accountable for offers signed with any key that it had since it led
     TEST          a stage ends early if and only if its test on the settled sums holds
+    SECRET        no sum over fewer than t - c honest members' inputs to a masked round can be had
+                  from what exists, and one at most for each base
     CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
                   settled, to members on its roster, a settled model to enrolled members, and
                   nothing else to anybody
@@ -123,7 +125,8 @@ class Invariants(EventChecks):
         self._note_access()
 
     def _note_access(self) -> None:
-        roster, brought = frozenset(self._roster), frozenset(self._brought.values())
+        roster = frozenset(self._roster)
+        brought = frozenset([*self._brought.values(), self._total]) - {""}
         models = frozenset(m.digest for m in self.models)
         enrolled = frozenset(self._enrolled)
         self._access.append(Access(self._number, roster, brought, enrolled, models))
@@ -207,7 +210,8 @@ class Invariants(EventChecks):
             return body.layout == STATISTICS_LAYOUT
         if self._kind in (SUM, EVALUATE):  # most decide, when the round closes
             return True
-        layout = self.world.forms.model
+        masked = self.world.forms.masked if self._kind == TRAIN else None
+        layout = masked or self.world.forms.model
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
     def before_training(self, node: Peer, task: TrainingTask) -> None:
@@ -246,7 +250,9 @@ class Invariants(EventChecks):
             self._break("HISTORY", "a committed block has changed")
         for index in range(len(self._blocks)):
             self._check_block(index)
-        if not finished:
+        if not finished or self.is_stalled():
+            if self.is_stalled():
+                return
             r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
             at = f"round {r.number} {r.phase}" if r else "no round"
             self._break("LIVENESS", f"the study has not ended: {at}")

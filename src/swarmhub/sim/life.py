@@ -22,6 +22,7 @@ from swarmhub.protocol import (
     Effect,
     LocalState,
     Observation,
+    OwnMasked,
     Pull,
     Submit,
     Wake,
@@ -85,13 +86,18 @@ class NodeLife:
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
         self.local = LocalState(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
-            signed=self.disk.signed, obtained=self.disk.obtained,
+            signed=self.disk.signed, obtained=self.disk.obtained, masked=self._read_masked(),
         )  # fmt: skip
         self.local.attached = True
         self._number, self._training, self._timer_ms = 0, False, 0
         self._under_way.clear()
         self._condemned.clear()
         self.react()
+
+    def _read_masked(self) -> OwnMasked | None:
+        """Return the newest masked answer, if its blob is whole."""
+        masked = self.disk.masked
+        return masked if masked is not None and masked.digest in self.disk.blobs else None
 
     def crash(self) -> None:
         """Lose everything that the disk has not synced."""
@@ -178,6 +184,7 @@ class NodeLife:
         if number != self._number:
             self._number = number
             self.local.forget_before(number)
+            self.disk.erase_roots(number)
             self._sweep()
         for effect in decide(self.state, self.local, self.now_ms):
             if isinstance(effect, Wake):

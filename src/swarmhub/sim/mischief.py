@@ -10,7 +10,7 @@ from swarmhub.contract.envelope import read_transaction, write_transaction
 from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, RoundRef
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates, get_leader
-from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING
+from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING, has_free_layout
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
@@ -68,6 +68,8 @@ class MischievousNode(SimNode):
     def _form_of(self, r: Round) -> Digest:
         if KINDS[r.kind].carries == DOCUMENT:
             return STATISTICS_LAYOUT
+        if has_free_layout(r) and self.world.forms.masked and r.is_masked:
+            return self.world.forms.masked.digest
         name = get_stage(self.world.spec, r).name
         return self.world.forms.of_stage.get(name, self.world.forms.model).digest
 

@@ -28,6 +28,7 @@ from swarmhub.protocol import (
     Sync,
     Synced,
     TrainingTask,
+    Wake,
     Watch,
     assign,
     audit_procedure,
@@ -38,15 +39,15 @@ from swarmhub.sim import contents
 from swarmhub.sim.audit_io import SimAuditIO, drive
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import DiskFull
-from swarmhub.sim.exchange import TalkingNode
 from swarmhub.sim.life import PAUSE_MS
+from swarmhub.sim.masks import MaskingNode
 from swarmhub.types import (
     MICRO,
     OFFER_DOMAIN,
 )
 
 
-class SimNode(TalkingNode):
+class SimNode(MaskingNode):
     """One node: its training, and its effects."""
 
     def _train(self) -> None:
@@ -122,6 +123,10 @@ class SimNode(TalkingNode):
                 self._watch(effect)
             case SendReceipt():
                 self.send_receipt(effect)
+            case Wake():
+                pass
+            case _:
+                self._mask_effect(effect)
 
     def _check(self, effect: Check) -> None:
         if effect.digest not in self.disk.blobs:

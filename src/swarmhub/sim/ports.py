@@ -13,7 +13,7 @@ from swarmhub.contract import Result, State
 from swarmhub.contract.records import Model, Spec
 from swarmhub.keys import PrivateKey
 from swarmhub.ledger import MemoryChain
-from swarmhub.protocol import LocalState, MergeDone, ReceiptCame, TrainingTask, Watch
+from swarmhub.protocol import LocalState, MaskOwn, MergeDone, ReceiptCame, TrainingTask, Watch
 from swarmhub.sim.contents import Blob, Forms
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.schedule import Schedule
@@ -91,6 +91,9 @@ class Observer(Protocol):
 
     def after_merge(self, node: Peer, number: int, digest: Digest) -> None:
         """Record that a node has merged a round."""
+
+    def after_masking(self, node: Peer, effect: MaskOwn, digest: Digest) -> None:
+        """Record what a masked answer is made of."""
 
     def before_giving(self, node: Peer, digest: Digest, asker: MemberId) -> None:
         """Check that a node may give a blob to another."""

@@ -59,9 +59,14 @@ class RunRecord:
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
         self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
+        self._total: Digest = ""  # the open round's settled sum
         self._merges: set[tuple[MemberId, int, Digest]] = set()  # (member, round, digest)
         self._access = [Access()]  # by height
         self._right: list[Blob] = []  # settled models, recomputed
+        self._begin_masks()
+
+    def _begin_masks(self) -> None:
+        """Begin the account of masked rounds."""
 
     @property
     def _faults(self) -> int:

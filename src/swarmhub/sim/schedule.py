@@ -44,6 +44,10 @@ ATTACKS = (
     "false_receipt", "forged_dispute", "excuse", "misshapen", "secretive",
     "reoffer", "copy", "rotate", "late_offer", "flee", "curious", "false_test",
 )  # fmt: skip
+MASK_ATTACKS = (
+    "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares",
+)  # fmt: skip
+MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
 RULES = NAMES
@@ -85,6 +89,7 @@ class Schedule:
     floats: int = FLOATS
     statistics: bool = False
     stages: bool = False  # of every kind
+    masked: bool = False  # the rounds of training
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -100,7 +105,9 @@ class Schedule:
                 f"merge {self.merge}, audit {self.audit}, seed {self.seed}"
                 + (f", max_share {self.max_share}" if self.max_share != 1000 else "")
                 + (f", floats {self.floats}" if self.floats != FLOATS else "")
-                + "".join(f", {n} yes" for n in ("statistics", "stages") if getattr(self, n)),
+                + "".join(
+                    f", {n} yes" for n in ("statistics", "stages", "masked") if getattr(self, n)
+                ),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.faults),
@@ -208,7 +215,8 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
         duplicate=rng.choice((0, 5, 20)), delay_ms=rng.choice(((1, 5), (1, 60), (1, 200))),
         faults=tuple(faults),
     )  # fmt: skip
-    return _ruling(seed, _pausing(seed, _prying(rng, _growing(rng, _rotating(rng, drawn)))))
+    drawn = _prying(rng, _growing(rng, _rotating(rng, drawn)))
+    return _masking(seed, _ruling(seed, _pausing(seed, drawn)))
 
 
 def _ruling(seed: int, schedule: Schedule) -> Schedule:
@@ -217,6 +225,24 @@ def _ruling(seed: int, schedule: Schedule) -> Schedule:
     rng = random.Random(f"rules {seed}")
     rule, cap = rng.choice(RULES), rng.choice((1000, 1000, 250, 350))
     return replace(schedule, merge=rule, max_share=cap if rule in WEIGHTED else 1000)
+
+
+def _masking(seed: int, schedule: Schedule) -> Schedule:
+    """Mask the rounds of training, in one schedule of four that has enough members; its Byzantine
+    members tell lies about masks, too."""
+    rng = random.Random(f"masks {seed}")
+    staying = schedule.founders - schedule.leavers
+    if rng.random() < 0.75 or len(staying) < MIN_MASKED:
+        return schedule
+    lies = [
+        Fault("lie", (m,), lie=lie)
+        for m in sorted(schedule.liars)
+        for lie in rng.sample(MASK_ATTACKS, rng.randint(0, 2))
+    ]
+    return replace(
+        schedule, masked=True, merge="weighted_mean", max_share=1000,
+        min_peers=max(3, schedule.min_peers), faults=(*schedule.faults, *lies),
+    )  # fmt: skip
 
 
 def _pausing(seed: int, schedule: Schedule) -> Schedule:

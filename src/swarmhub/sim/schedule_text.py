@@ -8,7 +8,7 @@ from typing import Any
 
 from swarmhub.errors import BadInput
 from swarmhub.merge import WEIGHTED
-from swarmhub.sim.schedule import ATTACKS, RULES, Fault, Schedule
+from swarmhub.sim.schedule import ATTACKS, MASK_ATTACKS, RULES, Fault, Schedule
 
 NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
@@ -63,6 +63,11 @@ def _check(schedule: Schedule) -> None:
         raise BadInput(
             f"Expected 2 to 1000000 floats, got {schedule.floats}; change the line that "
             "begins with 'nodes'."
+        )
+    if schedule.masked and schedule.merge != "weighted_mean":
+        raise BadInput(
+            f"Expected merge weighted_mean in a masked study, got {schedule.merge}; change the "
+            "line that begins with 'nodes'."
         )
     if not 1 <= schedule.min_peers <= schedule.nodes:
         raise BadInput(
@@ -133,7 +138,7 @@ def _sizes(line: str) -> dict[str, Any]:
             name == "merge" and value in RULES
         ):
             found[name] = value
-        elif name in ("statistics", "stages") and value in ("yes", "no"):
+        elif name in ("statistics", "stages", "masked") and value in ("yes", "no"):
             found[name] = value == "yes"
         else:
             raise BadInput(f"Expected a size of the swarm, got {part[:60]!r}; {HINT}.")
@@ -143,8 +148,9 @@ def _sizes(line: str) -> dict[str, Any]:
 def _act(found: re.Match[str]) -> Fault:
     number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
     lie = found["lie"] or ""
-    if (found["kind"] == "lie") != (lie in ATTACKS):
-        raise BadInput(f"Expected a lie of {', '.join(ATTACKS)}, got {found[0][:80]!r}.")
+    lies = (*ATTACKS, *MASK_ATTACKS)
+    if (found["kind"] == "lie") != (lie in lies):
+        raise BadInput(f"Expected a lie of {', '.join(lies)}, got {found[0][:80]!r}.")
     return Fault(
         found["kind"], tuple(map(int, found["members"].split())), number["at"], number["effect"],
         number["for"], number["by"], lie,

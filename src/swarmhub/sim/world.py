@@ -25,6 +25,7 @@ from swarmhub.contract.records import (
     Card,
     MergeRule,
     Model,
+    Privacy,
     Spec,
 )
 from swarmhub.contract.study.lifecycle import compute_spec_digest
@@ -50,6 +51,7 @@ from swarmhub.sim.ports import STUDY_NAME, Crashed, Restartable
 from swarmhub.sim.schedule import Fault, Schedule, schedule_of
 from swarmhub.types import CARD_DOMAIN, Digest, MemberId
 
+CLIP = 20_000_000  # no honest trainer moves further in a round
 ASK_MS = 500  # interval at which a hospital tries to enrol
 SPAN_MS = 240_000  # most take 20 s, few a minute; a run that has not ended by then never will
 MAX_STEPS = 30_000  # of each member: one that spins is broken, too
@@ -88,7 +90,7 @@ class World(ChainNetwork):
         accounts, cards = make_cards(schedule.nodes)
         super().__init__(schedule, accounts[0], cards)
         self.crash_count = 0
-        self.forms = Forms(schedule.floats)
+        self.forms = Forms(schedule.floats, schedule.masked)
         self.opinions = schedule.opinions
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
@@ -137,7 +139,7 @@ class World(ChainNetwork):
 
     def _is_over(self) -> bool:
         if not self.invariants.finished:
-            return False
+            return self.invariants.is_stalled()
         last = self.invariants.models[-1].digest
         return all(n.has_ended(last) for n in self.invariants.honest_participants())
 
@@ -296,6 +298,7 @@ def make_spec(schedule: Schedule) -> Spec:
     spec = Spec(
         name=STUDY_NAME, min_peers=schedule.min_peers, quorum_grace_ms=1500,
         leader_timeout_ms=3000, audit=schedule.audit,  # type: ignore[arg-type]
+        privacy=Privacy(masked=True, clip_millionths=CLIP) if schedule.masked else Privacy(),
     )  # fmt: skip
     rule = MergeRule(schedule.merge, max_share_permille=schedule.max_share)  # type: ignore[arg-type]
     if schedule.stages:

@@ -94,7 +94,7 @@ async def _open_ledger(home: Home, rounds: Rounds) -> ReadLedger:
 
 
 class Tracker:
-    """What is written, and what is due."""
+    """The steps that are written, and those that are due."""
 
     def __init__(
         self, home: Home, target: TrackTarget, writer: Writer, rounds: Rounds, ledger: ReadLedger
@@ -102,7 +102,7 @@ class Tracker:
         self._hospital = home.config.name
         self._writer, self._rounds, self._ledger = writer, rounds, ledger
         self._progress = Progress(home.root / "state" / "track.json", str(target))
-        self._asked: set[str] = set()  # studies whose run has been looked at since the start
+        self._asked: set[str] = set()  # studies with a run that has been looked at
 
     def find_due(self) -> tuple[list[Step], list[str]]:
         """Return the steps that are not written yet, and the studies whose run may be closed."""

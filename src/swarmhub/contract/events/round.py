@@ -158,6 +158,63 @@ class FalseMerge(RoundEvent):
 
 
 @dataclass(frozen=True)
+class KeysSent(RoundEvent):
+    """A member has sent its keys for the masks of a round."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class SharesDealt(RoundEvent):
+    """A member has dealt shares of its two secrets."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
+class FalseDealing(RoundEvent):
+    """A member has proven that a dealer sealed another share for it than it has dealt."""
+
+    dealer: MemberId
+    by: MemberId
+
+
+@dataclass(frozen=True)
+class KeysAskedAgain(RoundEvent):
+    """The round begins again with new keys; nothing was opened with the old ones."""
+
+    revision: int
+    roster: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class SumSettled(RoundEvent):
+    """The sum of the masked contributions is settled; its set is final."""
+
+    digest: Digest
+    leader: MemberId
+    members: tuple[MemberId, ...]  # of the set
+    receipts: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class ConfirmStarted(RoundEvent):
+    """Enough shares are shown: every node can compute the model, and a leader offers it."""
+
+    revision: int
+    term: int
+    leader: MemberId | None
+    members: tuple[MemberId, ...]  # the candidates
+
+
+@dataclass(frozen=True)
+class SharesShown(RoundEvent):
+    """A member has shown the shares that open the settled sum."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True)
 class Evaluated(RoundEvent):
     """The model of a round is scored by the members' evaluations."""
 

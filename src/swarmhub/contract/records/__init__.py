@@ -9,6 +9,8 @@ stages       what the rounds of a study compute
 declaration  the data of a study
 study        terms, enrolments, settled models and results
 round        the open round
+masks        the masks of a masked round
+privacy      what protects contributions from other members
 deadlines    what is due, and when
 """
 
@@ -59,6 +61,17 @@ from swarmhub.contract.records.genesis import (
     InheritedState,
     read_genesis_json,
 )
+from swarmhub.contract.records.masks import (
+    DEALINGS,
+    MASK_KEYS,
+    OPENINGS,
+    Dealt,
+    MaskedSum,
+    MaskKeys,
+    Masks,
+    Text,
+)
+from swarmhub.contract.records.privacy import Privacy
 from swarmhub.contract.records.round import (
     LEADERSHIP,
     MAX_STRIKES,
@@ -99,6 +112,7 @@ __all__ = [
     "CHAIN",
     "DEADLINE",
     "DEADLINE_MINUTES",
+    "DEALINGS",
     "DOUBLE_SIGN",
     "DUE",
     "DUE_KEYS",
@@ -107,10 +121,12 @@ __all__ = [
     "INVITATION",
     "KEY_OWNER",
     "LEADERSHIP",
+    "MASK_KEYS",
     "MAX_STRIKES",
     "MEMBER",
     "MOTION",
     "MOTIONS",
+    "OPENINGS",
     "RESULT",
     "ROUND",
     "SPEC",
@@ -123,6 +139,7 @@ __all__ = [
     "Contribution",
     "Deadline",
     "DeadlineKeys",
+    "Dealt",
     "Declaration",
     "DoubleSign",
     "DueMinutes",
@@ -141,6 +158,9 @@ __all__ = [
     "LastSettled",
     "Leadership",
     "LeftOut",
+    "MaskKeys",
+    "MaskedSum",
+    "Masks",
     "Member",
     "MergeRule",
     "Metric",
@@ -153,6 +173,7 @@ __all__ = [
     "Outcome",
     "Paused",
     "Position",
+    "Privacy",
     "Provenance",
     "Pseudobulk",
     "Receipt",
@@ -167,6 +188,7 @@ __all__ = [
     "StageKind",
     "StartModel",
     "Study",
+    "Text",
     "Until",
     "get_chain",
     "get_double_sign",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from swarmhub.contract.records.masks import Masks
 from swarmhub.contract.state import Overlay, Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
@@ -123,6 +124,21 @@ class Round:
     reports: tuple[Report, ...] = ()  # of this revision
     strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
     lead: Leadership = field(default_factory=Leadership)  # stored as a record of its own
+    masks: Masks | None = None  # of a masked round
+
+    @property
+    def is_masked(self) -> bool:
+        return self.masks is not None
+
+    def need_masks(self) -> Masks:
+        """Return the masks of a masked round (the caller has made sure that it is one)."""
+        if self.masks is None:
+            raise LookupError(f"round {self.number} of '{self.study}' has no masks")
+        return self.masks
+
+    def with_masks(self, **changes: Any) -> Round:
+        """Return the round with changes of its masks."""
+        return replace(self, masks=replace(self.need_masks(), **changes))
 
     def with_lead(self, **changes: Any) -> Round:
         """Return the round with changes of its leadership."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from swarmhub.contract.records.declaration import Declaration
+from swarmhub.contract.records.privacy import Privacy
 from swarmhub.contract.records.stages import MergeRule, Stage
 from swarmhub.contract.state import Table
 from swarmhub.types import Digest, MemberId
@@ -42,7 +43,7 @@ class Spec:
     merge: MergeRule = field(default_factory=MergeRule)
     metric: Metric = field(default_factory=Metric)
     audit: Literal["drawn", "full"] = "drawn"  # which parts of a merge auditors recompute
-    privacy: Literal["plain"] = "plain"
+    privacy: Privacy = field(default_factory=Privacy)
     sync_every: str = "1 epoch"  # batches or epochs between merges; for the trainers
     optimizer: Literal["keep", "reset"] = "reset"  # local optimiser state at a merge
     keep_local: tuple[str, ...] = ()  # name patterns of arrays that stay at home

@@ -33,7 +33,15 @@ from swarmhub.contract.refusals import (
     UnknownThing,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
-from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS, MERGING, PARAMETERS, is_taken
+from swarmhub.contract.round.kinds import (
+    COUNTS,
+    DOCUMENT,
+    KINDS,
+    MERGING,
+    PARAMETERS,
+    has_free_layout,
+    is_taken,
+)
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
@@ -122,6 +130,8 @@ def check_contribution(
     if not 1 <= tx.weight <= samples:
         raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
     check_contents(study, spec, r, member, tx)
+    if r.masks and tx.evaluations:
+        raise BadValue("evaluations", "none of one hospital in a masked round", len(tx.evaluations))
     check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
     check_provenance(tx.provenance)
 
@@ -154,7 +164,7 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         raise BadValue("nbytes", f"1 to {most} bytes of parameters", nbytes)
     if KINDS[r.kind].carries == DOCUMENT:
         expected = STATISTICS_LAYOUT
-    elif KINDS[r.kind].has_free_layout:
+    elif has_free_layout(r):
         expected = r.contributions[0].layout if r.phase == MERGING else ""
         if expected and nbytes != r.contributions[0].nbytes:
             raise BadValue(
@@ -166,7 +176,8 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         expected = spec.layout
     if not codec.is_digest(layout) or (expected and layout != expected):
         raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
-    if KINDS[r.kind].carries == PARAMETERS and study.current and nbytes != study.current.nbytes:
+    is_model = KINDS[r.kind].carries == PARAMETERS and not has_free_layout(r)
+    if is_model and study.current and nbytes != study.current.nbytes:
         raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
 
 

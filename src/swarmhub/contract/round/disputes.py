@@ -39,8 +39,9 @@ from swarmhub.contract.round.checks import (
     need_open_round,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader, has_led
-from swarmhub.contract.round.kinds import KINDS, MERGING, is_taken
-from swarmhub.contract.round.phases import next_term, put
+from swarmhub.contract.round.endings import put
+from swarmhub.contract.round.kinds import KINDS, is_led, is_taken
+from swarmhub.contract.round.phases import next_term
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
@@ -173,7 +174,7 @@ def keep_account(ctx: Context, name: str, member: Member) -> None:
     r = ROUND.get(ctx.state, name)
     if (
         r is None
-        or r.phase != MERGING
+        or not is_led(r)
         or not KINDS[r.kind].has_contributions
         or not has_led(r, member.id)
     ):

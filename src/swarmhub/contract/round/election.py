@@ -14,7 +14,7 @@ from collections.abc import Collection
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_receipts, compute_substitutes
 from swarmhub.contract.records import Round
-from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.round.kinds import KINDS, MERGING, takes_members
 from swarmhub.types import MemberId
 
 AUDITS = 1 << 32  # beyond every shard's number
@@ -59,6 +59,14 @@ def get_candidates(r: Round) -> tuple[MemberId, ...]:
     """Return the members that may lead: the contributors; in the initial round everyone on the
     roster."""
     return r.contributors if KINDS[r.kind].has_contributions else r.roster
+
+
+def get_expected(r: Round) -> tuple[MemberId, ...]:
+    """Return the members that the round waits for, or has: they need not say that they are
+    ready."""
+    if r.masks and not takes_members(r):
+        return tuple(sorted({*r.roster, *get_candidates(r)}))
+    return get_candidates(r) if r.phase == MERGING else r.roster
 
 
 def has_led(r: Round, member: MemberId) -> bool:

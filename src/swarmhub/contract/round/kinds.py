@@ -12,6 +12,15 @@ required member. MERGING fixes the set of contributions (its revision) and has a
 an `evaluate` round without counts has nothing to merge, and is settled at once. SETTLED is never
 stored: the settled model goes to the study, the round's record is replaced by that of the next one.
 
+A masked round (see `masks`) has more phases, and its leader merges numbers that say nothing alone:
+
+    OPEN -> KEYING -> DEALING -> COLLECTING -> MERGING -> UNMASKING -> CONFIRMING -> SETTLED
+
+In KEYING members send public keys (mostly they are there before the round opens), in DEALING each
+shares its two secrets among them. MERGING settles the sum of what they contributed; from then on
+its set is final. In UNMASKING members show the shares that open this one sum, so that every node
+computes the model; in CONFIRMING a leader has it confirmed and settled.
+
 min_peers is the round's own (see `minimum`).
 """
 
@@ -20,9 +29,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from swarmhub.contract.records import StageKind
+from swarmhub.contract.records import Round, StageKind
 
 OPEN, COLLECTING, MERGING, SETTLED = "OPEN", "COLLECTING", "MERGING", "SETTLED"
+KEYING, DEALING, UNMASKING, CONFIRMING = "KEYING", "DEALING", "UNMASKING", "CONFIRMING"
 DESCRIBE: StageKind = "describe"
 SUM: StageKind = "sum"
 INITIAL: StageKind = "initial"
@@ -38,21 +48,35 @@ COUNTS: Carries = "counts"  # as sums, or nothing
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase: its own deadline ("" for none), the transactions that are taken in it, and what
-    happens when a contribution is dropped."""
+    """A phase: its own deadline ("" for none), the transactions that are taken in it, what happens
+    when a contribution is dropped, and whether it has a leader."""
 
     closes: str  # in words, for the reference
     timer: str
     transactions: tuple[str, ...]
-    on_drop: Literal["stays", "goes back"]  # goes back: if the others are too few
+    on_drop: Literal["stays", "goes back", "is final"]  # goes back: if the others are too few
+    is_led: bool = False
 
 
 PHASES = {
     OPEN: Phase("min_peers of the roster are ready", "", ("round.ready",), "stays"),
+    KEYING: Phase(
+        "the whole roster has sent keys, or enough have and their time is over",
+        "keying",
+        ("round.ready", "round.key"),
+        "stays",
+    ),
+    DEALING: Phase(
+        "all with keys have dealt their shares, or enough have and their time is over",
+        "keying",
+        ("round.ready", "round.deal", "round.complain", "round.rekey"),
+        "stays",
+    ),
     COLLECTING: Phase(
         "the whole roster has contributed, or min_peers have and the grace is over",
         "grace",
-        ("round.ready", "round.contribute", "round.retract"),
+        ("round.ready", "round.contribute", "round.retract", "round.complain",
+         "round.rekey"),
         "stays",
     ),
     MERGING: Phase(
@@ -61,6 +85,20 @@ PHASES = {
         ("round.ready", "round.retract", "round.suspect", "round.unavailable", "round.invalid",
          "round.settle", "round.dispute", "round.recompute"),
         "goes back",
+        is_led=True,
+    ),
+    UNMASKING: Phase(
+        "as many members as the threshold have shown their shares",
+        "",
+        ("round.ready", "round.open"),
+        "is final",
+    ),
+    CONFIRMING: Phase(
+        "the leader has settled with enough receipts",
+        "term",
+        ("round.ready", "round.suspect", "round.settle"),
+        "is final",
+        is_led=True,
     ),
 }  # fmt: skip
 
@@ -90,14 +128,6 @@ class Kind:
         """Whether the layout of a round is that of most contributions, not the model's."""
         return self.carries in (SUMS, COUNTS)
 
-    def after(self, phase: str) -> str:
-        """The phase that follows."""
-        return self.phases[self.phases.index(phase) + 1]
-
-    def before(self, phase: str) -> str:
-        """The phase that a round goes back to."""
-        return self.phases[self.phases.index(phase) - 1]
-
 
 ALL_PHASES = (OPEN, COLLECTING, MERGING, SETTLED)
 KINDS: dict[str, Kind] = {
@@ -110,7 +140,56 @@ KINDS: dict[str, Kind] = {
         Kind(EVALUATE, ALL_PHASES, COUNTS),
     )
 }
-TIMERS = (*(p.timer for p in PHASES.values() if p.timer), "dispute", "reinstatement")
+MASKED_PHASES = (
+    OPEN, KEYING, DEALING, COLLECTING, MERGING, UNMASKING, CONFIRMING, SETTLED,
+)  # fmt: skip
+TIMERS = (
+    *dict.fromkeys(p.timer for p in PHASES.values() if p.timer),
+    "dispute",
+    "reinstatement",
+)
+
+
+def get_phases(r: Round) -> tuple[str, ...]:
+    """Return the phases of a round, in order."""
+    return MASKED_PHASES if r.is_masked else KINDS[r.kind].phases
+
+
+def get_after(r: Round, phase: str) -> str:
+    """Return the phase that follows one of the round."""
+    phases = get_phases(r)
+    return phases[phases.index(phase) + 1]
+
+
+def get_before(r: Round, phase: str) -> str:
+    """Return the phase that the round goes back to from one."""
+    phases = get_phases(r)
+    return phases[phases.index(phase) - 1]
+
+
+def has_free_layout(r: Round) -> bool:
+    """Return whether what the round merges has the layout of most contributions, not the model's.
+    Masked contributions are whole numbers in a form of their own."""
+    return KINDS[r.kind].has_free_layout or (r.is_masked and r.phase in (COLLECTING, MERGING))
+
+
+def is_led(r: Round) -> bool:
+    """Return whether the round has a leader now."""
+    return PHASES[r.phase].is_led
+
+
+def is_set_final(r: Round) -> bool:
+    """Return whether nothing changes the set of contributions any more: shares that open their sum
+    are shown, and no other sum of them may ever be opened."""
+    return PHASES[r.phase].on_drop == "is final"
+
+
+def takes_members(r: Round) -> bool:
+    """Return whether a member that becomes ready now takes part in this round. Once secrets are
+    dealt, others have no mask in common with it."""
+    if r.is_masked:
+        return r.phase in (OPEN, KEYING)
+    return not (r.phase == MERGING and KINDS[r.kind].has_contributions)
 
 
 def is_taken(phase: str, transaction: str) -> bool:

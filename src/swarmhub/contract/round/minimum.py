@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.records import Round, Spec, Study
-from swarmhub.contract.round.kinds import MERGING
+from swarmhub.contract.round.kinds import MERGING, takes_members
+from swarmhub.contract.round.masks import compute_least_set, is_masked_stage
 from swarmhub.contract.stages import get_stage
 from swarmhub.types import MemberId
 
@@ -28,6 +29,8 @@ def reckon(spec: Spec, r: Round, enrolled: tuple[MemberId, ...]) -> Round:
     stage = get_stage(spec, r)
     enrolled = tuple(m for m in enrolled if stage.takes(m))
     least = min(spec.min_peers, len(stage.members) or spec.min_peers)
+    if is_masked_stage(spec, stage):
+        least = max(least, compute_least_set(spec.privacy.colluders))
     return replace(r, enrolled=enrolled, min_peers=compute_min_peers(least, len(enrolled)))
 
 
@@ -45,13 +48,19 @@ def take_in(spec: Spec, study: Study, r: Round, member: MemberId) -> Round | Non
     """Return the round with an enrolled member; None if that one has to wait for the next round,
     because this one, which has enough, would need more contributions with it, or is of a stage
     without it."""
-    if member in r.enrolled:
+    if member in r.enrolled and (r.masks is None or can_mask(r, member)):
         return r
-    if not get_stage(spec, r).takes(member):
+    if not get_stage(spec, r).takes(member) or (r.masks and not takes_members(r)):
         return None
     grown = reckon_with_all(spec, study, r)
-    lacks = r.phase != MERGING and not r.grace
+    lacks = takes_members(r) and r.phase != MERGING and not r.grace
     return grown if lacks or grown.min_peers <= r.min_peers else None
+
+
+def can_mask(r: Round, member: MemberId) -> bool:
+    """Return whether a member can take part in a masked round: before secrets are dealt, or with
+    a part in them."""
+    return takes_members(r) or member in r.need_masks().keyed
 
 
 def is_staffed(r: Round) -> bool:

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Literal
 
-from swarmhub.contract import deadlines, events, quotas
+from swarmhub.contract import deadlines, events
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
-    CHAIN,
     RESULT,
     ROUND,
     SPEC,
     STUDY,
-    LastSettled,
-    LeftOut,
-    Paused,
     Position,
     Round,
     Spec,
     Study,
 )
+from swarmhub.contract.round.contributions import (
+    compute_grace_ms,
+    leave_odd_ones_out,
+    note_settled,
+)
 from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.endings import clear_deadlines, end_study, put
 from swarmhub.contract.round.kinds import (
     COLLECTING,
+    CONFIRMING,
+    DEALING,
+    KEYING,
     KINDS,
     MERGING,
     OPEN,
-    PHASES,
     SETTLED,
-    TIMERS,
+    UNMASKING,
+    get_after,
+    has_free_layout,
+    is_led,
+    is_set_final,
 )
-from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
+from swarmhub.contract.round.masks import (
+    compute_capacity,
+    compute_threshold,
+    forget_dealings,
+    has_keys,
+    make_masks,
+)
+from swarmhub.contract.round.minimum import is_enough, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.contract.stages import compute_next, get_position, get_stages
 from swarmhub.contract.study.start_model import begins_with_model, take_start
@@ -46,6 +59,7 @@ MAX_TERM_MS = 30 * 86_400_000
 def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
     """Open the round after a settled one, or end the study. `is_met`: the test of its stage
     holds."""
+    forget_dealings(ctx.state, r)
     go_on(ctx, r.study, get_position(r), last, is_met)
 
 
@@ -79,6 +93,7 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     STUDY.put(ctx.state, name, record=replace(study, ready=tuple(sorted(coming - {*roster}))))
     r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
               at.stage, at.turn, ctx.env.time_ms, revision=at.revision)  # fmt: skip
+    r = replace(r, masks=make_masks(spec, stage, at.revision))
     r = r.with_lead(term=at.term, since_term=at.term)
     put(ctx, reckon_with_all(spec, study, r))
     opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)
@@ -98,68 +113,90 @@ def advance(ctx: Context, name: str) -> None:
     """Advance the round as far as its contributions allow."""
     spec, r = SPEC.need(ctx.state, name), ROUND.need(ctx.state, name)
     if r.phase == OPEN and is_enough(spec, r, r.roster):
-        r = enter(ctx, r, KINDS[r.kind].after(OPEN))
+        r = enter(ctx, r, get_after(r, OPEN))
+    if r.phase == KEYING:
+        r = advance_keys(ctx, spec, r)
+    if r.phase == DEALING:
+        r = advance_dealing(ctx, spec, r)
     if r.phase != COLLECTING or not is_enough(spec, r, r.contributors):
         return
     if set(r.contributors) >= set(r.roster) or r.grace == "over":
-        close(ctx, spec, r)
+        if r.masks and len(r.contributions) < r.masks.threshold:
+            ask_keys_again(ctx, r)  # fewer keys have a lower threshold
+        else:
+            close(ctx, spec, r)
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
         deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
+
+
+def advance_keys(ctx: Context, spec: Spec, r: Round) -> Round:
+    """Begin the dealing once the roster has sent its keys, or enough of it have and their time is
+    over. A late member holds no share, and takes part in a later round."""
+    keyed = tuple(m for m in r.roster if has_keys(ctx, r, m))
+    if not is_enough(spec, r, keyed):
+        return r
+    if set(keyed) != set(r.roster) and r.grace != "over":
+        if not r.grace:
+            r = replace(r, grace="running")
+            put(ctx, r)
+            deadlines.mark(ctx.state, f"keying/{r.study}", spec.leader_timeout_ms)
+        return r
+    deadlines.clear(ctx.state, f"keying/{r.study}")
+    deadlines.mark(ctx.state, f"keying/{r.study}", spec.leader_timeout_ms)
+    threshold = compute_threshold(len(keyed), spec.privacy.colluders)
+    r = replace(r, roster=keyed, grace="").with_masks(keyed=keyed, threshold=threshold)
+    return enter(ctx, r, DEALING)
+
+
+def advance_dealing(ctx: Context, spec: Spec, r: Round) -> Round:
+    """Begin to collect once all with keys have dealt, or enough have and their time is over."""
+    masks = r.need_masks()
+    enough = is_enough(spec, r, masks.dealt) and len(masks.dealt) >= masks.threshold
+    if not enough or (set(masks.dealt) != set(masks.keyed) and r.grace != "over"):
+        return r
+    deadlines.clear(ctx.state, f"keying/{r.study}")
+    capacity = compute_capacity(STUDY.need(ctx.state, r.study), masks.dealt)
+    r = replace(r, roster=masks.dealt, grace="").with_masks(capacity=capacity)
+    return enter(ctx, r, COLLECTING)
+
+
+def end_keying(ctx: Context, name: str) -> None:
+    """End the time for keys or dealings: go on with those that have come, once they are enough."""
+    r = ROUND.get(ctx.state, name)
+    if r is not None and r.phase in (KEYING, DEALING):
+        put(ctx, replace(r, grace="over"))
+        advance(ctx, name)
+
+
+def start_unmasking(ctx: Context, r: Round) -> None:
+    """Make the set final, since its masked sum is settled: shares that open it may be shown."""
+    deadlines.clear(ctx.state, f"term/{r.study}")
+    r = replace(r, revision=r.revision + 1, reports=())
+    enter(ctx, r.with_lead(suspects=(), former_accounts=()), UNMASKING)
+
+
+def start_confirming(ctx: Context, r: Round) -> None:
+    """Have a leader confirm the model that every node can compute now."""
+    enter(ctx, r, CONFIRMING)
 
 
 def close(ctx: Context, spec: Spec, r: Round) -> None:
     """Close the collection: merge the contributions of one layout, if these are enough; the others
     are left out. If they are not enough, the round goes on to collect."""
     deadlines.clear(ctx.state, f"grace/{r.study}")
-    if KINDS[r.kind].has_free_layout:
+    if has_free_layout(r):
         r = leave_odd_ones_out(ctx, r)
-    if not is_enough(spec, r, r.contributors):
+    least = r.masks.threshold if r.masks else 0
+    if not is_enough(spec, r, r.contributors) or len(r.contributions) < least:
         put(ctx, replace(r, grace=""))
         return
     gone = {o.member for o in r.left_out} - set(r.contributors)
     r = replace(r, roster=tuple(m for m in r.roster if m not in gone))
-    phase = KINDS[r.kind].after(COLLECTING)
+    phase = get_after(r, COLLECTING)
     if phase == MERGING and not any(c.digest for c in r.contributions):
         phase = SETTLED  # metrics only: nothing to merge
     enter(ctx, r, phase)
-
-
-def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
-    """Return the round without contributions of another layout than most have (if as many have
-    each: than that of the lowest member id). If the rest is too few, they are waited for again."""
-    count = Counter((c.layout, c.nbytes) for c in r.contributions)
-    most = max(count.values())
-    chosen = next(c for c in r.contributions if count[c.layout, c.nbytes] == most)
-    form = (chosen.layout, chosen.nbytes)
-    odd = [c for c in r.contributions if (c.layout, c.nbytes) != form]
-    if not odd:
-        return r
-    for c in odd:
-        left = events.LeftOut(r.study, r.number, c.member, c.layout, chosen.layout, chosen.member)
-        ctx.emit(left)
-    gone = {c.member for c in odd}
-    return replace(
-        r,
-        contributions=tuple(c for c in r.contributions if c.member not in gone),
-        left_out=(*r.left_out, *(LeftOut(c.member, c.layout) for c in odd)),
-        revision=r.revision + 1,
-    )
-
-
-def note_settled(ctx: Context, study: Study, r: Round) -> Study:
-    """Record that the round was settled with these contributions, and when."""
-    last = {s.member: s for s in study.settled}
-    now_ms = ctx.env.time_ms
-    last.update({m: LastSettled(m, r.number, now_ms, r.stage, r.turn) for m in r.contributors})
-    return replace(study, settled=tuple(last[m] for m in sorted(last)))
-
-
-def compute_grace_ms(spec: Spec, r: Round) -> int:
-    """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
-    this is at least a leader's time: otherwise a member that is always first, and serves its
-    contribution to nobody, would be in each set instead of an honest one."""
-    return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
 
 
 def enter(ctx: Context, r: Round, phase: str) -> Round:
@@ -173,20 +210,20 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         return r
     r = pass_over_false_leaders(r)
     put(ctx, r)
-    if phase == MERGING:
+    if is_led(r):
         mark_term(ctx, r)
-        ctx.emit(
-            events.MergeStarted(
-                r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r))
-            )
-        )
+        at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
+        if phase == MERGING:
+            ctx.emit(events.MergeStarted(*at))
+        else:
+            ctx.emit(events.ConfirmStarted(*at))
     return r
 
 
 def next_term(ctx: Context, name: str) -> None:
     """Pass the lead to the next in line; contributions stay."""
     r = ROUND.need(ctx.state, name)
-    if r.phase != MERGING:
+    if not is_led(r):
         return
     before = get_leader(r)
     r = pass_over_false_leaders(r.with_lead(term=r.lead.term + 1, suspects=()))
@@ -221,149 +258,39 @@ def mark_term(ctx: Context, r: Round) -> None:
     deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
 
 
-def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
-    """Exclude a contribution from the set because enough members have reported it."""
-    ctx.emit(events.Excluded(name, member, why))
-    if why == "invalid":
-        r = ROUND.need(ctx.state, name)
-        put(ctx, replace(r, strikes=(*r.strikes, member)))
-    drop_member(ctx, name, member)
-
-
-def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
-    """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
-    `willing`: by its own will, which it may not repeat again and again; a leader with a merge that
-    is disputed leads no more in this round then.
-
-    Below min_peers the round collects again, with all contributions that it still has; it may need
-    fewer without a member that has left its study.
-    """
-    study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
-    if r is None:
-        return
-    spec = SPEC.need(ctx.state, name)
-    if study.samples_of(member) is None:
-        r = leave_out(spec, r, member)
-    part = r.contribution_of(member) is not None or member in get_candidates(r)
-    r = replace(r, roster=tuple(m for m in r.roster if m != member))
-    if not part:
-        put(ctx, r)
-        advance(ctx, name)
-        return
-    r = void_part(ctx, r, member, willing)
-    if PHASES[r.phase].on_drop == "stays":
-        enough = is_enough(spec, r, r.contributors)
-        if not enough:
-            deadlines.clear(ctx.state, f"grace/{name}")
-        put(ctx, replace(r, grace=r.grace if enough else ""))
-        advance(ctx, name)
-    elif not is_enough(spec, r, get_candidates(r)):
-        collect_again(ctx, spec, study, r, member)
-    else:
-        put(ctx, r)
-        next_term(ctx, name)
-    mark_reinstatement(ctx, name)
-
-
-def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
-    """Return the round in a new revision, without the member's contribution."""
-    if willing and note_flight(ctx, r, member):
-        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
-    contributed = r.contribution_of(member) is not None
-    r = replace(
-        r,
-        contributions=tuple(c for c in r.contributions if c.member != member),
-        strikes=(*r.strikes, member) if willing else r.strikes,
-        revision=r.revision + 1,
-        reports=(),
-    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
-    deadlines.clear(ctx.state, f"dispute/{r.study}")
-    if contributed:
-        ctx.emit(events.Voided(r.study, r.number, member, r.revision))
-    return r
-
-
-def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
-    """Record that a leader has ended the dispute of its own merge; return whether this is so."""
-    fled = r.lead.dispute
-    if fled is None or fled.leader != member:
-        return False
-    ctx.emit(
-        events.DisputeAbandoned(
-            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
-        )
-    )
-    return True
-
-
-def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
-    """Go back to the phase before the merge, since too few are left without a member."""
-    deadlines.clear(ctx.state, f"term/{r.study}")
-    back = KINDS[r.kind].before(MERGING)
-    if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
-        r = reckon_with_all(spec, study, r)
-    ready = {m for m in study.ready if m in r.enrolled}
-    roster = tuple(sorted({*r.roster, *ready} - {gone}))
-    later = tuple(m for m in study.ready if m not in ready)
-    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
-    r = replace(r, phase=back, grace="", roster=roster)
-    put(ctx, r.with_lead(term=r.lead.term + 1))
-    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
-    advance(ctx, r.study)
-
-
-def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
-    """Suspend a running study, because it has lost a required member or is `paused`: its open round
-    is void, and goes on once the study is started again."""
-    study, r = STUDY.need(ctx.state, name), ROUND.need(ctx.state, name)
-    at = replace(get_position(r), term=r.lead.term + 1, revision=r.revision + 1)
-    study = replace(study, status="suspended", ready=(), resumes=at, paused=paused)
-    STUDY.put(ctx.state, name, record=study)
-    close_rounds(ctx, name)
-
-
-def close_rounds(ctx: Context, name: str) -> None:
-    """Delete the open round of a study."""
-    ROUND.put(ctx.state, name, record=None)
-    clear_deadlines(ctx, name)
-    chain = ctx.chain
-    running = tuple(s for s in chain.running if s != name)
-    CHAIN.put(ctx.state, record=replace(chain, running=running))
-
-
-def end_study(ctx: Context, name: str, status: Literal["finished", "expired"]) -> None:
-    """End a study: no round is open any more; models and lineage stay. A study that has never been
-    started leaves the state. One that was started keeps its name: receipts and offers that were
-    signed for its rounds contain it, and would be valid for another study of this name."""
-    study = STUDY.need(ctx.state, name)
-    STUDY.put(
-        ctx.state, name, record=replace(study, status=status, ready=(), resumes=None, paused=None)
-    )
-    close_rounds(ctx, name)
-    for timer in ("expiry", "approvals"):
-        deadlines.clear(ctx.state, f"{timer}/{name}")
-    ctx.emit(events.StudyEnded(name, status))
-    if study.status == "proposed":
-        drop_study(ctx, study)
-
-
-def drop_study(ctx: Context, study: Study) -> None:
-    """Delete a study that has never been started from the state; its events stay."""
-    for timer in ("expiry", "proposal", "approvals"):
-        deadlines.clear(ctx.state, f"{timer}/{study.name}")
-    STUDY.put(ctx.state, study.name, record=None)
-    SPEC.put(ctx.state, study.name, record=None)
-    quotas.release(ctx.state, study.proposer, "proposals", study.name)
-    for entry in study.enrolled:
-        quotas.release(ctx.state, entry.member, "enrolments", study.name)
-
-
 def end_grace(ctx: Context, name: str) -> None:
     """End the grace of a collecting round."""
     r = ROUND.get(ctx.state, name)
     if r is not None and r.phase == COLLECTING:
         put(ctx, replace(r, grace="over"))
         advance(ctx, name)
+
+
+def ask_keys_again(
+    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
+) -> None:
+    """Begin a masked round again with new keys: contributions are void, and masked anew from the
+    answers of the same trainers. Only as long as the set is not final: no share is shown."""
+    if is_set_final(r):
+        raise ValueError(f"round {r.number} of '{r.study}' has a final set")
+    forget_dealings(ctx.state, r)
+    spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
+    clear_deadlines(ctx, r.study)
+    r = reckon_with_all(spec, study, r)
+    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
+    roster = tuple(sorted(coming - set(without)))
+    later = tuple(m for m in study.ready if m not in roster)
+    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
+    revision = r.revision + 1
+    r = replace(
+        r, phase=OPEN, roster=roster, revision=revision, contributions=(), reports=(), grace="",
+        masks=make_masks(spec, get_stages(spec)[r.stage], revision),
+    )  # fmt: skip
+    term = r.lead.term + 1
+    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
+    ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
+    mark_reinstatement(ctx, r.study)
+    advance(ctx, r.study)
 
 
 def mark_reinstatement(ctx: Context, name: str) -> None:
@@ -373,26 +300,3 @@ def mark_reinstatement(ctx: Context, name: str) -> None:
     r, key = ROUND.get(ctx.state, name), f"reinstatement/{name}"
     if r is not None and r.suspended and not deadlines.is_marked(ctx.state, key):
         deadlines.mark(ctx.state, key, SPEC.need(ctx.state, name).leader_timeout_ms)
-
-
-def end_reinstatement(ctx: Context, name: str) -> None:
-    """Let suspended members join again: the round may need them, if they are honest and others
-    never come. If it still collects, in a new revision: what was refused can be sent again."""
-    r = ROUND.get(ctx.state, name)
-    if r is None:
-        return
-    ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
-    strikes = tuple(m for m in r.strikes if m not in r.suspended)
-    revision = r.revision if r.phase == MERGING else r.revision + 1
-    put(ctx, replace(r, strikes=strikes, revision=revision))
-
-
-def put(ctx: Context, r: Round) -> None:
-    """Store the open round."""
-    ROUND.put(ctx.state, r.study, record=r)
-
-
-def clear_deadlines(ctx: Context, name: str) -> None:
-    """Forget the round's deadlines."""
-    for timer in TIMERS:
-        deadlines.clear(ctx.state, f"{timer}/{name}")

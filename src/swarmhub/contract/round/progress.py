@@ -11,8 +11,10 @@ from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
     RESULT,
     ROUND,
+    SPEC,
     STUDY,
     Contribution,
+    MaskedSum,
     Model,
     Report,
     Result,
@@ -39,18 +41,26 @@ from swarmhub.contract.round.checks import (
     need_led_round,
     need_open_round,
 )
-from swarmhub.contract.round.election import get_candidates, get_leader
-from swarmhub.contract.round.kinds import KINDS, MERGING, TRAIN
-from swarmhub.contract.round.minimum import take_in
+from swarmhub.contract.round.contributions import note_settled
+from swarmhub.contract.round.drops import drop_member, exclude
+from swarmhub.contract.round.election import get_candidates, get_expected, get_leader
+from swarmhub.contract.round.endings import put, suspend
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    DEALING,
+    KINDS,
+    MERGING,
+    TRAIN,
+    takes_members,
+)
+from swarmhub.contract.round.minimum import is_enough, take_in
 from swarmhub.contract.round.phases import (
     advance,
-    drop_member,
-    exclude,
+    ask_keys_again,
     mark_term,
     next_term,
-    note_settled,
     open_next,
-    put,
+    start_unmasking,
 )
 from swarmhub.contract.round.scores import take_scores
 from swarmhub.contract.stages import get_stage
@@ -73,13 +83,14 @@ def ready(ctx: Context, tx: Ready) -> None:
     study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
-    expected = get_candidates(r) if r.phase == MERGING else r.roster
-    if member.id in expected or member.id in study.ready:
+    if member.id in get_expected(r) or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
     joined = take_in(spec, study, r, member.id)
-    if joined is None or (r.phase == MERGING and KINDS[r.kind].has_contributions):
+    if joined is None or not takes_members(r):
         ctx.emit(events.BecameReady(tx.study, r.number + 1, member.id))
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
+        if r.masks and is_waiting_for_more(spec, r):
+            ask_keys_again(ctx, r)
         return
     need_few_strikes(r, member)
     ctx.emit(events.BecameReady(tx.study, r.number, member.id))
@@ -93,6 +104,15 @@ def ready(ctx: Context, tx: Ready) -> None:
         advance(ctx, tx.study)
 
 
+def is_waiting_for_more(spec: Spec, r: Round) -> bool:
+    """Return whether a masked round has dealt its secrets, and too few have contributed: then it
+    begins again with all that come, or it might wait for one that is gone beside one that is
+    there."""
+    return (
+        r.phase in (DEALING, COLLECTING) and not r.grace and not is_enough(spec, r, r.contributors)
+    )
+
+
 def contribute(ctx: Context, tx: Contribute) -> None:
     """Store a member's parameters for this round: the first ones count, from the current model
     only."""
@@ -102,7 +122,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise AlreadyDone(f"member {member.id} has contributed to round {r.number}")
     need_few_strikes(r, member)
     joined = take_in(spec, study, r, member.id)
-    if joined is None:
+    if joined is None or (r.masks and member.id not in r.masks.dealt):
         raise NotAllowed("a member that was enrolled when the round opened",
                          f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
     check_contribution(study, spec, r, member.id, tx)
@@ -179,6 +199,9 @@ def settle(ctx: Context, tx: Settle) -> None:
     if tx.met and get_stage(spec, r).until is None:
         raise BadValue("met", "false: the stage has no test", tx.met)
     check_receipts(ctx, r, tx, member)
+    if r.masks and r.phase == MERGING:
+        settle_sum(ctx, r, tx, member.id)
+        return
     candidates = get_candidates(r)
     model = make_model(study, spec, r, tx, member.id)
     study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
@@ -193,6 +216,25 @@ def settle(ctx: Context, tx: Settle) -> None:
     STUDY.put(ctx.state, r.study, record=study)
     ctx.emit(events.Settled(model, lineage))
     open_next(ctx, r, candidates, tx.met)
+    if r.masks:
+        suspend_without_required(ctx, r.study)
+
+
+def settle_sum(ctx: Context, r: Round, tx: Settle, leader: MemberId) -> None:
+    """Settle the sum of masked contributions: the set is final, and shares may open it."""
+    receipts = tuple(p.member for p in tx.receipts)
+    ctx.emit(events.SumSettled(r.study, r.number, tx.digest, leader, r.contributors, receipts))
+    total = MaskedSum(tx.digest, tx.nbytes, tx.layout, leader, receipts)
+    start_unmasking(ctx, r.with_masks(total=total))
+
+
+def suspend_without_required(ctx: Context, name: str) -> None:
+    """Suspend a study if a required member has left while the set of its round was final."""
+    study = STUDY.need(ctx.state, name)
+    gone = [m for m in SPEC.need(ctx.state, name).required if study.samples_of(m) is None]
+    if gone and ROUND.get(ctx.state, name):
+        suspend(ctx, name)
+        ctx.emit(events.StudySuspended(name, gone[0]))
 
 
 def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId) -> Model:

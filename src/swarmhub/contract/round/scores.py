@@ -36,9 +36,9 @@ def compute_score(study: Study, r: Round, digest: str, name: str) -> Score | Non
     if not found or not digest:
         return None
     metrics = {}
-    for name in sorted({n for _, e in found for n in e.metrics}):
-        having = [(weight, e.metrics[name]) for weight, e in found if name in e.metrics]
-        metrics[name] = sum(w * value for w, value in having) // sum(w for w, _ in having)
+    for each in sorted({n for _, e in found for n in e.metrics}):
+        having = [(weight, e.metrics[each]) for weight, e in found if each in e.metrics]
+        metrics[each] = sum(w * value for w, value in having) // sum(w for w, _ in having)
     weight = sum(w for w, _ in found)
     members = tuple(member for member, e in seen if name in e.metrics)
     return Score(digest, sum(e.samples for _, e in found), weight, metrics, members)

@@ -35,8 +35,9 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowed, UnknownThing
-from swarmhub.contract.round import phases
+from swarmhub.contract.round import drops, endings, phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
+from swarmhub.contract.round.kinds import is_set_final
 from swarmhub.contract.stages import check_members, check_stages, get_stages
 from swarmhub.contract.study.approvals import (
     add_approval,
@@ -45,6 +46,7 @@ from swarmhub.contract.study.approvals import (
     find_lapsed,
     mark_lapse,
 )
+from swarmhub.contract.study.privacy import check_privacy, check_room
 from swarmhub.contract.study.start_model import check_start
 from swarmhub.contract.transactions import (
     Amend,
@@ -113,6 +115,7 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     check_expiry(spec)
     check_start(ctx, spec)
     check_stages(ctx, spec, resumes.stage if resumes else 0)
+    check_privacy(ctx, spec)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
         raise BadValue("metric.name", METRIC_NAME, spec.metric.name)
@@ -238,6 +241,7 @@ def enrol(ctx: Context, tx: Enrol) -> None:
         raise AlreadyDone(f"member {member.id} is enrolled in '{tx.study}'")
     if not 1 <= tx.samples <= MAX_SAMPLES:
         raise BadValue("samples", f"1 to {MAX_SAMPLES}", tx.samples)
+    check_room(SPEC.need(ctx.state, tx.study), study)
     quotas.need_enrolment(ctx.state, member.id, tx.study)
     quotas.hold(ctx.state, member.id, "enrolments", tx.study)
     entry = Enrolment(member.id, tx.samples)
@@ -270,9 +274,10 @@ def withdraw_member(ctx: Context, name: str, member: MemberId, *, willing: bool)
     ctx.emit(events.Withdrawn(name, member))
     ctx.recount = True
     if study.status == "running":
-        phases.drop_member(ctx, name, member, willing=willing)
-        if member in SPEC.need(ctx.state, name).required and ROUND.get(ctx.state, name):
-            phases.suspend(ctx, name)
+        drops.drop_member(ctx, name, member, willing=willing)
+        r = ROUND.get(ctx.state, name)
+        if r and member in SPEC.need(ctx.state, name).required and not is_set_final(r):
+            endings.suspend(ctx, name)
             ctx.emit(events.StudySuspended(name, member))
     elif study.status == "proposed":  # the study's record has nothing of the member
         quotas.release(ctx.state, member, "enrolments", name)
@@ -333,8 +338,12 @@ def pause(ctx: Context, tx: Pause) -> None:
     if study.status != "running":
         raise NotAllowed("members of a running study", f"pause it; '{tx.study}' is {study.status}")
     check_reason(tx.reason)
-    phases.note_flight(ctx, ROUND.need(ctx.state, tx.study), member.id)
-    phases.suspend(ctx, tx.study, Paused(member.id, tx.reason))
+    r = ROUND.need(ctx.state, tx.study)
+    if is_set_final(r):
+        raise NotAllowed("members of a study without a sum that is being unmasked",
+                         f"pause it; round {r.number} has to settle first")  # fmt: skip
+    drops.note_flight(ctx, r, member.id)
+    endings.suspend(ctx, tx.study, Paused(member.id, tx.reason))
     ctx.emit(events.StudyPaused(tx.study, member.id, tx.reason))
 
 
@@ -343,7 +352,7 @@ def finish(ctx: Context, tx: Finish) -> None:
     member = ctx.need_member()
     study = need_live_study(ctx, tx.study)
     need_steward(ctx, study, member, "end the study")
-    phases.end_study(ctx, tx.study, "finished")
+    endings.end_study(ctx, tx.study, "finished")
 
 
 def release(ctx: Context, tx: Release) -> None:
@@ -387,7 +396,7 @@ def expire(ctx: Context, name: str) -> None:
     """End a study when its time is over: nothing of it runs any more."""
     study = STUDY.get(ctx.state, name)
     if study is not None and not study.is_over:
-        phases.end_study(ctx, name, "expired")
+        endings.end_study(ctx, name, "expired")
 
 
 def lapse_approvals(ctx: Context, name: str) -> None:
@@ -407,7 +416,7 @@ def lapse(ctx: Context, name: str) -> None:
     study = STUDY.get(ctx.state, name)
     if study is not None and study.status == "proposed":
         ctx.emit(events.ProposalLapsed(name, study.proposer))
-        phases.drop_study(ctx, study)
+        endings.drop_study(ctx, study)
 
 
 def _is_enrolled(study: Study, member: Member) -> bool:

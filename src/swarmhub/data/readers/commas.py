@@ -1,4 +1,4 @@
-"""A look for decimal commas in a text table whose decimal mark nobody has stated.
+"""A look for decimal commas in a text table without a stated decimal mark.
 
 The first rows are looked at. A column has decimal commas if most of its cells are numbers, some of
 them with one comma that can be no separator of thousands (1,5 or 0,123 and not 1,234), and none

@@ -96,8 +96,8 @@ def needs_votes(signed: Sequence[SignedHeader], place: int) -> bool:
 
 
 def count_power(one: SignedHeader, digest: Digest, found: ValidatorSet) -> int:
-    """Return the power of the validators whose votes hold. Raises Malformed if the votes are not of
-    the set, each once and in order."""
+    """Return the power of the validators with votes that hold. Raises Malformed if the votes are
+    not of the set, each once and in order."""
     commit, before, power = one.commit, -1, 0
     for vote in commit.votes if commit else ():
         if not before < vote.validator < len(found.validators):

@@ -187,8 +187,8 @@ class StoreReader:
         return [int(row[0]) for row in rows]
 
     def find_results(self, tx: str) -> list[tuple[int, str, str]]:
-        """Return height, id and code of the results of kept blocks whose id begins with these hex
-        digits, oldest first."""
+        """Return height, id and code of the results of kept blocks with an id that begins with
+        these hex digits, oldest first."""
         rows = self._read(
             "SELECT height, results FROM blocks WHERE instr(results, ?) ORDER BY height", f'["{tx}'
         )

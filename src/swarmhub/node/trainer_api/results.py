@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from swarmhub.contract.records import ROUND, SPEC, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
-from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS, TRAIN
+from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, INITIAL, KINDS, TRAIN
 from swarmhub.contract.stages import get_stage
-from swarmhub.errors import BadContribution, BlobError, TrainerError
+from swarmhub.errors import BadContribution, BlobError, MaskError, TrainerError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing
 from swarmhub.node import work
@@ -22,6 +22,7 @@ from swarmhub.node.study_driver import AGAIN_S, StudyDriver
 from swarmhub.node.trainer_api.messages import TaskResult
 from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.params import Fingerprint, Layout
+from swarmhub.privacy import ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.types import Digest
@@ -90,6 +91,8 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
+            if layout is not None and spec.privacy.masked and task.kind in (INITIAL, TRAIN):
+                need_maskable(layout)
         prepare = functools.partial(
             prepare_answer,
             given.number,
@@ -156,3 +159,11 @@ class ResultIntake:
 
 class _StillShort(Exception):
     """Raised if this machine has been short of a resource for too long."""
+
+
+def need_maskable(layout: Layout) -> None:
+    """Raise TrainerError, with the array, for parameters that cannot be masked."""
+    try:
+        ring_layout(layout)
+    except MaskError as error:
+        raise TrainerError(str(error)) from None

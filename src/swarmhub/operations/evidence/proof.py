@@ -1,4 +1,4 @@
-"""What proves blocks, by the kind of ledger: here the signatures of their writers.
+"""Proofs of blocks, by the kind of ledger: here the signatures of their writers.
 
 A ledger of one machine is a chain of blocks, each signed by the member that has written it; of a
 ledger of many machines see `many_machines`. Faults are sentences without a place; "" is none.

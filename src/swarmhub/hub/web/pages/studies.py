@@ -93,7 +93,7 @@ async def show_one(request: web.Request) -> web.Response:
 
 
 def list_held(seen: Seen, study: Study) -> list[Model]:
-    """Return the models that this hospital may use, and whose arrays are here: those that a recipe
+    """Return the models that this hospital may use, with arrays that are here: those that a recipe
     has trained."""
     if seen.view.need_spec(study.name).data is None:
         return []
@@ -158,7 +158,7 @@ class Figure:
 
 
 def list_figures(page: StudyPage, metric: str) -> list[Figure]:
-    """Return the figures of the newest training round whose merged model has been measured."""
+    """Return the figures of the newest training round with a merged model that was measured."""
     training = [r for r in page.settled if r.model.kind == TRAIN]
     newest = next((r for r in reversed(training) if any(s.merged for s in r.sites)), None)
     found = []

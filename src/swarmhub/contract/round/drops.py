@@ -1,0 +1,162 @@
+"""Members that leave a round: what becomes of its set, its leader and its masks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmhub.contract import deadlines, events
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import (
+    ROUND,
+    SPEC,
+    STUDY,
+    Round,
+    Spec,
+    Study,
+)
+from swarmhub.contract.round.election import get_candidates
+from swarmhub.contract.round.endings import put
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    DEALING,
+    MERGING,
+    PHASES,
+    get_before,
+    is_led,
+    is_set_final,
+)
+from swarmhub.contract.round.masks import (
+    drop_keys,
+)
+from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
+from swarmhub.contract.round.phases import advance, ask_keys_again, mark_reinstatement, next_term
+from swarmhub.types import MemberId
+
+
+def exclude(ctx: Context, name: str, member: MemberId, why: str) -> None:
+    """Exclude a contribution from the set because enough members have reported it."""
+    ctx.emit(events.Excluded(name, member, why))
+    if why == "invalid":
+        r = ROUND.need(ctx.state, name)
+        put(ctx, replace(r, strikes=(*r.strikes, member)))
+    drop_member(ctx, name, member)
+
+
+def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False) -> None:
+    """Void a member's part of the open round: a new revision of the set, and maybe a new leader.
+    `willing`: by its own will, which it may not repeat again and again; a leader with a merge that
+    is disputed leads no more in this round then.
+
+    Below min_peers the round collects again, with all contributions that it still has; it may need
+    fewer without a member that has left its study.
+    """
+    study, r = STUDY.need(ctx.state, name), ROUND.get(ctx.state, name)
+    if r is None:
+        return
+    spec = SPEC.need(ctx.state, name)
+    if study.samples_of(member) is None:
+        r = leave_out(spec, r, member)
+        drop_keys(ctx.state, name, r.number + 1, member)
+    if is_set_final(r):
+        put(ctx, r)
+        return
+    if r.phase == DEALING and member in r.need_masks().keyed:
+        ask_keys_again(ctx, r, without=[member])
+        return
+    part = r.contribution_of(member) is not None or member in get_candidates(r)
+    r = replace(r, roster=tuple(m for m in r.roster if m != member))
+    if not part:
+        put(ctx, r)
+        if is_enough_masked(spec, r):
+            advance(ctx, name)
+        else:
+            ask_keys_again(ctx, r, without=[member])
+        return
+    r = void_part(ctx, r, member, willing)
+    if PHASES[r.phase].on_drop == "stays":
+        enough = is_enough(spec, r, r.contributors)
+        if not enough:
+            deadlines.clear(ctx.state, f"grace/{name}")
+        put(ctx, replace(r, grace=r.grace if enough else ""))
+        if not is_enough_masked(spec, r):
+            ask_keys_again(ctx, r, without=[member])
+        else:
+            advance(ctx, name)
+    elif not is_enough(spec, r, get_candidates(r)):
+        collect_again(ctx, spec, study, r, member)
+    else:
+        put(ctx, r)
+        next_term(ctx, name)
+    mark_reinstatement(ctx, name)
+
+
+def is_enough_masked(spec: Spec, r: Round) -> bool:
+    """Return whether those of a masked round's dealers that are still on the roster can make up a
+    set; True for a round that has no dealers (yet)."""
+    if r.masks is None or r.phase not in (COLLECTING, MERGING):
+        return True
+    left = set(r.masks.dealt) & set(r.roster)
+    return is_enough(spec, r, left) and len(left) >= r.masks.threshold
+
+
+def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
+    """Return the round in a new revision, without the member's contribution."""
+    if willing and note_flight(ctx, r, member):
+        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
+    contributed = r.contribution_of(member) is not None
+    r = replace(
+        r,
+        contributions=tuple(c for c in r.contributions if c.member != member),
+        strikes=(*r.strikes, member) if willing else r.strikes,
+        revision=r.revision + 1,
+        reports=(),
+    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
+    deadlines.clear(ctx.state, f"dispute/{r.study}")
+    if contributed:
+        ctx.emit(events.Voided(r.study, r.number, member, r.revision))
+    return r
+
+
+def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
+    """Record that a leader has ended the dispute of its own merge; return whether this is so."""
+    fled = r.lead.dispute
+    if fled is None or fled.leader != member:
+        return False
+    ctx.emit(
+        events.DisputeAbandoned(
+            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+        )
+    )
+    return True
+
+
+def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
+    """Go back to the phase before the merge, since too few are left without a member."""
+    deadlines.clear(ctx.state, f"term/{r.study}")
+    if r.masks is not None:  # with new keys: an answer that was lost may be another one now
+        ask_keys_again(ctx, r, without=[gone] if study.samples_of(gone) is None else [])
+        return
+    back = get_before(r, MERGING)
+    if not set(study.ready) <= set(r.enrolled):  # newcomers are waited for, too
+        r = reckon_with_all(spec, study, r)
+    ready = {m for m in study.ready if m in r.enrolled}
+    roster = tuple(sorted({*r.roster, *ready} - {gone}))
+    later = tuple(m for m in study.ready if m not in ready)
+    STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
+    r = replace(r, phase=back, grace="", roster=roster)
+    put(ctx, r.with_lead(term=r.lead.term + 1))
+    ctx.emit(events.CollectsAgain(r.study, r.number, roster))
+    advance(ctx, r.study)
+
+
+def end_reinstatement(ctx: Context, name: str) -> None:
+    """Let suspended members join again: the round may need them, if they are honest and others
+    never come. If it still collects, in a new revision: what was refused can be sent again."""
+    r = ROUND.get(ctx.state, name)
+    if r is None:
+        return
+    ctx.emit(events.Reinstated(name, r.number, tuple(sorted(r.suspended))))
+    strikes = tuple(m for m in r.strikes if m not in r.suspended)
+    is_fixed = is_led(r) or is_set_final(r)
+    revision = r.revision if is_fixed else r.revision + 1
+    put(ctx, replace(r, strikes=strikes, revision=revision))

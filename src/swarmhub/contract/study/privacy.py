@@ -1,0 +1,58 @@
+"""The privacy of a study's terms: what it asks for, and what it excludes.
+
+masked excludes       because
+robust merge rules    they compare contributions, and a masked one says nothing
+a test of `train`     it reads whole numbers of the model as the leader merges them
+members of a stage    sums of two sets that differ by one member tell that one's part
+fewer than 3 members  of a sum of two, either knows the other's part
+"""
+
+from __future__ import annotations
+
+from swarmhub.contract.context import Context
+from swarmhub.contract.records import Privacy, Spec, Stage, Study
+from swarmhub.contract.refusals import BadValue
+from swarmhub.contract.round.masks import MAX_MASKED, compute_least_set, is_masked_stage
+from swarmhub.contract.stages import get_stages
+
+MAX_CLIP = 1_000_000_000_000  # millionths
+
+
+def check_privacy(ctx: Context, spec: Spec) -> None:
+    """Refuse terms with parts that exclude each other."""
+    privacy = spec.privacy
+    if not privacy.masked:
+        if privacy != Privacy():
+            raise BadValue("privacy", "masked = true beside colluders and clip", "masked = false")
+        return
+    if not 1 <= privacy.colluders <= MAX_MASKED - 2:
+        raise BadValue("privacy.colluders", f"1 to {MAX_MASKED - 2}", privacy.colluders)
+    if not 1 <= privacy.clip_millionths <= MAX_CLIP:
+        expected = f"1 to {MAX_CLIP} millionths"
+        raise BadValue("privacy.clip_millionths", expected, privacy.clip_millionths)
+    least, members = compute_least_set(privacy.colluders), len(ctx.chain.active)
+    if members < least:
+        expected = f"at most {members - 2} for a consortium of {members} members"
+        raise BadValue("privacy.colluders", expected, privacy.colluders)
+    for stage in get_stages(spec):
+        if is_masked_stage(spec, stage):
+            check_masked_stage(stage)
+
+
+def check_masked_stage(stage: Stage) -> None:
+    """Refuse a stage that cannot be masked."""
+    if stage.rule.name != "weighted_mean" or stage.rule.max_share_permille != 1000:
+        expected = "weighted_mean without a cap in a masked study: other rules compare members"
+        raise BadValue("rule", expected, stage.rule.name)
+    if stage.until is not None:
+        raise BadValue("until", "none in a masked training stage", stage.until.array)
+    if stage.members:
+        expected = "none in a masked training stage: all that are enrolled"
+        raise BadValue("members", expected, list(stage.members))
+
+
+def check_room(spec: Spec, study: Study) -> None:
+    """Refuse one more enrolled member than a masked study may have."""
+    if spec.privacy.masked and len(study.enrolled) >= MAX_MASKED:
+        expected = f"at most {MAX_MASKED} members in a masked study"
+        raise BadValue("enrolled", expected, len(study.enrolled) + 1)
