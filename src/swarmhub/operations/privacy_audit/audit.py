@@ -86,7 +86,7 @@ def describe_audit(held: Held, attacks: tuple[Attack, ...], seed: int) -> Audit:
         terms=record.model.spec,
         round=record.round,
         recipe=held.recipe,
-        privacy=str(record.spec.privacy),
+        privacy="masked" if record.spec.privacy.masked else "plain",
         members=members,
         others=others,
         rows=sum(part.rows for part in held.parts if part is not None),

@@ -178,6 +178,8 @@ def _code_held(site: Site) -> Floats:
 
 
 def _find_fault(held: Held) -> str:
+    if held.spec.privacy.masked:
+        return "Training rounds are masked: members read a sum, and no update of this hospital."
     if held.recipe not in LINEAR:
         return "An update is inverted for linear recipes only."
     site = held.site
