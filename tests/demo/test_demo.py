@@ -100,6 +100,47 @@ def test_the_evaluation_is_settled_as_counts(outcome):
     assert all("numpy" in site.software and len(site.data) == 64 for site in found.sites)
 
 
+@pytest.fixture(scope="module")
+def audited(outcome):
+    """Cleveland's audit of the demo's model, as JSON, and its home."""
+    home = next(outcome[0].glob("sites/01-*/home"))
+    data = outcome[0] / "tables" / "cleveland.csv"
+    done = swarmhub("privacy", "audit", "demo", "--data", data, "--home", home, "--json")
+    assert done.returncode == 0, done.stderr
+    return home, json.loads(done.stdout)
+
+
+def test_the_demos_model_is_attacked_with_own_patients(audited):
+    found = audited[1]
+    figures = {a["name"]: {f["name"]: f for f in a["figures"]} for a in found["attacks"]}
+    assert (found["members"], found["others"], found["is_same_data"]) == (212, 91, True)
+    for attack in ("membership by loss", "membership by shadows"):
+        assert figures[attack]["auroc"]["low"] < 0.5 < figures[attack]["auroc"]["high"]
+    assert figures["inversion of an update"]["contrast"]["low"] > 0.6
+    assert figures["site by models without a hospital"]["chance"]["value"] == 0.25
+    reasons = {a["name"]: a["reason"] for a in found["attacks"] if a["reason"]}
+    assert list(reasons) == ["membership by trajectory"]
+
+
+def test_an_audit_is_in_the_report_and_in_evidence(audited, tmp_path):
+    home, found = audited
+    place = tmp_path / "evidence"
+    done = swarmhub("evidence", "export", "demo", "--out", place, "--home", home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((place / "privacy" / "audit.json").read_bytes()) == found
+    report = json.loads((place / "report" / "report.json").read_bytes())
+    assert report["leakage"] == found
+    assert swarmhub("evidence", "verify", place).returncode == 3
+
+
+def test_rows_that_were_not_trained_on_are_refused(outcome, audited):
+    other = outcome[0] / "tables" / "hungary.csv"
+    done = swarmhub("privacy", "audit", "demo", "--data", other, "--home", audited[0])
+    assert done.returncode == 2
+    assert "are not those that this hospital trained 'demo' on" in " ".join(done.stderr.split())
+    assert json.loads((audited[0] / "local/demo/privacy.json").read_bytes()) == audited[1]
+
+
 def test_leadership_goes_round(outcome):
     assert len(set(outcome[1]["leaders"])) >= 2
 

@@ -37,6 +37,7 @@ def network(tmp_path_factory):
             data.mkdir()
             write_table(data / "later.csv", 10 + i)
             write_table(data / "earlier.csv", 20 + i)
+            write_table(data / "trained.csv", i)
             home.config = replace(home.config, hub_data=str(data))
             home.write_config()
         for i in (1, 2, 3):
@@ -156,6 +157,25 @@ def test_rest_and_the_command_give_the_same_figures(robot, network, tmp_path):
     assert (figures, found["data"], found["model"]) == (said["figures"], said["data"], model)
 
 
+def test_a_model_is_attacked_with_the_patients_it_saw(enter, network):
+    rosa, model = enter("rosa"), network.study("markers").current.digest
+    assert "<option>trained.csv" in rosa.page(f"/studies/markers/privacy?model={model}")
+    given = {"study": "markers", "model": model, "file": "trained.csv"}
+    form = urlencode({"csrf": rosa.csrf(), "next": "/", **given})
+    status, _, text = rosa.ask("POST", "/do/privacy.audit", form, **KIND)
+    assert (status, "membership by loss" in text) == (200, True), text
+    acted = read_acts(network.homes[0], "markers")[-1]
+    assert (acted.person, acted.kind, acted.tx) == ("rosa", "privacy.audit", model)
+
+
+@pytest.mark.parametrize("file", ["later.csv", "../node.toml", ""])
+def test_other_files_than_the_trainers_are_refused(robot, network, file):
+    given = {"study": "markers", "model": network.study("markers").current.digest, "file": file}
+    status, said = robot.rest("POST", "/acts/privacy.audit", given)
+    assert status in (404, 409), said
+    assert re.match("The rows in later|There is no file|Expected the file", said["error"])
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -181,7 +201,8 @@ def test_a_viewer_takes_nothing_along(enter, network):
         assert act not in page
         form = urlencode({"csrf": vera.csrf(), "next": "/", "study": "markers", "model": "0"})
         assert vera.ask("POST", f"/do/{act}", form, **KIND)[0] == 403
-    for path in ("/studies/markers/validation", f"/downloads/{'0' * 32}-markers-model.zip"):
+    pages = ("/studies/markers/validation", "/studies/markers/privacy")
+    for path in (*pages, f"/downloads/{'0' * 32}-markers-model.zip"):
         assert vera.ask("GET", path)[0] == 403
     assert lying(network) == []
 
