@@ -190,6 +190,24 @@ def test_a_person_proposes_and_the_record_names_them(web, network):
     assert "min_peers" in text
 
 
+def test_a_chosen_privacy_is_read_before_it_is_proposed(web, network):
+    rosa = web("rosa")
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    asked = {"csrf": rosa.csrf(), "terms": TERMS.replace('"relapse"\n', '"hidden"\n', 1)}
+
+    def ask(**more):
+        status, _, text = rosa.ask("POST", "/studies/new", urlencode({**asked, **more}), **kind)
+        terms = re.search(r"<textarea[^>]*>(.*?)</textarea>", text, re.S)
+        return status, text, html.unescape(terms[1]) if terms else ""
+
+    status, text, terms = ask(do="propose", privacy="masked", clip="2.5")
+    assert (status, "masked = true" in terms, "clip = 2.5" in terms) == (200, True, True)
+    assert "The privacy was written into the terms" in text
+    assert network.read(lambda s: s.get("study/hidden")) is None
+    status, text, terms = ask(do="check", privacy="masked", clip="0")
+    assert (status, terms, "privacy.clip" in text) == (422, asked["terms"], True)
+
+
 def test_a_draft_and_a_check_read_files_of_one_folder_alone(web, network):
     rosa = web("rosa")
     kind = {"Content_Type": "application/x-www-form-urlencoded"}

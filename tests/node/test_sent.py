@@ -14,6 +14,7 @@ from swarmhub.node.outgoing import Outgoing, kind_of
 from swarmhub.node.sent import ALL, Sent, SentBook, sent_of
 from swarmhub.operations.sent import Total, add_up
 from swarmhub.protocol import LocalState
+from swarmhub.protocol.observations import OwnMasked
 
 
 def entry(i=0, **changes):
@@ -147,6 +148,15 @@ def test_a_blob_is_of_the_kind_that_the_study_knows():
     kinds = {d: kind_of(c.state, local, d) for d in (mine, other, r.base, digest("stranger"))}
     assert list(kinds.values()) == ["parameters", "passed on", "merged", None]
     assert {*kinds.values()} - {None} <= set(sent.KINDS)
+
+
+def test_a_masked_contribution_is_of_a_kind_of_its_own():
+    c = merging(2)
+    r, local = c.round(), LocalState(HEART, 1, set())
+    mine, other = (r.contribution_of(m) for m in (1, 2))
+    local.masked = OwnMasked(r.number, 0, digest("plain"), mine.digest, "", 1, mine.layout, 1)
+    kinds = [kind_of(c.state, local, d) for d in (mine.digest, other.digest, digest("plain"))]
+    assert kinds == ["masked parameters", "passed on", None]
 
 
 def test_totals_are_by_kind_receiver_and_study():

@@ -86,7 +86,8 @@ def test_each_outcome_has_the_recipes_that_are_named_for_it() -> None:
         plan.complete(spec)
     numbers = replace(spec, data=Declaration(Outcome("y", "continuous")), options={"model": "mlp"})
     with pytest.raises(
-        BadInput, match="'continuous' the model logistic or elastic_net or trees or deep or cnn,"
+        BadInput,
+        match="'continuous' the model logistic or elastic_net or trees or fedavg or deep or",
     ):
         plan.complete(numbers)
 

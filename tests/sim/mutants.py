@@ -29,6 +29,7 @@ class Mutant:
     lie: str = ""  # a lie without which the fault cannot show
     floats: int = 0  # the size of a model in which alone the fault can show
     story: str = ""  # a scenario that shows a fault which the seeds show too seldom
+    masked: bool = False  # a fault of masked rounds
     first: int = 0  # the seed at which the search begins: where it was last noticed
 
 
@@ -209,6 +210,24 @@ MUTANTS = [
            ".hex(), writer=writer.public,",
            '"", _txs_digest(txs), _results_digest(results, events),\n        hash_of(tree)'
            ".hex(), writer=writer.public,"),
+    Mutant("a round is paused while its sum is opened", C + "study.lifecycle",
+           "r = ROUND.need(ctx.state, tx.study)\n    if is_set_final(r):",
+           "r = ROUND.need(ctx.state, tx.study)\n    if False:", masked=True),
+    Mutant("a final set changes", C + "round.drops",
+           "if is_set_final(r):\n        put(ctx, r)", "if False:\n        put(ctx, r)",
+           story="a_member_leaves_while_its_sum_is_opened", masked=True),
+    Mutant("two shares open a secret", C + "round.masks",
+           "return max(n - compute_faults(n), colluders + 2, (n + colluders) // 2 + 1)", "return 2",
+           masked=True),
+    Mutant("shown shares not checked", C + "round.masking",
+           "check_part(terms, dealing, member, get_part(r, dealer), value)", "pass",
+           "false_shares", masked=True),
+    Mutant("shares not checked when they are dealt", R + "mask_procedure",
+           "complaint = work.find_fault(root, keying, dealt)", 'complaint = ""', "bad_shares",
+           masked=True),
+    Mutant("two answers masked with one key", R + "mask_procedure",
+           'vault.bind(keying.number, keying.keying, "answer", effect.digest)', "pass",
+           masked=True),
 ]  # fmt: skip
 
 

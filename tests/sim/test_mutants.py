@@ -16,6 +16,8 @@ def plan_for(mutant, seed):
     if mutant.story:
         return parse_schedule((SCENARIOS / f"{mutant.story}.txt").read_text())
     schedule = schedule_of(seed, rounds=6)
+    if mutant.masked:
+        schedule = mask(schedule, seed)
     if not mutant.lie:
         return schedule
     faults = tuple(
@@ -28,6 +30,18 @@ def plan_for(mutant, seed):
     return dataclasses.replace(
         schedule, faults=(*faults, *liar), min_peers=min_peers, floats=floats
     )
+
+
+def mask(schedule, seed):
+    """The schedule with masked rounds, a pause, and somebody that leaves."""
+    pause = Fault("pause", (1,), at_ms=700 + 37 * seed, for_ms=300)
+    is_full = not schedule.leavers | schedule.outsiders
+    going = [Fault("withdraw", (5,), at_ms=500 + 91 * seed)] if is_full else []
+    return dataclasses.replace(
+        schedule, masked=True, merge="weighted_mean", max_share=1000, floats=3,
+        min_peers=3,
+        faults=(*schedule.faults, pause, *going),
+    )  # fmt: skip
 
 
 @pytest.mark.campaign

@@ -47,7 +47,13 @@ def demo(
             help="Rounds of training at most; default: 20, with --kill-leader 30.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A recipe, as in the terms.")] = "logistic",
+    model: Annotated[
+        str, typer.Option(help="A recipe, as in the terms; default: logistic, masked fedavg.")
+    ] = "",
+    privacy: Annotated[
+        str,
+        typer.Option(help="plain, or masked: of what each trained, others learn the sum alone."),
+    ] = "plain",
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,
@@ -97,10 +103,9 @@ def demo(
     from swarmhub.demo.yardstick import yardstick_of
     from swarmhub.operations.engine import need_engine
     from swarmhub.recipes.plan import get_model
-    from swarmhub.recipes.registry import find_recipe, list_for, need_packages
+    from swarmhub.recipes.registry import find_recipe, need_packages
 
-    if model not in list_for("binary"):
-        raise BadInput(f"Expected --model {' or '.join(list_for('binary'))}, got {model!r}.")
+    model = need_model(model, privacy)
     if ledger not in LEDGERS:
         raise BadInput(f"Expected --ledger {' or '.join(LEDGERS)}, got {ledger!r}.")
     if ledger == "cometbft":
@@ -109,10 +114,11 @@ def demo(
     if site is None and any(own):
         raise BadInput("--label, --test and the like go with --site NAME=FILE; give your tables.")
     ruled = (merge, max_share) != ("weighted_mean", 1000)
-    if study is not None and (site is None or any(own) or rounds or kill_leader or ruled):
+    is_told = any(own) or rounds or kill_leader or ruled or privacy != "plain"
+    if study is not None and (site is None or is_told):
         raise BadInput(
             "Expected --study with --site NAME=FILE, and without --label, --test, --rounds, "
-            "--merge, --kill-leader and the like: the terms say it."
+            "--merge, --privacy, --kill-leader and the like: the terms say it."
         )
     rule = parse_rule(merge, max_share)
     files = parse_sites(site) if site else None
@@ -125,6 +131,7 @@ def demo(
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
         positive, patient, sample, tuple(exclude or ()), hub or hub_auto, hub_auto, rule,
+        privacy,
     )  # fmt: skip
 
     def sites() -> tuple[Any, list[Any]]:
@@ -144,6 +151,22 @@ def demo(
 
     with screen:
         run_demo(options, sites, screen.listener, started, tell)
+
+
+def need_model(model: str, privacy: str) -> str:
+    """Return the recipe, the default one if none is named. Raises BadInput if there is none of this
+    name, or if it cannot be masked and should be."""
+    from swarmhub.operations.privacy_terms import MODES
+    from swarmhub.recipes.registry import find_default, list_for, list_maskable
+
+    if privacy not in MODES:
+        raise BadInput(f"Expected --privacy {' or '.join(MODES)}, got {privacy!r}.")
+    known = list_maskable("binary") if privacy == "masked" else list_for("binary")
+    model = model or find_default("binary", privacy == "masked")
+    if model not in known:
+        masked = " with --privacy masked" if privacy == "masked" else ""
+        raise BadInput(f"Expected --model {' or '.join(known)}{masked}, got {model!r}.")
+    return model
 
 
 def new_root() -> Path:

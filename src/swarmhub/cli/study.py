@@ -66,6 +66,7 @@ def new(
     out: Annotated[Path, typer.Option(help="The new file.")] = Path("study.toml"),
     outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
     name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
+    privacy: Annotated[str, typer.Option(help="plain, or masked training rounds.")] = "plain",
     separator: SeparatorOption = "",
     decimal: DecimalOption = "",
     sheet: SheetOption = "",
@@ -77,7 +78,10 @@ def new(
     an example, or empty. Nothing leaves this machine, and no file is overwritten."""
     from swarmhub.data.reading import Files
     from swarmhub.examples.new_study import draft_example
-    from swarmhub.operations.new_study import new_study, write_new
+    from swarmhub.operations.new_study import new_study, with_privacy, write_new
+    from swarmhub.operations.privacy_terms import read_mode
+
+    mode = read_mode(privacy)
 
     if from_ and example:
         raise BadInput("Expected --from or --example, got both; leave one out.")
@@ -87,6 +91,7 @@ def new(
         options = read_options(read)
         files = Files(tuple(from_ or ()), separator, decimal, sheet, format_, options)
         made = new_study(files if from_ else None, outcome, name)
+    made = with_privacy(made, mode) if mode.masked else made
     write_new(made, out)
     if json_:
         print(json.dumps({**codec.to_json(made), "out": str(out)}, indent=2, ensure_ascii=False))

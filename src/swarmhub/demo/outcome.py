@@ -55,6 +55,8 @@ class Outcome:
     patients: int
     strength: str = ""  # the penalty that the swarm has chosen
     measure: str = "AUC"  # the main figure, for people
+    privacy: str = "plain"
+    hidden: tuple[str, ...] = ()  # what others did not see, and what they did, for people
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -75,6 +77,7 @@ class Outcome:
                     for name, f in self.scores.own.items()
                 },
             },
+            "privacy": self.privacy,
             "model_digest": self.model_digest,
             "model": str(self.model_folder),
             "report": str(self.report),

@@ -24,6 +24,7 @@ from swarmhub.demo.models import read_held, read_layout
 from swarmhub.demo.options import Options
 from swarmhub.demo.outcome import Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.patience import Patience, say_what_is_missing
+from swarmhub.demo.privacy import say_hidden
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
@@ -37,6 +38,7 @@ from swarmhub.hub.process import make_link, say_link
 from swarmhub.ledger import Committed
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.operations.models import Target, export_model
+from swarmhub.operations.privacy_terms import name_mode
 from swarmhub.operations.report.write import write_report
 
 MARKER = "demo.json"
@@ -212,6 +214,8 @@ class Demo:
             await client.enrol(self.spec.name, site.rows)
         await self._desks[0].submit(Start(self.spec.name))
         self.screen.step(f"all {n} approved and joined the study '{self.spec.name}'")
+        if self.spec.privacy.masked:
+            self.screen.step("masked: hospitals train, and the others learn the sum of all alone")
 
     # watching
 
@@ -281,6 +285,8 @@ class Demo:
             homes=[h.root for h in self.homes],
             patients=self.held_out.patients,
             measure=self.held_out.yardstick.title,
+            privacy=name_mode(self.spec.privacy),
+            hidden=say_hidden(self.spec, self.homes),
         )
 
     async def _next_news(self) -> News | None:

@@ -121,6 +121,8 @@ def show_outcome(outcome: Outcome) -> None:
     for name, figure in outcome.scores.own.items():
         if figure.value is not None:
             console.print(f"  {say_own(name, figure)}", highlight=False)
+    for sentence in outcome.hidden:
+        console.print(f"  {sentence}", highlight=False)
     for t in outcome.takeovers:
         console.print(
             f"Takeover: {t.frm} was killed in round {t.round}; {t.to} settled it as term "

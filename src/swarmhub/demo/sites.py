@@ -10,6 +10,7 @@ from typing import Any
 from swarmhub.contract.consortium.thresholds import compute_quorum
 from swarmhub.contract.records import Declaration, MergeRule, Metric, Outcome, Spec
 from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import NO_CAP, count_training_rounds
 from swarmhub.data.findings import Findings
 from swarmhub.data.heart import write_heart
@@ -18,6 +19,7 @@ from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput, plain
 from swarmhub.merge import NAMES, TRIMMED, WEIGHTED
+from swarmhub.operations.privacy_terms import read_mode
 from swarmhub.operations.studies import read_spec
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
@@ -91,7 +93,12 @@ def check_rule(options: Options, spec: Spec) -> None:
 
 
 def make_spec(options: Options, hospitals: int) -> Spec:
-    """Return the terms of the demo's study for so many hospitals."""
+    """Return the terms of the demo's study for so many hospitals. Raises BadInput if they are too
+    few for its privacy."""
+    privacy = read_mode(options.privacy)
+    least = compute_least_set(privacy.colluders)
+    if privacy.masked and hospitals < least:
+        raise BadInput(f"Expected {least} sites or more with --privacy masked, got {hospitals}.")
     positive = (options.positive,) if options.positive else POSITIVE
     outcome = Outcome(
         options.label, positive=positive, negative=() if options.positive else NEGATIVE
@@ -112,6 +119,7 @@ def make_spec(options: Options, hospitals: int) -> Spec:
             metric=Metric("auc", "max"),
             seed=SEED,
             options={"model": options.model},
+            privacy=privacy,
             data=declared,
         )
     )

@@ -15,6 +15,7 @@ MEMBERS = frozenset(
     (
         "member",
         "by",
+        "dealer",
         "leader",
         "before",
         "sponsor",
@@ -89,6 +90,8 @@ SENTENCES: dict[type[e.Event], str] = {
     e.KeysAskedAgain: "round {number} of '{study}' begins again with new keys (revision "
     "{revision}) for {roster}",
     e.SumSettled: "{leader} settles the masked sum of {members} in round {number} of '{study}'",
+    e.ConfirmStarted: "round {number} of '{study}': the sum of {members} is open; {leader} offers "
+    "the model",
     e.SharesShown: "{member} shows its shares of the sum of round {number} of '{study}'",
     e.Evaluated: "the model of round {number} of '{study}' has {metrics} on {samples} samples",
     e.Settled: "{leader} settles round {number} of '{study}' ({stage} {turn}, term {term}): model "

@@ -3,6 +3,7 @@
     logistic   bias + w.x; the linear recipe of every kind of outcome, with K of them for K >= 3
                classes
     elastic_net    the same, of few features
+    fedavg     the same, by averaging
     mlp        bias + w.x + v.tanh(W'x / sqrt(p) + c); of binary outcomes only
     cox        w.x, bounded by FARTHEST on either side; of times to an event, with the curves that
                `survival` checks
@@ -150,6 +151,7 @@ NETWORKS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
 ARCHITECTURES = {
     "logistic": LINEAR,
     "elastic_net": replace(LINEAR, kinds=("binary", "continuous"), name="elastic net"),
+    "fedavg": LINEAR,
     "mlp": Architecture(
         lambda a, p, e: {
             "bias": (1,), "hidden.bias": (h := _size(a, "mix"),), "hidden.weight": (p, h),
@@ -198,14 +200,15 @@ def need_architecture(recipe: str, design: Design | None = None) -> Architecture
 def name_method(recipe: str, kind: OutcomeKind, outputs: int) -> str:
     """Return the statistical name of a recipe for an outcome with so many margins; its own name if
     no package has it here."""
-    if recipe == "logistic" and kind == "continuous":
-        return "ridge regression"
-    if recipe == "logistic" and outputs > 1:
-        return "softmax regression"
     try:
-        return need_architecture(recipe).name
+        architecture = need_architecture(recipe)
     except BadInput:
         return recipe
+    if architecture is LINEAR and kind == "continuous":
+        return "ridge regression"
+    if architecture is LINEAR and outputs > 1:
+        return "softmax regression"
+    return architecture.name
 
 
 def check_arrays(recipe: str, design: Design, arrays: Arrays, outputs: int = 1) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarmhub.contract.names import is_study_name
-from swarmhub.contract.records import Declaration, Inputs, Outcome, Spec
+from swarmhub.contract.records import Declaration, Inputs, Outcome, Privacy, Spec
 from swarmhub.data.frames import Frame
 from swarmhub.data.guess.declaration import Guess, guess_blocks, guess_declaration
 from swarmhub.data.reading import Files, propose_decimal, read_frames
@@ -23,6 +23,7 @@ from swarmhub.data.schema import TABLE, Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.operations.data_check import DataChecked, check_data
 from swarmhub.operations.new_study_text import Excluded, write_annotated, write_declared
+from swarmhub.operations.privacy_terms import set_privacy
 from swarmhub.operations.studies import parse_spec
 from swarmhub.recipes.plan import complete
 from swarmhub.recipes.preparing import Sources
@@ -76,6 +77,13 @@ def new_study(files: Files | None = None, outcome: str = "", name: str = "") -> 
     guesses += [("to check", f.sentence) for f in checked.findings if f.level == "warning"]
     problems = tuple(f.sentence for f in checked.findings if f.level == "error")
     return NewStudy(name, text, tuple(guesses), problems)
+
+
+def with_privacy(made: NewStudy, privacy: Privacy) -> NewStudy:
+    """Return a draft with this privacy. Raises BadInput if its model cannot have it."""
+    text = set_privacy(made.text, privacy)
+    parse_spec(text, "the draft")
+    return replace(made, text=text)
 
 
 def write_new(made: NewStudy, out: Path) -> None:

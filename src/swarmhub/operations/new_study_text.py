@@ -57,6 +57,7 @@ min_peers = {min_peers}  # no round settles with fewer hospitals
 # options = {{ model = {quote(default)} }}  # for this outcome: {models}
 # required = [1]  # ids of members without which no round settles
 # expires_ms = 1_830_297_600_000  # block time (ms since 1970) after which nothing of it runs
+# privacy.masked = true  # the others learn the sum of what the hospitals train, and no part of it
 # approvals_expire_ms = 15_552_000_000  # an approval holds for 180 days, then it has to be renewed
 """
 

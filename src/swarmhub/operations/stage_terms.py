@@ -104,8 +104,10 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     kinds = {stage.kind for stage in stages}
     said = []
     if TRAIN in kinds:
+        masked = ", under masks" if spec.privacy.masked else ""
         said.append(
-            f"each round, to enrolled members: the model's parameters after training here ({size})"
+            "each round, to enrolled members: the model's parameters after training here"
+            f"{masked} ({size})"
         )
     said.append(
         "once, to enrolled members: names, types and shapes of the arrays that are sent, and the "

@@ -36,6 +36,7 @@ from swarmhub.operations import documents
 from swarmhub.operations.documents import NOTHING, Attached
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_terms import tidy_privacy
 from swarmhub.operations.reasons import ReasonBook, find_refusals
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
@@ -176,6 +177,8 @@ def parse_spec(text: str, place: str) -> Spec:
 
     try:
         tree = tomllib.loads(text)
+        if "privacy" in tree:
+            tree["privacy"] = tidy_privacy(tree["privacy"], text)
         if "data" in tree:
             tree["data"] = tidy_toml(tree["data"])
         return complete(codec.from_json(Spec, tree))

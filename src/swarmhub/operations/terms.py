@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmhub.contract.records import Model, Privacy, Score, Spec, StartModel
+from swarmhub.contract.records import Model, Score, Spec, StartModel
 from swarmhub.contract.round.kinds import KINDS, TRAIN
-from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
+from swarmhub.operations.privacy_terms import say_privacy
 from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
@@ -20,26 +20,10 @@ AUDITS = {
     "drawn": "drawn members recompute secretly chosen pieces of each merge",
     "full": "drawn members recompute each merge as a whole",
 }
-PLAIN = "plain: parameters leave without masks and without noise; enrolled members read them"
 OPTIMIZERS = {
     "keep": "the local optimiser goes on after a merge",
     "reset": "the local optimiser begins anew after each merge",
 }
-
-
-def say_privacy(privacy: Privacy) -> str:
-    """Return what the others learn of a hospital's parameters."""
-    if not privacy.masked:
-        return PLAIN
-    least = compute_least_set(privacy.colluders)
-    clip = f"{privacy.clip_millionths / 1_000_000:g}"
-    return (
-        "masked: in training rounds parameters leave under masks that cancel in the sum; the "
-        f"others learn the sum of at least {least} hospitals alone, unless more "
-        f"than {privacy.colluders} of them work together; no parameter moves by more than "
-        f"{clip} in a round. Excluded: robust rules, tests of a stage, members of a stage, metrics "
-        "of one hospital in a training round"
-    )
 
 
 def say_terms(shown: StudyShown) -> list[Line]:
@@ -60,7 +44,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("best model", say_best_rule(spec)),
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
-        ("privacy", say_privacy(spec.privacy)),
+        *say_privacy(spec.privacy),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
         ("stays", say_staying(spec)),
         ("code", _document(spec.code, "not fixed: each hospital runs the trainer that it chooses")),
@@ -95,10 +79,11 @@ def say_status(shown: StudyShown) -> str:
 
 def say_best_rule(spec: Spec) -> str:
     """Return how the best model is found."""
-    return (
+    said = (
         f"the {_extreme(spec)} mean '{spec.metric.name}' over one set of sites: of the models that "
         "all enrolled sites have measured that measure any"
     )
+    return f"{said}; masked training rounds measure none" if spec.privacy.masked else said
 
 
 def say_rounds(spec: Spec) -> str:
@@ -151,6 +136,11 @@ def say_leaving(shown: StudyShown) -> list[str]:
         "each round, on the ledger for every member of the consortium: the number of samples "
         "trained on, and metrics with the number of samples that they were measured on"
     )
+    if spec.privacy.masked:
+        on_ledger += (
+            "; in training rounds no metrics, but keys and encrypted shares of the masks, which "
+            "tell nothing of patients"
+        )
     return [*stage_terms.say_leaving(spec, size), on_ledger]
 
 

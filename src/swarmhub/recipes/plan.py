@@ -19,7 +19,13 @@ from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes.kinds.kind import kind_of
 from swarmhub.recipes.linear.sums import AGREED
-from swarmhub.recipes.registry import find_default, find_recipe, list_for
+from swarmhub.recipes.registry import (
+    can_be_masked,
+    find_default,
+    find_recipe,
+    list_for,
+    list_maskable,
+)
 
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
 TRAINING, LEFT_OUT, EVALUATION = "training", "left-out", "evaluation"
@@ -74,6 +80,8 @@ def check_options(spec: Spec) -> None:
             f"Expected for the outcome '{kind}' the model {' or '.join(list_for(kind))}, got "
             f"'{plain(model, 40)}' in options.model."
         )
+    if spec.privacy.masked:
+        need_maskable_model(model, kind)
     unknown = [key for key in spec.options if key not in {"model", *recipe.OPTIONS}]
     if unknown:
         raise BadInput(
@@ -87,6 +95,22 @@ def check_options(spec: Spec) -> None:
                 f"Expected options.{option} to be {' or '.join(words)}, got '{plain(text, 30)}'."
             )
     recipe.check(spec)
+
+
+def need_maskable_model(model: str, kind: OutcomeKind) -> None:
+    """Raise BadInput, with those that can, if the recipe's training rounds cannot be masked."""
+    if can_be_masked(model):
+        return
+    names = list_maskable(kind)
+    if not names:
+        raise BadInput(
+            f"Expected privacy.masked to be false for the outcome '{kind}': no model of it can be "
+            "masked yet."
+        )
+    raise BadInput(
+        f"Expected the model {' or '.join(names)} in a masked study, got '{plain(model, 40)}': its "
+        "hospitals send sums or whole numbers, which cannot be masked yet."
+    )
 
 
 def wants_contribution(spec: Spec) -> bool:
@@ -115,7 +139,7 @@ def get_kind(spec: Spec) -> OutcomeKind:
 
 def get_model(spec: Spec) -> str:
     """Return the name of a study's recipe: of the terms, else the first one for its outcome."""
-    return spec.options.get("model") or find_default(get_kind(spec))
+    return spec.options.get("model") or find_default(get_kind(spec), spec.privacy.masked)
 
 
 def read_penalty(spec: Spec) -> float | None:

@@ -36,6 +36,7 @@ BUILT_IN = {
     "elastic_net": "swarmhub.recipes.elastic_net",
     "cox": "swarmhub.recipes.cox",
     "trees": "swarmhub.recipes.boosting",
+    "fedavg": "swarmhub.recipes.fedavg",
     "deep": "swarmhub.recipes.neural.deep",
     "cnn": "swarmhub.recipes.neural.cnn",
 }  # the first one for a kind of outcome is its default
@@ -60,7 +61,8 @@ class Recipe(Protocol):
     counted over all hospitals: 'swarm', and 'left-out' if there is a model without each hospital. A
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
     models can be exported. `fit_alone` (`FitAlone`) and `WORDS`, stages in words (`words`), may be
-    there, too.
+    there, too, and `CAN_BE_MASKED`, true if training stages contribute float32 parameters alone,
+    under a weighted mean and without a test.
     """
 
     KINDS: tuple[OutcomeKind, ...]
@@ -142,9 +144,21 @@ def list_recipes() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(others))
 
 
-def find_default(kind: OutcomeKind) -> str:
-    """Return the name of the recipe for an outcome if the terms name none."""
-    return next(name for name in BUILT_IN if kind in find_recipe(name).KINDS)
+def find_default(kind: OutcomeKind, masked: bool = False) -> str:
+    """Return the name of the recipe for an outcome if the terms name none: in a masked study the
+    first one that can be masked, if there is one."""
+    first = next(name for name in BUILT_IN if kind in find_recipe(name).KINDS)
+    return next(iter(list_maskable(kind)), first) if masked else first
+
+
+def can_be_masked(name: str) -> bool:
+    """Return whether the training rounds of the recipe of this name can be masked."""
+    return bool(getattr(find_recipe(name), "CAN_BE_MASKED", False))
+
+
+def list_maskable(kind: OutcomeKind) -> list[str]:
+    """Return the names of the recipes for an outcome that can be masked in training rounds."""
+    return [name for name in list_for(kind) if can_be_masked(name)]
 
 
 def list_for(kind: OutcomeKind) -> list[str]:

@@ -19,6 +19,7 @@ from swarmhub.train.summands import Summed
 Step = Callable[[Mapping[str, npt.NDArray[Any]] | None, State], tuple[Arrays, State]]
 
 FIXED = 0.1  # C of a study without a grid that names none
+FIXED_BY_DEFAULT = ("cox", "fedavg")  # recipes that learn none
 
 
 def run_sums(site: Site, stage: str, step: Step, what: str) -> Summed:

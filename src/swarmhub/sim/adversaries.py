@@ -35,6 +35,7 @@ bad_shares     deals shares of which half are nonsense
 no_deal        sends keys for masks, and deals nothing
 false_doubt    complains of right shares
 no_shares      does not show the shares that open a sum
+false_shares   shows others than were dealt to it
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
@@ -287,6 +288,9 @@ class ByzantineNode(MischievousNode):
             half = len(sealed) // 8 * 4
             effect_body = replace(effect.body, sealed="A" * half + sealed[half:])
             self._send(effect_body)
+        if "false_shares" in self.lies and isinstance(effect.body, Open):
+            shares = effect.body.shares
+            self._send(replace(effect.body, shares="AAAA" + shares[4:]))
         if "copy" in self.lies and isinstance(effect.body, Contribute) and self._copy(effect.body):
             return
         if isinstance(effect.body, Settle):

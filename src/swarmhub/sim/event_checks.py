@@ -34,7 +34,7 @@ class EventChecks(SettlementChecks):
                 self._settled(event.model)
             case e.Excluded():
                 self._excluded(event.member, event.why)
-            case e.MergeStarted() | e.TookOver():
+            case e.MergeStarted() | e.ConfirmStarted() | e.TookOver():
                 self._led_by(event)
             case e.DisputeOpened() | e.DisputeDismissed() | e.DisputeAbandoned() | e.FalseMerge():
                 self._disputed(event)
@@ -91,9 +91,9 @@ class EventChecks(SettlementChecks):
             case e.Reported(kind="unavailable"):
                 self._reports.setdefault(event.member, set()).add(event.by)
 
-    def _led_by(self, event: e.MergeStarted | e.TookOver) -> None:
+    def _led_by(self, event: e.MergeStarted | e.ConfirmStarted | e.TookOver) -> None:
         """Check a leader's turn."""
-        if isinstance(event, e.MergeStarted):
+        if isinstance(event, e.MergeStarted | e.ConfirmStarted):
             self._fixed(event.number, event.members)
         if event.leader is None:
             self._break("LEADER", f"round {event.number} merges without a leader")

@@ -29,17 +29,18 @@ class MaskChecks(RunRecord):
     members' own secrets."""
 
     _sources: dict[Digest, Digest]  # masked answers, and what they are made of
+    _masked: dict[tuple[MemberId, int, int], Digest]  # by member, round and keying: the answer
     _exposed: dict[tuple[int, int], Exposure]  # by round and keying
     _opened: dict[Digest, set[frozenset[MemberId]]]  # by base: honest sums that can be computed
     _true: dict[int, Blob]  # the model of each settled sum, by round
 
     def _begin_masks(self) -> None:
-        self._sources, self._exposed, self._opened, self._true = {}, {}, {}, {}
+        self._sources, self._masked, self._exposed, self._opened, self._true = {}, {}, {}, {}, {}
 
     def after_masking(self, node: Peer, effect: MaskOwn, digest: Digest) -> None:
         """Record what a masked answer is made of; no keys mask two answers."""
-        known = {s for d, s in self._sources.items() if d == digest}
-        if node.is_honest and known - {effect.digest}:
+        keying = (node.me, effect.keying.number, effect.keying.keying)
+        if node.is_honest and self._masked.setdefault(keying, effect.digest) != effect.digest:
             self._break("SECRET", f"member {node.me} masks two answers with the same keys")
         self._sources[digest] = effect.digest
 
@@ -71,7 +72,7 @@ class MaskChecks(RunRecord):
         for each base."""
         liars = self.world.schedule.liars
         exposure = self._get_exposure(r)
-        least = exposure.threshold - max(1, len(liars))
+        least = self._compute_threshold(r) - max(1, len(liars))
         opened = self._opened.setdefault(r.base, set())
         for found in find_sums(exposure, liars):
             opened.add(found)
@@ -81,10 +82,14 @@ class MaskChecks(RunRecord):
             sets = " and ".join(str(sorted(s)) for s in opened)
             self._break("SECRET", f"round {r.number}: two sums of one base are known: {sets}")
 
+    def _compute_threshold(self, r: Round) -> int:
+        n, c = len(r.need_masks().keyed), self.world.spec.privacy.colluders
+        return max(n - (n - 1) // 3, c + 2, (n + c) // 2 + 1)
+
     def _check_sum(self, r: Round, event: e.SumSettled) -> None:
         """Check that the settled sum is that of the masked contributions, and compute the model
         that it has to open to."""
-        if len(event.members) < 3 or len(event.members) < r.need_masks().threshold:
+        if len(event.members) < self._compute_threshold(r):
             self._break("ENOUGH", f"round {r.number}: a masked sum of {event.members}")
         layout = self.world.forms.find(r.contributions[0].layout)
         inputs = [

@@ -38,6 +38,7 @@ from swarmhub.contract.events.consortium import (
 from swarmhub.contract.events.round import (
     BecameReady,
     CollectsAgain,
+    ConfirmStarted,
     Contributed,
     DisputeAbandoned,
     DisputeDismissed,
@@ -90,6 +91,7 @@ __all__ = [
     "BecameReady",
     "BecameValidator",
     "CollectsAgain",
+    "ConfirmStarted",
     "Contributed",
     "Departed",
     "DisputeAbandoned",
@@ -168,7 +170,7 @@ EVENTS: dict[str, type[Event]] = {
         RoundOpened, BecameReady, Contributed, Reported, LeftOut, Excluded, Voided, Reinstated,
         CollectsAgain, MergeStarted, Suspected, TookOver, DisputeOpened, DisputeDismissed,
         DisputeAbandoned, FalseMerge, KeysSent, SharesDealt, FalseDealing,
-        KeysAskedAgain, SumSettled, SharesShown, Evaluated, Settled,
+        KeysAskedAgain, SumSettled, SharesShown, ConfirmStarted, Evaluated, Settled,
     )
 }  # fmt: skip
 

@@ -198,6 +198,16 @@ class SumSettled(RoundEvent):
 
 
 @dataclass(frozen=True)
+class ConfirmStarted(RoundEvent):
+    """Enough shares are shown: every node can compute the model, and a leader offers it."""
+
+    revision: int
+    term: int
+    leader: MemberId | None
+    members: tuple[MemberId, ...]  # the candidates
+
+
+@dataclass(frozen=True)
 class SharesShown(RoundEvent):
     """A member has shown the shares that open the settled sum."""
 

@@ -212,11 +212,11 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
     put(ctx, r)
     if is_led(r):
         mark_term(ctx, r)
-        ctx.emit(
-            events.MergeStarted(
-                r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r))
-            )
-        )
+        at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
+        if phase == MERGING:
+            ctx.emit(events.MergeStarted(*at))
+        else:
+            ctx.emit(events.ConfirmStarted(*at))
     return r
 
 

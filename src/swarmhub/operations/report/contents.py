@@ -113,6 +113,7 @@ class Conditions:
     split: str  # in words
     min_count: int  # patients; smaller counts are withheld
     results: dict[str, Digest]  # by stage
+    privacy: dict[str, str]  # what was hidden, what was not, what that excludes, in words
 
 
 @dataclass(frozen=True)

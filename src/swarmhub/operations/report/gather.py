@@ -33,7 +33,7 @@ from swarmhub.recipes.linear.folds import STRENGTHS, Plan, choose, curves, mean_
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
-from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.stages import FIXED, FIXED_BY_DEFAULT
 from swarmhub.recipes.standardise import find_kept_design
 from swarmhub.recipes.survival.agreed import read_agreed
 from swarmhub.types import Digest
@@ -239,7 +239,7 @@ class _Gathering:
             return {} if not sums else _say_path(curves_of(sums), path.turn)
         if result is None or grid is None:
             strength = plan.read_penalty(self.shown.spec)
-            if strength is None and schema.outcome.kind == "time_to_event":
+            if strength is None and plan.get_model(self.shown.spec) in FIXED_BY_DEFAULT:
                 strength = FIXED
             return {} if strength is None else {"chosen": strength}
         sums = self._result(result)

@@ -12,7 +12,7 @@ def draw_all(report: Report) -> dict[str, str]:
     kind, penalty = kind_of(report.outcome.kind), report.penalty
     metric = kind.say.METRICS.get(report.metric, report.metric)
     return kind.draw(report) | {
-        "learning": "" if not any(v is not None for s in list_curves(report) for _, v in s.points)
+        "learning": "" if not has_curves(report)
         else charts.draw_learning(list_curves(report), metric),
         "penalty": "" if penalty is None or penalty.is_fixed
         else charts.draw_penalty(penalty.strengths, penalty.losses, penalty.chosen),
@@ -20,6 +20,13 @@ def draw_all(report: Report) -> dict[str, str]:
             [h.name for h in report.hospitals], [h.took_part for h in report.hospitals],
         ),
     }  # fmt: skip
+
+
+def has_curves(report: Report) -> bool:
+    """Return whether a hospital has measured the model during training: in masked rounds none
+    publishes it, and the evaluation alone is no curve."""
+    measured = any(v is not None for s in list_curves(report) for _, v in s.points)
+    return measured and "excluded" not in report.conditions.privacy
 
 
 def list_curves(report: Report) -> list[charts.Series]:

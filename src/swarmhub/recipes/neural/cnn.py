@@ -19,6 +19,7 @@ from swarmhub.recipes.neural.start import start_convolutions, start_dense
 from swarmhub.recipes.site import Arrays, Site
 
 KINDS, SCORED, OPTIONS, check = options.KINDS, options.SCORED, options.OPTIONS, options.check
+CAN_BE_MASKED = True
 need_packages = options.need_torch
 CHANNELS, LARGE = (16, 32, 64), 16  # the third for images with so many pixels on each side
 UNITS, DROPOUT, KERNEL = 64, 0.3, 3

@@ -25,6 +25,7 @@ from swarmhub.recipes.neural.start import start_dense
 from swarmhub.recipes.site import Site
 
 KINDS, SCORED, check = options.KINDS, options.SCORED, options.check
+CAN_BE_MASKED = True
 need_packages = options.need_torch
 WIDTHS = {"small": (64, 32), "paper": (256, 1024, 512, 512, 256, 256, 128, 128, 64)}
 SCHEDULES = {"small": options.Schedule(2, 0.02), "paper": options.Schedule(5, 0.005)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
+from swarmhub.contract.records import Privacy
 from swarmhub.errors import BadInput
 from swarmhub.hub import data_folder
 from swarmhub.hub.auth.guard import need_csrf, need_role
@@ -14,6 +16,7 @@ from swarmhub.hub.web.site import draw, give_page, go, read_form, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
 from swarmhub.operations.data_files import list_files
 from swarmhub.operations.preview import preview_terms
+from swarmhub.operations.privacy_terms import MODES, choose_privacy, write_clip
 
 EXAMPLES = ("heart", "alzheimer", "covid", "parkinson", "leukaemia", "breast", "pbmc")
 
@@ -32,11 +35,12 @@ async def show(request: web.Request) -> web.Response:
 
 
 def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Response:
-    found: dict[str, Any] = {"terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": ""}
-    files = list_files(request.app[HUB].home)
-    return draw(
-        request, "new_study.html", status, files=files, examples=EXAMPLES, **{**found, **values}
-    )
+    found: dict[str, Any] = {
+        "terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": "", "noted": "",
+        "files": list_files(request.app[HUB].home), "examples": EXAMPLES,
+        "modes": MODES, "usual_clip": write_clip(Privacy().clip_millionths),
+    }  # fmt: skip
+    return draw(request, "new_study.html", status, **{**found, **values})
 
 
 async def take(request: web.Request) -> web.StreamResponse:
@@ -44,28 +48,38 @@ async def take(request: web.Request) -> web.StreamResponse:
     user = need_role(request, "researcher")
     hub, form = request.app[HUB], await read_form(request)
     need_csrf(request, str(form.get("csrf", "")))
-    terms, do = str(form.get("terms", ""))[:MAX_TERMS_BYTES], str(form.get("do", ""))
+    given, do = str(form.get("terms", ""))[:MAX_TERMS_BYTES], str(form.get("do", ""))
     file, example = (str(form.get(name, "")) for name in ("file", "example"))
+    terms = given
     try:
         if do in ("draft", "example"):
             made = await data_folder.draft(
                 hub.home, file if do == "draft" else "", example if do == "example" else ""
             )
+            terms = made["text"]
             return _draw(
-                request, terms=made["text"], guesses=made["guesses"], chosen=file,
+                request, terms=_choose(form, terms), guesses=made["guesses"], chosen=file,
                 wrong=" ".join(made["problems"]),
             )  # fmt: skip
+        terms = _choose(form, given)
         if do == "data":
             return give_page(await data_folder.check(hub.home, terms + "\n", file))
         spec = read_terms(terms)
-        if do == "propose":
+        if do == "propose" and terms == given:  # else a person reads them first
             await hub.act("study.propose", OfTerms(terms), user.name)
             say(request, "done", text_of(request, "done.proposed", study=spec.name))
             raise go(request, f"/studies/{spec.name}")
         lines = preview_terms(hub.seen().view, spec)
     except BadInput as error:
         return _draw(request, 422, terms=terms, wrong=str(error), chosen=file)
-    return _draw(request, terms=terms, lines=lines, chosen=file)
+    noted = "" if terms == given else text_of(request, "new.privacy_written")
+    return _draw(request, terms=terms, lines=lines, chosen=file, noted=noted)
+
+
+def _choose(form: Mapping[str, Any], terms: str) -> str:
+    """Return the terms with the privacy that the form chooses, as they are if it chooses none."""
+    mode = str(form.get("privacy", ""))
+    return choose_privacy(terms, mode, str(form.get("clip", ""))[:80]) if mode else terms
 
 
 async def check_data(request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,117 @@
+"""The recipe `fedavg`: a linear model of every outcome but times, by federated averaging.
+
+    initial     initial  zeros
+    training    train    a few steps at each hospital from the merged model, all rounds of the terms
+
+Its objective is that of `logistic` (`linear.stack`) with a penalty that the terms fix; `logistic`
+reaches the pooled solution to many digits, and this one comes near it (`linear.averaging`). But a
+hospital sends nothing but parameters in float32, which are merged by their weighted mean: no state,
+no whole numbers and no sums of its own. So its rounds can be masked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from swarmhub.contract.records import Spec, Stage
+from swarmhub.contract.records.declaration import OutcomeKind
+from swarmhub.data.frames import Floats
+from swarmhub.errors import BadInput, plain
+from swarmhub.recipes import plan
+from swarmhub.recipes.linear.averaging import RATE, STEPS, Walk, walk_down
+from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.site import Arrays, Site
+from swarmhub.recipes.stages import FIXED
+from swarmhub.recipes.training import Measured, load
+from swarmhub.train.training import SwarmRound
+
+KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "penalty": (), "steps": (), "rate": (), "left_out": ("no",), "standardise": plan.STANDARDISE,
+}  # fmt: skip
+SCORED = ("swarm",)
+CAN_BE_MASKED = True
+MOST_STEPS = 100
+
+
+def check(spec: Spec) -> None:
+    """Raise BadInput for values of options that cannot be."""
+    read_strength(spec)
+    read_walk(spec)
+
+
+def read_strength(spec: Spec) -> float:
+    """Return C, the strength of the penalty, which is not learnt here."""
+    if spec.options.get("penalty") == "grid":
+        raise BadInput(
+            "Expected options.penalty to be C from 1e-6 to 1e6 for the model 'fedavg', which "
+            "learns none; got 'grid'."
+        )
+    return plan.read_penalty(spec) or FIXED
+
+
+def read_walk(spec: Spec) -> Walk:
+    """Return the local training of a round."""
+    steps, rate = spec.options.get("steps", str(STEPS)), spec.options.get("rate", str(RATE))
+    if not (steps.isascii() and steps.isdigit() and 1 <= int(steps[:9]) <= MOST_STEPS):
+        raise BadInput(
+            f"Expected options.steps to be a whole number from 1 to {MOST_STEPS}, got "
+            f"'{plain(steps, 30)}'."
+        )
+    try:
+        length = float(rate)
+    except ValueError:
+        length = 0.0
+    if not 1e-6 <= length <= 10.0:
+        raise BadInput(
+            f"Expected options.rate to be a number from 1e-6 to 10, got '{plain(rate, 30)}'."
+        )
+    return Walk(int(steps), length)
+
+
+def make_stages(spec: Spec) -> tuple[Stage, ...]:
+    """Return the stages between the statistics and the evaluation."""
+    return plan.make_training(spec)
+
+
+def run(site: Site) -> None:
+    """Go through the stages at a hospital."""
+    model = AveragedTraining(site)
+    for turn in site.swarm.rounds(model.parameters, model.measure):
+        model.fit(turn)
+        site.say(f"round {turn.number} of {turn.rounds}: trained on {len(site.y)} rows")
+
+
+class AveragedTraining(Measured):
+    """A linear model at this hospital; `parameters` are the merged ones, in place: `weight` (p,),
+    of several outputs (e, p), and `bias` (e,)."""
+
+    def __init__(self, site: Site) -> None:
+        spec, rows = site.swarm.spec, site.design.class_rows
+        self.site, self.walk = site, read_walk(spec)
+        models = Models.of([read_strength(spec)], rows, site.loss)
+        self.stack = Stack.of(models, site.axes, site.y)
+        features, outputs = len(site.design.sources), site.loss.outputs
+        shape = (features,) if outputs == 1 else (outputs, features)
+        self.parameters: Arrays = {
+            "bias": np.zeros(outputs, dtype=np.float32),
+            "weight": np.zeros(shape, dtype=np.float32),
+        }
+
+    def fit(self, turn: SwarmRound) -> None:
+        """Train for one round, in place, and report it."""
+        weight, bias = self._read()
+        merged = np.column_stack([np.atleast_2d(weight), bias])  # (e, p + 1)
+        made = walk_down(self.stack, merged.ravel(), self.walk).reshape(merged.shape)
+        shape = self.parameters["weight"].shape
+        load(self.parameters, {"bias": made[:, -1], "weight": made[:, :-1].reshape(shape)})
+        turn.report(samples=len(self.site.y))
+
+    def predict(self) -> Floats | None:
+        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
+        x = self.site.test_x
+        return None if x is None else self.site.predict(*self._read(), x)
+
+    def _read(self) -> tuple[Floats, Floats]:
+        wide = {name: array.astype(np.float64) for name, array in self.parameters.items()}
+        return wide["weight"], wide["bias"]
