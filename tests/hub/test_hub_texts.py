@@ -47,6 +47,7 @@ def test_every_act_and_role_has_its_words():
         "member.invite",
         "node.examine",
         "model.evaluate",
+        "privacy.audit",
         "model.export",
         "evidence.export",
         "study.propose",
@@ -62,7 +63,7 @@ def test_every_name_that_is_shown_has_its_words():
     assert {k for k in english if k.startswith("key.")} == {f"key.{name}" for name in ROTATABLE}
     people = [k for k in TRANSACTIONS if k.startswith(("study.", "consortium."))]
     own = {"consortium.validate", "consortium.announce"}  # a node's own
-    shown = {*people, "model.evaluate", "model.export", "evidence.export"} - own
+    shown = {*people, "model.evaluate", "privacy.audit", "model.export", "evidence.export"} - own
     assert {k for k in english if k.startswith("act.")} == {f"act.{k}" for k in shown}
 
 

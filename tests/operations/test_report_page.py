@@ -16,7 +16,7 @@ from swarmhub.operations.report.say import say_figure
 
 SECTIONS = [
     "predicts", "good", "hospitals", "curves", "subgroups", "trained", "features", "dropped",
-    "contributed", "origin", "here", "card", "terms", "checklists",
+    "contributed", "origin", "here", "leakage", "card", "terms", "checklists",
 ]  # fmt: skip
 
 

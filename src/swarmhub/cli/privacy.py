@@ -65,8 +65,8 @@ def audit(
     home: HomeOption = DEFAULT_HOME,
     json_: JsonOption = False,
 ) -> None:
-    """Attack the study's model with this hospital's own patients: who was trained on, what an
-    update tells, whose patient it is. The result stays in this home; nothing is sent."""
+    """Attack the study's model with this hospital's own patients: membership, inversion of an
+    update, site. The result stays in this home; nothing is sent."""
     from swarmhub.data.reading import Files
     from swarmhub.home.home import Home
     from swarmhub.operations.privacy_audit.audit import audit_privacy

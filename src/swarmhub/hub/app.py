@@ -25,6 +25,7 @@ from swarmhub.hub.web.pages import (
     members,
     new_study,
     node,
+    privacy,
     studies,
     today,
     validation,
@@ -36,7 +37,8 @@ MAX_BODY_BYTES = 256 << 10
 BEAT_S = 15.0  # between two signs of life to a browser
 GATHER_S = 0.2  # news of one instant go out together
 PAGES = (
-    today, new_study, studies, documents, validation, members, ledger, node, login, forms,
+    today, new_study, studies, documents, validation, privacy, members, ledger,
+    node, login, forms,
 )  # fmt: skip
 log = logging.getLogger("swarmhub.hub")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -1,8 +1,8 @@
-"""Site inference: from which hospital does a record come?
+"""Site inference: the hospital that a record comes from.
 
 A study that trains a model without each hospital settles these, and every enrolled hospital reads
 them. A record of a hospital is harder for the model that was trained without it: the attack names
-the hospital whose absence raises the record's loss most.
+the one with the absence that raises the record's loss most.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Membership inference: was a record among the rows that a model was trained on?
+"""Membership inference: the records among the rows that a model was trained on.
 
 Each function returns a score for each record, higher for members.
 
     loss         a record with a small loss is a member: Yeom et al., IEEE CSF 2018
-    trajectory   the same over several models of one training, whose losses are averaged: the
+    trajectory   the same by the mean loss over several models of one training: the
                  chances of one model cancel; after Liu et al., ACM CCS 2022, without their
                  trained classifier
     shadows      the confidence in a record against that of models that have not seen it, trained

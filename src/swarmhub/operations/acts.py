@@ -22,7 +22,9 @@ from swarmhub.operations import acting, members, studies
 from swarmhub.operations.apart import WORK_S, work_apart
 from swarmhub.operations.doctor import Finding, examine
 from swarmhub.operations.ledger_client import open_client
+from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.results import (
+    Auditing,
     Choice,
     EvidencePacked,
     ModelPacked,
@@ -260,6 +262,7 @@ _TABLE = (
     Act("study.release", "owner", Choice, studies.Released, _release, "study release"),
     _act_apart("model.evaluate", Validating, Validation, "evaluate"),
     _act_apart("model.export", Choice, ModelPacked, "model export"),
+    _act_apart("privacy.audit", Auditing, Audit, "privacy audit"),
     _act_apart("evidence.export", WantedEvidence, EvidencePacked, "evidence export"),
     Act("motion.vote", "administrator", Voting, members.Voted, _vote, "consortium vote"),
     Act("member.invite", "administrator", Inviting, Invited, _invite, "consortium invite"),

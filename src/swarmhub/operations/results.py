@@ -77,6 +77,18 @@ class Validating:
 
 
 @dataclass(frozen=True)
+class Auditing:
+    """A model as in `Choice`, and the files of this hospital's data folder that it trained on:
+    `file`, one `joined` to it, and one with test patients, `test`; "" if there is none."""
+
+    study: str
+    model: str
+    file: str
+    joined: str = ""
+    test: str = ""
+
+
+@dataclass(frozen=True)
 class NamedFigure:
     """A figure with a 95% interval; `support` is the number of rows, or of pairs of them."""
 

@@ -20,7 +20,8 @@ from swarmhub.home.home import Home
 from swarmhub.node import parent_watch
 from swarmhub.operations import acting
 from swarmhub.operations.packing import pack_evidence, pack_model
-from swarmhub.operations.results import Choice, Validating, WantedEvidence
+from swarmhub.operations.privacy_audit.audit import audit_files
+from swarmhub.operations.results import Auditing, Choice, Validating, WantedEvidence
 from swarmhub.operations.validation import validate
 
 NICENESS = 5  # rounds go first
@@ -31,6 +32,7 @@ WORKS: dict[str, tuple[type[Any], Callable[[Home, Any], Any]]] = {
     "evidence.export": (WantedEvidence, pack_evidence),
     "model.export": (Choice, pack_model),
     "model.evaluate": (Validating, validate),
+    "privacy.audit": (Auditing, audit_files),
 }
 
 

@@ -10,13 +10,18 @@ from collections.abc import Callable
 
 from swarmhub import __version__
 from swarmhub.clock import wall_clock_ms
+from swarmhub.data.reading import Files
+from swarmhub.errors import BadInput
 from swarmhub.home.home import Home
+from swarmhub.operations.acting import note_taken
+from swarmhub.operations.data_files import need_file
 from swarmhub.operations.privacy_audit.contents import Attack, Audit
 from swarmhub.operations.privacy_audit.held import Held, gather
 from swarmhub.operations.privacy_audit.kept import keep_audit
 from swarmhub.operations.privacy_audit.known import attack_loss, attack_shadows, attack_trajectory
 from swarmhub.operations.privacy_audit.sites import attack_site
 from swarmhub.operations.privacy_audit.updates import attack_contribution, attack_update
+from swarmhub.operations.results import Auditing
 from swarmhub.recipes.preparing import Sources
 
 SEED = 1
@@ -37,6 +42,18 @@ def audit_privacy(
     held = asyncio.run(gather(home, study, sources, chosen))
     found = describe_audit(held, run_attacks(held, seed, tell), seed)
     keep_audit(home, found)
+    return found
+
+
+def audit_files(home: Home, given: Auditing) -> Audit:
+    """Carry out the same with files of this hospital's data folder, for a page. Raises BadInput as
+    well if there are no such files."""
+    paths = tuple(need_file(home, name) for name in (given.file, given.joined) if name)
+    test = Files((need_file(home, given.test),)) if given.test else None
+    if not paths:
+        raise BadInput("Expected the file that this hospital trained on, got none.")
+    found = audit_privacy(home, given.study, Sources(Files(paths), test), given.model)
+    note_taken(home, "privacy.audit", given.study, found.model)
     return found
 
 
@@ -69,7 +86,7 @@ def describe_audit(held: Held, attacks: tuple[Attack, ...], seed: int) -> Audit:
         terms=record.model.spec,
         round=record.round,
         recipe=held.recipe,
-        privacy=str(record.spec.privacy),
+        privacy="masked" if record.spec.privacy.masked else "plain",
         members=members,
         others=others,
         rows=sum(part.rows for part in held.parts if part is not None),

@@ -37,7 +37,7 @@ class Audit:
     terms: Digest
     round: int  # training round
     recipe: str
-    privacy: str  # mode, of the terms
+    privacy: str  # "plain", or "masked": members read sums of contributions alone
     members: int
     others: int
     rows: int

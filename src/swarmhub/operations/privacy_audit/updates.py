@@ -36,7 +36,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What is read of a first update: the gradient of the loss without the penalty, (e, p + 1), of
+    """A reading of a first update: the gradient of the loss without the penalty, (e, p + 1), of
     the rows `seen` (n,); `stage` is that of the update."""
 
     gradient: Floats
@@ -178,6 +178,8 @@ def _code_held(site: Site) -> Floats:
 
 
 def _find_fault(held: Held) -> str:
+    if held.spec.privacy.masked:
+        return "Training rounds are masked: members read a sum, and no update of this hospital."
     if held.recipe not in LINEAR:
         return "An update is inverted for linear recipes only."
     site = held.site

@@ -1,4 +1,4 @@
-"""What each attack does, what its figures show, and what they do not."""
+"""Sentences on each attack: what it does, what its figures show, and what they do not."""
 
 from __future__ import annotations
 

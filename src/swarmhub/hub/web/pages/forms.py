@@ -53,6 +53,8 @@ async def _show(request: web.Request, found: dict[str, Any]) -> web.StreamRespon
         return draw(request, "invitation.html", token=found["token"])
     if "findings" in found:
         return draw(request, "examined.html", findings=found["findings"])
+    if "attacks" in found:
+        return draw(request, "audited.html", v=found)
     if "figures" in found:
         return draw(request, "validated.html", v=found)
     if "download" in found:

@@ -50,7 +50,8 @@ def by_shadows(seed, seen, strength=1.0):
     """AUROC by shadows of a model that was trained on the rows of the seed `seen`."""
     (x, y), (x2, y2) = rows(seed, p=60), rows(seed + 1000, p=60)
     every, label = np.r_[x, x2], np.r_[y, y2]
-    model = fit_linear(*rows(seen, p=60), strength)
+    trained, truth = rows(seen, p=60)
+    model = fit_linear(trained, truth, strength)
 
     def fit(mask):
         return losses(fit_linear(every[mask], label[mask], strength), every, label)
