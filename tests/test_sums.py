@@ -18,6 +18,11 @@ PACKAGES = ("merge", "params", "protocol", "data", "recipes", "codec.py", "merkl
 # What is summed, and the reason why it is of integers; a sum of ones or lengths needs none.
 INTEGERS = {
     "weights": "weights of the ledger",
+    "inputs.weights": "weights of the ledger",
+    "(c.weight for c in r.contributions)": "weights of the ledger",
+    "(t.count for t in layout.tensors)": "numbers of values",
+    "(bool(POINT.fullmatch(c)) for c in known)": "numbers of cells",
+    "(bool(WHOLE.fullmatch(c)) for c in known)": "numbers of cells",
     "labels.values()": "numbers of rows, checked when the document is read",
     "categories.values()": "numbers of rows, checked when the document is read",
     "counts.values()": "numbers of rows",

@@ -265,8 +265,38 @@ def test_a_member_that_has_lost_its_keys_asks_for_new_ones_twice():
         c.ok(2, before)
         c.refused("StaleRound", 2, before)
         c.reach("COLLECTING", 1, 2, 3, 4) if c.keying < 2 else None
-    c.send_keys(1, 3, 4)
+    assert c.round().roster == (1, 3, 4)
     c.refused("NotAllowed", 2, c.key(2))
+    c.refused("NotAllowed", 2, Ready(HEART))
+    c.reach("COLLECTING", 1, 3, 4)
+
+
+def test_a_member_without_keys_cannot_begin_a_round_again_for_ever():
+    c = begun()
+    for _ in range(2):
+        c.send_keys(1, 2, 3)
+        c.idle(c.spec().leader_timeout_ms + 1)
+        c.idle(1)
+        c.ok(4, Ready(HEART))
+    c.reach("COLLECTING", 1, 2, 3)
+    c.refused("NotAllowed", 4, Ready(HEART))
+    c.reach("CONFIRMING", 1, 2, 3)
+    c.settle()
+    assert c.round().number == 3
+
+
+def test_who_asked_for_keys_too_often_comes_back_later():
+    c = begun()
+    for _ in range(2):
+        c.send_keys(1, 2, 3)
+        c.idle(c.spec().leader_timeout_ms + 1)
+        c.idle(1)
+        c.ok(4, Ready(HEART))
+    c.reach("COLLECTING", 1, 2, 3)
+    c.idle(c.spec().leader_timeout_ms + 1)
+    c.idle(1)
+    c.ok(4, Ready(HEART))  # 3 may be gone: the round does not wait for it beside 4
+    assert (c.round().phase, c.round().roster) == ("KEYING", (1, 2, 3, 4))
 
 
 def test_a_dealer_that_leaves_the_study_makes_new_keys():

@@ -29,7 +29,14 @@ from swarmhub.sim import (
 )
 from swarmhub.sim.disk import Disk
 from swarmhub.sim.node import SimNode
-from swarmhub.sim.schedule import ATTACKS, CHUNKS_FLOATS, DRAWN_FLOATS, FLOATS, RULES
+from swarmhub.sim.schedule import (
+    ATTACKS,
+    CHUNKS_FLOATS,
+    DRAWN_FLOATS,
+    FLOATS,
+    MASK_ATTACKS,
+    RULES,
+)
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 CALM = Schedule(delay_ms=(1, 5), rounds=4)
@@ -66,7 +73,8 @@ def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     schedules = [schedule_of(seed) for seed in range(100)]
     assert {p.statistics for p in schedules} == {True, False}
     assert {p.floats for p in schedules} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
-    assert {a.lie for a in faults if a.lie} == set(ATTACKS)
+    assert {a.lie for a in faults if a.lie} == {*ATTACKS, *MASK_ATTACKS}
+    assert {p.masked for p in schedules} == {True, False}
     assert all(len(schedule_of(seed).liars) <= 1 for seed in range(100))
     assert max(len(schedule_of(seed, 7).liars) for seed in range(100)) == 2
     effects = [a.effect for a in faults if a.effect]

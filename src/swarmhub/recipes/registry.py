@@ -145,7 +145,7 @@ def list_recipes() -> tuple[str, ...]:
 
 
 def find_default(kind: OutcomeKind, masked: bool = False) -> str:
-    """Return the name of the recipe for an outcome with terms that name none: in a masked study the
+    """Return the name of the recipe for an outcome if the terms name none: in a masked study the
     first one that can be masked, if there is one."""
     first = next(name for name in BUILT_IN if kind in find_recipe(name).KINDS)
     return next(iter(list_maskable(kind)), first) if masked else first

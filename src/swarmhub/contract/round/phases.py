@@ -278,8 +278,8 @@ def ask_keys_again(
     clear_deadlines(ctx, r.study)
     r = reckon_with_all(spec, study, r)
     coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
-    roster = tuple(sorted(coming - set(without)))
-    later = tuple(m for m in study.ready if m not in roster)
+    roster = tuple(sorted(coming - set(without) - r.suspended))  # keys of these would be refused
+    later = tuple(m for m in study.ready if m not in roster and m not in r.suspended)
     STUDY.put(ctx.state, r.study, record=replace(study, ready=later))
     revision = r.revision + 1
     r = replace(

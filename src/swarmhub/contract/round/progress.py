@@ -87,10 +87,13 @@ def ready(ctx: Context, tx: Ready) -> None:
         raise AlreadyDone(f"member {member.id} is ready")
     joined = take_in(spec, study, r, member.id)
     if joined is None or not takes_members(r):
+        begins_again = r.masks is not None and is_waiting_for_more(spec, r)
+        if begins_again:
+            need_few_strikes(r, member)
         ctx.emit(events.BecameReady(tx.study, r.number + 1, member.id))
         STUDY.put(ctx.state, tx.study, record=replace(study, ready=(*study.ready, member.id)))
-        if r.masks and is_waiting_for_more(spec, r):
-            ask_keys_again(ctx, r)
+        if begins_again:  # not again and again: it may never send keys
+            ask_keys_again(ctx, replace(r, strikes=(*r.strikes, member.id)))
         return
     need_few_strikes(r, member)
     ctx.emit(events.BecameReady(tx.study, r.number, member.id))
