@@ -256,6 +256,15 @@ def test_below_the_threshold_a_round_begins_again_with_new_keys():
     assert c.keying == c.round().revision > 0
 
 
+def test_no_sum_is_of_fewer_than_the_threshold_whatever_min_peers_says():
+    c = at("MERGING", n=5)
+    assert (c.round().min_peers, c.round().need_masks().threshold) == (3, 4)
+    c.ok(2, Retract(c.ref()))
+    assert c.round().phase == "MERGING"
+    c.ok(3, Retract(c.ref()))
+    assert (c.round().phase, c.round().contributions) == ("KEYING", ())
+
+
 def test_a_member_that_has_lost_its_keys_asks_for_new_ones_twice():
     c = at("COLLECTING")
     c.contribute(1)

@@ -82,7 +82,7 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
             ask_keys_again(ctx, r, without=[member])
         else:
             advance(ctx, name)
-    elif not is_enough(spec, r, get_candidates(r)):
+    elif not (is_enough(spec, r, get_candidates(r)) and is_sum_of_enough(r)):
         collect_again(ctx, spec, study, r, member)
     else:
         put(ctx, r)
@@ -97,6 +97,12 @@ def is_enough_masked(spec: Spec, r: Round) -> bool:
         return True
     left = set(r.masks.dealt) & set(r.roster)
     return is_enough(spec, r, left) and len(left) >= r.masks.threshold
+
+
+def is_sum_of_enough(r: Round) -> bool:
+    """Return whether the contributions of a masked round are as many as its threshold; True for a
+    plain round."""
+    return r.masks is None or len(r.contributions) >= r.masks.threshold
 
 
 def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
