@@ -33,14 +33,13 @@ def plan_for(mutant, seed):
 
 
 def mask(schedule, seed):
-    """The schedule with masked rounds, a pause, and somebody that leaves."""
+    """The schedule with masked rounds, a pause, and one member that leaves and no others."""
+    faults = [a for a in schedule.faults if a.kind not in ("refuse", "enrol", "withdraw", "oust")]
     pause = Fault("pause", (1,), at_ms=700 + 37 * seed, for_ms=300)
-    is_full = not schedule.leavers | schedule.outsiders
-    going = [Fault("withdraw", (5,), at_ms=500 + 91 * seed)] if is_full else []
+    going = Fault("withdraw", (5,), at_ms=500 + 91 * seed)
     return dataclasses.replace(
-        schedule, masked=True, merge="weighted_mean", max_share=1000, floats=3,
-        min_peers=3,
-        faults=(*schedule.faults, pause, *going),
+        schedule, masked=True, merge="weighted_mean", max_share=1000, floats=3, min_peers=3,
+        faults=(*faults, pause, going),
     )  # fmt: skip
 
 
