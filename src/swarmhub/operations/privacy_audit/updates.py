@@ -86,10 +86,12 @@ def attack_update(held: Held) -> Attack:
     if truth.shape == g[:, :-1].shape:
         figures["contrast"] = correlate(-g[:, :-1], truth)
     inputs = invert(g)
+    note = f"Round 1 of the stage '{update.stage}', {len(y)} rows, computed again from the rows."
     if inputs is not None:
         figures["mean"] = correlate(inputs, np.tile(x.mean(axis=0), (len(g), 1)))
+    else:
+        note += " The intercept has no gradient in it, so that no mean is read."
     figures |= _rank(held, update)
-    note = f"Round 1 of the stage '{update.stage}', {len(y)} rows, computed again from the rows."
     return describe(UPDATE, figures, note)
 
 
