@@ -20,7 +20,7 @@ from swarmhub.contract.round import kinds
 from swarmhub.demo.compare import Scores
 from swarmhub.demo.outcome import Outcome, Takeover
 from swarmhub.protocol import Timeouts
-from swarmhub.sim import event_checks, invariants, run_record, settlements
+from swarmhub.sim import event_checks, invariants, mask_checks, run_record, settlements
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -134,7 +134,8 @@ def test_the_invariants_in_the_guide_are_those_of_the_simulator():
     listed = re.findall(r"(?m)^    ([A-Z_]+) +(.+(?:\n {18}.+)*)", invariants.__doc__ or "")
     written = re.findall(r"(?m)^\| ([A-Z_]+) \| (.+) \|$", read("guides/faults.md"))
     assert dict(written) == {name: " ".join(text.split()) for name, text in listed}
-    source = "".join(map(inspect.getsource, (invariants, event_checks, run_record, settlements)))
+    modules = (invariants, event_checks, run_record, settlements, mask_checks)
+    source = "".join(map(inspect.getsource, modules))
     assert set(re.findall(r'_break\(\s*"([A-Z_]+)"', source)) == {name for name, _ in listed}
 
 
