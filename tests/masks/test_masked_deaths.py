@@ -20,7 +20,8 @@ MOMENTS = [
 
 def test_a_node_that_dies_after_contributing_drops_out(tmp_path):
     with Network(tmp_path, 4) as network:
-        begin(network, 4, first={VARIABLE: "result.round.contribute"}, rounds=1)
+        first = {VARIABLE: "result.round.contribute"}
+        begin(network, 4, first=first, rounds=1, required=(1, 2, 3))
         wait_for_death(network, 4)
         network.wait_until(lambda: network.study("s").status == "finished")
         network.up(4)

@@ -225,9 +225,6 @@ MUTANTS = [
     Mutant("shares not checked when they are dealt", R + "mask_procedure",
            "complaint = work.find_fault(root, keying, dealt)", 'complaint = ""', "bad_shares",
            masked=True),
-    Mutant("two answers masked with one key", R + "mask_procedure",
-           'vault.bind(keying.number, keying.keying, "answer", effect.digest)', "pass",
-           masked=True),
 ]  # fmt: skip
 
 
