@@ -134,11 +134,7 @@ def test_the_invariants_in_the_guide_are_those_of_the_simulator():
     listed = re.findall(r"(?m)^    ([A-Z_]+) +(.+(?:\n {18}.+)*)", invariants.__doc__ or "")
     written = re.findall(r"(?m)^\| ([A-Z_]+) \| (.+) \|$", read("guides/faults.md"))
     assert dict(written) == {name: " ".join(text.split()) for name, text in listed}
-<<<<<<< HEAD
     modules = (invariants, event_checks, mask_checks, run_record, settlements)
-=======
-    modules = (invariants, event_checks, run_record, settlements, mask_checks)
->>>>>>> wt-bench
     source = "".join(map(inspect.getsource, modules))
     assert set(re.findall(r'_break\(\s*"([A-Z_]+)"', source)) == {name for name, _ in listed}
 
