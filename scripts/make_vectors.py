@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from builders import (  # noqa: E402
     key,
     spec_of,
 )
+from masked import MaskedConsortium  # noqa: E402
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
@@ -71,6 +73,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
 from swarmhub.contract.trie import Writes  # noqa: E402
 from swarmhub.keys import verify  # noqa: E402
 from swarmhub.ledger import Committed, MemoryLedger  # noqa: E402
+from swarmhub.protocol.mask_work import encode  # noqa: E402
 
 DAY_MS = 86_400_000
 VECTORS = ROOT / "tests" / "vectors"
@@ -436,6 +439,33 @@ def disputes() -> Recorder:
     return c
 
 
+class MaskedRecorder(Recorder, MaskedConsortium):
+    """A consortium with a masked study that writes down its blocks."""
+
+
+def masks() -> Recorder:
+    """A false share is proven, a member asks for new keys; a masked sum is settled, and opened."""
+    c = MaskedRecorder(4)
+    c.begin(rounds=2)
+    c.refused("BadValue", 1, replace(c.key(1), pair="00" * 32))
+    c.send_keys(1, 2, 3, 4)
+    body = c.dealing(2)
+    c.refused("BadValue", 2, replace(body, dealing=body.dealing[:-4]))
+    c.ok(2, replace(body, sealed=encode(bytes(256))))
+    c.deal(1)
+    c.refused("BadValue", 3, c.complaint(3, 1))
+    before = c.rekey()
+    c.ok(1, c.complaint(1, 2))
+    c.send_keys(1, 3, 4)
+    c.refused("StaleRound", 3, before)
+    c.ok(3, c.rekey())
+    c.reach("UNMASKING", 1, 3, 4)
+    c.refused("BadValue", 1, c.opening(1, members=(1, 3)))
+    c.show(1, 3, 4)
+    c.settle()
+    return c
+
+
 def envelopes() -> Recorder:
     """What is refused around any transaction: chain, expiry, replay, signature, form."""
     c = Recorder(4)
@@ -471,6 +501,7 @@ STORIES: dict[str, Callable[[], Recorder]] = {
         rounds,
         leaders,
         disputes,
+        masks,
         envelopes,
     )
 }

@@ -159,10 +159,11 @@ def list_members(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> 
         show([m for m, _ in found], json_, "")
         return
     rows = [
-        [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions)), say_link(x)]
-        for m, x in found
+        [str(m.id), m.name, m.address, m.account[:32], ", ".join(map(str, m.versions))]
+        for m, _ in found
     ]
-    table("Members", ["id", "name", "address", "fingerprint", "versions", "way"], rows)
+    table("Members", ["id", "name", "address", "fingerprint", "versions"], rows)
+    lines("Ways to them", [(m.name, say_link(x)) for m, x in found])
 
 
 @app.command("remove")
