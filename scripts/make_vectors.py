@@ -42,6 +42,7 @@ from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  #
 from swarmhub.contract.envelope import read_transaction  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.records import StartModel  # noqa: E402
+from swarmhub.contract.round.masks import encode  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Amend,
     Announce,
@@ -73,7 +74,6 @@ from swarmhub.contract.transactions import (  # noqa: E402
 from swarmhub.contract.trie import Writes  # noqa: E402
 from swarmhub.keys import verify  # noqa: E402
 from swarmhub.ledger import Committed, MemoryLedger  # noqa: E402
-from swarmhub.protocol.mask_work import encode  # noqa: E402
 
 DAY_MS = 86_400_000
 VECTORS = ROOT / "tests" / "vectors"

@@ -1,5 +1,6 @@
 """Proofs of one transaction: they hold, and a byte that is changed is found."""
 
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -11,15 +12,17 @@ from typer.testing import CliRunner
 
 from swarmhub import codec
 from swarmhub.cli.app import app
+from swarmhub.contract import Result
 from swarmhub.contract.execution import compute_genesis_digest
 from swarmhub.contract.records import read_genesis_json
 from swarmhub.contract.transactions import Leave, Refuse
 from swarmhub.errors import BadInput
 from swarmhub.ledger.blocks import Block, Committed, Header
-from swarmhub.merkle import root_of
+from swarmhub.ledger.cometbft.headers import compute_data_hash, compute_results_hash
+from swarmhub.merkle import leaf_of
+from swarmhub.operations.evidence.extract import leaf_of_result
 from swarmhub.operations.proofs import forms, votes_check
 from swarmhub.operations.proofs.blocks_proof import make_blocks_proof
-from swarmhub.operations.proofs.engine_header import leaf_of_result, leaf_of_transaction
 from swarmhub.operations.proofs.faults import ProofFails
 from swarmhub.operations.proofs.prove import check_proof
 from swarmhub.operations.proofs.votes_proof import find_path
@@ -150,26 +153,23 @@ def test_blocks_that_do_not_fit_are_named(made, change, said):
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13])
 def test_the_path_of_every_transaction_leads_to_its_roots(count):
     txs = tuple(f"tx {i}".encode() for i in range(count))
-    codes = ["ok" if i % 3 else "Late" for i in range(count)]
-    results = tuple(type("R", (), {"code": code}) for code in codes)
+    results = tuple(Result("", "ok" if i % 3 else "Late") for i in range(count))
     header = Header(1, 1, "", "", "", "", "")
-    roots = [
-        root_of([leaf_of_transaction(tx) for tx in txs]).hex(),
-        root_of([leaf_of_result(code) for code in codes]).hex(),
-    ]
+    hashes = [hashlib.sha256(tx).digest() for tx in txs]
+    roots = [compute_data_hash(hashes), compute_results_hash(list(map(leaf_of_result, results)))]
     for i in range(count):
         path = find_path(Committed(Block(header, "", txs), results, ()), i)
         ways = [[(b.left, b.tx) for b in path], [(b.left, b.result) for b in path]]
-        leaves = [leaf_of_transaction(txs[i]), leaf_of_result(codes[i])]
+        leaves = [leaf_of(hashes[i]), leaf_of_result(results[i])]
         assert list(map(votes_check._climb, leaves, ways)) == roots
 
 
 def drop_votes(signed):
-    signed["votes"] = signed["votes"][:2]
+    signed["commit"]["votes"] = signed["commit"]["votes"][:2]
 
 
 def repeat_vote(signed):
-    signed["votes"] = [signed["votes"][0]] * 4
+    signed["commit"]["votes"] = [signed["commit"]["votes"][0]] * 4
 
 
 WRONG_VOTES = [
@@ -199,8 +199,8 @@ def test_without_the_way_from_block_0_the_origin_is_not_proven(made):
 
 OUT_OF_BOUNDS = [
     lambda v: repeat_vote(v["signed"]),
-    lambda v: v["signed"]["votes"][0].update(validator=4),
-    lambda v: v["signed"]["votes"][0].update(validator=-1),
+    lambda v: v["signed"]["commit"]["votes"][0].update(validator=4),
+    lambda v: v["signed"]["commit"]["votes"][0].update(validator=-1),
     lambda v: v["signed"]["validators"].clear(),
     lambda v: v["signed"]["validators"][0].update(power=-1),
     lambda v: v["signed"]["validators"].extend(v["signed"]["validators"] * 300),

@@ -16,7 +16,7 @@ from swarmhub.data.readers.registry import check_options, find_format, read_file
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
 
-WITH_MARKS = ("delimited", "npx")  # formats whose readers take a decimal mark
+WITH_MARKS = ("delimited", "npx")  # formats that can have decimal commas
 
 
 @dataclass(frozen=True)

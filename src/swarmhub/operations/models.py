@@ -52,8 +52,8 @@ class Exported:
 
 @dataclass(frozen=True)
 class Target:
-    """The folder for a model, and which model: the newest, the `best`, or the one whose digest
-    begins with `model`. `label` names the outcome of a study that declares no data; `onnx` is a
+    """The folder for a model, and which model: the newest, the `best`, or one by `model`, the
+    beginning of its digest. `label` names the outcome of a study that declares no data; `onnx` is a
     file for other programs; `overwrite` allows the folder of another study's model."""
 
     folder: Path

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from swarmhub import x25519
+from swarmhub.contract.round.masks import encode
 from swarmhub.errors import MaskError
 from swarmhub.privacy import (
     Grid,
@@ -206,11 +207,6 @@ def make_opening(
         get_share(root, keying, d).value("self" if d.dealer in members else "pair") for d in dealt
     ]
     return encode(b"".join(values))
-
-
-def encode(data: bytes) -> str:
-    """Return bytes as base64."""
-    return base64.b64encode(data).decode()
 
 
 def make_own_masks(root: bytes, keying: Keying, dealt: Iterable[MemberId]) -> tuple[Mask, ...]:

@@ -40,7 +40,7 @@ OF_LEFT_OUT = "; of this model and of the one without this hospital"
 
 def find_words(spec: Spec) -> Mapping[str, StageWords]:
     """Return the words of a study's stages, by their names; nothing for terms with stages that
-    their recipe does not make, or whose recipe is not installed here."""
+    their recipe does not make, or of a recipe that is not installed here."""
     if spec.data is None or not spec.stages:
         return {}
     try:

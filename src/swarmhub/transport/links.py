@@ -99,7 +99,8 @@ class Links:
         self._measured(member)
 
     def reached(self, member: MemberId, via: str | None) -> None:
-        """Note whether a member was reached: None if not, "" if directly, else over whose relay."""
+        """Note whether a member was reached: None if not, "" if directly, else the
+        name of the member with the relay."""
         figures = self._of(member)
         if figures.via != via:
             figures.via = via

@@ -266,9 +266,7 @@ def end_grace(ctx: Context, name: str) -> None:
         advance(ctx, name)
 
 
-def ask_keys_again(
-    ctx: Context, r: Round, without: Collection[MemberId] = (), more: Collection[MemberId] = ()
-) -> None:
+def ask_keys_again(ctx: Context, r: Round, without: Collection[MemberId] = ()) -> None:
     """Begin a masked round again with new keys: contributions are void, and masked anew from the
     answers of the same trainers. Only as long as the set is not final: no share is shown."""
     if is_set_final(r):
@@ -277,7 +275,7 @@ def ask_keys_again(
     spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
     clear_deadlines(ctx, r.study)
     r = reckon_with_all(spec, study, r)
-    coming = {*r.roster, *r.need_masks().keyed, *more, *study.ready} & set(r.enrolled)
+    coming = {*r.roster, *r.need_masks().keyed, *study.ready} & set(r.enrolled)
     roster = tuple(sorted(coming - set(without) - r.suspended))  # keys of these would be refused
     later = tuple(m for m in study.ready if m not in roster and m not in r.suspended)
     STUDY.put(ctx.state, r.study, record=replace(study, ready=later))

@@ -207,8 +207,8 @@ def find_actor(event: Event) -> MemberId | None:
 
 
 def _execute(tip: Tip, begun: Overlay, proof: Proof, blocks: Sequence[Committed]) -> None:
-    """Execute all blocks after block 0 by the contract. Raises Altered for the first whose results
-    differ."""
+    """Execute all blocks after block 0 by the contract. Raises Altered for the first with other
+    results."""
     state = State()
     state.commit(begun.writes, tip.tree)
     try:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from swarmhub import codec
 from swarmhub.errors import BadInput, Malformed, plain
-from swarmhub.operations.proofs.engine_header import EngineHeader, SignedHeader
+from swarmhub.ledger.cometbft.headers import Commit, EngineHeader, Validator
 from swarmhub.types import Digest
 
 MAX_PROOF_BYTES = 32 << 20
@@ -40,6 +40,15 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class VotedHeader:
+    """A header of CometBFT with the votes for it, and the validators in their order."""
+
+    header: EngineHeader
+    commit: Commit
+    validators: tuple[Validator, ...]
+
+
+@dataclass(frozen=True)
 class VotesProof:
     """A transaction on a ledger of many machines. `header` is its block's, `signed` the next one's;
     `handovers` are headers that name other validators than their own, oldest first: none if the
@@ -47,9 +56,9 @@ class VotesProof:
 
     kind: Literal["votes"]
     genesis: str
-    handovers: tuple[SignedHeader, ...]
+    handovers: tuple[VotedHeader, ...]
     header: EngineHeader
-    signed: SignedHeader
+    signed: VotedHeader
     tx: str
     code: str
     beside: tuple[Beside, ...]
@@ -161,22 +170,22 @@ def _check_bounds(found: VotesProof) -> None:
         _check_signed(signed)
 
 
-def _check_signed(signed: SignedHeader) -> None:
+def _check_signed(signed: VotedHeader) -> None:
     _check_header(signed.header)
-    _need_whole(signed.round, signed.parts)
-    _need_hex(64, signed.parts_hash)
+    _need_whole(signed.commit.round, signed.commit.parts)
+    _need_hex(64, signed.commit.parts_hash)
     count = len(signed.validators)
-    if not 0 < count <= MAX_VALIDATORS or len(signed.votes) > count:
+    if not 0 < count <= MAX_VALIDATORS or len(signed.commit.votes) > count:
         raise Malformed(
             f"a header has 1 to {MAX_VALIDATORS} validators, and a vote of each at most"
         )
     for validator in signed.validators:
         _need_hex(64, validator.key)
         _need_whole(validator.power)
-    places = [vote.validator for vote in signed.votes]
+    places = [vote.validator for vote in signed.commit.votes]
     if places != sorted(set(places)) or any(not 0 <= place < count for place in places):
         raise Malformed("the votes are not in the order of the validators")
-    for vote in signed.votes:
+    for vote in signed.commit.votes:
         _need_hex(128, vote.signature)
         _need_whole(vote.time.seconds, vote.time.nanos)
 
@@ -184,12 +193,16 @@ def _check_signed(signed: SignedHeader) -> None:
 def _check_header(header: EngineHeader) -> None:
     _need_whole(
         header.version_block, header.version_app, header.height, header.time.seconds,
-        header.time.nanos, header.last_block.parts,
+        header.time.nanos, header.last_block_id.parts,
     )  # fmt: skip
-    _need_hex(64, header.data, header.validators, header.next_validators, header.results)
-    _need_hex(40, header.proposer)
-    for text in (header.last_block.hash, header.last_block.parts_hash, header.last_commit,
-                 header.consensus, header.app, header.evidence):  # fmt: skip
+    _need_hex(
+        64, header.data_hash, header.validators_hash, header.next_validators_hash,
+        header.last_results_hash,
+    )  # fmt: skip
+    _need_hex(40, header.proposer_address)
+    for text in (header.last_block_id.hash, header.last_block_id.parts_hash,
+                 header.last_commit_hash, header.consensus_hash, header.app_hash,
+                 header.evidence_hash):  # fmt: skip
         _need_hex(64 if text else 0, text)
 
 

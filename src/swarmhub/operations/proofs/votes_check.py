@@ -14,17 +14,18 @@ from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay
 from swarmhub.errors import BadInput, LedgerError, Malformed
 from swarmhub.ledger.blocks import MAX_GENESIS_BYTES, agree_on_genesis
-from swarmhub.operations.proofs.engine_header import (
-    SignedHeader,
-    hash_header,
-    hash_validators,
-    is_cast,
-    leaf_of_result,
-    leaf_of_transaction,
+from swarmhub.ledger.cometbft.headers import (
+    EngineHeader,
+    ValidatorSet,
+    compute_header_hash,
+    compute_result_leaf,
+    compute_set_hash,
+    write_vote,
 )
+from swarmhub.merkle import leaf_of
 from swarmhub.operations.proofs.faults import ProofFails
-from swarmhub.operations.proofs.forms import ProofChecked, VotesProof, find_study
-from swarmhub.types import TX_DOMAIN, PublicKey
+from swarmhub.operations.proofs.forms import ProofChecked, VotedHeader, VotesProof, find_study
+from swarmhub.types import TX_DOMAIN, Digest, PublicKey
 
 NO_WAY = "the way from the validators of block 0 to those that signed is not in the proof"
 Powers = frozenset[tuple[PublicKey, int]]
@@ -46,8 +47,8 @@ def check_votes(proof: VotesProof) -> ProofChecked:
         kind="votes", origin="not proven", missing="" if is_whole else NO_WAY, chain=chain,
         genesis=compute_genesis_digest(genesis), tx=tx.id, act=tx.kind, study=find_study(tx.body),
         signer=tx.signer, code=proof.code, height=header.height,
-        time_ms=header.time.seconds * 1000 + header.time.nanos // 1_000_000,
-        head=proof.signed.header.last_block.hash, others=0,
+        time_ms=header.time.ms,
+        head=proof.signed.header.last_block_id.hash, others=0,
     )  # fmt: skip
 
 
@@ -67,38 +68,48 @@ def _find_founders(genesis: Genesis) -> Powers:
     return frozenset(committed.validators)
 
 
-def _check_signed(signed: SignedHeader, chain: str, part: str) -> None:
+def _check_signed(signed: VotedHeader, chain: str, part: str) -> None:
     """Check that validators with more than two thirds of the power have signed a header."""
     header = signed.header
-    if header.chain != chain:
+    if header.chain_id != chain:
         raise ProofFails(part, f"it is of another chain than {chain}")
-    if hash_validators(signed.validators) != header.validators:
+    block = _hash(header, part)
+    if compute_set_hash(ValidatorSet(signed.validators)) != header.validators_hash:
         raise ProofFails(part, "its validators are not those that the header names")
-    block = hash_header(header)
-    for vote in signed.votes:
-        if not is_cast(signed, block, vote):
+    for vote in signed.commit.votes:
+        key = signed.validators[vote.validator].key
+        message = write_vote(header, block, signed.commit, vote)
+        if not keys.verify_bytes(key, message, vote.signature):
             raise ProofFails(part, f"vote {vote.validator} is not signed by its validator")
     power = sum(validator.power for validator in signed.validators)
-    for_it = sum(signed.validators[vote.validator].power for vote in signed.votes)
+    for_it = sum(signed.validators[vote.validator].power for vote in signed.commit.votes)
     if 3 * for_it <= 2 * power:
         raise ProofFails(part, f"validators with {for_it} of {power} votes are not two thirds")
 
 
+def _hash(header: EngineHeader, part: str) -> Digest:
+    try:
+        return compute_header_hash(header)
+    except Malformed as error:
+        raise ProofFails(part, str(error).rstrip(".")) from None
+
+
 def _check_block(proof: VotesProof, chain: str) -> None:
     header, after = proof.header, proof.signed.header
-    if header.chain != chain or header.height + 1 != after.height:
+    if header.chain_id != chain or header.height + 1 != after.height:
         raise ProofFails("header", "it is not that of the block before the signed one")
-    if hash_header(header) != after.last_block.hash:
+    if _hash(header, "header") != after.last_block_id.hash:
         raise ProofFails("header", "its hash is not the one that the signed header names")
 
 
 def _check_transaction(proof: VotesProof, chain: str) -> Transaction:
     data = proof.tx.encode()
     ours = [(b.left, b.tx) for b in proof.beside]
-    if _climb(leaf_of_transaction(data), ours) != proof.header.data:
+    if _climb(leaf_of(hashlib.sha256(data).digest()), ours) != proof.header.data_hash:
         raise ProofFails("tx", "its path does not lead to the block's transactions")
     results = [(b.left, b.result) for b in proof.beside]
-    if _climb(leaf_of_result(proof.code), results) != proof.signed.header.results:
+    leaf = compute_result_leaf(int(proof.code != "ok"), proof.code.encode())
+    if _climb(leaf, results) != proof.signed.header.last_results_hash:
         raise ProofFails("code", "its path does not lead to the block's results")
     try:
         tx = read_transaction(data)
@@ -129,7 +140,7 @@ def _check_handovers(proof: VotesProof, founders: Powers) -> bool:
     for number, (one, two) in enumerate(itertools.pairwise(steps), 1):
         if one.header.height >= two.header.height:
             raise ProofFails(f"handover {number}", "it is not older than the one after it")
-        if one.header.next_validators != two.header.validators:
+        if one.header.next_validators_hash != two.header.validators_hash:
             raise ProofFails(f"handover {number}", "the next validators are not those it names")
     is_founders = frozenset((v.key, v.power) for v in steps[0].validators) == founders
     if proof.handovers and not is_founders:

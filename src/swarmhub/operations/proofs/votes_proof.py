@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import calendar
 import contextlib
+import hashlib
 import itertools
-import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,26 +14,18 @@ from swarmhub.contract.state import Overlay
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.ledger import Committed
 from swarmhub.ledger.blocks import agree_on_genesis
-from swarmhub.ledger.cometbft.header_source import fetch_validators
+from swarmhub.ledger.cometbft.header_source import (
+    fetch_validators,
+    read_set,
+    read_signed_header,
+)
 from swarmhub.ledger.cometbft.rpc import Rpc, RpcError
 from swarmhub.ledger.cometbft.settings import RPC_SOCKET, STATE_FILE
 from swarmhub.ledger.cometbft.store import Store
-from swarmhub.merkle import path_of
-from swarmhub.operations.proofs.engine_header import (
-    BlockRef,
-    CastVote,
-    EngineHeader,
-    Instant,
-    SignedHeader,
-    Validator,
-    leaf_of_result,
-    leaf_of_transaction,
-)
-from swarmhub.operations.proofs.forms import Beside, VotesProof
+from swarmhub.merkle import leaf_of, path_of
+from swarmhub.operations.evidence.extract import leaf_of_result
+from swarmhub.operations.proofs.forms import Beside, VotedHeader, VotesProof
 from swarmhub.types import Digest
-
-FOR_BLOCK = 2  # BLOCK_ID_FLAG_COMMIT
-TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
 class Headers:
@@ -45,14 +34,14 @@ class Headers:
     def __init__(self, folder: Path, store: Store) -> None:
         self._store, self._rpc = store, Rpc(folder / RPC_SOCKET)
 
-    async def get(self, height: int) -> SignedHeader:
+    async def get(self, height: int) -> VotedHeader:
         """Return a signed header. Raises RpcError if neither has it."""
         found = self._store.proof(height)
         if found is None:
             told = await self._rpc.call("commit", height=str(height))
             who = await fetch_validators(self._rpc, height)
             found = {"signed_header": told["signed_header"], "validators": who}
-        return read_signed(found["signed_header"], found["validators"])
+        return _read(found["signed_header"], found["validators"])
 
     async def close(self) -> None:
         """Close the connection."""
@@ -115,8 +104,8 @@ def choose(committed: Committed, tx: Digest) -> int:
 
 def find_path(committed: Committed, index: int) -> tuple[Beside, ...]:
     """Return the hashes beside the ways of a transaction and of its result to their roots."""
-    txs = [leaf_of_transaction(tx) for tx in committed.block.txs]
-    results = [leaf_of_result(r.code) for r in committed.results]
+    txs = [leaf_of(hashlib.sha256(tx).digest()) for tx in committed.block.txs]
+    results = [leaf_of_result(r) for r in committed.results]
     pairs = zip(path_of(txs, index), path_of(results, index), strict=True)
     sides, place, count = [], index, len(txs)
     while count > 1:
@@ -130,74 +119,33 @@ def find_path(committed: Committed, index: int) -> tuple[Beside, ...]:
 
 
 async def _find_handovers(
-    headers: Headers, changes: Sequence[int], signed: SignedHeader, store: Store
-) -> tuple[SignedHeader, ...]:
+    headers: Headers, changes: Sequence[int], signed: VotedHeader, store: Store
+) -> tuple[VotedHeader, ...]:
     """Return the headers by which the validators that have signed follow from those of block 0;
     none if one of them is not here. A change in block h is named by the header of block h + 1."""
-    found: list[SignedHeader] = []
+    found: list[VotedHeader] = []
     with contextlib.suppress(RpcError):
         for height in changes:
             if height + 1 < signed.header.height:
                 header = await headers.get(height + 1)
-                if header.header.next_validators != header.header.validators:
+                if header.header.next_validators_hash != header.header.validators_hash:
                     found.append(header)
     _, first = agree_on_genesis(store.genesis(), Overlay(State()))
     steps = [*found, signed]
     is_begun = {(v.key, v.power) for v in steps[0].validators} == set(first.validators)
     follows = all(
-        a.header.next_validators == b.header.validators for a, b in itertools.pairwise(steps)
+        a.header.next_validators_hash == b.header.validators_hash
+        for a, b in itertools.pairwise(steps)
     )
     return tuple(found) if is_begun and follows else ()
 
 
-# the engine's JSON
-
-
-def read_signed(told: dict[str, Any], validators: list[dict[str, Any]]) -> SignedHeader:
-    """Return a signed header from what the engine answers to `commit` and `validators`."""
+def _read(told: Any, validators: list[Any]) -> VotedHeader:
+    """Return a signed header from what the engine answers to `commit` and `validators`. Raises
+    LedgerError for answers of another form."""
     try:
-        commit = told["commit"]
-        block = commit["block_id"]["parts"]
-        votes = [
-            CastVote(i, _read_time(s["timestamp"]), base64.b64decode(s["signature"]).hex())
-            for i, s in enumerate(commit["signatures"])
-            if s["block_id_flag"] == FOR_BLOCK
-        ]
-        who = [
-            Validator(base64.b64decode(v["pub_key"]["value"]).hex(), int(v["voting_power"]))
-            for v in validators
-        ]
-        return SignedHeader(
-            _read_header(told["header"]), int(commit["round"]), int(block["total"]),
-            block["hash"].lower(), tuple(votes), tuple(who),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(f"The engine's header cannot be read ({error!r}).") from None
-
-
-def _read_header(told: dict[str, Any]) -> EngineHeader:
-    def hash_(name: str) -> str:
-        return str(told[name]).lower()
-
-    last = told["last_block_id"]
-    version = told["version"]
-    return EngineHeader(
-        version_block=int(version.get("block", 0)), version_app=int(version.get("app", 0)),
-        chain=told["chain_id"], height=int(told["height"]), time=_read_time(told["time"]),
-        last_block=BlockRef(
-            last["hash"].lower(), int(last["parts"]["total"]), last["parts"]["hash"].lower()
-        ),
-        last_commit=hash_("last_commit_hash"), data=hash_("data_hash"),
-        validators=hash_("validators_hash"), next_validators=hash_("next_validators_hash"),
-        consensus=hash_("consensus_hash"), app=hash_("app_hash"),
-        results=hash_("last_results_hash"), evidence=hash_("evidence_hash"),
-        proposer=hash_("proposer_address"),
-    )  # fmt: skip
-
-
-def _read_time(text: str) -> Instant:
-    found = TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(f"no time: {text[:40]}")
-    seconds = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
-    return Instant(seconds, int((found[2] or "").ljust(9, "0")))
+        one = read_signed_header(told)
+        assert one.commit is not None
+        return VotedHeader(one.header, one.commit, read_set(validators).validators)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise LedgerError(f"CometBFT gave a header that cannot be read ({error!r}).") from None

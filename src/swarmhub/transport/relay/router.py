@@ -47,7 +47,7 @@ class RelayRouter:
         return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     def name_relay(self, member: Member) -> str:
-        """Return the name of the member over whose relay this one was called last; "" if it has an
+        """Return the name of the member that relayed the last call to this one; "" if it has an
         address of its own."""
         relays = relays_of(member.address)
         return self._used.get(member.id, relays[0]) if relays else ""
