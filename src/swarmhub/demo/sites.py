@@ -94,11 +94,16 @@ def check_rule(options: Options, spec: Spec) -> None:
 
 def make_spec(options: Options, hospitals: int) -> Spec:
     """Return the terms of the demo's study for so many hospitals. Raises BadInput if they are too
-    few for its privacy."""
+    few for its privacy, or it excludes the rule."""
     privacy = read_mode(options.privacy)
     least = compute_least_set(privacy.colluders)
     if privacy.masked and hospitals < least:
         raise BadInput(f"Expected {least} sites or more with --privacy masked, got {hospitals}.")
+    if privacy.masked and options.merge != MergeRule():
+        raise BadInput(
+            "Expected no --merge and no --max-share with --privacy masked: other rules compare "
+            "hospitals, and a masked one says nothing; leave one of the two out."
+        )
     positive = (options.positive,) if options.positive else POSITIVE
     outcome = Outcome(
         options.label, positive=positive, negative=() if options.positive else NEGATIVE
