@@ -53,7 +53,14 @@ from swarmhub.contract.records.deadlines import (
     DeadlineKeys,
     DueMinutes,
 )
-from swarmhub.contract.records.declaration import Declaration, Inputs, Outcome, Pseudobulk
+from swarmhub.contract.records.declaration import (
+    Declaration,
+    Inputs,
+    Levels,
+    Outcome,
+    Pseudobulk,
+    Scale,
+)
 from swarmhub.contract.records.genesis import (
     Card,
     ForkGenesis,
@@ -71,7 +78,7 @@ from swarmhub.contract.records.masks import (
     Masks,
     Text,
 )
-from swarmhub.contract.records.privacy import Privacy
+from swarmhub.contract.records.privacy import SPENT, DifferentialPrivacy, Privacy, Spent
 from swarmhub.contract.records.round import (
     LEADERSHIP,
     MAX_STRIKES,
@@ -130,6 +137,7 @@ __all__ = [
     "RESULT",
     "ROUND",
     "SPEC",
+    "SPENT",
     "STUDY",
     "UNSTAMPED",
     "Answer",
@@ -141,6 +149,7 @@ __all__ = [
     "DeadlineKeys",
     "Dealt",
     "Declaration",
+    "DifferentialPrivacy",
     "DoubleSign",
     "DueMinutes",
     "Enrolment",
@@ -158,6 +167,7 @@ __all__ = [
     "LastSettled",
     "Leadership",
     "LeftOut",
+    "Levels",
     "MaskKeys",
     "MaskedSum",
     "Masks",
@@ -181,9 +191,11 @@ __all__ = [
     "Result",
     "Round",
     "RoundRef",
+    "Scale",
     "Score",
     "Share",
     "Spec",
+    "Spent",
     "Stage",
     "StageKind",
     "StartModel",

@@ -70,6 +70,24 @@ class Pseudobulk:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The usual mean and standard deviation of number columns (names or patterns), known without
+    looking at the study's patients: of the literature, of a reference cohort."""
+
+    columns: tuple[str, ...]
+    mean: str
+    sd: str
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The words of a column of words, known without looking at the study's patients."""
+
+    column: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Declaration:
     """The data of a study: what each hospital brings, and how it is read everywhere.
 
@@ -94,3 +112,5 @@ class Declaration:
     test_fraction: str = "0.3"  # of the patients of each class at each hospital
     threshold: str = "0.5"  # of the probability from which on a patient counts as positive
     pseudobulk: Pseudobulk | None = None  # rows of the files are cells, rows of the study patients
+    scales: tuple[Scale, ...] = ()  # of numbers, in a study that merges no statistics
+    levels: tuple[Levels, ...] = ()  # of columns of words, likewise
