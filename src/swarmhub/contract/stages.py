@@ -38,11 +38,13 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
 def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
     """Return the stages for which `rounds`, `statistics` and `merge` stand."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
+    # metrics of one hospital do not leave it in a masked study
+    last = () if spec.privacy.masked else (Stage("evaluation", EVALUATE),)
     return (
         *first,
         Stage("initial", INITIAL),
         Stage("training", TRAIN, spec.rounds, spec.merge),
-        Stage("evaluation", EVALUATE),
+        *last,
     )
 
 

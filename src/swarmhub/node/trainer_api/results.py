@@ -22,7 +22,7 @@ from swarmhub.node.study_driver import AGAIN_S, StudyDriver
 from swarmhub.node.trainer_api.messages import TaskResult
 from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.privacy import ring_layout
+from swarmhub.privacy import need_int64, ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.types import Digest
@@ -91,8 +91,8 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
-            if layout is not None and spec.privacy.masked and task.kind in (INITIAL, TRAIN):
-                need_maskable(layout)
+            if layout is not None and spec.privacy.masked:
+                need_maskable(layout, task.kind in (INITIAL, TRAIN))
         prepare = functools.partial(
             prepare_answer,
             given.number,
@@ -161,9 +161,12 @@ class _StillShort(Exception):
     """Raised if this machine has been short of a resource for too long."""
 
 
-def need_maskable(layout: Layout) -> None:
-    """Raise TrainerError, with the array, for parameters that cannot be masked."""
+def need_maskable(layout: Layout, is_model: bool) -> None:
+    """Raise TrainerError, with the array, for parameters or sums that cannot be masked."""
     try:
-        ring_layout(layout)
+        if is_model:
+            ring_layout(layout)
+        else:
+            need_int64(layout)
     except MaskError as error:
         raise TrainerError(str(error)) from None
