@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from swarmhub.errors import MaskError
 from swarmhub.merge import WeightedSource
 from swarmhub.merge.modular import merge_modular
+from swarmhub.merge.sums import Limit, SumRule
 from swarmhub.merge.vectors import Buffer
 from swarmhub.params import buffer_of
-from swarmhub.merge.sums import Limit, SumRule
 from swarmhub.privacy import Mask, MaskedSums, mask_arrays, need_bound, unmask_arrays
 
 BOUND = 2**53

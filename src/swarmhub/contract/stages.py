@@ -163,9 +163,11 @@ def check_arrays(where: str, stage: Stage) -> None:
     for name in (*(b.array for b in stage.bounds), *stage.agreed, *until):
         if not 0 < len(name) <= MAX_ARRAY_NAME:
             raise BadValue(f"{where}array", f"a name of 1 to {MAX_ARRAY_NAME} letters", name)
-    names = (*(b.array for b in stage.bounds), *stage.agreed)
-    if len(names) > MAX_ARRAYS or len({*names}) < len(names):
-        raise BadValue(f"{where}bounds", f"at most {MAX_ARRAYS} arrays, each named once", names)
+    for field, names in (("bounds", [b.array for b in stage.bounds]), ("agreed", [*stage.agreed])):
+        if len(names) > MAX_ARRAYS or len({*names}) < len(names):
+            raise BadValue(
+                f"{where}{field}", f"at most {MAX_ARRAYS} arrays, each named once", names
+            )
     for fault in find_faults(stage):
         raise BadValue(f"{where}bounds", *fault)
 
