@@ -66,15 +66,14 @@ def learn_start(site: Site) -> Start:
     def step(sums: Any, state: State) -> tuple[Arrays, State]:
         return grid_round(grid, stack, sums, state)
 
-    whole = float(sum(site.plan.class_rows))
-    fixed = find_fixed(site.swarm.spec, plan.PENALTY, PARTS, whole)
+    fixed = find_fixed(site.swarm.spec, plan.PENALTY, PARTS, site.rows_of_all)
     last = run_sums(site, plan.PENALTY, step, "the penalty is learnt", fixed).arrays
 
     def choose(sums: Any, state: State) -> tuple[Arrays, State]:
         every = Stack.of(site.plan.final, site.axes, site.y)
         return choice_arrays(grid, stack, every, last), state
 
-    fixed = find_fixed(site.swarm.spec, plan.CHOICE, PARTS, whole)
+    fixed = find_fixed(site.swarm.spec, plan.CHOICE, PARTS, site.rows_of_all)
     known = run_sums(site, plan.CHOICE, choose, "the penalty is chosen", fixed)
     start = read_choice(site.plan, last, known.arrays)
     site.say(f"the penalty was chosen in the swarm: C = {start.strength:g}")

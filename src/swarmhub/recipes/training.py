@@ -170,8 +170,10 @@ def fit_local(site: Site) -> Floats | None:
 def warn_of_start(site: Site, parameters: Arrays, made: Arrays) -> None:
     """Say that the start of a masked round is not the model that the sums make here: changes larger
     than the clip are lost then."""
-    clip = site.swarm.spec.privacy.clip_millionths / MILLION
-    if any(np.abs(parameters[name] - made[name]).max(initial=0.0) > clip for name in made):
+    privacy = site.swarm.spec.privacy
+    clip = privacy.clip_millionths / MILLION
+    apart = [np.abs(parameters[name] - array).max(initial=0.0) for name, array in made.items()]
+    if privacy.masked and max(apart) > clip:
         site.say(
             "The start that a hospital has offered is not the model that the sums make here, and "
             "is too far from it: the trained model is wrong; stop the study, and propose it again."
