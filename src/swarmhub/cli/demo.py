@@ -47,9 +47,7 @@ def demo(
             help="Rounds of training at most; default: 20, with --kill-leader 30.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A recipe, as in the terms; default: logistic, masked fedavg.")
-    ] = "",
+    model: Annotated[str, typer.Option(help="A recipe, as in the terms; default: logistic.")] = "",
     privacy: Annotated[
         str,
         typer.Option(help="plain, or masked: of what each trained, others learn the sum alone."),

@@ -66,7 +66,9 @@ def new(
     out: Annotated[Path, typer.Option(help="The new file.")] = Path("study.toml"),
     outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
     name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
-    privacy: Annotated[str, typer.Option(help="plain, or masked training rounds.")] = "plain",
+    privacy: Annotated[
+        str, typer.Option(help="plain, or masked sums and training rounds.")
+    ] = "plain",
     separator: SeparatorOption = "",
     decimal: DecimalOption = "",
     sheet: SheetOption = "",

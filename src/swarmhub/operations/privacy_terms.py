@@ -90,7 +90,7 @@ def write_privacy(privacy: Privacy) -> str:
         return ""
     return (
         "[privacy]\n"
-        "masked = true  # in training rounds the others learn the hospitals' sum alone\n"
+        "masked = true  # the others learn sums over all hospitals alone\n"
         f"colluders = {privacy.colluders}  # members that may show one another all they have\n"
         f"clip = {write_clip(privacy.clip_millionths)}  "
         "# no parameter of a hospital moves further in a round\n"
@@ -155,10 +155,10 @@ def say_privacy(privacy: Privacy) -> list[tuple[str, str]]:
     return [
         (
             SUBJECTS[0],
-            "masked: in training rounds a hospital's parameters leave under masks that cancel in "
+            "masked: what a hospital trains, adds up and counts leaves under masks that cancel in "
             f"the sum; the others learn the sum of at least {least} hospitals, and no hospital's "
             f"own part, unless {together} show one another all they have; no parameter of a "
-            f"hospital moves by more than {clip} in a round",
+            f"hospital moves by more than {clip} in a round of training",
         ),
         (SUBJECTS[1], NOT_HIDDEN),
         (SUBJECTS[2], EXCLUDED),
@@ -166,12 +166,13 @@ def say_privacy(privacy: Privacy) -> list[tuple[str, str]]:
 
 
 NOT_HIDDEN = (
-    "each hospital's statistics document, its number of training rows, the figures and counts of "
-    "its test patients in the evaluation, the start, and every merged model; masks are no noise: "
-    "a merged model tells what it tells, and two rounds of which one hospital missed one tell "
-    "something of that hospital"
+    "each hospital's statistics document, its number of training rows, the start, every merged "
+    "model and every sum over all hospitals; masks are no noise: a model or a sum tells what it "
+    "tells, and two rounds of which one hospital missed one tell something of that hospital, in "
+    "a stage of sums nearly its part"
 )
 EXCLUDED = (
-    "merge rules that compare hospitals, training that ends early or at some members only, and a "
-    "hospital's metrics in training rounds, so there is no learning curve"
+    "merge rules that compare hospitals, stages at some members only, models without a hospital "
+    "and contributions of each, tests on parameters, and a hospital's own metrics, so there is no "
+    "learning curve, and the evaluation is of all hospitals together"
 )

@@ -83,7 +83,7 @@ def say_best_rule(spec: Spec) -> str:
         f"the {_extreme(spec)} mean '{spec.metric.name}' over one set of sites: of the models that "
         "all enrolled sites have measured that measure any"
     )
-    return f"{said}; masked training rounds measure none" if spec.privacy.masked else said
+    return f"{said}; masked rounds measure none" if spec.privacy.masked else said
 
 
 def say_rounds(spec: Spec) -> str:
@@ -138,8 +138,8 @@ def say_leaving(shown: StudyShown) -> list[str]:
     )
     if spec.privacy.masked:
         on_ledger += (
-            "; in training rounds no metrics, but keys and encrypted shares of the masks, which "
-            "tell nothing of patients"
+            "; no metrics, but keys and encrypted shares of the masks, which tell nothing of "
+            "patients"
         )
     return [*stage_terms.say_leaving(spec, size), on_ledger]
 

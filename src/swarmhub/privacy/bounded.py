@@ -78,8 +78,8 @@ def need_int64(layout: Layout) -> None:
     for tensor in layout.tensors:
         if tensor.dtype != "I64":
             raise MaskError(
-                f"Expected int64 in the masked sum {tensor.name[:60]!r}, got {tensor.dtype}; use "
-                "fixed point, or a plain stage."
+                f"Expected int64 in the masked sum {tensor.name[:60]!r}, got {tensor.dtype}; "
+                "give it bounds with bits in the terms (fixed point)."
             )
 
 

@@ -52,6 +52,7 @@ class SiteReported:
     figures: dict[str, float]  # of the last model, on its own test patients
     curve: list[float | None]  # the study's metric by training round
     took_part: list[bool]  # by training round
+    is_masked: bool = False  # figures of one hospital do not leave it
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ class _Gathering:
                     curve=[_metric(p.merged.metrics, self.shown.spec) if p and p.merged else None
                            for p in parts],
                     took_part=[bool(p and p.weight) for p in parts],
+                    is_masked=self.shown.spec.privacy.masked,
                 )
             )  # fmt: skip
         return tuple(found)

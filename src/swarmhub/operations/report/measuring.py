@@ -20,6 +20,7 @@ NOT_ADDED = "their counts are not added over hospitals; figures of each are at i
 NO_LEFT_OUT = "no models without a hospital were trained"
 UNPUBLISHED = "it is not published"
 UNTESTED = "no test patients are set aside there, or it has not measured the last model"
+HIDDEN = "in a masked study no figures of one hospital leave it"
 IMPOSSIBLE = "it published numbers that no patients can have"
 NO_LOCAL = "it is not published, or its training rows allow no model"
 TOO_FEW = f"fewer than {FEW} test patients: it publishes none"
@@ -73,10 +74,15 @@ def read_rows(site: SiteReported, is_possible: bool, key: str = "loss") -> tuple
     that each hospital publishes that is not too small."""
     rows = site.figures.get("samples")
     if rows is None or not rows:
-        return 0, UNTESTED
+        return 0, why_untested(site)
     if not is_possible or not 0 < rows < math.inf:
         return 0, IMPOSSIBLE
     return round(rows), "" if key in site.figures else TOO_FEW
+
+
+def why_untested(site: SiteReported) -> str:
+    """Return why there are no test rows of a hospital."""
+    return HIDDEN if site.is_masked else UNTESTED
 
 
 def describe_site(site: SiteReported) -> dict[str, Any]:
