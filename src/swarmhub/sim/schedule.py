@@ -45,7 +45,7 @@ ATTACKS = (
     "reoffer", "copy", "rotate", "late_offer", "flee", "curious", "false_test",
 )  # fmt: skip
 MASK_ATTACKS = (
-    "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares",
+    "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares", "false_input",
 )  # fmt: skip
 MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
