@@ -300,7 +300,7 @@ class ByzantineNode(MischievousNode):
         super().submit(effect)
 
     def _store(self, made: tuple[Layout, Iterable[memoryview]], first: bool = True) -> Blob:
-        """Store a masked answer (`first`), or a sum that is open; another answer (`false_input`)."""
+        """Store a masked answer (`first`) or an open sum; another answer (`false_input`)."""
         found = super()._store(made, first)
         if not first or "false_input" not in self.lies:
             return found
