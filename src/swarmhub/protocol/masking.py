@@ -32,6 +32,7 @@ from swarmhub.protocol.effects import (
     Unmask,
 )
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
+from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import MemberId
@@ -133,7 +134,7 @@ def contribute_masked(view: View) -> Iterator[Effect]:
         return  # `hold_models` fetches it
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, r.base,
+        prepared.digest, r.base, make_noise(view.spec, masks.threshold),
     )  # fmt: skip
 
 
