@@ -36,8 +36,8 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
 
 
 def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
-    """Return the stages for which `rounds`, `statistics` and `merge` stand. With a privacy budget no
-    metrics leave a hospital, so there is no evaluation."""
+    """Return the stages for which `rounds`, `statistics` and `merge` stand. With a privacy budget
+    no metrics leave a hospital, so there is no evaluation."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
     last = (Stage("evaluation", EVALUATE),) if spec.privacy.dp is None else ()
     training = Stage("training", TRAIN, spec.rounds, spec.merge)
