@@ -36,16 +36,13 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
 
 
 def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
-    """Return the stages for which `rounds`, `statistics` and `merge` stand."""
+    """Return the stages for which `rounds`, `statistics` and `merge` stand. With masks or a
+    privacy budget no metrics leave a hospital, so there is no evaluation."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
-    # metrics of one hospital do not leave it in a masked study
-    last = () if spec.privacy.masked else (Stage("evaluation", EVALUATE),)
-    return (
-        *first,
-        Stage("initial", INITIAL),
-        Stage("training", TRAIN, spec.rounds, spec.merge),
-        *last,
-    )
+    is_open = not spec.privacy.masked and spec.privacy.dp is None
+    last = (Stage("evaluation", EVALUATE),) if is_open else ()
+    training = Stage("training", TRAIN, spec.rounds, spec.merge)
+    return (*first, Stage("initial", INITIAL), training, *last)
 
 
 def get_stage(spec: Spec, r: Round) -> Stage:

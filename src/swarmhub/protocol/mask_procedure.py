@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from swarmhub import codec
@@ -20,6 +21,7 @@ from swarmhub.privacy import (
     Mask,
     MaskedSums,
     Masking,
+    make_ring_noise,
     mask_arrays,
     mask_model,
     need_int64,
@@ -60,6 +62,10 @@ class MaskVault(Protocol):
     def bind(self, number: int, keying: int, use: Use, digest: Digest) -> None:
         """Record, on disk, what a root is used for. Raises SpentError if it was used for
         another."""
+        ...
+
+    def draw_key(self) -> bytes:
+        """Return a key of noise (32 bytes) that nobody can guess, and nobody keeps."""
         ...
 
 
@@ -126,14 +132,17 @@ def mask_own(
     masked = ring_layout(layout)
     vault.bind(keying.number, keying.keying, "answer", effect.digest)
     masks = work.make_own_masks(root, keying, effect.dealt)
-    masking = Masking(layout, effect.scale.grid, effect.weight, masks)
+    grid = effect.scale.grid
 
     def chunks() -> Iterator[memoryview]:
         with (
             closing(reader.source(effect.digest)) as own,
             closing(reader.source(effect.base)) as base,
         ):
-            clipped = 0
+            clipped, masking = 0, Masking(layout, grid, effect.weight, masks)
+            if effect.noise is not None:
+                noise = make_ring_noise(layout, base, effect.noise, grid, vault.draw_key())
+                masking = replace(masking, noise=noise)
             for chunk, beyond in mask_model(masking, own, base):
                 clipped += beyond
                 yield chunk

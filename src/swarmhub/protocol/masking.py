@@ -12,6 +12,9 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
+    ROUND,
+    SPEC,
+    STUDY,
     MaskedSum,
     Round,
     RoundRef,
@@ -26,6 +29,7 @@ from swarmhub.contract.round.kinds import (
     KINDS,
     OPEN,
     UNMASKING,
+    waits_for_shares,
 )
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
 from swarmhub.contract.state import Reader
@@ -40,7 +44,9 @@ from swarmhub.protocol.effects import (
     Submit,
     Unmask,
 )
+from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
+from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import Digest, MemberId
@@ -140,9 +146,10 @@ def contribute_masked(view: View) -> Iterator[Effect]:
         return
     if is_of_model(r) and r.base not in view.local.held:
         return  # `hold_models` fetches it
+    base, stage = get_form(view)
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, *get_form(view),
+        prepared.digest, base, make_noise(view.spec, masks.threshold), stage,
     )  # fmt: skip
 
 
@@ -191,6 +198,15 @@ def open_shares(view: View) -> Iterator[Effect]:
         )  # fmt: skip
     else:
         yield Submit(Open(view.ref, shares))
+
+
+def show_last_shares(state: Reader, local: LocalState, now_ms: int) -> Iterator[Effect]:
+    """Show this node's shares of a settled sum although its hospital has left the study: it was
+    there when they were dealt, and too few may be left without it."""
+    study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
+    r = ROUND.get(state, local.study)
+    if study and spec and r and waits_for_shares(r, local.me):
+        yield from open_shares(View(study, spec, r, local, now_ms, state))
 
 
 def unmask(view: View) -> Iterator[Effect]:
