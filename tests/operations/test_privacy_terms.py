@@ -146,9 +146,9 @@ def test_words_say_what_is_hidden_and_what_is_not():
     assert "no hospital's own part, unless two or more of them show" in said["privacy"]
     assert "at least 3 hospitals" in said["privacy"]
     assert "more than 2.5 in a round" in said["privacy"]
-    for words in ("statistics", "number of training rows", "evaluation", "every merged model"):
+    for words in ("statistics", "number of training rows", "every sum", "every merged model"):
         assert words in said["not hidden"]
-    assert "learning curve" in said["excluded"]
+    assert "learning curve, and the evaluation is of all hospitals" in said["excluded"]
     said = dict(say_privacy(Privacy(True, 3)))
     assert "unless more than 3 of them" in said["privacy"]
     assert "at least 5 hospitals" in said["privacy"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -55,7 +56,7 @@ class Hall:
         self._given: dict[int, object] = {}
         self._made: object = None
         self._barrier = threading.Barrier(count, action=self._settle)
-        self._settler = None
+        self._settler: Callable[[list], object] = list
 
     def meet(self, member: int, given, settler):
         """Give something, wait for the others, and return what `settler` makes of all."""

@@ -160,11 +160,11 @@ def check_arrays(where: str, stage: Stage) -> None:
     for name in (*(b.array for b in stage.bounds), *stage.agreed, *until):
         if not 0 < len(name) <= MAX_ARRAY_NAME:
             raise BadValue(f"{where}array", f"a name of 1 to {MAX_ARRAY_NAME} letters", name)
-    for field, names in (("bounds", [b.array for b in stage.bounds]), ("agreed", [*stage.agreed])):
-        if len(names) > MAX_ARRAYS or len({*names}) < len(names):
-            raise BadValue(
-                f"{where}{field}", f"at most {MAX_ARRAYS} arrays, each named once", names
-            )
+    bounded = [b.array for b in stage.bounds]  # an array may be agreed and have bounds
+    names, twice = [*bounded, *stage.agreed], len({*bounded}) < len(bounded)
+    if len(names) > MAX_ARRAYS or twice or len({*stage.agreed}) < len(stage.agreed):
+        expected = f"at most {MAX_ARRAYS} arrays, each named once in bounds and once in agreed"
+        raise BadValue(f"{where}bounds", expected, names)
     for fault in find_faults(stage):
         raise BadValue(f"{where}bounds", *fault)
 
