@@ -28,8 +28,8 @@ from swarmhub.models.response import Response
 from swarmhub.operations.chosen_model import ChosenModel, choose_model
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.plan import get_model, has_own_intercept, standardises_own
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import INTERCEPT_FILE
 from swarmhub.recipes.standardise import find_kept_design
 from swarmhub.types import Digest

@@ -29,8 +29,9 @@ from swarmhub.operations.models import make_exported
 from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.losses import Loss, loss_of
-from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
 from swarmhub.recipes.site import Site, digest_data
 from swarmhub.types import Digest, MemberId
 

@@ -30,10 +30,10 @@ from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import elastic_net, plan
 from swarmhub.recipes.contribution import Contribution, read_contribution
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.elastic import curves_of
 from swarmhub.recipes.linear.folds import STRENGTHS, Plan, choose, curves, mean_of
 from swarmhub.recipes.linear.losses import loss_of
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
 from swarmhub.recipes.stages import FIXED, FIXED_BY_DEFAULT
 from swarmhub.recipes.standardise import find_kept_design

@@ -1,0 +1,114 @@
+"""One step of a hospital of which each patient has a bounded part: differential privacy before the
+noise (Abadi et al., "Deep learning with differential privacy", CCS 2016; all rows in each step).
+
+Theory. A contribution is merged - rate x (G / samples + penalty), with G the sum of the patients'
+gradients and the samples declared at enrolment as its weight. Weight x (contribution - merged) is
+then -rate x G, and a part that no patient is in. Each patient's gradient, that of all their rows
+together, is clipped to the L2 norm clip / rate: whether a patient is there or not changes
+rate x G by at most the clip.
+
+Contributions are float32. Rounding them moves each parameter by half a unit in the last place, and
+which way depends on all patients; so gradients are clipped to a little less, by as much as rounding
+can add for the largest possible parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from swarmhub.errors import BadInput
+from swarmhub.recipes.linear.axes import Array
+from swarmhub.recipes.linear.losses import Loss
+
+AT_ONCE = 1 << 22  # values of single gradients in memory
+LAST_PLACE = 2.0**-23  # of a float32: half a unit with the patient, and half without
+LARGEST_LOSS = 0.5  # of the clip, to rounding
+
+
+@dataclass(frozen=True)
+class Step:
+    """The terms of a step: its length, the penalty, the bound of a patient's part, and the samples
+    by which the sum is divided."""
+
+    rate: float
+    penalty: float
+    clip: float
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A hospital's rows x (n, p) with outcomes y (n,), sorted by patient; `starts` (patients,) has
+    the first row of each."""
+
+    x: Array
+    y: Array
+    starts: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, x: Array, y: npt.ArrayLike, patients: npt.NDArray[np.int64]) -> Rows:
+        """Return the rows of these patients, numbers (n,)."""
+        order = np.argsort(patients, kind="stable")
+        starts = np.flatnonzero(np.diff(patients[order], prepend=-1))
+        return cls(x[order], np.asarray(y, dtype=np.float64)[order], starts)
+
+
+def take_step(rows: Rows, loss: Loss, merged: Array, step: Step) -> Array:
+    """Return the contribution to a round: merged point (e, p + 1) -> (e, p + 1), the intercepts
+    last. Raises BadInput if the hospital is too large for the clip."""
+    bound = allow_for_rounding(merged, step) / step.rate
+    total = sum_clipped(rows, loss, merged, bound)
+    ridge = step.penalty * merged
+    ridge[:, -1] = 0.0
+    return merged - step.rate * (total / step.samples + ridge)
+
+
+def allow_for_rounding(merged: Array, step: Step) -> float:
+    """Return the clip, less what rounding to float32 can add to what a patient changes."""
+    largest = float(np.abs(merged).max(initial=0.0)) + step.clip  # of a contribution
+    added = step.samples * math.sqrt(merged.size) * LAST_PLACE * largest
+    if added > LARGEST_LOSS * step.clip:
+        raise BadInput(
+            f"Expected a larger clip in the study's privacy.dp for {step.samples} samples: a "
+            f"patient's part of at most {step.clip:g} is lost in the rounding of parameters here; "
+            f"propose the study with a clip of {2 * added:.2g} or more, and a larger rate with it."
+        )
+    return step.clip - added
+
+
+def sum_clipped(rows: Rows, loss: Loss, point: Array, bound: float) -> Array:
+    """Return the sum of the patients' gradients of the loss, (e, p + 1), each of an L2 norm of at
+    most `bound`."""
+    total = np.zeros_like(point)
+    ends = np.append(rows.starts[1:], len(rows.y))
+    many = max(1, AT_ONCE // max(1, point.size))  # rows at once; a patient's stay together
+    first = 0
+    while first < len(rows.starts):
+        limit = np.searchsorted(ends, rows.starts[first] + many, side="right")
+        last = max(first + 1, int(limit))
+        part = slice(int(rows.starts[first]), int(ends[last - 1]))
+        each = compute_gradients(rows.x[part], rows.y[part], loss, point)
+        total += clip_each(each, rows.starts[first:last] - part.start, bound)
+        first = last
+    return total
+
+
+def compute_gradients(x: Array, y: Array, loss: Loss, point: Array) -> Array:
+    """Return the gradient of each row's loss, (n, e, p + 1)."""
+    wide = np.column_stack([x, np.ones(len(x))])  # (n, p + 1)
+    slopes = loss.slopes(y, (point @ wide.T)[None])[0]  # (e, n)
+    found: Array = slopes.T[:, :, None] * wide[:, None, :]
+    return found
+
+
+def clip_each(each: Array, starts: npt.NDArray[np.int64], bound: float) -> Array:
+    """Return the sum over patients of their rows' gradients (n, e, d), clipped: (e, d)."""
+    by_patient = np.add.reduceat(each, starts, axis=0)  # (patients, e, d)
+    norms = np.sqrt((by_patient**2).sum(axis=(1, 2)))
+    share = np.minimum(1.0, bound / np.maximum(norms, 1e-300))
+    found: Array = np.einsum("i,ijk->jk", share, by_patient)
+    return found
