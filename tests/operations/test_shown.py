@@ -24,6 +24,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.transactions import Finish, Poke, Refuse, Start
 from swarmhub.operations import stage_terms, studies, terms
 from swarmhub.operations.data_terms import say_data, say_outcome
+from swarmhub.operations.kept_rounds import read_kept
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.reasons import ReasonBook
 from swarmhub.operations.rounds import RoundBook
@@ -129,7 +130,7 @@ def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
     for _ in range(6):
         c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book.see, c.study(), last)
+    read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()[-last:]
     if last == 1:
         assert ledger.read < len(c.kept)
@@ -144,7 +145,7 @@ def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
     c.begin(rounds=8)
     c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book.see, c.study(), last)
+    read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()
     proposed = next(b.height for b in c.kept for e in b.events if isinstance(e, StudyProposed))
     assert ledger.lowest > proposed - studies.PAGE
@@ -162,7 +163,7 @@ def test_a_refusal_is_found_however_many_rounds_follow(monkeypatch):
     for _ in range(6):
         c.play()
     book = ReasonBook(HEART)
-    studies.read_kept(Kept(c.kept), book.see, c.study(), 1)
+    read_kept(Kept(c.kept), book.see, c.study(), 1)
     assert book.reasons == {3: "no ethics vote yet"}
 
 

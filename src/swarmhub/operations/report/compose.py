@@ -8,7 +8,7 @@ from typing import Any
 from swarmhub.contract.records import Declaration
 from swarmhub.data.findings import Finding
 from swarmhub.data.schema import declare_label
-from swarmhub.operations.privacy_terms import SUBJECTS
+from swarmhub.operations.privacy_words import SPENT, SUBJECTS
 from swarmhub.operations.report.contents import Conditions, Contributed, Dropped, Penalty, Report
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
@@ -64,8 +64,17 @@ def _conditions(found: Reported) -> Conditions:
         split=f"{share}, set aside before training, or files of test patients of its own",
         min_count=declared.min_count,
         results=found.results,
-        privacy={subject: said for subject, said in found.terms if subject in SUBJECTS},
+        privacy=_join_privacy(found),
     )
+
+
+def _join_privacy(found: Reported) -> dict[str, str]:
+    """Return what the terms say of privacy, by subject."""
+    joined: dict[str, str] = {}
+    for subject, said in found.terms:
+        if subject in (*SUBJECTS, SPENT):
+            joined[subject] = f"{joined[subject]}; {said}" if subject in joined else said
+    return joined
 
 
 def _penalty(kept: Mapping[str, Any]) -> Penalty | None:
