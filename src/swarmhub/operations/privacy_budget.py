@@ -93,8 +93,8 @@ def check_budget_terms(spec: Spec) -> None:
     check_numbers(dp)
     if suffices(dp):
         return
-    epsilon, delta = (write_quantity(of, n) for of, n in
-                      ((EPSILON, dp.epsilon_millionths), (DELTA, dp.delta_trillionths)))  # fmt: skip
+    epsilon = write_quantity(EPSILON, dp.epsilon_millionths)
+    delta = write_quantity(DELTA, dp.delta_trillionths)
     reached = say_epsilon(compute_reached(dp, dp.steps))
     least = write_quantity(NOISE, compute_least_noise(dp))
     raise BadInput(
