@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarmhub.contract.records import Declaration, Inputs, Outcome
-from swarmhub.contract.records.declaration import Scale
 
 Line = tuple[str, str]
 
@@ -21,8 +20,6 @@ def say_data(declared: Declaration | None) -> list[Line]:
         ("outcome", say_outcome(declared.outcome)),
         *(("inputs", say_inputs(block)) for block in declared.inputs or (Inputs("table"),)),
         ("cells", say_cells(declared)),
-        *(("known", say_scale(scale)) for scale in declared.scales),
-        *(("known", f"words of '{of.column}': {_quote(of.words)}") for of in declared.levels),
         ("patients", _named("the rows of a patient have the same value in", declared.patient)),
         ("samples", _named("files are joined by", declared.sample)),
         ("batches", _named("compared with the outcome by", declared.batch)),
@@ -75,14 +72,6 @@ def say_inputs(block: Inputs) -> str:
             f"flag{f' ({limits})' if limits else ''}"
         )
     return "; ".join(parts)
-
-
-def say_scale(scale: Scale) -> str:
-    """Return what is known of columns of numbers without a look at the study's patients."""
-    return (
-        f"usual mean {scale.mean} and standard deviation {scale.sd} of {_quote(scale.columns)}, "
-        "known without these patients"
-    )
 
 
 def say_cells(declared: Declaration) -> str:
