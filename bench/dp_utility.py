@@ -184,9 +184,8 @@ def main() -> None:
     plain = float(np.mean([train_plain(split) for split in splits]))
     every = [declare(split) for split in splits]
     step = Step(given.rate, 1.0 / (FIXED * PATIENTS), given.clip, 0)
-    print(
-        f"AUC of {given.splits} splits; plain {plain:.4f}; rate {step.rate:g}, clip {step.clip:g}"
-    )
+    print(f"AUC of {given.splits} splits; rate {step.rate:g}, clip {step.clip:g}")
+    print(f"plain {plain:.4f}")
     print("| epsilon | rounds | sigma | no noise | each | masked | ideal |")
     print("|---|---|---|---|---|---|---|")
     for epsilon in EPSILONS:

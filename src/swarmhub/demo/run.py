@@ -19,6 +19,7 @@ from swarmhub.contract.records import ROUND, STUDY, Model, Spec
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
+from swarmhub.data.known import make_statistics
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import read_held, read_layout
 from swarmhub.demo.options import Options
@@ -345,8 +346,11 @@ class Demo:
 
     def _use_statistics(self) -> None:
         """Measure over the design that follows from the swarm's merged statistics."""
-        merged = get_document(self.ledger.state, self.spec.name)
-        document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
+        document: bytes | None = None
+        if self.spec.privacy.dp is not None:
+            document = make_statistics(self.held_out.schema)
+        elif merged := get_document(self.ledger.state, self.spec.name):
+            document = read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")
         for sentence in self.held_out.use(document):

@@ -23,8 +23,8 @@ from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.training import Measured, fit_local, load
 from swarmhub.train.training import SwarmRound
 
-# usual terms, found on simulated tables and on voices, not on the heart tables that show their cost:
-# with standardised features of 10 to 60 columns, few long steps cost least of what noise spoils
+# usual terms, found on simulated tables and on voices, not on the heart tables that show their
+# cost: with 10 to 60 features, few long steps lose least
 RATE = 2.0
 CLIP = 4.0  # of the terms: a patient's gradient is clipped to CLIP / RATE
 ROUNDS = 10
@@ -62,11 +62,19 @@ def check_options(spec: Spec, rate: float, strength: float) -> None:
 def refuse_wide(spec: Spec, design: Design, prepared: Prepared, accepts_loss: bool) -> None:
     """Raise BadInput if there are more features than patients here, unless the hospital has
     accepted what noise does to such a model."""
+    why = "" if accepts_loss else say_wide(spec, design, prepared)
+    if why:
+        raise BadInput(why)
+
+
+def say_wide(spec: Spec, design: Design, prepared: Prepared) -> str:
+    """Return why noise will spoil the model, and what can be done; "" if there are as many
+    patients as features here."""
     features, patients = len(design.sources), prepared.training.count_patients()
-    if features <= patients or accepts_loss:
-        return
+    if features <= patients:
+        return ""
     epsilon = need_dp(spec).epsilon_millionths / MILLION
-    raise BadInput(
+    return (
         f"The study has {features} features, and this hospital {patients} patients for training: "
         f"noise for epsilon = {epsilon:g} grows with the number of features, and spoils such a "
         "model (with 1,102 proteins of 140 patients the AUC was .83 in place of .91 at epsilon = "

@@ -21,6 +21,7 @@ from swarmhub.errors import BadInput, BlobError
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
 from swarmhub.models.architecture import name_method
+from swarmhub.operations.features import read_features
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.privacy_audit.kept import read_audit
@@ -121,12 +122,15 @@ def gather_shown(home: Home, shown: StudyShown, chain: str, merged: Digest) -> R
     if model is None or model.kind != TRAIN:
         raise BadInput(f"'{name}' has no trained model yet; a report says how good it is.")
     store = BlobStore(home.blobs_path)
-    if not merged or not store.find(merged):
+    declared = shown.spec.data or declare_label("label")
+    try:
+        document = read_features(shown.spec, Schema.of(declared), store, merged)
+    except BadInput:
         raise BadInput(
             f"The merged statistics of '{name}' are not held here, or it has none; a report needs "
             "a study over tables at a node that took part."
-        )
-    return _Gathering(home, store, shown, chain, store.path(merged).read_bytes()).reported(model)
+        ) from None
+    return _Gathering(home, store, shown, chain, document).reported(model)
 
 
 @dataclass(frozen=True)
