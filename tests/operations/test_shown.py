@@ -343,8 +343,8 @@ SPOKEN_OF_DATA = {
     "missing_words": "'nd' mean 'not known'", "missing": "mean + indicator", "max_missing": "45%",
     "min_count": "fewer than 7 patients", "test_fraction": "25% of the patients",
     "threshold": "probability of 0.4",
-    "scales": "usual mean 55 and standard deviation 10 of 'P1'",
-    "levels": "words of 'site': 'left', 'right'",
+    "scales": "mean (standard deviation): 'P1' 55 (10)",
+    "levels": "the words of 'site': 'left', 'right'",
     "pseudobulk": "for each patient and each type in 'type', 'B' only; a sum of fewer",
 }  # fmt: skip
 

@@ -4,18 +4,15 @@ its own limit over all studies, and whether noise spoils a model of so many feat
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from swarmhub.contract.records import SPEC, Spec, Study
 from swarmhub.contract.round.budget import get_spent
 from swarmhub.errors import BadInput
+from swarmhub.home.budget import PER_HOME, Part, compute_spent, read_limit
 from swarmhub.home.home import Home
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.privacy_budget import say_epsilon
 from swarmhub.operations.privacy_numbers import EPSILON, NOISE
-
-if TYPE_CHECKING:
-    from swarmhub.home.budget import Part
 
 LOSS = "--accept-utility-loss"
 
@@ -36,8 +33,6 @@ def need_consent(home: Home, view: LedgerView, name: str, accepts_loss: bool) ->
 def need_room_for_all(home: Home, view: LedgerView, spec: Spec) -> None:
     """Raise BadInput if all steps of a study would exceed the limit of node.toml: with
     `budget_per = "home"` beside all steps of the other studies that this hospital has approved."""
-    from swarmhub.home.budget import PER_HOME, Part, compute_spent, read_limit  # loads NumPy
-
     limit, dp = read_limit(home.config), spec.privacy.dp
     if dp is None or math.isinf(limit.epsilon):
         return
@@ -59,8 +54,6 @@ def need_room_for_all(home: Home, view: LedgerView, spec: Spec) -> None:
 def list_promised(view: LedgerView, but: str) -> list[Part]:
     """Return this hospital's parts of all studies but one: of a study that goes on all steps that
     it has approved, of any other one those that it has made."""
-    from swarmhub.home.budget import Part  # loads NumPy
-
     state, me, found = view.ledger.state, view.me.id, []
     for study in view.studies():
         dp = SPEC.need(state, study.name).privacy.dp

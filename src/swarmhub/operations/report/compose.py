@@ -37,6 +37,7 @@ def compose(found: Reported) -> Report:
         "tripod_ai": tuple(answer_tripod(found)),
         "probast_ai": tuple(answer_probast(found)),
         "leakage": found.leakage,
+        "budget": found.budget,
     }
     return kind_of(found.kind).compose(found, common)
 

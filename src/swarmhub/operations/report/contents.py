@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarmhub.data.findings import Finding
+from swarmhub.operations.budgets import StudyBudget
 from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.report.answers import Answer
 from swarmhub.operations.report.features import Feature
@@ -152,4 +153,5 @@ class Report:
     tripod_ai: tuple[Answer, ...] = ()
     probast_ai: tuple[Answer, ...] = ()
     leakage: Audit | None = None  # known to `hospital` alone; None if it has run no audit
+    budget: StudyBudget | None = None  # None if the study has no differential privacy
     form: str = FORM

@@ -21,6 +21,7 @@ from swarmhub.errors import BadInput, BlobError
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
 from swarmhub.models.architecture import name_method
+from swarmhub.operations.budgets import StudyBudget, make_study_budget
 from swarmhub.operations.features import read_features
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.privacy_audit.contents import Audit
@@ -92,6 +93,7 @@ class Reported:
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
     is_standardised_apart: bool = False  # numbers, with each hospital's own mean
     leakage: Audit | None = None  # the last privacy audit of this hospital
+    budget: StudyBudget | None = None  # of a study with differential privacy
 
     @property
     def kind(self) -> str:
@@ -182,6 +184,7 @@ class _Gathering:
             agreed=self._agreed(model, schema),
             is_standardised_apart=plan.standardises_own(spec),
             leakage=read_audit(self.home, spec.name),
+            budget=make_study_budget(spec, self.shown.spent, self.shown.names),
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
