@@ -184,5 +184,5 @@ def test_steps_spent_are_said_of_each_member():
     (_, ulm), (_, bonn) = say_spent(Privacy(dp=dp), [("Ulm", 4), ("Bonn", 0)])
     assert ulm.startswith("Ulm: 4 of 4 steps, epsilon = ")
     assert "nothing more" in ulm
-    assert bonn == "Bonn: 0 of 4 steps, epsilon = 0 of 3.0"
+    assert bonn == "Bonn: 0 of 4 steps, epsilon = 0 of 3"
     assert say_spent(Privacy(), [("Ulm", 1)]) == []

@@ -54,7 +54,7 @@ def say_measured(spec: Spec, homes: Sequence[Home], central: float | None) -> st
     said = ", ".join(f"{name} {value:.3f}" for name, value in own if value is not None)
     pooled = "" if central is None else f"; all data pooled, without noise, on all: {central:.3f}"
     return (
-        f"{spec.metric.name} by each hospital on its own test patients, kept there: "
+        f"{spec.metric.name.upper()} by each hospital on its own test patients, kept there: "
         f"{said or 'none'}{pooled}."
     )
 

@@ -159,10 +159,17 @@ def _training(exported: ExportedModel) -> Iterable[str]:
         each = [f"{rows[0]} without the event for as long as they were followed",
                 f"{rows[1]} with the event"]  # fmt: skip
     listed = _list(each if kind == "classes" else each[::-1])
-    yield (
-        f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
-        "visits has several rows). They never left these hospitals:"
-    )
+    if exported.declaration.scales or exported.declaration.levels:  # so there were no statistics
+        yield (
+            f"{sum(c.weight for c in origin.contributors)} samples, as the hospitals declared "
+            "them; how many have which outcome is known to each hospital alone, since training had noise "
+            "(differential privacy). They never left these hospitals:"
+        )
+    else:
+        yield (
+            f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
+            "visits has several rows). They never left these hospitals:"
+        )
     names = [f"- {_said(c.name)}: {c.weight} rows" for c in origin.contributors]
     yield "\n".join(names or ["- the contributors are not recorded"])
     yield (

@@ -29,7 +29,7 @@ NOT_HIDDEN = (
 )
 NOT_COVERED = (
     "which hospitals take part and when, the number of samples that each has declared, times and "
-    "sizes of messages; what a hospital says elsewhere, and the figures of its test patients, "
+    "sizes of messages; what a hospital says elsewhere, so the figures of its test patients, too, "
     "which are measured and kept at home; other studies on the same patients, unless the hospital "
     "has set a limit over all of them (budget_epsilon in node.toml)"
 )
@@ -157,8 +157,8 @@ def say_not_covered(privacy: Privacy) -> str:
     many = privacy.colluders
     who = "two members show" if many == 1 else f"more than {many} members show"
     return (
-        f"{NOT_COVERED}; and if {who} one another all they have, they may take the others' noise "
-        "away, and less of it is left than is stated"
+        f"{NOT_COVERED}; and if {who} one another all they have, they can take their own noise "
+        "out of the sum, and less of it is left than is stated"
     )
 
 
@@ -168,7 +168,7 @@ def say_spent(privacy: Privacy, spent: Iterable[tuple[str, int]]) -> list[tuple[
     dp = privacy.dp
     if dp is None:
         return []
-    most = write_quantity(EPSILON, dp.epsilon_millionths)
+    most = f"{EPSILON.number(dp.epsilon_millionths):g}"
     return [
         (SPENT, f"{name}: {steps} of {dp.steps} steps, epsilon = "
                 f"{say_epsilon(compute_reached(dp, steps))} of {most}"

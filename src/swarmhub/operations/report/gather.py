@@ -54,6 +54,7 @@ class SiteReported:
     figures: dict[str, float]  # of the last model, on its own test patients
     curve: list[float | None]  # the study's metric by training round
     took_part: list[bool]  # by training round
+    is_private: bool = False  # its figures stay with it, in a study with noise
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Reported:
     model: Digest
     layout: Digest
     rounds: int
-    class_rows: tuple[int, ...]
+    class_rows: tuple[int, ...]  # () in a study with noise, which lets out none
     sites: tuple[SiteReported, ...]
     mean_curve: list[float | None]
     metric: str
@@ -101,9 +102,15 @@ class Reported:
         return str(self.outcome.get("kind", "binary"))
 
     @property
+    def trained(self) -> int:
+        """The number of training rows; of a study with noise, of samples that were declared."""
+        return sum(self.class_rows) or sum(site.rows for site in self.sites)
+
+    @property
     def method(self) -> str:
         """The statistical name of the recipe."""
-        outputs = len(self.class_rows) if len(self.class_rows) > 2 else 1
+        classes = len(self.class_rows) or len(self.outcome.get("classes", ()))
+        outputs = classes if classes > 2 else 1
         return name_method(self.recipe, self.outcome.get("kind", "binary"), outputs)
 
 
@@ -158,7 +165,7 @@ class _Gathering:
             model=model.digest,
             layout=model.layout,
             rounds=len(training),
-            class_rows=design.class_rows,
+            class_rows=design.class_rows if spec.privacy.dp is None else (),
             sites=self._sites(model),
             mean_curve=[_metric(r.mean.metrics, spec) if r.mean else None for r in training],
             metric=spec.metric.name,
@@ -213,6 +220,7 @@ class _Gathering:
                     curve=[_metric(p.merged.metrics, self.shown.spec) if p and p.merged else None
                            for p in parts],
                     took_part=[bool(p and p.weight) for p in parts],
+                    is_private=self.shown.spec.privacy.dp is not None,
                 )
             )  # fmt: skip
         return tuple(found)

@@ -28,6 +28,7 @@ RESTRAINTS = {
     "cnn": DECAY,
 }
 LEFT = "No patient's record left its hospital: models and sums over patients did."
+LEFT_NOISY = "No patient's record left its hospital: models with noise did, and nothing else."
 
 
 def say_figure(figure: Measured) -> str:
@@ -51,6 +52,15 @@ def say_hospitals(report: Report) -> str:
     """Return how many hospitals trained the model together."""
     trained = sum(h.trained for h in report.hospitals) or report.outcome.trained
     return f"{len(report.hospitals)} hospitals trained it together on {trained}"
+
+
+def say_uncounted(report: Report) -> str:
+    """Return the numbers of hospitals and samples of a study with noise, which lets out no count by
+    outcome."""
+    return (
+        f"{say_hospitals(report)} samples, as each hospital declared them; how many have which "
+        f"outcome is known to each of them alone. {LEFT_NOISY}"
+    )
 
 
 def say_own(evaluated: Evaluated) -> str:

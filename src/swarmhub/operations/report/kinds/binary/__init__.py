@@ -50,10 +50,11 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfTwo:
 
 def _outcome(found: Reported) -> PredictedTwo:
     column, without_having = found.outcome["column"], found.class_rows
+    having = without_having[1] if without_having else None
     positive = tuple(found.outcome["positive"])
     return PredictedTwo(
-        "binary", column, say_positive(column, positive), sum(without_having), positive,
-        tuple(found.outcome.get("negative", ())), without_having[1],
+        "binary", column, say_positive(column, positive), found.trained, positive,
+        tuple(found.outcome.get("negative", ())), having,
     )  # fmt: skip
 
 

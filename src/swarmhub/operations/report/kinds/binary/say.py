@@ -7,7 +7,7 @@ from swarmhub.errors import plain
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.binary.contents import ReportOfTwo
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_uncounted
 
 NAMES = {
     "auc": "AUROC (0.5 is a coin's toss, 1 is perfect order)",
@@ -49,6 +49,8 @@ def say_predicts(report: ReportOfTwo) -> str:
 def say_trained(report: ReportOfTwo) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
+    if o.positives is None:
+        return say_uncounted(report)
     return (
         f"{say_hospitals(report)} patients, {o.positives} "
         f"({o.positives / max(o.trained, 1):.0%}) of them with {o.phrase}. {LEFT}"

@@ -42,7 +42,7 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfClasses:
     return ReportOfClasses(
         **common,
         outcome=PredictedClasses(
-            "classes", column, f"the class of '{plain(column, 60)}'", sum(found.class_rows),
+            "classes", column, f"the class of '{plain(column, 60)}'", found.trained,
             classes, tuple(found.class_rows),
         ),
         swarm=measure_pooled(swarm, "swarm"),

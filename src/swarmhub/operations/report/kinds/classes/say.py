@@ -7,7 +7,13 @@ from swarmhub.operations.report.answers import list_names
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.classes.contents import OfClass, ReportOfClasses
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_interval
+from swarmhub.operations.report.say import (
+    LEFT,
+    say_count,
+    say_hospitals,
+    say_interval,
+    say_uncounted,
+)
 
 NAMES = {
     "accuracy": "accuracy (share named rightly)",
@@ -53,6 +59,8 @@ def say_predicts(report: ReportOfClasses) -> str:
 def say_trained(report: ReportOfClasses) -> str:
     """Return the numbers of hospitals and samples in one sentence."""
     o = report.outcome
+    if not o.trained_by_class:
+        return say_uncounted(report)
     parts = [f"{n} of {name_class(c)}"
              for n, c in zip(o.trained_by_class, o.classes, strict=False)]  # fmt: skip
     return f"{say_hospitals(report)} samples: {list_names(parts)}. {LEFT}"

@@ -37,7 +37,7 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfNumber:
     return ReportOfNumber(
         **common,
         outcome=PredictedNumber(
-            "continuous", column, f"'{plain(column, 60)}'", sum(found.class_rows),
+            "continuous", column, f"'{plain(column, 60)}'", found.trained,
             str(found.outcome.get("unit", "")), *found.scale,
         ),
         swarm=measure_pooled(found, "swarm"),

@@ -10,7 +10,13 @@ from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.numbers.contents import ReportOfNumber
 from swarmhub.operations.report.kinds.numbers.measure import RELATED
-from swarmhub.operations.report.say import LEFT, say_hospitals, say_in_unit, say_number
+from swarmhub.operations.report.say import (
+    LEFT,
+    say_hospitals,
+    say_in_unit,
+    say_number,
+    say_uncounted,
+)
 
 NAMES = {
     "mae": "MAE (mean absolute error)",
@@ -58,6 +64,8 @@ def say_predicts(report: ReportOfNumber) -> str:
 def say_trained(report: ReportOfNumber) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
+    if report.budget is not None:
+        return say_uncounted(report)
     return (
         f"{say_hospitals(report)} patients; their mean is {say_value(o.mean, o.unit)}, their "
         f"standard deviation {say_value(o.deviation, o.unit)}. {LEFT}"
