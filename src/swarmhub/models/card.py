@@ -162,8 +162,8 @@ def _training(exported: ExportedModel) -> Iterable[str]:
     if exported.declaration.scales or exported.declaration.levels:  # so there were no statistics
         yield (
             f"{sum(c.weight for c in origin.contributors)} samples, as the hospitals declared "
-            "them; how many have which outcome is known to each hospital alone, since training had noise "
-            "(differential privacy). They never left these hospitals:"
+            "them; how many have which outcome is known to each hospital alone, since training had "
+            "noise (differential privacy). They never left these hospitals:"
         )
     else:
         yield (

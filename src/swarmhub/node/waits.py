@@ -244,8 +244,8 @@ def find_spent(state: Reader, name: str, member: MemberId) -> str:
     assert spec.privacy.dp is not None
     return (
         f"'{name}': this hospital's privacy budget in this study is spent (all "
-        f"{spec.privacy.dp.steps} noisy contributions): it sends no more of them, and the others go "
-        "on without it, if they are enough; else its proposer ends the study ('study finish')."
+        f"{spec.privacy.dp.steps} noisy contributions): it sends no more of them, and the others "
+        "go on without it, if they are enough; else its proposer ends the study ('study finish')."
     )
 
 

@@ -87,7 +87,7 @@ def tidy_privacy(tree: Any, text: str) -> Any:
         return codec.to_sparse_json(read_mode(tree))
     if not isinstance(tree, dict):
         return tree
-    exact = tomllib.loads(text, parse_float=str)["privacy"]
+    exact = tomllib.loads(text, parse_float=str).get("privacy", {})
     tree = tidy_quantity(CLIP, tree, exact)
     if not isinstance(tree.get("dp"), dict):
         return tree
