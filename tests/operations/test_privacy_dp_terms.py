@@ -152,6 +152,13 @@ def test_a_draft_has_noise_if_it_is_asked_for(tmp_path):
     assert "! A study with privacy.dp merges no statistics" in done.output
 
 
+def test_terms_of_rounds_get_the_stages_that_have_noise():
+    stages = parse_spec(HEAD + 'privacy = "dp"\n', "t").stages
+    assert [(s.kind, s.max_rounds) for s in stages] == [("initial", 1), ("train", 7)]
+    stages = parse_spec(HEAD + 'statistics = true\nprivacy = "dp"\n', "t").stages
+    assert [s.kind for s in stages] == ["describe", "initial", "train"], "the contract refuses it"
+
+
 # words
 
 
