@@ -44,6 +44,7 @@ from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.private import CLIP, PATIENTS, RATE
 from swarmhub.recipes.stages import FIXED
+from swarmhub.train.bounded import Bound
 
 DELTA = 1e-5
 EPSILONS = (1.0, 5.0)
@@ -113,10 +114,10 @@ def train(
     for _ in range(rounds):
         new = np.zeros_like(point)
         for rows in tables.rows:
-            mine = replace(step, samples=len(rows.y))
+            mine = replace(step, bound=replace(step.bound, samples=len(rows.y)))
             made = take_step(rows, LOGISTIC, point, mine).astype(np.float32)
             new += len(rows.y) / total * made
-        new += spread * step.clip / total * rng.normal(size=point.shape)
+        new += spread * step.bound.clip / total * rng.normal(size=point.shape)
         point = new.astype(np.float32).astype(np.float64)
     return tables.score(point)
 
@@ -183,8 +184,8 @@ def main() -> None:
     splits = list(read_splits(given.splits))
     plain = float(np.mean([train_plain(split) for split in splits]))
     every = [declare(split) for split in splits]
-    step = Step(given.rate, 1.0 / (FIXED * PATIENTS), given.clip, 0)
-    print(f"AUC of {given.splits} splits; rate {step.rate:g}, clip {step.clip:g}")
+    step = Step(given.rate, 1.0 / (FIXED * PATIENTS), Bound(given.clip, 0))
+    print(f"AUC of {given.splits} splits; rate {step.rate:g}, clip {given.clip:g}")
     print(f"plain {plain:.4f}")
     print("| epsilon | rounds | sigma | no noise | each | masked | ideal |")
     print("|---|---|---|---|---|---|---|")

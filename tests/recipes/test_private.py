@@ -19,12 +19,13 @@ from swarmhub.errors import BadInput
 from swarmhub.recipes import plan
 from swarmhub.recipes.designing import make_declared_design
 from swarmhub.recipes.linear import clipped
-from swarmhub.recipes.linear.clipped import Rows, Step, allow_for_rounding, sum_clipped, take_step
+from swarmhub.recipes.linear.clipped import Rows, Step, sum_clipped, take_step
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.preparing import Prepared
 from swarmhub.recipes.private import PrivateTraining, refuse_wide
 from swarmhub.recipes.site import Site
 from swarmhub.recipes.words import find_words
+from swarmhub.train.bounded import Bound
 from swarmhub.train.training import SwarmRound
 
 pytestmark = pytest.mark.unit
@@ -92,17 +93,17 @@ def test_a_patient_changes_the_step_by_the_clip_at_most(seed, kind, size, rate, 
     """As the node sees it: float32 contributions, less the merged model, times the weight."""
     x, y, codes, point = draw(kind, np.random.default_rng(seed))
     point, kept = (size * point).astype(np.float32).astype(float), codes != codes[0]
-    step = Step(rate, 0.01, 1.5, samples)
+    step = Step(rate, 0.01, Bound(1.5, samples))
     sent = [
         take_step(Rows.of(10 * x[k], y[k], codes[k]), LOSSES[kind], point, step).astype(np.float32)
         for k in (np.ones(len(y), bool), kept)
     ]
-    assert samples * np.linalg.norm(sent[0].astype(float) - sent[1]) <= step.clip
+    assert samples * np.linalg.norm(sent[0].astype(float) - sent[1]) <= 1.5
 
 
 def test_one_far_patient_changes_the_step_by_nearly_the_clip():
     x, y, codes, point = draw("binary", np.random.default_rng(2))
-    step = Step(2.0, 0.01, 1.5, 40)
+    step = Step(2.0, 0.01, Bound(1.5, 40))
     here = Rows.of(np.vstack([x, [[900, 0, 0]]]), np.append(y, 1.0), np.append(codes, 99))
     point[:] = [[-1, 0, 0, 0]]
     sent = [take_step(rows, LOSSES["binary"], point, step) for rows in (here, Rows.of(x, y, codes))]
@@ -110,9 +111,8 @@ def test_one_far_patient_changes_the_step_by_nearly_the_clip():
 
 
 def test_a_hospital_too_large_for_the_clip_is_refused():
-    step = Step(2.0, 0.01, 0.001, 10_000_000)
     with pytest.raises(BadInput, match=r"Expected a larger clip in the study's privacy.dp for"):
-        allow_for_rounding(np.ones((1, 20)), step)
+        Bound(0.001, 10_000_000).less_rounding(2.0**-23, 1.0)
 
 
 def test_who_is_set_aside_depends_on_nobody_else():

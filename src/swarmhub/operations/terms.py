@@ -35,7 +35,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([("now", shown.waits)] if shown.waits else []),
         ("question", spec.title or "not stated"),
         ("proposed by", shown.name(study.proposer)),
-        *say_data(spec.data),
+        *say_data(spec.data, spec.privacy.dp is not None),
         *(("stage", line) for line in stage_terms.say_stages(spec, shown.name)),
         ("rounds", say_rounds(spec)),
         ("contributions", say_contributions(shown)),
