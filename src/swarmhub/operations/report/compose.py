@@ -48,7 +48,8 @@ def _declaration(found: Reported) -> Declaration:
 def _conditions(found: Reported) -> Conditions:
     declared = _declaration(found)
     kind = kind_of(found.kind)
-    share = f"{float(declared.test_fraction):.0%} of the patients{kind.BY_CLASS} at each hospital"
+    by_class = "" if found.is_private else kind.BY_CLASS
+    share = f"{float(declared.test_fraction):.0%} of the patients{by_class} at each hospital"
     return Conditions(
         study=found.study,
         chain=found.chain,
@@ -65,6 +66,7 @@ def _conditions(found: Reported) -> Conditions:
         min_count=declared.min_count,
         results=found.results,
         privacy={subject: said for subject, said in found.terms if subject in SUBJECTS},
+        is_private=found.is_private,
     )
 
 

@@ -92,11 +92,17 @@ class Reported:
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
     is_standardised_apart: bool = False  # numbers, with each hospital's own mean
     leakage: Audit | None = None  # the last privacy audit of this hospital
+    is_private: bool = False  # differential privacy: `class_rows` and `scale` are the terms' alone
 
     @property
     def kind(self) -> str:
         """The kind of the outcome."""
         return str(self.outcome.get("kind", "binary"))
+
+    @property
+    def trained(self) -> int:
+        """The rows of the newest contribution of each hospital."""
+        return sum(site.rows for site in self.sites)
 
     @property
     def method(self) -> str:
@@ -182,6 +188,7 @@ class _Gathering:
             agreed=self._agreed(model, schema),
             is_standardised_apart=plan.standardises_own(spec),
             leakage=read_audit(self.home, spec.name),
+            is_private=spec.privacy.dp is not None,
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
