@@ -14,7 +14,7 @@ from swarmhub.operations.report.answers import Answer
 from swarmhub.operations.report.features import Feature
 from swarmhub.types import Digest
 
-FORM = "swarmhub/report/3"  # of the JSON file; another shape gets another number
+FORM = "swarmhub/report/4"  # of the JSON file; another shape gets another number
 
 
 @dataclass(frozen=True)
