@@ -12,12 +12,23 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
+    ROUND,
+    SPEC,
+    STUDY,
     MaskedSum,
     Round,
     RoundRef,
     Study,
 )
-from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, DEALING, KEYING, OPEN, UNMASKING
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    CONFIRMING,
+    DEALING,
+    KEYING,
+    OPEN,
+    UNMASKING,
+    waits_for_shares,
+)
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Rekey
@@ -31,7 +42,9 @@ from swarmhub.protocol.effects import (
     Submit,
     Unmask,
 )
+from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
+from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import MemberId
@@ -133,7 +146,7 @@ def contribute_masked(view: View) -> Iterator[Effect]:
         return  # `hold_models` fetches it
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, r.base,
+        prepared.digest, r.base, make_noise(view.spec, masks.threshold),
     )  # fmt: skip
 
 
@@ -172,6 +185,15 @@ def open_shares(view: View) -> Iterator[Effect]:
         )  # fmt: skip
     else:
         yield Submit(Open(view.ref, shares))
+
+
+def show_last_shares(state: Reader, local: LocalState, now_ms: int) -> Iterator[Effect]:
+    """Show this node's shares of a settled sum although its hospital has left the study: it was
+    there when they were dealt, and too few may be left without it."""
+    study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
+    r = ROUND.get(state, local.study)
+    if study and spec and r and waits_for_shares(r, local.me):
+        yield from open_shares(View(study, spec, r, local, now_ms, state))
 
 
 def unmask(view: View) -> Iterator[Effect]:
