@@ -12,9 +12,7 @@ recipe's clipped steps over the features of the declared scales, a study of so m
     masked    each hospital's noise is sigma / sqrt(t - c), n = 4, t = 3, c = 1
     ideal     the noise of the sum is sigma, as one trusted place would add it
 
-sigma makes `rounds` Gaussian sums of sensitivity 1 (epsilon, delta)-private, exactly (Balle and
-Wang 2018, Dong, Roth and Su 2022): mu = sqrt(rounds) / sigma, and
-delta = Phi(mu / 2 - epsilon / mu) - exp(epsilon) Phi(-mu / 2 - epsilon / mu).
+sigma makes so many rounds (epsilon, 1e-5)-private together (`privacy.accounting`).
 """
 
 from __future__ import annotations
@@ -36,6 +34,7 @@ from swarmhub.data.reading import Files, read_dataset
 from swarmhub.data.schema import Schema
 from swarmhub.demo.yardstick import outcomes
 from swarmhub.examples.rehearsal import Split
+from swarmhub.privacy.accounting import compute_noise
 from swarmhub.recipes.designing import make_declared_design
 from swarmhub.recipes.linear.averaging import Walk, walk_down
 from swarmhub.recipes.linear.axes import Axes
@@ -44,31 +43,12 @@ from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.private import CLIP, PATIENTS, RATE
 from swarmhub.recipes.stages import FIXED
+from swarmhub.train.bounded import Bound
 
 DELTA = 1e-5
 EPSILONS = (1.0, 5.0)
 HEART = Declaration(Outcome("label", positive=("1",), negative=("0",)))
 Floats = npt.NDArray[np.float64]
-
-
-def phi(x: float) -> float:
-    """Return the normal distribution function."""
-    return 0.5 * math.erfc(-x / math.sqrt(2.0))
-
-
-def delta_of(mu: float, epsilon: float) -> float:
-    """Return delta of Gaussian privacy mu at epsilon."""
-    return phi(mu / 2 - epsilon / mu) - math.exp(epsilon) * phi(-mu / 2 - epsilon / mu)
-
-
-def find_sigma(epsilon: float, rounds: int) -> float:
-    """Return the smallest noise, in units of the clip, that is private enough."""
-    low, high = 1e-2, 1e4
-    for _ in range(100):
-        middle = math.sqrt(low * high)
-        is_private = delta_of(math.sqrt(rounds) / middle, epsilon) <= DELTA
-        low, high = (low, middle) if is_private else (middle, high)
-    return high
 
 
 def spread_of(noise: str, sigma: float, hospitals: int) -> float:
@@ -113,10 +93,10 @@ def train(
     for _ in range(rounds):
         new = np.zeros_like(point)
         for rows in tables.rows:
-            mine = replace(step, samples=len(rows.y))
+            mine = replace(step, bound=replace(step.bound, samples=len(rows.y)))
             made = take_step(rows, LOGISTIC, point, mine).astype(np.float32)
             new += len(rows.y) / total * made
-        new += spread * step.clip / total * rng.normal(size=point.shape)
+        new += spread * step.bound.clip / total * rng.normal(size=point.shape)
         point = new.astype(np.float32).astype(np.float64)
     return tables.score(point)
 
@@ -160,7 +140,7 @@ def measure(
     every: Sequence[Tables], epsilon: float, rounds: int, step: Step, draws: int
 ) -> dict[str, float]:
     """Return the mean AUC by where the noise is added."""
-    sigma = find_sigma(epsilon, rounds)
+    sigma = compute_noise(epsilon, DELTA, rounds)
     found = {}
     for noise in ("no noise", "each", "masked", "ideal"):
         rng = np.random.default_rng(0)
@@ -183,8 +163,8 @@ def main() -> None:
     splits = list(read_splits(given.splits))
     plain = float(np.mean([train_plain(split) for split in splits]))
     every = [declare(split) for split in splits]
-    step = Step(given.rate, 1.0 / (FIXED * PATIENTS), given.clip, 0)
-    print(f"AUC of {given.splits} splits; rate {step.rate:g}, clip {step.clip:g}")
+    step = Step(given.rate, 1.0 / (FIXED * PATIENTS), Bound(given.clip, 0))
+    print(f"AUC of {given.splits} splits; rate {step.rate:g}, clip {given.clip:g}")
     print(f"plain {plain:.4f}")
     print("| epsilon | rounds | sigma | no noise | each | masked | ideal |")
     print("|---|---|---|---|---|---|---|")
@@ -192,7 +172,8 @@ def main() -> None:
         for rounds in given.rounds:
             found = measure(every, epsilon, rounds, step, given.draws)
             values = " | ".join(f"{value:.4f}" for value in found.values())
-            print(f"| {epsilon:g} | {rounds} | {find_sigma(epsilon, rounds):.2f} | {values} |")
+            sigma = compute_noise(epsilon, DELTA, rounds)
+            print(f"| {epsilon:g} | {rounds} | {sigma:.2f} | {values} |")
 
 
 if __name__ == "__main__":

@@ -104,10 +104,10 @@ def test_without_a_step_or_a_limit_little_is_shown(c, tmp_path):
 def test_a_report_of_a_study_with_noise_tells_no_counts(c):
     shown = look_at_study(LedgerClient(c, c.accounts[1]), HEART)
     budget = make_study_budget(shown.spec, shown.spent, shown.names)
-    page = render(reported(budget=budget, class_rows=(), counts={}))
+    page = render(reported(budget=budget, is_private=True, counts={}))
     assert "Privacy budget: epsilon = 3 and delta = 1e-05 for each patient" in page
     assert "1 of 3" in page
-    assert "how many have which outcome is known to each of them alone" in page
+    assert "how many have which outcome did not leave the hospitals" in page
     assert "in a study with noise no count of test patients leaves a hospital" in page
 
 

@@ -22,7 +22,7 @@ FIELDS = {
     "learning penalty features dropped own findings terms contributions "
     "whole tripod_ai probast_ai leakage budget form",
     "Conditions": "study chain terms recipe method model layout rounds settled_ms threshold "
-    "test_fraction split min_count results privacy",
+    "test_fraction split min_count results privacy is_private",
     "Measured": "name value low high support method reason is_descriptive",
     "Evaluated": "model patients rows figures reason",
     "Contributed": "hospital value is_shapley",

@@ -1,11 +1,12 @@
 """`fedavg` with differential privacy: the clipped step, what a patient changes, and its terms."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from data_tools import dataset
+from data_tools import dataset, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,18 +14,21 @@ from swarmhub.contract.records import Declaration, Outcome, Privacy, Spec
 from swarmhub.contract.records.declaration import Levels, Scale
 from swarmhub.contract.records.privacy import DifferentialPrivacy
 from swarmhub.data.findings import Findings
+from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
 from swarmhub.data.split import hold_out_each
 from swarmhub.errors import BadInput
-from swarmhub.recipes import plan
+from swarmhub.recipes import fedavg, plan
 from swarmhub.recipes.designing import make_declared_design
 from swarmhub.recipes.linear import clipped
-from swarmhub.recipes.linear.clipped import Rows, Step, allow_for_rounding, sum_clipped, take_step
+from swarmhub.recipes.linear.clipped import Rows, Step, sum_clipped, take_step
 from swarmhub.recipes.linear.losses import loss_of
-from swarmhub.recipes.preparing import Prepared
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
 from swarmhub.recipes.private import PrivateTraining, refuse_wide
 from swarmhub.recipes.site import Site
+from swarmhub.recipes.trainer import make_private_site
 from swarmhub.recipes.words import find_words
+from swarmhub.train.bounded import Bound
 from swarmhub.train.training import SwarmRound
 
 pytestmark = pytest.mark.unit
@@ -92,17 +96,17 @@ def test_a_patient_changes_the_step_by_the_clip_at_most(seed, kind, size, rate, 
     """As the node sees it: float32 contributions, less the merged model, times the weight."""
     x, y, codes, point = draw(kind, np.random.default_rng(seed))
     point, kept = (size * point).astype(np.float32).astype(float), codes != codes[0]
-    step = Step(rate, 0.01, 1.5, samples)
+    step = Step(rate, 0.01, Bound(1.5, samples))
     sent = [
         take_step(Rows.of(10 * x[k], y[k], codes[k]), LOSSES[kind], point, step).astype(np.float32)
         for k in (np.ones(len(y), bool), kept)
     ]
-    assert samples * np.linalg.norm(sent[0].astype(float) - sent[1]) <= step.clip
+    assert samples * np.linalg.norm(sent[0].astype(float) - sent[1]) <= 1.5
 
 
 def test_one_far_patient_changes_the_step_by_nearly_the_clip():
     x, y, codes, point = draw("binary", np.random.default_rng(2))
-    step = Step(2.0, 0.01, 1.5, 40)
+    step = Step(2.0, 0.01, Bound(1.5, 40))
     here = Rows.of(np.vstack([x, [[900, 0, 0]]]), np.append(y, 1.0), np.append(codes, 99))
     point[:] = [[-1, 0, 0, 0]]
     sent = [take_step(rows, LOSSES["binary"], point, step) for rows in (here, Rows.of(x, y, codes))]
@@ -110,9 +114,8 @@ def test_one_far_patient_changes_the_step_by_nearly_the_clip():
 
 
 def test_a_hospital_too_large_for_the_clip_is_refused():
-    step = Step(2.0, 0.01, 0.001, 10_000_000)
     with pytest.raises(BadInput, match=r"Expected a larger clip in the study's privacy.dp for"):
-        allow_for_rounding(np.ones((1, 20)), step)
+        Bound(0.001, 10_000_000).less_rounding(2.0**-23, 1.0)
 
 
 def test_who_is_set_aside_depends_on_nobody_else():
@@ -171,6 +174,54 @@ def test_more_features_than_patients_need_the_hospital_s_word():
     refuse_wide(*given, accepts_loss=True)
     enough = site_of(site.swarm.spec, 4)
     refuse_wide(enough.swarm.spec, enough.design, enough.prepared, accepts_loss=False)
+
+
+class AloneSwarm:
+    """A session of one hospital: its contributions are the merged model, and nothing is asked of it
+    but training rounds (no statistics, sums or metrics)."""
+
+    def __init__(self, spec, home, samples=400):
+        self.spec, self.home, self.samples, self.study = spec, home, samples, spec.name
+        self.final, self.stage, self.turns = "", "", []
+
+    def rounds(self, parameters):
+        for number in range(1, self.spec.stages[-1].max_rounds + 1):
+            self.turns.append(SwarmRound(number, 10, ""))
+            yield self.turns[-1]
+        self.final = "f" * 64
+
+
+def write_patients(tmp_path, extra=""):
+    rng = np.random.default_rng(5)
+    rows = [f"y,a,b,w{extra and ',' + extra}"]
+    for _ in range(400):
+        a, b = rng.normal(1, 2, 2)
+        rows.append(f"{int(a > 1)},{a:.3f},{b:.3f},{rng.choice(['u', 'v'])}{extra and ',5.5'}")
+    return Sources(Files((write(tmp_path, chr(10).join(rows)),)))
+
+
+def test_a_hospital_trains_and_measures_at_home(tmp_path):
+    spec, said = plan.complete(terms()), []
+    swarm = AloneSwarm(spec, tmp_path)
+    sources = write_patients(tmp_path)
+    prepared = prepare(spec, sources, Findings())
+    site = make_private_site(swarm, prepared, sources, Findings(), said.append)
+    fedavg.run(site)
+    assert [t._samples for t in swarm.turns] == [400] * 10
+    assert all(t._own == t.metrics == t.local == {} for t in swarm.turns)
+    kept = json.loads((tmp_path / "local" / "x" / "record.json").read_bytes())
+    assert kept["evaluation"]["swarm"]["figures"]["auc"]["value"] > 0.95
+    assert kept["evaluation"].keys() == {"swarm", "local"}
+    assert "for its own report" in said[-1]
+
+
+def test_a_column_beside_the_declared_ones_is_refused(tmp_path):
+    spec = plan.complete(terms())
+    sources = write_patients(tmp_path, "bmi")
+    prepared = prepare(spec, sources, Findings())
+    swarm = AloneSwarm(spec, tmp_path)
+    with pytest.raises(BadInput, match="take the columns 'bmi', but say neither scale nor levels"):
+        make_private_site(swarm, prepared, sources, Findings(), print)
 
 
 # terms

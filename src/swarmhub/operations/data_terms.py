@@ -27,7 +27,7 @@ def say_data(declared: Declaration | None, is_dp: bool = False) -> list[Line]:
         ("no inputs", _list("", declared.exclude)),
         ("harmless", _list("may tell the outcome almost alone: ", declared.harmless)),
         ("subgroups", _list("evaluated apart, too: ", declared.subgroups)),
-        ("missing", say_missing(declared)),
+        ("missing", say_missing(declared, is_dp)),
         ("scales", say_scales(declared)),
         ("levels", say_levels(declared)),
         (
@@ -93,10 +93,12 @@ def say_cells(declared: Declaration) -> str:
     )
 
 
-def say_missing(declared: Declaration) -> str:
+def say_missing(declared: Declaration, is_dp: bool = False) -> str:
     """Return what becomes of missing values."""
     words = _quote(declared.missing_words)
     known = f"; {words} mean 'not known', too" if words else ""
+    if is_dp:
+        return f"the declared mean counts{known}"
     return (
         f"{declared.missing}; columns that are missing in more than "
         f"{float(declared.max_missing):.0%} of all rows are left out{known}"

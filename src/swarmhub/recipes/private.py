@@ -21,6 +21,7 @@ from swarmhub.recipes.measuring import measure_final
 from swarmhub.recipes.preparing import Prepared
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.training import Measured, fit_local, load
+from swarmhub.train.bounded import MILLION, Bound
 from swarmhub.train.training import SwarmRound
 
 # usual terms, found on simulated tables and on voices, not on the heart tables that show their
@@ -29,7 +30,6 @@ RATE = 2.0
 CLIP = 4.0  # of the terms: a patient's gradient is clipped to CLIP / RATE
 ROUNDS = 10
 PATIENTS = 1000  # for which the penalty C counts; the number of patients is nobody's
-MILLION = 1_000_000
 
 
 def need_dp(spec: Spec) -> DifferentialPrivacy:
@@ -104,8 +104,8 @@ class PrivateTraining(Measured):
     def __init__(self, site: Site, rate: float, strength: float) -> None:
         swarm, dp = site.swarm, need_dp(site.swarm.spec)
         self.site, self.unit = site, dp.unit
-        clip = dp.clip_millionths / MILLION
-        self.step = Step(rate, 1.0 / (strength * PATIENTS), clip, swarm.samples)
+        bound = Bound(dp.clip_millionths / MILLION, swarm.samples, dp.unit)
+        self.step = Step(rate, 1.0 / (strength * PATIENTS), bound)
         one_each = np.arange(len(site.y))
         codes = one_each if dp.unit == "record" else site.prepared.training.patient_codes()
         self.rows = Rows.of(site.dense_x, site.y, codes)
@@ -123,7 +123,7 @@ class PrivateTraining(Measured):
         made = take_step(self.rows, self.site.loss, merged, self.step)
         shape = self.parameters["weight"].shape
         load(self.parameters, {"bias": made[:, -1], "weight": made[:, :-1].reshape(shape)})
-        turn.report(samples=self.step.samples)
+        turn.report(samples=self.step.bound.samples)
 
     def predict(self) -> Floats | None:
         """Return the merged model's predictions of the test patients, (n,) or (n, e)."""

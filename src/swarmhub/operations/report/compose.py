@@ -8,7 +8,7 @@ from typing import Any
 from swarmhub.contract.records import Declaration
 from swarmhub.data.findings import Finding
 from swarmhub.data.schema import declare_label
-from swarmhub.operations.privacy_words import SPENT, SUBJECTS
+from swarmhub.operations.privacy_words import SUBJECTS
 from swarmhub.operations.report.contents import Conditions, Contributed, Dropped, Penalty, Report
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
@@ -49,7 +49,8 @@ def _declaration(found: Reported) -> Declaration:
 def _conditions(found: Reported) -> Conditions:
     declared = _declaration(found)
     kind = kind_of(found.kind)
-    share = f"{float(declared.test_fraction):.0%} of the patients{kind.BY_CLASS} at each hospital"
+    by_class = "" if found.is_private else kind.BY_CLASS
+    share = f"{float(declared.test_fraction):.0%} of the patients{by_class} at each hospital"
     return Conditions(
         study=found.study,
         chain=found.chain,
@@ -66,14 +67,15 @@ def _conditions(found: Reported) -> Conditions:
         min_count=declared.min_count,
         results=found.results,
         privacy=_join_privacy(found),
+        is_private=found.is_private,
     )
 
 
 def _join_privacy(found: Reported) -> dict[str, str]:
-    """Return what the terms say of privacy, by subject."""
+    """Return what the terms say of privacy, by subject; what is spent has a table of its own."""
     joined: dict[str, str] = {}
     for subject, said in found.terms:
-        if subject in (*SUBJECTS, SPENT):
+        if subject in SUBJECTS:
             joined[subject] = f"{joined[subject]}; {said}" if subject in joined else said
     return joined
 

@@ -116,6 +116,7 @@ class Conditions:
     min_count: int  # patients; smaller counts are withheld
     results: dict[str, Digest]  # by stage
     privacy: dict[str, str]  # what was hidden, what was not, what that excludes, in words
+    is_private: bool = False  # differential privacy
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Reported:
     model: Digest
     layout: Digest
     rounds: int
-    class_rows: tuple[int, ...]  # () in a study with noise, which lets out none
+    class_rows: tuple[int, ...]
     sites: tuple[SiteReported, ...]
     mean_curve: list[float | None]
     metric: str
@@ -95,6 +95,7 @@ class Reported:
     is_standardised_apart: bool = False  # numbers, with each hospital's own mean
     leakage: Audit | None = None  # the last privacy audit of this hospital
     budget: StudyBudget | None = None  # of a study with differential privacy
+    is_private: bool = False  # differential privacy: `class_rows` and `scale` are the terms' alone
 
     @property
     def kind(self) -> str:
@@ -103,14 +104,13 @@ class Reported:
 
     @property
     def trained(self) -> int:
-        """The number of training rows; of a study with noise, of samples that were declared."""
-        return sum(self.class_rows) or sum(site.rows for site in self.sites)
+        """The rows of the newest contribution of each hospital."""
+        return sum(site.rows for site in self.sites)
 
     @property
     def method(self) -> str:
         """The statistical name of the recipe."""
-        classes = len(self.class_rows) or len(self.outcome.get("classes", ()))
-        outputs = classes if classes > 2 else 1
+        outputs = len(self.class_rows) if len(self.class_rows) > 2 else 1
         return name_method(self.recipe, self.outcome.get("kind", "binary"), outputs)
 
 
@@ -165,7 +165,7 @@ class _Gathering:
             model=model.digest,
             layout=model.layout,
             rounds=len(training),
-            class_rows=design.class_rows if spec.privacy.dp is None else (),
+            class_rows=design.class_rows,
             sites=self._sites(model),
             mean_curve=[_metric(r.mean.metrics, spec) if r.mean else None for r in training],
             metric=spec.metric.name,
@@ -192,6 +192,7 @@ class _Gathering:
             is_standardised_apart=plan.standardises_own(spec),
             leakage=read_audit(self.home, spec.name),
             budget=make_study_budget(spec, self.shown.spent, self.shown.names),
+            is_private=spec.privacy.dp is not None,
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:

@@ -57,7 +57,7 @@ def select_counts(found: Reported, model: str, names: Iterable[str]) -> dict[str
 def why_no_counts(found: Reported, model: str) -> str:
     """Return why there are no counts of a model."""
     swarm, wanted = (any(k.startswith(f"{m}/") for k in found.counts) for m in ("swarm", model))
-    if found.budget is not None:
+    if found.is_private:
         return NO_NOISY_COUNTS
     if not swarm or wanted:
         return NO_COUNTS

@@ -28,7 +28,6 @@ RESTRAINTS = {
     "cnn": DECAY,
 }
 LEFT = "No patient's record left its hospital: models and sums over patients did."
-LEFT_NOISY = "No patient's record left its hospital: models with noise did, and nothing else."
 
 
 def say_figure(figure: Measured) -> str:
@@ -54,22 +53,15 @@ def say_hospitals(report: Report) -> str:
     return f"{len(report.hospitals)} hospitals trained it together on {trained}"
 
 
-def say_uncounted(report: Report) -> str:
-    """Return the numbers of hospitals and samples of a study with noise, which lets out no count by
-    outcome."""
-    return (
-        f"{say_hospitals(report)} samples, as each hospital declared them; how many have which "
-        f"outcome is known to each of them alone. {LEFT_NOISY}"
-    )
-
-
 def say_own(evaluated: Evaluated) -> str:
     """Return the name of a model in this hospital's own evaluation."""
     return MODELS.get(evaluated.model, evaluated.model)
 
 
-def say_weighing(recipe: str, weighing: str) -> str:
+def say_weighing(recipe: str, weighing: str, is_private: bool = False) -> str:
     """Return how a recipe trains, behind its method; `weighing` is that of a linear model."""
+    if is_private:
+        return " with a ridge penalty and noise for differential privacy"
     if recipe != "trees":
         return weighing
     return f" with a penalty on the values of leaves{''.join(weighing.partition(', ')[1:])}"

@@ -7,9 +7,7 @@ then -rate x G, and a part that no patient is in. Each patient's gradient, that 
 together, is clipped to the L2 norm clip / rate: whether a patient is there or not changes
 rate x G by at most the clip.
 
-Contributions are float32. Rounding them moves each parameter by half a unit in the last place, and
-which way depends on all patients; so gradients are clipped to a little less, by as much as rounding
-can add for the largest possible parameter.
+Contributions are float32; what rounding can add is taken off the clip (`train.bounded`).
 """
 
 from __future__ import annotations
@@ -20,24 +18,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from swarmhub.errors import BadInput
 from swarmhub.recipes.linear.axes import Array
 from swarmhub.recipes.linear.losses import Loss
+from swarmhub.train.bounded import Bound
 
 AT_ONCE = 1 << 22  # values of single gradients in memory
-LAST_PLACE = 2.0**-23  # of a float32: half a unit with the patient, and half without
-LARGEST_LOSS = 0.5  # of the clip, to rounding
+LAST_PLACE = 2.0**-23  # of a float32
 
 
 @dataclass(frozen=True)
 class Step:
-    """The terms of a step: its length, the penalty, the bound of a patient's part, and the samples
-    by which the sum is divided."""
+    """The terms of a step: its length, the penalty, and the bound of a patient's part, with the
+    samples by which the sum is divided."""
 
     rate: float
     penalty: float
-    clip: float
-    samples: int
+    bound: Bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,24 +56,12 @@ class Rows:
 def take_step(rows: Rows, loss: Loss, merged: Array, step: Step) -> Array:
     """Return the contribution to a round: merged point (e, p + 1) -> (e, p + 1), the intercepts
     last. Raises BadInput if the hospital is too large for the clip."""
-    bound = allow_for_rounding(merged, step) / step.rate
-    total = sum_clipped(rows, loss, merged, bound)
+    place, largest = math.sqrt(merged.size) * LAST_PLACE, float(np.abs(merged).max(initial=0.0))
+    clip = step.bound.less_rounding(place, largest)
+    total = sum_clipped(rows, loss, merged, clip / step.rate)
     ridge = step.penalty * merged
     ridge[:, -1] = 0.0
-    return merged - step.rate * (total / step.samples + ridge)
-
-
-def allow_for_rounding(merged: Array, step: Step) -> float:
-    """Return the clip, less what rounding to float32 can add to what a patient changes."""
-    largest = float(np.abs(merged).max(initial=0.0)) + step.clip  # of a contribution
-    added = step.samples * math.sqrt(merged.size) * LAST_PLACE * largest
-    if added > LARGEST_LOSS * step.clip:
-        raise BadInput(
-            f"Expected a larger clip in the study's privacy.dp for {step.samples} samples: a "
-            f"patient's part of at most {step.clip:g} is lost in the rounding of parameters here; "
-            f"propose the study with a clip of {2 * added:.2g} or more, and a larger rate with it."
-        )
-    return step.clip - added
+    return merged - step.rate * (total / step.bound.samples + ridge)
 
 
 def sum_clipped(rows: Rows, loss: Loss, point: Array, bound: float) -> Array:

@@ -18,22 +18,13 @@ def count_tested(found: Reported) -> tuple[int, int] | None:
 
 def say_rows(found: Reported) -> tuple[str, str]:
     """Return the numbers of training and of test patients in words; "" if none were tested."""
-    tested = count_tested(found)
-    if not found.class_rows:
-        return f"{found.trained} samples, as declared", ""
     without, having = found.class_rows
+    tested = count_tested(found)
     return _say(having, without), _say(*tested) if tested else ""
 
 
 def _say(having: int, without: int) -> str:
     return f"{having + without} patients, {having} with the outcome"
-
-
-def _say_events(found: Reported) -> str:
-    if not found.class_rows:
-        return "How many training patients have the outcome is known to each hospital alone."
-    without, having = found.class_rows
-    return f"{having} of {without + having} training patients have the outcome."
 
 
 def answer_tripod(found: Reported) -> dict[str, Known]:
@@ -60,10 +51,12 @@ def answer_tripod(found: Reported) -> dict[str, Known]:
 
 def answer_probast(found: Reported) -> dict[str, Known]:
     """Return the facts that depend on the outcome."""
+    without, having = found.class_rows
     known = {
         "D3": Known("The terms declare the words of the outcome, alike for all. "
                     + say_leaks(found), "how it was determined, and by whom"),
-        "D4a": Known(_say_events(found), "whether that is enough for this number of predictors"),
+        "D4a": Known(f"{having} of {without + having} training patients have the outcome.",
+                     "whether that is enough for this number of predictors"),
         "D4d": Known("Both classes weigh the same in training. Predictions were not recalibrated: "
                      "they order patients, and are no risks as they stand."),
     }  # fmt: skip

@@ -62,7 +62,7 @@ class PredictedTwo(Predicted):
 
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
-    positives: int | None = 0  # training rows; None if no hospital has said them
+    positives: int | None = 0  # training rows; None if none left the hospitals
 
 
 @dataclass(frozen=True, kw_only=True)

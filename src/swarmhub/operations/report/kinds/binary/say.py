@@ -7,7 +7,8 @@ from swarmhub.errors import plain
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.binary.contents import ReportOfTwo
-from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_uncounted
+from swarmhub.operations.report.private import UNKNOWN
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals
 
 NAMES = {
     "auc": "AUROC (0.5 is a coin's toss, 1 is perfect order)",
@@ -50,7 +51,7 @@ def say_trained(report: ReportOfTwo) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
     if o.positives is None:
-        return say_uncounted(report)
+        return f"{say_hospitals(report)} patients; {UNKNOWN}. {LEFT}"
     return (
         f"{say_hospitals(report)} patients, {o.positives} "
         f"({o.positives / max(o.trained, 1):.0%}) of them with {o.phrase}. {LEFT}"

@@ -13,16 +13,14 @@ from swarmhub.operations.report.kinds.classes.measure import pool
 def say_rows(found: Reported) -> tuple[str, str]:
     """Return the numbers of training and of test samples in words; "" if none were tested."""
     pooled = pool(found, "swarm").found
-    trained = _say(found.trained, found.class_rows)
+    trained = _say(sum(found.class_rows), found.class_rows)
     if pooled is None:
         return trained, ""
     return trained, _say(pooled.rows, [c.support for c in pooled.classes], " published")
 
 
 def _say(rows: int, by_class: Sequence[int], what: str = "") -> str:
-    if not by_class:
-        return f"{rows} samples"
-    each = f"{min(by_class)} to {max(by_class)}{what} of each"
+    each = f"{min(by_class)} to {max(by_class)}{what} of each" if by_class else "no class"
     return f"{rows} samples of {len(by_class)} classes, {each}"
 
 
@@ -50,8 +48,7 @@ def answer_probast(found: Reported) -> dict[str, Known]:
     known = {
         "D3": Known("The terms declare the words of the classes, alike for all. "
                     + say_leaks(found), "how it was determined, and by whom"),
-        "D4a": Known(f"The rarest class has {min(rows)} of {sum(rows)} training samples." if rows
-                     else "How many samples a class has is known to each hospital alone.",
+        "D4a": Known(f"The rarest class has {min(rows)} of {sum(rows)} training samples.",
                      "whether that is enough for this number of predictors"),
         "D4d": Known("All classes weigh the same in training. Predictions were not recalibrated: "
                      "they order classes, and are no risks as they stand."),

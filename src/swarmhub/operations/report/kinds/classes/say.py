@@ -7,13 +7,8 @@ from swarmhub.operations.report.answers import list_names
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.classes.contents import OfClass, ReportOfClasses
-from swarmhub.operations.report.say import (
-    LEFT,
-    say_count,
-    say_hospitals,
-    say_interval,
-    say_uncounted,
-)
+from swarmhub.operations.report.private import UNKNOWN
+from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_interval
 
 NAMES = {
     "accuracy": "accuracy (share named rightly)",
@@ -59,10 +54,10 @@ def say_predicts(report: ReportOfClasses) -> str:
 def say_trained(report: ReportOfClasses) -> str:
     """Return the numbers of hospitals and samples in one sentence."""
     o = report.outcome
-    if not o.trained_by_class:
-        return say_uncounted(report)
     parts = [f"{n} of {name_class(c)}"
              for n, c in zip(o.trained_by_class, o.classes, strict=False)]  # fmt: skip
+    if not parts:
+        return f"{say_hospitals(report)} samples; {UNKNOWN}. {LEFT}"
     return f"{say_hospitals(report)} samples: {list_names(parts)}. {LEFT}"
 
 

@@ -19,7 +19,7 @@ def say_rows(found: Reported) -> tuple[str, str]:
     """Return the numbers of training and of test patients in words; "" if none were tested."""
     unit, tested = str(found.outcome.get("unit", "")), count_tested(found)
     mean, deviation = (say_value(v, unit) for v in found.scale)
-    trained = f"{found.trained} patients, mean {mean}, standard deviation {deviation}"
+    trained = f"{sum(found.class_rows)} patients, mean {mean}, standard deviation {deviation}"
     return trained, f"{tested} patients" if tested else ""
 
 
@@ -43,7 +43,7 @@ def answer_probast(found: Reported) -> dict[str, Known]:
     known = {
         "D3": Known("The terms declare the column of the outcome and its unit, alike for all. "
                     + say_leaks(found), "how it was measured, and by whom"),
-        "D4a": Known(f"{found.trained} training patients.",
+        "D4a": Known(f"{sum(found.class_rows)} training patients.",
                      "whether that is enough for this number of predictors"),
         "D4d": Known("Does not apply: the outcome is a number."),
     }  # fmt: skip

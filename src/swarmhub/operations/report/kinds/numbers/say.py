@@ -10,13 +10,7 @@ from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.numbers.contents import ReportOfNumber
 from swarmhub.operations.report.kinds.numbers.measure import RELATED
-from swarmhub.operations.report.say import (
-    LEFT,
-    say_hospitals,
-    say_in_unit,
-    say_number,
-    say_uncounted,
-)
+from swarmhub.operations.report.say import LEFT, say_hospitals, say_in_unit, say_number
 
 NAMES = {
     "mae": "MAE (mean absolute error)",
@@ -64,8 +58,11 @@ def say_predicts(report: ReportOfNumber) -> str:
 def say_trained(report: ReportOfNumber) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
-    if report.budget is not None:
-        return say_uncounted(report)
+    if o.is_declared:
+        return (
+            f"{say_hospitals(report)} patients; the terms declare a usual mean of "
+            f"{say_value(o.mean, o.unit)}. {LEFT}"
+        )
     return (
         f"{say_hospitals(report)} patients; their mean is {say_value(o.mean, o.unit)}, their "
         f"standard deviation {say_value(o.deviation, o.unit)}. {LEFT}"
