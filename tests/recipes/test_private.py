@@ -191,13 +191,17 @@ class AloneSwarm:
         self.final = "f" * 64
 
 
-def write_patients(tmp_path, extra=""):
+def write_patients(tmp_path, *more):
+    """A file of 400 patients, with further columns of one value each."""
     rng = np.random.default_rng(5)
-    rows = [f"y,a,b,w{extra and ',' + extra}"]
+    rows = [",".join(["y", "a", "b", "w", *more])]
     for _ in range(400):
         a, b = rng.normal(1, 2, 2)
-        rows.append(f"{int(a > 1)},{a:.3f},{b:.3f},{rng.choice(['u', 'v'])}{extra and ',5.5'}")
-    return Sources(Files((write(tmp_path, chr(10).join(rows)),)))
+        y = int(a + rng.normal() > 1)
+        rows.append(
+            ",".join([f"{y},{a:.3f},{b:.3f},{rng.choice(['u', 'v'])}", *["5.5"] * len(more)])
+        )
+    return Sources(Files((write(tmp_path, "\n".join(rows)),)))
 
 
 def test_a_hospital_trains_and_measures_at_home(tmp_path):
@@ -210,7 +214,7 @@ def test_a_hospital_trains_and_measures_at_home(tmp_path):
     assert [t._samples for t in swarm.turns] == [400] * 10
     assert all(t._own == t.metrics == t.local == {} for t in swarm.turns)
     kept = json.loads((tmp_path / "local" / "x" / "record.json").read_bytes())
-    assert kept["evaluation"]["swarm"]["figures"]["auc"]["value"] > 0.95
+    assert kept["evaluation"]["swarm"]["figures"]["auc"]["value"] > 0.85
     assert kept["evaluation"].keys() == {"swarm", "local"}
     assert "for its own report" in said[-1]
 

@@ -19,10 +19,10 @@ from swarmhub.contract.records.declaration import Levels, Scale
 
 LABEL = "label"
 
-# what is known of the columns without looking at these patients, in round figures: the usual values
-# of adults of 40 to 70 years who are examined for heart disease. Cholesterol: about 215 mg/dl in
-# adults of the United States about 1980; maximum heart rate: 220 less the age is the rule, and
-# patients reach less of it. 0 and 1 have sqrt(p (1 - p)).
+# what is known of the columns without looking at these patients, in round figures: usual values of
+# adults of 40 to 70 years who are examined for heart disease. Cholesterol: means of 211 (men) and
+# 215 mg/dl (women) in the United States, 1976 to 1980 (JAMA 1987;257:937). Maximum heart rate: 220
+# less the age is the rule, and patients reach less of it. 0 and 1 have sqrt(p (1 - p)).
 SCALES = (
     Scale(("age",), "55", "10"),
     Scale(("sex",), "0.7", "0.46"),
