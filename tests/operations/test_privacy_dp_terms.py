@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -187,6 +188,14 @@ def test_each_mode_lists_what_it_excludes():
     assert {*masked, *dp} == {(what, why) for _, what, why in EXCLUDES}
     assert any("statistics" in what for what, _ in dp)
     assert not any("statistics" in what for what, _ in masked)
+
+
+def test_the_guide_has_the_same_table():
+    guide = (Path(__file__).parents[2] / "docs/guides/privacy.md").read_text()
+    rows = [line for line in guide.splitlines() if line.startswith("| ")]
+    for by, what, why in EXCLUDES:
+        marks = ["x" if mode in by else "" for mode in ("masked", "dp")]
+        assert f"| {what} | {marks[0]} | {marks[1]} | {why} |" in rows
 
 
 def test_steps_spent_are_said_of_each_member():

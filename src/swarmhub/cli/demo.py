@@ -16,6 +16,7 @@ from swarmhub.cli.shared import DEFAULT_HOME, whole
 from swarmhub.errors import BadInput
 
 LEDGERS = ("sqlite", "cometbft")
+ROUNDS, NOISY_ROUNDS = 20, 10  # more rounds with noise cost more than they bring
 
 
 def demo(
@@ -44,7 +45,7 @@ def demo(
         int | None,
         typer.Option(
             parser=whole(1, 1000),
-            help="Rounds of training at most; default: 20, with --kill-leader 30.",
+            help="Rounds of training at most; default: 20, with noise 10, with --kill-leader 30.",
         ),
     ] = None,
     model: Annotated[
@@ -137,7 +138,8 @@ def demo(
     terms = None if study is None else read_terms(study, len(files or ()))
     need_packages(find_recipe(model if terms is None else get_model(terms)))
     root = (home or new_root()).absolute()
-    rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
+    usual = NOISY_ROUNDS if "dp" in privacy else ROUNDS
+    rounds = rounds or (30 if kill_leader else usual)  # enough to see the killed node return
     if terms is not None:
         rounds = count_rounds(terms)
     options = Options(

@@ -44,7 +44,7 @@ CLIP = Quantity("privacy.clip", "clip_millionths", 6, MAX_CLIP, "10.0",
                 "no parameter moves further in a round")  # fmt: skip
 EPSILON = _of_budget("epsilon", 6, "3.0", "the most that a member's steps give away together")
 DELTA = _of_budget("delta", 12, "1e-5", "the probability with which epsilon may not hold")
-PATIENT_CLIP = _of_budget("clip", 6, "1.0", "the most that one patient moves weight x change")
+PATIENT_CLIP = _of_budget("clip", 6, "4.0", "the most that one patient moves weight x change")
 NOISE = _of_budget("noise", 6, "6.1", "the standard deviation of the noise, in clips")
 OF_BUDGET = (EPSILON, DELTA, PATIENT_CLIP, NOISE)
 

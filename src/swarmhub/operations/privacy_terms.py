@@ -7,8 +7,8 @@
     [privacy.dp]
     epsilon = 3.0
     delta = 1e-5
-    clip = 1.0
-    steps = 20
+    clip = 4.0
+    steps = 10
     unit = "patient"
     noise = 5.123456
 
@@ -124,7 +124,7 @@ def _write_dp(dp: DifferentialPrivacy) -> str:
     the rounds, as comments."""
     steps = f"steps = {dp.steps}  # noisy contributions of a member, in all\n"
     if dp.steps == COMPUTED:
-        steps = "# steps = 20  # left out: as many as there are rounds of training\n"
+        steps = "# steps = 10  # left out: as many as there are rounds of training\n"
     noise = f"noise = {write_quantity(NOISE, dp.noise_millionths)}  # its deviation, in clips\n"
     if dp.noise_millionths == COMPUTED:
         noise = "# noise left out: the least that suffices is computed\n"
