@@ -20,7 +20,8 @@ from swarmhub.params import buffer_of
 from swarmhub.privacy import MaskedSums, unmask_arrays
 from swarmhub.protocol.recompute import is_met, to_sum_rule
 from swarmhub.recipes import plan
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.designing import make_design
+from swarmhub.recipes.preparing import Sources, prepare
 from swarmhub.recipes.registry import find_recipe
 from swarmhub.recipes.site import Site
 from swarmhub.train.summands import Summed, decode, encode
