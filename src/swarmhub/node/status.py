@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
-from swarmhub.node.waits import find_wait
+from swarmhub.node.waits import find_absent, find_wait
 from swarmhub.protocol.collect import get_needed
 from swarmhub.transport.links import Link
 
@@ -108,7 +109,8 @@ class Status:
         return sorted(name for name, s in found.items() if s and s.status == "suspended")
 
     def _describe_study(self, name: str) -> dict[str, Any]:
-        r = ROUND.need(self._services.state, name)
+        services, state = self._services, self._services.state
+        r = ROUND.need(state, name)
         driver = self._studies.drivers.get(name)
         return {
             "study": name,
@@ -122,6 +124,7 @@ class Status:
             "min_peers": r.min_peers,
             "trainer": bool(driver and driver.local.attached),
             "waits": self.say_wait(name),
+            "absent": [codec.to_json(m) for m in find_absent(state, name, services.now_ms())],
         }
 
     def say_wait(self, name: str) -> str:
@@ -142,4 +145,4 @@ class Status:
             return f"{wait.sentence} (the answer from here is on its way to the ledger)"
         if not driver.local.attached:
             return f"{wait.sentence} (no trainer runs here; start it)"
-        return f"{wait.sentence} (the trainer here is at work)"
+        return f"{wait.sentence} ({driver.pace.say(asyncio.get_running_loop().time())})"

@@ -187,6 +187,7 @@ class Sessions:
             self._note_attached(study.name)
             task = assign(services.state, driver.local) if driver else None
             if task is not None and driver is not None:
+                driver.pace.begin(task.number, loop.time())
                 return await self._describe_task(study, task, driver.local)
             sentence = await self._describe_unlike(study, driver.local) if driver else ""
             results = await self._describe_results(study)
