@@ -145,6 +145,7 @@ def wrong_clock(bed: Hospitals, fault: Fault) -> str:
     i = fault.host
     bed.variables_of[i] = {CLOCK_VARIABLE: str(CLOCK_OFF_MS)}
     start_again(bed, i)
+    bed.ask_doctor(i, of=i)
     time.sleep(fault.seconds)
     del bed.variables_of[i]
     start_again(bed, i)
@@ -177,6 +178,7 @@ def relay(bed: Hospitals, fault: Fault) -> str:
     bed.at_desk(i, lambda client: client.rotate(card, home.key("account")))
     start_again(bed, i)
     time.sleep(fault.seconds)
+    bed.ask_doctor(OBSERVER, of=i)  # it is the others that see a relay
     return f"Hospital {i} behind the relay of Hospital {OBSERVER} from now on"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -62,6 +63,7 @@ class Hospitals(Bed):
     def __exit__(self, *of: object) -> None:
         super().__exit__(*of)
         for i in self.small:
+            shutil.copytree(self.root / f"h{i}" / "logs", self.root / f"logs{i}")
             subprocess.run(["umount", "-l", str(self.root / f"h{i}")], capture_output=True)
 
     # hosts
@@ -177,6 +179,14 @@ class Hospitals(Bed):
                 return ask_status(self.homes[i - 1].root)
         except SwarmhubError:
             return {}
+
+    def ask_doctor(self, i: int, of: int) -> None:
+        """Have the doctor at host i look, for the log "doctor" of host `of`."""
+        command = ["ip", "netns", "exec", self.space(i), sys.executable, "-m", "swarmhub", "doctor",
+                   "--home", str(self.homes[i - 1].root)]  # fmt: skip
+        with (self.homes[of - 1].root / "logs" / "doctor.log").open("ab") as log:
+            environment = {**os.environ, **self.variables(i)}
+            subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
 
     def length(self, i: int, log: str) -> int:
         """Bytes of a log ("node" or "trainer") so far."""

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -55,6 +56,7 @@ from swarmhub.operations.ledger_client import LedgerClient  # noqa: E402
 SLOWNESS = 9  # training time of the largest hospital, in those of the others
 GRACE_MS = 8_000
 LEADER_MS = 10_000
+LOGS = ("node", "trainer", "doctor")
 PROGRAMS = ("ip", "tc", "setpriv", "mount", "sha256sum")
 
 
@@ -157,7 +159,7 @@ class Run:
 
     def _play(self, played: Played) -> None:
         host = played.host
-        since = {log: self.bed.length(host, log) for log in ("node", "trainer")} if host else {}
+        since = {log: self.bed.length(host, log) for log in LOGS} if host else {}
         try:
             played.what = ACTS[played.fault.kind](self.bed, played.fault)
         except Exception as error:  # any failure of an act is a result of the run
@@ -165,7 +167,7 @@ class Run:
         if not host and played.what:  # it is known now which one it was
             host = played.host = int(played.what.partition("Hospital ")[2].split()[0].strip(","))
         played.at_home += [self.bed.said(host, since.get(log, 0), log)
-                           for log in ("node", "trainer") if host]  # fmt: skip
+                           for log in LOGS if host]  # fmt: skip
         played.is_over = True
 
     def _tell_rounds(self) -> None:
@@ -262,6 +264,10 @@ def main() -> int:
         return 2
     root = options.keep or Path(tempfile.mkdtemp(prefix="swarmhub-hospitals-"))
     root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()):
+        print(f"expected an empty folder, got {root}; give --keep another", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave no namespace behind
     try:
         found = play(root, options)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,9 @@ from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.versions import find_gap
 from swarmhub.home.bootstrap import Bootstrap
-from swarmhub.home.membership import Membership, Standing
+from swarmhub.home.expiry import find_expiry
+from swarmhub.home.membership import RENEWS, Membership, Standing
+from swarmhub.home.rotation import is_renewing
 from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.services import Services
@@ -42,6 +45,8 @@ class Status:
         if self._bootstrap.waiting:
             return self._bootstrap.standing()
         services = self._services
+        if services.me() is None and is_renewing(services.home, services.state):
+            return Standing("waiting", True, RENEWS)
         return self._membership.standing(
             services.state, services.account.public, services.home.config.name
         )
@@ -72,7 +77,10 @@ class Status:
         unsigned = ledger.signing.why_not if isinstance(ledger, CometLedger) else ""
         gap = find_gap(ledger.state)  # this node will stop there
         mismatches = self._services.client.sessions.mismatches
-        said = [s for s in (unsigned, str(gap or ""), *mismatches.values()) if s]
+        expiry = ""
+        with contextlib.suppress(OSError, ValueError):  # damaged: it is said elsewhere
+            expiry = find_expiry(self._services.home)
+        said = [s for s in (unsigned, str(gap or ""), expiry, *mismatches.values()) if s]
         own = [*self._services.problems.sentences, *said]
         return [*own, *find_double_signs(ledger.state, me.id if me else None)]
 
