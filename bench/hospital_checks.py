@@ -24,7 +24,18 @@ class Played:
     what: str = ""
     failed: str = ""
     is_over: bool = False
+    until: int = 0  # the training round in which it was over
     at_home: list[str] = field(default_factory=list)
+
+    def befell(self, turn: int) -> bool:
+        """Whether it was there in a training round."""
+        return self.fault.turn <= turn and (not self.is_over or turn <= self.until)
+
+    def say(self) -> str:
+        """Return what happened so far, and how the hospital itself names it."""
+        kind, word = self.fault.kind, self.find_word() if self.is_over else ""
+        what = self.failed or self.what or f"{kind} at Hospital {self.host or '?'}"
+        return f"{what} (there: {word.strip()[:110]!r})" if word else what
 
     def find_word(self) -> str:
         """Return the line in which the hospital itself names the fault; "" if none does."""
@@ -36,14 +47,15 @@ class Played:
 @dataclass
 class Seen:
     """The status of the observer: by ledger number of the round, the hospitals named in it as
-    missing, with the first sentence on each."""
+    missing, with the last words on each."""
 
     named: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def look(self, number: int, sentence: str) -> None:
         """Note whom a status names while a round is open."""
-        for found in HOSPITAL.findall(sentence):
-            self.named.setdefault((number, int(found)), sentence)
+        for words in sentence.split("; "):
+            for found in HOSPITAL.findall(words):
+                self.named[number, int(found)] = words
 
 
 def find_unnamed(held: Iterable[RoundHeld], seen: Seen) -> list[str]:
@@ -119,7 +131,7 @@ def say_round(r: RoundHeld, rounds: int, seen: Seen, faults: Iterable[str], memb
     absent = "; ".join(f"Hospital {a.member}: {a.why}" for a in r.absences) or "nobody missing"
     came = members - len(r.absences)
     status = [seen.named.get((r.number, a.member), "") for a in r.absences]
-    said = f"; status: {status[0][:160]!r}" if status and status[0] else ""
+    said = f"; status: {'; '.join(filter(None, status))!r}" if any(status) else ""
     terms = f"; {len(r.takeovers)} takeover(s)" if r.takeovers else ""
     return (
         f"round {r.turn} of {rounds}: {seconds:.1f} s; {came} of {members} contributed{terms}; "

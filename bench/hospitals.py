@@ -145,7 +145,8 @@ class Run:
         played = Played(fault, fault.host)
         self.played.append(played)
         if fault.kind in SKIPPED:
-            played.is_over, played.what = True, f"{fault.kind} skipped: {SKIPPED[fault.kind]}"
+            played.what, played.until = f"{fault.kind} skipped: {SKIPPED[fault.kind]}", fault.turn
+            played.is_over = True
             self._pace(fault.turn)
             return
         thread = threading.Thread(target=self._play, args=(played,), daemon=True)
@@ -168,19 +169,16 @@ class Run:
             host = played.host = int(played.what.partition("Hospital ")[2].split()[0].strip(","))
         played.at_home += [self.bed.said(host, since.get(log, 0), log)
                            for log in LOGS if host]  # fmt: skip
+        played.until = self.bed.place()[2] or self.options.rounds
         played.is_over = True
 
     def _tell_rounds(self) -> None:
         held = [r for r in self.book.rounds() if r.kind == TRAIN and r.settled_ms]
         for r in held[self._told :]:
-            faults = [self._say_fault(p) for p in self.played if p.fault.turn == r.turn]
+            faults = [p.say() for p in self.played if p.befell(r.turn)]
             enrolled = len({c.member for c in r.contributions} | {a.member for a in r.absences})
             print(say_round(r, self.options.rounds, self.seen, faults, enrolled), flush=True)
         self._told = len(held)
-
-    def _say_fault(self, played: Played) -> str:
-        fault = played.fault
-        return played.failed or played.what or f"{fault.kind} at Hospital {fault.host or '?'}"
 
     def finish(self, end: float) -> dict[int, str]:
         """Wait for the faults that are still there, and for the last model everywhere; returns the

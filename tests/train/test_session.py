@@ -47,8 +47,8 @@ def play(tmp_path):
     """Run a trainer over a list of tasks; gives (its swarm, what the node heard, what was said)."""
     (tmp_path / "run").mkdir()
 
-    def run(tasks, model, train=lambda turn: turn.report(samples=10), evaluate=None, **node):
-        node, said = Node(tasks, **node), []
+    def run(tasks, model, train=lambda turn: turn.report(samples=10), evaluate=None, **more):
+        node, said = Node(tasks, **more), []
         with Swarm("s", tmp_path, None, node, Notices(said.append, lambda: 0.0)) as swarm:
             for turn in swarm.rounds(model, evaluate):
                 train(turn)
