@@ -27,6 +27,7 @@ from swarmhub.home.home import Home
 from swarmhub.home.rotation import begin_rotation
 
 PATIENCE_S = 180.0
+MERGE_LOOK_S = 0.1  # a merge of a small model is short
 CLOCK_OFF_MS = 5 * 60_000
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
 Act = Callable[[Hospitals, Fault], str]
@@ -248,12 +249,12 @@ ACTS: dict[str, Act] = {
 }  # fmt: skip
 
 
-def await_true(true: Callable[[], bool]) -> None:
+def await_true(true: Callable[[], bool], every_s: float = LOOK_S) -> None:
     """Look until it holds."""
     end = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < end, f"it did not come within {PATIENCE_S:.0f} s"
-        time.sleep(LOOK_S)
+        time.sleep(every_s)
 
 
 def await_end(bed: Hospitals, i: int) -> None:
@@ -281,7 +282,7 @@ def await_leader(bed: Hospitals) -> int:
             found.append(host)
         return bool(found)
 
-    await_true(look)
+    await_true(look, MERGE_LOOK_S)
     return found[0]
 
 

@@ -38,10 +38,10 @@ class Played:
         return f"{what} (there: {word.strip()[:110]!r})" if word else what
 
     def find_word(self) -> str:
-        """Return the line in which the hospital itself names the fault; "" if none does."""
+        """Return the words with which the hospital itself names the fault; "" if there are none."""
         words = BY_NAME[self.fault.kind].said_at_home
         lines = [line for text in self.at_home for line in text.splitlines()]
-        return next((line for w in words for line in lines if w in line), "")
+        return next((line[line.index(w) :] for w in words for line in lines if w in line), "")
 
 
 @dataclass

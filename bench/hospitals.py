@@ -109,9 +109,8 @@ class Run:
         self.waiting = [*schedule]
         self.played: list[Played] = []
         self.seen, self.book = Seen(), AttendanceBook(STUDY_NAME)
-        self._height, self._told = 0, 0
+        self._height, self._told, self._turn = 0, 0, 0
         self._threads: list[threading.Thread] = []
-        self._since: dict[int, tuple[int, int]] = {}
 
     def go_on(self) -> bool:
         """One look: supervise, read the ledger and the statuses, start the next fault. Returns
@@ -122,6 +121,7 @@ class Run:
             self.book.see(committed)
         self._tell_rounds()
         turn = self.bed.place()[2]
+        self._turn = turn or self._turn
         for study in self.bed.status(OBSERVER).get("studies", []):
             missing = [study["waits"], *(a["said"] for a in study.get("absent", []))]
             self.seen.look(study["round"], "; ".join(missing))
@@ -139,7 +139,7 @@ class Run:
 
     def _has_room(self) -> bool:
         away = compute_faults(len(self.bed.members(OBSERVER)))
-        return len(self._active()) < max(1, away)
+        return sum(p.host != 0 for p in self._active()) < max(1, away)
 
     def _start(self, fault: Fault) -> None:
         played = Played(fault, fault.host)
@@ -169,7 +169,7 @@ class Run:
             host = played.host = int(played.what.partition("Hospital ")[2].split()[0].strip(","))
         played.at_home += [self.bed.said(host, since.get(log, 0), log)
                            for log in LOGS if host]  # fmt: skip
-        played.until = self.bed.place()[2] or self.options.rounds
+        played.until = self._turn
         played.is_over = True
 
     def _tell_rounds(self) -> None:
