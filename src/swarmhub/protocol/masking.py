@@ -14,13 +14,15 @@ from swarmhub.contract.records import (
     OPENINGS,
     MaskedSum,
     Round,
+    RoundKeys,
     RoundRef,
     Study,
 )
+from swarmhub.contract.round.election import get_expected
 from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, DEALING, KEYING, OPEN, UNMASKING
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Rekey
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Ready, Rekey
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
@@ -36,15 +38,17 @@ from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import MemberId
 
+Turn = tuple[int, int]  # a round's number, and the revision in which keys are asked for
+
 
 def mask(view: View) -> Iterator[Effect]:
-    """Do this node's part for the masks of the open round, and send keys for the next one."""
+    """Do this node's part for the masks of the open round, and make keys for the next one."""
     r = view.r
-    yield from send_next_keys(view)
+    yield from make_keys(view, get_next_keying(view))
     if r.masks is None:
         return
     if r.phase in (OPEN, KEYING):
-        yield from send_keys(view, r.number, r.masks.keying)
+        yield from send_keys(view, (r.number, r.masks.keying))
     elif view.me in r.masks.keyed:
         if r.phase == DEALING:
             yield from deal(view)
@@ -57,25 +61,66 @@ def mask(view: View) -> Iterator[Effect]:
         yield from fetch_sum(view)
 
 
-def send_keys(view: View, number: int, keying: int) -> Iterator[Effect]:
-    """Send this node's keys for a round, if a trainer stands here and they are not there yet."""
-    if not view.local.attached or has_stored_keys(
-        view.state, view.r.study, number, view.me, keying
-    ):
-        return
-    made = view.local.masks.keys.get((number, keying))
-    if made is None:
-        yield MakeKeys(view.r.study, number, keying)
-    else:
-        yield Submit(Key(view.r.study, number, keying, made.pair, made.seal))
+def get_next_keying(view: View) -> Turn | None:
+    """Return the keying of the next round, if that may be masked: its keys go with the own
+    contribution to this one, so no round waits for keys."""
+    return (view.r.number + 1, 0) if is_to_be_masked(view.spec, view.r) else None
 
 
-def send_next_keys(view: View) -> Iterator[Effect]:
-    """Send keys for the round after this one as soon as the own part of this one is done: then no
-    round waits for keys."""
+def get_keying(view: View) -> Turn | None:
+    """Return the keying for which a member that becomes ready now sends keys."""
     r = view.r
-    if r.contribution_of(view.me) is not None and is_to_be_masked(view.spec, r):
-        yield from send_keys(view, r.number + 1, 0)
+    if r.masks and r.phase in (OPEN, KEYING):
+        return r.number, r.masks.keying
+    return get_next_keying(view)
+
+
+def make_keys(view: View, turn: Turn | None) -> Iterator[Effect]:
+    """Make this node's keys for a keying, as long as the ledger does not have them."""
+    if turn and is_owed(view, turn) and turn not in view.local.masks.keys:
+        yield MakeKeys(view.r.study, *turn)
+
+
+def is_owed(view: View, turn: Turn) -> bool:
+    """Return whether the ledger has no keys of this node for a keying."""
+    return not has_stored_keys(view.state, view.r.study, turn[0], view.me, turn[1])
+
+
+def take_along(view: View, turn: Turn | None) -> tuple[bool, RoundKeys | None]:
+    """Return whether a transaction may go, and the keys that it takes along: it waits until they
+    are made; None if it needs none."""
+    if turn is None or not is_owed(view, turn):
+        return True, None
+    made = view.local.masks.keys.get(turn)
+    if made is None:
+        return False, None
+    return True, RoundKeys(made.number, made.pair, made.seal, made.keying)
+
+
+def send_keys(view: View, turn: Turn) -> Iterator[Effect]:
+    """Send this node's keys for the open round, if it is ready and they are not there yet."""
+    if not view.local.attached or not is_ready(view):
+        return
+    yield from make_keys(view, turn)
+    _, keys = take_along(view, turn)
+    if keys is not None:
+        yield Submit(Key(view.r.study, keys))
+
+
+def is_ready(view: View) -> bool:
+    """Return whether the ledger knows that a trainer stands here."""
+    return view.me in {*get_expected(view.r), *view.study.ready}
+
+
+def announce_ready(view: View) -> Iterator[Effect]:
+    """Say that a trainer stands here, if the roster does not have this node."""
+    if not view.local.attached or is_ready(view):
+        return
+    turn = get_keying(view)
+    yield from make_keys(view, turn)
+    may_go, keys = take_along(view, turn)
+    if may_go:
+        yield Submit(Ready(view.r.study, keys))
 
 
 def deal(view: View) -> Iterator[Effect]:
@@ -125,7 +170,9 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     if not has_all_shares(view):
         return
     if mine is not None and (mine.number, mine.keying) == (r.number, masks.keying):
-        yield Submit(make_masked_contribution(view.study, r, mine))
+        may_go, keys = take_along(view, get_next_keying(view))
+        if may_go:
+            yield Submit(make_masked_contribution(view.study, r, mine, keys))
         return
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
@@ -137,7 +184,9 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     )  # fmt: skip
 
 
-def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contribute:
+def make_masked_contribution(
+    study: Study, r: Round, mine: OwnMasked, keys: RoundKeys | None
+) -> Contribute:
     """Return the transaction that brings a masked answer to the ledger."""
     return Contribute(
         ref=RoundRef.of(r),
@@ -148,6 +197,7 @@ def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contrib
         layout=mine.layout,
         weight=mine.weight,
         provenance=mine.provenance,
+        keys=keys,
     )
 
 
