@@ -302,6 +302,8 @@ def sentence(cls: type[refusals.Refusal], given: list[str]) -> str:
         return f"The member has as many {given[2]} as one may have; {given[3]}."
     if cls is refusals.StaleRound:
         return f"It names {given[0]}, but the study is in {given[1]}."
+    if cls is refusals.BudgetSpent:
+        return "The member has made all noisy steps that the study's privacy budget allows."
     if cls is refusals.Disputed:
         return "The merge is disputed; it can be settled once the others have recomputed it."
     raise TypeError(f"{cls.__name__} is new: say here how its sentence reads")

@@ -302,6 +302,7 @@ def test_every_refusal_is_one_sentence_with_a_code():
         "AlreadyDone",
         "BadValue",
         "BlockQuotaExceeded",
+        "BudgetSpent",
         "Disputed",
         "Expired",
         "NotAMember",

@@ -19,7 +19,9 @@ from swarmhub.contract.events import (
 from swarmhub.contract.records import Privacy, Stage, Until
 from swarmhub.contract.round.masks import compute_threshold
 from swarmhub.contract.transactions import Finish, Key, Pause, Propose, Ready, Retract, Withdraw
+from swarmhub.protocol import LocalState, decide
 from swarmhub.protocol import mask_work as work
+from swarmhub.protocol.effects import MakeOpening
 
 
 def begun(n: int = 4, **spec: object) -> MaskedConsortium:
@@ -405,9 +407,24 @@ def test_a_dealer_that_leaves_the_study_makes_new_keys():
     c = at("COLLECTING")
     c.contribute(1)
     c.ok(4, Withdraw(HEART))
-    c.ok(3, Withdraw(HEART))
     r = c.round()
-    assert (r.phase, r.roster, r.contributions, is_dealt(c, 1)) == ("OPEN", (1, 2), (), False)
+    assert (r.phase, r.roster, r.contributions, is_dealt(c, 1)) == ("KEYING", (1, 2, 3), (), False)
+
+
+@pytest.mark.parametrize("phase", ["DEALING", "COLLECTING", "MERGING"])
+def test_fewer_holders_of_shares_deal_them_anew(phase):
+    c = at(phase, n=5)
+    c.ok(4, Withdraw(HEART))
+    assert (c.round().phase, c.round().roster) == ("KEYING", (1, 2, 3, 5))
+
+
+def test_a_member_that_left_still_shows_its_shares():
+    c = at("UNMASKING", n=5)
+    c.ok(4, Withdraw(HEART))
+    effects = decide(c.state, LocalState(HEART, 4, set()), c.estimate_ms())
+    assert [type(effect) for effect in effects] == [MakeOpening]
+    c.show(1, 2, 3, 4)  # 5 is silent
+    assert c.round().phase == "CONFIRMING"
 
 
 def test_a_paused_round_resumes_with_new_keys():

@@ -1,6 +1,6 @@
 """A trainer of a masked study: each hospital moves the model by numbers of its own; it prints them.
 
-python masked_trainer.py --home HOME [--samples N] [--integers]
+python masked_trainer.py --home HOME [--samples N] [--integers] [--data DIGEST]
 """
 
 import argparse
@@ -13,9 +13,11 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--home", required=True)
 parser.add_argument("--samples", type=int, default=0)
 parser.add_argument("--integers", action="store_true", help="one array of whole numbers more")
+parser.add_argument("--data", default="", help="digest of the data")
 given = parser.parse_args()
 
 with swarmhub.join("s", home=given.home) as swarm:
+    swarm.name_data(given.data)
     me = swarm.member
     model = {"w": np.zeros((7, 5), np.float32), "b": np.zeros(3, np.float32)}
     if given.integers:

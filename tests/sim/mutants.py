@@ -201,7 +201,7 @@ MUTANTS = [
            "shares = shares_of(view)[1:]"),
     Mutant("weights are merged without their cap", R + "recompute",
            "rule.trim_permille, rule.max_share_permille)", "rule.trim_permille)"),
-    Mutant("nobody stands ready", R + "masking",
+    Mutant("nobody stands ready", R + "mask_keys",
            "if not view.local.attached or is_ready(view):\n        return\n    turn",
            "if True:\n        return\n    turn"),
     Mutant("models are not fetched", R + "collect",

@@ -29,6 +29,9 @@ def run(
     ] = 0,
     nodes: NodesOption = 5,
     rounds: RoundsOption = 10,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Only schedules with masked rounds, one of four seeds.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Run seeded schedules on all cores; the exit code is 1 if an invariant was broken."""
@@ -45,7 +48,7 @@ def run(
             said = f"{outcome.per_minute:.0f} a minute, {len(outcome.seeds_broken)} broken"
             progress.update(bar, completed=outcome.schedules, description=said)
 
-        found = run_campaign(schedules, seed, nodes, rounds, told)
+        found = run_campaign(schedules, seed, nodes, rounds, told, masked=masked)
     answer = {
         "schedules": found.schedules,
         "broken": len(found.seeds_broken),

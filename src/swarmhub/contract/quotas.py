@@ -42,6 +42,7 @@ KEPT_BYTES = 512  # and when it has withdrawn, or the study is over: its shares 
 RELEASE_BYTES = 256  # of a mover's part, beside the model's record
 APPROVALS_BYTES = 2_048  # of the times of approvals that lapse; of its proposer's part
 MASKS_BYTES = 12 * 1024  # of the keys, dealing and shares of each enrolled member, if masked
+SPENT_BYTES = 160  # of an enrolled member's noisy steps; they are kept
 RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 
 Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
@@ -157,12 +158,16 @@ def compute_part_bytes(state: Reader, member: MemberId, name: str) -> int:
     most that it may have in a round, or the rest that stays afterwards."""
     study = STUDY.need(state, name)
     takes_part = not study.is_over and study.samples_of(member) is not None
-    return compute_most_bytes(SPEC.need(state, name)) if takes_part else KEPT_BYTES
+    spec = SPEC.need(state, name)
+    kept = KEPT_BYTES + (SPENT_BYTES if spec.privacy.dp is not None else 0)
+    return compute_most_bytes(spec) if takes_part else kept
 
 
 def compute_most_bytes(spec: Spec) -> int:
     """Return the most bytes that an enrolled member's part of a study may have."""
-    return PART_BYTES + (MASKS_BYTES if spec.privacy.masked else 0)
+    privacy = spec.privacy
+    more = SPENT_BYTES if privacy.dp is not None else 0
+    return PART_BYTES + (MASKS_BYTES if privacy.masked else 0) + more
 
 
 def compute_text_bytes(data: bytes) -> int:

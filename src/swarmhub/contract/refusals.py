@@ -8,6 +8,7 @@ A refusal changes nothing and is recorded with its code and one sentence.
     ├── UnknownThing        names a member, motion, study, model or invitation that is not there
     ├── AlreadyDone         the act has been done
     ├── BadValue            a field has a value that can never be accepted
+    ├── BudgetSpent         a member has made all noisy steps that its study allows
     ├── Expired             the transaction, invitation or study is over
     ├── Disputed            somebody doubts a merge; settle the round when that is decided
     ├── BlockQuotaExceeded  the signer's share of this block is used up
@@ -51,6 +52,16 @@ class BadValue(Refusal):
     def __init__(self, field: str, expected: str, came: object) -> None:
         self.field = field
         super().__init__(f"'{field}': expected {expected}, got {str(came)[:80]!r}.")
+
+
+class BudgetSpent(Refusal):
+    """A member's privacy budget in a study is used up: nothing more of its patients leaves."""
+
+    def __init__(self, study: str, steps: int) -> None:
+        super().__init__(
+            f"The privacy budget of this hospital in '{study}' is spent ({steps} noisy steps); "
+            "nothing more leaves it in this study."
+        )
 
 
 class Expired(Refusal):

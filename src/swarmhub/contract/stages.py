@@ -36,14 +36,12 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
 
 
 def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
-    """Return the stages for which `rounds`, `statistics` and `merge` stand."""
+    """Return the stages for which `rounds`, `statistics` and `merge` stand. With a privacy budget
+    no metrics leave a hospital, so there is no evaluation."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
-    return (
-        *first,
-        Stage("initial", INITIAL),
-        Stage("training", TRAIN, spec.rounds, spec.merge),
-        Stage("evaluation", EVALUATE),
-    )
+    last = (Stage("evaluation", EVALUATE),) if spec.privacy.dp is None else ()
+    training = Stage("training", TRAIN, spec.rounds, spec.merge)
+    return (*first, Stage("initial", INITIAL), training, *last)
 
 
 def get_stage(spec: Spec, r: Round) -> Stage:

@@ -37,6 +37,7 @@ CATALOGUE_KEYS = (  # what the catalogue of studies says of this hospital, and n
 )
 CATALOGUE_PLACES = ("catalogue_contact", "catalogue_hdab_contact")
 HUB_OFF = "off"
+DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,15})?([eE]-[0-9]{1,2})?")
 WEB = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{3,500}")
 IRI = re.compile(rf"mailto:[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,250}}|{WEB.pattern}")
 HEALTH_CATEGORIES = (  # of the vocabulary of HealthDCAT-AP, which follows Article 51
@@ -45,8 +46,10 @@ HEALTH_CATEGORIES = (  # of the vocabulary of HealthDCAT-AP, which follows Artic
 )  # fmt: skip
 NEEDED_KEYS = ("name", "ledger", "address", "listen")
 LOG_KEYS = ("log_format", "track")
+BUDGET_KEYS = ("budget_epsilon", "budget_delta", "budget_per")
 OPTIONAL_KEYS = (
-    "ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *LOG_KEYS, *CATALOGUE_KEYS,
+    "ledger_address", "ledger_listen", "health_listen", *HUB_KEYS, *LOG_KEYS, *BUDGET_KEYS,
+    *CATALOGUE_KEYS,
 )  # fmt: skip
 NUMBERS = {  # settings of a networked ledger, with their minimum and maximum
     "gossip_ms": (1, 1_000),
@@ -76,6 +79,9 @@ class Config:
     hub_user: str = ""  # header in which a trusted proxy names the user
     log_format: str = ""  # "text" or "json"; "": as SWARMHUB_LOG says, or text
     track: str = ""  # where training metrics go: mlflow:URL, mlflow:/FOLDER, tensorboard:/FOLDER
+    budget_epsilon: str = ""  # most over all studies with the same data: "5"; "": each study's own
+    budget_delta: str = ""  # at this delta: "1e-5"
+    budget_per: str = ""  # "data": told apart by their digest; "home": all data of this home
     catalogue_contact: str = ""  # mailto: or https: of those that answer questions about the data
     catalogue_legislation: str = ""  # addresses (ELI) of the laws that apply, separated by spaces
     catalogue_hdab: str = ""  # name of the health data access body
@@ -108,12 +114,13 @@ def parse_config(text: str, root: Path) -> Config:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KNOWN_KEYS)}."
             raise HomeError(f"{path}: unknown key {key[:60]!r}; {hint}")
     texts, numbers = _take_texts(path, found), _take_numbers(path, found)
-    known = ("name", "ledger", *HUB_KEYS, *LOG_KEYS, *CATALOGUE_KEYS)
+    known = ("name", "ledger", *HUB_KEYS, *LOG_KEYS, *BUDGET_KEYS, *CATALOGUE_KEYS)
     for key in [k for k in texts if k not in known]:
         check_places(path, key, texts[key])
     check_hub(path, texts)
     check_logs(path, texts)
     check_catalogue(path, texts)
+    check_budget(path, texts)
     return Config(**texts, **numbers)
 
 
@@ -247,6 +254,21 @@ def check_catalogue(config: Path, texts: dict[str, str]) -> None:
                 f"{config}: expected codes of {', '.join(HEALTH_CATEGORIES)} for "
                 f"'catalogue_categories', got {category[:60]!r}."
             )
+
+
+def check_budget(config: Path, texts: dict[str, str]) -> None:
+    """Raise HomeError for settings of the privacy budget that cannot be."""
+    for key, most in (("budget_epsilon", 100.0), ("budget_delta", 1e-3)):
+        text = texts.get(key, "")
+        value = float(text) if DECIMAL.fullmatch(text) else 0.0
+        if text and not 0.0 < value <= most:
+            raise HomeError(
+                f"{config}: expected a number above 0 and up to {most:g}, in quotes, for '{key}', "
+                f"got {text[:60]!r}."
+            )
+    per = texts.get("budget_per", "")
+    if per not in ("", "data", "home"):
+        raise HomeError(f"{config}: expected 'data' or 'home' for 'budget_per', got {per[:60]!r}.")
 
 
 def read_name(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from swarmhub.errors import SpentError
 from swarmhub.failpoints import failpoint
+from swarmhub.home.budget import need_room
 from swarmhub.node import work
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
@@ -103,6 +104,9 @@ class MaskRunner:
                     "smaller steps, or propose a larger clip."
                 )
 
+        if effect.noise is not None and (prepared := self._local.prepared) is not None:
+            home, state, me = self._services.home, self._services.state, self._local.me
+            need_room(home, state, me, keying.study, prepared.provenance.data)
         layout, chunks = procedure.mask_own(self._vault, blobs, effect, tell)
         blobs.put_layout(layout)
         made = work.store_chunks(blobs, layout, chunks, self._is_wanted(keying.number), first=True)

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from swarmhub.contract.events import Event, LeftOut
-from swarmhub.contract.records import MEMBER, STUDY
+from swarmhub.contract.records import MEMBER, ROUND, STUDY
+from swarmhub.contract.round.kinds import waits_for_shares
 from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.memory import give_memory_back
 from swarmhub.node.outgoing import Description, kind_of
@@ -32,7 +33,9 @@ class Studies:
         study, journal = STUDY.need(self._services.state, name), self._services.journal
         if study.is_over and self._services.home.is_forgotten(name):
             return
-        if name not in self.drivers and study.samples_of(me) is not None:
+        r = ROUND.get(self._services.state, name)
+        is_needed = study.samples_of(me) is not None or (r and waits_for_shares(r, me))
+        if name not in self.drivers and is_needed:
             local = LocalState(
                 name, me, self._held, prepared=journal.load_prepared(name),
                 signed=journal.load_signed(name), obtained=journal.load_obtained(name),

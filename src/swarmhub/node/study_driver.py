@@ -14,7 +14,14 @@ from typing import Any
 
 from swarmhub.contract.events import LeftOut
 from swarmhub.contract.records import ROUND, STUDY
-from swarmhub.errors import BlobError, LedgerError, MaskError, MergeError, PeerError
+from swarmhub.errors import (
+    BlobError,
+    LedgerError,
+    MaskError,
+    MergeError,
+    PeerError,
+    TrainerError,
+)
 from swarmhub.node.effect_runner import EffectRunner, RetryLater
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
@@ -164,7 +171,7 @@ class StudyDriver:
             raise
         except RetryLater:
             self._note_failure(effect)
-        except (BlobError, MaskError, MergeError, LedgerError) as error:
+        except (BlobError, MaskError, MergeError, LedgerError, TrainerError) as error:
             self._note_failure(effect)
             self._services.problems.report_trouble(str(error))
         except PeerError as error:  # the others are away: no fault here

@@ -69,6 +69,10 @@ class Vault:
         failpoint("vault.after")
         self._roots = roots
 
+    def draw_key(self) -> bytes:
+        """Return a key of noise, which is kept nowhere."""
+        return secrets.token_bytes(ROOT_BYTES)
+
     def root(self, number: int, keying: int) -> bytes:
         """Return the root of a keying; made when it is first asked for."""
         with self._lock:

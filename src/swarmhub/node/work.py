@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarmhub.blobs import BlobStore, FileSource
@@ -18,8 +20,20 @@ from swarmhub.failpoints import failpoint
 from swarmhub.files import write_all
 from swarmhub.merge import merge_statistics
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
+from swarmhub.privacy import NoiseTerms, make_noising, noise_model
 from swarmhub.protocol import Merge, recompute
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A noisy contribution of this hospital: its member, its weight, the model from which it was
+    trained, and its noise."""
+
+    me: MemberId
+    weight: int
+    base: Digest
+    terms: NoiseTerms
 
 
 class Unwanted(MergeError):
@@ -45,6 +59,22 @@ def ingest(
         fingerprint = hasher.finish()
     store.adopt(path, fingerprint, first=True)
     return fingerprint
+
+
+def ingest_noisy(
+    store: BlobStore, path: Path, layout: Layout, stage: Stage, noisy: Noisy
+) -> Fingerprint:
+    """Check a trainer's file for a stage, and store it with noise: without it, it is stored
+    nowhere."""
+    size = path.stat().st_size
+    if size != layout.nbytes:
+        raise BlobError(f"Expected {layout.nbytes} bytes of parameters, got {size}.")
+    with closing(FileSource(path)) as own, closing(store.source(noisy.base)) as base:
+        recompute.check_buffer(stage, layout, noisy.me, own)
+        noising = make_noising(layout, base, noisy.terms, noisy.weight, secrets.token_bytes(32))
+        store.put_layout(layout)
+        chunks = noise_model(noising, own, base)
+        return store_chunks(store, layout, chunks, lambda: True, first=True)
 
 
 def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:

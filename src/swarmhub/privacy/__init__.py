@@ -7,6 +7,9 @@ masks of the members in the sum, and the pair masks between these and the keyed 
     fixed_point   a weighted mean as a sum of integers in the ring of 2^32
     masking       masks: AES-256-CTR streams, and the secrets that they come from
     models        masking a model, unmasking a sum, chunk by chunk
+    noise         the discrete Gaussian
+    noising       how much noise a contribution has; the one that leaves without masks
+    accounting    how private noisy steps are together
     bounded       the same for sums of whole numbers, in the ring of 2^64
     rounds        the masks of a member, and of a sum
     sealing       shares, encrypted for a recipient
@@ -18,6 +21,14 @@ from swarmhub.privacy.bounded import mask_arrays, need_bound, unmask_arrays
 from swarmhub.privacy.fixed_point import Grid
 from swarmhub.privacy.masking import Mask, apply_masks, pair_mask, self_mask
 from swarmhub.privacy.models import Masking, mask_model, ring_layout, unmask_model
+from swarmhub.privacy.noise import Noise
+from swarmhub.privacy.noising import (
+    NoiseTerms,
+    Noising,
+    make_noising,
+    make_ring_noise,
+    noise_model,
+)
 from swarmhub.privacy.rounds import Unmasking, member_masks, remaining_masks
 from swarmhub.privacy.sealing import open_share, seal_share
 
@@ -25,12 +36,18 @@ __all__ = [
     "Grid",
     "Mask",
     "Masking",
+    "Noise",
+    "NoiseTerms",
+    "Noising",
     "Unmasking",
     "apply_masks",
+    "make_noising",
+    "make_ring_noise",
     "mask_arrays",
     "mask_model",
     "member_masks",
     "need_bound",
+    "noise_model",
     "open_share",
     "pair_mask",
     "remaining_masks",

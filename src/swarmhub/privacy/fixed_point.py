@@ -64,6 +64,11 @@ class Grid:
         self._need_part(weight)
         return float(1 / (self.scale * weight))
 
+    @property
+    def largest_part(self) -> int:
+        """Return the steps that each of all members may have, in either direction."""
+        return (2**31 - 1 - self.members) // self.members
+
     def _need_part(self, weight: int) -> None:
         need_weight(weight)
         if weight > self.total_weight:
@@ -96,3 +101,14 @@ def mean_change(grid: Grid, weight: int, total: Words, out: Float64s) -> None:
     samples in all, as two's complement, times the unit."""
     np.copyto(out, total.view(np.int32))
     np.multiply(out, grid.unit(weight), out=out)
+
+
+def add_noise(grid: Grid, values: Words, noise: npt.NDArray[np.int64]) -> int:
+    """Add noise (P,) to one member's steps (P,), in place; return how many were cut to the member's
+    equal part of the ring, in which the sum cannot wrap."""
+    bound = grid.largest_part
+    total = noise + values.view(np.int32)
+    cut = int(np.count_nonzero(np.abs(total) > bound))
+    np.clip(total, -bound, bound, out=total)
+    np.copyto(values.view(np.int32), total, casting="unsafe")
+    return cut

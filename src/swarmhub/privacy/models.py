@@ -20,8 +20,9 @@ from swarmhub.merge.pieces import Bytes, Source, piece_of
 from swarmhub.params import CHUNK_BYTES, DTYPES, Layout, Tensor, chunk_count
 from swarmhub.params.buffer import is_in_range
 from swarmhub.params.layout import FLOATS
-from swarmhub.privacy.fixed_point import Grid, Words, mean_change, quantise
+from swarmhub.privacy.fixed_point import Grid, Words, add_noise, mean_change, quantise
 from swarmhub.privacy.masking import Mask, apply_masks
+from swarmhub.privacy.noise import Noise
 
 WORD_BYTES = 4
 
@@ -31,13 +32,15 @@ class Masking:
     """How one model becomes words of the ring, or a sum of such words the next model.
 
     `layout` is the model's. At home, `weight` and `masks` are the member's own; for the sum, they
-    are the weight of all members in it, and the inverses of all masks that remain in it.
+    are the weight of all members in it, and the inverses of all masks that remain in it. `noise` is
+    the member's own, if it adds some.
     """
 
     layout: Layout
     grid: Grid
     weight: int
     masks: tuple[Mask, ...]
+    noise: Noise | None = None
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,15 @@ def _mask_chunk(
     words = out.view("<u4")
     for span in spans(masking.layout, ring, piece.offset, piece.offset + piece.nbytes):
         first = (span.ring_at - piece.offset) // WORD_BYTES
-        own, base = (_read(source, span) for source in sources)
+        own, base = (read_span(source, span) for source in sources)
         for at in range(0, span.count, BLOCK):
             here = slice(at, min(at + BLOCK, span.count))
             mine, theirs = scratch.widened([own[here], base[here]], span.dtype)
             np.subtract(mine, theirs, out=mine)
             target = words[first + here.start : first + here.stop]
             clipped += quantise(masking.grid, masking.weight, mine, target)
+            if masking.noise is not None:
+                clipped += add_noise(masking.grid, target, masking.noise.draw(target.size))
     apply_masks(words, piece.offset, masking.masks)
     out[piece.padding] = 0
     return out.data, clipped
@@ -118,7 +123,7 @@ def _unmask_chunk(
     found = spans_of_model(masking.layout, ring, piece.offset, piece.offset + piece.nbytes)
     start, words = _unmasked(masking, found, sources[0])
     for span in found:
-        base, first = _read(sources[1], span), (span.ring_at - start) // WORD_BYTES
+        base, first = read_span(sources[1], span), (span.ring_at - start) // WORD_BYTES
         size = DTYPES[span.dtype].itemsize
         target = out[span.at - piece.offset :][: span.count * size].view(DTYPES[span.dtype])
         for at in range(0, span.count, BLOCK):
@@ -184,7 +189,7 @@ def _extend(found: list[Span], span: Span) -> None:
     found.append(span)
 
 
-def _read(source: Source, span: Span) -> Array:
+def read_span(source: Source, span: Span) -> Array:
     """Return the span's stored values, which are finite."""
     kind = DTYPES[span.dtype]
     values = _take(source, span.at, span.count * kind.itemsize).view(kind)

@@ -12,7 +12,8 @@ from swarmhub.contract.state import Reader
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.effects import Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
-from swarmhub.protocol.masking import contribute_masked, get_next_keying, take_along
+from swarmhub.protocol.mask_keys import get_next_keying, take_along
+from swarmhub.protocol.masking import contribute_masked
 from swarmhub.protocol.view import View, pull, pull_contributions
 from swarmhub.types import Digest, MemberId
 

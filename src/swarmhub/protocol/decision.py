@@ -44,7 +44,8 @@ from swarmhub.protocol.effects import Effect, Pull, Submit, Wake
 from swarmhub.protocol.follow import follow
 from swarmhub.protocol.lead import lead
 from swarmhub.protocol.local_state import LocalState
-from swarmhub.protocol.masking import announce_ready, mask
+from swarmhub.protocol.mask_keys import announce_ready
+from swarmhub.protocol.masking import mask, show_last_shares
 from swarmhub.protocol.reports import confirm_invalid, retract_own
 from swarmhub.protocol.view import View, make_view
 
@@ -55,7 +56,9 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
     if view is None:
         study = STUDY.get(state, local.study)  # over: its last model is still wanted here
         enrolled = study is not None and study.samples_of(local.me) is not None
-        return list(hold_models(state, study, local, now_ms)) if study and enrolled else []
+        if study and enrolled:
+            return list(hold_models(state, study, local, now_ms))
+        return list(show_last_shares(state, local, now_ms))
     effects = [*hold_models(state, view.study, local, now_ms), *announce_ready(view), *mask(view)]
     if view.r.phase == COLLECTING:
         effects += [*contribute(view), *fetch_early(view)]

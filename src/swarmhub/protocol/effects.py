@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Share, Stage
+from swarmhub.privacy import NoiseTerms
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keying
 from swarmhub.types import Digest, MemberId
 
@@ -169,6 +170,7 @@ class MaskOwn:
     weight: int
     digest: Digest  # of the answer
     base: Digest
+    noise: NoiseTerms | None = None
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from swarmhub import codec
 from swarmhub.errors import SpentError
 from swarmhub.params import Layout
-from swarmhub.privacy import Masking, mask_model, ring_layout, unmask_model
+from swarmhub.privacy import Masking, make_ring_noise, mask_model, ring_layout, unmask_model
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.effects import (
     CheckShare,
@@ -49,6 +50,10 @@ class MaskVault(Protocol):
     def bind(self, number: int, keying: int, use: Use, digest: Digest) -> None:
         """Record, on disk, what a root is used for. Raises SpentError if it was used for
         another."""
+        ...
+
+    def draw_key(self) -> bytes:
+        """Return a key of noise (32 bytes) that nobody can guess, and nobody keeps."""
         ...
 
 
@@ -111,14 +116,17 @@ def mask_own(
     masked = ring_layout(layout)
     vault.bind(keying.number, keying.keying, "answer", effect.digest)
     masks = work.make_own_masks(root, keying, effect.dealt)
-    masking = Masking(layout, effect.scale.grid, effect.weight, masks)
+    grid = effect.scale.grid
 
     def chunks() -> Iterator[memoryview]:
         with (
             closing(reader.source(effect.digest)) as own,
             closing(reader.source(effect.base)) as base,
         ):
-            clipped = 0
+            clipped, masking = 0, Masking(layout, grid, effect.weight, masks)
+            if effect.noise is not None:
+                noise = make_ring_noise(layout, base, effect.noise, grid, vault.draw_key())
+                masking = replace(masking, noise=noise)
             for chunk, beyond in mask_model(masking, own, base):
                 clipped += beyond
                 yield chunk

@@ -12,33 +12,43 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
+    ROUND,
+    SPEC,
+    STUDY,
     MaskedSum,
     Round,
     RoundKeys,
     RoundRef,
     Study,
 )
-from swarmhub.contract.round.election import get_expected
-from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, DEALING, KEYING, OPEN, UNMASKING
-from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
+from swarmhub.contract.round.kinds import (
+    COLLECTING,
+    CONFIRMING,
+    DEALING,
+    KEYING,
+    OPEN,
+    UNMASKING,
+    waits_for_shares,
+)
+from swarmhub.contract.round.masks import make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Ready, Rekey
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Open, Rekey
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
     MakeDealing,
-    MakeKeys,
     MakeOpening,
     MaskOwn,
     Submit,
     Unmask,
 )
+from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, take_along
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
+from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import MemberId
-
-Turn = tuple[int, int]  # a round's number, and the revision in which keys are asked for
 
 
 def mask(view: View) -> Iterator[Effect]:
@@ -59,68 +69,6 @@ def mask(view: View) -> Iterator[Effect]:
             yield from open_shares(view)
     if r.phase in (UNMASKING, CONFIRMING):
         yield from fetch_sum(view)
-
-
-def get_next_keying(view: View) -> Turn | None:
-    """Return the keying of the next round, if that may be masked: its keys go with the own
-    contribution to this one, so no round waits for keys."""
-    return (view.r.number + 1, 0) if is_to_be_masked(view.spec, view.r) else None
-
-
-def get_keying(view: View) -> Turn | None:
-    """Return the keying for which a member that becomes ready now sends keys."""
-    r = view.r
-    if r.masks and r.phase in (OPEN, KEYING):
-        return r.number, r.masks.keying
-    return get_next_keying(view)
-
-
-def make_keys(view: View, turn: Turn | None) -> Iterator[Effect]:
-    """Make this node's keys for a keying, as long as the ledger does not have them."""
-    if turn and is_owed(view, turn) and turn not in view.local.masks.keys:
-        yield MakeKeys(view.r.study, *turn)
-
-
-def is_owed(view: View, turn: Turn) -> bool:
-    """Return whether the ledger has no keys of this node for a keying."""
-    return not has_stored_keys(view.state, view.r.study, turn[0], view.me, turn[1])
-
-
-def take_along(view: View, turn: Turn | None) -> tuple[bool, RoundKeys | None]:
-    """Return whether a transaction may go, and the keys that it takes along: it waits until they
-    are made; None if it needs none."""
-    if turn is None or not is_owed(view, turn):
-        return True, None
-    made = view.local.masks.keys.get(turn)
-    if made is None:
-        return False, None
-    return True, RoundKeys(made.number, made.pair, made.seal, made.keying)
-
-
-def send_keys(view: View, turn: Turn) -> Iterator[Effect]:
-    """Send this node's keys for the open round, if it is ready and they are not there yet."""
-    if not view.local.attached or not is_ready(view):
-        return
-    yield from make_keys(view, turn)
-    _, keys = take_along(view, turn)
-    if keys is not None:
-        yield Submit(Key(view.r.study, keys))
-
-
-def is_ready(view: View) -> bool:
-    """Return whether the ledger knows that a trainer stands here."""
-    return view.me in {*get_expected(view.r), *view.study.ready}
-
-
-def announce_ready(view: View) -> Iterator[Effect]:
-    """Say that a trainer stands here, if the roster does not have this node."""
-    if not view.local.attached or is_ready(view):
-        return
-    turn = get_keying(view)
-    yield from make_keys(view, turn)
-    may_go, keys = take_along(view, turn)
-    if may_go:
-        yield Submit(Ready(view.r.study, keys))
 
 
 def deal(view: View) -> Iterator[Effect]:
@@ -180,7 +128,7 @@ def contribute_masked(view: View) -> Iterator[Effect]:
         return  # `hold_models` fetches it
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, r.base,
+        prepared.digest, r.base, make_noise(view.spec, masks.threshold),
     )  # fmt: skip
 
 
@@ -222,6 +170,15 @@ def open_shares(view: View) -> Iterator[Effect]:
         )  # fmt: skip
     else:
         yield Submit(Open(view.ref, shares))
+
+
+def show_last_shares(state: Reader, local: LocalState, now_ms: int) -> Iterator[Effect]:
+    """Show this node's shares of a settled sum although its hospital has left the study: it was
+    there when they were dealt, and too few may be left without it."""
+    study, spec = STUDY.get(state, local.study), SPEC.get(state, local.study)
+    r = ROUND.get(state, local.study)
+    if study and spec and r and waits_for_shares(r, local.me):
+        yield from open_shares(View(study, spec, r, local, now_ms, state))
 
 
 def unmask(view: View) -> Iterator[Effect]:

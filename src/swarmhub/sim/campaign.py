@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from swarmhub.sim.schedule import schedule_of
 from swarmhub.sim.world import simulate
 
 
@@ -30,10 +31,13 @@ class Outcome:
 def run_campaign(
     schedules: int, first: int = 0, nodes: int = 5, rounds: int = 10,
     told: Callable[[Outcome], None] = lambda outcome: None, workers: int | None = None,
+    masked: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Run seeds `first` to `first + schedules - 1`; `told` is called after each."""
+    """Run so many seeds from `first` on, of schedules with masked rounds only if `masked`; `told`
+    is called after each."""
     outcome, started = Outcome(), time.monotonic()
-    seeds = range(first, first + schedules)
+    every = (s for s in itertools.count(first) if not masked or schedule_of(s, nodes).masked)
+    seeds = itertools.islice(every, schedules)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
         found = pool.map(
             _try, seeds, itertools.repeat(nodes), itertools.repeat(rounds), chunksize=4

@@ -31,6 +31,10 @@ class SimVault:
     def __init__(self, disk: Disk, me: MemberId, seed: int) -> None:
         self._disk, self._me, self._seed = disk, me, seed
 
+    def draw_key(self) -> bytes:
+        """Return a key of noise. The simulator's studies have none."""
+        raise MaskError("expected no noise in a simulated study")
+
     def root(self, number: int, keying: int) -> bytes:
         """Return the root of a keying, which depends on the schedule alone."""
         words = f"root {self._seed} {self._me} {number} {keying}"

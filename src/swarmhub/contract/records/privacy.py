@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from swarmhub.contract.state import Table
+from swarmhub.types import Digest
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Spent:
     """The noisy contributions of a member to a study so far; it stays when the member leaves."""
 
     steps: int = 0
+    last: Digest = ""  # of the newest one: sent again, it tells nothing new
 
 
 SPENT = Table("spent", Spent)  # by study and member

@@ -32,6 +32,7 @@ from swarmhub.contract.refusals import (
     StaleRound,
     UnknownThing,
 )
+from swarmhub.contract.round.budget import is_noisy
 from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
 from swarmhub.contract.round.kinds import (
     COUNTS,
@@ -129,9 +130,14 @@ def check_contribution(
         raise StaleRound(f"the model {tx.base[:16] or '(none)'}", str(RoundRef.of(r)), r.base)
     if not 1 <= tx.weight <= samples:
         raise BadValue("samples", f"1 to the {samples} declared at enrolment", tx.weight)
+    if is_noisy(spec, r) and tx.weight != samples:
+        raise BadValue("samples", f"the {samples} declared at enrolment, in a dp study", tx.weight)
     check_contents(study, spec, r, member, tx)
-    if r.masks and tx.evaluations:
-        raise BadValue("evaluations", "none of one hospital in a masked round", len(tx.evaluations))
+    if (r.masks or is_noisy(spec, r)) and tx.evaluations:
+        kind = "masked" if r.masks else "dp"
+        raise BadValue(
+            "evaluations", f"none of one hospital in a {kind} round", len(tx.evaluations)
+        )
     check_evaluations(tx.evaluations, {r.base, tx.digest} - {""})
     check_provenance(tx.provenance)
 

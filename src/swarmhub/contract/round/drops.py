@@ -54,13 +54,15 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
     if r is None:
         return
     spec = SPEC.need(ctx.state, name)
-    if study.samples_of(member) is None:
+    has_left = study.samples_of(member) is None
+    if has_left:
         r = leave_out(spec, r, member)
         drop_keys(ctx.state, name, r.number + 1, member)
     if is_set_final(r):
         put(ctx, r)
         return
-    if r.phase == DEALING and member in r.need_masks().keyed:
+    if r.masks and member in r.masks.keyed and (has_left or r.phase == DEALING):
+        # fewer holders of shares survive fewer that are away: these are dealt anew
         ask_keys_again(ctx, r, without=[member])
         return
     part = r.contribution_of(member) is not None or member in get_candidates(r)

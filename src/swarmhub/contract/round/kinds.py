@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from swarmhub.contract.records import Round, StageKind
+from swarmhub.types import MemberId
 
 OPEN, COLLECTING, MERGING, SETTLED = "OPEN", "COLLECTING", "MERGING", "SETTLED"
 KEYING, DEALING, UNMASKING, CONFIRMING = "KEYING", "DEALING", "UNMASKING", "CONFIRMING"
@@ -182,6 +183,12 @@ def is_set_final(r: Round) -> bool:
     """Return whether nothing changes the set of contributions any more: shares that open their sum
     are shown, and no other sum of them may ever be opened."""
     return PHASES[r.phase].on_drop == "is final"
+
+
+def waits_for_shares(r: Round, member: MemberId) -> bool:
+    """Return whether a member holds shares that may open the settled sum, also if it has left the
+    study since: one that is away is one fewer that may be."""
+    return r.masks is not None and r.phase == UNMASKING and member in r.masks.keyed
 
 
 def takes_members(r: Round) -> bool:

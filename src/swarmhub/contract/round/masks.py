@@ -60,6 +60,11 @@ def compute_threshold(n: int, colluders: int) -> int:
     return max(n - compute_faults(n), colluders + 2, (n + colluders) // 2 + 1)
 
 
+def compute_honest(threshold: int, colluders: int) -> int:
+    """Return how many honest members' parts are in every sum that is opened, at least."""
+    return max(threshold, compute_least_set(colluders)) - colluders
+
+
 def compute_capacity(study: Study, members: Iterable[MemberId]) -> int:
     """Return the samples that these members declared, all together."""
     return sum(study.samples_of(m) or 0 for m in members)

@@ -30,6 +30,7 @@ from swarmhub.contract.refusals import (
     NotAllowed,
     UnknownThing,
 )
+from swarmhub.contract.round.budget import need_budget, spend, spend_all
 from swarmhub.contract.round.checks import (
     add_report,
     check_buffer,
@@ -84,6 +85,7 @@ def ready(ctx: Context, tx: Ready) -> None:
     study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "be ready")
+    need_budget(ctx.state, spec, member.id)
     if member.id in get_expected(r) or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
     take_keys(ctx, spec, r, member, tx.keys)
@@ -132,6 +134,10 @@ def contribute(ctx: Context, tx: Contribute) -> None:
                          f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
     check_contribution(study, spec, r, member.id, tx)
     take_keys(ctx, spec, r, member, tx.keys)
+    if r.masks:
+        need_budget(ctx.state, spec, member.id)  # it is spent when the sum is opened
+    else:
+        spend(ctx, r, member.id, tx.digest)
     entry = Contribution(member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations)
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
@@ -230,6 +236,7 @@ def settle_sum(ctx: Context, r: Round, tx: Settle, leader: MemberId) -> None:
     """Settle the sum of masked contributions: the set is final, and shares may open it."""
     receipts = tuple(p.member for p in tx.receipts)
     ctx.emit(events.SumSettled(r.study, r.number, tx.digest, leader, r.contributors, receipts))
+    spend_all(ctx, r, r.contributors)
     total = MaskedSum(tx.digest, tx.nbytes, tx.layout, leader, receipts)
     start_unmasking(ctx, r.with_masks(total=total))
 

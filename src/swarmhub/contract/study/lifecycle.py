@@ -46,7 +46,7 @@ from swarmhub.contract.study.approvals import (
     find_lapsed,
     mark_lapse,
 )
-from swarmhub.contract.study.privacy import check_privacy, check_room
+from swarmhub.contract.study.privacy import check_privacy, check_room, check_same_budget
 from swarmhub.contract.study.start_model import check_start
 from swarmhub.contract.transactions import (
     Amend,
@@ -159,6 +159,7 @@ def check_passed_stages(ctx: Context, study: Study, spec: Spec) -> None:
     at = study.resumes
     if at is None:
         return
+    check_same_budget(SPEC.need(ctx.state, study.name), spec)
     if study.current is not None and spec.start_from != SPEC.need(ctx.state, study.name).start_from:
         raise BadValue("start_from", "unchanged: the study has its model", spec.start_from)
     old, new = get_stages(SPEC.need(ctx.state, study.name)), get_stages(spec)

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from swarmhub.contract.records import ROUND, SPEC, Stage
+from swarmhub.contract.records import ROUND, SPEC, Evaluation, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, INITIAL, KINDS, TRAIN
 from swarmhub.contract.stages import get_stage
 from swarmhub.errors import BadContribution, BlobError, MaskError, TrainerError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing
+from swarmhub.home.budget import need_room, note_use
 from swarmhub.node import work
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
@@ -25,8 +26,10 @@ from swarmhub.params import Fingerprint, Layout
 from swarmhub.privacy import ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
+from swarmhub.protocol.noise import make_noise
 from swarmhub.types import Digest
 
+UNMEASURED: tuple[tuple[Evaluation, ...], dict[str, int]] = ((), {})  # metrics stay at home
 T = TypeVar("T")
 
 INSIST_S = 60.0  # for an answer that cannot be stored; the trainer waits for 90 s
@@ -79,8 +82,8 @@ class ResultIntake:
     ) -> PreparedContribution:
         """Check the result, and store its buffer if it has one."""
         state, me = self._services.state, driver.local.me
-        measured = (given.evaluations, given.own_metrics)
         spec = SPEC.need(state, driver.study)
+        measured = (given.evaluations, given.own_metrics) if spec.privacy.dp is None else UNMEASURED
         stage = get_stage(spec, ROUND.need(state, driver.study))
         buffer, carries = None, KINDS[task.kind].carries
         if carries == DOCUMENT:
@@ -91,7 +94,8 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
-            if layout is not None and spec.privacy.masked and task.kind in (INITIAL, TRAIN):
+            is_hidden = spec.privacy.masked or spec.privacy.dp is not None
+            if layout is not None and is_hidden and task.kind in (INITIAL, TRAIN):
                 need_maskable(layout)
         prepare = functools.partial(
             prepare_answer,
@@ -104,11 +108,48 @@ class ResultIntake:
         answer = prepare(buffer=buffer)
         check_answer(state, driver.study, me, answer)
         if buffer is not None and drop is not None:
-            made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
+            noisy = self._find_noise(driver, task, given)
+            if noisy is not None and layout is not None:
+                made = await self._insist(self._ingest_noisy, drop, layout, stage, noisy)
+            else:
+                made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
             buffer = (made.root, made.nbytes, buffer[2])
             answer = prepare(buffer=buffer)
             driver.local.learn(BlobStored(made.digest), self._services.now_ms())
         return answer
+
+    def _find_noise(
+        self, driver: StudyDriver, task: TrainingTask, given: TaskResult
+    ) -> work.Noisy | None:
+        """Return the noise that an answer needs before it is stored, None if it needs none (a
+        masked answer gets it with its masks). Raises TrainerError if it is beyond this hospital's
+        own budget."""
+        home, state, data = self._services.home, self._services.state, given.provenance.data
+        spec, me = SPEC.need(state, driver.study), driver.local.me
+        if spec.privacy.dp is None or task.kind != TRAIN:
+            return None
+        if not data:
+            raise TrainerError(
+                "Expected the digest of the data in a study with a privacy budget, got none; call "
+                "swarm.name_data(digest) after join."
+            )
+        need_room(home, state, me, driver.study, data)
+        note_use(home, driver.study, data)
+        terms = None if spec.privacy.masked else make_noise(spec, threshold=0)
+        return None if terms is None else work.Noisy(me, given.samples, task.base, terms)
+
+    async def _ingest_noisy(
+        self, drop: Path, layout: Layout, stage: Stage, noisy: work.Noisy
+    ) -> Fingerprint:
+        ingest = functools.partial(work.ingest_noisy, self._services.blobs)
+        try:
+            return await asyncio.to_thread(ingest, drop, layout, stage, noisy)
+        except BadContribution as error:
+            raise TrainerError(f"The parameters cannot be shared: {error.why}.") from None
+        except MaskError as error:
+            raise TrainerError(str(error)) from None
+        except FileNotFoundError:
+            raise TrainerError(GONE) from None
 
     def _measure(self, drop: Path | None, layout: Layout | None) -> tuple[Digest, int, Digest]:
         """Return what is known of the trainer's file before it is read: no root, length, layout."""
