@@ -166,7 +166,7 @@ def test_keys_are_forgotten_with_a_round_that_needed_none():
     assert not [p for p in c.state.values if p.startswith("masks/")]
 
 
-@pytest.mark.parametrize(("n", "most"), [(4, 6_400), (7, 14_400), (16, 56_500)])
+@pytest.mark.parametrize(("n", "most"), [(4, 8_300), (7, 17_400), (16, 62_800)])
 def test_the_bytes_of_a_masked_round_have_a_bound(n, most):
     written = measure_round(n)
     assert written["total"] <= most, written
