@@ -119,7 +119,7 @@ def test_masked_terms_of_several_classes_train_a_mean_of_models(tmp_path):
     [
         (["--privacy", "masked", "--model", "mlp"],
          "fedavg or deep or cnn with --privacy masked, got 'mlp'"),
-        (["--privacy", "hidden"], "--privacy plain or masked, got 'hidden'"),
+        (["--privacy", "hidden"], "--privacy plain or masked or dp or masked,dp, got 'hidden'"),
         (["--privacy", "masked", "--site", "A=a.csv", "--site", "B=b.csv"],
          "3 sites or more with --privacy masked, got 2"),
         (["--privacy", "masked", "--merge", "trimmed_mean"], "no --merge and no --max-share with"),

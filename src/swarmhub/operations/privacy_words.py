@@ -38,7 +38,8 @@ EXCLUDES: tuple[tuple[tuple[str, ...], str, str], ...] = (  # modes, what, becau
     ((MASKED,), "merge rules other than weighted_mean",
      "they compare contributions, and a masked one says nothing"),
     ((MASKED, DP), "training that ends early (until)",
-     "its test reads whole numbers that the hospitals send, without mask and noise"),
+     "its test reads whole numbers that the hospitals send, without mask and noise (tests of "
+     "masked sums read the sum of all)"),
     ((MASKED,), "stages at some members only",
      "sums of two sets that differ by one member tell that one's part"),
     ((MASKED,), "fewer than three hospitals, or than colluders + 2",
@@ -46,9 +47,9 @@ EXCLUDES: tuple[tuple[tuple[str, ...], str, str], ...] = (  # modes, what, becau
     ((MASKED, DP), "metrics of one hospital, so the learning curve, and a best model before the "
      "last one", "they tell of its part, and of its patients"),
     ((MASKED, DP), "models without each hospital, and the contribution of each",
-     "sums with and without a hospital tell its part, and have no noise"),
+     "sums with and without a hospital tell its part"),
     ((MASKED,), "arrays of floats in stages of sums",
-     "masked numbers are whole: they need bounds with bits"),
+     "masked numbers are whole: give them bounds with bits"),
     ((MASKED,), "auditing one hospital's contribution for lies",
      "a masked contribution cannot be checked; the clip bounds each value, not a lie"),
     ((DP,), "stages other than initial and train: statistics, sums, the evaluation of all "

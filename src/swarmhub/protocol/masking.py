@@ -17,11 +17,12 @@ from swarmhub.contract.records import (
     STUDY,
     MaskedSum,
     Round,
+    RoundKeys,
     RoundRef,
     Stage,
     Study,
 )
-from swarmhub.contract.round.budget import is_beyond, is_spent
+from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     CONFIRMING,
@@ -32,20 +33,20 @@ from swarmhub.contract.round.kinds import (
     UNMASKING,
     waits_for_shares,
 )
-from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
+from swarmhub.contract.round.masks import make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Rekey
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Open, Rekey
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
     MakeDealing,
-    MakeKeys,
     MakeOpening,
     MaskOwn,
     Submit,
     Unmask,
 )
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, take_along
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
@@ -54,13 +55,13 @@ from swarmhub.types import Digest, MemberId
 
 
 def mask(view: View) -> Iterator[Effect]:
-    """Do this node's part for the masks of the open round, and send keys for the next one."""
+    """Do this node's part for the masks of the open round, and make keys for the next one."""
     r = view.r
-    yield from send_next_keys(view)
+    yield from make_keys(view, get_next_keying(view))
     if r.masks is None:
         return
     if r.phase in (OPEN, KEYING):
-        yield from send_keys(view, r.number, r.masks.keying)
+        yield from send_keys(view, (r.number, r.masks.keying))
     elif view.me in r.masks.keyed:
         if r.phase == DEALING:
             yield from deal(view)
@@ -71,30 +72,6 @@ def mask(view: View) -> Iterator[Effect]:
             yield from open_shares(view)
     if r.phase in (UNMASKING, CONFIRMING):
         yield from fetch_sum(view)
-
-
-def send_keys(view: View, number: int, keying: int) -> Iterator[Effect]:
-    """Send this node's keys for a round, if a trainer stands here, they are not there yet, and its
-    privacy budget is not spent."""
-    if is_spent(view.state, view.spec, view.me):
-        return
-    if not view.local.attached or has_stored_keys(
-        view.state, view.r.study, number, view.me, keying
-    ):
-        return
-    made = view.local.masks.keys.get((number, keying))
-    if made is None:
-        yield MakeKeys(view.r.study, number, keying)
-    else:
-        yield Submit(Key(view.r.study, number, keying, made.pair, made.seal))
-
-
-def send_next_keys(view: View) -> Iterator[Effect]:
-    """Send keys for the round after this one as soon as the own part of this one is done: then no
-    round waits for keys."""
-    r = view.r
-    if r.contribution_of(view.me) is not None and is_to_be_masked(view.spec, r):
-        yield from send_keys(view, r.number + 1, 0)
 
 
 def deal(view: View) -> Iterator[Effect]:
@@ -146,7 +123,9 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     if not has_all_shares(view):
         return
     if mine is not None and (mine.number, mine.keying) == (r.number, masks.keying):
-        yield Submit(make_masked_contribution(view.study, r, mine))
+        may_go, keys = take_along(view, get_next_keying(view))
+        if may_go:
+            yield Submit(make_masked_contribution(view.study, r, mine, keys))
         return
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
@@ -169,7 +148,9 @@ def get_form(view: View) -> tuple[Digest, Stage | None]:
     return (view.r.base, None) if is_of_model(view.r) else ("", view.stage)
 
 
-def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contribute:
+def make_masked_contribution(
+    study: Study, r: Round, mine: OwnMasked, keys: RoundKeys | None
+) -> Contribute:
     """Return the transaction that brings a masked answer to the ledger."""
     return Contribute(
         ref=RoundRef.of(r),
@@ -180,6 +161,7 @@ def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contrib
         layout=mine.layout,
         weight=mine.weight,
         provenance=mine.provenance,
+        keys=keys,
     )
 
 

@@ -55,10 +55,10 @@ def find_words(spec: Spec) -> Mapping[str, StageWords]:
     if made != spec.stages:
         return {}
     own: Mapping[str, StageWords] = getattr(recipe, "WORDS", {})
-    if find_stage(spec, plan.FIT) is not None:
-        own = {**own, plan.TRAINING: MADE}
     if spec.privacy.dp is not None:
         own = {**own, plan.TRAINING: OF_DP}
+    if find_stage(spec, plan.FIT) is not None:
+        own = {**own, plan.TRAINING: MADE}
     return {**WORDS, **own, plan.EVALUATION: say_evaluation(spec, recipe)}
 
 

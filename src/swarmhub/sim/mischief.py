@@ -209,7 +209,7 @@ class MischievousNode(SimNode):
         blocks = [b for b in self.world.chain.blocks[1:] if b.txs]
         tx = self.world.random.choice(self.world.random.choice(blocks).txs)
         self.world.submit(self.me, tx)
-        signature = read_transaction(tx).signature.encode()
+        signature = bytes.fromhex(read_transaction(tx).signature)
         self.world.submit(self.me, tx.replace(signature, signature[::-1]))
 
     def _forge(self, r: Round) -> None:

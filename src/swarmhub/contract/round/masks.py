@@ -22,6 +22,7 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
+    STUDY,
     Masks,
     Round,
     Spec,
@@ -117,11 +118,11 @@ def is_to_be_masked(spec: Spec, r: Round) -> bool:
 
 
 def forget_dealings(state: Overlay, r: Round) -> None:
-    """Delete the dealings and shares of a round, and its keys."""
-    masks = r.masks
-    if masks is None:
-        return
-    for m in {*masks.keyed, *r.roster, *r.enrolled}:
+    """Delete the dealings and shares of a round, and its keys: also of one that might have been
+    masked and was not."""
+    keyed = r.masks.keyed if r.masks else ()
+    enrolled = (e.member for e in STUDY.need(state, r.study).enrolled)
+    for m in {*keyed, *r.roster, *r.enrolled, *enrolled}:
         drop(state, r.study, r.number, m)
 
 

@@ -54,6 +54,7 @@ from swarmhub.contract.round.kinds import (
     TRAIN,
     takes_members,
 )
+from swarmhub.contract.round.masking import take_keys
 from swarmhub.contract.round.minimum import is_enough, take_in
 from swarmhub.contract.round.phases import (
     advance,
@@ -87,6 +88,7 @@ def ready(ctx: Context, tx: Ready) -> None:
     need_budget(ctx.state, spec, member.id)
     if member.id in get_expected(r) or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
+    take_keys(ctx, spec, r, member, tx.keys)
     joined = take_in(spec, study, r, member.id)
     if joined is None or not takes_members(r):
         begins_again = r.masks is not None and is_waiting_for_more(spec, r)
@@ -131,6 +133,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("a member that was enrolled when the round opened",
                          f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
     check_contribution(study, spec, r, member.id, tx)
+    take_keys(ctx, spec, r, member, tx.keys)
     if r.masks:
         need_budget(ctx.state, spec, member.id)  # it is spent when the sum is opened
     else:

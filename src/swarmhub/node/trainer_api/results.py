@@ -53,6 +53,8 @@ class ResultIntake:
         failpoint("answer.taken")
         driver = self._studies.drivers.get(study.name)
         task = expect(self._services.state, driver.local) if driver else None
+        if driver is not None:
+            driver.pace.end(given.number, asyncio.get_running_loop().time())
         drop = Path(given.path) if given.path else None
         self._sessions.take_drop(study.name, drop)
         current = study.current.digest if study.current else ""
