@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from masked import MaskedConsortium
 
 from swarmhub import codec
-from swarmhub.contract.compact import MAX_GROWTH, SLACK_BYTES, WORDS, expand, shrink
+from swarmhub.contract.compact import expand, shrink
 from swarmhub.contract.envelope import MAX_TX_BYTES, read_text, read_transaction, write_text
 from swarmhub.contract.transactions import Ready
 from swarmhub.errors import Malformed
@@ -23,7 +23,6 @@ STRINGS = st.one_of(
     st.binary(min_size=64, max_size=64).map(bytes.hex),
     st.binary(min_size=40, max_size=99).map(lambda b: base64.b64encode(b).decode()),
     st.sampled_from(['"' + "ab" * 32, "ab" * 32 + '"', "A" * 65, "A" * 63 + "B", "A" * 62 + "=="]),
-    st.sampled_from(WORDS).map(bytes.decode),
 )
 VALUES = st.recursive(
     STRINGS | st.integers(-9, 9), lambda inner: st.dictionaries(STRINGS, inner, max_size=4)
@@ -36,8 +35,8 @@ def test_the_text_of_a_compact_form_is_the_one_it_is_of(value):
     small = shrink(text)
     assert len(small) <= len(text)
     assert read_text(text.decode()) == small
-    if len(text) <= MAX_GROWTH * len(small) + SLACK_BYTES:
-        assert expand(small, LIMIT) == text
+    assert expand(small, LIMIT) == text
+    assert len(text) <= 2 * len(small)
 
 
 @given(data=st.binary(max_size=200) | STRINGS.map(str.encode))
@@ -57,7 +56,7 @@ def test_bytes_are_the_compact_form_of_one_text_or_malformed(data):
         b"\x00", b"\x1f", b"\x01" + bytes(31), b"\x02" + bytes(63), b"\x03", b"\x03\x00\x40" + b"a",
         b"\x03\x00\x01a",  # short: as letters
         b'{"a":"' + b"0" * 64 + b'"}',  # long: as bytes
-        WORDS[0],
+        b"\x04",
     ],
 )  # fmt: skip
 def test_another_spelling_is_malformed(data):
@@ -66,9 +65,6 @@ def test_another_spelling_is_malformed(data):
 
 
 def test_a_text_has_bounds_before_it_is_made():
-    much = b"\x04" * 100_000
-    with pytest.raises(Malformed, match=f"at most {MAX_GROWTH * len(much) + SLACK_BYTES} bytes"):
-        expand(much, LIMIT)
     with pytest.raises(Malformed, match="at most 9 bytes"):
         expand(b"{" * 10, 9)
 

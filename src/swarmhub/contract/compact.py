@@ -1,12 +1,11 @@
 """The compact form of a transaction: its canonical JSON with bytes in place of long strings.
 
-Canonical JSON has no control characters (a string escapes them), so each of them can stand for
-something else:
+Canonical JSON has no control characters (a string escapes them), so that three of them can stand
+for strings that are bytes in the first place:
 
     01  a string of 64 hex digits (a digest, a key): 32 bytes follow
     02  a string of 128 hex digits (a signature): 64 bytes follow
     03  a string of at least 64 letters of base64: its length in bytes (2 bytes), and the bytes
-    04… a word of the list below
 
 `shrink` substitutes from left to right, and `expand` puts the same text back, whatever it is; so a
 text has one compact form. Signatures and ids are of the text.
@@ -22,25 +21,9 @@ from collections.abc import Iterator
 from swarmhub.errors import Malformed
 
 HEX32, HEX64, BASE64 = 1, 2, 3
-FIRST_WORD = 4
-# In order: the first that fits is taken. A word added or moved is another form.
-WORDS = (
-    b'","expires_ms":', b',"kind":"round.', b'","signature":', b',"signer":', b'},"chain":"',
-    b'{"body":{"', b'"ref":{"number":', b',"phase":"', b'","revision":', b',"study":"',
-    b'","term":', b'base":', b',"layout":', b',"nbytes":', b',"root":', b',"spec":',
-    b',"weight":', b',"keying":', b',"number":', b',"seal":', b',"sealed":', b',"digest":',
-    b',"receipts":[{"member":', b',"provenance":{"data":', b',"software":"',
-    b',"keys":{"number":', b',"pair":',
-)  # fmt: skip
-OF_WORD = {word: bytes([FIRST_WORD + i]) for i, word in enumerate(WORDS)}
-LONG = re.compile(
-    rb'"([0-9a-f]{128})"|"([0-9a-f]{64})"|"([A-Za-z0-9+/]{62,}+={0,2})"|('
-    + b"|".join(map(re.escape, WORDS))
-    + b")"
-)
+LONG = re.compile(rb'"([0-9a-f]{128})"|"([0-9a-f]{64})"|"([A-Za-z0-9+/]{62,}+={0,2})"')
 CONTROL = re.compile(rb"[\x00-\x1f]")
 MAX_STRING_BYTES = 0xFFFF
-MAX_GROWTH, SLACK_BYTES = 3, 256  # a text is at most so many times as long, and so much: most twice
 
 
 def shrink(text: bytes) -> bytes:
@@ -49,9 +32,7 @@ def shrink(text: bytes) -> bytes:
 
 
 def _substitute(found: re.Match[bytes]) -> bytes:
-    signature, digest, letters, word = found.groups()
-    if word:
-        return OF_WORD[word]
+    signature, digest, letters = found.groups()
     if signature or digest:
         kind = HEX64 if signature else HEX32
         return bytes([kind]) + bytes.fromhex((signature or digest).decode())
@@ -74,13 +55,15 @@ def _read_base64(letters: bytes) -> bytes | None:
 
 
 def expand(data: bytes, limit_bytes: int) -> bytes:
-    """Return the text of a compact form. Raises Malformed for any other bytes, and for a text
-    beyond the limit, or so much longer that no transaction is like it."""
-    parts, size, most = [], 0, min(limit_bytes, MAX_GROWTH * len(data) + SLACK_BYTES)
+    """Return the text of a compact form, at most twice as long. Raises Malformed for any other
+    bytes, and for a text beyond the limit."""
+    parts, size = [], 0
     for part in _read(data):
         size += len(part)
-        if size > most:
-            raise Malformed(f"Expected at most {most} bytes of a transaction's text, got more.")
+        if size > limit_bytes:
+            raise Malformed(
+                f"Expected at most {limit_bytes} bytes of a transaction's text, got more."
+            )
         parts.append(part)
     text = b"".join(parts)
     if shrink(text) != data:
@@ -94,11 +77,8 @@ def _read(data: bytes) -> Iterator[bytes]:
     while found := CONTROL.search(data, at):
         yield data[at : found.start()]
         code, at = data[found.start()], found.end()
-        if code >= FIRST_WORD + len(WORDS) or code == 0:
+        if not HEX32 <= code <= BASE64:
             raise Malformed(f"A compact transaction has no code {code}.")
-        if code >= FIRST_WORD:
-            yield WORDS[code - FIRST_WORD]
-            continue
         nbytes = {HEX32: 32, HEX64: 64}.get(code, int.from_bytes(data[at : at + 2], "big"))
         at += 2 if code == BASE64 else 0
         string, at = data[at : at + nbytes], at + nbytes

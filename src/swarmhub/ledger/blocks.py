@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swarmhub import codec, contract, keys
-from swarmhub.contract.compact import MAX_GROWTH, SLACK_BYTES
 from swarmhub.contract.deadlines import is_waiting
 from swarmhub.contract.envelope import Transaction, read_text, read_transaction, write_text
 from swarmhub.contract.events import Event, with_name
@@ -29,7 +28,7 @@ from swarmhub.types import BLOCK_DOMAIN, Digest, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
-MAX_ROW = 2 * (MAX_GROWTH * MAX_BLOCK_BYTES + SLACK_BYTES * MAX_BLOCK_TXS)  # as text within text
+MAX_ROW = 4 * MAX_BLOCK_BYTES  # texts twice as long as their compact form, as text within text
 MAX_GENESIS_BYTES = 48 << 20  # it may contain the state of another chain, as text within text
 
 

@@ -19,7 +19,8 @@ from swarmhub.contract.records import (
     get_chain,
     get_members,
 )
-from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.budget import is_beyond
+from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import (
     CONFIRMING,
     DEALING,
@@ -28,6 +29,7 @@ from swarmhub.contract.round.kinds import (
     TRAIN,
     UNMASKING,
     is_led,
+    is_set_final,
 )
 from swarmhub.contract.round.masks import has_stored_keys
 from swarmhub.contract.round.minimum import get_required
@@ -74,6 +76,23 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     return replace(wait, sentence=f"{wait.sentence}; {lapse}") if lapse else wait
 
 
+def find_absent(state: Reader, name: str, now_ms: int) -> tuple[Missing, ...]:
+    """Return the enrolled members that the open round of a running study goes on without: those
+    that were not ready when it opened, and once it merges, those that have not contributed."""
+    study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
+    if study is None or spec is None or r is None or r.phase == OPEN:
+        return ()
+    stage = get_stage(spec, r)
+    is_closed = is_led(r) or is_set_final(r)
+    here = {*get_candidates(r)} if is_closed else {*r.roster, *get_required(spec, r)}
+    away = [e.member for e in study.enrolled if stage.takes(e.member) and e.member not in here]
+    found = [_describe(state, study, spec, m, now_ms) for m in away]
+    return tuple(
+        replace(m, said=f"{m.said}; ready for the next round") if m.member in study.ready else m
+        for m in found
+    )
+
+
 def say_lapse(state: Reader, study: Study, spec: Spec, now_ms: int) -> str:
     """Return a sentence on the approvals that lapse within a week; "" if there are none."""
     ends = [t + spec.approvals_expire_ms - now_ms for t in study.approved_ms]
@@ -101,7 +120,7 @@ def _find_wait(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
     enrolled = {e.member for e in study.enrolled if stage.takes(e.member)}
     expected = enrolled if r.phase == OPEN else {*r.roster, *get_required(spec, r)}
     ids = sorted(expected - set(have))
-    missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
+    missing = tuple(_describe_absent(state, (study, spec, r), m, now_ms) for m in ids)
     more = r.min_peers - len(have)
     absent = max(0, more - len(missing))
     parts = [_join(missing)] if missing else []
@@ -220,7 +239,7 @@ def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int)
         ids = set(masks.keyed) - set(masks.opened)
         more = masks.threshold - len(masks.opened)
         what = f"the shares of {_count(more)} of them, which open the settled sum"
-    missing = tuple(_describe(state, study, spec, m, now_ms) for m in sorted(ids))
+    missing = tuple(_describe_absent(state, (study, spec, r), m, now_ms) for m in sorted(ids))
     sentence = f"waiting for {what}: {_join(missing)}"
     if r.phase == UNMASKING:
         sentence += "; their nodes must run; the set is final, and the round waits"
@@ -229,6 +248,35 @@ def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int)
         left = say_age(max(0, due_ms - now_ms))
         sentence += f"; in {left} the round goes on with the others, if they are enough"
     return Wait(study.name, r.phase, r.opened_ms, missing, sentence)
+
+
+def find_spent(state: Reader, name: str, member: MemberId) -> str:
+    """Return a sentence for the operator if the open round of a study gets nothing from a member
+    since its privacy budget is spent; "" otherwise."""
+    study, r = STUDY.get(state, name), ROUND.get(state, name)
+    if study is None or r is None or study.samples_of(member) is None:
+        return ""
+    spec = SPEC.need(state, name)
+    if not is_beyond(state, spec, r, member) or r.contribution_of(member) is not None:
+        return ""
+    assert spec.privacy.dp is not None
+    return (
+        f"'{name}': this hospital's privacy budget in this study is spent (all "
+        f"{spec.privacy.dp.steps} noisy contributions): it sends no more of them, and the others "
+        "go on without it, if they are enough; else its proposer ends the study ('study finish')."
+    )
+
+
+def _describe_absent(
+    state: Reader, of: tuple[Study, Spec, Round], member: MemberId, now_ms: int
+) -> Missing:
+    """Return the same as `_describe`, of a member that has not done its part in the open round:
+    with a spent privacy budget it cannot."""
+    study, spec, r = of
+    missing = _describe(state, study, spec, member, now_ms)
+    if r.phase == UNMASKING or not is_beyond(state, spec, r, member):
+        return missing
+    return replace(missing, said=f"{missing.name}: its privacy budget in this study is spent")
 
 
 def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms: int) -> Missing:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.results import get_results
+from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.answers import make_contribution
@@ -54,6 +55,8 @@ def contribute(view: View) -> Iterator[Effect]:
         return
     if is_left_out(r, view.me, prepared.layout):
         return  # the trainer hears why
+    if is_beyond(view.state, view.spec, r, view.me, prepared.digest):
+        return  # the node's problems say it
     before = local.contributed.get(r.number)
     pause_ms = local.timeouts.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
     at_ms = before.last_ms + pause_ms if before else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarmhub.contract.records import RoundKeys
+from swarmhub.contract.round.budget import is_spent
 from swarmhub.contract.round.election import get_expected
 from swarmhub.contract.round.kinds import KEYING, OPEN
 from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked
@@ -52,8 +53,11 @@ def take_along(view: View, turn: Turn | None) -> tuple[bool, RoundKeys | None]:
 
 
 def send_keys(view: View, turn: Turn) -> Iterator[Effect]:
-    """Send this node's keys for the open round, if it is ready and they are not there yet."""
+    """Send this node's keys for the open round, if it is ready, they are not there yet, and its
+    privacy budget is not spent."""
     if not view.local.attached or not is_ready(view):
+        return
+    if is_spent(view.state, view.spec, view.me):
         return
     yield from make_keys(view, turn)
     _, keys = take_along(view, turn)
@@ -67,8 +71,11 @@ def is_ready(view: View) -> bool:
 
 
 def announce_ready(view: View) -> Iterator[Effect]:
-    """Say that a trainer stands here, if the roster does not have this node."""
+    """Say that a trainer stands here, if the roster does not have this node, and its privacy budget
+    is not spent."""
     if not view.local.attached or is_ready(view):
+        return
+    if is_spent(view.state, view.spec, view.me):
         return
     turn = get_keying(view)
     yield from make_keys(view, turn)

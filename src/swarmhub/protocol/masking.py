@@ -19,13 +19,16 @@ from swarmhub.contract.records import (
     Round,
     RoundKeys,
     RoundRef,
+    Stage,
     Study,
 )
+from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     CONFIRMING,
     DEALING,
     KEYING,
+    KINDS,
     OPEN,
     UNMASKING,
     waits_for_shares,
@@ -48,7 +51,7 @@ from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 
 def mask(view: View) -> Iterator[Effect]:
@@ -115,6 +118,8 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     r, masks, prepared, mine = view.r, view.r.need_masks(), view.local.prepared, view.local.masked
     if view.me not in masks.dealt or r.contribution_of(view.me) is not None:
         return
+    if is_beyond(view.state, view.spec, r, view.me):
+        return  # the node's problems say it
     if not has_all_shares(view):
         return
     if mine is not None and (mine.number, mine.keying) == (r.number, masks.keying):
@@ -124,12 +129,23 @@ def contribute_masked(view: View) -> Iterator[Effect]:
         return
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
-    if r.base not in view.local.held:
+    if is_of_model(r) and r.base not in view.local.held:
         return  # `hold_models` fetches it
+    base, stage = get_form(view)
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, r.base, make_noise(view.spec, masks.threshold),
+        prepared.digest, base, make_noise(view.spec, masks.threshold), stage,
     )  # fmt: skip
+
+
+def is_of_model(r: Round) -> bool:
+    """Return whether a masked round adds changes of models, in fixed point, not whole numbers."""
+    return KINDS[r.kind].makes_model
+
+
+def get_form(view: View) -> tuple[Digest, Stage | None]:
+    """Return the model from which the contributions start, or the stage whose arrays are added."""
+    return (view.r.base, None) if is_of_model(view.r) else ("", view.stage)
 
 
 def make_masked_contribution(
@@ -182,17 +198,18 @@ def show_last_shares(state: Reader, local: LocalState, now_ms: int) -> Iterator[
 
 
 def unmask(view: View) -> Iterator[Effect]:
-    """Compute the model of the settled sum; every node does, the leader to offer it, the others to
-    confirm it."""
+    """Compute the model, or the sums, of the settled masked sum; every node does, the leader to
+    offer it, the others to confirm it."""
     r, masks, total = view.r, view.r.need_masks(), get_sum(view.r)
-    current = view.study.current
-    if current is None or not {total.digest, r.base} <= view.local.held:
+    base, stage = get_form(view)
+    form = view.study.current if stage is None else total
+    if form is None or not {total.digest, *([base] if base else [])} <= view.local.held:
         return
     openings = ((m, OPENINGS.need(view.state, r.study, "opening", m).text) for m in masks.opened)
     yield Unmask(
         make_keying(view.state, r, view.me), r.revision, masks.dealt, r.contributors,
         tuple(openings), make_scale(view), sum(c.weight for c in r.contributions), total.digest,
-        r.base, current.layout,
+        base, form.layout, stage,
     )  # fmt: skip
 
 

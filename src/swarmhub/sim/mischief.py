@@ -68,7 +68,8 @@ class MischievousNode(SimNode):
     def _form_of(self, r: Round) -> Digest:
         if KINDS[r.kind].carries == DOCUMENT:
             return STATISTICS_LAYOUT
-        if has_free_layout(r) and self.world.forms.masked and r.is_masked:
+        is_model = KINDS[r.kind].makes_model
+        if is_model and has_free_layout(r) and self.world.forms.masked:
             return self.world.forms.masked.digest
         name = get_stage(self.world.spec, r).name
         return self.world.forms.of_stage.get(name, self.world.forms.model).digest

@@ -31,7 +31,7 @@ from swarmhub.contract.records import (
     get_chain,
 )
 from swarmhub.contract.refusals import BadValue
-from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.kinds import EVALUATE, SUM, TRAIN
 from swarmhub.contract.stages import get_stages
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.types import MemberId
@@ -40,8 +40,11 @@ MAX_MASKED = 32  # members of a masked study: each deals a share to each
 
 
 def is_masked_stage(spec: Spec, stage: Stage) -> bool:
-    """Return whether rounds of a stage are masked."""
-    return spec.privacy.masked and stage.kind == TRAIN
+    """Return whether rounds of a stage are masked: in a masked study all that add what hospitals
+    send. Documents (`describe`) are merged in plain."""
+    return spec.privacy.masked and (
+        stage.kind in (TRAIN, SUM) or (stage.kind == EVALUATE and bool(stage.bounds))
+    )
 
 
 def make_masks(spec: Spec, stage: Stage, keying: int) -> Masks | None:

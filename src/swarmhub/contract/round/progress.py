@@ -208,10 +208,11 @@ def settle(ctx: Context, tx: Settle) -> None:
     if r.lead.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.lead.dispute.digest, r.lead.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
-    if tx.met and get_stage(spec, r).until is None:
-        raise BadValue("met", "false: the stage has no test", tx.met)
+    is_masked_sum = r.is_masked and r.phase == MERGING
+    if tx.met and (get_stage(spec, r).until is None or is_masked_sum):
+        raise BadValue("met", "false: there is no test of this", tx.met)
     check_receipts(ctx, r, tx, member)
-    if r.masks and r.phase == MERGING:
+    if is_masked_sum:
         settle_sum(ctx, r, tx, member.id)
         return
     candidates = get_candidates(r)
@@ -227,7 +228,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         study = replace(study, current=model, best=None, best_score=None, scorers=())
     STUDY.put(ctx.state, r.study, record=study)
     ctx.emit(events.Settled(model, lineage))
-    open_next(ctx, r, candidates, tx.met)
+    open_next(ctx, r, candidates, is_over(r, tx))
     if r.masks:
         suspend_without_required(ctx, r.study)
 
@@ -276,9 +277,16 @@ def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId)
 
 def make_result(spec: Spec, r: Round, model: Model) -> Result:
     """Return the result of a stage: the settled record without what its event tells."""
-    is_last = model.met or r.turn == get_stage(spec, r).max_rounds
+    is_last = is_over(r, model) or r.turn == get_stage(spec, r).max_rounds
     return Result(model.number, model.turn, model.digest, model.nbytes, model.layout, model.leader,
                   is_last, model.met)  # fmt: skip
+
+
+def is_over(r: Round, settled: Settle | Model) -> bool:
+    """Return whether a stage is over with what this round settles: its test holds; or a masked sum
+    is what the round started from. Another round would add the same arrays again, and a sum of
+    them over another set would tell the part of one member."""
+    return settled.met or (r.is_masked and settled.digest == r.base)
 
 
 def poke(ctx: Context, tx: Poke) -> None:
