@@ -104,7 +104,8 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     kinds = {stage.kind for stage in stages}
     said = []
     if TRAIN in kinds:
-        masked = ", under masks" if spec.privacy.masked else ""
+        masked = ", with noise" if spec.privacy.dp is not None else ""
+        masked += ", under masks" if spec.privacy.masked else ""
         said.append(
             "each round, to enrolled members: the model's parameters after training here"
             f"{masked} ({size})"
@@ -124,6 +125,7 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
         if stage.kind == SUM or (stage.kind == EVALUATE and stage.bounds):
             sends = say_sends(stage, words.get(stage.name))
             often = "each round of" if stage.max_rounds > 1 else "once, in"
+            sends += ", under masks" if spec.privacy.masked else ""
             said.append(f"{often} '{stage.name}', to enrolled members: {sends} (at most {most})")
     return said
 

@@ -171,6 +171,7 @@ class MaskOwn:
     digest: Digest  # of the answer
     base: Digest
     noise: NoiseTerms | None = None
+    stage: Stage | None = None  # of sums of whole numbers; None: the answer is a model
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,8 @@ class Unmask:
     weight: int  # of all members in the sum
     total: Digest
     base: Digest
-    layout: Digest  # of the model
+    layout: Digest  # of the model, or of the sums
+    stage: Stage | None = None  # of sums of whole numbers; None: the sum is of models
 
 
 @dataclass(frozen=True)

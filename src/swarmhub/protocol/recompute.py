@@ -94,7 +94,7 @@ def check(reader: BlobReader, effect: Check) -> None:
     layout = need_layout(reader, form)
     with closing(reader.source(digest)) as source:
         if effect.is_masked:
-            check_masked(layout, member, source)
+            check_masked(effect.stage, layout, member, source)
         else:
             check_buffer(effect.stage, layout, member, source)
 
@@ -108,13 +108,14 @@ def check_buffer(stage: Stage, layout: Layout, member: MemberId, source: Source)
         check_contribution(layout, member, source)
 
 
-def check_masked(layout: Layout, member: MemberId, source: Source) -> None:
+def check_masked(stage: Stage, layout: Layout, member: MemberId, source: Source) -> None:
     """Read all of a masked contribution. Raises BadContribution for a wrong form; whether its
-    numbers are those of a model, nobody can tell."""
+    numbers are right, nobody can tell."""
     check_contribution(layout, member, source)
+    dtype = "I32" if KINDS[stage.kind].makes_model else "I64"
     for tensor in layout.tensors:
-        if tensor.dtype != "I32":
-            why = f"expected int32 in the masked {tensor.name[:60]!r}, got {tensor.dtype}"
+        if tensor.dtype != dtype:
+            why = f"expected {dtype} in the masked {tensor.name[:60]!r}, got {tensor.dtype}"
             raise BadContribution(member, why)
 
 
@@ -204,9 +205,10 @@ def recompute_chunk(
         return recompute_leaf(to_rule(effect.stage.rule), layout, inputs, effect.chunk, base)
 
 
-def is_met(reader: BlobReader, stage: Stage, digest: Digest) -> bool:
-    """Return whether a held merge meets its stage's test (False if it has none)."""
-    if stage.until is None:
+def is_met(reader: BlobReader, stage: Stage, digest: Digest, is_masked: bool = False) -> bool:
+    """Return whether a held merge meets its stage's test (False if it has none, or is a sum under
+    masks)."""
+    if stage.until is None or is_masked:
         return False
     layout = need_layout(reader, reader.fingerprint(digest).layout)
     with closing(reader.source(digest)) as source:

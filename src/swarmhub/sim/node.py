@@ -160,7 +160,7 @@ class SimNode(MaskingNode):
         found = made.fingerprint
         self.world.observer.after_merge(self, effect.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
-        met = recompute.is_met(self.disk, effect.stage, found.digest)
+        met = recompute.is_met(self.disk, effect.stage, found.digest, effect.is_masked)
         offer = MergeDone(
             effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
         )

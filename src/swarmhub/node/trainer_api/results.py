@@ -23,7 +23,7 @@ from swarmhub.node.study_driver import AGAIN_S, StudyDriver
 from swarmhub.node.trainer_api.messages import TaskResult
 from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.privacy import ring_layout
+from swarmhub.privacy import need_int64, ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.protocol.noise import make_noise
@@ -96,9 +96,9 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
-            is_hidden = spec.privacy.masked or spec.privacy.dp is not None
-            if layout is not None and is_hidden and task.kind in (INITIAL, TRAIN):
-                need_maskable(layout)
+            is_model = task.kind in (INITIAL, TRAIN)
+            if layout is not None and (spec.privacy.masked or (spec.privacy.dp and is_model)):
+                need_maskable(layout, is_model)
         prepare = functools.partial(
             prepare_answer,
             given.number,
@@ -204,9 +204,12 @@ class _StillShort(Exception):
     """Raised if this machine has been short of a resource for too long."""
 
 
-def need_maskable(layout: Layout) -> None:
-    """Raise TrainerError, with the array, for parameters that cannot be masked."""
+def need_maskable(layout: Layout, is_model: bool) -> None:
+    """Raise TrainerError, with the array, for parameters or sums that cannot be masked."""
     try:
-        ring_layout(layout)
+        if is_model:
+            ring_layout(layout)
+        else:
+            need_int64(layout)
     except MaskError as error:
         raise TrainerError(str(error)) from None
