@@ -25,6 +25,8 @@ Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever
     clipping    the clipped mean
     nearest     mixing each contribution with its nearest
     parameters  chunk by chunk: read, check, combine, round
+    coded       8-bit values in blocks with a scale
+    wire        changes of a model in few bytes, and the model that follows from one
     audit       recomputing parts of a merge
     sums        adding the hospitals' arrays, exactly
     documents   merging the hospitals' statistics of their tables
