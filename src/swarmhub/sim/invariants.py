@@ -49,6 +49,7 @@ from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.contract.transactions import (
     Approve,
+    Computed,
     Contribute,
     Dispute,
     Enrol,
@@ -198,7 +199,8 @@ class Invariants(EventChecks):
 
     def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
         chain = self.world.chain.tip.chain_id
-        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout, body.met)
+        computed = Computed(body.met, body.model)
+        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout, computed)
         return any(
             verify(key, RECEIPT_DOMAIN, message, receipt.signature)
             for key, member in self._keys.items()

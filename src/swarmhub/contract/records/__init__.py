@@ -101,6 +101,7 @@ from swarmhub.contract.records.study import (
     RESULT,
     SPEC,
     STUDY,
+    Change,
     Enrolment,
     LastSettled,
     Metric,
@@ -113,6 +114,7 @@ from swarmhub.contract.records.study import (
     Spec,
     StartModel,
     Study,
+    Wire,
 )
 
 __all__ = [
@@ -144,6 +146,7 @@ __all__ = [
     "Bound",
     "Card",
     "Chain",
+    "Change",
     "Contribution",
     "Deadline",
     "DeadlineKeys",
@@ -202,6 +205,7 @@ __all__ = [
     "Study",
     "Text",
     "Until",
+    "Wire",
     "get_chain",
     "get_double_sign",
     "get_former_keys",
