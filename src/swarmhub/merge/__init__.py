@@ -50,6 +50,7 @@ from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
 from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
+from swarmhub.merge.wire import Zeros, apply_change, encode_model, is_coded_format, wire_layout
 
 __all__ = [
     "CHUNK_LOCAL",
@@ -63,12 +64,16 @@ __all__ = [
     "Source",
     "SumRule",
     "WeightedSource",
+    "Zeros",
+    "apply_change",
     "check_contribution",
     "check_summand",
     "draw",
+    "encode_model",
     "excerpt",
     "find_false_excerpts",
     "find_false_stretch",
+    "is_coded_format",
     "is_within",
     "merge_chunk",
     "merge_modular",
@@ -79,4 +84,5 @@ __all__ = [
     "recompute_leaf",
     "self_test",
     "sum_chunk",
+    "wire_layout",
 ]

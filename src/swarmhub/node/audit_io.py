@@ -68,7 +68,9 @@ class NodeAuditIO(AuditIO):
     async def is_met(self, effect: Audit) -> bool:
         if effect.stage.until is None:
             return False
-        return await asyncio.to_thread(recompute.is_met, self._blobs, effect.stage, effect.digest)
+        return await asyncio.to_thread(
+            recompute.is_met, self._blobs, effect.stage, effect.digest, effect.changes
+        )
 
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         return await asyncio.to_thread(recompute.recompute_chunk, self._blobs, effect, chunks)

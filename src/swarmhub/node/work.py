@@ -93,7 +93,7 @@ def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fin
 def _merge_parameters(
     store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]
 ) -> Fingerprint:
-    layout = recompute.need_layout(store, effect.layout)
+    layout = recompute.layout_of_merge(store, effect)
     with closing(recompute.merge(store, effect)) as chunks:
         return store_chunks(store, layout, chunks, is_wanted)
 

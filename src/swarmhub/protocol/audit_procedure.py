@@ -161,7 +161,7 @@ async def _confirm(
     look = RecomputeChunk(
         effect.study, effect.number, effect.stage, effect.revision, effect.layout,
         claimed.nbytes, effect.shares, index, audit_io.me, effect.leader, effect.base,
-        effect.is_masked,
+        effect.is_masked, effect.changes,
     )  # fmt: skip
     leaf, chunks = await _recompute(audit_io, look)
     said = claimed.leaves[index].hex()

@@ -18,6 +18,7 @@ from swarmhub.errors import SpentError
 from swarmhub.params import Layout
 from swarmhub.privacy import Masking, make_ring_noise, mask_model, ring_layout, unmask_model
 from swarmhub.protocol import mask_work as work
+from swarmhub.protocol.blob_reader import BlobReader, need_layout
 from swarmhub.protocol.effects import (
     CheckShare,
     MakeDealing,
@@ -33,7 +34,6 @@ from swarmhub.protocol.observations import (
     OpeningMade,
     ShareChecked,
 )
-from swarmhub.protocol.recompute import BlobReader, need_layout
 from swarmhub.types import Digest
 
 Use = Literal["answer", "set"]

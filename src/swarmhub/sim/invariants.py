@@ -128,7 +128,8 @@ class Invariants(EventChecks):
     def _note_access(self) -> None:
         roster = frozenset(self._roster)
         brought = frozenset([*self._brought.values(), self._total]) - {""}
-        models = frozenset(m.digest for m in self.models)
+        changes = {m.change.digest for m in self.models if m.change}
+        models = frozenset({m.digest for m in self.models} | changes)
         enrolled = frozenset(self._enrolled)
         self._access.append(Access(self._number, roster, brought, enrolled, models))
 
@@ -212,8 +213,9 @@ class Invariants(EventChecks):
             return body.layout == STATISTICS_LAYOUT
         if self._kind in (SUM, EVALUATE):  # most decide, when the round closes
             return True
-        masked = self.world.forms.masked if self._kind == TRAIN else None
-        layout = masked or self.world.forms.model
+        forms = self.world.forms
+        sent = (forms.masked or forms.wire) if self._kind == TRAIN else None
+        layout = sent or forms.model
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
     def before_training(self, node: Peer, task: TrainingTask) -> None:
