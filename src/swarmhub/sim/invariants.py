@@ -214,6 +214,8 @@ class Invariants(EventChecks):
         if self._kind in (SUM, EVALUATE):  # most decide, when the round closes
             return True
         forms = self.world.forms
+        if self._kind == TRAIN and forms.wire and all(m.change is None for m in self.models):
+            return True  # of the first changes, too
         sent = (forms.masked or forms.wire) if self._kind == TRAIN else None
         layout = sent or forms.model
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
